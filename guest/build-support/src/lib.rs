@@ -1,0 +1,149 @@
+//! Builds the project's Wasm components from build scripts.
+//!
+//! A nested cargo compiles a crate of this workspace for a Wasm target, in a target directory of
+//! its own (`target/components`), so that it never waits for the lock of the build it is part of.
+//! A core module is then turned into a component with `wit-component`. Where the Wasm target is
+//! missing, `rustup target add` is tried, and the error says exactly which command to run.
+
+use std::env;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// The target without any system interface: a core module, turned into a component here.
+pub const BARE: &str = "wasm32-unknown-unknown";
+
+/// The target with WASI 0.2, for command components; the compiler makes the component itself.
+pub const WASI: &str = "wasm32-wasip2";
+
+/// Builds the library crate `package` for [`BARE`] and gives the component's bytes.
+///
+/// # Errors
+/// Where the target or the crate cannot be built, or the module does not fit its world.
+pub fn build_extractor(package: &str) -> Result<Vec<u8>> {
+    let module = build(package, BARE, "--lib")?;
+    let path = module.join(format!("{}.wasm", package.replace('-', "_")));
+    let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    wit_component::ComponentEncoder::default()
+        .validate(true)
+        .module(&bytes)
+        .and_then(|encoder| encoder.encode())
+        .with_context(|| format!("turn {} into a component", path.display()))
+}
+
+/// Builds the program `package` for [`WASI`] and gives the path of the command component.
+///
+/// # Errors
+/// Where the target or the crate cannot be built.
+pub fn build_command(package: &str) -> Result<PathBuf> {
+    Ok(build(package, WASI, "--bins")?.join(format!("{package}.wasm")))
+}
+
+/// Runs the nested cargo and gives the folder that holds what it built.
+fn build(package: &str, target: &str, kind: &str) -> Result<PathBuf> {
+    ensure_target(target)?;
+    let target_dir = components_dir()?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args(["build", "--package", package, kind, "--target", target, "--profile", "component"])
+        .arg("--target-dir")
+        .arg(&target_dir);
+    // Settings of the build around this one are for another target, or for a checking compiler.
+    for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CLIPPY_ARGS"] {
+        command.env_remove(name);
+    }
+    let own: Vec<_> = env::vars_os()
+        .filter(|(name, _)| belongs_to_outer_build(name))
+        .map(|(name, _)| name)
+        .collect();
+    for name in own {
+        command.env_remove(name);
+    }
+    if target == BARE {
+        command.env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+simd128");
+    }
+    // The manifest's directory is inside the workspace, whose Cargo.lock pins the versions.
+    let output = command
+        .current_dir(workspace_root()?)
+        .stdin(Stdio::null())
+        .output()
+        .context("start the nested cargo")?;
+    ensure!(
+        output.status.success(),
+        "building {package} for {target} failed:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(target_dir.join(target).join("component"))
+}
+
+/// What cargo tells a build script about the package it builds; wrong for another package.
+fn belongs_to_outer_build(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    ["CARGO_PKG_", "CARGO_CFG_", "CARGO_FEATURE_", "CARGO_MANIFEST_", "DEP_"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+        || ["OUT_DIR", "TARGET", "HOST", "NUM_JOBS", "OPT_LEVEL", "PROFILE", "DEBUG"]
+            .contains(&name)
+}
+
+/// `target/components`, beside the folders of the profiles.
+fn components_dir() -> Result<PathBuf> {
+    let out_dir = PathBuf::from(
+        env::var_os("OUT_DIR").context("OUT_DIR is not set: call this from a build script")?,
+    );
+    // target/<profile>/build/<package>-<hash>/out
+    let target = out_dir.ancestors().nth(4).context("OUT_DIR is not inside a target directory")?;
+    Ok(target.join("components"))
+}
+
+/// The workspace that the calling build script belongs to.
+fn workspace_root() -> Result<PathBuf> {
+    let manifest_dir =
+        env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR is not set")?;
+    let root =
+        Path::new(&manifest_dir).ancestors().find(|folder| folder.join("Cargo.lock").exists());
+    Ok(root.context("no Cargo.lock above the crate")?.to_owned())
+}
+
+/// Makes sure that the compiler has the standard library of a target.
+fn ensure_target(target: &str) -> Result<()> {
+    if has_target(target)? {
+        return Ok(());
+    }
+    // A machine without rustup has its targets from elsewhere; then only the message helps.
+    let added =
+        Command::new("rustup").args(["target", "add", target]).stdin(Stdio::null()).output();
+    match added {
+        Ok(output) if output.status.success() && has_target(target)? => Ok(()),
+        _ => bail!(
+            "the Rust compiler has no standard library for {target}; \
+             run `rustup target add {target}` in this folder and build again"
+        ),
+    }
+}
+
+fn has_target(target: &str) -> Result<bool> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc)
+        .args(["--print", "target-libdir", "--target", target])
+        .output()
+        .context("ask the compiler for its targets")?;
+    let folder = String::from_utf8_lossy(&output.stdout);
+    Ok(output.status.success() && Path::new(folder.trim()).is_dir())
+}
+
+/// Tells cargo to run the build script again when one of these changes (paths from the
+/// workspace's root).
+///
+/// # Errors
+/// Where the workspace cannot be found.
+pub fn rerun_if_changed(paths: &[&str]) -> Result<()> {
+    let root = workspace_root()?;
+    for path in paths {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! Documents out of a stream that comes in chunks.
+
+use std::collections::VecDeque;
+
+use crate::container::{Container, Limits};
+use crate::envelope::Envelope;
+use crate::error::{FramingError, SIGNATURE_BYTES, check_signature};
+use crate::frame::{Content, Frame, Problem};
+use crate::kept::{Kept, View};
+use crate::scanner::{Documents, Ending, Scanner, head_length};
+
+/// Finds the documents of a stream of any size.
+///
+/// Push chunks as they come, take the frames out after each, and finish. Memory holds at most one
+/// document up to the limit (two for a moment, when a broken first line is read again), 1 MiB of an envelope's members, and the frames not yet taken: those of
+/// one chunk, if they are taken after each push. How the stream is cut into chunks does not matter
+/// to the answer; 64 KiB to 1 MiB is a good size.
+#[derive(Debug)]
+pub struct Framer {
+    state: State,
+    scanner: Scanner,
+    collector: Collector,
+    position: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The first bytes, until there are enough of them to tell what the stream is.
+    Opening(Vec<u8>),
+    Running,
+    Refused(FramingError),
+    Finished,
+}
+
+impl Framer {
+    /// A framer for one stream.
+    #[must_use]
+    pub fn new(container: Container, limits: Limits) -> Self {
+        Self {
+            state: State::Opening(Vec::new()),
+            scanner: Scanner::new(container),
+            collector: Collector {
+                limit: limits.max_document_bytes,
+                open: None,
+                frames: VecDeque::new(),
+            },
+            position: 0,
+        }
+    }
+
+    /// Takes the next bytes of the stream.
+    ///
+    /// # Errors
+    ///
+    /// When the stream as a whole is refused for its first bytes; every later call says the same.
+    /// When the stream has been finished before.
+    pub fn push(&mut self, chunk: &[u8]) -> Result<(), FramingError> {
+        match &mut self.state {
+            State::Running => {
+                self.scan(chunk);
+                Ok(())
+            }
+            State::Opening(head) => {
+                let missing = SIGNATURE_BYTES.saturating_sub(head.len());
+                let (more, rest) = chunk.split_at(missing.min(chunk.len()));
+                head.extend_from_slice(more);
+                if head.len() == SIGNATURE_BYTES {
+                    self.open()?;
+                    self.scan(rest);
+                }
+                Ok(())
+            }
+            State::Refused(error) => Err(*error),
+            State::Finished => Err(FramingError::Finished),
+        }
+    }
+
+    /// Says that the stream is over. The last frames come out after it. Doing it again does nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the stream as a whole is refused; a stream of only a few bytes is looked at here.
+    pub fn finish(&mut self) -> Result<(), FramingError> {
+        match self.state {
+            State::Opening(_) => self.open()?,
+            State::Running => {}
+            State::Refused(error) => return Err(error),
+            State::Finished => return Ok(()),
+        }
+        self.state = State::Finished;
+        let nothing = View { base: self.position, bytes: &[] };
+        self.scanner.finish(nothing, &mut self.collector);
+        Ok(())
+    }
+
+    /// The next frame, in the order of the stream, or nothing until more bytes are pushed.
+    pub fn next_frame(&mut self) -> Option<Frame> {
+        self.collector.frames.pop_front()
+    }
+
+    /// The members around `"results"`, if the stream is an envelope. It is known to be one before
+    /// the first frame comes out; members after the documents are added as they stream by, so it is
+    /// whole after [`finish`](Self::finish).
+    #[must_use]
+    pub fn envelope(&self) -> Option<&Envelope> {
+        self.scanner.envelope()
+    }
+
+    /// Decides by the first bytes whether the stream can be read, and reads them.
+    fn open(&mut self) -> Result<(), FramingError> {
+        let State::Opening(head) = core::mem::replace(&mut self.state, State::Running) else {
+            return Ok(());
+        };
+        match check_signature(&head) {
+            Ok(mark) => {
+                self.position = mark as u64;
+                self.scanner.begin_at(self.position);
+                self.scan(head.get(mark..).unwrap_or_default());
+                Ok(())
+            }
+            Err(error) => {
+                self.state = State::Refused(error);
+                Err(error)
+            }
+        }
+    }
+
+    fn scan(&mut self, chunk: &[u8]) {
+        let view = View { base: self.position, bytes: chunk };
+        self.scanner.scan(view, &mut self.collector);
+        self.position += chunk.len() as u64;
+    }
+}
+
+/// Copies documents and queues them as frames.
+#[derive(Debug)]
+struct Collector {
+    limit: usize,
+    open: Option<Kept>,
+    frames: VecDeque<Frame>,
+}
+
+impl Documents for Collector {
+    fn begin(&mut self, start: u64) {
+        self.open = Some(Kept::new(start, self.limit));
+    }
+
+    fn carry(&mut self, view: View<'_>) {
+        if let Some(open) = &mut self.open {
+            open.carry(view);
+        }
+    }
+
+    fn end(&mut self, view: View<'_>, end: u64, ending: Ending) {
+        let Some(open) = self.open.take() else {
+            return;
+        };
+        let offset = open.start();
+        let length = end.saturating_sub(offset);
+        let mut problem = ending.problem(length, self.limit);
+        let content = match head_length(problem, self.limit) {
+            Some(head) => {
+                // A copy of its own, so that a frame never holds on to more than its head.
+                let head_end = end.min(offset.saturating_add(head as u64));
+                Content::Bytes(open.copy(view, offset, head_end).unwrap_or_default())
+            }
+            None => match String::from_utf8(open.finish(view, end)) {
+                Ok(text) => Content::Text(text),
+                Err(error) => {
+                    let at = error.utf8_error().valid_up_to();
+                    problem = problem.or(Some(Problem::InvalidUtf8 { at }));
+                    Content::Bytes(error.into_bytes())
+                }
+            },
+        };
+        self.frames.push_back(Frame { offset, length, content, problem });
+    }
+
+    fn abandon(&mut self) {
+        self.open = None;
+    }
+
+    fn report(&mut self, offset: u64, problem: Problem) {
+        self.frames.push_back(Frame {
+            offset,
+            length: 0,
+            content: Content::Text(String::new()),
+            problem: Some(problem),
+        });
+    }
+
+    fn replay(&self, view: View<'_>, from: u64, to: u64) -> Option<Vec<u8>> {
+        self.open.as_ref()?.copy(view, from, to)
+    }
+}

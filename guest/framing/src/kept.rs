@@ -1,0 +1,93 @@
+//! A stretch of the stream that is kept across chunks.
+
+/// A chunk, and where in the stream it begins.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) base: u64,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> View<'a> {
+    /// The offset in the stream of a place in this chunk.
+    pub(crate) fn offset(&self, index: usize) -> u64 {
+        self.base + index as u64
+    }
+
+    /// The bytes from a place in this chunk to its end.
+    pub(crate) fn rest(&self, index: usize) -> &'a [u8] {
+        self.bytes.get(index..).unwrap_or_default()
+    }
+
+    /// The bytes between two offsets of the stream, as far as this chunk has them.
+    pub(crate) fn between(&self, from: u64, to: u64) -> &'a [u8] {
+        let index = |offset: u64| {
+            usize::try_from(offset.saturating_sub(self.base))
+                .unwrap_or(usize::MAX)
+                .min(self.bytes.len())
+        };
+        self.bytes.get(index(from)..index(to)).unwrap_or_default()
+    }
+}
+
+/// The white space that surrounds documents. ASCII's, so a form feed counts although JSON has none.
+#[inline]
+pub(crate) fn white(byte: u8) -> bool {
+    byte.is_ascii_whitespace()
+}
+
+/// Bytes from `start` on, up to `limit` of them. Bytes are copied only when their chunk goes away or
+/// the stretch is over, so one that lies within a chunk is copied once, to its exact size.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    start: u64,
+    limit: usize,
+    bytes: Vec<u8>,
+}
+
+impl Kept {
+    pub(crate) fn new(start: u64, limit: usize) -> Self {
+        Self { start, limit, bytes: Vec::new() }
+    }
+
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Takes over what is needed of a chunk that goes away.
+    pub(crate) fn carry(&mut self, view: View<'_>) {
+        self.append(view, u64::MAX);
+    }
+
+    /// The bytes up to `end`, or the first `limit` of them.
+    pub(crate) fn finish(mut self, view: View<'_>, end: u64) -> Vec<u8> {
+        self.append(view, end);
+        let length = usize::try_from(end.saturating_sub(self.start)).unwrap_or(usize::MAX);
+        self.bytes.truncate(length);
+        self.bytes
+    }
+
+    /// A copy of the bytes between two offsets, if the limit has not cut them off.
+    pub(crate) fn copy(&self, view: View<'_>, from: u64, to: u64) -> Option<Vec<u8>> {
+        if to.saturating_sub(self.start) > self.limit as u64 {
+            return None;
+        }
+        let earlier = View { base: self.start, bytes: &self.bytes };
+        let seen = self.start + self.bytes.len() as u64;
+        let mut bytes = earlier.between(from, to).to_vec();
+        bytes.extend_from_slice(view.between(from.max(seen), to));
+        Some(bytes)
+    }
+
+    fn append(&mut self, view: View<'_>, end: u64) {
+        let next = self.start + self.bytes.len() as u64;
+        let limit = self.start.saturating_add(self.limit as u64);
+        let more = view.between(next, end.min(limit));
+        let needed = self.bytes.len() + more.len();
+        if needed > self.bytes.capacity() {
+            // Doubling keeps copying linear, and stopping at the limit keeps memory within it.
+            let wanted = needed.max((self.bytes.capacity() * 2).min(self.limit));
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(more);
+    }
+}

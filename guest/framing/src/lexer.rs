@@ -1,0 +1,199 @@
+//! Strings and structural marks: the only things in JSON text that decide where a document ends.
+
+use memchr::memchr3;
+
+use crate::kept::{View, white};
+
+/// What [`Lexer::next`] stops at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// `{` or `[`.
+    Open(u8),
+    /// `}` or `]`.
+    Close(u8),
+    Comma,
+    Colon,
+    /// The quotation mark that begins a string.
+    Quote,
+    Newline,
+    /// A line break inside a string, which JSON never has: the string is taken to be over.
+    BrokenString,
+}
+
+/// A token, where it is, and what stood before it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark {
+    pub(crate) token: Token,
+    pub(crate) index: usize,
+    /// The last byte before it that is not white space; see [`Lexer::last`].
+    pub(crate) before: u8,
+    /// The offset in the stream just after that byte.
+    pub(crate) before_end: u64,
+}
+
+/// Stands in [`Lexer::last`] for a string that a line break ended.
+const BROKEN: u8 = b'\n';
+
+/// Longer than the key that is looked for, so that a longer key never looks like it.
+const KEY_BYTES: usize = 8;
+
+/// Where a scan is with regard to strings.
+#[derive(Debug, Default)]
+pub(crate) struct Lexer {
+    in_string: bool,
+    escaped: bool,
+    /// The last byte that is not white space; of a string it is the closing quotation mark.
+    last: u8,
+    /// The offset in the stream just after the last byte that is not white space.
+    solid_end: u64,
+    key: [u8; KEY_BYTES],
+    key_length: usize,
+    key_wanted: bool,
+}
+
+impl Lexer {
+    pub(crate) fn last(&self) -> u8 {
+        self.last
+    }
+
+    pub(crate) fn solid_end(&self) -> u64 {
+        self.solid_end
+    }
+
+    pub(crate) fn in_string(&self) -> bool {
+        self.in_string
+    }
+
+    /// Goes on outside strings, as if `byte` had just been read.
+    pub(crate) fn resume_after(&mut self, byte: u8) {
+        self.in_string = false;
+        self.escaped = false;
+        self.last = byte;
+    }
+
+    /// Notes where text that is not lexed ends: the last byte of `bytes` that is not white space.
+    pub(crate) fn settle(&mut self, view: View<'_>, from: usize, bytes: &[u8]) {
+        if let Some(last) = bytes.iter().rposition(|&byte| !white(byte)) {
+            self.solid_end = view.offset(from + last + 1);
+        }
+    }
+
+    /// Remembers the content of the string that has just begun.
+    pub(crate) fn remember_key(&mut self) {
+        self.key_wanted = true;
+        self.key_length = 0;
+    }
+
+    /// The first bytes of the string remembered last, escapes as they are written.
+    pub(crate) fn key(&self) -> &[u8] {
+        self.key.get(..self.key_length).unwrap_or_default()
+    }
+
+    /// The next token at or after `at`, or nothing if the chunk has no more.
+    #[inline]
+    pub(crate) fn next(&mut self, view: View<'_>, mut at: usize) -> Option<Mark> {
+        if self.in_string {
+            match self.string(view, at) {
+                Ok(after) => at = after,
+                Err(broken) => return broken,
+            }
+        }
+        let mut solid = None;
+        for (passed, &byte) in view.rest(at).iter().enumerate() {
+            let token = match byte {
+                b'"' => Token::Quote,
+                b'{' | b'[' => Token::Open(byte),
+                b'}' | b']' => Token::Close(byte),
+                b',' => Token::Comma,
+                b':' => Token::Colon,
+                b'\n' => Token::Newline,
+                _ => {
+                    if !white(byte) {
+                        solid = Some((passed, byte));
+                    }
+                    continue;
+                }
+            };
+            self.note(view, at, solid);
+            let index = at + passed;
+            let mark = Mark { token, index, before: self.last, before_end: self.solid_end };
+            if token != Token::Newline {
+                self.last = byte;
+                self.solid_end = view.offset(index + 1);
+                self.in_string = token == Token::Quote;
+            }
+            return Some(mark);
+        }
+        self.note(view, at, solid);
+        None
+    }
+
+    #[inline]
+    fn note(&mut self, view: View<'_>, at: usize, solid: Option<(usize, u8)>) {
+        if let Some((passed, byte)) = solid {
+            self.last = byte;
+            self.solid_end = view.offset(at + passed + 1);
+        }
+    }
+
+    /// Reads on in a string. `Ok` is the place after its end; `Err` is a mark to stop at, or nothing
+    /// if the chunk ends inside the string.
+    #[inline]
+    fn string(&mut self, view: View<'_>, from: usize) -> Result<usize, Option<Mark>> {
+        let mut at = from;
+        loop {
+            if self.escaped {
+                match view.bytes.get(at) {
+                    None => break,
+                    // A backslash does not make a line break legal, so it is looked at again.
+                    Some(b'\n') => {}
+                    Some(_) => at += 1,
+                }
+                self.escaped = false;
+            }
+            let Some(found) = memchr3(b'"', b'\\', b'\n', view.rest(at)) else {
+                break;
+            };
+            at += found;
+            match view.bytes.get(at) {
+                Some(b'"') => {
+                    self.capture(view, from, at);
+                    self.key_wanted = false;
+                    self.in_string = false;
+                    self.last = b'"';
+                    self.solid_end = view.offset(at + 1);
+                    return Ok(at + 1);
+                }
+                Some(b'\\') => {
+                    at += 1;
+                    self.escaped = true;
+                }
+                _ => {
+                    self.settle(view, from, view.bytes.get(from..at).unwrap_or_default());
+                    self.key_wanted = false;
+                    self.resume_after(BROKEN);
+                    return Err(Some(Mark {
+                        token: Token::BrokenString,
+                        index: at,
+                        before: BROKEN,
+                        before_end: self.solid_end,
+                    }));
+                }
+            }
+        }
+        self.capture(view, from, view.bytes.len());
+        self.settle(view, from, view.rest(from));
+        Err(None)
+    }
+
+    fn capture(&mut self, view: View<'_>, from: usize, to: usize) {
+        if self.key_wanted {
+            let content = view.bytes.get(from..to).unwrap_or_default();
+            let room = self.key.get_mut(self.key_length..).unwrap_or_default();
+            for (kept, &byte) in room.iter_mut().zip(content) {
+                *kept = byte;
+                self.key_length += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Finds where the JSON documents of a stream begin and end, without parsing them.
+//!
+//! Only strings, brackets and separators are looked at: what a document means, and whether its
+//! numbers and escapes are right, is for whoever parses it. One state machine serves both a stream
+//! of any size in bounded memory ([`Framer`]) and a text in memory without copies ([`split()`]), so
+//! that both give the same answer, however the stream was cut into chunks.
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | `container` | what the stream is said to be, and the limits |
+//! | `frame` | a document that was found, and what can be wrong with it |
+//! | `error` | streams that are refused as a whole, by their first bytes |
+//! | `framer` | the streaming front, which copies documents |
+//! | `split` | the in-memory front, which only points at them |
+//! | `envelope` | the members around `"results"` |
+//! | `scanner` | the state machine under both fronts; its documentation has the rules of each container |
+//! | `lexer`, `nesting`, `kept` | strings and marks; depth; bytes kept across chunks |
+//!
+//! ```
+//! use arc_framing::{Container, Framer, Limits};
+//!
+//! let mut framer = Framer::new(Container::Auto, Limits::default());
+//! for chunk in [r#"{"suite": "nightly", "resu"#, r#"lts": [{"a": 1}, {"b"#, r#"": 2}]}"#] {
+//!     framer.push(chunk.as_bytes())?;
+//! }
+//! framer.finish()?;
+//!
+//! assert_eq!(framer.next_frame().unwrap().text(), Some(r#"{"a": 1}"#));
+//! assert_eq!(framer.next_frame().unwrap().text(), Some(r#"{"b": 2}"#));
+//! assert_eq!(framer.next_frame(), None);
+//! assert_eq!(framer.envelope().unwrap().text(), r#"{"suite": "nightly"}"#);
+//! # Ok::<(), arc_framing::FramingError>(())
+//! ```
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests fail by panicking"
+    )
+)]
+
+mod container;
+mod envelope;
+mod error;
+mod frame;
+mod framer;
+mod kept;
+mod lexer;
+mod nesting;
+mod scanner;
+mod split;
+
+pub use container::{Container, Limits};
+pub use envelope::{ENVELOPE_LIMIT_BYTES, Envelope};
+pub use error::FramingError;
+pub use frame::{Content, Frame, HEAD_BYTES, Problem, Unclosed};
+pub use framer::Framer;
+pub use split::{Span, Split, split};

@@ -1,0 +1,44 @@
+//! The stable words for what is wrong with a document (violations) and for what was assumed or
+//! replaced in a valid one (warnings). Programs compare them, so a word never changes its meaning.
+
+/// The text is not JSON (RFC 8259).
+pub const MALFORMED_JSON: &str = "malformed_json";
+/// The text as a whole is compressed or in another encoding than UTF-8.
+pub const NOT_TEXT: &str = "not_text";
+/// `NaN` or an infinity stands where JSON has no such number.
+pub const NOT_A_JSON_NUMBER: &str = "not_a_json_number";
+/// Objects and arrays are nested deeper than the limit.
+pub const TOO_DEEP: &str = "too_deep";
+/// The document is longer than the limit.
+pub const DOCUMENT_TOO_LARGE: &str = "document_too_large";
+/// A value has another JSON type than the format says.
+pub const WRONG_TYPE: &str = "wrong_type";
+/// A number is outside what the format allows.
+pub const OUT_OF_RANGE: &str = "out_of_range";
+/// A number that counts something is not whole.
+pub const NOT_AN_INTEGER: &str = "not_an_integer";
+/// An object has a member twice, and both cannot be true.
+pub const DUPLICATE_KEY: &str = "duplicate_key";
+/// The status is none of `success`, `error`, `timeout`, `cancelled`.
+pub const UNKNOWN_STATUS: &str = "unknown_status";
+/// Neither an id nor a name nor a prompt says which scenario was run.
+pub const MISSING_SCENARIO: &str = "missing_scenario";
+/// An id is the empty text.
+pub const EMPTY_ID: &str = "empty_id";
+/// An id is longer than 512 bytes.
+pub const ID_TOO_LONG: &str = "id_too_long";
+/// Two planned scenarios have the same id.
+pub const DUPLICATE_SCENARIO: &str = "duplicate_scenario";
+
+/// Warning: the scenario has no id; one was made from its name and prompt.
+pub const SCENARIO_ID_MADE: &str = "scenario_id_made";
+/// Warning: there is no status; `error` was assumed.
+pub const STATUS_MISSING: &str = "status_missing";
+/// Warning: there is no overall reliability score; averages leave the outcome out.
+pub const SCORE_MISSING: &str = "score_missing";
+/// Warning: the start time is not an RFC 3339 time; the time of receipt is used.
+pub const TIME_UNREADABLE: &str = "time_unreadable";
+/// Warning: characters that PostgreSQL's text cannot hold were replaced by U+FFFD.
+pub const TEXT_REPLACED: &str = "text_replaced";
+/// Warning: the full trajectory is not an array, so its events were not counted.
+pub const EVENTS_UNCOUNTED: &str = "events_uncounted";

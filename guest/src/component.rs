@@ -1,0 +1,193 @@
+//! The component's exports: the same answers in the types of `wit/`.
+
+#![expect(unsafe_code, reason = "the generated exports cross the component boundary by pointers")]
+
+mod bindings {
+    #![allow(
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        clippy::pedantic,
+        clippy::indexing_slicing,
+        reason = "generated code"
+    )]
+    wit_bindgen::generate!({ path: "../wit", world: "extractor" });
+}
+
+use arc_framing::{Container, Limits};
+use bindings::exports::arc::recording::{extraction, types};
+
+use crate::answer;
+
+struct Component;
+
+bindings::export!(Component with_types_in bindings);
+
+impl extraction::Guest for Component {
+    fn describe() -> extraction::ExtractorDescription {
+        extraction::ExtractorDescription {
+            name: crate::NAME.to_owned(),
+            version: crate::VERSION.to_owned(),
+            format: crate::FORMAT.to_owned(),
+            max_document_bytes: crate::MAX_DOCUMENT_BYTES as u32,
+            max_depth: crate::MAX_DEPTH as u32,
+        }
+    }
+
+    fn split(text: String) -> Result<Vec<extraction::DocumentFrame>, types::Violation> {
+        let limits = Limits { max_document_bytes: crate::MAX_DOCUMENT_BYTES };
+        match arc_framing::split(&text, Container::Auto, limits) {
+            Ok(split) => Ok(split.spans.iter().map(frame).collect()),
+            Err(error) => Err(types::Violation {
+                path: String::new(),
+                code: crate::codes::NOT_TEXT.to_owned(),
+                message: error.to_string(),
+            }),
+        }
+    }
+
+    fn extract_scenarios(scenarios: String) -> Result<Vec<types::Scenario>, Vec<types::Violation>> {
+        match crate::extract_scenarios(&scenarios) {
+            Ok(scenarios) => Ok(scenarios.into_iter().map(scenario).collect()),
+            Err(violations) => Err(violation_list(violations)),
+        }
+    }
+
+    fn extract_scenario(document: String) -> Result<types::PlannedScenario, Vec<types::Violation>> {
+        match crate::extract_scenario(&document) {
+            Ok(planned) => Ok(types::PlannedScenario {
+                scenario: scenario(planned.scenario),
+                trial: planned.trial,
+            }),
+            Err(violations) => Err(violation_list(violations)),
+        }
+    }
+
+    fn extract_outcome(document: String) -> Result<types::Outcome, Vec<types::Violation>> {
+        crate::extract_outcome(&document).map(outcome).map_err(violation_list)
+    }
+
+    fn extract_outcomes(
+        documents: Vec<String>,
+    ) -> Vec<Result<types::Outcome, Vec<types::Violation>>> {
+        documents.into_iter().map(Self::extract_outcome).collect()
+    }
+
+    fn extract_suite(suite: String) -> Result<types::SuiteSummary, Vec<types::Violation>> {
+        crate::extract_suite(&suite).map(summary).map_err(violation_list)
+    }
+
+    fn extract_json(document: String) -> String {
+        crate::extract_json(&document)
+    }
+}
+
+fn span(span: answer::Span) -> types::Span {
+    types::Span { offset: span.offset, length: span.length }
+}
+
+fn frame(found: &arc_framing::Span) -> extraction::DocumentFrame {
+    // A text in a component's 32-bit memory is shorter than 4 GiB.
+    let count = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+    extraction::DocumentFrame {
+        document: types::Span { offset: count(found.offset), length: count(found.length) },
+        problem: found.problem.as_ref().map(|problem| types::Violation {
+            path: String::new(),
+            code: problem.code().to_owned(),
+            message: problem.to_string(),
+        }),
+    }
+}
+
+fn violation(violation: answer::Violation) -> types::Violation {
+    types::Violation {
+        path: violation.path,
+        code: violation.code.to_owned(),
+        message: violation.message,
+    }
+}
+
+fn violation_list(violations: Vec<answer::Violation>) -> Vec<types::Violation> {
+    violations.into_iter().map(violation).collect()
+}
+
+fn scenario(scenario: answer::Scenario) -> types::Scenario {
+    types::Scenario {
+        id: scenario.id,
+        name: scenario.name,
+        task_prompt: scenario.task_prompt,
+        definition: scenario.definition.map(span),
+    }
+}
+
+fn dimension_scores(scores: Vec<answer::DimensionScore>) -> Vec<types::DimensionScore> {
+    let convert = |score: answer::DimensionScore| types::DimensionScore {
+        name: score.name,
+        score: score.score,
+    };
+    scores.into_iter().map(convert).collect()
+}
+
+fn status(status: answer::OutcomeStatus) -> types::OutcomeStatus {
+    match status {
+        answer::OutcomeStatus::Success => types::OutcomeStatus::Success,
+        answer::OutcomeStatus::Error => types::OutcomeStatus::Error,
+        answer::OutcomeStatus::Timeout => types::OutcomeStatus::Timeout,
+        answer::OutcomeStatus::Cancelled => types::OutcomeStatus::Cancelled,
+    }
+}
+
+fn category(category: answer::ErrorCategory) -> types::ErrorCategory {
+    match category {
+        answer::ErrorCategory::Timeout => types::ErrorCategory::Timeout,
+        answer::ErrorCategory::RateLimit => types::ErrorCategory::RateLimit,
+        answer::ErrorCategory::Network => types::ErrorCategory::Network,
+        answer::ErrorCategory::Resource => types::ErrorCategory::Resource,
+        answer::ErrorCategory::ToolError => types::ErrorCategory::ToolError,
+        answer::ErrorCategory::ModelError => types::ErrorCategory::ModelError,
+        answer::ErrorCategory::ValidationError => types::ErrorCategory::ValidationError,
+        answer::ErrorCategory::SandboxError => types::ErrorCategory::SandboxError,
+        answer::ErrorCategory::SystemError => types::ErrorCategory::SystemError,
+    }
+}
+
+fn outcome(outcome: answer::Outcome) -> types::Outcome {
+    types::Outcome {
+        scenario: scenario(outcome.scenario),
+        trial: outcome.trial,
+        status: status(outcome.status),
+        reliability_score: outcome.reliability_score,
+        grade: outcome.grade,
+        dimension_scores: dimension_scores(outcome.dimension_scores),
+        execution_time: outcome.execution_time,
+        execution_time_ms: outcome.execution_time_ms,
+        tokens_used: outcome.tokens_used,
+        prompt_tokens: outcome.prompt_tokens,
+        completion_tokens: outcome.completion_tokens,
+        cost_usd: outcome.cost_usd,
+        event_count: outcome.event_count,
+        error_code: outcome.error_code,
+        error_message: outcome.error_message,
+        error_category: outcome.error_category.map(category),
+        modal_call_id: outcome.modal_call_id,
+        sandbox_id: outcome.sandbox_id,
+        trajectory: outcome.trajectory.map(span),
+        detailed_trajectory: outcome.detailed_trajectory.map(span),
+        dimensions: outcome.dimensions.map(span),
+        warnings: violation_list(outcome.warnings),
+    }
+}
+
+fn summary(suite: answer::SuiteSummary) -> types::SuiteSummary {
+    types::SuiteSummary {
+        average_reliability_score: suite.average_reliability_score,
+        total_cost_usd: suite.total_cost_usd,
+        execution_time_ms: suite.execution_time_ms,
+        successful_runs: suite.successful_runs,
+        total_tokens_used: suite.total_tokens_used,
+        average_execution_time_ms: suite.average_execution_time_ms,
+        average_dimension_scores: dimension_scores(suite.average_dimension_scores),
+        speedup_factor: suite.speedup_factor,
+        warnings: violation_list(suite.warnings),
+    }
+}

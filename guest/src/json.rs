@@ -1,0 +1,510 @@
+//! Reads the members of an object without copying them, and collects what is wrong on the way.
+//!
+//! The first pass over a document checks its syntax and finds the members that matter as raw
+//! text; the members are then read one by one. Text that does not matter is skipped, not parsed.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::answer::{Span, Violation};
+use crate::score::MAX_WHOLE;
+use crate::{codes, syntax};
+
+/// A value of the document, as it is written there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Value<'a>(&'a str);
+
+/// Where a value is: the pointer to its object, and its name in it. It becomes text only when
+/// something is wrong there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'p> {
+    pub(crate) object: &'p str,
+    pub(crate) member: &'p str,
+}
+
+impl Place<'_> {
+    pub(crate) fn pointer(self) -> String {
+        let mut pointer = self.object.to_owned();
+        syntax::push_segment(&mut pointer, self.member);
+        pointer
+    }
+}
+
+impl<'a> Value<'a> {
+    /// What it is, for a message.
+    fn kind(self) -> &'static str {
+        match self.0.as_bytes().first() {
+            Some(b'{') => "an object",
+            Some(b'[') => "an array",
+            Some(b'"') => "a string",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            _ => "a number",
+        }
+    }
+
+    pub(crate) fn is_object(self) -> bool {
+        self.0.starts_with('{')
+    }
+
+    pub(crate) fn is_array(self) -> bool {
+        self.0.starts_with('[')
+    }
+
+    pub(crate) fn is_string(self) -> bool {
+        self.0.starts_with('"')
+    }
+
+    fn is_number(self) -> bool {
+        self.kind() == "a number"
+    }
+
+    /// The value's own JSON text.
+    pub(crate) fn json(self) -> &'a str {
+        self.0
+    }
+
+    /// How many elements an array has; nothing for another value.
+    pub(crate) fn element_count(self) -> Option<u32> {
+        struct Count;
+        impl<'de> Visitor<'de> for Count {
+            type Value = u32;
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("an array")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<u32, A::Error> {
+                let mut count = 0_u32;
+                while elements.next_element::<IgnoredAny>()?.is_some() {
+                    count = count.saturating_add(1);
+                }
+                Ok(count)
+            }
+        }
+        serde_json::Deserializer::from_str(self.0).deserialize_seq(Count).ok()
+    }
+
+    /// The elements of an array; nothing for another value.
+    pub(crate) fn elements(self) -> Option<Vec<Value<'a>>> {
+        let raw: Vec<&RawValue> = serde_json::from_str(self.0).ok()?;
+        Some(raw.into_iter().map(|element| Value(element.get())).collect())
+    }
+
+    /// All members of an object, names as they are decoded; nothing for another value.
+    pub(crate) fn members(self) -> Option<Vec<(Text<'a>, Value<'a>)>> {
+        struct All;
+        impl<'de> Visitor<'de> for All {
+            type Value = Vec<(Text<'de>, Value<'de>)>;
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(key) = map.next_key::<&RawValue>()? {
+                    let value = Value(map.next_value::<&RawValue>()?.get());
+                    members.extend(Value(key.get()).decode().map(|name| (name, value)));
+                }
+                Ok(members)
+            }
+        }
+        serde_json::Deserializer::from_str(self.0).deserialize_map(All).ok()
+    }
+
+    /// One member of an object, where it has it; nothing for another value.
+    pub(crate) fn member(self, name: &str) -> Option<Value<'a>> {
+        let mut deserializer = serde_json::Deserializer::from_str(self.0);
+        let [value] = deserializer.deserialize_map(Named(&[name])).ok()?.values;
+        value
+    }
+
+    /// The decoded text of a string; nothing for another value.
+    pub(crate) fn decode(self) -> Option<Text<'a>> {
+        let inside = self.0.strip_prefix('"')?.strip_suffix('"')?;
+        if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
+            return Some(Text { text: Cow::Borrowed(inside), replaced: false });
+        }
+        TextSeed.deserialize(&mut serde_json::Deserializer::from_str(self.0)).ok()
+    }
+
+    fn number(self) -> Option<f64> {
+        if self.is_number() { self.0.parse().ok() } else { None }
+    }
+}
+
+/// Text as PostgreSQL can hold it.
+#[derive(Debug)]
+pub(crate) struct Text<'a> {
+    pub(crate) text: Cow<'a, str>,
+    /// Whether something in it was replaced by U+FFFD.
+    pub(crate) replaced: bool,
+}
+
+/// Decodes a JSON string. serde_json gives a lone surrogate (`"\ud800"`, common in model output
+/// that was cut) only when bytes are asked for: as the three bytes it would have in UTF-8.
+struct TextSeed;
+
+impl<'de> DeserializeSeed<'de> for TextSeed {
+    type Value = Text<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_bytes(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TextSeed {
+    type Value = Text<'de>;
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("a string")
+    }
+    fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Text<'de>, E> {
+        // Raw control characters are refused by the syntax, so what is borrowed has no NUL.
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Text { text: Cow::Borrowed(text), replaced: false }),
+            Err(_) => Ok(replace_unstorable(bytes)),
+        }
+    }
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text<'de>, E> {
+        Ok(replace_unstorable(bytes))
+    }
+}
+
+/// Puts U+FFFD in the place of lone surrogates and of NUL, which PostgreSQL's text cannot hold.
+fn replace_unstorable(bytes: &[u8]) -> Text<'static> {
+    let mut stored = Vec::with_capacity(bytes.len());
+    let mut replaced = false;
+    let mut rest = bytes;
+    loop {
+        rest = match rest {
+            [] => break,
+            [0xED, 0xA0..=0xBF, _, after @ ..] | [0, after @ ..] => {
+                stored.extend_from_slice("\u{FFFD}".as_bytes());
+                replaced = true;
+                after
+            }
+            [byte, after @ ..] => {
+                stored.push(*byte);
+                after
+            }
+        };
+    }
+    let text = match String::from_utf8(stored) {
+        Ok(text) => text,
+        Err(error) => {
+            replaced = true;
+            String::from_utf8_lossy(error.as_bytes()).into_owned()
+        }
+    };
+    Text { text: Cow::Owned(text), replaced }
+}
+
+/// Finds the named members of an object and skips the others.
+struct Named<'n, const N: usize>(&'n [&'n str; N]);
+
+struct Found<'a, const N: usize> {
+    values: [Option<Value<'a>>; N],
+    twice: Vec<usize>,
+}
+
+impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
+    type Value = Found<'de, N>;
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = Found { values: [None; N], twice: Vec::new() };
+        // As raw text, because only then does serde_json check a key's characters.
+        while let Some(key) = map.next_key::<&RawValue>()? {
+            let key = Value(key.get()).decode();
+            let is_key = |name: &&str| key.as_ref().is_some_and(|key| key.text == **name);
+            match self.0.iter().position(is_key) {
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+                Some(index) => {
+                    let value = Value(map.next_value::<&RawValue>()?.get());
+                    if let Some(slot) = found.values.get_mut(index)
+                        && slot.replace(value).is_some()
+                    {
+                        found.twice.push(index);
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Reads a document and collects what is wrong with it (violations) and what was assumed or
+/// replaced (warnings). A reading method gives what it could, so that all violations are found.
+pub(crate) struct Reader<'a> {
+    document: &'a str,
+    violations: Vec<Violation>,
+    pub(crate) warnings: Vec<Violation>,
+}
+
+impl<'a> Reader<'a> {
+    /// Begins with a whole document, which must be JSON within the limits.
+    pub(crate) fn new(document: &'a str) -> Result<(Self, Value<'a>), Vec<Violation>> {
+        syntax::check_limits(document).map_err(|violation| vec![violation])?;
+        let value = Value(document.trim_matches([' ', '\t', '\r', '\n']));
+        Ok((Reader { document, violations: Vec::new(), warnings: Vec::new() }, value))
+    }
+
+    /// Gives the answer, or every violation found.
+    pub(crate) fn finish<T>(self, answer: Option<T>) -> Result<T, Vec<Violation>> {
+        match answer {
+            Some(answer) if self.violations.is_empty() => Ok(answer),
+            _ => Err(self.violations),
+        }
+    }
+
+    pub(crate) fn violation(&mut self, path: String, code: &'static str, message: String) {
+        self.violations.push(Violation { path, code, message });
+    }
+
+    pub(crate) fn warning(&mut self, path: String, code: &'static str, message: String) {
+        self.warnings.push(Violation { path, code, message });
+    }
+
+    pub(crate) fn wrong_type(&mut self, place: Place, value: Value, expected: &str) {
+        self.violation(
+            place.pointer(),
+            codes::WRONG_TYPE,
+            format!("expected {expected}, found {}", value.kind()),
+        );
+    }
+
+    /// The members of the whole document. This is the pass that checks its syntax.
+    pub(crate) fn root<const N: usize>(
+        &mut self,
+        value: Value<'a>,
+        names: [&str; N],
+    ) -> Option<[Option<Value<'a>>; N]> {
+        if value.is_object() {
+            return self.named(value, "", &names);
+        }
+        match serde_json::from_str::<IgnoredAny>(value.0) {
+            Err(error) => self.violations.push(syntax::describe_error(value.0, &error)),
+            Ok(_) => self.violation(
+                String::new(),
+                codes::WRONG_TYPE,
+                format!("expected an object, found {}", value.kind()),
+            ),
+        }
+        None
+    }
+
+    /// The elements of a document that is an array. This is the pass that checks its syntax.
+    pub(crate) fn root_elements(&mut self, value: Value<'a>) -> Option<Vec<Value<'a>>> {
+        match serde_json::from_str::<IgnoredAny>(value.0) {
+            Err(error) => self.violations.push(syntax::describe_error(value.0, &error)),
+            Ok(_) if value.is_array() => return value.elements(),
+            Ok(_) => self.violation(
+                String::new(),
+                codes::WRONG_TYPE,
+                format!("expected an array, found {}", value.kind()),
+            ),
+        }
+        None
+    }
+
+    /// The named members of an object at `path`; `null` means absent.
+    pub(crate) fn object<const N: usize>(
+        &mut self,
+        value: Option<Value<'a>>,
+        place: Place,
+        names: [&str; N],
+    ) -> [Option<Value<'a>>; N] {
+        let Some(value) = value else { return [None; N] };
+        if !value.is_object() {
+            self.wrong_type(place, value, "an object");
+            return [None; N];
+        }
+        self.named(value, &place.pointer(), &names).unwrap_or([None; N])
+    }
+
+    fn named<const N: usize>(
+        &mut self,
+        value: Value<'a>,
+        path: &str,
+        names: &[&str; N],
+    ) -> Option<[Option<Value<'a>>; N]> {
+        let mut deserializer = serde_json::Deserializer::from_str(value.0);
+        let found = deserializer
+            .deserialize_map(Named(names))
+            .and_then(|found| deserializer.end().map(|()| found));
+        match found {
+            Err(error) => {
+                self.violations.push(syntax::describe_error(value.0, &error));
+                None
+            }
+            Ok(mut found) => {
+                for member in found.twice.iter().filter_map(|index| names.get(*index)) {
+                    self.violation(
+                        Place { object: path, member }.pointer(),
+                        codes::DUPLICATE_KEY,
+                        format!("the member {member:?} stands in the object twice"),
+                    );
+                }
+                for slot in &mut found.values {
+                    *slot = slot.filter(|value| value.0 != "null");
+                }
+                Some(found.values)
+            }
+        }
+    }
+
+    /// Where a value is in the document.
+    pub(crate) fn span(&self, value: Value<'a>) -> Option<Span> {
+        let offset = (value.0.as_ptr() as usize).checked_sub(self.document.as_ptr() as usize)?;
+        Some(Span {
+            offset: u32::try_from(offset).ok()?,
+            length: u32::try_from(value.0.len()).ok()?,
+        })
+    }
+
+    /// Decoded text, with a warning where it had to be changed.
+    pub(crate) fn decoded(&mut self, value: Value<'a>, place: Place) -> Option<Cow<'a, str>> {
+        let decoded = value.decode()?;
+        if decoded.replaced {
+            self.warn_replaced(place);
+        }
+        Some(decoded.text)
+    }
+
+    pub(crate) fn warn_replaced(&mut self, place: Place) {
+        self.warning(
+            place.pointer(),
+            codes::TEXT_REPLACED,
+            "NUL or a lone surrogate was replaced by U+FFFD".to_owned(),
+        );
+    }
+
+    /// A member that must be a string where it is there.
+    pub(crate) fn text(&mut self, value: Option<Value<'a>>, place: Place) -> Option<String> {
+        let value = value?;
+        match self.decoded(value, place) {
+            Some(text) => Some(text.into_owned()),
+            None => {
+                self.wrong_type(place, value, "a string");
+                None
+            }
+        }
+    }
+
+    /// A member that must be a finite number where it is there.
+    pub(crate) fn number(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
+        let value = value?;
+        let Some(number) = value.number() else {
+            self.wrong_type(place, value, "a number");
+            return None;
+        };
+        if number.is_finite() {
+            return Some(number);
+        }
+        self.out_of_range(place, value, "a number that a 64-bit float can hold");
+        None
+    }
+
+    /// A member that must be a number of at least 0.
+    pub(crate) fn amount(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
+        let number = self.number(value, place)?;
+        if number >= 0.0 {
+            // Adding 0 turns -0 into 0, so that no row ever shows a minus sign.
+            return Some(number + 0.0);
+        }
+        self.out_of_range(place, value?, "0 or more");
+        None
+    }
+
+    /// A member in seconds, as milliseconds.
+    pub(crate) fn milliseconds(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
+        let milliseconds = self.amount(value, place)? * 1_000.0;
+        if milliseconds.is_finite() {
+            // A thousand times a decimal fraction is seldom exact: 1.001 s is 1001 ms.
+            return Some((milliseconds * 1e6).round() / 1e6)
+                .filter(|rounded| rounded.is_finite())
+                .or(Some(milliseconds));
+        }
+        self.out_of_range(place, value?, "a duration that a 64-bit float can hold in milliseconds");
+        None
+    }
+
+    /// A member that must be a whole number from `least` to `most`.
+    pub(crate) fn count(
+        &mut self,
+        value: Option<Value<'a>>,
+        place: Place,
+        least: f64,
+        most: f64,
+    ) -> Option<f64> {
+        let number = self.number(value, place)?;
+        if number.fract() != 0.0 {
+            self.violation(
+                place.pointer(),
+                codes::NOT_AN_INTEGER,
+                format!("expected a whole number, found {number}"),
+            );
+            return None;
+        }
+        if number >= least && number <= most {
+            return Some(number + 0.0);
+        }
+        self.out_of_range(place, value?, &format!("a whole number from {least} to {most}"));
+        None
+    }
+
+    /// A member that counts tokens.
+    pub(crate) fn tokens(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
+        self.count(value, place, 0.0, MAX_WHOLE)
+    }
+
+    pub(crate) fn out_of_range(&mut self, place: Place, value: Value, expected: &str) {
+        let found: String = value.0.chars().take(40).collect();
+        self.violation(
+            place.pointer(),
+            codes::OUT_OF_RANGE,
+            format!("expected {expected}, found {found}"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(json: &str) -> (String, bool) {
+        let text = Value(json).decode().unwrap();
+        (text.text.into_owned(), text.replaced)
+    }
+
+    #[test]
+    fn text_is_decoded_and_made_storable() {
+        assert_eq!(decoded(r#""plain""#), ("plain".into(), false));
+        assert_eq!(decoded(r#""a\n\"b\" \u00e9 \ud83d\ude00""#), ("a\n\"b\" é 😀".into(), false));
+        assert_eq!(decoded(r#""x\ud800y""#), ("x\u{FFFD}y".into(), true));
+        assert_eq!(decoded(r#""\udc00\ud83d""#), ("\u{FFFD}\u{FFFD}".into(), true));
+        assert_eq!(decoded(r#""a\u0000b""#), ("a\u{FFFD}b".into(), true));
+        assert_eq!(decoded(r#""\ud83d\ud83d\ude00""#), ("\u{FFFD}😀".into(), true));
+    }
+
+    #[test]
+    fn members_are_found_by_their_decoded_names() {
+        let (mut reader, value) = Reader::new(r#" {"b": 1, "\u0061": [2], "c": null} "#).unwrap();
+        let [a, c] = reader.root(value, ["a", "c"]).unwrap();
+        assert_eq!(a.unwrap().json(), "[2]");
+        assert!(c.is_none());
+        assert_eq!(reader.span(a.unwrap()), Some(Span { offset: 20, length: 3 }));
+    }
+
+    #[test]
+    fn a_member_that_matters_may_stand_once_only() {
+        let (mut reader, value) =
+            Reader::new(r#"{"a": 1, "x": 1, "x": 2, "\u0061": null}"#).unwrap();
+        reader.root(value, ["a"]).unwrap();
+        let violations = reader.finish(Some(())).unwrap_err();
+        assert_eq!(violations.len(), 1);
+        assert_eq!((violations[0].path.as_str(), violations[0].code), ("/a", codes::DUPLICATE_KEY));
+    }
+}

@@ -1,0 +1,265 @@
+//! What one scenario result says.
+
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
+
+use crate::answer::{Outcome, OutcomeStatus, Verdict, Violation};
+use crate::json::{Place, Reader, Value};
+use crate::scenario::{read_scenario, read_trial};
+use crate::score::Scale;
+use crate::{codes, failure};
+
+const TRAJECTORY: &str = "/trajectory";
+const TOKEN_USAGE: &str = "/trajectory/token_usage";
+const RELIABILITY: &str = "/reliability_score";
+const RECORDING: &str = "/recording";
+
+/// Validates one result and extracts its fields; see `extract-outcome` in `wit/extraction.wit`.
+///
+/// # Errors
+/// Every violation found: a result that is wrong in three places is told so at once.
+pub fn extract_outcome(document: &str) -> Result<Outcome, Vec<Violation>> {
+    let (mut reader, root) = Reader::new(document)?;
+    let names = [
+        "scenario",
+        "trajectory",
+        "reliability_score",
+        "detailed_trajectory",
+        "recording",
+        "error",
+    ];
+    let answer = reader.root(root, names).and_then(|members| read(&mut reader, members));
+    let warnings = std::mem::take(&mut reader.warnings);
+    let mut outcome = reader.finish(answer)?;
+    outcome.warnings = warnings;
+    Ok(outcome)
+}
+
+/// The verdict on one result as JSON text; see `extract-json` in `wit/extraction.wit`.
+pub fn extract_json(document: &str) -> String {
+    let verdict = match extract_outcome(document) {
+        Ok(outcome) => Verdict::Accepted { outcome: Box::new(outcome) },
+        Err(violations) => Verdict::Rejected { violations },
+    };
+    write_verdict(&verdict)
+}
+
+/// The verdict on a result that never reaches the extractor, because its framing is wrong.
+pub fn rejected_json(code: &'static str, message: String) -> String {
+    let violations = vec![Violation { path: String::new(), code, message }];
+    write_verdict(&Verdict::Rejected { violations })
+}
+
+fn write_verdict(verdict: &Verdict) -> String {
+    // The verdict has text keys and finite numbers only, so writing it cannot fail.
+    serde_json::to_string(verdict).unwrap_or_default()
+}
+
+fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<Outcome> {
+    let [scenario, trajectory, reliability, detailed, recording, outer_error] = members;
+    let scenario = read_scenario(reader, scenario, trajectory);
+    let [status, prompt, seconds, start_time, events, usage, inner_error] = reader.object(
+        trajectory,
+        Place { object: "", member: "trajectory" },
+        [
+            "status",
+            "task_prompt",
+            "execution_time_seconds",
+            "start_time",
+            "full_trajectory",
+            "token_usage",
+            "error",
+        ],
+    );
+    // The prompt itself is the scenario's to take.
+    if let Some(prompt) = prompt.filter(|value| !value.is_string()) {
+        let place = Place { object: TRAJECTORY, member: "task_prompt" };
+        reader.wrong_type(place, prompt, "a string");
+    }
+
+    let status = read_status(reader, status);
+    let (error, error_place) = match inner_error {
+        Some(_) => (inner_error, Place { object: TRAJECTORY, member: "error" }),
+        None => (outer_error, Place { object: "", member: "error" }),
+    };
+    let failure = failure::read(reader, error, error_place, status.unwrap_or(OutcomeStatus::Error));
+
+    let at = |member| Place { object: TRAJECTORY, member };
+    let execution_time_ms = reader.milliseconds(seconds, at("execution_time_seconds"));
+    let execution_time = read_time(reader, start_time);
+    let event_count = read_event_count(reader, events);
+    let tokens = Tokens::read(reader, usage);
+    let score = Score::read(reader, reliability);
+
+    let [call, sandbox, trial] = reader.object(
+        recording,
+        Place { object: "", member: "recording" },
+        ["modal_call_id", "sandbox_id", "trial"],
+    );
+    let trial = read_trial(reader, trial);
+    let modal_call_id = reader.text(call, Place { object: RECORDING, member: "modal_call_id" });
+    let sandbox_id = reader.text(sandbox, Place { object: RECORDING, member: "sandbox_id" });
+
+    Some(Outcome {
+        scenario: scenario?,
+        trial,
+        status: status?,
+        reliability_score: score.overall,
+        grade: score.grade,
+        dimension_scores: score.dimension_scores,
+        execution_time,
+        execution_time_ms: execution_time_ms.unwrap_or(0.0),
+        tokens_used: tokens.total,
+        prompt_tokens: tokens.prompt,
+        completion_tokens: tokens.completion,
+        cost_usd: tokens.cost,
+        event_count,
+        error_code: failure.code,
+        error_message: failure.message,
+        error_category: failure.category,
+        modal_call_id,
+        sandbox_id,
+        trajectory: trajectory.and_then(|value| reader.span(value)),
+        detailed_trajectory: detailed.and_then(|value| reader.span(value)),
+        dimensions: score.dimensions.and_then(|value| reader.span(value)),
+        warnings: Vec::new(),
+    })
+}
+
+/// The status; nothing where it is wrong.
+fn read_status<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Option<OutcomeStatus> {
+    let place = Place { object: TRAJECTORY, member: "status" };
+    if value.is_none() {
+        reader.warning(
+            place.pointer(),
+            codes::STATUS_MISSING,
+            "the result has no status; it counts as an error".to_owned(),
+        );
+        return Some(OutcomeStatus::Error);
+    }
+    let text = reader.text(value, place)?;
+    match text.as_str() {
+        "success" => Some(OutcomeStatus::Success),
+        "error" => Some(OutcomeStatus::Error),
+        "timeout" => Some(OutcomeStatus::Timeout),
+        "cancelled" => Some(OutcomeStatus::Cancelled),
+        other => {
+            let found: String = other.chars().take(40).collect();
+            reader.violation(
+                place.pointer(),
+                codes::UNKNOWN_STATUS,
+                format!("expected success, error, timeout or cancelled, found {found:?}"),
+            );
+            None
+        }
+    }
+}
+
+/// The start of the run in UTC; nothing, with a warning, where it is not an RFC 3339 time.
+fn read_time<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Option<String> {
+    let place = Place { object: TRAJECTORY, member: "start_time" };
+    let value = value?;
+    let text = value.decode().map(|text| text.text).unwrap_or_default();
+    match in_utc(&text) {
+        Some(time) => Some(time),
+        None => {
+            reader.warning(
+                place.pointer(),
+                codes::TIME_UNREADABLE,
+                "the start time is not an RFC 3339 time with an offset; the time of receipt is used"
+                    .to_owned(),
+            );
+            None
+        }
+    }
+}
+
+/// An RFC 3339 time in UTC with microseconds; what is finer is cut off. The year 0 is refused:
+/// it may be before the calendar of whoever reads the time.
+fn in_utc(text: &str) -> Option<String> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
+    let (date, (hour, minute, second, microsecond)) = (time.date(), time.time().as_hms_micro());
+    (1..=9999).contains(&date.year()).then(|| {
+        format!(
+            "{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{microsecond:06}Z",
+            date.year(),
+            u8::from(date.month()),
+            date.day()
+        )
+    })
+}
+
+fn read_event_count<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> u32 {
+    let Some(value) = value else { return 0 };
+    value.element_count().unwrap_or_else(|| {
+        reader.warning(
+            Place { object: TRAJECTORY, member: "full_trajectory" }.pointer(),
+            codes::EVENTS_UNCOUNTED,
+            "the full trajectory is not an array, so its events were not counted".to_owned(),
+        );
+        0
+    })
+}
+
+struct Tokens {
+    total: f64,
+    prompt: f64,
+    completion: f64,
+    cost: f64,
+}
+
+impl Tokens {
+    fn read<'a>(reader: &mut Reader<'a>, usage: Option<Value<'a>>) -> Tokens {
+        let place = Place { object: TRAJECTORY, member: "token_usage" };
+        let names = ["total_tokens", "prompt_tokens", "completion_tokens", "total_cost"];
+        let [total, prompt, completion, cost] = reader.object(usage, place, names);
+        let at = |member| Place { object: TOKEN_USAGE, member };
+        let prompt = reader.tokens(prompt, at("prompt_tokens")).unwrap_or(0.0);
+        let completion = reader.tokens(completion, at("completion_tokens")).unwrap_or(0.0);
+        let total = reader.tokens(total, at("total_tokens"));
+        let cost = reader.amount(cost, at("total_cost")).unwrap_or(0.0);
+        Tokens { total: total.unwrap_or(prompt + completion), prompt, completion, cost }
+    }
+}
+
+#[derive(Default)]
+struct Score<'a> {
+    overall: Option<f64>,
+    grade: Option<String>,
+    dimension_scores: Vec<crate::DimensionScore>,
+    dimensions: Option<Value<'a>>,
+}
+
+impl<'a> Score<'a> {
+    /// Reads a score object, or a bare number.
+    fn read(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Score<'a> {
+        let place = Place { object: "", member: "reliability_score" };
+        let at = |member| Place { object: RELIABILITY, member };
+        let (score, written, score_place) = match value {
+            Some(object) if object.is_object() => {
+                let names = ["overall_score", "grade", "dimension_scores", "scale"];
+                let [overall, grade, dimensions, scale] = reader.object(value, place, names);
+                let scale = Scale::read(reader, scale, at("scale"));
+                let score = Score {
+                    overall: scale.score(reader, overall, at("overall_score")),
+                    grade: reader.text(grade, at("grade")),
+                    dimension_scores: scale.dimensions(reader, dimensions, at("dimension_scores")),
+                    dimensions,
+                };
+                (score, overall, at("overall_score"))
+            }
+            _ => {
+                let overall = Scale::Guessed.score(reader, value, place);
+                (Score { overall, ..Score::default() }, value, place)
+            }
+        };
+        if written.is_none() {
+            reader.warning(
+                score_place.pointer(),
+                codes::SCORE_MISSING,
+                "the result has no overall reliability score; averages leave it out".to_owned(),
+            );
+        }
+        score
+    }
+}

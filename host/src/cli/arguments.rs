@@ -1,0 +1,224 @@
+//! Every command, argument and setting: name, type, default and a sentence.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use uuid::Uuid;
+
+use crate::store::SimulationStatus;
+
+/// Records the results of AI-agent evaluations in PostgreSQL, exactly once.
+///
+/// Without a database URL, a private PostgreSQL is started from the programs that are installed
+/// on this machine, and stopped when the last arc-host ends.
+#[derive(Debug, Parser)]
+#[command(name = "arc-host", version, propagate_version = true, after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  arc-host record results.jsonl                  record a file into the embedded database
+  generate | arc-host record --name nightly -    record standard input
+  arc-host record --json results.jsonl | jq .overall_score
+  arc-host extract results.jsonl                 verdicts only, no database
+  arc-host status 0192f3c1-…                     where a simulation stands
+  arc-host psql -- -c 'select * from arc_recorder.outcomes limit 5'
+
+Exit codes: 0 all done, 1 something was not done, 2 some results were rejected, 130 stopped.";
+
+/// Settings that every command understands.
+#[derive(Debug, Args)]
+pub(super) struct Global {
+    /// The database: postgresql://user@host/name. Default: ARC_DATABASE_URL, then
+    /// TIMESCALE_SERVICE_URL, then the embedded database.
+    #[arg(long, global = true, value_name = "URL", help_heading = "Settings")]
+    pub(super) database_url: Option<String>,
+
+    /// The folder of the embedded database.
+    #[arg(
+        long,
+        global = true,
+        env = "ARC_DATA_DIR",
+        value_name = "DIR",
+        help_heading = "Settings"
+    )]
+    pub(super) data_dir: Option<PathBuf>,
+
+    /// The folder of PostgreSQL's own programs (initdb, postgres) for the embedded database.
+    #[arg(
+        long,
+        global = true,
+        env = "ARC_POSTGRES_BIN",
+        value_name = "DIR",
+        help_heading = "Settings"
+    )]
+    pub(super) postgres_bin: Option<PathBuf>,
+
+    /// The folder that keeps compiled components between runs.
+    #[arg(
+        long,
+        global = true,
+        env = "ARC_CACHE_DIR",
+        value_name = "DIR",
+        help_heading = "Settings"
+    )]
+    pub(super) cache_dir: Option<PathBuf>,
+
+    /// Write JSON for programs instead of text for people.
+    #[arg(long, global = true, help_heading = "Settings")]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Record files of results; each file is a simulation.
+    ///
+    /// A file holds one result, a JSON array, an object with "results", or one result a line. The
+    /// same file again stores nothing twice, and finishes what was broken off.
+    Record(Record),
+    /// Show the verdict on each result of a file; no database is touched.
+    Extract(Extract),
+    /// List simulations, newest first.
+    Simulations(Simulations),
+    /// Show where a simulation stands.
+    Status(OneSimulation),
+    /// Show the outcomes of a simulation.
+    Outcomes(Outcomes),
+    /// Show which results of a simulation were rejected, and why.
+    Rejected(Rejected),
+    /// Show whether the database works.
+    Health,
+    /// Bring the database's schema up to date. Other commands do this too, where they may.
+    Migrate,
+    /// Open psql on the database, which stays up as long as psql runs.
+    Psql(Psql),
+    /// Write the extraction component (a .wasm file) for other hosts.
+    Component(Component),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Record {
+    /// Files of results; - is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+
+    /// The simulation's name. Default: the file's name.
+    #[arg(long)]
+    pub(super) name: Option<String>,
+
+    /// A file with the agent's configuration (JSON or other text), kept with the simulation.
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// The simulation's id. One that exists takes the results; its plan stays as it is.
+    #[arg(long, value_name = "ID", conflicts_with = "new")]
+    pub(super) simulation: Option<Uuid>,
+
+    /// Make a new simulation, even of a file that was recorded before.
+    #[arg(long)]
+    pub(super) new: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Extract {
+    /// A file of results; - is standard input.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Simulations {
+    /// Only those with this status.
+    #[arg(long, value_name = "STATUS")]
+    pub(super) status: Option<StatusWord>,
+
+    /// How many at most.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) limit: u32,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum StatusWord {
+    Running,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl From<StatusWord> for SimulationStatus {
+    fn from(word: StatusWord) -> Self {
+        match word {
+            StatusWord::Running => SimulationStatus::Running,
+            StatusWord::Completed => SimulationStatus::Completed,
+            StatusWord::Failed => SimulationStatus::Failed,
+            StatusWord::Cancelled => SimulationStatus::Cancelled,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OneSimulation {
+    /// The simulation's id.
+    #[arg(value_name = "ID")]
+    pub(super) simulation: Uuid,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Outcomes {
+    /// The simulation's id.
+    #[arg(value_name = "ID")]
+    pub(super) simulation: Uuid,
+
+    /// Only those with this status.
+    #[arg(long, value_name = "STATUS", value_parser = ["success", "error", "timeout", "cancelled"])]
+    pub(super) status: Option<String>,
+
+    /// Only those of this scenario.
+    #[arg(long, value_name = "SCENARIO")]
+    pub(super) scenario: Option<String>,
+
+    /// Write the documents instead, byte for byte as they were recorded, a newline after each.
+    #[arg(long)]
+    pub(super) documents: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rejected {
+    /// The simulation's id.
+    #[arg(value_name = "ID")]
+    pub(super) simulation: Uuid,
+
+    /// Write the kept bytes of this rejected result instead.
+    #[arg(long, value_name = "ID")]
+    pub(super) document: Option<Uuid>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Psql {
+    /// Arguments for psql.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    pub(super) arguments: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Component {
+    /// Where to write it; - is standard output.
+    #[arg(long, short, value_name = "FILE", default_value = "arc-extractor.wasm")]
+    pub(super) output: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,154 @@
+//! From the settings to an open database.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
+use std::str::FromStr as _;
+
+use etcetera::BaseStrategy as _;
+use tokio_postgres::Config;
+use tokio_postgres::config::Host;
+
+use super::arguments::Global;
+use super::output;
+use crate::embedded::{EmbeddedDatabase, EmbeddedSettings, Stage, SupervisorCommand};
+use crate::error::{Error, Result};
+use crate::extraction::{ExtractionSettings, Extractor};
+use crate::store::{SchemaState, Store};
+
+/// The hidden first argument with which this program is the embedded database's supervisor.
+pub(super) const SUPERVISE: &str = "__supervise";
+
+/// The variables that may hold the database's URL, in the order in which they are asked.
+const URL_VARIABLES: [&str; 2] = ["ARC_DATABASE_URL", "TIMESCALE_SERVICE_URL"];
+
+/// Connections of one command: one for each batch under way, and room for a query beside them.
+const CONNECTIONS: usize = 4;
+
+/// An open database. The embedded one stays up for as long as this lives.
+pub(super) struct Database {
+    pub(super) store: Store,
+    config: Config,
+    embedded: Option<EmbeddedDatabase>,
+}
+
+impl Database {
+    /// Opens the database that the settings name, without looking at its schema.
+    pub(super) async fn open(global: &Global) -> Result<Self> {
+        if let Some((source, url)) = database_url(global) {
+            // The parser's message quotes no part of the URL, which may hold a password.
+            let config = Config::from_str(&url).map_err(|error| {
+                Error::Configuration(format!(
+                    "the database URL in {source} is not one: {error}; it looks like \
+                     postgresql://user@host:5432/name"
+                ))
+            })?;
+            let store = Store::new(config.clone(), CONNECTIONS)?;
+            return Ok(Database { store, config, embedded: None });
+        }
+        refuse_in_container(global)?;
+        let embedded = open_embedded(global).await?;
+        let config = embedded.config();
+        let store = Store::new(config.clone(), CONNECTIONS)?;
+        Ok(Database { store, config, embedded: Some(embedded) })
+    }
+
+    /// Opens the database and brings its schema up to date.
+    pub(super) async fn open_current(global: &Global) -> Result<Self> {
+        let database = Self::open(global).await?;
+        if !matches!(database.store.check_schema().await?, SchemaState::Current(_)) {
+            database.store.migrate().await?;
+        }
+        Ok(database)
+    }
+
+    /// Where the database is, in the variables of libpq. A command line would show the password
+    /// to every user of the machine.
+    pub(super) fn environment(&self) -> Vec<(&'static str, OsString)> {
+        let config = &self.config;
+        let hosts: Vec<OsString> = config
+            .get_hosts()
+            .iter()
+            .map(|host| match host {
+                Host::Tcp(name) => OsString::from(name),
+                Host::Unix(folder) => folder.clone().into_os_string(),
+            })
+            .collect();
+        let ports: Vec<String> = config.get_ports().iter().map(u16::to_string).collect();
+        let text = |value: Option<&str>| value.map(OsString::from).unwrap_or_default();
+        let password = config.get_password().map(|bytes| OsString::from_vec(bytes.to_vec()));
+        let variables = [
+            ("PGHOST", hosts.join(OsStr::new(","))),
+            ("PGPORT", ports.join(",").into()),
+            ("PGUSER", text(config.get_user())),
+            ("PGDATABASE", text(config.get_dbname())),
+            ("PGPASSWORD", password.unwrap_or_default()),
+        ];
+        variables.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    /// The folder of the embedded database's programs.
+    pub(super) fn programs(&self) -> Option<PathBuf> {
+        self.embedded.as_ref().map(|embedded| embedded.programs().bin_dir.clone())
+    }
+
+    /// What kind of database it is, for people; no secret is in it.
+    pub(super) fn describe(&self) -> String {
+        match &self.embedded {
+            Some(embedded) => format!("embedded, in {}", embedded.data_dir().display()),
+            None => "given by URL".to_owned(),
+        }
+    }
+}
+
+/// The database's URL, and where it was found.
+fn database_url(global: &Global) -> Option<(&'static str, String)> {
+    let given = global.database_url.clone().map(|url| ("--database-url", url));
+    given
+        .into_iter()
+        .chain(URL_VARIABLES.into_iter().filter_map(|name| Some((name, env::var(name).ok()?))))
+        .find(|(_, url)| !url.trim().is_empty())
+}
+
+/// Data that is kept inside a sandbox dies with it, so it is kept there only when asked for.
+fn refuse_in_container(global: &Global) -> Result<()> {
+    if global.data_dir.is_none() && env::var_os("MODAL_TASK_ID").is_some() {
+        return Err(Error::Configuration(format!(
+            "no database URL is set in this Modal container, and what an embedded database keeps \
+             would be lost with it; set {}, or name a folder that outlives the container with \
+             --data-dir",
+            URL_VARIABLES.join(" or ")
+        )));
+    }
+    Ok(())
+}
+
+async fn open_embedded(global: &Global) -> Result<EmbeddedDatabase> {
+    let program = env::current_exe()
+        .map_err(|error| Error::io("could not find this program's own file", error))?;
+    let settings = EmbeddedSettings {
+        data_dir: global.data_dir.clone(),
+        bin_dir: global.postgres_bin.clone(),
+        supervisor: SupervisorCommand { program, args: vec![OsString::from(SUPERVISE)] },
+        server_settings: Vec::new(),
+    };
+    let told = |stage: Stage| {
+        if matches!(stage, Stage::MakingCluster) {
+            output::note("making the embedded database (once) …");
+        }
+    };
+    Ok(EmbeddedDatabase::acquire_with(&settings, told).await?)
+}
+
+/// Loads the built-in extractor, with its compiled form kept in the user's cache.
+pub(super) fn extractor(global: &Global) -> Result<Extractor> {
+    let own = || {
+        let folders = etcetera::choose_base_strategy().ok()?;
+        Some(folders.cache_dir().join("arc-recorder").join("components"))
+    };
+    Extractor::built_in(&ExtractionSettings {
+        cache_dir: global.cache_dir.clone().or_else(own),
+        ..ExtractionSettings::default()
+    })
+}

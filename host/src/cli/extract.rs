@@ -1,0 +1,131 @@
+//! `arc-host extract`: verdicts without a database; `arc-host component`: the component itself.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::Done;
+use super::arguments::{Component, Extract, Global};
+use super::connection;
+use super::output::{self, BAD, GOOD, Output};
+use crate::documents::DocumentFile;
+use crate::error::{Error, Result};
+use crate::extraction::{BUILT_IN, Session};
+use crate::recorder::{Document, Submission};
+
+pub(super) async fn run(global: &Global, arguments: Extract, output: &mut Output) -> Result<Done> {
+    let extractor = connection::extractor(global)?;
+    let file = DocumentFile::open(&arguments.file)?;
+    let mut session = extractor.session().await;
+    let mut frames = file.frames(extractor.limits().document_bytes)?;
+    let (mut position, mut rejected, mut failed) = (0_u64, 0_u64, 0_u64);
+    while let Some(frame) = frames.next_frame()? {
+        let verdict = verdict(&mut session, Submission::from_frame(frame, position));
+        match verdict.as_ref().map(|text| serde_json::from_str::<Value>(text)) {
+            Ok(Ok(parsed)) => {
+                rejected += u64::from(parsed.get("verdict") == Some(&Value::from("rejected")));
+                if output.json() {
+                    output.line(verdict.as_deref().unwrap_or_default())?;
+                } else {
+                    output.line(&describe(position, &parsed))?;
+                }
+            }
+            Ok(Err(error)) => {
+                return Err(Error::Component(format!("the verdict is not JSON: {error}")));
+            }
+            Err(error) => {
+                failed += 1;
+                output::complain(&format!("result {position}: {error}"));
+                if output.json() {
+                    output.value(&json!({"verdict": "failed", "message": error}))?;
+                }
+            }
+        }
+        position += 1;
+        if output.closed() {
+            return Ok(Done::All);
+        }
+    }
+    if position == 0 {
+        return Err(Error::Invalid(format!("{} holds no results", file.name())));
+    }
+    if !output.json() {
+        output.line(&format!(
+            "{} results: {} accepted, {} rejected",
+            output::count(position),
+            output::count(position - rejected - failed),
+            output::count(rejected)
+        ))?;
+    }
+    Ok(match (failed, rejected) {
+        (1.., _) => Done::Not,
+        (_, 1..) => Done::Rejected,
+        _ => Done::All,
+    })
+}
+
+/// The verdict as JSON text, in the words of `extract-json`.
+fn verdict(session: &mut Session, submission: Submission) -> std::result::Result<String, String> {
+    match submission.document {
+        Document::Text(text) => session.extract_json(&text).map_err(|error| error.to_string()),
+        Document::Unreadable { violation, .. } => Ok(json!({
+            "verdict": "rejected",
+            "violations": [
+                {"path": violation.path, "code": violation.code, "message": violation.message}
+            ],
+        })
+        .to_string()),
+    }
+}
+
+/// A verdict on one line for a person.
+fn describe(position: u64, verdict: &Value) -> String {
+    let text =
+        |value: Option<&Value>| output::printable(value.and_then(Value::as_str).unwrap_or("–"));
+    if let Some(outcome) = verdict.get("outcome") {
+        let warnings = outcome.get("warnings").and_then(Value::as_array).map_or(0, Vec::len);
+        let warned = match warnings {
+            0 => String::new(),
+            1 => ", 1 warning".to_owned(),
+            more => format!(", {more} warnings"),
+        };
+        return format!(
+            "{position:>6}  {GOOD}accepted{GOOD:#}  {}: {}, score {}{warned}",
+            text(outcome.pointer("/scenario/id")),
+            text(outcome.get("status")),
+            output::score(outcome.get("reliability_score").and_then(Value::as_f64)),
+        );
+    }
+    let violations = verdict.get("violations").and_then(Value::as_array);
+    let reasons: Vec<String> = violations
+        .into_iter()
+        .flatten()
+        .map(|violation| {
+            let path = text(violation.get("path"));
+            let place = if path.is_empty() { "the document" } else { &path };
+            format!(
+                "{} at {place}: {}",
+                text(violation.get("code")),
+                text(violation.get("message"))
+            )
+        })
+        .collect();
+    format!("{position:>6}  {BAD}rejected{BAD:#}  {}", reasons.join("; "))
+}
+
+/// Writes the built-in component.
+pub(super) fn component(arguments: Component, output: &mut Output) -> Result<Done> {
+    if arguments.output == std::path::Path::new("-") {
+        output.bytes(BUILT_IN)?;
+        return Ok(Done::All);
+    }
+    let path = arguments.output.display();
+    fs::write(&arguments.output, BUILT_IN)
+        .map_err(|error| Error::io(format!("could not write {path}"), error))?;
+    if output.json() {
+        output.value(&json!({"file": path.to_string(), "bytes": BUILT_IN.len()}))?;
+    } else {
+        output.line(&format!("wrote {path} ({} bytes)", output::count(BUILT_IN.len() as u64)))?;
+    }
+    Ok(Done::All)
+}

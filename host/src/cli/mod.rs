@@ -1,0 +1,91 @@
+//! The command line: what it understands, and one module for each group of commands.
+
+mod arguments;
+mod connection;
+mod extract;
+mod output;
+mod record;
+mod schema;
+mod simulations;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::embedded;
+use crate::error::{Error, Result};
+use arguments::{Arguments, Command};
+use output::Output;
+
+/// What a command ends with, as the exit code says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Done {
+    /// Everything was done.
+    All,
+    /// Some results were rejected.
+    Rejected,
+    /// Something was not done.
+    Not,
+    /// It was stopped with Ctrl-C.
+    Interrupted,
+}
+
+impl From<Done> for ExitCode {
+    fn from(done: Done) -> Self {
+        ExitCode::from(match done {
+            Done::All => 0,
+            Done::Not => 1,
+            Done::Rejected => 2,
+            // 128 + SIGINT, as shells have it.
+            Done::Interrupted => 130,
+        })
+    }
+}
+
+/// Runs the program with the arguments it was given.
+pub fn main() -> ExitCode {
+    // The supervisor of the embedded database is this program too: single-threaded, no runtime.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == connection::SUPERVISE) {
+        return match embedded::supervise(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&Error::from(error)),
+        };
+    }
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&Error::io("could not start the runtime", error)),
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(done) => done.into(),
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    output::complain(&error.to_string());
+    Done::Not.into()
+}
+
+async fn run(arguments: Arguments) -> Result<Done> {
+    let Arguments { global, command } = arguments;
+    let mut output = Output::new(global.json);
+    match command {
+        Command::Record(arguments) => record::run(&global, arguments, &mut output).await,
+        Command::Extract(arguments) => extract::run(&global, arguments, &mut output).await,
+        Command::Simulations(arguments) => simulations::list(&global, arguments, &mut output).await,
+        Command::Status(arguments) => simulations::status(&global, arguments, &mut output).await,
+        Command::Outcomes(arguments) => {
+            simulations::outcomes(&global, arguments, &mut output).await
+        }
+        Command::Rejected(arguments) => {
+            simulations::rejected(&global, arguments, &mut output).await
+        }
+        Command::Health => schema::health(&global, &mut output).await,
+        Command::Migrate => schema::migrate(&global, &mut output).await,
+        Command::Psql(arguments) => schema::psql(&global, arguments).await,
+        Command::Component(arguments) => extract::component(arguments, &mut output),
+    }
+}

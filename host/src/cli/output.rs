@@ -1,0 +1,192 @@
+//! What people and programs read.
+//!
+//! Answers go to standard output, everything else to standard error. A reader that closes the
+//! pipe (`| head`) ends the output, not the work.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+pub(super) const BOLD: Style = Style::new().bold();
+pub(super) const DIM: Style = Style::new().dimmed();
+pub(super) const GOOD: Style = AnsiColor::Green.on_default();
+pub(super) const BAD: Style = AnsiColor::Red.on_default();
+pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
+
+/// Standard output, as text for people or JSON for programs.
+pub(super) struct Output {
+    json: bool,
+    closed: bool,
+    stream: anstream::AutoStream<io::Stdout>,
+}
+
+impl Output {
+    pub(super) fn new(json: bool) -> Self {
+        Output { json, closed: false, stream: anstream::AutoStream::auto(io::stdout()) }
+    }
+
+    /// Whether programs read it.
+    pub(super) fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether nobody reads it any more.
+    pub(super) fn closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Writes bytes as they are.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let written = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.closed = true,
+            Err(error) => return Err(Error::io("could not write the output", error)),
+            Ok(()) => {}
+        }
+        Ok(())
+    }
+
+    /// Writes a line of text.
+    pub(super) fn line(&mut self, text: &str) -> Result<()> {
+        self.bytes(format!("{text}\n").as_bytes())
+    }
+
+    /// Writes a JSON value on a line of its own.
+    pub(super) fn value(&mut self, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string(value).map_err(|error| {
+            Error::Invalid(format!("could not write the answer as JSON: {error}"))
+        })?;
+        self.line(&text)
+    }
+
+    /// Writes named values, one a line.
+    pub(super) fn fields(&mut self, fields: &[(&str, String)]) -> Result<()> {
+        let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for (name, value) in fields {
+            self.line(&format!("  {DIM}{name:<width$}{DIM:#}  {value}"))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a table; the columns named in `right` hold numbers.
+    pub(super) fn table(
+        &mut self,
+        header: &[&str],
+        right: &[&str],
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> Result<()> {
+        let mut table = Table::new();
+        table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(header.to_vec());
+        let right: Vec<bool> = header.iter().map(|name| right.contains(name)).collect();
+        for row in rows {
+            table.add_row(row.iter().zip(&right).map(|(text, right)| {
+                let alignment = if *right { CellAlignment::Right } else { CellAlignment::Left };
+                Cell::new(printable(text)).set_alignment(alignment)
+            }));
+        }
+        self.line(&table.to_string())
+    }
+}
+
+/// Text from outside without what would control the terminal.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|character| if character.is_control() { '\u{FFFD}' } else { character })
+        .collect()
+}
+
+/// Tells a person something that is not an answer.
+pub(super) fn note(text: &str) {
+    say(&format!("{DIM}{text}{DIM:#}"));
+}
+
+/// Tells a person what should be looked at.
+pub(super) fn warn(text: &str) {
+    say(&format!("{WARNING}warning:{WARNING:#} {text}"));
+}
+
+/// Tells a person what went wrong.
+pub(super) fn complain(text: &str) {
+    say(&format!("{BAD}error:{BAD:#} {text}"));
+}
+
+fn say(text: &str) {
+    // Nobody can be told that standard error is gone.
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+/// A bar that fills with the bytes of a file, where a person looks.
+pub(super) fn progress_bar(length: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(10));
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    let template = "{prefix} [{bar:30}] {bytes}/{total_bytes}, {msg} results, {eta} left";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_prefix(what.to_owned());
+    bar
+}
+
+/// A whole number with its thousands apart.
+pub(super) fn count(number: impl TryInto<i128>) -> String {
+    let number: i128 = number.try_into().unwrap_or_default();
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if number < 0 { format!("-{text}") } else { text }
+}
+
+/// A score from 0 to 1.
+pub(super) fn score(score: Option<f64>) -> String {
+    score.map_or_else(|| "–".to_owned(), |score| format!("{score:.3}"))
+}
+
+/// An amount of US dollars.
+pub(super) fn dollars(amount: f64) -> String {
+    if amount >= 1.0 { format!("${amount:.2}") } else { format!("${amount:.6}") }
+}
+
+/// Counts by name, the greatest first.
+pub(super) fn tally<'t>(counts: impl IntoIterator<Item = (&'t String, &'t i64)>) -> String {
+    let mut counts: Vec<(&String, &i64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(name, total)| (std::cmp::Reverse(**total), *name));
+    let parts: Vec<String> =
+        counts.iter().map(|(name, total)| format!("{name} {}", count(**total))).collect();
+    if parts.is_empty() { "–".to_owned() } else { parts.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(count(0_i64), "0");
+        assert_eq!(count(999_i64), "999");
+        assert_eq!(count(1_000_i64), "1,000");
+        assert_eq!(count(1_234_567_u64), "1,234,567");
+        assert_eq!(count(-1_000_i64), "-1,000");
+    }
+
+    #[test]
+    fn text_from_outside_cannot_control_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31mb\n"), "a\u{FFFD}[31mb\u{FFFD}");
+    }
+}

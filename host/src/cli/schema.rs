@@ -1,0 +1,87 @@
+//! The commands about the database itself.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use super::Done;
+use super::arguments::{Global, Psql};
+use super::connection::Database;
+use super::output::{self, BAD, GOOD, Output};
+use crate::error::{Error, Result};
+
+pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done> {
+    let database = Database::open(global).await?;
+    let health = database.store.health().await;
+    let done = if health.status == "ok" { Done::All } else { Done::Not };
+    if output.json() {
+        let mut value = serde_json::to_value(&health).unwrap_or_default();
+        if let Value::Object(members) = &mut value {
+            members.insert("database".to_owned(), Value::from(database.describe()));
+        }
+        output.value(&value)?;
+        return Ok(done);
+    }
+    let style = if done == Done::All { GOOD } else { BAD };
+    output.line(&format!("{style}{}{style:#}", health.status))?;
+    let unknown = || "unknown".to_owned();
+    let extensions: Vec<String> =
+        health.extensions.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    output.fields(&[
+        ("database", database.describe()),
+        (
+            "server",
+            health
+                .server_version
+                .clone()
+                .map_or_else(unknown, |version| format!("PostgreSQL {version}")),
+        ),
+        ("extensions", extensions.join(", ")),
+        (
+            "schema",
+            health
+                .schema_version
+                .map_or_else(|| "not there yet".to_owned(), |version| format!("version {version}")),
+        ),
+        ("answered in", format!("{:.1} ms", health.response_time_ms)),
+    ])?;
+    if let Some(error) = &health.error {
+        output::complain(error);
+    }
+    Ok(done)
+}
+
+pub(super) async fn migrate(global: &Global, output: &mut Output) -> Result<Done> {
+    let database = Database::open(global).await?;
+    let migrated = database.store.migrate().await?;
+    if output.json() {
+        output.value(&json!({"applied": migrated.applied, "schema_version": migrated.version}))?;
+        return Ok(Done::All);
+    }
+    for name in &migrated.applied {
+        output.line(&format!("{GOOD}applied{GOOD:#} {name}"))?;
+    }
+    output.line(&format!("the schema is at version {}", migrated.version))?;
+    Ok(Done::All)
+}
+
+/// Runs psql with the database's place in its environment, where no other user can read it.
+pub(super) async fn psql(global: &Global, arguments: Psql) -> Result<Done> {
+    let database = Database::open_current(global).await?;
+    let beside = database.programs().map(|folder| folder.join("psql")).filter(|path| path.exists());
+    let program = beside.unwrap_or_else(|| PathBuf::from("psql"));
+    // psql has Ctrl-C for itself; this program waits for it.
+    tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
+    let mut child = tokio::process::Command::new(&program)
+        .envs(database.environment())
+        .args(arguments.arguments)
+        .stdin(Stdio::inherit())
+        .spawn()
+        .map_err(|error| Error::io(format!("could not start {}", program.display()), error))?;
+    let status = child
+        .wait()
+        .await
+        .map_err(|error| Error::io(format!("could not wait for {}", program.display()), error))?;
+    Ok(if status.success() { Done::All } else { Done::Not })
+}

@@ -1,0 +1,308 @@
+//! The commands that read simulations.
+
+use futures_util::StreamExt as _;
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::Done;
+use super::arguments::{Global, OneSimulation, Outcomes, Rejected, Simulations};
+use super::connection::Database;
+use super::output::{self, BOLD, Output};
+use crate::error::Result;
+use crate::store::{Figures, OutcomeFilter, RecordedOutcome, RejectedResult, Simulation, Store};
+
+/// How many documents are read at once: they may be large.
+const DOCUMENTS_AT_ONCE: usize = 16;
+
+/// How many outcomes a table holds: its widths need all of them at once.
+const TABLE_ROWS: usize = 1_000;
+
+/// Where a simulation stands, as `--json` prints it.
+#[derive(Serialize)]
+struct Status<'s> {
+    simulation_id: Uuid,
+    simulation_name: Option<&'s str>,
+    config_version_id: &'s str,
+    status: &'static str,
+    progress_percentage: f64,
+    total_scenarios: i64,
+    completed_scenarios: i64,
+    successful_outcomes: i64,
+    failed_outcomes: i64,
+    rejected_results: i64,
+    recorded_outcomes: i64,
+    by_status: &'s std::collections::BTreeMap<String, i64>,
+    by_error_category: &'s std::collections::BTreeMap<String, i64>,
+    overall_score: Option<f64>,
+    total_tokens: i64,
+    total_cost_usd: f64,
+    execution_time_ms: f64,
+    modal_app_id: Option<&'s str>,
+    metadata: Option<Value>,
+    created_at: jiff::Timestamp,
+    started_at: jiff::Timestamp,
+    completed_at: Option<jiff::Timestamp>,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
+fn progress(figures: &Figures) -> f64 {
+    if figures.total_scenarios == 0 {
+        return 100.0;
+    }
+    figures.completed_scenarios as f64 / figures.total_scenarios as f64 * 100.0
+}
+
+pub(super) async fn list(
+    global: &Global,
+    arguments: Simulations,
+    output: &mut Output,
+) -> Result<Done> {
+    let database = Database::open_current(global).await?;
+    let status = arguments.status.map(Into::into);
+    let simulations = database.store.simulations(status, arguments.limit.into()).await?;
+    if output.json() {
+        for simulation in &simulations {
+            output.value(&json!({
+                "simulation_id": simulation.simulation_id,
+                "simulation_name": simulation.simulation_name,
+                "status": simulation.status,
+                "planned_scenarios": simulation.planned_scenarios,
+                "trials": simulation.trials,
+                "overall_score": simulation.overall_score,
+                "total_cost_usd": simulation.total_cost_usd,
+                "created_at": simulation.created_at,
+                "completed_at": simulation.completed_at,
+            }))?;
+        }
+        return Ok(Done::All);
+    }
+    if simulations.is_empty() {
+        output::note("no simulations yet; record one with `arc-host record FILE`");
+        return Ok(Done::All);
+    }
+    let rows = simulations.iter().map(|simulation| {
+        vec![
+            simulation.simulation_id.to_string(),
+            simulation.simulation_name.clone().unwrap_or_default(),
+            simulation.status.word().to_owned(),
+            output::count(simulation.planned_scenarios),
+            output::score(simulation.overall_score),
+            simulation.total_cost_usd.map(output::dollars).unwrap_or_default(),
+            format!("{:.0}", simulation.created_at),
+        ]
+    });
+    let header = ["simulation", "name", "status", "scenarios", "score", "cost", "created"];
+    output.table(&header, &["scenarios", "score", "cost"], rows)?;
+    Ok(Done::All)
+}
+
+pub(super) async fn status(
+    global: &Global,
+    arguments: OneSimulation,
+    output: &mut Output,
+) -> Result<Done> {
+    let database = Database::open_current(global).await?;
+    let simulation = database.store.simulation(arguments.simulation).await?;
+    let figures = database.store.figures(arguments.simulation).await?;
+    let status = describe(&simulation, &figures);
+    if output.json() {
+        output.value(&status)?;
+        return Ok(Done::All);
+    }
+    output.line(&format!(
+        "{BOLD}{}{BOLD:#} {} ({})",
+        output::printable(status.simulation_name.unwrap_or("unnamed")),
+        status.simulation_id,
+        status.status
+    ))?;
+    output.fields(&[
+        (
+            "progress",
+            format!(
+                "{:.1}% ({} of {} scenarios)",
+                status.progress_percentage,
+                output::count(status.completed_scenarios),
+                output::count(status.total_scenarios)
+            ),
+        ),
+        ("successful", output::count(status.successful_outcomes)),
+        ("failed", output::count(status.failed_outcomes)),
+        ("rejected", output::count(status.rejected_results)),
+        (
+            "outcomes",
+            format!(
+                "{} ({})",
+                output::count(status.recorded_outcomes),
+                output::tally(status.by_status)
+            ),
+        ),
+        ("errors", output::tally(status.by_error_category)),
+        ("score", output::score(status.overall_score)),
+        ("tokens", output::count(status.total_tokens)),
+        ("cost", output::dollars(status.total_cost_usd)),
+        ("started", format!("{:.0}", status.started_at)),
+        (
+            "completed",
+            status.completed_at.map_or_else(|| "–".to_owned(), |time| format!("{time:.0}")),
+        ),
+    ])?;
+    Ok(Done::All)
+}
+
+fn describe<'s>(simulation: &'s Simulation, figures: &'s Figures) -> Status<'s> {
+    Status {
+        simulation_id: simulation.simulation_id,
+        simulation_name: simulation.simulation_name.as_deref(),
+        config_version_id: &simulation.config_version_id,
+        status: simulation.status.word(),
+        progress_percentage: progress(figures),
+        total_scenarios: figures.total_scenarios,
+        completed_scenarios: figures.completed_scenarios,
+        successful_outcomes: figures.successful_outcomes,
+        failed_outcomes: figures.failed_outcomes,
+        rejected_results: figures.rejected_results,
+        recorded_outcomes: figures.recorded_outcomes,
+        by_status: &figures.by_status,
+        by_error_category: &figures.by_error_category,
+        overall_score: simulation.overall_score.or(figures.overall_score),
+        total_tokens: figures.total_tokens,
+        total_cost_usd: simulation.total_cost_usd.unwrap_or(figures.total_cost_usd),
+        execution_time_ms: simulation.execution_time_ms.unwrap_or_else(|| {
+            let end = simulation.completed_at.unwrap_or_else(jiff::Timestamp::now);
+            end.duration_since(simulation.started_at).as_secs_f64() * 1_000.0
+        }),
+        modal_app_id: simulation.modal_app_id.as_deref(),
+        metadata: simulation.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+        created_at: simulation.created_at,
+        started_at: simulation.started_at,
+        completed_at: simulation.completed_at,
+    }
+}
+
+pub(super) async fn outcomes(
+    global: &Global,
+    arguments: Outcomes,
+    output: &mut Output,
+) -> Result<Done> {
+    let database = Database::open_current(global).await?;
+    let store = &database.store;
+    store.simulation(arguments.simulation).await?;
+    let filter = OutcomeFilter { scenario_id: arguments.scenario, status: arguments.status };
+    if arguments.documents {
+        return documents(store, arguments.simulation, &filter, output).await;
+    }
+    let mut found = std::pin::pin!(store.outcomes(arguments.simulation, &filter).await?);
+    let mut table: Vec<Vec<String>> = Vec::new();
+    let mut total = 0_usize;
+    while let Some(outcome) = found.next().await {
+        let outcome = outcome?;
+        total += 1;
+        if output.json() {
+            output.value(&outcome)?;
+        } else if table.len() < TABLE_ROWS {
+            table.push(row(&outcome));
+        }
+        if output.closed() {
+            break;
+        }
+    }
+    if output.json() {
+        return Ok(Done::All);
+    }
+    let header =
+        ["scenario", "trial", "attempt", "status", "score", "ms", "tokens", "cost", "error"];
+    let shown = table.len();
+    output.table(&header, &["trial", "attempt", "score", "ms", "tokens", "cost"], table)?;
+    if total > shown {
+        output::note(&format!("the first {shown} of {total} outcomes; --json gives all of them"));
+    }
+    Ok(Done::All)
+}
+
+fn row(outcome: &RecordedOutcome) -> Vec<String> {
+    vec![
+        outcome.scenario_id.clone(),
+        outcome.trial.to_string(),
+        outcome.attempt.to_string(),
+        outcome.status.clone(),
+        output::score(outcome.reliability_score),
+        format!("{:.0}", outcome.execution_time_ms),
+        output::count(outcome.tokens_used),
+        output::dollars(outcome.cost_usd),
+        match (&outcome.error_category, &outcome.error_code) {
+            (Some(category), Some(code)) => format!("{category}: {code}"),
+            (category, code) => category.clone().or_else(|| code.clone()).unwrap_or_default(),
+        },
+    ]
+}
+
+/// Writes documents as they were recorded.
+async fn documents(
+    store: &Store,
+    simulation_id: Uuid,
+    filter: &OutcomeFilter,
+    output: &mut Output,
+) -> Result<Done> {
+    let found = store.outcomes(simulation_id, filter).await?;
+    let mut chunks = std::pin::pin!(found.chunks(DOCUMENTS_AT_ONCE));
+    while let Some(chunk) = chunks.next().await {
+        let ids = chunk.into_iter().map(|outcome| outcome.map(|outcome| outcome.outcome_id));
+        let ids: Vec<Uuid> = ids.collect::<Result<_>>()?;
+        for document in store.documents(simulation_id, &ids).await? {
+            output.line(&document)?;
+        }
+        if output.closed() {
+            break;
+        }
+    }
+    Ok(Done::All)
+}
+
+pub(super) async fn rejected(
+    global: &Global,
+    arguments: Rejected,
+    output: &mut Output,
+) -> Result<Done> {
+    let database = Database::open_current(global).await?;
+    let store = &database.store;
+    store.simulation(arguments.simulation).await?;
+    if let Some(id) = arguments.document {
+        output.bytes(&store.rejected_document(arguments.simulation, id).await?)?;
+        return Ok(Done::All);
+    }
+    let rejected = store.rejected(arguments.simulation).await?;
+    if output.json() {
+        for result in &rejected {
+            output.value(result)?;
+        }
+        return Ok(Done::All);
+    }
+    if rejected.is_empty() {
+        output::note("nothing was rejected");
+        return Ok(Done::All);
+    }
+    let rows = rejected.iter().flat_map(reasons);
+    output.table(&["result", "position", "code", "path", "reason"], &["position"], rows)?;
+    Ok(Done::All)
+}
+
+/// A row for each reason of a rejected result.
+fn reasons(result: &RejectedResult) -> Vec<Vec<String>> {
+    let text = |violation: &Value, name: &str| {
+        violation.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let position = result.position.map(|position| position.to_string()).unwrap_or_default();
+    let violations = result.violations.as_array().into_iter().flatten();
+    violations
+        .map(|violation| {
+            vec![
+                result.outcome_id.to_string(),
+                position.clone(),
+                text(violation, "code"),
+                text(violation, "path"),
+                text(violation, "message"),
+            ]
+        })
+        .collect()
+}

@@ -1,0 +1,86 @@
+//! Starting a supervisor, and learning why it failed.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use super::folders::DataFolder;
+use super::log::Log;
+use super::process;
+use super::programs::Programs;
+use super::supervisor::SupervisorArguments;
+use super::{EmbeddedError, EmbeddedSettings};
+
+/// A supervisor that was started from here. It is not stopped by dropping this.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    log: Log,
+    logs: PathBuf,
+    ended: Receiver<Option<ExitStatus>>,
+}
+
+impl Supervisor {
+    /// Starts one. Nothing ties it to this process: it has a session of its own, and inherits no file.
+    pub(super) fn launch(
+        settings: &EmbeddedSettings,
+        folder: &DataFolder,
+        programs: &Programs,
+    ) -> Result<Self, EmbeddedError> {
+        let program = settings.supervisor.program.clone();
+        let (log, file) = Log::open(folder.supervisor_log())?;
+        let arguments = SupervisorArguments {
+            data_dir: folder.path().to_owned(),
+            bin_dir: programs.bin_dir.clone(),
+            server_settings: settings.server_settings.clone(),
+        };
+        let mut command = Command::new(here(&program)?);
+        command.args(&settings.supervisor.args).args(arguments.to_args());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).current_dir("/");
+        let started = process::detached(&mut command).spawn();
+        let mut child =
+            started.map_err(|source| EmbeddedError::NoSupervisor { program, source })?;
+
+        let (tell, ended) = mpsc::channel();
+        // It is this process's child all the same, and would stay a zombie unless somebody waited for it.
+        let waiting =
+            thread::Builder::new().name("database-supervisor".to_owned()).spawn(move || {
+                let _ = tell.send(child.wait().ok());
+            });
+        waiting.map_err(|source| EmbeddedError::Process { action: "start a thread", source })?;
+        Ok(Self { log, logs: folder.path().to_owned(), ended })
+    }
+
+    /// Why it ended, if it did; nothing while it runs.
+    pub(super) fn failure(&self) -> Option<EmbeddedError> {
+        let status = match self.ended.try_recv() {
+            Ok(status) => status,
+            Err(mpsc::TryRecvError::Empty) => return None,
+            Err(mpsc::TryRecvError::Disconnected) => None,
+        };
+        let said = self.log.supervisor_reason();
+        let ended = || {
+            status.map_or_else(
+                || "the supervisor ended".to_owned(),
+                |status| format!("the supervisor ended with {status}"),
+            )
+        };
+        // A signal leaves no word in the log.
+        let reason = if status.is_some_and(|status| status.code().is_none()) {
+            ended()
+        } else {
+            said.unwrap_or_else(ended)
+        };
+        Some(EmbeddedError::NotStarted { reason, logs: self.logs.clone() })
+    }
+}
+
+/// The program as it is meant from here: the supervisor starts in another folder.
+fn here(program: &Path) -> Result<PathBuf, EmbeddedError> {
+    // A bare name is looked for on the PATH.
+    if program.components().count() < 2 {
+        return Ok(program.to_owned());
+    }
+    std::path::absolute(program)
+        .map_err(|source| EmbeddedError::NoSupervisor { program: program.to_owned(), source })
+}

@@ -1,0 +1,120 @@
+//! Compiled components on disk, because compiling takes longer than most recordings.
+//!
+//! Loading a compiled component runs it as native code, so a file is trusted only when nobody but
+//! this user can have written it: the folder and the file belong to the user and are closed to
+//! others, the file is not a link, and its content has the checksum that was written with it
+//! (which catches a torn write, not an attacker). Everything else is compiled anew. A cache that
+//! cannot be used never fails a start.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use nix::unistd::geteuid;
+use sha2::{Digest, Sha256};
+use wasmtime::component::Component;
+use wasmtime::{Engine, Result};
+
+/// What a file in the cache begins with, before the checksum of the rest.
+const MAGIC: &[u8; 8] = b"arcwasm1";
+
+/// A compiled component is some hundred KiB; anything far beyond is not ours.
+const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// Gives the compiled component: from the cache where it can be trusted, else by compiling it and
+/// putting it there.
+pub(super) fn load(
+    engine: &Engine,
+    component: &[u8],
+    sha256: &[u8; 32],
+    folder: Option<&Path>,
+) -> Result<Component> {
+    let Some(folder) = folder else { return Component::new(engine, component) };
+    let path = folder.join(format!("{}-{}.cwasm", engine_key(engine), hex(sha256)));
+    if let Some(compiled) = read_trusted(folder, &path)
+        && let Some(component) = deserialize(engine, &compiled)
+    {
+        return Ok(component);
+    }
+    let compiled = engine.precompile_component(component)?;
+    // A full disk or a read-only home costs the next start its compile time, nothing else.
+    let _ = write(folder, &path, &compiled);
+    match deserialize(engine, &compiled) {
+        Some(component) => Ok(component),
+        None => Component::new(engine, component),
+    }
+}
+
+/// Everything about the engine that changes the code it makes: version, target, settings.
+fn engine_key(engine: &Engine) -> String {
+    use std::hash::{Hash as _, Hasher};
+    /// Feeds what wasmtime hashes into SHA-256, whose value is the same in every process.
+    struct Feed(Sha256);
+    impl Hasher for Feed {
+        fn write(&mut self, bytes: &[u8]) {
+            self.0.update(bytes);
+        }
+        fn finish(&self) -> u64 {
+            0
+        }
+    }
+    let mut feed = Feed(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut feed);
+    let digest: [u8; 32] = feed.0.finalize().into();
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[expect(unsafe_code, reason = "loading precompiled code is what the cache is for")]
+fn deserialize(engine: &Engine, compiled: &[u8]) -> Option<Component> {
+    // SAFETY: the bytes were either just made by this engine, or come from a file that only this
+    // user can have written and whose checksum holds; wasmtime checks its version and settings.
+    unsafe { Component::deserialize(engine, compiled) }.ok()
+}
+
+/// The content of a file that only this user can have written.
+fn read_trusted(folder: &Path, path: &Path) -> Option<Vec<u8>> {
+    if !private(&fs::symlink_metadata(folder).ok()?) {
+        return None;
+    }
+    let mut file =
+        OpenOptions::new().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    if !metadata.is_file() || !private(&metadata) || metadata.len() > MAX_FILE_BYTES {
+        return None;
+    }
+    let mut content = Vec::new();
+    file.read_to_end(&mut content).ok()?;
+    let rest = content.strip_prefix(MAGIC)?;
+    let (checksum, compiled) = rest.split_first_chunk::<32>()?;
+    let intact = Sha256::digest(compiled).as_slice() == checksum.as_slice();
+    intact.then(|| compiled.to_vec())
+}
+
+/// Whether something belongs to this user and nobody else may write it.
+fn private(metadata: &fs::Metadata) -> bool {
+    metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o022 == 0
+}
+
+/// Writes the file beside its place and moves it there, so that no reader sees half of it.
+fn write(folder: &Path, path: &Path, compiled: &[u8]) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    if !private(&fs::symlink_metadata(folder)?) {
+        return Ok(());
+    }
+    let mut file = tempfile::Builder::new().prefix(".component-").tempfile_in(folder)?;
+    write_content(file.as_file_mut(), compiled)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn write_content(file: &mut File, compiled: &[u8]) -> std::io::Result<()> {
+    file.write_all(MAGIC)?;
+    file.write_all(&Sha256::digest(compiled))?;
+    file.write_all(compiled)?;
+    file.flush()
+}

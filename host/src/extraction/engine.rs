@@ -1,0 +1,90 @@
+//! The wasmtime engine: what it allocates in advance, and what interrupts it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::{
+    Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, Result,
+};
+
+use super::ExtractionLimits;
+
+/// How often the engine's epoch moves on. A deadline is late by at most this.
+const TICK: Duration = Duration::from_millis(10);
+
+/// How much of a used memory stays mapped for the next instance: what an ordinary document needs,
+/// so that instantiating does not fault the same pages in again.
+const KEEP_RESIDENT_BYTES: usize = 1 << 20;
+
+/// A permit to hold one instance of the pool.
+pub(super) type Permit = OwnedSemaphorePermit;
+
+/// An engine with its pool and its ticker.
+pub(super) struct SharedEngine {
+    pub(super) engine: Engine,
+    /// As many permits as the pool has instances: an exhausted pool is an error, a permit waits.
+    instances: Arc<Semaphore>,
+}
+
+impl SharedEngine {
+    pub(super) fn new(limits: &ExtractionLimits) -> Result<Self> {
+        // Extraction is computation alone, so more sessions than cores only wait for each other;
+        // one more a core lets the next batch begin while an answer is handed over.
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let instances = u32::try_from(cores * 2).unwrap_or(u32::MAX).min(256);
+
+        let mut pool = PoolingAllocationConfig::default();
+        pool.total_component_instances(instances);
+        // A component made from one core module has that module and the adapter shims of its
+        // exports; eight leaves room for components composed of several.
+        pool.max_core_instances_per_component(8);
+        pool.total_core_instances(instances.saturating_mul(8));
+        // One linear memory an instance; a second would double what a document may hold.
+        pool.max_memories_per_component(1);
+        pool.total_memories(instances);
+        pool.max_memory_size(limits.memory_bytes);
+        // One table of functions for each core instance, and a bound on its length that no
+        // extractor of reasonable size comes near.
+        pool.max_tables_per_component(8);
+        pool.total_tables(instances.saturating_mul(8));
+        pool.table_elements(10_000);
+        pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES);
+
+        let mut config = Config::new();
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+        config.epoch_interruption(true);
+        // A component that needs a proposal beyond the defaults is not one that every embedder runs.
+        config.wasm_component_model(true);
+        let engine = Engine::new(&config)?;
+        start_ticker(engine.weak())?;
+        let instances = Arc::new(Semaphore::new(instances as usize));
+        Ok(SharedEngine { engine, instances })
+    }
+
+    pub(super) async fn permit(&self) -> Option<Permit> {
+        // The semaphore is never closed, so waiting for it cannot fail.
+        Arc::clone(&self.instances).acquire_owned().await.ok()
+    }
+}
+
+/// How many ticks a deadline is, rounded up, and one more because the first may be over at once.
+pub(super) fn ticks(deadline: Duration) -> u64 {
+    let ticks = deadline.as_nanos().div_ceil(TICK.as_nanos()).saturating_add(1);
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
+
+/// Moves the epoch on for as long as the engine lives.
+fn start_ticker(engine: EngineWeak) -> Result<()> {
+    std::thread::Builder::new()
+        .name("arc-epoch".to_owned())
+        .spawn(move || {
+            while let Some(engine) = engine.upgrade() {
+                engine.increment_epoch();
+                drop(engine);
+                std::thread::sleep(TICK);
+            }
+        })
+        .map_err(|error| wasmtime::Error::msg(format!("start the epoch ticker: {error}")))?;
+    Ok(())
+}

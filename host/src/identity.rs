@@ -1,0 +1,133 @@
+//! Ids that are derived from content, and the time of receipt.
+//!
+//! A derived id is a UUIDv8 (RFC 9562, section 5.8) whose bits are the beginning of a SHA-256.
+//! Every part is preceded by its length, so that no two lists of parts look the same.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// The SHA-256 of a list of parts, fed piece by piece.
+#[derive(Clone, Debug)]
+pub struct Fingerprint(Sha256);
+
+impl Fingerprint {
+    /// Begins the fingerprint of one kind of thing; two kinds never share an id.
+    pub fn new(kind: &str) -> Self {
+        let mut fingerprint = Fingerprint(Sha256::new());
+        fingerprint.part(kind.as_bytes());
+        fingerprint
+    }
+
+    /// Adds a part.
+    pub fn part(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_be_bytes());
+        self.0.update(bytes);
+    }
+
+    /// Adds a part that may be absent, which is not the same as an empty one.
+    pub fn optional_part(&mut self, bytes: Option<&[u8]>) {
+        self.0.update([u8::from(bytes.is_some())]);
+        self.part(bytes.unwrap_or_default());
+    }
+
+    /// The whole digest.
+    pub fn digest(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+
+    /// The digest's first 128 bits as a UUIDv8.
+    pub fn uuid(self) -> Uuid {
+        Uuid::new_v8(first_half(self.digest()))
+    }
+}
+
+/// The first 128 bits of a digest.
+pub(crate) fn first_half(digest: [u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.iter_mut().zip(digest).for_each(|(slot, byte)| *slot = byte);
+    half
+}
+
+/// The id of a result: its simulation, the trial that the caller passed, and its bytes. Neither
+/// its position nor anything extracted from it counts, so that the id stays the same when the
+/// extractor changes.
+pub fn outcome_id(simulation_id: Uuid, trial: Option<u32>, document: &[u8]) -> Uuid {
+    let mut fingerprint = Fingerprint::new("outcome");
+    fingerprint.part(simulation_id.as_bytes());
+    fingerprint.optional_part(trial.map(u32::to_be_bytes).as_ref().map(<[u8; 4]>::as_slice));
+    fingerprint.part(document);
+    fingerprint.uuid()
+}
+
+/// The id of a scenario's definition.
+pub fn scenario_version_id(
+    scenario_id: &str,
+    name: Option<&str>,
+    task_prompt: Option<&str>,
+    definition: Option<&str>,
+) -> Uuid {
+    let mut fingerprint = Fingerprint::new("scenario");
+    fingerprint.part(scenario_id.as_bytes());
+    for part in [name, task_prompt, definition] {
+        fingerprint.optional_part(part.map(str::as_bytes));
+    }
+    fingerprint.uuid()
+}
+
+/// An id for something new, that sorts by the time at which it was made (UUIDv7).
+pub fn new_id() -> Uuid {
+    Uuid::now_v7()
+}
+
+/// The time of receipt: strictly increasing in this process, so that of two attempts the later is
+/// always the greater, even when the clock is set back.
+pub fn next_received_at() -> Timestamp {
+    static LAST: AtomicI64 = AtomicI64::new(i64::MIN);
+    let now = Timestamp::now().as_microsecond();
+    let next = |last: i64| Some(now.max(last.saturating_add(1)));
+    let last = LAST.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).unwrap_or(now);
+    let micros = now.max(last.saturating_add(1));
+    Timestamp::from_microsecond(micros).unwrap_or_else(|_| Timestamp::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_depends_on_simulation_trial_and_bytes_alone() {
+        let [one, two] = [Uuid::from_u128(1), Uuid::from_u128(2)];
+        let id = outcome_id(one, None, b"{}");
+        assert_eq!(id, outcome_id(one, None, b"{}"));
+        assert_eq!(id.get_version_num(), 8);
+        for other in [
+            outcome_id(two, None, b"{}"),
+            outcome_id(one, Some(1), b"{}"),
+            outcome_id(one, Some(0), b"{}"),
+            outcome_id(one, None, b"{} "),
+        ] {
+            assert_ne!(id, other);
+        }
+    }
+
+    #[test]
+    fn the_time_of_receipt_never_repeats() {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                std::thread::spawn(|| (0..1_000).map(|_| next_received_at()).collect::<Vec<_>>())
+            })
+            .collect();
+        let mut all = Vec::new();
+        for thread in threads {
+            let times = thread.join().unwrap();
+            assert!(times.is_sorted_by(|earlier, later| earlier < later));
+            all.extend(times);
+        }
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 4_000);
+    }
+}

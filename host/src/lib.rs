@@ -1,0 +1,43 @@
+//! Arc Recorder's host: records the results of AI-agent evaluations in PostgreSQL, exactly once.
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! runner ──JSON──▶ recorder ──▶ extraction (component, sandboxed, pure) ──▶ typed fields + spans
+//!                      └──────▶ store (pooled PostgreSQL) ◀── fields + the document, untouched
+//! ```
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`recorder`] | takes results, has them extracted, stores them; a verdict for each |
+//! | [`extraction`] | the wasmtime engine and the sandboxed component that says what a result means |
+//! | [`store`] | everything that is SQL |
+//! | [`embedded`] | a private PostgreSQL where no database is given |
+//! | [`documents`] | files of results as streams of framed documents |
+//! | [`identity`] | ids that are derived from content |
+//! | [`cli`] | the command line |
+//! | [`Error`] | what can go wrong, and whether trying again may help |
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        reason = "tests fail by panicking"
+    )
+)]
+
+mod bindings;
+pub mod cli;
+pub mod documents;
+pub mod embedded;
+mod error;
+pub mod extraction;
+pub mod identity;
+pub mod recorder;
+pub mod store;
+
+pub use error::{Error, Result};
+pub use recorder::Recorder;

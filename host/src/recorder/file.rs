@@ -1,0 +1,455 @@
+//! A file of results as a simulation.
+//!
+//! The file is read twice. The first reading (the survey) finds which scenarios it holds and
+//! fingerprints its bytes, from which the simulation's id is made; the second records. So the same
+//! file again finds the simulation that it made before, finishes what was broken off, and stores
+//! nothing twice.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_framing::Content;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesOrdered;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use super::plan::PlanDigest;
+use super::{ItemVerdict, Recorder, Submission, Verdict, blocking};
+use crate::documents::DocumentFile;
+use crate::error::{Error, Result};
+use crate::extraction::{PlannedScenario, Session};
+use crate::identity::{self, Fingerprint};
+use crate::store::{NewSimulation, PlannedRow, Simulation, scenario_key};
+
+/// How many documents a batch has at most: enough that a commit costs little for each.
+const BATCH_DOCUMENTS: usize = 1_000;
+
+/// How many bytes of documents a batch has at most, so that memory stays bounded for large ones.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// How many batches are on their way at once: one is stored while the next is extracted.
+const BATCHES_UNDER_WAY: usize = 2;
+
+/// What a progress report is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Finding the scenarios; nothing is stored yet.
+    Survey,
+    /// Recording.
+    Record,
+}
+
+/// How far a reading of the file has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Which reading.
+    pub stage: Stage,
+    /// Bytes read of the file.
+    pub read_bytes: u64,
+    /// Results seen so far.
+    pub results: u64,
+}
+
+/// A scenario that the survey found: its id, and where the result that defines it stands.
+#[derive(Debug)]
+struct Found {
+    offset: u64,
+    length: u32,
+}
+
+/// What a file holds.
+#[derive(Debug)]
+pub struct Survey {
+    file: Arc<DocumentFile>,
+    sha256: [u8; 32],
+    envelope: Option<String>,
+    found: Vec<Found>,
+    plan_sha256: [u8; 32],
+    trials: u32,
+    results: u64,
+}
+
+impl Survey {
+    /// How many results the file holds, good or bad.
+    pub fn results(&self) -> u64 {
+        self.results
+    }
+
+    /// The SHA-256 of the plan that the file's scenarios make.
+    pub fn plan_sha256(&self) -> [u8; 32] {
+        self.plan_sha256
+    }
+
+    /// How many different scenarios they belong to.
+    pub fn scenarios(&self) -> usize {
+        self.found.len()
+    }
+
+    /// The most trials of a scenario that a result names.
+    pub fn trials(&self) -> u32 {
+        self.trials
+    }
+
+    /// The id that the file's bytes, a name and a configuration make.
+    pub fn simulation_id(&self, name: &str, config_version_id: &str) -> Uuid {
+        let mut fingerprint = Fingerprint::new("simulation-of-file");
+        fingerprint.part(&self.sha256);
+        fingerprint.part(name.as_bytes());
+        fingerprint.part(config_version_id.as_bytes());
+        fingerprint.uuid()
+    }
+}
+
+/// A rejected result of a file.
+#[derive(Clone, Debug, Serialize)]
+pub struct RejectedItem {
+    /// Where it stands in the file, counted from 0.
+    pub position: u64,
+    /// The id under which it is kept.
+    pub outcome_id: Uuid,
+    /// The first violation's JSON Pointer.
+    pub path: String,
+    /// The first violation's code.
+    pub code: String,
+    /// The first violation as a sentence.
+    pub message: String,
+    /// All of them.
+    pub violations: Vec<RejectedReason>,
+}
+
+/// One reason for a rejection.
+#[derive(Clone, Debug, Serialize)]
+pub struct RejectedReason {
+    /// A JSON Pointer; empty for the whole document.
+    pub path: String,
+    /// A stable word.
+    pub code: String,
+    /// A sentence.
+    pub message: String,
+}
+
+/// What became of a file's results.
+#[derive(Clone, Debug, Default)]
+pub struct FileSummary {
+    /// Results that were stored now.
+    pub stored: u64,
+    /// Results that were there before.
+    pub duplicate: u64,
+    /// Results that are not valid, in order.
+    pub rejected: Vec<RejectedItem>,
+    /// Results that were not recorded.
+    pub failed: u64,
+    /// The first reason for one that was not recorded.
+    pub failure: Option<String>,
+    /// How many accepted results have each warning.
+    pub warnings: BTreeMap<String, u64>,
+    /// Whether it was stopped before the end of the file.
+    pub interrupted: bool,
+}
+
+impl FileSummary {
+    fn add(&mut self, position: u64, item: ItemVerdict) {
+        for warning in item.warnings {
+            *self.warnings.entry(warning.code).or_default() += 1;
+        }
+        match item.verdict {
+            Verdict::Stored => self.stored += 1,
+            Verdict::Duplicate => self.duplicate += 1,
+            Verdict::Failed { message, .. } => {
+                self.failed += 1;
+                self.failure.get_or_insert(message);
+            }
+            Verdict::Rejected(violations) => {
+                let reasons: Vec<RejectedReason> = violations
+                    .into_iter()
+                    .map(|violation| RejectedReason {
+                        path: violation.path,
+                        code: violation.code,
+                        message: violation.message,
+                    })
+                    .collect();
+                let first = reasons.first().cloned();
+                let (path, code, message) =
+                    first.map(|first| (first.path, first.code, first.message)).unwrap_or_default();
+                self.rejected.push(RejectedItem {
+                    position,
+                    outcome_id: item.outcome_id,
+                    path,
+                    code,
+                    message,
+                    violations: reasons,
+                });
+            }
+        }
+    }
+}
+
+/// The recording of one file.
+#[derive(Clone, Debug)]
+pub struct FileRecording {
+    recorder: Recorder,
+    file: Arc<DocumentFile>,
+    /// Set from outside to stop after the batches that are under way.
+    stop: Arc<AtomicBool>,
+}
+
+impl FileRecording {
+    /// Prepares to record a file. Setting `stop` ends it after the batches that are under way.
+    pub fn new(recorder: Recorder, file: DocumentFile, stop: Arc<AtomicBool>) -> Self {
+        FileRecording { recorder, file: Arc::new(file), stop }
+    }
+
+    /// The file's name.
+    pub fn file_name(&self) -> &str {
+        self.file.name()
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Reads the file for the first time. Nothing is stored.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Invalid`] where the file is not JSON text, or holds no result.
+    pub async fn survey(&self, report: impl FnMut(Progress) + Send + 'static) -> Result<Survey> {
+        let this = self.clone();
+        let session = self.recorder.extractor().session().await;
+        blocking(move || this.survey_now(session, report)).await?
+    }
+
+    fn survey_now(&self, mut session: Session, mut report: impl FnMut(Progress)) -> Result<Survey> {
+        let document_bytes = self.recorder.extractor().limits().document_bytes;
+        let mut frames = self.file.frames(document_bytes)?;
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        let mut digest = PlanDigest::new();
+        let (mut trials, mut results) = (1, 0);
+        while let Some(frame) = frames.next_frame()? {
+            results += 1;
+            report(Progress { stage: Stage::Survey, read_bytes: frames.read_bytes(), results });
+            if self.stopped() {
+                return Err(Error::Invalid("stopped before anything was recorded".to_owned()));
+            }
+            let (None, Content::Text(text)) = (frame.problem, frame.content) else { continue };
+            // What is wrong with a result is said when it is recorded.
+            let Ok(Ok(planned)) = session.extract_scenario(&text) else { continue };
+            trials = trials.max(planned.trial.unwrap_or(1));
+            if seen.insert(scenario_key(&planned.scenario.id)) {
+                digest.add(&planned_row(planned, &text));
+                // A frame is far below 4 GiB: the limit of documents is.
+                let length = u32::try_from(frame.length).unwrap_or(u32::MAX);
+                found.push(Found { offset: frame.offset, length });
+            }
+        }
+        let (sha256, envelope) = frames.finish();
+        if results == 0 && envelope.is_none() {
+            return Err(Error::Invalid(format!("{} holds no results", self.file.name())));
+        }
+        let file = Arc::clone(&self.file);
+        Ok(Survey { file, sha256, envelope, found, plan_sha256: digest.finish(), trials, results })
+    }
+
+    /// Starts the simulation that the survey describes, or finds it as it was started before.
+    /// `describe` fills in what the survey does not know.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where the id is there with another plan.
+    pub async fn start(
+        &self,
+        survey: &Survey,
+        describe: impl FnOnce(&mut NewSimulation),
+    ) -> Result<Simulation> {
+        let mut new = NewSimulation {
+            simulation_id: identity::new_id(),
+            simulation_name: None,
+            config_version_id: String::new(),
+            modal_app_id: None,
+            modal_environment: String::new(),
+            sandbox_instances: None,
+            metadata: None,
+            trials: i32::try_from(survey.trials).unwrap_or(i32::MAX),
+            planned_scenarios: i32::try_from(survey.found.len()).unwrap_or(i32::MAX),
+            plan_sha256: survey.plan_sha256,
+        };
+        describe(&mut new);
+        let session = self.recorder.extractor().session().await;
+        self.recorder.start_simulation(&new, PlanReader { survey, session, next: 0 }).await
+    }
+
+    /// Reads the file for the second time and records its results.
+    ///
+    /// # Errors
+    /// [`Error::Io`], or an error of the database that concerns no single result. What was stored
+    /// before stays stored; the same call again does the rest.
+    pub async fn record(
+        &self,
+        simulation_id: Uuid,
+        mut report: impl FnMut(Progress),
+    ) -> Result<FileSummary> {
+        let (sender, mut batches) = mpsc::channel::<Result<Batch>>(1);
+        let this = self.clone();
+        let reading = tokio::task::spawn_blocking(move || this.read_batches(&sender));
+        let mut summary = FileSummary::default();
+        let mut position = 0;
+        let mut under_way = FuturesOrdered::new();
+        let mut reading_done = false;
+        let mut failure = None;
+        loop {
+            tokio::select! {
+                biased;
+                Some((read_bytes, verdicts)) = under_way.next() => match verdicts {
+                    Ok(verdicts) => {
+                        for verdict in verdicts {
+                            summary.add(position, verdict);
+                            position += 1;
+                        }
+                        report(Progress { stage: Stage::Record, read_bytes, results: position });
+                    }
+                    Err(error) => { failure.get_or_insert(error); }
+                },
+                batch = batches.recv(), if !reading_done && failure.is_none()
+                    && under_way.len() < BATCHES_UNDER_WAY => match batch {
+                    None => reading_done = true,
+                    Some(Err(error)) => { failure.get_or_insert(error); }
+                    Some(Ok(batch)) => {
+                        let recorder = self.recorder.clone();
+                        under_way.push_back(async move {
+                            let verdicts = recorder.record_batch(simulation_id, batch.submissions).await;
+                            (batch.read_bytes, verdicts)
+                        });
+                    }
+                },
+                else => break,
+            }
+            if summary.failed > 0 {
+                // The database is in trouble: reading on would only make more failures.
+                batches.close();
+            }
+        }
+        drop(batches);
+        let complete = reading.await.map_err(|error| {
+            Error::Component(format!("reading the file was broken off: {error}"))
+        })?;
+        summary.interrupted = !complete && failure.is_none() && summary.failed == 0;
+        failure.map_or(Ok(summary), Err)
+    }
+
+    /// Reads batches until the file ends (`true`), or until it is told to stop.
+    fn read_batches(&self, sender: &mpsc::Sender<Result<Batch>>) -> bool {
+        let read = || -> Result<bool> {
+            let document_bytes = self.recorder.extractor().limits().document_bytes;
+            let mut frames = self.file.frames(document_bytes)?;
+            let mut batch = Batch::default();
+            let mut position = 0;
+            while let Some(frame) = frames.next_frame()? {
+                if self.stopped() {
+                    return Ok(false);
+                }
+                let submission = Submission::from_frame(frame, position);
+                position += 1;
+                batch.bytes += submission.document_bytes();
+                batch.submissions.push(submission);
+                if batch.submissions.len() >= BATCH_DOCUMENTS || batch.bytes >= BATCH_BYTES {
+                    batch.read_bytes = frames.read_bytes();
+                    if sender.blocking_send(Ok(std::mem::take(&mut batch))).is_err() {
+                        return Ok(false);
+                    }
+                }
+            }
+            batch.read_bytes = frames.read_bytes();
+            Ok(batch.submissions.is_empty() || sender.blocking_send(Ok(batch)).is_ok())
+        };
+        read().unwrap_or_else(|error| {
+            // Nobody listens any more only where an earlier error is on its way already.
+            let _ = sender.blocking_send(Err(error));
+            false
+        })
+    }
+
+    /// Completes the simulation with what the file says of itself around the results.
+    ///
+    /// # Errors
+    /// As [`Recorder::complete_simulation`]. A summary that is not valid is left out, and given
+    /// back as text for a warning.
+    pub async fn complete(
+        &self,
+        survey: &Survey,
+        simulation_id: Uuid,
+    ) -> Result<(Simulation, crate::store::Figures, Option<String>)> {
+        let completed =
+            self.recorder.complete_simulation(simulation_id, survey.envelope.as_deref()).await;
+        match completed {
+            Err(Error::Invalid(reason)) => {
+                let (simulation, figures) =
+                    self.recorder.complete_simulation(simulation_id, None).await?;
+                Ok((simulation, figures, Some(reason)))
+            }
+            other => other.map(|(simulation, figures)| (simulation, figures, None)),
+        }
+    }
+}
+
+/// Results that are recorded together.
+#[derive(Default)]
+struct Batch {
+    submissions: Vec<Submission>,
+    bytes: usize,
+    /// How far the file was read when the batch was full.
+    read_bytes: u64,
+}
+
+/// Reads the scenarios of a plan from the file again, so that the survey need not keep them.
+struct PlanReader<'s> {
+    survey: &'s Survey,
+    session: Session,
+    next: usize,
+}
+
+impl Iterator for PlanReader<'_> {
+    type Item = Result<PlannedRow>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let found = self.survey.found.get(self.next)?;
+        self.next += 1;
+        Some(self.read(found))
+    }
+}
+
+impl PlanReader<'_> {
+    fn read(&mut self, found: &Found) -> Result<PlannedRow> {
+        let text = self.survey.file.text_at(found.offset, found.length)?;
+        let planned = self.session.extract_scenario(&text);
+        let planned = planned.map_err(|error| Error::Component(error.to_string()))?;
+        match planned {
+            Ok(planned) => Ok(planned_row(planned, &text)),
+            Err(_) => Err(Error::Invalid(format!(
+                "{} has changed while it was read; run again",
+                self.survey.file.name()
+            ))),
+        }
+    }
+}
+
+fn planned_row(planned: PlannedScenario, document: &str) -> PlannedRow {
+    let scenario = planned.scenario;
+    let definition = scenario.definition.and_then(|span| {
+        let start = span.offset as usize;
+        document.get(start..start.checked_add(span.length as usize)?)
+    });
+    PlannedRow {
+        scenario_version_id: identity::scenario_version_id(
+            &scenario.id,
+            scenario.name.as_deref(),
+            scenario.task_prompt.as_deref(),
+            definition,
+        ),
+        definition: definition.map(str::to_owned),
+        scenario_id: scenario.id,
+        name: scenario.name,
+        task_prompt: scenario.task_prompt,
+    }
+}

@@ -1,0 +1,310 @@
+//! The recorder: takes results, has them extracted, and stores what comes of it.
+//!
+//! Every submission has a verdict of its own, in order; one bad result never fails its
+//! neighbours. A verdict comes after the commit.
+
+mod file;
+mod plan;
+mod rows;
+mod submission;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::try_join_all;
+use uuid::Uuid;
+
+pub use file::{FileRecording, FileSummary, Progress, RejectedItem, Stage, Survey};
+pub use plan::PlanDigest;
+pub use submission::{Document, ItemVerdict, Submission, Verdict};
+
+use crate::error::{Error, Result};
+use crate::extraction::{Extractor, Session};
+use crate::identity;
+use crate::store::{
+    Figures, NewSimulation, OutcomeRow, PlannedRow, RejectedRow, Simulation, Store,
+};
+use plan::Plan;
+use rows::{Extracted, Received};
+
+/// How many simulations' plans are kept in memory. A runner works on one or a few; a plan of
+/// 100,000 scenarios takes some 3 MB.
+const KEPT_PLANS: usize = 64;
+
+/// A batch is extracted on several cores only when each gets at least so many documents.
+const DOCUMENTS_FOR_A_CORE: usize = 32;
+
+/// Records results. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Recorder {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    extractor: Extractor,
+    store: Store,
+    plans: Mutex<HashMap<Uuid, Arc<Plan>>>,
+}
+
+impl Recorder {
+    /// Makes a recorder on a store whose schema is current, and makes the extractor known to it.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::Unavailable`].
+    pub async fn new(extractor: Extractor, store: Store) -> Result<Self> {
+        store.register_extractor(extractor.identity()).await?;
+        let shared = Shared { extractor, store, plans: Mutex::default() };
+        Ok(Recorder { shared: Arc::new(shared) })
+    }
+
+    /// The extractor in use.
+    pub fn extractor(&self) -> &Extractor {
+        &self.shared.extractor
+    }
+
+    /// The store in use.
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// Starts a simulation and writes its plan. The first writer of an id wins: the same start
+    /// again gives the simulation as it is by now.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where the id is there with another plan.
+    pub async fn start_simulation(
+        &self,
+        new: &NewSimulation,
+        plan: impl Iterator<Item = Result<PlannedRow>>,
+    ) -> Result<Simulation> {
+        let (simulation, written) = self.shared.store.start_simulation(new, plan).await?;
+        if written || (simulation.plan_sha256 == new.plan_sha256 && simulation.trials == new.trials)
+        {
+            return Ok(simulation);
+        }
+        Err(Error::Conflict(format!(
+            "simulation {} was started before with another plan of {} scenarios and {} trials; \
+             use another id",
+            new.simulation_id, simulation.planned_scenarios, simulation.trials
+        )))
+    }
+
+    /// Records results of one simulation: a verdict for each, in order.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such simulation, or an error of the database before
+    /// anything was stored. An error while storing is a verdict of each item it concerns.
+    pub async fn record_batch(
+        &self,
+        simulation_id: Uuid,
+        submissions: Vec<Submission>,
+    ) -> Result<Vec<ItemVerdict>> {
+        let plan = self.plan(simulation_id).await?;
+        let received: Vec<Received> = submissions
+            .into_iter()
+            .map(|submission| Received::new(simulation_id, submission))
+            .collect();
+        let extracted = self.extract(&plan, received).await?;
+        Ok(self.store_all(&plan, extracted).await)
+    }
+
+    /// Completes a simulation. A figure that the suite does not give is the computed one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] where it has failed or was cancelled;
+    /// [`Error::Invalid`] where the suite's summary is not valid.
+    pub async fn complete_simulation(
+        &self,
+        simulation_id: Uuid,
+        suite: Option<&str>,
+    ) -> Result<(Simulation, Figures)> {
+        let summary = match suite {
+            None => None,
+            Some(suite) => Some(self.read_suite(suite).await?),
+        };
+        let computed = self.shared.store.figures(simulation_id).await?;
+        let mut counting = computed.clone();
+        if let Some(summary) = &summary {
+            counting.overall_score = summary.average_reliability_score.or(computed.overall_score);
+            counting.total_cost_usd = summary.total_cost_usd.unwrap_or(computed.total_cost_usd);
+            counting.execution_time_ms = summary.execution_time_ms;
+        }
+        let suite_figures = summary.as_ref().map(rows::suite_json);
+        let simulation = self
+            .shared
+            .store
+            .complete_simulation(simulation_id, &counting, suite_figures.as_ref(), &computed)
+            .await?;
+        Ok((simulation, computed))
+    }
+
+    async fn read_suite(&self, suite: &str) -> Result<crate::extraction::SuiteSummary> {
+        let mut session = self.shared.extractor.session().await;
+        let suite = suite.to_owned();
+        let answer = blocking(move || session.extract_suite(&suite)).await?;
+        let summary = answer.map_err(|error| Error::Component(error.to_string()))?;
+        summary.map_err(|violations| {
+            let found: Vec<String> = violations
+                .iter()
+                .map(|violation| format!("{}: {}", violation.path, violation.message))
+                .collect();
+            Error::Invalid(format!("the suite's summary is not valid: {}", found.join("; ")))
+        })
+    }
+
+    /// The simulation's plan, which never changes once it is written.
+    async fn plan(&self, simulation_id: Uuid) -> Result<Arc<Plan>> {
+        let kept = self.plans().get(&simulation_id).cloned();
+        if let Some(plan) = kept {
+            return Ok(plan);
+        }
+        let simulation = self.shared.store.simulation(simulation_id).await?;
+        let keys = self.shared.store.planned_keys(simulation_id).await?;
+        let plan = Arc::new(Plan::new(&simulation, keys));
+        let mut plans = self.plans();
+        if plans.len() >= KEPT_PLANS {
+            // Which one goes hardly matters: it is read again when it is needed.
+            plans.clear();
+        }
+        plans.insert(simulation_id, Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    fn plans(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<Plan>>> {
+        self.shared.plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the documents extracted, on as many cores as their number is worth.
+    async fn extract(
+        &self,
+        plan: &Arc<Plan>,
+        mut received: Vec<Received>,
+    ) -> Result<Vec<Extracted>> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let parts = (received.len() / DOCUMENTS_FOR_A_CORE).clamp(1, cores);
+        let part_length = received.len().div_ceil(parts).max(1);
+        let mut tasks = Vec::with_capacity(parts);
+        while !received.is_empty() {
+            let rest = received.split_off(part_length.min(received.len()));
+            let part = std::mem::replace(&mut received, rest);
+            let plan = Arc::clone(plan);
+            let mut session = self.shared.extractor.session().await;
+            tasks.push(blocking(move || extract_part(&plan, &mut session, part)));
+        }
+        Ok(try_join_all(tasks).await?.into_iter().flatten().collect())
+    }
+
+    /// Stores what was extracted and turns it into verdicts.
+    async fn store_all(&self, plan: &Plan, extracted: Vec<Extracted>) -> Vec<ItemVerdict> {
+        let mut outcomes: Vec<&OutcomeRow> = Vec::new();
+        let mut rejected: Vec<&RejectedRow> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        for item in &extracted {
+            match item {
+                Extracted::Outcome(row) if seen.insert(row.outcome_id) => outcomes.push(row),
+                Extracted::Rejected(row, _) if seen.insert(row.outcome_id) => rejected.push(row),
+                _ => {}
+            }
+        }
+        let mut stored = Stored::default();
+        self.store_parts(plan, &outcomes, &rejected, &mut stored).await;
+        extracted.into_iter().map(|item| stored.verdict(item)).collect()
+    }
+
+    /// Stores rows in one transaction; where the database refuses one of them, in ever smaller
+    /// ones, until it is alone.
+    async fn store_parts(
+        &self,
+        plan: &Plan,
+        outcomes: &[&OutcomeRow],
+        rejected: &[&RejectedRow],
+        stored: &mut Stored,
+    ) {
+        let mut parts = vec![(outcomes, rejected)];
+        while let Some((outcomes, rejected)) = parts.pop() {
+            let inserted = self
+                .shared
+                .store
+                .insert_results(
+                    plan.simulation_id,
+                    plan.started_at,
+                    self.shared.extractor.identity().id,
+                    outcomes,
+                    rejected,
+                )
+                .await;
+            match inserted {
+                Ok(new) => stored.new.extend(new),
+                Err(Error::Database(_)) if outcomes.len() + rejected.len() > 1 => {
+                    let (first, second) = outcomes.split_at(outcomes.len() / 2);
+                    if first.is_empty() {
+                        let (one, other) = rejected.split_at(rejected.len() / 2);
+                        parts.extend([(second, one), (&[][..], other)]);
+                    } else {
+                        parts.extend([(second, rejected), (first, &[][..])]);
+                    }
+                }
+                Err(error) => {
+                    let ids = outcomes.iter().map(|row| row.outcome_id);
+                    let ids = ids.chain(rejected.iter().map(|row| row.outcome_id));
+                    let failure = (error.retryable(), error.to_string());
+                    stored.failed.extend(ids.map(|id| (id, failure.clone())));
+                }
+            }
+        }
+    }
+}
+
+/// What became of the rows of a batch.
+#[derive(Default)]
+struct Stored {
+    /// Outcomes that were not there before; each is claimed by the first item that has it.
+    new: std::collections::HashSet<Uuid>,
+    failed: HashMap<Uuid, (bool, String)>,
+}
+
+impl Stored {
+    fn verdict(&mut self, item: Extracted) -> ItemVerdict {
+        let (id, warnings, verdict) = match item {
+            Extracted::Failed { outcome_id, retryable, message } => {
+                return ItemVerdict {
+                    outcome_id,
+                    verdict: Verdict::Failed { retryable, message },
+                    warnings: Vec::new(),
+                };
+            }
+            Extracted::Rejected(row, violations) => {
+                (row.outcome_id, Vec::new(), Verdict::Rejected(violations))
+            }
+            Extracted::Outcome(row) => {
+                let new = self.new.remove(&row.outcome_id);
+                let verdict = if new { Verdict::Stored } else { Verdict::Duplicate };
+                (row.outcome_id, row.warning_list, verdict)
+            }
+        };
+        let verdict = match self.failed.get(&id) {
+            Some((retryable, message)) => {
+                Verdict::Failed { retryable: *retryable, message: message.clone() }
+            }
+            None => verdict,
+        };
+        ItemVerdict { outcome_id: id, verdict, warnings }
+    }
+}
+
+fn extract_part(plan: &Plan, session: &mut Session, part: Vec<Received>) -> Vec<Extracted> {
+    part.into_iter().map(|received| received.extract(plan, session)).collect()
+}
+
+/// Runs computation on a thread that may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Component(format!("extraction was broken off: {error}")))
+}
+
+/// Makes an id for a simulation that is to be a new one.
+pub fn new_simulation_id() -> Uuid {
+    identity::new_id()
+}

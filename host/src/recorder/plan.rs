@@ -1,0 +1,62 @@
+//! A simulation's plan: which scenarios, and how many trials of each.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::identity::Fingerprint;
+use crate::store::{PlannedRow, Simulation, scenario_key};
+
+/// What recording needs to know of a simulation; it never changes after the start.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) simulation_id: Uuid,
+    pub(super) started_at: Timestamp,
+    pub(super) trials: i32,
+    scenarios: HashSet<Uuid>,
+}
+
+impl Plan {
+    pub(super) fn new(simulation: &Simulation, scenarios: HashSet<Uuid>) -> Self {
+        Plan {
+            simulation_id: simulation.simulation_id,
+            started_at: simulation.started_at,
+            trials: simulation.trials,
+            scenarios,
+        }
+    }
+
+    /// Whether a scenario and trial are part of the plan.
+    pub(super) fn contains(&self, scenario_id: &str, trial: i32) -> bool {
+        trial <= self.trials && self.scenarios.contains(&scenario_key(scenario_id))
+    }
+}
+
+/// The digest of a plan, fed scenario by scenario in order. Two starts with one id must have the
+/// same.
+#[derive(Debug)]
+pub struct PlanDigest(Fingerprint);
+
+impl PlanDigest {
+    /// The digest of a plan without scenarios so far.
+    pub fn new() -> Self {
+        PlanDigest(Fingerprint::new("plan"))
+    }
+
+    /// Adds the next scenario.
+    pub fn add(&mut self, planned: &PlannedRow) {
+        self.0.part(planned.scenario_version_id.as_bytes());
+    }
+
+    /// The digest of all of them.
+    pub fn finish(self) -> [u8; 32] {
+        self.0.digest()
+    }
+}
+
+impl Default for PlanDigest {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,224 @@
+//! From a submission to the row that stores it.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::plan::Plan;
+use super::submission::{Document, Submission};
+use crate::extraction::{
+    DimensionScore, Outcome, Session, SuiteSummary, Violation, category_word, status_word,
+};
+use crate::identity;
+use crate::store::{OutcomeRow, RejectedRow};
+
+/// A submission with what the host gives it before anything looks into it.
+pub(super) struct Received {
+    outcome_id: Uuid,
+    received_at: Timestamp,
+    submission: Submission,
+}
+
+/// What extraction made of a submission.
+pub(super) enum Extracted {
+    Outcome(Box<OutcomeRow>),
+    Rejected(Box<RejectedRow>, Vec<Violation>),
+    /// The extractor gave no verdict.
+    Failed {
+        outcome_id: Uuid,
+        retryable: bool,
+        message: String,
+    },
+}
+
+impl Received {
+    pub(super) fn new(simulation_id: Uuid, submission: Submission) -> Self {
+        let outcome_id = match &submission.document {
+            Document::Text(text) => {
+                identity::outcome_id(simulation_id, submission.trial, text.as_bytes())
+            }
+            Document::Unreadable { bytes, length, .. } if *length == bytes.len() as u64 => {
+                identity::outcome_id(simulation_id, submission.trial, bytes)
+            }
+            // Only the beginning is known; with the length it tells two giants apart well enough
+            // for what is rejected anyway.
+            Document::Unreadable { bytes, length, .. } => {
+                let mut known = bytes.clone();
+                known.extend_from_slice(&length.to_be_bytes());
+                identity::outcome_id(simulation_id, submission.trial, &known)
+            }
+        };
+        Received { outcome_id, received_at: identity::next_received_at(), submission }
+    }
+
+    pub(super) fn extract(self, plan: &Plan, session: &mut Session) -> Extracted {
+        let text = match &self.submission.document {
+            Document::Text(text) => text,
+            Document::Unreadable { violation, .. } => {
+                let violations = vec![violation.clone()];
+                return self.reject(violations);
+            }
+        };
+        match session.extract_outcome(text) {
+            Err(error) => Extracted::Failed {
+                outcome_id: self.outcome_id,
+                retryable: error.retryable(),
+                message: error.to_string(),
+            },
+            Ok(Err(violations)) => self.reject(violations),
+            Ok(Ok(outcome)) => self.accept(plan, outcome),
+        }
+    }
+
+    fn reject(self, violations: Vec<Violation>) -> Extracted {
+        let (document, length) = match self.submission.document {
+            Document::Text(text) => {
+                let length = text.len() as u64;
+                (text.into_bytes(), length)
+            }
+            Document::Unreadable { bytes, length, .. } => (bytes, length),
+        };
+        let row = RejectedRow {
+            outcome_id: self.outcome_id,
+            received_at: self.received_at,
+            position: self.submission.position.and_then(|position| i64::try_from(position).ok()),
+            trial: self.submission.trial.and_then(|trial| i32::try_from(trial).ok()),
+            modal_call_id: self.submission.modal_call_id,
+            sandbox_id: self.submission.sandbox_id,
+            violations: violation_json(&violations),
+            document_bytes: i64::try_from(length).unwrap_or(i64::MAX),
+            document,
+        };
+        Extracted::Rejected(Box::new(row), violations)
+    }
+
+    fn accept(self, plan: &Plan, outcome: Outcome) -> Extracted {
+        let trial = match self.submission.trial.or(outcome.trial) {
+            Some(trial) => match i32::try_from(trial) {
+                Ok(trial) if trial >= 1 => trial,
+                _ => {
+                    return self.reject(vec![trial_violation(
+                        "trial_out_of_range",
+                        format!("trials count from 1, found {trial}"),
+                    )]);
+                }
+            },
+            None if plan.trials > 1 => {
+                return self.reject(vec![trial_violation("trial_required",
+                    format!("the plan has {} trials of each scenario, and the result does not say which it is", plan.trials))]);
+            }
+            None => 1,
+        };
+        let metrics = metrics(&outcome);
+        let mut warnings = outcome.warnings;
+        if !plan.contains(&outcome.scenario.id, trial) {
+            warnings.push(Violation {
+                path: "/scenario/id".to_owned(),
+                code: "unplanned_scenario".to_owned(),
+                message: format!(
+                    "scenario {:?}, trial {trial}, is not in the simulation's plan; it is stored and counted",
+                    outcome.scenario.id
+                ),
+            });
+        }
+        let document = match self.submission.document {
+            Document::Text(text) => text,
+            // Only text is extracted.
+            Document::Unreadable { bytes, .. } => String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        let time = outcome.execution_time.and_then(|time| time.parse().ok());
+        Extracted::Outcome(Box::new(OutcomeRow {
+            outcome_id: self.outcome_id,
+            scenario_id: outcome.scenario.id,
+            scenario_name: outcome.scenario.name,
+            trial,
+            received_at: self.received_at,
+            execution_time: time.unwrap_or(self.received_at),
+            status: status_word(outcome.status),
+            reliability_score: outcome.reliability_score,
+            execution_time_ms: outcome.execution_time_ms,
+            tokens_used: whole(outcome.tokens_used),
+            cost_usd: outcome.cost_usd,
+            error_code: outcome.error_code,
+            error_category: outcome.error_category.map(category_word),
+            error_message: outcome.error_message,
+            modal_call_id: self.submission.modal_call_id.or(outcome.modal_call_id),
+            sandbox_id: self.submission.sandbox_id.or(outcome.sandbox_id),
+            metrics,
+            warnings: (!warnings.is_empty()).then(|| violation_json(&warnings)),
+            warning_list: warnings,
+            scenario: outcome.scenario.definition,
+            trajectory: outcome.trajectory,
+            detailed_trajectory: outcome.detailed_trajectory,
+            dimensions: outcome.dimensions,
+            document,
+        }))
+    }
+}
+
+fn trial_violation(code: &str, message: String) -> Violation {
+    Violation { path: "/recording/trial".to_owned(), code: code.to_owned(), message }
+}
+
+/// The contract's whole numbers are floats of at most 2^53.
+#[expect(clippy::cast_possible_truncation, reason = "every value up to 2^53 fits")]
+fn whole(number: f64) -> i64 {
+    number as i64
+}
+
+fn violation_json(violations: &[Violation]) -> Value {
+    let one = |violation: &Violation| json!({"path": violation.path, "code": violation.code, "message": violation.message});
+    violations.iter().map(one).collect()
+}
+
+/// A number as people write it: whole where it is whole.
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0 {
+        Value::from(whole(value))
+    } else {
+        Value::from(value)
+    }
+}
+
+fn dimension_json(scores: &[DimensionScore]) -> Value {
+    let members = scores.iter().map(|score| (score.name.clone(), number(score.score)));
+    Value::Object(members.collect::<Map<_, _>>())
+}
+
+/// Tokens, event count, grade and dimension scores.
+fn metrics(outcome: &Outcome) -> Value {
+    let mut metrics = Map::new();
+    metrics.insert("prompt_tokens".to_owned(), number(outcome.prompt_tokens));
+    metrics.insert("completion_tokens".to_owned(), number(outcome.completion_tokens));
+    metrics.insert("event_count".to_owned(), Value::from(outcome.event_count));
+    if let Some(grade) = &outcome.grade {
+        metrics.insert("grade".to_owned(), Value::from(grade.as_str()));
+    }
+    if !outcome.dimension_scores.is_empty() {
+        metrics.insert("dimension_scores".to_owned(), dimension_json(&outcome.dimension_scores));
+    }
+    Value::Object(metrics)
+}
+
+/// A suite's own figures; what it did not give is left out.
+pub(super) fn suite_json(suite: &SuiteSummary) -> Value {
+    let figures = [
+        ("average_reliability_score", suite.average_reliability_score),
+        ("total_cost_usd", suite.total_cost_usd),
+        ("execution_time_ms", suite.execution_time_ms),
+        ("successful_runs", suite.successful_runs),
+        ("total_tokens_used", suite.total_tokens_used),
+        ("average_execution_time_ms", suite.average_execution_time_ms),
+        ("speedup_factor", suite.speedup_factor),
+    ];
+    let given = figures.into_iter().filter_map(|(name, figure)| Some((name, number(figure?))));
+    let mut object: Map<String, Value> =
+        given.map(|(name, figure)| (name.to_owned(), figure)).collect();
+    if !suite.average_dimension_scores.is_empty() {
+        object.insert(
+            "average_dimension_scores".to_owned(),
+            dimension_json(&suite.average_dimension_scores),
+        );
+    }
+    Value::Object(object)
+}

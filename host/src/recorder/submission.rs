@@ -1,0 +1,116 @@
+//! What is submitted, and what became of it.
+
+use arc_framing::{Content, Frame};
+use uuid::Uuid;
+
+use crate::extraction::Violation;
+
+/// One result to be recorded.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The result itself.
+    pub document: Document,
+    /// Where it stood in what was sent, counted from 0; kept with a rejected result.
+    pub position: Option<u64>,
+    /// Which trial of its scenario, counted from 1. Part of the outcome's identity.
+    pub trial: Option<u32>,
+    /// The Modal function call of the run.
+    pub modal_call_id: Option<String>,
+    /// The sandbox of the run.
+    pub sandbox_id: Option<String>,
+}
+
+/// A result's document.
+#[derive(Clone, Debug)]
+pub enum Document {
+    /// Text, kept as it is.
+    Text(String),
+    /// What never reaches the extractor: too long, cut off, or not UTF-8.
+    Unreadable {
+        /// Its bytes, or the beginning of those that are too many.
+        bytes: Vec<u8>,
+        /// Its whole length in bytes.
+        length: u64,
+        /// What is wrong.
+        violation: Violation,
+    },
+}
+
+impl Submission {
+    /// A result with nothing else said about it.
+    pub fn new(document: impl Into<String>) -> Self {
+        Submission {
+            document: Document::Text(document.into()),
+            position: None,
+            trial: None,
+            modal_call_id: None,
+            sandbox_id: None,
+        }
+    }
+
+    /// A result that was found in a stream at this position.
+    pub fn from_frame(frame: Frame, position: u64) -> Self {
+        let document = match (frame.problem, frame.content) {
+            (None, Content::Text(text)) => Document::Text(text),
+            (problem, content) => Document::Unreadable {
+                bytes: match content {
+                    Content::Text(text) => text.into_bytes(),
+                    Content::Bytes(bytes) => bytes,
+                },
+                length: frame.length,
+                violation: Violation {
+                    path: String::new(),
+                    code: problem
+                        .as_ref()
+                        .map_or("invalid_utf8", |problem| problem.code())
+                        .to_owned(),
+                    message: problem.map_or_else(String::new, |problem| problem.to_string()),
+                },
+            },
+        };
+        Submission {
+            document,
+            position: Some(position),
+            trial: None,
+            modal_call_id: None,
+            sandbox_id: None,
+        }
+    }
+
+    /// How many bytes of memory its document takes.
+    pub fn document_bytes(&self) -> usize {
+        match &self.document {
+            Document::Text(text) => text.len(),
+            Document::Unreadable { bytes, .. } => bytes.len(),
+        }
+    }
+}
+
+/// What became of one submission.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Committed now.
+    Stored,
+    /// Committed before: the same document, simulation and trial.
+    Duplicate,
+    /// Not valid; kept with these reasons.
+    Rejected(Vec<Violation>),
+    /// Not recorded.
+    Failed {
+        /// Whether the same submission again may work.
+        retryable: bool,
+        /// What happened and what to do.
+        message: String,
+    },
+}
+
+/// The verdict on one submission.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemVerdict {
+    /// The id of the outcome, or of the rejected result.
+    pub outcome_id: Uuid,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// What was assumed or replaced in a result that was accepted.
+    pub warnings: Vec<Violation>,
+}

@@ -1,0 +1,117 @@
+//! A simulation's figures, computed from its outcomes.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Store;
+use crate::error::{Error, Result};
+
+/// What the recorded outcomes say of a simulation.
+///
+/// Score and progress use the latest attempt at each scenario and trial; cost, tokens and the
+/// counts by status and category take every attempt.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Figures {
+    /// Planned scenarios times trials, and those that were recorded without being planned.
+    pub total_scenarios: i64,
+    /// Those that have an outcome.
+    pub completed_scenarios: i64,
+    /// Those whose latest outcome is a success.
+    pub successful_outcomes: i64,
+    /// Those whose latest outcome is not a success.
+    pub failed_outcomes: i64,
+    /// Recorded outcomes, of every attempt.
+    pub recorded_outcomes: i64,
+    /// Rejected results.
+    pub rejected_results: i64,
+    /// The mean of the latest scores, from 0 to 1.
+    pub overall_score: Option<f64>,
+    /// US dollars.
+    pub total_cost_usd: f64,
+    /// Tokens.
+    pub total_tokens: i64,
+    /// The suite's duration in milliseconds, where the suite says it.
+    pub execution_time_ms: Option<f64>,
+    /// How many outcomes have each status.
+    pub by_status: BTreeMap<String, i64>,
+    /// How many outcomes have each error category.
+    pub by_error_category: BTreeMap<String, i64>,
+}
+
+/// No document is read: only narrow columns of one simulation's rows. Sums are decimal, because a
+/// sum of floats depends on their order, and 0.1 + 0.2 dollars are 0.3.
+const FIGURES: &str = "
+    WITH recorded AS MATERIALIZED (
+        SELECT scenario_id, trial, received_at, outcome_id, status, reliability_score,
+            cost_usd, tokens_used, error_category
+        FROM arc_recorder.outcomes
+        WHERE simulation_id = $1
+    ), latest AS (
+        SELECT DISTINCT ON (scenario_id, trial) scenario_id, trial, status, reliability_score
+        FROM recorded
+        ORDER BY scenario_id, trial, received_at DESC, outcome_id DESC
+    ), judged AS (
+        SELECT latest.status, latest.reliability_score,
+            plan.scenario_id IS NULL OR latest.trial > simulation.trials AS unplanned
+        FROM latest
+        JOIN arc_recorder.simulations AS simulation ON simulation.simulation_id = $1
+        LEFT JOIN arc_recorder.planned_scenarios AS plan
+            ON plan.simulation_id = $1 AND plan.scenario_id = latest.scenario_id
+    )
+    SELECT
+        (SELECT planned_scenarios::bigint * trials FROM arc_recorder.simulations
+            WHERE simulation_id = $1) AS planned,
+        (SELECT count(*) FROM judged WHERE unplanned) AS unplanned,
+        (SELECT count(*) FROM judged) AS completed,
+        (SELECT count(*) FROM judged WHERE status = 'success') AS successful,
+        (SELECT avg(reliability_score::numeric)::float8 FROM judged) AS overall_score,
+        (SELECT count(*) FROM recorded) AS recorded,
+        (SELECT coalesce(sum(cost_usd::numeric), 0)::float8 FROM recorded) AS total_cost_usd,
+        (SELECT coalesce(sum(tokens_used), 0)::bigint FROM recorded) AS total_tokens,
+        (SELECT count(*) FROM arc_recorder.rejected_results WHERE simulation_id = $1) AS rejected,
+        (SELECT coalesce(json_object_agg(status, total), '{}') FROM
+            (SELECT status, count(*) AS total FROM recorded GROUP BY status) AS statuses)
+            AS by_status,
+        (SELECT coalesce(json_object_agg(error_category, total), '{}') FROM
+            (SELECT error_category, count(*) AS total FROM recorded
+                WHERE error_category IS NOT NULL GROUP BY error_category) AS categories)
+            AS by_error_category";
+
+impl Store {
+    /// Computes a simulation's figures.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such simulation.
+    pub async fn figures(&self, simulation_id: Uuid) -> Result<Figures> {
+        let failed = |error| Error::database("compute the simulation's figures", &error);
+        self.simulation(simulation_id).await?;
+        let client = self.client().await?;
+        let select = client.prepare_cached(FIGURES).await.map_err(failed)?;
+        let row = client.query_one(&select, &[&simulation_id]).await.map_err(failed)?;
+        let planned: i64 = row.get("planned");
+        let unplanned: i64 = row.get("unplanned");
+        let completed: i64 = row.get("completed");
+        let successful: i64 = row.get("successful");
+        Ok(Figures {
+            total_scenarios: planned + unplanned,
+            completed_scenarios: completed,
+            successful_outcomes: successful,
+            failed_outcomes: completed - successful,
+            recorded_outcomes: row.get("recorded"),
+            rejected_results: row.get("rejected"),
+            overall_score: row.get("overall_score"),
+            total_cost_usd: row.get("total_cost_usd"),
+            total_tokens: row.get("total_tokens"),
+            execution_time_ms: None,
+            by_status: counts(&row.get("by_status")),
+            by_error_category: counts(&row.get("by_error_category")),
+        })
+    }
+}
+
+fn counts(object: &serde_json::Value) -> BTreeMap<String, i64> {
+    let members = object.as_object().into_iter().flatten();
+    members.map(|(name, count)| (name.clone(), count.as_i64().unwrap_or(0))).collect()
+}

@@ -1,0 +1,226 @@
+//! The schema: which version the database has, and how it gets to the one this program needs.
+
+use sha2::{Digest, Sha256};
+use tokio_postgres::GenericClient;
+use tokio_postgres::error::SqlState;
+
+use super::Store;
+use crate::error::{Error, Result};
+
+/// One step of the schema. It is applied once and never edited after it was published.
+struct Migration {
+    version: i32,
+    name: &'static str,
+    sql: &'static str,
+}
+
+impl Migration {
+    fn sha256(&self) -> Vec<u8> {
+        Sha256::digest(self.sql).to_vec()
+    }
+}
+
+const MIGRATIONS: &[Migration] = &[Migration {
+    version: 1,
+    name: "recording",
+    sql: include_str!("../../../migrations/0001_recording.sql"),
+}];
+
+/// The oldest server that has all that the schema uses: `COMPRESSION lz4` came with 14.
+const OLDEST_SERVER: i32 = 140_000;
+
+/// The advisory lock that lets one migration run at a time: the bytes of "arcrec".
+const LOCK: i64 = 0x6172_6372_6563;
+
+/// Where the list of applied migrations is kept. It exists before the first of them.
+const BOOTSTRAP: &str = "
+    CREATE SCHEMA IF NOT EXISTS arc_recorder;
+    CREATE TABLE IF NOT EXISTS arc_recorder.schema_migrations (
+        version integer PRIMARY KEY,
+        name text NOT NULL,
+        sha256 bytea NOT NULL,
+        applied_by text NOT NULL,
+        applied_at timestamptz NOT NULL DEFAULT now()
+    );";
+
+/// What the database's schema is to this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaState {
+    /// Nothing is there yet.
+    Absent,
+    /// The first so many migrations were applied; this program has more.
+    Older(i32),
+    /// It is the one that this program needs.
+    Current(i32),
+}
+
+/// What a migration did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The migrations that were applied now, as `0001_recording`; none where all were there.
+    pub applied: Vec<String>,
+    /// The version that the schema has.
+    pub version: i32,
+}
+
+impl Store {
+    /// Compares the database's schema with the one that this program needs.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] where the schema is newer than the program, or an applied migration is
+    /// not the one that the program has.
+    pub async fn check_schema(&self) -> Result<SchemaState> {
+        check(&**self.client().await?).await
+    }
+
+    /// Brings the schema to the version that this program needs, in one transaction. Safe to
+    /// repeat, and to run from many places at once: the others wait, and find it done.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] as [`Store::check_schema`], or where the server is too old or the
+    /// database does not hold UTF-8; [`Error::Database`] where the user may not make tables.
+    pub async fn migrate(&self) -> Result<Migrated> {
+        let failed = |error: tokio_postgres::Error| {
+            if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+                return Error::Database(
+                    "the database user may not make the tables of arc_recorder; let a user who \
+                     may run `arc-host migrate` once, or grant this one CREATE on the database"
+                        .to_owned(),
+                );
+            }
+            Error::database("bring the schema up to date", &error)
+        };
+        let mut client = self.client().await?;
+        check_server(&**client).await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
+        let done = match check(&*transaction).await? {
+            SchemaState::Current(version) => return Ok(Migrated { applied: Vec::new(), version }),
+            SchemaState::Older(version) => version,
+            SchemaState::Absent => {
+                transaction.batch_execute(BOOTSTRAP).await.map_err(failed)?;
+                0
+            }
+        };
+        let mut migrated = Migrated { applied: Vec::new(), version: done };
+        for migration in MIGRATIONS.iter().filter(|migration| migration.version > done) {
+            transaction.batch_execute(migration.sql).await.map_err(failed)?;
+            let program = concat!("arc-host ", env!("CARGO_PKG_VERSION"));
+            transaction
+                .execute(
+                    "INSERT INTO arc_recorder.schema_migrations (version, name, sha256, applied_by)
+                     VALUES ($1, $2, $3, $4)",
+                    &[&migration.version, &migration.name, &migration.sha256(), &program],
+                )
+                .await
+                .map_err(failed)?;
+            migrated.applied.push(format!("{:04}_{}", migration.version, migration.name));
+            migrated.version = migration.version;
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(migrated)
+    }
+}
+
+async fn check(client: &impl GenericClient) -> Result<SchemaState> {
+    let failed = |error| Error::database("read the schema's version", &error);
+    let exists: bool = client
+        .query_one("SELECT to_regclass('arc_recorder.schema_migrations') IS NOT NULL", &[])
+        .await
+        .map_err(failed)?
+        .get(0);
+    if !exists {
+        return Ok(SchemaState::Absent);
+    }
+    let rows = client
+        .query(
+            "SELECT version, name, sha256 FROM arc_recorder.schema_migrations ORDER BY version",
+            &[],
+        )
+        .await
+        .map_err(failed)?;
+    let applied: Vec<(i32, String, Vec<u8>)> =
+        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    compare(&applied)
+}
+
+/// Compares the applied migrations, in order, with the program's.
+fn compare(applied: &[(i32, String, Vec<u8>)]) -> Result<SchemaState> {
+    let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
+    if let Some((version, name, _)) = applied.iter().find(|(version, ..)| *version > known) {
+        return Err(Error::Schema(format!(
+            "the database's schema is newer than this program: it has migration {version:04}_{name}, \
+             the program knows {known} of them; install a newer arc-host"
+        )));
+    }
+    for (migration, applied) in MIGRATIONS.iter().zip(applied) {
+        let (version, name, sha256) = applied;
+        if *version != migration.version || *sha256 != migration.sha256() {
+            return Err(Error::Schema(format!(
+                "the database's migration {version:04}_{name} is not the one this program has as \
+                 {:04}_{}; it was changed, or made by another build: use the arc-host that made \
+                 it, or another database",
+                migration.version, migration.name
+            )));
+        }
+    }
+    match i32::try_from(applied.len()).unwrap_or(i32::MAX) {
+        0 => Ok(SchemaState::Absent),
+        count if count < known => Ok(SchemaState::Older(count)),
+        count => Ok(SchemaState::Current(count)),
+    }
+}
+
+async fn check_server(client: &impl GenericClient) -> Result<()> {
+    let row = client
+        .query_one(
+            "SELECT current_setting('server_version_num')::integer, current_setting('server_version'),
+                    current_setting('server_encoding')",
+            &[],
+        )
+        .await
+        .map_err(|error| Error::database("ask the server for its version", &error))?;
+    let (number, version, encoding): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
+    if number < OLDEST_SERVER {
+        return Err(Error::Schema(format!(
+            "the server is PostgreSQL {version}; arc-host needs 14 or newer"
+        )));
+    }
+    if encoding != "UTF8" {
+        return Err(Error::Schema(format!(
+            "the database's encoding is {encoding}, in which not every result can be stored; make \
+             one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied() -> Vec<(i32, String, Vec<u8>)> {
+        let row = |migration: &Migration| {
+            (migration.version, migration.name.to_owned(), migration.sha256())
+        };
+        MIGRATIONS.iter().map(row).collect()
+    }
+
+    #[test]
+    fn versions_follow_one_another_from_one() {
+        let versions: Vec<i32> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+        assert!(versions.iter().copied().eq(1..=versions.len() as i32));
+    }
+
+    #[test]
+    fn the_schema_is_absent_current_newer_or_divergent() {
+        assert_eq!(compare(&[]).unwrap(), SchemaState::Absent);
+        let mut rows = applied();
+        assert_eq!(compare(&rows).unwrap(), SchemaState::Current(rows.len() as i32));
+        rows.push((rows.len() as i32 + 1, "later".into(), vec![1]));
+        assert!(compare(&rows).unwrap_err().to_string().contains("install a newer arc-host"));
+        rows.pop();
+        rows[0].2 = vec![0; 32];
+        assert!(compare(&rows).unwrap_err().to_string().contains("0001_recording"));
+    }
+}

@@ -1,0 +1,422 @@
+//! Simulations and their plans.
+
+use std::collections::HashSet;
+
+use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::columns::column;
+use super::{Figures, Store};
+use crate::error::{Error, Result};
+use crate::identity::Fingerprint;
+
+/// How many planned scenarios one statement writes.
+const PLAN_ROWS: usize = 1_000;
+
+/// Where a simulation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SimulationStatus {
+    /// Outcomes are coming in.
+    Running,
+    /// Its figures are fixed.
+    Completed,
+    /// Given up by its runner.
+    Failed,
+    /// Stopped on purpose.
+    Cancelled,
+}
+
+impl SimulationStatus {
+    /// The word in the database and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            SimulationStatus::Running => "running",
+            SimulationStatus::Completed => "completed",
+            SimulationStatus::Failed => "failed",
+            SimulationStatus::Cancelled => "cancelled",
+        }
+    }
+
+    fn from_word(word: &str) -> Self {
+        match word {
+            "completed" => SimulationStatus::Completed,
+            "failed" => SimulationStatus::Failed,
+            "cancelled" => SimulationStatus::Cancelled,
+            // The column's CHECK allows no other word.
+            _ => SimulationStatus::Running,
+        }
+    }
+}
+
+/// What a simulation is started with, apart from the scenarios themselves.
+#[derive(Clone, Debug)]
+pub struct NewSimulation {
+    /// Made by the client.
+    pub simulation_id: Uuid,
+    /// A name for people.
+    pub simulation_name: Option<String>,
+    /// The version of the agent's configuration; an unknown one is noted, not refused.
+    pub config_version_id: String,
+    /// The Modal app that runs the evaluation.
+    pub modal_app_id: Option<String>,
+    /// The Modal environment.
+    pub modal_environment: String,
+    /// How many sandboxes run at once.
+    pub sandbox_instances: Option<i32>,
+    /// A JSON object.
+    pub metadata: Option<String>,
+    /// How many times each scenario is run.
+    pub trials: i32,
+    /// How many scenarios the plan has.
+    pub planned_scenarios: i32,
+    /// The SHA-256 of the plan: two starts with the same id must have the same.
+    pub plan_sha256: [u8; 32],
+}
+
+/// One scenario of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedRow {
+    /// Derived from the other fields.
+    pub scenario_version_id: Uuid,
+    /// Unique in the plan.
+    pub scenario_id: String,
+    /// The scenario's name.
+    pub name: Option<String>,
+    /// Its prompt.
+    pub task_prompt: Option<String>,
+    /// Its own JSON object.
+    pub definition: Option<String>,
+}
+
+/// A simulation's own row.
+#[derive(Clone, Debug)]
+pub struct Simulation {
+    /// Its id.
+    pub simulation_id: Uuid,
+    /// A name for people.
+    pub simulation_name: Option<String>,
+    /// The version of the agent's configuration.
+    pub config_version_id: String,
+    /// Where it stands.
+    pub status: SimulationStatus,
+    /// How many times each scenario is run.
+    pub trials: i32,
+    /// How many scenarios the plan has.
+    pub planned_scenarios: i32,
+    /// The SHA-256 of the plan.
+    pub plan_sha256: Vec<u8>,
+    /// The Modal app that runs the evaluation.
+    pub modal_app_id: Option<String>,
+    /// A JSON object.
+    pub metadata: Option<String>,
+    /// When the row was written.
+    pub created_at: Timestamp,
+    /// When it was started; part of the key of all its outcomes.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+    /// The score that counts, from 0 to 1; fixed by completing.
+    pub overall_score: Option<f64>,
+    /// The cost that counts, in US dollars; fixed by completing.
+    pub total_cost_usd: Option<f64>,
+    /// Its duration in milliseconds; fixed by completing.
+    pub execution_time_ms: Option<f64>,
+}
+
+const COLUMNS: &str = "simulation_id, simulation_name, config_version_id, status, trials,
+    planned_scenarios, plan_sha256, modal_app_id, metadata::text AS metadata, created_at,
+    started_at, completed_at, overall_score, total_cost_usd, execution_time_ms";
+
+impl Simulation {
+    fn from_row(row: &Row) -> Self {
+        Simulation {
+            simulation_id: row.get("simulation_id"),
+            simulation_name: row.get("simulation_name"),
+            config_version_id: row.get("config_version_id"),
+            status: SimulationStatus::from_word(row.get("status")),
+            trials: row.get("trials"),
+            planned_scenarios: row.get("planned_scenarios"),
+            plan_sha256: row.get("plan_sha256"),
+            modal_app_id: row.get("modal_app_id"),
+            metadata: row.get("metadata"),
+            created_at: row.get("created_at"),
+            started_at: row.get("started_at"),
+            completed_at: row.get("completed_at"),
+            overall_score: row.get("overall_score"),
+            total_cost_usd: row.get("total_cost_usd"),
+            execution_time_ms: row.get("execution_time_ms"),
+        }
+    }
+}
+
+impl Store {
+    /// Writes a simulation and its plan in one transaction, unless its id is there already, and
+    /// gives its row. `true` says that it was written now. The plan is read once, in order.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Unavailable`], or what reading the plan gives.
+    pub async fn start_simulation(
+        &self,
+        new: &NewSimulation,
+        plan: impl Iterator<Item = Result<PlannedRow>>,
+    ) -> Result<(Simulation, bool)> {
+        let failed = |error| Error::database("start the simulation", &error);
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        let insert = transaction
+            .prepare_cached(&format!(
+                "INSERT INTO arc_recorder.simulations (simulation_id, simulation_name,
+                     config_version_id, modal_app_id, modal_environment, sandbox_instances,
+                     metadata, trials, planned_scenarios, plan_sha256, started_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10, clock_timestamp())
+                 ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}"
+            ))
+            .await
+            .map_err(failed)?;
+        let row = transaction
+            .query_opt(
+                &insert,
+                &[
+                    &new.simulation_id,
+                    &new.simulation_name,
+                    &new.config_version_id,
+                    &new.modal_app_id,
+                    &new.modal_environment,
+                    &new.sandbox_instances,
+                    &new.metadata,
+                    &new.trials,
+                    &new.planned_scenarios,
+                    &new.plan_sha256.as_slice(),
+                ],
+            )
+            .await
+            .map_err(failed)?;
+        let Some(row) = row else {
+            drop(transaction);
+            drop(client);
+            return Ok((self.simulation(new.simulation_id).await?, false));
+        };
+        let mut first_order = 1_i32;
+        let mut rows = Vec::new();
+        for planned in plan {
+            rows.push(planned?);
+            if rows.len() == PLAN_ROWS {
+                write_plan(&transaction, new.simulation_id, first_order, &rows).await?;
+                first_order = first_order.saturating_add(PLAN_ROWS as i32);
+                rows.clear();
+            }
+        }
+        write_plan(&transaction, new.simulation_id, first_order, &rows).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok((Simulation::from_row(&row), true))
+    }
+
+    /// Keeps a version of an agent's configuration, as JSON text, unless it is there already.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::Unavailable`].
+    pub async fn create_configuration(
+        &self,
+        config_version_id: &str,
+        name: &str,
+        configuration: &str,
+    ) -> Result<()> {
+        let failed = |error| Error::database("keep the configuration", &error);
+        let client = self.client().await?;
+        client
+            .execute(
+                "INSERT INTO arc_recorder.config_versions (config_version_id, name, configuration)
+                 VALUES ($1, $2, $3::text::json) ON CONFLICT (config_version_id) DO NOTHING",
+                &[&config_version_id, &name, &configuration],
+            )
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
+    /// A simulation's own row.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none with this id.
+    pub async fn simulation(&self, simulation_id: Uuid) -> Result<Simulation> {
+        self.find_simulation(simulation_id).await?.ok_or_else(|| not_found(simulation_id))
+    }
+
+    /// A simulation's own row, where there is one.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::Unavailable`].
+    pub async fn find_simulation(&self, simulation_id: Uuid) -> Result<Option<Simulation>> {
+        let failed = |error| Error::database("read the simulation", &error);
+        let client = self.client().await?;
+        let select = client
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM arc_recorder.simulations WHERE simulation_id = $1"
+            ))
+            .await
+            .map_err(failed)?;
+        let row = client.query_opt(&select, &[&simulation_id]).await.map_err(failed)?;
+        Ok(row.as_ref().map(Simulation::from_row))
+    }
+
+    /// The latest simulations, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::Unavailable`].
+    pub async fn simulations(
+        &self,
+        status: Option<SimulationStatus>,
+        limit: i64,
+    ) -> Result<Vec<Simulation>> {
+        let failed = |error| Error::database("list the simulations", &error);
+        let client = self.client().await?;
+        let select = client
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM arc_recorder.simulations
+                 WHERE $1::text IS NULL OR status = $1
+                 ORDER BY created_at DESC, simulation_id DESC LIMIT $2"
+            ))
+            .await
+            .map_err(failed)?;
+        let status = status.map(SimulationStatus::word);
+        let rows = client.query(&select, &[&status, &limit]).await.map_err(failed)?;
+        Ok(rows.iter().map(Simulation::from_row).collect())
+    }
+
+    /// The fingerprints of the planned scenarios' ids (see [`scenario_key`]). A plan never changes.
+    pub(crate) async fn planned_keys(&self, simulation_id: Uuid) -> Result<HashSet<Uuid>> {
+        let failed = |error| Error::database("read the simulation's plan", &error);
+        let client = self.client().await?;
+        let select = client
+            .prepare_cached(
+                "SELECT scenario_id FROM arc_recorder.planned_scenarios WHERE simulation_id = $1",
+            )
+            .await
+            .map_err(failed)?;
+        let parameters: [&Uuid; 1] = [&simulation_id];
+        let rows = client.query_raw(&select, parameters).await.map_err(failed)?;
+        rows.map_ok(|row| scenario_key(row.get(0))).try_collect().await.map_err(failed)
+    }
+
+    /// Completes a simulation, or completes it again with the figures it has by now. It keeps the
+    /// time of its first completion.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] where it has failed or was cancelled.
+    pub async fn complete_simulation(
+        &self,
+        simulation_id: Uuid,
+        counting: &Figures,
+        suite: Option<&serde_json::Value>,
+        computed: &Figures,
+    ) -> Result<Simulation> {
+        let failed = |error| Error::database("complete the simulation", &error);
+        let client = self.client().await?;
+        let update = client
+            .prepare_cached(&format!(
+                "UPDATE arc_recorder.simulations SET
+                     status = 'completed', completed_at = coalesce(completed_at, clock_timestamp()),
+                     overall_score = $2, total_cost_usd = $3,
+                     execution_time_ms = coalesce($4::float8, extract(epoch FROM
+                         coalesce(completed_at, clock_timestamp()) - started_at)::float8 * 1000),
+                     suite_figures = $5, computed_figures = $6
+                 WHERE simulation_id = $1 AND status IN ('running', 'completed')
+                 RETURNING {COLUMNS}"
+            ))
+            .await
+            .map_err(failed)?;
+        let computed = serde_json::to_value(computed).unwrap_or_default();
+        let row = client
+            .query_opt(
+                &update,
+                &[
+                    &simulation_id,
+                    &counting.overall_score,
+                    &counting.total_cost_usd,
+                    &counting.execution_time_ms,
+                    &suite,
+                    &computed,
+                ],
+            )
+            .await
+            .map_err(failed)?;
+        drop(client);
+        match row {
+            Some(row) => Ok(Simulation::from_row(&row)),
+            None => {
+                let simulation = self.simulation(simulation_id).await?;
+                Err(Error::Conflict(format!(
+                    "simulation {simulation_id} is {} and cannot be completed",
+                    simulation.status.word()
+                )))
+            }
+        }
+    }
+}
+
+/// Stands for a scenario's id in a set that holds a whole plan, whatever the ids' length.
+pub(crate) fn scenario_key(scenario_id: &str) -> Uuid {
+    let mut fingerprint = Fingerprint::new("scenario-id");
+    fingerprint.part(scenario_id.as_bytes());
+    fingerprint.uuid()
+}
+
+fn not_found(simulation_id: Uuid) -> Error {
+    Error::NotFound(format!(
+        "simulation {simulation_id} not found; list them with `arc-host simulations`"
+    ))
+}
+
+async fn write_plan(
+    transaction: &deadpool_postgres::Transaction<'_>,
+    simulation_id: Uuid,
+    first_order: i32,
+    rows: &[PlannedRow],
+) -> Result<()> {
+    let failed = |error| Error::database("write the simulation's plan", &error);
+    let scenario_ids = column(rows, |row| row.scenario_id.as_str());
+    let version_ids = column(rows, |row| row.scenario_version_id);
+    let scenarios = transaction
+        .prepare_cached(
+            "INSERT INTO arc_recorder.scenarios
+                 (scenario_version_id, scenario_id, name, task_prompt, definition)
+             SELECT version_id, scenario_id, name, task_prompt, definition::json
+             FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
+                 AS row (version_id, scenario_id, name, task_prompt, definition)
+             ORDER BY version_id
+             ON CONFLICT (scenario_version_id) DO NOTHING",
+        )
+        .await
+        .map_err(failed)?;
+    transaction
+        .execute(
+            &scenarios,
+            &[
+                &version_ids,
+                &scenario_ids,
+                &column(rows, |row| row.name.as_deref()),
+                &column(rows, |row| row.task_prompt.as_deref()),
+                &column(rows, |row| row.definition.as_deref()),
+            ],
+        )
+        .await
+        .map_err(failed)?;
+    let plan = transaction
+        .prepare_cached(
+            "INSERT INTO arc_recorder.planned_scenarios
+                 (simulation_id, scenario_id, execution_order, scenario_version_id)
+             SELECT $1, scenario_id, $2 + place::integer - 1, version_id
+             FROM unnest($3::text[], $4::uuid[]) WITH ORDINALITY
+                 AS row (scenario_id, version_id, place)",
+        )
+        .await
+        .map_err(failed)?;
+    transaction
+        .execute(&plan, &[&simulation_id, &first_order, &scenario_ids, &version_ids])
+        .await
+        .map_err(failed)?;
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! A private PostgreSQL cluster for the tests, and a database of its own for each.
+//!
+//! The cluster is the product's own embedded database, in a folder of the tests; it is shared by
+//! all tests of all processes, and stops when the last of them ends. A test's database is copied
+//! from a migrated template, dropped where the test succeeds and kept where it fails.
+
+use std::ffi::OsString;
+use std::str::FromStr as _;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use arc_host::embedded::{EmbeddedDatabase, EmbeddedSettings, SupervisorCommand};
+use arc_host::store::Store;
+use tokio::runtime::Runtime;
+use tokio_postgres::{Client, Config, NoTls, Row};
+
+use super::Program;
+
+/// Serialises the making of the template among processes: the bytes of "arctest".
+const TEMPLATE_LOCK: i64 = 0x61_7263_7465_7374;
+
+/// The cluster, running for as long as this process does.
+struct Cluster {
+    runtime: Runtime,
+    database: EmbeddedDatabase,
+    template: String,
+}
+
+fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| {
+        let runtime = Runtime::new().expect("a runtime for the tests' own queries");
+        let folder = format!("arc-recorder-tests-{}", nix::unistd::geteuid());
+        let settings = EmbeddedSettings {
+            data_dir: Some(std::env::temp_dir().join(folder)),
+            bin_dir: None,
+            supervisor: SupervisorCommand {
+                program: Program::path().to_owned(),
+                args: vec![OsString::from("__supervise")],
+            },
+            // The tests' data may go with the machine; what durability does is tested elsewhere.
+            server_settings: [
+                ("fsync", "off"),
+                ("max_connections", "300"),
+                ("shared_buffers", "256MB"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .to_vec(),
+        };
+        let database = runtime
+            .block_on(EmbeddedDatabase::acquire(&settings))
+            .expect("PostgreSQL's programs are installed and a cluster can be made");
+        let template = runtime.block_on(make_template(&database.config()));
+        Cluster { runtime, database, template }
+    })
+}
+
+/// Makes the migrated database that the others are copied from, named after what it holds.
+async fn make_template(config: &Config) -> String {
+    let client = connect(config).await;
+    let schema = include_str!("../../../migrations/0001_recording.sql");
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(schema);
+    let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("template_{name}");
+    client.execute("SELECT pg_advisory_lock($1)", &[&TEMPLATE_LOCK]).await.unwrap();
+    let find = "SELECT FROM pg_database WHERE datname = $1 AND datistemplate";
+    if client.query(find, &[&name]).await.unwrap().is_empty() {
+        client.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
+        client.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE template0")).await.unwrap();
+        let mut own = config.clone();
+        own.dbname(&name);
+        let store = Store::new(own, 1).unwrap();
+        store.migrate().await.unwrap();
+        store.close();
+        // Only a whole one is marked as a template.
+        client.batch_execute(&format!("ALTER DATABASE {name} IS_TEMPLATE true")).await.unwrap();
+    }
+    client.execute("SELECT pg_advisory_unlock($1)", &[&TEMPLATE_LOCK]).await.unwrap();
+    name
+}
+
+async fn connect(config: &Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.expect("the cluster takes connections");
+    tokio::spawn(connection);
+    client
+}
+
+/// A database of one test.
+#[derive(Debug)]
+pub struct TestDatabase {
+    name: String,
+    url: String,
+}
+
+impl TestDatabase {
+    /// A database with the current schema and nothing in it.
+    pub fn new() -> Self {
+        Self::copy_of(&cluster().template)
+    }
+
+    /// A database without any schema of this project.
+    pub fn empty() -> Self {
+        Self::copy_of("template0")
+    }
+
+    fn copy_of(template: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let cluster = cluster();
+        let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        administer(&[
+            // A process with the same number may have left one behind.
+            format!("DROP DATABASE IF EXISTS {name}"),
+            format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"),
+        ]);
+        let url = cluster.database.url().replace("/arc?", &format!("/{name}?"));
+        TestDatabase { name, url }
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A store on it, of at most four connections.
+    pub fn store(&self) -> Store {
+        Store::new(self.config(), 4).unwrap()
+    }
+
+    /// How to connect to it.
+    pub fn config(&self) -> Config {
+        Config::from_str(&self.url).unwrap()
+    }
+
+    /// Runs a query on a connection of its own.
+    #[track_caller]
+    pub fn query(&self, sql: &str) -> Vec<Row> {
+        let config = self.config();
+        cluster().runtime.block_on(async {
+            connect(&config)
+                .await
+                .query(sql, &[])
+                .await
+                .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
+        })
+    }
+
+    /// Runs statements on a connection of its own.
+    #[track_caller]
+    pub fn execute(&self, sql: &str) {
+        let config = self.config();
+        cluster().runtime.block_on(async {
+            let done = connect(&config).await.batch_execute(sql).await;
+            done.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        });
+    }
+
+    /// How many rows a query counts.
+    #[track_caller]
+    pub fn count(&self, sql: &str) -> i64 {
+        self.query(sql)[0].get(0)
+    }
+}
+
+fn administer(statements: &[String]) {
+    let cluster = cluster();
+    cluster.runtime.block_on(async {
+        let client = connect(&cluster.database.config()).await;
+        for statement in statements {
+            let done = client.batch_execute(statement).await;
+            done.unwrap_or_else(|error| panic!("{statement}: {error:?}"));
+        }
+    });
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the test's database is kept: {}", self.url);
+        } else {
+            administer(&[format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)]);
+        }
+    }
+}

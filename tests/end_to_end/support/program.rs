@@ -1,0 +1,127 @@
+//! The program under test.
+
+use std::ffi::OsStr;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::TestDatabase;
+
+/// `arc-host` with the settings of one test.
+#[derive(Clone, Debug)]
+pub struct Program {
+    database: Option<String>,
+    cache_dir: PathBuf,
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Program {
+    /// The program's file.
+    pub fn path() -> &'static Path {
+        Path::new(env!("CARGO_BIN_EXE_arc-host-under-test"))
+    }
+
+    /// The program with a test's database.
+    pub fn on(database: &TestDatabase) -> Self {
+        Program { database: Some(database.url().to_owned()), ..Self::without_database() }
+    }
+
+    /// The program with no database named.
+    pub fn without_database() -> Self {
+        // One cache for all tests: the component is compiled once.
+        let cache_dir = std::env::temp_dir()
+            .join(format!("arc-recorder-tests-cache-{}", nix::unistd::geteuid()));
+        Program { database: None, cache_dir }
+    }
+
+    /// A command with these arguments, in an environment without anything of the user's.
+    pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::new(Self::path());
+        for name in ["ARC_DATABASE_URL", "TIMESCALE_SERVICE_URL", "ARC_DATA_DIR", "MODAL_TASK_ID"] {
+            command.env_remove(name);
+        }
+        if let Some(url) = &self.database {
+            command.env("ARC_DATABASE_URL", url);
+        }
+        command.env("ARC_CACHE_DIR", &self.cache_dir).args(arguments);
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Finished {
+        self.run_with_input(arguments, b"")
+    }
+
+    /// Runs the program to its end with this standard input.
+    pub fn run_with_input<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        input: &[u8],
+    ) -> Finished {
+        let mut child = self.spawn(arguments);
+        let mut stdin = child.stdin.take().expect("standard input is piped");
+        let input = input.to_vec();
+        // A program that does not read its input closes it early, which is its right.
+        let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+        let finished = child.wait_with_output().expect("the program can be waited for").into();
+        writer.join().expect("the writer ends");
+        finished
+    }
+
+    /// Starts the program with all its streams piped.
+    pub fn spawn<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Child {
+        self.command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program can be started")
+    }
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Self {
+        Finished {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Finished {
+    /// Asserts how it ended.
+    #[track_caller]
+    pub fn ended(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "exit code\nstdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    /// The one JSON value it wrote.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error} in {}\nstderr:\n{}", self.stdout, self.stderr))
+    }
+
+    /// The JSON values it wrote, one a line.
+    #[track_caller]
+    pub fn json_lines(&self) -> Vec<Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+}
