@@ -12,124 +12,41 @@ const MAX_CODE_BYTES: usize = 128;
 /// of a message or at the end of a traceback.
 const SEARCHED_BYTES: usize = 16 << 10;
 
-/// A word or phrase in lower case. One that begins or ends with a space must begin or end a word.
+/// Words in lower case, found where a word begins; one that ends with a space ends a word too.
 type Sign = &'static str;
 
 /// The categories in the order in which they are tried, and what tells them.
+#[rustfmt::skip]
 const SIGNS: [(ErrorCategory, &[Sign]); 8] = [
-    (
-        ErrorCategory::Timeout,
-        &["timeout", "timed out", "time out", "time limit", "deadline", "took too long"],
-    ),
-    (
-        ErrorCategory::RateLimit,
-        &[
-            "rate limit",
-            "rate_limit",
-            "rate-limit",
-            "ratelimit",
-            "too many requests",
-            " 429 ",
-            "quota",
-            "throttl",
-        ],
-    ),
-    (
-        ErrorCategory::Network,
-        &[
-            "network",
-            "connection",
-            "connecterror",
-            "connect error",
-            " dns ",
-            "socket",
-            "unreachable",
-            "econnre",
-            "name resolution",
-            "getaddrinfo",
-            " ssl",
-            " tls ",
-            "certificate",
-            "broken pipe",
-            " 502 ",
-            " 503 ",
-            " 504 ",
-            "bad gateway",
-            "service unavailable",
-        ],
-    ),
-    (
-        ErrorCategory::Resource,
-        &[
-            "out of memory",
-            "outofmemory",
-            "memoryerror",
-            "memory limit",
-            " oom",
-            "disk full",
-            "no space left",
-            "enospc",
-            "resource exhausted",
-            "resource_exhausted",
-            "resource limit",
-            "resourceerror",
-            "insufficient resource",
-            "cannot allocate",
-            "too many open files",
-        ],
-    ),
-    (
-        ErrorCategory::ToolError,
-        &[
-            " tool ",
-            " tools ",
-            "toolerror",
-            "tool_",
-            "_tool",
-            "toolcall",
-            "toolexception",
-            "function call",
-        ],
-    ),
-    (
-        ErrorCategory::ModelError,
-        &[
-            " model ",
-            "modelerror",
-            "model_",
-            " llm",
-            "openai",
-            "anthropic",
-            "apierror",
-            "api error",
-            "api_error",
-            "completion",
-            "content filter",
-            "content_filter",
-            "content policy",
-            "context length",
-            "context_length",
-            "context window",
-            "overloaded",
-        ],
-    ),
-    (
-        ErrorCategory::ValidationError,
-        &[
-            "validat",
-            "invalid",
-            "schema",
-            "malformed",
-            "parse error",
-            "parseerror",
-            "jsondecode",
-            "valueerror",
-            "typeerror",
-            "keyerror",
-            "assert",
-        ],
-    ),
-    (ErrorCategory::SandboxError, &["sandbox", "container", " modal ", "microvm"]),
+    (ErrorCategory::Timeout, &[
+        "timeout", "timed out", "time out ", "time limit", "deadline", "took too long", "etimedout",
+    ]),
+    (ErrorCategory::RateLimit, &[
+        "rate limit", "ratelimit", "too many requests", "http 429", "status 429", "code 429",
+        "error 429", "quota ", "quotas ", "throttl",
+    ]),
+    (ErrorCategory::Network, &[
+        "network", "connection", "connect error", "dns ", "socket", "unreachable", "econn",
+        "ehostunreach", "enotfound", "eai again", "name resolution", "getaddrinfo", "ssl ", "tls ",
+        "certificate", "broken pipe", "http 502", "http 503", "http 504", "status 502",
+        "status 503", "status 504", "code 502", "code 503", "code 504", "bad gateway",
+        "service unavailable",
+    ]),
+    (ErrorCategory::Resource, &[
+        "out of memory", "memory error", "memory limit", "oom ", "disk full", "no space left",
+        "enospc", "resource exhausted", "resource limit", "resource error",
+        "insufficient resource", "cannot allocate", "too many open files",
+    ]),
+    (ErrorCategory::ToolError, &["tool ", "tools ", "toolcall", "function call"]),
+    (ErrorCategory::ModelError, &[
+        "model ", "models ", "llm", "openai", "open ai ", "anthropic", "api error", "completion",
+        "content filter", "content policy", "context length", "context window", "overloaded",
+    ]),
+    (ErrorCategory::ValidationError, &[
+        "validat", "invalid", "schema", "malformed", "parse error", "json decode", "value error",
+        "type error", "key error", "assert",
+    ]),
+    (ErrorCategory::SandboxError, &["sandbox", "container", "modal ", "microvm"]),
 ];
 
 /// What a result says of its failure.
@@ -140,27 +57,30 @@ pub(crate) struct Failure {
     pub(crate) category: Option<ErrorCategory>,
 }
 
-/// Reads an error. One that is not a string counts as its JSON text.
+/// Reads the first of the errors that says anything. One that is not a string counts as its JSON
+/// text.
 pub(crate) fn read<'a>(
     reader: &mut Reader<'a>,
-    error: Option<Value<'a>>,
-    place: Place,
+    errors: [(Option<Value<'a>>, Place); 2],
     status: OutcomeStatus,
 ) -> Failure {
-    let message = error
-        .map(|value| {
-            let text = reader.decoded(value, place);
-            text.unwrap_or(Cow::Borrowed(value.json()))
-        })
-        .filter(|text| !text.trim().is_empty());
-    let code = match (error, &message) {
-        (Some(object), Some(_)) if object.is_object() => type_of(reader, object, place),
-        (_, message) => message.as_deref().and_then(first_word),
+    let mut told = None;
+    for (error, place) in errors {
+        let Some(value) = error else { continue };
+        let text = reader.decoded(value, place).unwrap_or(Cow::Borrowed(value.json()));
+        if !text.trim().is_empty() {
+            told = Some((value, place, text));
+            break;
+        }
+    }
+    let Some((error, place, message)) = told else {
+        return Failure { category: category(None, status), ..Failure::default() };
     };
+    let code = if error.is_object() { type_of(reader, error, place) } else { first_word(&message) };
     Failure {
-        category: category(message.as_deref(), status),
+        category: category(Some(&message), status),
         code,
-        message: message.map(Cow::into_owned),
+        message: Some(message.into_owned()),
     }
 }
 
@@ -193,27 +113,43 @@ fn category(message: Option<&str>, status: OutcomeStatus) -> Option<ErrorCategor
         return (status != OutcomeStatus::Cancelled).then_some(told);
     };
     let text = searchable(message);
-    let found = SIGNS.iter().find(|(_, signs)| signs.iter().any(|sign| text.contains(sign)));
+    let stands = |sign: &Sign| {
+        text.match_indices(*sign)
+            .any(|(at, _)| text.get(..at).is_some_and(|before| before.ends_with(' ')))
+    };
+    let found = SIGNS.iter().find(|(_, signs)| signs.iter().any(stands));
     Some(found.map_or(told, |(category, _)| *category))
 }
 
-/// The text's start and end in lower case, with a space for everything that is not part of a
-/// word, so that a sign can ask for a word's beginning or end.
+/// The text's start and end as words in lower case with one space around each. What joins words
+/// (`rate_limit`, `rate-limit`, `RateLimitError`) becomes a space, so that one sign finds all.
 fn searchable(message: &str) -> String {
     let head = message.get(..message.floor_char_boundary(SEARCHED_BYTES)).unwrap_or_default();
     let tail_start = message.ceil_char_boundary(message.len().saturating_sub(SEARCHED_BYTES));
     let tail = message.get(tail_start.max(head.len())..).unwrap_or_default();
-    let mut text = String::with_capacity(head.len() + tail.len() + 3);
-    text.push(' ');
-    for part in [head, " ", tail, " "] {
-        text.extend(part.chars().map(|character| match character {
-            'A'..='Z' => character.to_ascii_lowercase(),
-            '_' | '-' => character,
-            _ if character.is_alphanumeric() => character,
-            _ => ' ',
-        }));
+    let mut words = String::with_capacity(head.len() + tail.len() + 2);
+    words.push(' ');
+    for part in [head, tail] {
+        let mut before = ' ';
+        let mut characters = part.chars().peekable();
+        while let Some(character) = characters.next() {
+            let next_lower = characters.peek().is_some_and(char::is_ascii_lowercase);
+            let begins_word = character.is_ascii_uppercase()
+                && (before.is_ascii_lowercase() || (before.is_ascii_uppercase() && next_lower));
+            if (begins_word || !character.is_alphanumeric()) && !words.ends_with(' ') {
+                words.push(' ');
+            }
+            if character.is_alphanumeric() {
+                words.push(character.to_ascii_lowercase());
+            }
+            before = character;
+        }
+        if !words.ends_with(' ') {
+            words.push(' ');
+        }
     }
-    text
+    // The one network that is a kind of model.
+    words.replace(" neural network", " neural")
 }
 
 #[cfg(test)]
@@ -235,6 +171,17 @@ mod tests {
             ("openai.BadRequestError", ErrorCategory::ModelError),
             ("pydantic.ValidationError: 2 fields", ErrorCategory::ValidationError),
             ("Sandbox terminated", ErrorCategory::SandboxError),
+            ("File \"a.py\", line 429, in f\nKeyError: 'x'", ErrorCategory::ValidationError),
+            ("missing closing quotation mark", ErrorCategory::SystemError),
+            ("no time outside office hours", ErrorCategory::SystemError),
+            ("the neural network gave up", ErrorCategory::SystemError),
+            ("connect ETIMEDOUT 10.0.0.1:443", ErrorCategory::Timeout),
+            ("connect ECONNABORTED", ErrorCategory::Network),
+            ("upstream said: status code: 503", ErrorCategory::Network),
+            ("tool-call failed", ErrorCategory::ToolError),
+            ("model-not-found", ErrorCategory::ModelError),
+            ("OpenAIError", ErrorCategory::ModelError),
+            ("OutOfMemoryError", ErrorCategory::Resource),
             ("something else", ErrorCategory::SystemError),
             ("", ErrorCategory::SystemError),
         ] {

@@ -4,6 +4,7 @@
 //! text; the members are then read one by one. Text that does not matter is skipped, not parsed.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -203,7 +204,7 @@ struct Named<'n, const N: usize>(&'n [&'n str; N]);
 
 struct Found<'a, const N: usize> {
     values: [Option<Value<'a>>; N],
-    twice: Vec<usize>,
+    twice: BTreeSet<usize>,
 }
 
 impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
@@ -212,7 +213,7 @@ impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
         formatter.write_str("an object")
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = Found { values: [None; N], twice: Vec::new() };
+        let mut found = Found { values: [None; N], twice: BTreeSet::new() };
         // As raw text, because only then does serde_json check a key's characters.
         while let Some(key) = map.next_key::<&RawValue>()? {
             let key = Value(key.get()).decode();
@@ -226,7 +227,7 @@ impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
                     if let Some(slot) = found.values.get_mut(index)
                         && slot.replace(value).is_some()
                     {
-                        found.twice.push(index);
+                        found.twice.insert(index);
                     }
                 }
             }
@@ -257,6 +258,11 @@ impl<'a> Reader<'a> {
             Some(answer) if self.violations.is_empty() => Ok(answer),
             _ => Err(self.violations),
         }
+    }
+
+    /// How many violations were found so far.
+    pub(crate) fn violation_count(&self) -> usize {
+        self.violations.len()
     }
 
     pub(crate) fn violation(&mut self, path: String, code: &'static str, message: String) {
@@ -344,7 +350,7 @@ impl<'a> Reader<'a> {
                     self.violation(
                         Place { object: path, member }.pointer(),
                         codes::DUPLICATE_KEY,
-                        format!("the member {member:?} stands in the object twice"),
+                        format!("the member {member:?} stands in the object more than once"),
                     );
                 }
                 for slot in &mut found.values {
@@ -448,7 +454,11 @@ impl<'a> Reader<'a> {
             );
             return None;
         }
-        if number >= least && number <= most {
+        // A float has lost the last digits of an integer beyond its precision; the text has not.
+        let written = value?.0.parse::<u64>();
+        let exact =
+            written.map_or(true, |written| written as f64 <= most && written <= MAX_WHOLE as u64);
+        if exact && number >= least && number <= most {
             return Some(number + 0.0);
         }
         self.out_of_range(place, value?, &format!("a whole number from {least} to {most}"));

@@ -6,7 +6,7 @@ use time::{OffsetDateTime, UtcOffset};
 use crate::answer::{Outcome, OutcomeStatus, Verdict, Violation};
 use crate::json::{Place, Reader, Value};
 use crate::scenario::{read_scenario, read_trial};
-use crate::score::Scale;
+use crate::score::{MAX_WHOLE, Scale};
 use crate::{codes, failure};
 
 const TRAJECTORY: &str = "/trajectory";
@@ -78,11 +78,11 @@ fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<
     }
 
     let status = read_status(reader, status);
-    let (error, error_place) = match inner_error {
-        Some(_) => (inner_error, Place { object: TRAJECTORY, member: "error" }),
-        None => (outer_error, Place { object: "", member: "error" }),
-    };
-    let failure = failure::read(reader, error, error_place, status.unwrap_or(OutcomeStatus::Error));
+    let errors = [
+        (inner_error, Place { object: TRAJECTORY, member: "error" }),
+        (outer_error, Place { object: "", member: "error" }),
+    ];
+    let failure = failure::read(reader, errors, status.unwrap_or(OutcomeStatus::Error));
 
     let at = |member| Place { object: TRAJECTORY, member };
     let execution_time_ms = reader.milliseconds(seconds, at("execution_time_seconds"));
@@ -177,6 +177,10 @@ fn read_time<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Option<St
 /// An RFC 3339 time in UTC with microseconds; what is finer is cut off. The year 0 is refused:
 /// it may be before the calendar of whoever reads the time.
 fn in_utc(text: &str) -> Option<String> {
+    // The library takes any character between date and time; RFC 3339 names these.
+    if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
+        return None;
+    }
     let time = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
     let (date, (hour, minute, second, microsecond)) = (time.date(), time.time().as_hms_micro());
     (1..=9999).contains(&date.year()).then(|| {
@@ -218,7 +222,11 @@ impl Tokens {
         let completion = reader.tokens(completion, at("completion_tokens")).unwrap_or(0.0);
         let total = reader.tokens(total, at("total_tokens"));
         let cost = reader.amount(cost, at("total_cost")).unwrap_or(0.0);
-        Tokens { total: total.unwrap_or(prompt + completion), prompt, completion, cost }
+        let total = total.unwrap_or(prompt + completion);
+        if let Some(usage) = usage.filter(|_| total > MAX_WHOLE) {
+            reader.out_of_range(place, usage, "token counts whose sum is at most 2^53");
+        }
+        Tokens { total, prompt, completion, cost }
     }
 }
 

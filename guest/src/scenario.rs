@@ -76,7 +76,7 @@ pub(crate) fn read_scenario<'a>(
         Some(definition) => read_definition(reader, definition, place, trajectory),
         None => {
             let task_prompt = prompt_of(reader, trajectory);
-            let id = make_id(reader, place, None, task_prompt.as_deref())?;
+            let id = make_id(reader, place, 0, None, task_prompt.as_deref())?;
             Some(Scenario { id, name: None, task_prompt, definition: None })
         }
     }
@@ -92,6 +92,7 @@ fn read_definition<'a>(
         reader.wrong_type(place, definition, "an object");
         return None;
     }
+    let told = reader.violation_count();
     let [id, name, prompt] = reader.object(Some(definition), place, ["id", "name", "task_prompt"]);
     let object = place.pointer();
     let at = |member| Place { object: &object, member };
@@ -102,7 +103,7 @@ fn read_definition<'a>(
     };
     let id = match id {
         Some(_) => checked_id(reader, id, at("id"))?,
-        None => make_id(reader, at("id"), name.as_deref(), task_prompt.as_deref())?,
+        None => make_id(reader, at("id"), told, name.as_deref(), task_prompt.as_deref())?,
     };
     Some(Scenario { id, name, task_prompt, definition: reader.span(definition) })
 }
@@ -136,14 +137,20 @@ fn checked_id<'a>(
     Some(id)
 }
 
-/// Makes an id that is the same for the same name and prompt.
+/// Makes an id that is the same for the same name and prompt. Where both are missing because
+/// something is wrong with them, that was told since there were `told` violations.
 fn make_id(
     reader: &mut Reader,
     place: Place,
+    told: usize,
     name: Option<&str>,
     prompt: Option<&str>,
 ) -> Option<String> {
+    let [name, prompt] = [name, prompt].map(|text| text.filter(|text| !text.is_empty()));
     if name.is_none() && prompt.is_none() {
+        if reader.violation_count() > told {
+            return None;
+        }
         reader.violation(
             place.pointer(),
             codes::MISSING_SCENARIO,

@@ -2,7 +2,7 @@
 
 use crate::answer::DimensionScore;
 use crate::codes;
-use crate::json::{Place, Reader, Value};
+use crate::json::{Place, Reader, Text, Value};
 
 /// The greatest whole number up to which a 64-bit float holds every whole number: 2^53.
 pub(crate) const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
@@ -70,6 +70,7 @@ impl Scale {
             return Vec::new();
         };
         let object = place.pointer();
+        refuse_twins(reader, &members, &object);
         let mut scores: Vec<DimensionScore> = Vec::with_capacity(members.len());
         for (name, value) in members {
             let place = Place { object: &object, member: &name.text };
@@ -83,24 +84,21 @@ impl Scale {
                 scores.push(DimensionScore { name: name.text.into_owned(), score });
             }
         }
-        self.refuse_twins(reader, &scores, &object);
         scores
     }
+}
 
-    /// Two scores for one dimension cannot both be true.
-    fn refuse_twins(self, reader: &mut Reader, scores: &[DimensionScore], object: &str) {
-        let mut names: Vec<&str> = scores.iter().map(|score| score.name.as_str()).collect();
-        names.sort_unstable();
-        for pair in names.windows(2) {
-            if let [first, second] = pair
-                && first == second
-            {
-                reader.violation(
-                    Place { object, member: first }.pointer(),
-                    codes::DUPLICATE_KEY,
-                    format!("the dimension {first:?} is scored twice"),
-                );
-            }
+/// Two scores for one dimension cannot both be true.
+fn refuse_twins(reader: &mut Reader, members: &[(Text, Value)], object: &str) {
+    let mut names: Vec<&str> = members.iter().map(|(name, _)| &*name.text).collect();
+    names.sort_unstable();
+    for twins in names.chunk_by(|first, second| first == second) {
+        if let [name, _, ..] = twins {
+            reader.violation(
+                Place { object, member: name }.pointer(),
+                codes::DUPLICATE_KEY,
+                format!("the dimension {name:?} is scored more than once"),
+            );
         }
     }
 }

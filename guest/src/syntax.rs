@@ -27,10 +27,12 @@ pub(crate) fn check_limits(document: &str) -> Result<(), Violation> {
     if brackets <= MAX_DEPTH {
         return Ok(());
     }
-    let walk = Walk::run(document, usize::MAX, MAX_DEPTH);
+    let mut walk = Walk::run(document, usize::MAX, MAX_DEPTH);
     if walk.open.len() <= MAX_DEPTH {
         return Ok(());
     }
+    // The last one that was opened is itself what is too deep.
+    walk.open.pop();
     Err(Violation {
         path: walk.pointer(),
         code: codes::TOO_DEEP,
@@ -48,7 +50,7 @@ pub(crate) fn describe_error(document: &str, error: &serde_json::Error) -> Viola
     let walk = Walk::run(document, offset, usize::MAX);
     let path = walk.pointer();
     let token = document.get(walk.value_start..).unwrap_or_default().trim_start();
-    let found = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| token.starts_with(word));
+    let found = ["NaN", "Infinity", "-Infinity"].into_iter().find(|word| is_word(token, word));
     if let Some(word) = found {
         return Violation {
             path,
@@ -57,6 +59,12 @@ pub(crate) fn describe_error(document: &str, error: &serde_json::Error) -> Viola
         };
     }
     Violation { path, code: codes::MALFORMED_JSON, message: format!("not JSON: {error}") }
+}
+
+fn is_word(token: &str, word: &str) -> bool {
+    let after = token.strip_prefix(word);
+    after
+        .is_some_and(|after| !after.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
 }
 
 /// serde_json counts lines from 1 and bytes of a line from 1.
