@@ -140,6 +140,7 @@ fn has_target(target: &str) -> Result<bool> {
 ///
 /// # Errors
 /// Where the workspace cannot be found.
+#[expect(clippy::print_stdout, reason = "this is how build scripts talk to cargo")]
 pub fn rerun_if_changed(paths: &[&str]) -> Result<()> {
     let root = workspace_root()?;
     for path in paths {

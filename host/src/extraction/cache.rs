@@ -118,3 +118,89 @@ fn write_content(file: &mut File, compiled: &[u8]) -> std::io::Result<()> {
     file.write_all(compiled)?;
     file.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    const COMPONENT: &[u8] = b"(component)";
+    const KEY: [u8; 32] = [7; 32];
+
+    fn load_from(folder: &Path) -> Component {
+        load(&Engine::default(), COMPONENT, &KEY, Some(folder)).unwrap()
+    }
+
+    fn only_file(folder: &Path) -> std::path::PathBuf {
+        let files: Vec<_> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files[0].clone()
+    }
+
+    #[test]
+    fn what_was_compiled_is_found_again() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("not/there/yet");
+        load_from(&folder);
+        let file = only_file(&folder);
+        assert!(read_trusted(&folder, &file).is_some());
+        assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700);
+        load_from(&folder);
+        only_file(&folder);
+    }
+
+    #[test]
+    fn a_torn_or_changed_file_is_compiled_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        load_from(folder.path());
+        let file = only_file(folder.path());
+        let good = fs::read(&file).unwrap();
+        let mut changed = good.clone();
+        *changed.last_mut().unwrap() ^= 1;
+        for bad in [&good[..good.len() / 2], &changed, b"", b"arcwasm1"] {
+            fs::write(&file, bad).unwrap();
+            assert!(read_trusted(folder.path(), &file).is_none());
+            load_from(folder.path());
+            assert!(fs::read(&file).unwrap() == good, "it is mended");
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_may_have_written_is_not_trusted() {
+        let folder = tempfile::tempdir().unwrap();
+        load_from(folder.path());
+        let file = only_file(folder.path());
+        assert!(read_trusted(folder.path(), &file).is_some());
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(read_trusted(folder.path(), &file).is_none(), "a file open to others");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        assert!(read_trusted(folder.path(), &link).is_none(), "a link");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(read_trusted(folder.path(), &file).is_none(), "a folder open to others");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+
+    #[test]
+    fn another_engine_has_another_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = wasmtime::Config::new();
+        config.epoch_interruption(true);
+        let other = Engine::new(&config).unwrap();
+        assert_ne!(engine_key(&Engine::default()), engine_key(&other));
+        load_from(folder.path());
+        load(&other, COMPONENT, &KEY, Some(folder.path())).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_costs_nothing_but_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a file");
+        fs::write(&file, "x").unwrap();
+        load_from(&file.join("below"));
+    }
+}
