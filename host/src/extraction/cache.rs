@@ -125,7 +125,8 @@ mod tests {
 
     use super::*;
 
-    const COMPONENT: &[u8] = b"(component)";
+    /// A component with nothing in it: the magic bytes, the version and the layer.
+    const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
     const KEY: [u8; 32] = [7; 32];
 
     fn load_from(folder: &Path) -> Component {
