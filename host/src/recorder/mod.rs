@@ -5,6 +5,8 @@
 
 mod file;
 mod plan;
+mod queue;
+mod retry;
 mod rows;
 mod submission;
 
@@ -21,11 +23,10 @@ pub use submission::{Document, ItemVerdict, Submission, Verdict};
 use crate::error::{Error, Result};
 use crate::extraction::{Extractor, Session};
 use crate::identity;
-use crate::store::{
-    Figures, NewSimulation, OutcomeRow, PlannedRow, RejectedRow, Simulation, Store,
-};
+use crate::store::{Figures, NewSimulation, PlannedRow, Simulation, Store};
 use plan::Plan;
-use rows::{Extracted, Received};
+use queue::{Queue, Rows, Written};
+use rows::{Extracted, Received, Target};
 
 /// How many simulations' plans are kept in memory. A runner works on one or a few; a plan of
 /// 100,000 scenarios takes some 3 MB.
@@ -44,6 +45,7 @@ pub struct Recorder {
 struct Shared {
     extractor: Extractor,
     store: Store,
+    queue: Queue,
     plans: Mutex<HashMap<Uuid, Arc<Plan>>>,
 }
 
@@ -54,7 +56,8 @@ impl Recorder {
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn new(extractor: Extractor, store: Store) -> Result<Self> {
         store.register_extractor(extractor.identity()).await?;
-        let shared = Shared { extractor, store, plans: Mutex::default() };
+        let queue = Queue::start(&store);
+        let shared = Shared { extractor, store, queue, plans: Mutex::default() };
         Ok(Recorder { shared: Arc::new(shared) })
     }
 
@@ -101,12 +104,13 @@ impl Recorder {
         submissions: Vec<Submission>,
     ) -> Result<Vec<ItemVerdict>> {
         let plan = self.plan(simulation_id).await?;
+        let target = Target { plan, extractor_id: self.shared.extractor.identity().id };
         let received: Vec<Received> = submissions
             .into_iter()
             .map(|submission| Received::new(simulation_id, submission))
             .collect();
-        let extracted = self.extract(&plan, received).await?;
-        Ok(self.store_all(&plan, extracted).await)
+        let extracted = self.extract(&target, received).await?;
+        Ok(self.store_all(extracted).await)
     }
 
     /// Completes a simulation. A figure that the suite does not give is the computed one.
@@ -178,7 +182,7 @@ impl Recorder {
     /// Has the documents extracted, on as many cores as their number is worth.
     async fn extract(
         &self,
-        plan: &Arc<Plan>,
+        target: &Target,
         mut received: Vec<Received>,
     ) -> Result<Vec<Extracted>> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -188,113 +192,58 @@ impl Recorder {
         while !received.is_empty() {
             let rest = received.split_off(part_length.min(received.len()));
             let part = std::mem::replace(&mut received, rest);
-            let plan = Arc::clone(plan);
+            let target = target.clone();
             let mut session = self.shared.extractor.session().await;
-            tasks.push(blocking(move || extract_part(&plan, &mut session, part)));
+            tasks.push(blocking(move || extract_part(&target, &mut session, part)));
         }
         Ok(try_join_all(tasks).await?.into_iter().flatten().collect())
     }
 
     /// Stores what was extracted and turns it into verdicts.
-    async fn store_all(&self, plan: &Plan, extracted: Vec<Extracted>) -> Vec<ItemVerdict> {
-        let mut outcomes: Vec<&OutcomeRow> = Vec::new();
-        let mut rejected: Vec<&RejectedRow> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+    async fn store_all(&self, extracted: Vec<Extracted>) -> Vec<ItemVerdict> {
+        let mut rows = Rows::default();
         for item in &extracted {
             match item {
-                Extracted::Outcome(row) if seen.insert(row.outcome_id) => outcomes.push(row),
-                Extracted::Rejected(row, _) if seen.insert(row.outcome_id) => rejected.push(row),
-                _ => {}
+                Extracted::Outcome(row) => rows.outcomes.push(Arc::clone(row)),
+                Extracted::Rejected(row, _) => rows.rejected.push(Arc::clone(row)),
+                Extracted::Failed { .. } => {}
             }
         }
-        let mut stored = Stored::default();
-        self.store_parts(plan, &outcomes, &rejected, &mut stored).await;
-        extracted.into_iter().map(|item| stored.verdict(item)).collect()
+        let mut written = self.shared.queue.write(rows).await;
+        extracted.into_iter().map(|item| verdict(item, &mut written)).collect()
     }
+}
 
-    /// Stores rows in one transaction; where the database refuses one of them, in ever smaller
-    /// ones, until it is alone.
-    async fn store_parts(
-        &self,
-        plan: &Plan,
-        outcomes: &[&OutcomeRow],
-        rejected: &[&RejectedRow],
-        stored: &mut Stored,
-    ) {
-        let mut parts = vec![(outcomes, rejected)];
-        while let Some((outcomes, rejected)) = parts.pop() {
-            let inserted = self
-                .shared
-                .store
-                .insert_results(
-                    plan.simulation_id,
-                    plan.started_at,
-                    self.shared.extractor.identity().id,
-                    outcomes,
-                    rejected,
-                )
-                .await;
-            match inserted {
-                Ok(new) => stored.new.extend(new),
-                Err(Error::Database(_)) if outcomes.len() + rejected.len() > 1 => {
-                    let (first, second) = outcomes.split_at(outcomes.len() / 2);
-                    if first.is_empty() {
-                        let (one, other) = rejected.split_at(rejected.len() / 2);
-                        parts.extend([(second, one), (&[][..], other)]);
-                    } else {
-                        parts.extend([(second, rejected), (first, &[][..])]);
-                    }
-                }
-                Err(error) => {
-                    let ids = outcomes.iter().map(|row| row.outcome_id);
-                    let ids = ids.chain(rejected.iter().map(|row| row.outcome_id));
-                    let failure = (error.retryable(), error.to_string());
-                    stored.failed.extend(ids.map(|id| (id, failure.clone())));
-                }
-            }
+/// The verdict on an item. Of several items with one document, the first has stored it.
+fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
+    let (key, warnings, verdict) = match item {
+        Extracted::Failed { outcome_id, retryable, message } => {
+            return ItemVerdict {
+                outcome_id,
+                verdict: Verdict::Failed { retryable, message },
+                warnings: Vec::new(),
+            };
         }
-    }
+        Extracted::Rejected(row, violations) => {
+            (row.key, Vec::new(), Verdict::Rejected(violations))
+        }
+        Extracted::Outcome(row) => {
+            let new = written.new.remove(&row.key);
+            let verdict = if new { Verdict::Stored } else { Verdict::Duplicate };
+            (row.key, row.warning_list.clone(), verdict)
+        }
+    };
+    let verdict = match written.failed.get(&key) {
+        Some((retryable, message)) => {
+            Verdict::Failed { retryable: *retryable, message: message.clone() }
+        }
+        None => verdict,
+    };
+    ItemVerdict { outcome_id: key.outcome_id, verdict, warnings }
 }
 
-/// What became of the rows of a batch.
-#[derive(Default)]
-struct Stored {
-    /// Outcomes that were not there before; each is claimed by the first item that has it.
-    new: std::collections::HashSet<Uuid>,
-    failed: HashMap<Uuid, (bool, String)>,
-}
-
-impl Stored {
-    fn verdict(&mut self, item: Extracted) -> ItemVerdict {
-        let (id, warnings, verdict) = match item {
-            Extracted::Failed { outcome_id, retryable, message } => {
-                return ItemVerdict {
-                    outcome_id,
-                    verdict: Verdict::Failed { retryable, message },
-                    warnings: Vec::new(),
-                };
-            }
-            Extracted::Rejected(row, violations) => {
-                (row.outcome_id, Vec::new(), Verdict::Rejected(violations))
-            }
-            Extracted::Outcome(row) => {
-                let new = self.new.remove(&row.outcome_id);
-                let verdict = if new { Verdict::Stored } else { Verdict::Duplicate };
-                (row.outcome_id, row.warning_list, verdict)
-            }
-        };
-        let verdict = match self.failed.get(&id) {
-            Some((retryable, message)) => {
-                Verdict::Failed { retryable: *retryable, message: message.clone() }
-            }
-            None => verdict,
-        };
-        ItemVerdict { outcome_id: id, verdict, warnings }
-    }
-}
-
-fn extract_part(plan: &Plan, session: &mut Session, part: Vec<Received>) -> Vec<Extracted> {
-    part.into_iter().map(|received| received.extract(plan, session)).collect()
+fn extract_part(target: &Target, session: &mut Session, part: Vec<Received>) -> Vec<Extracted> {
+    part.into_iter().map(|received| received.extract(target, session)).collect()
 }
 
 /// Runs computation on a thread that may block.

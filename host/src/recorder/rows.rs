@@ -1,5 +1,7 @@
 //! From a submission to the row that stores it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -10,7 +12,21 @@ use crate::extraction::{
     DimensionScore, Outcome, Session, SuiteSummary, Violation, category_word, status_word,
 };
 use crate::identity;
-use crate::store::{OutcomeRow, RejectedRow};
+use crate::store::{OutcomeRow, RejectedRow, ResultKey};
+
+/// Where results go, and who extracts them.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) plan: Arc<Plan>,
+    pub(super) extractor_id: Uuid,
+}
+
+impl Target {
+    fn key(&self, outcome_id: Uuid) -> ResultKey {
+        let Plan { simulation_id, started_at, .. } = *self.plan;
+        ResultKey { simulation_id, outcome_id, started_at }
+    }
+}
 
 /// A submission with what the host gives it before anything looks into it.
 pub(super) struct Received {
@@ -21,8 +37,8 @@ pub(super) struct Received {
 
 /// What extraction made of a submission.
 pub(super) enum Extracted {
-    Outcome(Box<OutcomeRow>),
-    Rejected(Box<RejectedRow>, Vec<Violation>),
+    Outcome(Arc<OutcomeRow>),
+    Rejected(Arc<RejectedRow>, Vec<Violation>),
     /// The extractor gave no verdict.
     Failed {
         outcome_id: Uuid,
@@ -51,12 +67,12 @@ impl Received {
         Received { outcome_id, received_at: identity::next_received_at(), submission }
     }
 
-    pub(super) fn extract(self, plan: &Plan, session: &mut Session) -> Extracted {
+    pub(super) fn extract(self, target: &Target, session: &mut Session) -> Extracted {
         let text = match &self.submission.document {
             Document::Text(text) => text,
             Document::Unreadable { violation, .. } => {
                 let violations = vec![violation.clone()];
-                return self.reject(violations);
+                return self.reject(target, violations);
             }
         };
         match session.extract_outcome(text) {
@@ -65,12 +81,12 @@ impl Received {
                 retryable: error.retryable(),
                 message: error.to_string(),
             },
-            Ok(Err(violations)) => self.reject(violations),
-            Ok(Ok(outcome)) => self.accept(plan, outcome),
+            Ok(Err(violations)) => self.reject(target, violations),
+            Ok(Ok(outcome)) => self.accept(target, outcome),
         }
     }
 
-    fn reject(self, violations: Vec<Violation>) -> Extracted {
+    fn reject(self, target: &Target, violations: Vec<Violation>) -> Extracted {
         let (document, length) = match self.submission.document {
             Document::Text(text) => {
                 let length = text.len() as u64;
@@ -79,7 +95,8 @@ impl Received {
             Document::Unreadable { bytes, length, .. } => (bytes, length),
         };
         let row = RejectedRow {
-            outcome_id: self.outcome_id,
+            key: target.key(self.outcome_id),
+            extractor_id: target.extractor_id,
             received_at: self.received_at,
             position: self.submission.position.and_then(|position| i64::try_from(position).ok()),
             trial: self.submission.trial.and_then(|trial| i32::try_from(trial).ok()),
@@ -89,29 +106,32 @@ impl Received {
             document_bytes: i64::try_from(length).unwrap_or(i64::MAX),
             document,
         };
-        Extracted::Rejected(Box::new(row), violations)
+        Extracted::Rejected(Arc::new(row), violations)
     }
 
-    fn accept(self, plan: &Plan, outcome: Outcome) -> Extracted {
+    fn accept(self, target: &Target, outcome: Outcome) -> Extracted {
         let trial = match self.submission.trial.or(outcome.trial) {
             Some(trial) => match i32::try_from(trial) {
                 Ok(trial) if trial >= 1 => trial,
                 _ => {
-                    return self.reject(vec![trial_violation(
-                        "trial_out_of_range",
-                        format!("trials count from 1, found {trial}"),
-                    )]);
+                    return self.reject(
+                        target,
+                        vec![trial_violation(
+                            "trial_out_of_range",
+                            format!("trials count from 1, found {trial}"),
+                        )],
+                    );
                 }
             },
-            None if plan.trials > 1 => {
-                return self.reject(vec![trial_violation("trial_required",
-                    format!("the plan has {} trials of each scenario, and the result does not say which it is", plan.trials))]);
+            None if target.plan.trials > 1 => {
+                return self.reject(target, vec![trial_violation("trial_required",
+                    format!("the plan has {} trials of each scenario, and the result does not say which it is", target.plan.trials))]);
             }
             None => 1,
         };
         let metrics = metrics(&outcome);
         let mut warnings = outcome.warnings;
-        if !plan.contains(&outcome.scenario.id, trial) {
+        if !target.plan.contains(&outcome.scenario.id, trial) {
             warnings.push(Violation {
                 path: "/scenario/id".to_owned(),
                 code: "unplanned_scenario".to_owned(),
@@ -127,8 +147,9 @@ impl Received {
             Document::Unreadable { bytes, .. } => String::from_utf8_lossy(&bytes).into_owned(),
         };
         let time = outcome.execution_time.and_then(|time| time.parse().ok());
-        Extracted::Outcome(Box::new(OutcomeRow {
-            outcome_id: self.outcome_id,
+        Extracted::Outcome(Arc::new(OutcomeRow {
+            key: target.key(self.outcome_id),
+            extractor_id: target.extractor_id,
             scenario_id: outcome.scenario.id,
             scenario_name: outcome.scenario.name,
             trial,

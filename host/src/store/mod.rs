@@ -10,6 +10,7 @@ mod migrations;
 mod outcomes;
 mod rejected;
 mod simulations;
+mod writing;
 
 use std::time::Duration;
 
@@ -20,10 +21,12 @@ use tokio_postgres::config::SslMode;
 pub use figures::Figures;
 pub use health::Health;
 pub use migrations::{Migrated, SchemaState};
-pub use outcomes::{OutcomeFilter, OutcomeRow, RecordedOutcome};
-pub use rejected::{RejectedResult, RejectedRow};
+pub use outcomes::{OutcomeFilter, RecordedOutcome};
+pub use rejected::RejectedResult;
 pub(crate) use simulations::scenario_key;
 pub use simulations::{NewSimulation, PlannedRow, Simulation, SimulationStatus};
+
+pub use writing::{OutcomeRow, RejectedRow, ResultKey};
 
 use crate::error::{Error, Result};
 

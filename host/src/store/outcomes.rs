@@ -1,6 +1,4 @@
-//! Outcomes: written in batches, read without their documents unless these are asked for.
-
-use std::collections::HashSet;
+//! Recorded outcomes, read without their documents unless these are asked for.
 
 use futures_util::{Stream, StreamExt as _};
 use jiff::Timestamp;
@@ -8,41 +6,8 @@ use serde::Serialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::columns::column;
-use super::{RejectedRow, Store};
+use super::Store;
 use crate::error::{Error, Result};
-use crate::extraction::{ExtractorIdentity, Span, Violation};
-
-/// An outcome to be stored.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the columns of the table, described in wit/types.wit")]
-pub struct OutcomeRow {
-    pub outcome_id: Uuid,
-    pub scenario_id: String,
-    pub scenario_name: Option<String>,
-    pub trial: i32,
-    pub received_at: Timestamp,
-    pub execution_time: Timestamp,
-    pub status: &'static str,
-    pub reliability_score: Option<f64>,
-    pub execution_time_ms: f64,
-    pub tokens_used: i64,
-    pub cost_usd: f64,
-    pub error_code: Option<String>,
-    pub error_category: Option<&'static str>,
-    pub error_message: Option<String>,
-    pub modal_call_id: Option<String>,
-    pub sandbox_id: Option<String>,
-    pub metrics: serde_json::Value,
-    pub warnings: Option<serde_json::Value>,
-    /// The warnings again, for the verdict.
-    pub warning_list: Vec<Violation>,
-    pub scenario: Option<Span>,
-    pub trajectory: Option<Span>,
-    pub detailed_trajectory: Option<Span>,
-    pub dimensions: Option<Span>,
-    pub document: String,
-}
 
 /// Which outcomes of a simulation are wanted.
 #[derive(Clone, Debug, Default)]
@@ -79,35 +44,6 @@ pub struct RecordedOutcome {
     pub extractor: String,
 }
 
-const INSERT: &str = "
-    INSERT INTO arc_recorder.outcomes (
-        simulation_id, started_at, extractor_id, outcome_id, scenario_id, scenario_name, trial,
-        received_at, execution_time, status, reliability_score, execution_time_ms, tokens_used,
-        cost_usd, error_code, error_category, error_message, modal_call_id, sandbox_id, metrics,
-        warnings, scenario_offset, scenario_length, trajectory_offset, trajectory_length,
-        detailed_trajectory_offset, detailed_trajectory_length, dimensions_offset,
-        dimensions_length, document)
-    SELECT $1, $2, $3, outcome_id, scenario_id, scenario_name, trial, received_at, execution_time,
-        status, reliability_score, execution_time_ms, tokens_used, cost_usd, error_code,
-        error_category, error_message, modal_call_id, sandbox_id, metrics, warnings,
-        scenario_offset, scenario_length, trajectory_offset, trajectory_length,
-        detailed_trajectory_offset, detailed_trajectory_length, dimensions_offset,
-        dimensions_length, document::json
-    FROM unnest(
-        $4::uuid[], $5::text[], $6::text[], $7::integer[], $8::timestamptz[], $9::timestamptz[],
-        $10::text[], $11::float8[], $12::float8[], $13::bigint[], $14::float8[], $15::text[],
-        $16::text[], $17::text[], $18::text[], $19::text[], $20::jsonb[], $21::jsonb[],
-        $22::integer[], $23::integer[], $24::integer[], $25::integer[], $26::integer[],
-        $27::integer[], $28::integer[], $29::integer[], $30::text[])
-        AS row (outcome_id, scenario_id, scenario_name, trial, received_at, execution_time,
-            status, reliability_score, execution_time_ms, tokens_used, cost_usd, error_code,
-            error_category, error_message, modal_call_id, sandbox_id, metrics, warnings,
-            scenario_offset, scenario_length, trajectory_offset, trajectory_length,
-            detailed_trajectory_offset, detailed_trajectory_length, dimensions_offset,
-            dimensions_length, document)
-    ON CONFLICT (simulation_id, outcome_id, started_at) DO NOTHING
-    RETURNING outcome_id";
-
 const SELECT: &str = "
     SELECT * FROM (
         SELECT outcome.outcome_id, outcome.scenario_id, outcome.scenario_name, outcome.trial,
@@ -126,107 +62,6 @@ const SELECT: &str = "
     ORDER BY scenario_id, trial, attempt";
 
 impl Store {
-    /// Makes the extractor known, so that outcomes can name it.
-    ///
-    /// # Errors
-    /// [`Error::Database`] or [`Error::Unavailable`].
-    pub async fn register_extractor(&self, extractor: &ExtractorIdentity) -> Result<()> {
-        let failed = |error| Error::database("register the extractor", &error);
-        let client = self.client().await?;
-        let sha256 = extractor.sha256.as_slice();
-        client
-            .execute(
-                "INSERT INTO arc_recorder.extractors (extractor_id, name, version, component_sha256)
-                 VALUES ($1, $2, $3, $4) ON CONFLICT (extractor_id) DO NOTHING",
-                &[&extractor.id, &extractor.name, &extractor.version, &sha256],
-            )
-            .await
-            .map_err(failed)?;
-        Ok(())
-    }
-
-    /// Stores outcomes and rejected results of one simulation in one transaction, and gives the
-    /// ids of the outcomes that were not there before. The rows go in sorted by key, so that two
-    /// writers of the same rows wait for each other and never deadlock.
-    ///
-    /// # Errors
-    /// [`Error::Database`] where a row is refused, and then nothing of the batch is stored;
-    /// [`Error::Unavailable`].
-    pub(crate) async fn insert_results(
-        &self,
-        simulation_id: Uuid,
-        started_at: Timestamp,
-        extractor_id: Uuid,
-        outcomes: &[&OutcomeRow],
-        rejected: &[&RejectedRow],
-    ) -> Result<HashSet<Uuid>> {
-        let failed = |error| Error::database("store the results", &error);
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        let mut stored = HashSet::new();
-        if !outcomes.is_empty() {
-            let mut rows = outcomes.to_vec();
-            rows.sort_unstable_by_key(|row| row.outcome_id);
-            let insert = transaction.prepare_cached(INSERT).await.map_err(failed)?;
-            let [scenario_offset, scenario_length] = span_columns(&rows, |row| row.scenario);
-            let [trajectory_offset, trajectory_length] = span_columns(&rows, |row| row.trajectory);
-            let [detailed_offset, detailed_length] =
-                span_columns(&rows, |row| row.detailed_trajectory);
-            let [dimensions_offset, dimensions_length] = span_columns(&rows, |row| row.dimensions);
-            let inserted = transaction
-                .query(
-                    &insert,
-                    &[
-                        &simulation_id,
-                        &started_at,
-                        &extractor_id,
-                        &column(&rows, |row| row.outcome_id),
-                        &column(&rows, |row| row.scenario_id.as_str()),
-                        &column(&rows, |row| row.scenario_name.as_deref()),
-                        &column(&rows, |row| row.trial),
-                        &column(&rows, |row| row.received_at),
-                        &column(&rows, |row| row.execution_time),
-                        &column(&rows, |row| row.status),
-                        &column(&rows, |row| row.reliability_score),
-                        &column(&rows, |row| row.execution_time_ms),
-                        &column(&rows, |row| row.tokens_used),
-                        &column(&rows, |row| row.cost_usd),
-                        &column(&rows, |row| row.error_code.as_deref()),
-                        &column(&rows, |row| row.error_category),
-                        &column(&rows, |row| row.error_message.as_deref()),
-                        &column(&rows, |row| row.modal_call_id.as_deref()),
-                        &column(&rows, |row| row.sandbox_id.as_deref()),
-                        &column(&rows, |row| &row.metrics),
-                        &column(&rows, |row| row.warnings.as_ref()),
-                        &scenario_offset,
-                        &scenario_length,
-                        &trajectory_offset,
-                        &trajectory_length,
-                        &detailed_offset,
-                        &detailed_length,
-                        &dimensions_offset,
-                        &dimensions_length,
-                        &column(&rows, |row| row.document.as_str()),
-                    ],
-                )
-                .await
-                .map_err(failed)?;
-            stored.extend(inserted.iter().map(|row| row.get::<_, Uuid>(0)));
-        }
-        if !rejected.is_empty() {
-            super::rejected::insert(
-                &transaction,
-                simulation_id,
-                started_at,
-                extractor_id,
-                rejected,
-            )
-            .await?;
-        }
-        transaction.commit().await.map_err(failed)?;
-        Ok(stored)
-    }
-
     /// A simulation's outcomes in order of scenario, trial and attempt, as they come from the
     /// database; no documents.
     ///
@@ -305,17 +140,4 @@ impl RecordedOutcome {
             extractor: row.get::<_, Option<String>>("extractor").unwrap_or_default(),
         }
     }
-}
-
-/// The two columns of a span.
-fn span_columns(
-    rows: &[&OutcomeRow],
-    span: impl Fn(&OutcomeRow) -> Option<Span>,
-) -> [Vec<Option<i32>>; 2] {
-    // Documents are far shorter than what 31 bits count.
-    let bytes = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
-    [
-        column(rows, |row| span(row).map(|span| bytes(span.offset))),
-        column(rows, |row| span(row).map(|span| bytes(span.length))),
-    ]
 }

@@ -5,23 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Store;
-use super::columns::column;
 use crate::error::{Error, Result};
-
-/// A rejected result to be kept.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the columns of the table, described in its migration")]
-pub struct RejectedRow {
-    pub outcome_id: Uuid,
-    pub received_at: Timestamp,
-    pub position: Option<i64>,
-    pub trial: Option<i32>,
-    pub modal_call_id: Option<String>,
-    pub sandbox_id: Option<String>,
-    pub violations: serde_json::Value,
-    pub document_bytes: i64,
-    pub document: Vec<u8>,
-}
 
 /// A rejected result as it was kept.
 #[derive(Clone, Debug, Serialize)]
@@ -33,51 +17,6 @@ pub struct RejectedResult {
     pub trial: Option<i32>,
     pub violations: serde_json::Value,
     pub document_bytes: i64,
-}
-
-pub(super) async fn insert(
-    transaction: &deadpool_postgres::Transaction<'_>,
-    simulation_id: Uuid,
-    started_at: Timestamp,
-    extractor_id: Uuid,
-    rows: &[&RejectedRow],
-) -> Result<()> {
-    let failed = |error| Error::database("keep the rejected results", &error);
-    let mut rows = rows.to_vec();
-    rows.sort_unstable_by_key(|row| row.outcome_id);
-    let insert = transaction
-        .prepare_cached(
-            "INSERT INTO arc_recorder.rejected_results (
-                 simulation_id, started_at, extractor_id, outcome_id, received_at, position, trial,
-                 modal_call_id, sandbox_id, violations, document_bytes, document)
-             SELECT $1, $2, $3, row.*
-             FROM unnest($4::uuid[], $5::timestamptz[], $6::bigint[], $7::integer[], $8::text[],
-                 $9::text[], $10::jsonb[], $11::bigint[], $12::bytea[]) AS row
-             ON CONFLICT (simulation_id, outcome_id, started_at) DO NOTHING",
-        )
-        .await
-        .map_err(failed)?;
-    transaction
-        .execute(
-            &insert,
-            &[
-                &simulation_id,
-                &started_at,
-                &extractor_id,
-                &column(&rows, |row| row.outcome_id),
-                &column(&rows, |row| row.received_at),
-                &column(&rows, |row| row.position),
-                &column(&rows, |row| row.trial),
-                &column(&rows, |row| row.modal_call_id.as_deref()),
-                &column(&rows, |row| row.sandbox_id.as_deref()),
-                &column(&rows, |row| &row.violations),
-                &column(&rows, |row| row.document_bytes),
-                &column(&rows, |row| row.document.as_slice()),
-            ],
-        )
-        .await
-        .map_err(failed)?;
-    Ok(())
 }
 
 impl Store {

@@ -1,0 +1,62 @@
+//! The table of rejected results.
+
+use deadpool_postgres::GenericClient;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::super::columns::column;
+use super::ResultKey;
+
+/// A rejected result to be kept.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the columns of the table, described in its migration")]
+pub struct RejectedRow {
+    pub key: ResultKey,
+    pub extractor_id: Uuid,
+    pub received_at: Timestamp,
+    pub position: Option<i64>,
+    pub trial: Option<i32>,
+    pub modal_call_id: Option<String>,
+    pub sandbox_id: Option<String>,
+    pub violations: serde_json::Value,
+    pub document_bytes: i64,
+    pub document: Vec<u8>,
+}
+
+/// Keeps the rows whose keys are not there. There are few of them, so arrays serve all.
+pub(super) async fn insert(
+    client: &impl GenericClient,
+    rows: &[&RejectedRow],
+) -> Result<(), tokio_postgres::Error> {
+    let insert = client
+        .prepare_cached(
+            "INSERT INTO arc_recorder.rejected_results (
+                 simulation_id, outcome_id, started_at, extractor_id, received_at, position, trial,
+                 modal_call_id, sandbox_id, violations, document_bytes, document)
+             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[],
+                 $5::timestamptz[], $6::bigint[], $7::integer[], $8::text[], $9::text[],
+                 $10::jsonb[], $11::bigint[], $12::bytea[])
+             ON CONFLICT (simulation_id, outcome_id, started_at) DO NOTHING",
+        )
+        .await?;
+    client
+        .execute(
+            &insert,
+            &[
+                &column(rows, |row| row.key.simulation_id),
+                &column(rows, |row| row.key.outcome_id),
+                &column(rows, |row| row.key.started_at),
+                &column(rows, |row| row.extractor_id),
+                &column(rows, |row| row.received_at),
+                &column(rows, |row| row.position),
+                &column(rows, |row| row.trial),
+                &column(rows, |row| row.modal_call_id.as_deref()),
+                &column(rows, |row| row.sandbox_id.as_deref()),
+                &column(rows, |row| &row.violations),
+                &column(rows, |row| row.document_bytes),
+                &column(rows, |row| row.document.as_slice()),
+            ],
+        )
+        .await?;
+    Ok(())
+}
