@@ -35,6 +35,10 @@ const KEPT_PLANS: usize = 64;
 /// A batch is extracted on several cores only when each gets at least so many documents.
 const DOCUMENTS_FOR_A_CORE: usize = 32;
 
+/// Documents of at most so many bytes are extracted where the call runs: that takes less time than
+/// handing them to another thread, and far less than a task may take without yielding.
+const INLINE_BYTES: usize = 64 << 10;
+
 /// Records results. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Recorder {
@@ -185,6 +189,11 @@ impl Recorder {
         target: &Target,
         mut received: Vec<Received>,
     ) -> Result<Vec<Extracted>> {
+        let bytes: usize = received.iter().map(Received::document_bytes).sum();
+        if bytes <= INLINE_BYTES {
+            let mut session = self.shared.extractor.session().await;
+            return Ok(extract_part(target, &mut session, received));
+        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let parts = (received.len() / DOCUMENTS_FOR_A_CORE).clamp(1, cores);
         let part_length = received.len().div_ceil(parts).max(1);
@@ -246,11 +255,17 @@ fn extract_part(target: &Target, session: &mut Session, part: Vec<Received>) -> 
     part.into_iter().map(|received| received.extract(target, session)).collect()
 }
 
-/// Runs computation on a thread that may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::Component(format!("extraction was broken off: {error}")))
+/// Runs computation on a thread that may block. It begins at once, whether or not anybody waits
+/// for it yet: what it holds is never held in vain.
+fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> impl Future<Output = Result<T>> {
+    let running = tokio::task::spawn_blocking(work);
+    async move {
+        running
+            .await
+            .map_err(|error| Error::Component(format!("extraction was broken off: {error}")))
+    }
 }
 
 /// Makes an id for a simulation that is to be a new one.

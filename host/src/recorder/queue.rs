@@ -1,6 +1,6 @@
 //! The queue between extraction and the database.
 //!
-//! Whoever records puts rows into the queue and waits for their answer. Each writer takes what is
+//! Whoever records puts rows into the queue and waits for their answer. The writer takes what is
 //! there, commits it in one transaction, and answers. Nobody waits for a timer: a lone call is
 //! written at once, and calls that come while a commit is under way share the next one. The queue
 //! is bounded in bytes; when it is full, putting waits, and nothing is dropped.
@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::retry::Pauses;
@@ -29,8 +29,9 @@ const QUEUE_BYTES: usize = 48 << 20;
 /// The unit in which the queue's bytes are counted: a semaphore holds fewer permits than bytes.
 const UNIT_BYTES: usize = 1 << 10;
 
-/// Writers, each with a connection while it writes: one sends rows while the other commits.
-const WRITERS: usize = 2;
+/// Transactions under way at once, each with a connection. While one waits for the disk, the next
+/// sends its rows; the server lets commits that come together share a flush.
+const TRANSACTIONS: usize = 4;
 
 /// How long transient errors of the database are retried before the rows are given back.
 const RETRY_FOR: Duration = Duration::from_secs(30);
@@ -70,7 +71,7 @@ struct Waiting {
     _room: OwnedSemaphorePermit,
 }
 
-/// The queue. Its writers end when it is dropped and empty.
+/// The queue. Its writer ends when it is dropped and empty.
 #[derive(Debug)]
 pub(super) struct Queue {
     sender: mpsc::UnboundedSender<Waiting>,
@@ -78,13 +79,10 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Starts the writers, which must happen inside a tokio runtime.
+    /// Starts the writer, which must happen inside a tokio runtime.
     pub(super) fn start(store: &Store) -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let receiver = Arc::new(Mutex::new(receiver));
-        for _ in 0..WRITERS {
-            tokio::spawn(write_all(store.clone(), Arc::clone(&receiver)));
-        }
+        tokio::spawn(write_all(store.clone(), receiver));
         Queue { sender, room: Arc::new(Semaphore::new(QUEUE_BYTES / UNIT_BYTES)) }
     }
 
@@ -102,7 +100,7 @@ impl Queue {
             Err(_) => false,
         };
         let written = if sent { answered.await.ok() } else { None };
-        // Only the end of the runtime ends the writers before the queue.
+        // Only the end of the runtime ends the writer before the queue.
         written.unwrap_or_else(|| Written {
             new: HashSet::new(),
             failed: keys
@@ -117,23 +115,24 @@ fn keys(rows: &Rows) -> impl Iterator<Item = ResultKey> {
     rows.outcomes.iter().map(|row| row.key).chain(rows.rejected.iter().map(|row| row.key))
 }
 
-/// One writer: takes what is there, writes it, answers.
-async fn write_all(store: Store, receiver: Arc<Mutex<mpsc::UnboundedReceiver<Waiting>>>) {
-    loop {
-        let mut taken = Vec::new();
-        {
-            let mut receiver = receiver.lock().await;
-            let Some(first) = receiver.recv().await else { return };
-            let (mut rows, mut bytes) = (first.rows.len(), first.rows.bytes());
-            taken.push(first);
-            while rows < TRANSACTION_ROWS && bytes < TRANSACTION_BYTES {
-                let Ok(next) = receiver.try_recv() else { break };
-                rows += next.rows.len();
-                bytes += next.rows.bytes();
-                taken.push(next);
-            }
+/// The writer: takes what is there, writes it, takes what has come meanwhile.
+async fn write_all(store: Store, mut receiver: mpsc::UnboundedReceiver<Waiting>) {
+    let transactions = Arc::new(Semaphore::new(TRANSACTIONS));
+    while let Ok(permit) = Arc::clone(&transactions).acquire_owned().await {
+        let Some(first) = receiver.recv().await else { return };
+        let (mut rows, mut bytes) = (first.rows.len(), first.rows.bytes());
+        let mut taken = vec![first];
+        while rows < TRANSACTION_ROWS && bytes < TRANSACTION_BYTES {
+            let Ok(next) = receiver.try_recv() else { break };
+            rows += next.rows.len();
+            bytes += next.rows.bytes();
+            taken.push(next);
         }
-        write_taken(&store, taken).await;
+        let store = store.clone();
+        tokio::spawn(async move {
+            write_taken(&store, taken).await;
+            drop(permit);
+        });
     }
 }
 

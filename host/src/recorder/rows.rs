@@ -67,6 +67,10 @@ impl Received {
         Received { outcome_id, received_at: identity::next_received_at(), submission }
     }
 
+    pub(super) fn document_bytes(&self) -> usize {
+        self.submission.document_bytes()
+    }
+
     pub(super) fn extract(self, target: &Target, session: &mut Session) -> Extracted {
         let text = match &self.submission.document {
             Document::Text(text) => text,
