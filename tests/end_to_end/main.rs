@@ -2,9 +2,14 @@
 //!
 //! | module | what it shows |
 //! |---|---|
+//! | [`command_line`] | answers, exit codes, help |
 //! | [`component`] | the component alone: imports, verdicts, limits, the wasmtime command |
+//! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
+//! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
+//! | [`simulations`] | which simulation takes a result: ids, plans, trials, attempts, figures |
+//! | [`terminal`] | pipes that close, Ctrl-C, secrets, control characters |
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +22,12 @@
     reason = "tests fail by panicking, and say on standard output what they skip"
 )]
 
+mod command_line;
 mod component;
+mod containers;
 mod faults;
 mod recording;
+mod schema;
+mod simulations;
 mod support;
+mod terminal;

@@ -25,7 +25,7 @@ pub(super) async fn run(global: &Global, arguments: Extract, output: &mut Output
             Ok(Ok(parsed)) => {
                 rejected += u64::from(parsed.get("verdict") == Some(&Value::from("rejected")));
                 if output.json() {
-                    output.line(verdict.as_deref().unwrap_or_default())?;
+                    output.bare_line(verdict.as_deref().unwrap_or_default())?;
                 } else {
                     output.line(&describe(position, &parsed))?;
                 }
@@ -46,13 +46,14 @@ pub(super) async fn run(global: &Global, arguments: Extract, output: &mut Output
             return Ok(Done::All);
         }
     }
-    if position == 0 {
+    // An envelope around no results is a suite that had none.
+    if position == 0 && frames.finish().1.is_none() {
         return Err(Error::Invalid(format!("{} holds no results", file.name())));
     }
     if !output.json() {
         output.line(&format!(
-            "{} results: {} accepted, {} rejected",
-            output::count(position),
+            "{}: {} accepted, {} rejected",
+            output::results(position),
             output::count(position - rejected - failed),
             output::count(rejected)
         ))?;

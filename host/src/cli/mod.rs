@@ -52,7 +52,16 @@ pub fn main() -> ExitCode {
             Err(error) => fail(&Error::from(error)),
         };
     }
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nobody can be told that the streams are gone.
+            let _ = error.print();
+            // Help that was asked for is an answer. A wrong command line did nothing; clap's own
+            // code for it, 2, says here that results were rejected.
+            return if error.use_stderr() { Done::Not } else { Done::All }.into();
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

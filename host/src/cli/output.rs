@@ -1,12 +1,13 @@
 //! What people and programs read.
 //!
 //! Answers go to standard output, everything else to standard error. A reader that closes the
-//! pipe (`| head`) ends the output, not the work.
+//! pipe (`| head`) ends the output, not the work. Styles reach terminals only; documents and JSON
+//! go out as they are, byte for byte.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -18,16 +19,18 @@ pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default();
 pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
 
+/// How much text a cell shows: an id of 36 characters and then some.
+const CELL_CHARACTERS: usize = 48;
+
 /// Standard output, as text for people or JSON for programs.
 pub(super) struct Output {
     json: bool,
     closed: bool,
-    stream: anstream::AutoStream<io::Stdout>,
 }
 
 impl Output {
     pub(super) fn new(json: bool) -> Self {
-        Output { json, closed: false, stream: anstream::AutoStream::auto(io::stdout()) }
+        Output { json, closed: false }
     }
 
     /// Whether programs read it.
@@ -42,11 +45,29 @@ impl Output {
 
     /// Writes bytes as they are.
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        // Beside the styled stream, which takes out whatever looks like a style.
+        let mut stream = io::stdout().lock();
+        let written = || stream.write_all(bytes).and_then(|()| stream.flush());
+        self.unless_closed(written)
+    }
+
+    /// Writes a line of text as it is.
+    pub(super) fn bare_line(&mut self, text: &str) -> Result<()> {
+        self.bytes(format!("{text}\n").as_bytes())
+    }
+
+    /// Writes a line of text for people, with styles where they are wanted.
+    pub(super) fn line(&mut self, text: &str) -> Result<()> {
+        let mut stream = anstream::AutoStream::auto(io::stdout()).lock();
+        let written = || writeln!(stream, "{text}").and_then(|()| stream.flush());
+        self.unless_closed(written)
+    }
+
+    fn unless_closed(&mut self, write: impl FnOnce() -> io::Result<()>) -> Result<()> {
         if self.closed {
             return Ok(());
         }
-        let written = self.stream.write_all(bytes).and_then(|()| self.stream.flush());
-        match written {
+        match write() {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.closed = true,
             Err(error) => return Err(Error::io("could not write the output", error)),
             Ok(()) => {}
@@ -54,17 +75,12 @@ impl Output {
         Ok(())
     }
 
-    /// Writes a line of text.
-    pub(super) fn line(&mut self, text: &str) -> Result<()> {
-        self.bytes(format!("{text}\n").as_bytes())
-    }
-
     /// Writes a JSON value on a line of its own.
     pub(super) fn value(&mut self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string(value).map_err(|error| {
             Error::Invalid(format!("could not write the answer as JSON: {error}"))
         })?;
-        self.line(&text)
+        self.bare_line(&text)
     }
 
     /// Writes named values, one a line.
@@ -76,7 +92,8 @@ impl Output {
         Ok(())
     }
 
-    /// Writes a table; the columns named in `right` hold numbers.
+    /// Writes a table, a line for each row, so that ids can be copied and rows found with grep; the
+    /// columns named in `right` hold numbers. Long text is shortened, but in the last column.
     pub(super) fn table(
         &mut self,
         header: &[&str],
@@ -84,17 +101,19 @@ impl Output {
         rows: impl IntoIterator<Item = Vec<String>>,
     ) -> Result<()> {
         let mut table = Table::new();
-        table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.load_style(presets::NOTHING);
+        table.set_content_arrangement(ContentArrangement::Disabled);
         table.set_header(header.to_vec());
         let right: Vec<bool> = header.iter().map(|name| right.contains(name)).collect();
         for row in rows {
-            table.add_row(row.iter().zip(&right).map(|(text, right)| {
+            let last = row.len().saturating_sub(1);
+            table.add_row(row.iter().zip(&right).enumerate().map(|(index, (text, right))| {
                 let alignment = if *right { CellAlignment::Right } else { CellAlignment::Left };
-                Cell::new(printable(text)).set_alignment(alignment)
+                let text = if index == last { printable(text) } else { shortened(text) };
+                Cell::new(text).set_alignment(alignment)
             }));
         }
-        self.line(&table.to_string())
+        self.line(&table.trim_fmt())
     }
 }
 
@@ -105,19 +124,33 @@ pub(super) fn printable(text: &str) -> String {
         .collect()
 }
 
+/// Text from outside in a cell.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(CELL_CHARACTERS) {
+        Some((end, _)) => printable(text.get(..end).unwrap_or_default()) + "…",
+        None => printable(text),
+    }
+}
+
+/// A message of several lines without what would control the terminal.
+fn printable_lines(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(printable).collect();
+    lines.join("\n")
+}
+
 /// Tells a person something that is not an answer.
 pub(super) fn note(text: &str) {
-    say(&format!("{DIM}{text}{DIM:#}"));
+    say(&format!("{DIM}{}{DIM:#}", printable_lines(text)));
 }
 
 /// Tells a person what should be looked at.
 pub(super) fn warn(text: &str) {
-    say(&format!("{WARNING}warning:{WARNING:#} {text}"));
+    say(&format!("{WARNING}warning:{WARNING:#} {}", printable_lines(text)));
 }
 
 /// Tells a person what went wrong.
 pub(super) fn complain(text: &str) {
-    say(&format!("{BAD}error:{BAD:#} {text}"));
+    say(&format!("{BAD}error:{BAD:#} {}", printable_lines(text)));
 }
 
 fn say(text: &str) {
@@ -151,6 +184,11 @@ pub(super) fn count(number: impl TryInto<i128>) -> String {
         text.push(digit);
     }
     if number < 0 { format!("-{text}") } else { text }
+}
+
+/// A number of results.
+pub(super) fn results(number: u64) -> String {
+    format!("{} result{}", count(number), if number == 1 { "" } else { "s" })
 }
 
 /// A score from 0 to 1.
@@ -188,5 +226,7 @@ mod tests {
     #[test]
     fn text_from_outside_cannot_control_the_terminal() {
         assert_eq!(printable("a\u{1b}[31mb\n"), "a\u{FFFD}[31mb\u{FFFD}");
+        assert_eq!(shortened(&"\u{9b}é".repeat(30)), "\u{FFFD}é".repeat(24) + "…");
+        assert_eq!(printable_lines("a\u{1b}\nb\u{9b}"), "a\u{FFFD}\nb\u{FFFD}");
     }
 }

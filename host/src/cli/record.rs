@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
 use super::Done;
@@ -58,7 +59,8 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     }
     let configuration = arguments.config.as_deref().map(Configuration::read).transpose()?;
     let stop = Arc::new(AtomicBool::new(false));
-    stop_on_interrupt(Arc::clone(&stop));
+    let recording = Arc::new(AtomicBool::new(false));
+    stop_on_interrupt(Arc::clone(&stop), Arc::clone(&recording))?;
 
     let extractor = connection::extractor(global)?;
     let database = Database::open_current(global).await?;
@@ -70,6 +72,7 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     let mut done = Done::All;
     for path in &arguments.files {
         let file = DocumentFile::open(path);
+        recording.store(true, Ordering::Relaxed);
         let recorded = match file {
             Ok(file) => {
                 record_file(&recorder, &arguments, configuration.as_ref(), file, &stop, output)
@@ -77,6 +80,7 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
             }
             Err(error) => Err(error),
         };
+        recording.store(false, Ordering::Relaxed);
         done = done.max(match recorded {
             Ok(done) => done,
             _ if stop.load(Ordering::Relaxed) => Done::Interrupted,
@@ -114,11 +118,14 @@ impl Configuration {
     }
 }
 
-/// Lets the batches that are under way end at the first Ctrl-C; a second one ends the program.
-fn stop_on_interrupt(stop: Arc<AtomicBool>) {
+/// Lets the batches that are under way end at the first Ctrl-C; a second one ends the program, and
+/// so does the first while nothing is recorded, such as on standard input that does not end.
+fn stop_on_interrupt(stop: Arc<AtomicBool>, recording: Arc<AtomicBool>) -> Result<()> {
+    let mut interrupts = signal(SignalKind::interrupt())
+        .map_err(|error| Error::io("could not listen for Ctrl-C", error))?;
     tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() {
-            if stop.swap(true, Ordering::Relaxed) {
+        while interrupts.recv().await.is_some() {
+            if stop.swap(true, Ordering::Relaxed) || !recording.load(Ordering::Relaxed) {
                 std::process::exit(130);
             }
             output::note(
@@ -126,6 +133,7 @@ fn stop_on_interrupt(stop: Arc<AtomicBool>) {
             );
         }
     });
+    Ok(())
 }
 
 async fn record_file(
@@ -190,10 +198,12 @@ async fn record_file(
         print(output, &file_name, &simulation, &summary, &figures, elapsed_seconds)?;
     }
     if let Some(failure) = &summary.failure {
-        output::complain(&format!(
-            "{} results were not recorded: {failure}; run the same command again to record the rest",
-            summary.failed
-        ));
+        let what = output::results(summary.failed);
+        let hint = match summary.retryable {
+            true => "; run the same command again to record the rest",
+            false => "",
+        };
+        output::complain(&format!("{what} could not be recorded: {failure}{hint}"));
     }
     if summary.interrupted {
         output::note("stopped; run the same command again to record the rest");
@@ -274,9 +284,9 @@ fn print(
     let rejected = summary.rejected.len();
     let style = if rejected > 0 { BAD } else { GOOD };
     output.line(&format!(
-        "{BOLD}{}{BOLD:#}: {} results as simulation {BOLD}{}{BOLD:#} ({})",
+        "{BOLD}{}{BOLD:#}: {} as simulation {BOLD}{}{BOLD:#} ({})",
         output::printable(file_name),
-        output::count(results),
+        output::results(results),
         simulation.simulation_id,
         simulation.status.word()
     ))?;
@@ -306,7 +316,11 @@ fn print(
             "  {BAD}rejected{BAD:#} result {}: {} at {}: {}",
             item.position,
             item.code,
-            if item.path.is_empty() { "the document" } else { &item.path },
+            if item.path.is_empty() {
+                "the document".to_owned()
+            } else {
+                output::printable(&item.path)
+            },
             output::printable(&item.message)
         ))?;
     }

@@ -26,6 +26,10 @@ pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done>
     let style = if done == Done::All { GOOD } else { BAD };
     output.line(&format!("{style}{}{style:#}", health.status))?;
     let unknown = || "unknown".to_owned();
+    let without_version = || match health.error {
+        None => "not there yet".to_owned(),
+        Some(_) => unknown(),
+    };
     let extensions: Vec<String> =
         health.extensions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     output.fields(&[
@@ -42,7 +46,7 @@ pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done>
             "schema",
             health
                 .schema_version
-                .map_or_else(|| "not there yet".to_owned(), |version| format!("version {version}")),
+                .map_or_else(without_version, |version| format!("version {version}")),
         ),
         ("answered in", format!("{:.1} ms", health.response_time_ms)),
     ])?;

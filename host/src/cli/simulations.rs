@@ -210,6 +210,10 @@ pub(super) async fn outcomes(
     if output.json() {
         return Ok(Done::All);
     }
+    if total == 0 {
+        output::note("no such outcomes");
+        return Ok(Done::All);
+    }
     let header =
         ["scenario", "trial", "attempt", "status", "score", "ms", "tokens", "cost", "error"];
     let shown = table.len();
@@ -250,7 +254,7 @@ async fn documents(
         let ids = chunk.into_iter().map(|outcome| outcome.map(|outcome| outcome.outcome_id));
         let ids: Vec<Uuid> = ids.collect::<Result<_>>()?;
         for document in store.documents(simulation_id, &ids).await? {
-            output.line(&document)?;
+            output.bare_line(&document)?;
         }
         if output.closed() {
             break;
@@ -283,7 +287,8 @@ pub(super) async fn rejected(
         return Ok(Done::All);
     }
     let rows = rejected.iter().flat_map(reasons);
-    output.table(&["result", "position", "code", "path", "reason"], &["position"], rows)?;
+    let header = ["result", "position", "code", "path", "reason"];
+    output.table(&header, &["position"], rows)?;
     Ok(Done::All)
 }
 

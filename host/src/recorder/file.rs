@@ -142,8 +142,10 @@ pub struct FileSummary {
     pub rejected: Vec<RejectedItem>,
     /// Results that were not recorded.
     pub failed: u64,
-    /// The first reason for one that was not recorded.
+    /// Where the first one that was not recorded stands, and why it was not.
     pub failure: Option<String>,
+    /// Whether the same call again may record some of those that were not.
+    pub retryable: bool,
     /// How many accepted results have each warning.
     pub warnings: BTreeMap<String, u64>,
     /// Whether it was stopped before the end of the file.
@@ -158,9 +160,10 @@ impl FileSummary {
         match item.verdict {
             Verdict::Stored => self.stored += 1,
             Verdict::Duplicate => self.duplicate += 1,
-            Verdict::Failed { message, .. } => {
+            Verdict::Failed { retryable, message } => {
                 self.failed += 1;
-                self.failure.get_or_insert(message);
+                self.retryable |= retryable;
+                self.failure.get_or_insert_with(|| format!("result {position}: {message}"));
             }
             Verdict::Rejected(violations) => {
                 let reasons: Vec<RejectedReason> = violations
@@ -290,6 +293,9 @@ impl FileRecording {
         simulation_id: Uuid,
         mut report: impl FnMut(Progress),
     ) -> Result<FileSummary> {
+        // With the plan at hand a batch gives its results their times when it is first polled, so
+        // that of two attempts the later in the file is the latest.
+        self.recorder.plan(simulation_id).await?;
         let (sender, mut batches) = mpsc::channel::<Result<Batch>>(1);
         let this = self.clone();
         let reading = tokio::task::spawn_blocking(move || this.read_batches(&sender));
@@ -298,11 +304,14 @@ impl FileRecording {
         let mut under_way = FuturesOrdered::new();
         let mut reading_done = false;
         let mut failure = None;
+        let mut hopeless = false;
         loop {
             tokio::select! {
                 biased;
                 Some((read_bytes, verdicts)) = under_way.next() => match verdicts {
                     Ok(verdicts) => {
+                        let verdicts: Vec<ItemVerdict> = verdicts;
+                        hopeless |= nothing_committed(&verdicts);
                         for verdict in verdicts {
                             summary.add(position, verdict);
                             position += 1;
@@ -325,7 +334,7 @@ impl FileRecording {
                 },
                 else => break,
             }
-            if summary.failed > 0 {
+            if hopeless {
                 // The database is in trouble: reading on would only make more failures.
                 batches.close();
             }
@@ -334,7 +343,7 @@ impl FileRecording {
         let complete = reading.await.map_err(|error| {
             Error::Component(format!("reading the file was broken off: {error}"))
         })?;
-        summary.interrupted = !complete && failure.is_none() && summary.failed == 0;
+        summary.interrupted = !complete && failure.is_none() && !hopeless;
         failure.map_or(Ok(summary), Err)
     }
 
@@ -391,6 +400,14 @@ impl FileRecording {
             other => other.map(|(simulation, figures)| (simulation, figures, None)),
         }
     }
+}
+
+/// Whether a batch failed as a whole, and not only documents that no neighbour has to suffer for.
+fn nothing_committed(verdicts: &[ItemVerdict]) -> bool {
+    let failed = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { .. });
+    let retryable =
+        |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { retryable: true, .. });
+    verdicts.iter().all(failed) && verdicts.iter().any(retryable)
 }
 
 /// Results that are recorded together.

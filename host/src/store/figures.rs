@@ -41,7 +41,8 @@ pub struct Figures {
 }
 
 /// No document is read: only narrow columns of one simulation's rows. Sums are decimal, because a
-/// sum of floats depends on their order, and 0.1 + 0.2 dollars are 0.3.
+/// sum of floats depends on their order, and 0.1 + 0.2 dollars are 0.3. One that is beyond its type
+/// stays at the type's end, so that absurd results do not hide all other figures.
 const FIGURES: &str = "
     WITH recorded AS MATERIALIZED (
         SELECT scenario_id, trial, received_at, outcome_id, status, reliability_score,
@@ -68,8 +69,10 @@ const FIGURES: &str = "
         (SELECT count(*) FROM judged WHERE status = 'success') AS successful,
         (SELECT avg(reliability_score::numeric)::float8 FROM judged) AS overall_score,
         (SELECT count(*) FROM recorded) AS recorded,
-        (SELECT coalesce(sum(cost_usd::numeric), 0)::float8 FROM recorded) AS total_cost_usd,
-        (SELECT coalesce(sum(tokens_used), 0)::bigint FROM recorded) AS total_tokens,
+        (SELECT least(coalesce(sum(cost_usd::numeric), 0), 1.7976931348623157e308)::float8
+            FROM recorded) AS total_cost_usd,
+        (SELECT least(coalesce(sum(tokens_used), 0), 9223372036854775807)::bigint
+            FROM recorded) AS total_tokens,
         (SELECT count(*) FROM arc_recorder.rejected_results WHERE simulation_id = $1) AS rejected,
         (SELECT coalesce(json_object_agg(status, total), '{}') FROM
             (SELECT status, count(*) AS total FROM recorded GROUP BY status) AS statuses)

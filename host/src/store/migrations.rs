@@ -123,7 +123,17 @@ impl Store {
 }
 
 async fn check(client: &impl GenericClient) -> Result<SchemaState> {
-    let failed = |error| Error::database("read the schema's version", &error);
+    let failed = |error: tokio_postgres::Error| {
+        if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+            return Error::Database(
+                "the database user may not read the schema arc_recorder; let its owner grant this \
+                 one USAGE on the schema, SELECT and INSERT on its tables, and UPDATE on \
+                 arc_recorder.simulations"
+                    .to_owned(),
+            );
+        }
+        Error::database("read the schema's version", &error)
+    };
     let exists: bool = client
         .query_one("SELECT to_regclass('arc_recorder.schema_migrations') IS NOT NULL", &[])
         .await

@@ -1,12 +1,14 @@
 //! What the tests stand on: a private cluster, a database for each test, the program itself.
 
 mod database;
+mod files;
 mod program;
 
 use std::path::{Path, PathBuf};
 
 pub use database::TestDatabase;
-pub use program::Program;
+pub use files::{Files, record, result};
+pub use program::{Finished, Program};
 
 /// A file of `tests/fixtures`.
 pub fn fixture(name: &str) -> PathBuf {

@@ -1,0 +1,300 @@
+//! What people and programs read on the command line: answers, exit codes, help, errors.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{Files, Finished, Program, TestDatabase, fixture, record, result};
+
+const COMMANDS: [&str; 10] = [
+    "record",
+    "extract",
+    "simulations",
+    "status",
+    "outcomes",
+    "rejected",
+    "health",
+    "migrate",
+    "psql",
+    "component",
+];
+
+fn names(object: &Value) -> BTreeSet<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+/// Asserts that an object has at least these members.
+#[track_caller]
+fn has(object: &Value, expected: &str) {
+    let expected: BTreeSet<&str> = expected.split_whitespace().collect();
+    let found = names(object);
+    let missing: Vec<_> = expected.difference(&found).collect();
+    assert!(missing.is_empty(), "{missing:?} not in {object}");
+}
+
+/// Records four results of three scenarios, one of them rejected; gives the simulation's id.
+fn record_a_few(program: &Program, files: &Files) -> String {
+    let mut failed = result("failed", "timeout", 0.2);
+    failed["trajectory"]["error"] = "deadline exceeded".into();
+    let results = [
+        result("good", "success", 0.8),
+        failed,
+        result("bad", "odd", 0.5),
+        result("good", "success", 0.9),
+    ];
+    let summary = record(program, &files.write_lines("few.jsonl", &results), &[]).ended(2).json();
+    summary["simulation_id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_command_answers_programs_in_json() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let files = Files::new();
+    let id = record_a_few(&program, &files);
+
+    let summary = record(&program, &files.path("few.jsonl"), &[]).ended(2).json();
+    has(
+        &summary,
+        "file simulation_id simulation_name status stored duplicate rejected failed interrupted
+         by_status by_error_category overall_score total_tokens total_cost_usd total_scenarios
+         completed_scenarios warnings rejected_results elapsed_seconds",
+    );
+    let item = &summary["rejected_results"][0];
+    has(item, "position outcome_id path code message violations");
+    has(&item["violations"][0], "path code message");
+    assert!(summary["elapsed_seconds"].as_f64().unwrap() >= 0.0);
+
+    let status = program.run(["status", &id, "--json"]).ended(0).json();
+    has(
+        &status,
+        "simulation_id simulation_name config_version_id status progress_percentage
+         total_scenarios completed_scenarios successful_outcomes failed_outcomes rejected_results
+         recorded_outcomes by_status by_error_category overall_score total_tokens total_cost_usd
+         execution_time_ms modal_app_id metadata created_at started_at completed_at",
+    );
+    assert_eq!(status["by_status"], json!({"success": 2, "timeout": 1}));
+    assert_eq!(status["by_error_category"], json!({"timeout": 1}));
+    assert_eq!(status["metadata"]["recorded_from"], "few.jsonl");
+
+    let simulations = program.run(["simulations", "--json"]).ended(0).json_lines();
+    has(
+        &simulations[0],
+        "simulation_id simulation_name status planned_scenarios trials overall_score
+         total_cost_usd created_at completed_at",
+    );
+    for outcome in program.run(["outcomes", &id, "--json"]).ended(0).json_lines() {
+        has(
+            &outcome,
+            "outcome_id scenario_id scenario_name trial attempt execution_time received_at status
+             reliability_score execution_time_ms tokens_used cost_usd error_code error_category
+             error_message modal_call_id sandbox_id metrics warnings extractor",
+        );
+    }
+    let rejected = program.run(["rejected", &id, "--json"]).ended(0).json();
+    has(&rejected, "outcome_id received_at position trial violations document_bytes");
+    let health = program.run(["health", "--json"]).ended(0).json();
+    has(
+        &health,
+        "status server_version extensions hypertables pool_stats schema_version timestamp
+         response_time_ms database",
+    );
+    let migrated = program.run(["migrate", "--json"]).ended(0).json();
+    assert_eq!(migrated, json!({"applied": [], "schema_version": health["schema_version"]}));
+    let file = files.path("x.wasm");
+    let component = program.command(["component", "--json", "--output"]).arg(&file).output();
+    let component = Finished::from(component.unwrap()).ended(0).json();
+    assert_eq!(component["file"], file.to_str().unwrap());
+}
+
+#[test]
+fn outcomes_can_be_chosen_by_status_and_scenario() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let files = Files::new();
+    let id = record_a_few(&program, &files);
+    let scenarios = |options: &[&str]| -> Vec<(String, i64)> {
+        let arguments = [&["outcomes", &id, "--json"], options].concat();
+        let outcomes = program.run(arguments).ended(0).json_lines();
+        let attempt = |outcome: &Value| outcome["attempt"].as_i64().unwrap();
+        let scenario = |outcome: &Value| outcome["scenario_id"].as_str().unwrap().to_owned();
+        outcomes.iter().map(|outcome| (scenario(outcome), attempt(outcome))).collect()
+    };
+    let (failed, first, second) =
+        (("failed".to_owned(), 1), ("good".to_owned(), 1), ("good".to_owned(), 2));
+    assert_eq!(scenarios(&[]), [failed.clone(), first.clone(), second.clone()]);
+    assert_eq!(scenarios(&["--status", "success"]), [first.clone(), second.clone()]);
+    assert_eq!(scenarios(&["--status", "timeout"]), [failed]);
+    assert_eq!(scenarios(&["--status", "cancelled"]), []);
+    assert_eq!(scenarios(&["--scenario", "good"]), [first, second]);
+    assert_eq!(scenarios(&["--scenario", "good", "--status", "timeout"]), []);
+    let nothing = program.run(["outcomes", &id, "--scenario", "nowhere"]).ended(0);
+    assert_eq!((nothing.stdout.as_str(), nothing.stderr.trim()), ("", "no such outcomes"));
+
+    let lines = std::fs::read_to_string(files.path("few.jsonl")).unwrap();
+    let lines: Vec<&str> = lines.lines().collect();
+    let documents = program.run(["outcomes", &id, "--documents", "--scenario", "good"]).ended(0);
+    assert_eq!(documents.stdout.lines().collect::<Vec<_>>(), [lines[0], lines[3]]);
+}
+
+#[test]
+fn simulations_can_be_chosen_by_status_and_number() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let none = program.run(["simulations"]).ended(0);
+    assert_eq!(none.stdout, "");
+    assert!(none.stderr.contains("arc-host record FILE"), "{}", none.stderr);
+
+    let files = Files::new();
+    let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
+    for name in ["first", "second", "third"] {
+        record(&program, &path, &["--name", name]).ended(0);
+    }
+    let listed = |options: &[&str]| -> Vec<String> {
+        let arguments = [&["simulations", "--json"], options].concat();
+        let simulations = program.run(arguments).ended(0).json_lines();
+        simulations.iter().map(|one| one["simulation_name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(listed(&[]), ["third", "second", "first"]);
+    assert_eq!(listed(&["--limit", "2"]), ["third", "second"]);
+    assert_eq!(listed(&["--status", "completed", "--limit", "1"]), ["third"]);
+    assert!(listed(&["--status", "running"]).is_empty());
+}
+
+#[test]
+fn what_was_rejected_comes_back_with_its_reasons_and_its_bytes() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let files = Files::new();
+    // Bytes that a stream of styled text would change.
+    let bad: [&[u8]; 2] = [b"{\"a\": \"\x1b[31m\x00\x7f\"}", b"\xff\x1b]0;title\x07\xc2\x9b"];
+    let summary =
+        record(&program, &files.write("bad.jsonl", bad.join(&b'\n')), &[]).ended(2).json();
+    let id = summary["simulation_id"].as_str().unwrap();
+    let rejected = program.run(["rejected", id, "--json"]).ended(0).json_lines();
+    assert_eq!(rejected.len(), 2);
+    for (result, bytes) in rejected.iter().zip(bad) {
+        assert_eq!(result["document_bytes"], bytes.len());
+        let rejected_id = result["outcome_id"].as_str().unwrap();
+        let written =
+            program.command(["rejected", id, "--document", rejected_id]).output().unwrap().stdout;
+        assert_eq!(written, bytes);
+    }
+    let table = program.run(["rejected", id]).ended(0).stdout;
+    assert!(table.contains("malformed_json") && table.contains("invalid_utf8"), "{table}");
+    let other = Uuid::now_v7().to_string();
+    let missing = program.run(["rejected", id, "--document", &other]).ended(1);
+    assert!(missing.stderr.contains(&format!("arc-host rejected {id}")), "{}", missing.stderr);
+}
+
+#[test]
+fn documents_and_the_component_come_out_byte_for_byte() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let files = Files::new();
+    let document =
+        "{\"scenario\": {\"id\": \"\u{7f}\u{9b}31m\"}, \"text\": \"\u{9d}0;\u{9c}\u{85}\"}";
+    let summary = record(&program, &files.write("odd.json", document), &[]).ended(0).json();
+    let id = summary["simulation_id"].as_str().unwrap();
+    let documents = program.command(["outcomes", id, "--documents"]).output().unwrap().stdout;
+    assert_eq!(documents, format!("{document}\n").as_bytes());
+    let outcome = program.run(["outcomes", id, "--json"]).ended(0).json();
+    assert_eq!(outcome["scenario_id"], "\u{7f}\u{9b}31m");
+
+    let component = program.command(["component", "--output", "-"]).output().unwrap().stdout;
+    assert!(component == arc_host::extraction::BUILT_IN);
+}
+
+#[test]
+fn an_id_that_is_not_there_is_an_error_that_says_where_to_look() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let id = Uuid::now_v7().to_string();
+    for command in ["status", "outcomes", "rejected"] {
+        let finished = program.run([command, &id]).ended(1);
+        assert!(finished.stderr.contains(&id), "{}", finished.stderr);
+        assert!(finished.stderr.contains("`arc-host simulations`"), "{}", finished.stderr);
+        assert_eq!(finished.stdout, "");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_not_the_code_of_rejected_results() {
+    let program = Program::without_database();
+    let cases: [&[&str]; 7] = [
+        &[],
+        &["recrod", "x"],
+        &["record"],
+        &["record", "--nwe", "x"],
+        &["status", "nightly"],
+        &["simulations", "--limit", "0"],
+        &["outcomes", "00000000-0000-0000-0000-000000000000", "--status", "odd"],
+    ];
+    for arguments in cases {
+        let finished = program.run(arguments).ended(1);
+        assert!(finished.stderr.contains("--help"), "{arguments:?}: {}", finished.stderr);
+        assert_eq!(finished.stdout, "", "{arguments:?}");
+    }
+    let mistyped = program.run(["recrod"]).stderr;
+    assert!(mistyped.contains("'record'"), "{mistyped}");
+}
+
+#[test]
+fn every_command_has_help() {
+    let program = Program::without_database();
+    let top = program.run(["--help"]).ended(0).stdout;
+    for word in ["Examples:", "Exit codes:", "arc-host record results.jsonl"] {
+        assert!(top.contains(word), "{word}: {top}");
+    }
+    for command in COMMANDS {
+        assert!(top.contains(&format!("\n  {command} ")), "{command}");
+        for arguments in [[command, "--help"], ["help", command], [command, "-h"]] {
+            let help = program.run(arguments).ended(0).stdout;
+            assert!(help.contains("Usage:") && help.contains("--json"), "{arguments:?}: {help}");
+        }
+    }
+    let version = program.run(["--version"]).ended(0).stdout;
+    assert!(version.trim().ends_with(env!("CARGO_PKG_VERSION")), "{version}");
+}
+
+#[test]
+fn verdicts_need_no_database_and_are_the_components_own() {
+    // A database that is not there is not asked.
+    let program = Program::without_database();
+    let run = |arguments: &[&std::ffi::OsStr]| -> Finished {
+        let mut command = program.command(arguments);
+        command.env("ARC_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none");
+        command.output().unwrap().into()
+    };
+    for (name, code) in [("results.jsonl", 0), ("hostile.jsonl", 2)] {
+        let path = fixture(name);
+        let finished = run(&["extract".as_ref(), path.as_os_str(), "--json".as_ref()]).ended(code);
+        let bytes = std::fs::read(&path).unwrap();
+        let documents: Vec<&[u8]> = bytes
+            .split(|byte| *byte == b'\n')
+            .map(|line| line.trim_ascii())
+            .filter(|line| !line.is_empty())
+            .collect();
+        let verdicts: Vec<&str> = finished.stdout.lines().collect();
+        assert_eq!(verdicts.len(), documents.len(), "{name}");
+        for (position, (verdict, document)) in verdicts.into_iter().zip(documents).enumerate() {
+            match std::str::from_utf8(document) {
+                Ok(text) => {
+                    let native = arc_extractor::extract_json(text);
+                    assert!(verdict == native, "{name} {position}: {verdict}\n{native}");
+                }
+                Err(_) => {
+                    let verdict: Value = serde_json::from_str(verdict).unwrap();
+                    assert_eq!(verdict["verdict"], "rejected");
+                    assert_eq!(verdict["violations"][0]["code"], "invalid_utf8");
+                }
+            }
+        }
+        let table = run(&["extract".as_ref(), path.as_os_str()]).ended(code).stdout;
+        assert!(table.contains(" accepted, "), "{table}");
+    }
+    run(&["extract".as_ref(), "/no/such/file".as_ref()]).ended(1);
+    let input = program.run_with_input(["extract", "-"], br#"{"scenario": {"id": "a"}}"#).ended(0);
+    assert!(input.stdout.ends_with("1 result: 1 accepted, 0 rejected\n"), "{}", input.stdout);
+}
