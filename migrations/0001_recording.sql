@@ -194,7 +194,7 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
             '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g'),
             '(?<!\\)((?:\\\\)*)\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})',
             '\1\\ufffd', 'g'),
-            '(?<!\\u[dD][89abAB][0-9a-fA-F]{2})(?<!\\)((?:\\\\)*)\\u[dD][c-fC-F][0-9a-fA-F]{2}',
+            '(?<!(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2})(?<!\\)((?:\\\\)*)\\u[dD][c-fC-F][0-9a-fA-F]{2}',
             '\1\\ufffd', 'g')::jsonb;
     EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
         RETURN NULL;

@@ -1092,7 +1092,7 @@ mod recording {
 
     #[test]
     fn a_trial_is_a_whole_number_from_1() {
-        for (text, trial) in [("1", 1), ("1.0", 1), ("1e1", 10), ("2147483647", i32::MAX as u32)] {
+        for (text, trial) in [("1", 1), ("1.0", 1), ("1e1", 10), ("10000", 10_000)] {
             let document = with_members(&format!(r#""recording": {{"trial": {text}}}"#));
             assert_eq!(accepted(&document).trial, Some(trial));
         }

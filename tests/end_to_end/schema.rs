@@ -256,6 +256,8 @@ fn the_view_of_documents_replaces_what_jsonb_cannot_hold() {
         (r"\ud83d\n\ude00", "�\n�"),
         (r"\\ud83d \ud83d", r"\ud83d �"),
         (r"\ud83d\u0000\ude00", "���"),
+        // The second is lone: what stands before it is no escape.
+        (r"\\ud800\udc00", r"\ud800�"),
     ];
     let database = TestDatabase::new();
     let program = Program::on(&database);

@@ -36,7 +36,7 @@ pub(super) struct Database {
 impl Database {
     /// Opens the database that the settings name, without looking at its schema.
     pub(super) async fn open(global: &Global) -> Result<Self> {
-        if let Some((source, url)) = database_url(global) {
+        if let Some((source, url)) = database_url(global)? {
             // The parser's message quotes no part of the URL, which may hold a password.
             let config = Config::from_str(&url).map_err(|error| {
                 Error::Configuration(format!(
@@ -103,12 +103,23 @@ impl Database {
 }
 
 /// The database's URL, and where it was found.
-fn database_url(global: &Global) -> Option<(&'static str, String)> {
-    let given = global.database_url.clone().map(|url| ("--database-url", url));
-    given
-        .into_iter()
-        .chain(URL_VARIABLES.into_iter().filter_map(|name| Some((name, env::var(name).ok()?))))
-        .find(|(_, url)| !url.trim().is_empty())
+fn database_url(global: &Global) -> Result<Option<(&'static str, String)>> {
+    if let Some(url) = &global.database_url {
+        return Ok(Some(("--database-url", url.clone())));
+    }
+    for name in URL_VARIABLES {
+        match env::var_os(name).map(OsString::into_string) {
+            Some(Ok(url)) if !url.trim().is_empty() => return Ok(Some((name, url))),
+            // Data must not go elsewhere because of a stray byte.
+            Some(Err(_)) => {
+                return Err(Error::Configuration(format!(
+                    "the database URL in {name} is not UTF-8 text; write it with percent-encoding"
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 /// Data that is kept inside a sandbox dies with it, so it is kept there only when asked for.

@@ -158,7 +158,8 @@ async fn record_file(
     let summary =
         with_progress(length, "recording", |report| recording.record(simulation_id, report))
             .await?;
-    let whole = summary.failed == 0 && !summary.interrupted;
+    // What can never be recorded does not keep the simulation open.
+    let whole = !summary.retryable && !summary.interrupted;
     // Results that are added to somebody else's simulation do not complete it.
     let own = simulation.plan_sha256 == survey.plan_sha256();
     let (simulation, figures) = if whole && own {
@@ -185,9 +186,9 @@ async fn record_file(
             interrupted: summary.interrupted,
             by_status: &figures.by_status,
             by_error_category: &figures.by_error_category,
-            overall_score: simulation.overall_score.or(figures.overall_score),
+            overall_score: simulation.score(&figures),
             total_tokens: figures.total_tokens,
-            total_cost_usd: simulation.total_cost_usd.unwrap_or(figures.total_cost_usd),
+            total_cost_usd: simulation.cost_usd(&figures),
             total_scenarios: figures.total_scenarios,
             completed_scenarios: figures.completed_scenarios,
             warnings: &summary.warnings,
@@ -298,9 +299,9 @@ fn print(
         ("rejected", format!("{style}{}{style:#}", output::count(rejected as u64))),
         ("by status", output::tally(&figures.by_status)),
         ("errors", output::tally(&figures.by_error_category)),
-        ("score", output::score(simulation.overall_score.or(figures.overall_score))),
+        ("score", output::score(simulation.score(figures))),
         ("tokens", output::count(figures.total_tokens)),
-        ("cost", output::dollars(simulation.total_cost_usd.unwrap_or(figures.total_cost_usd))),
+        ("cost", output::dollars(simulation.cost_usd(figures))),
         ("time", format!("{elapsed_seconds:.2} s, {rate:.0} results/s")),
     ])?;
     if !summary.warnings.is_empty() {

@@ -165,9 +165,9 @@ fn describe<'s>(simulation: &'s Simulation, figures: &'s Figures) -> Status<'s> 
         recorded_outcomes: figures.recorded_outcomes,
         by_status: &figures.by_status,
         by_error_category: &figures.by_error_category,
-        overall_score: simulation.overall_score.or(figures.overall_score),
+        overall_score: simulation.score(figures),
         total_tokens: figures.total_tokens,
-        total_cost_usd: simulation.total_cost_usd.unwrap_or(figures.total_cost_usd),
+        total_cost_usd: simulation.cost_usd(figures),
         execution_time_ms: simulation.execution_time_ms.unwrap_or_else(|| {
             let end = simulation.completed_at.unwrap_or_else(jiff::Timestamp::now);
             end.duration_since(simulation.started_at).as_secs_f64() * 1_000.0

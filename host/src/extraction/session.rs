@@ -20,9 +20,7 @@ pub enum ExtractionError {
     #[error("extraction ran longer than its deadline of {0:?}; try again, or raise the deadline")]
     Deadline(std::time::Duration),
     /// It needed more memory than it may have.
-    #[error(
-        "extraction needed more than its {0} bytes of memory; raise the limit, or send a smaller document"
-    )]
+    #[error("extraction needed more than its {0} bytes of memory; send a smaller document")]
     Memory(usize),
     /// The component failed, which is a bug in it.
     #[error("the extraction component failed: {0}; this is a bug in the component")]

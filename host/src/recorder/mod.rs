@@ -107,12 +107,13 @@ impl Recorder {
         simulation_id: Uuid,
         submissions: Vec<Submission>,
     ) -> Result<Vec<ItemVerdict>> {
-        let plan = self.plan(simulation_id).await?;
-        let target = Target { plan, extractor_id: self.shared.extractor.identity().id };
+        // Received before anything is waited for, so that calls keep the order they were made in.
         let received: Vec<Received> = submissions
             .into_iter()
             .map(|submission| Received::new(simulation_id, submission))
             .collect();
+        let plan = self.plan(simulation_id).await?;
+        let target = Target { plan, extractor_id: self.shared.extractor.identity().id };
         let extracted = self.extract(&target, received).await?;
         Ok(self.store_all(extracted).await)
     }

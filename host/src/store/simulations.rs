@@ -124,11 +124,14 @@ pub struct Simulation {
     pub total_cost_usd: Option<f64>,
     /// Its duration in milliseconds; fixed by completing.
     pub execution_time_ms: Option<f64>,
+    /// What the suite said of itself.
+    pub suite_figures: Option<serde_json::Value>,
 }
 
 const COLUMNS: &str = "simulation_id, simulation_name, config_version_id, status, trials,
     planned_scenarios, plan_sha256, modal_app_id, metadata::text AS metadata, created_at,
-    started_at, completed_at, overall_score, total_cost_usd, execution_time_ms";
+    started_at, completed_at, overall_score, total_cost_usd, execution_time_ms,
+    suite_figures";
 
 impl Simulation {
     fn from_row(row: &Row) -> Self {
@@ -148,7 +151,24 @@ impl Simulation {
             overall_score: row.get("overall_score"),
             total_cost_usd: row.get("total_cost_usd"),
             execution_time_ms: row.get("execution_time_ms"),
+            suite_figures: row.get("suite_figures"),
         }
+    }
+
+    /// The score that counts by now: the suite's own, else that of the recorded outcomes, which
+    /// late results change.
+    pub fn score(&self, recorded: &Figures) -> Option<f64> {
+        self.suite_figure("average_reliability_score").or(recorded.overall_score)
+    }
+
+    /// The cost that counts by now, in US dollars: the suite's own, else that of the recorded
+    /// outcomes.
+    pub fn cost_usd(&self, recorded: &Figures) -> f64 {
+        self.suite_figure("total_cost_usd").unwrap_or(recorded.total_cost_usd)
+    }
+
+    fn suite_figure(&self, name: &str) -> Option<f64> {
+        self.suite_figures.as_ref()?.get(name)?.as_f64()
     }
 }
 
