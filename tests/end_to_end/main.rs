@@ -5,6 +5,7 @@
 //! | [`command_line`] | answers, exit codes, help |
 //! | [`component`] | the component alone: imports, verdicts, limits, the wasmtime command |
 //! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
+//! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
@@ -25,6 +26,7 @@
 mod command_line;
 mod component;
 mod containers;
+mod embedded;
 mod faults;
 mod recording;
 mod schema;

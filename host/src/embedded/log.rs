@@ -20,6 +20,9 @@ const FAILED: &str = "failed: ";
 /// The severities that end a server, and the hint that may follow.
 const TELLING: [&str; 4] = ["FATAL:  ", "PANIC:  ", "DETAIL:  ", "HINT:  "];
 
+/// Ends what is fatal about a configuration file. The mistakes in it are logged before, each on a line of its own.
+const CONFIGURATION_ERRORS: &str = " contains errors";
+
 /// A log that is being written, and where its new part begins.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -110,7 +113,18 @@ fn fatal(tail: &str, counts: impl Fn(&str) -> bool) -> Option<String> {
         // Clients are refused with these words while the server starts or stops, which is no reason for anything.
         (!text.starts_with("the database system is ")).then(|| text.trim().to_owned())
     };
-    let found: Vec<String> = tail.lines().filter(|line| counts(line)).filter_map(telling).collect();
+    let mut found: Vec<String> = Vec::new();
+    let mut before = "";
+    for line in tail.lines().filter(|line| counts(line)) {
+        let Some(text) = telling(line) else {
+            before = line;
+            continue;
+        };
+        if text.ends_with(CONFIGURATION_ERRORS) {
+            found.extend(before.split_once("LOG:  ").map(|(_, mistake)| mistake.to_owned()));
+        }
+        found.push(text);
+    }
     let last = found.get(found.len().saturating_sub(3)..)?;
     (!last.is_empty()).then(|| last.join("; "))
 }
@@ -138,6 +152,16 @@ mod tests {
         assert_eq!(fatal(tail, |_| true).as_deref(), Some(reason));
         assert_eq!(fatal(tail, |line| line.contains("[8] ")), None);
         assert_eq!(fatal("", |_| true), None);
+    }
+
+    #[test]
+    fn of_a_configuration_file_the_mistake_is_told_too() {
+        let tail = "t [7] LOG:  unrecognized configuration parameter \"a\" in file \"/f\" line 1\n\
+                    t [7] FATAL:  configuration file \"/f\" contains errors\n";
+        let reason = "unrecognized configuration parameter \"a\" in file \"/f\" line 1; configuration file \"/f\" contains errors";
+        assert_eq!(fatal(tail, |_| true).as_deref(), Some(reason));
+        let verdict = tail.lines().next_back().unwrap();
+        assert!(fatal(verdict, |_| true).unwrap().starts_with("configuration file"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! from a migrated template, dropped where the test succeeds and kept where it fails.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -53,6 +54,13 @@ fn cluster() -> &'static Cluster {
         let template = runtime.block_on(make_template(&database.config()));
         Cluster { runtime, database, template }
     })
+}
+
+/// The folder with PostgreSQL's programs that the product has found on this machine.
+pub fn installed_programs() -> &'static Path {
+    // An asynchronous test may not wait for another runtime on its own thread.
+    let cluster = std::thread::spawn(cluster).join().expect("the cluster runs");
+    &cluster.database.programs().bin_dir
 }
 
 /// Makes the migrated database that the others are copied from, named after what it holds.

@@ -6,7 +6,7 @@ mod program;
 
 use std::path::{Path, PathBuf};
 
-pub use database::TestDatabase;
+pub use database::{TestDatabase, installed_programs};
 pub use files::{Files, record, result};
 pub use program::{Finished, Program};
 

@@ -1,0 +1,61 @@
+//! A cluster is made whole or not at all, whoever is killed or gives up.
+
+use arc_host::embedded::{EmbeddedDatabase, Stage};
+use tokio::sync::Notify;
+
+use super::folder::{Folder, User, connect, until};
+
+#[test]
+fn a_cluster_whose_maker_was_killed_is_made_by_the_next_user() {
+    let folder = Folder::without_fsync();
+    let mut user = folder.user();
+    until("initdb is at work", || {
+        folder.half_made().first()?.join("PG_VERSION").exists().then_some(())
+    });
+    user.kill();
+    assert_eq!(folder.record(&folder.results(3)), (3, 0));
+    assert!(folder.half_made().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_a_killed_initdb_left_is_cleared_away() {
+    let folder = Folder::without_fsync();
+    // It gets as far as the first file, and leaves that where it is.
+    let initdb = r#"echo half > "$2/half-made"; exec sleep 60"#;
+    let postgres = "echo 'postgres (PostgreSQL) 17.1'";
+    let bin_dir = folder.scripts("bin", &[("initdb", initdb), ("postgres", postgres)]);
+    let mut command = folder.command(["record", "-", "--postgres-bin"]);
+    command.arg(&bin_dir);
+    let mut user = User::start(command);
+    until("initdb is at work", || {
+        folder.half_made().first()?.join("half-made").exists().then_some(())
+    });
+    user.kill();
+    assert_eq!(folder.half_made().len(), 1);
+    assert!(!folder.data.join("postgres").exists());
+
+    connect(&folder.acquire().await).await;
+    assert!(folder.half_made().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn an_acquisition_that_is_given_up_is_repeated_in_the_same_process() {
+    let folder = Folder::without_fsync();
+    for moment in [Stage::MakingCluster, Stage::Starting] {
+        let reached = Notify::new();
+        let settings = folder.settings();
+        let acquisition = EmbeddedDatabase::acquire_with(&settings, |stage| {
+            if stage == moment {
+                reached.notify_one();
+            }
+        });
+        tokio::select! {
+            biased;
+            () = reached.notified() => {}
+            acquired = acquisition => panic!("{moment:?} did not come: {acquired:?}"),
+        }
+        connect(&folder.acquire().await).await;
+        folder.wait_until_stopped();
+    }
+    assert!(folder.half_made().is_empty());
+}
