@@ -6,6 +6,7 @@
 //! | [`component`] | the component alone: imports, verdicts, limits, the wasmtime command |
 //! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
+//! | [`queries`] | performance by the hour, the latest failures, how simulations end |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
 //! | [`simulations`] | which simulation takes a result: ids, plans, trials, attempts, figures |
@@ -26,6 +27,7 @@ mod command_line;
 mod component;
 mod containers;
 mod faults;
+mod queries;
 mod recording;
 mod schema;
 mod simulations;
