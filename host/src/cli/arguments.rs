@@ -92,6 +92,14 @@ pub(super) enum Command {
     Outcomes(Outcomes),
     /// Show which results of a simulation were rejected, and why.
     Rejected(Rejected),
+    /// Show a simulation by the hour: outcomes, score, duration, cost, errors.
+    Performance(Performance),
+    /// Show the latest failures of all simulations, newest first.
+    Failures(Failures),
+    /// Mark a running simulation as failed.
+    Fail(End),
+    /// Mark a running simulation as stopped on purpose.
+    Cancel(End),
     /// Show whether the database works.
     Health,
     /// Bring the database's schema up to date. Other commands do this too, where they may.
@@ -200,6 +208,43 @@ pub(super) struct Rejected {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Performance {
+    /// The simulation's id.
+    #[arg(value_name = "ID")]
+    pub(super) simulation: Uuid,
+
+    /// How far back, such as 90m, 24h, 7d or 2w.
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = hours)]
+    pub(super) range: f64,
+}
+
+/// A duration in hours; a day is 24 of them.
+fn hours(text: &str) -> Result<f64, String> {
+    let span: jiff::Span = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    let day = jiff::SpanRelativeTo::days_are_24_hours();
+    let hours = span.total((jiff::Unit::Hour, day)).map_err(|error| error.to_string())?;
+    if hours > 0.0 { Ok(hours) } else { Err("a duration is longer than nothing".to_owned()) }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Failures {
+    /// How many at most.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct End {
+    /// The simulation's id.
+    #[arg(value_name = "ID")]
+    pub(super) simulation: Uuid,
+
+    /// Why; kept with the simulation.
+    #[arg(long, default_value = "")]
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct Psql {
     /// Arguments for psql.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
@@ -216,6 +261,16 @@ pub(super) struct Component {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+
+    #[test]
+    fn a_range_is_a_duration() {
+        for (text, expected) in [("24h", 24.0), ("7d", 168.0), ("90m", 1.5), ("2w", 336.0)] {
+            assert_eq!(super::hours(text).unwrap(), expected, "{text}");
+        }
+        for text in ["", "24", "-1h", "0h", "x"] {
+            assert!(super::hours(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn the_definition_is_consistent() {

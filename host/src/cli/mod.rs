@@ -14,6 +14,7 @@ use clap::Parser as _;
 
 use crate::embedded;
 use crate::error::{Error, Result};
+use crate::store::SimulationStatus;
 use arguments::{Arguments, Command};
 use output::Output;
 
@@ -91,6 +92,18 @@ async fn run(arguments: Arguments) -> Result<Done> {
         }
         Command::Rejected(arguments) => {
             simulations::rejected(&global, arguments, &mut output).await
+        }
+        Command::Performance(arguments) => {
+            simulations::performance(&global, arguments, &mut output).await
+        }
+        Command::Failures(arguments) => {
+            simulations::failures(&global, arguments, &mut output).await
+        }
+        Command::Fail(arguments) => {
+            simulations::end(&global, arguments, SimulationStatus::Failed, &mut output).await
+        }
+        Command::Cancel(arguments) => {
+            simulations::end(&global, arguments, SimulationStatus::Cancelled, &mut output).await
         }
         Command::Health => schema::health(&global, &mut output).await,
         Command::Migrate => schema::migrate(&global, &mut output).await,

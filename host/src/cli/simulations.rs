@@ -6,11 +6,15 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Done;
-use super::arguments::{Global, OneSimulation, Outcomes, Rejected, Simulations};
+use super::arguments::{
+    End, Failures, Global, OneSimulation, Outcomes, Performance, Rejected, Simulations,
+};
 use super::connection::Database;
 use super::output::{self, BOLD, Output};
 use crate::error::Result;
-use crate::store::{Figures, OutcomeFilter, RecordedOutcome, RejectedResult, Simulation, Store};
+use crate::store::{
+    Figures, OutcomeFilter, RecordedOutcome, RejectedResult, Simulation, SimulationStatus, Store,
+};
 
 /// How many documents are read at once: they may be large.
 const DOCUMENTS_AT_ONCE: usize = 16;
@@ -310,4 +314,104 @@ fn reasons(result: &RejectedResult) -> Vec<Vec<String>> {
             ]
         })
         .collect()
+}
+
+/// A simulation by the hour.
+pub(super) async fn performance(
+    global: &Global,
+    arguments: Performance,
+    output: &mut Output,
+) -> Result<Done> {
+    let database = Database::open_current(global).await?;
+    let performance = database.store.performance(arguments.simulation, arguments.range).await?;
+    if output.json() {
+        output.value(&performance)?;
+        return Ok(Done::All);
+    }
+    if performance.hourly_metrics.is_empty() {
+        output::note("no run began in that time; --range looks further back");
+        return Ok(Done::All);
+    }
+    let row = |hour: String, total, score, milliseconds: Option<f64>, cost, errors: Option<i64>| {
+        let milliseconds = milliseconds.map(|mean| format!("{mean:.0}")).unwrap_or_default();
+        let errors = errors.map(output::count).unwrap_or_default();
+        vec![
+            hour,
+            output::count(total),
+            output::score(score),
+            milliseconds,
+            output::dollars(cost),
+            errors,
+        ]
+    };
+    let hours = performance.hourly_metrics.iter().map(|hour| {
+        let (mean, errors) = (Some(hour.avg_execution_time), Some(hour.error_count));
+        let name = format!("{:.0}", hour.hour);
+        row(name, hour.total_outcomes, hour.avg_reliability, mean, hour.total_cost, errors)
+    });
+    let all = &performance.summary;
+    let sum =
+        row("all".to_owned(), all.total_outcomes, all.avg_reliability, None, all.total_cost, None);
+    let header = ["hour", "outcomes", "score", "mean ms", "cost", "errors"];
+    output.table(
+        &header,
+        &["outcomes", "score", "mean ms", "cost", "errors"],
+        hours.chain([sum]),
+    )?;
+    Ok(Done::All)
+}
+
+/// The latest failures of all simulations.
+pub(super) async fn failures(
+    global: &Global,
+    arguments: Failures,
+    output: &mut Output,
+) -> Result<Done> {
+    let database = Database::open_current(global).await?;
+    let failures = database.store.failures(arguments.limit.into()).await?;
+    if output.json() {
+        for failure in &failures {
+            output.value(failure)?;
+        }
+        return Ok(Done::All);
+    }
+    if failures.is_empty() {
+        output::note("no failures");
+        return Ok(Done::All);
+    }
+    let rows = failures.into_iter().map(|failure| {
+        vec![
+            format!("{:.0}", failure.execution_time),
+            failure.simulation_id.to_string(),
+            failure.scenario_id,
+            failure.status,
+            failure.error_category.unwrap_or_default(),
+            failure.error_message.or(failure.error_code).unwrap_or_default(),
+        ]
+    });
+    let header = ["began", "simulation", "scenario", "status", "category", "error"];
+    output.table(&header, &[], rows)?;
+    Ok(Done::All)
+}
+
+/// Marks a simulation as failed or cancelled.
+pub(super) async fn end(
+    global: &Global,
+    arguments: End,
+    status: SimulationStatus,
+    output: &mut Output,
+) -> Result<Done> {
+    let database = Database::open_current(global).await?;
+    let reason = arguments.reason.replace('\0', "\u{FFFD}");
+    let simulation = database.store.end_simulation(arguments.simulation, status, &reason).await?;
+    if output.json() {
+        output.value(&json!({
+            "simulation_id": simulation.simulation_id,
+            "status": simulation.status,
+            "completed_at": simulation.completed_at,
+        }))?;
+    } else {
+        output.line(&format!("{} is {}", simulation.simulation_id, simulation.status.word()))?;
+    }
+    Ok(Done::All)
 }

@@ -375,6 +375,46 @@ impl Store {
             }
         }
     }
+
+    /// Ends a simulation as failed or cancelled, for a reason. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] where it has ended in another way.
+    pub async fn end_simulation(
+        &self,
+        simulation_id: Uuid,
+        status: SimulationStatus,
+        reason: &str,
+    ) -> Result<Simulation> {
+        let failed = |error| Error::database("end the simulation", &error);
+        let client = self.client().await?;
+        let update = client
+            .prepare_cached(&format!(
+                "UPDATE arc_recorder.simulations SET
+                     status = $2, status_reason = coalesce(status_reason, $3),
+                     completed_at = coalesce(completed_at, clock_timestamp())
+                 WHERE simulation_id = $1 AND status IN ('running', $2)
+                 RETURNING {COLUMNS}"
+            ))
+            .await
+            .map_err(failed)?;
+        let row = client
+            .query_opt(&update, &[&simulation_id, &status.word(), &reason])
+            .await
+            .map_err(failed)?;
+        drop(client);
+        match row {
+            Some(row) => Ok(Simulation::from_row(&row)),
+            None => {
+                let simulation = self.simulation(simulation_id).await?;
+                Err(Error::Conflict(format!(
+                    "simulation {simulation_id} is {} and cannot become {}",
+                    simulation.status.word(),
+                    status.word()
+                )))
+            }
+        }
+    }
 }
 
 /// Stands for a scenario's id in a set that holds a whole plan, whatever the ids' length.

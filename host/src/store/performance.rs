@@ -1,0 +1,154 @@
+//! What happened when: a simulation by the hour, and the latest failures of all of them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::Store;
+use crate::error::{Error, Result};
+
+/// One hour of a simulation, every attempt counted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HourlyPerformance {
+    /// The hour's beginning.
+    pub hour: Timestamp,
+    /// How many outcomes there are.
+    pub total_outcomes: i64,
+    /// The mean of their scores, from 0 to 1; none where none has a score.
+    pub avg_reliability: Option<f64>,
+    /// The mean of their durations in milliseconds.
+    pub avg_execution_time: f64,
+    /// Their cost in US dollars.
+    pub total_cost: f64,
+    /// How many did not succeed.
+    pub error_count: i64,
+}
+
+/// Some hours of a simulation in one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PerformanceSummary {
+    /// How many outcomes there are.
+    pub total_outcomes: i64,
+    /// The mean of their scores: of all outcomes, not of the hours.
+    pub avg_reliability: Option<f64>,
+    /// Their cost in US dollars.
+    pub total_cost: f64,
+}
+
+/// A simulation over time.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Performance {
+    /// The simulation.
+    pub simulation_id: Uuid,
+    /// How many hours were asked for.
+    pub time_range_hours: f64,
+    /// The hours that have outcomes, in order.
+    pub hourly_metrics: Vec<HourlyPerformance>,
+    /// All of them together.
+    pub summary: PerformanceSummary,
+}
+
+/// An outcome that is not a success, of any simulation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the columns of the table, described in wit/recorder.wit")]
+pub struct Failure {
+    pub outcome_id: Uuid,
+    pub simulation_id: Uuid,
+    pub scenario_id: String,
+    pub execution_time: Timestamp,
+    pub status: String,
+    pub error_code: Option<String>,
+    pub error_category: Option<String>,
+    pub modal_call_id: Option<String>,
+    pub error_message: Option<String>,
+}
+
+impl Store {
+    /// Sums the runs of the last so many hours up by the hour in which they began, and all of
+    /// them together.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such simulation.
+    pub async fn performance(&self, simulation_id: Uuid, hours: f64) -> Result<Performance> {
+        let failed = |error| Error::database("read the simulation's performance", &error);
+        self.simulation(simulation_id).await?;
+        let client = self.client().await?;
+        // The row without an hour is the sum of the others, weighted by outcome.
+        let select = client
+            .prepare_cached(
+                "SELECT date_trunc('hour', execution_time, 'UTC') AS hour,
+                     count(*) AS total_outcomes,
+                     avg(reliability_score::numeric)::float8 AS avg_reliability,
+                     coalesce(avg(execution_time_ms::numeric), 0)::float8 AS avg_execution_time,
+                     least(coalesce(sum(cost_usd::numeric), 0), 1.7976931348623157e308)::float8
+                         AS total_cost,
+                     count(*) FILTER (WHERE status <> 'success') AS error_count
+                 FROM arc_recorder.outcomes
+                 WHERE simulation_id = $1
+                     AND execution_time >= now() - make_interval(secs => $2::float8 * 3600)
+                 GROUP BY GROUPING SETS ((1), ())
+                 ORDER BY 1 NULLS LAST",
+            )
+            .await
+            .map_err(failed)?;
+        let rows = client.query(&select, &[&simulation_id, &hours]).await.map_err(failed)?;
+        let mut performance = Performance {
+            simulation_id,
+            time_range_hours: hours,
+            hourly_metrics: Vec::new(),
+            summary: PerformanceSummary::default(),
+        };
+        for row in &rows {
+            match row.get("hour") {
+                Some(hour) => performance.hourly_metrics.push(HourlyPerformance {
+                    hour,
+                    total_outcomes: row.get("total_outcomes"),
+                    avg_reliability: row.get("avg_reliability"),
+                    avg_execution_time: row.get("avg_execution_time"),
+                    total_cost: row.get("total_cost"),
+                    error_count: row.get("error_count"),
+                }),
+                None => {
+                    performance.summary = PerformanceSummary {
+                        total_outcomes: row.get("total_outcomes"),
+                        avg_reliability: row.get("avg_reliability"),
+                        total_cost: row.get("total_cost"),
+                    };
+                }
+            }
+        }
+        Ok(performance)
+    }
+
+    /// The latest outcomes of all simulations that are not a success, newest first.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::Unavailable`].
+    pub async fn failures(&self, limit: i64) -> Result<Vec<Failure>> {
+        let failed = |error| Error::database("read the latest failures", &error);
+        let client = self.client().await?;
+        let select = client
+            .prepare_cached(
+                "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
+                     error_category, modal_call_id, error_message
+                 FROM arc_recorder.outcomes
+                 WHERE status <> 'success'
+                 ORDER BY execution_time DESC, outcome_id LIMIT $1",
+            )
+            .await
+            .map_err(failed)?;
+        let rows = client.query(&select, &[&limit]).await.map_err(failed)?;
+        let failure = |row: &tokio_postgres::Row| Failure {
+            outcome_id: row.get(0),
+            simulation_id: row.get(1),
+            scenario_id: row.get(2),
+            execution_time: row.get(3),
+            status: row.get(4),
+            error_code: row.get(5),
+            error_category: row.get(6),
+            modal_call_id: row.get(7),
+            error_message: row.get(8),
+        };
+        Ok(rows.iter().map(failure).collect())
+    }
+}
