@@ -66,11 +66,12 @@ pub(super) async fn running(
         match &supervisor {
             None if locks::held(&folder.supervisor_lock())? => {}
             None => supervisor = Some(start_server(settings, folder, &start, progress).await?),
-            Some(supervisor) => {
-                if let Some(error) = supervisor.failure() {
-                    return Err(error);
-                }
-            }
+            Some(launched) => match launched.ended() {
+                None => {}
+                // The server is another supervisor's, whose launcher was killed or gave up; or there is none again.
+                Some(Ok(())) => supervisor = None,
+                Some(Err(error)) => return Err(error),
+            },
         }
         tokio::time::sleep(ASK).await;
     }

@@ -51,13 +51,17 @@ impl Supervisor {
         Ok(Self { log, logs: folder.path().to_owned(), ended })
     }
 
-    /// Why it ended, if it did; nothing while it runs.
-    pub(super) fn failure(&self) -> Option<EmbeddedError> {
+    /// Whether it ended, and if not in order, why; nothing while it runs. One that finds another supervisor, or is told
+    /// to end, ends in order.
+    pub(super) fn ended(&self) -> Option<Result<(), EmbeddedError>> {
         let status = match self.ended.try_recv() {
             Ok(status) => status,
             Err(mpsc::TryRecvError::Empty) => return None,
             Err(mpsc::TryRecvError::Disconnected) => None,
         };
+        if status.is_some_and(|status| status.success()) {
+            return Some(Ok(()));
+        }
         let said = self.log.supervisor_reason();
         let ended = || {
             status.map_or_else(
@@ -71,7 +75,7 @@ impl Supervisor {
         } else {
             said.unwrap_or_else(ended)
         };
-        Some(EmbeddedError::NotStarted { reason, logs: self.logs.clone() })
+        Some(Err(EmbeddedError::NotStarted { reason, logs: self.logs.clone() }))
     }
 }
 

@@ -128,6 +128,8 @@ async fn serve(plan: &Plan, end: &mut End) -> Result<(), EmbeddedError> {
     let mut patience = Patience::default();
     loop {
         let lock = tokio::select! {
+            // First, since both may be so at once, and a server that nobody waits for is not to be started.
+            biased;
             why = end.reached() => {
                 log::say(format_args!("{why}: nothing to start"));
                 remains::stop(&plan.folder);

@@ -135,7 +135,16 @@ async fn check(client: &impl GenericClient) -> Result<SchemaState> {
         Error::database("read the schema's version", &error)
     };
     let exists: bool = client
-        .query_one("SELECT to_regclass('arc_recorder.schema_migrations') IS NOT NULL", &[])
+        .query_one(
+            // The catalogue itself is read: what a name lookup remembers is not refreshed by
+            // waiting for another migration's advisory lock.
+            "SELECT EXISTS (
+                 SELECT FROM pg_catalog.pg_class AS class
+                 JOIN pg_catalog.pg_namespace AS namespace ON namespace.oid = class.relnamespace
+                 WHERE namespace.nspname = 'arc_recorder' AND class.relname = 'schema_migrations'
+             )",
+            &[],
+        )
         .await
         .map_err(failed)?
         .get(0);

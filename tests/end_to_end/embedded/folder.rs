@@ -211,7 +211,19 @@ impl Folder {
     }
 
     fn is_stopped(&self) -> bool {
-        self.is_free("supervisor.lock") && self.is_free("server.lock")
+        self.is_free("supervisor.lock")
+            && self.is_free("server.lock")
+            && !self.is_being_supervised()
+    }
+
+    /// Whether a process was started with this folder as an argument: a supervisor that has not taken its lock yet.
+    /// Where there is no /proc, that is not known.
+    fn is_being_supervised(&self) -> bool {
+        let folder = self.data.as_os_str().as_encoded_bytes();
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        processes
+            .filter_map(|process| fs::read(process.path().join("cmdline")).ok())
+            .any(|arguments| arguments.split(|byte| *byte == 0).any(|argument| argument == folder))
     }
 
     /// After a failure there may be users left that will not go.

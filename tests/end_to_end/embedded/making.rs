@@ -4,6 +4,7 @@ use arc_host::embedded::{EmbeddedDatabase, Stage};
 use tokio::sync::Notify;
 
 use super::folder::{Folder, User, connect, until};
+use crate::support::Program;
 
 #[test]
 fn a_cluster_whose_maker_was_killed_is_made_by_the_next_user() {
@@ -58,4 +59,20 @@ async fn an_acquisition_that_is_given_up_is_repeated_in_the_same_process() {
         folder.wait_until_stopped();
     }
     assert!(folder.half_made().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_supervisor_that_leaves_the_server_to_another_is_no_failure() {
+    let folder = Folder::without_fsync();
+    // As when the one who launched the other supervisor was killed, and that one is slow.
+    let leaves_once = format!(
+        r#"if mkdir "$(dirname "$0")/left" 2>/dev/null; then exit 0; fi; exec '{}' "$@""#,
+        Program::path().display()
+    );
+    let scripts = folder.scripts("supervisor", &[("supervisor", &leaves_once)]);
+    let mut settings = folder.settings();
+    settings.supervisor.program = scripts.join("supervisor");
+    connect(&EmbeddedDatabase::acquire(&settings).await.unwrap()).await;
+    assert!(scripts.join("left").exists());
+    assert_eq!(folder.starts().len(), 1);
 }
