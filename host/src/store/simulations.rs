@@ -366,13 +366,7 @@ impl Store {
         drop(client);
         match row {
             Some(row) => Ok(Simulation::from_row(&row)),
-            None => {
-                let simulation = self.simulation(simulation_id).await?;
-                Err(Error::Conflict(format!(
-                    "simulation {simulation_id} is {} and cannot be completed",
-                    simulation.status.word()
-                )))
-            }
+            None => Err(self.wrong_end(simulation_id, SimulationStatus::Completed).await),
         }
     }
 
@@ -405,14 +399,19 @@ impl Store {
         drop(client);
         match row {
             Some(row) => Ok(Simulation::from_row(&row)),
-            None => {
-                let simulation = self.simulation(simulation_id).await?;
-                Err(Error::Conflict(format!(
-                    "simulation {simulation_id} is {} and cannot become {}",
-                    simulation.status.word(),
-                    status.word()
-                )))
-            }
+            None => Err(self.wrong_end(simulation_id, status).await),
+        }
+    }
+
+    /// Why a simulation cannot end in this way: there is none, or it has ended in another.
+    async fn wrong_end(&self, simulation_id: Uuid, wanted: SimulationStatus) -> Error {
+        match self.simulation(simulation_id).await {
+            Err(error) => error,
+            Ok(simulation) => Error::Conflict(format!(
+                "simulation {simulation_id} is {} and cannot become {}",
+                simulation.status.word(),
+                wanted.word()
+            )),
         }
     }
 }
