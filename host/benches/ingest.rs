@@ -21,21 +21,22 @@
     reason = "a measurement that fails may stop, and prints what it found"
 )]
 
-use std::ffi::OsString;
+mod support;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_host::Recorder;
-use arc_host::embedded::{EmbeddedDatabase, EmbeddedSettings, SupervisorCommand};
 use arc_host::extraction::{ExtractionSettings, Extractor};
 use arc_host::identity::outcome_id;
-use arc_host::recorder::{PlanDigest, Submission, Verdict, new_simulation_id};
-use arc_host::store::{NewSimulation, Store};
+use arc_host::recorder::{Submission, Verdict, new_simulation_id};
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _, TryStreamExt as _};
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 use uuid::Uuid;
+
+use support::{BenchDatabase, connect, new_simulation};
 
 const BATCH: usize = 1_000;
 
@@ -88,40 +89,18 @@ async fn main() {
     let seconds = numbers.first().copied().unwrap_or(5.0);
     let sizes: Vec<usize> = numbers.iter().skip(1).map(|bytes| *bytes as usize).collect();
     let sizes = if sizes.is_empty() { vec![1_500, 8_700, 60_000] } else { sizes };
-    let folder = tempfile::tempdir().unwrap();
-    let mut open = std::fs::metadata(folder.path()).unwrap().permissions();
-    std::os::unix::fs::PermissionsExt::set_mode(&mut open, 0o755);
-    std::fs::set_permissions(folder.path(), open).unwrap();
-    let database = EmbeddedDatabase::acquire(&EmbeddedSettings {
-        data_dir: Some(folder.path().join("data")),
-        bin_dir: None,
-        supervisor: SupervisorCommand {
-            program: env!("CARGO_BIN_EXE_arc-host").into(),
-            args: vec![OsString::from("__supervise")],
-        },
-        server_settings: Vec::new(),
-    })
-    .await
-    .unwrap();
-    let store = Store::new(database.config(), 8).unwrap();
-    store.migrate().await.unwrap();
+    let database = BenchDatabase::start().await;
     let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
     let bench = Bench {
         config: database.config(),
-        recorder: Recorder::new(extractor, store).await.unwrap(),
-        admin: connect(&database.config()).await,
+        recorder: Recorder::new(extractor, database.store(8)).await.unwrap(),
+        admin: database.connect().await,
     };
-    let version = database.programs().version.to_string();
+    let version = database.version();
     println!("PostgreSQL {version}, default durability, {seconds} s for each figure\n");
     for bytes in sizes {
         bench.measure(bytes, Duration::from_secs_f64(seconds)).await;
     }
-}
-
-async fn connect(config: &Config) -> Client {
-    let (client, connection) = config.connect(NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client
 }
 
 impl Bench {
@@ -185,18 +164,7 @@ impl Bench {
     async fn start(&self) -> Uuid {
         self.admin.batch_execute("TRUNCATE arc_recorder.outcomes; CHECKPOINT").await.unwrap();
         let simulation_id = new_simulation_id();
-        let new = NewSimulation {
-            simulation_id,
-            simulation_name: None,
-            config_version_id: "bench".to_owned(),
-            modal_app_id: None,
-            modal_environment: "bench".to_owned(),
-            sandbox_instances: None,
-            metadata: None,
-            trials: 1,
-            planned_scenarios: 0,
-            plan_sha256: PlanDigest::new().finish(),
-        };
+        let new = new_simulation(simulation_id);
         self.recorder.start_simulation(&new, std::iter::empty()).await.unwrap();
         simulation_id
     }

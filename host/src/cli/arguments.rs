@@ -87,7 +87,7 @@ pub(super) enum Command {
     /// List simulations, newest first.
     Simulations(Simulations),
     /// Show where a simulation stands.
-    Status(OneSimulation),
+    Status(Status),
     /// Show the outcomes of a simulation.
     Outcomes(Outcomes),
     /// Show which results of a simulation were rejected, and why.
@@ -146,9 +146,13 @@ pub(super) struct Simulations {
     #[arg(long, value_name = "STATUS")]
     pub(super) status: Option<StatusWord>,
 
-    /// How many at most.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(super) limit: u32,
+    /// How many at most, and say where the next page begins. Default: 20.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) limit: Option<u32>,
+
+    /// Go on where the page before ended.
+    #[arg(long, value_name = "CURSOR")]
+    pub(super) cursor: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -171,10 +175,15 @@ impl From<StatusWord> for SimulationStatus {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct OneSimulation {
+pub(super) struct Status {
     /// The simulation's id.
     #[arg(value_name = "ID")]
     pub(super) simulation: Uuid,
+
+    /// Show every change until the simulation ends: exit code 0 where it was completed, 1 where it
+    /// failed or was cancelled.
+    #[arg(long)]
+    pub(super) watch: bool,
 }
 
 #[derive(Debug, Args)]
@@ -194,6 +203,14 @@ pub(super) struct Outcomes {
     /// Write the documents instead, byte for byte as they were recorded, a newline after each.
     #[arg(long)]
     pub(super) documents: bool,
+
+    /// A page of at most so many, and where the next one begins. Default: all of them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(super) limit: Option<u32>,
+
+    /// Go on where the page before ended.
+    #[arg(long, value_name = "CURSOR")]
+    pub(super) cursor: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod output;
 mod record;
 mod schema;
 mod simulations;
+mod status;
 
 use std::process::ExitCode;
 
@@ -86,7 +87,7 @@ async fn run(arguments: Arguments) -> Result<Done> {
         Command::Record(arguments) => record::run(&global, arguments, &mut output).await,
         Command::Extract(arguments) => extract::run(&global, arguments, &mut output).await,
         Command::Simulations(arguments) => simulations::list(&global, arguments, &mut output).await,
-        Command::Status(arguments) => simulations::status(&global, arguments, &mut output).await,
+        Command::Status(arguments) => status::run(&global, arguments, &mut output).await,
         Command::Outcomes(arguments) => {
             simulations::outcomes(&global, arguments, &mut output).await
         }

@@ -85,11 +85,7 @@ impl Output {
 
     /// Writes named values, one a line.
     pub(super) fn fields(&mut self, fields: &[(&str, String)]) -> Result<()> {
-        let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        for (name, value) in fields {
-            self.line(&format!("  {DIM}{name:<width$}{DIM:#}  {value}"))?;
-        }
-        Ok(())
+        named(fields).iter().try_for_each(|line| self.line(line))
     }
 
     /// Writes a table, a line for each row, so that ids can be copied and rows found with grep; the
@@ -114,6 +110,48 @@ impl Output {
             }));
         }
         self.line(&table.trim_fmt())
+    }
+}
+
+/// Named values, a line each.
+pub(super) fn named(fields: &[(&str, String)]) -> Vec<String> {
+    let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let line = |(name, value): &(&str, String)| format!("  {DIM}{name:<width$}{DIM:#}  {value}");
+    fields.iter().map(line).collect()
+}
+
+/// Lines on a terminal that each drawing replaces. The last ones stay.
+pub(super) struct Redrawn(ProgressBar);
+
+impl Redrawn {
+    /// Nothing where programs read the output, or no terminal shows it.
+    pub(super) fn on_terminal(output: &Output) -> Option<Self> {
+        if output.json() || !io::stdout().is_terminal() {
+            return None;
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout());
+        if let Ok(style) = ProgressStyle::with_template("{msg}") {
+            bar.set_style(style);
+        }
+        Some(Redrawn(bar))
+    }
+
+    /// Draws lines in place of those drawn before.
+    pub(super) fn draw(&mut self, lines: &[String]) {
+        let text = lines.join("\n");
+        let plain = anstream::AutoStream::choice(&io::stdout()) == anstream::ColorChoice::Never;
+        self.0.set_message(if plain {
+            anstream::adapter::strip_str(&text).to_string()
+        } else {
+            text
+        });
+        self.0.tick();
+    }
+}
+
+impl Drop for Redrawn {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 

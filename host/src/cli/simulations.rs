@@ -1,61 +1,29 @@
 //! The commands that read simulations.
 
 use futures_util::StreamExt as _;
-use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Done;
-use super::arguments::{
-    End, Failures, Global, OneSimulation, Outcomes, Performance, Rejected, Simulations,
-};
+use super::arguments::{End, Failures, Global, Outcomes, Performance, Rejected, Simulations};
 use super::connection::Database;
-use super::output::{self, BOLD, Output};
+use super::output::{self, Output};
 use crate::error::Result;
 use crate::store::{
-    Figures, OutcomeFilter, RecordedOutcome, RejectedResult, Simulation, SimulationStatus, Store,
+    Attached, OutcomeFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus, Store,
 };
 
 /// How many documents are read at once: they may be large.
 const DOCUMENTS_AT_ONCE: usize = 16;
 
+/// How many simulations are listed where no limit is given.
+const LISTED_SIMULATIONS: u32 = 20;
+
+/// How many outcomes a page has where only a cursor is given.
+const LISTED_OUTCOMES: u32 = 100;
+
 /// How many outcomes a table holds: its widths need all of them at once.
 const TABLE_ROWS: usize = 1_000;
-
-/// Where a simulation stands, as `--json` prints it.
-#[derive(Serialize)]
-struct Status<'s> {
-    simulation_id: Uuid,
-    simulation_name: Option<&'s str>,
-    config_version_id: &'s str,
-    status: &'static str,
-    progress_percentage: f64,
-    total_scenarios: i64,
-    completed_scenarios: i64,
-    successful_outcomes: i64,
-    failed_outcomes: i64,
-    rejected_results: i64,
-    recorded_outcomes: i64,
-    by_status: &'s std::collections::BTreeMap<String, i64>,
-    by_error_category: &'s std::collections::BTreeMap<String, i64>,
-    overall_score: Option<f64>,
-    total_tokens: i64,
-    total_cost_usd: f64,
-    execution_time_ms: f64,
-    modal_app_id: Option<&'s str>,
-    metadata: Option<Value>,
-    created_at: jiff::Timestamp,
-    started_at: jiff::Timestamp,
-    completed_at: Option<jiff::Timestamp>,
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
-fn progress(figures: &Figures) -> f64 {
-    if figures.total_scenarios == 0 {
-        return 100.0;
-    }
-    figures.completed_scenarios as f64 / figures.total_scenarios as f64 * 100.0
-}
 
 pub(super) async fn list(
     global: &Global,
@@ -64,9 +32,13 @@ pub(super) async fn list(
 ) -> Result<Done> {
     let database = Database::open_current(global).await?;
     let status = arguments.status.map(Into::into);
-    let simulations = database.store.simulations(status, arguments.limit.into()).await?;
+    let limit = arguments.limit.unwrap_or(LISTED_SIMULATIONS);
+    let cursor = arguments.cursor.as_deref();
+    let paged = arguments.limit.is_some() || cursor.is_some();
+    let page = database.store.simulations_page(status, limit, cursor).await?;
+    let simulations = &page.simulations;
     if output.json() {
-        for simulation in &simulations {
+        for simulation in simulations {
             output.value(&json!({
                 "simulation_id": simulation.simulation_id,
                 "simulation_name": simulation.simulation_name,
@@ -79,10 +51,17 @@ pub(super) async fn list(
                 "completed_at": simulation.completed_at,
             }))?;
         }
+        if paged {
+            tell_cursor(page.cursor.as_deref(), output)?;
+        }
         return Ok(Done::All);
     }
     if simulations.is_empty() {
-        output::note("no simulations yet; record one with `arc-host record FILE`");
+        output::note(if cursor.is_none() && status.is_none() {
+            "no simulations yet; record one with `arc-host record FILE`"
+        } else {
+            "no such simulations"
+        });
         return Ok(Done::All);
     }
     let rows = simulations.iter().map(|simulation| {
@@ -98,89 +77,21 @@ pub(super) async fn list(
     });
     let header = ["simulation", "name", "status", "scenarios", "score", "cost", "created"];
     output.table(&header, &["scenarios", "score", "cost"], rows)?;
-    Ok(Done::All)
-}
-
-pub(super) async fn status(
-    global: &Global,
-    arguments: OneSimulation,
-    output: &mut Output,
-) -> Result<Done> {
-    let database = Database::open_current(global).await?;
-    let simulation = database.store.simulation(arguments.simulation).await?;
-    let figures = database.store.figures(arguments.simulation).await?;
-    let status = describe(&simulation, &figures);
-    if output.json() {
-        output.value(&status)?;
-        return Ok(Done::All);
+    if paged {
+        tell_cursor(page.cursor.as_deref(), output)?;
     }
-    output.line(&format!(
-        "{BOLD}{}{BOLD:#} {} ({})",
-        output::printable(status.simulation_name.unwrap_or("unnamed")),
-        status.simulation_id,
-        status.status
-    ))?;
-    output.fields(&[
-        (
-            "progress",
-            format!(
-                "{:.1}% ({} of {} scenarios)",
-                status.progress_percentage,
-                output::count(status.completed_scenarios),
-                output::count(status.total_scenarios)
-            ),
-        ),
-        ("successful", output::count(status.successful_outcomes)),
-        ("failed", output::count(status.failed_outcomes)),
-        ("rejected", output::count(status.rejected_results)),
-        (
-            "outcomes",
-            format!(
-                "{} ({})",
-                output::count(status.recorded_outcomes),
-                output::tally(status.by_status)
-            ),
-        ),
-        ("errors", output::tally(status.by_error_category)),
-        ("score", output::score(status.overall_score)),
-        ("tokens", output::count(status.total_tokens)),
-        ("cost", output::dollars(status.total_cost_usd)),
-        ("started", format!("{:.0}", status.started_at)),
-        (
-            "completed",
-            status.completed_at.map_or_else(|| "–".to_owned(), |time| format!("{time:.0}")),
-        ),
-    ])?;
     Ok(Done::All)
 }
 
-fn describe<'s>(simulation: &'s Simulation, figures: &'s Figures) -> Status<'s> {
-    Status {
-        simulation_id: simulation.simulation_id,
-        simulation_name: simulation.simulation_name.as_deref(),
-        config_version_id: &simulation.config_version_id,
-        status: simulation.status.word(),
-        progress_percentage: progress(figures),
-        total_scenarios: figures.total_scenarios,
-        completed_scenarios: figures.completed_scenarios,
-        successful_outcomes: figures.successful_outcomes,
-        failed_outcomes: figures.failed_outcomes,
-        rejected_results: figures.rejected_results,
-        recorded_outcomes: figures.recorded_outcomes,
-        by_status: &figures.by_status,
-        by_error_category: &figures.by_error_category,
-        overall_score: simulation.score(figures),
-        total_tokens: figures.total_tokens,
-        total_cost_usd: simulation.cost_usd(figures),
-        execution_time_ms: simulation.execution_time_ms.unwrap_or_else(|| {
-            let end = simulation.completed_at.unwrap_or_else(jiff::Timestamp::now);
-            end.duration_since(simulation.started_at).as_secs_f64() * 1_000.0
-        }),
-        modal_app_id: simulation.modal_app_id.as_deref(),
-        metadata: simulation.metadata.as_deref().and_then(|text| serde_json::from_str(text).ok()),
-        created_at: simulation.created_at,
-        started_at: simulation.started_at,
-        completed_at: simulation.completed_at,
+/// Says where the next page begins: on a last line of JSON, or beside the table.
+fn tell_cursor(cursor: Option<&str>, output: &mut Output) -> Result<()> {
+    match cursor {
+        Some(cursor) if output.json() => output.value(&json!({"cursor": cursor})),
+        Some(cursor) => {
+            output::note(&format!("there are more: --cursor {cursor}"));
+            Ok(())
+        }
+        None => Ok(()),
     }
 }
 
@@ -193,6 +104,14 @@ pub(super) async fn outcomes(
     let store = &database.store;
     store.simulation(arguments.simulation).await?;
     let filter = OutcomeFilter { scenario_id: arguments.scenario, status: arguments.status };
+    if arguments.limit.is_some() || arguments.cursor.is_some() {
+        let limit = arguments.limit.unwrap_or(LISTED_OUTCOMES);
+        let attached = Attached { documents: arguments.documents, trajectories: false };
+        let cursor = arguments.cursor.as_deref();
+        let page =
+            store.outcomes_page(arguments.simulation, &filter, limit, cursor, attached).await?;
+        return show_page(page, attached, output);
+    }
     if arguments.documents {
         return documents(store, arguments.simulation, &filter, output).await;
     }
@@ -218,14 +137,44 @@ pub(super) async fn outcomes(
         output::note("no such outcomes");
         return Ok(Done::All);
     }
-    let header =
-        ["scenario", "trial", "attempt", "status", "score", "ms", "tokens", "cost", "error"];
     let shown = table.len();
-    output.table(&header, &["trial", "attempt", "score", "ms", "tokens", "cost"], table)?;
+    table_of_outcomes(table, output)?;
     if total > shown {
-        output::note(&format!("the first {shown} of {total} outcomes; --json gives all of them"));
+        output::note(&format!(
+            "the first {shown} of {total} outcomes; --json gives all of them, --limit a page"
+        ));
     }
     Ok(Done::All)
+}
+
+/// Writes a page of outcomes, or of their documents.
+fn show_page(page: OutcomePage, attached: Attached, output: &mut Output) -> Result<Done> {
+    if page.outcomes.is_empty() && !output.json() {
+        output::note("no such outcomes");
+    } else if attached.documents {
+        for outcome in &page.outcomes {
+            output.bare_line(outcome.document.as_deref().unwrap_or_default())?;
+        }
+        // Only documents are on standard output.
+        if let Some(cursor) = &page.cursor {
+            output::note(&format!("there are more: --cursor {cursor}"));
+        }
+        return Ok(Done::All);
+    } else if output.json() {
+        for outcome in &page.outcomes {
+            output.value(outcome)?;
+        }
+    } else {
+        table_of_outcomes(page.outcomes.iter().map(row).collect(), output)?;
+    }
+    tell_cursor(page.cursor.as_deref(), output)?;
+    Ok(Done::All)
+}
+
+fn table_of_outcomes(rows: Vec<Vec<String>>, output: &mut Output) -> Result<()> {
+    let header =
+        ["scenario", "trial", "attempt", "status", "score", "ms", "tokens", "cost", "error"];
+    output.table(&header, &["trial", "attempt", "score", "ms", "tokens", "cost"], rows)
 }
 
 fn row(outcome: &RecordedOutcome) -> Vec<String> {

@@ -132,20 +132,8 @@ impl Recorder {
             None => None,
             Some(suite) => Some(self.read_suite(suite).await?),
         };
-        let computed = self.shared.store.figures(simulation_id).await?;
-        let mut counting = computed.clone();
-        if let Some(summary) = &summary {
-            counting.overall_score = summary.average_reliability_score.or(computed.overall_score);
-            counting.total_cost_usd = summary.total_cost_usd.unwrap_or(computed.total_cost_usd);
-            counting.execution_time_ms = summary.execution_time_ms;
-        }
         let suite_figures = summary.as_ref().map(rows::suite_json);
-        let simulation = self
-            .shared
-            .store
-            .complete_simulation(simulation_id, &counting, suite_figures.as_ref(), &computed)
-            .await?;
-        Ok((simulation, computed))
+        self.shared.store.complete_simulation(simulation_id, suite_figures.as_ref()).await
     }
 
     async fn read_suite(&self, suite: &str) -> Result<crate::extraction::SuiteSummary> {

@@ -4,13 +4,19 @@
 //! stores and gives are rows; what they mean is the recorder's to say.
 
 mod columns;
+mod cursor;
 mod figures;
 mod health;
 mod migrations;
+mod outcome_page;
 mod outcomes;
 mod performance;
+mod plans;
 mod rejected;
+mod simulation_page;
 mod simulations;
+mod standing;
+mod statement;
 mod writing;
 
 use std::time::Duration;
@@ -22,9 +28,13 @@ use tokio_postgres::config::SslMode;
 pub use figures::Figures;
 pub use health::Health;
 pub use migrations::{Migrated, SchemaState};
+pub use outcome_page::{Attached, OutcomePage};
 pub use outcomes::{OutcomeFilter, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
+#[doc(hidden)]
+pub use plans::Question;
 pub use rejected::RejectedResult;
+pub use simulation_page::SimulationPage;
 pub(crate) use simulations::scenario_key;
 pub use simulations::{NewSimulation, PlannedRow, Simulation, SimulationStatus};
 

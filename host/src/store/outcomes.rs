@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::Store;
+use super::statement::Statement;
 use crate::error::{Error, Result};
 
 /// Which outcomes of a simulation are wanted.
@@ -42,28 +43,54 @@ pub struct RecordedOutcome {
     pub metrics: serde_json::Value,
     pub warnings: Option<serde_json::Value>,
     pub extractor: String,
+    /// The document's own trajectory object, as JSON text, where it was asked for and is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trajectory: Option<String>,
+    /// The document, byte for byte, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
 }
 
-const SELECT: &str = "
-    SELECT * FROM (
-        SELECT outcome.outcome_id, outcome.scenario_id, outcome.scenario_name, outcome.trial,
-            row_number() OVER (PARTITION BY outcome.scenario_id, outcome.trial
-                ORDER BY outcome.received_at, outcome.outcome_id) AS attempt,
-            outcome.execution_time, outcome.received_at, outcome.status,
-            outcome.reliability_score, outcome.execution_time_ms, outcome.tokens_used,
-            outcome.cost_usd, outcome.error_code, outcome.error_category, outcome.error_message,
-            outcome.modal_call_id, outcome.sandbox_id, outcome.metrics, outcome.warnings,
-            extractor.name || ' ' || extractor.version AS extractor
-        FROM arc_recorder.outcomes AS outcome
+/// The columns of [`RecordedOutcome`] that the table has; never the document.
+pub(super) const COLUMNS: &str = r#"outcome.outcome_id, outcome.scenario_id, outcome.scenario_name,
+    outcome.trial, outcome.execution_time, outcome.received_at, outcome.status,
+    outcome.reliability_score, outcome.execution_time_ms, outcome.tokens_used, outcome.cost_usd,
+    outcome.error_code, outcome.error_category, outcome.error_message, outcome.modal_call_id,
+    outcome.sandbox_id, outcome.metrics, outcome.warnings"#;
+
+/// All of a simulation's outcomes, or all of a scenario's.
+pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter) -> Statement {
+    let mut statement = Statement::new("").with(simulation_id);
+    let mut conditions = [String::new(), String::new()];
+    let [scenario, status] = &mut conditions;
+    if let Some(scenario_id) = &filter.scenario_id {
+        statement = statement.with(scenario_id.clone());
+        *scenario = format!("AND outcome.scenario_id COLLATE \"C\" = ${}", statement.count());
+    }
+    if let Some(word) = &filter.status {
+        statement = statement.with(word.clone());
+        *status = format!("WHERE status = ${}", statement.count());
+    }
+    statement.sql = format!(
+        r#"SELECT numbered.*, extractor.name || ' ' || extractor.version AS extractor
+        FROM (
+            SELECT {COLUMNS}, outcome.extractor_id,
+                row_number() OVER (PARTITION BY outcome.scenario_id COLLATE "C", outcome.trial
+                    ORDER BY outcome.received_at, outcome.outcome_id) AS attempt
+            FROM arc_recorder.outcomes AS outcome
+            WHERE outcome.simulation_id = $1 {scenario}
+        ) AS numbered
         LEFT JOIN arc_recorder.extractors AS extractor USING (extractor_id)
-        WHERE outcome.simulation_id = $1 AND ($2::text IS NULL OR outcome.scenario_id = $2)
-    ) AS numbered
-    WHERE $3::text IS NULL OR status = $3
-    ORDER BY scenario_id, trial, attempt";
+        {status}
+        ORDER BY scenario_id COLLATE "C", trial, attempt"#
+    )
+    .into();
+    statement
+}
 
 impl Store {
     /// A simulation's outcomes in order of scenario, trial and attempt, as they come from the
-    /// database; no documents.
+    /// database; no documents. A connection is held until the last of them is read.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
@@ -74,10 +101,9 @@ impl Store {
     ) -> Result<impl Stream<Item = Result<RecordedOutcome>> + use<>> {
         let failed = |error| Error::database("read the outcomes", &error);
         let client = self.client().await?;
-        let select = client.prepare_cached(SELECT).await.map_err(failed)?;
-        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-            [&simulation_id, &filter.scenario_id, &filter.status];
-        let rows = client.query_raw(&select, parameters).await.map_err(failed)?;
+        let statement = statement(simulation_id, filter);
+        let select = client.prepare_cached(&statement.sql).await.map_err(failed)?;
+        let rows = client.query_raw(&select, statement.values()).await.map_err(failed)?;
         // The connection goes back to the pool when the last row is read.
         Ok(rows.map(move |row| {
             let _held = &client;
@@ -116,7 +142,7 @@ impl Store {
 }
 
 impl RecordedOutcome {
-    fn from_row(row: &Row) -> Self {
+    pub(super) fn from_row(row: &Row) -> Self {
         RecordedOutcome {
             outcome_id: row.get("outcome_id"),
             scenario_id: row.get("scenario_id"),
@@ -138,6 +164,8 @@ impl RecordedOutcome {
             metrics: row.get("metrics"),
             warnings: row.get("warnings"),
             extractor: row.get::<_, Option<String>>("extractor").unwrap_or_default(),
+            trajectory: None,
+            document: None,
         }
     }
 }

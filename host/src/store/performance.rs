@@ -5,7 +5,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Store;
-use crate::error::{Error, Result};
+use super::statement::Statement;
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
 
 /// One hour of a simulation, every attempt counted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -63,6 +66,37 @@ pub struct Failure {
     pub error_message: Option<String>,
 }
 
+/// The row without an hour is the sum of the others, weighted by outcome.
+pub(super) fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
+    Statement::new(
+        "SELECT date_trunc('hour', execution_time, 'UTC') AS hour,
+             count(*) AS total_outcomes,
+             avg(reliability_score::numeric)::float8 AS avg_reliability,
+             coalesce(avg(execution_time_ms::numeric), 0)::float8 AS avg_execution_time,
+             least(coalesce(sum(cost_usd::numeric), 0), 1.7976931348623157e308)::float8
+                 AS total_cost,
+             count(*) FILTER (WHERE status <> 'success') AS error_count
+         FROM arc_recorder.outcomes
+         WHERE simulation_id = $1
+             AND execution_time >= now() - make_interval(secs => $2::float8 * 3600)
+         GROUP BY GROUPING SETS ((1), ())
+         ORDER BY 1 NULLS LAST",
+    )
+    .with(simulation_id)
+    .with(hours)
+}
+
+pub(super) fn failures_statement(limit: i64) -> Statement {
+    Statement::new(
+        "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
+             error_category, modal_call_id, error_message
+         FROM arc_recorder.outcomes
+         WHERE status <> 'success'
+         ORDER BY execution_time DESC, outcome_id LIMIT $1",
+    )
+    .with(limit)
+}
+
 impl Store {
     /// Sums the runs of the last so many hours up by the hour in which they began, and all of
     /// them together.
@@ -70,28 +104,9 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] where there is no such simulation.
     pub async fn performance(&self, simulation_id: Uuid, hours: f64) -> Result<Performance> {
-        let failed = |error| Error::database("read the simulation's performance", &error);
         self.simulation(simulation_id).await?;
-        let client = self.client().await?;
-        // The row without an hour is the sum of the others, weighted by outcome.
-        let select = client
-            .prepare_cached(
-                "SELECT date_trunc('hour', execution_time, 'UTC') AS hour,
-                     count(*) AS total_outcomes,
-                     avg(reliability_score::numeric)::float8 AS avg_reliability,
-                     coalesce(avg(execution_time_ms::numeric), 0)::float8 AS avg_execution_time,
-                     least(coalesce(sum(cost_usd::numeric), 0), 1.7976931348623157e308)::float8
-                         AS total_cost,
-                     count(*) FILTER (WHERE status <> 'success') AS error_count
-                 FROM arc_recorder.outcomes
-                 WHERE simulation_id = $1
-                     AND execution_time >= now() - make_interval(secs => $2::float8 * 3600)
-                 GROUP BY GROUPING SETS ((1), ())
-                 ORDER BY 1 NULLS LAST",
-            )
-            .await
-            .map_err(failed)?;
-        let rows = client.query(&select, &[&simulation_id, &hours]).await.map_err(failed)?;
+        let statement = performance_statement(simulation_id, hours);
+        let rows = self.rows(&statement, "read the simulation's performance").await?;
         let mut performance = Performance {
             simulation_id,
             time_range_hours: hours,
@@ -125,19 +140,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn failures(&self, limit: i64) -> Result<Vec<Failure>> {
-        let failed = |error| Error::database("read the latest failures", &error);
-        let client = self.client().await?;
-        let select = client
-            .prepare_cached(
-                "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
-                     error_category, modal_call_id, error_message
-                 FROM arc_recorder.outcomes
-                 WHERE status <> 'success'
-                 ORDER BY execution_time DESC, outcome_id LIMIT $1",
-            )
-            .await
-            .map_err(failed)?;
-        let rows = client.query(&select, &[&limit]).await.map_err(failed)?;
+        let rows = self.rows(&failures_statement(limit), "read the latest failures").await?;
         let failure = |row: &tokio_postgres::Row| Failure {
             outcome_id: row.get(0),
             simulation_id: row.get(1),

@@ -126,15 +126,24 @@ pub struct Simulation {
     pub execution_time_ms: Option<f64>,
     /// What the suite said of itself.
     pub suite_figures: Option<serde_json::Value>,
+    /// What the outcomes say, where that is known to be still so.
+    pub(super) frozen: Option<Figures>,
 }
 
-const COLUMNS: &str = "simulation_id, simulation_name, config_version_id, status, trials,
+/// The columns of [`Simulation::from_row`]. Frozen figures are those of a simulation that has ended,
+/// for only then a later result marks them. A number that is not whole is read by the database: as
+/// JSON it may have more digits than a parser takes.
+pub(super) const COLUMNS: &str =
+    "simulation_id, simulation_name, config_version_id, status, trials,
     planned_scenarios, plan_sha256, modal_app_id, metadata::text AS metadata, created_at,
-    started_at, completed_at, overall_score, total_cost_usd, execution_time_ms,
-    suite_figures";
+    started_at, completed_at, overall_score, total_cost_usd, execution_time_ms, suite_figures,
+    CASE WHEN figures_state = 'frozen' AND status <> 'running'
+        THEN computed_figures - '{overall_score,total_cost_usd}'::text[] END AS frozen,
+    (computed_figures->>'overall_score')::float8 AS frozen_score,
+    coalesce((computed_figures->>'total_cost_usd')::float8, 0) AS frozen_cost_usd";
 
 impl Simulation {
-    fn from_row(row: &Row) -> Self {
+    pub(super) fn from_row(row: &Row) -> Self {
         Simulation {
             simulation_id: row.get("simulation_id"),
             simulation_name: row.get("simulation_name"),
@@ -152,6 +161,10 @@ impl Simulation {
             total_cost_usd: row.get("total_cost_usd"),
             execution_time_ms: row.get("execution_time_ms"),
             suite_figures: row.get("suite_figures"),
+            frozen: row.get::<_, Option<serde_json::Value>>("frozen").and_then(|frozen| {
+                let (score, cost) = (row.get("frozen_score"), row.get("frozen_cost_usd"));
+                Figures::from_frozen(&frozen, score, cost)
+            }),
         }
     }
 
@@ -270,40 +283,9 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn find_simulation(&self, simulation_id: Uuid) -> Result<Option<Simulation>> {
-        let failed = |error| Error::database("read the simulation", &error);
-        let client = self.client().await?;
-        let select = client
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM arc_recorder.simulations WHERE simulation_id = $1"
-            ))
-            .await
-            .map_err(failed)?;
-        let row = client.query_opt(&select, &[&simulation_id]).await.map_err(failed)?;
-        Ok(row.as_ref().map(Simulation::from_row))
-    }
-
-    /// The latest simulations, newest first.
-    ///
-    /// # Errors
-    /// [`Error::Database`] or [`Error::Unavailable`].
-    pub async fn simulations(
-        &self,
-        status: Option<SimulationStatus>,
-        limit: i64,
-    ) -> Result<Vec<Simulation>> {
-        let failed = |error| Error::database("list the simulations", &error);
-        let client = self.client().await?;
-        let select = client
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM arc_recorder.simulations
-                 WHERE $1::text IS NULL OR status = $1
-                 ORDER BY created_at DESC, simulation_id DESC LIMIT $2"
-            ))
-            .await
-            .map_err(failed)?;
-        let status = status.map(SimulationStatus::word);
-        let rows = client.query(&select, &[&status, &limit]).await.map_err(failed)?;
-        Ok(rows.iter().map(Simulation::from_row).collect())
+        let statement = super::standing::row_statement(simulation_id);
+        let rows = self.rows(&statement, "read the simulation").await?;
+        Ok(rows.first().map(Simulation::from_row))
     }
 
     /// The fingerprints of the planned scenarios' ids (see [`scenario_key`]). A plan never changes.
@@ -319,55 +301,6 @@ impl Store {
         let parameters: [&Uuid; 1] = [&simulation_id];
         let rows = client.query_raw(&select, parameters).await.map_err(failed)?;
         rows.map_ok(|row| scenario_key(row.get(0))).try_collect().await.map_err(failed)
-    }
-
-    /// Completes a simulation, or completes it again with the figures it has by now. It keeps the
-    /// time of its first completion.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] where it has failed or was cancelled.
-    pub async fn complete_simulation(
-        &self,
-        simulation_id: Uuid,
-        counting: &Figures,
-        suite: Option<&serde_json::Value>,
-        computed: &Figures,
-    ) -> Result<Simulation> {
-        let failed = |error| Error::database("complete the simulation", &error);
-        let client = self.client().await?;
-        let update = client
-            .prepare_cached(&format!(
-                "UPDATE arc_recorder.simulations SET
-                     status = 'completed', completed_at = coalesce(completed_at, clock_timestamp()),
-                     overall_score = $2, total_cost_usd = $3,
-                     execution_time_ms = coalesce($4::float8, extract(epoch FROM
-                         coalesce(completed_at, clock_timestamp()) - started_at)::float8 * 1000),
-                     suite_figures = $5, computed_figures = $6
-                 WHERE simulation_id = $1 AND status IN ('running', 'completed')
-                 RETURNING {COLUMNS}"
-            ))
-            .await
-            .map_err(failed)?;
-        let computed = serde_json::to_value(computed).unwrap_or_default();
-        let row = client
-            .query_opt(
-                &update,
-                &[
-                    &simulation_id,
-                    &counting.overall_score,
-                    &counting.total_cost_usd,
-                    &counting.execution_time_ms,
-                    &suite,
-                    &computed,
-                ],
-            )
-            .await
-            .map_err(failed)?;
-        drop(client);
-        match row {
-            Some(row) => Ok(Simulation::from_row(&row)),
-            None => Err(self.wrong_end(simulation_id, SimulationStatus::Completed).await),
-        }
     }
 
     /// Ends a simulation as failed or cancelled, for a reason. Repeating it changes nothing.
@@ -386,7 +319,8 @@ impl Store {
             .prepare_cached(&format!(
                 "UPDATE arc_recorder.simulations SET
                      status = $2, status_reason = coalesce(status_reason, $3),
-                     completed_at = coalesce(completed_at, clock_timestamp())
+                     completed_at = coalesce(completed_at, clock_timestamp()),
+                     figures_state = CASE status WHEN $2 THEN figures_state ELSE 'stale' END
                  WHERE simulation_id = $1 AND status IN ('running', $2)
                  RETURNING {COLUMNS}"
             ))
@@ -404,7 +338,7 @@ impl Store {
     }
 
     /// Why a simulation cannot end in this way: there is none, or it has ended in another.
-    async fn wrong_end(&self, simulation_id: Uuid, wanted: SimulationStatus) -> Error {
+    pub(super) async fn wrong_end(&self, simulation_id: Uuid, wanted: SimulationStatus) -> Error {
         match self.simulation(simulation_id).await {
             Err(error) => error,
             Ok(simulation) => Error::Conflict(format!(
@@ -423,7 +357,7 @@ pub(crate) fn scenario_key(scenario_id: &str) -> Uuid {
     fingerprint.uuid()
 }
 
-fn not_found(simulation_id: Uuid) -> Error {
+pub(super) fn not_found(simulation_id: Uuid) -> Error {
     Error::NotFound(format!(
         "simulation {simulation_id} not found; list them with `arc-host simulations`"
     ))

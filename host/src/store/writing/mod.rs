@@ -6,6 +6,7 @@
 //! between is the one case in which the rows are sent again as arrays, whose `ON CONFLICT` knows
 //! what to do.
 
+mod late;
 mod outcome;
 mod rejected;
 
@@ -112,6 +113,7 @@ impl Store {
     ) -> Result<Option<HashSet<ResultKey>>> {
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(|error| failed(&error))?;
+        late::note(&transaction, outcomes, rejected).await.map_err(|error| failed(&error))?;
         let known = known_keys(&transaction, outcomes).await?;
         let fresh: Vec<&OutcomeRow> =
             outcomes.iter().copied().filter(|row| !known.contains(&row.key)).collect();
@@ -142,6 +144,7 @@ impl Store {
         } else {
             let insert_both = async {
                 let transaction = client.transaction().await?;
+                late::note(&transaction, outcomes, rejected).await?;
                 let stored = outcome::insert(&transaction, outcomes).await?;
                 rejected::insert(&transaction, rejected).await?;
                 transaction.commit().await?;

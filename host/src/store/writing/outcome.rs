@@ -10,6 +10,7 @@ use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::super::columns::column;
+use super::late::NOTED;
 use super::{RawJson, ResultKey};
 use crate::extraction::{Span, Violation};
 
@@ -95,6 +96,7 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
         .collect();
     format!(
         "INSERT INTO arc_recorder.outcomes ({}) SELECT * FROM unnest({})
+         WHERE {NOTED}
          ON CONFLICT (simulation_id, outcome_id, started_at) DO NOTHING
          RETURNING simulation_id, outcome_id, started_at",
         names(),

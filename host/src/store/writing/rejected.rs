@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::super::columns::column;
 use super::ResultKey;
+use super::late::NOTED;
 
 /// A rejected result to be kept.
 #[derive(Clone, Debug)]
@@ -29,15 +30,16 @@ pub(super) async fn insert(
     rows: &[&RejectedRow],
 ) -> Result<(), tokio_postgres::Error> {
     let insert = client
-        .prepare_cached(
+        .prepare_cached(&format!(
             "INSERT INTO arc_recorder.rejected_results (
                  simulation_id, outcome_id, started_at, extractor_id, received_at, position, trial,
                  modal_call_id, sandbox_id, violations, document_bytes, document)
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[],
                  $5::timestamptz[], $6::bigint[], $7::integer[], $8::text[], $9::text[],
                  $10::jsonb[], $11::bigint[], $12::bytea[])
-             ON CONFLICT (simulation_id, outcome_id, started_at) DO NOTHING",
-        )
+             WHERE {NOTED}
+             ON CONFLICT (simulation_id, outcome_id, started_at) DO NOTHING"
+        ))
         .await?;
     client
         .execute(

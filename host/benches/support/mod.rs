@@ -1,0 +1,85 @@
+//! What the measurements share: a PostgreSQL of their own with default durability.
+
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt as _;
+
+use arc_host::embedded::{EmbeddedDatabase, EmbeddedSettings, SupervisorCommand};
+use arc_host::recorder::PlanDigest;
+use arc_host::store::{NewSimulation, Store};
+use tempfile::TempDir;
+use tokio_postgres::{Client, Config, NoTls};
+use uuid::Uuid;
+
+/// A cluster that goes with the measurement, with the current schema.
+pub(crate) struct BenchDatabase {
+    database: EmbeddedDatabase,
+    // After the database: it is stopped before its folder goes.
+    _folder: TempDir,
+}
+
+impl BenchDatabase {
+    /// Makes and starts it.
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // The server's user, who may be another one, must get in.
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), open).unwrap();
+        let database = EmbeddedDatabase::acquire(&EmbeddedSettings {
+            data_dir: Some(folder.path().join("data")),
+            bin_dir: None,
+            supervisor: SupervisorCommand {
+                program: env!("CARGO_BIN_EXE_arc-host").into(),
+                args: vec![OsString::from("__supervise")],
+            },
+            server_settings: Vec::new(),
+        })
+        .await
+        .unwrap();
+        let bench = BenchDatabase { database, _folder: folder };
+        bench.store(1).migrate().await.unwrap();
+        bench
+    }
+
+    /// How to connect to it.
+    pub(crate) fn config(&self) -> Config {
+        self.database.config()
+    }
+
+    /// A store on it.
+    pub(crate) fn store(&self, connections: usize) -> Store {
+        Store::new(self.config(), connections).unwrap()
+    }
+
+    /// A bare connection.
+    pub(crate) async fn connect(&self) -> Client {
+        connect(&self.config()).await
+    }
+
+    /// The server's version.
+    pub(crate) fn version(&self) -> String {
+        self.database.programs().version.to_string()
+    }
+}
+
+/// A bare connection.
+pub(crate) async fn connect(config: &Config) -> Client {
+    let (client, connection) = config.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// A simulation without a plan.
+pub(crate) fn new_simulation(simulation_id: Uuid) -> NewSimulation {
+    NewSimulation {
+        simulation_id,
+        simulation_name: None,
+        config_version_id: "bench".to_owned(),
+        modal_app_id: None,
+        modal_environment: "bench".to_owned(),
+        sandbox_instances: None,
+        metadata: None,
+        trials: 1,
+        planned_scenarios: 0,
+        plan_sha256: PlanDigest::new().finish(),
+    }
+}

@@ -1,0 +1,114 @@
+//! Where a page ended, as text that callers hand back as it is.
+//!
+//! A cursor names its kind and version, holds the last row's place in the order, and ends with a
+//! checksum: what was cut off or altered is refused instead of giving a wrong page.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+use crate::identity::Fingerprint;
+
+/// How many bytes of the checksum a cursor holds.
+const CHECK_BYTES: usize = 4;
+
+/// A longer text is no cursor: the longest id of a scenario makes one of some 6,300 characters
+/// where each of its bytes has to be escaped.
+const LONGEST: usize = 8 << 10;
+
+/// The cursor of a place. The kind holds the version, as `outcomes1`.
+pub(super) fn encode(kind: &str, place: &impl Serialize) -> Result<String> {
+    let place = serde_json::to_vec(place)
+        .map_err(|error| Error::Invalid(format!("could not write the cursor: {error}")))?;
+    let mut text = format!("{kind}-");
+    for byte in place.iter().chain(&check(kind, &place)) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    Ok(text)
+}
+
+/// The place of a cursor.
+///
+/// # Errors
+/// [`Error::Invalid`] where it is not a whole cursor of this kind and version.
+pub(super) fn decode<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T> {
+    let place = || {
+        let hex = text.strip_prefix(kind)?.strip_prefix('-')?;
+        let bytes = bytes(hex)?;
+        let (place, found) = bytes.split_at_checked(bytes.len().checked_sub(CHECK_BYTES)?)?;
+        if found != check(kind, place) {
+            return None;
+        }
+        serde_json::from_slice(place).ok()
+    };
+    place().ok_or_else(|| {
+        Error::Invalid(
+            "the cursor is not one that this command gave: it was cut off or altered, or belongs to \
+             another list or version; begin again without a cursor"
+                .to_owned(),
+        )
+    })
+}
+
+fn check(kind: &str, place: &[u8]) -> Vec<u8> {
+    let mut fingerprint = Fingerprint::new(kind);
+    fingerprint.part(place);
+    fingerprint.digest().into_iter().take(CHECK_BYTES).collect()
+}
+
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    if hex.len() > LONGEST || !hex.len().is_multiple_of(2) {
+        return None;
+    }
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let pair = |pair: &[u8]| match pair {
+        [high, low] => u8::try_from(digit(high)? << 4 | digit(low)?).ok(),
+        _ => None,
+    };
+    hex.as_bytes().chunks(2).map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_gives_its_place_back() {
+        let place = ("scenario é \"\u{1}".repeat(60), 3, u64::MAX);
+        let text = encode("outcomes1", &place).unwrap();
+        assert_eq!(decode::<(String, i32, u64)>("outcomes1", &text).unwrap(), place);
+        assert!(
+            text.chars().all(|character| character.is_ascii_alphanumeric() || character == '-')
+        );
+    }
+
+    #[test]
+    fn the_cursor_of_the_longest_id_is_one() {
+        let place = ("\u{1}".repeat(512), 3);
+        let text = encode("outcomes1", &place).unwrap();
+        assert_eq!(decode::<(String, i32)>("outcomes1", &text).unwrap(), place);
+    }
+
+    #[test]
+    fn what_is_no_cursor_is_refused() {
+        let text = encode("outcomes1", &("a", 1)).unwrap();
+        let mut texts: Vec<String> =
+            (0..text.len()).filter_map(|end| text.get(..end).map(str::to_owned)).collect();
+        for place in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[place] = if bytes[place] == b'5' { b'6' } else { b'5' };
+            texts.push(String::from_utf8(bytes).unwrap());
+        }
+        texts.push(text.replacen('1', "2", 1));
+        texts.push("outcomes1-é".to_owned());
+        texts.push(format!("outcomes1-{}", "00".repeat(LONGEST)));
+        for text in texts {
+            let error = decode::<(String, i32)>("outcomes1", &text).unwrap_err();
+            assert!(error.to_string().contains("begin again without a cursor"), "{text}: {error}");
+        }
+        assert!(decode::<(i32, i32)>("outcomes1", &text).is_err(), "another kind of place");
+    }
+}

@@ -1,0 +1,95 @@
+//! The list of simulations a page at a time, newest first.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::simulations::{COLUMNS, Simulation, SimulationStatus};
+use super::statement::Statement;
+use super::{Store, cursor};
+use crate::error::{Error, Result};
+
+/// The kind of the cursor, and its version.
+const CURSOR: &str = "simulations1";
+
+/// How many simulations a page has at most.
+const PAGE_SIMULATIONS: u32 = 10_000;
+
+/// A page of simulations.
+#[derive(Clone, Debug)]
+pub struct SimulationPage {
+    /// The simulations, newest first.
+    pub simulations: Vec<Simulation>,
+    /// Where the next page begins; none on the last page.
+    pub cursor: Option<String>,
+}
+
+/// The place of a simulation in the order.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    created_at: Timestamp,
+    simulation_id: Uuid,
+}
+
+impl Store {
+    /// A page of the simulations, or of those of one status: at most `limit` of them, from 1 to
+    /// 10,000, from the newest or from where the page before ended. Their scores and costs are those
+    /// of their completion; late results change them when the simulation's status is next read.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for another limit, or a text that is not a cursor of this list.
+    pub async fn simulations_page(
+        &self,
+        status: Option<SimulationStatus>,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<SimulationPage> {
+        let statement = statement(status, limit, cursor)?;
+        let rows = self.rows(&statement, "list the simulations").await?;
+        let mut simulations: Vec<Simulation> = rows.iter().map(Simulation::from_row).collect();
+        // One more was read than wanted, only to see whether there is one.
+        let last_page = simulations.len() <= limit as usize;
+        simulations.truncate(limit as usize);
+        let next = simulations.last().filter(|_| !last_page).map(|last| {
+            let place = Place { created_at: last.created_at, simulation_id: last.simulation_id };
+            cursor::encode(CURSOR, &place)
+        });
+        Ok(SimulationPage { simulations, cursor: next.transpose()? })
+    }
+}
+
+/// The query of a page and one row more.
+pub(super) fn statement(
+    status: Option<SimulationStatus>,
+    limit: u32,
+    cursor: Option<&str>,
+) -> Result<Statement> {
+    if !(1..=PAGE_SIMULATIONS).contains(&limit) {
+        return Err(Error::Invalid(format!(
+            "a page has from 1 to {PAGE_SIMULATIONS} simulations, not {limit}; what follows is on \
+             the next"
+        )));
+    }
+    let mut statement = Statement::new("").with(i64::from(limit) + 1);
+    let mut conditions = Vec::new();
+    if let Some(status) = status {
+        statement = statement.with(status.word());
+        conditions.push(format!("status = ${}", statement.count()));
+    }
+    if let Some(cursor) = cursor {
+        let place: Place = cursor::decode(CURSOR, cursor)?;
+        let first = statement.count() + 1;
+        conditions.push(format!("(created_at, simulation_id) < (${first}, ${})", first + 1));
+        statement = statement.with(place.created_at).with(place.simulation_id);
+    }
+    let conditions = match conditions.is_empty() {
+        true => String::new(),
+        false => format!("WHERE {}", conditions.join(" AND ")),
+    };
+    statement.sql = format!(
+        "SELECT {COLUMNS} FROM arc_recorder.simulations {conditions}
+         ORDER BY created_at DESC, simulation_id DESC LIMIT $1"
+    )
+    .into();
+    Ok(statement)
+}

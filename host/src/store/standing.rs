@@ -1,0 +1,147 @@
+//! Where a simulation stands: its own row and its figures, frozen once it has ended.
+//!
+//! Figures of a running simulation are computed when they are asked for. Those of one that has ended
+//! are computed once and frozen in its row; a result that comes later marks them as stale, and the
+//! next who asks computes them again. No answer may miss a result that was committed before the
+//! question, so two things must not slip by each other: results that are being committed, and
+//! figures that are being frozen.
+//!
+//! - Whoever records holds the simulation's figures lock, shared, to the end of the transaction, and
+//!   marks the figures after it has the lock (`note_results` in the migrations).
+//! - Whoever freezes claims the figures first, in a transaction that takes the lock exclusively:
+//!   the state becomes `computing`. What was recorded before is committed, and so is seen by the
+//!   computing that follows; what is recorded after finds the claim and marks it, and the figures
+//!   are then not frozen.
+//!
+//! Nobody waits for a claim: where somebody is recording just now, the figures are computed for this
+//! answer and stay stale.
+
+use uuid::Uuid;
+
+use super::Store;
+use super::figures::Figures;
+use super::simulations::{COLUMNS, Simulation, SimulationStatus};
+use super::statement::Statement;
+use crate::error::{Error, Result};
+use crate::identity;
+
+/// The columns of [`Simulation`], and whether the figures were claimed by this statement.
+fn returning() -> String {
+    format!("RETURNING {COLUMNS}, figures_state = 'computing' AND figures_claim = $2 AS claimed")
+}
+
+/// A simulation's own row.
+pub(super) fn row_statement(simulation_id: Uuid) -> Statement {
+    let sql = format!("SELECT {COLUMNS} FROM arc_recorder.simulations WHERE simulation_id = $1");
+    Statement::new(sql).with(simulation_id)
+}
+
+impl Store {
+    /// Where a simulation stands: its own row, and what its outcomes say by now.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such simulation.
+    pub async fn standing(&self, simulation_id: Uuid) -> Result<(Simulation, Figures)> {
+        let mut simulation = self.simulation(simulation_id).await?;
+        if simulation.status == SimulationStatus::Running {
+            let figures = self.figures(simulation_id).await?;
+            return Ok((simulation, figures));
+        }
+        if let Some(frozen) = simulation.frozen.take() {
+            return Ok((simulation, frozen));
+        }
+        let claim = identity::new_id();
+        let claimed = self.claim_figures(simulation_id, claim).await?;
+        let figures = self.figures(simulation_id).await?;
+        if claimed && let Some(frozen) = self.freeze_figures(simulation_id, claim, &figures).await?
+        {
+            simulation = frozen;
+        }
+        Ok((simulation, figures))
+    }
+
+    /// Completes a simulation, or completes it again with what the suite says of itself and the
+    /// figures that it has by now. It keeps the time of its first completion.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] where it has failed or was cancelled.
+    pub async fn complete_simulation(
+        &self,
+        simulation_id: Uuid,
+        suite: Option<&serde_json::Value>,
+    ) -> Result<(Simulation, Figures)> {
+        let claim = identity::new_id();
+        let end = Statement::new(format!(
+            "UPDATE arc_recorder.simulations SET
+                 status = 'completed', completed_at = coalesce(completed_at, clock_timestamp()),
+                 execution_time_ms = coalesce(($3::jsonb->>'execution_time_ms')::float8,
+                     extract(epoch FROM coalesce(completed_at, clock_timestamp()) - started_at)::float8
+                         * 1000),
+                 suite_figures = $3, figures_claim = $2, figures_claimed_at = clock_timestamp(),
+                 figures_state = CASE WHEN
+                     pg_try_advisory_xact_lock(arc_recorder.figures_lock(simulation_id))
+                     THEN 'computing' ELSE 'stale' END
+             WHERE simulation_id = $1 AND status IN ('running', 'completed') {}",
+            returning()
+        ))
+        .with(simulation_id)
+        .with(claim)
+        .with(suite.cloned());
+        let ended = self.rows(&end, "complete the simulation").await?;
+        let Some(row) = ended.first() else {
+            return Err(self.wrong_end(simulation_id, SimulationStatus::Completed).await);
+        };
+        let figures = self.figures(simulation_id).await?;
+        let frozen = self.freeze_figures(simulation_id, claim, &figures).await?;
+        Ok((frozen.unwrap_or_else(|| Simulation::from_row(row)), figures))
+    }
+
+    /// Claims the figures of a simulation that has ended, unless somebody records or computes just
+    /// now. A claim whose holder was killed lapses.
+    async fn claim_figures(&self, simulation_id: Uuid, claim: Uuid) -> Result<bool> {
+        let update = Statement::new(format!(
+            "UPDATE arc_recorder.simulations SET figures_state = 'computing', figures_claim = $2,
+                 figures_claimed_at = clock_timestamp()
+             WHERE simulation_id = $1 AND status <> 'running' AND (figures_state <> 'computing'
+                     OR figures_claimed_at < clock_timestamp() - interval '1 minute')
+                 AND pg_try_advisory_xact_lock(arc_recorder.figures_lock($1)) {}",
+            returning()
+        ))
+        .with(simulation_id)
+        .with(claim);
+        match self.rows(&update, "claim the simulation's figures").await {
+            Ok(rows) => Ok(rows.first().is_some_and(|row| row.get("claimed"))),
+            // Who may only read gets an answer too; it takes longer.
+            Err(Error::Database(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes figures that were computed under a claim, and gives the row as it is then. They are
+    /// frozen unless a result came meanwhile. Nothing where the claim is another's by now.
+    async fn freeze_figures(
+        &self,
+        simulation_id: Uuid,
+        claim: Uuid,
+        figures: &Figures,
+    ) -> Result<Option<Simulation>> {
+        let update = Statement::new(format!(
+            "UPDATE arc_recorder.simulations SET computed_figures = $3,
+                 overall_score = CASE status WHEN 'completed' THEN
+                     coalesce((suite_figures->>'average_reliability_score')::float8, $4) END,
+                 total_cost_usd = CASE status WHEN 'completed' THEN
+                     coalesce((suite_figures->>'total_cost_usd')::float8, $5) END,
+                 figures_state = CASE figures_state WHEN 'computing' THEN 'frozen'
+                     ELSE figures_state END
+             WHERE simulation_id = $1 AND figures_claim = $2 {}",
+            returning()
+        ))
+        .with(simulation_id)
+        .with(claim)
+        .with(serde_json::to_value(figures).unwrap_or_default())
+        .with(figures.overall_score)
+        .with(figures.total_cost_usd);
+        let rows = self.rows(&update, "keep the simulation's figures").await?;
+        Ok(rows.first().map(Simulation::from_row))
+    }
+}

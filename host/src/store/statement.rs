@@ -1,0 +1,48 @@
+//! Queries as values: the text and its parameters, so that what runs is what tests explain.
+
+use std::borrow::Cow;
+
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::Store;
+use crate::error::{Error, Result};
+
+/// A query that is ready to run.
+pub(super) struct Statement {
+    pub(super) sql: Cow<'static, str>,
+    pub(super) parameters: Vec<Box<dyn ToSql + Sync + Send>>,
+}
+
+impl Statement {
+    /// A query without parameters so far.
+    pub(super) fn new(sql: impl Into<Cow<'static, str>>) -> Self {
+        Statement { sql: sql.into(), parameters: Vec::new() }
+    }
+
+    /// With the next parameter.
+    pub(super) fn with(mut self, parameter: impl ToSql + Sync + Send + 'static) -> Self {
+        self.parameters.push(Box::new(parameter));
+        self
+    }
+
+    /// How many parameters it has, which is the number of the last one in the text.
+    pub(super) fn count(&self) -> usize {
+        self.parameters.len()
+    }
+
+    /// The parameters as the client takes them.
+    pub(super) fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect()
+    }
+}
+
+impl Store {
+    /// Runs a query; `what` begins with a verb and says what it is for.
+    pub(super) async fn rows(&self, statement: &Statement, what: &str) -> Result<Vec<Row>> {
+        let failed = |error| Error::database(what, &error);
+        let client = self.client().await?;
+        let prepared = client.prepare_cached(&statement.sql).await.map_err(failed)?;
+        client.query(&prepared, &statement.values()).await.map_err(failed)
+    }
+}

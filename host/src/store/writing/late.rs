@@ -1,0 +1,27 @@
+//! Results for simulations that have ended: their figures are marked, see [`super::super::standing`].
+
+use deadpool_postgres::Transaction;
+use uuid::Uuid;
+
+use super::{OutcomeRow, RejectedRow};
+
+/// The condition that notes the results of a statement which is a transaction by itself, before its
+/// first row goes in; `$1` are the simulations' ids.
+pub(super) const NOTED: &str = "(SELECT arc_recorder.note_results($1::uuid[]))";
+
+/// Notes the results of a transaction. It comes first in it: who waits for the lock that it takes
+/// must not hold rows for which others wait.
+pub(super) async fn note(
+    transaction: &Transaction<'_>,
+    outcomes: &[&OutcomeRow],
+    rejected: &[&RejectedRow],
+) -> Result<(), tokio_postgres::Error> {
+    let outcomes = outcomes.iter().map(|row| row.key.simulation_id);
+    let mut ids: Vec<Uuid> =
+        outcomes.chain(rejected.iter().map(|row| row.key.simulation_id)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let note = transaction.prepare_cached("SELECT arc_recorder.note_results($1)").await?;
+    transaction.execute(&note, &[&ids]).await?;
+    Ok(())
+}
