@@ -7,11 +7,15 @@
 //! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
 //! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
+//! | [`late_results`] | figures that are frozen, and the results that come after |
+//! | [`pages`] | lists a page at a time, and their cursors |
+//! | [`plans`] | which indexes the important queries use |
 //! | [`queries`] | performance by the hour, the latest failures, how simulations end |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
 //! | [`simulations`] | which simulation takes a result: ids, plans, trials, attempts, figures |
 //! | [`terminal`] | pipes that close, Ctrl-C, secrets, control characters |
+//! | [`watch`] | `status --watch` |
 
 #![allow(
     clippy::unwrap_used,
@@ -29,9 +33,13 @@ mod component;
 mod containers;
 mod embedded;
 mod faults;
+mod late_results;
+mod pages;
+mod plans;
 mod queries;
 mod recording;
 mod schema;
 mod simulations;
 mod support;
 mod terminal;
+mod watch;

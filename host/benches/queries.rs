@@ -1,0 +1,212 @@
+//! How quick the queries are among many outcomes.
+//!
+//! `cargo bench --bench queries [-- MILLIONS]` starts a PostgreSQL of its own with default
+//! durability, makes a million outcomes (or so many millions) with tiny documents in simulations of
+//! 100,000, and records nothing through the recorder: it is the queries that are measured. The last
+//! simulation runs, and its 100,000 outcomes are fresh: nothing has analysed or vacuumed since. It
+//! prints the median time of several runs of each query, the first of which is left out.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a measurement that fails may stop, and prints what it found"
+)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use arc_host::recorder::new_simulation_id;
+use arc_host::store::{Attached, OutcomeFilter, SimulationStatus, Store};
+use futures_util::StreamExt as _;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use support::{BenchDatabase, new_simulation};
+
+/// Outcomes of each simulation.
+const OUTCOMES: u64 = 100_000;
+
+/// How many times each query runs; the median counts.
+const RUNS: usize = 9;
+
+#[tokio::main]
+async fn main() {
+    let millions = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(1_u64);
+    let database = BenchDatabase::start().await;
+    let store = database.store(4);
+    let admin = database.connect().await;
+    println!("PostgreSQL {}, {millions} million outcomes, default durability", database.version());
+
+    let begun = Instant::now();
+    let mut simulations = Vec::new();
+    for number in 0..millions * 1_000_000 / OUTCOMES {
+        let simulation_id = new_simulation_id();
+        store.start_simulation(&new_simulation(simulation_id), std::iter::empty()).await.unwrap();
+        simulations.push(simulation_id);
+        if number + 1 == millions * 1_000_000 / OUTCOMES {
+            // What is there has its statistics; what follows has none.
+            admin.batch_execute("VACUUM ANALYZE arc_recorder.outcomes; CHECKPOINT").await.unwrap();
+        }
+        make_outcomes(&admin, simulation_id).await;
+    }
+    let running = *simulations.last().unwrap();
+    let completed = simulations[simulations.len() / 2];
+    let size: String = admin
+        .query_one(
+            "SELECT string_agg(class.relname || ' ' || pg_size_pretty(pg_total_relation_size(class.oid)), ', '
+                 ORDER BY class.relname)
+             FROM pg_class AS class WHERE class.relname ~ '^outcomes' AND relkind IN ('r', 'i')",
+            &[],
+        )
+        .await
+        .unwrap()
+        .get(0);
+    println!("made in {:.0} s: {size}\n", begun.elapsed().as_secs_f64());
+
+    for id in &simulations[..simulations.len() - 1] {
+        store.complete_simulation(*id, None).await.unwrap();
+    }
+    measure(&store, running, completed).await;
+    late_results(&store, &admin, completed).await;
+}
+
+/// Makes the outcomes of a simulation as recorders do: in many transactions, keys in random order.
+async fn make_outcomes(admin: &Client, simulation_id: Uuid) {
+    let insert = format!(
+        r#"INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, started_at, scenario_id,
+            scenario_name, trial, received_at, execution_time, status, reliability_score,
+            execution_time_ms, tokens_used, cost_usd, error_code, error_category, error_message,
+            metrics, extractor_id, document)
+        SELECT simulation_id, gen_random_uuid(), started_at, 'scenario-' || md5((number / 2)::text),
+            'Scenario ' || number, 1 + number % 2, clock_timestamp(),
+            now() - (({OUTCOMES} - number) * interval '100 milliseconds'),
+            CASE WHEN number % 10 = 0 THEN 'error' ELSE 'success' END, random(), 2500, 200, 0.006,
+            CASE WHEN number % 10 = 0 THEN 'TimeoutError' END,
+            CASE WHEN number % 10 = 0 THEN 'timeout' END,
+            CASE WHEN number % 10 = 0 THEN 'TimeoutError: it took too long' END,
+            '{{"prompt_tokens": 150, "completion_tokens": 50, "event_count": 3, "grade": "B"}}',
+            simulation_id, '{{"scenario": {{"id": "a"}}, "trajectory": {{"status": "success"}}}}'
+        FROM arc_recorder.simulations, generate_series($1::bigint, $1::bigint + 9999) AS number
+        WHERE simulation_id = '{simulation_id}' ORDER BY md5(number::text)"#
+    );
+    let insert = admin.prepare(&insert).await.unwrap();
+    for first in (0..OUTCOMES).step_by(10_000) {
+        admin.execute(&insert, &[&i64::try_from(first).unwrap()]).await.unwrap();
+    }
+}
+
+async fn measure(store: &Store, running: Uuid, completed: Uuid) {
+    let all = &OutcomeFilter::default();
+    let errors = &OutcomeFilter { status: Some("error".to_owned()), scenario_id: None };
+    let none = &OutcomeFilter { status: Some("cancelled".to_owned()), scenario_id: None };
+    let plain = Attached::default();
+    let documents = Attached { documents: true, trajectories: true };
+
+    time("status, running, 100,000 fresh outcomes", async || {
+        let (_, figures) = store.standing(running).await.unwrap();
+        assert_eq!(figures.recorded_outcomes, 100_000);
+    })
+    .await;
+    time("status, completed", async || {
+        let (_, figures) = store.standing(completed).await.unwrap();
+        assert_eq!(figures.recorded_outcomes, 100_000);
+    })
+    .await;
+    for (what, id) in [("running", running), ("completed", completed)] {
+        time(&format!("100 outcomes, first page, {what}"), async || {
+            store.outcomes_page(id, all, 100, None, plain).await.unwrap();
+        })
+        .await;
+        let mut middle = None;
+        for _ in 0..50 {
+            middle =
+                store.outcomes_page(id, all, 1_000, middle.as_deref(), plain).await.unwrap().cursor;
+        }
+        let middle = middle.as_deref();
+        time(&format!("100 outcomes, in the middle, {what}"), async || {
+            store.outcomes_page(id, all, 100, middle, plain).await.unwrap();
+        })
+        .await;
+        time(&format!("1,000 outcomes, in the middle, {what}"), async || {
+            store.outcomes_page(id, all, 1_000, middle, plain).await.unwrap();
+        })
+        .await;
+        time(&format!("100 outcomes with documents, {what}"), async || {
+            store.outcomes_page(id, all, 100, middle, documents).await.unwrap();
+        })
+        .await;
+        time(&format!("100 errors, {what}"), async || {
+            store.outcomes_page(id, errors, 100, middle, plain).await.unwrap();
+        })
+        .await;
+        time(&format!("a status that no outcome has, {what}"), async || {
+            store.outcomes_page(id, none, 100, None, plain).await.unwrap();
+        })
+        .await;
+        time(&format!("performance, all of it, {what}"), async || {
+            let found = store.performance(id, 24.0 * 7.0).await.unwrap();
+            assert_eq!(found.summary.total_outcomes, 100_000);
+        })
+        .await;
+        time(&format!("performance, the last 6 minutes, {what}"), async || {
+            store.performance(id, 0.1).await.unwrap();
+        })
+        .await;
+    }
+    time("all 100,000 outcomes as a stream", async || {
+        let mut found = std::pin::pin!(store.outcomes(completed, all).await.unwrap());
+        while let Some(outcome) = found.next().await {
+            outcome.unwrap();
+        }
+    })
+    .await;
+    time("the latest 50 failures of all", async || {
+        assert_eq!(store.failures(50).await.unwrap().len(), 50);
+    })
+    .await;
+    time("20 simulations", async || {
+        store.simulations_page(None, 20, None).await.unwrap();
+    })
+    .await;
+    time("20 running simulations", async || {
+        store.simulations_page(Some(SimulationStatus::Running), 20, None).await.unwrap();
+    })
+    .await;
+}
+
+/// The first status after a late result, which computes the figures again, and the next one.
+async fn late_results(store: &Store, admin: &Client, completed: Uuid) {
+    let mark = format!("SELECT arc_recorder.note_results(ARRAY['{completed}'::uuid])");
+    let mut times = Vec::new();
+    for _ in 0..RUNS {
+        admin.batch_execute(&mark).await.unwrap();
+        let begun = Instant::now();
+        store.standing(completed).await.unwrap();
+        times.push(begun.elapsed());
+    }
+    report("status, completed, after a late result", times);
+}
+
+async fn time(what: &str, work: impl AsyncFn()) {
+    work().await;
+    let mut times = Vec::new();
+    for _ in 0..RUNS {
+        let begun = Instant::now();
+        work().await;
+        times.push(begun.elapsed());
+    }
+    report(what, times);
+}
+
+fn report(what: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    println!(
+        "  {what:<46} {:>9.2} ms   (worst {:.2})",
+        milliseconds(times[times.len() / 2]),
+        milliseconds(times[times.len() - 1])
+    );
+}
