@@ -1,4 +1,5 @@
-//! Builds the command component, which the tests run under the wasmtime command.
+//! Builds the components that the tests run: the command component, under the wasmtime command,
+//! and the example of a runner, under `arc-host run`.
 
 use anyhow::Result;
 
@@ -9,10 +10,14 @@ fn main() -> Result<()> {
         "guest/command",
         "guest/framing/Cargo.toml",
         "guest/framing/src",
+        "tests/runners/rust",
+        "wit",
         "Cargo.lock",
         "Cargo.toml",
     ])?;
     let command = arc_guest_build::build_command("arc-verdict")?;
     println!("cargo::rustc-env=ARC_VERDICT_COMPONENT={}", command.display());
+    let runner = arc_guest_build::build_command("arc-rust-runner")?;
+    println!("cargo::rustc-env=ARC_RUST_RUNNER_COMPONENT={}", runner.display());
     Ok(())
 }

@@ -165,7 +165,7 @@ impl Bench {
         self.admin.batch_execute("TRUNCATE arc_recorder.outcomes; CHECKPOINT").await.unwrap();
         let simulation_id = new_simulation_id();
         let new = new_simulation(simulation_id);
-        self.recorder.start_simulation(&new, std::iter::empty()).await.unwrap();
+        self.recorder.start_planned(&new, std::iter::empty()).await.unwrap();
         simulation_id
     }
 

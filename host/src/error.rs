@@ -4,6 +4,8 @@ use std::error::Error as _;
 
 use tokio_postgres::error::{DbError, SqlState};
 
+use crate::extraction::{ExtractionError, Violation};
+
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -16,6 +18,15 @@ pub enum Error {
     /// The caller's arguments are wrong.
     #[error("{0}")]
     Invalid(String),
+
+    /// A document is not valid; all that is wrong with it.
+    #[error("{what} is not valid: {}", sentences(violations))]
+    Rejected {
+        /// What was read, such as `the result`.
+        what: &'static str,
+        /// Where it is wrong, and how.
+        violations: Vec<Violation>,
+    },
 
     /// There is no such thing.
     #[error("{0}")]
@@ -119,6 +130,34 @@ impl Error {
             )),
         }
     }
+}
+
+impl From<ExtractionError> for Error {
+    fn from(error: ExtractionError) -> Self {
+        if error.retryable() {
+            Error::Unavailable(error.to_string())
+        } else {
+            Error::Component(error.to_string())
+        }
+    }
+}
+
+/// How many violations a message holds; the type holds all of them.
+const SHOWN_VIOLATIONS: usize = 5;
+
+fn sentences(violations: &[Violation]) -> String {
+    let mut shown: Vec<String> = violations
+        .iter()
+        .take(SHOWN_VIOLATIONS)
+        .map(|Violation { path, message, .. }| match path.as_str() {
+            "" => message.clone(),
+            path => format!("{path}: {message}"),
+        })
+        .collect();
+    if violations.len() > SHOWN_VIOLATIONS {
+        shown.push(format!("and {} more", violations.len() - SHOWN_VIOLATIONS));
+    }
+    shown.join("; ")
 }
 
 /// What the server said. Its detail may show the values of a row, so it is left out.

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`recorder`] | takes results, has them extracted, stores them; a verdict for each |
 //! | [`extraction`] | the wasmtime engine and the sandboxed component that says what a result means |
+//! | [`runners`] | runners that are components themselves: the `recorder` interface, and a host that runs them |
 //! | [`store`] | everything that is SQL |
 //! | [`embedded`] | a private PostgreSQL where no database is given |
 //! | [`documents`] | files of results as streams of framed documents |
@@ -31,12 +32,14 @@
 
 mod bindings;
 pub mod cli;
+mod component_cache;
 pub mod documents;
 pub mod embedded;
 mod error;
 pub mod extraction;
 pub mod identity;
 pub mod recorder;
+pub mod runners;
 pub mod store;
 
 pub use error::{Error, Result};

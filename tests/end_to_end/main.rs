@@ -12,6 +12,7 @@
 //! | [`plans`] | which indexes the important queries use |
 //! | [`queries`] | performance by the hour, the latest failures, how simulations end |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
+//! | [`runners`] | runners that are components, recording through their import |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
 //! | [`simulations`] | which simulation takes a result: ids, plans, trials, attempts, figures |
 //! | [`terminal`] | pipes that close, Ctrl-C, secrets, control characters |
@@ -38,6 +39,7 @@ mod pages;
 mod plans;
 mod queries;
 mod recording;
+mod runners;
 mod schema;
 mod simulations;
 mod support;

@@ -27,6 +27,7 @@ Examples:
   generate | arc-host record --name nightly -    record standard input
   arc-host record --json results.jsonl | jq .overall_score
   arc-host extract results.jsonl                 verdicts only, no database
+  arc-host run runner.wasm -- --trials 3         a runner that is a component
   arc-host status 0192f3c1-…                     where a simulation stands
   arc-host psql -- -c 'select * from arc_recorder.outcomes limit 5'
 
@@ -82,6 +83,11 @@ pub(super) enum Command {
     /// A file holds one result, a JSON array, an object with "results", or one result a line. The
     /// same file again stores nothing twice, and finishes what was broken off.
     Record(Record),
+    /// Run a runner that is a WebAssembly component and records through the recorder interface.
+    ///
+    /// It has its arguments and the standard streams, no files and no network. Its exit code is
+    /// this program's.
+    Run(Run),
     /// Show the verdict on each result of a file; no database is touched.
     Extract(Extract),
     /// List simulations, newest first.
@@ -131,6 +137,22 @@ pub(super) struct Record {
     /// Make a new simulation, even of a file that was recorded before.
     #[arg(long)]
     pub(super) new: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The component's file (.wasm), of the world arc:recording/runner.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+
+    /// How much memory it may use, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 1_024,
+        value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    pub(super) memory: u32,
+
+    /// Arguments for the runner.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    pub(super) arguments: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -154,12 +154,15 @@ async fn open_embedded(global: &Global) -> Result<EmbeddedDatabase> {
 
 /// Loads the built-in extractor, with its compiled form kept in the user's cache.
 pub(super) fn extractor(global: &Global) -> Result<Extractor> {
+    let cache_dir = components_cache(global);
+    Extractor::built_in(&ExtractionSettings { cache_dir, ..ExtractionSettings::default() })
+}
+
+/// The folder that keeps compiled components.
+pub(super) fn components_cache(global: &Global) -> Option<PathBuf> {
     let own = || {
         let folders = etcetera::choose_base_strategy().ok()?;
         Some(folders.cache_dir().join("arc-recorder").join("components"))
     };
-    Extractor::built_in(&ExtractionSettings {
-        cache_dir: global.cache_dir.clone().or_else(own),
-        ..ExtractionSettings::default()
-    })
+    global.cache_dir.clone().or_else(own)
 }

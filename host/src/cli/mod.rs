@@ -5,6 +5,7 @@ mod connection;
 mod extract;
 mod output;
 mod record;
+mod run;
 mod schema;
 mod simulations;
 mod status;
@@ -30,6 +31,8 @@ enum Done {
     Not,
     /// It was stopped with Ctrl-C.
     Interrupted,
+    /// A program that was run ended with this code.
+    Exit(u8),
 }
 
 impl From<Done> for ExitCode {
@@ -40,6 +43,7 @@ impl From<Done> for ExitCode {
             Done::Rejected => 2,
             // 128 + SIGINT, as shells have it.
             Done::Interrupted => 130,
+            Done::Exit(code) => code,
         })
     }
 }
@@ -85,6 +89,7 @@ async fn run(arguments: Arguments) -> Result<Done> {
     let mut output = Output::new(global.json);
     match command {
         Command::Record(arguments) => record::run(&global, arguments, &mut output).await,
+        Command::Run(arguments) => run::run(&global, arguments).await,
         Command::Extract(arguments) => extract::run(&global, arguments, &mut output).await,
         Command::Simulations(arguments) => simulations::list(&global, arguments, &mut output).await,
         Command::Status(arguments) => status::run(&global, arguments, &mut output).await,

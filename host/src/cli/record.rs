@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
@@ -16,7 +16,6 @@ use super::connection::{self, Database};
 use super::output::{self, BAD, BOLD, GOOD, Output};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
-use crate::identity::Fingerprint;
 use crate::recorder::{FileRecording, FileSummary, Progress, RejectedItem, Survey};
 use crate::store::{Figures, NewSimulation, Simulation};
 use crate::{Recorder, recorder};
@@ -65,18 +64,19 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     let extractor = connection::extractor(global)?;
     let database = Database::open_current(global).await?;
     let recorder = Recorder::new(extractor, database.store.clone()).await?;
-    if let Some(configuration) = &configuration {
-        let Configuration { id, name, content } = configuration;
-        recorder.store().create_configuration(id, name, content).await?;
-    }
+    let config_version_id = match &configuration {
+        Some(Configuration { name, text }) => {
+            recorder.create_configuration(name, text, None).await?
+        }
+        None => NO_CONFIGURATION.to_owned(),
+    };
     let mut done = Done::All;
     for path in &arguments.files {
         let file = DocumentFile::open(path);
         recording.store(true, Ordering::Relaxed);
         let recorded = match file {
             Ok(file) => {
-                record_file(&recorder, &arguments, configuration.as_ref(), file, &stop, output)
-                    .await
+                record_file(&recorder, &arguments, &config_version_id, file, &stop, output).await
             }
             Err(error) => Err(error),
         };
@@ -93,15 +93,14 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
             break;
         }
     }
-    recorder.store().close();
+    recorder.close().await;
     Ok(done)
 }
 
-/// The agent's configuration, kept as JSON; text that is not JSON is kept as a JSON string.
+/// The agent's configuration as its file has it.
 struct Configuration {
-    id: String,
     name: String,
-    content: String,
+    text: String,
 }
 
 impl Configuration {
@@ -109,12 +108,7 @@ impl Configuration {
         let context = format!("could not read the configuration {}", path.display());
         let text = fs::read_to_string(path).map_err(|error| Error::io(context, error))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let mut fingerprint = Fingerprint::new("configuration");
-        fingerprint.part(name.as_bytes());
-        fingerprint.part(text.as_bytes());
-        let json = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
-        let content = if json { text } else { Value::from(text).to_string() };
-        Ok(Configuration { id: fingerprint.uuid().to_string(), name, content })
+        Ok(Configuration { name, text })
     }
 }
 
@@ -139,7 +133,7 @@ fn stop_on_interrupt(stop: Arc<AtomicBool>, recording: Arc<AtomicBool>) -> Resul
 async fn record_file(
     recorder: &Recorder,
     arguments: &Record,
-    configuration: Option<&Configuration>,
+    config_version_id: &str,
     file: DocumentFile,
     stop: &Arc<AtomicBool>,
     output: &mut Output,
@@ -152,7 +146,7 @@ async fn record_file(
 
     let survey = with_progress(length, "reading  ", |report| recording.survey(report)).await?;
     let simulation =
-        find_or_start(recorder, arguments, configuration, &recording, &survey, &name).await?;
+        find_or_start(recorder, arguments, config_version_id, &recording, &survey, &name).await?;
     let simulation_id = simulation.simulation_id;
 
     let summary =
@@ -240,13 +234,11 @@ type Report = Box<dyn FnMut(Progress) + Send>;
 async fn find_or_start(
     recorder: &Recorder,
     arguments: &Record,
-    configuration: Option<&Configuration>,
+    config_version_id: &str,
     recording: &FileRecording,
     survey: &Survey,
     name: &str,
 ) -> Result<Simulation> {
-    let config_version_id =
-        configuration.map_or(NO_CONFIGURATION, |configuration| &configuration.id);
     if let Some(named) = arguments.simulation
         && let Some(simulation) = recorder.store().find_simulation(named).await?
     {
@@ -260,8 +252,7 @@ async fn find_or_start(
         }
     };
     let simulation_id = arguments.simulation.unwrap_or_else(own_id);
-    let environment =
-        std::env::var("MODAL_ENVIRONMENT").unwrap_or_else(|_| "production".to_owned());
+    let environment = recorder::default_modal_environment();
     recording
         .start(survey, |new: &mut NewSimulation| {
             new.simulation_id = simulation_id;

@@ -25,6 +25,8 @@ pub(super) struct SharedEngine {
     pub(super) engine: Engine,
     /// As many permits as the pool has instances: an exhausted pool is an error, a permit waits.
     instances: Arc<Semaphore>,
+    /// How many instances the pool has.
+    pub(super) total_instances: usize,
 }
 
 impl SharedEngine {
@@ -58,8 +60,9 @@ impl SharedEngine {
         config.wasm_component_model(true);
         let engine = Engine::new(&config)?;
         start_ticker(engine.weak())?;
-        let instances = Arc::new(Semaphore::new(instances as usize));
-        Ok(SharedEngine { engine, instances })
+        let total_instances = instances as usize;
+        let instances = Arc::new(Semaphore::new(total_instances));
+        Ok(SharedEngine { engine, instances, total_instances })
     }
 
     pub(super) async fn permit(&self) -> Option<Permit> {

@@ -5,7 +5,6 @@
 //! trap, run too long or take too much memory fails alone: the session goes on with a new
 //! instance.
 
-mod cache;
 mod engine;
 mod session;
 
@@ -25,6 +24,7 @@ pub use crate::bindings::exports::arc::recording::types::{
 };
 
 use crate::bindings::ExtractorPre;
+use crate::component_cache;
 use crate::error::{Error, Result};
 use crate::identity::Fingerprint;
 use engine::SharedEngine;
@@ -104,7 +104,8 @@ impl Extractor {
         let sha256: [u8; 32] = Sha256::digest(BUILT_IN).into();
         let engine = SharedEngine::new(&settings.limits).map_err(broken)?;
         let folder = settings.cache_dir.as_deref();
-        let component = cache::load(&engine.engine, BUILT_IN, &sha256, folder).map_err(broken)?;
+        let component =
+            component_cache::load(&engine.engine, BUILT_IN, &sha256, folder).map_err(broken)?;
         let pre = prepare(&engine, &component).map_err(broken)?;
         let compiled = Arc::new(Compiled { engine, pre, limits: settings.limits });
         let identity = Arc::new(identify(&compiled, sha256)?);
@@ -119,6 +120,11 @@ impl Extractor {
     /// What one document may use.
     pub fn limits(&self) -> &ExtractionLimits {
         &self.compiled.limits
+    }
+
+    /// How many sessions may be open at once.
+    pub fn instances(&self) -> usize {
+        self.compiled.engine.total_instances
     }
 
     /// Begins a session; waits while as many sessions are open as the pool has instances.

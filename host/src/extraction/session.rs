@@ -76,6 +76,12 @@ pub struct Session {
     _permit: Option<Permit>,
 }
 
+impl std::fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.debug_struct("Session").field("live", &self.instance.is_some()).finish()
+    }
+}
+
 impl Session {
     pub(super) fn new(compiled: Arc<Compiled>, permit: Option<Permit>) -> Self {
         Session { compiled, instance: None, _permit: permit }

@@ -16,11 +16,11 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::plan::PlanDigest;
+use super::plan::{PlanDigest, planned_row};
 use super::{ItemVerdict, Recorder, Submission, Verdict, blocking};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
-use crate::extraction::{PlannedScenario, Session};
+use crate::extraction::Session;
 use crate::identity::{self, Fingerprint};
 use crate::store::{NewSimulation, PlannedRow, Simulation, scenario_key};
 
@@ -242,7 +242,7 @@ impl FileRecording {
             let Ok(Ok(planned)) = session.extract_scenario(&text) else { continue };
             trials = trials.max(planned.trial.unwrap_or(1));
             if seen.insert(scenario_key(&planned.scenario.id)) {
-                digest.add(&planned_row(planned, &text));
+                digest.add(&planned_row(planned.scenario, &text));
                 // A frame is far below 4 GiB: the limit of documents is.
                 let length = u32::try_from(frame.length).unwrap_or(u32::MAX);
                 found.push(Found { offset: frame.offset, length });
@@ -280,7 +280,7 @@ impl FileRecording {
         };
         describe(&mut new);
         let session = self.recorder.extractor().session().await;
-        self.recorder.start_simulation(&new, PlanReader { survey, session, next: 0 }).await
+        self.recorder.start_planned(&new, PlanReader { survey, session, next: 0 }).await
     }
 
     /// Reads the file for the second time and records its results.
@@ -389,13 +389,11 @@ impl FileRecording {
         survey: &Survey,
         simulation_id: Uuid,
     ) -> Result<(Simulation, crate::store::Figures, Option<String>)> {
-        let completed =
-            self.recorder.complete_simulation(simulation_id, survey.envelope.as_deref()).await;
+        let completed = self.recorder.complete(simulation_id, survey.envelope.as_deref()).await;
         match completed {
-            Err(Error::Invalid(reason)) => {
-                let (simulation, figures) =
-                    self.recorder.complete_simulation(simulation_id, None).await?;
-                Ok((simulation, figures, Some(reason)))
+            Err(reason @ Error::Rejected { .. }) => {
+                let (simulation, figures) = self.recorder.complete(simulation_id, None).await?;
+                Ok((simulation, figures, Some(reason.to_string())))
             }
             other => other.map(|(simulation, figures)| (simulation, figures, None)),
         }
@@ -440,33 +438,13 @@ impl PlanReader<'_> {
     fn read(&mut self, found: &Found) -> Result<PlannedRow> {
         let text = self.survey.file.text_at(found.offset, found.length)?;
         let planned = self.session.extract_scenario(&text);
-        let planned = planned.map_err(|error| Error::Component(error.to_string()))?;
+        let planned = planned?;
         match planned {
-            Ok(planned) => Ok(planned_row(planned, &text)),
+            Ok(planned) => Ok(planned_row(planned.scenario, &text)),
             Err(_) => Err(Error::Invalid(format!(
                 "{} has changed while it was read; run again",
                 self.survey.file.name()
             ))),
         }
-    }
-}
-
-fn planned_row(planned: PlannedScenario, document: &str) -> PlannedRow {
-    let scenario = planned.scenario;
-    let definition = scenario.definition.and_then(|span| {
-        let start = span.offset as usize;
-        document.get(start..start.checked_add(span.length as usize)?)
-    });
-    PlannedRow {
-        scenario_version_id: identity::scenario_version_id(
-            &scenario.id,
-            scenario.name.as_deref(),
-            scenario.task_prompt.as_deref(),
-            definition,
-        ),
-        definition: definition.map(str::to_owned),
-        scenario_id: scenario.id,
-        name: scenario.name,
-        task_prompt: scenario.task_prompt,
     }
 }

@@ -3,11 +3,16 @@
 //! Every submission has a verdict of its own, in order; one bad result never fails its
 //! neighbours. A verdict comes after the commit.
 
+mod ending;
 mod file;
 mod plan;
+mod progress;
 mod queue;
+mod reading;
 mod retry;
 mod rows;
+mod sessions;
+mod start;
 mod submission;
 
 use std::collections::HashMap;
@@ -18,15 +23,19 @@ use uuid::Uuid;
 
 pub use file::{FileRecording, FileSummary, Progress, RejectedItem, Stage, Survey};
 pub use plan::PlanDigest;
+pub use progress::{SimulationCompleted, SimulationFigures, SimulationProgress};
+pub(crate) use start::default_modal_environment;
+pub use start::{SimulationStart, SimulationStarted};
 pub use submission::{Document, ItemVerdict, Submission, Verdict};
 
 use crate::error::{Error, Result};
 use crate::extraction::{Extractor, Session};
 use crate::identity;
-use crate::store::{Figures, NewSimulation, PlannedRow, Simulation, Store};
+use crate::store::{NewSimulation, PlannedRow, Simulation, Store};
 use plan::Plan;
 use queue::{Queue, Rows, Written};
 use rows::{Extracted, Received, Target};
+use sessions::Sessions;
 
 /// How many simulations' plans are kept in memory. A runner works on one or a few; a plan of
 /// 100,000 scenarios takes some 3 MB.
@@ -48,6 +57,7 @@ pub struct Recorder {
 #[derive(Debug)]
 struct Shared {
     extractor: Extractor,
+    sessions: Sessions,
     store: Store,
     queue: Queue,
     plans: Mutex<HashMap<Uuid, Arc<Plan>>>,
@@ -60,8 +70,9 @@ impl Recorder {
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn new(extractor: Extractor, store: Store) -> Result<Self> {
         store.register_extractor(extractor.identity()).await?;
-        let queue = Queue::start(&store);
-        let shared = Shared { extractor, store, queue, plans: Mutex::default() };
+        let queue = Queue::new(&store);
+        let sessions = Sessions::new(extractor.clone());
+        let shared = Shared { extractor, sessions, store, queue, plans: Mutex::default() };
         Ok(Recorder { shared: Arc::new(shared) })
     }
 
@@ -75,12 +86,12 @@ impl Recorder {
         &self.shared.store
     }
 
-    /// Starts a simulation and writes its plan. The first writer of an id wins: the same start
-    /// again gives the simulation as it is by now.
+    /// Starts a simulation whose plan is known row by row, and need not fit into memory. The first
+    /// writer of an id wins: the same start again gives the simulation as it is by now.
     ///
     /// # Errors
     /// [`Error::Conflict`] where the id is there with another plan.
-    pub async fn start_simulation(
+    pub async fn start_planned(
         &self,
         new: &NewSimulation,
         plan: impl Iterator<Item = Result<PlannedRow>>,
@@ -118,36 +129,36 @@ impl Recorder {
         Ok(self.store_all(extracted).await)
     }
 
-    /// Completes a simulation. A figure that the suite does not give is the computed one.
+    /// Records one result and gives the id of its outcome, whether it was stored now or before.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] where it has failed or was cancelled;
-    /// [`Error::Invalid`] where the suite's summary is not valid.
-    pub async fn complete_simulation(
+    /// [`Error::Rejected`] with the violations of a result that is not valid, which is kept among
+    /// the rejected ones; [`Error::NotFound`]; [`Error::Unavailable`] where the same call again may
+    /// work, and [`Error::Database`] where it would not.
+    pub async fn record_outcome(
         &self,
         simulation_id: Uuid,
-        suite: Option<&str>,
-    ) -> Result<(Simulation, Figures)> {
-        let summary = match suite {
-            None => None,
-            Some(suite) => Some(self.read_suite(suite).await?),
+        submission: Submission,
+    ) -> Result<Uuid> {
+        let mut verdicts = self.record_batch(simulation_id, vec![submission]).await?;
+        let Some(item) = verdicts.pop() else {
+            return Err(Error::Component("the result has got no verdict".to_owned()));
         };
-        let suite_figures = summary.as_ref().map(rows::suite_json);
-        self.shared.store.complete_simulation(simulation_id, suite_figures.as_ref()).await
+        match item.verdict {
+            Verdict::Stored | Verdict::Duplicate => Ok(item.outcome_id),
+            Verdict::Rejected(violations) => {
+                Err(Error::Rejected { what: "the result", violations })
+            }
+            Verdict::Failed { retryable: true, message } => Err(Error::Unavailable(message)),
+            Verdict::Failed { retryable: false, message } => Err(Error::Database(message)),
+        }
     }
 
-    async fn read_suite(&self, suite: &str) -> Result<crate::extraction::SuiteSummary> {
-        let mut session = self.shared.extractor.session().await;
-        let suite = suite.to_owned();
-        let answer = blocking(move || session.extract_suite(&suite)).await?;
-        let summary = answer.map_err(|error| Error::Component(error.to_string()))?;
-        summary.map_err(|violations| {
-            let found: Vec<String> = violations
-                .iter()
-                .map(|violation| format!("{}: {}", violation.path, violation.message))
-                .collect();
-            Error::Invalid(format!("the suite's summary is not valid: {}", found.join("; ")))
-        })
+    /// Waits for what is under way, then closes the connections. What is recorded later fails.
+    /// Closing again does nothing.
+    pub async fn close(&self) {
+        self.shared.queue.close().await;
+        self.shared.store.close();
     }
 
     /// The simulation's plan, which never changes once it is written.
@@ -178,10 +189,14 @@ impl Recorder {
         target: &Target,
         mut received: Vec<Received>,
     ) -> Result<Vec<Extracted>> {
+        let sessions = &self.shared.sessions;
         let bytes: usize = received.iter().map(Received::document_bytes).sum();
         if bytes <= INLINE_BYTES {
-            let mut session = self.shared.extractor.session().await;
-            return Ok(extract_part(target, &mut session, received));
+            let simulation_id = target.plan.simulation_id;
+            let mut session = sessions.take(simulation_id).await;
+            let extracted = extract_part(target, &mut session, received);
+            sessions.give_back(simulation_id, session);
+            return Ok(extracted);
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let parts = (received.len() / DOCUMENTS_FOR_A_CORE).clamp(1, cores);
@@ -191,8 +206,14 @@ impl Recorder {
             let rest = received.split_off(part_length.min(received.len()));
             let part = std::mem::replace(&mut received, rest);
             let target = target.clone();
-            let mut session = self.shared.extractor.session().await;
-            tasks.push(blocking(move || extract_part(&target, &mut session, part)));
+            let recorder = self.clone();
+            let simulation_id = target.plan.simulation_id;
+            let mut session = sessions.take(simulation_id).await;
+            tasks.push(blocking(move || {
+                let extracted = extract_part(&target, &mut session, part);
+                recorder.shared.sessions.give_back(simulation_id, session);
+                extracted
+            }));
         }
         Ok(try_join_all(tasks).await?.into_iter().flatten().collect())
     }

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::identity::Fingerprint;
+use crate::extraction::Scenario;
+use crate::identity::{self, Fingerprint};
 use crate::store::{PlannedRow, Simulation, scenario_key};
 
 /// What recording needs to know of a simulation; it never changes after the start.
@@ -30,6 +31,26 @@ impl Plan {
     /// Whether a scenario and trial are part of the plan.
     pub(super) fn contains(&self, scenario_id: &str, trial: i32) -> bool {
         trial <= self.trials && self.scenarios.contains(&scenario_key(scenario_id))
+    }
+}
+
+/// A scenario as a row of the plan; its definition is a part of the document it was read from.
+pub(super) fn planned_row(scenario: Scenario, document: &str) -> PlannedRow {
+    let definition = scenario.definition.and_then(|span| {
+        let start = span.offset as usize;
+        document.get(start..start.checked_add(span.length as usize)?)
+    });
+    PlannedRow {
+        scenario_version_id: identity::scenario_version_id(
+            &scenario.id,
+            scenario.name.as_deref(),
+            scenario.task_prompt.as_deref(),
+            definition,
+        ),
+        definition: definition.map(str::to_owned),
+        scenario_id: scenario.id,
+        name: scenario.name,
+        task_prompt: scenario.task_prompt,
     }
 }
 

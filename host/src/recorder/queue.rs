@@ -1,15 +1,15 @@
 //! The queue between extraction and the database.
 //!
-//! Whoever records puts rows into the queue and waits for their answer. The writer takes what is
-//! there, commits it in one transaction, and answers. Nobody waits for a timer: a lone call is
-//! written at once, and calls that come while a commit is under way share the next one. The queue
-//! is bounded in bytes; when it is full, putting waits, and nothing is dropped.
+//! Whoever records puts rows into the queue and waits for their answer. A transaction takes what is
+//! there, commits it, and answers. Nobody waits for a timer: a lone call is written at once, and
+//! calls that come while a commit is under way share the next one. The queue is bounded in bytes;
+//! when it is full, putting waits, and nothing is dropped.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use super::retry::Pauses;
@@ -29,9 +29,13 @@ const QUEUE_BYTES: usize = 48 << 20;
 /// The unit in which the queue's bytes are counted: a semaphore holds fewer permits than bytes.
 const UNIT_BYTES: usize = 1 << 10;
 
-/// Transactions under way at once, each with a connection. While one waits for the disk, the next
-/// sends its rows; the server lets commits that come together share a flush.
-const TRANSACTIONS: usize = 4;
+/// How many rows must wait before a transaction begins beside those that are under way, each with
+/// a connection: none, one, two or three. A row that is alone is better off in the next
+/// transaction, with others, than in one of its own that takes the processor from the first.
+const ROWS_FOR_ANOTHER: [usize; 4] = [1, 64, 256, 256];
+
+/// As many bytes of documents are worth another transaction, however few rows they are.
+const BYTES_FOR_ANOTHER: usize = 1 << 20;
 
 /// How long transient errors of the database are retried before the rows are given back.
 const RETRY_FOR: Duration = Duration::from_secs(30);
@@ -65,75 +69,154 @@ pub(super) struct Written {
 }
 
 /// Rows on their way, with the place for their answer.
+#[derive(Debug)]
 struct Waiting {
     rows: Rows,
+    bytes: usize,
     answer: oneshot::Sender<Written>,
     _room: OwnedSemaphorePermit,
 }
 
-/// The queue. Its writer ends when it is dropped and empty.
-#[derive(Debug)]
+/// The queue. Cheap to clone.
+#[derive(Clone, Debug)]
 pub(super) struct Queue {
-    sender: mpsc::UnboundedSender<Waiting>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
     room: Arc<Semaphore>,
+    line: Mutex<Line>,
+}
+
+/// What waits, and how many transactions are under way.
+#[derive(Debug, Default)]
+struct Line {
+    waiting: VecDeque<Waiting>,
+    rows: usize,
+    bytes: usize,
+    under_way: usize,
+}
+
+impl Line {
+    /// The rows for a further transaction, where one is worth it now.
+    fn next(&mut self) -> Option<Vec<Waiting>> {
+        let needed = *ROWS_FOR_ANOTHER.get(self.under_way)?;
+        if self.rows < needed && self.bytes < BYTES_FOR_ANOTHER {
+            return None;
+        }
+        let (mut rows, mut bytes) = (0, 0);
+        let mut taken = Vec::new();
+        while rows < TRANSACTION_ROWS && bytes < TRANSACTION_BYTES {
+            let Some(next) = self.waiting.pop_front() else { break };
+            rows += next.rows.len();
+            bytes += next.bytes;
+            taken.push(next);
+        }
+        self.rows -= rows;
+        self.bytes -= bytes;
+        if taken.is_empty() {
+            return None;
+        }
+        self.under_way += 1;
+        Some(taken)
+    }
 }
 
 impl Queue {
-    /// Starts the writer, which must happen inside a tokio runtime.
-    pub(super) fn start(store: &Store) -> Self {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(write_all(store.clone(), receiver));
-        Queue { sender, room: Arc::new(Semaphore::new(QUEUE_BYTES / UNIT_BYTES)) }
+    pub(super) fn new(store: &Store) -> Self {
+        let room = Arc::new(Semaphore::new(QUEUE_BYTES / UNIT_BYTES));
+        let shared = Shared { store: store.clone(), room, line: Mutex::default() };
+        Queue { shared: Arc::new(shared) }
     }
 
-    /// Writes rows, and gives the answer after the commit.
+    /// Writes rows, and gives the answer after the commit. What has begun is written even where
+    /// nobody waits for the answer any more.
     pub(super) async fn write(&self, rows: Rows) -> Written {
         if rows.len() == 0 {
             return Written::default();
         }
         let keys: Vec<ResultKey> = keys(&rows).collect();
-        let units = (rows.bytes() / UNIT_BYTES + 1).min(QUEUE_BYTES / UNIT_BYTES);
+        let bytes = rows.bytes();
+        let units = (bytes / UNIT_BYTES + 1).min(QUEUE_BYTES / UNIT_BYTES);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
-        let (answer, answered) = oneshot::channel();
-        let sent = match Arc::clone(&self.room).acquire_many_owned(units).await {
-            Ok(room) => self.sender.send(Waiting { rows, answer, _room: room }).is_ok(),
-            Err(_) => false,
+        let answered = match Arc::clone(&self.shared.room).acquire_many_owned(units).await {
+            Ok(room) => self.put(rows, bytes, room).await.ok(),
+            Err(_) => None,
         };
-        let written = if sent { answered.await.ok() } else { None };
-        // Only the end of the runtime ends the writer before the queue.
-        written.unwrap_or_else(|| Written {
+        // The queue was closed, or the end of the runtime has ended the transaction.
+        answered.unwrap_or_else(|| Written {
             new: HashSet::new(),
             failed: keys
                 .into_iter()
-                .map(|key| (key, (true, "the recorder was shut down before the commit".to_owned())))
+                .map(|key| (key, (true, "the recorder was closed before the commit".to_owned())))
                 .collect(),
         })
+    }
+
+    /// Waits until nothing is under way. What comes later fails.
+    pub(super) async fn close(&self) {
+        let all = u32::try_from(QUEUE_BYTES / UNIT_BYTES).unwrap_or(u32::MAX);
+        if let Ok(room) = self.shared.room.acquire_many(all).await {
+            self.shared.room.close();
+            drop(room);
+        }
+    }
+
+    /// Puts rows into the line, and begins a transaction where one is worth it.
+    fn put(
+        &self,
+        rows: Rows,
+        bytes: usize,
+        room: OwnedSemaphorePermit,
+    ) -> oneshot::Receiver<Written> {
+        let (answer, answered) = oneshot::channel();
+        let mut line = self.line();
+        line.rows += rows.len();
+        line.bytes += bytes;
+        line.waiting.push_back(Waiting { rows, bytes, answer, _room: room });
+        let next = line.next();
+        drop(line);
+        if let Some(taken) = next {
+            self.begin(taken);
+        }
+        answered
+    }
+
+    /// Writes what was taken, and then what has come meanwhile, in a task of its own: a caller that
+    /// gives up must not break off what others wait for.
+    fn begin(&self, taken: Vec<Waiting>) {
+        let queue = self.clone();
+        tokio::spawn(async move {
+            let mut next = Some(taken);
+            while let Some(taken) = next {
+                let _place = Place { queue: &queue };
+                write_taken(&queue.shared.store, taken).await;
+                drop(_place);
+                next = queue.line().next();
+            }
+        });
+    }
+
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.shared.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A transaction's place among those under way; it is free again even after a panic.
+struct Place<'q> {
+    queue: &'q Queue,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.queue.line().under_way -= 1;
     }
 }
 
 fn keys(rows: &Rows) -> impl Iterator<Item = ResultKey> {
     rows.outcomes.iter().map(|row| row.key).chain(rows.rejected.iter().map(|row| row.key))
-}
-
-/// The writer: takes what is there, writes it, takes what has come meanwhile.
-async fn write_all(store: Store, mut receiver: mpsc::UnboundedReceiver<Waiting>) {
-    let transactions = Arc::new(Semaphore::new(TRANSACTIONS));
-    while let Ok(permit) = Arc::clone(&transactions).acquire_owned().await {
-        let Some(first) = receiver.recv().await else { return };
-        let (mut rows, mut bytes) = (first.rows.len(), first.rows.bytes());
-        let mut taken = vec![first];
-        while rows < TRANSACTION_ROWS && bytes < TRANSACTION_BYTES {
-            let Ok(next) = receiver.try_recv() else { break };
-            rows += next.rows.len();
-            bytes += next.rows.bytes();
-            taken.push(next);
-        }
-        let store = store.clone();
-        tokio::spawn(async move {
-            write_taken(&store, taken).await;
-            drop(permit);
-        });
-    }
 }
 
 async fn write_taken(store: &Store, taken: Vec<Waiting>) {
@@ -217,6 +300,7 @@ async fn write_once(
                 if Instant::now() + pause > until {
                     return Err(error);
                 }
+                store.count_retry();
                 tokio::time::sleep(pause).await;
             }
             other => return other,

@@ -34,7 +34,7 @@ pub struct Health {
 }
 
 /// The connections of the pool.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct PoolStats {
     /// Open now.
     pub size: usize,
@@ -49,20 +49,17 @@ impl Store {
     pub async fn health(&self) -> Health {
         let asked_at = Instant::now();
         let asked = self.ask().await;
-        let pool = self.pool.status();
+        let timestamp = Timestamp::now();
+        self.counters.health_checked(timestamp);
         let mut health = Health {
             status: "ok",
             error: None,
             server_version: None,
             extensions: BTreeMap::new(),
             hypertables: Vec::new(),
-            pool_stats: PoolStats {
-                size: pool.size,
-                available: pool.available,
-                waiting: pool.waiting,
-            },
+            pool_stats: self.pool_stats(),
             schema_version: None,
-            timestamp: Timestamp::now(),
+            timestamp,
             response_time_ms: asked_at.elapsed().as_secs_f64() * 1_000.0,
         };
         match asked {

@@ -7,6 +7,7 @@ mod columns;
 mod cursor;
 mod figures;
 mod health;
+mod metrics;
 mod migrations;
 mod outcome_page;
 mod outcomes;
@@ -19,6 +20,7 @@ mod standing;
 mod statement;
 mod writing;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
@@ -26,7 +28,8 @@ use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 
 pub use figures::Figures;
-pub use health::Health;
+pub use health::{Health, PoolStats};
+pub use metrics::Metrics;
 pub use migrations::{Migrated, SchemaState};
 pub use outcome_page::{Attached, OutcomePage};
 pub use outcomes::{OutcomeFilter, RecordedOutcome};
@@ -41,6 +44,7 @@ pub use simulations::{NewSimulation, PlannedRow, Simulation, SimulationStatus};
 pub use writing::{OutcomeRow, RejectedRow, ResultKey};
 
 use crate::error::{Error, Result};
+use metrics::Counters;
 
 /// How long a call waits for a connection before it gives up.
 const POOL_WAIT: Duration = Duration::from_secs(30);
@@ -52,6 +56,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: Pool,
+    counters: Arc<Counters>,
 }
 
 impl Store {
@@ -84,11 +89,17 @@ impl Store {
             .map_err(|error| {
                 Error::Configuration(format!("could not set up the connections: {error}"))
             })?;
-        Ok(Store { pool })
+        Ok(Store { pool, counters: Arc::default() })
     }
 
     async fn client(&self) -> Result<deadpool_postgres::Object> {
         self.pool.get().await.map_err(Error::pool)
+    }
+
+    /// The connections by now.
+    pub fn pool_stats(&self) -> PoolStats {
+        let pool = self.pool.status();
+        PoolStats { size: pool.size, available: pool.available, waiting: pool.waiting }
     }
 
     /// Closes the connections; calls that are under way end first.

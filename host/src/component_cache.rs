@@ -24,7 +24,7 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// Gives the compiled component: from the cache where it can be trusted, else by compiling it and
 /// putting it there.
-pub(super) fn load(
+pub(crate) fn load(
     engine: &Engine,
     component: &[u8],
     sha256: &[u8; 32],

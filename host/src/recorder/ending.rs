@@ -1,0 +1,83 @@
+//! How a simulation ends: completed with its suite's summary, failed, or cancelled.
+
+use uuid::Uuid;
+
+use super::progress::SimulationCompleted;
+use super::{Recorder, blocking, rows};
+use crate::error::{Error, Result};
+use crate::extraction::SuiteSummary;
+use crate::store::{Figures, Simulation, SimulationStatus};
+
+impl Recorder {
+    /// Completes a simulation with the suite's own summary (JSON text), and fixes its figures. A
+    /// figure that the suite does not give is the computed one. Completing again gives the same
+    /// answer; results that come later are counted.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] where it has failed or was cancelled;
+    /// [`Error::Rejected`] where the suite's summary is not valid.
+    pub async fn complete_simulation(
+        &self,
+        simulation_id: Uuid,
+        suite: Option<&str>,
+    ) -> Result<SimulationCompleted> {
+        let (simulation, computed) = self.complete(simulation_id, suite).await?;
+        Ok(SimulationCompleted::new(&simulation, &computed))
+    }
+
+    /// Ends a simulation as failed, for a reason. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] where it has ended in another way.
+    pub async fn fail_simulation(
+        &self,
+        simulation_id: Uuid,
+        reason: &str,
+    ) -> Result<SimulationStatus> {
+        self.end(simulation_id, SimulationStatus::Failed, reason).await
+    }
+
+    /// Ends a simulation that was stopped on purpose, for a reason. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] where it has ended in another way.
+    pub async fn cancel_simulation(
+        &self,
+        simulation_id: Uuid,
+        reason: &str,
+    ) -> Result<SimulationStatus> {
+        self.end(simulation_id, SimulationStatus::Cancelled, reason).await
+    }
+
+    async fn end(
+        &self,
+        simulation_id: Uuid,
+        status: SimulationStatus,
+        reason: &str,
+    ) -> Result<SimulationStatus> {
+        // Database text holds no NUL, which is no reason to leave a simulation running.
+        let reason = reason.replace('\0', "\u{FFFD}");
+        Ok(self.shared.store.end_simulation(simulation_id, status, &reason).await?.status)
+    }
+
+    pub(super) async fn complete(
+        &self,
+        simulation_id: Uuid,
+        suite: Option<&str>,
+    ) -> Result<(Simulation, Figures)> {
+        let summary = match suite {
+            None => None,
+            Some(suite) => Some(self.read_suite(suite).await?),
+        };
+        let suite_figures = summary.as_ref().map(rows::suite_json);
+        self.shared.store.complete_simulation(simulation_id, suite_figures.as_ref()).await
+    }
+
+    async fn read_suite(&self, suite: &str) -> Result<SuiteSummary> {
+        let mut session = self.shared.extractor.session().await;
+        let suite = suite.to_owned();
+        blocking(move || session.extract_suite(&suite))
+            .await??
+            .map_err(|violations| Error::Rejected { what: "the suite's summary", violations })
+    }
+}

@@ -1,0 +1,189 @@
+//! How a simulation is started: from a list of scenarios, which the guest reads.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use uuid::Uuid;
+
+use super::plan::{PlanDigest, planned_row};
+use super::{Recorder, blocking};
+use crate::error::{Error, Result};
+use crate::extraction::{Scenario, Violation};
+use crate::identity::{self, Fingerprint};
+use crate::store::{NewSimulation, PlannedRow, SimulationStatus};
+
+/// The most trials of a scenario, as the extraction rules have it.
+const MAX_TRIALS: u32 = 10_000;
+
+/// The longest list of scenarios in bytes: what the extraction component takes in one call.
+const SCENARIOS_BYTES: usize = 16 << 20;
+
+/// What a simulation is started with.
+#[derive(Clone, Debug, Default)]
+pub struct SimulationStart {
+    /// Made by the client, so that a start can be sent again; made here where it is absent.
+    pub simulation_id: Option<Uuid>,
+    /// The version of the agent's configuration. An unknown one is noted, not refused.
+    pub config_version_id: String,
+    /// The planned scenarios: a JSON array of scenario objects, at most 16 MiB.
+    pub scenarios: String,
+    /// How many times each scenario is run, from 1 to 10,000; 1 where it is absent.
+    pub trials: Option<u32>,
+    /// A name for people.
+    pub simulation_name: Option<String>,
+    /// The Modal app that runs the evaluation.
+    pub modal_app_id: Option<String>,
+    /// The Modal environment. Default: the variable `MODAL_ENVIRONMENT`, then `production`.
+    pub modal_environment: Option<String>,
+    /// How many sandboxes run at once.
+    pub sandbox_instances: Option<u32>,
+    /// Anything else about the simulation: a JSON object.
+    pub metadata: Option<String>,
+}
+
+/// The answer to a start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SimulationStarted {
+    /// The simulation's id.
+    pub simulation_id: Uuid,
+    /// How many scenarios are planned.
+    pub scenario_count: u32,
+    /// `running`, or where a simulation that was started before stands.
+    pub status: SimulationStatus,
+    /// When it was first started.
+    pub created_at: Timestamp,
+    /// Whether the version of the configuration was created before.
+    pub configuration_known: bool,
+}
+
+impl Recorder {
+    /// Keeps a version of an agent's configuration and gives its id. The same name, content and
+    /// user always have the same id, so that keeping it again changes nothing. Text that is not
+    /// JSON, such as YAML, is kept as a JSON string.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where a text holds a NUL character; [`Error::Database`] or
+    /// [`Error::Unavailable`].
+    pub async fn create_configuration(
+        &self,
+        name: &str,
+        configuration: &str,
+        user_id: Option<&str>,
+    ) -> Result<String> {
+        for (what, text) in
+            [("name", Some(name)), ("text", Some(configuration)), ("user id", user_id)]
+        {
+            storable(&format!("the configuration's {what}"), text)?;
+        }
+        let mut fingerprint = Fingerprint::new("configuration");
+        fingerprint.part(name.as_bytes());
+        fingerprint.part(configuration.as_bytes());
+        if let Some(user_id) = user_id {
+            fingerprint.part(user_id.as_bytes());
+        }
+        let id = fingerprint.uuid().to_string();
+        let json = serde_json::from_str::<IgnoredAny>(configuration).is_ok();
+        let quoted = (!json).then(|| serde_json::Value::from(configuration).to_string());
+        let content = quoted.as_deref().unwrap_or(configuration);
+        self.shared.store.create_configuration(&id, name, content, user_id).await?;
+        Ok(id)
+    }
+
+    /// Starts a simulation and writes its plan. The first writer of an id wins: the same start
+    /// again gives the same answer.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] where the scenarios are not valid, two with one id among them;
+    /// [`Error::Invalid`] where another argument is not; [`Error::Conflict`] where the id is there
+    /// with another plan.
+    pub async fn start_simulation(&self, start: SimulationStart) -> Result<SimulationStarted> {
+        let trials = start.trials.unwrap_or(1);
+        if !(1..=MAX_TRIALS).contains(&trials) {
+            return Err(Error::Invalid(format!(
+                "a plan has 1 to {MAX_TRIALS} trials of each scenario, not {trials}"
+            )));
+        }
+        check_texts(&start)?;
+        let plan = self.read_scenarios(start.scenarios).await?;
+        let mut digest = PlanDigest::new();
+        plan.iter().for_each(|planned| digest.add(planned));
+        let new = NewSimulation {
+            simulation_id: start.simulation_id.unwrap_or_else(identity::new_id),
+            simulation_name: start.simulation_name,
+            config_version_id: start.config_version_id,
+            modal_app_id: start.modal_app_id,
+            modal_environment: start.modal_environment.unwrap_or_else(default_modal_environment),
+            sandbox_instances: start.sandbox_instances.map(whole),
+            metadata: start.metadata,
+            trials: whole(trials),
+            planned_scenarios: i32::try_from(plan.len()).unwrap_or(i32::MAX),
+            plan_sha256: digest.finish(),
+        };
+        let simulation = self.start_planned(&new, plan.into_iter().map(Ok)).await?;
+        let store = &self.shared.store;
+        Ok(SimulationStarted {
+            simulation_id: simulation.simulation_id,
+            scenario_count: u32::try_from(simulation.planned_scenarios).unwrap_or(0),
+            status: simulation.status,
+            created_at: simulation.created_at,
+            configuration_known: store.configuration_known(&simulation.config_version_id).await?,
+        })
+    }
+
+    /// The plan that a list of scenarios makes.
+    async fn read_scenarios(&self, scenarios: String) -> Result<Vec<PlannedRow>> {
+        if scenarios.len() > SCENARIOS_BYTES {
+            return Err(Error::Invalid(format!(
+                "the list of scenarios has {} bytes, more than the {SCENARIOS_BYTES} that one \
+                 start takes; leave out what is not needed to plan them",
+                scenarios.len()
+            )));
+        }
+        let mut session = self.shared.extractor.session().await;
+        let read = move || -> Result<Vec<PlannedRow>> {
+            let answer = session.extract_scenarios(&scenarios);
+            let answer: std::result::Result<Vec<Scenario>, Vec<Violation>> =
+                answer.map_err(Error::from)?;
+            let found = answer
+                .map_err(|violations| Error::Rejected { what: "the scenarios", violations })?;
+            Ok(found.into_iter().map(|scenario| planned_row(scenario, &scenarios)).collect())
+        };
+        blocking(read).await?
+    }
+}
+
+/// The environment of a simulation that names none.
+pub(crate) fn default_modal_environment() -> String {
+    std::env::var("MODAL_ENVIRONMENT").unwrap_or_else(|_| "production".to_owned())
+}
+
+fn check_texts(start: &SimulationStart) -> Result<()> {
+    for (what, text) in [
+        ("the configuration's id", Some(&start.config_version_id)),
+        ("the simulation's name", start.simulation_name.as_ref()),
+        ("the Modal app's id", start.modal_app_id.as_ref()),
+        ("the Modal environment", start.modal_environment.as_ref()),
+        ("the metadata", start.metadata.as_ref()),
+    ] {
+        storable(what, text.map(String::as_str))?;
+    }
+    let Some(metadata) = &start.metadata else { return Ok(()) };
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(metadata) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::Invalid(format!("the metadata is not a JSON object: {error}"))),
+    }
+}
+
+/// PostgreSQL keeps no NUL in text.
+fn storable(what: &str, text: Option<&str>) -> Result<()> {
+    match text.and_then(|text| text.find('\0')) {
+        None => Ok(()),
+        Some(at) => Err(Error::Invalid(format!(
+            "{what} has a NUL character at byte {at}, which no database text can hold; leave it out"
+        ))),
+    }
+}
+
+fn whole(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}

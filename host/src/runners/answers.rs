@@ -1,0 +1,247 @@
+//! From the host's types to those of the contract, in one place.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::bindings::runner::arc::recording::recorder as wit;
+use crate::error::Error;
+use crate::extraction::{ErrorCategory, OutcomeStatus, Violation, category_word};
+use crate::recorder::{self, ItemVerdict, SimulationCompleted, SimulationFigures};
+use crate::store::{Failure, HourlyPerformance, OutcomePage, RecordedOutcome, SimulationStatus};
+
+/// The answer to a call that may fail.
+pub(super) type Answer<T> = Result<T, wit::RecorderError>;
+
+/// A simulation's id, as components pass it.
+pub(super) fn simulation_id(text: &str) -> Answer<Uuid> {
+    Uuid::try_parse(text).map_err(|error| {
+        invalid("", format!("a simulation's id is a UUID, and this is none: {error}"))
+    })
+}
+
+fn invalid(path: &str, message: String) -> wit::RecorderError {
+    let code = "invalid_argument".to_owned();
+    wit::RecorderError::Invalid(vec![Violation { path: path.to_owned(), code, message }])
+}
+
+impl From<Error> for wit::RecorderError {
+    fn from(error: Error) -> Self {
+        let message = error.to_string();
+        match error {
+            Error::Rejected { violations, .. } => wit::RecorderError::Invalid(violations),
+            Error::Invalid(message) => invalid("", message),
+            Error::NotFound(message) => wit::RecorderError::NotFound(message),
+            Error::Conflict(message) => wit::RecorderError::Conflict(message),
+            error if error.retryable() => wit::RecorderError::Unavailable(message),
+            _ => wit::RecorderError::Failed(message),
+        }
+    }
+}
+
+pub(super) fn submission((submission, position): (wit::Submission, u64)) -> recorder::Submission {
+    recorder::Submission {
+        trial: submission.trial,
+        modal_call_id: submission.modal_call_id,
+        sandbox_id: submission.sandbox_id,
+        position: Some(position),
+        ..recorder::Submission::new(submission.document)
+    }
+}
+
+pub(super) fn status_of(status: SimulationStatus) -> wit::SimulationStatus {
+    match status {
+        SimulationStatus::Running => wit::SimulationStatus::Running,
+        SimulationStatus::Completed => wit::SimulationStatus::Completed,
+        SimulationStatus::Failed => wit::SimulationStatus::Failed,
+        SimulationStatus::Cancelled => wit::SimulationStatus::Cancelled,
+    }
+}
+
+fn time(time: Timestamp) -> String {
+    time.to_string()
+}
+
+/// A count, as the contract has it: no list that a machine can hold is longer.
+fn count(number: i64) -> u32 {
+    u32::try_from(number.max(0)).unwrap_or(u32::MAX)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the contract's whole numbers go to 2^53")]
+fn whole(number: i64) -> f64 {
+    number as f64
+}
+
+impl From<recorder::SimulationStarted> for wit::SimulationStarted {
+    fn from(started: recorder::SimulationStarted) -> Self {
+        wit::SimulationStarted {
+            simulation_id: started.simulation_id.to_string(),
+            scenario_count: started.scenario_count,
+            status: status_of(started.status),
+            created_at: time(started.created_at),
+        }
+    }
+}
+
+impl From<ItemVerdict> for wit::ItemVerdict {
+    fn from(item: ItemVerdict) -> Self {
+        let id = item.outcome_id.to_string();
+        let verdict = match item.verdict {
+            recorder::Verdict::Stored => wit::Verdict::Stored(id),
+            recorder::Verdict::Duplicate => wit::Verdict::Duplicate(id),
+            recorder::Verdict::Rejected(violations) => wit::Verdict::Rejected(violations),
+            recorder::Verdict::Failed { retryable, message } => {
+                wit::Verdict::Failed(wit::RecordingFailure { retryable, message })
+            }
+        };
+        wit::ItemVerdict { verdict, warnings: item.warnings }
+    }
+}
+
+impl From<SimulationFigures> for wit::SimulationFigures {
+    fn from(figures: SimulationFigures) -> Self {
+        wit::SimulationFigures {
+            overall_score: figures.overall_score,
+            total_cost_usd: figures.total_cost_usd,
+            execution_time_ms: figures.execution_time_seconds * 1_000.0,
+        }
+    }
+}
+
+impl From<SimulationCompleted> for wit::SimulationCompleted {
+    fn from(completed: SimulationCompleted) -> Self {
+        wit::SimulationCompleted {
+            simulation_id: completed.simulation_id.to_string(),
+            status: status_of(completed.status),
+            figures: completed.figures.into(),
+            computed: completed.computed.into(),
+            completed_at: time(completed.completed_at),
+        }
+    }
+}
+
+impl From<recorder::SimulationProgress> for wit::SimulationProgress {
+    fn from(progress: recorder::SimulationProgress) -> Self {
+        wit::SimulationProgress {
+            simulation_id: progress.simulation_id.to_string(),
+            status: status_of(progress.status),
+            progress_percentage: progress.progress_percentage,
+            total_scenarios: count(progress.total_scenarios),
+            completed_scenarios: count(progress.completed_scenarios),
+            successful_outcomes: count(progress.successful_outcomes),
+            failed_outcomes: count(progress.failed_outcomes),
+            rejected_results: count(progress.rejected_results),
+            figures: wit::SimulationFigures {
+                overall_score: progress.overall_score,
+                total_cost_usd: progress.total_cost_usd,
+                execution_time_ms: progress.execution_time_ms,
+            },
+            modal_app_id: progress.modal_app_id,
+            metadata: progress.metadata.map(|metadata| metadata.to_string()),
+            created_at: time(progress.created_at),
+            started_at: time(progress.started_at),
+            completed_at: progress.completed_at.map(time),
+        }
+    }
+}
+
+impl From<HourlyPerformance> for wit::HourlyPerformance {
+    fn from(hour: HourlyPerformance) -> Self {
+        wit::HourlyPerformance {
+            hour: time(hour.hour),
+            total_outcomes: count(hour.total_outcomes),
+            average_reliability: hour.avg_reliability,
+            average_execution_time_ms: hour.avg_execution_time,
+            total_cost_usd: hour.total_cost,
+            error_count: count(hour.error_count),
+        }
+    }
+}
+
+impl From<Failure> for wit::Failure {
+    fn from(failure: Failure) -> Self {
+        wit::Failure {
+            outcome_id: failure.outcome_id.to_string(),
+            simulation_id: failure.simulation_id.to_string(),
+            scenario_id: failure.scenario_id,
+            execution_time: time(failure.execution_time),
+            status: outcome_status(&failure.status),
+            error_code: failure.error_code,
+            error_category: failure.error_category.as_deref().and_then(error_category),
+            modal_call_id: failure.modal_call_id,
+            error_message: failure.error_message,
+        }
+    }
+}
+
+impl From<RecordedOutcome> for wit::RecordedOutcome {
+    fn from(outcome: RecordedOutcome) -> Self {
+        wit::RecordedOutcome {
+            outcome_id: outcome.outcome_id.to_string(),
+            scenario_id: outcome.scenario_id,
+            scenario_name: outcome.scenario_name,
+            trial: u32::try_from(outcome.trial).unwrap_or(1),
+            attempt: count(outcome.attempt),
+            execution_time: time(outcome.execution_time),
+            status: outcome_status(&outcome.status),
+            reliability_score: outcome.reliability_score,
+            execution_time_ms: outcome.execution_time_ms,
+            tokens_used: whole(outcome.tokens_used),
+            cost_usd: outcome.cost_usd,
+            modal_call_id: outcome.modal_call_id,
+            sandbox_id: outcome.sandbox_id,
+            error_code: outcome.error_code,
+            error_message: outcome.error_message,
+            error_category: outcome.error_category.as_deref().and_then(error_category),
+            metrics: outcome.metrics.to_string(),
+            warnings: outcome.warnings.as_ref().map(violations).unwrap_or_default(),
+            document: outcome.document,
+        }
+    }
+}
+
+impl From<OutcomePage> for wit::OutcomePage {
+    fn from(page: OutcomePage) -> Self {
+        wit::OutcomePage {
+            outcomes: page.outcomes.into_iter().map(Into::into).collect(),
+            cursor: page.cursor,
+        }
+    }
+}
+
+/// Violations as they are kept in the database.
+fn violations(kept: &serde_json::Value) -> Vec<Violation> {
+    let text = |violation: &serde_json::Value, name: &str| {
+        violation.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+    };
+    let one = |violation: &serde_json::Value| Violation {
+        path: text(violation, "path"),
+        code: text(violation, "code"),
+        message: text(violation, "message"),
+    };
+    kept.as_array().into_iter().flatten().map(one).collect()
+}
+
+/// The status behind a word of the database, whose CHECK allows no other.
+fn outcome_status(word: &str) -> OutcomeStatus {
+    match word {
+        "success" => OutcomeStatus::Success,
+        "timeout" => OutcomeStatus::Timeout,
+        "cancelled" => OutcomeStatus::Cancelled,
+        _ => OutcomeStatus::Error,
+    }
+}
+
+fn error_category(word: &str) -> Option<ErrorCategory> {
+    let all = [
+        ErrorCategory::Timeout,
+        ErrorCategory::RateLimit,
+        ErrorCategory::Network,
+        ErrorCategory::Resource,
+        ErrorCategory::ToolError,
+        ErrorCategory::ModelError,
+        ErrorCategory::ValidationError,
+        ErrorCategory::SandboxError,
+        ErrorCategory::SystemError,
+    ];
+    all.into_iter().find(|category| category_word(*category) == word)
+}

@@ -1,0 +1,205 @@
+//! A host for runners that are components: WASI without files and network, and the recorder.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Config, Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::p2::bindings::Command;
+use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
+
+use super::{RecorderCtxView, RecorderView, add_to_linker};
+use crate::Recorder;
+use crate::component_cache;
+use crate::error::{Error, Result};
+
+/// The package that a runner records through, up to its version.
+const PACKAGE: &str = "arc:recording/";
+
+/// The version of the package that this host speaks.
+const PACKAGE_VERSION: &str = "0.1.0";
+
+/// How often a runner that only computes gives way to the other tasks of its thread, and notices
+/// that nobody waits for it any more.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What a runner may use.
+#[derive(Clone, Debug)]
+pub struct RunnerSettings {
+    /// The memory of each of its linear memories, in bytes.
+    pub memory_bytes: usize,
+    /// The folder that keeps compiled components; none for compiling at every start.
+    pub cache_dir: Option<PathBuf>,
+}
+
+impl Default for RunnerSettings {
+    fn default() -> Self {
+        // Room for a runner that holds a whole suite of large results.
+        RunnerSettings { memory_bytes: 1 << 30, cache_dir: None }
+    }
+}
+
+/// How a runner ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// 0 where it says that all went well.
+    pub code: i32,
+}
+
+/// A compiled runner.
+pub struct Runner {
+    engine: Engine,
+    component: Component,
+    memory_bytes: usize,
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.debug_struct("Runner").finish_non_exhaustive()
+    }
+}
+
+/// What a runner's store holds.
+struct State {
+    wasi: WasiCtx,
+    resources: ResourceTable,
+    limits: StoreLimits,
+    recorder: Recorder,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.resources }
+    }
+}
+
+impl RecorderView for State {
+    fn recorder(&mut self) -> RecorderCtxView<'_> {
+        RecorderCtxView { recorder: &self.recorder }
+    }
+}
+
+impl Runner {
+    /// Compiles a component, or takes it from the cache.
+    ///
+    /// # Errors
+    /// [`Error::Component`] where it is no component, or asks for another version of the
+    /// recorder's package.
+    pub fn new(component: &[u8], settings: &RunnerSettings) -> Result<Self> {
+        let broken = |error: wasmtime::Error| {
+            let reason = error.root_cause().to_string();
+            let reason = reason.lines().next().unwrap_or("no reason given").to_owned();
+            Error::Component(format!(
+                "this is not a component that can be run: {reason}; build it for wasm32-wasip2"
+            ))
+        };
+        let mut config = Config::new();
+        config.epoch_interruption(true);
+        let engine = Engine::new(&config).map_err(broken)?;
+        let sha256: [u8; 32] = Sha256::digest(component).into();
+        let folder = settings.cache_dir.as_deref();
+        let component =
+            component_cache::load(&engine, component, &sha256, folder).map_err(broken)?;
+        for (name, _) in component.component_type().imports(&engine) {
+            check_version(name)?;
+        }
+        Ok(Runner { engine, component, memory_bytes: settings.memory_bytes })
+    }
+
+    /// Runs it to its end: the arguments begin with its own name. Its standard streams are this
+    /// process's; it has no files, no network and no environment.
+    ///
+    /// # Errors
+    /// [`Error::Component`] where it needs what this host does not give, or traps.
+    pub async fn run(&self, recorder: Recorder, arguments: &[String]) -> Result<Exit> {
+        let mut linker = Linker::new(&self.engine);
+        let link = |error: wasmtime::Error| {
+            Error::Component(format!("could not set up the runner's imports: {error}"))
+        };
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(link)?;
+        add_to_linker(&mut linker).map_err(link)?;
+        let state = State {
+            wasi: WasiCtx::builder().inherit_stdio().args(arguments).build(),
+            resources: ResourceTable::new(),
+            limits: StoreLimitsBuilder::new().memory_size(self.memory_bytes).build(),
+            recorder,
+        };
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.limits);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        let _ticker = Ticker::start(&self.engine);
+        let instance = Command::instantiate_async(&mut store, &self.component, &linker).await;
+        let command = instance.map_err(|error| {
+            Error::Component(format!(
+                "the runner needs what this host does not give: {}",
+                error.root_cause()
+            ))
+        })?;
+        match command.wasi_cli_run().call_run(&mut store).await {
+            Ok(Ok(())) => Ok(Exit { code: 0 }),
+            Ok(Err(())) => Ok(Exit { code: 1 }),
+            Err(error) => match error.downcast_ref::<I32Exit>() {
+                Some(I32Exit(code)) => Ok(Exit { code: *code }),
+                None => Err(Error::Component(format!("the runner failed: {error:?}"))),
+            },
+        }
+    }
+}
+
+/// Moves the engine's epoch on for as long as it is held.
+struct Ticker(tokio::task::JoinHandle<()>);
+
+impl Ticker {
+    fn start(engine: &Engine) -> Self {
+        let engine = engine.clone();
+        Ticker(tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TICK).await;
+                engine.increment_epoch();
+            }
+        }))
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Refuses an import of the recorder's package in another version, before wasmtime says it in
+/// terms of missing functions.
+fn check_version(import: &str) -> Result<()> {
+    let Some(name) = import.strip_prefix(PACKAGE) else { return Ok(()) };
+    match name.rsplit_once('@') {
+        Some((_, version)) if version != PACKAGE_VERSION => Err(Error::Component(format!(
+            "the runner was built for arc:recording@{version}, and this host speaks \
+             arc:recording@{PACKAGE_VERSION}; build the runner again with the wit folder of this \
+             version"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_version_of_the_package_is_named() {
+        check_version("arc:recording/recorder@0.1.0").unwrap();
+        check_version("wasi:cli/run@9.9.9").unwrap();
+        let error = check_version("arc:recording/recorder@0.2.0").unwrap_err().to_string();
+        assert!(error.contains("0.2.0") && error.contains("0.1.0"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_component_is_refused() {
+        for bytes in [&b"{}"[..], b"", b"\0asm\x01\0\0\0"] {
+            let error = Runner::new(bytes, &RunnerSettings::default()).unwrap_err();
+            assert!(matches!(error, Error::Component(_)), "{error}");
+        }
+    }
+}

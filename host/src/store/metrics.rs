@@ -1,0 +1,102 @@
+//! What a store has done since it was made, counted.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Store;
+use super::health::PoolStats;
+
+/// What a store has done since it was made.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Metrics {
+    /// Calls that asked the database for something, retries among them.
+    pub total_queries: u64,
+    /// Those that failed.
+    pub failed_queries: u64,
+    /// How often results were sent again after a transient error.
+    pub retry_count: u64,
+    /// Calls that did not fail, of all, in percent; 100 where there was none.
+    pub success_rate: f64,
+    /// The mean time of a call in milliseconds, the wait for a connection included.
+    pub avg_query_time: f64,
+    /// Outcomes that were stored.
+    pub stored_outcomes: u64,
+    /// Transactions that stored results.
+    pub transactions: u64,
+    /// When the health was asked for last.
+    pub last_health_check: Option<Timestamp>,
+    /// The connections.
+    pub pool_stats: PoolStats,
+}
+
+/// The counters behind [`Metrics`].
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    queries: AtomicU64,
+    failed: AtomicU64,
+    retries: AtomicU64,
+    microseconds: AtomicU64,
+    stored: AtomicU64,
+    transactions: AtomicU64,
+    /// Microseconds since 1970; 0 for never.
+    health_checked: AtomicI64,
+}
+
+impl Counters {
+    /// Counts one call.
+    pub(super) fn query(&self, time: Duration, failed: bool) {
+        self.queries.fetch_add(1, Ordering::Relaxed);
+        self.failed.fetch_add(failed.into(), Ordering::Relaxed);
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.microseconds.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Counts a transaction that stored so many outcomes.
+    pub(super) fn stored(&self, outcomes: usize) {
+        self.transactions.fetch_add(1, Ordering::Relaxed);
+        self.stored.fetch_add(outcomes as u64, Ordering::Relaxed);
+    }
+
+    /// Remembers when the health was asked for.
+    pub(super) fn health_checked(&self, at: Timestamp) {
+        self.health_checked.store(at.as_microsecond(), Ordering::Relaxed);
+    }
+}
+
+impl Store {
+    /// What this store and its clones have done since it was made.
+    #[expect(clippy::cast_precision_loss, reason = "means and rates for people")]
+    pub fn metrics(&self) -> Metrics {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.counters;
+        let total = read(&counters.queries);
+        let failed = read(&counters.failed);
+        let divisor = total.max(1) as f64;
+        let checked = counters.health_checked.load(Ordering::Relaxed);
+        Metrics {
+            total_queries: total,
+            failed_queries: failed,
+            retry_count: read(&counters.retries),
+            success_rate: if total == 0 {
+                100.0
+            } else {
+                (total - failed.min(total)) as f64 / divisor * 100.0
+            },
+            avg_query_time: read(&counters.microseconds) as f64 / divisor / 1_000.0,
+            stored_outcomes: read(&counters.stored),
+            transactions: read(&counters.transactions),
+            last_health_check: (checked != 0)
+                .then(|| Timestamp::from_microsecond(checked).ok())
+                .flatten(),
+            pool_stats: self.pool_stats(),
+        }
+    }
+
+    /// Counts a retry of a transaction.
+    pub(crate) fn count_retry(&self) {
+        self.counters.retries.fetch_add(1, Ordering::Relaxed);
+    }
+}
