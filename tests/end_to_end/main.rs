@@ -7,6 +7,7 @@
 //! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
 //! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
+//! | [`history`] | rejected results replayed, outcomes extracted again |
 //! | [`queries`] | performance by the hour, the latest failures, how simulations end |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
@@ -29,6 +30,7 @@ mod component;
 mod containers;
 mod embedded;
 mod faults;
+mod history;
 mod queries;
 mod recording;
 mod schema;

@@ -4,8 +4,11 @@
 //! neighbours. A verdict comes after the commit.
 
 mod file;
+mod history;
 mod plan;
 mod queue;
+mod reextract;
+mod replay;
 mod retry;
 mod rows;
 mod submission;
@@ -18,6 +21,8 @@ use uuid::Uuid;
 
 pub use file::{FileRecording, FileSummary, Progress, RejectedItem, Stage, Survey};
 pub use plan::PlanDigest;
+pub use reextract::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
+pub use replay::{ReplayProgress, Replayed};
 pub use submission::{Document, ItemVerdict, Submission, Verdict};
 
 use crate::error::{Error, Result};

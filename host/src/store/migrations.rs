@@ -20,11 +20,23 @@ impl Migration {
     }
 }
 
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "recording",
-    sql: include_str!("../../../migrations/0001_recording.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "recording",
+        sql: include_str!("../../../migrations/0001_recording.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "quick_queries",
+        sql: include_str!("../../../migrations/0002_quick_queries.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "history",
+        sql: include_str!("../../../migrations/0003_history.sql"),
+    },
+];
 
 /// The oldest server that has all that the schema uses: `COMPRESSION lz4` came with 14.
 const OLDEST_SERVER: i32 = 140_000;

@@ -4,8 +4,10 @@
 //! stores and gives are rows; what they mean is the recorder's to say.
 
 mod columns;
+mod extracted;
 mod figures;
 mod health;
+mod history;
 mod migrations;
 mod outcomes;
 mod performance;
@@ -19,8 +21,11 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 
+pub use extracted::ColumnChange;
+pub(crate) use extracted::ExtractedColumns;
 pub use figures::Figures;
 pub use health::Health;
+pub(crate) use history::{ExtractedOutcome, KeptResult};
 pub use migrations::{Migrated, SchemaState};
 pub use outcomes::{OutcomeFilter, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
@@ -29,6 +34,7 @@ pub(crate) use simulations::scenario_key;
 pub use simulations::{NewSimulation, PlannedRow, Simulation, SimulationStatus};
 
 pub use writing::{OutcomeRow, RejectedRow, ResultKey};
+pub(crate) use writing::{Replay, Rewriting, Rewritten};
 
 use crate::error::{Error, Result};
 

@@ -1,0 +1,1 @@
+-- Holds the place of the migration with this number.
