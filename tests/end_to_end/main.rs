@@ -10,6 +10,7 @@
 //! | [`late_results`] | figures that are frozen, and the results that come after |
 //! | [`pages`] | lists a page at a time, and their cursors |
 //! | [`plans`] | which indexes the important queries use |
+//! | [`history`] | rejected results replayed, outcomes extracted again |
 //! | [`queries`] | performance by the hour, the latest failures, how simulations end |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
 //! | [`runners`] | runners that are components, recording through their import |
@@ -34,6 +35,7 @@ mod component;
 mod containers;
 mod embedded;
 mod faults;
+mod history;
 mod late_results;
 mod pages;
 mod plans;

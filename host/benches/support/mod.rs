@@ -1,4 +1,8 @@
-//! What the measurements share: a PostgreSQL of their own with default durability.
+//! What the measurements share: documents, and a PostgreSQL of their own with default durability.
+
+#![allow(dead_code, unused_imports, reason = "each measurement uses a part of it")]
+
+pub(crate) mod documents;
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;

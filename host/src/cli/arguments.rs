@@ -102,6 +102,16 @@ pub(super) enum Command {
     Performance(Performance),
     /// Show the latest failures of all simulations, newest first.
     Failures(Failures),
+    /// Extract rejected results again, after the extractor was mended.
+    ///
+    /// Those that are accepted now become outcomes, with the ids and times of receipt that they
+    /// had. Safe to repeat and to break off.
+    Replay(Replay),
+    /// Extract the fields of recorded outcomes again, with the extractor of today.
+    ///
+    /// Ids, times of receipt and documents never change; what the fields were is kept in
+    /// arc_recorder.replaced_extractions. Each simulation is rewritten as a whole.
+    Reextract(Reextract),
     /// Mark a running simulation as failed.
     Fail(End),
     /// Mark a running simulation as stopped on purpose.
@@ -270,6 +280,32 @@ pub(super) struct Failures {
     /// How many at most.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) limit: u32,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// Replay the rejected results.
+    #[arg(long, required = true)]
+    pub(super) rejected: bool,
+
+    /// Only those of this simulation.
+    #[arg(long, value_name = "ID")]
+    pub(super) simulation: Option<Uuid>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Reextract {
+    /// Only the outcomes of this simulation.
+    #[arg(long, value_name = "ID")]
+    pub(super) simulation: Option<Uuid>,
+
+    /// Show every field that would change, with its old and its new value; write nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// Also outcomes that the extractor of today has extracted.
+    #[arg(long)]
+    pub(super) all: bool,
 }
 
 #[derive(Debug, Args)]

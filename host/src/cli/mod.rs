@@ -3,6 +3,7 @@
 mod arguments;
 mod connection;
 mod extract;
+mod history;
 mod output;
 mod record;
 mod run;
@@ -105,6 +106,8 @@ async fn run(arguments: Arguments) -> Result<Done> {
         Command::Failures(arguments) => {
             simulations::failures(&global, arguments, &mut output).await
         }
+        Command::Replay(arguments) => history::replay(&global, arguments, &mut output).await,
+        Command::Reextract(arguments) => history::reextract(&global, arguments, &mut output).await,
         Command::Fail(arguments) => {
             simulations::end(&global, arguments, SimulationStatus::Failed, &mut output).await
         }

@@ -210,6 +210,19 @@ pub(super) fn progress_bar(length: u64, what: &str) -> ProgressBar {
     bar
 }
 
+/// A counter of results, where a person looks.
+pub(super) fn progress_counter(what: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+    if !io::stderr().is_terminal() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template("{prefix} {human_pos} results, {per_sec}") {
+        bar.set_style(style);
+    }
+    bar.set_prefix(what.to_owned());
+    bar
+}
+
 /// A whole number with its thousands apart.
 pub(super) fn count(number: impl TryInto<i128>) -> String {
     let number: i128 = number.try_into().unwrap_or_default();

@@ -114,7 +114,7 @@ impl Configuration {
 
 /// Lets the batches that are under way end at the first Ctrl-C; a second one ends the program, and
 /// so does the first while nothing is recorded, such as on standard input that does not end.
-fn stop_on_interrupt(stop: Arc<AtomicBool>, recording: Arc<AtomicBool>) -> Result<()> {
+pub(super) fn stop_on_interrupt(stop: Arc<AtomicBool>, recording: Arc<AtomicBool>) -> Result<()> {
     let mut interrupts = signal(SignalKind::interrupt())
         .map_err(|error| Error::io("could not listen for Ctrl-C", error))?;
     tokio::spawn(async move {

@@ -20,6 +20,16 @@ const KEEP_RESIDENT_BYTES: usize = 1 << 20;
 /// A permit to hold one instance of the pool.
 pub(super) type Permit = OwnedSemaphorePermit;
 
+/// Whether the engine can interrupt what runs in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interruption {
+    /// Never: for the built-in component, whose work is bounded by the document's size. The checks
+    /// at every turn of a loop would cost half as much again as the extraction itself.
+    Never,
+    /// At the deadline: for components from elsewhere.
+    AtDeadline,
+}
+
 /// An engine with its pool and its ticker.
 pub(super) struct SharedEngine {
     pub(super) engine: Engine,
@@ -30,7 +40,7 @@ pub(super) struct SharedEngine {
 }
 
 impl SharedEngine {
-    pub(super) fn new(limits: &ExtractionLimits) -> Result<Self> {
+    pub(super) fn new(limits: &ExtractionLimits, interruption: Interruption) -> Result<Self> {
         // Extraction is computation alone, so more sessions than cores only wait for each other;
         // one more a core lets the next batch begin while an answer is handed over.
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -55,11 +65,13 @@ impl SharedEngine {
 
         let mut config = Config::new();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-        config.epoch_interruption(true);
+        config.epoch_interruption(interruption == Interruption::AtDeadline);
         // A component that needs a proposal beyond the defaults is not one that every embedder runs.
         config.wasm_component_model(true);
         let engine = Engine::new(&config)?;
-        start_ticker(engine.weak())?;
+        if interruption == Interruption::AtDeadline {
+            start_ticker(engine.weak())?;
+        }
         let total_instances = instances as usize;
         let instances = Arc::new(Semaphore::new(total_instances));
         Ok(SharedEngine { engine, instances, total_instances })

@@ -5,10 +5,13 @@
 
 mod ending;
 mod file;
+mod history;
 mod plan;
 mod progress;
 mod queue;
 mod reading;
+mod reextract;
+mod replay;
 mod retry;
 mod rows;
 mod sessions;
@@ -24,6 +27,8 @@ use uuid::Uuid;
 pub use file::{FileRecording, FileSummary, Progress, RejectedItem, Stage, Survey};
 pub use plan::PlanDigest;
 pub use progress::{SimulationCompleted, SimulationFigures, SimulationProgress};
+pub use reextract::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
+pub use replay::{ReplayProgress, Replayed};
 pub(crate) use start::default_modal_environment;
 pub use start::{SimulationStart, SimulationStarted};
 pub use submission::{Document, ItemVerdict, Submission, Verdict};

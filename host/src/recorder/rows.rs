@@ -67,6 +67,11 @@ impl Received {
         Received { outcome_id, received_at: identity::next_received_at(), submission }
     }
 
+    /// What was received before and is extracted again: it keeps its id and its time.
+    pub(super) fn again(outcome_id: Uuid, received_at: Timestamp, submission: Submission) -> Self {
+        Received { outcome_id, received_at, submission }
+    }
+
     pub(super) fn document_bytes(&self) -> usize {
         self.submission.document_bytes()
     }

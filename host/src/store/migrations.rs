@@ -31,6 +31,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "quick_queries",
         sql: include_str!("../../../migrations/0002_quick_queries.sql"),
     },
+    Migration {
+        version: 3,
+        name: "history",
+        sql: include_str!("../../../migrations/0003_history.sql"),
+    },
 ];
 
 /// The oldest server that has all that the schema uses: `COMPRESSION lz4` came with 14.

@@ -5,8 +5,10 @@
 
 mod columns;
 mod cursor;
+mod extracted;
 mod figures;
 mod health;
+mod history;
 mod metrics;
 mod migrations;
 mod outcome_page;
@@ -27,8 +29,11 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 
+pub use extracted::ColumnChange;
+pub(crate) use extracted::ExtractedColumns;
 pub use figures::Figures;
 pub use health::{Health, PoolStats};
+pub(crate) use history::{ExtractedOutcome, KeptResult};
 pub use metrics::Metrics;
 pub use migrations::{Migrated, SchemaState};
 pub use outcome_page::{Attached, OutcomePage};
@@ -42,6 +47,7 @@ pub(crate) use simulations::scenario_key;
 pub use simulations::{NewSimulation, PlannedRow, Simulation, SimulationStatus};
 
 pub use writing::{OutcomeRow, RejectedRow, ResultKey};
+pub(crate) use writing::{Replay, Rewriting, Rewritten};
 
 use crate::error::{Error, Result};
 use metrics::Counters;

@@ -68,7 +68,8 @@ async fn make_template(config: &Config) -> String {
     let client = connect(config).await;
     let schema = concat!(
         include_str!("../../../migrations/0001_recording.sql"),
-        include_str!("../../../migrations/0002_quick_queries.sql")
+        include_str!("../../../migrations/0002_quick_queries.sql"),
+        include_str!("../../../migrations/0003_history.sql"),
     );
     let digest = <sha2::Sha256 as sha2::Digest>::digest(schema);
     let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();

@@ -9,6 +9,8 @@
 mod late;
 mod outcome;
 mod rejected;
+mod replayed;
+mod rewritten;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -20,7 +22,10 @@ use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
 pub use outcome::OutcomeRow;
+pub(super) use outcome::span_numbers;
 pub use rejected::RejectedRow;
+pub(crate) use replayed::Replay;
+pub(crate) use rewritten::{Rewriting, Rewritten};
 
 use super::Store;
 use crate::error::{Error, Result};

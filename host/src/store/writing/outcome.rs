@@ -105,7 +105,7 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// The spans of a row in the order of their columns.
-fn span_numbers(row: &OutcomeRow) -> [Option<i32>; 8] {
+pub(in crate::store) fn span_numbers(row: &OutcomeRow) -> [Option<i32>; 8] {
     // Documents are far shorter than what 31 bits count.
     let bytes = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
     let pair = |span: Option<Span>| {

@@ -1,0 +1,234 @@
+//! The commands that extract again what is in the database: `replay` and `reextract`.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Done;
+use super::arguments::{Global, Reextract, Replay};
+use super::connection::{self, Database};
+use super::output::{self, BAD, BOLD, DIM, GOOD, Output};
+use super::record::stop_on_interrupt;
+use crate::Recorder;
+use crate::error::Result;
+use crate::extraction::Violation;
+use crate::recorder::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
+use crate::store::ColumnChange;
+
+/// How many refused outcomes are shown to a person; `--json` shows all.
+const SHOWN_REFUSED: usize = 10;
+
+/// How much of a value is shown to a person.
+const SHOWN_CHARACTERS: usize = 60;
+
+/// A recorder on the database that the settings name, and the flag that Ctrl-C sets.
+async fn open(global: &Global) -> Result<(Recorder, Database, Arc<AtomicBool>)> {
+    let stop = Arc::new(AtomicBool::new(false));
+    stop_on_interrupt(Arc::clone(&stop), Arc::new(AtomicBool::new(true)))?;
+    let extractor = connection::extractor(global)?;
+    let database = Database::open_current(global).await?;
+    let recorder = Recorder::new(extractor, database.store.clone()).await?;
+    Ok((recorder, database, stop))
+}
+
+/// `arc-host replay --rejected`.
+pub(super) async fn replay(
+    global: &Global,
+    arguments: Replay,
+    output: &mut Output,
+) -> Result<Done> {
+    let (recorder, _database, stop) = open(global).await?;
+    let bar = output::progress_counter("replaying");
+    let shown = bar.clone();
+    let replayed = recorder
+        .replay_rejected(arguments.simulation, &stop, move |progress| {
+            shown.set_length(progress.total);
+            shown.set_position(progress.results);
+        })
+        .await;
+    bar.finish_and_clear();
+    let replayed = replayed?;
+    if output.json() {
+        output.value(&replayed)?;
+    } else {
+        let style = if replayed.rejected > 0 { BAD } else { GOOD };
+        output.fields(&[
+            ("stored now", output::count(replayed.stored)),
+            ("duplicate", output::count(replayed.duplicate)),
+            ("still rejected", format!("{style}{}{style:#}", output::count(replayed.rejected))),
+            ("  other reasons", output::count(replayed.reasons_changed)),
+            ("  unreadable", output::count(replayed.unreadable)),
+        ])?;
+    }
+    if let Some(failure) = &replayed.failure {
+        let what = output::results(replayed.failed);
+        output::complain(&format!("{what} could not be replayed, and stay rejected: {failure}"));
+    }
+    Ok(match (replayed.interrupted, replayed.failed, replayed.rejected) {
+        (true, ..) => {
+            output::note("stopped; run the same command again to replay the rest");
+            Done::Interrupted
+        }
+        (false, 1.., _) => Done::Not,
+        (false, 0, 1..) => Done::Rejected,
+        (false, 0, 0) => Done::All,
+    })
+}
+
+/// The summary of `reextract`, as `--json` prints it.
+#[derive(Serialize)]
+struct Summary<'s> {
+    dry_run: bool,
+    extractor: String,
+    #[serde(flatten)]
+    reextraction: &'s Reextraction,
+}
+
+/// `arc-host reextract`.
+pub(super) async fn reextract(
+    global: &Global,
+    arguments: Reextract,
+    output: &mut Output,
+) -> Result<Done> {
+    let (recorder, _database, stop) = open(global).await?;
+    let scope = ReextractionScope {
+        simulation_id: arguments.simulation,
+        all: arguments.all,
+        dry_run: arguments.dry_run,
+    };
+    let bar = output::progress_counter("extracting again");
+    let mut printer = Printer { output, dry_run: scope.dry_run, refused: 0, failed: Ok(()) };
+    let report = |examined| {
+        if !matches!(examined, Reexamined::Simulation(_)) {
+            bar.inc(1);
+        }
+        if !matches!(examined, Reexamined::Same) {
+            bar.suspend(|| printer.print(&examined));
+        }
+    };
+    let reextraction = recorder.reextract(scope, &stop, report).await;
+    bar.finish_and_clear();
+    let Printer { failed, output, .. } = printer;
+    failed?;
+    let reextraction = reextraction?;
+    if output.json() {
+        let extractor = recorder.extractor().identity();
+        let extractor = format!("{} {}", extractor.name, extractor.version);
+        output.value(&Summary {
+            dry_run: scope.dry_run,
+            extractor,
+            reextraction: &reextraction,
+        })?;
+    } else if reextraction.simulations == 0 && !reextraction.interrupted {
+        output::note("nothing to do: every outcome is of the extractor of today");
+    } else {
+        let written = if scope.dry_run { "to be written" } else { "written" };
+        output.fields(&[
+            ("simulations", output::count(reextraction.simulations)),
+            ("outcomes", output::count(reextraction.examined)),
+            ("changed", output::count(reextraction.changed)),
+            ("columns", by_column(&reextraction.by_column)),
+            (written, output::count(reextraction.rewritten)),
+            ("refused", output::count(reextraction.rejected)),
+        ])?;
+    }
+    Ok(match &reextraction {
+        Reextraction { interrupted: true, .. } => {
+            output::note("stopped; run the same command again to do the rest");
+            Done::Interrupted
+        }
+        Reextraction { failed: 1.., .. } => Done::Not,
+        Reextraction { rejected: 1.., .. } => Done::Rejected,
+        _ => Done::All,
+    })
+}
+
+fn by_column(counts: &std::collections::BTreeMap<&'static str, u64>) -> String {
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(column, count)| format!("{column} {}", output::count(*count)))
+        .collect();
+    if counts.is_empty() { "–".to_owned() } else { counts.join(", ") }
+}
+
+/// Prints what is found while it is found.
+struct Printer<'o> {
+    output: &'o mut Output,
+    dry_run: bool,
+    refused: usize,
+    failed: Result<()>,
+}
+
+impl Printer<'_> {
+    fn print(&mut self, examined: &Reexamined) {
+        if self.failed.is_ok() {
+            self.failed = self.try_print(examined);
+        }
+    }
+
+    fn try_print(&mut self, examined: &Reexamined) -> Result<()> {
+        match examined {
+            Reexamined::Changed { outcome_id, simulation_id, changes } if self.dry_run => {
+                if self.output.json() {
+                    return self.output.value(&json!({
+                        "simulation_id": simulation_id,
+                        "outcome_id": outcome_id,
+                        "changes": changes,
+                    }));
+                }
+                self.output.line(&format!("{BOLD}{outcome_id}{BOLD:#}"))?;
+                changes.iter().try_for_each(|change| self.output.line(&describe(change)))
+            }
+            Reexamined::Rejected { outcome_id, simulation_id, violations } => {
+                self.refused += 1;
+                if self.output.json() {
+                    return self.output.value(&json!({
+                        "simulation_id": simulation_id,
+                        "outcome_id": outcome_id,
+                        "violations": violations.iter().map(reason).collect::<Vec<Value>>(),
+                    }));
+                }
+                if self.refused <= SHOWN_REFUSED {
+                    let message = violations.first().map_or("", |first| &first.message);
+                    output::warn(&format!(
+                        "outcome {outcome_id} stays as it is: today's extractor would reject it: \
+                         {message}"
+                    ));
+                }
+                Ok(())
+            }
+            Reexamined::Failed { outcome_id, message } => {
+                output::complain(&format!("outcome {outcome_id} stays as it is: {message}"));
+                Ok(())
+            }
+            Reexamined::Simulation(changes) if !self.output.json() => {
+                let SimulationChanges { simulation_id, examined, changed, .. } = changes;
+                self.output.line(&format!(
+                    "{BOLD}{simulation_id}{BOLD:#}: {} of {} outcomes change ({})",
+                    output::count(*changed),
+                    output::count(*examined),
+                    by_column(&changes.by_column)
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn reason(violation: &Violation) -> Value {
+    json!({"path": violation.path, "code": violation.code, "message": violation.message})
+}
+
+/// A changed field on a line.
+fn describe(change: &ColumnChange) -> String {
+    let text = |value: &Value| {
+        let text = output::printable(&value.to_string());
+        match text.char_indices().nth(SHOWN_CHARACTERS) {
+            Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + "…",
+            None => text,
+        }
+    };
+    format!("  {DIM}{}{DIM:#}  {} → {}", change.column, text(&change.old), text(&change.new))
+}

@@ -1,0 +1,276 @@
+//! Recorded outcomes, extracted again with the extractor of today.
+//!
+//! This is the one way in which extracted fields change. The ids of an outcome, its time of
+//! receipt and its document never do.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::StreamExt as _;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::history::{next_batch, passed_trial};
+use super::rows::{Extracted, Received, Target};
+use super::{Document, Recorder, Submission};
+use crate::error::Result;
+use crate::extraction::Violation;
+use crate::store::{ColumnChange, ExtractedColumns, ExtractedOutcome, Rewriting, Rewritten};
+
+/// Which outcomes are extracted again, and whether anything is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReextractionScope {
+    /// Only those of this simulation.
+    pub simulation_id: Option<Uuid>,
+    /// Also those that the extractor of today has extracted.
+    pub all: bool,
+    /// Only look; nothing is written.
+    pub dry_run: bool,
+}
+
+/// What was found of one outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reexamined {
+    /// Every field is what it was.
+    Same,
+    /// Some fields are others now.
+    Changed {
+        /// The outcome.
+        outcome_id: Uuid,
+        /// Its simulation.
+        simulation_id: Uuid,
+        /// What they were and what they are.
+        changes: Vec<ColumnChange>,
+    },
+    /// The extractor of today would reject the document; the outcome stays as it is.
+    Rejected {
+        /// The outcome.
+        outcome_id: Uuid,
+        /// Its simulation.
+        simulation_id: Uuid,
+        /// Why.
+        violations: Vec<Violation>,
+    },
+    /// It got no verdict; the outcome stays as it is.
+    Failed {
+        /// The outcome.
+        outcome_id: Uuid,
+        /// Why.
+        message: String,
+    },
+    /// All outcomes of a simulation were looked at; they are written next.
+    Simulation(SimulationChanges),
+}
+
+/// What changes in a simulation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct SimulationChanges {
+    /// The simulation.
+    pub simulation_id: Uuid,
+    /// Outcomes that were extracted again.
+    pub examined: u64,
+    /// Those whose fields change.
+    pub changed: u64,
+    /// Those that are written: their fields change, or at least who extracted them.
+    pub rewritten: u64,
+    /// Those that would be rejected, and stay as they are.
+    pub rejected: u64,
+    /// Those without a verdict, which stay as they are.
+    pub failed: u64,
+    /// How many outcomes each column changes in.
+    pub by_column: BTreeMap<&'static str, u64>,
+}
+
+/// What became of outcomes that were extracted again.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Reextraction {
+    /// Simulations with something to do; each was written as a whole.
+    pub simulations: u64,
+    /// Outcomes that were extracted again.
+    pub examined: u64,
+    /// Those whose fields changed.
+    pub changed: u64,
+    /// Those that were written: their fields changed, or at least who extracted them.
+    pub rewritten: u64,
+    /// Those that would be rejected, and stay as they were.
+    pub rejected: u64,
+    /// Those without a verdict, which stay as they were.
+    pub failed: u64,
+    /// How many outcomes each column changed in.
+    pub by_column: BTreeMap<&'static str, u64>,
+    /// Whether it was stopped before the end; the simulation under way is as it was.
+    pub interrupted: bool,
+}
+
+impl Reextraction {
+    fn add(&mut self, changes: &SimulationChanges) {
+        self.simulations += 1;
+        self.examined += changes.examined;
+        self.changed += changes.changed;
+        self.rewritten += changes.rewritten;
+        self.rejected += changes.rejected;
+        self.failed += changes.failed;
+        for (column, count) in &changes.by_column {
+            *self.by_column.entry(column).or_default() += count;
+        }
+    }
+}
+
+impl Recorder {
+    /// Extracts recorded outcomes again from their documents, and rewrites what changed: a
+    /// simulation a transaction, and what the fields were is kept in `replaced_extractions`. A call
+    /// id that an outcome has stays, since nobody can tell whether its sender passed it. Safe to
+    /// repeat, to break off, and to run twice at once. Setting `stop` ends it and leaves the
+    /// simulation under way as it was. Takes two connections.
+    ///
+    /// # Errors
+    /// [`crate::Error::NotFound`] where there is no such simulation, or an error of the database;
+    /// simulations that were done before stay done.
+    pub async fn reextract(
+        &self,
+        scope: ReextractionScope,
+        stop: &AtomicBool,
+        mut report: impl FnMut(Reexamined),
+    ) -> Result<Reextraction> {
+        let store = &self.shared.store;
+        if let Some(simulation_id) = scope.simulation_id {
+            store.simulation(simulation_id).await?;
+        }
+        let current = (!scope.all).then(|| self.shared.extractor.identity().id);
+        let simulations = store.simulations_to_reextract(scope.simulation_id, current).await?;
+        let mut reextraction = Reextraction::default();
+        for simulation_id in simulations {
+            let done = self.reextract_simulation(simulation_id, scope, stop, &mut report).await?;
+            match done {
+                Some(changes) => {
+                    if !scope.dry_run && changes.rewritten > 0 {
+                        // Computes the figures of one that has ended again, as the next who
+                        // asks would.
+                        store.standing(simulation_id).await?;
+                    }
+                    reextraction.add(&changes);
+                }
+                None => {
+                    reextraction.interrupted = true;
+                    break;
+                }
+            }
+        }
+        Ok(reextraction)
+    }
+
+    /// Nothing where it was told to stop.
+    async fn reextract_simulation(
+        &self,
+        simulation_id: Uuid,
+        scope: ReextractionScope,
+        stop: &AtomicBool,
+        report: &mut impl FnMut(Reexamined),
+    ) -> Result<Option<SimulationChanges>> {
+        let store = &self.shared.store;
+        let plan = self.plan(simulation_id).await?;
+        let target = Target { plan, extractor_id: self.shared.extractor.identity().id };
+        let mut rewriter = match scope.dry_run {
+            true => None,
+            false => Some(store.rewriter().await?),
+        };
+        let mut rewriting = match &mut rewriter {
+            None => None,
+            Some(rewriter) => Some(rewriter.begin(simulation_id, target.plan.started_at).await?),
+        };
+        // Read only now: whoever rewrote it meanwhile has left less to do.
+        let current = (!scope.all).then_some(target.extractor_id);
+        let mut outcomes = pin!(store.extracted_outcomes(simulation_id, current).await?.fuse());
+        let mut changes = SimulationChanges { simulation_id, ..SimulationChanges::default() };
+        loop {
+            let batch = next_batch(&mut outcomes, |outcome| outcome.document.len()).await?;
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            if batch.is_empty() {
+                break;
+            }
+            let rows = self.reextract_batch(&target, batch, &mut changes, report).await?;
+            if let Some(rewriting) = &mut rewriting {
+                rewriting.rewrite(&rows).await?;
+            }
+        }
+        report(Reexamined::Simulation(changes.clone()));
+        if let Some(rewriting) = rewriting {
+            Rewriting::commit(rewriting).await?;
+        }
+        Ok(Some(changes))
+    }
+
+    /// What is to be written of a batch.
+    async fn reextract_batch(
+        &self,
+        target: &Target,
+        batch: Vec<ExtractedOutcome>,
+        changes: &mut SimulationChanges,
+        report: &mut impl FnMut(Reexamined),
+    ) -> Result<Vec<Rewritten>> {
+        let simulation_id = changes.simulation_id;
+        let (mut received, mut old) = (Vec::new(), Vec::new());
+        for outcome in batch {
+            changes.examined += 1;
+            let (outcome_id, trial) = (outcome.outcome_id, Some(outcome.trial));
+            match passed_trial(simulation_id, outcome_id, trial, outcome.document.as_bytes()) {
+                Some(trial) => {
+                    let submission = Submission {
+                        document: Document::Text(outcome.document),
+                        position: None,
+                        trial,
+                        modal_call_id: outcome.modal_call_id,
+                        sandbox_id: outcome.sandbox_id,
+                    };
+                    let again = Received::again(outcome_id, outcome.received_at, submission);
+                    received.push(again);
+                    old.push((outcome.extractor_id, outcome.columns));
+                }
+                None => {
+                    changes.failed += 1;
+                    let message = "its id was not made of the document that is kept with it";
+                    report(Reexamined::Failed { outcome_id, message: message.to_owned() });
+                }
+            }
+        }
+        let mut rewritten = Vec::new();
+        let extracted = self.extract(target, received).await?;
+        for (item, (replaced_extractor_id, columns)) in extracted.into_iter().zip(old) {
+            let examined = match item {
+                Extracted::Failed { outcome_id, message, .. } => {
+                    changes.failed += 1;
+                    Reexamined::Failed { outcome_id, message }
+                }
+                Extracted::Rejected(row, violations) => {
+                    changes.rejected += 1;
+                    let outcome_id = row.key.outcome_id;
+                    Reexamined::Rejected { outcome_id, simulation_id, violations }
+                }
+                Extracted::Outcome(row) => {
+                    let changed = columns.changes(ExtractedColumns::extracted(&row));
+                    let outcome_id = row.key.outcome_id;
+                    if !changed.is_empty() || replaced_extractor_id != row.extractor_id {
+                        changes.rewritten += 1;
+                        let changes = changed.clone();
+                        rewritten.push(Rewritten { row, replaced_extractor_id, changes });
+                    }
+                    for change in &changed {
+                        *changes.by_column.entry(change.column).or_default() += 1;
+                    }
+                    changes.changed += u64::from(!changed.is_empty());
+                    match changed.is_empty() {
+                        true => Reexamined::Same,
+                        false => {
+                            Reexamined::Changed { outcome_id, simulation_id, changes: changed }
+                        }
+                    }
+                }
+            };
+            report(examined);
+        }
+        Ok(rewritten)
+    }
+}

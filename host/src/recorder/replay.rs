@@ -1,0 +1,221 @@
+//! Rejected results, extracted again after the extractor was mended.
+
+use std::collections::HashSet;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::StreamExt as _;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::history::{next_batch, passed_trial};
+use super::rows::{Extracted, Received, Target};
+use super::{Document, Recorder, Submission};
+use crate::error::{Error, Result};
+use crate::store::{KeptResult, OutcomeRow, Replay};
+
+/// Reasons of the host, which found no end where the document's should be: even where what is kept
+/// is text, it is not a result that somebody sent.
+const FRAMING_CODES: [&str; 2] = ["truncated", "trailing_text"];
+
+/// What became of rejected results that were extracted again.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Replayed {
+    /// Accepted now, and stored as outcomes with their own ids and times of receipt.
+    pub stored: u64,
+    /// Accepted now, but stored before.
+    pub duplicate: u64,
+    /// Still rejected.
+    pub rejected: u64,
+    /// Of those still rejected, how many have other reasons now.
+    pub reasons_changed: u64,
+    /// Of those still rejected, how many no extractor can read: only the beginning was kept, they
+    /// are not UTF-8, or they were cut off.
+    pub unreadable: u64,
+    /// Results without a verdict, or that the database refused. They stay as they are.
+    pub failed: u64,
+    /// The first of these, and why.
+    pub failure: Option<String>,
+    /// Whether it was stopped before the end.
+    pub interrupted: bool,
+}
+
+/// How far a replay has come.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplayProgress {
+    /// Results done.
+    pub results: u64,
+    /// Results that there were at the beginning.
+    pub total: u64,
+}
+
+impl Replayed {
+    fn fail(&mut self, outcome_id: Uuid, message: &str) {
+        self.failed += 1;
+        self.failure.get_or_insert_with(|| format!("result {outcome_id}: {message}"));
+    }
+}
+
+impl Recorder {
+    /// Extracts the rejected results of one simulation, or of all, again. Those that are accepted
+    /// now become outcomes, with the ids and times of receipt that they had; their reasons are
+    /// kept in `replaced_extractions`. Safe to repeat, to break off, and to run twice at once.
+    /// Setting `stop` ends it after the batch that is under way. Takes two connections.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such simulation, or an error of the database that
+    /// concerns no single result; what was done before stays done.
+    pub async fn replay_rejected(
+        &self,
+        simulation_id: Option<Uuid>,
+        stop: &AtomicBool,
+        mut report: impl FnMut(ReplayProgress),
+    ) -> Result<Replayed> {
+        let store = &self.shared.store;
+        if let Some(simulation_id) = simulation_id {
+            store.simulation(simulation_id).await?;
+        }
+        let (simulations, total) = store.rejected_simulations(simulation_id).await?;
+        let mut replayed = Replayed::default();
+        let mut results = 0;
+        for simulation_id in simulations {
+            let before = replayed.stored + replayed.duplicate;
+            let plan = self.plan(simulation_id).await?;
+            let target = Target { plan, extractor_id: self.shared.extractor.identity().id };
+            let mut kept = pin!(store.kept_results(simulation_id).await?.fuse());
+            loop {
+                if stop.load(Ordering::Relaxed) {
+                    replayed.interrupted = true;
+                    break;
+                }
+                let bytes = |kept: &KeptResult| kept.document.as_ref().map_or(0, Vec::len);
+                let batch = next_batch(&mut kept, bytes).await?;
+                if batch.is_empty() {
+                    break;
+                }
+                results += batch.len() as u64;
+                self.replay_batch(&target, batch, &mut replayed).await?;
+                report(ReplayProgress { results, total: total.max(results) });
+            }
+            if replayed.stored + replayed.duplicate > before {
+                // Computes the figures of one that has ended again, as the next who asks would.
+                store.standing(simulation_id).await?;
+            }
+            if replayed.interrupted {
+                break;
+            }
+        }
+        Ok(replayed)
+    }
+
+    async fn replay_batch(
+        &self,
+        target: &Target,
+        batch: Vec<KeptResult>,
+        replayed: &mut Replayed,
+    ) -> Result<()> {
+        let (mut received, mut old_reasons) = (Vec::new(), Vec::new());
+        for mut kept in batch {
+            let reasons = std::mem::take(&mut kept.violations);
+            match readable(target.plan.simulation_id, kept, &reasons) {
+                Some(result) => {
+                    received.push(result);
+                    old_reasons.push(reasons);
+                }
+                None => {
+                    replayed.rejected += 1;
+                    replayed.unreadable += 1;
+                }
+            }
+        }
+        let extracted = self.extract(target, received).await?;
+        let (mut accepted, mut reasons) = (Vec::new(), Vec::new());
+        for (item, old) in extracted.into_iter().zip(old_reasons) {
+            match item {
+                Extracted::Outcome(row) => accepted.push(row),
+                Extracted::Rejected(row, _) => {
+                    replayed.rejected += 1;
+                    if row.violations != old {
+                        replayed.reasons_changed += 1;
+                        reasons.push((row.key.outcome_id, row.violations.clone()));
+                    }
+                }
+                Extracted::Failed { outcome_id, message, .. } => {
+                    replayed.fail(outcome_id, &message);
+                }
+            }
+        }
+        self.store_replayed(target, &accepted, &reasons, replayed).await
+    }
+
+    /// Stores what is accepted now. Where the database refuses one of them, ever smaller parts,
+    /// until it is alone.
+    async fn store_replayed(
+        &self,
+        target: &Target,
+        accepted: &[Arc<OutcomeRow>],
+        reasons: &[(Uuid, serde_json::Value)],
+        replayed: &mut Replayed,
+    ) -> Result<()> {
+        if accepted.is_empty() && reasons.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<&OutcomeRow> = accepted.iter().map(|row| &**row).collect();
+        let mut parts = vec![(rows.as_slice(), reasons)];
+        while let Some((rows, reasons)) = parts.pop() {
+            let replay = Replay {
+                simulation_id: target.plan.simulation_id,
+                started_at: target.plan.started_at,
+                extractor_id: target.extractor_id,
+                accepted: rows,
+                reasons,
+            };
+            match (self.shared.store.store_replay(&replay).await, rows) {
+                (Ok(stored), _) => {
+                    let stored: HashSet<_> = stored;
+                    replayed.stored += stored.len() as u64;
+                    replayed.duplicate += (rows.len() - stored.len()) as u64;
+                }
+                (Err(Error::Database(_)), rows) if rows.len() > 1 => {
+                    let (first, second) = rows.split_at(rows.len() / 2);
+                    parts.extend([(first, reasons), (second, &[])]);
+                }
+                (Err(Error::Database(message)), [row]) => {
+                    replayed.fail(row.key.outcome_id, &message);
+                    if !reasons.is_empty() {
+                        parts.push((&[], reasons));
+                    }
+                }
+                (Err(error), _) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A rejected result that an extractor can read: whole, text, and with the trial that its sender
+/// passed.
+fn readable(
+    simulation_id: Uuid,
+    kept: KeptResult,
+    reasons: &serde_json::Value,
+) -> Option<Received> {
+    let framing = |reason: &serde_json::Value| {
+        let code = reason.get("code").and_then(serde_json::Value::as_str);
+        code.is_some_and(|code| FRAMING_CODES.contains(&code))
+    };
+    if reasons.as_array().into_iter().flatten().any(framing) {
+        return None;
+    }
+    let text = String::from_utf8(kept.document?).ok()?;
+    let trial = passed_trial(simulation_id, kept.outcome_id, kept.trial, text.as_bytes())?;
+    let submission = Submission {
+        document: Document::Text(text),
+        position: kept.position.and_then(|position| u64::try_from(position).ok()),
+        trial,
+        modal_call_id: kept.modal_call_id,
+        sandbox_id: kept.sandbox_id,
+    };
+    Some(Received::again(kept.outcome_id, kept.received_at, submission))
+}

@@ -1,0 +1,177 @@
+//! What was recorded, read again to be extracted again: rejected results and outcomes, as streams
+//! with their documents, so that memory holds only what is being worked on.
+
+use deadpool_postgres::Transaction;
+use futures_util::{Stream, StreamExt as _};
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::Store;
+use super::extracted::{ExtractedColumns, NAMES};
+use crate::error::{Error, Result};
+use crate::identity::Fingerprint;
+
+/// A rejected result with what its sender gave.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptResult {
+    pub(crate) outcome_id: Uuid,
+    pub(crate) received_at: Timestamp,
+    pub(crate) position: Option<i64>,
+    pub(crate) trial: Option<i32>,
+    pub(crate) modal_call_id: Option<String>,
+    pub(crate) sandbox_id: Option<String>,
+    pub(crate) violations: Value,
+    /// Nothing where only the beginning was kept.
+    pub(crate) document: Option<Vec<u8>>,
+}
+
+/// An outcome with its document and the columns that were extracted from it.
+#[derive(Clone, Debug)]
+pub(crate) struct ExtractedOutcome {
+    pub(crate) outcome_id: Uuid,
+    pub(crate) received_at: Timestamp,
+    pub(crate) extractor_id: Uuid,
+    pub(crate) trial: i32,
+    pub(crate) modal_call_id: Option<String>,
+    pub(crate) sandbox_id: Option<String>,
+    pub(crate) document: String,
+    pub(crate) columns: ExtractedColumns,
+}
+
+/// The simulations whose results are to be extracted again.
+const WITH_REJECTED: &str = "SELECT DISTINCT simulation_id FROM arc_recorder.rejected_results
+     WHERE $1::uuid IS NULL OR simulation_id = $1 ORDER BY simulation_id";
+const WITH_OUTCOMES: &str = "SELECT simulation_id FROM arc_recorder.simulations AS simulation
+     WHERE ($1::uuid IS NULL OR simulation_id = $1) AND EXISTS (
+         SELECT FROM arc_recorder.outcomes AS outcome
+         WHERE outcome.simulation_id = simulation.simulation_id
+             AND ($2::uuid IS NULL OR outcome.extractor_id <> $2)
+     )
+     ORDER BY created_at, simulation_id";
+
+impl Store {
+    /// Simulations with rejected results, and how many these are in all.
+    pub(crate) async fn rejected_simulations(
+        &self,
+        simulation_id: Option<Uuid>,
+    ) -> Result<(Vec<Uuid>, u64)> {
+        let failed = |error| Error::database("find the rejected results", &error);
+        let client = self.client().await?;
+        let rows = client.query(WITH_REJECTED, &[&simulation_id]).await.map_err(failed)?;
+        let count = "SELECT count(*) FROM arc_recorder.rejected_results
+                     WHERE $1::uuid IS NULL OR simulation_id = $1";
+        let total: i64 = client.query_one(count, &[&simulation_id]).await.map_err(failed)?.get(0);
+        Ok((rows.iter().map(|row| row.get(0)).collect(), u64::try_from(total).unwrap_or(0)))
+    }
+
+    /// Simulations with outcomes of another extractor than `current`, or with any where that is
+    /// nothing; the oldest first.
+    pub(crate) async fn simulations_to_reextract(
+        &self,
+        simulation_id: Option<Uuid>,
+        current: Option<Uuid>,
+    ) -> Result<Vec<Uuid>> {
+        let failed = |error| Error::database("find the outcomes to extract again", &error);
+        let client = self.client().await?;
+        let rows = client.query(WITH_OUTCOMES, &[&simulation_id, &current]).await;
+        Ok(rows.map_err(failed)?.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// A simulation's rejected results in order of their keys, as they come from the database.
+    pub(crate) async fn kept_results(
+        &self,
+        simulation_id: Uuid,
+    ) -> Result<impl Stream<Item = Result<KeptResult>> + use<>> {
+        let failed = |error| Error::database("read the rejected results", &error);
+        let client = self.client().await?;
+        let select = "SELECT outcome_id, received_at, position, trial, modal_call_id, sandbox_id,
+                violations, CASE WHEN octet_length(document) = document_bytes THEN document END
+            FROM arc_recorder.rejected_results WHERE simulation_id = $1
+            ORDER BY simulation_id, outcome_id";
+        let parameters: [&(dyn ToSql + Sync); 1] = [&simulation_id];
+        let rows = client.query_raw(select, parameters).await.map_err(failed)?;
+        // The connection goes back to the pool when the last row is read.
+        Ok(rows.map(move |row| {
+            let _held = &client;
+            let row = row.map_err(failed)?;
+            Ok(KeptResult {
+                outcome_id: row.get(0),
+                received_at: row.get(1),
+                position: row.get(2),
+                trial: row.get(3),
+                modal_call_id: row.get(4),
+                sandbox_id: row.get(5),
+                violations: row.get(6),
+                document: row.get(7),
+            })
+        }))
+    }
+
+    /// A simulation's outcomes of another extractor than `current`, or all where that is nothing,
+    /// in order of their keys, as they come from the database.
+    pub(crate) async fn extracted_outcomes(
+        &self,
+        simulation_id: Uuid,
+        current: Option<Uuid>,
+    ) -> Result<impl Stream<Item = Result<ExtractedOutcome>> + use<>> {
+        let failed = |error| Error::database("read the outcomes to extract again", &error);
+        let client = self.client().await?;
+        let select = format!(
+            "SELECT outcome_id, received_at, extractor_id, document::text, {}
+             FROM arc_recorder.outcomes
+             WHERE simulation_id = $1 AND ($2::uuid IS NULL OR extractor_id <> $2)
+             ORDER BY simulation_id, outcome_id",
+            NAMES.join(", ")
+        );
+        let parameters: [&(dyn ToSql + Sync); 2] = [&simulation_id, &current];
+        let rows = client.query_raw(&select, parameters).await.map_err(failed)?;
+        Ok(rows.map(move |row| {
+            let _held = &client;
+            let row = row.map_err(failed)?;
+            Ok(ExtractedOutcome {
+                outcome_id: row.get("outcome_id"),
+                received_at: row.get("received_at"),
+                extractor_id: row.get("extractor_id"),
+                trial: row.get("trial"),
+                modal_call_id: row.get("modal_call_id"),
+                sandbox_id: row.get("sandbox_id"),
+                columns: ExtractedColumns::stored(&row),
+                document: row.get("document"),
+            })
+        }))
+    }
+}
+
+/// Marks the figures of a simulation that has ended as no longer those of its outcomes, in the
+/// transaction that changes these; see [`super::standing`].
+pub(super) async fn mark_figures_stale(
+    transaction: &Transaction<'_>,
+    simulation_id: Uuid,
+) -> std::result::Result<(), tokio_postgres::Error> {
+    let mark = "SELECT arc_recorder.note_results(ARRAY[$1::uuid])";
+    transaction.execute(mark, &[&simulation_id]).await?;
+    Ok(())
+}
+
+/// Waits for whoever else changes what was extracted of a simulation, and keeps others waiting
+/// until the transaction ends.
+pub(super) async fn lock_history(
+    transaction: &Transaction<'_>,
+    simulation_id: Uuid,
+) -> std::result::Result<(), tokio_postgres::Error> {
+    let mut fingerprint = Fingerprint::new("history-lock");
+    fingerprint.part(simulation_id.as_bytes());
+    let (key, _) = fingerprint.uuid().as_u64_pair();
+    // Compressed chunks of TimescaleDB take only so many changes a transaction unless told
+    // otherwise; to any other server the setting is a name without meaning.
+    transaction
+        .query_one(
+            "SELECT pg_advisory_xact_lock($1), set_config(
+                 'timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true)",
+            &[&key.cast_signed()],
+        )
+        .await?;
+    Ok(())
+}

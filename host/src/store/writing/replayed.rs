@@ -1,0 +1,109 @@
+//! Rejected results that were extracted again: into the outcomes, or kept with newer reasons.
+
+use std::collections::HashSet;
+
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::super::Store;
+use super::super::history::{lock_history, mark_figures_stale};
+use super::{OutcomeRow, ResultKey, outcome};
+use crate::error::{Error, Result};
+
+/// What of a simulation's rejected results became of being extracted again.
+#[derive(Debug)]
+pub(crate) struct Replay<'r> {
+    pub(crate) simulation_id: Uuid,
+    pub(crate) started_at: Timestamp,
+    /// Who extracts now.
+    pub(crate) extractor_id: Uuid,
+    /// Those that are accepted now.
+    pub(crate) accepted: &'r [&'r OutcomeRow],
+    /// Those that are rejected for other reasons now.
+    pub(crate) reasons: &'r [(Uuid, Value)],
+}
+
+impl Store {
+    /// Moves results from the rejected ones to the outcomes, and writes the new reasons of others,
+    /// in one transaction; gives the keys of the outcomes that were not there before. What a
+    /// rejected result had been is kept in `replaced_extractions`. One that somebody else has
+    /// moved meanwhile is left alone.
+    ///
+    /// # Errors
+    /// [`Error::Database`] where a row is refused, and then nothing is changed;
+    /// [`Error::Unavailable`].
+    pub(crate) async fn store_replay(&self, replay: &Replay<'_>) -> Result<HashSet<ResultKey>> {
+        let mut client = self.client().await?;
+        let replayed = async {
+            let transaction = client.transaction().await?;
+            lock_history(&transaction, replay.simulation_id).await?;
+            let removed = remove(&transaction, replay).await?;
+            let mut rows = replay.accepted.to_vec();
+            rows.retain(|row| removed.contains(&row.key.outcome_id));
+            rows.sort_unstable_by_key(|row| row.key);
+            let stored = outcome::insert(&transaction, &rows).await?;
+            change_reasons(&transaction, replay).await?;
+            if !removed.is_empty() {
+                mark_figures_stale(&transaction, replay.simulation_id).await?;
+            }
+            transaction.commit().await?;
+            Ok(stored)
+        };
+        replayed.await.map_err(|error: tokio_postgres::Error| {
+            Error::database("store what was extracted again", &error)
+        })
+    }
+}
+
+/// Takes accepted results out of the rejected ones, and gives the ids of those that were there.
+async fn remove(
+    transaction: &deadpool_postgres::Transaction<'_>,
+    replay: &Replay<'_>,
+) -> std::result::Result<HashSet<Uuid>, tokio_postgres::Error> {
+    let remove = transaction
+        .prepare_cached(
+            "WITH removed AS (
+                 DELETE FROM arc_recorder.rejected_results
+                 WHERE simulation_id = $1 AND started_at = $2 AND outcome_id = ANY ($3)
+                 RETURNING outcome_id, extractor_id, violations, position
+             ), kept AS (
+                 INSERT INTO arc_recorder.replaced_extractions (simulation_id, outcome_id,
+                     started_at, replaced_at, extractor_id, replaced_by, verdict, replaced)
+                 SELECT $1, outcome_id, $2, clock_timestamp(), extractor_id, $4, 'rejected',
+                     jsonb_build_object('violations', violations, 'position', position)
+                 FROM removed
+             )
+             SELECT outcome_id FROM removed",
+        )
+        .await?;
+    let ids: Vec<Uuid> = replay.accepted.iter().map(|row| row.key.outcome_id).collect();
+    let Replay { simulation_id, started_at, extractor_id, .. } = replay;
+    let rows = transaction.query(&remove, &[simulation_id, started_at, &ids, extractor_id]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+async fn change_reasons(
+    transaction: &deadpool_postgres::Transaction<'_>,
+    replay: &Replay<'_>,
+) -> std::result::Result<(), tokio_postgres::Error> {
+    let update = transaction
+        .prepare_cached(
+            "UPDATE arc_recorder.rejected_results SET violations = $4, extractor_id = $5
+             WHERE simulation_id = $1 AND outcome_id = $2 AND started_at = $3",
+        )
+        .await?;
+    let Replay { simulation_id, started_at, extractor_id, .. } = replay;
+    // Sent together: one round trip, and an index look-up for each whatever the statistics say.
+    let updates = replay.reasons.iter().map(|(outcome_id, violations)| {
+        let update = &update;
+        async move {
+            transaction
+                .execute(update, &[simulation_id, outcome_id, started_at, violations, extractor_id])
+                .await
+        }
+    });
+    try_join_all(updates).await?;
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Outcomes that were extracted again: new fields in the row, the old ones in the history.
+
+use std::sync::Arc;
+
+use deadpool_postgres::{Object, Transaction};
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::super::Store;
+use super::super::columns::column;
+use super::super::extracted::ColumnChange;
+use super::super::history::{lock_history, mark_figures_stale};
+use super::OutcomeRow;
+use super::outcome::span_numbers;
+use crate::error::{Error, Result};
+
+/// A connection for rewriting.
+#[derive(Debug)]
+pub(crate) struct Rewriter(Object);
+
+/// The transaction that rewrites the outcomes of one simulation. Nobody else rewrites that
+/// simulation meanwhile; recording goes on. Dropping it changes nothing.
+pub(crate) struct Rewriting<'c> {
+    transaction: Transaction<'c>,
+    simulation_id: Uuid,
+    started_at: Timestamp,
+    rewritten: bool,
+}
+
+/// An outcome as it is to be.
+#[derive(Debug)]
+pub(crate) struct Rewritten {
+    pub(crate) row: Arc<OutcomeRow>,
+    /// Who had extracted it.
+    pub(crate) replaced_extractor_id: Uuid,
+    /// What the columns were that change.
+    pub(crate) changes: Vec<ColumnChange>,
+}
+
+impl Store {
+    /// A connection for rewriting.
+    pub(crate) async fn rewriter(&self) -> Result<Rewriter> {
+        Ok(Rewriter(self.client().await?))
+    }
+}
+
+impl Rewriter {
+    /// Begins to rewrite a simulation, after whoever else does.
+    pub(crate) async fn begin(
+        &mut self,
+        simulation_id: Uuid,
+        started_at: Timestamp,
+    ) -> Result<Rewriting<'_>> {
+        let transaction = self.0.transaction().await.map_err(failed)?;
+        lock_history(&transaction, simulation_id).await.map_err(failed)?;
+        Ok(Rewriting { transaction, simulation_id, started_at, rewritten: false })
+    }
+}
+
+fn failed(error: tokio_postgres::Error) -> Error {
+    Error::database("rewrite the outcomes", &error)
+}
+
+impl Rewriting<'_> {
+    /// Writes new fields, and keeps the old ones. Ids and times of receipt stay.
+    pub(crate) async fn rewrite(&mut self, rows: &[Rewritten]) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.rewritten = true;
+        self.keep_replaced(rows).await.map_err(failed)?;
+        self.update(rows).await.map_err(failed)
+    }
+
+    async fn keep_replaced(
+        &self,
+        rows: &[Rewritten],
+    ) -> std::result::Result<(), tokio_postgres::Error> {
+        let insert = self
+            .transaction
+            .prepare_cached(
+                "INSERT INTO arc_recorder.replaced_extractions (simulation_id, outcome_id,
+                     started_at, replaced_at, extractor_id, replaced_by, verdict, replaced)
+                 SELECT $1, outcome_id, $2, clock_timestamp(), extractor_id, replaced_by,
+                     'accepted', replaced
+                 FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::jsonb[])
+                     AS row (outcome_id, extractor_id, replaced_by, replaced)",
+            )
+            .await?;
+        self.transaction
+            .execute(
+                &insert,
+                &[
+                    &self.simulation_id,
+                    &self.started_at,
+                    &column(rows, |row| row.row.key.outcome_id),
+                    &column(rows, |row| row.replaced_extractor_id),
+                    &column(rows, |row| row.row.extractor_id),
+                    &column(rows, |row| replaced(&row.changes)),
+                ],
+            )
+            .await?;
+        Ok(())
+    }
+
+    async fn update(&self, rows: &[Rewritten]) -> std::result::Result<(), tokio_postgres::Error> {
+        let update = self
+            .transaction
+            .prepare_cached(
+                "UPDATE arc_recorder.outcomes SET
+                     extractor_id = $4, scenario_id = $5, scenario_name = $6, trial = $7,
+                     execution_time = $8, status = $9, reliability_score = $10,
+                     execution_time_ms = $11, tokens_used = $12, cost_usd = $13, error_code = $14,
+                     error_category = $15, error_message = $16, modal_call_id = $17,
+                     sandbox_id = $18, metrics = $19, warnings = $20,
+                     scenario_offset = $21, scenario_length = $22,
+                     trajectory_offset = $23, trajectory_length = $24,
+                     detailed_trajectory_offset = $25, detailed_trajectory_length = $26,
+                     dimensions_offset = $27, dimensions_length = $28
+                 WHERE simulation_id = $1 AND outcome_id = $2 AND started_at = $3",
+            )
+            .await?;
+        // Sent together: one round trip, and an index look-up for each whatever the statistics say.
+        let updates = rows.iter().map(|row| {
+            let (row, update) = (&row.row, &update);
+            async move {
+                let [s0, s1, s2, s3, s4, s5, s6, s7] = span_numbers(row);
+                self.transaction
+                    .execute(
+                        update,
+                        &[
+                            &row.key.simulation_id,
+                            &row.key.outcome_id,
+                            &row.key.started_at,
+                            &row.extractor_id,
+                            &row.scenario_id,
+                            &row.scenario_name,
+                            &row.trial,
+                            &row.execution_time,
+                            &row.status,
+                            &row.reliability_score,
+                            &row.execution_time_ms,
+                            &row.tokens_used,
+                            &row.cost_usd,
+                            &row.error_code,
+                            &row.error_category,
+                            &row.error_message,
+                            &row.modal_call_id,
+                            &row.sandbox_id,
+                            &row.metrics,
+                            &row.warnings,
+                            &s0,
+                            &s1,
+                            &s2,
+                            &s3,
+                            &s4,
+                            &s5,
+                            &s6,
+                            &s7,
+                        ],
+                    )
+                    .await
+            }
+        });
+        try_join_all(updates).await?;
+        Ok(())
+    }
+
+    /// Makes it so, all of it at once.
+    pub(crate) async fn commit(self) -> Result<()> {
+        if self.rewritten {
+            mark_figures_stale(&self.transaction, self.simulation_id).await.map_err(failed)?;
+        }
+        self.transaction.commit().await.map_err(failed)
+    }
+}
+
+/// The old values by column.
+fn replaced(changes: &[ColumnChange]) -> Value {
+    let members = changes.iter().map(|change| (change.column.to_owned(), change.old.clone()));
+    Value::Object(members.collect::<Map<_, _>>())
+}
