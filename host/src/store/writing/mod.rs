@@ -12,7 +12,6 @@ mod rejected;
 use std::collections::{BTreeMap, HashSet};
 
 use bytes::BytesMut;
-use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
@@ -22,6 +21,7 @@ pub use outcome::OutcomeRow;
 pub use rejected::RejectedRow;
 
 use super::Store;
+use super::connection::Transaction;
 use crate::error::{Error, Result};
 use crate::extraction::ExtractorIdentity;
 
