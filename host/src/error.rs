@@ -99,10 +99,10 @@ impl Error {
     }
 
     /// A connection that the pool could not give.
-    pub(crate) fn pool(error: deadpool_postgres::PoolError) -> Self {
-        use deadpool_postgres::PoolError;
+    pub(crate) fn pool(error: deadpool::managed::PoolError<Error>) -> Self {
+        use deadpool::managed::PoolError;
         match error {
-            PoolError::Backend(error) => Error::connection(&error),
+            PoolError::Backend(error) => error,
             PoolError::Timeout(_) => Error::Unavailable(
                 "no database connection became free in time; try again, or allow more connections"
                     .to_owned(),
@@ -113,21 +113,23 @@ impl Error {
 
     /// A connection that could not be made.
     pub(crate) fn connection(error: &tokio_postgres::Error) -> Self {
+        Error::unconnected(&[Unconnected::of(error)])
+    }
+
+    /// A connection that could not be made with any of the servers that may give it.
+    pub(crate) fn unconnected(failures: &[Unconnected]) -> Self {
+        let reasons: Vec<&str> = failures.iter().map(|failure| failure.reason.as_str()).collect();
+        let reasons = reasons.join("; ");
         let hint = "check the URL, and that the server runs and accepts this user";
-        match error.as_db_error() {
-            // A wrong password or database stays wrong until somebody mends it.
-            Some(server) if !transient(server.code()) => Error::Configuration(format!(
-                "the database refused the connection: {}; {hint}",
-                server_message(server)
-            )),
-            Some(server) => Error::Unavailable(format!(
-                "the database did not accept the connection: {}; try again",
-                server_message(server)
-            )),
-            None => Error::Unavailable(format!(
-                "could not connect to the database: {}; {hint}",
-                reason(error)
-            )),
+        if failures.last().is_some_and(|failure| failure.refused && failure.retryable) {
+            Error::Unavailable(format!(
+                "the database did not accept the connection: {reasons}; try again"
+            ))
+        } else if failures.iter().any(|failure| failure.retryable) {
+            Error::Unavailable(format!("could not connect to the database: {reasons}; {hint}"))
+        } else {
+            // A wrong password or certificate stays wrong until somebody mends it.
+            Error::Configuration(format!("the database refused the connection: {reasons}; {hint}"))
         }
     }
 }
@@ -160,6 +162,83 @@ fn sentences(violations: &[Violation]) -> String {
     shown.join("; ")
 }
 
+/// Why one server gave no connection.
+#[derive(Debug)]
+pub(crate) struct Unconnected {
+    /// A part of a sentence.
+    pub(crate) reason: String,
+    /// Whether the same may work later.
+    pub(crate) retryable: bool,
+    /// Whether the server itself refused, as its copies would.
+    pub(crate) refused: bool,
+}
+
+impl Unconnected {
+    pub(crate) fn of(error: &tokio_postgres::Error) -> Self {
+        if let Some(server) = error.as_db_error() {
+            let retryable = transient(server.code());
+            // A server that starts or stops is one of those to be passed over.
+            let refused = !server.code().code().starts_with("57P0");
+            return Unconnected { reason: server_message(server), retryable, refused };
+        }
+        let reason = reason(error);
+        // tokio-postgres does not say in another way what kind of error it is.
+        let text = error.to_string();
+        let (hint, retryable, refused) = match reason.as_str() {
+            "password missing" => (
+                ": the server asks for one; give it in PGPASSWORD or in ~/.pgpass (which others \
+                 may not be allowed to read)",
+                false,
+                true,
+            ),
+            _ if text.starts_with("authentication error") => ("", false, true),
+            "server does not support TLS" => (", which sslmode asks for", false, false),
+            _ if from_rustls(error) => (" (sslmode, sslrootcert, sslcert say more)", false, false),
+            _ => ("", !text.starts_with("invalid configuration"), false),
+        };
+        Unconnected { reason: format!("{reason}{hint}"), retryable, refused }
+    }
+
+    /// Of two tries, the first of which was with TLS or without.
+    pub(crate) fn of_both(
+        with_tls_first: bool,
+        first: &tokio_postgres::Error,
+        second: &tokio_postgres::Error,
+    ) -> Self {
+        let (first, second) = (Unconnected::of(first), Unconnected::of(second));
+        let (one, other) = if with_tls_first { ("with", "without") } else { ("without", "with") };
+        Unconnected {
+            reason: format!("{one} TLS: {}; {other} TLS: {}", first.reason, second.reason),
+            ..second
+        }
+    }
+
+    /// Whether a connection without TLS may be made where this one could not: one that was made,
+    /// and then broken off by TLS or by what a server does when it does not like it.
+    pub(crate) fn about_tls(error: &tokio_postgres::Error) -> bool {
+        let text = error.to_string();
+        ["error performing TLS handshake", "error communicating with the server"].contains(&&*text)
+    }
+
+    pub(crate) fn at(mut self, place: &str) -> Self {
+        self.reason = format!("{place}: {}", self.reason);
+        self
+    }
+}
+
+/// Whether TLS itself failed, and not the connection below it.
+fn from_rustls(error: &tokio_postgres::Error) -> bool {
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let within = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if within.is_some_and(|within| within.is::<rustls::Error>()) {
+            return true;
+        }
+        source = inner.source();
+    }
+    false
+}
+
 /// What the server said. Its detail may show the values of a row, so it is left out.
 fn server_message(error: &DbError) -> String {
     let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
@@ -190,7 +269,8 @@ fn connection_lost(error: &tokio_postgres::Error) -> bool {
 }
 
 /// Whether an error goes away by itself: connection exceptions (class 08), lost serialisation
-/// races, missing resources (class 53) and a server that stops or starts (57P0x).
+/// races, missing resources (class 53), a server that stops or starts (57P0x), and a name of a
+/// statement that somebody has left behind in a session that a pooler shares out.
 fn transient(state: &SqlState) -> bool {
     let code = state.code();
     code.starts_with("08")
@@ -198,4 +278,5 @@ fn transient(state: &SqlState) -> bool {
         || code.starts_with("57P0")
         || *state == SqlState::T_R_SERIALIZATION_FAILURE
         || *state == SqlState::T_R_DEADLOCK_DETECTED
+        || *state == SqlState::DUPLICATE_PSTATEMENT
 }

@@ -1,21 +1,17 @@
 //! From the settings to an open database.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStringExt as _;
+use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr as _;
 
 use etcetera::BaseStrategy as _;
-use tokio_postgres::Config;
-use tokio_postgres::config::Host;
 
 use super::arguments::Global;
 use super::output;
 use crate::embedded::{EmbeddedDatabase, EmbeddedSettings, Stage, SupervisorCommand};
 use crate::error::{Error, Result};
 use crate::extraction::{ExtractionSettings, Extractor};
-use crate::store::{SchemaState, Store};
+use crate::store::{ConnectionSettings, SchemaState, Store};
 
 /// The hidden first argument with which this program is the embedded database's supervisor.
 pub(super) const SUPERVISE: &str = "__supervise";
@@ -29,7 +25,7 @@ const CONNECTIONS: usize = 4;
 /// An open database. The embedded one stays up for as long as this lives.
 pub(super) struct Database {
     pub(super) store: Store,
-    config: Config,
+    settings: ConnectionSettings,
     embedded: Option<EmbeddedDatabase>,
 }
 
@@ -37,21 +33,21 @@ impl Database {
     /// Opens the database that the settings name, without looking at its schema.
     pub(super) async fn open(global: &Global) -> Result<Self> {
         if let Some((source, url)) = database_url(global)? {
-            // The parser's message quotes no part of the URL, which may hold a password.
-            let config = Config::from_str(&url).map_err(|error| {
-                Error::Configuration(format!(
-                    "the database URL in {source} is not one: {error}; it looks like \
-                     postgresql://user@host:5432/name"
-                ))
+            let settings = ConnectionSettings::from_url(&url).map_err(|error| match error {
+                Error::Configuration(reason) => Error::Configuration(format!(
+                    "the database URL in {source} does not do: {reason}"
+                )),
+                other => other,
             })?;
-            let store = Store::new(config.clone(), CONNECTIONS)?;
-            return Ok(Database { store, config, embedded: None });
+            let store = Store::with_settings(&settings, CONNECTIONS)?;
+            return Ok(Database { store, settings, embedded: None });
         }
         refuse_in_container(global)?;
         let embedded = open_embedded(global).await?;
-        let config = embedded.config();
-        let store = Store::new(config.clone(), CONNECTIONS)?;
-        Ok(Database { store, config, embedded: Some(embedded) })
+        // The user's variables are about other databases.
+        let settings = ConnectionSettings::from_url_alone(&embedded.url())?;
+        let store = Store::new(embedded.config(), CONNECTIONS)?;
+        Ok(Database { store, settings, embedded: Some(embedded) })
     }
 
     /// Opens the database and brings its schema up to date.
@@ -63,29 +59,9 @@ impl Database {
         Ok(database)
     }
 
-    /// Where the database is, in the variables of libpq. A command line would show the password
-    /// to every user of the machine.
-    pub(super) fn environment(&self) -> Vec<(&'static str, OsString)> {
-        let config = &self.config;
-        let hosts: Vec<OsString> = config
-            .get_hosts()
-            .iter()
-            .map(|host| match host {
-                Host::Tcp(name) => OsString::from(name),
-                Host::Unix(folder) => folder.clone().into_os_string(),
-            })
-            .collect();
-        let ports: Vec<String> = config.get_ports().iter().map(u16::to_string).collect();
-        let text = |value: Option<&str>| value.map(OsString::from).unwrap_or_default();
-        let password = config.get_password().map(|bytes| OsString::from_vec(bytes.to_vec()));
-        let variables = [
-            ("PGHOST", hosts.join(OsStr::new(","))),
-            ("PGPORT", ports.join(",").into()),
-            ("PGUSER", text(config.get_user())),
-            ("PGDATABASE", text(config.get_dbname())),
-            ("PGPASSWORD", password.unwrap_or_default()),
-        ];
-        variables.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+    /// Where the database is, in the variables of libpq: to set, and to remove.
+    pub(super) fn environment(&self) -> Vec<(&'static str, Option<OsString>)> {
+        self.settings.environment()
     }
 
     /// The folder of the embedded database's programs.
@@ -97,7 +73,7 @@ impl Database {
     pub(super) fn describe(&self) -> String {
         match &self.embedded {
             Some(embedded) => format!("embedded, in {}", embedded.data_dir().display()),
-            None => "given by URL".to_owned(),
+            None => self.settings.to_string(),
         }
     }
 }

@@ -77,8 +77,14 @@ pub(super) async fn psql(global: &Global, arguments: Psql) -> Result<Done> {
     let program = beside.unwrap_or_else(|| PathBuf::from("psql"));
     // psql has Ctrl-C for itself; this program waits for it.
     tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
-    let mut child = tokio::process::Command::new(&program)
-        .envs(database.environment())
+    let mut command = tokio::process::Command::new(&program);
+    for (name, value) in database.environment() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let mut child = command
         .args(arguments.arguments)
         .stdin(Stdio::inherit())
         .spawn()

@@ -1,7 +1,6 @@
 //! What was recorded, read again to be extracted again: rejected results and outcomes, as streams
 //! with their documents, so that memory holds only what is being worked on.
 
-use deadpool_postgres::Transaction;
 use futures_util::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -9,6 +8,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::Store;
+use super::connection::Transaction;
 use super::extracted::{ExtractedColumns, NAMES};
 use crate::error::{Error, Result};
 use crate::identity::Fingerprint;
@@ -126,7 +126,7 @@ impl Store {
             NAMES.join(", ")
         );
         let parameters: [&(dyn ToSql + Sync); 2] = [&simulation_id, &current];
-        let rows = client.query_raw(&select, parameters).await.map_err(failed)?;
+        let rows = client.query_raw(select.as_str(), parameters).await.map_err(failed)?;
         Ok(rows.map(move |row| {
             let _held = &client;
             let row = row.map_err(failed)?;

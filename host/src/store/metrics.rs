@@ -12,15 +12,15 @@ use super::health::PoolStats;
 /// What a store has done since it was made.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Metrics {
-    /// Calls that asked the database for something, retries among them.
+    /// Statements that the database was asked to run, commits and retries among them.
     pub total_queries: u64,
     /// Those that failed.
     pub failed_queries: u64,
     /// How often results were sent again after a transient error.
     pub retry_count: u64,
-    /// Calls that did not fail, of all, in percent; 100 where there was none.
+    /// Those that did not fail, of all, in percent; 100 where there was none.
     pub success_rate: f64,
-    /// The mean time of a call in milliseconds, the wait for a connection included.
+    /// The mean time of one in milliseconds, to its first row or its end.
     pub avg_query_time: f64,
     /// Outcomes that were stored.
     pub stored_outcomes: u64,
@@ -46,7 +46,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// Counts one call.
+    /// Counts a statement.
     pub(super) fn query(&self, time: Duration, failed: bool) {
         self.queries.fetch_add(1, Ordering::Relaxed);
         self.failed.fetch_add(failed.into(), Ordering::Relaxed);

@@ -1,10 +1,10 @@
 //! The schema: which version the database has, and how it gets to the one this program needs.
 
 use sha2::{Digest, Sha256};
-use tokio_postgres::GenericClient;
 use tokio_postgres::error::SqlState;
 
 use super::Store;
+use super::connection::{GenericClient, Session};
 use crate::error::{Error, Result};
 
 /// One step of the schema. It is applied once and never edited after it was published.
@@ -82,7 +82,8 @@ impl Store {
     /// [`Error::Schema`] where the schema is newer than the program, or an applied migration is
     /// not the one that the program has.
     pub async fn check_schema(&self) -> Result<SchemaState> {
-        check(&**self.client().await?).await
+        let client = self.client().await?;
+        check(&client).await
     }
 
     /// Brings the schema to the version that this program needs, in one transaction. Safe to
@@ -103,10 +104,10 @@ impl Store {
             Error::database("bring the schema up to date", &error)
         };
         let mut client = self.client().await?;
-        check_server(&**client).await?;
+        check_server(&client).await?;
         let transaction = client.transaction().await.map_err(failed)?;
         transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
-        let done = match check(&*transaction).await? {
+        let done = match check(&transaction).await? {
             SchemaState::Current(version) => return Ok(Migrated { applied: Vec::new(), version }),
             SchemaState::Older(version) => version,
             SchemaState::Absent => {
@@ -134,7 +135,7 @@ impl Store {
     }
 }
 
-async fn check(client: &impl GenericClient) -> Result<SchemaState> {
+async fn check(client: &Session<impl GenericClient>) -> Result<SchemaState> {
     let failed = |error: tokio_postgres::Error| {
         if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
             return Error::Database(
@@ -202,7 +203,7 @@ fn compare(applied: &[(i32, String, Vec<u8>)]) -> Result<SchemaState> {
     }
 }
 
-async fn check_server(client: &impl GenericClient) -> Result<()> {
+async fn check_server(client: &Session<impl GenericClient>) -> Result<()> {
     let row = client
         .query_one(
             "SELECT current_setting('server_version_num')::integer, current_setting('server_version'),

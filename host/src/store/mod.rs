@@ -4,6 +4,7 @@
 //! stores and gives are rows; what they mean is the recorder's to say.
 
 mod columns;
+mod connection;
 mod cursor;
 mod extracted;
 mod figures;
@@ -25,10 +26,9 @@ mod writing;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 
+pub use connection::ConnectionSettings;
 pub use extracted::ColumnChange;
 pub(crate) use extracted::ExtractedColumns;
 pub use figures::Figures;
@@ -49,14 +49,13 @@ pub use simulations::{NewSimulation, PlannedRow, Simulation, SimulationStatus};
 pub use writing::{OutcomeRow, RejectedRow, ResultKey};
 pub(crate) use writing::{Replay, Rewriting, Rewritten};
 
+use connection::{CONNECT_TIMEOUT, Connector, Manager, Pool};
+
 use crate::error::{Error, Result};
 use metrics::Counters;
 
 /// How long a call waits for a connection before it gives up.
 const POOL_WAIT: Duration = Duration::from_secs(30);
-
-/// How long making a connection may take, unless the URL says otherwise.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A pool of connections to one database. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -66,16 +65,24 @@ pub struct Store {
 }
 
 impl Store {
-    /// Sets up a pool of at most `connections`, and checks nothing yet: see
-    /// [`Store::check_schema`] and [`Store::migrate`].
+    /// Sets up a pool of at most `connections` to the database that the settings name, and
+    /// connects with none yet: see [`Store::check_schema`] and [`Store::migrate`].
     ///
     /// # Errors
-    /// [`Error::Configuration`] where the settings ask for what this program cannot do.
+    /// [`Error::Configuration`] where a file of a certificate or key will not do.
+    pub fn with_settings(settings: &ConnectionSettings, connections: usize) -> Result<Self> {
+        Self::with_connector(Connector::new(settings)?, connections)
+    }
+
+    /// Sets up a pool of at most `connections` without TLS, for a database of this machine, and
+    /// connects with none yet. Its statements have names, which poolers do not understand.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] where the settings ask for TLS: see [`Store::with_settings`].
     pub fn new(mut config: tokio_postgres::Config, connections: usize) -> Result<Self> {
         if config.get_ssl_mode() == SslMode::Require {
             return Err(Error::Configuration(
-                "the URL asks for TLS (sslmode=require), which this version cannot do yet; \
-                 use a server on this machine, or a tunnel, with sslmode=prefer"
+                "TLS (sslmode=require) needs connection settings that are made from a URL"
                     .to_owned(),
             ));
         }
@@ -85,20 +92,23 @@ impl Store {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
-        let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(config, NoTls, manager_config);
-        let pool = Pool::builder(manager)
+        Self::with_connector(Connector::plain(config), connections)
+    }
+
+    fn with_connector(connector: Connector, connections: usize) -> Result<Self> {
+        let counters = Arc::new(Counters::default());
+        let pool = Pool::builder(Manager::new(connector, Arc::clone(&counters)))
             .max_size(connections)
             .wait_timeout(Some(POOL_WAIT))
-            .runtime(Runtime::Tokio1)
+            .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|error| {
                 Error::Configuration(format!("could not set up the connections: {error}"))
             })?;
-        Ok(Store { pool, counters: Arc::default() })
+        Ok(Store { pool, counters })
     }
 
-    async fn client(&self) -> Result<deadpool_postgres::Object> {
+    async fn client(&self) -> Result<deadpool::managed::Object<Manager>> {
         self.pool.get().await.map_err(Error::pool)
     }
 

@@ -63,7 +63,7 @@ impl Store {
         let explain = "EXPLAIN (FORMAT JSON, VERBOSE)";
         let special = format!("{explain} {}", statement.sql);
         let special =
-            transaction.query_one(&special, &statement.values()).await.map_err(failed)?.get(0);
+            transaction.query_one(special.as_str(), &statement.values()).await.map_err(failed)?.get(0);
         let nulls = vec!["NULL"; statement.count()].join(", ");
         let prepare = format!(
             "SET LOCAL plan_cache_mode = force_generic_plan; PREPARE explained AS {}",
@@ -71,7 +71,7 @@ impl Store {
         );
         transaction.batch_execute(&prepare).await.map_err(failed)?;
         let general = format!("{explain} EXECUTE explained({nulls})");
-        let general = transaction.query_one(&general, &[]).await.map_err(failed)?.get(0);
+        let general = transaction.query_one(general.as_str(), &[]).await.map_err(failed)?.get(0);
         transaction.batch_execute("DEALLOCATE explained").await.map_err(failed)?;
         Ok([special, general])
     }

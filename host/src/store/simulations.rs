@@ -8,6 +8,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::columns::column;
+use super::connection::Transaction;
 use super::{Figures, Store};
 use crate::error::{Error, Result};
 use crate::identity::Fingerprint;
@@ -384,7 +385,7 @@ pub(super) fn not_found(simulation_id: Uuid) -> Error {
 }
 
 async fn write_plan(
-    transaction: &deadpool_postgres::Transaction<'_>,
+    transaction: &Transaction<'_>,
     simulation_id: Uuid,
     first_order: i32,
     rows: &[PlannedRow],

@@ -1,8 +1,8 @@
 //! Results for simulations that have ended: their figures are marked, see [`super::super::standing`].
 
-use deadpool_postgres::Transaction;
 use uuid::Uuid;
 
+use super::super::connection::Transaction;
 use super::{OutcomeRow, RejectedRow};
 
 /// The condition that notes the results of a statement which is a transaction by itself, before its

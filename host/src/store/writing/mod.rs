@@ -15,7 +15,6 @@ mod rewritten;
 use std::collections::{BTreeMap, HashSet};
 
 use bytes::BytesMut;
-use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
@@ -28,6 +27,7 @@ pub(crate) use replayed::Replay;
 pub(crate) use rewritten::{Rewriting, Rewritten};
 
 use super::Store;
+use super::connection::Transaction;
 use crate::error::{Error, Result};
 use crate::extraction::ExtractorIdentity;
 
@@ -102,12 +102,16 @@ impl Store {
         outcomes.sort_unstable_by_key(|row| row.key);
         let mut rejected = rejected.to_vec();
         rejected.sort_unstable_by_key(|row| row.key);
-        if outcomes.len() >= COPY_ROWS
-            && let Some(stored) = self.copy_results(&outcomes, &rejected).await?
-        {
-            return Ok(stored);
-        }
-        self.insert_as_arrays(&outcomes, &rejected).await
+        let copied = match outcomes.len() {
+            COPY_ROWS.. => self.copy_results(&outcomes, &rejected).await?,
+            _ => None,
+        };
+        let stored = match copied {
+            Some(stored) => stored,
+            None => self.insert_as_arrays(&outcomes, &rejected).await?,
+        };
+        self.counters.stored(stored.len());
+        Ok(stored)
     }
 
     /// Nothing where a key came in between the look-up and the COPY.

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::super::columns::column;
+use super::super::connection::{GenericClient, Session, Transaction};
 use super::late::NOTED;
 use super::{RawJson, ResultKey};
 use crate::extraction::{Span, Violation};
@@ -120,7 +120,7 @@ pub(in crate::store) fn span_numbers(row: &OutcomeRow) -> [Option<i32>; 8] {
 
 /// Writes rows whose keys are not there.
 pub(super) async fn copy(
-    transaction: &deadpool_postgres::Transaction<'_>,
+    transaction: &Transaction<'_>,
     rows: &[&OutcomeRow],
 ) -> Result<(), tokio_postgres::Error> {
     let sink = transaction.copy_in(COPY.as_str()).await?;
@@ -168,10 +168,10 @@ pub(super) async fn copy(
 
 /// Writes the rows whose keys are not there, and gives their keys.
 pub(super) async fn insert(
-    client: &impl GenericClient,
+    client: &Session<impl GenericClient>,
     rows: &[&OutcomeRow],
 ) -> Result<HashSet<ResultKey>, tokio_postgres::Error> {
-    let insert = client.prepare_cached(&INSERT).await?;
+    let insert = client.prepare_cached(INSERT.as_str()).await?;
     let spans = column(rows, |row| span_numbers(row));
     let span = |place: usize| column(&spans, |numbers| numbers.get(place).copied().flatten());
     let inserted = client

@@ -1,10 +1,10 @@
 //! The table of rejected results.
 
-use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::super::columns::column;
+use super::super::connection::{GenericClient, Session};
 use super::ResultKey;
 use super::late::NOTED;
 
@@ -26,7 +26,7 @@ pub struct RejectedRow {
 
 /// Keeps the rows whose keys are not there. There are few of them, so arrays serve all.
 pub(super) async fn insert(
-    client: &impl GenericClient,
+    client: &Session<impl GenericClient>,
     rows: &[&RejectedRow],
 ) -> Result<(), tokio_postgres::Error> {
     let insert = client

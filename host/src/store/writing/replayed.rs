@@ -8,6 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::super::Store;
+use super::super::connection::Transaction;
 use super::super::history::{lock_history, mark_figures_stale};
 use super::{OutcomeRow, ResultKey, outcome};
 use crate::error::{Error, Result};
@@ -59,7 +60,7 @@ impl Store {
 
 /// Takes accepted results out of the rejected ones, and gives the ids of those that were there.
 async fn remove(
-    transaction: &deadpool_postgres::Transaction<'_>,
+    transaction: &Transaction<'_>,
     replay: &Replay<'_>,
 ) -> std::result::Result<HashSet<Uuid>, tokio_postgres::Error> {
     let remove = transaction
@@ -85,7 +86,7 @@ async fn remove(
 }
 
 async fn change_reasons(
-    transaction: &deadpool_postgres::Transaction<'_>,
+    transaction: &Transaction<'_>,
     replay: &Replay<'_>,
 ) -> std::result::Result<(), tokio_postgres::Error> {
     let update = transaction

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::{Object, Transaction};
+use deadpool::managed::Object;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::super::Store;
 use super::super::columns::column;
+use super::super::connection::{Manager, Transaction};
 use super::super::extracted::ColumnChange;
 use super::super::history::{lock_history, mark_figures_stale};
 use super::OutcomeRow;
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 
 /// A connection for rewriting.
 #[derive(Debug)]
-pub(crate) struct Rewriter(Object);
+pub(crate) struct Rewriter(Object<Manager>);
 
 /// The transaction that rewrites the outcomes of one simulation. Nobody else rewrites that
 /// simulation meanwhile; recording goes on. Dropping it changes nothing.

@@ -1,0 +1,318 @@
+//! Statements on a connection or in a transaction, and the one place that decides whether they
+//! have names.
+//!
+//! A named statement is parsed and planned once for a connection: the fastest way. The name lives
+//! in the server's session, though, and a pooler in transaction mode (PgBouncer) gives each
+//! transaction another one. Behind it statements have no name: they are parsed with each use, in
+//! one message with their values, and nothing is left behind. The types of their parameters,
+//! which have to be known to send values, are asked for once a pool.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Buf;
+use tokio_postgres::types::{BorrowToSql, ToSql, Type};
+use tokio_postgres::{CopyInSink, Error, Row, RowStream, SimpleQueryMessage, Statement};
+use uuid::Uuid;
+
+use super::super::metrics::Counters;
+
+/// What statements run on: a connection, or a transaction on one.
+pub(crate) trait GenericClient: tokio_postgres::GenericClient {}
+
+impl<C: tokio_postgres::GenericClient> GenericClient for C {}
+
+/// The parameter types of unnamed statements, shared by a pool.
+pub(super) type KnownTypes = Arc<Mutex<HashMap<String, Arc<[Type]>>>>;
+
+/// How the statements of one connection are prepared.
+#[derive(Clone, Debug)]
+pub(super) enum Preparing {
+    /// Under names, and kept for as long as the connection.
+    Named(Arc<Mutex<HashMap<String, Statement>>>),
+    /// With each use.
+    Unnamed(KnownTypes),
+}
+
+/// A statement that is ready to be run, on the connection that prepared it.
+#[derive(Clone, Debug)]
+pub(crate) enum Prepared {
+    /// The server knows it.
+    Named(Statement),
+    /// It goes with its values.
+    Unnamed {
+        /// The statement.
+        sql: String,
+        /// The types of its parameters.
+        types: Arc<[Type]>,
+    },
+}
+
+/// A statement to run: one that was prepared, or its text.
+pub(crate) trait AsStatement: Sync {
+    /// Which of the two.
+    fn as_statement(&self) -> Either<'_>;
+}
+
+/// A statement that was prepared, or its text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Either<'a> {
+    /// Prepared before.
+    Prepared(&'a Prepared),
+    /// To be prepared for this one use.
+    Text(&'a str),
+}
+
+impl AsStatement for Prepared {
+    fn as_statement(&self) -> Either<'_> {
+        Either::Prepared(self)
+    }
+}
+
+impl AsStatement for str {
+    fn as_statement(&self) -> Either<'_> {
+        Either::Text(self)
+    }
+}
+
+/// A connection or a transaction, with tokio-postgres's methods.
+#[derive(Debug)]
+pub(crate) struct Session<C> {
+    client: C,
+    preparing: Preparing,
+    counters: Arc<Counters>,
+}
+
+/// A transaction; one that is dropped is rolled back.
+pub(crate) type Transaction<'a> = Session<tokio_postgres::Transaction<'a>>;
+
+impl<C: GenericClient> Session<C> {
+    pub(super) fn new(client: C, preparing: Preparing) -> Self {
+        Session { client, preparing, counters: Arc::default() }
+    }
+
+    /// Counts its calls there.
+    pub(super) fn counted_by(self, counters: &Arc<Counters>) -> Self {
+        Session { counters: Arc::clone(counters), ..self }
+    }
+
+    /// Waits for a call and counts it.
+    async fn counted<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let begun = Instant::now();
+        let answer = call.await;
+        self.counters.query(begun.elapsed(), answer.is_err());
+        answer
+    }
+
+    /// The connection below, for what no statement does.
+    pub(super) fn client(&self) -> &C {
+        &self.client
+    }
+
+    /// A statement that is run again and again.
+    pub(crate) async fn prepare_cached(&self, sql: &str) -> Result<Prepared, Error> {
+        let cache = match &self.preparing {
+            Preparing::Named(cache) => cache,
+            Preparing::Unnamed(known) => return self.unnamed(sql, known).await,
+        };
+        if let Some(statement) = locked(cache).get(sql) {
+            return Ok(Prepared::Named(statement.clone()));
+        }
+        let statement = self.client.client().prepare(sql).await?;
+        locked(cache).insert(sql.to_owned(), statement.clone());
+        Ok(Prepared::Named(statement))
+    }
+
+    /// All rows of a statement.
+    pub(crate) async fn query(
+        &self,
+        statement: &(impl AsStatement + ?Sized),
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, Error> {
+        self.counted(async {
+            let client = self.client.client();
+            match self.prepared(statement).await? {
+                Prepared::Named(statement) => client.query(&statement, values).await,
+                Prepared::Unnamed { sql, types } => {
+                    client.query_typed(&sql, &typed(values, &types)).await
+                }
+            }
+        })
+        .await
+    }
+
+    /// The one row of a statement.
+    pub(crate) async fn query_one(
+        &self,
+        statement: &(impl AsStatement + ?Sized),
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, Error> {
+        self.counted(async {
+            let client = self.client.client();
+            match self.prepared(statement).await? {
+                Prepared::Named(statement) => client.query_one(&statement, values).await,
+                Prepared::Unnamed { sql, types } => {
+                    client.query_typed_one(&sql, &typed(values, &types)).await
+                }
+            }
+        })
+        .await
+    }
+
+    /// The row of a statement, where it gives one.
+    pub(crate) async fn query_opt(
+        &self,
+        statement: &(impl AsStatement + ?Sized),
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, Error> {
+        self.counted(async {
+            let client = self.client.client();
+            match self.prepared(statement).await? {
+                Prepared::Named(statement) => client.query_opt(&statement, values).await,
+                Prepared::Unnamed { sql, types } => {
+                    client.query_typed_opt(&sql, &typed(values, &types)).await
+                }
+            }
+        })
+        .await
+    }
+
+    /// The rows of a statement as they come.
+    pub(crate) async fn query_raw<P, I>(
+        &self,
+        statement: &(impl AsStatement + ?Sized),
+        values: I,
+    ) -> Result<RowStream, Error>
+    where
+        P: BorrowToSql,
+        I: IntoIterator<Item = P>,
+        I::IntoIter: ExactSizeIterator,
+    {
+        self.counted(async {
+            let client = self.client.client();
+            match self.prepared(statement).await? {
+                Prepared::Named(statement) => client.query_raw(&statement, values).await,
+                Prepared::Unnamed { sql, types } => {
+                    client
+                        .query_typed_raw(&sql, values.into_iter().zip(types.iter().cloned()))
+                        .await
+                }
+            }
+        })
+        .await
+    }
+
+    /// Runs a statement, and gives the number of rows it changed.
+    pub(crate) async fn execute(
+        &self,
+        statement: &(impl AsStatement + ?Sized),
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, Error> {
+        self.counted(async {
+            let client = self.client.client();
+            match self.prepared(statement).await? {
+                Prepared::Named(statement) => client.execute(&statement, values).await,
+                Prepared::Unnamed { sql, types } => {
+                    client.execute_typed(&sql, &typed(values, &types)).await
+                }
+            }
+        })
+        .await
+    }
+
+    /// Runs statements without values, in one message.
+    pub(crate) async fn batch_execute(&self, sql: &str) -> Result<(), Error> {
+        self.counted(self.client.client().batch_execute(sql)).await
+    }
+
+    async fn prepared(&self, statement: &(impl AsStatement + ?Sized)) -> Result<Prepared, Error> {
+        match (statement.as_statement(), &self.preparing) {
+            (Either::Prepared(prepared), _) => Ok(prepared.clone()),
+            (Either::Text(sql), Preparing::Unnamed(known)) => self.unnamed(sql, known).await,
+            // Its name is given back once the caller has its rows.
+            (Either::Text(sql), Preparing::Named(_)) => {
+                self.client.client().prepare(sql).await.map(Prepared::Named)
+            }
+        }
+    }
+
+    async fn unnamed(&self, sql: &str, known: &KnownTypes) -> Result<Prepared, Error> {
+        let types = locked(known).get(sql).cloned();
+        let types = match types {
+            Some(types) => types,
+            // The commonest mark of a parameter; a text that has it otherwise is only asked about.
+            None if !sql.contains('$') => Arc::new([]),
+            None => {
+                let types = self.ask_for_types(sql).await?;
+                locked(known).insert(sql.to_owned(), Arc::clone(&types));
+                types
+            }
+        };
+        Ok(Prepared::Unnamed { sql: sql.to_owned(), types })
+    }
+
+    /// Has the server say the types of a statement's parameters, in one message and so in one
+    /// session, with a name that nobody else has.
+    async fn ask_for_types(&self, sql: &str) -> Result<Arc<[Type]>, Error> {
+        let name = format!("arc_{}", Uuid::now_v7().simple());
+        let messages = self
+            .client
+            .client()
+            .simple_query(&format!(
+                "PREPARE {name} AS {sql};
+                 SELECT array_to_string(parameter_types::oid[], ',')
+                 FROM pg_catalog.pg_prepared_statements WHERE name = '{name}';
+                 DEALLOCATE {name}"
+            ))
+            .await?;
+        let row = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        let numbers = row.unwrap_or_default().split(',').filter(|number| !number.is_empty());
+        // A type that is not built in is refused when a value is sent, as one of an unknown type.
+        let kind = |number: &str| number.parse().ok().and_then(Type::from_oid);
+        Ok(numbers.map(|number| kind(number).unwrap_or(Type::UNKNOWN)).collect())
+    }
+}
+
+impl Session<tokio_postgres::Client> {
+    /// Begins a transaction.
+    pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
+        let (preparing, counters) = (self.preparing.clone(), Arc::clone(&self.counters));
+        Ok(Session { client: self.client.transaction().await?, preparing, counters })
+    }
+}
+
+impl Transaction<'_> {
+    /// Commits it.
+    pub(crate) async fn commit(self) -> Result<(), Error> {
+        let counters = self.counters;
+        let begun = Instant::now();
+        let done = self.client.commit().await;
+        counters.query(begun.elapsed(), done.is_err());
+        done
+    }
+
+    /// Begins a COPY to the server. It has a name until the COPY is done, which is before the
+    /// transaction ends, so a pooler leaves it in its session.
+    pub(crate) async fn copy_in<U>(&self, sql: &str) -> Result<CopyInSink<U>, Error>
+    where
+        U: Buf + 'static + Send,
+    {
+        self.client.copy_in(sql).await
+    }
+}
+
+fn typed<'a>(
+    values: &[&'a (dyn ToSql + Sync)],
+    types: &[Type],
+) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
+    values.iter().copied().zip(types.iter().cloned()).collect()
+}
+
+/// A panic elsewhere leaves the map as it was.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
