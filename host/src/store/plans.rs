@@ -62,8 +62,11 @@ impl Store {
         let transaction = client.transaction().await.map_err(failed)?;
         let explain = "EXPLAIN (FORMAT JSON, VERBOSE)";
         let special = format!("{explain} {}", statement.sql);
-        let special =
-            transaction.query_one(special.as_str(), &statement.values()).await.map_err(failed)?.get(0);
+        let special = transaction
+            .query_one(special.as_str(), &statement.values())
+            .await
+            .map_err(failed)?
+            .get(0);
         let nulls = vec!["NULL"; statement.count()].join(", ");
         let prepare = format!(
             "SET LOCAL plan_cache_mode = force_generic_plan; PREPARE explained AS {}",

@@ -104,6 +104,22 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// The same for one row: with plain parameters the server plans and runs it in half the time.
+static INSERT_ONE: LazyLock<String> = LazyLock::new(|| {
+    let parameters: Vec<String> = COLUMNS
+        .iter()
+        .enumerate()
+        .map(|(index, (.., kind))| format!("${}::{kind}", index + 1))
+        .collect();
+    format!(
+        "INSERT INTO arc_recorder.outcomes ({}) SELECT {}
+         WHERE (SELECT arc_recorder.note_results(ARRAY[$1::uuid]))
+         ON CONFLICT (simulation_id, outcome_id, started_at) DO NOTHING",
+        names(),
+        parameters.join(", ")
+    )
+});
+
 /// The spans of a row in the order of their columns.
 pub(in crate::store) fn span_numbers(row: &OutcomeRow) -> [Option<i32>; 8] {
     // Documents are far shorter than what 31 bits count.
@@ -118,6 +134,47 @@ pub(in crate::store) fn span_numbers(row: &OutcomeRow) -> [Option<i32>; 8] {
     numbers
 }
 
+/// The values of a row in the order of their columns.
+fn values<'r>(
+    row: &'r OutcomeRow,
+    spans: &'r [Option<i32>; 8],
+    document: &'r RawJson<'r>,
+) -> [&'r (dyn ToSql + Sync); 30] {
+    let [s0, s1, s2, s3, s4, s5, s6, s7] = spans;
+    [
+        &row.key.simulation_id,
+        &row.key.outcome_id,
+        &row.key.started_at,
+        &row.scenario_id,
+        &row.scenario_name,
+        &row.trial,
+        &row.received_at,
+        &row.execution_time,
+        &row.status,
+        &row.reliability_score,
+        &row.execution_time_ms,
+        &row.tokens_used,
+        &row.cost_usd,
+        &row.error_code,
+        &row.error_category,
+        &row.error_message,
+        &row.modal_call_id,
+        &row.sandbox_id,
+        &row.metrics,
+        &row.warnings,
+        &row.extractor_id,
+        s0,
+        s1,
+        s2,
+        s3,
+        s4,
+        s5,
+        s6,
+        s7,
+        document,
+    ]
+}
+
 /// Writes rows whose keys are not there.
 pub(super) async fn copy(
     transaction: &Transaction<'_>,
@@ -127,39 +184,8 @@ pub(super) async fn copy(
     let writer = BinaryCopyInWriter::new(sink, &COLUMNS.map(|(_, kind, _)| kind));
     let mut writer = std::pin::pin!(writer);
     for row in rows {
-        let [s0, s1, s2, s3, s4, s5, s6, s7] = span_numbers(row);
-        let values: [&(dyn ToSql + Sync); 30] = [
-            &row.key.simulation_id,
-            &row.key.outcome_id,
-            &row.key.started_at,
-            &row.scenario_id,
-            &row.scenario_name,
-            &row.trial,
-            &row.received_at,
-            &row.execution_time,
-            &row.status,
-            &row.reliability_score,
-            &row.execution_time_ms,
-            &row.tokens_used,
-            &row.cost_usd,
-            &row.error_code,
-            &row.error_category,
-            &row.error_message,
-            &row.modal_call_id,
-            &row.sandbox_id,
-            &row.metrics,
-            &row.warnings,
-            &row.extractor_id,
-            &s0,
-            &s1,
-            &s2,
-            &s3,
-            &s4,
-            &s5,
-            &s6,
-            &s7,
-            &RawJson(&row.document),
-        ];
+        let (spans, document) = (span_numbers(row), RawJson(&row.document));
+        let values = values(row, &spans, &document);
         writer.as_mut().write(&values).await?;
     }
     writer.finish().await?;
@@ -171,6 +197,12 @@ pub(super) async fn insert(
     client: &Session<impl GenericClient>,
     rows: &[&OutcomeRow],
 ) -> Result<HashSet<ResultKey>, tokio_postgres::Error> {
+    if let [row] = rows {
+        let insert = client.prepare_cached(INSERT_ONE.as_str()).await?;
+        let (spans, document) = (span_numbers(row), RawJson(&row.document));
+        let inserted = client.execute(&insert, &values(row, &spans, &document)).await?;
+        return Ok((inserted == 1).then_some(row.key).into_iter().collect());
+    }
     let insert = client.prepare_cached(INSERT.as_str()).await?;
     let spans = column(rows, |row| span_numbers(row));
     let span = |place: usize| column(&spans, |numbers| numbers.get(place).copied().flatten());
