@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`command_line`] | answers, exit codes, help |
 //! | [`component`] | the component alone: imports, verdicts, limits, the wasmtime command |
+//! | [`connections`] | TLS in every mode, certificates, lists of hosts, libpq's variables, PgBouncer |
 //! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
 //! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
@@ -32,6 +33,7 @@
 
 mod command_line;
 mod component;
+mod connections;
 mod containers;
 mod embedded;
 mod faults;

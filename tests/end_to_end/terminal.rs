@@ -99,8 +99,8 @@ fn a_url_that_is_none_is_told_without_its_password() {
             assert!(!finished.stderr.contains(SECRET), "{url}: {}", finished.stderr);
         }
     }
-    let tls = "postgresql://user:hunter2@localhost/name?sslmode=require";
-    fails_without_telling(&program, &["simulations", "--database-url", tls], "sslmode=require");
+    let roots = "postgresql://user:hunter2@localhost/name?sslmode=require&sslrootcert=/no/such";
+    fails_without_telling(&program, &["simulations", "--database-url", roots], "sslrootcert");
 }
 
 fn nil() -> String {

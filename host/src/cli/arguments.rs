@@ -36,8 +36,8 @@ Exit codes: 0 all done, 1 something was not done, 2 some results were rejected, 
 /// Settings that every command understands.
 #[derive(Debug, Args)]
 pub(super) struct Global {
-    /// The database: postgresql://user@host/name. Default: ARC_DATABASE_URL, then
-    /// TIMESCALE_SERVICE_URL, then the embedded database.
+    /// The database: postgresql://user@host/name, with libpq's parameters and variables.
+    /// Default: ARC_DATABASE_URL, then TIMESCALE_SERVICE_URL, then the embedded database.
     #[arg(long, global = true, value_name = "URL", help_heading = "Settings")]
     pub(super) database_url: Option<String>,
 

@@ -35,6 +35,11 @@ impl Program {
         Program { database: Some(database.url().to_owned()), ..Self::without_database() }
     }
 
+    /// The program with the database that a URL names.
+    pub fn with_url(url: &str) -> Self {
+        Program { database: Some(url.to_owned()), ..Self::without_database() }
+    }
+
     /// The program with no database named.
     pub fn without_database() -> Self {
         // One cache for all tests: the component is compiled once.
@@ -48,6 +53,12 @@ impl Program {
         let mut command = Command::new(Self::path());
         for name in ["ARC_DATABASE_URL", "TIMESCALE_SERVICE_URL", "ARC_DATA_DIR", "MODAL_TASK_ID"] {
             command.env_remove(name);
+        }
+        // libpq's variables are defaults of every URL.
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"PG") {
+                command.env_remove(name);
+            }
         }
         if let Some(url) = &self.database {
             command.env("ARC_DATABASE_URL", url);
