@@ -145,7 +145,6 @@ impl Redrawn {
         } else {
             text
         });
-        self.0.tick();
     }
 }
 
