@@ -146,6 +146,8 @@ fn refuse_a_password() -> (u16, std::thread::JoinHandle<Vec<u8>>) {
     let server = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut message = [0; 1024];
+        assert_eq!(stream.read(&mut message).unwrap(), 8, "a request for TLS");
+        stream.write_all(b"N").unwrap();
         assert!(stream.read(&mut message).unwrap() > 8, "the start of a session");
         // AuthenticationCleartextPassword, then an ErrorResponse.
         stream.write_all(b"R\x00\x00\x00\x08\x00\x00\x00\x03").unwrap();
