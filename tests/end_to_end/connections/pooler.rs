@@ -111,7 +111,7 @@ async fn everything_works_behind_a_pooler_in_transaction_mode() {
     assert_eq!(statements_left(&pooler).await, 0);
     let named = format!("{}?prepared_statements=named", pooler.url());
     let settings = ConnectionSettings::from_url_alone(&named).unwrap();
-    Store::with_settings(&settings, 1).unwrap().simulations(None, 1).await.unwrap();
+    Store::with_settings(&settings, 1).unwrap().simulations_page(None, 1, None).await.unwrap();
     assert_eq!(statements_left(&pooler).await, 1);
 }
 
