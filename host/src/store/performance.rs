@@ -66,15 +66,21 @@ pub struct Failure {
     pub error_message: Option<String>,
 }
 
-/// The row without an hour is the sum of the others, weighted by outcome.
+/// The row without an hour is the sum of the others, weighted by outcome. Sums are exact as those of
+/// [`super::Figures`] are.
 pub(super) fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
     Statement::new(
         "SELECT date_trunc('hour', execution_time, 'UTC') AS hour,
              count(*) AS total_outcomes,
-             avg(reliability_score::numeric)::float8 AS avg_reliability,
+             (sum((reliability_score * 1e15::float8)::bigint) * 0.000000000000001
+                 / nullif(count(reliability_score), 0))::float8 AS avg_reliability,
              coalesce(avg(execution_time_ms::numeric), 0)::float8 AS avg_execution_time,
-             least(coalesce(sum(cost_usd::numeric), 0), 1.7976931348623157e308)::float8
-                 AS total_cost,
+             least(
+                 coalesce(sum((cost_usd * 1e12::float8)::bigint) FILTER (WHERE cost_usd < 9e6), 0)
+                         * 0.000000000001
+                     + coalesce(sum(cost_usd::numeric) FILTER (WHERE cost_usd >= 9e6), 0),
+                 1.7976931348623157e308
+             )::float8 AS total_cost,
              count(*) FILTER (WHERE status <> 'success') AS error_count
          FROM arc_recorder.outcomes
          WHERE simulation_id = $1
