@@ -142,6 +142,16 @@ impl<C: GenericClient> Session<C> {
         .await
     }
 
+    /// All rows of a statement that is planned anew each time, for the tables as they are by then. A
+    /// kept plan that was made while a table was empty serves ill when it is full.
+    pub(crate) async fn query_planned_anew(
+        &self,
+        sql: &str,
+        values: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, Error> {
+        self.counted(self.client.client().query_typed(sql, values)).await
+    }
+
     /// The one row of a statement.
     pub(crate) async fn query_one(
         &self,

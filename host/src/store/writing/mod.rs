@@ -169,6 +169,17 @@ fn failed(error: &tokio_postgres::Error) -> Error {
     Error::database("store the results", error)
 }
 
+/// The LIMIT keeps the planner from joining the key of the whole simulation instead, which it does
+/// while a table has no statistics.
+const LOOK_UP: &str = "
+    SELECT key.outcome_id FROM unnest($3::uuid[]) AS key (outcome_id)
+    CROSS JOIN LATERAL (
+        SELECT FROM arc_recorder.outcomes AS outcome
+        WHERE outcome.simulation_id = $1 AND outcome.started_at = $2
+            AND outcome.outcome_id = key.outcome_id
+        LIMIT 1
+    ) AS known";
+
 /// Which of the outcomes are there already: an index look-up a row, whatever the statistics say.
 async fn known_keys(
     transaction: &Transaction<'_>,
@@ -179,24 +190,17 @@ async fn known_keys(
         let simulation = (row.key.simulation_id, row.key.started_at);
         by_simulation.entry(simulation).or_default().push(row.key.outcome_id);
     }
-    let look_up = transaction
-        .prepare_cached(
-            // The LIMIT keeps the planner from joining the key of the whole simulation instead,
-            // which it does while a table has no statistics.
-            "SELECT key.outcome_id FROM unnest($3::uuid[]) AS key (outcome_id)
-             CROSS JOIN LATERAL (
-                 SELECT FROM arc_recorder.outcomes AS outcome
-                 WHERE outcome.simulation_id = $1 AND outcome.started_at = $2
-                     AND outcome.outcome_id = key.outcome_id
-                 LIMIT 1
-             ) AS known",
-        )
-        .await
-        .map_err(|error| failed(&error))?;
     let mut known = HashSet::new();
     for ((simulation_id, started_at), ids) in by_simulation {
         let rows = transaction
-            .query(&look_up, &[&simulation_id, &started_at, &ids])
+            .query_planned_anew(
+                LOOK_UP,
+                &[
+                    (&simulation_id, Type::UUID),
+                    (&started_at, Type::TIMESTAMPTZ),
+                    (&ids, Type::UUID_ARRAY),
+                ],
+            )
             .await
             .map_err(|error| failed(&error))?;
         let keys =
