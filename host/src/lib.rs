@@ -18,6 +18,36 @@
 //! | [`identity`] | ids that are derived from content |
 //! | [`cli`] | the command line |
 //! | [`Error`] | what can go wrong, and whether trying again may help |
+//!
+//! Recording from Rust:
+//!
+//! ```no_run
+//! use arc_host::extraction::{ExtractionSettings, Extractor};
+//! use arc_host::recorder::{SimulationStart, Submission};
+//! use arc_host::store::{ConnectionSettings, Store};
+//! use arc_host::Recorder;
+//!
+//! # async fn record() -> arc_host::Result<()> {
+//! let settings = ConnectionSettings::from_url("postgresql://arc@db.example/arc")?;
+//! let store = Store::with_settings(&settings, 8)?;
+//! store.migrate().await?;
+//! let recorder = Recorder::new(Extractor::built_in(&ExtractionSettings::default())?, store).await?;
+//!
+//! let started = recorder
+//!     .start_simulation(SimulationStart {
+//!         config_version_id: recorder.create_configuration("agent", r#"{"model": "m-1"}"#, None).await?,
+//!         scenarios: r#"[{"id": "greet", "task_prompt": "Say hello."}]"#.to_owned(),
+//!         ..SimulationStart::default()
+//!     })
+//!     .await?;
+//! let result = r#"{"scenario": {"id": "greet"}, "trajectory": {"status": "success"}, "reliability_score": 1}"#;
+//! let outcome_id = recorder.record_outcome(started.simulation_id, Submission::new(result)).await?;
+//! let completed = recorder.complete_simulation(started.simulation_id, None).await?;
+//! recorder.close().await;
+//! # let _ = (outcome_id, completed);
+//! # Ok(())
+//! # }
+//! ```
 
 #![cfg_attr(
     test,

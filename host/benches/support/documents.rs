@@ -6,7 +6,7 @@ const WORDS: &str = "the agent called search weather with city and units then wa
     policy booking flight invoice stack trace module function returned value list of items found none";
 
 /// A result of about this many bytes, different for each number.
-pub fn document(number: usize, bytes: usize) -> String {
+pub(crate) fn document(number: usize, bytes: usize) -> String {
     let words: Vec<&str> = WORDS.split_whitespace().collect();
     let mut state = (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut next = move || {

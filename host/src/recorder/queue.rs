@@ -32,7 +32,7 @@ const UNIT_BYTES: usize = 1 << 10;
 /// How many rows must wait before a transaction begins beside those that are under way, each with
 /// a connection: none, one, two or three. A row that is alone is better off in the next
 /// transaction, with others, than in one of its own that takes the processor from the first.
-const ROWS_FOR_ANOTHER: [usize; 4] = [1, 64, 256, 256];
+const ROWS_FOR_ANOTHER: [usize; 4] = [1, 4, 64, 256];
 
 /// As many bytes of documents are worth another transaction, however few rows they are.
 const BYTES_FOR_ANOTHER: usize = 1 << 20;
