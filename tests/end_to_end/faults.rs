@@ -55,3 +55,39 @@ fn a_recording_that_is_killed_is_finished_by_the_same_command() {
     assert_eq!(new + old, RESULTS as i64);
     assert!(old >= before);
 }
+
+#[test]
+fn two_processes_that_send_the_same_results_at_once_store_each_of_them_once() {
+    const RESULTS: usize = 10_000;
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let folder = tempfile::tempdir().unwrap();
+    let [forward, backward, first] =
+        ["forward", "backward", "first"].map(|name| folder.path().join(format!("{name}.jsonl")));
+    write_results(&forward, RESULTS);
+    // The other one sends them in the opposite order, so that two who lock rows in the order of
+    // arrival would wait for each other.
+    let lines = std::fs::read_to_string(&forward).unwrap();
+    let reversed: Vec<&str> = lines.lines().rev().collect();
+    std::fs::write(&backward, reversed.join("\n")).unwrap();
+    // One result makes the simulation that both send to.
+    std::fs::write(&first, r#"{"scenario":{"id":"first"},"trajectory":{"status":"success"}}"#)
+        .unwrap();
+    let id = "01920000-0000-7000-8000-000000000001";
+    program.run(["record", "--simulation", id, first.to_str().unwrap()]).ended(0);
+
+    let children = [&forward, &backward].map(|path| {
+        program.spawn(["record", "--json", "--simulation", id, path.to_str().unwrap()])
+    });
+    let summaries = children.map(|child| {
+        let finished: crate::support::Finished = child.wait_with_output().unwrap().into();
+        finished.ended(0).json()
+    });
+    let sum = |figure: &str| -> u64 {
+        summaries.iter().map(|summary| summary[figure].as_u64().unwrap()).sum()
+    };
+    assert_eq!(sum("stored"), RESULTS as u64, "each was stored for one of the two");
+    assert_eq!(sum("duplicate"), RESULTS as u64, "and found by the other");
+    let stored = database.count("SELECT count(*) FROM arc_recorder.outcomes");
+    assert_eq!(stored, RESULTS as i64 + 1);
+}

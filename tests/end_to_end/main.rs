@@ -17,6 +17,7 @@
 //! | [`runners`] | runners that are components, recording through their import |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
 //! | [`simulations`] | which simulation takes a result: ids, plans, trials, attempts, figures |
+//! | [`state_machine`] | random steps, compared with a model after each |
 //! | [`terminal`] | pipes that close, Ctrl-C, secrets, control characters |
 //! | [`watch`] | `status --watch` |
 
@@ -46,6 +47,7 @@ mod recording;
 mod runners;
 mod schema;
 mod simulations;
+mod state_machine;
 mod support;
 mod terminal;
 mod watch;

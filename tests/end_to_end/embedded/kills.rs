@@ -1,6 +1,13 @@
 //! What a killed process takes with it: nothing that was committed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_host::Recorder;
 use arc_host::embedded::EmbeddedDatabase;
+use arc_host::extraction::{ExtractionSettings, Extractor};
+use arc_host::recorder::{SimulationStart, Submission, Verdict};
+use arc_host::store::Store;
 use nix::sys::signal::{Signal, kill};
 
 use super::folder::{Folder, connect, until};
@@ -75,4 +82,90 @@ fn what_was_acknowledged_is_there_after_everything_was_killed() {
     user.kill();
     assert_eq!(folder.record(&file), (0, RESULTS));
     assert!(folder.server_log().contains("not properly shut down"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_and_nothing_twice_when_the_server_is_killed_under_load() {
+    const TASKS: usize = 8;
+    const CALLS: usize = 100;
+    const KILLS: usize = 2;
+    let folder = Folder::without_fsync();
+    let database = folder.acquire().await;
+    let store = Store::new(database.config(), 6).unwrap();
+    store.migrate().await.unwrap();
+    let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
+    let recorder = Recorder::new(extractor, store).await.unwrap();
+    let start = SimulationStart { scenarios: "[]".to_owned(), ..SimulationStart::default() };
+    let id = recorder.start_simulation(start).await.unwrap().simulation_id;
+
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let (recorder, acknowledged) = (recorder.clone(), Arc::clone(&acknowledged));
+            tokio::spawn(async move {
+                let mut ids = Vec::new();
+                for call in 0..CALLS {
+                    // Half of the tasks send one result a call, the others ten.
+                    let count = if task % 2 == 0 { 1 } else { 10 };
+                    let mut open: Vec<String> = (0..count)
+                        .map(|item| {
+                            format!(
+                                r#"{{"scenario":{{"id":"{task}-{call}-{item}"}},"trajectory":{{"status":"success"}}}}"#
+                            )
+                        })
+                        .collect();
+                    while !open.is_empty() {
+                        let submissions = open.iter().map(Submission::new).collect();
+                        let verdicts = match recorder.record_batch(id, submissions).await {
+                            Ok(verdicts) => verdicts,
+                            Err(error) => {
+                                assert!(error.retryable(), "{error}");
+                                continue;
+                            }
+                        };
+                        let mut again = Vec::new();
+                        for (document, item) in open.into_iter().zip(verdicts) {
+                            match item.verdict {
+                                Verdict::Stored | Verdict::Duplicate => ids.push(item.outcome_id),
+                                Verdict::Failed { retryable: true, .. } => again.push(document),
+                                other => panic!("{other:?}"),
+                            }
+                        }
+                        open = again;
+                    }
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+                ids
+            })
+        })
+        .collect();
+    for kill_number in 1..=KILLS {
+        let enough = TASKS * CALLS * kill_number / (KILLS + 2);
+        while acknowledged.load(Ordering::Relaxed) < enough {
+            tokio::task::yield_now().await;
+        }
+        kill(folder.last_start().server, Signal::SIGKILL).unwrap();
+        tokio::task::block_in_place(|| {
+            until("another server is started", || {
+                (folder.starts().len() == kill_number + 1).then_some(())
+            });
+        });
+    }
+    let mut ids = Vec::new();
+    for task in tasks {
+        ids.extend(task.await.unwrap());
+    }
+    ids.sort_unstable();
+    let sent = TASKS / 2 * CALLS * 11;
+    assert_eq!(ids.len(), sent);
+    let rows = connect(&database)
+        .await
+        .query("SELECT outcome_id FROM arc_recorder.outcomes ORDER BY 1", &[])
+        .await
+        .unwrap();
+    let mut found: Vec<uuid::Uuid> = rows.iter().map(|row| row.get(0)).collect();
+    found.sort_unstable();
+    assert_eq!(found, ids, "what was acknowledged is there, once, and nothing else");
+    assert!(recorder.metrics().retry_count > 0, "the server was killed while results were stored");
+    recorder.close().await;
 }
