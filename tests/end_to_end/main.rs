@@ -13,6 +13,7 @@
 //! | [`plans`] | which indexes the important queries use |
 //! | [`history`] | rejected results replayed, outcomes extracted again |
 //! | [`queries`] | performance by the hour, the latest failures, how simulations end |
+//! | [`recorder_api`] | the recorder as a Rust library |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
 //! | [`runners`] | runners that are components, recording through their import |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
@@ -43,6 +44,7 @@ mod late_results;
 mod pages;
 mod plans;
 mod queries;
+mod recorder_api;
 mod recording;
 mod runners;
 mod schema;
