@@ -13,6 +13,7 @@
 //! | [`extraction`] | the wasmtime engine and the sandboxed component that says what a result means |
 //! | [`runners`] | runners that are components themselves: the `recorder` interface, and a host that runs them |
 //! | [`store`] | everything that is SQL |
+//! | [`database`] | from settings to an open database: the one that is named, or the embedded one |
 //! | [`embedded`] | a private PostgreSQL where no database is given |
 //! | [`documents`] | files of results as streams of framed documents |
 //! | [`identity`] | ids that are derived from content |
@@ -63,6 +64,7 @@
 mod bindings;
 pub mod cli;
 mod component_cache;
+pub mod database;
 pub mod documents;
 pub mod embedded;
 mod error;

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use arc_host::cli::Program;
+
 fn main() -> ExitCode {
-    arc_host::cli::main()
+    arc_host::cli::main(Program::default(), std::env::args_os()).into()
 }

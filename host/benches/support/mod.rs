@@ -31,6 +31,7 @@ impl BenchDatabase {
         let database = EmbeddedDatabase::acquire(&EmbeddedSettings {
             data_dir: Some(folder.path().join("data")),
             bin_dir: None,
+            further_bin_dirs: Vec::new(),
             supervisor: SupervisorCommand {
                 program: env!("CARGO_BIN_EXE_arc-host").into(),
                 args: vec![OsString::from("__supervise")],

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+use super::program::Program;
 use crate::store::SimulationStatus;
 
 /// Records the results of AI-agent evaluations in PostgreSQL, exactly once.
@@ -74,6 +75,10 @@ pub(super) struct Global {
     /// Write JSON for programs instead of text for people.
     #[arg(long, global = true, help_heading = "Settings")]
     pub(super) json: bool,
+
+    /// The program that this command line runs in.
+    #[arg(skip)]
+    pub(super) program: Program,
 }
 
 #[derive(Debug, Subcommand)]

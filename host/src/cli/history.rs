@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::Done;
 use super::arguments::{Global, Reextract, Replay};
-use super::connection::{self, Database};
+use super::connection;
 use super::output::{self, BAD, BOLD, DIM, GOOD, Output};
 use super::record::stop_on_interrupt;
 use crate::Recorder;
+use crate::database::Database;
 use crate::error::Result;
 use crate::extraction::Violation;
 use crate::recorder::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
@@ -28,8 +29,8 @@ async fn open(global: &Global) -> Result<(Recorder, Database, Arc<AtomicBool>)> 
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_interrupt(Arc::clone(&stop), Arc::new(AtomicBool::new(true)))?;
     let extractor = connection::extractor(global)?;
-    let database = Database::open_current(global).await?;
-    let recorder = Recorder::new(extractor, database.store.clone()).await?;
+    let database = connection::open_current(global).await?;
+    let recorder = Recorder::new(extractor, database.store().clone()).await?;
     Ok((recorder, database, stop))
 }
 

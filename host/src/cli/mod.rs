@@ -5,13 +5,14 @@ mod connection;
 mod extract;
 mod history;
 mod output;
+mod program;
 mod record;
 mod run;
 mod schema;
 mod simulations;
 mod status;
 
-use std::process::ExitCode;
+use std::ffi::OsString;
 
 use clap::Parser as _;
 
@@ -20,6 +21,7 @@ use crate::error::{Error, Result};
 use crate::store::SimulationStatus;
 use arguments::{Arguments, Command};
 use output::Output;
+pub use program::Program;
 
 /// What a command ends with, as the exit code says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,37 +38,41 @@ enum Done {
     Exit(u8),
 }
 
-impl From<Done> for ExitCode {
-    fn from(done: Done) -> Self {
-        ExitCode::from(match done {
+impl Done {
+    fn exit_code(self) -> u8 {
+        match self {
             Done::All => 0,
             Done::Not => 1,
             Done::Rejected => 2,
             // 128 + SIGINT, as shells have it.
             Done::Interrupted => 130,
             Done::Exit(code) => code,
-        })
+        }
     }
 }
 
-/// Runs the program with the arguments it was given.
-pub fn main() -> ExitCode {
+/// Runs the command line with these arguments, the first of which is the program's own name, and
+/// gives the exit code. It needs the process for itself.
+pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
     // The supervisor of the embedded database is this program too: single-threaded, no runtime.
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == connection::SUPERVISE) {
-        return match embedded::supervise(arguments) {
-            Ok(()) => ExitCode::SUCCESS,
+    if arguments.get(1).is_some_and(|first| first == program::SUPERVISE) {
+        return match embedded::supervise(arguments.into_iter().skip(2)) {
+            Ok(()) => Done::All.exit_code(),
             Err(error) => fail(&Error::from(error)),
         };
     }
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(mut arguments) => {
+            arguments.global.program = program;
+            arguments
+        }
         Err(error) => {
             // Nobody can be told that the streams are gone.
             let _ = error.print();
             // Help that was asked for is an answer. A wrong command line did nothing; clap's own
             // code for it, 2, says here that results were rejected.
-            return if error.use_stderr() { Done::Not } else { Done::All }.into();
+            return if error.use_stderr() { Done::Not } else { Done::All }.exit_code();
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -75,14 +81,14 @@ pub fn main() -> ExitCode {
         Err(error) => return fail(&Error::io("could not start the runtime", error)),
     };
     match runtime.block_on(run(arguments)) {
-        Ok(done) => done.into(),
+        Ok(done) => done.exit_code(),
         Err(error) => fail(&error),
     }
 }
 
-fn fail(error: &Error) -> ExitCode {
+fn fail(error: &Error) -> u8 {
     output::complain(&error.to_string());
-    Done::Not.into()
+    Done::Not.exit_code()
 }
 
 async fn run(arguments: Arguments) -> Result<Done> {

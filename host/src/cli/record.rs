@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::Done;
 use super::arguments::{Global, Record};
-use super::connection::{self, Database};
+use super::connection;
 use super::output::{self, BAD, BOLD, GOOD, Output};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
@@ -62,8 +62,8 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     stop_on_interrupt(Arc::clone(&stop), Arc::clone(&recording))?;
 
     let extractor = connection::extractor(global)?;
-    let database = Database::open_current(global).await?;
-    let recorder = Recorder::new(extractor, database.store.clone()).await?;
+    let database = connection::open_current(global).await?;
+    let recorder = Recorder::new(extractor, database.store().clone()).await?;
     let config_version_id = match &configuration {
         Some(Configuration { name, text }) => {
             recorder.create_configuration(name, text, None).await?

@@ -2,7 +2,7 @@
 
 use super::Done;
 use super::arguments::{Global, Run};
-use super::connection::{self, Database};
+use super::connection;
 use super::output;
 use crate::Recorder;
 use crate::error::{Error, Result};
@@ -18,8 +18,8 @@ pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
     };
     let runner = Runner::new(&component, &settings)?;
     let extractor = connection::extractor(global)?;
-    let database = Database::open_current(global).await?;
-    let recorder = Recorder::new(extractor, database.store.clone()).await?;
+    let database = connection::open_current(global).await?;
+    let recorder = Recorder::new(extractor, database.store().clone()).await?;
     let mut words = vec![path];
     words.extend(arguments.arguments);
     let exit = tokio::select! {

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::Done;
 use super::arguments::{Global, Psql};
-use super::connection::Database;
+use super::connection;
 use super::output::{self, BAD, GOOD, Output};
 use crate::error::{Error, Result};
 
 pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done> {
-    let database = Database::open(global).await?;
-    let health = database.store.health().await;
+    let database = connection::open(global).await?;
+    let health = database.store().health().await;
     let done = if health.status == "ok" { Done::All } else { Done::Not };
     if output.json() {
         let mut value = serde_json::to_value(&health).unwrap_or_default();
@@ -57,8 +57,8 @@ pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done>
 }
 
 pub(super) async fn migrate(global: &Global, output: &mut Output) -> Result<Done> {
-    let database = Database::open(global).await?;
-    let migrated = database.store.migrate().await?;
+    let database = connection::open(global).await?;
+    let migrated = database.store().migrate().await?;
     if output.json() {
         output.value(&json!({"applied": migrated.applied, "schema_version": migrated.version}))?;
         return Ok(Done::All);
@@ -72,7 +72,7 @@ pub(super) async fn migrate(global: &Global, output: &mut Output) -> Result<Done
 
 /// Runs psql with the database's place in its environment, where no other user can read it.
 pub(super) async fn psql(global: &Global, arguments: Psql) -> Result<Done> {
-    let database = Database::open_current(global).await?;
+    let database = connection::open_current(global).await?;
     let beside = database.programs().map(|folder| folder.join("psql")).filter(|path| path.exists());
     let program = beside.unwrap_or_else(|| PathBuf::from("psql"));
     // psql has Ctrl-C for itself; this program waits for it.

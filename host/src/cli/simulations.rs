@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Done;
 use super::arguments::{End, Failures, Global, Outcomes, Performance, Rejected, Simulations};
-use super::connection::Database;
+use super::connection;
 use super::output::{self, Output};
 use crate::error::Result;
 use crate::store::{
@@ -30,12 +30,12 @@ pub(super) async fn list(
     arguments: Simulations,
     output: &mut Output,
 ) -> Result<Done> {
-    let database = Database::open_current(global).await?;
+    let database = connection::open_current(global).await?;
     let status = arguments.status.map(Into::into);
     let limit = arguments.limit.unwrap_or(LISTED_SIMULATIONS);
     let cursor = arguments.cursor.as_deref();
     let paged = arguments.limit.is_some() || cursor.is_some();
-    let page = database.store.simulations_page(status, limit, cursor).await?;
+    let page = database.store().simulations_page(status, limit, cursor).await?;
     let simulations = &page.simulations;
     if output.json() {
         for simulation in simulations {
@@ -100,8 +100,8 @@ pub(super) async fn outcomes(
     arguments: Outcomes,
     output: &mut Output,
 ) -> Result<Done> {
-    let database = Database::open_current(global).await?;
-    let store = &database.store;
+    let database = connection::open_current(global).await?;
+    let store = database.store();
     store.simulation(arguments.simulation).await?;
     let filter = OutcomeFilter { scenario_id: arguments.scenario, status: arguments.status };
     if arguments.limit.is_some() || arguments.cursor.is_some() {
@@ -221,8 +221,8 @@ pub(super) async fn rejected(
     arguments: Rejected,
     output: &mut Output,
 ) -> Result<Done> {
-    let database = Database::open_current(global).await?;
-    let store = &database.store;
+    let database = connection::open_current(global).await?;
+    let store = database.store();
     store.simulation(arguments.simulation).await?;
     if let Some(id) = arguments.document {
         output.bytes(&store.rejected_document(arguments.simulation, id).await?)?;
@@ -271,8 +271,8 @@ pub(super) async fn performance(
     arguments: Performance,
     output: &mut Output,
 ) -> Result<Done> {
-    let database = Database::open_current(global).await?;
-    let performance = database.store.performance(arguments.simulation, arguments.range).await?;
+    let database = connection::open_current(global).await?;
+    let performance = database.store().performance(arguments.simulation, arguments.range).await?;
     if output.json() {
         output.value(&performance)?;
         return Ok(Done::All);
@@ -316,8 +316,8 @@ pub(super) async fn failures(
     arguments: Failures,
     output: &mut Output,
 ) -> Result<Done> {
-    let database = Database::open_current(global).await?;
-    let failures = database.store.failures(arguments.limit.into()).await?;
+    let database = connection::open_current(global).await?;
+    let failures = database.store().failures(arguments.limit.into()).await?;
     if output.json() {
         for failure in &failures {
             output.value(failure)?;
@@ -350,9 +350,9 @@ pub(super) async fn end(
     status: SimulationStatus,
     output: &mut Output,
 ) -> Result<Done> {
-    let database = Database::open_current(global).await?;
+    let database = connection::open_current(global).await?;
     let reason = arguments.reason.replace('\0', "\u{FFFD}");
-    let simulation = database.store.end_simulation(arguments.simulation, status, &reason).await?;
+    let simulation = database.store().end_simulation(arguments.simulation, status, &reason).await?;
     if output.json() {
         output.value(&json!({
             "simulation_id": simulation.simulation_id,

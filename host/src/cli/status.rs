@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Done;
 use super::arguments::{Global, Status as Arguments};
-use super::connection::Database;
+use super::connection;
 use super::output::{self, BOLD, Output, Redrawn};
 use crate::error::{Error, Result};
 use crate::recorder::SimulationProgress;
@@ -28,11 +28,11 @@ pub(super) async fn run(
         .map_err(|error| Error::io("could not listen for Ctrl-C", error))?;
     tokio::select! {
         done = async {
-            let database = Database::open_current(global).await?;
+            let database = connection::open_current(global).await?;
             if arguments.watch {
-                return watch(&database.store, arguments.simulation, output).await;
+                return watch(database.store(), arguments.simulation, output).await;
             }
-            let (simulation, figures) = database.store.standing(arguments.simulation).await?;
+            let (simulation, figures) = database.store().standing(arguments.simulation).await?;
             let status = SimulationProgress::new(&simulation, &figures);
             if output.json() {
                 output.value(&status)?;

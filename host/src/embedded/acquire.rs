@@ -86,11 +86,12 @@ async fn start_server(
     progress: &mut (impl FnMut(Stage) + Send),
 ) -> Result<Supervisor, EmbeddedError> {
     let (bin_dir, found_in) = (settings.bin_dir.clone(), folder.clone());
+    let places = Places::of_this_machine().and(&settings.further_bin_dirs);
     let (exists, programs, account) = blocking(move || {
         let cluster = found_in.cluster();
         let made_by = cluster::major(&cluster)?;
         let needed = made_by.map(|major| (cluster.as_path(), major));
-        let programs = Programs::find(bin_dir.as_deref(), needed, &Places::of_this_machine())?;
+        let programs = Programs::find(bin_dir.as_deref(), needed, &places)?;
         let account = Account::for_cluster(&cluster)?;
         account.check_access(&programs, found_in.path())?;
         Ok((made_by.is_some(), programs, account))

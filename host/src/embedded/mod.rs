@@ -58,6 +58,8 @@ pub struct EmbeddedSettings {
     pub data_dir: Option<PathBuf>,
     /// The folder with PostgreSQL's `initdb` and `postgres`; by default they are looked for.
     pub bin_dir: Option<PathBuf>,
+    /// Further folders to look for them in.
+    pub further_bin_dirs: Vec<PathBuf>,
     /// The program that becomes the supervisor.
     pub supervisor: SupervisorCommand,
     /// Further settings of the server, as in `postgres -c name=value`. They count when the server

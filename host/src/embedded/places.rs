@@ -34,18 +34,25 @@ pub(super) struct Places {
     path: Option<OsString>,
     home: Option<PathBuf>,
     root: PathBuf,
+    further: Vec<PathBuf>,
 }
 
 impl Places {
     /// This machine's.
     pub(super) fn of_this_machine() -> Self {
-        Self { path: env::var_os("PATH"), home: env::home_dir(), root: PathBuf::from("/") }
+        let root = PathBuf::from("/");
+        Self { path: env::var_os("PATH"), home: env::home_dir(), root, further: Vec::new() }
+    }
+
+    /// These, and further folders beside the usual ones.
+    pub(super) fn and(self, further: &[PathBuf]) -> Self {
+        Self { further: further.to_vec(), ..self }
     }
 
     /// Those of a machine whose files lie under `root`.
     #[cfg(test)]
     pub(super) fn under(root: &Path, path: Option<OsString>) -> Self {
-        Self { path, home: None, root: root.to_owned() }
+        Self { path, home: None, root: root.to_owned(), further: Vec::new() }
     }
 
     /// The folders of the `PATH`, in its order. A relative one is left out: it means another folder elsewhere.
@@ -61,7 +68,7 @@ impl Places {
         });
         let fixed = FIXED.iter().map(|folder| self.root.join(folder));
         let nix = self.home.iter().map(|home| home.join(".nix-profile/bin"));
-        versioned.chain(fixed).chain(nix).collect()
+        versioned.chain(fixed).chain(nix).chain(self.further.iter().cloned()).collect()
     }
 
     /// Everything that is searched, for a person.
@@ -75,6 +82,7 @@ impl Places {
             .chain(versioned)
             .chain(fixed)
             .chain(["~/.nix-profile/bin".to_owned()])
+            .chain(self.further.iter().map(|folder| folder.display().to_string()))
             .collect()
     }
 }

@@ -22,6 +22,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use file::{FileRecording, FileSummary, Progress, RejectedItem, Stage, Survey};
@@ -31,7 +32,7 @@ pub use reextract::{Reexamined, Reextraction, ReextractionScope, SimulationChang
 pub use replay::{ReplayProgress, Replayed};
 pub(crate) use start::default_modal_environment;
 pub use start::{SimulationStart, SimulationStarted};
-pub use submission::{Document, ItemVerdict, Submission, Verdict};
+pub use submission::{Document, ItemVerdict, NotFinite, NotFiniteNumber, Submission, Verdict};
 
 use crate::error::{Error, Result};
 use crate::extraction::{Extractor, Session};
@@ -113,25 +114,32 @@ impl Recorder {
         )))
     }
 
-    /// Records results of one simulation: a verdict for each, in order.
+    /// Records results of one simulation: a verdict for each, in order. They are received when this
+    /// is called, in the order of the calls, whenever the answer is waited for.
     ///
     /// # Errors
     /// [`Error::NotFound`] where there is no such simulation, or an error of the database before
     /// anything was stored. An error while storing is a verdict of each item it concerns.
-    pub async fn record_batch(
+    pub fn record_batch(
         &self,
         simulation_id: Uuid,
         submissions: Vec<Submission>,
-    ) -> Result<Vec<ItemVerdict>> {
-        // Received before anything is waited for, so that calls keep the order they were made in.
-        let received: Vec<Received> = submissions
-            .into_iter()
-            .map(|submission| Received::new(simulation_id, submission))
-            .collect();
-        let plan = self.plan(simulation_id).await?;
-        let target = Target { plan, extractor_id: self.shared.extractor.identity().id };
-        let extracted = self.extract(&target, received).await?;
-        Ok(self.store_all(extracted).await)
+    ) -> impl Future<Output = Result<Vec<ItemVerdict>>> + Send + use<> {
+        let recorder = self.clone();
+        let times: Vec<Timestamp> =
+            submissions.iter().map(|_| identity::next_received_at()).collect();
+        async move {
+            let received = times.into_iter().zip(submissions);
+            let received: Vec<Received> = received
+                .map(|(received_at, submission)| {
+                    Received::new(simulation_id, received_at, submission)
+                })
+                .collect();
+            let plan = recorder.plan(simulation_id).await?;
+            let extractor_id = recorder.shared.extractor.identity().id;
+            let extracted = recorder.extract(&Target { plan, extractor_id }, received).await?;
+            Ok(recorder.store_all(extracted).await)
+        }
     }
 
     /// Records one result and gives the id of its outcome, whether it was stored now or before.

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt as _;
 use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::history::{next_batch, passed_trial};
-use super::rows::{Extracted, Received, Target};
+use super::rows::{Extracted, NOT_FINITE, Received, Target};
 use super::{Document, Recorder, Submission};
 use crate::error::Result;
 use crate::extraction::Violation;
@@ -115,6 +116,16 @@ impl Reextraction {
             *self.by_column.entry(column).or_default() += count;
         }
     }
+}
+
+/// The warnings that did not come from the document, which extracting it again would not give.
+fn noted_by_sender(columns: &ExtractedColumns) -> Vec<Violation> {
+    let warnings = columns.value("warnings").and_then(Value::as_array).into_iter().flatten();
+    let warnings = warnings.filter_map(|warning| {
+        let text = |member: &str| Some(warning.get(member)?.as_str()?.to_owned());
+        Some(Violation { path: text("path")?, code: text("code")?, message: text("message")? })
+    });
+    warnings.filter(|warning| warning.code == NOT_FINITE).collect()
 }
 
 impl Recorder {
@@ -224,9 +235,10 @@ impl Recorder {
                         trial,
                         modal_call_id: outcome.modal_call_id,
                         sandbox_id: outcome.sandbox_id,
+                        not_finite: Vec::new(),
                     };
                     let again = Received::again(outcome_id, outcome.received_at, submission);
-                    received.push(again);
+                    received.push(again.noting(noted_by_sender(&outcome.columns)));
                     old.push((outcome.extractor_id, outcome.columns));
                 }
                 None => {

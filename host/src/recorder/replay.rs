@@ -216,6 +216,7 @@ fn readable(
         trial,
         modal_call_id: kept.modal_call_id,
         sandbox_id: kept.sandbox_id,
+        not_finite: Vec::new(),
     };
     Some(Received::again(kept.outcome_id, kept.received_at, submission))
 }

@@ -14,6 +14,9 @@ use crate::extraction::{
 use crate::identity;
 use crate::store::{OutcomeRow, RejectedRow, ResultKey};
 
+/// The code of what is said about a number that JSON cannot hold.
+pub(super) const NOT_FINITE: &str = "not_finite";
+
 /// Where results go, and who extracts them.
 #[derive(Clone)]
 pub(super) struct Target {
@@ -33,6 +36,8 @@ pub(super) struct Received {
     outcome_id: Uuid,
     received_at: Timestamp,
     submission: Submission,
+    /// What is to be among the warnings, whatever the extractor says.
+    noted: Vec<Violation>,
 }
 
 /// What extraction made of a submission.
@@ -48,7 +53,7 @@ pub(super) enum Extracted {
 }
 
 impl Received {
-    pub(super) fn new(simulation_id: Uuid, submission: Submission) -> Self {
+    pub(super) fn new(simulation_id: Uuid, received_at: Timestamp, submission: Submission) -> Self {
         let outcome_id = match &submission.document {
             Document::Text(text) => {
                 identity::outcome_id(simulation_id, submission.trial, text.as_bytes())
@@ -64,12 +69,17 @@ impl Received {
                 identity::outcome_id(simulation_id, submission.trial, &known)
             }
         };
-        Received { outcome_id, received_at: identity::next_received_at(), submission }
+        Received { outcome_id, received_at, submission, noted: Vec::new() }
     }
 
     /// What was received before and is extracted again: it keeps its id and its time.
     pub(super) fn again(outcome_id: Uuid, received_at: Timestamp, submission: Submission) -> Self {
-        Received { outcome_id, received_at, submission }
+        Received { outcome_id, received_at, submission, noted: Vec::new() }
+    }
+
+    /// With these among its warnings.
+    pub(super) fn noting(self, noted: Vec<Violation>) -> Self {
+        Received { noted, ..self }
     }
 
     pub(super) fn document_bytes(&self) -> usize {
@@ -84,7 +94,13 @@ impl Received {
                 return self.reject(target, violations);
             }
         };
-        match session.extract_outcome(text) {
+        let answer = match session.extract_outcome(text) {
+            Ok(Ok(outcome)) if !self.submission.not_finite.is_empty() => {
+                return self.extract_spelled_out(outcome, target, session);
+            }
+            answer => answer,
+        };
+        match answer {
             Err(error) => Extracted::Failed {
                 outcome_id: self.outcome_id,
                 retryable: error.retryable(),
@@ -92,6 +108,55 @@ impl Received {
             },
             Ok(Err(violations)) => self.reject(target, violations),
             Ok(Ok(outcome)) => self.accept(target, outcome),
+        }
+    }
+
+    /// Where JSON cannot hold a number, the document has `null`, and the outcome a warning: unless
+    /// the extractor wants a number there. It is asked with words in their places, which are
+    /// violations where numbers are wanted, and nothing elsewhere.
+    fn extract_spelled_out(
+        mut self,
+        outcome: Outcome,
+        target: &Target,
+        session: &mut Session,
+    ) -> Extracted {
+        let Document::Text(text) = &self.submission.document else {
+            return self.accept(target, outcome);
+        };
+        let with_words =
+            self.submission.spelled_out(text, |number| format!("\"{}\"", number.word()));
+        let places = &self.submission.not_finite;
+        let found = |path: &str| places.iter().find(|place| place.path == path);
+        match session.extract_outcome(&with_words) {
+            Err(error) => Extracted::Failed {
+                outcome_id: self.outcome_id,
+                retryable: error.retryable(),
+                message: error.to_string(),
+            },
+            Ok(Err(mut violations)) => {
+                for violation in &mut violations {
+                    if let Some(place) = found(&violation.path) {
+                        violation.code = NOT_FINITE.to_owned();
+                        violation.message =
+                            format!("must be a finite number, found {}", place.number.word());
+                    }
+                }
+                // Kept as it was meant, so that extracting it again rejects it again.
+                let meant = self.submission.spelled_out(text, |number| number.word().to_owned());
+                let Plan { simulation_id, .. } = *target.plan;
+                self.outcome_id =
+                    identity::outcome_id(simulation_id, self.submission.trial, meant.as_bytes());
+                self.submission.document = Document::Text(meant);
+                self.reject(target, violations)
+            }
+            Ok(Ok(_)) => {
+                self.noted.extend(places.iter().map(|place| Violation {
+                    path: place.path.clone(),
+                    code: NOT_FINITE.to_owned(),
+                    message: format!("{} is recorded as null", place.number.word()),
+                }));
+                self.accept(target, outcome)
+            }
         }
     }
 
@@ -140,6 +205,7 @@ impl Received {
         };
         let metrics = metrics(&outcome);
         let mut warnings = outcome.warnings;
+        warnings.extend(self.noted);
         if !target.plan.contains(&outcome.scenario.id, trial) {
             warnings.push(Violation {
                 path: "/scenario/id".to_owned(),

@@ -1,6 +1,6 @@
 //! What is submitted, and what became of it.
 
-use arc_framing::{Content, Frame};
+use arc_framing::{Content, Frame, HEAD_BYTES, Problem};
 use uuid::Uuid;
 
 use crate::extraction::Violation;
@@ -18,6 +18,40 @@ pub struct Submission {
     pub modal_call_id: Option<String>,
     /// The sandbox of the run.
     pub sandbox_id: Option<String>,
+    /// The numbers that JSON cannot hold, in a document that was made from objects of a language
+    /// that has them: the document has `null` in their places, in this order.
+    pub not_finite: Vec<NotFinite>,
+}
+
+/// A number that JSON cannot hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotFinite {
+    /// Where `null` stands for it: the offset in the document in bytes.
+    pub offset: usize,
+    /// The same as a JSON Pointer.
+    pub path: String,
+    /// What it is.
+    pub number: NotFiniteNumber,
+}
+
+/// What a number is that JSON cannot hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "IEEE 754's own names")]
+pub enum NotFiniteNumber {
+    NaN,
+    Infinity,
+    NegativeInfinity,
+}
+
+impl NotFiniteNumber {
+    /// As Python and JavaScript write it where they write JSON that is none.
+    pub fn word(self) -> &'static str {
+        match self {
+            NotFiniteNumber::NaN => "NaN",
+            NotFiniteNumber::Infinity => "Infinity",
+            NotFiniteNumber::NegativeInfinity => "-Infinity",
+        }
+    }
 }
 
 /// A result's document.
@@ -45,6 +79,32 @@ impl Submission {
             trial: None,
             modal_call_id: None,
             sandbox_id: None,
+            not_finite: Vec::new(),
+        }
+    }
+
+    /// A result that comes as bytes, which should be UTF-8 text of at most `limit_bytes`. One that
+    /// is not is rejected when it is recorded.
+    pub fn from_bytes(mut bytes: Vec<u8>, limit_bytes: usize) -> Self {
+        let length = bytes.len() as u64;
+        let problem = if bytes.len() > limit_bytes {
+            bytes.truncate(HEAD_BYTES.min(limit_bytes));
+            Problem::DocumentTooLarge { limit_bytes }
+        } else {
+            match String::from_utf8(bytes) {
+                Ok(text) => return Submission::new(text),
+                Err(error) => {
+                    let at = error.utf8_error().valid_up_to();
+                    bytes = error.into_bytes();
+                    Problem::InvalidUtf8 { at }
+                }
+            }
+        };
+        let (code, message) = (problem.code().to_owned(), problem.to_string());
+        let violation = Violation { path: String::new(), code, message };
+        Submission {
+            document: Document::Unreadable { bytes, length, violation },
+            ..Submission::new("")
         }
     }
 
@@ -74,7 +134,25 @@ impl Submission {
             trial: None,
             modal_call_id: None,
             sandbox_id: None,
+            not_finite: Vec::new(),
         }
+    }
+
+    /// The document with something else in the places of what JSON cannot hold.
+    pub(super) fn spelled_out(
+        &self,
+        text: &str,
+        spell: impl Fn(NotFiniteNumber) -> String,
+    ) -> String {
+        let mut spelled = String::with_capacity(text.len() + self.not_finite.len() * 8);
+        let mut done = 0;
+        for place in &self.not_finite {
+            spelled.push_str(text.get(done..place.offset).unwrap_or_default());
+            spelled.push_str(&spell(place.number));
+            done = place.offset + "null".len();
+        }
+        spelled.push_str(text.get(done..).unwrap_or_default());
+        spelled
     }
 
     /// How many bytes of memory its document takes.

@@ -71,6 +71,11 @@ impl ExtractedColumns {
         }))
     }
 
+    /// The value of a column.
+    pub(crate) fn value(&self, column: &str) -> Option<&Value> {
+        self.0.get(NAMES.iter().position(|name| *name == column)?)
+    }
+
     /// What a row that was extracted now would store.
     pub(crate) fn extracted(row: &OutcomeRow) -> Self {
         let [s0, s1, s2, s3, s4, s5, s6, s7] = span_numbers(row);

@@ -19,6 +19,7 @@ mod plans;
 mod rejected;
 mod simulation_page;
 mod simulations;
+mod sql;
 mod standing;
 mod statement;
 mod writing;
@@ -26,6 +27,7 @@ mod writing;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio_postgres::config::SslMode;
 
 pub use connection::ConnectionSettings;
@@ -46,6 +48,7 @@ pub use simulation_page::SimulationPage;
 pub(crate) use simulations::scenario_key;
 pub use simulations::{NewSimulation, PlannedRow, Simulation, SimulationStatus};
 
+pub use sql::SqlAnswer;
 pub use writing::{OutcomeRow, RejectedRow, ResultKey};
 pub(crate) use writing::{Replay, Rewriting, Rewritten};
 
@@ -116,6 +119,26 @@ impl Store {
     pub fn pool_stats(&self) -> PoolStats {
         let pool = self.pool.status();
         PoolStats { size: pool.size, available: pool.available, waiting: pool.waiting }
+    }
+
+    /// Tests the idle connections now and drops those that are gone, as all of them may be where
+    /// this process was frozen and thawed elsewhere. Gives how many were dropped.
+    pub async fn test_connections(&self) -> usize {
+        let mut dropped = 0;
+        let idle = self.pool.status().available;
+        let mut tested = Vec::with_capacity(idle);
+        for _ in 0..idle {
+            // Whoever has taken one meanwhile finds out by using it.
+            let Some(Ok(client)) = self.client().now_or_never() else { break };
+            tested.push(client);
+        }
+        for client in tested {
+            if !client.answers().await {
+                drop(deadpool::managed::Object::take(client));
+                dropped += 1;
+            }
+        }
+        dropped
     }
 
     /// Closes the connections; calls that are under way end first.

@@ -112,8 +112,13 @@ impl Store {
             let ids = chunk.iter().map(|outcome| outcome.outcome_id).collect();
             let statement = attached_statement(simulation_id, ids, attached);
             let rows = self.rows(&statement, "read the documents").await?;
-            let mut found: HashMap<Uuid, (Option<String>, Option<String>)> =
-                rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
+            let mut found: HashMap<Uuid, (Option<String>, Option<String>)> = rows
+                .iter()
+                .map(|row| {
+                    let [own, detailed, dimensions] = [2, 3, 4].map(|column| row.get(column));
+                    (row.get(0), (row.get(1), trajectory(own, detailed, dimensions)))
+                })
+                .collect();
             for outcome in chunk {
                 let (document, trajectory) = found.remove(&outcome.outcome_id).unwrap_or_default();
                 let texts = [&document, &trajectory].into_iter().flatten();
@@ -205,17 +210,46 @@ pub(super) fn statement(
     Ok(statement)
 }
 
+/// The document's own trajectory object, with the detailed one and the dimensions in it.
+fn trajectory(
+    own: Option<String>,
+    detailed: Option<String>,
+    dimensions: Option<String>,
+) -> Option<String> {
+    let members = [("detailed_trajectory", detailed), ("reliability_dimensions", dimensions)];
+    let mut text = match own {
+        Some(own) if own.ends_with('}') => own,
+        own if members.iter().all(|(_, value)| value.is_none()) => return own,
+        _ => "{}".to_owned(),
+    };
+    for (name, value) in members {
+        let Some(value) = value else { continue };
+        text.pop();
+        let empty = text.trim_end().ends_with('{');
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{}\"{name}\": {value}}}", if empty { "" } else { ", " });
+    }
+    Some(text)
+}
+
 /// Documents and trajectories of some outcomes. A span counts bytes, so the text becomes bytes first.
 fn attached_statement(simulation_id: Uuid, ids: Vec<Uuid>, attached: Attached) -> Statement {
     let document = if attached.documents { "document::text" } else { "NULL::text" };
-    let trajectory = if attached.trajectories {
-        "convert_from(substr(convert_to(document::text, 'UTF8'), trajectory_offset + 1,
-             trajectory_length), 'UTF8')"
-    } else {
-        "NULL::text"
+    let part = |name: &str| {
+        if attached.trajectories {
+            format!(
+                "convert_from(substr(convert_to(document::text, 'UTF8'), {name}_offset + 1,
+                     {name}_length), 'UTF8')"
+            )
+        } else {
+            "NULL::text".to_owned()
+        }
     };
+    let [trajectory, detailed, dimensions] =
+        ["trajectory", "detailed_trajectory", "dimensions"].map(part);
     Statement::new(format!(
-        "SELECT outcome_id, {document}, {trajectory} FROM arc_recorder.outcomes
+        "SELECT outcome_id, {document}, {trajectory}, {detailed}, {dimensions}
+         FROM arc_recorder.outcomes
          WHERE simulation_id = $1 AND outcome_id = ANY ($2)"
     ))
     .with(simulation_id)

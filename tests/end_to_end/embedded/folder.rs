@@ -66,6 +66,7 @@ pub(super) struct Folder {
     root: TempDir,
     /// The folder of PostgreSQL's programs, where it is not for the product to find one.
     bin_dir: Option<PathBuf>,
+    further_bin_dirs: Vec::new(),
     /// The data folder itself, which need not exist.
     pub(super) data: PathBuf,
 }

@@ -35,6 +35,7 @@ fn cluster() -> &'static Cluster {
         let settings = EmbeddedSettings {
             data_dir: Some(std::env::temp_dir().join(folder)),
             bin_dir: None,
+            further_bin_dirs: Vec::new(),
             supervisor: SupervisorCommand {
                 program: Program::path().to_owned(),
                 args: vec![OsString::from("__supervise")],

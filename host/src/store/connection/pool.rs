@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio::task::AbortHandle;
@@ -11,6 +12,14 @@ use super::super::metrics::Counters;
 use super::connect::Connector;
 use super::session::{KnownTypes, Session};
 use crate::error::Error;
+
+/// A connection that was not taken for so long is tested before it is used again: a firewall may
+/// have forgotten it, or this process may have been frozen and thawed on another machine. It costs a
+/// round trip.
+const TEST_AFTER: Duration = Duration::from_secs(5);
+
+/// How long the answer to the test may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// A pool of connections.
 pub(crate) type Pool = managed::Pool<Manager>;
@@ -36,13 +45,17 @@ impl managed::Manager for Manager {
     async fn create(&self) -> Result<Pooled, Error> {
         let connected = self.connector.connect(&self.types).await?;
         let session = connected.session.counted_by(&self.counters);
-        Ok(Pooled { session, task: connected.task })
+        Ok(Pooled { session, task: connected.task, taken: Moment::now() })
     }
 
     async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<Error> {
         if pooled.session.client().is_closed() {
             return Err(RecycleError::message("the connection is closed"));
         }
+        if pooled.taken.longer_ago_than(TEST_AFTER) && !pooled.answers().await {
+            return Err(RecycleError::message("the connection does not answer"));
+        }
+        pooled.taken = Moment::now();
         Ok(())
     }
 }
@@ -52,6 +65,34 @@ impl managed::Manager for Manager {
 pub(crate) struct Pooled {
     session: Session<Client>,
     task: AbortHandle,
+    /// When it was taken from the pool last.
+    taken: Moment,
+}
+
+impl Pooled {
+    /// Whether the server answers on it, soon.
+    pub(crate) async fn answers(&self) -> bool {
+        let asked = self.session.client().simple_query("");
+        matches!(tokio::time::timeout(ANSWER_WITHIN, asked).await, Ok(Ok(_)))
+    }
+}
+
+/// A moment on both clocks: the one stands still while the machine does, the other may be set.
+#[derive(Debug)]
+struct Moment {
+    steady: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Moment { steady: Instant::now(), wall: SystemTime::now() }
+    }
+
+    fn longer_ago_than(&self, time: Duration) -> bool {
+        // A clock that was set back says nothing of what happened meanwhile.
+        self.steady.elapsed() > time || self.wall.elapsed().map_or(true, |wall| wall > time)
+    }
 }
 
 impl Deref for Pooled {

@@ -1,0 +1,1 @@
+"""The names of the guide; the package itself is `arc_recorder`."""

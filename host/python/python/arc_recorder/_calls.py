@@ -1,0 +1,480 @@
+"""The calls, written once for event loops and threads."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from collections import deque
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta, timezone
+from typing import Any, Optional, Union, cast
+
+from . import _native
+from ._postgres import program_folders, this_program
+from ._waiting import Waiter
+from .answers import (
+    Deployment,
+    Failure,
+    Health,
+    ItemVerdict,
+    Metrics,
+    OutcomeList,
+    RejectedResult,
+    Rows,
+    ScenarioOutcome,
+    SimulationCompleted,
+    SimulationEnded,
+    SimulationPerformance,
+    SimulationStarted,
+    SimulationStatus,
+    Violation,
+)
+from .errors import ConfigurationError, DatabaseError, UnavailableError, ValidationError
+
+log = logging.getLogger("arc.database.api")
+client_log = logging.getLogger("arc.database.client")
+
+#: A simulation's id, as text or as a UUID.
+SimulationId = Union[str, uuid.UUID]
+
+#: How long objects are made JSON before others have their turn, in milliseconds. With what comes
+#: before and after, an event loop is then held for less than 5 ms.
+_SLICE_MS = 2.0
+
+#: Results that go to the host at once: enough for a transaction, few enough that it begins soon.
+_PART_RESULTS = 500
+_PART_BYTES = 4 << 20
+
+#: Parts under way at once: the host works on some while the next is made. It bounds memory too.
+_PARTS_UNDER_WAY = 4
+
+#: Outcomes that are read at once; their trajectories are parsed between turns.
+_PAGE_OUTCOMES = 100
+
+
+def simulation_text(simulation_id: SimulationId) -> str:
+    """A simulation's id as text."""
+    return str(simulation_id)
+
+
+class Calls:
+    """The calls on one database."""
+
+    def __init__(
+        self,
+        waiter: Waiter,
+        url: Optional[str],
+        pool_size: int,
+        data_dir: Optional[str],
+        postgres_bin: Optional[str],
+    ) -> None:
+        if url is not None and url.split(":", 1)[0].lower() in ("http", "https"):
+            raise ConfigurationError(
+                "this version records in process only: give a postgresql:// URL, not one of a service"
+            )
+        if pool_size < 1:
+            raise ConfigurationError(f"pool_size is {pool_size}; give at least 1 connection")
+        self.waiter = waiter
+        self._host = _native.Host(
+            url, pool_size, data_dir, postgres_bin, program_folders(), this_program()
+        )
+
+    async def _answer(self, what: str, call: _native.Call) -> Any:
+        begun = time.perf_counter()
+        try:
+            answer = await self.waiter.begin(call)
+        except DatabaseError as error:
+            client_log.debug("%s failed: %s", what, error)
+            raise
+        client_log.debug("%s took %.1f ms", what, (time.perf_counter() - begun) * 1_000)
+        return answer
+
+    async def _json(self, value: Any, what: str) -> str:
+        text = _native.Text(value, what)
+        while (written := text.proceed(_SLICE_MS)) is None:
+            await self.waiter.pause()
+        return written
+
+    # The database.
+
+    async def initialize(self) -> Health:
+        health = cast(Health, await self._answer("initialize", self._host.initialize()))
+        if health["status"] != "ok":
+            client_log.error("the database cannot be used: %s", health.get("error"))
+        return health
+
+    async def open(self) -> None:
+        await self._answer("open", self._host.open())
+
+    async def deploy_schema(self) -> Deployment:
+        deployed = cast(
+            Deployment, await self._answer("deploy_schema", self._host.deploy_schema())
+        )
+        for migration in deployed["applied"]:
+            client_log.info("applied migration %s", migration)
+        return deployed
+
+    async def get_metrics(self) -> Metrics:
+        return cast(Metrics, await self._answer("get_metrics", self._host.metrics()))
+
+    async def test_connections(self) -> int:
+        dropped = cast(
+            int, await self._answer("test_connections", self._host.test_connections())
+        )
+        if dropped:
+            client_log.info("dropped %d connections that were gone", dropped)
+        return dropped
+
+    async def close(self) -> None:
+        await self._answer("close", self._host.close())
+
+    async def execute(self, sql: str, params: Optional[Mapping[str, Any]]) -> Rows:
+        values = [(name, sql_text(value)) for name, value in (params or {}).items()]
+        answer = await self._answer("execute", self._host.execute_sql(str(sql), values))
+        rows = Rows(json.loads(row) for row in answer["rows"])
+        rows.rowcount = answer["row_count"]
+        return rows
+
+    # Simulations.
+
+    async def create_configuration(self, name: str, config: Any, user_id: Optional[str]) -> str:
+        text = config if isinstance(config, str) else await self._json(config, "the configuration")
+        call = self._host.create_configuration(name, text, user_id)
+        return cast(str, await self._answer("create_configuration", call))
+
+    async def start_simulation(
+        self,
+        config_version_id: SimulationId,
+        scenarios: Iterable[Any],
+        simulation_name: Optional[str],
+        modal_app_id: Optional[str],
+        modal_environment: Optional[str],
+        sandbox_instances: Optional[int],
+        metadata: Optional[Mapping[str, Any]],
+        simulation_id: Optional[SimulationId],
+        trials: Optional[int],
+    ) -> SimulationStarted:
+        call = self._host.start_simulation(
+            None if simulation_id is None else simulation_text(simulation_id),
+            str(config_version_id),
+            await self._json(_list(scenarios, "scenarios"), "the scenarios"),
+            trials,
+            simulation_name,
+            None if modal_app_id is None else str(modal_app_id),
+            modal_environment,
+            sandbox_instances,
+            None if metadata is None else await self._json(metadata, "the metadata"),
+        )
+        started = cast(SimulationStarted, await self._answer("start_simulation", call))
+        if not started.get("configuration_known", True):
+            log.warning(
+                "simulation %s names the configuration %s, which was not created here",
+                started["simulation_id"],
+                config_version_id,
+            )
+        return started
+
+    async def record_batch(
+        self,
+        simulation_id: SimulationId,
+        scenario_results: Iterable[Any],
+        modal_call_ids: Optional[Iterable[Optional[str]]],
+        sandbox_ids: Optional[Iterable[Optional[str]]],
+        trials: Optional[Iterable[Optional[int]]],
+    ) -> list[ItemVerdict]:
+        results = _list(scenario_results, "scenario_results")
+        call_ids = _beside(results, modal_call_ids, "modal_call_ids")
+        sandboxes = _beside(results, sandbox_ids, "sandbox_ids")
+        numbers = _beside(results, trials, "trials")
+        simulation = simulation_text(simulation_id)
+        under_way: deque[tuple[int, Awaitable[Any]]] = deque()
+        verdicts: list[ItemVerdict] = []
+        failed: Optional[DatabaseError] = None
+        begun = time.perf_counter()
+        following = 0
+        while following < len(results) or under_way:
+            if failed is None and following < len(results) and len(under_way) < _PARTS_UNDER_WAY:
+                batch, first = _native.Batch(), following
+                while following < len(results) and len(batch) < _PART_RESULTS:
+                    if batch.bytes >= _PART_BYTES:
+                        break
+                    following = batch.take(
+                        results,
+                        following,
+                        _SLICE_MS,
+                        _PART_RESULTS,
+                        _PART_BYTES,
+                        numbers,
+                        call_ids,
+                        sandboxes,
+                    )
+                    await self.waiter.pause()
+                call = self._host.record(simulation, batch, first)
+                under_way.append((following - first, self.waiter.begin(call)))
+                continue
+            if failed is not None:
+                verdicts.extend(_failed(len(results) - following, failed))
+                following = len(results)
+            if not under_way:
+                continue
+            count, answer = under_way.popleft()
+            try:
+                verdicts.extend(cast("list[ItemVerdict]", await answer))
+            except DatabaseError as error:
+                if not verdicts:
+                    # Nothing is known to be recorded: the whole call has failed.
+                    await _ignored(under_way)
+                    raise
+                failed = error
+                verdicts.extend(_failed(count, error))
+        elapsed_ms = (time.perf_counter() - begun) * 1_000
+        log.debug("recorded %d results in %.1f ms", len(results), elapsed_ms)
+        return verdicts
+
+    async def complete_simulation(
+        self, simulation_id: SimulationId, suite_result: Any
+    ) -> SimulationCompleted:
+        if isinstance(suite_result, Mapping):
+            # The results themselves are no figures, and may be many.
+            suite_result = {
+                name: value for name, value in suite_result.items() if name != "results"
+            }
+        suite = None
+        if suite_result is not None:
+            suite = (
+                suite_result
+                if isinstance(suite_result, str)
+                else await self._json(suite_result, "the suite's summary")
+            )
+        call = self._host.complete_simulation(simulation_text(simulation_id), suite)
+        return cast(SimulationCompleted, await self._answer("complete_simulation", call))
+
+    async def fail_simulation(self, simulation_id: SimulationId, reason: str) -> SimulationEnded:
+        simulation = simulation_text(simulation_id)
+        call = self._host.fail_simulation(simulation, reason)
+        status = cast(str, await self._answer("fail_simulation", call))
+        return {"simulation_id": simulation, "status": status}
+
+    async def cancel_simulation(
+        self, simulation_id: SimulationId, reason: str
+    ) -> SimulationEnded:
+        simulation = simulation_text(simulation_id)
+        call = self._host.cancel_simulation(simulation, reason)
+        status = cast(str, await self._answer("cancel_simulation", call))
+        return {"simulation_id": simulation, "status": status}
+
+    # What was recorded.
+
+    async def get_simulation_status(self, simulation_id: SimulationId) -> SimulationStatus:
+        call = self._host.simulation_status(simulation_text(simulation_id))
+        return cast(SimulationStatus, await self._answer("get_simulation_status", call))
+
+    async def get_scenario_outcomes(
+        self,
+        simulation_id: SimulationId,
+        scenario_id: Optional[str],
+        status_filter: Optional[str],
+        limit: Optional[int],
+        cursor: Optional[str],
+    ) -> OutcomeList:
+        if limit is not None and limit < 1:
+            raise ValidationError(f"limit is {limit}; give at least 1, or none for all outcomes")
+        outcomes = OutcomeList()
+        simulation = simulation_text(simulation_id)
+        while True:
+            wanted = _PAGE_OUTCOMES if limit is None else limit - len(outcomes)
+            call = self._host.outcomes(
+                simulation, scenario_id, status_filter, min(wanted, _PAGE_OUTCOMES), cursor
+            )
+            page = await self._answer("get_scenario_outcomes", call)
+            turn_ends = time.perf_counter() + _SLICE_MS / 1_000
+            for outcome in page["outcomes"]:
+                outcomes.append(_outcome(outcome))
+                if time.perf_counter() >= turn_ends:
+                    await self.waiter.pause()
+                    turn_ends = time.perf_counter() + _SLICE_MS / 1_000
+            cursor = outcomes.cursor = page["cursor"]
+            if cursor is None or (limit is not None and len(outcomes) >= limit):
+                return outcomes
+
+    async def get_rejected_results(self, simulation_id: SimulationId) -> list[RejectedResult]:
+        call = self._host.rejected(simulation_text(simulation_id))
+        return cast("list[RejectedResult]", await self._answer("get_rejected_results", call))
+
+    async def get_simulation_performance(
+        self, simulation_id: SimulationId, time_range: timedelta
+    ) -> SimulationPerformance:
+        hours = time_range.total_seconds() / 3_600
+        if hours <= 0:
+            raise ValidationError(f"time_range is {time_range}; give the time to look back")
+        call = self._host.performance(simulation_text(simulation_id), hours)
+        return cast(
+            SimulationPerformance, await self._answer("get_simulation_performance", call)
+        )
+
+    async def get_recent_failures(self, limit: int) -> list[Failure]:
+        if not 1 <= limit < 1 << 32:
+            raise ValidationError(f"limit is {limit}; give at least 1")
+        call = self._host.recent_failures(limit)
+        return cast("list[Failure]", await self._answer("get_recent_failures", call))
+
+
+def recorded_ids(verdicts: Sequence[ItemVerdict]) -> list[Optional[str]]:
+    """The ids of what was recorded, and none where a result was rejected.
+
+    Raises:
+        DatabaseError: where a result was not recorded for another reason.
+    """
+    failed = [verdict for verdict in verdicts if verdict["verdict"] == "failed"]
+    if failed:
+        kind = UnavailableError if all(item["retryable"] for item in failed) else DatabaseError
+        raise kind(
+            f"{len(failed)} of {len(verdicts)} results were not recorded: {failed[0]['message']}; "
+            "the same call again stores nothing twice"
+        )
+    return [
+        None if verdict["verdict"] == "rejected" else verdict["outcome_id"] for verdict in verdicts
+    ]
+
+
+def warn_of_rejected(simulation_id: SimulationId, verdicts: Sequence[ItemVerdict]) -> None:
+    """Logs which results of a batch were rejected, and why."""
+    rejected = [
+        (position, verdict)
+        for position, verdict in enumerate(verdicts)
+        if verdict["verdict"] == "rejected"
+    ]
+    for position, verdict in rejected[:10]:
+        log.warning(
+            "simulation %s: result %d was rejected: %s",
+            simulation_id,
+            position,
+            sentences(verdict["violations"]),
+        )
+    if len(rejected) > 10:
+        log.warning(
+            "simulation %s: %d results were rejected; get_rejected_results lists them",
+            simulation_id,
+            len(rejected),
+        )
+
+
+def only_id(verdict: ItemVerdict) -> str:
+    """The id of the one result of a call.
+
+    Raises:
+        ValidationError: where it was rejected.
+        DatabaseError: where it was not recorded for another reason.
+    """
+    if verdict["verdict"] == "rejected":
+        violations = verdict["violations"]
+        raise ValidationError(f"the result is not valid: {sentences(violations)}", violations)
+    if verdict["verdict"] == "failed" or verdict["outcome_id"] is None:
+        kind = UnavailableError if verdict["retryable"] else DatabaseError
+        raise kind(verdict["message"] or "the result was not recorded")
+    return verdict["outcome_id"]
+
+
+def sentences(violations: Sequence[Violation]) -> str:
+    """Some violations for people."""
+    shown = [
+        f"{violation['path']}: {violation['message']}" if violation["path"] else violation["message"]
+        for violation in violations[:5]
+    ]
+    if len(violations) > 5:
+        shown.append(f"and {len(violations) - 5} more")
+    return "; ".join(shown)
+
+
+def _failed(count: int, error: DatabaseError) -> list[ItemVerdict]:
+    return [
+        {
+            "verdict": "failed",
+            "outcome_id": None,
+            "violations": [],
+            "warnings": [],
+            "retryable": error.retryable,
+            "message": str(error),
+        }
+        for _ in range(count)
+    ]
+
+
+def unrecorded(results: Iterable[Any], error: DatabaseError) -> list[ItemVerdict]:
+    """The verdicts on results of a call that has failed as a whole."""
+    return _failed(len(results) if isinstance(results, Sequence) else 0, error)
+
+
+async def _ignored(under_way: Iterable[tuple[int, Awaitable[Any]]]) -> None:
+    for _, answer in under_way:
+        try:
+            await answer
+        except DatabaseError:
+            pass
+
+
+def _list(values: Iterable[Any], name: str) -> list[Any]:
+    """The values as a list; a single document is an iterable too, and is not meant by one."""
+    if isinstance(values, (str, bytes, bytearray, Mapping)) or not isinstance(values, Iterable):
+        raise ValidationError(
+            f"{name} is a single {type(values).__name__}; give a list, with one element where "
+            "there is one"
+        )
+    return values if type(values) is list else list(values)
+
+
+def _beside(
+    results: Sequence[Any], values: Optional[Iterable[Any]], name: str
+) -> Optional[list[Any]]:
+    if values is None:
+        return None
+    beside = _list(values, name)
+    if len(beside) != len(results):
+        raise ValidationError(
+            f"there are {len(results)} results and {len(beside)} {name}; give one for each, None "
+            "where a result has none"
+        )
+    return beside
+
+
+def _outcome(outcome: dict[str, Any]) -> ScenarioOutcome:
+    text = outcome.get("trajectory")
+    outcome["trajectory"] = None if text is None else json.loads(text)
+    outcome["warnings"] = outcome["warnings"] or []
+    return cast(ScenarioOutcome, outcome)
+
+
+def sql_text(value: Any) -> Optional[str]:
+    """A value as PostgreSQL reads it from text; what has no such form is an error."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds()} seconds"
+    if isinstance(value, (bytes, bytearray)):
+        return "\\x" + value.hex()
+    if isinstance(value, Mapping):
+        return json.dumps(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return "{" + ",".join(_array_item(item) for item in value) + "}"
+    return str(value)
+
+
+def _array_item(value: Any) -> str:
+    text = sql_text(value)
+    if text is None:
+        return "NULL"
+    if isinstance(value, (list, tuple)):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def now() -> str:
+    """The time in UTC."""
+    return datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,195 @@
+"""What a failure of recording does: it is raised, or logged and told in the answer."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, Optional, Union
+
+from ._calls import (
+    Calls,
+    SimulationId,
+    log,
+    now,
+    only_id,
+    recorded_ids,
+    simulation_text,
+    unrecorded,
+    warn_of_rejected,
+)
+from .answers import ItemVerdict, SimulationCompleted, SimulationEnded, SimulationStarted
+from .errors import ConfigurationError, DatabaseError
+
+#: `raise` raises a `DatabaseError`; `warn` logs a warning and gives an answer that says so.
+OnError = Literal["raise", "warn"]
+
+#: The status of what was not recorded.
+UNRECORDED = "unrecorded"
+
+
+class Recording:
+    """The calls that record, with what their failures do."""
+
+    def __init__(self, calls: Calls, on_error: OnError) -> None:
+        if on_error not in ("raise", "warn"):
+            raise ConfigurationError(f"on_error is {on_error!r}; give 'raise' or 'warn'")
+        self._calls = calls
+        self._warns = on_error == "warn"
+
+    def _warn(self, what: str, error: DatabaseError) -> None:
+        """Logs a failure, or raises it."""
+        if not self._warns:
+            raise error
+        log.warning("%s: %s", what, error)
+
+    async def open(self) -> None:
+        try:
+            await self._calls.open()
+        except DatabaseError as error:
+            self._warn("the database cannot be used yet; each call will try again", error)
+
+    async def start_simulation(
+        self,
+        config_version_id: SimulationId,
+        scenarios: Iterable[Any],
+        simulation_name: Optional[str],
+        modal_app_id: Optional[str],
+        modal_environment: Optional[str],
+        sandbox_instances: Optional[int],
+        metadata: Optional[Mapping[str, Any]],
+        simulation_id: Optional[SimulationId],
+        trials: Optional[int],
+    ) -> SimulationStarted:
+        scenarios = list(scenarios) if not isinstance(scenarios, (str, Mapping)) else scenarios
+        try:
+            return await self._calls.start_simulation(
+                config_version_id,
+                scenarios,
+                simulation_name,
+                modal_app_id,
+                modal_environment,
+                sandbox_instances,
+                metadata,
+                simulation_id,
+                trials,
+            )
+        except DatabaseError as error:
+            self._warn("the simulation's start was not recorded", error)
+            return {
+                "simulation_id": simulation_text(simulation_id or uuid.uuid4()),
+                "scenario_count": len(scenarios),
+                "status": UNRECORDED,
+                "created_at": now(),
+                "error": str(error),
+            }
+
+    async def record_batch(
+        self,
+        simulation_id: SimulationId,
+        scenario_results: Iterable[Any],
+        modal_call_ids: Optional[Iterable[Optional[str]]],
+        sandbox_ids: Optional[Iterable[Optional[str]]],
+        trials: Optional[Iterable[Optional[int]]],
+    ) -> list[ItemVerdict]:
+        if not isinstance(scenario_results, (list, str, bytes, Mapping)):
+            scenario_results = list(scenario_results)
+        try:
+            return await self._calls.record_batch(
+                simulation_id, scenario_results, modal_call_ids, sandbox_ids, trials
+            )
+        except DatabaseError as error:
+            verdicts = unrecorded(scenario_results, error)
+            self._warn(f"simulation {simulation_id}: {len(verdicts)} results not recorded", error)
+            return verdicts
+
+    async def record_batch_outcomes(
+        self,
+        simulation_id: SimulationId,
+        scenario_results: Iterable[Any],
+        modal_call_ids: Optional[Iterable[Optional[str]]],
+    ) -> list[Optional[str]]:
+        verdicts = await self.record_batch(
+            simulation_id, scenario_results, modal_call_ids, None, None
+        )
+        warn_of_rejected(simulation_id, verdicts)
+        try:
+            return recorded_ids(verdicts)
+        except DatabaseError as error:
+            self._warn(f"simulation {simulation_id}", error)
+            return [
+                verdict["outcome_id"]
+                if verdict["verdict"] in ("stored", "duplicate", "spooled")
+                else None
+                for verdict in verdicts
+            ]
+
+    async def record_scenario_outcome(
+        self,
+        simulation_id: SimulationId,
+        scenario_result: Any,
+        modal_call_id: Optional[str],
+        sandbox_id: Optional[str],
+        trial: Optional[int],
+    ) -> Optional[str]:
+        try:
+            [verdict] = await self._calls.record_batch(
+                simulation_id, [scenario_result], [modal_call_id], [sandbox_id], [trial]
+            )
+            return only_id(verdict)
+        except DatabaseError as error:
+            self._warn(f"simulation {simulation_id}: a result was not recorded", error)
+            return None
+
+    async def complete_simulation(
+        self, simulation_id: SimulationId, suite_result: Any
+    ) -> SimulationCompleted:
+        try:
+            return await self._calls.complete_simulation(simulation_id, suite_result)
+        except DatabaseError as error:
+            self._warn(f"simulation {simulation_id}: its completion was not recorded", error)
+            figures = suite_result if isinstance(suite_result, Mapping) else {}
+            return {
+                "simulation_id": simulation_text(simulation_id),
+                "status": UNRECORDED,
+                "overall_score": _figure(figures, "average_reliability_score"),
+                "total_cost_usd": _figure(figures, "total_cost_usd"),
+                "execution_time_seconds": _figure(figures, "parallel_execution_time"),
+                "completed_at": now(),
+                "computed": {
+                    "overall_score": None,
+                    "total_cost_usd": 0.0,
+                    "execution_time_seconds": 0.0,
+                },
+                "error": str(error),
+            }
+
+    async def fail_simulation(self, simulation_id: SimulationId, reason: str) -> SimulationEnded:
+        try:
+            return await self._calls.fail_simulation(simulation_id, reason)
+        except DatabaseError as error:
+            self._warn(f"simulation {simulation_id}: its failure was not recorded", error)
+            return _unended(simulation_id, error)
+
+    async def cancel_simulation(
+        self, simulation_id: SimulationId, reason: str
+    ) -> SimulationEnded:
+        try:
+            return await self._calls.cancel_simulation(simulation_id, reason)
+        except DatabaseError as error:
+            self._warn(f"simulation {simulation_id}: its cancellation was not recorded", error)
+            return _unended(simulation_id, error)
+
+
+def _unended(simulation_id: SimulationId, error: DatabaseError) -> SimulationEnded:
+    return {
+        "simulation_id": simulation_text(simulation_id),
+        "status": UNRECORDED,
+        "error": str(error),
+    }
+
+
+def _figure(figures: Mapping[str, Any], name: str) -> float:
+    """The suite's own figure; not a number where it gives none, which can be formatted as one."""
+    value: Union[int, float, Any] = figures.get(name)
+    return float(value) if isinstance(value, (int, float)) else math.nan

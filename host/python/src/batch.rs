@@ -1,0 +1,175 @@
+//! Results on their way to one call.
+
+use std::time::{Duration, Instant};
+
+use arc_host::extraction::Violation;
+use arc_host::recorder::Submission;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyList, PyString};
+
+use crate::documents::{Unwritable, Writer, Written};
+use crate::errors::NOT_JSON;
+
+/// The longest document in bytes, as the extraction rules have it; more is refused unseen.
+const DOCUMENT_BYTES: usize = 16 << 20;
+
+/// What the guide's runners add to a result after it was recorded, and is not part of it.
+const LEFT_OUT: &[&str] = &["database_tracking"];
+
+/// A result, or why there is none.
+pub(crate) enum Item {
+    Submission(Submission),
+    Unwritable(Violation),
+}
+
+/// What belongs to a result beside its document.
+#[derive(Clone, Default)]
+struct About {
+    trial: Option<u32>,
+    modal_call_id: Option<String>,
+    sandbox_id: Option<String>,
+}
+
+/// Results on their way to one call.
+#[pyclass]
+pub(crate) struct Batch {
+    items: Vec<Item>,
+    bytes: usize,
+    /// The result that is being written, across several calls where it is large.
+    writing: Option<(Writer, About)>,
+}
+
+#[pymethods]
+impl Batch {
+    #[new]
+    fn new() -> Self {
+        Batch { items: Vec::new(), bytes: 0, writing: None }
+    }
+
+    /// How many bytes of documents it holds.
+    #[getter]
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn __len__(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Writes results from `next` on, for about `milliseconds` or until the batch is full, and
+    /// gives the index of the first that is not done. What belongs to each stands at its index in
+    /// the other lists.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the Python call")]
+    fn take(
+        &mut self,
+        results: &Bound<'_, PyList>,
+        next: usize,
+        milliseconds: f64,
+        most_items: usize,
+        most_bytes: usize,
+        trials: Option<&Bound<'_, PyList>>,
+        modal_call_ids: Option<&Bound<'_, PyList>>,
+        sandbox_ids: Option<&Bound<'_, PyList>>,
+    ) -> PyResult<usize> {
+        let py = results.py();
+        let until = Instant::now() + Duration::from_secs_f64(milliseconds / 1_000.0);
+        let mut next = next;
+        while next < results.len() && self.items.len() < most_items && self.bytes < most_bytes {
+            let (mut writer, about) = match self.writing.take() {
+                Some(writing) => writing,
+                None => {
+                    let result = results.get_item(next)?;
+                    let about = About {
+                        trial: at(trials, next)?,
+                        modal_call_id: at(modal_call_ids, next)?,
+                        sandbox_id: at(sandbox_ids, next)?,
+                    };
+                    if let Some(bytes) = text(&result)? {
+                        self.add(Submission::from_bytes(bytes, DOCUMENT_BYTES), about);
+                        next += 1;
+                        continue;
+                    }
+                    (Writer::new(result, LEFT_OUT), about)
+                }
+            };
+            match writer.proceed(py, Some(until)) {
+                Ok(None) => {
+                    self.writing = Some((writer, about));
+                    return Ok(next);
+                }
+                Ok(Some(Written { text, not_finite })) => {
+                    let mut submission = if text.len() > DOCUMENT_BYTES {
+                        Submission::from_bytes(text.into_bytes(), DOCUMENT_BYTES)
+                    } else {
+                        Submission::new(text)
+                    };
+                    submission.not_finite = not_finite;
+                    self.add(submission, about);
+                }
+                Err(Unwritable::Value { path, message }) => {
+                    let code = NOT_JSON.to_owned();
+                    self.items.push(Item::Unwritable(Violation { path, code, message }));
+                }
+                Err(Unwritable::Raised(error)) => return Err(error),
+            }
+            next += 1;
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        Ok(next)
+    }
+}
+
+impl Batch {
+    fn add(&mut self, submission: Submission, about: About) {
+        let About { trial, modal_call_id, sandbox_id } = about;
+        self.bytes += submission.document_bytes();
+        let position = Some(self.items.len() as u64);
+        let submission = Submission { position, trial, modal_call_id, sandbox_id, ..submission };
+        self.items.push(Item::Submission(submission));
+    }
+
+    /// What was taken, in order; `first` is the position of the first of them in the whole.
+    pub(crate) fn into_items(&mut self, first: u64) -> Vec<Item> {
+        self.bytes = 0;
+        let mut items = std::mem::take(&mut self.items);
+        for item in &mut items {
+            if let Item::Submission(Submission { position: Some(position), .. }) = item {
+                *position += first;
+            }
+        }
+        items
+    }
+}
+
+/// The bytes of a document that is text already.
+fn text(result: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
+    if let Ok(text) = result.cast::<PyString>() {
+        return match text.to_cow() {
+            Ok(text) => Ok(Some(text.into_owned().into_bytes())),
+            // Half a surrogate pair is no UTF-8, and is refused as such where it is looked at.
+            Err(_) => {
+                let encoded = text.call_method1("encode", ("utf-8", "surrogatepass"))?;
+                Ok(Some(encoded.cast::<PyBytes>()?.as_bytes().to_vec()))
+            }
+        };
+    }
+    if let Ok(bytes) = result.cast::<PyBytes>() {
+        return Ok(Some(bytes.as_bytes().to_vec()));
+    }
+    if let Ok(bytes) = result.cast::<PyByteArray>() {
+        return Ok(Some(bytes.to_vec()));
+    }
+    Ok(None)
+}
+
+fn at<'py, T: FromPyObjectOwned<'py>>(
+    list: Option<&Bound<'py, PyList>>,
+    index: usize,
+) -> PyResult<Option<T>> {
+    match list {
+        None => Ok(None),
+        Some(list) => list.get_item(index)?.extract::<Option<T>>().map_err(Into::into),
+    }
+}

@@ -1,0 +1,198 @@
+//! What other types are made of: enums, dates, models, arrays, sets.
+
+use arc_host::recorder::NotFiniteNumber;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyType};
+
+use super::plain::not_finite;
+
+/// What a value comes to.
+pub(super) enum Other<'py> {
+    /// It is written as this one.
+    Value(Bound<'py, PyAny>),
+    /// A number, as JSON writes it.
+    Number(String),
+    /// A number that JSON cannot hold.
+    NotFinite(NotFiniteNumber),
+    /// An object with these members.
+    Fields(Vec<(String, Py<PyAny>)>),
+    /// Nothing that is known: what it is, for people.
+    Unknown(String),
+}
+
+/// The classes of Python's own library that are known.
+struct Classes {
+    enumeration: Py<PyType>,
+    date: Py<PyType>,
+    time: Py<PyType>,
+    duration: Py<PyType>,
+    uuid: Py<PyType>,
+    decimal: Py<PyType>,
+    path: Py<PyType>,
+    mapping: Py<PyType>,
+    set: Py<PyType>,
+    sequence: Py<PyType>,
+}
+
+fn classes(py: Python<'_>) -> PyResult<&Classes> {
+    static CLASSES: PyOnceLock<Classes> = PyOnceLock::new();
+    CLASSES.get_or_try_init(py, || {
+        let class = |module: &str, name: &str| -> PyResult<Py<PyType>> {
+            Ok(py.import(module)?.getattr(name)?.cast_into::<PyType>()?.unbind())
+        };
+        Ok(Classes {
+            enumeration: class("enum", "Enum")?,
+            date: class("datetime", "date")?,
+            time: class("datetime", "time")?,
+            duration: class("datetime", "timedelta")?,
+            uuid: class("uuid", "UUID")?,
+            decimal: class("decimal", "Decimal")?,
+            path: class("os", "PathLike")?,
+            mapping: class("collections.abc", "Mapping")?,
+            set: class("collections.abc", "Set")?,
+            sequence: class("collections.abc", "Sequence")?,
+        })
+    })
+}
+
+/// Whether it is an enum's member, which is written as its value even where it is a text or number.
+pub(super) fn is_enum(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    value.is_instance(classes(value.py())?.enumeration.bind(value.py()))
+}
+
+/// What a value is written as that is not JSON as it is.
+pub(super) fn reduce<'py>(value: &Bound<'py, PyAny>) -> PyResult<Other<'py>> {
+    let py = value.py();
+    let known = classes(py)?;
+    let is = |class: &Py<PyType>| value.is_instance(class.bind(py));
+    if is(&known.enumeration)? {
+        return Ok(Other::Value(value.getattr("value")?));
+    }
+    if is(&known.date)? || is(&known.time)? {
+        return Ok(Other::Value(value.call_method0("isoformat")?));
+    }
+    if is(&known.duration)? {
+        return Ok(Other::Value(value.call_method0("total_seconds")?));
+    }
+    if is(&known.uuid)? {
+        return Ok(Other::Value(value.str()?.into_any()));
+    }
+    if is(&known.decimal)? {
+        return decimal(value);
+    }
+    if let Some(model) = model(value)? {
+        return Ok(model);
+    }
+    // numpy's arrays and numbers, and what is like them: torch's tensors, pandas' series.
+    if !value.is_instance_of::<PyType>() {
+        for method in ["tolist", "item"] {
+            if value.hasattr(method)? {
+                return array(value, method);
+            }
+        }
+    }
+    if is(&known.mapping)? {
+        return Ok(Other::Value(py.get_type::<PyDict>().call1((value,))?));
+    }
+    if is(&known.set)? {
+        return sorted(value);
+    }
+    if is(&known.path)? {
+        return Ok(Other::Value(py.import("os")?.call_method1("fspath", (value,))?));
+    }
+    // Bytes are a sequence of numbers, which nobody means by them.
+    let bytes = ["bytes", "bytearray", "memoryview"];
+    let kind = value.get_type();
+    if is(&known.sequence)? && !bytes.contains(&&*kind.name()?.to_cow()?) || deque(&kind)? {
+        return Ok(Other::Value(py.get_type::<PyList>().call1((value,))?));
+    }
+    Ok(Other::Unknown(describe(value)))
+}
+
+fn deque(kind: &Bound<'_, PyType>) -> PyResult<bool> {
+    Ok(kind.fully_qualified_name()?.to_cow()? == "collections.deque")
+}
+
+/// A number's own spelling, which JSON takes; what JSON cannot hold is told apart.
+fn decimal<'py>(value: &Bound<'py, PyAny>) -> PyResult<Other<'py>> {
+    if value.call_method0("is_finite")?.is_truthy()? {
+        let text = value.str()?;
+        let text = text.to_cow()?;
+        // Python writes 1E+3 as JSON does, and never a point without a digit before it.
+        return Ok(Other::Number(text.into_owned()));
+    }
+    if value.call_method0("is_nan")?.is_truthy()? {
+        return Ok(Other::NotFinite(NotFiniteNumber::NaN));
+    }
+    let number = not_finite(value.call_method0("__float__")?.cast::<PyFloat>()?.value());
+    Ok(Other::NotFinite(number.unwrap_or(NotFiniteNumber::NaN)))
+}
+
+/// Models of pydantic, dataclasses, classes of attrs, and whatever has a `to_dict()`.
+fn model<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Other<'py>>> {
+    let py = value.py();
+    if value.is_instance_of::<PyType>() {
+        return Ok(None);
+    }
+    let kind = value.get_type();
+    if kind.hasattr("model_dump")? {
+        let how = PyDict::new(py);
+        how.set_item("mode", "json")?;
+        return Ok(Some(Other::Value(value.call_method("model_dump", (), Some(&how))?)));
+    }
+    if kind.hasattr("to_dict")? {
+        return Ok(Some(Other::Value(value.call_method0("to_dict")?)));
+    }
+    if kind.hasattr("__dataclass_fields__")? {
+        let fields = py.import("dataclasses")?.call_method1("fields", (value,))?;
+        return fields_of(value, &fields).map(Some);
+    }
+    if kind.hasattr("__attrs_attrs__")? {
+        return fields_of(value, &kind.getattr("__attrs_attrs__")?).map(Some);
+    }
+    // The models of pydantic 1.
+    if kind.hasattr("__fields__")? && kind.hasattr("dict")? {
+        return Ok(Some(Other::Value(value.call_method0("dict")?)));
+    }
+    Ok(None)
+}
+
+fn fields_of<'py>(value: &Bound<'py, PyAny>, fields: &Bound<'py, PyAny>) -> PyResult<Other<'py>> {
+    let mut members = Vec::new();
+    for field in fields.try_iter()? {
+        let name = field?.getattr("name")?.cast_into::<PyString>()?;
+        let member = value.getattr(&name)?.unbind();
+        members.push((name.to_cow()?.into_owned(), member));
+    }
+    Ok(Other::Fields(members))
+}
+
+fn array<'py>(value: &Bound<'py, PyAny>, method: &str) -> PyResult<Other<'py>> {
+    let made = value.call_method0(method)?;
+    // Numbers that Python has no type for give themselves.
+    if made.get_type().is(value.get_type()) {
+        let float = value.call_method0("__float__")?.cast_into::<PyFloat>()?;
+        return Ok(Other::Value(float.into_any()));
+    }
+    Ok(Other::Value(made))
+}
+
+/// A set has no order, and the order of its texts is another one in each process: sorted, the same
+/// set is always the same document.
+fn sorted<'py>(set: &Bound<'py, PyAny>) -> PyResult<Other<'py>> {
+    let py = set.py();
+    let builtins = py.import("builtins")?;
+    let list = builtins.call_method1("sorted", (set,)).or_else(|_| {
+        let how = PyDict::new(py);
+        how.set_item("key", builtins.getattr("repr")?)?;
+        builtins.call_method("sorted", (set,), Some(&how))
+    })?;
+    Ok(Other::Value(list))
+}
+
+/// What something is, for people; never what is in it.
+fn describe(value: &Bound<'_, PyAny>) -> String {
+    let name = value.get_type().fully_qualified_name();
+    name.map_or_else(|_| "an object".to_owned(), |name| format!("a value of type {name}"))
+}

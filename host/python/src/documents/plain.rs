@@ -1,0 +1,239 @@
+//! The values that are JSON as they are: texts, numbers, truth, nothing; dicts, lists and tuples.
+
+use std::borrow::Cow;
+use std::ffi::c_char;
+use std::io::Write as _;
+
+use arc_host::recorder::NotFiniteNumber;
+use pyo3::exceptions::PyTypeError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
+
+use super::others::is_enum;
+
+/// What a value is.
+pub(super) enum Plain<'py> {
+    Written,
+    /// Written as null.
+    NotFinite(NotFiniteNumber),
+    Dict(Bound<'py, PyDict>),
+    List(Bound<'py, PyList>),
+    Tuple(Bound<'py, PyTuple>),
+    /// None of these.
+    Other,
+}
+
+/// Writes a value that has no parts.
+pub(super) fn write<'py>(value: &Bound<'py, PyAny>, out: &mut Vec<u8>) -> PyResult<Plain<'py>> {
+    // The commonest types first; each is one comparison of pointers.
+    if let Ok(text) = value.cast_exact::<PyString>() {
+        write_string(text, out)?;
+    } else if let Ok(dict) = value.cast_exact::<PyDict>() {
+        return Ok(Plain::Dict(dict.clone()));
+    } else if let Ok(float) = value.cast_exact::<PyFloat>() {
+        return Ok(write_float(float.value(), out));
+    } else if let Ok(int) = value.cast_exact::<PyInt>() {
+        write_int(int, out)?;
+    } else if let Ok(list) = value.cast_exact::<PyList>() {
+        return Ok(Plain::List(list.clone()));
+    } else if value.is_none() {
+        out.extend_from_slice(b"null");
+    } else if let Ok(truth) = value.cast_exact::<PyBool>() {
+        out.extend_from_slice(if truth.is_true() { b"true" } else { b"false" });
+    } else if let Ok(tuple) = value.cast_exact::<PyTuple>() {
+        return Ok(Plain::Tuple(tuple.clone()));
+    } else {
+        return write_subclass(value, out);
+    }
+    Ok(Plain::Written)
+}
+
+/// Classes that are derived from these count as them, but for enums, which are their values.
+fn write_subclass<'py>(value: &Bound<'py, PyAny>, out: &mut Vec<u8>) -> PyResult<Plain<'py>> {
+    if is_enum(value)? {
+        return Ok(Plain::Other);
+    }
+    if let Ok(text) = value.cast::<PyString>() {
+        write_string(text, out)?;
+    } else if let Ok(dict) = value.cast::<PyDict>() {
+        return Ok(Plain::Dict(dict.clone()));
+    } else if let Ok(float) = value.cast::<PyFloat>() {
+        return Ok(write_float(float.value(), out));
+    } else if let Ok(int) = value.cast::<PyInt>() {
+        write_int(int, out)?;
+    } else if let Ok(list) = value.cast::<PyList>() {
+        return Ok(Plain::List(list.clone()));
+    } else if let Ok(tuple) = value.cast::<PyTuple>() {
+        return Ok(Plain::Tuple(tuple.clone()));
+    } else {
+        return Ok(Plain::Other);
+    }
+    Ok(Plain::Written)
+}
+
+/// Writes a text.
+pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
+    // Neither a text nor memory refuses.
+    let _ = serde_json::to_writer(out, text);
+}
+
+fn write_string(text: &Bound<'_, PyString>, out: &mut Vec<u8>) -> PyResult<()> {
+    match utf8(text) {
+        Some(text) => write_text(text, out),
+        None => write_with_surrogates(text, out)?,
+    }
+    Ok(())
+}
+
+/// A float; null for what JSON cannot hold.
+pub(super) fn write_float(value: f64, out: &mut Vec<u8>) -> Plain<'static> {
+    match not_finite(value) {
+        None => {
+            let _ = serde_json::to_writer(out, &value);
+            Plain::Written
+        }
+        Some(number) => {
+            out.extend_from_slice(b"null");
+            Plain::NotFinite(number)
+        }
+    }
+}
+
+/// What a float is that JSON cannot hold.
+pub(super) fn not_finite(value: f64) -> Option<NotFiniteNumber> {
+    if value.is_nan() {
+        Some(NotFiniteNumber::NaN)
+    } else if value == f64::INFINITY {
+        Some(NotFiniteNumber::Infinity)
+    } else if value == f64::NEG_INFINITY {
+        Some(NotFiniteNumber::NegativeInfinity)
+    } else {
+        None
+    }
+}
+
+fn write_int(int: &Bound<'_, PyInt>, out: &mut Vec<u8>) -> PyResult<()> {
+    match int.extract::<i64>() {
+        // Memory does not refuse.
+        Ok(value) => drop(write!(out, "{value}")),
+        // Beyond 64 bits: as Python writes it, whatever a class that is derived from int may print.
+        Err(_) => {
+            let digits = int.py().get_type::<PyInt>().call_method1("__repr__", (int,))?;
+            out.extend_from_slice(digits.cast::<PyString>()?.to_cow()?.as_bytes());
+        }
+    }
+    Ok(())
+}
+
+/// Writes the name of a member: a text, or what people use as one.
+pub(super) fn write_key(key: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<()> {
+    if let Ok(text) = key.cast_exact::<PyString>() {
+        return write_string(text, out);
+    }
+    let mut made = Vec::new();
+    match write(key, &mut made)? {
+        Plain::Written | Plain::NotFinite(_) => {}
+        Plain::Other => {
+            if let super::others::Other::Value(value) = super::others::reduce(key)? {
+                return write_key(&value, out);
+            }
+            return Err(no_name(key));
+        }
+        Plain::Dict(_) | Plain::List(_) | Plain::Tuple(_) => return Err(no_name(key)),
+    }
+    if made.first() == Some(&b'"') {
+        out.extend_from_slice(&made);
+    } else {
+        out.push(b'"');
+        out.extend_from_slice(&made);
+        out.push(b'"');
+    }
+    Ok(())
+}
+
+fn no_name(key: &Bound<'_, PyAny>) -> PyErr {
+    let kind = key.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
+    PyTypeError::new_err(format!("a key of type {kind} cannot be the name of a member in JSON"))
+}
+
+/// A member's name for a path.
+pub(super) fn key_text(key: &Bound<'_, PyAny>) -> String {
+    key.str().map_or_else(|_| "?".to_owned(), |text| text.to_string_lossy().into_owned())
+}
+
+#[expect(unsafe_code, reason = "the function is not declared for Python 3.9, which has it")]
+unsafe extern "C" {
+    /// CPython has it since 3.3, and in the stable interface since 3.10: the text of a string as
+    /// UTF-8, which lives as long as the string.
+    fn PyUnicode_AsUTF8AndSize(
+        text: *mut ffi::PyObject,
+        size: *mut ffi::Py_ssize_t,
+    ) -> *const c_char;
+}
+
+/// A string's text, where it has no half of a surrogate pair.
+#[expect(
+    unsafe_code,
+    reason = "the safe way copies each string, which doubles the time of a document"
+)]
+fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a str> {
+    let mut size = 0;
+    // SAFETY: the object is a string, and the interpreter's lock is held. The bytes are UTF-8 and
+    // live as long as the string, which the answer borrows.
+    unsafe {
+        let bytes = PyUnicode_AsUTF8AndSize(text.as_ptr(), &raw mut size);
+        if bytes.is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        let size = usize::try_from(size).ok()?;
+        Some(std::str::from_utf8_unchecked(std::slice::from_raw_parts(bytes.cast(), size)))
+    }
+}
+
+/// JSON can say half of a surrogate pair, as `\ud800`, and real output of models has them.
+fn write_with_surrogates(text: &Bound<'_, PyString>, out: &mut Vec<u8>) -> PyResult<()> {
+    let encoded = text.call_method1("encode", ("utf-16-be", "surrogatepass"))?;
+    let bytes: Cow<'_, [u8]> = Cow::Borrowed(encoded.cast::<PyBytes>()?.as_bytes());
+    let units = bytes.chunks_exact(2).map(|pair| match pair {
+        [high, low] => u16::from_be_bytes([*high, *low]),
+        _ => 0,
+    });
+    out.push(b'"');
+    let mut one = Vec::new();
+    for letter in char::decode_utf16(units) {
+        match letter {
+            Ok(letter) => {
+                one.clear();
+                write_text(letter.encode_utf8(&mut [0; 4]), &mut one);
+                out.extend_from_slice(one.get(1..one.len() - 1).unwrap_or_default());
+            }
+            Err(half) => drop(write!(out, "\\u{:04x}", half.unpaired_surrogate())),
+        }
+    }
+    out.push(b'"');
+    Ok(())
+}
+
+/// The next member of a dict; an error where the dict has changed since its walk began.
+#[expect(unsafe_code, reason = "a walk that pauses cannot keep PyO3's iterator, which borrows")]
+pub(super) fn next_in_dict<'py>(
+    dict: &Bound<'py, PyDict>,
+    position: &mut isize,
+    length: usize,
+) -> Result<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>, String> {
+    if dict.len() != length {
+        return Err("the dict was changed while it was being recorded".to_owned());
+    }
+    let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: the dict is one, the interpreter's lock is held, and the position is 0 or came from
+    // here. The references that are given are borrowed from the dict, and made owned at once.
+    unsafe {
+        if ffi::PyDict_Next(dict.as_ptr(), position, &raw mut key, &raw mut value) == 0 {
+            return Ok(None);
+        }
+        let py = dict.py();
+        Ok(Some((Bound::from_borrowed_ptr(py, key), Bound::from_borrowed_ptr(py, value))))
+    }
+}

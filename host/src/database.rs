@@ -1,0 +1,152 @@
+//! From settings to an open database: the one that is named, or the embedded one.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy as _;
+
+use crate::embedded::{EmbeddedDatabase, EmbeddedSettings, Stage, SupervisorCommand};
+use crate::error::{Error, Result};
+use crate::store::{ConnectionSettings, SchemaState, Store};
+
+/// The variables that may hold the database's URL, in the order in which they are asked.
+pub const URL_VARIABLES: [&str; 2] = ["ARC_DATABASE_URL", "TIMESCALE_SERVICE_URL"];
+
+/// Where results are to be kept.
+#[derive(Clone, Debug)]
+pub struct DatabaseSettings {
+    /// A `postgresql://` URL. Where it is absent, [`URL_VARIABLES`] are asked, and where they are
+    /// absent too, the embedded database is used.
+    pub url: Option<String>,
+    /// What the caller's users call the URL, for messages: `--database-url`.
+    pub url_name: &'static str,
+    /// The most connections that are open at once, from 1.
+    pub connections: usize,
+    /// The folder of the embedded database; by default one in the user's data folder.
+    pub data_dir: Option<PathBuf>,
+    /// The folder of PostgreSQL's programs for the embedded database; by default they are looked for.
+    pub postgres_bin: Option<PathBuf>,
+    /// Further folders where PostgreSQL's programs are looked for.
+    pub further_postgres_bins: Vec<PathBuf>,
+    /// The program that becomes the embedded database's supervisor.
+    pub supervisor: SupervisorCommand,
+}
+
+/// An open database. The embedded one stays up for as long as this lives.
+#[derive(Debug)]
+pub struct Database {
+    store: Store,
+    settings: ConnectionSettings,
+    embedded: Option<EmbeddedDatabase>,
+}
+
+impl Database {
+    /// Opens the database that the settings name, without looking at its schema, and tells
+    /// `progress` of what takes long. A database with a URL is not connected with yet.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] where the URL will not do, or where nothing is named in a container
+    /// that takes its data with it; [`Error::Embedded`].
+    pub async fn open(
+        settings: &DatabaseSettings,
+        progress: impl FnMut(Stage) + Send,
+    ) -> Result<Self> {
+        if let Some((source, url)) = named_url(settings)? {
+            let connection = ConnectionSettings::from_url(&url).map_err(|error| match error {
+                Error::Configuration(reason) => Error::Configuration(format!(
+                    "the database URL in {source} does not do: {reason}"
+                )),
+                other => other,
+            })?;
+            let store = Store::with_settings(&connection, settings.connections)?;
+            return Ok(Database { store, settings: connection, embedded: None });
+        }
+        refuse_in_container(settings)?;
+        let embedded = EmbeddedSettings {
+            data_dir: settings.data_dir.clone(),
+            bin_dir: settings.postgres_bin.clone(),
+            further_bin_dirs: settings.further_postgres_bins.clone(),
+            supervisor: settings.supervisor.clone(),
+            server_settings: Vec::new(),
+        };
+        let embedded = EmbeddedDatabase::acquire_with(&embedded, progress).await?;
+        // The user's variables are about other databases.
+        let connection = ConnectionSettings::from_url_alone(&embedded.url())?;
+        let store = Store::new(embedded.config(), settings.connections)?;
+        Ok(Database { store, settings: connection, embedded: Some(embedded) })
+    }
+
+    /// Brings the schema up to date where it is not.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] where it is newer than this program; an error of the database.
+    pub async fn bring_up_to_date(&self) -> Result<()> {
+        if !matches!(self.store.check_schema().await?, SchemaState::Current(_)) {
+            self.store.migrate().await?;
+        }
+        Ok(())
+    }
+
+    /// Its store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where the database is, in the variables of libpq: to set, and to remove.
+    pub fn environment(&self) -> Vec<(&'static str, Option<OsString>)> {
+        self.settings.environment()
+    }
+
+    /// The folder of the embedded database's programs.
+    pub fn programs(&self) -> Option<PathBuf> {
+        self.embedded.as_ref().map(|embedded| embedded.programs().bin_dir.clone())
+    }
+
+    /// What kind of database it is, for people; no secret is in it.
+    pub fn describe(&self) -> String {
+        match &self.embedded {
+            Some(embedded) => format!("embedded, in {}", embedded.data_dir().display()),
+            None => self.settings.to_string(),
+        }
+    }
+}
+
+/// The folder of this user that keeps compiled components; none where the user has no home.
+pub fn components_cache() -> Option<PathBuf> {
+    let folders = etcetera::choose_base_strategy().ok()?;
+    Some(folders.cache_dir().join("arc-recorder").join("components"))
+}
+
+/// The database's URL, and where it was found.
+fn named_url(settings: &DatabaseSettings) -> Result<Option<(&'static str, String)>> {
+    if let Some(url) = &settings.url {
+        return Ok(Some((settings.url_name, url.clone())));
+    }
+    for name in URL_VARIABLES {
+        match env::var_os(name).map(OsString::into_string) {
+            Some(Ok(url)) if !url.trim().is_empty() => return Ok(Some((name, url))),
+            // Data must not go elsewhere because of a stray byte.
+            Some(Err(_)) => {
+                return Err(Error::Configuration(format!(
+                    "the database URL in {name} is not UTF-8 text; write it with percent-encoding"
+                )));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Data that is kept inside a sandbox dies with it, so it is kept there only when asked for.
+fn refuse_in_container(settings: &DatabaseSettings) -> Result<()> {
+    if settings.data_dir.is_none() && env::var_os("MODAL_TASK_ID").is_some() {
+        return Err(Error::Configuration(format!(
+            "no database URL is set in this Modal container, and what an embedded database keeps \
+             would be lost with it; set {}, or name a folder that outlives the container (--data-dir, \
+             in Python data_dir)",
+            URL_VARIABLES.join(" or ")
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! SQL of the user's own, as it is: the way out for what no call does.
+
+mod parameters;
+
+use std::error::Error as StdError;
+use std::pin::pin;
+
+use bytes::BytesMut;
+use futures_util::StreamExt as _;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
+
+use super::Store;
+use super::connection::Transaction;
+use super::statement::Statement;
+use crate::error::{Error, Result};
+use parameters::Numbered;
+
+/// What a statement gave.
+#[derive(Debug, Default, Serialize)]
+pub struct SqlAnswer {
+    /// Its rows, each a JSON object by the names of the columns, as PostgreSQL's `to_json` has it.
+    pub rows: Vec<Box<RawValue>>,
+    /// How many rows it gave or changed.
+    pub row_count: u64,
+}
+
+/// The rows of a statement, and how many it changed where it says so.
+type Given = (Vec<Row>, Option<u64>);
+
+impl Store {
+    /// Runs one statement in a transaction of its own, with this program's schema before the
+    /// others of the search path. Values stand in it as `:name` and come as text, which the server
+    /// reads by the type that the statement wants.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where a value has no name in `values`; an error of the database, whose
+    /// message is the server's.
+    pub async fn execute_sql(
+        &self,
+        sql: &str,
+        values: &[(String, Option<String>)],
+    ) -> Result<SqlAnswer> {
+        let failed = |error| Error::database("run the statement", &error);
+        let numbered = Numbered::read(sql);
+        let mut statement = Statement::new("");
+        for name in &numbered.names {
+            let Some((_, value)) = values.iter().find(|(given, _)| given == name) else {
+                return Err(Error::Invalid(format!(
+                    "the statement has :{name}, and no such value was given"
+                )));
+            };
+            statement = statement.with(Text(value.clone()));
+        }
+        // The server makes its rows JSON. A statement that gives none, or is no query, is refused
+        // in this form before it does anything.
+        statement.sql =
+            format!("WITH given AS ({}\n) SELECT to_json(given)::text FROM given", numbered.sql)
+                .into();
+        match self.run(&statement).await? {
+            Ok((rows, _)) => {
+                let json = |row: &Row| raw(row.get::<_, String>(0));
+                let rows = rows.iter().map(json).collect::<Result<Vec<_>>>()?;
+                return Ok(SqlAnswer { row_count: rows.len() as u64, rows });
+            }
+            Err(error) if error.code().is_some_and(refused_as_part) => {}
+            Err(error) => return Err(failed(error)),
+        }
+        statement.sql = numbered.sql.into();
+        let (rows, changed) = self.run(&statement).await?.map_err(failed)?;
+        let row_count = changed.unwrap_or(rows.len() as u64);
+        Ok(SqlAnswer { rows: rows.iter().map(texts_by_name).collect::<Result<_>>()?, row_count })
+    }
+
+    async fn run(
+        &self,
+        statement: &Statement,
+    ) -> Result<std::result::Result<Given, tokio_postgres::Error>> {
+        let mut client = self.client().await?;
+        let run = async {
+            let transaction = client.transaction().await?;
+            transaction
+                .batch_execute(
+                    "SELECT pg_catalog.set_config('search_path',
+                         'arc_recorder, ' || pg_catalog.current_setting('search_path'), true)",
+                )
+                .await?;
+            let given = rows(&transaction, statement).await?;
+            transaction.commit().await?;
+            Ok(given)
+        };
+        Ok(run.await)
+    }
+}
+
+async fn rows(
+    transaction: &Transaction<'_>,
+    statement: &Statement,
+) -> std::result::Result<Given, tokio_postgres::Error> {
+    let mut stream = pin!(transaction.query_raw(&*statement.sql, statement.values()).await?);
+    let mut rows = Vec::new();
+    while let Some(row) = stream.next().await {
+        rows.push(row?);
+    }
+    Ok((rows, stream.rows_affected()))
+}
+
+/// Whether a statement was refused because it cannot stand inside another one: as what gives no
+/// rows, or as what is no query.
+fn refused_as_part(state: &SqlState) -> bool {
+    [SqlState::SYNTAX_ERROR, SqlState::FEATURE_NOT_SUPPORTED].contains(state)
+}
+
+/// The row of a statement such as SHOW or EXPLAIN, whose columns are texts.
+fn texts_by_name(row: &Row) -> Result<Box<RawValue>> {
+    let mut object = serde_json::Map::new();
+    for (index, column) in row.columns().iter().enumerate() {
+        let text: Option<String> = row.try_get(index).map_err(|_| {
+            Error::Invalid(format!(
+                "column {} of this statement is of type {}, which is given only by queries",
+                column.name(),
+                column.type_()
+            ))
+        })?;
+        object.insert(column.name().to_owned(), text.into());
+    }
+    raw(serde_json::Value::Object(object).to_string())
+}
+
+fn raw(json: String) -> Result<Box<RawValue>> {
+    RawValue::from_string(json).map_err(|error| {
+        Error::Database(format!("the database gave a row that is no JSON: {error}"))
+    })
+}
+
+/// A value as text, for whatever type the server wants.
+#[derive(Debug)]
+struct Text(Option<String>);
+
+impl ToSql for Text {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut BytesMut,
+    ) -> std::result::Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        Ok(match &self.0 {
+            None => IsNull::Yes,
+            Some(text) => {
+                out.extend_from_slice(text.as_bytes());
+                IsNull::No
+            }
+        })
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
+}

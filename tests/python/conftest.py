@@ -1,0 +1,76 @@
+"""A private PostgreSQL for the session, and a database of its own for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from arc_recorder import SyncArcDBClient
+
+pytest_plugins = ["pytester"]
+
+
+def pytest_configure() -> None:
+    # The variables of whoever runs the tests are about their own databases.
+    for name in ("ARC_DATABASE_URL", "TIMESCALE_SERVICE_URL", "MODAL_TASK_ID", "ARC_DATA_DIR"):
+        os.environ.pop(name, None)
+
+
+class Server:
+    """The embedded database of a folder, which the fixture keeps up."""
+
+    def __init__(self, folder: Path, client: SyncArcDBClient) -> None:
+        self._folder = folder
+        self._numbers = itertools.count()
+        shown = client.engine.execute("SHOW unix_socket_directories")
+        self._sockets = shown.scalar().strip('"')
+        self.execute("CREATE DATABASE template_arc")
+        with SyncArcDBClient(self.url("template_arc")) as template:
+            template.deploy_schema()
+
+    def url(self, database: str) -> str:
+        return f"postgresql://arc@/{database}?host={self._sockets}"
+
+    def execute(self, sql: str) -> None:
+        """Runs a statement outside of a transaction."""
+        command = [sys.executable, "-m", "arc_recorder", "psql", "--data-dir", str(self._folder)]
+        command += ["--", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    def database(self, template: str = "template_arc") -> str:
+        """The URL of a new database."""
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self.url(name)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="arc-py-") as folder:
+        # The user that PostgreSQL runs as looks into it too.
+        os.chmod(folder, 0o755)
+        data = Path(folder) / "data"
+        with SyncArcDBClient(data_dir=data) as client:
+            health = client.initialize()
+            assert health["status"] == "ok", health
+            yield Server(data, client)
+
+
+@pytest.fixture
+def new_database(server: Server) -> Callable[[], str]:
+    """Makes further databases."""
+    return server.database
+
+
+@pytest.fixture
+def database_url(server: Server) -> str:
+    """A fresh database with today's schema."""
+    return server.database()
