@@ -80,9 +80,16 @@ impl Batch {
                 None => {
                     let result = results.get_item(next)?;
                     let about = About {
-                        trial: at(trials, next)?,
-                        modal_call_id: at(modal_call_ids, next)?,
-                        sandbox_id: at(sandbox_ids, next)?,
+                        trial: match trial_at(trials, next)? {
+                            Ok(trial) => trial,
+                            Err(violation) => {
+                                self.items.push(Item::Unwritable(violation));
+                                next += 1;
+                                continue;
+                            }
+                        },
+                        modal_call_id: text_at(modal_call_ids, next)?,
+                        sandbox_id: text_at(sandbox_ids, next)?,
                     };
                     if let Some(bytes) = text(&result)? {
                         self.add(Submission::from_bytes(bytes, DOCUMENT_BYTES), about);
@@ -164,12 +171,27 @@ fn text(result: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
     Ok(None)
 }
 
-fn at<'py, T: FromPyObjectOwned<'py>>(
-    list: Option<&Bound<'py, PyList>>,
+/// The trial of a result; one that is none is a fault of this result alone.
+fn trial_at(
+    list: Option<&Bound<'_, PyList>>,
     index: usize,
-) -> PyResult<Option<T>> {
-    match list {
-        None => Ok(None),
-        Some(list) => list.get_item(index)?.extract::<Option<T>>().map_err(Into::into),
+) -> PyResult<Result<Option<u32>, Violation>> {
+    let Some(list) = list else { return Ok(Ok(None)) };
+    Ok(list.get_item(index)?.extract::<Option<u32>>().map_err(|_| Violation {
+        path: "/recording/trial".to_owned(),
+        code: "trial_out_of_range".to_owned(),
+        message: "a trial is an integer that counts from 1".to_owned(),
+    }))
+}
+
+/// An id that belongs to a result, as text whatever it is: a UUID, say.
+fn text_at(list: Option<&Bound<'_, PyList>>, index: usize) -> PyResult<Option<String>> {
+    let Some(list) = list else { return Ok(None) };
+    let value = list.get_item(index)?;
+    if value.is_none() {
+        return Ok(None);
     }
+    let text = value.str()?.to_string_lossy().into_owned();
+    // As in the fields of a document: PostgreSQL has no place for it.
+    Ok(Some(text.replace('\0', "\u{fffd}")))
 }

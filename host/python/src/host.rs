@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_host::cli::Program;
 use arc_host::database::{Database, DatabaseSettings};
@@ -72,17 +72,29 @@ async fn open(
 impl Host {
     /// What is open in this process, or will be.
     fn opened(&self) -> Result<Arc<OnceCell<Opened>>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         if state.closed {
             return Err(Error::Configuration(
                 "this recorder is closed; make another one to go on".to_owned(),
             ));
         }
-        if state.generation != process::generation() {
-            // Assigning would drop the parent's.
-            *state = State::new();
-        }
         Ok(Arc::clone(&state.opened))
+    }
+
+    /// The same, also where it is closed.
+    fn opened_or_closed(&self) -> Arc<OnceCell<Opened>> {
+        Arc::clone(&self.state().opened)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.generation != process::generation() {
+            // Assigning drops what is there, and what is there knows that it is the parent's.
+            let mut own = State::new();
+            own.closed = state.closed;
+            *state = own;
+        }
+        state
     }
 
     /// Begins a call on the open database.
@@ -364,7 +376,13 @@ impl Host {
     }
 
     fn metrics(&self, py: Python<'_>) -> PyResult<Call> {
-        self.call(py, |opened| async move { Ok(opened.recorder.metrics()) })
+        let process = process::process(py)?;
+        let settings = Arc::clone(&self.settings);
+        // What was counted is there to be read after the end, too.
+        let opened = self.opened_or_closed();
+        Ok(Call::begin(process, async move {
+            Ok(open(process, &settings, &opened).await?.recorder.metrics())
+        }))
     }
 
     fn execute_sql(
@@ -388,14 +406,8 @@ impl Host {
     /// Waits for what is under way, then closes the connections. Closing again does nothing.
     fn close(&self, py: Python<'_>) -> PyResult<Call> {
         let process = process::process(py)?;
-        let opened = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.generation != process::generation() {
-                *state = State::new();
-            }
-            state.closed = true;
-            Arc::clone(&state.opened)
-        };
+        let opened = self.opened_or_closed();
+        self.state().closed = true;
         Ok(Call::begin(process, async move {
             if let Some(opened) = opened.get() {
                 opened.recorder.close().await;

@@ -9,7 +9,7 @@ mod engine;
 mod session;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -85,7 +85,15 @@ pub struct ExtractorIdentity {
 pub struct Extractor {
     compiled: Arc<Compiled>,
     identity: Arc<ExtractorIdentity>,
+    idle: IdleSessions,
 }
+
+/// Sessions that wait for their owner's next call, the one used last at the end. All recorders on
+/// an extractor share its instances, and so this too.
+pub(crate) type IdleSessions = Arc<Mutex<Vec<(SessionOwner, Session)>>>;
+
+/// Whose session it is: the number of a recorder, and a simulation.
+pub(crate) type SessionOwner = (u64, Uuid);
 
 /// What a session needs to make an instance.
 struct Compiled {
@@ -128,7 +136,7 @@ impl Extractor {
         let pre = prepare(&engine, &component).map_err(broken)?;
         let compiled = Arc::new(Compiled { engine, pre, limits: settings.limits });
         let identity = Arc::new(identify(&compiled, sha256)?);
-        Ok(Extractor { compiled, identity })
+        Ok(Extractor { compiled, identity, idle: IdleSessions::default() })
     }
 
     /// Who extracts.
@@ -144,6 +152,11 @@ impl Extractor {
     /// How many sessions may be open at once.
     pub fn instances(&self) -> usize {
         self.compiled.engine.total_instances
+    }
+
+    /// The sessions that are kept.
+    pub(crate) fn idle(&self) -> &IdleSessions {
+        &self.idle
     }
 
     /// Begins a session; waits while as many sessions are open as the pool has instances.

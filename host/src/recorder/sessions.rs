@@ -4,18 +4,20 @@
 //! A simulation that records one by one finds the instance of its last call here. What a document
 //! leaves behind in an instance never meets another simulation: its instance is dropped instead.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
-use crate::extraction::{Extractor, Session};
+use crate::extraction::{Extractor, Session, SessionOwner};
 
-/// The idle sessions of a recorder.
+/// The idle sessions of a recorder. They stand with those of the extractor's other recorders, since
+/// all of them share its instances: one that is idle here must not be waited for there.
 #[derive(Debug)]
 pub(super) struct Sessions {
     extractor: Extractor,
-    /// The one used last is at the end.
-    idle: Mutex<Vec<(Uuid, Session)>>,
+    /// This recorder's.
+    number: u64,
     /// How many may be idle: half of the pool's instances, so that whoever needs another one waits
     /// only for sessions that work, and these end.
     most: usize,
@@ -23,21 +25,22 @@ pub(super) struct Sessions {
 
 impl Sessions {
     pub(super) fn new(extractor: Extractor) -> Self {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let most = extractor.instances() / 2;
-        Sessions { extractor, idle: Mutex::default(), most }
+        Sessions { extractor, number: NUMBERS.fetch_add(1, Ordering::Relaxed), most }
     }
 
     /// A session for a simulation: its own of before, or a new one.
     pub(super) async fn take(&self, simulation_id: Uuid) -> Session {
-        match self.take_idle(simulation_id) {
+        match self.take_idle((self.number, simulation_id)) {
             Some(session) => session,
             None => self.extractor.session().await,
         }
     }
 
-    fn take_idle(&self, simulation_id: Uuid) -> Option<Session> {
+    fn take_idle(&self, owner: SessionOwner) -> Option<Session> {
         let mut idle = self.idle();
-        if let Some(place) = idle.iter().rposition(|(owner, _)| *owner == simulation_id) {
+        if let Some(place) = idle.iter().rposition(|(other, _)| *other == owner) {
             return Some(idle.remove(place).1);
         }
         if idle.len() >= self.most && !idle.is_empty() {
@@ -51,11 +54,18 @@ impl Sessions {
     pub(super) fn give_back(&self, simulation_id: Uuid, session: Session) {
         let mut idle = self.idle();
         if idle.len() < self.most {
-            idle.push((simulation_id, session));
+            idle.push(((self.number, simulation_id), session));
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<(Uuid, Session)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    fn idle(&self) -> MutexGuard<'_, Vec<(SessionOwner, Session)>> {
+        self.extractor.idle().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Sessions {
+    fn drop(&mut self) {
+        let number = self.number;
+        self.idle().retain(|((owner, _), _)| *owner != number);
     }
 }

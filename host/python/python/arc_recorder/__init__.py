@@ -13,22 +13,24 @@ sandboxed WebAssembly component, and stored through a pool of connections.
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from .api import ArcAPI, create_arc_api
-from .client import ArcDBClient
-from .errors import (
-    ConfigurationError,
-    ConflictError,
-    DatabaseError,
-    NotFoundError,
-    SchemaError,
-    UnavailableError,
-    ValidationError,
-)
-from .sync import SyncArcAPI, SyncArcDBClient, create_sync_arc_api
+if TYPE_CHECKING:
+    from .api import ArcAPI, create_arc_api
+    from .client import ArcDBClient
+    from .errors import (
+        ConfigurationError,
+        ConflictError,
+        DatabaseError,
+        NotFoundError,
+        SchemaError,
+        UnavailableError,
+        ValidationError,
+    )
+    from .sync import SyncArcAPI, SyncArcDBClient, create_sync_arc_api
 
-__version__ = version("arc-recorder")
+    __version__: str
 
 __all__ = [
     "ArcAPI",
@@ -46,3 +48,30 @@ __all__ = [
     "create_arc_api",
     "create_sync_arc_api",
 ]
+
+#: Where each name is. The pytest plug-in is imported by every pytest run on a machine that has this
+#: package, and few of them record: so nothing is imported before it is used.
+_HOMES = {
+    "ArcAPI": "api",
+    "create_arc_api": "api",
+    "ArcDBClient": "client",
+    "SyncArcAPI": "sync",
+    "SyncArcDBClient": "sync",
+    "create_sync_arc_api": "sync",
+}
+
+
+def __getattr__(name: str) -> Any:
+    value: Any
+    if name == "__version__":
+        value = import_module("importlib.metadata").version("arc-recorder")
+    elif name in __all__:
+        value = getattr(import_module(f".{_HOMES.get(name, 'errors')}", __name__), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

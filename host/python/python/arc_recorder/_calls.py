@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 import uuid
 from collections import deque
@@ -78,7 +79,12 @@ class Calls:
             raise ConfigurationError(f"pool_size is {pool_size}; give at least 1 connection")
         self.waiter = waiter
         self._host = _native.Host(
-            url, pool_size, data_dir, postgres_bin, program_folders(), this_program()
+            url,
+            pool_size,
+            data_dir or os.environ.get("ARC_DATA_DIR") or None,
+            postgres_bin or os.environ.get("ARC_POSTGRES_BIN") or None,
+            program_folders(),
+            this_program(),
         )
 
     async def _answer(self, what: str, call: _native.Call) -> Any:
@@ -159,7 +165,7 @@ class Calls:
         call = self._host.start_simulation(
             None if simulation_id is None else simulation_text(simulation_id),
             str(config_version_id),
-            await self._json(_list(scenarios, "scenarios"), "the scenarios"),
+            await self._json(as_list(scenarios, "scenarios"), "the scenarios"),
             trials,
             simulation_name,
             None if modal_app_id is None else str(modal_app_id),
@@ -184,7 +190,7 @@ class Calls:
         sandbox_ids: Optional[Iterable[Optional[str]]],
         trials: Optional[Iterable[Optional[int]]],
     ) -> list[ItemVerdict]:
-        results = _list(scenario_results, "scenario_results")
+        results = as_list(scenario_results, "scenario_results")
         call_ids = _beside(results, modal_call_ids, "modal_call_ids")
         sandboxes = _beside(results, sandbox_ids, "sandbox_ids")
         numbers = _beside(results, trials, "trials")
@@ -239,7 +245,9 @@ class Calls:
         if isinstance(suite_result, Mapping):
             # The results themselves are no figures, and may be many.
             suite_result = {
-                name: value for name, value in suite_result.items() if name != "results"
+                name: value
+                for name, value in cast("Mapping[str, Any]", suite_result).items()
+                if name != "results"
             }
         suite = None
         if suite_result is not None:
@@ -415,14 +423,16 @@ async def _ignored(under_way: Iterable[tuple[int, Awaitable[Any]]]) -> None:
             pass
 
 
-def _list(values: Iterable[Any], name: str) -> list[Any]:
-    """The values as a list; a single document is an iterable too, and is not meant by one."""
-    if isinstance(values, (str, bytes, bytearray, Mapping)) or not isinstance(values, Iterable):
+def as_list(values: Any, name: str) -> list[Any]:
+    """The values as a list of their own, which nobody else changes meanwhile; a single document is
+    an iterable too, and is not meant by one."""
+    kind = cast("type[Any]", type(values))
+    single = issubclass(kind, (str, bytes, bytearray, memoryview, Mapping))
+    if single or hasattr(kind, "model_dump") or not issubclass(kind, Iterable):
         raise ValidationError(
-            f"{name} is a single {type(values).__name__}; give a list, with one element where "
-            "there is one"
+            f"{name} is a single {kind.__name__}; give a list, with one element where there is one"
         )
-    return values if type(values) is list else list(values)
+    return list(values)
 
 
 def _beside(
@@ -430,7 +440,7 @@ def _beside(
 ) -> Optional[list[Any]]:
     if values is None:
         return None
-    beside = _list(values, name)
+    beside = as_list(values, name)
     if len(beside) != len(results):
         raise ValidationError(
             f"there are {len(results)} results and {len(beside)} {name}; give one for each, None "
@@ -461,7 +471,8 @@ def sql_text(value: Any) -> Optional[str]:
     if isinstance(value, Mapping):
         return json.dumps(value)
     if isinstance(value, (list, tuple, set, frozenset)):
-        return "{" + ",".join(_array_item(item) for item in value) + "}"
+        items = cast("Iterable[Any]", value)
+        return "{" + ",".join(_array_item(item) for item in items) + "}"
     return str(value)
 
 

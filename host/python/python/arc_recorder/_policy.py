@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Optional, Union
+from typing import Any, Literal, Optional, Union, cast
 
 from ._calls import (
     Calls,
     SimulationId,
+    as_list,
     log,
     now,
     only_id,
@@ -61,11 +62,12 @@ class Recording:
         simulation_id: Optional[SimulationId],
         trials: Optional[int],
     ) -> SimulationStarted:
-        scenarios = list(scenarios) if not isinstance(scenarios, (str, Mapping)) else scenarios
+        planned: list[Any] = []
         try:
+            planned = as_list(scenarios, "scenarios")
             return await self._calls.start_simulation(
                 config_version_id,
-                scenarios,
+                planned,
                 simulation_name,
                 modal_app_id,
                 modal_environment,
@@ -78,7 +80,7 @@ class Recording:
             self._warn("the simulation's start was not recorded", error)
             return {
                 "simulation_id": simulation_text(simulation_id or uuid.uuid4()),
-                "scenario_count": len(scenarios),
+                "scenario_count": len(planned),
                 "status": UNRECORDED,
                 "created_at": now(),
                 "error": str(error),
@@ -92,14 +94,14 @@ class Recording:
         sandbox_ids: Optional[Iterable[Optional[str]]],
         trials: Optional[Iterable[Optional[int]]],
     ) -> list[ItemVerdict]:
-        if not isinstance(scenario_results, (list, str, bytes, Mapping)):
-            scenario_results = list(scenario_results)
+        results: list[Any] = []
         try:
+            results = as_list(scenario_results, "scenario_results")
             return await self._calls.record_batch(
-                simulation_id, scenario_results, modal_call_ids, sandbox_ids, trials
+                simulation_id, results, modal_call_ids, sandbox_ids, trials
             )
         except DatabaseError as error:
-            verdicts = unrecorded(scenario_results, error)
+            verdicts = unrecorded(results, error)
             self._warn(f"simulation {simulation_id}: {len(verdicts)} results not recorded", error)
             return verdicts
 
@@ -148,7 +150,9 @@ class Recording:
             return await self._calls.complete_simulation(simulation_id, suite_result)
         except DatabaseError as error:
             self._warn(f"simulation {simulation_id}: its completion was not recorded", error)
-            figures = suite_result if isinstance(suite_result, Mapping) else {}
+            figures: Mapping[str, Any] = {}
+            if isinstance(suite_result, Mapping):
+                figures = cast("Mapping[str, Any]", suite_result)
             return {
                 "simulation_id": simulation_text(simulation_id),
                 "status": UNRECORDED,

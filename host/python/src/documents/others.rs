@@ -1,9 +1,10 @@
 //! What other types are made of: enums, dates, models, arrays, sets.
 
 use arc_host::recorder::NotFiniteNumber;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyFloat, PyList, PyString, PyType};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFloat, PyList, PyString, PyType};
 
 use super::plain::not_finite;
 
@@ -33,6 +34,7 @@ struct Classes {
     mapping: Py<PyType>,
     set: Py<PyType>,
     sequence: Py<PyType>,
+    memory: Py<PyType>,
 }
 
 fn classes(py: Python<'_>) -> PyResult<&Classes> {
@@ -52,6 +54,7 @@ fn classes(py: Python<'_>) -> PyResult<&Classes> {
             mapping: class("collections.abc", "Mapping")?,
             set: class("collections.abc", "Set")?,
             sequence: class("collections.abc", "Sequence")?,
+            memory: class("builtins", "memoryview")?,
         })
     })
 }
@@ -84,12 +87,17 @@ pub(super) fn reduce<'py>(value: &Bound<'py, PyAny>) -> PyResult<Other<'py>> {
     if let Some(model) = model(value)? {
         return Ok(model);
     }
-    // numpy's arrays and numbers, and what is like them: torch's tensors, pandas' series.
-    if !value.is_instance_of::<PyType>() {
-        for method in ["tolist", "item"] {
-            if value.hasattr(method)? {
-                return array(value, method);
-            }
+    // Bytes are a sequence of numbers, which nobody means by them.
+    let bytes = value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyByteArray>();
+    if bytes || is(&known.memory)? {
+        return Ok(Other::Unknown(describe(value)));
+    }
+    // numpy's arrays and numbers, and what is like them: torch's tensors, pandas' series. Asked of
+    // the class: an object may have an `item` that is none of this, or make up what it is asked for.
+    let kind = value.get_type();
+    for method in ["tolist", "item"] {
+        if kind.hasattr(method)? {
+            return array(value, method);
         }
     }
     if is(&known.mapping)? {
@@ -101,17 +109,10 @@ pub(super) fn reduce<'py>(value: &Bound<'py, PyAny>) -> PyResult<Other<'py>> {
     if is(&known.path)? {
         return Ok(Other::Value(py.import("os")?.call_method1("fspath", (value,))?));
     }
-    // Bytes are a sequence of numbers, which nobody means by them.
-    let bytes = ["bytes", "bytearray", "memoryview"];
-    let kind = value.get_type();
-    if is(&known.sequence)? && !bytes.contains(&&*kind.name()?.to_cow()?) || deque(&kind)? {
+    if is(&known.sequence)? {
         return Ok(Other::Value(py.get_type::<PyList>().call1((value,))?));
     }
     Ok(Other::Unknown(describe(value)))
-}
-
-fn deque(kind: &Bound<'_, PyType>) -> PyResult<bool> {
-    Ok(kind.fully_qualified_name()?.to_cow()? == "collections.deque")
 }
 
 /// A number's own spelling, which JSON takes; what JSON cannot hold is told apart.
@@ -169,7 +170,25 @@ fn fields_of<'py>(value: &Bound<'py, PyAny>, fields: &Bound<'py, PyAny>) -> PyRe
 }
 
 fn array<'py>(value: &Bound<'py, PyAny>, method: &str) -> PyResult<Other<'py>> {
+    /// The units of numpy's times that Python's have no room for, which would come as numbers.
+    const FINE_UNITS: [&str; 4] = ["ns]", "ps]", "fs]", "as]"];
+    let dtype = match value.getattr_opt("dtype")? {
+        Some(dtype) => match dtype.getattr_opt("str")? {
+            Some(name) => name.str()?.to_string_lossy().into_owned(),
+            None => String::new(),
+        },
+        None => String::new(),
+    };
+    let mut value = value.clone();
+    if FINE_UNITS.iter().any(|unit| dtype.ends_with(unit)) {
+        let time = if dtype.contains('M') { "datetime64[us]" } else { "timedelta64[us]" };
+        value = value.call_method1("astype", (time,))?;
+    }
     let made = value.call_method0(method)?;
+    // A complex number that Python has no type for.
+    if dtype.contains('c') && made.get_type().is(value.get_type()) {
+        return Ok(Other::Unknown(describe(&value)));
+    }
     // Numbers that Python has no type for give themselves.
     if made.get_type().is(value.get_type()) {
         let float = value.call_method0("__float__")?.cast_into::<PyFloat>()?;
@@ -182,13 +201,44 @@ fn array<'py>(value: &Bound<'py, PyAny>, method: &str) -> PyResult<Other<'py>> {
 /// set is always the same document.
 fn sorted<'py>(set: &Bound<'py, PyAny>) -> PyResult<Other<'py>> {
     let py = set.py();
-    let builtins = py.import("builtins")?;
-    let list = builtins.call_method1("sorted", (set,)).or_else(|_| {
-        let how = PyDict::new(py);
-        how.set_item("key", builtins.getattr("repr")?)?;
-        builtins.call_method("sorted", (set,), Some(&how))
-    })?;
-    Ok(Other::Value(list))
+    let mut items = Vec::new();
+    // Of two sets, mostly neither is less.
+    let mut ordered = true;
+    for item in set.try_iter()? {
+        let item = item?;
+        ordered &= !item.is_instance(classes(py)?.set.bind(py))?;
+        items.push(item);
+    }
+    if ordered {
+        match py.import("builtins")?.call_method1("sorted", (set,)) {
+            Ok(list) => return Ok(Other::Value(list)),
+            Err(error) if error.is_instance_of::<PyTypeError>(py) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut named = Vec::with_capacity(items.len());
+    for item in items {
+        named.push((sorting_name(&item, 0)?, item));
+    }
+    named.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let list = PyList::new(py, named.into_iter().map(|(_, item)| item))?;
+    Ok(Other::Value(list.into_any()))
+}
+
+/// What sorts a value that has no order of its own: how it is shown, the parts of a set sorted.
+fn sorting_name(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<String> {
+    /// Sets in sets in sets; deeper than this, any order will do.
+    const MOST_DEPTH: usize = 16;
+    let py = value.py();
+    if depth >= MOST_DEPTH || !value.is_instance(classes(py)?.set.bind(py))? {
+        return Ok(value.repr()?.to_string_lossy().into_owned());
+    }
+    let mut names = Vec::new();
+    for part in value.try_iter()? {
+        names.push(sorting_name(&part?, depth + 1)?);
+    }
+    names.sort();
+    Ok(format!("{{{}}}", names.join(",")))
 }
 
 /// What something is, for people; never what is in it.

@@ -57,7 +57,12 @@ fn write_subclass<'py>(value: &Bound<'py, PyAny>, out: &mut Vec<u8>) -> PyResult
     if let Ok(text) = value.cast::<PyString>() {
         write_string(text, out)?;
     } else if let Ok(dict) = value.cast::<PyDict>() {
-        return Ok(Plain::Dict(dict.clone()));
+        // An OrderedDict has its own order, and others make their members when they are asked.
+        let items = dict.get_type().getattr("items")?;
+        if items.is(&dict.py().get_type::<PyDict>().getattr("items")?) {
+            return Ok(Plain::Dict(dict.clone()));
+        }
+        return Ok(Plain::Dict(PyDict::from_sequence(&items.call1((dict,))?)?));
     } else if let Ok(float) = value.cast::<PyFloat>() {
         return Ok(write_float(float.value(), out));
     } else if let Ok(int) = value.cast::<PyInt>() {
@@ -128,28 +133,43 @@ fn write_int(int: &Bound<'_, PyInt>, out: &mut Vec<u8>) -> PyResult<()> {
 
 /// Writes the name of a member: a text, or what people use as one.
 pub(super) fn write_key(key: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<()> {
+    /// An enum's value may be another enum's member; what leads on for longer leads nowhere.
+    const MOST_STEPS: usize = 8;
     if let Ok(text) = key.cast_exact::<PyString>() {
         return write_string(text, out);
     }
-    let mut made = Vec::new();
-    match write(key, &mut made)? {
-        Plain::Written | Plain::NotFinite(_) => {}
-        Plain::Other => {
-            if let super::others::Other::Value(value) = super::others::reduce(key)? {
-                return write_key(&value, out);
+    let mut name = key.clone();
+    for _ in 0..MOST_STEPS {
+        let mut made = Vec::new();
+        match write(&name, &mut made)? {
+            Plain::Written => {
+                if let Ok(float) = name.cast::<PyFloat>() {
+                    // In Python's spelling, as json.dumps has it: 1e-07.
+                    let float_type = float.py().get_type::<PyFloat>();
+                    let spelled = float_type.call_method1("__repr__", (float,))?;
+                    made = spelled.cast::<PyString>()?.to_cow()?.as_bytes().to_vec();
+                }
             }
-            return Err(no_name(key));
+            Plain::NotFinite(number) => made = number.word().as_bytes().to_vec(),
+            Plain::Other => match super::others::reduce(&name)? {
+                super::others::Other::Value(value) => {
+                    name = value;
+                    continue;
+                }
+                _ => return Err(no_name(key)),
+            },
+            Plain::Dict(_) | Plain::List(_) | Plain::Tuple(_) => return Err(no_name(key)),
         }
-        Plain::Dict(_) | Plain::List(_) | Plain::Tuple(_) => return Err(no_name(key)),
+        if made.first() == Some(&b'"') {
+            out.extend_from_slice(&made);
+        } else {
+            out.push(b'"');
+            out.extend_from_slice(&made);
+            out.push(b'"');
+        }
+        return Ok(());
     }
-    if made.first() == Some(&b'"') {
-        out.extend_from_slice(&made);
-    } else {
-        out.push(b'"');
-        out.extend_from_slice(&made);
-        out.push(b'"');
-    }
-    Ok(())
+    Err(no_name(key))
 }
 
 fn no_name(key: &Bound<'_, PyAny>) -> PyErr {
@@ -157,8 +177,14 @@ fn no_name(key: &Bound<'_, PyAny>) -> PyErr {
     PyTypeError::new_err(format!("a key of type {kind} cannot be the name of a member in JSON"))
 }
 
-/// A member's name for a path.
+/// A member's name for a path: as the document has it, where it can.
 pub(super) fn key_text(key: &Bound<'_, PyAny>) -> String {
+    let mut name = Vec::new();
+    if write_key(key, &mut name).is_ok()
+        && let Ok(name) = serde_json::from_slice(&name)
+    {
+        return name;
+    }
     key.str().map_or_else(|_| "?".to_owned(), |text| text.to_string_lossy().into_owned())
 }
 

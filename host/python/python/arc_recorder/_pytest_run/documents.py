@@ -1,0 +1,63 @@
+"""Anything that a test attaches, as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+
+def as_result(given: object) -> dict[str, Any]:
+    """What a test attached as a whole result of its own."""
+    if given is None:
+        return {}
+    if isinstance(given, (str, bytes, bytearray)):
+        given = json.loads(given)
+    result = members(given)
+    if "trajectory" not in result and "reliability_score" not in result:
+        return {"trajectory": result}
+    result.pop("database_tracking", None)
+    return result
+
+
+def members(given: object) -> dict[str, Any]:
+    """A part of a result as a dict; nothing where it is absent."""
+    if given is None:
+        return {}
+    mapping = plain(given)
+    if not isinstance(mapping, Mapping):
+        raise TypeError(f"expected a mapping or an object, not {type(given).__name__}")
+    return dict(cast("Mapping[str, Any]", mapping))
+
+
+def plain(value: Any) -> object:
+    """What JSON has no word for, as something that it has."""
+    if isinstance(value, type):
+        return str(value)
+    for method in ("to_dict", "model_dump", "tolist", "isoformat"):
+        convert = getattr(value, method, None)
+        if callable(convert):
+            return convert()
+    if hasattr(value, "__dataclass_fields__"):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[object, object]", value))
+    if isinstance(value, (set, frozenset)) or inspect.isgenerator(value):
+        return list(cast("Iterable[object]", value))
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode("utf-8", "replace")
+    return str(value)
+
+
+def to_json(value: object) -> str:
+    """JSON text: NaN and infinities become null, and lone surrogates stay escaped."""
+    text = json.dumps(value, ensure_ascii=False, default=plain)
+    if "NaN" in text or "Infinity" in text:
+        text = json.dumps(json.loads(text, parse_constant=lambda _: None), ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(json.loads(text))
+    return text

@@ -1,0 +1,183 @@
+"""Forks: a child leaves its parent's runtime and sockets alone, and makes its own."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any, Optional
+
+import pytest
+
+from arc_recorder import SyncArcAPI, UnavailableError, create_arc_api, create_sync_arc_api
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="SKIPPED: no fork on this system")
+
+
+def result(scenario_id: str) -> dict[str, Any]:
+    return {
+        "scenario": {"id": scenario_id},
+        "trajectory": {"status": "success"},
+        "reliability_score": 1,
+    }
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Runs work in a fork of this process, and gives its exit code."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def test_a_child_records_with_its_parents_recorder(database_url: str) -> None:
+    with create_sync_arc_api(database_url) as api:
+        started = api.start_simulation("c", [{"id": f"s-{n}"} for n in range(20)])
+        simulation_id = started["simulation_id"]
+        assert api.record_scenario_outcome(simulation_id, result("s-0"))
+        parents_own = set(backends(api))
+        for number in range(1, 5):
+
+            def work(number: int = number) -> None:
+                assert api.record_scenario_outcome(simulation_id, result(f"s-{number}"))
+                # Its connections are others than those of its parent.
+                assert not parents_own & {own_backend(api)}
+                api.close()
+
+            assert in_child(work) == 0
+        # Those of the parent still do.
+        assert own_backend(api) in parents_own
+        assert api.record_scenario_outcome(simulation_id, result("s-9"))
+        assert api.get_simulation_status(simulation_id)["recorded_outcomes"] == 6
+
+
+def backends(api: SyncArcAPI) -> list[int]:
+    rows = api.db.engine.execute(
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+    )
+    return [row["pid"] for row in rows]
+
+
+def own_backend(api: SyncArcAPI) -> int:
+    pid: int = api.db.engine.execute("SELECT pg_backend_pid() AS pid").scalar()
+    return pid
+
+
+def test_a_child_may_just_end(database_url: str) -> None:
+    api = create_sync_arc_api(database_url)
+    simulation_id = api.start_simulation("c", [{"id": "a"}])["simulation_id"]
+    assert in_child(lambda: None) == 0
+
+    def drops() -> None:
+        nonlocal api
+        del api
+
+    assert in_child(drops) == 0
+    assert api.record_scenario_outcome(simulation_id, result("a"))
+    api.close()
+
+
+def test_a_child_of_a_child_records(database_url: str) -> None:
+    with create_sync_arc_api(database_url) as api:
+        simulation_id = api.start_simulation("c", [{"id": "a"}, {"id": "b"}])["simulation_id"]
+
+        def work() -> None:
+            assert api.record_scenario_outcome(simulation_id, result("a"))
+
+            def deeper() -> None:
+                assert api.record_scenario_outcome(simulation_id, result("b"))
+
+            assert in_child(deeper) == 0
+
+        assert in_child(work) == 0
+        assert api.get_simulation_status(simulation_id)["progress_percentage"] == 100
+
+
+def test_what_was_awaited_before_raises_in_the_child_and_goes_on_in_the_parent(
+    database_url: str,
+) -> None:
+    async def test() -> None:
+        api = await create_arc_api(database_url)
+        slow = asyncio.ensure_future(
+            api.db.engine.execute("SELECT pg_sleep(1)::text AS slept, 1 AS one")
+        )
+        await asyncio.sleep(0.1)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                await slow
+            except UnavailableError as error:
+                code = 0 if "forked" in str(error) and error.retryable else 2
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        rows = await slow
+        assert rows[0]["one"] == 1
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+        await api.close()
+
+    asyncio.run(test())
+
+
+def test_a_fork_in_the_middle_of_recording_loses_and_doubles_nothing(database_url: str) -> None:
+    async def test() -> None:
+        async with create_arc_api(database_url) as api:
+            scenarios = [{"id": f"s-{number}"} for number in range(2_000)]
+            started = await api.start_simulation("c", scenarios)
+            simulation_id = started["simulation_id"]
+            results = [result(scenario["id"]) for scenario in scenarios]
+            recording = asyncio.ensure_future(api.record_batch_outcomes(simulation_id, results))
+            children = []
+            while not recording.done() and len(children) < 3:
+                await asyncio.sleep(0.005)
+                child = os.fork()
+                if child == 0:
+                    # A child that never touches the recorder, as a subprocess of the agent's tools.
+                    os._exit(0)
+                children.append(child)
+            ids = await recording
+            for child in children:
+                assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            assert len(set(ids)) == 2_000
+            status = await api.get_simulation_status(simulation_id)
+            assert status["recorded_outcomes"] == 2_000
+
+    asyncio.run(test())
+
+
+_api: Optional[SyncArcAPI] = None
+
+
+def _record(task: tuple[str, int]) -> Optional[str]:
+    simulation_id, number = task
+    assert _api is not None
+    return _api.record_scenario_outcome(simulation_id, result(f"s-{number}"))
+
+
+def test_workers_of_a_pool_of_forks_record(database_url: str) -> None:
+    global _api
+    with create_sync_arc_api(database_url, pool_size=2) as _api:
+        started = _api.start_simulation("c", [{"id": f"s-{n}"} for n in range(40)])
+        simulation_id = started["simulation_id"]
+        with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("fork")) as pool:
+            ids = list(pool.map(_record, [(simulation_id, number) for number in range(40)]))
+        assert len(set(ids)) == 40
+        assert _api.get_simulation_status(simulation_id)["progress_percentage"] == 100
+    _api = None

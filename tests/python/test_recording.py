@@ -1,0 +1,500 @@
+"""Recording and reading through the package, against a real database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arc_recorder import (
+    ArcAPI,
+    ArcDBClient,
+    ConfigurationError,
+    ConflictError,
+    DatabaseError,
+    NotFoundError,
+    UnavailableError,
+    ValidationError,
+    create_arc_api,
+    create_sync_arc_api,
+)
+
+REAL_RESULTS = Path(__file__).parents[2].parent / "shared" / "data" / "real-results.jsonl"
+AWAY = "postgresql://arc@127.0.0.1:1/nothing?connect_timeout=2"
+
+
+def result(scenario_id: str, score: float = 0.5, size: int = 0) -> dict[str, Any]:
+    return {
+        "scenario": {"id": scenario_id},
+        "trajectory": {
+            "status": "success",
+            "execution_time_seconds": 1.5,
+            "token_usage": {"total_tokens": 10, "total_cost": 0.01},
+            "full_trajectory": [{"content": "x" * size}],
+        },
+        "reliability_score": {"overall_score": score},
+    }
+
+
+def plan(count: int) -> list[dict[str, str]]:
+    return [{"id": f"s-{number}"} for number in range(count)]
+
+
+def run_python(program: str, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(program), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **options,
+    )
+
+
+@pytest.mark.skipif(not REAL_RESULTS.exists(), reason="SKIPPED: ../shared/data is not here")
+def test_the_real_results_are_recorded_and_read_back(database_url: str) -> None:
+    lines = REAL_RESULTS.read_text().splitlines()
+    results = [json.loads(line) for line in lines]
+
+    async def test() -> None:
+        async with create_arc_api(database_url) as api:
+            config = await api.create_configuration("real", {"model": "m"})
+            scenarios = {found["scenario"]["id"]: found["scenario"] for found in results}
+            started = await api.start_simulation(config, list(scenarios.values()))
+            simulation_id = started["simulation_id"]
+            # As text they are kept byte for byte.
+            ids = await api.record_batch_outcomes(simulation_id, lines)
+            assert len(set(ids)) == len(lines) == 120
+            status = await api.get_simulation_status(simulation_id)
+            assert status["recorded_outcomes"] == 120
+            spent = sum(found["trajectory"]["token_usage"]["total_cost"] for found in results)
+            assert math.isclose(status["total_cost_usd"], spent)
+            tokens = sum(found["trajectory"]["token_usage"]["total_tokens"] for found in results)
+            assert status["total_tokens"] == tokens
+            documents = await api.db.engine.execute(
+                "SELECT document::text FROM outcomes WHERE simulation_id = :id", {"id": simulation_id}
+            )
+            assert sorted(row["document"] for row in documents) == sorted(lines)
+            outcomes = await api.get_scenario_outcomes(simulation_id)
+            by_id = {outcome["outcome_id"]: outcome for outcome in outcomes}
+            for line, outcome_id in zip(results, ids):
+                assert outcome_id is not None
+                trajectory = by_id[outcome_id]["trajectory"]
+                assert trajectory is not None
+                for name, value in line["trajectory"].items():
+                    assert trajectory[name] == value
+            # The same as objects: the same fields, whatever the spelling.
+            verdicts = await api.record_batch(simulation_id, results)
+            assert {verdict["verdict"] for verdict in verdicts} <= {"stored", "duplicate"}
+
+    asyncio.run(test())
+
+
+def test_results_come_back_a_page_at_a_time(database_url: str) -> None:
+    with create_sync_arc_api(database_url) as api:
+        simulation_id = api.start_simulation("c", plan(250))["simulation_id"]
+        api.record_batch_outcomes(simulation_id, [result(f"s-{n}") for n in range(250)])
+        everything = api.get_scenario_outcomes(simulation_id)
+        assert len(everything) == 250 and everything.cursor is None
+        pages = [api.get_scenario_outcomes(simulation_id, limit=120)]
+        while pages[-1].cursor:
+            cursor = pages[-1].cursor
+            pages.append(api.get_scenario_outcomes(simulation_id, limit=120, cursor=cursor))
+        assert [len(page) for page in pages] == [120, 120, 10]
+        ids = [outcome["outcome_id"] for page in pages for outcome in page]
+        assert ids == [outcome["outcome_id"] for outcome in everything]
+        assert json.loads(json.dumps(everything)) == everything
+        with pytest.raises(ValidationError, match="limit is 0"):
+            api.get_scenario_outcomes(simulation_id, limit=0)
+
+
+def test_a_batch_of_many_parts_keeps_its_order(database_url: str) -> None:
+    async def test() -> None:
+        async with create_arc_api(database_url) as api:
+            simulation_id = (await api.start_simulation("c", plan(1)))["simulation_id"]
+            # All are attempts at one scenario: the last one counts, wherever the parts met.
+            results = [result("s-0", score=number / 5_000) for number in range(5_000)]
+            verdicts = await api.record_batch(simulation_id, results)
+            assert [verdict["verdict"] for verdict in verdicts] == ["stored"] * 5_000
+            status = await api.get_simulation_status(simulation_id)
+            assert status["overall_score"] == 4_999 / 5_000
+            [last] = await api.db.engine.execute(
+                "SELECT outcome_id FROM outcomes ORDER BY received_at DESC, outcome_id DESC LIMIT 1"
+            )
+            assert last["outcome_id"] == verdicts[-1]["outcome_id"]
+
+    asyncio.run(test())
+
+
+def test_many_tasks_and_several_event_loops_use_one_client(database_url: str) -> None:
+    client = ArcDBClient(database_url)
+    api = ArcAPI(client)
+    started = asyncio.run(api.start_simulation("c", plan(400)))
+    simulation_id = started["simulation_id"]
+    failures: list[BaseException] = []
+
+    def loop(first: int) -> None:
+        async def record() -> None:
+            await asyncio.gather(
+                *(
+                    api.record_scenario_outcome(simulation_id, result(f"s-{number}"))
+                    for number in range(first, first + 100)
+                )
+            )
+
+        try:
+            asyncio.run(record())
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=loop, args=(first,)) for first in range(0, 400, 100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    status = asyncio.run(api.get_simulation_status(simulation_id))
+    assert status["progress_percentage"] == 100
+    asyncio.run(api.db.close())
+
+
+def test_more_recorders_than_cores_share_the_extractor(database_url: str) -> None:
+    apis = [create_sync_arc_api(database_url, pool_size=1) for _ in range(12)]
+    simulation_id = apis[0].start_simulation("c", plan(12))["simulation_id"]
+    for number, api in enumerate(apis):
+        assert api.record_scenario_outcome(simulation_id, result(f"s-{number}"))
+    for api in apis:
+        api.close()
+
+
+def test_what_was_begun_is_recorded_though_its_task_is_cancelled(database_url: str) -> None:
+    async def test() -> None:
+        async with create_arc_api(database_url) as api:
+            simulation_id = (await api.start_simulation("c", plan(1)))["simulation_id"]
+            task = asyncio.create_task(api.record_scenario_outcome(simulation_id, result("s-0")))
+            while not task.done() and task.get_stack() and not _waits_for_host(task):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            # The same again finds it, or stores it: never a second one.
+            assert await api.record_scenario_outcome(simulation_id, result("s-0"))
+            assert (await api.get_simulation_status(simulation_id))["recorded_outcomes"] == 1
+
+    def _waits_for_host(task: asyncio.Task[Any]) -> bool:
+        return getattr(task, "_fut_waiter", None) is not None
+
+    asyncio.run(test())
+
+
+def test_errors_have_kinds_and_say_whether_to_try_again(database_url: str) -> None:
+    nobody = str(uuid.uuid4())
+    with create_sync_arc_api(database_url) as api:
+        with pytest.raises(NotFoundError, match=nobody) as not_found:
+            api.record_scenario_outcome(nobody, result("a"))
+        assert not not_found.value.retryable
+        with pytest.raises(NotFoundError):
+            api.record_batch(nobody, [result("a")] * 2_000)
+        for call in (api.get_simulation_status, api.get_scenario_outcomes, api.complete_simulation):
+            with pytest.raises(NotFoundError):
+                call(nobody)
+        with pytest.raises(ValidationError, match="no simulation's id"):
+            api.get_simulation_status("the one of yesterday")
+        simulation_id = api.start_simulation("c", plan(2))["simulation_id"]
+        with pytest.raises(ConflictError, match="another plan"):
+            api.start_simulation("c", plan(3), simulation_id=simulation_id)
+        with pytest.raises(ValidationError, match="s-1"):
+            api.start_simulation("c", [*plan(2), {"id": "s-1"}])
+        with pytest.raises(ValidationError) as invalid:
+            api.record_scenario_outcome(simulation_id, result("s-0", score=-3))
+        assert invalid.value.violations[0]["path"] == "/reliability_score/overall_score"
+        again = pickle.loads(pickle.dumps(invalid.value))
+        assert (str(again), again.violations) == (str(invalid.value), invalid.value.violations)
+        api.fail_simulation(simulation_id, "it broke")
+        with pytest.raises(ConflictError):
+            api.complete_simulation(simulation_id)
+        with pytest.raises(DatabaseError, match="no_such_table"):
+            api.db.engine.execute("SELECT * FROM no_such_table")
+        with pytest.raises(ValidationError, match=":id"):
+            api.db.engine.execute("SELECT :id::text")
+    with pytest.raises(ConfigurationError, match="closed"):
+        api.get_simulation_status(simulation_id)
+    api.close()
+    with pytest.raises(UnavailableError) as away:
+        create_sync_arc_api(AWAY)
+    assert away.value.retryable
+    with pytest.raises(ConfigurationError, match="postgresql://"):
+        create_sync_arc_api("mysql://secret:password@host/name")
+    with pytest.raises(ConfigurationError, match="in process only"):
+        create_sync_arc_api("https://arc.example")
+
+
+def test_no_password_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "arc.database")
+    with pytest.raises(UnavailableError) as away:
+        create_sync_arc_api("postgresql://arc:hunter2@127.0.0.1:1/name")
+    health = asyncio.run(ArcDBClient("postgresql://arc:hunter2@127.0.0.1:1/name").initialize())
+    assert health["status"] == "error"
+    for text in (str(away.value), repr(away.value), caplog.text, json.dumps(health)):
+        assert "hunter2" not in text
+
+
+def test_failures_of_recording_become_warnings_where_they_are_asked_to(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with create_sync_arc_api(AWAY, on_error="warn") as api:
+        started = api.start_simulation("c", plan(2), simulation_name="n")
+        assert started["status"] == "unrecorded" and started["scenario_count"] == 2
+        assert "could not connect" in started["error"]
+        simulation_id = started["simulation_id"]
+        assert uuid.UUID(simulation_id)
+        assert api.record_scenario_outcome(simulation_id, result("s-0")) is None
+        assert api.record_batch_outcomes(simulation_id, [result("s-0"), result("s-1")]) == [None] * 2
+        verdicts = api.record_batch(simulation_id, [result("s-0")])
+        assert (verdicts[0]["verdict"], verdicts[0]["retryable"]) == ("failed", True)
+        completed = api.complete_simulation(simulation_id, {"average_reliability_score": 0.5})
+        assert completed["status"] == "unrecorded"
+        # What the guide prints is still a number.
+        assert f"{completed['overall_score']:.2f}" == "0.50"
+        assert api.fail_simulation(simulation_id)["status"] == "unrecorded"
+        assert api.cancel_simulation(simulation_id)["status"] == "unrecorded"
+        with pytest.raises(UnavailableError):
+            api.get_simulation_status(simulation_id)
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) >= 7 and all(record.name == "arc.database.api" for record in warnings)
+    with create_sync_arc_api(database_url, on_error="warn") as api:
+        simulation_id = api.start_simulation("c", plan(1))["simulation_id"]
+        assert api.record_scenario_outcome(simulation_id, {"scenario": {}}) is None
+        assert api.record_scenario_outcome(simulation_id, result("s-0"))
+    with pytest.raises(ConfigurationError, match="'raise' or 'warn'"):
+        create_sync_arc_api(database_url, on_error="ignore")  # type: ignore[arg-type]
+
+
+def test_rejected_results_are_listed_and_logged(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with create_sync_arc_api(database_url) as api:
+        simulation_id = api.start_simulation("c", plan(2))["simulation_id"]
+        bad = {"scenario": {"id": "s-0"}, "trajectory": {"status": "odd"}}
+        ids = api.record_batch_outcomes(simulation_id, [bad, result("s-1")])
+        assert ids[0] is None and ids[1]
+        [rejected] = api.get_rejected_results(simulation_id)
+        assert rejected["position"] == 0
+        assert rejected["violations"][0]["path"] == "/trajectory/status"
+        assert "result 0 was rejected: /trajectory/status" in caplog.text
+        assert api.get_simulation_status(simulation_id)["rejected_results"] == 1
+
+
+def test_trials_and_sandboxes_belong_to_their_results(database_url: str) -> None:
+    with create_sync_arc_api(database_url) as api:
+        simulation_id = api.start_simulation("c", plan(1), trials=3)["simulation_id"]
+        same = result("s-0")
+        verdicts = api.record_batch(
+            simulation_id, [same] * 3, ["f-1", None, "f-3"], sandbox_ids=["b"] * 3, trials=[1, 2, 3]
+        )
+        assert [verdict["verdict"] for verdict in verdicts] == ["stored"] * 3
+        outcomes = api.get_scenario_outcomes(simulation_id)
+        assert [(o["trial"], o["attempt"], o["modal_call_id"]) for o in outcomes] == [
+            (1, 1, "f-1"),
+            (2, 1, None),
+            (3, 1, "f-3"),
+        ]
+        with pytest.raises(ValidationError, match="trial"):
+            api.record_scenario_outcome(simulation_id, same)
+        assert api.record_scenario_outcome(simulation_id, same, trial=2)
+
+
+def test_the_way_out_to_sql_takes_and_gives_what_people_expect(database_url: str) -> None:
+    with create_sync_arc_api(database_url) as api:
+        execute = api.db.engine.execute
+        rows = execute(
+            "SELECT :a::int + 1 AS number, :b AS text, :c::timestamptz AS time, :d::jsonb AS json,"
+            " 'x:y' AS literal, :e::text IS NULL AS nothing, :f::int[] AS list, :g::bool AS truth",
+            {"a": 1, "b": "it's", "c": "2026-01-02T03:04:05Z", "d": {"k": [1]}, "e": None,
+             "f": [1, 2], "g": True},
+        )
+        assert rows.fetchone() == {
+            "number": 2, "text": "it's", "time": "2026-01-02T03:04:05+00:00", "json": {"k": [1]},
+            "literal": "x:y", "nothing": True, "list": [1, 2], "truth": True,
+        }
+        assert execute("SHOW search_path").scalar()
+        assert "Seq Scan" in str(execute("EXPLAIN SELECT * FROM simulations").fetchall())
+        execute("CREATE TABLE public.notes (n int)")
+        assert execute("INSERT INTO notes SELECT generate_series(1, 5)").rowcount == 5
+        assert execute("UPDATE notes SET n = n + 1 WHERE n > 3 RETURNING n") == [{"n": 5}, {"n": 6}]
+        assert execute("DELETE FROM notes;").rowcount == 5
+        assert execute("SELECT n FROM notes").fetchone() is None
+
+
+def test_health_and_schema_are_told(new_database: Callable[..., str]) -> None:
+    url = new_database("template0")
+
+    async def test() -> None:
+        client = ArcDBClient(url)
+        deployed = await client.deploy_schema()
+        assert deployed["applied"][0] == "0001_recording"
+        assert (await client.deploy_schema())["applied"] == []
+        health = await client.initialize()
+        assert health["status"] == "ok" and health["extensions"]["plpgsql"]
+        assert health["schema_version"] == deployed["schema_version"]
+        metrics = await client.get_metrics()
+        assert metrics["success_rate"] == 100 and metrics["total_queries"] > 0
+        assert metrics["last_health_check"]
+        await client.close()
+        assert (await client.get_metrics())["total_queries"] > 0
+
+    asyncio.run(test())
+    health = asyncio.run(ArcDBClient(AWAY).initialize())
+    assert (health["status"], health["server_version"]) == ("error", None)
+    assert "could not connect" in health["error"]
+
+
+def test_performance_and_failures(database_url: str) -> None:
+    with create_sync_arc_api(database_url) as api:
+        simulation_id = api.start_simulation("c", plan(2))["simulation_id"]
+        failed = result("s-1")
+        failed["trajectory"].update(status="error", error="rate limit exceeded: slow down")
+        api.record_batch_outcomes(simulation_id, [result("s-0"), failed], ["f-0", "f-1"])
+        performance = api.db.get_simulation_performance(simulation_id, timedelta(hours=24))
+        assert performance["time_range_hours"] == 24
+        assert performance["summary"]["total_outcomes"] == 2
+        assert sum(hour["error_count"] for hour in performance["hourly_metrics"]) == 1
+        with pytest.raises(ValidationError, match="time_range"):
+            api.db.get_simulation_performance(simulation_id, timedelta(0))
+        [failure] = api.db.get_recent_failures(10)
+        assert failure["error_message"] == "rate limit exceeded: slow down"
+        assert failure["error_category"] == "rate_limit" and failure["modal_call_id"] == "f-1"
+
+
+def test_connections_that_the_server_ended_are_replaced(database_url: str) -> None:
+    killed = (
+        "SELECT count(pg_terminate_backend(pid, 5000)) AS killed FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    with create_sync_arc_api(database_url) as api, create_sync_arc_api(database_url) as other:
+        simulation_id = api.start_simulation("c", plan(1))["simulation_id"]
+        assert other.db.engine.execute(killed).scalar() >= 1
+        assert api.record_scenario_outcome(simulation_id, result("s-0"))
+        assert other.db.engine.execute(killed).scalar() >= 1
+        assert api.get_simulation_status(simulation_id)["recorded_outcomes"] == 1
+
+
+class Network:
+    """A way to the database that can fall silent, as after a restore on another machine: what was
+    connected before gets no answer any more, and no word of it; what connects later does."""
+
+    def __init__(self, url: str) -> None:
+        self._path = url.split("host=")[1] + "/.s.PGSQL.5432"
+        self._generation = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        database = url.split("@/")[1].split("?")[0]
+        port = self._listener.getsockname()[1]
+        self.url = f"postgresql://arc@127.0.0.1:{port}/{database}?sslmode=disable"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def fall_silent(self) -> None:
+        self._generation += 1
+
+    def _accept(self) -> None:
+        while True:
+            near, _ = self._listener.accept()
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self._path)
+            for source, target in ((near, far), (far, near)):
+                arguments = (source, target, self._generation)
+                threading.Thread(target=self._pump, args=arguments, daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, generation: int) -> None:
+        while data := source.recv(65_536):
+            if generation == self._generation:
+                target.sendall(data)
+
+
+def test_connections_that_fell_silent_are_found_after_a_restore(database_url: str) -> None:
+    network = Network(database_url)
+    api = create_sync_arc_api(network.url)
+    simulation_id = api.start_simulation("c", plan(1))["simulation_id"]
+    network.fall_silent()
+    assert api.db.test_connections() >= 1
+    assert api.record_scenario_outcome(simulation_id, result("s-0"))
+    assert api.db.test_connections() == 0
+    api.close()
+
+
+def test_ctrl_c_ends_a_wait(database_url: str) -> None:
+    program = """
+        import os, signal, sys, threading
+        from arc_recorder import create_sync_arc_api
+        api = create_sync_arc_api(sys.argv[1])
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            api.db.engine.execute("SELECT pg_sleep(30)::text AS slept")
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+    """
+    done = run_python(program, database_url)
+    assert done.stdout == "interrupted\n", done.stderr
+
+
+def test_a_process_ends_at_once_though_work_is_under_way(database_url: str) -> None:
+    program = """
+        import asyncio, sys
+        from arc_recorder import create_arc_api
+        async def main():
+            api = await create_arc_api(sys.argv[1])
+            asyncio.ensure_future(api.db.engine.execute("SELECT pg_sleep(30)::text AS slept"))
+            await asyncio.sleep(0.1)
+        asyncio.run(main())
+        print("done")
+    """
+    begun = time.monotonic()
+    done = run_python(program, database_url)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    # The statement alone takes longer.
+    assert time.monotonic() - begun < 25
+
+
+def test_the_command_line_is_in_the_package(database_url: str, tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("arc-host")
+    file = tmp_path / "results.jsonl"
+    file.write_text(json.dumps(result("s-0")) + "\n")
+    environment = {"ARC_DATABASE_URL": database_url, "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        [program, "record", "--json", str(file)], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    recorded = json.loads(done.stdout.splitlines()[-1])
+    with create_sync_arc_api(database_url) as api:
+        status = api.get_simulation_status(recorded["simulation_id"])
+    assert status["status"] == "completed" and status["recorded_outcomes"] == 1
+    wrong = subprocess.run([program, "recrod"], capture_output=True, text=True)
+    assert wrong.returncode == 1 and "record" in wrong.stderr
+
+
+def test_an_embedded_database_is_refused_where_it_would_be_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MODAL_TASK_ID", "ta-1")
+    with pytest.raises(ConfigurationError, match="Modal container"):
+        create_sync_arc_api()
+
+
+def test_signals_stay_with_python(database_url: str) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with create_sync_arc_api(database_url):
+        assert signal.getsignal(signal.SIGINT) is before
