@@ -12,6 +12,7 @@
 //! | [`pages`] | lists a page at a time, and their cursors |
 //! | [`plans`] | which indexes the important queries use |
 //! | [`history`] | rejected results replayed, outcomes extracted again |
+//! | [`python`] | the Python package: its own tests, against the wheel |
 //! | [`queries`] | performance by the hour, the latest failures, how simulations end |
 //! | [`recorder_api`] | the recorder as a Rust library |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
@@ -43,6 +44,7 @@ mod history;
 mod late_results;
 mod pages;
 mod plans;
+mod python;
 mod queries;
 mod recorder_api;
 mod recording;

@@ -1164,7 +1164,7 @@ def test_scenarios_and_metadata_are_objects_too(api: SyncArcAPI) -> None:
 
 
 def test_faults_of_other_arguments_name_them(api: SyncArcAPI, simulation: str) -> None:
-    with pytest.raises(ValidationError, match="the scenarios .*/1/x"):
+    with pytest.raises(ValidationError, match="the list of scenarios .*/1/x"):
         api.start_simulation("documents", [{"id": "a"}, {"id": "b", "x": object()}])
     with pytest.raises(ValidationError, match="the metadata .*/x"):
         api.start_simulation("documents", [{"id": "a"}], metadata={"x": object()})

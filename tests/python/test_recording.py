@@ -498,3 +498,20 @@ def test_signals_stay_with_python(database_url: str) -> None:
     before = signal.getsignal(signal.SIGINT)
     with create_sync_arc_api(database_url):
         assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_wrong_arguments_of_a_start_are_told_in_the_packages_own_errors(database_url: str) -> None:
+    with create_sync_arc_api(database_url) as api:
+        with pytest.raises(ValidationError, match="sandbox_instances is -1"):
+            api.start_simulation("c", plan(1), sandbox_instances=-1)
+        with pytest.raises(ValidationError, match="trials is 'three'"):
+            api.start_simulation("c", plan(1), trials="three")  # type: ignore[arg-type]
+        with pytest.raises(ValidationError, match="simulation_name is a int"):
+            api.start_simulation("c", plan(1), 5)  # type: ignore[arg-type]
+        with pytest.raises(ValidationError, match="single dict"):
+            api.start_simulation("c", plan(1)[0])
+        simulation_id = api.start_simulation("c", plan(1))["simulation_id"]
+        with pytest.raises(ValidationError) as invalid:
+            api.complete_simulation(simulation_id, {"average_reliability_score": math.nan})
+        assert invalid.value.violations[0]["path"] == "/average_reliability_score"
+        assert api.get_simulation_status(simulation_id)["status"] == "running"

@@ -72,7 +72,8 @@ impl Batch {
         sandbox_ids: Option<&Bound<'_, PyList>>,
     ) -> PyResult<usize> {
         let py = results.py();
-        let until = Instant::now() + Duration::from_secs_f64(milliseconds / 1_000.0);
+        let slice = Duration::try_from_secs_f64(milliseconds / 1_000.0).unwrap_or_default();
+        let until = Instant::now().checked_add(slice).unwrap_or_else(Instant::now);
         let mut next = next;
         while next < results.len() && self.items.len() < most_items && self.bytes < most_bytes {
             let (mut writer, about) = match self.writing.take() {

@@ -11,7 +11,7 @@ use arc_host::recorder::{ItemVerdict, SimulationStart, Verdict};
 use arc_host::store::{Attached, OutcomeFilter, RecordedOutcome};
 use arc_host::{Error, Recorder, Result};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{PyDict, PyList, PyTuple};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -240,13 +240,16 @@ impl Host {
     }
 
     /// Records what is in the batch, and empties it. `first` is the position of its first result
-    /// in the whole.
+    /// in the whole. Gives the verdicts; or, `brief`, the ids of what was recorded, `None` for what
+    /// was not, and apart from them the verdicts on these with their positions. Python's collector
+    /// looks through all objects of the process now and then, the more often the more are made.
     fn record(
         &self,
         py: Python<'_>,
         simulation_id: &str,
         batch: &Bound<'_, Batch>,
         first: u64,
+        brief: bool,
     ) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
         let items = batch.try_borrow_mut()?.into_items(first);
@@ -285,7 +288,10 @@ impl Host {
                 }),
             }))
         };
-        Ok(Call::begin_with(process, work, |py, verdicts| {
+        Ok(Call::begin_with(process, work, move |py, verdicts| {
+            if brief {
+                return Ok(brief_answer(py, verdicts, first)?.into_any().unbind());
+            }
             let list = PyList::empty(py);
             for verdict in verdicts {
                 list.append(verdict_dict(py, verdict)?)?;
@@ -443,6 +449,25 @@ fn unreachable_health() -> serde_json::Value {
         "timestamp": jiff::Timestamp::now(),
         "response_time_ms": 0.0,
     })
+}
+
+/// The ids of what was recorded, and the verdicts on what was not.
+fn brief_answer<'py>(
+    py: Python<'py>,
+    verdicts: impl Iterator<Item = ItemVerdict>,
+    first: u64,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let (ids, others) = (PyList::empty(py), PyList::empty(py));
+    for (position, item) in (first..).zip(verdicts) {
+        match item.verdict {
+            Verdict::Stored | Verdict::Duplicate => ids.append(item.outcome_id.to_string())?,
+            Verdict::Rejected(_) | Verdict::Failed { .. } => {
+                ids.append(py.None())?;
+                others.append((position, verdict_dict(py, item)?))?;
+            }
+        }
+    }
+    (ids, others).into_pyobject(py)
 }
 
 /// A verdict as the dict that `record_batch` gives.

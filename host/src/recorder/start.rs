@@ -144,8 +144,10 @@ impl Recorder {
             let answer = session.extract_scenarios(&scenarios);
             let answer: std::result::Result<Vec<Scenario>, Vec<Violation>> =
                 answer.map_err(Error::from)?;
-            let found = answer
-                .map_err(|violations| Error::Rejected { what: "the scenarios", violations })?;
+            let found = answer.map_err(|violations| Error::Rejected {
+                what: "the list of scenarios",
+                violations,
+            })?;
             Ok(found.into_iter().map(|scenario| planned_row(scenario, &scenarios)).collect())
         };
         blocking(read).await?

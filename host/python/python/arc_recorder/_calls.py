@@ -8,7 +8,7 @@ import os
 import time
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, Optional, Union, cast
 
@@ -42,7 +42,7 @@ SimulationId = Union[str, uuid.UUID]
 
 #: How long objects are made JSON before others have their turn, in milliseconds. With what comes
 #: before and after, an event loop is then held for less than 5 ms.
-_SLICE_MS = 2.0
+_SLICE_MS = 1.0
 
 #: Results that go to the host at once: enough for a transaction, few enough that it begins soon.
 _PART_RESULTS = 500
@@ -50,6 +50,9 @@ _PART_BYTES = 4 << 20
 
 #: Parts under way at once: the host works on some while the next is made. It bounds memory too.
 _PARTS_UNDER_WAY = 4
+
+#: Rejected results of a batch that are each logged.
+_WARNED_RESULTS = 10
 
 #: Outcomes that are read at once; their trajectories are parsed between turns.
 _PAGE_OUTCOMES = 100
@@ -165,12 +168,12 @@ class Calls:
         call = self._host.start_simulation(
             None if simulation_id is None else simulation_text(simulation_id),
             str(config_version_id),
-            await self._json(as_list(scenarios, "scenarios"), "the scenarios"),
-            trials,
-            simulation_name,
+            await self._json(as_list(scenarios, "scenarios"), "the list of scenarios"),
+            _count(trials, "trials"),
+            _text(simulation_name, "simulation_name"),
             None if modal_app_id is None else str(modal_app_id),
-            modal_environment,
-            sandbox_instances,
+            _text(modal_environment, "modal_environment"),
+            _count(sandbox_instances, "sandbox_instances"),
             None if metadata is None else await self._json(metadata, "the metadata"),
         )
         started = cast(SimulationStarted, await self._answer("start_simulation", call))
@@ -191,53 +194,124 @@ class Calls:
         trials: Optional[Iterable[Optional[int]]],
     ) -> list[ItemVerdict]:
         results = as_list(scenario_results, "scenario_results")
-        call_ids = _beside(results, modal_call_ids, "modal_call_ids")
-        sandboxes = _beside(results, sandbox_ids, "sandbox_ids")
-        numbers = _beside(results, trials, "trials")
+        beside = (
+            _beside(results, trials, "trials"),
+            _beside(results, modal_call_ids, "modal_call_ids"),
+            _beside(results, sandbox_ids, "sandbox_ids"),
+        )
+        verdicts: list[ItemVerdict] = []
+
+        def take(answer: Any, count: int) -> None:
+            failed = isinstance(answer, DatabaseError)
+            verdicts.extend(_failed(count, answer) if failed else answer)
+
+        await self._record(simulation_id, results, beside, take, brief=False)
+        return verdicts
+
+    async def record_ids(
+        self,
+        simulation_id: SimulationId,
+        results: list[Any],
+        modal_call_ids: Optional[Iterable[Optional[str]]],
+    ) -> tuple[list[Optional[str]], Optional[DatabaseError]]:
+        """Records results; their ids, none where one was rejected, which is logged. Where some were
+        not recorded for another reason, an error says so."""
+        beside = (None, _beside(results, modal_call_ids, "modal_call_ids"), None)
+        ids: list[Optional[str]] = []
+        others: list[tuple[int, ItemVerdict]] = []
+
+        def take(answer: Any, count: int) -> None:
+            if isinstance(answer, DatabaseError):
+                others.extend(enumerate(_failed(count, answer), len(ids)))
+                ids.extend([None] * count)
+            else:
+                ids.extend(answer[0])
+                others.extend(answer[1])
+
+        await self._record(simulation_id, results, beside, take, brief=True)
+        rejected = [other for other in others if other[1]["verdict"] == "rejected"]
+        for position, verdict in rejected[:_WARNED_RESULTS]:
+            log.warning(
+                "simulation %s: result %d was rejected: %s",
+                simulation_id,
+                position,
+                sentences(verdict["violations"]),
+            )
+        if len(rejected) > _WARNED_RESULTS:
+            log.warning(
+                "simulation %s: %d results were rejected; get_rejected_results lists them",
+                simulation_id,
+                len(rejected),
+            )
+        failed = [verdict for _, verdict in others if verdict["verdict"] == "failed"]
+        if not failed:
+            return ids, None
+        kind = UnavailableError if all(item["retryable"] for item in failed) else DatabaseError
+        return ids, kind(
+            f"{len(failed)} of {len(ids)} results were not recorded: {failed[0]['message']}; "
+            "the same call again stores nothing twice"
+        )
+
+    async def _record(
+        self,
+        simulation_id: SimulationId,
+        results: list[Any],
+        beside: tuple[Optional[list[Any]], Optional[list[Any]], Optional[list[Any]]],
+        take: Callable[[Any, int], None],
+        *,
+        brief: bool,
+    ) -> None:
+        """Records results in parts, some of which are under way while the next is made, and has the
+        answer to each part taken, in order. Once a part has failed, the rest is not begun."""
         simulation = simulation_text(simulation_id)
         under_way: deque[tuple[int, Awaitable[Any]]] = deque()
-        verdicts: list[ItemVerdict] = []
         failed: Optional[DatabaseError] = None
         begun = time.perf_counter()
-        following = 0
-        while following < len(results) or under_way:
-            if failed is None and following < len(results) and len(under_way) < _PARTS_UNDER_WAY:
+        following, taken = 0, 0
+        while True:
+            more = following < len(results) and failed is None
+            if more and len(under_way) < _PARTS_UNDER_WAY:
                 batch, first = _native.Batch(), following
-                while following < len(results) and len(batch) < _PART_RESULTS:
-                    if batch.bytes >= _PART_BYTES:
-                        break
-                    following = batch.take(
-                        results,
-                        following,
-                        _SLICE_MS,
-                        _PART_RESULTS,
-                        _PART_BYTES,
-                        numbers,
-                        call_ids,
-                        sandboxes,
-                    )
-                    await self.waiter.pause()
-                call = self._host.record(simulation, batch, first)
+                following = await self._fill(batch, results, following, beside)
+                call = self._host.record(simulation, batch, first, brief)
                 under_way.append((following - first, self.waiter.begin(call)))
-                continue
-            if failed is not None:
-                verdicts.extend(_failed(len(results) - following, failed))
-                following = len(results)
-            if not under_way:
-                continue
-            count, answer = under_way.popleft()
-            try:
-                verdicts.extend(cast("list[ItemVerdict]", await answer))
-            except DatabaseError as error:
-                if not verdicts:
-                    # Nothing is known to be recorded: the whole call has failed.
-                    await _ignored(under_way)
-                    raise
-                failed = error
-                verdicts.extend(_failed(count, error))
+            elif under_way:
+                count, answer = under_way.popleft()
+                try:
+                    take(await answer, count)
+                except DatabaseError as error:
+                    if taken == 0:
+                        # Nothing is known to be recorded: the whole call has failed.
+                        await _ignored(under_way)
+                        raise
+                    failed = error
+                    take(error, count)
+                taken += count
+            else:
+                break
+        if failed is not None and taken < len(results):
+            take(failed, len(results) - taken)
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         log.debug("recorded %d results in %.1f ms", len(results), elapsed_ms)
-        return verdicts
+
+    async def _fill(
+        self,
+        batch: _native.Batch,
+        results: list[Any],
+        following: int,
+        beside: tuple[Optional[list[Any]], Optional[list[Any]], Optional[list[Any]]],
+    ) -> int:
+        """Fills a batch with results, a slice of time after another; where the next begins."""
+        while (
+            following < len(results)
+            and len(batch) < _PART_RESULTS
+            and batch.bytes < _PART_BYTES
+        ):
+            following = batch.take(
+                results, following, _SLICE_MS, _PART_RESULTS, _PART_BYTES, *beside
+            )
+            await self.waiter.pause()
+        return following
 
     async def complete_simulation(
         self, simulation_id: SimulationId, suite_result: Any
@@ -329,46 +403,6 @@ class Calls:
         return cast("list[Failure]", await self._answer("get_recent_failures", call))
 
 
-def recorded_ids(verdicts: Sequence[ItemVerdict]) -> list[Optional[str]]:
-    """The ids of what was recorded, and none where a result was rejected.
-
-    Raises:
-        DatabaseError: where a result was not recorded for another reason.
-    """
-    failed = [verdict for verdict in verdicts if verdict["verdict"] == "failed"]
-    if failed:
-        kind = UnavailableError if all(item["retryable"] for item in failed) else DatabaseError
-        raise kind(
-            f"{len(failed)} of {len(verdicts)} results were not recorded: {failed[0]['message']}; "
-            "the same call again stores nothing twice"
-        )
-    return [
-        None if verdict["verdict"] == "rejected" else verdict["outcome_id"] for verdict in verdicts
-    ]
-
-
-def warn_of_rejected(simulation_id: SimulationId, verdicts: Sequence[ItemVerdict]) -> None:
-    """Logs which results of a batch were rejected, and why."""
-    rejected = [
-        (position, verdict)
-        for position, verdict in enumerate(verdicts)
-        if verdict["verdict"] == "rejected"
-    ]
-    for position, verdict in rejected[:10]:
-        log.warning(
-            "simulation %s: result %d was rejected: %s",
-            simulation_id,
-            position,
-            sentences(verdict["violations"]),
-        )
-    if len(rejected) > 10:
-        log.warning(
-            "simulation %s: %d results were rejected; get_rejected_results lists them",
-            simulation_id,
-            len(rejected),
-        )
-
-
 def only_id(verdict: ItemVerdict) -> str:
     """The id of the one result of a call.
 
@@ -423,16 +457,30 @@ async def _ignored(under_way: Iterable[tuple[int, Awaitable[Any]]]) -> None:
             pass
 
 
-def as_list(values: Any, name: str) -> list[Any]:
+def as_list(values: object, name: str) -> list[Any]:
     """The values as a list of their own, which nobody else changes meanwhile; a single document is
     an iterable too, and is not meant by one."""
-    kind = cast("type[Any]", type(values))
+    kind = type(values)
     single = issubclass(kind, (str, bytes, bytearray, memoryview, Mapping))
     if single or hasattr(kind, "model_dump") or not issubclass(kind, Iterable):
         raise ValidationError(
             f"{name} is a single {kind.__name__}; give a list, with one element where there is one"
         )
-    return list(values)
+    return list(cast("Iterable[Any]", values))
+
+
+def _count(value: Any, name: str) -> Optional[int]:
+    """A count, where one is given."""
+    if value is None or (isinstance(value, int) and 0 <= value < 1 << 32):
+        return value
+    raise ValidationError(f"{name} is {value!r}; give a whole number from 0")
+
+
+def _text(value: Any, name: str) -> Optional[str]:
+    """A text, where one is given."""
+    if value is None or isinstance(value, str):
+        return value
+    raise ValidationError(f"{name} is a {type(value).__name__}; give a text")
 
 
 def _beside(

@@ -14,10 +14,8 @@ from ._calls import (
     log,
     now,
     only_id,
-    recorded_ids,
     simulation_text,
     unrecorded,
-    warn_of_rejected,
 )
 from .answers import ItemVerdict, SimulationCompleted, SimulationEnded, SimulationStarted
 from .errors import ConfigurationError, DatabaseError
@@ -111,20 +109,16 @@ class Recording:
         scenario_results: Iterable[Any],
         modal_call_ids: Optional[Iterable[Optional[str]]],
     ) -> list[Optional[str]]:
-        verdicts = await self.record_batch(
-            simulation_id, scenario_results, modal_call_ids, None, None
-        )
-        warn_of_rejected(simulation_id, verdicts)
+        results: list[Any] = []
         try:
-            return recorded_ids(verdicts)
+            results = as_list(scenario_results, "scenario_results")
+            ids, failure = await self._calls.record_ids(simulation_id, results, modal_call_ids)
         except DatabaseError as error:
-            self._warn(f"simulation {simulation_id}", error)
-            return [
-                verdict["outcome_id"]
-                if verdict["verdict"] in ("stored", "duplicate", "spooled")
-                else None
-                for verdict in verdicts
-            ]
+            self._warn(f"simulation {simulation_id}: {len(results)} results not recorded", error)
+            return [None] * len(results)
+        if failure is not None:
+            self._warn(f"simulation {simulation_id}", failure)
+        return ids
 
     async def record_scenario_outcome(
         self,

