@@ -138,8 +138,8 @@ impl Batch {
         self.items.push(Item::Submission(submission));
     }
 
-    /// What was taken, in order; `first` is the position of the first of them in the whole.
-    pub(crate) fn into_items(&mut self, first: u64) -> Vec<Item> {
+    /// What was taken, in order, which leaves the batch empty; `first` is the position of the first of them in the whole.
+    pub(crate) fn empty(&mut self, first: u64) -> Vec<Item> {
         self.bytes = 0;
         let mut items = std::mem::take(&mut self.items);
         for item in &mut items {

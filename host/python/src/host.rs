@@ -252,7 +252,7 @@ impl Host {
         brief: bool,
     ) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
-        let items = batch.try_borrow_mut()?.into_items(first);
+        let items = batch.try_borrow_mut()?.empty(first);
         let process = process::process(py)?;
         let opened = self.opened().map_err(|error| errors::exception(py, &error))?;
         let settings = Arc::clone(&self.settings);
@@ -344,7 +344,6 @@ impl Host {
     }
 
     /// A page of outcomes as `{"outcomes": […], "cursor": …}`; a trajectory is JSON text.
-    #[expect(clippy::too_many_arguments, reason = "the arguments of the Python call")]
     fn outcomes(
         &self,
         py: Python<'_>,

@@ -66,7 +66,6 @@ pub(super) struct Folder {
     root: TempDir,
     /// The folder of PostgreSQL's programs, where it is not for the product to find one.
     bin_dir: Option<PathBuf>,
-    further_bin_dirs: Vec::new(),
     /// The data folder itself, which need not exist.
     pub(super) data: PathBuf,
 }
@@ -136,6 +135,7 @@ impl Folder {
         EmbeddedSettings {
             data_dir: Some(self.data.clone()),
             bin_dir: self.bin_dir.clone(),
+            further_bin_dirs: Vec::new(),
             supervisor: SupervisorCommand {
                 program: Program::path().to_owned(),
                 args: vec![OsString::from("__supervise")],

@@ -242,13 +242,16 @@ fn write_with_surrogates(text: &Bound<'_, PyString>, out: &mut Vec<u8>) -> PyRes
     Ok(())
 }
 
+/// A key and its value.
+type Member<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
+
 /// The next member of a dict; an error where the dict has changed since its walk began.
 #[expect(unsafe_code, reason = "a walk that pauses cannot keep PyO3's iterator, which borrows")]
 pub(super) fn next_in_dict<'py>(
     dict: &Bound<'py, PyDict>,
     position: &mut isize,
     length: usize,
-) -> Result<Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)>, String> {
+) -> Result<Option<Member<'py>>, String> {
     if dict.len() != length {
         return Err("the dict was changed while it was being recorded".to_owned());
     }
