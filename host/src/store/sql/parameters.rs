@@ -143,8 +143,8 @@ mod tests {
         ] {
             assert_eq!(read(sql), (sql.to_owned(), Vec::new()));
         }
-        let (sql, names) = read("SELECT 'a:b' || :ä || $1x$:no$1x$ /* é :no */ || :c::text");
-        assert_eq!(sql, "SELECT 'a:b' || $1 || $1x$:no$1x$ /* é :no */ || $2::text");
+        let (sql, names) = read("SELECT 'a:b' || :ä || $x1$:no$x1$ /* é :no */ || :c::text");
+        assert_eq!(sql, "SELECT 'a:b' || $1 || $x1$:no$x1$ /* é :no */ || $2::text");
         assert_eq!(names, ["ä", "c"]);
     }
 
