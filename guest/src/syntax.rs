@@ -162,6 +162,8 @@ impl<'a> Walk<'a> {
 /// Adds a member's name to a JSON Pointer (RFC 6901, section 3).
 pub(crate) fn push_segment(pointer: &mut String, segment: &str) {
     pointer.push('/');
+    // PostgreSQL keeps no NUL in text, and a pointer is for people too.
+    let segment = segment.replace('\0', "\u{FFFD}");
     pointer.push_str(&segment.replace('~', "~0").replace('/', "~1"));
 }
 

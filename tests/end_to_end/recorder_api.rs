@@ -112,3 +112,102 @@ fn metrics_count_and_a_closed_recorder_says_so() {
         assert!(message.contains("closed"), "{message}");
     });
 }
+
+const GOOD: &str =
+    r#"{"scenario":{"id":"a"},"trajectory":{"status":"success"},"reliability_score":1}"#;
+
+#[test]
+fn a_nul_in_a_name_or_an_id_is_no_reason_to_lose_a_result() {
+    run(async |database| {
+        let recorder = recorder(database).await;
+        let id = recorder.start_simulation(start(r#"[{"id":"a"}]"#)).await.unwrap().simulation_id;
+        let deep = format!(r#"{{"\u0000":{}"#, "[".repeat(300));
+        let results = [r#"{"scenario":{"id":"b"},"a\u0000b": NaN}"#, deep.as_str(), GOOD];
+        let mut submissions = results.map(Submission::new).to_vec();
+        submissions[2].modal_call_id = Some("fc-\0".to_owned());
+        let verdicts = recorder.record_batch(id, submissions).await.unwrap();
+        let rejected = |index: usize| matches!(verdicts[index].verdict, Verdict::Rejected(_));
+        assert!(rejected(0) && rejected(1), "{verdicts:?}");
+        assert_eq!(verdicts[2].verdict, Verdict::Stored);
+        assert_eq!(recorder.rejected(id).await.unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn rows_that_the_database_refuses_are_found_among_the_others() {
+    run(async |database| {
+        let recorder = recorder(database).await;
+        let id = recorder.start_simulation(start(r#"[{"id":"a"}]"#)).await.unwrap().simulation_id;
+        let refuse =
+            "ALTER TABLE arc_recorder.rejected_results ADD CHECK (document_bytes < 0) NOT VALID";
+        database.store().execute_sql(refuse, &[]).await.unwrap();
+        for good in 0..3 {
+            let mut results: Vec<String> =
+                (0..good).map(|n| format!("{GOOD}{}", " ".repeat(good * 10 + n))).collect();
+            results.extend((0..3 - good).map(|n| format!("{}x", " ".repeat(good * 10 + n))));
+            let submissions = results.into_iter().map(Submission::new).collect();
+            let verdicts = recorder.record_batch(id, submissions).await.unwrap();
+            for (index, item) in verdicts.iter().enumerate() {
+                let failed = matches!(item.verdict, Verdict::Failed { retryable: false, .. });
+                assert_eq!(failed, index >= good, "{verdicts:?}");
+                assert!(failed || item.verdict == Verdict::Stored, "{verdicts:?}");
+            }
+        }
+        recorder.close().await;
+    });
+}
+
+#[test]
+fn completing_again_without_a_summary_changes_nothing() {
+    run(async |database| {
+        let recorder = recorder(database).await;
+        let id = recorder.start_simulation(start(r#"[{"id":"a"}]"#)).await.unwrap().simulation_id;
+        recorder.record_outcome(id, Submission::new(GOOD)).await.unwrap();
+        let suite = r#"{"average_reliability_score": 0.25, "total_cost_usd": 7, "parallel_execution_time": 12}"#;
+        let first = recorder.complete_simulation(id, Some(suite)).await.unwrap();
+        let again = recorder.complete_simulation(id, None).await.unwrap();
+        assert_eq!((first.figures, first.completed_at), (again.figures, again.completed_at));
+        assert_eq!(again.figures.overall_score, Some(0.25));
+        assert_eq!(again.figures.execution_time_seconds, 12.0);
+    });
+}
+
+#[test]
+fn starts_that_share_scenarios_in_another_order_do_not_wait_for_each_other_for_ever() {
+    run(async |database| {
+        let recorder = recorder(database).await;
+        for round in 0..3 {
+            let mut scenarios: Vec<String> =
+                (0..6_000).map(|n| format!(r#"{{"id":"{round}-{n}"}}"#)).collect();
+            let forwards = start(&format!("[{}]", scenarios.join(",")));
+            scenarios.reverse();
+            let backwards = start(&format!("[{}]", scenarios.join(",")));
+            let few = start(&format!("[{}]", scenarios[2_000..2_900].join(",")));
+            let (one, other, third) = tokio::join!(
+                recorder.start_simulation(forwards),
+                recorder.start_simulation(backwards),
+                recorder.start_simulation(few)
+            );
+            assert_eq!(one.unwrap().scenario_count, other.unwrap().scenario_count);
+            assert_eq!(third.unwrap().scenario_count, 900);
+        }
+    });
+}
+
+#[test]
+fn a_plan_of_large_scenarios_goes_in_in_parts() {
+    run(async |database| {
+        let recorder = recorder(database).await;
+        let large = "x".repeat(100 << 10);
+        let scenarios: Vec<String> =
+            (0..150).map(|n| format!(r#"{{"id":"s-{n}","task_prompt":"{large}"}}"#)).collect();
+        let begun = recorder.start_simulation(start(&format!("[{}]", scenarios.join(",")))).await;
+        let id = begun.unwrap().simulation_id;
+        let order = "SELECT count(*) AS n, max(execution_order) AS last, \
+                     count(DISTINCT execution_order) AS orders \
+                     FROM planned_scenarios WHERE simulation_id = :id";
+        let values = [("id".to_owned(), Some(id.to_string()))];
+        let answer = database.store().execute_sql(order, &values).await.unwrap();
+        assert_eq!(answer.rows[0].get(), r#"{"n":150,"last":150,"orders":150}"#);
+    });
+}

@@ -240,8 +240,10 @@ async fn write_taken(store: &Store, taken: Vec<Waiting>) {
             None => parts.push((Vec::new(), chunk.to_vec())),
         }
     }
+    // Whoever waits is waiting for all parts.
+    let until = Instant::now() + RETRY_FOR;
     while let Some((outcomes, rejected)) = parts.pop() {
-        match write_once(store, &outcomes, &rejected).await {
+        match write_once(store, &outcomes, &rejected, until).await {
             Ok(new) => written.new.extend(new),
             // One of them is refused: ever smaller parts, until it is alone.
             Err(Error::Database(_)) if outcomes.len() + rejected.len() > 1 => {
@@ -271,12 +273,12 @@ async fn write_taken(store: &Store, taken: Vec<Waiting>) {
     }
 }
 
-type Part<'r> = (Vec<&'r OutcomeRow>, Vec<&'r RejectedRow>);
-
-fn halves<'r>(
-    mut outcomes: Vec<&'r OutcomeRow>,
-    mut rejected: Vec<&'r RejectedRow>,
-) -> [Part<'r>; 2] {
+/// A part in two, each smaller than the whole.
+fn halves<O, R>(mut outcomes: Vec<O>, mut rejected: Vec<R>) -> [(Vec<O>, Vec<R>); 2] {
+    // One of each kind cannot be halved any more, but parted.
+    if outcomes.len() == 1 && !rejected.is_empty() {
+        return [(outcomes, Vec::new()), (Vec::new(), rejected)];
+    }
     if outcomes.is_empty() {
         let second = rejected.split_off(rejected.len() / 2);
         return [(outcomes, rejected), (Vec::new(), second)];
@@ -285,13 +287,13 @@ fn halves<'r>(
     [(outcomes, Vec::new()), (second, rejected)]
 }
 
-/// Writes one transaction, again and again while the error may go away by itself.
+/// Writes one transaction, again and again while the error may go away by itself and there is time.
 async fn write_once(
     store: &Store,
     outcomes: &[&OutcomeRow],
     rejected: &[&RejectedRow],
+    until: Instant,
 ) -> crate::Result<HashSet<ResultKey>> {
-    let until = Instant::now() + RETRY_FOR;
     let mut pauses = Pauses::new();
     loop {
         match store.insert_results(outcomes, rejected).await {
@@ -304,6 +306,28 @@ async fn write_once(
                 tokio::time::sleep(pause).await;
             }
             other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_half_is_smaller_than_its_part_and_nothing_is_lost() {
+        for outcomes in 0..5_usize {
+            for rejections in 0..5_usize {
+                let rows = outcomes + rejections;
+                if rows < 2 {
+                    continue;
+                }
+                let halves = halves(vec![(); outcomes], vec![(); rejections]);
+                let sizes = halves.each_ref().map(|(some, others)| some.len() + others.len());
+                assert!(sizes.iter().all(|size| (1..rows).contains(size)), "{rows}: {sizes:?}");
+                assert_eq!(halves.iter().map(|(some, _)| some.len()).sum::<usize>(), outcomes);
+                assert_eq!(sizes.iter().sum::<usize>(), rows);
+            }
         }
     }
 }

@@ -174,8 +174,8 @@ impl Received {
             received_at: self.received_at,
             position: self.submission.position.and_then(|position| i64::try_from(position).ok()),
             trial: self.submission.trial.and_then(|trial| i32::try_from(trial).ok()),
-            modal_call_id: self.submission.modal_call_id,
-            sandbox_id: self.submission.sandbox_id,
+            modal_call_id: storable(self.submission.modal_call_id),
+            sandbox_id: storable(self.submission.sandbox_id),
             violations: violation_json(&violations),
             document_bytes: i64::try_from(length).unwrap_or(i64::MAX),
             document,
@@ -238,8 +238,8 @@ impl Received {
             error_code: outcome.error_code,
             error_category: outcome.error_category.map(category_word),
             error_message: outcome.error_message,
-            modal_call_id: self.submission.modal_call_id.or(outcome.modal_call_id),
-            sandbox_id: self.submission.sandbox_id.or(outcome.sandbox_id),
+            modal_call_id: storable(self.submission.modal_call_id.or(outcome.modal_call_id)),
+            sandbox_id: storable(self.submission.sandbox_id.or(outcome.sandbox_id)),
             metrics,
             warnings: (!warnings.is_empty()).then(|| violation_json(&warnings)),
             warning_list: warnings,
@@ -250,6 +250,11 @@ impl Received {
             document,
         }))
     }
+}
+
+/// An id as PostgreSQL can keep it, whose texts hold no NUL.
+fn storable(id: Option<String>) -> Option<String> {
+    id.map(|id| id.replace('\0', "\u{FFFD}"))
 }
 
 fn trial_violation(code: &str, message: String) -> Violation {
@@ -263,7 +268,8 @@ fn whole(number: f64) -> i64 {
 }
 
 fn violation_json(violations: &[Violation]) -> Value {
-    let one = |violation: &Violation| json!({"path": violation.path, "code": violation.code, "message": violation.message});
+    let text = |text: &str| text.replace('\0', "\u{FFFD}");
+    let one = |violation: &Violation| json!({"path": text(&violation.path), "code": text(&violation.code), "message": text(&violation.message)});
     violations.iter().map(one).collect()
 }
 

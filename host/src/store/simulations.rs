@@ -16,6 +16,9 @@ use crate::identity::Fingerprint;
 /// How many planned scenarios one statement writes.
 const PLAN_ROWS: usize = 1_000;
 
+/// How many bytes of scenarios one statement takes, and one more: a message has at most 1 GiB.
+const PLAN_BYTES: usize = 8 << 20;
+
 /// Where a simulation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -234,16 +237,19 @@ impl Store {
             return Ok((self.simulation(new.simulation_id).await?, false));
         };
         let mut first_order = 1_i32;
-        let mut rows = Vec::new();
-        for planned in plan {
-            rows.push(planned?);
-            if rows.len() == PLAN_ROWS {
-                write_plan(&transaction, new.simulation_id, first_order, &rows).await?;
-                first_order = first_order.saturating_add(PLAN_ROWS as i32);
-                rows.clear();
+        let mut plan = plan.peekable();
+        loop {
+            let rows = next_rows(&mut plan)?;
+            let last = plan.peek().is_none();
+            if first_order == 1 {
+                transaction.batch_execute(lock_scenarios(last)).await.map_err(failed)?;
+            }
+            write_plan(&transaction, new.simulation_id, first_order, &rows).await?;
+            first_order = first_order.saturating_add(i32::try_from(rows.len()).unwrap_or(i32::MAX));
+            if last {
+                break;
             }
         }
-        write_plan(&transaction, new.simulation_id, first_order, &rows).await?;
         transaction.commit().await.map_err(failed)?;
         Ok((Simulation::from_row(&row), true))
     }
@@ -382,6 +388,29 @@ pub(super) fn not_found(simulation_id: Uuid) -> Error {
     Error::NotFound(format!(
         "simulation {simulation_id} not found; list them with `arc-host simulations`"
     ))
+}
+
+/// As many rows as one statement takes.
+fn next_rows(plan: &mut impl Iterator<Item = Result<PlannedRow>>) -> Result<Vec<PlannedRow>> {
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    while rows.len() < PLAN_ROWS && bytes < PLAN_BYTES {
+        let Some(planned) = plan.next() else { break };
+        let planned = planned?;
+        let texts = [&planned.definition, &planned.task_prompt, &planned.name];
+        bytes += texts.into_iter().flatten().map(String::len).sum::<usize>();
+        rows.push(planned);
+    }
+    Ok(rows)
+}
+
+/// Starts share scenarios, and a statement adds them in order: two statements wait for each other
+/// in one direction only. A plan of several statements, which has no order in the whole, is alone.
+fn lock_scenarios(one_statement: bool) -> &'static str {
+    if one_statement {
+        "SELECT pg_advisory_xact_lock_shared(hashtext('arc_recorder.scenarios'))"
+    } else {
+        "SELECT pg_advisory_xact_lock(hashtext('arc_recorder.scenarios'))"
+    }
 }
 
 async fn write_plan(

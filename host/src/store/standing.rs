@@ -61,7 +61,8 @@ impl Store {
     }
 
     /// Completes a simulation, or completes it again with what the suite says of itself and the
-    /// figures that it has by now. It keeps the time of its first completion.
+    /// figures that it has by now. It keeps the time of its first completion, and what its suite
+    /// said where it says nothing now.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Conflict`] where it has failed or was cancelled.
@@ -75,9 +76,10 @@ impl Store {
             "UPDATE arc_recorder.simulations SET
                  status = 'completed', completed_at = coalesce(completed_at, clock_timestamp()),
                  execution_time_ms = coalesce(($3::jsonb->>'execution_time_ms')::float8,
+                     CASE WHEN completed_at IS NOT NULL THEN execution_time_ms END,
                      extract(epoch FROM coalesce(completed_at, clock_timestamp()) - started_at)::float8
                          * 1000),
-                 suite_figures = $3, figures_claim = $2, figures_claimed_at = clock_timestamp(),
+                 suite_figures = coalesce($3, suite_figures), figures_claim = $2, figures_claimed_at = clock_timestamp(),
                  figures_state = CASE WHEN
                      pg_try_advisory_xact_lock(arc_recorder.figures_lock(simulation_id))
                      THEN 'computing' ELSE 'stale' END
