@@ -515,3 +515,29 @@ def test_wrong_arguments_of_a_start_are_told_in_the_packages_own_errors(database
             api.complete_simulation(simulation_id, {"average_reliability_score": math.nan})
         assert invalid.value.violations[0]["path"] == "/average_reliability_score"
         assert api.get_simulation_status(simulation_id)["status"] == "running"
+
+
+def test_what_json_cannot_hold_stays_a_warning_or_a_refusal_when_it_is_extracted_again(
+    database_url: str,
+) -> None:
+    program = str(Path(sys.executable).with_name("arc-host"))
+    environment = {"ARC_DATABASE_URL": database_url, "PATH": "/usr/bin:/bin"}
+    with create_sync_arc_api(database_url) as api:
+        simulation_id = api.start_simulation("c", plan(2))["simulation_id"]
+        noted = result("s-0")
+        noted["trajectory"]["loss"] = math.inf
+        verdicts = api.record_batch(simulation_id, [noted, result("s-1", score=math.nan)])
+        assert [verdict["verdict"] for verdict in verdicts] == ["stored", "rejected"]
+        [before] = api.get_scenario_outcomes(simulation_id)
+        assert "not_finite" in [warning["code"] for warning in before["warnings"]]
+        for command in (["reextract", "--all"], ["replay", "--rejected"]):
+            done = subprocess.run(
+                [program, *command, "--simulation", simulation_id],
+                capture_output=True,
+                text=True,
+                env=environment,
+            )
+            assert done.returncode in (0, 2), done.stderr
+        assert api.get_scenario_outcomes(simulation_id) == [before]
+        [rejected] = api.get_rejected_results(simulation_id)
+        assert rejected["outcome_id"] == verdicts[1]["outcome_id"]
