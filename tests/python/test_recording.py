@@ -337,7 +337,12 @@ def test_the_way_out_to_sql_takes_and_gives_what_people_expect(database_url: str
         execute("CREATE TABLE public.notes (n int)")
         assert execute("INSERT INTO notes SELECT generate_series(1, 5)").rowcount == 5
         assert execute("UPDATE notes SET n = n + 1 WHERE n > 3 RETURNING n") == [{"n": 5}, {"n": 6}]
-        assert execute("DELETE FROM notes;").rowcount == 5
+        moved = execute("WITH gone AS (DELETE FROM notes WHERE n = 6 RETURNING n) SELECT count(*) FROM gone")
+        assert moved.scalar() == 1
+        # What cannot be given is not done.
+        with pytest.raises(ValidationError, match="::text"):
+            execute("WITH gone AS (DELETE FROM notes RETURNING n) SELECT array_agg(n) FROM gone")
+        assert execute("DELETE FROM notes; -- all").rowcount == 4
         assert execute("SELECT n FROM notes").fetchone() is None
 
 
@@ -541,3 +546,49 @@ def test_what_json_cannot_hold_stays_a_warning_or_a_refusal_when_it_is_extracted
         assert api.get_scenario_outcomes(simulation_id) == [before]
         [rejected] = api.get_rejected_results(simulation_id)
         assert rejected["outcome_id"] == verdicts[1]["outcome_id"]
+
+
+def test_without_an_event_loop_of_asyncio_nothing_is_begun(database_url: str) -> None:
+    client = ArcDBClient(database_url)
+    with pytest.raises(ConfigurationError, match="create_sync_arc_api"):
+        client.get_metrics().send(None)
+
+
+def test_closing_waits_for_an_opening_and_later_calls_say_that_it_is_closed(
+    database_url: str,
+) -> None:
+    async def test() -> None:
+        client = ArcDBClient(database_url)
+        opening = asyncio.ensure_future(client.get_recent_failures())
+        await asyncio.sleep(0)
+        await client.close()
+        try:
+            await opening
+        except DatabaseError:
+            pass
+        with pytest.raises(ConfigurationError, match="closed"):
+            await client.get_recent_failures()
+        never = ArcDBClient(database_url)
+        await never.close()
+        with pytest.raises(ConfigurationError, match="closed"):
+            await never.get_metrics()
+
+    asyncio.run(test())
+
+
+def test_a_call_at_the_interpreters_end_does_not_hang(database_url: str) -> None:
+    program = """
+        import asyncio, atexit, sys
+        async def go():
+            from arc_recorder import create_arc_api
+            try:
+                async with create_arc_api(sys.argv[1]) as api:
+                    print("opened")
+            except RuntimeError as error:
+                print(error)
+        atexit.register(lambda: asyncio.run(go()))
+        import arc_recorder
+        arc_recorder.create_sync_arc_api(sys.argv[1]).close()
+    """
+    done = run_python(program, database_url)
+    assert "the interpreter is ending" in done.stdout, done.stdout + done.stderr

@@ -99,6 +99,11 @@ impl Call {
     fn deliver(&self, py: Python<'_>, event_loop: Py<PyAny>, future: Py<PyAny>) -> PyResult<()> {
         let receiver = self.take()?;
         let process = process::process(py)?;
+        if process.deliveries.ended() {
+            return Err(PyRuntimeError::new_err(
+                "the interpreter is ending, and no event loop gets an answer any more",
+            ));
+        }
         process.runtime.spawn(async move {
             let answer = match receiver.await {
                 Ok(answer) => answer,

@@ -4,6 +4,7 @@
 //! wait for Python.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -18,6 +19,7 @@ use crate::call::Answer;
 pub(crate) struct Deliveries {
     sender: Sender<Message>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    ended: AtomicBool,
 }
 
 enum Message {
@@ -39,7 +41,7 @@ impl Deliveries {
         let thread = thread::Builder::new()
             .name("arc-recorder-answers".to_owned())
             .spawn(move || deliver_all(&receiver))?;
-        Ok(Deliveries { sender, thread: Mutex::new(Some(thread)) })
+        Ok(Deliveries { sender, thread: Mutex::new(Some(thread)), ended: AtomicBool::new(false) })
     }
 
     /// Has an answer delivered.
@@ -53,8 +55,14 @@ impl Deliveries {
         }
     }
 
+    /// Whether nothing is delivered any more.
+    pub(crate) fn ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
     /// Ends the thread, once what was sent before is delivered.
     pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // It has ended where it cannot be told to.

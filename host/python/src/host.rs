@@ -385,6 +385,9 @@ impl Host {
         let settings = Arc::clone(&self.settings);
         // What was counted is there to be read after the end, too.
         let opened = self.opened_or_closed();
+        if opened.get().is_none() {
+            self.opened().map_err(|error| errors::exception(py, &error))?;
+        }
         Ok(Call::begin(process, async move {
             Ok(open(process, &settings, &opened).await?.recorder.metrics())
         }))
@@ -414,7 +417,9 @@ impl Host {
         let opened = self.opened_or_closed();
         self.state().closed = true;
         Ok(Call::begin(process, async move {
-            if let Some(opened) = opened.get() {
+            // An opening that is under way is waited for, and none is begun.
+            let none = || async { Err(()) };
+            if let Ok(opened) = opened.get_or_try_init(none).await {
                 opened.recorder.close().await;
             }
             Ok(())

@@ -46,7 +46,6 @@ pub(crate) fn process(_: Python<'_>) -> PyResult<&'static Process> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("arc-recorder")
-        .on_thread_start(step_back)
         .enable_all()
         .build()
         .map_err(|error| errors::thread_refused(&error))?;
@@ -55,24 +54,6 @@ pub(crate) fn process(_: Python<'_>) -> PyResult<&'static Process> {
         Box::leak(Box::new(Process { runtime, deliveries, extractor: OnceCell::new() }));
     PROCESS.store(ptr::from_ref(process).cast_mut(), Ordering::Release);
     Ok(process)
-}
-
-/// How much nicer the threads that work are than Python's, which run the evaluation and its event
-/// loop: where the processors are taken, these come first.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
-
-/// Makes this thread nicer, where the system has threads with priorities of their own.
-#[cfg_attr(
-    target_os = "linux",
-    expect(unsafe_code, reason = "no safe function makes one thread nicer")
-)]
-fn step_back() {
-    #[cfg(target_os = "linux")]
-    // SAFETY: a system call that changes nothing but the priority of the thread that makes it.
-    unsafe {
-        nix::libc::nice(NICENESS);
-    }
 }
 
 #[expect(

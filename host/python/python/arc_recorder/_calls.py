@@ -81,7 +81,7 @@ class Calls:
         if pool_size < 1:
             raise ConfigurationError(f"pool_size is {pool_size}; give at least 1 connection")
         self.waiter = waiter
-        self._host = _native.Host(
+        self._opened = _native.Host(
             url,
             pool_size,
             data_dir or os.environ.get("ARC_DATA_DIR") or None,
@@ -89,6 +89,12 @@ class Calls:
             program_folders(),
             this_program(),
         )
+
+    @property
+    def _host(self) -> _native.Host:
+        """The host. Its calls begin at once, so whoever cannot wait for them must not get it."""
+        self.waiter.check()
+        return self._opened
 
     async def _answer(self, what: str, call: _native.Call) -> Any:
         begun = time.perf_counter()
@@ -272,7 +278,11 @@ class Calls:
             more = following < len(results) and failed is None
             if more and len(under_way) < _PARTS_UNDER_WAY:
                 batch, first = _native.Batch(), following
-                following = await self._fill(batch, results, following, beside)
+                try:
+                    following = await self._fill(batch, results, following, beside)
+                except Exception:
+                    await _ignored(under_way)
+                    raise
                 call = self._host.record(simulation, batch, first, brief)
                 under_way.append((following - first, self.waiter.begin(call)))
             elif under_way:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, Optional, Protocol, TypeVar
 
 from . import _native
-from .errors import UnavailableError
+from .errors import ConfigurationError, UnavailableError
 
 T = TypeVar("T")
 
@@ -24,6 +24,10 @@ _pending: set[asyncio.Future[Any]] = set()
 
 class Waiter(Protocol):
     """How a call waits."""
+
+    def check(self) -> None:
+        """Raises where nobody can wait here, before any work is begun."""
+        ...
 
     def begin(self, call: _native.Call) -> Awaitable[Any]:
         """What to await for the answer; the work goes on meanwhile."""
@@ -36,6 +40,14 @@ class Waiter(Protocol):
 
 class EventLoop:
     """Waits in the event loop that runs."""
+
+    def check(self) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigurationError(
+                "no asyncio event loop runs here; use create_sync_arc_api, whose calls block"
+            ) from None
 
     def begin(self, call: _native.Call) -> Awaitable[Any]:
         loop = asyncio.get_running_loop()
@@ -62,6 +74,9 @@ class _Blocking(Awaitable[Any]):
 
 class Thread:
     """Waits by blocking the thread."""
+
+    def check(self) -> None:
+        pass
 
     def begin(self, call: _native.Call) -> Awaitable[Any]:
         return _Blocking(call)

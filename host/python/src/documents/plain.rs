@@ -77,10 +77,38 @@ fn write_subclass<'py>(value: &Bound<'py, PyAny>, out: &mut Vec<u8>) -> PyResult
     Ok(Plain::Written)
 }
 
-/// Writes a text.
+/// How many bytes of a text are looked at together.
+const LOOK_BYTES: usize = 64;
+
+/// Writes a text. Most of it needs no escapes and is copied; between that, serde_json writes what does.
 pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
-    // Neither a text nor memory refuses.
-    let _ = serde_json::to_writer(out, text);
+    out.push(b'"');
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (plain, escaped) = rest.split_at(rest.floor_char_boundary(plain_length(rest)));
+        out.extend_from_slice(plain.as_bytes());
+        let (escaped, after) = escaped.split_at(escaped.ceil_char_boundary(LOOK_BYTES));
+        if !escaped.is_empty() {
+            let quote = out.len();
+            // Neither a text nor memory refuses.
+            let _ = serde_json::to_writer(&mut *out, escaped);
+            out.remove(quote);
+            out.pop();
+        }
+        rest = after;
+    }
+    out.push(b'"');
+}
+
+/// How far a text needs no escapes for certain. Each look is at bytes that the compiler compares
+/// many at a time.
+fn plain_length(text: &str) -> usize {
+    let escapes = |look: &[u8]| {
+        look.iter()
+            .fold(false, |found, &byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'))
+    };
+    let looks = text.as_bytes().chunks(LOOK_BYTES);
+    looks.take_while(|look| !escapes(look)).map(<[u8]>::len).sum()
 }
 
 fn write_string(text: &Bound<'_, PyString>, out: &mut Vec<u8>) -> PyResult<()> {

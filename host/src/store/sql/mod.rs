@@ -7,11 +7,14 @@ use std::pin::pin;
 
 use bytes::BytesMut;
 use futures_util::StreamExt as _;
+use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
+use uuid::Uuid;
 
 use super::Store;
 use super::connection::Transaction;
@@ -60,25 +63,21 @@ impl Store {
         statement.sql =
             format!("WITH given AS ({}\n) SELECT to_json(given)::text FROM given", numbered.sql)
                 .into();
-        match self.run(&statement).await? {
-            Ok((rows, _)) => {
-                let json = |row: &Row| raw(row.get::<_, String>(0));
-                let rows = rows.iter().map(json).collect::<Result<Vec<_>>>()?;
-                return Ok(SqlAnswer { row_count: rows.len() as u64, rows });
-            }
+        match self.run(&statement, |row| raw(row.get::<_, String>(0))).await? {
+            Ok(answer) => return Ok(answer),
             Err(error) if error.code().is_some_and(refused_as_part) => {}
             Err(error) => return Err(failed(error)),
         }
         statement.sql = numbered.sql.into();
-        let (rows, changed) = self.run(&statement).await?.map_err(failed)?;
-        let row_count = changed.unwrap_or(rows.len() as u64);
-        Ok(SqlAnswer { rows: rows.iter().map(texts_by_name).collect::<Result<_>>()?, row_count })
+        self.run(&statement, values_by_name).await?.map_err(failed)
     }
 
+    /// Runs a statement in a transaction, which is rolled back where a row cannot be converted.
     async fn run(
         &self,
         statement: &Statement,
-    ) -> Result<std::result::Result<Given, tokio_postgres::Error>> {
+        convert: fn(&Row) -> Result<Box<RawValue>>,
+    ) -> Result<std::result::Result<SqlAnswer, tokio_postgres::Error>> {
         let mut client = self.client().await?;
         let run = async {
             let transaction = client.transaction().await?;
@@ -88,11 +87,18 @@ impl Store {
                          'arc_recorder, ' || pg_catalog.current_setting('search_path'), true)",
                 )
                 .await?;
-            let given = rows(&transaction, statement).await?;
+            let (rows, changed) = rows(&transaction, statement).await?;
+            let rows = match rows.iter().map(convert).collect::<Result<Vec<_>>>() {
+                Ok(rows) => rows,
+                Err(error) => return Ok(Err(error)),
+            };
             transaction.commit().await?;
-            Ok(given)
+            Ok(Ok(SqlAnswer { row_count: changed.unwrap_or(rows.len() as u64), rows }))
         };
-        Ok(run.await)
+        match run.await {
+            Ok(answer) => Ok(Ok(answer?)),
+            Err(error) => Ok(Err(error)),
+        }
     }
 }
 
@@ -114,20 +120,40 @@ fn refused_as_part(state: &SqlState) -> bool {
     [SqlState::SYNTAX_ERROR, SqlState::FEATURE_NOT_SUPPORTED].contains(state)
 }
 
-/// The row of a statement such as SHOW or EXPLAIN, whose columns are texts.
-fn texts_by_name(row: &Row) -> Result<Box<RawValue>> {
+/// The row of a statement that cannot stand inside another one, such as SHOW or EXPLAIN, or a query
+/// whose parts change rows.
+fn values_by_name(row: &Row) -> Result<Box<RawValue>> {
     let mut object = serde_json::Map::new();
     for (index, column) in row.columns().iter().enumerate() {
-        let text: Option<String> = row.try_get(index).map_err(|_| {
+        let value = match *column.type_() {
+            Type::BOOL => given::<bool>(row, index),
+            Type::INT2 => given::<i16>(row, index),
+            Type::INT4 => given::<i32>(row, index),
+            Type::INT8 => given::<i64>(row, index),
+            Type::FLOAT4 => given::<f32>(row, index),
+            Type::FLOAT8 => given::<f64>(row, index),
+            Type::UUID => given::<Uuid>(row, index),
+            Type::TIMESTAMPTZ => given::<Timestamp>(row, index),
+            Type::JSON | Type::JSONB => given::<Value>(row, index),
+            _ => given::<String>(row, index),
+        };
+        let value = value.ok_or_else(|| {
             Error::Invalid(format!(
-                "column {} of this statement is of type {}, which is given only by queries",
+                "column {} of this statement is of type {}; write {}::text in it",
                 column.name(),
-                column.type_()
+                column.type_(),
+                column.name()
             ))
         })?;
-        object.insert(column.name().to_owned(), text.into());
+        object.insert(column.name().to_owned(), value);
     }
-    raw(serde_json::Value::Object(object).to_string())
+    raw(Value::Object(object).to_string())
+}
+
+/// A value of a row as JSON, where it is of this type.
+fn given<'r, T: FromSql<'r> + Serialize>(row: &'r Row, index: usize) -> Option<Value> {
+    let value: Option<T> = row.try_get(index).ok()?;
+    serde_json::to_value(value).ok()
 }
 
 fn raw(json: String) -> Result<Box<RawValue>> {
