@@ -113,7 +113,7 @@ def test_what_was_awaited_before_raises_in_the_child_and_goes_on_in_the_parent(
     async def test() -> None:
         api = await create_arc_api(database_url)
         slow = asyncio.ensure_future(
-            api.db.engine.execute("SELECT pg_sleep(1)::text AS slept, 1 AS one")
+            api.db.engine.execute("SELECT pg_sleep(3)::text AS slept, 1 AS one")
         )
         await asyncio.sleep(0.1)
         child = os.fork()

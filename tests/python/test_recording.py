@@ -446,8 +446,8 @@ def test_ctrl_c_ends_a_wait(database_url: str) -> None:
         import os, signal, sys, threading
         from arc_recorder import create_sync_arc_api
         api = create_sync_arc_api(sys.argv[1])
-        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
         try:
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
             api.db.engine.execute("SELECT pg_sleep(30)::text AS slept")
         except KeyboardInterrupt:
             print("interrupted", flush=True)
