@@ -73,7 +73,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def arc(request: pytest.FixtureRequest) -> AgentRun:
     """Takes what the agent did in this test; see `AgentRun`."""
-    run: AgentRun | None = request.node.stash.get(AGENT_RUN, None)
+    test: Any = request.node
+    run: AgentRun | None = test.stash.get(AGENT_RUN, None)
     return AgentRun() if run is None else run
 
 
