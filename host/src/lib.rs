@@ -16,6 +16,7 @@
 //! | [`database`] | from settings to an open database: the one that is named, or the embedded one |
 //! | [`embedded`] | a private PostgreSQL where no database is given |
 //! | [`documents`] | files of results as streams of framed documents |
+//! | [`spool`] | a queue on disk for what cannot be recorded while the database is away |
 //! | [`identity`] | ids that are derived from content |
 //! | [`cli`] | the command line |
 //! | [`Error`] | what can go wrong, and whether trying again may help |
@@ -72,6 +73,7 @@ pub mod extraction;
 pub mod identity;
 pub mod recorder;
 pub mod runners;
+pub mod spool;
 pub mod store;
 
 pub use error::{Error, Result};

@@ -1,6 +1,7 @@
 //! What is submitted, and what became of it.
 
 use arc_framing::{Content, Frame, HEAD_BYTES, Problem};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::extraction::Violation;
@@ -24,7 +25,7 @@ pub struct Submission {
 }
 
 /// A number that JSON cannot hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct NotFinite {
     /// Where `null` stands for it: the offset in the document in bytes.
     pub offset: usize,
@@ -35,7 +36,7 @@ pub struct NotFinite {
 }
 
 /// What a number is that JSON cannot hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "IEEE 754's own names")]
 pub enum NotFiniteNumber {
     NaN,

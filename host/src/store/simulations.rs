@@ -20,7 +20,7 @@ const PLAN_ROWS: usize = 1_000;
 const PLAN_BYTES: usize = 8 << 20;
 
 /// Where a simulation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SimulationStatus {
     /// Outcomes are coming in.

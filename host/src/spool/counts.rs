@@ -1,0 +1,234 @@
+//! What the spool holds, counted in memory, so that asking costs nothing.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::SpoolState;
+use super::entry::Head;
+use crate::error::{Error, Result};
+
+/// The counts of what is on the disk and of what is on its way there.
+#[derive(Debug)]
+pub(super) struct Counts {
+    limit_bytes: u64,
+    inner: Mutex<Inner>,
+    /// Whether something waits, or will never.
+    waits: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    kept: Kept,
+    /// What was accepted and is not committed yet.
+    accepted_bytes: u64,
+    accepted: HashMap<Uuid, u64>,
+    /// Whether there was no room, and none has come since.
+    refused: bool,
+    closed: bool,
+}
+
+/// What is on the disk.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    waiting: u64,
+    aside: u64,
+    /// Of both.
+    bytes: u64,
+    oldest_at: Option<Timestamp>,
+    /// How many entries of each simulation wait.
+    simulations: HashMap<Uuid, u64>,
+}
+
+impl Kept {
+    /// Counts an entry that waits.
+    pub(super) fn add_waiting(&mut self, head: &Head) {
+        self.waiting += 1;
+        self.bytes += head.bytes;
+        self.oldest_at = self.oldest_at.or(Some(head.spooled_at));
+        add(&mut self.simulations, head.simulation_id, 1);
+    }
+
+    /// Counts an entry that is aside.
+    pub(super) fn add_aside(&mut self, head: &Head) {
+        self.aside += 1;
+        self.bytes += head.bytes;
+    }
+}
+
+/// What a transaction has changed.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    waiting: i64,
+    aside: i64,
+    bytes: i64,
+    simulations: HashMap<Uuid, i64>,
+    /// When the first in the queue was spooled, after the transaction.
+    pub(super) oldest_at: Option<Timestamp>,
+}
+
+impl Change {
+    /// An entry has come into the queue (1) or left it (-1).
+    pub(super) fn waiting(&mut self, head: &Head, by: i64) {
+        self.waiting += by;
+        self.bytes += by * i64::try_from(head.bytes).unwrap_or(i64::MAX);
+        if let Some(id) = head.simulation_id {
+            *self.simulations.entry(id).or_default() += by;
+        }
+    }
+
+    /// An entry was put aside (1) or is aside no more (-1).
+    pub(super) fn aside(&mut self, head: &Head, by: i64) {
+        self.aside += by;
+        self.bytes += by * i64::try_from(head.bytes).unwrap_or(i64::MAX);
+    }
+}
+
+impl Counts {
+    pub(super) fn new(limit_bytes: u64) -> Self {
+        let waits = watch::Sender::new(false);
+        Counts { limit_bytes, inner: Mutex::default(), waits }
+    }
+
+    /// Accepts entries where there is room, and hands them on with `hand_on`, in the order in which
+    /// they were accepted.
+    pub(super) fn accept(
+        &self,
+        folder: &Path,
+        heads: &[Head],
+        hand_on: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let more: u64 = heads.iter().map(|head| head.bytes).sum();
+        let mut inner = self.inner();
+        inner.open()?;
+        let held = inner.kept.bytes + inner.accepted_bytes;
+        if held.saturating_add(more) > self.limit_bytes {
+            inner.refused = true;
+            return Err(Error::Unavailable(format!(
+                "the spool in {} is full: it holds {held} of at most {} bytes, and {more} more do \
+                 not fit; it has room again when the database has taken some of it, or with a \
+                 higher limit",
+                folder.display(),
+                self.limit_bytes
+            )));
+        }
+        hand_on()?;
+        inner.accepted_bytes += more;
+        for head in heads {
+            add(&mut inner.accepted, head.simulation_id, 1);
+        }
+        Ok(())
+    }
+
+    /// Hands other work on, in order with what is accepted.
+    pub(super) fn hand_on(&self, hand_on: impl FnOnce() -> Result<()>) -> Result<()> {
+        let inner = self.inner();
+        inner.open()?;
+        hand_on()
+    }
+
+    /// Counts a committed transaction, with the accepted entries that it has brought to the disk.
+    /// Both at once: a simulation that the spool holds is never seen as one that it does not hold.
+    pub(super) fn committed(&self, change: &Change, accepted: &[Head]) {
+        let mut inner = self.inner();
+        let kept = &mut inner.kept;
+        kept.waiting = kept.waiting.saturating_add_signed(change.waiting);
+        kept.aside = kept.aside.saturating_add_signed(change.aside);
+        kept.bytes = kept.bytes.saturating_add_signed(change.bytes);
+        kept.oldest_at = change.oldest_at;
+        for (id, by) in &change.simulations {
+            add(&mut kept.simulations, Some(*id), *by);
+        }
+        if change.bytes < 0 {
+            inner.refused = false;
+        }
+        inner.settle(accepted);
+        self.tell(&inner);
+    }
+
+    /// Forgets accepted entries that did not reach the disk.
+    pub(super) fn failed(&self, accepted: &[Head]) {
+        self.inner().settle(accepted);
+    }
+
+    /// Begins with what the disk holds.
+    pub(super) fn begin(&self, kept: Kept) {
+        let mut inner = self.inner();
+        inner.kept = kept;
+        self.tell(&inner);
+    }
+
+    /// Accepts nothing any more, and hands on what comes after all that was accepted.
+    pub(super) fn close(&self, hand_on: impl FnOnce()) {
+        let mut inner = self.inner();
+        if !inner.closed {
+            inner.closed = true;
+            self.tell(&inner);
+        }
+        hand_on();
+    }
+
+    pub(super) fn holds(&self, id: Uuid) -> bool {
+        let inner = self.inner();
+        inner.kept.simulations.contains_key(&id) || inner.accepted.contains_key(&id)
+    }
+
+    pub(super) fn state(&self) -> SpoolState {
+        let inner = self.inner();
+        let bytes = inner.kept.bytes + inner.accepted_bytes;
+        SpoolState {
+            depth: inner.kept.waiting,
+            bytes,
+            limit_bytes: self.limit_bytes,
+            oldest_at: inner.kept.oldest_at,
+            aside: inner.kept.aside,
+            full: bytes >= self.limit_bytes || (inner.refused && bytes > 0),
+        }
+    }
+
+    pub(super) async fn changed(&self) {
+        // The sender is here, so there always is one.
+        let _ = self.waits.subscribe().wait_for(|waits| *waits).await;
+    }
+
+    fn tell(&self, inner: &Inner) {
+        let now = inner.closed || inner.kept.waiting > 0;
+        self.waits.send_if_modified(|waits| std::mem::replace(waits, now) != now);
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn open(&self) -> Result<()> {
+        if self.closed { Err(closed()) } else { Ok(()) }
+    }
+
+    fn settle(&mut self, accepted: &[Head]) {
+        for head in accepted {
+            self.accepted_bytes = self.accepted_bytes.saturating_sub(head.bytes);
+            add(&mut self.accepted, head.simulation_id, -1);
+        }
+    }
+}
+
+/// What a call gets that comes after the end.
+pub(super) fn closed() -> Error {
+    Error::Unavailable("the spool was closed; open it again".to_owned())
+}
+
+/// Counts so many more of a simulation; one without any is not kept.
+fn add(simulations: &mut HashMap<Uuid, u64>, id: Option<Uuid>, by: i64) {
+    let Some(id) = id else { return };
+    let count = simulations.entry(id).or_default();
+    *count = count.saturating_add_signed(by);
+    if *count == 0 {
+        simulations.remove(&id);
+    }
+}

@@ -1,0 +1,266 @@
+//! The file: opened, opened again after a failure, and read.
+//!
+//! An entry lies in one table under its sequence number for as long as it is kept. Two further
+//! tables say which entries wait and which are aside, with what must be known of each without
+//! reading it: opening the spool reads these alone, and putting aside does not move a document.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use jiff::Timestamp;
+use redb::backends::FileBackend;
+use redb::{
+    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError,
+};
+use uuid::Uuid;
+
+use super::counts::{Counts, Kept, closed};
+use super::entry::Head;
+use crate::error::{Error, Result};
+
+/// The encoded entries, waiting or aside.
+pub(super) const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
+
+/// Which entries wait.
+pub(super) const WAITING: TableDefinition<'_, u64, HeadRow> = TableDefinition::new("waiting");
+
+/// Which entries are aside, and why.
+pub(super) const ASIDE: TableDefinition<'_, u64, (HeadRow, &str)> = TableDefinition::new("aside");
+
+/// A head in the database: the simulation, when it was spooled in nanoseconds, and its bytes.
+pub(super) type HeadRow = (Option<u128>, i128, u64);
+
+/// The file's name in the folder.
+const FILE: &str = "spool.redb";
+
+/// How many bytes of memory redb may use for pages: the newest are written, and the oldest read
+/// soon after one another, so that more would hold what nobody asks for again.
+const CACHE_BYTES: usize = 32 << 20;
+
+/// What redb or the system said.
+pub(super) type DiskResult<T> = std::result::Result<T, redb::Error>;
+
+/// Makes a database of an open file.
+pub(super) type Opener =
+    Box<dyn Fn(File) -> std::result::Result<Database, DatabaseError> + Send + Sync>;
+
+/// The spool's file, and the counts of what it holds.
+pub(super) struct Disk {
+    folder: PathBuf,
+    opener: Opener,
+    open: RwLock<Opened>,
+    pub(super) counts: Arc<Counts>,
+    next_sequence: AtomicU64,
+}
+
+enum Opened {
+    Yes(Database),
+    /// It failed, and is opened again by whoever comes next.
+    Failed,
+    Closed,
+}
+
+/// The opener of a program.
+pub(super) fn file_opener() -> Opener {
+    Box::new(|file| {
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES);
+        builder.create_with_backend(FileBackend::new(file)?)
+    })
+}
+
+impl Disk {
+    pub(super) fn open(folder: &Path, opener: Opener, counts: Arc<Counts>) -> Result<Self> {
+        make_folder(folder).map_err(|error| {
+            Error::io(format!("could not make the spool's folder {}", folder.display()), error)
+        })?;
+        let disk = Disk {
+            folder: folder.to_owned(),
+            opener,
+            open: RwLock::new(Opened::Failed),
+            counts,
+            next_sequence: AtomicU64::new(1),
+        };
+        let database = disk.open_file().map_err(|error| disk.open_error(error))?;
+        *disk.open.write().unwrap_or_else(PoisonError::into_inner) = Opened::Yes(database);
+        Ok(disk)
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The next sequence number; greater than each that the file has.
+    pub(super) fn next_sequence(&self) -> u64 {
+        self.next_sequence.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// All sequence numbers so far are smaller.
+    pub(super) fn sequences_end(&self) -> u64 {
+        self.next_sequence.load(Ordering::Relaxed)
+    }
+
+    /// Works with the database, which is opened again where it has failed before. Where the work
+    /// fails the database has failed with it. It is not opened while anything works with it, so
+    /// that work may count what it does.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&Database) -> DiskResult<T>) -> Result<T> {
+        let guard = self.opened()?;
+        let Opened::Yes(database) = &*guard else { return Err(closed()) };
+        let done = work(database);
+        drop(guard);
+        done.map_err(|error| {
+            // redb refuses everything after an error of the disk, until it is opened again.
+            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            if matches!(*open, Opened::Yes(_)) {
+                *open = Opened::Failed;
+            }
+            self.unavailable(&error)
+        })
+    }
+
+    /// Closes the file, after what is under way.
+    pub(super) fn close(&self) {
+        *self.open.write().unwrap_or_else(PoisonError::into_inner) = Opened::Closed;
+    }
+
+    fn opened(&self) -> Result<RwLockReadGuard<'_, Opened>> {
+        loop {
+            let guard = self.open.read().unwrap_or_else(PoisonError::into_inner);
+            if !matches!(*guard, Opened::Failed) {
+                return Ok(guard);
+            }
+            drop(guard);
+            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            if matches!(*open, Opened::Failed) {
+                let database = self.open_file().map_err(|error| self.unavailable(&error))?;
+                *open = Opened::Yes(database);
+            }
+        }
+    }
+
+    /// Opens the file, makes what is missing, and counts what is there.
+    fn open_file(&self) -> DiskResult<Database> {
+        let path = self.folder.join(FILE);
+        let new = !path.exists();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.mode(0o600).custom_flags(nix::libc::O_NOFOLLOW).open(&path)?;
+        // Whoever may read the folder must not read what agents have said.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        let database = (self.opener)(file)?;
+        make_tables(&database)?;
+        if new {
+            // The name of a new file is on the disk when its folder is; redb syncs the file alone.
+            File::open(&self.folder)?.sync_all()?;
+        }
+        let (kept, last) = count(&database)?;
+        self.next_sequence.fetch_max(last.saturating_add(1), Ordering::Relaxed);
+        self.counts.begin(kept);
+        Ok(database)
+    }
+
+    fn open_error(&self, error: redb::Error) -> Error {
+        let folder = self.folder.display();
+        match error {
+            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
+                Error::Configuration(format!(
+                    "another process has the spool in {folder} open; end it, or name another \
+                     folder for this one"
+                ))
+            }
+            redb::Error::UpgradeRequired(_) => Error::Configuration(format!(
+                "the spool in {folder} has another file format ({error}); empty it with the \
+                 version of the program that wrote it, or name another folder"
+            )),
+            error => {
+                let context = format!(
+                    "could not open the spool in {folder} (where the file itself is damaged, move \
+                     {FILE} away, and the spool begins anew)"
+                );
+                Error::io(context, io_error(error))
+            }
+        }
+    }
+
+    fn unavailable(&self, error: &redb::Error) -> Error {
+        Error::Unavailable(format!(
+            "the spool in {} could not be read or written: {error}; it works again when its disk \
+             does, so make sure that there is room on it, and try again",
+            self.folder.display()
+        ))
+    }
+}
+
+impl std::fmt::Debug for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Disk").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+/// A head as the database has it.
+pub(super) fn head_row(head: &Head) -> HeadRow {
+    (head.simulation_id.map(|id| id.as_u128()), head.spooled_at.as_nanosecond(), head.bytes)
+}
+
+/// A head that was read.
+pub(super) fn head(row: HeadRow) -> Head {
+    let (simulation_id, spooled_at, bytes) = row;
+    Head {
+        simulation_id: simulation_id.map(Uuid::from_u128),
+        // Only times that there are were written.
+        spooled_at: Timestamp::from_nanosecond(spooled_at).unwrap_or(Timestamp::UNIX_EPOCH),
+        bytes,
+    }
+}
+
+/// Makes the folder where it is missing, for nobody else to look into.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Makes the tables of a new file. An old one is not written to: its disk may be full.
+fn make_tables(database: &Database) -> DiskResult<()> {
+    match database.begin_read()?.open_table(ASIDE) {
+        Ok(_) => return Ok(()),
+        Err(TableError::TableDoesNotExist(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let transaction = database.begin_write()?;
+    transaction.open_table(ENTRIES)?;
+    transaction.open_table(WAITING)?;
+    transaction.open_table(ASIDE)?;
+    Ok(transaction.commit()?)
+}
+
+/// What the file holds, and its last sequence number.
+fn count(database: &Database) -> DiskResult<(Kept, u64)> {
+    let transaction = database.begin_read()?;
+    let (mut kept, mut last) = (Kept::default(), 0);
+    for row in transaction.open_table(WAITING)?.iter()? {
+        let (sequence, row) = row?;
+        kept.add_waiting(&head(row.value()));
+        last = last.max(sequence.value());
+    }
+    for row in transaction.open_table(ASIDE)?.iter()? {
+        let (sequence, row) = row?;
+        kept.add_aside(&head(row.value().0));
+        last = last.max(sequence.value());
+    }
+    Ok((kept, last))
+}
+
+fn io_error(error: redb::Error) -> io::Error {
+    match error {
+        redb::Error::Io(error) => error,
+        other => io::Error::other(other),
+    }
+}

@@ -1,0 +1,417 @@
+//! The spool, on real files.
+
+mod faults;
+mod kills;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Instant;
+
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use tempfile::TempDir;
+
+use super::*;
+use crate::recorder::Submission;
+use crate::store::SimulationStatus;
+
+const MB: u64 = 1 << 20;
+
+fn settings(folder: &Path, limit_bytes: u64) -> SpoolSettings {
+    SpoolSettings { folder: folder.join("spool"), limit_bytes }
+}
+
+fn open(folder: &TempDir) -> Spool {
+    Spool::open(&settings(folder.path(), 64 * MB)).unwrap()
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn result(simulation_id: Uuid, document: impl Into<String>) -> Entry {
+    let call = SpooledCall::Result {
+        simulation_id,
+        outcome_id: Uuid::from_u128(7),
+        received_at: at(1),
+        submission: Submission::new(document),
+    };
+    Entry { spooled_at: at(100), call }
+}
+
+fn document(entry: &Entry) -> &str {
+    let SpooledCall::Result { submission, .. } = &entry.call else { panic!("{entry:?}") };
+    let crate::recorder::Document::Text(text) = &submission.document else { panic!("{entry:?}") };
+    text
+}
+
+fn documents(waiting: &[Waiting]) -> Vec<&str> {
+    waiting.iter().map(|waiting| document(&waiting.entry)).collect()
+}
+
+async fn everything(spool: &Spool) -> Vec<Waiting> {
+    spool.next(usize::MAX, usize::MAX).await.unwrap()
+}
+
+fn simulation(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+#[tokio::test]
+async fn what_is_appended_waits_in_order_until_it_is_removed() {
+    let folder = TempDir::new().unwrap();
+    let spool = open(&folder);
+    assert_eq!(spool.append(Vec::new()).await.unwrap(), Vec::<u64>::new());
+    let mut first = result(simulation(1), "first");
+    first.spooled_at = at(50);
+    let sequences = spool.append(vec![first, result(simulation(2), "second")]).await.unwrap();
+    let call = SpooledCall::End {
+        simulation_id: simulation(1),
+        status: SimulationStatus::Failed,
+        reason: "out of memory".to_owned(),
+    };
+    let third = spool.append(vec![Entry { spooled_at: at(101), call }]).await.unwrap();
+    assert!(sequences[0] < sequences[1] && sequences[1] < third[0]);
+    assert!(spool.holds(simulation(1)) && spool.holds(simulation(2)));
+    assert!(!spool.holds(simulation(3)));
+    let state = spool.state();
+    assert_eq!((state.depth, state.aside, state.full), (3, 0, false));
+    assert_eq!(state.oldest_at, Some(at(50)));
+
+    assert_eq!(documents(&spool.next(2, usize::MAX).await.unwrap()), ["first", "second"]);
+    assert_eq!(documents(&spool.next(9, 1).await.unwrap()), ["first"], "one, however long");
+    assert!(spool.next(0, 9).await.unwrap().is_empty());
+
+    spool.close().await;
+    spool.close().await;
+    for answer in [
+        spool.append(vec![result(simulation(1), "late")]).await.map(drop),
+        spool.remove(sequences.clone()).await,
+        spool.next(1, 1).await.map(drop),
+        spool.aside(1).await.map(drop),
+        spool.take_back().await.map(drop),
+    ] {
+        let error = answer.unwrap_err();
+        assert!(matches!(&error, Error::Unavailable(text) if text.contains("closed")), "{error}");
+    }
+
+    let spool = open(&folder);
+    assert_eq!(spool.state(), state, "the same after opening it again");
+    assert!(spool.holds(simulation(1)) && spool.holds(simulation(2)));
+    spool.remove(vec![sequences[0], sequences[0], 99]).await.unwrap();
+    assert!(spool.holds(simulation(1)), "its end waits");
+    assert_eq!(spool.state().oldest_at, Some(at(100)));
+    spool.remove(vec![third[0], sequences[1]]).await.unwrap();
+    assert!(!spool.holds(simulation(1)) && !spool.holds(simulation(2)));
+    let state = spool.state();
+    assert_eq!((state.depth, state.bytes, state.oldest_at), (0, 0, None));
+    let later = spool.append(vec![result(simulation(1), "later")]).await.unwrap();
+    assert!(later[0] > third[0], "numbers are not used again");
+    spool.close().await;
+}
+
+#[tokio::test]
+async fn a_new_spool_is_closed_to_others() {
+    let folder = TempDir::new().unwrap();
+    let settings = SpoolSettings { folder: folder.path().join("deep/spool"), limit_bytes: MB };
+    let spool = Spool::open(&settings).unwrap();
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&settings.folder), 0o700);
+    assert_eq!(mode(&settings.folder.join("spool.redb")), 0o600);
+    spool.close().await;
+}
+
+#[tokio::test]
+async fn a_second_opening_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let spool = open(&folder);
+    let settings = settings(folder.path(), MB);
+    let error = Spool::open(&settings).unwrap_err();
+    let Error::Configuration(text) = &error else { panic!("{error:?}") };
+    assert_eq!(
+        *text,
+        format!(
+            "another process has the spool in {} open; end it, or name another folder for this one",
+            settings.folder.display()
+        )
+    );
+    spool.append(vec![result(simulation(1), "still works")]).await.unwrap();
+    spool.close().await;
+    Spool::open(&settings).unwrap().close().await;
+}
+
+#[tokio::test]
+async fn what_is_no_spool_and_no_folder_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let settings = settings(folder.path(), MB);
+    std::fs::create_dir(&settings.folder).unwrap();
+    std::fs::write(settings.folder.join("spool.redb"), "something else ".repeat(1000)).unwrap();
+    let error = Spool::open(&settings).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error:?}");
+    assert!(error.to_string().contains("move spool.redb away"), "{error}");
+
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = Spool::open(&SpoolSettings { folder: file, limit_bytes: MB }).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_full_spool_refuses_and_drops_nothing() {
+    let folder = TempDir::new().unwrap();
+    let entry = || result(simulation(1), "x".repeat(1000));
+    let bytes = entry().encode().unwrap().head.bytes;
+    let spool = Spool::open(&settings(folder.path(), 3 * bytes + 1)).unwrap();
+    let sequences = spool.append(vec![entry(), entry()]).await.unwrap();
+    assert!(!spool.state().full);
+    // All or none: the second has no room any more.
+    let error = spool.append(vec![entry(), entry()]).await.unwrap_err();
+    let Error::Unavailable(text) = &error else { panic!("{error:?}") };
+    assert!(text.contains("is full"), "{text}");
+    let figures =
+        format!("holds {} of at most {} bytes, and {} more", 2 * bytes, 3 * bytes + 1, 2 * bytes);
+    assert!(text.contains(&figures), "{text}");
+    assert!(spool.state().full);
+    assert_eq!(everything(&spool).await.len(), 2);
+
+    spool.append(vec![entry()]).await.unwrap();
+    // What is aside counts too.
+    spool.set_aside(vec![(sequences[0], "refused".to_owned())]).await.unwrap();
+    spool.append(vec![entry()]).await.unwrap_err();
+    assert!(!spool.holds(simulation(2)));
+    spool.append(vec![result(simulation(2), "y".repeat(1000))]).await.unwrap_err();
+    assert!(!spool.holds(simulation(2)), "what is refused is not held");
+    spool.remove(vec![sequences[0]]).await.unwrap();
+    assert!(!spool.state().full);
+    spool.append(vec![entry()]).await.unwrap();
+    assert_eq!(spool.state().bytes, 3 * bytes);
+    spool.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_that_append_at_once_all_find_their_entries_in_their_order() {
+    let folder = TempDir::new().unwrap();
+    let spool = open(&folder);
+    let callers = (0..16_u128).map(|caller| {
+        let spool = spool.clone();
+        tokio::spawn(async move {
+            let mut sequences = Vec::new();
+            for turn in 0..20 {
+                let entries = (0..=turn % 3)
+                    .map(|part| result(simulation(caller), format!("{caller} {turn} {part}")));
+                sequences.extend(spool.append(entries.collect()).await.unwrap());
+            }
+            sequences
+        })
+    });
+    let sequences: Vec<Vec<u64>> =
+        join_all(callers).await.into_iter().map(|caller| caller.unwrap()).collect();
+    spool.close().await;
+    let spool = open(&folder);
+    let waiting = everything(&spool).await;
+    assert!(waiting.is_sorted_by(|one, other| one.sequence < other.sequence));
+    assert_eq!(waiting.len(), sequences.iter().map(Vec::len).sum::<usize>());
+    for (caller, sequences) in sequences.iter().enumerate() {
+        let id = Some(simulation(caller as u128));
+        let own: Vec<&Waiting> =
+            waiting.iter().filter(|waiting| waiting.entry.call.simulation_id() == id).collect();
+        assert_eq!(own.iter().map(|own| own.sequence).collect::<Vec<_>>(), *sequences);
+        let wanted: Vec<String> = (0..20)
+            .flat_map(|turn| (0..=turn % 3).map(move |part| format!("{caller} {turn} {part}")))
+            .collect();
+        assert_eq!(own.iter().map(|own| document(&own.entry)).collect::<Vec<_>>(), wanted);
+    }
+    spool.close().await;
+}
+
+#[tokio::test]
+async fn an_append_is_held_from_its_acceptance_and_kept_when_nobody_waits() {
+    let folder = TempDir::new().unwrap();
+    let spool = open(&folder);
+    let mut append = Box::pin(spool.append(vec![result(simulation(1), "left alone")]));
+    // The first poll accepts it; whether it is committed by then does not matter.
+    let polled = (&mut append).now_or_never();
+    assert!(spool.holds(simulation(1)));
+    drop((polled, append));
+    spool.close().await;
+    let spool = open(&folder);
+    assert_eq!(documents(&everything(&spool).await), ["left alone"]);
+    spool.close().await;
+}
+
+#[tokio::test]
+async fn what_is_set_aside_comes_back_at_the_end() {
+    let folder = TempDir::new().unwrap();
+    let spool = open(&folder);
+    let names = ["one", "two", "three", "four"];
+    let entries = names.map(|name| result(simulation(1), name));
+    let sequences = spool.append(entries.to_vec()).await.unwrap();
+    let bytes = spool.state().bytes;
+    let reasons = vec![(sequences[0], "no such plan".to_owned()), (99, "none".to_owned())];
+    spool.set_aside(reasons).await.unwrap();
+    spool.set_aside(vec![(sequences[2], "too large".to_owned())]).await.unwrap();
+    let state = spool.state();
+    assert_eq!((state.depth, state.aside, state.bytes), (2, 2, bytes));
+    assert_eq!(documents(&everything(&spool).await), ["two", "four"]);
+
+    spool.close().await;
+    let spool = open(&folder);
+    assert_eq!(spool.state(), state);
+    let aside = spool.aside(10).await.unwrap();
+    let seen: Vec<(u64, &str, &str)> = aside
+        .iter()
+        .map(|one| (one.sequence, &*one.reason, document(one.entry.as_ref().unwrap())))
+        .collect();
+    let wanted = [(sequences[0], "no such plan", "one"), (sequences[2], "too large", "three")];
+    assert_eq!(seen, wanted);
+    assert_eq!(spool.aside(1).await.unwrap().len(), 1);
+
+    assert_eq!(spool.take_back().await.unwrap(), 2);
+    assert_eq!(spool.take_back().await.unwrap(), 0);
+    let state = spool.state();
+    assert_eq!((state.depth, state.aside, state.bytes), (4, 0, bytes));
+    let waiting = everything(&spool).await;
+    assert_eq!(documents(&waiting), ["two", "four", "one", "three"]);
+
+    // A simulation is held by what waits, not by what is aside.
+    let all = waiting.iter().map(|waiting| (waiting.sequence, "no".to_owned())).collect();
+    spool.set_aside(all).await.unwrap();
+    assert!(!spool.holds(simulation(1)));
+    spool.remove(vec![waiting[0].sequence]).await.unwrap();
+    assert_eq!((spool.state().depth, spool.state().aside), (0, 3));
+    spool.close().await;
+}
+
+#[tokio::test]
+async fn more_is_taken_back_than_one_transaction_takes() {
+    let folder = TempDir::new().unwrap();
+    let spool = open(&folder);
+    let entries = (0..2_500).map(|number| result(simulation(1), number.to_string())).collect();
+    let sequences = spool.append(entries).await.unwrap();
+    let reasons = sequences.iter().map(|sequence| (*sequence, "no".to_owned())).collect();
+    spool.set_aside(reasons).await.unwrap();
+    assert_eq!(spool.take_back().await.unwrap(), 2_500);
+    let waiting = everything(&spool).await;
+    let wanted: Vec<String> = (0..2_500).map(|number| number.to_string()).collect();
+    assert_eq!(documents(&waiting), wanted);
+    spool.close().await;
+}
+
+#[tokio::test]
+async fn an_entry_of_a_newer_version_blocks_nothing() {
+    let folder = TempDir::new().unwrap();
+    let spool = open(&folder);
+    let sequences =
+        spool.append((0..3).map(|_| result(simulation(1), "x")).collect()).await.unwrap();
+    spool.append(vec![result(simulation(1), "after it")]).await.unwrap();
+    spool.close().await;
+    let path = settings(folder.path(), 0).folder.join("spool.redb");
+    let rewrite = |version: u8| {
+        let database = Database::open(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut entries = transaction.open_table(ENTRIES).unwrap();
+            let mut numbers = Vec::new();
+            for row in entries.iter().unwrap() {
+                let (sequence, entry) = row.unwrap();
+                let read = Entry::decode(entry.value());
+                if read.is_err() || read.is_ok_and(|entry| document(&entry) == "x") {
+                    numbers.push((sequence.value(), entry.value().to_vec()));
+                }
+            }
+            for (sequence, mut bytes) in numbers {
+                bytes[0] = version;
+                entries.insert(sequence, bytes.as_slice()).unwrap();
+            }
+        }
+        transaction.commit().unwrap();
+    };
+    rewrite(200);
+
+    let spool = open(&folder);
+    // Nothing among the first two can be read, and yet there is an answer.
+    assert_eq!(documents(&spool.next(2, usize::MAX).await.unwrap()), ["after it"]);
+    assert_eq!((spool.state().depth, spool.state().aside), (1, 3));
+    let aside = spool.aside(10).await.unwrap();
+    assert_eq!(aside.iter().map(|one| one.sequence).collect::<Vec<_>>(), sequences);
+    for one in &aside {
+        assert!(one.entry.is_none());
+        assert!(one.reason.contains("has format 200"), "{}", one.reason);
+    }
+    // Taken back they are put aside again; the newer version itself reads them.
+    assert_eq!(spool.take_back().await.unwrap(), 3);
+    assert_eq!(documents(&spool.next(10, usize::MAX).await.unwrap()), ["after it"]);
+    assert_eq!(spool.state().aside, 3);
+    spool.take_back().await.unwrap();
+    spool.close().await;
+    rewrite(1);
+    let spool = open(&folder);
+    assert_eq!(documents(&everything(&spool).await), ["after it", "x", "x", "x"]);
+    spool.close().await;
+}
+
+#[tokio::test]
+async fn whoever_waits_hears_of_what_comes_and_of_the_end() {
+    let folder = TempDir::new().unwrap();
+    let spool = open(&folder);
+    let waiter = tokio::spawn({
+        let spool = spool.clone();
+        async move {
+            spool.changed().await;
+            everything(&spool).await
+        }
+    });
+    spool.append(vec![result(simulation(1), "news")]).await.unwrap();
+    assert_eq!(documents(&waiter.await.unwrap()), ["news"]);
+    spool.changed().await;
+    let sequences = everything(&spool).await.iter().map(|waiting| waiting.sequence).collect();
+    spool.remove(sequences).await.unwrap();
+    let mut changed = Box::pin(spool.changed());
+    assert!((&mut changed).now_or_never().is_none());
+    spool.close().await;
+    changed.await;
+}
+
+/// Not a test: what the module's text says of the cost comes from here.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures; run it alone with --ignored --nocapture"]
+async fn cost() {
+    use std::io::Write as _;
+
+    let folder = TempDir::new_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let spool = Spool::open(&settings(folder.path(), 1 << 30)).unwrap();
+    let text = "x".repeat(8_700);
+    let say = |line: String| writeln!(std::io::stdout(), "{line}").unwrap();
+    let since = Instant::now();
+    for _ in 0..1_000 {
+        spool.append(vec![result(simulation(1), text.as_str())]).await.unwrap();
+    }
+    say(format!("alone: {:.0} appends/s", 1_000.0 / since.elapsed().as_secs_f64()));
+    let since = Instant::now();
+    join_all((0..64).map(|_| {
+        let (spool, text) = (spool.clone(), text.clone());
+        tokio::spawn(async move {
+            for _ in 0..300 {
+                spool.append(vec![result(simulation(1), text.as_str())]).await.unwrap();
+            }
+        })
+    }))
+    .await;
+    say(format!("64 tasks: {:.0} appends/s", 19_200.0 / since.elapsed().as_secs_f64()));
+    let path = folder.path().join("spool/spool.redb");
+    let state = spool.state();
+    let file = || path.metadata().unwrap().len();
+    say(format!("{} bytes of entries in a file of {}", state.bytes, file()));
+    let since = Instant::now();
+    loop {
+        let waiting = spool.next(500, 8 << 20).await.unwrap();
+        if waiting.is_empty() {
+            break;
+        }
+        spool.remove(waiting.iter().map(|waiting| waiting.sequence).collect()).await.unwrap();
+    }
+    say(format!("drained: {:.0} entries/s", state.depth as f64 / since.elapsed().as_secs_f64()));
+    say(format!("a file of {} when empty", file()));
+    spool.close().await;
+    say(format!("a file of {} when closed", file()));
+}
