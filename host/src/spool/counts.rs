@@ -177,6 +177,12 @@ impl Counts {
         inner.kept.simulations.contains_key(&id) || inner.accepted.contains_key(&id)
     }
 
+    /// Whether nothing is on the disk.
+    pub(super) fn empty(&self) -> bool {
+        let inner = self.inner();
+        inner.kept.waiting == 0 && inner.kept.aside == 0
+    }
+
     pub(super) fn state(&self) -> SpoolState {
         let inner = self.inner();
         let bytes = inner.kept.bytes + inner.accepted_bytes;

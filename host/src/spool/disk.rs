@@ -41,6 +41,9 @@ const FILE: &str = "spool.redb";
 /// soon after one another, so that more would hold what nobody asks for again.
 const CACHE_BYTES: usize = 32 << 20;
 
+/// A file that is greater is made small when the spool is empty: redb itself gives little back.
+const SHRINK_BYTES: u64 = 64 << 20;
+
 /// What redb or the system said.
 pub(super) type DiskResult<T> = std::result::Result<T, redb::Error>;
 
@@ -120,6 +123,21 @@ impl Disk {
             }
             self.unavailable(&error)
         })
+    }
+
+    /// Gives the room of an empty spool back to the disk, where it is worth it.
+    pub(super) fn shrink_empty(&self) {
+        let length = || self.folder.join(FILE).metadata().map_or(0, |file| file.len());
+        if !self.counts.empty() || length() <= SHRINK_BYTES {
+            return;
+        }
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        if let Opened::Yes(database) = &mut *open
+            && database.compact().is_err()
+        {
+            // Nobody asked for it, and nothing was lost: whoever comes next opens the file again.
+            *open = Opened::Failed;
+        }
     }
 
     /// Closes the file, after what is under way.

@@ -86,6 +86,7 @@ fn run(disk: &Disk, orders: &Receiver<Order>) {
         }
         if !jobs.is_empty() {
             commit(disk, jobs);
+            disk.shrink_empty();
         }
     }
     disk.close();

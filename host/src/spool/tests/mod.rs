@@ -3,7 +3,7 @@
 mod faults;
 mod kills;
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Instant;
 
@@ -351,6 +351,29 @@ async fn an_entry_of_a_newer_version_blocks_nothing() {
 }
 
 #[tokio::test]
+async fn an_empty_spool_gives_its_room_back() {
+    let folder = TempDir::new().unwrap();
+    let spool = Spool::open(&settings(folder.path(), 256 * MB)).unwrap();
+    let text = "x".repeat(1 << 20);
+    for _ in 0..10 {
+        spool.append(vec![result(simulation(1), text.as_str()); 8]).await.unwrap();
+    }
+    let path = settings(folder.path(), 0).folder.join("spool.redb");
+    assert!(path.metadata().unwrap().len() > 80 * MB);
+    let sequences = everything(&spool).await.iter().map(|waiting| waiting.sequence).collect();
+    spool.remove(sequences).await.unwrap();
+    // The thread answers the next job after it has seen that nothing is left.
+    spool.remove(vec![0]).await.unwrap();
+    let length = path.metadata().unwrap().len();
+    assert!(length < 8 * MB, "{length} bytes");
+    spool.append(vec![result(simulation(1), "and works")]).await.unwrap();
+    spool.close().await;
+    let spool = open(&folder);
+    assert_eq!(documents(&everything(&spool).await), ["and works"]);
+    spool.close().await;
+}
+
+#[tokio::test]
 async fn whoever_waits_hears_of_what_comes_and_of_the_end() {
     let folder = TempDir::new().unwrap();
     let spool = open(&folder);
@@ -401,7 +424,12 @@ async fn cost() {
     let path = folder.path().join("spool/spool.redb");
     let state = spool.state();
     let file = || path.metadata().unwrap().len();
-    say(format!("{} bytes of entries in a file of {}", state.bytes, file()));
+    let taken = path.metadata().unwrap().blocks() * 512;
+    say(format!("{} bytes of entries in a file of {}, {taken} on disk", state.bytes, file()));
+    spool.close().await;
+    let since = Instant::now();
+    let spool = Spool::open(&settings(folder.path(), 1 << 30)).unwrap();
+    say(format!("opened in {:?}", since.elapsed()));
     let since = Instant::now();
     loop {
         let waiting = spool.next(500, 8 << 20).await.unwrap();
