@@ -10,10 +10,13 @@
 //! one before it. So each commit costs one `fdatasync`, whatever it holds, and what arrives while
 //! one is under way shares the next.
 //!
-//! COST
+//! Measured on 2 cores and a disk whose `fdatasync` takes 0.7 ms, with entries of 9.0 KB, of which
+//! 8.7 KB are the document: 1,300 appends a second by one caller, 18,000 by 64 tasks; 47,000 read
+//! and removed again, in portions of 500.
 //!
-//! The limit counts the entries' own bytes. redb gives each a page of a power of two, so that the
-//! file takes up to twice as much on the disk, and some MB more.
+//! The limit counts the entries' own bytes. redb gives each a page of a power of two, so that they
+//! take up to twice as much of the disk (1.8 times, in that measurement), and the file may seem
+//! larger still, because it has holes. An empty spool gives the room back.
 
 mod counts;
 mod disk;

@@ -1,5 +1,6 @@
 //! The spool, on real files.
 
+mod entries;
 mod faults;
 mod kills;
 
@@ -426,10 +427,18 @@ async fn cost() {
     let file = || path.metadata().unwrap().len();
     let taken = path.metadata().unwrap().blocks() * 512;
     say(format!("{} bytes of entries in a file of {}, {taken} on disk", state.bytes, file()));
+    // As a kill leaves it: nothing is written at the moment, and it was not closed.
+    let killed = TempDir::new_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    std::fs::create_dir(killed.path().join("spool")).unwrap();
+    std::fs::copy(&path, killed.path().join("spool/spool.redb")).unwrap();
     spool.close().await;
-    let since = Instant::now();
+    for (what, folder) in [("a kill", &killed), ("closing", &folder)] {
+        let since = Instant::now();
+        let spool = Spool::open(&settings(folder.path(), 1 << 30)).unwrap();
+        say(format!("opened after {what} in {:?}", since.elapsed()));
+        spool.close().await;
+    }
     let spool = Spool::open(&settings(folder.path(), 1 << 30)).unwrap();
-    say(format!("opened in {:?}", since.elapsed()));
     let since = Instant::now();
     loop {
         let waiting = spool.next(500, 8 << 20).await.unwrap();

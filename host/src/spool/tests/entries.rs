@@ -1,0 +1,152 @@
+//! Entries as they lie on the disk.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::extraction::Violation;
+use crate::recorder::{Document, NotFinite, NotFiniteNumber, SimulationStart};
+
+fn id() -> impl Strategy<Value = Uuid> {
+    any::<u128>().prop_map(Uuid::from_u128)
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    prop_oneof![
+        any::<i64>().prop_map(|at| Timestamp::from_nanosecond(i128::from(at)).unwrap()),
+        Just(Timestamp::MIN),
+        Just(Timestamp::MAX),
+    ]
+}
+
+fn text() -> impl Strategy<Value = String> {
+    proptest::collection::vec(any::<char>(), 0..40).prop_map(String::from_iter)
+}
+
+fn maybe<T: std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Option<T>> {
+    proptest::option::of(value)
+}
+
+fn document() -> impl Strategy<Value = Document> {
+    let bytes = proptest::collection::vec(any::<u8>(), 0..200);
+    prop_oneof![
+        text().prop_map(Document::Text),
+        (bytes, any::<u64>(), text(), text(), text()).prop_map(
+            |(bytes, length, path, code, message)| Document::Unreadable {
+                bytes,
+                length,
+                violation: Violation { path, code, message }
+            }
+        ),
+    ]
+}
+
+fn not_finite() -> impl Strategy<Value = NotFinite> {
+    let number = prop_oneof![
+        Just(NotFiniteNumber::NaN),
+        Just(NotFiniteNumber::Infinity),
+        Just(NotFiniteNumber::NegativeInfinity)
+    ];
+    (any::<usize>(), text(), number).prop_map(|(offset, path, number)| NotFinite {
+        offset,
+        path,
+        number,
+    })
+}
+
+fn submission() -> impl Strategy<Value = Submission> {
+    let places = proptest::collection::vec(not_finite(), 0..3);
+    let ids = (maybe(text()), maybe(text()));
+    (document(), maybe(any::<u64>()), maybe(any::<u32>()), ids, places).prop_map(
+        |(document, position, trial, (modal_call_id, sandbox_id), not_finite)| Submission {
+            document,
+            position,
+            trial,
+            modal_call_id,
+            sandbox_id,
+            not_finite,
+        },
+    )
+}
+
+fn start() -> impl Strategy<Value = SimulationStart> {
+    let names = (maybe(text()), maybe(text()), maybe(text()), maybe(text()));
+    let numbers = (maybe(any::<u32>()), maybe(any::<u32>()));
+    (maybe(id()), text(), text(), numbers, names).prop_map(
+        |(simulation_id, config_version_id, scenarios, numbers, names)| SimulationStart {
+            simulation_id,
+            config_version_id,
+            scenarios,
+            trials: numbers.0,
+            simulation_name: names.0,
+            modal_app_id: names.1,
+            modal_environment: names.2,
+            sandbox_instances: numbers.1,
+            metadata: names.3,
+        },
+    )
+}
+
+fn call() -> impl Strategy<Value = SpooledCall> {
+    let status = prop_oneof![
+        Just(SimulationStatus::Running),
+        Just(SimulationStatus::Completed),
+        Just(SimulationStatus::Failed),
+        Just(SimulationStatus::Cancelled)
+    ];
+    prop_oneof![
+        (text(), text(), maybe(text())).prop_map(|(name, configuration, user_id)| {
+            SpooledCall::Configuration { name, configuration, user_id }
+        }),
+        start().prop_map(|start| SpooledCall::Start(Box::new(start))),
+        (id(), id(), time(), submission()).prop_map(
+            |(simulation_id, outcome_id, received_at, submission)| SpooledCall::Result {
+                simulation_id,
+                outcome_id,
+                received_at,
+                submission
+            }
+        ),
+        (id(), maybe(text()))
+            .prop_map(|(simulation_id, suite)| SpooledCall::Complete { simulation_id, suite }),
+        (id(), status, text()).prop_map(|(simulation_id, status, reason)| SpooledCall::End {
+            simulation_id,
+            status,
+            reason
+        }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_entry_is_read_as_it_was_written(spooled_at in time(), call in call()) {
+        let entry = Entry { spooled_at, call };
+        let encoded = entry.clone().encode().unwrap();
+        prop_assert_eq!(encoded.head.simulation_id, entry.call.simulation_id());
+        prop_assert_eq!(encoded.head.spooled_at, spooled_at);
+        prop_assert_eq!(encoded.head.bytes, encoded.bytes.len() as u64);
+        let read = Entry::decode(&encoded.bytes).unwrap();
+        prop_assert_eq!(format!("{read:?}"), format!("{entry:?}"));
+    }
+
+    #[test]
+    fn whatever_lies_there_is_refused_with_a_reason(bytes: Vec<u8>) {
+        prop_assert!(Entry::decode(&bytes).unwrap_err().contains("the entry in the spool"));
+    }
+}
+
+#[test]
+fn what_is_of_another_version_is_not_read_in_part() {
+    let call = SpooledCall::Complete { simulation_id: Uuid::nil(), suite: None };
+    let encoded = Entry { spooled_at: Timestamp::UNIX_EPOCH, call }.encode().unwrap();
+    let mut later = encoded.bytes.clone();
+    later[0] = 7;
+    assert!(Entry::decode(&later).unwrap_err().contains("has format 7"));
+    let header = br#"{"spooled_at":"1970-01-01T00:00:00Z","call":{"complete":{"simulation_id":"00000000-0000-0000-0000-000000000000","has_suite":false,"more":1}}}"#;
+    let mut more = vec![encoded.bytes[0]];
+    more.extend(u32::try_from(header.len()).unwrap().to_le_bytes());
+    more.extend(header);
+    assert!(Entry::decode(&more).unwrap_err().contains("unknown field `more`"));
+    for length in 0..encoded.bytes.len() {
+        Entry::decode(&encoded.bytes[..length]).unwrap_err();
+    }
+}
