@@ -2,7 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 
@@ -116,6 +116,26 @@ impl Database {
 pub fn components_cache() -> Option<PathBuf> {
     let folders = etcetera::choose_base_strategy().ok()?;
     Some(folders.cache_dir().join("arc-recorder").join("components"))
+}
+
+/// The folder of the spool of this user: beside the embedded database.
+///
+/// # Errors
+/// [`Error::Configuration`] where the user has no home, and in a container, which would take the
+/// spool with it.
+pub fn spool_folder(data_dir: Option<&Path>) -> Result<PathBuf> {
+    let unnamed = |reason: &str| {
+        Error::Configuration(format!(
+            "{reason}; name a folder that outlives the process (--spool-dir), or go without a \
+             spool (--spool=false)"
+        ))
+    };
+    if data_dir.is_none() && env::var_os("MODAL_TASK_ID").is_some() {
+        return Err(unnamed("what a spool keeps in this container would be lost with it"));
+    }
+    let folder = crate::embedded::data_folder(data_dir)
+        .map_err(|_| unnamed("there is no folder for the spool, because this user has no home"))?;
+    Ok(folder.join("spool"))
 }
 
 /// The database's URL, and where it was found.

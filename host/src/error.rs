@@ -44,6 +44,16 @@ pub enum Error {
     #[error("{0}")]
     Unavailable(String),
 
+    /// The database is away, and the spool has no room for more. Nothing of the call was kept; the
+    /// same call again may work.
+    #[error("{message}")]
+    SpoolFull {
+        /// How much the spool may hold, in bytes.
+        limit_bytes: u64,
+        /// What happened and what to do.
+        message: String,
+    },
+
     /// The database refused, and would refuse again.
     #[error("{0}")]
     Database(String),
@@ -73,7 +83,7 @@ pub enum Error {
 impl Error {
     /// Whether the same call again may work without anybody changing anything.
     pub fn retryable(&self) -> bool {
-        matches!(self, Error::Unavailable(_))
+        matches!(self, Error::Unavailable(_) | Error::SpoolFull { .. })
     }
 
     pub(crate) fn io(context: impl Into<String>, source: std::io::Error) -> Self {

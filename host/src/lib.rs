@@ -13,10 +13,14 @@
 //! | [`extraction`] | the wasmtime engine and the sandboxed component that says what a result means |
 //! | [`runners`] | runners that are components themselves: the `recorder` interface, and a host that runs them |
 //! | [`store`] | everything that is SQL |
+//! | [`delivery`] | where calls that record go: to a destination, or to the spool while that is away |
+//! | [`spool`] | what could not be recorded yet, kept durably |
+//! | [`service`] | the same calls over HTTP |
+//! | [`access`] | the tokens with which the service is used |
+//! | [`wire`] | the bodies of requests and answers over HTTP |
 //! | [`database`] | from settings to an open database: the one that is named, or the embedded one |
 //! | [`embedded`] | a private PostgreSQL where no database is given |
 //! | [`documents`] | files of results as streams of framed documents |
-//! | [`spool`] | a queue on disk for what cannot be recorded while the database is away |
 //! | [`identity`] | ids that are derived from content |
 //! | [`cli`] | the command line |
 //! | [`Error`] | what can go wrong, and whether trying again may help |
@@ -62,10 +66,12 @@
     )
 )]
 
+pub mod access;
 mod bindings;
 pub mod cli;
 mod component_cache;
 pub mod database;
+pub mod delivery;
 pub mod documents;
 pub mod embedded;
 mod error;
@@ -73,8 +79,10 @@ pub mod extraction;
 pub mod identity;
 pub mod recorder;
 pub mod runners;
+pub mod service;
 pub mod spool;
 pub mod store;
+pub mod wire;
 
 pub use error::{Error, Result};
 pub use recorder::Recorder;

@@ -446,6 +446,7 @@ fn another_component_is_another_extractor_and_a_trial_that_was_passed_stays() {
         trials: 3,
         planned_scenarios: 0,
         plan_sha256: PlanDigest::new().finish(),
+        started_at: None,
     };
     runtime.block_on(recorder.start_planned(&new, std::iter::empty())).unwrap();
     let document = result("a", "success", 0.5).to_string();

@@ -33,6 +33,7 @@ async fn start(store: &Store) -> Uuid {
         trials: 1,
         planned_scenarios: 0,
         plan_sha256: [7; 32],
+        started_at: None,
     };
     store.start_simulation(&new, std::iter::empty()).await.unwrap();
     simulation_id

@@ -29,6 +29,7 @@ fn start_runners_simulation(database: &TestDatabase) -> Uuid {
         trials: 1,
         planned_scenarios: 1,
         plan_sha256: [7; 32],
+        started_at: None,
     };
     let planned = arc_host::store::PlannedRow {
         scenario_version_id: Uuid::now_v7(),

@@ -175,6 +175,7 @@ async fn run(recorder: &Recorder, steps: &[Step]) {
                     .map(|item| match item.verdict {
                         Verdict::Stored => "stored",
                         Verdict::Duplicate => "duplicate",
+                        Verdict::Spooled => "spooled",
                         Verdict::Rejected(_) => "rejected",
                         Verdict::Failed { .. } => "failed",
                     })

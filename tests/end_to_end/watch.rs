@@ -25,6 +25,7 @@ fn start(database: &TestDatabase) -> String {
         trials: 1,
         planned_scenarios: 2,
         plan_sha256: [7; 32],
+        started_at: None,
     };
     let plan = ["a", "b"].map(|scenario_id| {
         Ok(PlannedRow {

@@ -86,5 +86,6 @@ pub(crate) fn new_simulation(simulation_id: Uuid) -> NewSimulation {
         trials: 1,
         planned_scenarios: 0,
         plan_sha256: PlanDigest::new().finish(),
+        started_at: None,
     }
 }

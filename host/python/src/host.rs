@@ -235,6 +235,7 @@ impl Host {
             modal_environment,
             sandbox_instances,
             metadata,
+            started_at: None,
         };
         self.call(py, |opened| async move { opened.recorder.start_simulation(start).await })
     }
@@ -464,7 +465,9 @@ fn brief_answer<'py>(
     let (ids, others) = (PyList::empty(py), PyList::empty(py));
     for (position, item) in (first..).zip(verdicts) {
         match item.verdict {
-            Verdict::Stored | Verdict::Duplicate => ids.append(item.outcome_id.to_string())?,
+            Verdict::Stored | Verdict::Duplicate | Verdict::Spooled => {
+                ids.append(item.outcome_id.to_string())?
+            }
             Verdict::Rejected(_) | Verdict::Failed { .. } => {
                 ids.append(py.None())?;
                 others.append((position, verdict_dict(py, item)?))?;
@@ -487,6 +490,7 @@ fn verdict_dict<'py>(py: Python<'py>, item: ItemVerdict) -> PyResult<Bound<'py, 
     let (word, violations, retryable, message) = match &item.verdict {
         Verdict::Stored => ("stored", list(&[])?, false, None),
         Verdict::Duplicate => ("duplicate", list(&[])?, false, None),
+        Verdict::Spooled => ("spooled", list(&[])?, false, None),
         Verdict::Rejected(violations) => ("rejected", list(violations)?, false, None),
         Verdict::Failed { retryable, message } => {
             ("failed", list(&[])?, *retryable, Some(message.as_str()))

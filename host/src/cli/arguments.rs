@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 use super::program::Program;
+use super::serve::Serve;
+use crate::access::Scope;
+use crate::recorder::duration_hours;
 use crate::store::SimulationStatus;
 
 /// Records the results of AI-agent evaluations in PostgreSQL, exactly once.
@@ -88,6 +91,14 @@ pub(super) enum Command {
     /// A file holds one result, a JSON array, an object with "results", or one result a line. The
     /// same file again stores nothing twice, and finishes what was broken off.
     Record(Record),
+    /// Serve the recorder over HTTP.
+    ///
+    /// Every setting is an option here, a variable ARC_SERVE_NAME, and a line of the settings file,
+    /// in this order. `arc-host serve --print-config` writes such a file.
+    Serve(Serve),
+    /// Make, list and revoke the tokens with which the service is used.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Run a runner that is a WebAssembly component and records through the recorder interface.
     ///
     /// It has its arguments and the standard streams, no files and no network. Its exit code is
@@ -152,6 +163,34 @@ pub(super) struct Record {
     /// Make a new simulation, even of a file that was recorded before.
     #[arg(long)]
     pub(super) new: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a token, and print it this once.
+    New(NewToken),
+    /// List the tokens, without their secrets.
+    List,
+    /// Let a token work no more.
+    Revoke(RevokeToken),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewToken {
+    /// What it allows: read (questions), record, or admin (all of it). More than one may be given.
+    #[arg(long, required = true, value_name = "SCOPE")]
+    pub(super) scope: Vec<Scope>,
+
+    /// A name for people, such as ci.
+    #[arg(long)]
+    pub(super) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RevokeToken {
+    /// The token's id or name, as `arc-host token list` shows them.
+    #[arg(value_name = "TOKEN")]
+    pub(super) token: String,
 }
 
 #[derive(Debug, Args)]
@@ -268,16 +307,8 @@ pub(super) struct Performance {
     pub(super) simulation: Uuid,
 
     /// How far back, such as 90m, 24h, 7d or 2w.
-    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = hours)]
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration_hours)]
     pub(super) range: f64,
-}
-
-/// A duration in hours; a day is 24 of them.
-fn hours(text: &str) -> Result<f64, String> {
-    let span: jiff::Span = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    let day = jiff::SpanRelativeTo::days_are_24_hours();
-    let hours = span.total((jiff::Unit::Hour, day)).map_err(|error| error.to_string())?;
-    if hours > 0.0 { Ok(hours) } else { Err("a duration is longer than nothing".to_owned()) }
 }
 
 #[derive(Debug, Args)]
@@ -341,16 +372,6 @@ pub(super) struct Component {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
-
-    #[test]
-    fn a_range_is_a_duration() {
-        for (text, expected) in [("24h", 24.0), ("7d", 168.0), ("90m", 1.5), ("2w", 336.0)] {
-            assert_eq!(super::hours(text).unwrap(), expected, "{text}");
-        }
-        for text in ["", "24", "-1h", "0h", "x"] {
-            assert!(super::hours(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn the_definition_is_consistent() {

@@ -14,10 +14,15 @@ const CONNECTIONS: usize = 4;
 
 /// Opens the database that the settings name, without looking at its schema.
 pub(super) async fn open(global: &Global) -> Result<Database> {
+    open_with(global, CONNECTIONS).await
+}
+
+/// The same with so many connections.
+pub(super) async fn open_with(global: &Global, connections: usize) -> Result<Database> {
     let settings = DatabaseSettings {
         url: global.database_url.clone(),
         url_name: "--database-url",
-        connections: CONNECTIONS,
+        connections,
         data_dir: global.data_dir.clone(),
         postgres_bin: global.postgres_bin.clone(),
         further_postgres_bins: global.program.postgres_bins.clone(),

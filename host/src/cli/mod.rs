@@ -9,8 +9,10 @@ mod program;
 mod record;
 mod run;
 mod schema;
+mod serve;
 mod simulations;
 mod status;
+mod token;
 
 use std::ffi::OsString;
 
@@ -96,6 +98,8 @@ async fn run(arguments: Arguments) -> Result<Done> {
     let mut output = Output::new(global.json);
     match command {
         Command::Record(arguments) => record::run(&global, arguments, &mut output).await,
+        Command::Serve(arguments) => serve::run(&global, arguments, &mut output).await,
+        Command::Token(command) => token::run(&global, command, &mut output).await,
         Command::Run(arguments) => run::run(&global, arguments).await,
         Command::Extract(arguments) => extract::run(&global, arguments, &mut output).await,
         Command::Simulations(arguments) => simulations::list(&global, arguments, &mut output).await,

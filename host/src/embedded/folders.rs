@@ -115,6 +115,11 @@ impl DataFolder {
     }
 }
 
+/// The data folder that was named, else the default one; made if it is missing.
+pub(crate) fn data_folder(named: Option<&Path>) -> Result<PathBuf, EmbeddedError> {
+    DataFolder::open(named).map(|folder| folder.path)
+}
+
 fn default_path() -> Result<PathBuf, EmbeddedError> {
     if Uid::effective().is_root() {
         return Ok(PathBuf::from(FOLDER_OF_ROOT));

@@ -47,6 +47,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use error::EmbeddedError;
+pub(crate) use folders::data_folder;
 pub use programs::{Programs, Version};
 pub use supervisor::{SupervisorArguments, supervise};
 

@@ -34,7 +34,7 @@ impl Recorder {
         simulation_id: Uuid,
         reason: &str,
     ) -> Result<SimulationStatus> {
-        self.end(simulation_id, SimulationStatus::Failed, reason).await
+        self.end_simulation(simulation_id, SimulationStatus::Failed, reason).await
     }
 
     /// Ends a simulation that was stopped on purpose, for a reason. Repeating it changes nothing.
@@ -46,16 +46,29 @@ impl Recorder {
         simulation_id: Uuid,
         reason: &str,
     ) -> Result<SimulationStatus> {
-        self.end(simulation_id, SimulationStatus::Cancelled, reason).await
+        self.end_simulation(simulation_id, SimulationStatus::Cancelled, reason).await
     }
 
-    async fn end(
+    /// What is wrong with a suite's summary, without the database.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] with the violations.
+    pub async fn check_suite(&self, suite: &str) -> Result<()> {
+        self.read_suite(suite).await.map(|_| ())
+    }
+
+    /// Ends a simulation as failed or cancelled, for a reason.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Conflict`] where it has ended in another way.
+    pub async fn end_simulation(
         &self,
         simulation_id: Uuid,
         status: SimulationStatus,
         reason: &str,
     ) -> Result<SimulationStatus> {
         // Database text holds no NUL, which is no reason to leave a simulation running.
+        self.make_ready().await?;
         let reason = reason.replace('\0', "\u{FFFD}");
         Ok(self.shared.store.end_simulation(simulation_id, status, &reason).await?.status)
     }
@@ -69,6 +82,7 @@ impl Recorder {
             None => None,
             Some(suite) => Some(self.read_suite(suite).await?),
         };
+        self.make_ready().await?;
         let suite_figures = summary.as_ref().map(rows::suite_json);
         self.shared.store.complete_simulation(simulation_id, suite_figures.as_ref()).await
     }

@@ -138,6 +138,8 @@ pub struct FileSummary {
     pub stored: u64,
     /// Results that were there before.
     pub duplicate: u64,
+    /// Results that are kept in a spool until the database is back.
+    pub spooled: u64,
     /// Results that are not valid, in order.
     pub rejected: Vec<RejectedItem>,
     /// Results that were not recorded.
@@ -160,6 +162,7 @@ impl FileSummary {
         match item.verdict {
             Verdict::Stored => self.stored += 1,
             Verdict::Duplicate => self.duplicate += 1,
+            Verdict::Spooled => self.spooled += 1,
             Verdict::Failed { retryable, message } => {
                 self.failed += 1;
                 self.retryable |= retryable;
@@ -277,6 +280,7 @@ impl FileRecording {
             trials: i32::try_from(survey.trials).unwrap_or(i32::MAX),
             planned_scenarios: i32::try_from(survey.found.len()).unwrap_or(i32::MAX),
             plan_sha256: survey.plan_sha256,
+            started_at: None,
         };
         describe(&mut new);
         let session = self.recorder.extractor().session().await;

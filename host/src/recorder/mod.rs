@@ -10,6 +10,7 @@ mod plan;
 mod progress;
 mod queue;
 mod reading;
+mod received;
 mod reextract;
 mod replay;
 mod retry;
@@ -22,25 +23,28 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::try_join_all;
-use jiff::Timestamp;
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 pub use file::{FileRecording, FileSummary, Progress, RejectedItem, Stage, Survey};
 pub use plan::PlanDigest;
 pub use progress::{SimulationCompleted, SimulationFigures, SimulationProgress};
+pub use reading::duration_hours;
+pub use received::ReceivedResult;
 pub use reextract::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
 pub use replay::{ReplayProgress, Replayed};
-pub(crate) use start::default_modal_environment;
+pub(crate) use retry::Pauses;
 pub use start::{SimulationStart, SimulationStarted};
+pub(crate) use start::{configuration_id, default_modal_environment};
 pub use submission::{Document, ItemVerdict, NotFinite, NotFiniteNumber, Submission, Verdict};
 
 use crate::error::{Error, Result};
 use crate::extraction::{Extractor, Session};
 use crate::identity;
-use crate::store::{NewSimulation, PlannedRow, Simulation, Store};
+use crate::store::{NewSimulation, PlannedRow, SchemaState, Simulation, Store};
 use plan::Plan;
 use queue::{Queue, Rows, Written};
-use rows::{Extracted, Received, Target};
+use rows::{Extracted, Received, Target, UNPLANNED};
 use sessions::Sessions;
 
 /// How many simulations' plans are kept in memory. A runner works on one or a few; a plan of
@@ -67,6 +71,8 @@ struct Shared {
     store: Store,
     queue: Queue,
     plans: Mutex<HashMap<Uuid, Arc<Plan>>>,
+    /// Set once the schema is current and knows the extractor.
+    ready: OnceCell<()>,
 }
 
 impl Recorder {
@@ -75,11 +81,36 @@ impl Recorder {
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn new(extractor: Extractor, store: Store) -> Result<Self> {
-        store.register_extractor(extractor.identity()).await?;
+        let recorder = Recorder::when_reachable(extractor, store);
+        recorder.shared.store.register_extractor(recorder.extractor().identity()).await?;
+        // Nobody else has the recorder yet.
+        let _ = recorder.shared.ready.set(());
+        Ok(recorder)
+    }
+
+    /// Makes a recorder on a store that may be away just now. The first call that reaches the
+    /// database brings its schema up to date and makes the extractor known to it.
+    pub fn when_reachable(extractor: Extractor, store: Store) -> Self {
         let queue = Queue::new(&store);
         let sessions = Sessions::new(extractor.clone());
-        let shared = Shared { extractor, sessions, store, queue, plans: Mutex::default() };
-        Ok(Recorder { shared: Arc::new(shared) })
+        let (plans, ready) = (Mutex::default(), OnceCell::new());
+        let shared = Shared { extractor, sessions, store, queue, plans, ready };
+        Recorder { shared: Arc::new(shared) }
+    }
+
+    /// Sees to it that the schema is current and knows the extractor.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] where it is newer than this program; an error of the database.
+    pub async fn make_ready(&self) -> Result<()> {
+        let Shared { store, extractor, ready, .. } = &*self.shared;
+        let prepare = || async {
+            if !matches!(store.check_schema().await?, SchemaState::Current(_)) {
+                store.migrate().await?;
+            }
+            store.register_extractor(extractor.identity()).await
+        };
+        ready.get_or_try_init(prepare).await.copied()
     }
 
     /// The extractor in use.
@@ -102,6 +133,7 @@ impl Recorder {
         new: &NewSimulation,
         plan: impl Iterator<Item = Result<PlannedRow>>,
     ) -> Result<Simulation> {
+        self.make_ready().await?;
         let (simulation, written) = self.shared.store.start_simulation(new, plan).await?;
         if written || (simulation.plan_sha256 == new.plan_sha256 && simulation.trials == new.trials)
         {
@@ -126,20 +158,8 @@ impl Recorder {
         submissions: Vec<Submission>,
     ) -> impl Future<Output = Result<Vec<ItemVerdict>>> + Send + use<> {
         let recorder = self.clone();
-        let times: Vec<Timestamp> =
-            submissions.iter().map(|_| identity::next_received_at()).collect();
-        async move {
-            let received = times.into_iter().zip(submissions);
-            let received: Vec<Received> = received
-                .map(|(received_at, submission)| {
-                    Received::new(simulation_id, received_at, submission)
-                })
-                .collect();
-            let plan = recorder.plan(simulation_id).await?;
-            let extractor_id = recorder.shared.extractor.identity().id;
-            let extracted = recorder.extract(&Target { plan, extractor_id }, received).await?;
-            Ok(recorder.store_all(extracted).await)
-        }
+        let received = ReceivedResult::accept(simulation_id, submissions);
+        async move { recorder.record_received(simulation_id, received).await }
     }
 
     /// Records one result and gives the id of its outcome, whether it was stored now or before.
@@ -158,7 +178,7 @@ impl Recorder {
             return Err(Error::Component("the result has got no verdict".to_owned()));
         };
         match item.verdict {
-            Verdict::Stored | Verdict::Duplicate => Ok(item.outcome_id),
+            Verdict::Stored | Verdict::Duplicate | Verdict::Spooled => Ok(item.outcome_id),
             Verdict::Rejected(violations) => {
                 Err(Error::Rejected { what: "the result", violations })
             }
@@ -180,6 +200,7 @@ impl Recorder {
         if let Some(plan) = kept {
             return Ok(plan);
         }
+        self.make_ready().await?;
         let simulation = self.shared.store.simulation(simulation_id).await?;
         let keys = self.shared.store.planned_keys(simulation_id).await?;
         let plan = Arc::new(Plan::new(&simulation, keys));

@@ -28,6 +28,11 @@ impl Plan {
         }
     }
 
+    /// Stands for a plan that cannot be read just now.
+    pub(super) fn unknown(simulation_id: Uuid) -> Self {
+        Plan { simulation_id, started_at: Timestamp::now(), trials: 1, scenarios: HashSet::new() }
+    }
+
     /// Whether a scenario and trial are part of the plan.
     pub(super) fn contains(&self, scenario_id: &str, trial: i32) -> bool {
         trial <= self.trials && self.scenarios.contains(&scenario_key(scenario_id))

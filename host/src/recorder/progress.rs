@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::store::{Figures, Simulation, SimulationStatus};
 
 /// Where a simulation stands.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SimulationProgress {
     /// The simulation's id.
     pub simulation_id: Uuid,
@@ -91,7 +92,7 @@ impl SimulationProgress {
 }
 
 /// A simulation's three figures.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SimulationFigures {
     /// The mean of the latest reliability scores, from 0 to 1; none where no outcome has one.
     pub overall_score: Option<f64>,
@@ -102,7 +103,7 @@ pub struct SimulationFigures {
 }
 
 /// The answer to a completion.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SimulationCompleted {
     /// The simulation's id.
     pub simulation_id: Uuid,

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::Recorder;
 use super::progress::SimulationProgress;
+use super::{Recorder, blocking};
 use crate::error::Result;
 use crate::store::{
     Attached, Failure, Health, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedResult,
@@ -16,6 +16,7 @@ impl Recorder {
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation.
     pub async fn simulation_status(&self, simulation_id: Uuid) -> Result<SimulationProgress> {
+        self.make_ready().await?;
         let (simulation, figures) = self.shared.store.standing(simulation_id).await?;
         Ok(SimulationProgress::new(&simulation, &figures))
     }
@@ -35,6 +36,7 @@ impl Recorder {
         cursor: Option<&str>,
         attached: Attached,
     ) -> Result<OutcomePage> {
+        self.make_ready().await?;
         self.shared.store.simulation(simulation_id).await?;
         self.shared.store.outcomes_page(simulation_id, filter, limit, cursor, attached).await
     }
@@ -49,6 +51,7 @@ impl Recorder {
         limit: u32,
         cursor: Option<&str>,
     ) -> Result<SimulationPage> {
+        self.make_ready().await?;
         self.shared.store.simulations_page(status, limit, cursor).await
     }
 
@@ -57,8 +60,19 @@ impl Recorder {
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation.
     pub async fn rejected(&self, simulation_id: Uuid) -> Result<Vec<RejectedResult>> {
+        self.make_ready().await?;
         self.shared.store.simulation(simulation_id).await?;
         self.shared.store.rejected(simulation_id).await
+    }
+
+    /// The verdict on one result as JSON text; nothing is recorded.
+    ///
+    /// # Errors
+    /// An error of the extraction.
+    pub async fn verdict_json(&self, document: String) -> Result<String> {
+        let mut session = self.shared.extractor.session().await;
+        let verdict = blocking(move || session.extract_json(&document)).await?;
+        Ok(verdict?)
     }
 
     /// A simulation by the hour, for the last so many hours.
@@ -66,6 +80,7 @@ impl Recorder {
     /// # Errors
     /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation.
     pub async fn performance(&self, simulation_id: Uuid, hours: f64) -> Result<Performance> {
+        self.make_ready().await?;
         self.shared.store.performance(simulation_id, hours).await
     }
 
@@ -74,6 +89,7 @@ impl Recorder {
     /// # Errors
     /// An error of the database.
     pub async fn recent_failures(&self, limit: u32) -> Result<Vec<Failure>> {
+        self.make_ready().await?;
         self.shared.store.failures(limit.into()).await
     }
 
@@ -85,5 +101,31 @@ impl Recorder {
     /// What this recorder and its store have done so far.
     pub fn metrics(&self) -> Metrics {
         self.shared.store.metrics()
+    }
+}
+
+/// A duration such as `90m`, `24h`, `7d` or `2w` in hours; a day is 24 of them.
+///
+/// # Errors
+/// A sentence that says what is wrong with the text.
+pub fn duration_hours(text: &str) -> std::result::Result<f64, String> {
+    let span: jiff::Span = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    let day = jiff::SpanRelativeTo::days_are_24_hours();
+    let hours = span.total((jiff::Unit::Hour, day)).map_err(|error| error.to_string())?;
+    if hours > 0.0 { Ok(hours) } else { Err("a duration is longer than nothing".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration_hours;
+
+    #[test]
+    fn a_range_is_a_duration() {
+        for (text, expected) in [("24h", 24.0), ("7d", 168.0), ("90m", 1.5), ("2w", 336.0)] {
+            assert_eq!(duration_hours(text).unwrap(), expected, "{text}");
+        }
+        for text in ["", "24", "-1h", "0h", "x"] {
+            assert!(duration_hours(text).is_err(), "{text}");
+        }
     }
 }

@@ -12,18 +12,18 @@ const LONGEST: Duration = Duration::from_secs(2);
 /// Pauses that double, each shortened by up to half at random, so that many clients of one server
 /// do not come back at the same moment.
 #[derive(Debug)]
-pub(super) struct Pauses {
+pub(crate) struct Pauses {
     next: Duration,
     random: RandomState,
     count: u32,
 }
 
 impl Pauses {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Pauses { next: FIRST, random: RandomState::new(), count: 0 }
     }
 
-    pub(super) fn next_pause(&mut self) -> Duration {
+    pub(crate) fn next_pause(&mut self) -> Duration {
         let pause = self.next;
         self.next = (pause * 2).min(LONGEST);
         self.count += 1;

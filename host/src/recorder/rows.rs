@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::plan::Plan;
+use super::received::ReceivedResult;
 use super::submission::{Document, Submission};
 use crate::extraction::{
     DimensionScore, Outcome, Session, SuiteSummary, Violation, category_word, status_word,
@@ -16,6 +17,9 @@ use crate::store::{OutcomeRow, RejectedRow, ResultKey};
 
 /// The code of what is said about a number that JSON cannot hold.
 pub(super) const NOT_FINITE: &str = "not_finite";
+
+/// The code of what is said about a result whose scenario is not planned.
+pub(super) const UNPLANNED: &str = "unplanned_scenario";
 
 /// Where results go, and who extracts them.
 #[derive(Clone)]
@@ -52,26 +56,14 @@ pub(super) enum Extracted {
     },
 }
 
-impl Received {
-    pub(super) fn new(simulation_id: Uuid, received_at: Timestamp, submission: Submission) -> Self {
-        let outcome_id = match &submission.document {
-            Document::Text(text) => {
-                identity::outcome_id(simulation_id, submission.trial, text.as_bytes())
-            }
-            Document::Unreadable { bytes, length, .. } if *length == bytes.len() as u64 => {
-                identity::outcome_id(simulation_id, submission.trial, bytes)
-            }
-            // Only the beginning is known; with the length it tells two giants apart well enough
-            // for what is rejected anyway.
-            Document::Unreadable { bytes, length, .. } => {
-                let mut known = bytes.clone();
-                known.extend_from_slice(&length.to_be_bytes());
-                identity::outcome_id(simulation_id, submission.trial, &known)
-            }
-        };
+impl From<ReceivedResult> for Received {
+    fn from(received: ReceivedResult) -> Self {
+        let ReceivedResult { outcome_id, received_at, submission } = received;
         Received { outcome_id, received_at, submission, noted: Vec::new() }
     }
+}
 
+impl Received {
     /// What was received before and is extracted again: it keeps its id and its time.
     pub(super) fn again(outcome_id: Uuid, received_at: Timestamp, submission: Submission) -> Self {
         Received { outcome_id, received_at, submission, noted: Vec::new() }
@@ -209,7 +201,7 @@ impl Received {
         if !target.plan.contains(&outcome.scenario.id, trial) {
             warnings.push(Violation {
                 path: "/scenario/id".to_owned(),
-                code: "unplanned_scenario".to_owned(),
+                code: UNPLANNED.to_owned(),
                 message: format!(
                     "scenario {:?}, trial {trial}, is not in the simulation's plan; it is stored and counted",
                     outcome.scenario.id

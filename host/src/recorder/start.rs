@@ -1,8 +1,9 @@
 //! How a simulation is started: from a list of scenarios, which the guest reads.
 
 use jiff::Timestamp;
-use serde::Serialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::plan::{PlanDigest, planned_row};
@@ -39,10 +40,12 @@ pub struct SimulationStart {
     pub sandbox_instances: Option<u32>,
     /// Anything else about the simulation: a JSON object.
     pub metadata: Option<String>,
+    /// When it was started, where that was before the database hears of it. Default: now.
+    pub started_at: Option<Timestamp>,
 }
 
 /// The answer to a start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SimulationStarted {
     /// The simulation's id.
     pub simulation_id: Uuid,
@@ -70,21 +73,11 @@ impl Recorder {
         configuration: &str,
         user_id: Option<&str>,
     ) -> Result<String> {
-        for (what, text) in
-            [("name", Some(name)), ("text", Some(configuration)), ("user id", user_id)]
-        {
-            storable(&format!("the configuration's {what}"), text)?;
-        }
-        let mut fingerprint = Fingerprint::new("configuration");
-        fingerprint.part(name.as_bytes());
-        fingerprint.part(configuration.as_bytes());
-        if let Some(user_id) = user_id {
-            fingerprint.part(user_id.as_bytes());
-        }
-        let id = fingerprint.uuid().to_string();
+        let id = configuration_id(name, configuration, user_id)?;
         let json = serde_json::from_str::<IgnoredAny>(configuration).is_ok();
         let quoted = (!json).then(|| serde_json::Value::from(configuration).to_string());
         let content = quoted.as_deref().unwrap_or(configuration);
+        self.make_ready().await?;
         self.shared.store.create_configuration(&id, name, content, user_id).await?;
         Ok(id)
     }
@@ -97,13 +90,7 @@ impl Recorder {
     /// [`Error::Invalid`] where another argument is not; [`Error::Conflict`] where the id is there
     /// with another plan.
     pub async fn start_simulation(&self, start: SimulationStart) -> Result<SimulationStarted> {
-        let trials = start.trials.unwrap_or(1);
-        if !(1..=MAX_TRIALS).contains(&trials) {
-            return Err(Error::Invalid(format!(
-                "a plan has 1 to {MAX_TRIALS} trials of each scenario, not {trials}"
-            )));
-        }
-        check_texts(&start)?;
+        let trials = check(&start)?;
         let plan = self.read_scenarios(start.scenarios).await?;
         let mut digest = PlanDigest::new();
         plan.iter().for_each(|planned| digest.add(planned));
@@ -118,6 +105,7 @@ impl Recorder {
             trials: whole(trials),
             planned_scenarios: i32::try_from(plan.len()).unwrap_or(i32::MAX),
             plan_sha256: digest.finish(),
+            started_at: start.started_at,
         };
         let simulation = self.start_planned(&new, plan.into_iter().map(Ok)).await?;
         let store = &self.shared.store;
@@ -128,6 +116,16 @@ impl Recorder {
             created_at: simulation.created_at,
             configuration_known: store.configuration_known(&simulation.config_version_id).await?,
         })
+    }
+
+    /// What is wrong with a start, without the database; gives how many scenarios it plans.
+    ///
+    /// # Errors
+    /// As [`Recorder::start_simulation`], but for what only the database knows.
+    pub async fn check_start(&self, start: &SimulationStart) -> Result<u32> {
+        check(start)?;
+        let plan = self.read_scenarios(start.scenarios.clone()).await?;
+        Ok(u32::try_from(plan.len()).unwrap_or(u32::MAX))
     }
 
     /// The plan that a list of scenarios makes.
@@ -154,9 +152,43 @@ impl Recorder {
     }
 }
 
+/// The id of a version of an agent's configuration: of its name, content and user.
+///
+/// # Errors
+/// [`Error::Invalid`] where a text holds a NUL character.
+pub(crate) fn configuration_id(
+    name: &str,
+    configuration: &str,
+    user_id: Option<&str>,
+) -> Result<String> {
+    for (what, text) in [("name", Some(name)), ("text", Some(configuration)), ("user id", user_id)]
+    {
+        storable(&format!("the configuration's {what}"), text)?;
+    }
+    let mut fingerprint = Fingerprint::new("configuration");
+    fingerprint.part(name.as_bytes());
+    fingerprint.part(configuration.as_bytes());
+    if let Some(user_id) = user_id {
+        fingerprint.part(user_id.as_bytes());
+    }
+    Ok(fingerprint.uuid().to_string())
+}
+
 /// The environment of a simulation that names none.
 pub(crate) fn default_modal_environment() -> String {
     std::env::var("MODAL_ENVIRONMENT").unwrap_or_else(|_| "production".to_owned())
+}
+
+/// What can be wrong with a start but for its scenarios. Gives the number of trials.
+fn check(start: &SimulationStart) -> Result<u32> {
+    let trials = start.trials.unwrap_or(1);
+    if !(1..=MAX_TRIALS).contains(&trials) {
+        return Err(Error::Invalid(format!(
+            "a plan has 1 to {MAX_TRIALS} trials of each scenario, not {trials}"
+        )));
+    }
+    check_texts(start)?;
+    Ok(trials)
 }
 
 fn check_texts(start: &SimulationStart) -> Result<()> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::extraction::Violation;
+use crate::identity;
 
 /// One result to be recorded.
 #[derive(Clone, Debug)]
@@ -109,6 +110,21 @@ impl Submission {
         }
     }
 
+    /// Says that the document is only the beginning of one of so many bytes, more than the limit.
+    pub fn part_of(&mut self, length: u64, limit_bytes: usize) {
+        if length <= limit_bytes as u64 || length <= self.document_bytes() as u64 {
+            return;
+        }
+        let bytes = match std::mem::replace(&mut self.document, Document::Text(String::new())) {
+            Document::Text(text) => text.into_bytes(),
+            Document::Unreadable { bytes, .. } => bytes,
+        };
+        let problem = Problem::DocumentTooLarge { limit_bytes };
+        let (code, message) = (problem.code().to_owned(), problem.to_string());
+        let violation = Violation { path: String::new(), code, message };
+        self.document = Document::Unreadable { bytes, length, violation };
+    }
+
     /// A result that was found in a stream at this position.
     pub fn from_frame(frame: Frame, position: u64) -> Self {
         let document = match (frame.problem, frame.content) {
@@ -136,6 +152,25 @@ impl Submission {
             modal_call_id: None,
             sandbox_id: None,
             not_finite: Vec::new(),
+        }
+    }
+
+    /// The id of the outcome, or of the rejected result, that it becomes in a simulation.
+    pub fn outcome_id(&self, simulation_id: Uuid) -> Uuid {
+        match &self.document {
+            Document::Text(text) => {
+                identity::outcome_id(simulation_id, self.trial, text.as_bytes())
+            }
+            Document::Unreadable { bytes, length, .. } if *length == bytes.len() as u64 => {
+                identity::outcome_id(simulation_id, self.trial, bytes)
+            }
+            // Only the beginning is known; with the length it tells two giants apart well enough
+            // for what is rejected anyway.
+            Document::Unreadable { bytes, length, .. } => {
+                let mut known = bytes.clone();
+                known.extend_from_slice(&length.to_be_bytes());
+                identity::outcome_id(simulation_id, self.trial, &known)
+            }
         }
     }
 
@@ -172,6 +207,8 @@ pub enum Verdict {
     Stored,
     /// Committed before: the same document, simulation and trial.
     Duplicate,
+    /// Kept durably in a spool, to be recorded when the database is back.
+    Spooled,
     /// Not valid; kept with these reasons.
     Rejected(Vec<Violation>),
     /// Not recorded.

@@ -29,6 +29,7 @@ impl Host for RecorderCtxView<'_> {
             modal_environment: start.modal_environment,
             sandbox_instances: start.sandbox_instances,
             metadata: start.metadata,
+            started_at: None,
         });
         Ok(started.await?.into())
     }

@@ -108,13 +108,14 @@ impl Counts {
         let held = inner.kept.bytes + inner.accepted_bytes;
         if held.saturating_add(more) > self.limit_bytes {
             inner.refused = true;
-            return Err(Error::Unavailable(format!(
-                "the spool in {} is full: it holds {held} of at most {} bytes, and {more} more do \
-                 not fit; it has room again when the database has taken some of it, or with a \
-                 higher limit",
-                folder.display(),
-                self.limit_bytes
-            )));
+            let limit_bytes = self.limit_bytes;
+            let message = format!(
+                "the spool in {} is full: it holds {held} of at most {limit_bytes} bytes, and \
+                 {more} more do not fit; it has room again when the database has taken some of \
+                 it, or with a higher limit",
+                folder.display()
+            );
+            return Err(Error::SpoolFull { limit_bytes, message });
         }
         hand_on()?;
         inner.accepted_bytes += more;

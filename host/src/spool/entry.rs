@@ -121,6 +121,8 @@ enum Call {
         modal_environment: Option<String>,
         sandbox_instances: Option<u32>,
         metadata: Option<String>,
+        #[serde(default)]
+        started_at: Option<Timestamp>,
     },
     /// The document is the result's.
     Result {
@@ -210,6 +212,7 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
                 modal_environment,
                 sandbox_instances,
                 metadata,
+                started_at,
             } = *start;
             let call = Call::Start {
                 simulation_id,
@@ -220,6 +223,7 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
                 modal_environment,
                 sandbox_instances,
                 metadata,
+                started_at,
             };
             (call, scenarios.into_bytes())
         }
@@ -276,6 +280,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
             modal_environment,
             sandbox_instances,
             metadata,
+            started_at,
         } => SpooledCall::Start(Box::new(SimulationStart {
             simulation_id,
             config_version_id,
@@ -286,6 +291,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
             modal_environment,
             sandbox_instances,
             metadata,
+            started_at,
         })),
         Call::Result {
             simulation_id,

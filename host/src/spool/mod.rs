@@ -32,8 +32,9 @@ use std::sync::mpsc::Sender;
 
 use jiff::Timestamp;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -67,7 +68,7 @@ struct Shared {
 }
 
 /// What the spool holds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct SpoolState {
     /// How many entries wait.
     pub depth: u64,

@@ -1,19 +1,21 @@
 //! Whether the database works, in the words of the `health` call.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{SchemaState, Store};
 use crate::error::{Error, Result};
 
 /// The database's state. One that cannot be reached is an answer too, not an error.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// `ok` or `error`.
-    pub status: &'static str,
+    pub status: Cow<'static, str>,
     /// What is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -34,7 +36,7 @@ pub struct Health {
 }
 
 /// The connections of the pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PoolStats {
     /// Open now.
     pub size: usize,
@@ -52,7 +54,7 @@ impl Store {
         let timestamp = Timestamp::now();
         self.counters.health_checked(timestamp);
         let mut health = Health {
-            status: "ok",
+            status: Cow::Borrowed("ok"),
             error: None,
             server_version: None,
             extensions: BTreeMap::new(),
@@ -73,13 +75,13 @@ impl Store {
                         health.schema_version = Some(version);
                     }
                     Err(error) => {
-                        health.status = "error";
+                        health.status = Cow::Borrowed("error");
                         health.error = Some(error.to_string());
                     }
                 }
             }
             Err(error) => {
-                health.status = "error";
+                health.status = Cow::Borrowed("error");
                 health.error = Some(error.to_string());
             }
         }

@@ -36,6 +36,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "history",
         sql: include_str!("../../../migrations/0003_history.sql"),
     },
+    Migration {
+        version: 4,
+        name: "access_tokens",
+        sql: include_str!("../../../migrations/0004_access_tokens.sql"),
+    },
 ];
 
 /// The oldest server that has all that the schema uses: `COMPRESSION lz4` came with 14.

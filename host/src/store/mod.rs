@@ -3,6 +3,7 @@
 //! A [`Store`] is a pool of connections to one database whose schema it has checked. What it
 //! stores and gives are rows; what they mean is the recorder's to say.
 
+mod access_tokens;
 mod columns;
 mod connection;
 mod cursor;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tokio_postgres::config::SslMode;
 
+pub use access_tokens::TokenRow;
 pub use connection::ConnectionSettings;
 pub use extracted::ColumnChange;
 pub(crate) use extracted::ExtractedColumns;
@@ -139,6 +141,20 @@ impl Store {
             }
         }
         dropped
+    }
+
+    /// Whether the database can be reached: with a connection of its own, so that the answer does
+    /// not depend on what the others are doing.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Configuration`] where no connection can be made.
+    pub async fn answers(&self) -> Result<()> {
+        let client = deadpool::managed::Manager::create(self.pool.manager()).await?;
+        if client.answers().await {
+            Ok(())
+        } else {
+            Err(Error::Unavailable("the database does not answer; try again".to_owned()))
+        }
     }
 
     /// Closes the connections; calls that are under way end first.

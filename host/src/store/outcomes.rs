@@ -2,8 +2,9 @@
 
 use futures_util::{Stream, StreamExt as _};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Store;
@@ -20,7 +21,7 @@ pub struct OutcomeFilter {
 }
 
 /// A recorded outcome.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the columns of the table, described in wit/recorder.wit")]
 pub struct RecordedOutcome {
     pub outcome_id: Uuid,
@@ -44,10 +45,11 @@ pub struct RecordedOutcome {
     pub warnings: Option<serde_json::Value>,
     pub extractor: String,
     /// The document's own trajectory object, as JSON text, where it was asked for and is there.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
     pub trajectory: Option<String>,
     /// The document, byte for byte, where it was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<String>,
 }
 

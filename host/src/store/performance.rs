@@ -1,7 +1,8 @@
 //! What happened when: a simulation by the hour, and the latest failures of all of them.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Store;
@@ -11,7 +12,7 @@ use crate::error::Error;
 use crate::error::Result;
 
 /// One hour of a simulation, every attempt counted.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HourlyPerformance {
     /// The hour's beginning.
     pub hour: Timestamp,
@@ -28,7 +29,7 @@ pub struct HourlyPerformance {
 }
 
 /// Some hours of a simulation in one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PerformanceSummary {
     /// How many outcomes there are.
     pub total_outcomes: i64,
@@ -39,7 +40,7 @@ pub struct PerformanceSummary {
 }
 
 /// A simulation over time.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Performance {
     /// The simulation.
     pub simulation_id: Uuid,
@@ -52,7 +53,7 @@ pub struct Performance {
 }
 
 /// An outcome that is not a success, of any simulation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the columns of the table, described in wit/recorder.wit")]
 pub struct Failure {
     pub outcome_id: Uuid,

@@ -1,14 +1,15 @@
 //! Rejected results: kept once each, with the reasons.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Store;
 use crate::error::{Error, Result};
 
 /// A rejected result as it was kept.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the columns of the table, described in its migration")]
 pub struct RejectedResult {
     pub outcome_id: Uuid,

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::columns::column;
@@ -20,7 +22,7 @@ const PLAN_ROWS: usize = 1_000;
 const PLAN_BYTES: usize = 8 << 20;
 
 /// Where a simulation stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SimulationStatus {
     /// Outcomes are coming in.
@@ -78,6 +80,8 @@ pub struct NewSimulation {
     pub planned_scenarios: i32,
     /// The SHA-256 of the plan: two starts with the same id must have the same.
     pub plan_sha256: [u8; 32],
+    /// When it was started; now, where that is absent.
+    pub started_at: Option<Timestamp>,
 }
 
 /// One scenario of a plan.
@@ -208,7 +212,8 @@ impl Store {
                 "INSERT INTO arc_recorder.simulations (simulation_id, simulation_name,
                      config_version_id, modal_app_id, modal_environment, sandbox_instances,
                      metadata, trials, planned_scenarios, plan_sha256, started_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10, clock_timestamp())
+                 VALUES ($1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10,
+                     coalesce($11, clock_timestamp()))
                  ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}"
             ))
             .await
@@ -227,6 +232,7 @@ impl Store {
                     &new.trials,
                     &new.planned_scenarios,
                     &new.plan_sha256.as_slice(),
+                    &new.started_at,
                 ],
             )
             .await

@@ -71,17 +71,19 @@ fn submission() -> impl Strategy<Value = Submission> {
 fn start() -> impl Strategy<Value = SimulationStart> {
     let names = (maybe(text()), maybe(text()), maybe(text()), maybe(text()));
     let numbers = (maybe(any::<u32>()), maybe(any::<u32>()));
-    (maybe(id()), text(), text(), numbers, names).prop_map(
-        |(simulation_id, config_version_id, scenarios, numbers, names)| SimulationStart {
-            simulation_id,
-            config_version_id,
-            scenarios,
-            trials: numbers.0,
-            simulation_name: names.0,
-            modal_app_id: names.1,
-            modal_environment: names.2,
-            sandbox_instances: numbers.1,
-            metadata: names.3,
+    (maybe(id()), text(), text(), numbers, names, maybe(time())).prop_map(
+        |(simulation_id, config_version_id, scenarios, numbers, names, started_at)| {
+            SimulationStart {
+                simulation_id,
+                config_version_id,
+                scenarios,
+                trials: numbers.0,
+                simulation_name: names.0,
+                modal_app_id: names.1,
+                modal_environment: names.2,
+                sandbox_instances: numbers.1,
+                metadata: names.3,
+            }
         },
     )
 }

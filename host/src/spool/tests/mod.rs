@@ -167,7 +167,7 @@ async fn a_full_spool_refuses_and_drops_nothing() {
     assert!(!spool.state().full);
     // All or none: the second has no room any more.
     let error = spool.append(vec![entry(), entry()]).await.unwrap_err();
-    let Error::Unavailable(text) = &error else { panic!("{error:?}") };
+    let Error::SpoolFull { message: text, .. } = &error else { panic!("{error:?}") };
     assert!(text.contains("is full"), "{text}");
     let figures =
         format!("holds {} of at most {} bytes, and {} more", 2 * bytes, 3 * bytes + 1, 2 * bytes);

@@ -1,0 +1,165 @@
+//! The text of a token, its hash, and what it allows.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::error::{Error, Result};
+
+/// What tokens begin with, so that scanners of repositories can find them.
+const PREFIX: &str = "arc_";
+
+/// How many random bytes tell tokens apart.
+const ID_BYTES: usize = 8;
+
+/// How many random bytes are the secret.
+const SECRET_BYTES: usize = 32;
+
+/// What a token allows.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Questions: status, outcomes, health, metrics.
+    Read,
+    /// Everything that records.
+    Record,
+    /// All of it.
+    Admin,
+}
+
+impl Scope {
+    /// The scope's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Scope::Read => "read",
+            Scope::Record => "record",
+            Scope::Admin => "admin",
+        }
+    }
+
+    /// Whether this scope is enough for what needs that one.
+    pub fn allows(self, needed: Scope) -> bool {
+        self == needed || self == Scope::Admin
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    fn from_str(word: &str) -> std::result::Result<Self, String> {
+        [Scope::Read, Scope::Record, Scope::Admin]
+            .into_iter()
+            .find(|scope| scope.word() == word)
+            .ok_or_else(|| format!("{word:?} is no scope; there are read, record and admin"))
+    }
+}
+
+/// A token: `arc_`, its id, and its secret. Shown once, when it is made.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    text: String,
+}
+
+impl Token {
+    /// Makes a token from the system's randomness.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] where the system has none.
+    pub fn make() -> Result<Self> {
+        let (mut id, mut secret) = ([0; ID_BYTES], [0; SECRET_BYTES]);
+        getrandom::fill(&mut id).and_then(|()| getrandom::fill(&mut secret)).map_err(|error| {
+            Error::Configuration(format!("the system gives no random bytes: {error}"))
+        })?;
+        Ok(Token { text: format!("{PREFIX}{}_{}", hex(&id), hex(&secret)) })
+    }
+
+    /// Reads a token; nothing where the text is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
+        let digits = |part: &str, bytes: usize| {
+            part.len() == bytes * 2
+                && part.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        (digits(id, ID_BYTES) && digits(secret, SECRET_BYTES))
+            .then(|| Token { text: text.to_owned() })
+    }
+
+    /// The part that is no secret.
+    pub fn id(&self) -> &str {
+        let start = PREFIX.len();
+        self.text.get(start..start + ID_BYTES * 2).unwrap_or_default()
+    }
+
+    /// The whole text, secret and all: for whoever is to use it.
+    pub fn reveal(&self) -> &str {
+        &self.text
+    }
+
+    /// The hash under which it is kept. The secret has 256 random bits, so nobody finds it by
+    /// trying, and a slow hash would only make requests slow.
+    pub fn sha256(&self) -> [u8; 32] {
+        Sha256::digest(&self.text).into()
+    }
+
+    /// Whether it has this hash; it takes the same time wherever they differ.
+    pub fn has_sha256(&self, hash: &[u8]) -> bool {
+        self.sha256().ct_eq(hash).into()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "Token({PREFIX}{}_…)", self.id())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_read_as_it_was_made_and_never_shown() {
+        let token = Token::make().unwrap();
+        let read = Token::parse(token.reveal()).unwrap();
+        assert_eq!(read, token);
+        assert!(read.has_sha256(&token.sha256()));
+        assert!(!read.has_sha256(&Token::make().unwrap().sha256()));
+        assert!(!read.has_sha256(&[]));
+        let shown = format!("{token:?}");
+        let (_, secret) = token.reveal().rsplit_once('_').unwrap();
+        assert!(shown.contains(token.id()) && !shown.contains(secret), "{shown}");
+    }
+
+    #[test]
+    fn admin_is_everything_and_the_others_are_themselves() {
+        for (scope, read, record, admin) in [
+            (Scope::Read, true, false, false),
+            (Scope::Record, false, true, false),
+            (Scope::Admin, true, true, true),
+        ] {
+            let allowed = [Scope::Read, Scope::Record, Scope::Admin].map(|it| scope.allows(it));
+            assert_eq!(allowed, [read, record, admin], "{scope:?}");
+            assert_eq!(scope.word().parse(), Ok(scope));
+        }
+        assert!("write".parse::<Scope>().unwrap_err().contains("write"));
+    }
+
+    proptest! {
+        #[test]
+        fn only_tokens_are_read(text in "(arc_)?[0-9a-fA-F_é]{0,90}") {
+            if let Some(token) = Token::parse(&text) {
+                prop_assert_eq!(token.reveal(), &text);
+                prop_assert_eq!(token.id().len(), 16);
+            }
+        }
+    }
+}

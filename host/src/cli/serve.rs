@@ -1,0 +1,172 @@
+//! `arc-host serve`: the recorder as a service.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Done;
+use super::arguments::Global;
+use super::connection;
+use super::output::{self, Output};
+use crate::Recorder;
+use crate::access::TokenRegistry;
+use crate::database;
+use crate::error::{Error, Result};
+use crate::service::settings::SETTINGS;
+use crate::service::{Service, ServiceSettings, start_log};
+use crate::spool::{Spool, SpoolSettings};
+
+/// The arguments of `serve`: each setting of the service is an option.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Serve {
+    settings_file: Option<PathBuf>,
+    print_config: bool,
+    /// What was given, by the setting's name.
+    given: Vec<(String, String)>,
+}
+
+const FILE: &str = "settings";
+const PRINT: &str = "print-config";
+
+impl clap::FromArgMatches for Serve {
+    fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
+        let given = SETTINGS.iter().filter_map(|setting| {
+            let value = matches.get_one::<String>(setting.name)?;
+            Some((setting.name.to_owned(), value.clone()))
+        });
+        Ok(Serve {
+            settings_file: matches.get_one::<PathBuf>(FILE).cloned(),
+            print_config: matches.get_flag(PRINT),
+            given: given.collect(),
+        })
+    }
+
+    fn update_from_arg_matches(
+        &mut self,
+        matches: &ArgMatches,
+    ) -> std::result::Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl clap::Args for Serve {
+    fn augment_args(command: Command) -> Command {
+        let file = Arg::new(FILE)
+            .long(FILE)
+            .value_name("FILE")
+            .env("ARC_SERVE_SETTINGS")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("A settings file (TOML), as --print-config writes it");
+        let print = Arg::new(PRINT)
+            .long(PRINT)
+            .action(ArgAction::SetTrue)
+            .help("Print the settings as they are, each with its sentence, and end");
+        let defaults = ServiceSettings::default().values_by_name();
+        let settings = SETTINGS.iter().map(|setting| {
+            let default = defaults.iter().find(|(name, _)| *name == setting.name);
+            let default = default.and_then(|(_, value)| value.clone());
+            let help = match default {
+                Some(value) => format!("{} [default: {value}]", setting.help),
+                None => setting.help.to_owned(),
+            };
+            let arg = Arg::new(setting.name)
+                // The names live as long as the process, as those of all options do.
+                .long(&*setting.name.replace('_', "-").leak())
+                .value_name(setting.value_name)
+                .help(help)
+                .help_heading("Settings of the service");
+            // A switch needs no value.
+            if setting.value_name == "BOOL" {
+                arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+            } else {
+                arg
+            }
+        });
+        command.arg(file).arg(print).args(settings)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) -> Result<Done> {
+    let settings = ServiceSettings::read(arguments.settings_file.as_deref(), &arguments.given)?;
+    if arguments.print_config {
+        output.bare_line(&settings.to_toml())?;
+        return Ok(Done::All);
+    }
+    start_log(&settings)?;
+    // Before anything is begun that is to be ended well.
+    let (mut interrupts, mut terminations) = (
+        signal(SignalKind::interrupt()).map_err(unheard)?,
+        signal(SignalKind::terminate()).map_err(unheard)?,
+    );
+    let extractor = connection::extractor(global)?;
+    let database = connection::open_with(global, settings.database_connections).await?;
+    let recorder = Recorder::when_reachable(extractor, database.store().clone());
+    let folder = spool_folder(global, &settings)?;
+    let spool = match (&folder, settings.spool) {
+        (Some(folder), true) => Some(Spool::open(&SpoolSettings {
+            folder: folder.clone(),
+            limit_bytes: settings.spool_limit_mib << 20,
+        })?),
+        _ => None,
+    };
+    let tokens = settings.ask_for_tokens().then(|| {
+        let copy = folder.map(|folder| folder.join("tokens.json"));
+        TokenRegistry::new(database.store().clone(), copy)
+    });
+    if let Some(tokens) = &tokens {
+        match tokens.refresh().await {
+            Ok(()) if tokens.count() == 0 => output::warn(
+                "there is no token yet, so every request is refused; make one: arc-host token new \
+                 --scope record --name NAME",
+            ),
+            Ok(()) => {}
+            Err(error) => output::warn(&format!(
+                "could not read the tokens ({error}); those of the last run count until then"
+            )),
+        }
+    }
+    let service = Service::bind(settings, recorder, spool, tokens).await?;
+    let scheme = if service.has_tls() { "https" } else { "http" };
+    let urls: Vec<String> =
+        service.addresses().iter().map(|address| format!("{scheme}://{address}")).collect();
+    if output.json() {
+        output.value(&json!({"listening": urls, "database": database.describe()}))?;
+    } else {
+        output.line(&format!("listening on {}", urls.join(", ")))?;
+    }
+    let stop = async {
+        tokio::select! {
+            _ = interrupts.recv() => {}
+            _ = terminations.recv() => {}
+        }
+        output::note("stopping after the requests that are under way; Ctrl-C again ends at once");
+        tokio::spawn(async move {
+            interrupts.recv().await;
+            std::process::exit(130);
+        });
+    };
+    service.serve(stop).await;
+    Ok(Done::All)
+}
+
+fn unheard(error: std::io::Error) -> Error {
+    Error::io("could not listen for signals", error)
+}
+
+/// The folder of the spool, where one may be there.
+fn spool_folder(global: &Global, settings: &ServiceSettings) -> Result<Option<PathBuf>> {
+    if let Some(folder) = &settings.spool_dir {
+        return Ok(Some(folder.clone()));
+    }
+    if !settings.spool {
+        return Ok(None);
+    }
+    database::spool_folder(global.data_dir.as_deref()).map(Some)
+}

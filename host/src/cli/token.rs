@@ -1,0 +1,89 @@
+//! `arc-host token`: who may use the service.
+
+use serde_json::json;
+
+use super::Done;
+use super::arguments::{Global, NewToken, RevokeToken, TokenCommand};
+use super::connection;
+use super::output::{self, Output};
+use crate::access::{Scope, Token};
+use crate::error::{Error, Result};
+
+/// The longest name in bytes.
+const NAME_BYTES: usize = 100;
+
+pub(super) async fn run(
+    global: &Global,
+    command: TokenCommand,
+    output: &mut Output,
+) -> Result<Done> {
+    match command {
+        TokenCommand::New(arguments) => new(global, arguments, output).await,
+        TokenCommand::List => list(global, output).await,
+        TokenCommand::Revoke(arguments) => revoke(global, arguments, output).await,
+    }
+}
+
+async fn new(global: &Global, arguments: NewToken, output: &mut Output) -> Result<Done> {
+    let NewToken { scope: mut scopes, name } = arguments;
+    if !(1..=NAME_BYTES).contains(&name.len()) || name.chars().any(char::is_control) {
+        return Err(Error::Invalid(format!(
+            "a token's name has 1 to {NAME_BYTES} bytes, and no control characters"
+        )));
+    }
+    scopes.sort_unstable();
+    scopes.dedup();
+    let words: Vec<&str> = scopes.iter().map(|scope| Scope::word(*scope)).collect();
+    let token = Token::make()?;
+    let database = connection::open_current(global).await?;
+    database.store().insert_token(token.id(), &name, &words, &token.sha256()).await?;
+    if output.json() {
+        output.value(&json!({
+            "token_id": token.id(), "name": name, "scopes": words, "token": token.reveal(),
+        }))?;
+    } else {
+        output.bare_line(token.reveal())?;
+    }
+    output::note("keep it now: it is shown this once, and only its hash is kept");
+    Ok(Done::All)
+}
+
+async fn list(global: &Global, output: &mut Output) -> Result<Done> {
+    let database = connection::open_current(global).await?;
+    let tokens = database.store().tokens().await?;
+    if output.json() {
+        for token in &tokens {
+            output.value(&json!({
+                "token_id": token.token_id, "name": token.name, "scopes": token.scopes,
+                "created_at": token.created_at, "revoked_at": token.revoked_at,
+            }))?;
+        }
+        return Ok(Done::All);
+    }
+    if tokens.is_empty() {
+        output::note("no tokens yet; arc-host token new --scope record --name NAME makes one");
+        return Ok(Done::All);
+    }
+    let rows = tokens.into_iter().map(|token| {
+        vec![
+            token.token_id,
+            token.name,
+            token.scopes.join(", "),
+            format!("{:.0}", token.created_at),
+            token.revoked_at.map_or_else(String::new, |time| format!("{time:.0}")),
+        ]
+    });
+    output.table(&["id", "name", "scopes", "made", "revoked"], &[], rows)?;
+    Ok(Done::All)
+}
+
+async fn revoke(global: &Global, arguments: RevokeToken, output: &mut Output) -> Result<Done> {
+    let database = connection::open_current(global).await?;
+    let token_id = database.store().revoke_token(&arguments.token).await?;
+    if output.json() {
+        output.value(&json!({"token_id": token_id, "revoked": true}))?;
+    } else {
+        output.line(&format!("{token_id} is revoked; services know within seconds"))?;
+    }
+    Ok(Done::All)
+}

@@ -1,0 +1,355 @@
+//! Where calls that record go: to a destination, or, while that cannot be reached, to a spool from
+//! which they are replayed in order.
+//!
+//! Without a spool this is the destination and nothing else. With one, a call that the destination
+//! does not take for the moment is kept durably and answered as spooled. What belongs to a
+//! simulation of which something waits goes behind it, so that the order stays; and while the
+//! destination is known to be away nobody waits for it. A result has its id and its time of receipt
+//! before it goes either way, so that going both ways stores it once.
+
+mod destination;
+mod replay;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::{Notify, watch as channel};
+use tokio::task::AbortHandle;
+use uuid::Uuid;
+
+pub use destination::Destination;
+pub use replay::{Replayed, ReplayedSpool, replay_spool};
+
+use crate::error::{Error, Result};
+use crate::identity;
+use crate::recorder::{
+    ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart, SimulationStarted,
+    Submission, Verdict,
+};
+use crate::spool::{Entry, Spool, SpoolState, SpooledCall};
+use crate::store::SimulationStatus;
+
+/// How long a call waits for an answer before it is asked whether the destination is there at all.
+const DOUBT_AFTER: Duration = Duration::from_secs(1);
+
+/// The answer to a call that the destination or the spool has taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivered<T> {
+    /// The destination's answer: it is committed.
+    Committed(T),
+    /// It is kept durably, and delivered when the destination is back.
+    Spooled,
+}
+
+/// The answer to a start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Started {
+    /// The simulation, as far as it is known.
+    #[serde(flatten)]
+    pub simulation: SimulationStarted,
+    /// Whether the start is in the spool, and the destination does not know the simulation yet.
+    pub spooled: bool,
+}
+
+/// Where calls that record go. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    destination: Destination,
+    spooling: Option<Spooling>,
+}
+
+/// What there is beside a spool.
+#[derive(Debug)]
+struct Spooling {
+    spool: Spool,
+    /// Why the destination takes nothing just now, for as long as it does not.
+    away: channel::Sender<Option<String>>,
+    /// Somebody has waited long for an answer.
+    doubt: Arc<Notify>,
+    /// Ends with the last clone of the delivery.
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Spooling {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl Delivery {
+    /// Delivers to the destination alone.
+    pub fn new(destination: Destination) -> Self {
+        Delivery { shared: Arc::new(Shared { destination, spooling: None }) }
+    }
+
+    /// Delivers to the destination, and to the spool while that does not take anything. Begins to
+    /// replay what the spool holds, for as long as the value lives. To be called inside a tokio
+    /// runtime.
+    pub fn with_spool(destination: Destination, spool: Spool) -> Self {
+        let (away, _) = channel::channel(None);
+        let doubt = Arc::new(Notify::new());
+        let watching = watch::watch(destination.clone(), away.clone(), Arc::clone(&doubt));
+        let replaying = replay::replay(destination.clone(), spool.clone(), away.clone());
+        let tasks = [tokio::spawn(watching).abort_handle(), tokio::spawn(replaying).abort_handle()];
+        let spooling = Spooling { spool, away, doubt, tasks };
+        Delivery { shared: Arc::new(Shared { destination, spooling: Some(spooling) }) }
+    }
+
+    /// Where it delivers to.
+    pub fn destination(&self) -> &Destination {
+        &self.shared.destination
+    }
+
+    /// The spool's state, where there is one.
+    pub fn spool_state(&self) -> Option<SpoolState> {
+        Some(self.shared.spooling.as_ref()?.spool.state())
+    }
+
+    /// Why the destination takes nothing just now; nothing while it does, or where there is no
+    /// spool.
+    pub fn away(&self) -> Option<String> {
+        self.shared.spooling.as_ref()?.away.borrow().clone()
+    }
+
+    /// Keeps a version of an agent's configuration and gives its id.
+    ///
+    /// # Errors
+    /// As [`Recorder::create_configuration`](crate::Recorder::create_configuration).
+    pub async fn create_configuration(
+        &self,
+        name: &str,
+        configuration: &str,
+        user_id: Option<&str>,
+    ) -> Result<(String, Delivered<()>)> {
+        let direct = self.shared.destination.create_configuration(name, configuration, user_id);
+        match self.try_direct(None, direct).await? {
+            Delivered::Committed(id) => Ok((id, Delivered::Committed(()))),
+            Delivered::Spooled => {
+                let id = crate::recorder::configuration_id(name, configuration, user_id)?;
+                self.keep(vec![SpooledCall::Configuration {
+                    name: name.to_owned(),
+                    configuration: configuration.to_owned(),
+                    user_id: user_id.map(str::to_owned),
+                }])
+                .await?;
+                Ok((id, Delivered::Spooled))
+            }
+        }
+    }
+
+    /// Starts a simulation.
+    ///
+    /// # Errors
+    /// As [`Recorder::start_simulation`](crate::Recorder::start_simulation).
+    pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<Started> {
+        let simulation_id = *start.simulation_id.get_or_insert_with(identity::new_id);
+        if self.shared.spooling.is_some() {
+            start.started_at.get_or_insert_with(Timestamp::now);
+        }
+        let direct = self.shared.destination.start_simulation(start.clone());
+        match self.try_direct(Some(simulation_id), direct).await? {
+            Delivered::Committed(simulation) => Ok(Started { simulation, spooled: false }),
+            Delivered::Spooled => {
+                let scenario_count = self.shared.destination.check_start(&start).await?;
+                let created_at = start.started_at.unwrap_or_else(Timestamp::now);
+                self.keep(vec![SpooledCall::Start(Box::new(start))]).await?;
+                let simulation = SimulationStarted {
+                    simulation_id,
+                    scenario_count,
+                    status: SimulationStatus::Running,
+                    created_at,
+                    configuration_known: false,
+                };
+                Ok(Started { simulation, spooled: true })
+            }
+        }
+    }
+
+    /// Records results: a verdict for each, in order. They are received when this is called.
+    ///
+    /// # Errors
+    /// As [`Recorder::record_batch`](crate::Recorder::record_batch).
+    pub fn record_batch(
+        &self,
+        simulation_id: Uuid,
+        submissions: Vec<Submission>,
+    ) -> impl Future<Output = Result<Vec<ItemVerdict>>> + Send + use<> {
+        let delivery = self.clone();
+        let received = ReceivedResult::accept(simulation_id, submissions);
+        async move { delivery.record_received(simulation_id, received).await }
+    }
+
+    async fn record_received(
+        &self,
+        simulation_id: Uuid,
+        received: Vec<ReceivedResult>,
+    ) -> Result<Vec<ItemVerdict>> {
+        let destination = &self.shared.destination;
+        if self.shared.spooling.is_none() {
+            return destination.record_received(simulation_id, received).await;
+        }
+        let direct = destination.record_received(simulation_id, received.clone());
+        let mut verdicts = match self.try_direct(Some(simulation_id), direct).await? {
+            Delivered::Committed(verdicts) => verdicts,
+            Delivered::Spooled => return self.keep_results(simulation_id, received).await,
+        };
+        let failed =
+            |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { retryable: true, .. });
+        if !verdicts.iter().any(failed) {
+            return Ok(verdicts);
+        }
+        // Some of them the destination did not take for the moment.
+        if let Some(Verdict::Failed { message, .. }) =
+            verdicts.iter().find(|item| failed(item)).map(|item| &item.verdict)
+        {
+            self.note_away(message);
+        }
+        let (places, rest): (Vec<usize>, Vec<ReceivedResult>) = received
+            .into_iter()
+            .enumerate()
+            .filter(|(place, _)| verdicts.get(*place).is_some_and(failed))
+            .unzip();
+        let kept = self.keep_results(simulation_id, rest).await?;
+        for (place, item) in places.into_iter().zip(kept) {
+            if let Some(verdict) = verdicts.get_mut(place) {
+                *verdict = item;
+            }
+        }
+        Ok(verdicts)
+    }
+
+    /// Completes a simulation.
+    ///
+    /// # Errors
+    /// As [`Recorder::complete_simulation`](crate::Recorder::complete_simulation).
+    pub async fn complete_simulation(
+        &self,
+        simulation_id: Uuid,
+        suite: Option<&str>,
+    ) -> Result<Delivered<SimulationCompleted>> {
+        let direct = self.shared.destination.complete_simulation(simulation_id, suite);
+        let delivered = self.try_direct(Some(simulation_id), direct).await?;
+        if delivered == Delivered::Spooled {
+            if let Some(suite) = suite {
+                self.shared.destination.check_suite(suite).await?;
+            }
+            let suite = suite.map(str::to_owned);
+            self.keep(vec![SpooledCall::Complete { simulation_id, suite }]).await?;
+        }
+        Ok(delivered)
+    }
+
+    /// Ends a simulation as failed or cancelled, for a reason.
+    ///
+    /// # Errors
+    /// As [`Recorder::fail_simulation`](crate::Recorder::fail_simulation).
+    pub async fn end_simulation(
+        &self,
+        simulation_id: Uuid,
+        status: SimulationStatus,
+        reason: &str,
+    ) -> Result<Delivered<SimulationStatus>> {
+        let direct = self.shared.destination.end_simulation(simulation_id, status, reason);
+        let delivered = self.try_direct(Some(simulation_id), direct).await?;
+        if delivered == Delivered::Spooled {
+            let reason = reason.to_owned();
+            self.keep(vec![SpooledCall::End { simulation_id, status, reason }]).await?;
+        }
+        Ok(delivered)
+    }
+
+    /// Waits for what is under way and closes the spool; the destination stays as it is.
+    pub async fn close(&self) {
+        if let Some(spooling) = &self.shared.spooling {
+            spooling.tasks.iter().for_each(AbortHandle::abort);
+            spooling.spool.close().await;
+        }
+    }
+
+    /// Nobody waits for the destination any more: what is under way goes to the spool.
+    pub fn give_up(&self, reason: &str) {
+        self.note_away(reason);
+    }
+
+    /// Asks the destination, unless it is away, or something of the simulation waits already.
+    async fn try_direct<T>(
+        &self,
+        simulation_id: Option<Uuid>,
+        direct: impl Future<Output = Result<T>>,
+    ) -> Result<Delivered<T>> {
+        let Some(spooling) = &self.shared.spooling else {
+            return direct.await.map(Delivered::Committed);
+        };
+        let waits = simulation_id.is_some_and(|id| spooling.spool.holds(id));
+        let mut away = spooling.away.subscribe();
+        if waits || away.borrow_and_update().is_some() {
+            return Ok(Delivered::Spooled);
+        }
+        let mut direct = std::pin::pin!(direct);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut direct => return match answer {
+                    Ok(answer) => Ok(Delivered::Committed(answer)),
+                    Err(error) if out_of_reach(&error) => {
+                        self.note_away(&error.to_string());
+                        Ok(Delivered::Spooled)
+                    }
+                    Err(error) => Err(error),
+                },
+                // What the destination has begun may still be done: the ids make it one thing.
+                known = away.wait_for(Option::is_some) => if known.is_ok() {
+                    return Ok(Delivered::Spooled);
+                },
+                () = tokio::time::sleep(DOUBT_AFTER) => spooling.doubt.notify_one(),
+            }
+        }
+    }
+
+    fn note_away(&self, reason: &str) {
+        if let Some(spooling) = &self.shared.spooling {
+            watch::note_away(&spooling.away, reason);
+        }
+    }
+
+    /// Keeps results, and says what will become of them as far as it can be told by now.
+    async fn keep_results(
+        &self,
+        simulation_id: Uuid,
+        received: Vec<ReceivedResult>,
+    ) -> Result<Vec<ItemVerdict>> {
+        let verdicts = self.shared.destination.preview(simulation_id, received.clone()).await?;
+        let calls = received.into_iter().map(|received| SpooledCall::Result {
+            simulation_id,
+            outcome_id: received.outcome_id,
+            received_at: received.received_at,
+            submission: received.submission,
+        });
+        self.keep(calls.collect()).await?;
+        Ok(verdicts)
+    }
+
+    async fn keep(&self, calls: Vec<SpooledCall>) -> Result<()> {
+        let Some(spooling) = &self.shared.spooling else {
+            return Err(Error::Unavailable("the database is away; try again".to_owned()));
+        };
+        let spooled_at = Timestamp::now();
+        let entries = calls.into_iter().map(|call| Entry { spooled_at, call }).collect();
+        spooling.spool.append(entries).await.map(|_| ())
+    }
+}
+
+/// Whether an error says that the destination cannot be reached, or cannot be used by anybody, so
+/// that what was to be recorded is better kept.
+fn out_of_reach(error: &Error) -> bool {
+    error.retryable()
+        || matches!(error, Error::Configuration(_) | Error::Schema(_) | Error::Io { .. })
+}

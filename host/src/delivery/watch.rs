@@ -1,0 +1,49 @@
+//! Whether the destination is there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use super::destination::Destination;
+
+/// How soon after a question the next one may be asked.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Asks the destination whether it is there when somebody has waited long for an answer.
+pub(super) async fn watch(
+    destination: Destination,
+    away: watch::Sender<Option<String>>,
+    doubt: Arc<Notify>,
+) {
+    loop {
+        doubt.notified().await;
+        if away.borrow().is_none()
+            && let Err(error) = destination.answers().await
+        {
+            note_away(&away, &error.to_string());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Lets everybody know that the destination takes nothing.
+pub(super) fn note_away(away: &watch::Sender<Option<String>>, reason: &str) {
+    away.send_if_modified(|known| {
+        if known.is_none() {
+            tracing::warn!(target: "arc_host::delivery", reason, "the database takes nothing; results go to the spool");
+        }
+        known.replace(reason.to_owned()).is_none()
+    });
+}
+
+/// Lets everybody know that the destination takes calls again.
+pub(super) fn note_back(away: &watch::Sender<Option<String>>) {
+    away.send_if_modified(|known| {
+        let was_away = known.take().is_some();
+        if was_away {
+            tracing::info!(target: "arc_host::delivery", "the database takes calls again");
+        }
+        was_away
+    });
+}

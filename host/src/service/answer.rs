@@ -1,0 +1,87 @@
+//! Answers: JSON, and problems.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::wire::{Problem, ProblemCode};
+
+/// What a handler gives.
+pub(super) type Answer = Result<Response<Body>, Failure>;
+
+/// An error on its way to a client: what it may know, and what only the log does.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) problem: Box<Problem>,
+    /// For the log.
+    pub(super) cause: Option<String>,
+}
+
+/// What the log has to say of an answer beside its status.
+#[derive(Clone, Debug)]
+pub(super) struct Cause(pub(super) String);
+
+impl Failure {
+    pub(super) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Problem::new(code, detail).into()
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Failure { problem: Box::new(problem), cause: None }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let cause = Some(error.to_string());
+        Failure { problem: Box::new(Problem::from(error)), cause }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response<Body> {
+        let Failure { problem, cause } = self;
+        let mut response = json(status(problem.status), &*problem);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = problem.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if problem.code == ProblemCode::Unauthorized {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(cause) = cause {
+            response.extensions_mut().insert(Cause(cause));
+        }
+        response.extensions_mut().insert(*problem);
+        response
+    }
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// A JSON answer.
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    let (status, text) = match serde_json::to_vec(value) {
+        Ok(text) => (status, text),
+        // Nothing that is answered has keys other than text.
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, b"{}".to_vec()),
+    };
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A JSON answer to what was done, or, with 202, kept to be done.
+pub(super) fn done(spooled: bool, value: &impl Serialize) -> Response<Body> {
+    json(if spooled { StatusCode::ACCEPTED } else { StatusCode::OK }, value)
+}

@@ -1,0 +1,55 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+
+use super::events::Watchers;
+use super::idempotency::Keys;
+use super::metrics::ServiceMetrics;
+use super::settings::ServiceSettings;
+use crate::Recorder;
+use crate::access::TokenRegistry;
+use crate::delivery::Delivery;
+
+/// What all handlers share.
+#[derive(Debug)]
+pub(super) struct App {
+    pub(super) settings: ServiceSettings,
+    /// For questions.
+    pub(super) recorder: Recorder,
+    /// For everything that records.
+    pub(super) delivery: Delivery,
+    /// None where no token is asked for.
+    pub(super) tokens: Option<TokenRegistry>,
+    pub(super) metrics: ServiceMetrics,
+    pub(super) watchers: Watchers,
+    pub(super) keys: Keys,
+    pub(super) requests: Semaphore,
+    /// Room for bodies in memory, and how much of it there is in all.
+    pub(super) room: Arc<Semaphore>,
+    pub(super) room_units: usize,
+    /// Set when the service stops.
+    pub(super) stopping: watch::Sender<bool>,
+}
+
+pub(super) type SharedApp = Arc<App>;
+
+impl App {
+    pub(super) fn body_limit(&self) -> u64 {
+        self.settings.body_limit_mib << 20
+    }
+
+    pub(super) fn body_stall(&self) -> Duration {
+        Duration::from_secs(self.settings.body_seconds)
+    }
+
+    pub(super) fn request_time(&self) -> Duration {
+        Duration::from_secs(self.settings.request_seconds)
+    }
+
+    pub(super) fn stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+}

@@ -1,0 +1,155 @@
+//! The header `Idempotency-Key`: a request that is sent again with its key gets the first answer.
+//!
+//! Retries are safe without it, because ids are made from content; with it, the answer to a retry
+//! is the same to the letter (`stored`, and not `duplicate`). Keys are kept in memory, the latest
+//! [`KEPT`] of them, so a service that was started again answers anew, as safely.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use super::answer::{Answer, Failure};
+use crate::wire::{Problem, ProblemCode};
+
+/// How many answers are kept.
+const KEPT: usize = 4_096;
+
+/// The longest answer that is kept, in bytes: so many of them stay below 256 MiB, and most are small.
+const LONGEST: usize = 64 << 10;
+
+/// The longest key in bytes.
+const LONGEST_KEY: usize = 255;
+
+/// The keys of the latest requests.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    known: HashMap<String, Known>,
+    order: VecDeque<String>,
+}
+
+#[derive(Debug)]
+struct Known {
+    request: [u8; 32],
+    /// None while the request is under way.
+    answer: Option<(StatusCode, HeaderValue, Bytes)>,
+}
+
+/// Forgets a key whose request has ended without an answer worth keeping.
+struct UnderWay<'k> {
+    keys: &'k Keys,
+    key: Option<String>,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = &self.key {
+            self.keys.kept().known.remove(key);
+        }
+    }
+}
+
+impl Keys {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the answer to a request with this path and body: the first one, where its key is known.
+    pub(super) async fn once(
+        &self,
+        headers: &HeaderMap,
+        path: &str,
+        body: &[u8],
+        answer: impl Future<Output = Answer>,
+    ) -> Answer {
+        let Some(key) = headers.get("idempotency-key") else { return answer.await };
+        let key = key.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
+        let Some(key) = key else {
+            return Err(Failure::new(
+                ProblemCode::InvalidRequest,
+                format!("an Idempotency-Key is 1 to {LONGEST_KEY} bytes of visible ASCII"),
+            ));
+        };
+        // Another client's key is another key.
+        let holder = headers.get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
+        let mut digest = Sha256::new();
+        for part in [holder, path.as_bytes(), body] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        let request: [u8; 32] = digest.finalize().into();
+        let holder: [u8; 32] = Sha256::digest(holder).into();
+        let holder: String = holder.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let key = format!("{holder} {key}");
+        if let Some(first) = self.known(&key, request)? {
+            return Ok(first);
+        }
+        let mut under_way = UnderWay { keys: self, key: Some(key.clone()) };
+        let response = answer.await?;
+        let (parts, body) = response.into_parts();
+        let bytes = match axum::body::to_bytes(body, usize::MAX).await {
+            Ok(bytes) => bytes,
+            Err(_) => Bytes::new(),
+        };
+        let kind = parts.headers.get(header::CONTENT_TYPE).cloned();
+        // What may go better the next time is not kept.
+        if parts.status.is_success()
+            && bytes.len() <= LONGEST
+            && let Some(kind) = kind
+        {
+            self.keep(&key, (parts.status, kind, bytes.clone()));
+            under_way.key = None;
+        }
+        Ok(Response::from_parts(parts, Body::from(bytes)))
+    }
+
+    /// The first answer to the same request; nothing where this is the first.
+    fn known(&self, key: &str, request: [u8; 32]) -> Result<Option<Response<Body>>, Failure> {
+        let mut kept = self.kept();
+        match kept.known.get(key) {
+            Some(known) if known.request != request => Err(Failure::new(
+                ProblemCode::IdempotencyKeyReused,
+                "this Idempotency-Key came with another request before; make a new key for each",
+            )),
+            Some(Known { answer: None, .. }) => Err(Problem::new(
+                ProblemCode::IdempotencyKeyInUse,
+                "the first request with this Idempotency-Key is still under way; ask again later",
+            )
+            .retry_after(1)
+            .into()),
+            Some(Known { answer: Some((status, kind, bytes)), .. }) => {
+                let mut response = Response::new(Body::from(bytes.clone()));
+                *response.status_mut() = *status;
+                response.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
+                response
+                    .headers_mut()
+                    .insert("idempotent-replayed", HeaderValue::from_static("true"));
+                Ok(Some(response))
+            }
+            None => {
+                kept.known.insert(key.to_owned(), Known { request, answer: None });
+                Ok(None)
+            }
+        }
+    }
+
+    fn keep(&self, key: &str, answer: (StatusCode, HeaderValue, Bytes)) {
+        let mut kept = self.kept();
+        if let Some(known) = kept.known.get_mut(key) {
+            known.answer = Some(answer);
+            kept.order.push_back(key.to_owned());
+        }
+        while kept.order.len() > KEPT {
+            let Some(oldest) = kept.order.pop_front() else { break };
+            kept.known.remove(&oldest);
+        }
+    }
+}

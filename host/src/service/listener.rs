@@ -1,0 +1,258 @@
+//! Connections: accepted up to a limit, with TLS or without, HTTP/1.1 or HTTP/2.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use super::app::SharedApp;
+use super::settings::ServiceSettings;
+use crate::wire::{Problem, ProblemCode};
+
+/// How long the handshake of TLS may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// After how long a silent HTTP/2 connection is asked whether it is still there.
+const PING_AFTER: Duration = Duration::from_secs(20);
+
+/// How many requests one HTTP/2 connection may have under way.
+const STREAMS: u32 = 256;
+
+/// How long accepting rests when the system has no file left for another connection.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Accepts connections, and serves them until it is told to stop.
+pub(super) struct Acceptor {
+    pub(super) app: SharedApp,
+    pub(super) router: Router,
+    pub(super) tls: Option<TlsAcceptor>,
+    places: Arc<Semaphore>,
+    graceful: GracefulShutdown,
+}
+
+impl Acceptor {
+    pub(super) fn new(app: SharedApp, router: Router, tls: Option<TlsAcceptor>) -> Self {
+        let places = Arc::new(Semaphore::new(app.settings.connections));
+        Acceptor { app, router, tls, places, graceful: GracefulShutdown::new() }
+    }
+
+    /// Accepts from all of these until the service stops.
+    pub(super) async fn accept(&self, listeners: Vec<TcpListener>) {
+        let accepting = listeners.iter().map(|listener| self.accept_from(listener));
+        let mut stopping = self.app.stopping.subscribe();
+        tokio::select! {
+            _ = futures_util::future::join_all(accepting) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    }
+
+    /// Lets every connection end after the request that it has under way.
+    pub(super) async fn finish(self) {
+        self.graceful.shutdown().await;
+    }
+
+    async fn accept_from(&self, listener: &TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => self.serve(stream),
+                Err(error) if of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(BREATH).await;
+                }
+            }
+        }
+    }
+
+    /// Serves one connection in a task of its own.
+    fn serve(&self, stream: TcpStream) {
+        // Answers are written whole; waiting for more to send would only delay them.
+        let _ = stream.set_nodelay(true);
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.app.metrics.refused_connections.inc();
+            if self.tls.is_none() {
+                tokio::spawn(refuse(stream, self.app.settings.connections));
+            }
+            return;
+        };
+        let stream = Patient::new(stream, Duration::from_secs(self.app.settings.answer_seconds));
+        let connection =
+            Connection { app: SharedApp::clone(&self.app), router: self.router.clone(), place };
+        let watcher = self.graceful.watcher();
+        match self.tls.clone() {
+            None => drop(tokio::spawn(connection.run(stream, watcher))),
+            Some(tls) => drop(tokio::spawn(async move {
+                // A handshake that fails is the client's affair.
+                if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                    connection.run(stream, watcher).await;
+                }
+            })),
+        }
+    }
+}
+
+/// One connection that is served.
+struct Connection {
+    app: SharedApp,
+    router: Router,
+    place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    async fn run<S>(self, stream: S, watcher: hyper_util::server::graceful::Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Connection { app, router, place } = self;
+        app.metrics.connections.inc();
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            router.clone().oneshot(request)
+        });
+        let builder = builder(&app.settings);
+        let serving = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        // A connection that breaks is the client's affair; requests say themselves how they went.
+        let _ = watcher.watch(serving).await;
+        app.metrics.connections.dec();
+        drop(place);
+    }
+}
+
+fn builder(settings: &ServiceSettings) -> auto::Builder<TokioExecutor> {
+    let header_bytes = settings.header_limit_kib << 10;
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(settings.header_seconds))
+        .max_buf_size(header_bytes);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_AFTER)
+        .keep_alive_timeout(PING_AFTER)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX));
+    builder
+}
+
+/// Whether an error of accepting is about the one connection that went away meanwhile.
+fn of_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// Tells a client that there are too many connections, and ends its own.
+async fn refuse(mut stream: TcpStream, limit: usize) {
+    let problem = Problem::new(
+        ProblemCode::TooManyRequests,
+        format!("{limit} connections are open, as many as may be; try again in a second"),
+    )
+    .limit(limit as u64)
+    .retry_after(1);
+    let body = serde_json::to_string(&problem).unwrap_or_default();
+    let answer = format!(
+        "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/problem+json\r\n\
+         retry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let told = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await
+    };
+    // Whoever does not listen is not waited for.
+    let _ = tokio::time::timeout(Duration::from_secs(1), told).await;
+}
+
+/// A stream that is given up when the other side takes nothing for too long.
+struct Patient<S> {
+    stream: S,
+    limit: Duration,
+    waiting: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> Patient<S> {
+    fn new(stream: S, limit: Duration) -> Self {
+        Patient { stream, limit, waiting: None }
+    }
+
+    /// The same answer, unless the other side has been waited for too long.
+    fn judge<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        answer: Poll<std::io::Result<T>>,
+    ) -> Poll<std::io::Result<T>> {
+        if answer.is_ready() {
+            self.waiting = None;
+            return answer;
+        }
+        let limit = self.limit;
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        match waiting.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(std::io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let answer = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.judge(context, answer)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        let answer = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.judge(context, answer)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let answer = Pin::new(&mut self.stream).poll_flush(context);
+        self.judge(context, answer)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let answer = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.judge(context, answer)
+    }
+}

@@ -1,0 +1,29 @@
+//! The service's log: to standard error, for people or for programs.
+
+use tracing_subscriber::EnvFilter;
+
+use super::settings::{LogFormat, ServiceSettings};
+use crate::error::{Error, Result};
+
+/// Begins to log. Only the first call in a process does anything.
+///
+/// # Errors
+/// [`Error::Configuration`] where the level is none.
+pub fn start_log(settings: &ServiceSettings) -> Result<()> {
+    let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| {
+        Error::Configuration(format!(
+            "log_level {:?} is none: {error}; try info, or info,arc_host=debug",
+            settings.log_level
+        ))
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    // Where a program has its own log already, that is the one.
+    let _ = match settings.log_format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    Ok(())
+}

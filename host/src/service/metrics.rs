@@ -1,0 +1,204 @@
+//! What the service counts, in the form that Prometheus reads.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::recorder::{ItemVerdict, Verdict};
+use crate::spool::SpoolState;
+use crate::store::Metrics;
+
+/// Upper bounds of the histogram's buckets in seconds.
+const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RequestLabels {
+    method: String,
+    path: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct PathLabels {
+    method: String,
+    path: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct VerdictLabels {
+    verdict: &'static str,
+}
+
+type HistogramFamily = Family<PathLabels, Histogram, fn() -> Histogram>;
+
+/// What the service counts.
+#[derive(Debug)]
+pub(super) struct ServiceMetrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: HistogramFamily,
+    results: Family<VerdictLabels, Counter>,
+    pub(super) connections: Gauge,
+    pub(super) refused_connections: Counter,
+    under_way: Gauge,
+    gauges: Gauges,
+}
+
+/// What is read when somebody asks.
+#[derive(Debug, Default)]
+struct Gauges {
+    spool_depth: Gauge,
+    spool_bytes: Gauge,
+    spool_limit_bytes: Gauge,
+    spool_age_seconds: Gauge<f64, AtomicU64>,
+    spool_aside: Gauge,
+    database_connections: Gauge,
+    database_connections_free: Gauge,
+    database_connections_wanted: Gauge,
+    database_away: Gauge,
+    database_queries: Gauge,
+    database_failures: Gauge,
+    database_retries: Gauge,
+    stored_outcomes: Gauge,
+}
+
+impl ServiceMetrics {
+    pub(super) fn new() -> Self {
+        let mut registry = Registry::with_prefix("arc");
+        let requests = Family::default();
+        registry.register("http_requests", "Requests answered", requests.clone());
+        let durations: HistogramFamily =
+            Family::new_with_constructor(|| Histogram::new(SECONDS.into_iter()));
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time until the answer began",
+            Unit::Seconds,
+            durations.clone(),
+        );
+        let results = Family::default();
+        registry.register("results", "Results by their verdict", results.clone());
+        let connections = Gauge::default();
+        registry.register("http_connections", "Open connections", connections.clone());
+        let refused_connections = Counter::default();
+        registry.register(
+            "http_connections_refused",
+            "Connections beyond the limit",
+            refused_connections.clone(),
+        );
+        let under_way = Gauge::default();
+        registry.register("http_requests_under_way", "Requests under way", under_way.clone());
+        let gauges = Gauges::default();
+        for (name, help, gauge) in [
+            ("spool_depth", "Entries in the spool", &gauges.spool_depth),
+            ("spool_limit_bytes", "What the spool may hold", &gauges.spool_limit_bytes),
+            ("spool_bytes", "What the spool holds", &gauges.spool_bytes),
+            ("spool_aside", "Entries refused for good", &gauges.spool_aside),
+            ("database_connections", "Open connections", &gauges.database_connections),
+            ("database_connections_free", "Open and free", &gauges.database_connections_free),
+            ("database_connections_wanted", "Waited for", &gauges.database_connections_wanted),
+            ("database_away", "1 while results go to the spool", &gauges.database_away),
+            ("database_queries", "Statements so far", &gauges.database_queries),
+            ("database_failures", "Statements that failed", &gauges.database_failures),
+            ("database_retries", "Transactions sent again", &gauges.database_retries),
+            ("outcomes_stored", "Outcomes stored by this process", &gauges.stored_outcomes),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
+        registry.register(
+            "spool_age_seconds",
+            "Age of the spool's oldest entry",
+            gauges.spool_age_seconds.clone(),
+        );
+        ServiceMetrics {
+            registry,
+            requests,
+            durations,
+            results,
+            connections,
+            refused_connections,
+            under_way,
+            gauges,
+        }
+    }
+
+    /// A request has come; it is under way for as long as the value lives.
+    pub(super) fn under_way(&self) -> UnderWay {
+        self.under_way.inc();
+        UnderWay(self.under_way.clone())
+    }
+
+    /// A request was answered. `path` is that of the route, so that ids make no new series.
+    pub(super) fn answered(&self, method: &str, path: &str, status: u16, time: Duration) {
+        let (method, path) = (method.to_owned(), path.to_owned());
+        let labels = PathLabels { method: method.clone(), path: path.clone() };
+        self.durations.get_or_create(&labels).observe(time.as_secs_f64());
+        self.requests.get_or_create(&RequestLabels { method, path, status }).inc();
+    }
+
+    /// Results have got their verdicts.
+    pub(super) fn count(&self, verdicts: &[ItemVerdict]) {
+        let mut counts = [0_u64; 5];
+        for item in verdicts {
+            let [stored, duplicate, spooled, rejected, failed] = &mut counts;
+            *match item.verdict {
+                Verdict::Stored => stored,
+                Verdict::Duplicate => duplicate,
+                Verdict::Spooled => spooled,
+                Verdict::Rejected(_) => rejected,
+                Verdict::Failed { .. } => failed,
+            } += 1;
+        }
+        let words = ["stored", "duplicate", "spooled", "rejected", "failed"];
+        for (verdict, count) in words.into_iter().zip(counts) {
+            if count > 0 {
+                self.results.get_or_create(&VerdictLabels { verdict }).inc_by(count);
+            }
+        }
+    }
+
+    /// Everything as text.
+    pub(super) fn text(&self, store: &Metrics, spool: Option<&SpoolState>, away: bool) -> String {
+        let gauges = &self.gauges;
+        let set = |gauge: &Gauge, value: u64| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        if let Some(spool) = spool {
+            set(&gauges.spool_depth, spool.depth);
+            set(&gauges.spool_bytes, spool.bytes);
+            set(&gauges.spool_limit_bytes, spool.limit_bytes);
+            set(&gauges.spool_aside, spool.aside);
+            gauges.spool_age_seconds.set(spool.oldest_at.map_or(0.0, |oldest| {
+                jiff::Timestamp::now().duration_since(oldest).as_secs_f64().max(0.0)
+            }));
+        }
+        set(&gauges.database_connections, store.pool_stats.size as u64);
+        set(&gauges.database_connections_free, store.pool_stats.available as u64);
+        set(&gauges.database_connections_wanted, store.pool_stats.waiting as u64);
+        set(&gauges.database_away, away.into());
+        set(&gauges.database_queries, store.total_queries);
+        set(&gauges.database_failures, store.failed_queries);
+        set(&gauges.database_retries, store.retry_count);
+        set(&gauges.stored_outcomes, store.stored_outcomes);
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// A request that is under way.
+#[derive(Debug)]
+pub(super) struct UnderWay(Gauge);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,85 @@
+//! What is seen of a request: its id, a line of log, and the counters.
+
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Response, header};
+use axum::middleware::Next;
+use axum::response::IntoResponse as _;
+use futures_util::FutureExt as _;
+
+use super::answer::{self, Cause, Failure};
+use super::app::SharedApp;
+use super::guard::TokenName;
+use crate::identity;
+use crate::wire::{Problem, ProblemCode};
+
+/// The header with the request's id, in requests and answers.
+const REQUEST_ID: &str = "x-request-id";
+
+/// The longest id of a request that a client may choose.
+const LONGEST_ID: usize = 64;
+
+/// Gives a request its id, and says what became of it.
+pub(super) async fn observe(
+    State(app): State<SharedApp>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    let begun = Instant::now();
+    let under_way = app.metrics.under_way();
+    let request_id = request_id(&request);
+    let method = request.method().clone();
+    let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let shown_path = request.uri().path().to_owned();
+    let handled = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = handled.unwrap_or_else(|_| {
+        let mut failure = Failure::new(
+            ProblemCode::Internal,
+            "the service has a fault; its log has more under the request's id",
+        );
+        failure.cause = Some("a handler panicked".to_owned());
+        failure.into_response()
+    });
+    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
+        problem.request_id = Some(request_id.clone());
+        let (mut parts, _) = response.into_parts();
+        // The body is written anew, with the id in it.
+        parts.headers.remove(header::CONTENT_LENGTH);
+        let body = answer::json(parts.status, &problem).into_body();
+        response = Response::from_parts(parts, body);
+    }
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    let time = begun.elapsed();
+    let status = response.status().as_u16();
+    app.metrics.answered(method.as_str(), path.as_deref().unwrap_or("other"), status, time);
+    drop(under_way);
+    let token = response.extensions().get::<TokenName>().map(|name| name.0.as_str());
+    let cause = response.extensions().get::<Cause>().map(|cause| cause.0.as_str());
+    let duration_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    // One line a request, at a level that says whether somebody should look.
+    macro_rules! log {
+        ($level:ident) => {
+            tracing::$level!(target: "arc_host::requests", %method, path = shown_path, status, duration_ms, request_id, token, cause, "request")
+        };
+    }
+    match status {
+        500.. => log!(warn),
+        400.. => log!(info),
+        _ => log!(debug),
+    }
+    response
+}
+
+/// The id that the client has chosen, where it is one, else a new one.
+fn request_id(request: &Request) -> String {
+    let chosen = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let usable = |id: &&str| {
+        (1..=LONGEST_ID).contains(&id.len())
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    };
+    chosen.filter(usable).map_or_else(|| identity::new_id().to_string(), str::to_owned)
+}

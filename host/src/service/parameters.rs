@@ -1,0 +1,212 @@
+//! What handlers take from the path, the query and the headers.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::answer::Failure;
+use crate::store::SimulationStatus;
+use crate::wire::{NDJSON, ProblemCode};
+
+/// The id of the simulation in the path.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SimulationId(pub(super) Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for SimulationId {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let text = match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(text)) => text,
+            Err(rejection) => {
+                return Err(Failure::new(ProblemCode::InvalidRequest, rejection.body_text()));
+            }
+        };
+        match Uuid::try_parse(&text) {
+            Ok(id) => Ok(SimulationId(id)),
+            Err(_) => Err(Failure::new(
+                ProblemCode::InvalidRequest,
+                "the path holds no simulation's id; an id is a UUID of 36 characters",
+            )),
+        }
+    }
+}
+
+/// The query of the URL.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parameters<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let read: Result<Query<T>, QueryRejection> = Query::from_request_parts(parts, state).await;
+        match read {
+            Ok(Query(parameters)) => Ok(Parameters(parameters)),
+            Err(rejection) => Err(Failure::new(ProblemCode::InvalidRequest, rejection.body_text())),
+        }
+    }
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SimulationsQuery {
+    /// Only those with this status.
+    pub(super) status: Option<SimulationStatus>,
+    /// How many at most.
+    #[param(minimum = 1, maximum = 1000)]
+    pub(super) limit: Option<u32>,
+    /// Where the page before ended.
+    pub(super) cursor: Option<String>,
+}
+
+/// Which outcomes.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OutcomesQuery {
+    /// Only those of this scenario.
+    pub(super) scenario_id: Option<String>,
+    /// Only those with this status: success, error, timeout or cancelled.
+    pub(super) status: Option<OutcomeStatusWord>,
+    /// How many at most; a stream of lines gives all of them.
+    #[param(minimum = 1, maximum = 1000)]
+    pub(super) limit: Option<u32>,
+    /// Where the page before ended.
+    pub(super) cursor: Option<String>,
+    /// With the documents' texts.
+    #[serde(default)]
+    pub(super) documents: bool,
+    /// With the documents' own trajectory objects.
+    #[serde(default)]
+    pub(super) trajectories: bool,
+}
+
+/// How the run of a scenario ended.
+#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OutcomeStatusWord {
+    Success,
+    Error,
+    Timeout,
+    Cancelled,
+}
+
+impl OutcomeStatusWord {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            OutcomeStatusWord::Success => "success",
+            OutcomeStatusWord::Error => "error",
+            OutcomeStatusWord::Timeout => "timeout",
+            OutcomeStatusWord::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What is said of all results of a request that do not say it themselves.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RecordQuery {
+    /// Which trial of its scenario each is, from 1. Part of an outcome's identity.
+    #[param(minimum = 1, maximum = 10000)]
+    pub(super) trial: Option<u32>,
+    /// The Modal function call of the run.
+    pub(super) modal_call_id: Option<String>,
+    /// The sandbox of the run.
+    pub(super) sandbox_id: Option<String>,
+}
+
+/// How far back.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RangeQuery {
+    /// A duration such as 90m, 24h, 7d or 2w. Default: 7d.
+    pub(super) range: Option<String>,
+}
+
+/// How many.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct LimitQuery {
+    /// How many at most. Default: 50.
+    #[param(minimum = 1, maximum = 1000)]
+    pub(super) limit: Option<u32>,
+}
+
+impl LimitQuery {
+    /// The limit, within its bounds.
+    ///
+    /// # Errors
+    /// Where it is outside of them.
+    pub(super) fn checked(&self, default: u32) -> Result<u32, Failure> {
+        checked_limit(self.limit, default)
+    }
+}
+
+pub(super) fn checked_limit(limit: Option<u32>, default: u32) -> Result<u32, Failure> {
+    match limit.unwrap_or(default) {
+        limit @ 1..=1_000 => Ok(limit),
+        other => Err(Failure::new(
+            ProblemCode::InvalidRequest,
+            format!("limit is {other}; it must be from 1 to 1000"),
+        )),
+    }
+}
+
+/// The types of bodies that the service knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyType {
+    Json,
+    Lines,
+    OneDocument,
+}
+
+/// The type of the request's body.
+///
+/// # Errors
+/// Where it is none of these.
+pub(super) fn body_type(headers: &HeaderMap) -> Result<BodyType, Failure> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    match essence.to_ascii_lowercase().as_str() {
+        "application/json" => Ok(BodyType::Json),
+        NDJSON | "application/jsonl" | "application/json-lines" => Ok(BodyType::Lines),
+        crate::wire::ONE_DOCUMENT => Ok(BodyType::OneDocument),
+        _ => Err(Failure::new(
+            ProblemCode::UnsupportedMediaType,
+            "say with Content-Type what the body is: application/json, or application/x-ndjson \
+             for a result a line",
+        )),
+    }
+}
+
+/// Whether the client wants lines rather than one JSON value.
+///
+/// # Errors
+/// Where it wants neither.
+pub(super) fn wants_lines(headers: &HeaderMap) -> Result<bool, Failure> {
+    let Some(accept) = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()) else {
+        return Ok(false);
+    };
+    for range in accept.split(',') {
+        match range.split(';').next().unwrap_or_default().trim() {
+            NDJSON | "application/jsonl" => return Ok(true),
+            "application/json" | "application/*" | "*/*" => return Ok(false),
+            _ => {}
+        }
+    }
+    Err(Failure::new(
+        ProblemCode::NotAcceptable,
+        "the answer is application/json or application/x-ndjson; accept one of them",
+    ))
+}

@@ -1,0 +1,308 @@
+//! Questions: outcomes, what was rejected, performance, failures, verdicts, health, metrics.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::answer::{self, Answer, Failure};
+use super::app::SharedApp;
+use super::parameters::{
+    LimitQuery, OutcomesQuery, Parameters, RangeQuery, SimulationId, checked_limit, wants_lines,
+};
+use crate::recorder::duration_hours;
+use crate::store::{Attached, Metrics, OutcomeFilter, Performance};
+use crate::wire::{
+    FailureList, NDJSON, OutcomeBody, OutcomeList, Problem, ProblemCode, RejectedList,
+    ServiceHealth,
+};
+
+/// How many outcomes a page has unless another number is asked for, and each read of a stream.
+const PAGE: u32 = 100;
+
+/// How many failures are given unless another number is asked for.
+const FAILURES: u32 = 50;
+
+/// How far back a performance goes unless something else is asked for.
+const HOURS: f64 = 168.0;
+
+/// A simulation's outcomes, in order of scenario, trial and attempt.
+///
+/// As `application/json` a page; as `application/x-ndjson` all of them, a line each.
+#[utoipa::path(
+    get, path = "/v1/simulations/{simulation_id}/outcomes", tag = "reading",
+    operation_id = "list_outcomes",
+    params(("simulation_id" = Uuid, Path, description = "The simulation's id"), OutcomesQuery),
+    responses(
+        (status = 200, description = "A page, or all of them", content(
+            (OutcomeList = "application/json"), (OutcomeBody = "application/x-ndjson"),
+        )),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list_outcomes(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+    Parameters(query): Parameters<OutcomesQuery>,
+    headers: HeaderMap,
+) -> Answer {
+    let filter = OutcomeFilter {
+        scenario_id: query.scenario_id,
+        status: query.status.map(|status| status.word().to_owned()),
+    };
+    let attached = Attached { documents: query.documents, trajectories: query.trajectories };
+    if !wants_lines(&headers)? {
+        let limit = checked_limit(query.limit, PAGE)?;
+        let cursor = query.cursor.as_deref();
+        let page = app.recorder.outcomes(simulation_id, &filter, limit, cursor, attached).await?;
+        let outcomes = page.outcomes.into_iter().map(Into::into).collect();
+        return Ok(answer::json(StatusCode::OK, &OutcomeList { outcomes, cursor: page.cursor }));
+    }
+    // With documents a page may be large: fewer of them at once.
+    let page_rows = if query.documents || query.trajectories { 100 } else { 1_000 };
+    let most = query.limit.map(|limit| checked_limit(Some(limit), PAGE)).transpose()?;
+    let first = app.recorder.outcomes(simulation_id, &filter, 1, None, Attached::default()).await?;
+    drop(first);
+    let state =
+        Pages { app, filter, attached, cursor: query.cursor, left: most, page_rows, ended: false };
+    let lines = futures_util::stream::unfold(state, move |mut pages| async move {
+        let lines = pages.next(simulation_id).await?;
+        Some((lines, pages))
+    });
+    let mut response = Response::new(Body::from_stream(lines));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    Ok(response)
+}
+
+/// The pages of a stream of outcomes.
+struct Pages {
+    app: SharedApp,
+    filter: OutcomeFilter,
+    attached: Attached,
+    cursor: Option<String>,
+    left: Option<u32>,
+    page_rows: u32,
+    ended: bool,
+}
+
+impl Pages {
+    /// The lines of the next page. An error ends the stream in the middle, which the client sees
+    /// as a body that was cut off.
+    async fn next(&mut self, simulation_id: Uuid) -> Option<Result<Bytes, crate::Error>> {
+        let rows = self.left.map_or(self.page_rows, |left| left.min(self.page_rows));
+        if self.ended || rows == 0 {
+            return None;
+        }
+        let page = self.app.recorder.outcomes(
+            simulation_id,
+            &self.filter,
+            rows,
+            self.cursor.as_deref(),
+            self.attached,
+        );
+        let page = match page.await {
+            Ok(page) => page,
+            Err(error) => {
+                self.ended = true;
+                return Some(Err(error));
+            }
+        };
+        let given = u32::try_from(page.outcomes.len()).unwrap_or(u32::MAX);
+        self.left = self.left.map(|left| left.saturating_sub(given));
+        self.ended = page.cursor.is_none();
+        self.cursor = page.cursor;
+        let mut lines = Vec::new();
+        for outcome in page.outcomes {
+            // Writing to memory does not fail. A trajectory of several lines becomes one: line
+            // breaks stand between its tokens only.
+            let start = lines.len();
+            let _ = serde_json::to_writer(&mut lines, &OutcomeBody::from(outcome));
+            if let Some(line) = lines.get_mut(start..) {
+                line.iter_mut()
+                    .filter(|byte| matches!(byte, b'\n' | b'\r'))
+                    .for_each(|byte| *byte = b' ');
+            }
+            lines.push(b'\n');
+        }
+        Some(Ok(lines.into()))
+    }
+}
+
+/// What was rejected in a simulation, and why.
+#[utoipa::path(
+    get, path = "/v1/simulations/{simulation_id}/rejected", tag = "reading",
+    operation_id = "list_rejected",
+    params(("simulation_id" = Uuid, Path, description = "The simulation's id")),
+    responses(
+        (status = 200, description = "In order of receipt", body = RejectedList),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list_rejected(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+) -> Answer {
+    let rejected = app.recorder.rejected(simulation_id).await?;
+    Ok(answer::json(StatusCode::OK, &RejectedList { rejected }))
+}
+
+/// A simulation by the hour: outcomes, score, duration, cost, errors.
+#[utoipa::path(
+    get, path = "/v1/simulations/{simulation_id}/performance", tag = "reading",
+    operation_id = "simulation_performance",
+    params(("simulation_id" = Uuid, Path, description = "The simulation's id"), RangeQuery),
+    responses(
+        (status = 200, description = "By the hour, and in all", body = Performance),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn simulation_performance(
+    State(app): State<SharedApp>,
+    SimulationId(simulation_id): SimulationId,
+    Parameters(query): Parameters<RangeQuery>,
+) -> Answer {
+    let hours = match &query.range {
+        None => HOURS,
+        Some(text) => duration_hours(text).map_err(|reason| {
+            Failure::new(ProblemCode::InvalidRequest, format!("range does not do: {reason}"))
+        })?,
+    };
+    Ok(answer::json(StatusCode::OK, &app.recorder.performance(simulation_id, hours).await?))
+}
+
+/// The latest failures of all simulations, newest first.
+#[utoipa::path(
+    get, path = "/v1/failures", tag = "reading", operation_id = "list_failures",
+    params(LimitQuery),
+    responses(
+        (status = 200, description = "The failures", body = FailureList),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list_failures(
+    State(app): State<SharedApp>,
+    Parameters(query): Parameters<LimitQuery>,
+) -> Answer {
+    let failures = app.recorder.recent_failures(query.checked(FAILURES)?).await?;
+    Ok(answer::json(StatusCode::OK, &FailureList { failures }))
+}
+
+/// The verdict on one result; nothing is recorded.
+#[utoipa::path(
+    post, path = "/v1/extract", tag = "reading", operation_id = "extract",
+    request_body(content = serde_json::Value, description = "One result"),
+    responses(
+        (status = 200, description = "`verdict` is `accepted`, with the extracted fields, or `rejected`, with the violations", body = serde_json::Value),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn extract(State(app): State<SharedApp>, request: Request) -> Answer {
+    let (parts, body) = request.into_parts();
+    super::parameters::body_type(&parts.headers)?;
+    let limit = app.recorder.extractor().limits().document_bytes as u64;
+    let bytes = super::body::whole(body, limit.min(app.body_limit()), app.body_stall()).await?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::new(
+            ProblemCode::InvalidRequest,
+            format!("the result is not UTF-8 text from byte {at} on"),
+        )
+    })?;
+    let verdict = app.recorder.verdict_json(text).await?;
+    let mut response = Response::new(Body::from(verdict));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+/// How the service, its database and its spool are. A database that is away is an answer, too.
+#[utoipa::path(
+    get, path = "/v1/health", tag = "operation", operation_id = "health",
+    responses(
+        (status = 200, description = "`status` is `ok` or `error`", body = ServiceHealth),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn health(State(app): State<SharedApp>) -> Answer {
+    let mut database = app.recorder.health().await;
+    // Where the database is stays in the house.
+    if database.error.is_some() {
+        database.error = Some(
+            "the database does not answer as it should; the service's log says more".to_owned(),
+        );
+    }
+    let health = ServiceHealth {
+        database,
+        service_version: env!("CARGO_PKG_VERSION").to_owned(),
+        spool: app.delivery.spool_state(),
+    };
+    Ok(answer::json(StatusCode::OK, &health))
+}
+
+/// What the service has done since it was started.
+#[utoipa::path(
+    get, path = "/v1/metrics", tag = "operation", operation_id = "metrics",
+    responses(
+        (status = 200, description = "Queries, failures, retries, times", body = Metrics),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn metrics(State(app): State<SharedApp>) -> Answer {
+    Ok(answer::json(StatusCode::OK, &app.recorder.metrics()))
+}
+
+/// The same and more for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operation", operation_id = "prometheus_metrics",
+    responses(
+        (status = 200, description = "OpenMetrics text", body = String, content_type = "application/openmetrics-text"),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn prometheus_metrics(State(app): State<SharedApp>) -> Answer {
+    let spool = app.delivery.spool_state();
+    let text =
+        app.metrics.text(&app.recorder.metrics(), spool.as_ref(), app.delivery.away().is_some());
+    let mut response = Response::new(Body::from(text));
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    Ok(response)
+}
+
+/// Whether the process works: to be started again where it does not answer.
+#[utoipa::path(
+    get, path = "/health/live", tag = "operation", operation_id = "live",
+    responses((status = 200, description = "It works", body = String, content_type = "text/plain"))
+)]
+pub(super) async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// Whether requests are well served here: the database takes results, or the spool does.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "operation", operation_id = "ready",
+    responses(
+        (status = 200, description = "Send requests here", body = String, content_type = "text/plain"),
+        (status = 503, description = "Send them elsewhere", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn ready(State(app): State<SharedApp>) -> Result<&'static str, Failure> {
+    if app.stopping() {
+        return Err(Failure::new(ProblemCode::ShuttingDown, "the service is stopping"));
+    }
+    match app.delivery.spool_state() {
+        Some(spool) if !spool.full => Ok("ok\n"),
+        Some(spool) if app.delivery.away().is_some() => {
+            Err(Problem::new(ProblemCode::SpoolFull, "the database is away and the spool is full")
+                .limit(spool.limit_bytes)
+                .into())
+        }
+        Some(_) => Ok("ok\n"),
+        None => {
+            app.recorder.store().answers().await?;
+            Ok("ok\n")
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Every setting of the service: name, type, default and a sentence, each on one place.
+//!
+//! A setting comes from the command line (`--body-limit-mib 8`), else from the environment
+//! (`ARC_SERVE_BODY_LIMIT_MIB`), else from the settings file (TOML: `body_limit_mib = 8`), else it
+//! has its default. An unknown name is refused, so that a slip of the pen is noticed.
+
+use std::env;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+/// What variables of the environment begin with.
+const VARIABLES: &str = "ARC_SERVE_";
+
+/// A setting as the command line and the settings file show it.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its name in the settings file.
+    pub name: &'static str,
+    /// What it does, in a sentence or two.
+    pub help: &'static str,
+    /// Shown in place of a value.
+    pub value_name: &'static str,
+}
+
+impl Setting {
+    /// The variable of the environment that sets it.
+    pub fn variable(&self) -> String {
+        format!("{VARIABLES}{}", self.name.to_ascii_uppercase())
+    }
+}
+
+macro_rules! settings {
+    ($($name:ident: $kind:ty = $default:expr, $value:literal, $help:literal;)*) => {
+        /// The settings of the service.
+        #[derive(Clone, Debug, Deserialize, PartialEq)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct ServiceSettings {
+            $(#[doc = $help] pub $name: $kind,)*
+        }
+
+        impl Default for ServiceSettings {
+            fn default() -> Self {
+                ServiceSettings { $($name: $default,)* }
+            }
+        }
+
+        /// All settings, in the order in which they are shown.
+        pub const SETTINGS: &[Setting] =
+            &[$(Setting { name: stringify!($name), help: $help, value_name: $value },)*];
+
+        impl ServiceSettings {
+            /// The values as TOML, in the same order; nothing for one that is not set.
+            fn values(&self) -> Vec<Option<String>> {
+                vec![$(Shown::toml(&self.$name),)*]
+            }
+        }
+    };
+}
+
+settings! {
+    listen: Vec<SocketAddr> = vec![SocketAddr::from(([127, 0, 0, 1], 7117))], "ADDRESS",
+        "Where it listens: addresses with a port, separated by commas. Others than loopback need tokens, or --open.";
+    tls_certificate: Option<PathBuf> = None, "FILE",
+        "The certificate chain (PEM) with which it speaks TLS.";
+    tls_key: Option<PathBuf> = None, "FILE",
+        "The private key (PEM) that goes with the certificate.";
+    open: bool = false, "BOOL",
+        "Takes requests without a token from everybody who can reach it.";
+    tokens: bool = false, "BOOL",
+        "Asks for tokens on loopback, too.";
+    log_format: LogFormat = LogFormat::Text, "FORMAT",
+        "How it logs to standard error: text or json.";
+    log_level: String = "info".to_owned(), "LEVEL",
+        "What it logs: error, warn, info, debug, or a filter such as info,arc_host=debug.";
+    database_connections: usize = 8, "N",
+        "How many connections to the database are open at once.";
+    spool: bool = true, "BOOL",
+        "Keeps what the database does not take for the moment in a spool on this machine.";
+    spool_dir: Option<PathBuf> = None, "DIR",
+        "The folder of the spool, which must outlive the process. Default: one in the user's data folder.";
+    spool_limit_mib: u64 = 4_096, "MIB",
+        "How much the spool may hold. When it is full, requests are answered with 503.";
+    body_limit_mib: u64 = 64, "MIB",
+        "The longest body after decompression, but for streamed NDJSON, which has no limit.";
+    batch_items: u64 = 100_000, "N",
+        "The most results in one body, but for streamed NDJSON, which has no limit.";
+    header_limit_kib: usize = 32, "KIB",
+        "The longest request line with its headers.";
+    header_seconds: u64 = 30, "SECONDS",
+        "How long a connection may take to send the next request's headers.";
+    body_seconds: u64 = 30, "SECONDS",
+        "How long a body may make no progress before its request is given up.";
+    answer_seconds: u64 = 30, "SECONDS",
+        "How long a client may take nothing of an answer before its connection is dropped.";
+    request_seconds: u64 = 120, "SECONDS",
+        "How long a request may take, but for streams.";
+    connections: usize = 4_096, "N",
+        "How many connections may be open at once.";
+    requests: usize = 512, "N",
+        "How many requests may be under way at once; others are answered with 429.";
+    shutdown_seconds: u64 = 20, "SECONDS",
+        "How long requests under way may take to end when it stops; then they go to the spool.";
+}
+
+/// How the service logs.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// An object a line.
+    Json,
+}
+
+/// A value as TOML.
+trait Shown {
+    fn toml(&self) -> Option<String>;
+}
+
+/// TOML's basic strings are written as JSON's.
+fn quoted(text: &str) -> Option<String> {
+    Some(serde_json::Value::from(text).to_string())
+}
+
+impl Shown for bool {
+    fn toml(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Shown for u64 {
+    fn toml(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Shown for usize {
+    fn toml(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Shown for String {
+    fn toml(&self) -> Option<String> {
+        quoted(self)
+    }
+}
+
+impl Shown for LogFormat {
+    fn toml(&self) -> Option<String> {
+        quoted(match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        })
+    }
+}
+
+impl Shown for Option<PathBuf> {
+    fn toml(&self) -> Option<String> {
+        quoted(&self.as_ref()?.to_string_lossy())
+    }
+}
+
+impl Shown for Vec<SocketAddr> {
+    fn toml(&self) -> Option<String> {
+        let all: Vec<String> =
+            self.iter().filter_map(|address| quoted(&address.to_string())).collect();
+        Some(format!("[{}]", all.join(", ")))
+    }
+}
+
+impl ServiceSettings {
+    /// Reads the settings: from the file where one is named, the environment, and what was given
+    /// on the command line by name.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] that names the setting and where it came from.
+    pub fn read(file: Option<&Path>, given: &[(String, String)]) -> Result<Self> {
+        let mut table = match file {
+            None => toml::Table::new(),
+            Some(path) => read_file(path)?,
+        };
+        let mut sources = Vec::new();
+        for setting in SETTINGS {
+            let variable = setting.variable();
+            if let Ok(text) = env::var(&variable) {
+                sources.push((setting.name, variable, text));
+            }
+        }
+        for (name, text) in given {
+            if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) {
+                sources.push((setting.name, flag(setting.name), text.clone()));
+            }
+        }
+        for (name, source, text) in sources {
+            let mut alone = toml::Table::new();
+            alone.insert(name.to_owned(), value(name, &text));
+            // Alone, so that the error names where the value came from.
+            ServiceSettings::deserialize(alone.clone()).map_err(|error| {
+                Error::Configuration(format!("{source} does not do: {}", first_line(&error)))
+            })?;
+            table.extend(alone);
+        }
+        let settings = ServiceSettings::deserialize(table).map_err(|error| {
+            let place = file.map_or_else(String::new, |path| format!("{}: ", path.display()));
+            Error::Configuration(format!("{place}{}", first_line(&error)))
+        })?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// The values as TOML by name; nothing for one that is not set.
+    pub(crate) fn values_by_name(&self) -> Vec<(&'static str, Option<String>)> {
+        SETTINGS.iter().map(|setting| setting.name).zip(self.values()).collect()
+    }
+
+    /// What must hold among them.
+    fn check(&self) -> Result<()> {
+        let wrong = |reason: &str| Err(Error::Configuration(reason.to_owned()));
+        if self.listen.is_empty() {
+            return wrong("listen names no address; 127.0.0.1:7117 is a good one");
+        }
+        if self.tls_certificate.is_some() != self.tls_key.is_some() {
+            return wrong("tls_certificate and tls_key go together; set both or none");
+        }
+        if self.open && self.tokens {
+            return wrong("open and tokens contradict each other; set one of them");
+        }
+        let least_one = [
+            ("database_connections", self.database_connections),
+            ("header_limit_kib", self.header_limit_kib),
+            ("connections", self.connections),
+            ("requests", self.requests),
+        ];
+        if let Some((name, _)) = least_one.iter().find(|(_, value)| *value == 0) {
+            return wrong(&format!("{name} is 0; it must be at least 1"));
+        }
+        // hyper reads into a buffer of at least 8 KiB.
+        if self.header_limit_kib < 8 {
+            return wrong("header_limit_kib must be at least 8");
+        }
+        Ok(())
+    }
+
+    /// Whether every address is one that only this machine reaches.
+    pub fn on_loopback(&self) -> bool {
+        self.listen.iter().all(|address| match address.ip() {
+            IpAddr::V4(address) => address.is_loopback(),
+            IpAddr::V6(address) => address.is_loopback(),
+        })
+    }
+
+    /// Whether requests need a token.
+    pub fn ask_for_tokens(&self) -> bool {
+        self.tokens || (!self.open && !self.on_loopback())
+    }
+
+    /// The settings as a file that [`ServiceSettings::read`] reads, each with its sentence.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        for (setting, value) in SETTINGS.iter().zip(self.values()) {
+            let line = match value {
+                Some(value) => format!("{} = {value}", setting.name),
+                None => format!("# {} = \"…\"", setting.name),
+            };
+            text.push_str(&format!("# {}\n{line}\n\n", setting.help));
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
+}
+
+/// The option of the command line.
+pub(crate) fn flag(name: &str) -> String {
+    format!("--{}", name.replace('_', "-"))
+}
+
+fn read_file(path: &Path) -> Result<toml::Table> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::io(format!("could not read the settings file {}", path.display()), error)
+    })?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| {
+            text.get(..span.start).map_or(1, |before| before.lines().count().max(1))
+        });
+        Error::Configuration(format!("{}, line {line}: {}", path.display(), error.message()))
+    })
+}
+
+/// What was written outside of a file, where no quotation marks are usual.
+fn value(name: &str, text: &str) -> toml::Value {
+    let text = text.trim();
+    if name == "listen" {
+        let addresses = text.split(',').map(|address| toml::Value::from(address.trim()));
+        return toml::Value::Array(addresses.collect());
+    }
+    match text {
+        "true" => toml::Value::Boolean(true),
+        "false" => toml::Value::Boolean(false),
+        _ => text.parse::<i64>().map_or_else(|_| toml::Value::from(text), toml::Value::Integer),
+    }
+}
+
+fn first_line(error: &toml::de::Error) -> String {
+    error.message().lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(pairs: &[(&str, &str)]) -> Result<ServiceSettings> {
+        let pairs: Vec<_> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        ServiceSettings::read(None, &pairs)
+    }
+
+    #[test]
+    fn what_is_printed_is_read_as_the_same() {
+        let settings = given(&[
+            ("listen", "0.0.0.0:80, [::1]:81"),
+            ("tls_certificate", "/a \"b\""),
+            ("tls_key", "c"),
+            ("log_format", "json"),
+            ("open", "true"),
+            ("requests", "7"),
+        ])
+        .unwrap();
+        assert_eq!(settings.listen.len(), 2);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.toml");
+        std::fs::write(&file, settings.to_toml()).unwrap();
+        assert_eq!(ServiceSettings::read(Some(&file), &[]).unwrap(), settings);
+        // What is said on the command line comes first.
+        let one = [("requests".to_owned(), "9".to_owned())];
+        assert_eq!(ServiceSettings::read(Some(&file), &one).unwrap().requests, 9);
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_place() {
+        for (name, value) in [
+            ("listen", "localhost"),
+            ("requests", "many"),
+            ("requests", "0"),
+            ("requests", "-1"),
+            ("open", "yes"),
+            ("log_format", "xml"),
+            ("header_limit_kib", "1"),
+            ("tls_key", "only.pem"),
+        ] {
+            let error = given(&[(name, value)]).unwrap_err().to_string();
+            let words = [name.to_owned(), flag(name)];
+            assert!(words.iter().any(|word| error.contains(word)), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_in_a_file_is_refused_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.toml");
+        std::fs::write(&file, "requests = 3\nrequets = 4\n").unwrap();
+        let error = ServiceSettings::read(Some(&file), &[]).unwrap_err().to_string();
+        assert!(error.contains("requets"), "{error}");
+        std::fs::write(&file, "requests = 3\nopen = \n").unwrap();
+        let error = ServiceSettings::read(Some(&file), &[]).unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
+    }
+
+    #[test]
+    fn tokens_are_asked_for_unless_only_this_machine_gets_in() {
+        for (listen, open, tokens, asked) in [
+            ("127.0.0.1:1", false, false, false),
+            ("[::1]:1", false, false, false),
+            ("127.0.0.1:1", false, true, true),
+            ("0.0.0.0:1", false, false, true),
+            ("127.0.0.1:1,10.0.0.1:1", false, false, true),
+            ("0.0.0.0:1", true, false, false),
+        ] {
+            let (open, tokens) = (open.to_string(), tokens.to_string());
+            let settings =
+                given(&[("listen", listen), ("open", &open), ("tokens", &tokens)]).unwrap();
+            assert_eq!(settings.ask_for_tokens(), asked, "{listen} {open} {tokens}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! TLS from two PEM files.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use super::settings::ServiceSettings;
+use crate::error::{Error, Result};
+
+/// What does the handshakes, where the settings name a certificate.
+///
+/// # Errors
+/// [`Error::Configuration`] where a file cannot be read, or certificate and key do not belong together.
+pub(super) fn acceptor(settings: &ServiceSettings) -> Result<Option<TlsAcceptor>> {
+    let (Some(certificate), Some(key)) = (&settings.tls_certificate, &settings.tls_key) else {
+        return Ok(None);
+    };
+    let wrong = |path: &Path, reason: String| {
+        Error::Configuration(format!("{} does not do for TLS: {reason}", path.display()))
+    };
+    let chain: std::result::Result<Vec<CertificateDer<'static>>, _> =
+        CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
+    let chain = chain.map_err(|error| wrong(certificate, error.to_string()))?;
+    if chain.is_empty() {
+        return Err(wrong(certificate, "it holds no certificate".to_owned()));
+    }
+    let secret =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, error.to_string()))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| wrong(certificate, error.to_string()))?
+        .with_no_client_auth()
+        .with_single_cert(chain, secret)
+        .map_err(|error| wrong(certificate, error.to_string()))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Some(TlsAcceptor::from(Arc::new(config))))
+}

@@ -1,0 +1,95 @@
+//! The tokens with which the service is used. Their secrets are not here, only their hashes.
+
+use jiff::Timestamp;
+use tokio_postgres::error::SqlState;
+
+use super::Store;
+use super::statement::Statement;
+use crate::error::{Error, Result};
+
+/// A token as the database knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRow {
+    /// The part of the token that is no secret.
+    pub token_id: String,
+    /// A name for people.
+    pub name: String,
+    /// The words of its scopes.
+    pub scopes: Vec<String>,
+    /// The SHA-256 of the token's text.
+    pub token_sha256: Vec<u8>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Since when it allows nothing.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// Keeps a new token.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where a token that works has this name.
+    pub async fn insert_token(
+        &self,
+        token_id: &str,
+        name: &str,
+        scopes: &[&str],
+        token_sha256: &[u8],
+    ) -> Result<()> {
+        let client = self.client().await?;
+        let insert = "INSERT INTO arc_recorder.access_tokens (token_id, name, scopes, token_sha256)
+             VALUES ($1, $2, $3, $4)";
+        let inserted = client.execute(insert, &[&token_id, &name, &scopes, &token_sha256]).await;
+        match inserted {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                Err(Error::Conflict(format!(
+                    "a token with the name {name:?} is there; take another name, or revoke it: \
+                     arc-host token revoke {name}"
+                )))
+            }
+            Err(error) => Err(Error::database("keep the token", &error)),
+        }
+    }
+
+    /// All tokens, the oldest first; revoked ones, too.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::Unavailable`].
+    pub async fn tokens(&self) -> Result<Vec<TokenRow>> {
+        let select = Statement::new(
+            "SELECT token_id, name, scopes, token_sha256, created_at, revoked_at
+             FROM arc_recorder.access_tokens ORDER BY created_at, token_id",
+        );
+        let rows = self.rows(&select, "read the tokens").await?;
+        let token = |row: &tokio_postgres::Row| TokenRow {
+            token_id: row.get(0),
+            name: row.get(1),
+            scopes: row.get(2),
+            token_sha256: row.get(3),
+            created_at: row.get(4),
+            revoked_at: row.get(5),
+        };
+        Ok(rows.iter().map(token).collect())
+    }
+
+    /// Revokes the token with this id or name, and gives its id. Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none.
+    pub async fn revoke_token(&self, id_or_name: &str) -> Result<String> {
+        let update = Statement::new(
+            "UPDATE arc_recorder.access_tokens
+             SET revoked_at = coalesce(revoked_at, clock_timestamp())
+             WHERE token_id = $1 OR (name = $1 AND revoked_at IS NULL) RETURNING token_id",
+        )
+        .with(id_or_name.to_owned());
+        let rows = self.rows(&update, "revoke the token").await?;
+        rows.first().map(|row| row.get(0)).ok_or_else(|| {
+            Error::NotFound(format!(
+                "no token that works has the id or name {id_or_name:?}; list them with `arc-host \
+                 token list`"
+            ))
+        })
+    }
+}

@@ -1,0 +1,29 @@
+//! What goes over HTTP, as types: the service writes what the client reads, and the other way
+//! round. The OpenAPI document is made from them.
+//!
+//! Members that a reader does not know are left alone, so that an older client understands a newer
+//! service; an unknown member of a request is refused, so that a slip of the pen is noticed.
+
+mod problem;
+mod reading;
+mod recording;
+
+pub use problem::{Problem, ProblemCode};
+pub use reading::{
+    FailureList, OutcomeBody, OutcomeList, RejectedList, ServiceHealth, SimulationList,
+    SimulationSummary,
+};
+pub use recording::{
+    BatchVerdicts, ConfigurationCreated, ConfigurationRequest, EndRequest, ItemBody, NotFiniteBody,
+    Reason, ResultVerdict, SimulationEnded, StartRequest, StartedBody, VerdictWord,
+};
+
+/// One result a line.
+pub const NDJSON: &str = "application/x-ndjson";
+
+/// A result as it is, whatever it is: never looked for others in it.
+pub const ONE_DOCUMENT: &str = "application/octet-stream";
+
+/// The whole length in bytes of a result of which only the beginning is sent, because it is longer
+/// than any extractor takes.
+pub const DOCUMENT_BYTES: &str = "arc-document-bytes";

@@ -1,0 +1,222 @@
+//! Errors over HTTP: problem documents (RFC 9457) with stable codes.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Reason;
+use crate::error::Error;
+
+/// What went wrong, as a word that programs compare. It never changes its meaning.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemCode {
+    /// The request is not as the OpenAPI document has it.
+    InvalidRequest,
+    /// A document is not valid; `violations` says where and how.
+    Rejected,
+    /// There is no such thing.
+    NotFound,
+    /// This path takes other methods.
+    MethodNotAllowed,
+    /// It exists, but not as the request says.
+    Conflict,
+    /// The body has another type than the path takes, or an encoding that is not known.
+    UnsupportedMediaType,
+    /// The answer exists in none of the types that the request accepts.
+    NotAcceptable,
+    /// The body is longer than the service takes.
+    BodyTooLarge,
+    /// There are more results in one body than the service takes.
+    TooManyItems,
+    /// The body came too slowly.
+    BodyTimeout,
+    /// No token was given, or it is unknown or revoked.
+    Unauthorized,
+    /// The token does not have the scope that this needs.
+    Forbidden,
+    /// Too many requests at once.
+    TooManyRequests,
+    /// The same key came with another request.
+    IdempotencyKeyReused,
+    /// The first request with this key is still under way.
+    IdempotencyKeyInUse,
+    /// The database is away or overloaded.
+    Unavailable,
+    /// The spool is full: nothing can be kept until the database is back.
+    SpoolFull,
+    /// The service stops.
+    ShuttingDown,
+    /// The answer took too long.
+    Timeout,
+    /// A fault of the service; its log has more under the request's id.
+    Internal,
+    /// A code of a newer service.
+    #[serde(other)]
+    Other,
+}
+
+impl ProblemCode {
+    /// The HTTP status that goes with it.
+    pub fn status(self) -> u16 {
+        match self {
+            ProblemCode::InvalidRequest => 400,
+            ProblemCode::Unauthorized => 401,
+            ProblemCode::Forbidden => 403,
+            ProblemCode::NotFound => 404,
+            ProblemCode::MethodNotAllowed => 405,
+            ProblemCode::NotAcceptable => 406,
+            ProblemCode::BodyTimeout => 408,
+            ProblemCode::Conflict | ProblemCode::IdempotencyKeyInUse => 409,
+            ProblemCode::BodyTooLarge | ProblemCode::TooManyItems => 413,
+            ProblemCode::UnsupportedMediaType => 415,
+            ProblemCode::Rejected | ProblemCode::IdempotencyKeyReused => 422,
+            ProblemCode::TooManyRequests => 429,
+            ProblemCode::Internal | ProblemCode::Other => 500,
+            ProblemCode::Unavailable | ProblemCode::SpoolFull | ProblemCode::ShuttingDown => 503,
+            ProblemCode::Timeout => 504,
+        }
+    }
+
+    /// What kind of problem it is, the same for all of its code.
+    pub fn title(self) -> &'static str {
+        match self {
+            ProblemCode::InvalidRequest => "The request is not valid",
+            ProblemCode::Rejected => "The document is not valid",
+            ProblemCode::NotFound => "Not found",
+            ProblemCode::MethodNotAllowed => "This method is not for this path",
+            ProblemCode::Conflict => "It exists in another form",
+            ProblemCode::UnsupportedMediaType => "This type of body is not taken",
+            ProblemCode::NotAcceptable => "No such type of answer",
+            ProblemCode::BodyTooLarge => "The body is too large",
+            ProblemCode::TooManyItems => "Too many results in one body",
+            ProblemCode::BodyTimeout => "The body came too slowly",
+            ProblemCode::Unauthorized => "A token is needed",
+            ProblemCode::Forbidden => "The token does not allow this",
+            ProblemCode::TooManyRequests => "Too many requests at once",
+            ProblemCode::IdempotencyKeyReused => "The key belongs to another request",
+            ProblemCode::IdempotencyKeyInUse => "The first request with this key is under way",
+            ProblemCode::Unavailable => "The database is away",
+            ProblemCode::SpoolFull => "The spool is full",
+            ProblemCode::ShuttingDown => "The service is stopping",
+            ProblemCode::Timeout => "The answer took too long",
+            ProblemCode::Internal | ProblemCode::Other => "A fault of the service",
+        }
+    }
+
+    /// Whether the same request again may work.
+    pub fn retryable(self) -> bool {
+        matches!(self.status(), 408 | 429 | 503 | 504) || self == ProblemCode::IdempotencyKeyInUse
+    }
+}
+
+/// An error as the body of an answer (RFC 9457).
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct Problem {
+    /// Always `about:blank`: the code says what it is.
+    #[serde(rename = "type", default = "about_blank")]
+    pub kind: String,
+    /// What kind of problem it is, the same for all of its code.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened, why, and what to do.
+    pub detail: String,
+    /// A stable word for programs.
+    pub code: ProblemCode,
+    /// Whether the same request again may work.
+    pub retryable: bool,
+    /// The id under which the service's log has the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// The limit that was reached, in the unit that `detail` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// After how many seconds to try again, as the header `Retry-After` says, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u32>,
+    /// What is wrong with a document.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub violations: Vec<Reason>,
+}
+
+fn about_blank() -> String {
+    "about:blank".to_owned()
+}
+
+impl Problem {
+    /// A problem of this kind.
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Problem {
+            kind: about_blank(),
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: detail.into(),
+            code,
+            retryable: code.retryable(),
+            request_id: None,
+            limit: None,
+            retry_after_seconds: None,
+            violations: Vec::new(),
+        }
+    }
+
+    /// The same with the limit that was reached.
+    #[must_use]
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = Some(limit);
+        self
+    }
+
+    /// The same with a time after which to try again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+}
+
+impl From<Error> for Problem {
+    /// What a caller may know of an error. The text of the server, and of the machine, stays in
+    /// the house: it may show SQL, paths and addresses.
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Invalid(detail) => Problem::new(ProblemCode::InvalidRequest, detail),
+            Error::Rejected { what, violations } => {
+                let mut problem = Problem::new(
+                    ProblemCode::Rejected,
+                    format!("{what} is not valid; `violations` says where and how"),
+                );
+                problem.violations = violations.into_iter().map(Reason::from).collect();
+                problem
+            }
+            Error::NotFound(detail) => Problem::new(ProblemCode::NotFound, detail),
+            Error::Conflict(detail) => Problem::new(ProblemCode::Conflict, detail),
+            Error::SpoolFull { limit_bytes, .. } => Problem::new(
+                ProblemCode::SpoolFull,
+                format!(
+                    "the database is away and the spool has reached its {limit_bytes} bytes; \
+                     nothing of this request was kept, send it again later"
+                ),
+            )
+            .limit(limit_bytes)
+            .retry_after(SPOOL_FULL_SECONDS),
+            Error::Unavailable(_) | Error::Schema(_) | Error::Configuration(_) => Problem::new(
+                ProblemCode::Unavailable,
+                "the database is away or overloaded; the same request again is safe",
+            )
+            .retry_after(AWAY_SECONDS),
+            Error::Database(_) | Error::Component(_) | Error::Io { .. } | Error::Embedded(_) => {
+                Problem::new(
+                    ProblemCode::Internal,
+                    "the service could not do this; its log has more under the request's id",
+                )
+            }
+        }
+    }
+}
+
+/// When to try again while the database is away: a restart takes a few seconds.
+const AWAY_SECONDS: u32 = 2;
+
+/// When to try again while the spool is full, which lasts longer.
+const SPOOL_FULL_SECONDS: u32 = 15;

@@ -1,0 +1,121 @@
+//! The bodies of answers to questions.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::spool::SpoolState;
+use crate::store::{
+    Failure, Health, RecordedOutcome, RejectedResult, Simulation, SimulationStatus,
+};
+
+/// A simulation in a list.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct SimulationSummary {
+    /// The simulation's id.
+    pub simulation_id: Uuid,
+    /// A name for people.
+    pub simulation_name: Option<String>,
+    /// The version of the agent's configuration.
+    pub config_version_id: String,
+    /// Where it stands.
+    pub status: SimulationStatus,
+    /// How many times each scenario is run.
+    pub trials: i32,
+    /// How many scenarios the plan has.
+    pub planned_scenarios: i32,
+    /// The score of a completed simulation, from 0 to 1.
+    pub overall_score: Option<f64>,
+    /// The cost of a completed simulation in US dollars.
+    pub total_cost_usd: Option<f64>,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+}
+
+impl From<Simulation> for SimulationSummary {
+    fn from(simulation: Simulation) -> Self {
+        SimulationSummary {
+            simulation_id: simulation.simulation_id,
+            simulation_name: simulation.simulation_name,
+            config_version_id: simulation.config_version_id,
+            status: simulation.status,
+            trials: simulation.trials,
+            planned_scenarios: simulation.planned_scenarios,
+            overall_score: simulation.overall_score,
+            total_cost_usd: simulation.total_cost_usd,
+            created_at: simulation.created_at,
+            started_at: simulation.started_at,
+            completed_at: simulation.completed_at,
+        }
+    }
+}
+
+/// A page of simulations, newest first.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct SimulationList {
+    /// The simulations.
+    pub simulations: Vec<SimulationSummary>,
+    /// Where the next page begins; absent on the last.
+    pub cursor: Option<String>,
+}
+
+/// An outcome as it is answered.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OutcomeBody {
+    /// Its columns, and the document's text where it was asked for.
+    #[serde(flatten)]
+    pub outcome: RecordedOutcome,
+    /// The document's own trajectory object, where it was asked for and is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub trajectory: Option<Box<RawValue>>,
+}
+
+impl From<RecordedOutcome> for OutcomeBody {
+    fn from(mut outcome: RecordedOutcome) -> Self {
+        let trajectory = outcome.trajectory.take();
+        let trajectory = trajectory.and_then(|text| RawValue::from_string(text).ok());
+        OutcomeBody { outcome, trajectory }
+    }
+}
+
+/// A page of outcomes, in order of scenario, trial and attempt.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OutcomeList {
+    /// The outcomes.
+    pub outcomes: Vec<OutcomeBody>,
+    /// Where the next page begins; absent on the last.
+    pub cursor: Option<String>,
+}
+
+/// What was rejected in a simulation, in order of receipt.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct RejectedList {
+    /// The rejected results, without their documents.
+    pub rejected: Vec<RejectedResult>,
+}
+
+/// The latest failures of all simulations, newest first.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct FailureList {
+    /// The failures.
+    pub failures: Vec<Failure>,
+}
+
+/// How the service, its database and its spool are.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct ServiceHealth {
+    /// The database's state.
+    #[serde(flatten)]
+    pub database: Health,
+    /// The service's version.
+    pub service_version: String,
+    /// The spool's state, where there is one.
+    pub spool: Option<SpoolState>,
+}

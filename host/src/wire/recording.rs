@@ -1,0 +1,321 @@
+//! The bodies of calls that record.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::extraction::Violation;
+use crate::recorder::{
+    ItemVerdict, NotFinite, NotFiniteNumber, SimulationStart, SimulationStarted, Verdict,
+};
+use crate::store::SimulationStatus;
+
+/// A version of an agent's configuration.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigurationRequest {
+    /// A name for people.
+    pub name: String,
+    /// The configuration: any JSON value; text that is not JSON, such as YAML, as a string.
+    pub config: serde_json::Value,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+}
+
+/// The answer to a configuration.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct ConfigurationCreated {
+    /// Its id: the same content has the same one.
+    pub config_version_id: String,
+    /// Whether it is kept in the spool until the database is back.
+    #[serde(default)]
+    pub spooled: bool,
+}
+
+/// What a simulation is started with.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StartRequest {
+    /// Made by the client, so that a start can be sent again; made by the service where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulation_id: Option<Uuid>,
+    /// The version of the agent's configuration. An unknown one is noted, not refused.
+    #[serde(default = "no_configuration")]
+    pub config_version_id: String,
+    /// The planned scenarios: an array of scenario objects.
+    #[schema(value_type = Vec<serde_json::Value>)]
+    pub scenarios: Box<RawValue>,
+    /// How many times each scenario is run, from 1 to 10,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10_000)]
+    pub trials: Option<u32>,
+    /// A name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulation_name: Option<String>,
+    /// The Modal app that runs the evaluation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modal_app_id: Option<String>,
+    /// The Modal environment; `production` where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modal_environment: Option<String>,
+    /// How many sandboxes run at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox_instances: Option<u32>,
+    /// Anything else about the simulation: an object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<std::collections::HashMap<String, serde_json::Value>>)]
+    pub metadata: Option<Box<RawValue>>,
+}
+
+fn no_configuration() -> String {
+    "unspecified".to_owned()
+}
+
+impl From<StartRequest> for SimulationStart {
+    fn from(request: StartRequest) -> Self {
+        let text = |raw: Box<RawValue>| raw.get().to_owned();
+        SimulationStart {
+            simulation_id: request.simulation_id,
+            config_version_id: request.config_version_id,
+            scenarios: text(request.scenarios),
+            trials: request.trials,
+            simulation_name: request.simulation_name,
+            modal_app_id: request.modal_app_id,
+            modal_environment: request.modal_environment,
+            sandbox_instances: request.sandbox_instances,
+            metadata: request.metadata.map(text),
+            started_at: None,
+        }
+    }
+}
+
+/// The answer to a start.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct StartedBody {
+    /// The simulation, as far as it is known.
+    #[serde(flatten)]
+    pub started: SimulationStarted,
+    /// Whether the start is kept in the spool until the database is back.
+    #[serde(default)]
+    pub spooled: bool,
+}
+
+/// Why a simulation ends.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EndRequest {
+    /// Why; kept with the simulation.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// The answer to a simulation's end.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct SimulationEnded {
+    /// The simulation's id.
+    pub simulation_id: Uuid,
+    /// How it ended.
+    pub status: SimulationStatus,
+    /// Whether the end is kept in the spool until the database is back.
+    #[serde(default)]
+    pub spooled: bool,
+}
+
+/// What is beside the results of a body `{"results": […]}`: a member an array, in the results' order.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(default)]
+pub struct ItemBody {
+    /// The Modal function call of each run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modal_call_ids: Option<Vec<Option<String>>>,
+    /// The sandbox of each run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox_ids: Option<Vec<Option<String>>>,
+    /// Which trial of its scenario each is, from 1. Part of an outcome's identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trials: Option<Vec<Option<u32>>>,
+    /// The numbers of each that JSON cannot hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_finite: Option<Vec<Vec<NotFiniteBody>>>,
+}
+
+/// A number that JSON cannot hold: the document has `null` in its place.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NotFiniteBody {
+    /// Where `null` stands for it: the offset in the document in bytes.
+    pub offset: usize,
+    /// The same as a JSON Pointer.
+    pub path: String,
+    /// `NaN`, `Infinity` or `-Infinity`.
+    pub number: String,
+}
+
+impl From<&NotFinite> for NotFiniteBody {
+    fn from(place: &NotFinite) -> Self {
+        let NotFinite { offset, path, number } = place;
+        NotFiniteBody { offset: *offset, path: path.clone(), number: number.word().to_owned() }
+    }
+}
+
+impl NotFiniteBody {
+    /// The place, unless it is none of this document.
+    pub fn place(&self, document: &str) -> Option<NotFinite> {
+        let number =
+            [NotFiniteNumber::NaN, NotFiniteNumber::Infinity, NotFiniteNumber::NegativeInfinity]
+                .into_iter()
+                .find(|number| number.word() == self.number)?;
+        document.get(self.offset..)?.starts_with("null").then(|| NotFinite {
+            offset: self.offset,
+            path: self.path.clone(),
+            number,
+        })
+    }
+}
+
+/// What became of a result, in a word.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum VerdictWord {
+    /// Committed now.
+    Stored,
+    /// Committed before.
+    Duplicate,
+    /// Kept durably by the service, and recorded when the database is back.
+    Spooled,
+    /// Not valid; kept with the reasons.
+    Rejected,
+    /// Not recorded.
+    Failed,
+}
+
+/// One thing that is wrong with a result, or, as a warning, worth knowing about it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Reason {
+    /// A JSON Pointer (RFC 6901); empty for the whole document.
+    pub path: String,
+    /// A stable word.
+    pub code: String,
+    /// A sentence.
+    pub message: String,
+}
+
+impl From<Violation> for Reason {
+    fn from(violation: Violation) -> Self {
+        let Violation { path, code, message } = violation;
+        Reason { path, code, message }
+    }
+}
+
+impl From<Reason> for Violation {
+    fn from(reason: Reason) -> Self {
+        let Reason { path, code, message } = reason;
+        Violation { path, code, message }
+    }
+}
+
+/// The verdict on one result.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ResultVerdict {
+    /// Where the result stood in what was sent, counted from 0.
+    pub position: u64,
+    /// The id of the outcome, or of the rejected result.
+    pub outcome_id: Uuid,
+    /// What became of it.
+    pub verdict: VerdictWord,
+    /// Why it was rejected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub violations: Vec<Reason>,
+    /// What was assumed or replaced in a result that was accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Reason>,
+    /// Whether the same result again may be recorded, where this one failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retryable: Option<bool>,
+    /// Why it failed, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl ResultVerdict {
+    /// The verdict on the result at this position.
+    pub fn new(position: u64, item: ItemVerdict) -> Self {
+        let reasons =
+            |violations: Vec<Violation>| violations.into_iter().map(Reason::from).collect();
+        let mut body = ResultVerdict {
+            position,
+            outcome_id: item.outcome_id,
+            verdict: VerdictWord::Stored,
+            violations: Vec::new(),
+            warnings: reasons(item.warnings),
+            retryable: None,
+            message: None,
+        };
+        match item.verdict {
+            Verdict::Stored => {}
+            Verdict::Duplicate => body.verdict = VerdictWord::Duplicate,
+            Verdict::Spooled => body.verdict = VerdictWord::Spooled,
+            Verdict::Rejected(violations) => {
+                body.verdict = VerdictWord::Rejected;
+                body.violations = reasons(violations);
+            }
+            Verdict::Failed { retryable, message } => {
+                body.verdict = VerdictWord::Failed;
+                body.retryable = Some(retryable);
+                body.message = Some(message);
+            }
+        }
+        body
+    }
+}
+
+impl From<ResultVerdict> for ItemVerdict {
+    fn from(body: ResultVerdict) -> Self {
+        let violations = |reasons: Vec<Reason>| reasons.into_iter().map(Violation::from).collect();
+        let verdict = match body.verdict {
+            VerdictWord::Stored => Verdict::Stored,
+            VerdictWord::Duplicate => Verdict::Duplicate,
+            VerdictWord::Spooled => Verdict::Spooled,
+            VerdictWord::Rejected => Verdict::Rejected(violations(body.violations)),
+            VerdictWord::Failed => Verdict::Failed {
+                retryable: body.retryable.unwrap_or(true),
+                message: body.message.unwrap_or_default(),
+            },
+        };
+        ItemVerdict { outcome_id: body.outcome_id, verdict, warnings: violations(body.warnings) }
+    }
+}
+
+/// The verdicts on the results of a request, in order, and how many there are of each.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+pub struct BatchVerdicts {
+    /// One for each result.
+    pub verdicts: Vec<ResultVerdict>,
+    /// Committed now.
+    pub stored: u64,
+    /// Committed before.
+    pub duplicate: u64,
+    /// Kept in the spool.
+    pub spooled: u64,
+    /// Not valid.
+    pub rejected: u64,
+    /// Not recorded.
+    pub failed: u64,
+}
+
+impl BatchVerdicts {
+    /// Adds the verdict on the next result.
+    pub fn add(&mut self, item: ItemVerdict) {
+        let body = ResultVerdict::new(self.verdicts.len() as u64, item);
+        *match body.verdict {
+            VerdictWord::Stored => &mut self.stored,
+            VerdictWord::Duplicate => &mut self.duplicate,
+            VerdictWord::Spooled => &mut self.spooled,
+            VerdictWord::Rejected => &mut self.rejected,
+            VerdictWord::Failed => &mut self.failed,
+        } += 1;
+        self.verdicts.push(body);
+    }
+}
