@@ -84,6 +84,7 @@ impl DocumentFile {
             framer: Framer::new(self.container, Limits { max_document_bytes: document_bytes }),
             digest: Sha256::new(),
             buffer: vec![0; CHUNK_BYTES],
+            length: self.length,
             read_bytes: 0,
             finished: false,
         })
@@ -128,6 +129,8 @@ pub struct Frames {
     framer: Framer,
     digest: Sha256,
     buffer: Vec<u8>,
+    /// What comes after it was not there when the file was opened.
+    length: u64,
     read_bytes: u64,
     finished: bool,
 }
@@ -145,9 +148,11 @@ impl Frames {
             if self.finished {
                 return Ok(None);
             }
+            let left = usize::try_from(self.length - self.read_bytes).unwrap_or(usize::MAX);
+            let wanted = left.min(self.buffer.len());
             let read = self
                 .file
-                .read(&mut self.buffer)
+                .read(self.buffer.get_mut(..wanted).unwrap_or_default())
                 .map_err(|error| Error::io(format!("could not read {}", self.name), error))?;
             let chunk = self.buffer.get(..read).unwrap_or_default();
             let framed = if chunk.is_empty() {

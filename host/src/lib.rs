@@ -16,6 +16,7 @@
 //! | [`delivery`] | where calls that record go: to a destination, or to the spool while that is away |
 //! | [`spool`] | what could not be recorded yet, kept durably |
 //! | [`service`] | the same calls over HTTP |
+//! | [`client`] | the client of the service |
 //! | [`access`] | the tokens with which the service is used |
 //! | [`wire`] | the bodies of requests and answers over HTTP |
 //! | [`database`] | from settings to an open database: the one that is named, or the embedded one |
@@ -69,6 +70,7 @@
 pub mod access;
 mod bindings;
 pub mod cli;
+pub mod client;
 mod component_cache;
 pub mod database;
 pub mod delivery;

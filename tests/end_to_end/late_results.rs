@@ -20,6 +20,20 @@ fn status(program: &Program, id: &str) -> Value {
     program.run(["status", id, "--json"]).ended(0).json()
 }
 
+/// Records through the library, which asks for no figures afterwards as the command does.
+fn record_late(database: &TestDatabase, id: &str, results: &[Value]) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
+        let recorder = Recorder::new(extractor, database.store()).await.unwrap();
+        let submissions =
+            results.iter().map(|result| Submission::new(result.to_string())).collect();
+        let verdicts = recorder.record_batch(id.parse().unwrap(), submissions).await.unwrap();
+        assert_eq!(verdicts.len(), results.len());
+        recorder.close().await;
+    });
+}
+
 async fn start(store: &Store) -> Uuid {
     let simulation_id = Uuid::now_v7();
     let new = NewSimulation {
@@ -83,8 +97,7 @@ fn figures_are_frozen_and_whatever_comes_later_is_counted() {
     ];
     let (mut outcomes, mut rejected) = (1, 0);
     for (number, (results, more, refused)) in late.into_iter().enumerate() {
-        let path = files.write_lines(&format!("late{number}.jsonl"), &results);
-        record(&program, &path, &["--simulation", id]).ended(if refused > 0 { 2 } else { 0 });
+        record_late(&database, id, &results);
         (outcomes, rejected) = (outcomes + more, rejected + refused);
         assert_eq!(state(&database), "stale", "{number}");
         for _ in 0..2 {
@@ -228,8 +241,7 @@ fn who_may_only_read_sees_late_results_too() {
     let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
     let recorded = record(&program, &path, &[]).ended(0).json();
     let id = recorded["simulation_id"].as_str().unwrap();
-    let path = files.write_lines("late.jsonl", &[result("b", "success", 1.0)]);
-    record(&program, &path, &["--simulation", id]).ended(0);
+    record_late(&database, id, &[result("b", "success", 1.0)]);
     let read_only = format!("{}&options=-c%20default_transaction_read_only%3Don", database.url());
     let arguments = ["status", id, "--json", "--database-url", &read_only];
     let status = Program::without_database().run(arguments).ended(0).json();

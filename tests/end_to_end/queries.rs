@@ -104,6 +104,8 @@ fn a_simulation_ends_once() {
         "SELECT count(*) FROM arc_recorder.simulations WHERE status_reason = 'enough seen'";
     assert_eq!(database.count(reason), 1);
     // The results of a cancelled simulation are still taken; it does not come back to life.
-    record(&program, &path, &[]).ended(1);
+    let again = record(&program, &path, &[]).ended(0);
+    assert!(again.stderr.contains("is cancelled; its results are recorded"), "{}", again.stderr);
+    assert_eq!(again.json()["status"], "cancelled");
     assert_eq!(program.run(["status", id, "--json"]).ended(0).json()["status"], "cancelled");
 }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,16 +55,31 @@ class Server:
         return self.url(name)
 
 
+@contextlib.contextmanager
+def database_folder() -> Iterator[Path]:
+    """A folder for an embedded database, which writes into it until its last user has ended."""
+    folder = Path(tempfile.mkdtemp(prefix="arc-py-"))
+    # The user that PostgreSQL runs as looks into it too.
+    folder.chmod(0o755)
+    try:
+        yield folder / "data"
+    finally:
+        deadline = time.monotonic() + 30
+        while folder.exists():
+            try:
+                shutil.rmtree(folder)
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="arc-py-") as folder:
-        # The user that PostgreSQL runs as looks into it too.
-        os.chmod(folder, 0o755)
-        data = Path(folder) / "data"
-        with SyncArcDBClient(data_dir=data) as client:
-            health = client.initialize()
-            assert health["status"] == "ok", health
-            yield Server(data, client)
+    with database_folder() as data, SyncArcDBClient(data_dir=data) as client:
+        health = client.initialize()
+        assert health["status"] == "ok", health
+        yield Server(data, client)
 
 
 @pytest.fixture

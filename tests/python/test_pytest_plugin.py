@@ -9,7 +9,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from arc_recorder import create_sync_arc_api
+from conftest import database_folder
 
 AWAY = "postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=2"
 
@@ -664,16 +664,14 @@ def test_the_embedded_database_needs_no_setting(
     suite: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suite.pytester.makepyfile("def test_one(): pass\ndef test_two(): pass")
-    with tempfile.TemporaryDirectory(prefix="arc-plug-in-") as folder:
-        # The user that PostgreSQL runs as looks into it too.
-        os.chmod(folder, 0o755)
-        monkeypatch.setenv("ARC_DATA_DIR", f"{folder}/data")
+    with database_folder() as data:
+        monkeypatch.setenv("ARC_DATA_DIR", str(data))
         workers = ["-n", "2"] if has_xdist() else []
         result = suite.run_plain("--arc-record", *workers)
         result.assert_outcomes(passed=2)
         (command,) = (line for line in summary(result).splitlines() if "arc-host status" in line)
         words = (*command.split()[1:], "--json")
-        status = json.loads(arc_host(suite, *words, ARC_DATA_DIR=f"{folder}/data"))
+        status = json.loads(arc_host(suite, *words, ARC_DATA_DIR=str(data)))
     assert status["successful_outcomes"] == 2
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import venv
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import database_folder
 
 WHEEL = os.environ.get("ARC_TEST_WHEEL")
 REQUIRED = os.environ.get("ARC_TEST_REQUIRE_TOOLS") == "1"
@@ -34,9 +34,8 @@ with create_sync_arc_api(data_dir=sys.argv[1], postgres_bin=program_folders()[0]
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that PostgreSQL's own user may look into."""
-    with tempfile.TemporaryDirectory(prefix="arc-wheel-") as name:
-        os.chmod(name, 0o755)
-        yield Path(name)
+    with database_folder() as data:
+        yield data.parent
 
 
 def test_the_wheel_holds_what_it_should_and_nothing_else() -> None:

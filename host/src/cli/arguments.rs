@@ -45,6 +45,28 @@ pub(super) struct Global {
     #[arg(long, global = true, value_name = "URL", help_heading = "Settings")]
     pub(super) database_url: Option<String>,
 
+    /// A service to use instead of a database, such as https://arc.example.
+    #[arg(
+        long,
+        global = true,
+        env = "ARC_SERVER",
+        value_name = "URL",
+        conflicts_with = "database_url",
+        help_heading = "Settings"
+    )]
+    pub(super) server: Option<String>,
+
+    /// The token for the service. In the variable it is in no list of processes.
+    #[arg(
+        long,
+        global = true,
+        env = "ARC_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN",
+        help_heading = "Settings"
+    )]
+    pub(super) token: Option<String>,
+
     /// The folder of the embedded database.
     #[arg(
         long,

@@ -4,13 +4,44 @@ use std::path::PathBuf;
 
 use super::arguments::Global;
 use super::output;
+use crate::client::{ClientSettings, ServiceClient};
 use crate::database::{self, Database, DatabaseSettings};
+use crate::delivery::Source;
 use crate::embedded::Stage;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::extraction::{ExtractionSettings, Extractor};
 
 /// Connections of one command: one for each batch under way, and room for a query beside them.
 const CONNECTIONS: usize = 4;
+
+/// Where a command's questions are answered. An embedded database stays up as long as this lives.
+pub(super) struct OpenSource {
+    source: Source,
+    _database: Option<Database>,
+}
+
+impl OpenSource {
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+}
+
+/// The service that the settings name, or else the database, whose schema is brought up to date.
+pub(super) async fn open_source(global: &Global) -> Result<OpenSource> {
+    if let Some(client) = service(global)? {
+        return Ok(OpenSource { source: Source::Service(client), _database: None });
+    }
+    let database = open_current(global).await?;
+    let source = Source::Database(database.store().clone());
+    Ok(OpenSource { source, _database: Some(database) })
+}
+
+/// The service that the settings name.
+pub(super) fn service(global: &Global) -> Result<Option<ServiceClient>> {
+    let Some(url) = &global.server else { return Ok(None) };
+    let settings = ClientSettings { url: url.clone(), token: global.token.clone(), compress: None };
+    ServiceClient::new(&settings).map(Some)
+}
 
 /// Opens the database that the settings name, without looking at its schema.
 pub(super) async fn open(global: &Global) -> Result<Database> {
@@ -19,6 +50,13 @@ pub(super) async fn open(global: &Global) -> Result<Database> {
 
 /// The same with so many connections.
 pub(super) async fn open_with(global: &Global, connections: usize) -> Result<Database> {
+    if global.server.is_some() {
+        return Err(Error::Invalid(
+            "this needs the database itself, and no service does it; leave out --server (or \
+             ARC_SERVER), and name the database with --database-url"
+                .to_owned(),
+        ));
+    }
     let settings = DatabaseSettings {
         url: global.database_url.clone(),
         url_name: "--database-url",

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
-use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
@@ -14,11 +13,15 @@ use super::Done;
 use super::arguments::{Global, Record};
 use super::connection;
 use super::output::{self, BAD, BOLD, GOOD, Output};
+use crate::Recorder;
+use crate::delivery::{
+    Destination, FileRecording, FileSimulation, FileSummary, Progress, RejectedItem, Source,
+};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
-use crate::recorder::{FileRecording, FileSummary, Progress, RejectedItem, Survey};
-use crate::store::{Figures, NewSimulation, Simulation};
-use crate::{Recorder, recorder};
+use crate::extraction::Extractor;
+use crate::recorder::{SimulationProgress, new_simulation_id};
+use crate::store::SimulationStatus;
 
 /// How many rejected results are shown to a person; all are in the JSON and in the database.
 const SHOWN_REJECTED: usize = 10;
@@ -32,19 +35,20 @@ struct Summary<'s> {
     file: &'s str,
     simulation_id: Uuid,
     simulation_name: &'s str,
-    status: &'static str,
+    status: Option<&'static str>,
     stored: u64,
     duplicate: u64,
-    rejected: usize,
+    spooled: u64,
+    rejected: u64,
     failed: u64,
     interrupted: bool,
-    by_status: &'s std::collections::BTreeMap<String, i64>,
-    by_error_category: &'s std::collections::BTreeMap<String, i64>,
+    by_status: Option<&'s std::collections::BTreeMap<String, i64>>,
+    by_error_category: Option<&'s std::collections::BTreeMap<String, i64>>,
     overall_score: Option<f64>,
-    total_tokens: i64,
-    total_cost_usd: f64,
-    total_scenarios: i64,
-    completed_scenarios: i64,
+    total_tokens: Option<i64>,
+    total_cost_usd: Option<f64>,
+    total_scenarios: Option<i64>,
+    completed_scenarios: Option<i64>,
     warnings: &'s std::collections::BTreeMap<String, u64>,
     rejected_results: &'s [RejectedItem],
     elapsed_seconds: f64,
@@ -62,22 +66,33 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     stop_on_interrupt(Arc::clone(&stop), Arc::clone(&recording))?;
 
     let extractor = connection::extractor(global)?;
-    let database = connection::open_current(global).await?;
-    let recorder = Recorder::new(extractor, database.store().clone()).await?;
+    let opened = connection::open_source(global).await?;
+    let destination = match opened.source() {
+        Source::Database(store) => {
+            Destination::Database(Recorder::new(extractor.clone(), store.clone()).await?)
+        }
+        Source::Service(client) => Destination::Service(client.clone()),
+    };
     let config_version_id = match &configuration {
         Some(Configuration { name, text }) => {
-            recorder.create_configuration(name, text, None).await?
+            destination.create_configuration(name, text, None).await?.0
         }
         None => NO_CONFIGURATION.to_owned(),
+    };
+    let recorder = FilesRecorder {
+        extractor,
+        destination,
+        source: opened.source().clone(),
+        arguments: &arguments,
+        config_version_id,
+        stop: Arc::clone(&stop),
     };
     let mut done = Done::All;
     for path in &arguments.files {
         let file = DocumentFile::open(path);
         recording.store(true, Ordering::Relaxed);
         let recorded = match file {
-            Ok(file) => {
-                record_file(&recorder, &arguments, &config_version_id, file, &stop, output).await
-            }
+            Ok(file) => recorder.record(file, output).await,
             Err(error) => Err(error),
         };
         recording.store(false, Ordering::Relaxed);
@@ -93,7 +108,9 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
             break;
         }
     }
-    recorder.close().await;
+    if let Destination::Database(recorder) = &recorder.destination {
+        recorder.close().await;
+    }
     Ok(done)
 }
 
@@ -130,85 +147,225 @@ pub(super) fn stop_on_interrupt(stop: Arc<AtomicBool>, recording: Arc<AtomicBool
     Ok(())
 }
 
-async fn record_file(
-    recorder: &Recorder,
-    arguments: &Record,
-    config_version_id: &str,
-    file: DocumentFile,
-    stop: &Arc<AtomicBool>,
-    output: &mut Output,
-) -> Result<Done> {
-    let begun = Instant::now();
-    let file_name = file.name().to_owned();
-    let name = arguments.name.clone().unwrap_or_else(|| file.stem());
-    let length = file.length();
-    let recording = FileRecording::new(recorder.clone(), file, Arc::clone(stop));
+/// What all files of a command share.
+struct FilesRecorder<'a> {
+    extractor: Extractor,
+    destination: Destination,
+    source: Source,
+    arguments: &'a Record,
+    config_version_id: String,
+    stop: Arc<AtomicBool>,
+}
 
-    let survey = with_progress(length, "reading  ", |report| recording.survey(report)).await?;
-    let simulation =
-        find_or_start(recorder, arguments, config_version_id, &recording, &survey, &name).await?;
-    let simulation_id = simulation.simulation_id;
+impl FilesRecorder<'_> {
+    async fn record(&self, file: DocumentFile, output: &mut Output) -> Result<Done> {
+        let begun = Instant::now();
+        let file_name = file.name().to_owned();
+        let name = self.arguments.name.clone().unwrap_or_else(|| file.stem());
+        let length = file.length();
+        let (extractor, destination) = (self.extractor.clone(), self.destination.clone());
+        let recording = FileRecording::new(extractor, destination, file, Arc::clone(&self.stop));
 
-    let summary =
-        with_progress(length, "recording", |report| recording.record(simulation_id, report))
-            .await?;
-    // What can never be recorded does not keep the simulation open.
-    let whole = !summary.retryable && !summary.interrupted;
-    // Results that are added to somebody else's simulation do not complete it.
-    let own = simulation.plan_sha256 == survey.plan_sha256();
-    let (simulation, figures) = if whole && own {
-        let (simulation, figures, left_out) = recording.complete(&survey, simulation_id).await?;
-        if let Some(reason) = left_out {
-            output::warn(&format!("{reason}; the computed figures count"));
-        }
-        (simulation, figures)
-    } else {
-        (simulation, recorder.store().figures(simulation_id).await?)
-    };
-
-    let elapsed_seconds = begun.elapsed().as_secs_f64();
-    if output.json() {
-        output.value(&Summary {
-            file: &file_name,
-            simulation_id,
-            simulation_name: simulation.simulation_name.as_deref().unwrap_or(&name),
-            status: simulation.status.word(),
-            stored: summary.stored,
-            duplicate: summary.duplicate,
-            rejected: summary.rejected.len(),
-            failed: summary.failed,
-            interrupted: summary.interrupted,
-            by_status: &figures.by_status,
-            by_error_category: &figures.by_error_category,
-            overall_score: simulation.score(&figures),
-            total_tokens: figures.total_tokens,
-            total_cost_usd: simulation.cost_usd(&figures),
-            total_scenarios: figures.total_scenarios,
-            completed_scenarios: figures.completed_scenarios,
-            warnings: &summary.warnings,
-            rejected_results: &summary.rejected,
-            elapsed_seconds,
-        })?;
-    } else {
-        print(output, &file_name, &simulation, &summary, &figures, elapsed_seconds)?;
-    }
-    if let Some(failure) = &summary.failure {
-        let what = output::results(summary.failed);
-        let hint = match summary.retryable {
-            true => "; run the same command again to record the rest",
-            false => "",
+        let survey = with_progress(length, "reading  ", |report| recording.survey(report)).await?;
+        let simulation_id = self.arguments.simulation.unwrap_or_else(|| {
+            if self.arguments.new {
+                new_simulation_id()
+            } else {
+                survey.simulation_id(&name, &self.config_version_id)
+            }
+        });
+        let config_version_id = self.config_version_id.clone();
+        let new = FileSimulation { simulation_id, name: name.clone(), config_version_id };
+        let same_plan = match recording.start(&survey, new).await {
+            Ok(()) => true,
+            // It exists with a plan of its own, and takes the results.
+            Err(Error::Conflict(_)) => false,
+            Err(error) => return Err(error),
         };
-        output::complain(&format!("{what} could not be recorded: {failure}{hint}"));
+        let summary = with_progress(length, "recording", |report| {
+            recording.record(&survey, simulation_id, report)
+        })
+        .await?;
+        let mut trouble = None;
+        let mut progress = self.source.simulation_status(simulation_id).await;
+        // What can never be recorded does not keep the simulation open.
+        let whole = !summary.retryable && !summary.interrupted;
+        if let Ok(known) = &progress
+            && whole
+            && same_plan
+            && self.completes(known)
+        {
+            match recording.complete(&survey, simulation_id).await {
+                Ok(None) => {}
+                Ok(Some(reason)) => output::warn(&format!("{reason}; the computed figures count")),
+                Err(error) => trouble = Some(error),
+            }
+            progress = self.source.simulation_status(simulation_id).await;
+        }
+        let ended = Ended {
+            file_name,
+            name,
+            simulation_id,
+            summary,
+            progress: progress.map_err(|error| trouble.get_or_insert(error)).ok(),
+            elapsed_seconds: begun.elapsed().as_secs_f64(),
+        };
+        ended.show(output)?;
+        if let Some(error) = trouble {
+            output::complain(&format!("{error}; run the same command again to finish"));
+            return Ok(Done::Not);
+        }
+        Ok(ended.done())
     }
-    if summary.interrupted {
-        output::note("stopped; run the same command again to record the rest");
+
+    /// Whether a simulation of this plan is to be completed. One that was named may be somebody
+    /// else's: it is completed when nothing is missing.
+    fn completes(&self, progress: &SimulationProgress) -> bool {
+        let ended_otherwise =
+            matches!(progress.status, SimulationStatus::Failed | SimulationStatus::Cancelled);
+        if ended_otherwise {
+            output::warn(&format!(
+                "simulation {} is {}; its results are recorded, and it stays so",
+                progress.simulation_id,
+                progress.status.word()
+            ));
+        }
+        let complete = progress.completed_scenarios >= progress.total_scenarios;
+        !ended_otherwise && (self.arguments.simulation.is_none() || complete)
     }
-    Ok(match (&summary, summary.rejected.is_empty()) {
-        (FileSummary { interrupted: true, .. }, _) => Done::Interrupted,
-        (FileSummary { failed: 1.., .. }, _) => Done::Not,
-        (_, false) => Done::Rejected,
-        (_, true) => Done::All,
-    })
+}
+
+/// A file that was recorded, as far as it was.
+struct Ended {
+    file_name: String,
+    name: String,
+    simulation_id: Uuid,
+    summary: FileSummary,
+    progress: Option<SimulationProgress>,
+    elapsed_seconds: f64,
+}
+
+impl Ended {
+    fn show(&self, output: &mut Output) -> Result<()> {
+        let Ended { file_name, name, simulation_id, summary, progress, elapsed_seconds } = self;
+        if output.json() {
+            let progress = progress.as_ref();
+            let named = progress.and_then(|known| known.simulation_name.as_deref());
+            output.value(&Summary {
+                file: file_name,
+                simulation_id: *simulation_id,
+                simulation_name: named.unwrap_or(name),
+                status: progress.map(|known| known.status.word()),
+                stored: summary.stored,
+                duplicate: summary.duplicate,
+                spooled: summary.spooled,
+                rejected: summary.rejected,
+                failed: summary.failed,
+                interrupted: summary.interrupted,
+                by_status: progress.map(|known| &known.by_status),
+                by_error_category: progress.map(|known| &known.by_error_category),
+                overall_score: progress.and_then(|known| known.overall_score),
+                total_tokens: progress.map(|known| known.total_tokens),
+                total_cost_usd: progress.map(|known| known.total_cost_usd),
+                total_scenarios: progress.map(|known| known.total_scenarios),
+                completed_scenarios: progress.map(|known| known.completed_scenarios),
+                warnings: &summary.warnings,
+                rejected_results: &summary.rejected_results,
+                elapsed_seconds: *elapsed_seconds,
+            })?;
+        } else {
+            self.print(output)?;
+        }
+        if let Some(failure) = &summary.failure {
+            let what = output::results(summary.failed);
+            let hint = match summary.retryable {
+                true => "; run the same command again to record the rest",
+                false => "",
+            };
+            output::complain(&format!("{what} could not be recorded: {failure}{hint}"));
+        }
+        if summary.interrupted {
+            output::note("stopped; run the same command again to record the rest");
+        }
+        Ok(())
+    }
+
+    fn done(&self) -> Done {
+        match &self.summary {
+            FileSummary { interrupted: true, .. } => Done::Interrupted,
+            FileSummary { failed: 1.., .. } => Done::Not,
+            FileSummary { rejected: 1.., .. } => Done::Rejected,
+            _ => Done::All,
+        }
+    }
+
+    fn print(&self, output: &mut Output) -> Result<()> {
+        let Ended { file_name, simulation_id, summary, progress, elapsed_seconds, .. } = self;
+        let results = summary.stored
+            + summary.duplicate
+            + summary.spooled
+            + summary.rejected
+            + summary.failed;
+        let rejected = summary.rejected;
+        let style = if rejected > 0 { BAD } else { GOOD };
+        output.line(&format!(
+            "{BOLD}{}{BOLD:#}: {} as simulation {BOLD}{}{BOLD:#} ({})",
+            output::printable(file_name),
+            output::results(results),
+            simulation_id,
+            progress.as_ref().map_or("unknown", |known| known.status.word())
+        ))?;
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let rate = results as f64 / elapsed_seconds.max(1e-9);
+        let mut fields = vec![
+            ("stored", output::count(summary.stored)),
+            ("duplicate", output::count(summary.duplicate)),
+            ("rejected", format!("{style}{}{style:#}", output::count(rejected))),
+        ];
+        // Rare, and only said where there is something to say.
+        for (what, count) in [("spooled", summary.spooled), ("failed", summary.failed)] {
+            if count > 0 {
+                fields.push((what, format!("{BAD}{}{BAD:#}", output::count(count))));
+            }
+        }
+        if let Some(known) = progress {
+            fields.extend([
+                ("by status", output::tally(&known.by_status)),
+                ("errors", output::tally(&known.by_error_category)),
+                ("score", output::score(known.overall_score)),
+                ("tokens", output::count(known.total_tokens)),
+                ("cost", output::dollars(known.total_cost_usd)),
+            ]);
+        }
+        fields.push(("time", format!("{elapsed_seconds:.2} s, {rate:.0} results/s")));
+        output.fields(&fields)?;
+        if !summary.warnings.is_empty() {
+            let warnings: Vec<String> = summary
+                .warnings
+                .iter()
+                .map(|(code, total)| format!("{code} {}", output::count(*total)))
+                .collect();
+            output.fields(&[("warnings ", warnings.join(", "))])?;
+        }
+        for item in summary.rejected_results.iter().take(SHOWN_REJECTED) {
+            output.line(&format!(
+                "  {BAD}rejected{BAD:#} result {}: {} at {}: {}",
+                item.position,
+                item.code,
+                if item.path.is_empty() {
+                    "the document".to_owned()
+                } else {
+                    output::printable(&item.path)
+                },
+                output::printable(&item.message)
+            ))?;
+        }
+        let more = rejected.saturating_sub(SHOWN_REJECTED as u64);
+        if more > 0 {
+            output.line(&format!("  … and {more} more: arc-host rejected {simulation_id}"))?;
+        }
+        Ok(())
+    }
 }
 
 /// Shows a bar while something is read.
@@ -228,100 +385,3 @@ where
 }
 
 type Report = Box<dyn FnMut(Progress) + Send>;
-
-/// The simulation that takes the results: the one that was named, the one that this file made
-/// before, or a new one.
-async fn find_or_start(
-    recorder: &Recorder,
-    arguments: &Record,
-    config_version_id: &str,
-    recording: &FileRecording,
-    survey: &Survey,
-    name: &str,
-) -> Result<Simulation> {
-    if let Some(named) = arguments.simulation
-        && let Some(simulation) = recorder.store().find_simulation(named).await?
-    {
-        return Ok(simulation);
-    }
-    let own_id = || {
-        if arguments.new {
-            recorder::new_simulation_id()
-        } else {
-            survey.simulation_id(name, config_version_id)
-        }
-    };
-    let simulation_id = arguments.simulation.unwrap_or_else(own_id);
-    let environment = recorder::default_modal_environment();
-    recording
-        .start(survey, |new: &mut NewSimulation| {
-            new.simulation_id = simulation_id;
-            new.simulation_name = Some(name.replace('\0', "\u{FFFD}"));
-            new.config_version_id = config_version_id.to_owned();
-            new.modal_environment = environment;
-            new.metadata = Some(json!({"recorded_from": recording.file_name()}).to_string());
-        })
-        .await
-}
-
-fn print(
-    output: &mut Output,
-    file_name: &str,
-    simulation: &Simulation,
-    summary: &FileSummary,
-    figures: &Figures,
-    elapsed_seconds: f64,
-) -> Result<()> {
-    let results = summary.stored + summary.duplicate + summary.rejected.len() as u64;
-    let rejected = summary.rejected.len();
-    let style = if rejected > 0 { BAD } else { GOOD };
-    output.line(&format!(
-        "{BOLD}{}{BOLD:#}: {} as simulation {BOLD}{}{BOLD:#} ({})",
-        output::printable(file_name),
-        output::results(results),
-        simulation.simulation_id,
-        simulation.status.word()
-    ))?;
-    #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-    let rate = results as f64 / elapsed_seconds.max(1e-9);
-    output.fields(&[
-        ("stored", output::count(summary.stored)),
-        ("duplicate", output::count(summary.duplicate)),
-        ("rejected", format!("{style}{}{style:#}", output::count(rejected as u64))),
-        ("by status", output::tally(&figures.by_status)),
-        ("errors", output::tally(&figures.by_error_category)),
-        ("score", output::score(simulation.score(figures))),
-        ("tokens", output::count(figures.total_tokens)),
-        ("cost", output::dollars(simulation.cost_usd(figures))),
-        ("time", format!("{elapsed_seconds:.2} s, {rate:.0} results/s")),
-    ])?;
-    if !summary.warnings.is_empty() {
-        let warnings: Vec<String> = summary
-            .warnings
-            .iter()
-            .map(|(code, total)| format!("{code} {}", output::count(*total)))
-            .collect();
-        output.fields(&[("warnings ", warnings.join(", "))])?;
-    }
-    for item in summary.rejected.iter().take(SHOWN_REJECTED) {
-        output.line(&format!(
-            "  {BAD}rejected{BAD:#} result {}: {} at {}: {}",
-            item.position,
-            item.code,
-            if item.path.is_empty() {
-                "the document".to_owned()
-            } else {
-                output::printable(&item.path)
-            },
-            output::printable(&item.message)
-        ))?;
-    }
-    if rejected > SHOWN_REJECTED {
-        output.line(&format!(
-            "  … and {} more: arc-host rejected {}",
-            rejected - SHOWN_REJECTED,
-            simulation.simulation_id
-        ))?;
-    }
-    Ok(())
-}

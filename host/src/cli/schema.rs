@@ -9,9 +9,13 @@ use super::Done;
 use super::arguments::{Global, Psql};
 use super::connection;
 use super::output::{self, BAD, GOOD, Output};
+use crate::client::ServiceClient;
 use crate::error::{Error, Result};
 
 pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done> {
+    if let Some(client) = connection::service(global)? {
+        return service_health(&client, output).await;
+    }
     let database = connection::open(global).await?;
     let health = database.store().health().await;
     let done = if health.status == "ok" { Done::All } else { Done::Not };
@@ -53,6 +57,37 @@ pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done>
     if let Some(error) = &health.error {
         output::complain(error);
     }
+    Ok(done)
+}
+
+/// How a service is, with its database and its spool.
+async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<Done> {
+    let health = client.health().await?;
+    let done = if health.database.status == "ok" { Done::All } else { Done::Not };
+    if output.json() {
+        output.value(&health)?;
+        return Ok(done);
+    }
+    let style = if done == Done::All { GOOD } else { BAD };
+    output.line(&format!("{style}{}{style:#}", health.database.status))?;
+    let mut fields = vec![
+        ("service", format!("{}, version {}", client.describe(), health.service_version)),
+        ("server", health.database.server_version.unwrap_or_else(|| "unknown".to_owned())),
+    ];
+    if let Some(spool) = &health.spool {
+        let aside = match spool.aside {
+            0 => String::new(),
+            aside => format!(", {} refused by the database", output::count(aside)),
+        };
+        let text = format!(
+            "{} waiting, {} of {} bytes{aside}",
+            output::count(spool.depth),
+            output::count(spool.bytes),
+            output::count(spool.limit_bytes)
+        );
+        fields.push(("spool", text));
+    }
+    output.fields(&fields)?;
     Ok(done)
 }
 

@@ -1,20 +1,22 @@
 //! The commands that read simulations.
 
-use futures_util::StreamExt as _;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::Done;
 use super::arguments::{End, Failures, Global, Outcomes, Performance, Rejected, Simulations};
 use super::connection;
 use super::output::{self, Output};
+use crate::delivery::{Delivered, Source};
 use crate::error::Result;
 use crate::store::{
-    Attached, OutcomeFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus, Store,
+    Attached, OutcomeFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus,
 };
 
 /// How many documents are read at once: they may be large.
-const DOCUMENTS_AT_ONCE: usize = 16;
+const DOCUMENTS_AT_ONCE: u32 = 16;
+
+/// How many outcomes are read at once.
+const OUTCOMES_AT_ONCE: u32 = 1_000;
 
 /// How many simulations are listed where no limit is given.
 const LISTED_SIMULATIONS: u32 = 20;
@@ -30,12 +32,12 @@ pub(super) async fn list(
     arguments: Simulations,
     output: &mut Output,
 ) -> Result<Done> {
-    let database = connection::open_current(global).await?;
+    let opened = connection::open_source(global).await?;
     let status = arguments.status.map(Into::into);
     let limit = arguments.limit.unwrap_or(LISTED_SIMULATIONS);
     let cursor = arguments.cursor.as_deref();
     let paged = arguments.limit.is_some() || cursor.is_some();
-    let page = database.store().simulations_page(status, limit, cursor).await?;
+    let page = opened.source().simulations(status, limit, cursor).await?;
     let simulations = &page.simulations;
     if output.json() {
         for simulation in simulations {
@@ -100,35 +102,42 @@ pub(super) async fn outcomes(
     arguments: Outcomes,
     output: &mut Output,
 ) -> Result<Done> {
-    let database = connection::open_current(global).await?;
-    let store = database.store();
-    store.simulation(arguments.simulation).await?;
+    let opened = connection::open_source(global).await?;
+    let source = opened.source();
     let filter = OutcomeFilter { scenario_id: arguments.scenario, status: arguments.status };
+    let attached = Attached { documents: arguments.documents, trajectories: false };
     if arguments.limit.is_some() || arguments.cursor.is_some() {
         let limit = arguments.limit.unwrap_or(LISTED_OUTCOMES);
-        let attached = Attached { documents: arguments.documents, trajectories: false };
         let cursor = arguments.cursor.as_deref();
-        let page =
-            store.outcomes_page(arguments.simulation, &filter, limit, cursor, attached).await?;
+        let page = source.outcomes(arguments.simulation, &filter, limit, cursor, attached).await?;
         return show_page(page, attached, output);
     }
-    if arguments.documents {
-        return documents(store, arguments.simulation, &filter, output).await;
-    }
-    let mut found = std::pin::pin!(store.outcomes(arguments.simulation, &filter).await?);
     let mut table: Vec<Vec<String>> = Vec::new();
     let mut total = 0_usize;
-    while let Some(outcome) = found.next().await {
-        let outcome = outcome?;
-        total += 1;
-        if output.json() {
-            output.value(&outcome)?;
-        } else if table.len() < TABLE_ROWS {
-            table.push(row(&outcome));
+    let mut cursor = None;
+    // Documents may be large: fewer of them are read at once.
+    let limit = if arguments.documents { DOCUMENTS_AT_ONCE } else { OUTCOMES_AT_ONCE };
+    loop {
+        let cursor_now = cursor.as_deref();
+        let page =
+            source.outcomes(arguments.simulation, &filter, limit, cursor_now, attached).await?;
+        total += page.outcomes.len();
+        for outcome in &page.outcomes {
+            if arguments.documents {
+                output.bare_line(outcome.document.as_deref().unwrap_or_default())?;
+            } else if output.json() {
+                output.value(outcome)?;
+            } else if table.len() < TABLE_ROWS {
+                table.push(row(outcome));
+            }
         }
-        if output.closed() {
+        cursor = page.cursor;
+        if cursor.is_none() || output.closed() {
             break;
         }
+    }
+    if arguments.documents {
+        return Ok(Done::All);
     }
     if output.json() {
         return Ok(Done::All);
@@ -194,41 +203,20 @@ fn row(outcome: &RecordedOutcome) -> Vec<String> {
     ]
 }
 
-/// Writes documents as they were recorded.
-async fn documents(
-    store: &Store,
-    simulation_id: Uuid,
-    filter: &OutcomeFilter,
-    output: &mut Output,
-) -> Result<Done> {
-    let found = store.outcomes(simulation_id, filter).await?;
-    let mut chunks = std::pin::pin!(found.chunks(DOCUMENTS_AT_ONCE));
-    while let Some(chunk) = chunks.next().await {
-        let ids = chunk.into_iter().map(|outcome| outcome.map(|outcome| outcome.outcome_id));
-        let ids: Vec<Uuid> = ids.collect::<Result<_>>()?;
-        for document in store.documents(simulation_id, &ids).await? {
-            output.bare_line(&document)?;
-        }
-        if output.closed() {
-            break;
-        }
-    }
-    Ok(Done::All)
-}
-
 pub(super) async fn rejected(
     global: &Global,
     arguments: Rejected,
     output: &mut Output,
 ) -> Result<Done> {
-    let database = connection::open_current(global).await?;
-    let store = database.store();
-    store.simulation(arguments.simulation).await?;
     if let Some(id) = arguments.document {
+        let database = connection::open_current(global).await?;
+        let store = database.store();
+        store.simulation(arguments.simulation).await?;
         output.bytes(&store.rejected_document(arguments.simulation, id).await?)?;
         return Ok(Done::All);
     }
-    let rejected = store.rejected(arguments.simulation).await?;
+    let opened = connection::open_source(global).await?;
+    let rejected = opened.source().rejected(arguments.simulation).await?;
     if output.json() {
         for result in &rejected {
             output.value(result)?;
@@ -271,8 +259,8 @@ pub(super) async fn performance(
     arguments: Performance,
     output: &mut Output,
 ) -> Result<Done> {
-    let database = connection::open_current(global).await?;
-    let performance = database.store().performance(arguments.simulation, arguments.range).await?;
+    let opened = connection::open_source(global).await?;
+    let performance = opened.source().performance(arguments.simulation, arguments.range).await?;
     if output.json() {
         output.value(&performance)?;
         return Ok(Done::All);
@@ -316,8 +304,8 @@ pub(super) async fn failures(
     arguments: Failures,
     output: &mut Output,
 ) -> Result<Done> {
-    let database = connection::open_current(global).await?;
-    let failures = database.store().failures(arguments.limit.into()).await?;
+    let opened = connection::open_source(global).await?;
+    let failures = opened.source().failures(arguments.limit).await?;
     if output.json() {
         for failure in &failures {
             output.value(failure)?;
@@ -350,17 +338,41 @@ pub(super) async fn end(
     status: SimulationStatus,
     output: &mut Output,
 ) -> Result<Done> {
-    let database = connection::open_current(global).await?;
+    let opened = connection::open_source(global).await?;
+    let simulation_id = arguments.simulation;
     let reason = arguments.reason.replace('\0', "\u{FFFD}");
-    let simulation = database.store().end_simulation(arguments.simulation, status, &reason).await?;
+    let spooled = match opened.source() {
+        Source::Database(store) => {
+            store.end_simulation(simulation_id, status, &reason).await?;
+            false
+        }
+        Source::Service(client) => {
+            client.end_simulation(simulation_id, status, &reason).await? == Delivered::Spooled
+        }
+    };
+    if spooled {
+        // The service knows the rest when its database is back.
+        if output.json() {
+            output.value(
+                &json!({"simulation_id": simulation_id, "status": status, "spooled": true}),
+            )?;
+        } else {
+            output.line(&format!(
+                "{simulation_id} will be {} when the service's database is back",
+                status.word()
+            ))?;
+        }
+        return Ok(Done::All);
+    }
+    let progress = opened.source().simulation_status(simulation_id).await?;
     if output.json() {
         output.value(&json!({
-            "simulation_id": simulation.simulation_id,
-            "status": simulation.status,
-            "completed_at": simulation.completed_at,
+            "simulation_id": simulation_id,
+            "status": progress.status,
+            "completed_at": progress.completed_at,
         }))?;
     } else {
-        output.line(&format!("{} is {}", simulation.simulation_id, simulation.status.word()))?;
+        output.line(&format!("{simulation_id} is {}", progress.status.word()))?;
     }
     Ok(Done::All)
 }

@@ -9,9 +9,10 @@ use super::Done;
 use super::arguments::{Global, Status as Arguments};
 use super::connection;
 use super::output::{self, BOLD, Output, Redrawn};
+use crate::delivery::Source;
 use crate::error::{Error, Result};
 use crate::recorder::SimulationProgress;
-use crate::store::{SimulationStatus, Store};
+use crate::store::SimulationStatus;
 
 /// How long a watch waits between two questions.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -28,12 +29,11 @@ pub(super) async fn run(
         .map_err(|error| Error::io("could not listen for Ctrl-C", error))?;
     tokio::select! {
         done = async {
-            let database = connection::open_current(global).await?;
+            let opened = connection::open_source(global).await?;
             if arguments.watch {
-                return watch(database.store(), arguments.simulation, output).await;
+                return watch(opened.source(), arguments.simulation, output).await;
             }
-            let (simulation, figures) = database.store().standing(arguments.simulation).await?;
-            let status = SimulationProgress::new(&simulation, &figures);
+            let status = opened.source().simulation_status(arguments.simulation).await?;
             if output.json() {
                 output.value(&status)?;
             } else {
@@ -48,17 +48,17 @@ pub(super) async fn run(
 }
 
 /// Shows every change until the simulation ends: a line for each, or in place on a terminal.
-async fn watch(store: &Store, simulation_id: Uuid, output: &mut Output) -> Result<Done> {
+async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Result<Done> {
     let mut redrawn = Redrawn::on_terminal(output);
     let mut shown = None;
     let mut away = false;
     loop {
         let asked_at = Instant::now();
-        match store.standing(simulation_id).await {
-            Ok((simulation, figures)) => {
+        match source.simulation_status(simulation_id).await {
+            Ok(status) => {
                 away = false;
-                let status = SimulationProgress::new(&simulation, &figures);
-                let state = (simulation.status, figures.clone());
+                // Time passes whether or not anything happens.
+                let state = SimulationProgress { execution_time_ms: 0.0, ..status.clone() };
                 if shown.as_ref() != Some(&state) {
                     match &mut redrawn {
                         Some(redrawn) => redrawn.draw(&lines(&status)),
@@ -67,7 +67,7 @@ async fn watch(store: &Store, simulation_id: Uuid, output: &mut Output) -> Resul
                     }
                     shown = Some(state);
                 }
-                match simulation.status {
+                match status.status {
                     SimulationStatus::Running => {}
                     SimulationStatus::Completed => return Ok(Done::All),
                     SimulationStatus::Failed | SimulationStatus::Cancelled => return Ok(Done::Not),

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::{Delivered, Started};
 use crate::Recorder;
+use crate::client::ServiceClient;
 use crate::error::{Error, Result};
-use crate::recorder::{
-    ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart, SimulationStarted,
-};
+use crate::recorder::{ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart, Verdict};
 use crate::store::SimulationStatus;
 
 /// How long a destination that is there may take to say so.
@@ -19,14 +19,17 @@ const ANSWER_TIME: Duration = Duration::from_secs(3);
 pub enum Destination {
     /// A database, through the recorder of this process.
     Database(Recorder),
+    /// A service, over HTTP. It stamps the time of receipt itself.
+    Service(ServiceClient),
 }
 
 impl Destination {
     /// Whether it is there at all.
-    pub(super) async fn answers(&self) -> Result<()> {
+    pub(crate) async fn answers(&self) -> Result<()> {
         let asked = async {
             match self {
                 Destination::Database(recorder) => recorder.store().answers().await,
+                Destination::Service(client) => client.reach().await,
             }
         };
         tokio::time::timeout(ANSWER_TIME, asked).await.unwrap_or_else(|_| {
@@ -37,36 +40,49 @@ impl Destination {
         })
     }
 
-    pub(super) async fn create_configuration(
+    pub(crate) async fn create_configuration(
         &self,
         name: &str,
         configuration: &str,
         user_id: Option<&str>,
-    ) -> Result<String> {
+    ) -> Result<(String, Delivered<()>)> {
         match self {
             Destination::Database(recorder) => {
-                recorder.create_configuration(name, configuration, user_id).await
+                let id = recorder.create_configuration(name, configuration, user_id).await?;
+                Ok((id, Delivered::Committed(())))
+            }
+            Destination::Service(client) => {
+                client.create_configuration(name, configuration, user_id).await
             }
         }
     }
 
-    pub(super) async fn start_simulation(
-        &self,
-        start: SimulationStart,
-    ) -> Result<SimulationStarted> {
+    pub(crate) async fn start_simulation(&self, start: SimulationStart) -> Result<Started> {
         match self {
-            Destination::Database(recorder) => recorder.start_simulation(start).await,
+            Destination::Database(recorder) => {
+                let simulation = recorder.start_simulation(start).await?;
+                Ok(Started { simulation, spooled: false })
+            }
+            Destination::Service(client) => client.start_simulation(start).await,
         }
     }
 
     /// Gives how many scenarios a start plans, if nothing is wrong with it.
-    pub(super) async fn check_start(&self, start: &SimulationStart) -> Result<u32> {
+    pub(crate) async fn check_start(&self, start: &SimulationStart) -> Result<u32> {
         match self {
             Destination::Database(recorder) => recorder.check_start(start).await,
+            // What is in them only the service says.
+            Destination::Service(_) => {
+                let scenarios: Vec<serde::de::IgnoredAny> = serde_json::from_str(&start.scenarios)
+                    .map_err(|error| {
+                        Error::Invalid(format!("the list of scenarios is no JSON array: {error}"))
+                    })?;
+                Ok(u32::try_from(scenarios.len()).unwrap_or(u32::MAX))
+            }
         }
     }
 
-    pub(super) async fn record_received(
+    pub(crate) async fn record_received(
         &self,
         simulation_id: Uuid,
         received: Vec<ReceivedResult>,
@@ -75,47 +91,65 @@ impl Destination {
             Destination::Database(recorder) => {
                 recorder.record_received(simulation_id, received).await
             }
+            Destination::Service(client) => {
+                let submissions = received.into_iter().map(|received| received.submission);
+                client.record_batch(simulation_id, submissions.collect()).await
+            }
         }
     }
 
     /// What would become of results, as far as it can be told without the destination.
-    pub(super) async fn preview(
+    pub(crate) async fn preview(
         &self,
         simulation_id: Uuid,
         received: Vec<ReceivedResult>,
     ) -> Result<Vec<ItemVerdict>> {
         match self {
             Destination::Database(recorder) => recorder.preview(simulation_id, received).await,
+            Destination::Service(_) => Ok(received
+                .into_iter()
+                .map(|received| ItemVerdict {
+                    outcome_id: received.outcome_id,
+                    verdict: Verdict::Spooled,
+                    warnings: Vec::new(),
+                })
+                .collect()),
         }
     }
 
-    pub(super) async fn complete_simulation(
+    pub(crate) async fn complete_simulation(
         &self,
         simulation_id: Uuid,
         suite: Option<&str>,
-    ) -> Result<SimulationCompleted> {
+    ) -> Result<Delivered<SimulationCompleted>> {
         match self {
             Destination::Database(recorder) => {
-                recorder.complete_simulation(simulation_id, suite).await
+                recorder.complete_simulation(simulation_id, suite).await.map(Delivered::Committed)
             }
+            Destination::Service(client) => client.complete_simulation(simulation_id, suite).await,
         }
     }
 
-    pub(super) async fn check_suite(&self, suite: &str) -> Result<()> {
+    pub(crate) async fn check_suite(&self, suite: &str) -> Result<()> {
         match self {
             Destination::Database(recorder) => recorder.check_suite(suite).await,
+            Destination::Service(_) => Ok(()),
         }
     }
 
-    pub(super) async fn end_simulation(
+    pub(crate) async fn end_simulation(
         &self,
         simulation_id: Uuid,
         status: SimulationStatus,
         reason: &str,
-    ) -> Result<SimulationStatus> {
+    ) -> Result<Delivered<SimulationStatus>> {
         match self {
             Destination::Database(recorder) => {
-                recorder.end_simulation(simulation_id, status, reason).await
+                let ended = recorder.end_simulation(simulation_id, status, reason).await?;
+                Ok(Delivered::Committed(ended))
+            }
+            Destination::Service(client) => {
+                client.end_simulation(simulation_id, status, reason).await
             }
         }
     }

@@ -8,7 +8,9 @@
 //! before it goes either way, so that going both ways stores it once.
 
 mod destination;
+mod file;
 mod replay;
+mod source;
 mod watch;
 
 use std::sync::Arc;
@@ -21,7 +23,12 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 pub use destination::Destination;
+pub use file::{
+    FileRecording, FileSimulation, FileSummary, Progress, REMEMBERED_REJECTED, RejectedItem,
+    RejectedReason, Stage, Survey,
+};
 pub use replay::{Replayed, ReplayedSpool, replay_spool};
+pub use source::Source;
 
 use crate::error::{Error, Result};
 use crate::identity;
@@ -131,7 +138,7 @@ impl Delivery {
     ) -> Result<(String, Delivered<()>)> {
         let direct = self.shared.destination.create_configuration(name, configuration, user_id);
         match self.try_direct(None, direct).await? {
-            Delivered::Committed(id) => Ok((id, Delivered::Committed(()))),
+            Delivered::Committed(kept) => Ok(kept),
             Delivered::Spooled => {
                 let id = crate::recorder::configuration_id(name, configuration, user_id)?;
                 self.keep(vec![SpooledCall::Configuration {
@@ -156,7 +163,7 @@ impl Delivery {
         }
         let direct = self.shared.destination.start_simulation(start.clone());
         match self.try_direct(Some(simulation_id), direct).await? {
-            Delivered::Committed(simulation) => Ok(Started { simulation, spooled: false }),
+            Delivered::Committed(started) => Ok(started),
             Delivered::Spooled => {
                 let scenario_count = self.shared.destination.check_start(&start).await?;
                 let created_at = start.started_at.unwrap_or_else(Timestamp::now);
@@ -236,15 +243,17 @@ impl Delivery {
         suite: Option<&str>,
     ) -> Result<Delivered<SimulationCompleted>> {
         let direct = self.shared.destination.complete_simulation(simulation_id, suite);
-        let delivered = self.try_direct(Some(simulation_id), direct).await?;
-        if delivered == Delivered::Spooled {
-            if let Some(suite) = suite {
-                self.shared.destination.check_suite(suite).await?;
-            }
-            let suite = suite.map(str::to_owned);
-            self.keep(vec![SpooledCall::Complete { simulation_id, suite }]).await?;
+        if let Delivered::Committed(delivered) =
+            self.try_direct(Some(simulation_id), direct).await?
+        {
+            return Ok(delivered);
         }
-        Ok(delivered)
+        if let Some(suite) = suite {
+            self.shared.destination.check_suite(suite).await?;
+        }
+        let suite = suite.map(str::to_owned);
+        self.keep(vec![SpooledCall::Complete { simulation_id, suite }]).await?;
+        Ok(Delivered::Spooled)
     }
 
     /// Ends a simulation as failed or cancelled, for a reason.
@@ -258,12 +267,14 @@ impl Delivery {
         reason: &str,
     ) -> Result<Delivered<SimulationStatus>> {
         let direct = self.shared.destination.end_simulation(simulation_id, status, reason);
-        let delivered = self.try_direct(Some(simulation_id), direct).await?;
-        if delivered == Delivered::Spooled {
-            let reason = reason.to_owned();
-            self.keep(vec![SpooledCall::End { simulation_id, status, reason }]).await?;
+        if let Delivered::Committed(delivered) =
+            self.try_direct(Some(simulation_id), direct).await?
+        {
+            return Ok(delivered);
         }
-        Ok(delivered)
+        let reason = reason.to_owned();
+        self.keep(vec![SpooledCall::End { simulation_id, status, reason }]).await?;
+        Ok(Delivered::Spooled)
     }
 
     /// Waits for what is under way and closes the spool; the destination stays as it is.

@@ -4,7 +4,6 @@
 //! neighbours. A verdict comes after the commit.
 
 mod ending;
-mod file;
 mod history;
 mod plan;
 mod progress;
@@ -26,8 +25,8 @@ use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-pub use file::{FileRecording, FileSummary, Progress, RejectedItem, Stage, Survey};
 pub use plan::PlanDigest;
+pub(crate) use plan::planned_row;
 pub use progress::{SimulationCompleted, SimulationFigures, SimulationProgress};
 pub use reading::duration_hours;
 pub use received::ReceivedResult;
@@ -301,7 +300,7 @@ fn extract_part(target: &Target, session: &mut Session, part: Vec<Received>) -> 
 
 /// Runs computation on a thread that may block. It begins at once, whether or not anybody waits
 /// for it yet: what it holds is never held in vain.
-fn blocking<T: Send + 'static>(
+pub(crate) fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> impl Future<Output = Result<T>> {
     let running = tokio::task::spawn_blocking(work);

@@ -40,7 +40,7 @@ impl Plan {
 }
 
 /// A scenario as a row of the plan; its definition is a part of the document it was read from.
-pub(super) fn planned_row(scenario: Scenario, document: &str) -> PlannedRow {
+pub(crate) fn planned_row(scenario: Scenario, document: &str) -> PlannedRow {
     let definition = scenario.definition.and_then(|span| {
         let start = span.offset as usize;
         document.get(start..start.checked_add(span.length as usize)?)

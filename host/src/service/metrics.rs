@@ -74,8 +74,7 @@ impl ServiceMetrics {
         let mut registry = Registry::with_prefix("arc");
         let requests = Family::default();
         registry.register("http_requests", "Requests answered", requests.clone());
-        let durations: HistogramFamily =
-            Family::new_with_constructor(|| Histogram::new(SECONDS.into_iter()));
+        let durations: HistogramFamily = Family::new_with_constructor(|| Histogram::new(SECONDS));
         registry.register_with_unit(
             "http_request_duration",
             "Time until the answer began",

@@ -83,6 +83,7 @@ fn start() -> impl Strategy<Value = SimulationStart> {
                 modal_environment: names.2,
                 sandbox_instances: numbers.1,
                 metadata: names.3,
+                started_at,
             }
         },
     )

@@ -16,13 +16,16 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::plan::{PlanDigest, planned_row};
-use super::{ItemVerdict, Recorder, Submission, Verdict, blocking};
+use super::{Delivered, Destination};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
-use crate::extraction::Session;
-use crate::identity::{self, Fingerprint};
-use crate::store::{NewSimulation, PlannedRow, Simulation, scenario_key};
+use crate::extraction::{Extractor, Session};
+use crate::identity::Fingerprint;
+use crate::recorder::{
+    ItemVerdict, PlanDigest, ReceivedResult, SimulationStart, Submission, Verdict, blocking,
+    default_modal_environment, planned_row,
+};
+use crate::store::{NewSimulation, PlannedRow, scenario_key};
 
 /// How many documents a batch has at most: enough that a commit costs little for each.
 const BATCH_DOCUMENTS: usize = 1_000;
@@ -32,6 +35,10 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// How many batches are on their way at once: one is stored while the next is extracted.
 const BATCHES_UNDER_WAY: usize = 2;
+
+/// How many rejected results are remembered one by one; all of them are counted, and kept in the
+/// database.
+pub const REMEMBERED_REJECTED: usize = 1_000;
 
 /// What a progress report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,8 +147,10 @@ pub struct FileSummary {
     pub duplicate: u64,
     /// Results that are kept in a spool until the database is back.
     pub spooled: u64,
-    /// Results that are not valid, in order.
-    pub rejected: Vec<RejectedItem>,
+    /// Results that are not valid.
+    pub rejected: u64,
+    /// The first of them, in order: at most [`REMEMBERED_REJECTED`].
+    pub rejected_results: Vec<RejectedItem>,
     /// Results that were not recorded.
     pub failed: u64,
     /// Where the first one that was not recorded stands, and why it was not.
@@ -168,7 +177,11 @@ impl FileSummary {
                 self.retryable |= retryable;
                 self.failure.get_or_insert_with(|| format!("result {position}: {message}"));
             }
+            Verdict::Rejected(_) if self.rejected_results.len() >= REMEMBERED_REJECTED => {
+                self.rejected += 1;
+            }
             Verdict::Rejected(violations) => {
+                self.rejected += 1;
                 let reasons: Vec<RejectedReason> = violations
                     .into_iter()
                     .map(|violation| RejectedReason {
@@ -180,7 +193,7 @@ impl FileSummary {
                 let first = reasons.first().cloned();
                 let (path, code, message) =
                     first.map(|first| (first.path, first.code, first.message)).unwrap_or_default();
-                self.rejected.push(RejectedItem {
+                self.rejected_results.push(RejectedItem {
                     position,
                     outcome_id: item.outcome_id,
                     path,
@@ -193,10 +206,22 @@ impl FileSummary {
     }
 }
 
+/// The simulation that a file becomes.
+#[derive(Clone, Debug)]
+pub struct FileSimulation {
+    /// Its id.
+    pub simulation_id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// The version of the agent's configuration.
+    pub config_version_id: String,
+}
+
 /// The recording of one file.
 #[derive(Clone, Debug)]
 pub struct FileRecording {
-    recorder: Recorder,
+    extractor: Extractor,
+    destination: Destination,
     file: Arc<DocumentFile>,
     /// Set from outside to stop after the batches that are under way.
     stop: Arc<AtomicBool>,
@@ -204,8 +229,13 @@ pub struct FileRecording {
 
 impl FileRecording {
     /// Prepares to record a file. Setting `stop` ends it after the batches that are under way.
-    pub fn new(recorder: Recorder, file: DocumentFile, stop: Arc<AtomicBool>) -> Self {
-        FileRecording { recorder, file: Arc::new(file), stop }
+    pub fn new(
+        extractor: Extractor,
+        destination: Destination,
+        file: DocumentFile,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
+        FileRecording { extractor, destination, file: Arc::new(file), stop }
     }
 
     /// The file's name.
@@ -223,12 +253,12 @@ impl FileRecording {
     /// [`Error::Io`]; [`Error::Invalid`] where the file is not JSON text, or holds no result.
     pub async fn survey(&self, report: impl FnMut(Progress) + Send + 'static) -> Result<Survey> {
         let this = self.clone();
-        let session = self.recorder.extractor().session().await;
+        let session = self.extractor.session().await;
         blocking(move || this.survey_now(session, report)).await?
     }
 
     fn survey_now(&self, mut session: Session, mut report: impl FnMut(Progress)) -> Result<Survey> {
-        let document_bytes = self.recorder.extractor().limits().document_bytes;
+        let document_bytes = self.extractor.limits().document_bytes;
         let mut frames = self.file.frames(document_bytes)?;
         let mut found = Vec::new();
         let mut seen = HashSet::new();
@@ -260,31 +290,47 @@ impl FileRecording {
     }
 
     /// Starts the simulation that the survey describes, or finds it as it was started before.
-    /// `describe` fills in what the survey does not know.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where the id is there with another plan.
-    pub async fn start(
-        &self,
-        survey: &Survey,
-        describe: impl FnOnce(&mut NewSimulation),
-    ) -> Result<Simulation> {
-        let mut new = NewSimulation {
-            simulation_id: identity::new_id(),
-            simulation_name: None,
-            config_version_id: String::new(),
-            modal_app_id: None,
-            modal_environment: String::new(),
-            sandbox_instances: None,
-            metadata: None,
-            trials: i32::try_from(survey.trials).unwrap_or(i32::MAX),
-            planned_scenarios: i32::try_from(survey.found.len()).unwrap_or(i32::MAX),
-            plan_sha256: survey.plan_sha256,
-            started_at: None,
-        };
-        describe(&mut new);
-        let session = self.recorder.extractor().session().await;
-        self.recorder.start_planned(&new, PlanReader { survey, session, next: 0 }).await
+    /// [`Error::Conflict`] where the id is there with another plan; [`Error::Invalid`] where the
+    /// plan is too long to be sent to a service.
+    pub async fn start(&self, survey: &Survey, new: FileSimulation) -> Result<()> {
+        let session = self.extractor.session().await;
+        let plan = PlanReader { survey, session, next: 0 };
+        let FileSimulation { simulation_id, name, config_version_id } = new;
+        // PostgreSQL keeps no NUL in text.
+        let name = name.replace('\0', "\u{FFFD}");
+        let metadata = serde_json::json!({"recorded_from": self.file_name()}).to_string();
+        match &self.destination {
+            Destination::Database(recorder) => {
+                let new = NewSimulation {
+                    simulation_id,
+                    simulation_name: Some(name),
+                    config_version_id,
+                    modal_app_id: None,
+                    modal_environment: default_modal_environment(),
+                    sandbox_instances: None,
+                    metadata: Some(metadata),
+                    trials: i32::try_from(survey.trials).unwrap_or(i32::MAX),
+                    planned_scenarios: i32::try_from(survey.found.len()).unwrap_or(i32::MAX),
+                    plan_sha256: survey.plan_sha256,
+                    started_at: None,
+                };
+                recorder.start_planned(&new, plan).await.map(|_| ())
+            }
+            Destination::Service(client) => {
+                let start = SimulationStart {
+                    simulation_id: Some(simulation_id),
+                    config_version_id,
+                    scenarios: scenario_list(plan)?,
+                    trials: Some(survey.trials),
+                    simulation_name: Some(name),
+                    metadata: Some(metadata),
+                    ..SimulationStart::default()
+                };
+                client.start_simulation(start).await.map(|_| ())
+            }
+        }
     }
 
     /// Reads the file for the second time and records its results.
@@ -294,15 +340,13 @@ impl FileRecording {
     /// before stays stored; the same call again does the rest.
     pub async fn record(
         &self,
+        survey: &Survey,
         simulation_id: Uuid,
         mut report: impl FnMut(Progress),
     ) -> Result<FileSummary> {
-        // With the plan at hand a batch gives its results their times when it is first polled, so
-        // that of two attempts the later in the file is the latest.
-        self.recorder.plan(simulation_id).await?;
         let (sender, mut batches) = mpsc::channel::<Result<Batch>>(1);
-        let this = self.clone();
-        let reading = tokio::task::spawn_blocking(move || this.read_batches(&sender));
+        let (this, surveyed) = (self.clone(), survey.sha256);
+        let reading = tokio::task::spawn_blocking(move || this.read_batches(&surveyed, &sender));
         let mut summary = FileSummary::default();
         let mut position = 0;
         let mut under_way = FuturesOrdered::new();
@@ -329,10 +373,11 @@ impl FileRecording {
                     None => reading_done = true,
                     Some(Err(error)) => { failure.get_or_insert(error); }
                     Some(Ok(batch)) => {
-                        let recorder = self.recorder.clone();
+                        // Received now, so that of two attempts the later in the file is the latest.
+                        let received = ReceivedResult::accept(simulation_id, batch.submissions);
                         under_way.push_back(async move {
-                            let verdicts = recorder.record_batch(simulation_id, batch.submissions).await;
-                            (batch.read_bytes, verdicts)
+                            let recorded = self.destination.record_received(simulation_id, received);
+                            (batch.read_bytes, recorded.await)
                         });
                     }
                 },
@@ -351,10 +396,11 @@ impl FileRecording {
         failure.map_or(Ok(summary), Err)
     }
 
-    /// Reads batches until the file ends (`true`), or until it is told to stop.
-    fn read_batches(&self, sender: &mpsc::Sender<Result<Batch>>) -> bool {
+    /// Reads batches until the file ends (`true`), or until it is told to stop. What was surveyed
+    /// must be what is recorded: its bytes have made the simulation's id.
+    fn read_batches(&self, surveyed: &[u8; 32], sender: &mpsc::Sender<Result<Batch>>) -> bool {
         let read = || -> Result<bool> {
-            let document_bytes = self.recorder.extractor().limits().document_bytes;
+            let document_bytes = self.extractor.limits().document_bytes;
             let mut frames = self.file.frames(document_bytes)?;
             let mut batch = Batch::default();
             let mut position = 0;
@@ -374,7 +420,11 @@ impl FileRecording {
                 }
             }
             batch.read_bytes = frames.read_bytes();
-            Ok(batch.submissions.is_empty() || sender.blocking_send(Ok(batch)).is_ok())
+            let sent = batch.submissions.is_empty() || sender.blocking_send(Ok(batch)).is_ok();
+            if frames.finish().0 != *surveyed {
+                return Err(self.changed());
+            }
+            Ok(sent)
         };
         read().unwrap_or_else(|error| {
             // Nobody listens any more only where an earlier error is on its way already.
@@ -383,25 +433,50 @@ impl FileRecording {
         })
     }
 
-    /// Completes the simulation with what the file says of itself around the results.
+    fn changed(&self) -> Error {
+        Error::Invalid(format!("{} has changed while it was read; run again", self.file.name()))
+    }
+
+    /// Completes the simulation with what the file says of itself around the results. A summary that
+    /// is not valid is left out, and given back as text for a warning.
     ///
     /// # Errors
-    /// As [`Recorder::complete_simulation`]. A summary that is not valid is left out, and given
-    /// back as text for a warning.
-    pub async fn complete(
-        &self,
-        survey: &Survey,
-        simulation_id: Uuid,
-    ) -> Result<(Simulation, crate::store::Figures, Option<String>)> {
-        let completed = self.recorder.complete(simulation_id, survey.envelope.as_deref()).await;
-        match completed {
+    /// As [`Recorder::complete_simulation`](crate::Recorder::complete_simulation).
+    pub async fn complete(&self, survey: &Survey, simulation_id: Uuid) -> Result<Option<String>> {
+        let complete = |suite| self.destination.complete_simulation(simulation_id, suite);
+        match complete(survey.envelope.as_deref()).await {
+            Ok(Delivered::Committed(_) | Delivered::Spooled) => Ok(None),
             Err(reason @ Error::Rejected { .. }) => {
-                let (simulation, figures) = self.recorder.complete(simulation_id, None).await?;
-                Ok((simulation, figures, Some(reason.to_string())))
+                complete(None).await?;
+                Ok(Some(reason.to_string()))
             }
-            other => other.map(|(simulation, figures)| (simulation, figures, None)),
+            Err(error) => Err(error),
         }
     }
+}
+
+/// A plan as the list that a service takes.
+fn scenario_list(plan: impl Iterator<Item = Result<PlannedRow>>) -> Result<String> {
+    let mut list = String::from("[");
+    for planned in plan {
+        let planned = planned?;
+        if list.len() > 1 {
+            list.push(',');
+        }
+        match planned.definition {
+            Some(definition) => list.push_str(&definition),
+            None => {
+                let scenario = serde_json::json!({
+                    "id": planned.scenario_id,
+                    "name": planned.name,
+                    "task_prompt": planned.task_prompt,
+                });
+                list.push_str(&scenario.to_string());
+            }
+        }
+    }
+    list.push(']');
+    Ok(list)
 }
 
 /// Whether a batch failed as a whole, and not only documents that no neighbour has to suffer for.

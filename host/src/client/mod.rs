@@ -1,0 +1,399 @@
+//! The client of the service: the recorder's calls over HTTP.
+//!
+//! Connections are kept alive, bodies to other machines are compressed, and a request that did not
+//! get an answer, or one that says so, is sent again: ids are made from content, so that nothing is
+//! recorded twice.
+
+mod reading;
+mod recording;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::extraction::Violation;
+use crate::recorder::Pauses;
+use crate::wire::{Problem, ProblemCode};
+
+/// The variable that holds the token of a client.
+pub const TOKEN_VARIABLE: &str = "ARC_TOKEN";
+
+/// How long connecting may take.
+const CONNECT_TIME: Duration = Duration::from_secs(10);
+
+/// How long a request may take: longer than a service takes at its longest.
+const REQUEST_TIME: Duration = Duration::from_secs(150);
+
+/// How long a request is sent again before its error is given back.
+const RETRY_FOR: Duration = Duration::from_secs(30);
+
+/// How long an idle connection is kept: less than the service does, so that it is seldom found dead.
+const IDLE_TIME: Duration = Duration::from_secs(20);
+
+/// Shorter bodies are not worth compressing.
+const COMPRESSED_FROM: usize = 1 << 10;
+
+/// How much of an answer that is no problem document is shown.
+const SHOWN_CHARACTERS: usize = 200;
+
+/// Where a service is, and how it is used.
+#[derive(Clone)]
+pub struct ClientSettings {
+    /// `http://host:port` or `https://host`, with a path where the service lies under one.
+    pub url: String,
+    /// The token, where the service asks for one.
+    pub token: Option<String>,
+    /// Whether bodies are compressed; by default those to other machines are.
+    pub compress: Option<bool>,
+}
+
+impl fmt::Debug for ClientSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        // Neither the token nor what may stand in the URL is shown.
+        formatter.debug_struct("ClientSettings").finish_non_exhaustive()
+    }
+}
+
+/// A client of the service. Cheap to clone; clones share their connections.
+#[derive(Clone)]
+pub struct ServiceClient {
+    http: reqwest::Client,
+    base: Arc<Url>,
+    compress: bool,
+}
+
+impl fmt::Debug for ServiceClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "ServiceClient({})", self.describe())
+    }
+}
+
+/// A request that may be sent again.
+pub(super) struct Call {
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Call {
+    pub(super) fn get(path: impl Into<String>) -> Self {
+        Call {
+            method: Method::GET,
+            path: path.into(),
+            query: Vec::new(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    pub(super) fn post(path: impl Into<String>, kind: &'static str, body: Vec<u8>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        Call { method: Method::POST, headers, body: body.into(), ..Call::get(path) }
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.query.extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+/// Why a request has no answer to give.
+enum Trouble {
+    /// The same request may work.
+    Again(Error, Option<Duration>),
+    /// It would not.
+    Done(Error),
+}
+
+impl ServiceClient {
+    /// A client of the service at a URL. Nothing is connected with yet.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] where the URL or the token does not do.
+    pub fn new(settings: &ClientSettings) -> Result<Self> {
+        let wrong = |reason: &str| {
+            Error::Configuration(format!(
+                "the service's URL does not do: {reason}; it is like https://arc.example or \
+                 http://127.0.0.1:7117"
+            ))
+        };
+        let mut base = Url::parse(&settings.url).map_err(|error| wrong(&error.to_string()))?;
+        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
+            return Err(wrong("it must begin with http:// or https:// and a host"));
+        }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(wrong("a token goes apart from it"));
+        }
+        base.set_query(None);
+        base.set_fragment(None);
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        let here = of_this_machine(&base);
+        let mut headers = HeaderMap::new();
+        if let Some(token) = &settings.token {
+            let value = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
+            let mut value = value.map_err(|_| {
+                Error::Configuration(
+                    "the token holds characters that no token has; copy it again".to_owned(),
+                )
+            })?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let builder = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls()?)
+            .user_agent(concat!("arc-host/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .connect_timeout(CONNECT_TIME)
+            .timeout(REQUEST_TIME)
+            .pool_idle_timeout(IDLE_TIME)
+            .tcp_nodelay(true)
+            // A service answers where it is asked; a token goes nowhere else.
+            .redirect(reqwest::redirect::Policy::none());
+        // A proxy does not know this machine's own services.
+        let builder = if here { builder.no_proxy() } else { builder };
+        let http = builder.build().map_err(|error| {
+            Error::Configuration(format!("could not set up the client: {}", innermost(&error)))
+        })?;
+        let compress = settings.compress.unwrap_or(!here);
+        Ok(ServiceClient { http, base: Arc::new(base), compress })
+    }
+
+    /// Where the service is, for people.
+    pub fn describe(&self) -> String {
+        self.base.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// Sends a request until it has an answer that will not change, and reads it.
+    async fn json<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
+        let bytes = self.bytes(call).await?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Error::Configuration(format!(
+                "the answer of {} is not one of an Arc Recorder service: {error}; check the URL",
+                self.describe()
+            ))
+        })
+    }
+
+    /// The same without reading the answer.
+    async fn bytes(&self, call: Call) -> Result<Bytes> {
+        let call = self.compressed(call)?;
+        let (mut pauses, until) = (Pauses::new(), Instant::now() + RETRY_FOR);
+        loop {
+            let (error, wanted) = match self.once(&call).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(Trouble::Done(error)) => return Err(error),
+                Err(Trouble::Again(error, wanted)) => (error, wanted),
+            };
+            let pause = pauses.next_pause().max(wanted.unwrap_or_default());
+            if Instant::now() + pause > until {
+                return Err(error);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Sends a request once, and takes any answer of the service for a sign of life.
+    async fn answers(&self) -> Result<()> {
+        match self.once(&Call::get("health/live")).await {
+            Ok(_) => Ok(()),
+            Err(Trouble::Again(error, _) | Trouble::Done(error)) => Err(error),
+        }
+    }
+
+    fn compressed(&self, mut call: Call) -> Result<Call> {
+        if self.compress && call.body.len() >= COMPRESSED_FROM {
+            // The first level: a network is seldom faster, and it costs a few microseconds a result.
+            let body = zstd::bulk::compress(&call.body, 1)
+                .map_err(|error| Error::io("could not compress the results", error))?;
+            call.body = body.into();
+            call.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("zstd"));
+        }
+        Ok(call)
+    }
+
+    fn request(&self, call: &Call) -> Result<RequestBuilder> {
+        let mut url = self.base.join(&call.path).map_err(|error| {
+            Error::Invalid(format!("{} is no path of a service: {error}", call.path))
+        })?;
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&call.query);
+        }
+        let request = self.http.request(call.method.clone(), url).headers(call.headers.clone());
+        Ok(request.body(call.body.clone()))
+    }
+
+    async fn once(&self, call: &Call) -> std::result::Result<Bytes, Trouble> {
+        let mut request = self.request(call).map_err(Trouble::Done)?;
+        if !call.headers.contains_key(ACCEPT) {
+            request = request.header(ACCEPT, "application/json");
+        }
+        let response = request.send().await.map_err(|error| self.unanswered(&error))?;
+        let (status, wanted) = (response.status(), retry_after(&response));
+        let body = response.bytes().await.map_err(|error| self.unanswered(&error))?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let problem = match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => problem,
+            Err(_) => return Err(self.foreign(status, &body, wanted)),
+        };
+        let wanted = problem.retry_after_seconds.map(u64::from).map(Duration::from_secs).or(wanted);
+        let (again, error) = (problem.retryable, error_of(problem));
+        Err(if again { Trouble::Again(error, wanted) } else { Trouble::Done(error) })
+    }
+
+    /// No answer came: the service is away, or the network is.
+    fn unanswered(&self, error: &reqwest::Error) -> Trouble {
+        let reason = innermost(error);
+        let place = self.describe();
+        if tls_refused(error) {
+            return Trouble::Done(Error::Configuration(format!(
+                "{place} could not be trusted: {reason}; SSL_CERT_FILE names the authority to trust"
+            )));
+        }
+        Trouble::Again(
+            Error::Unavailable(format!(
+                "{place} did not answer: {reason}; check the URL, and that the service runs, and \
+                 try again"
+            )),
+            None,
+        )
+    }
+
+    /// The answer of something between here and the service.
+    fn foreign(&self, status: StatusCode, body: &[u8], wanted: Option<Duration>) -> Trouble {
+        let text: String = String::from_utf8_lossy(body).chars().take(SHOWN_CHARACTERS).collect();
+        let place = self.describe();
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            let error = format!("{place} answered {status}; try again");
+            return Trouble::Again(Error::Unavailable(error), wanted);
+        }
+        Trouble::Done(Error::Configuration(format!(
+            "{place} answered {status}, which is no answer of an Arc Recorder service; check the \
+             URL ({})",
+            text.trim()
+        )))
+    }
+}
+
+/// What a problem is to a caller.
+fn error_of(problem: Problem) -> Error {
+    let detail = problem.detail;
+    match problem.code {
+        ProblemCode::Rejected => Error::Rejected {
+            what: "the document",
+            violations: problem.violations.into_iter().map(Violation::from).collect(),
+        },
+        ProblemCode::NotFound => Error::NotFound(detail),
+        ProblemCode::Conflict => Error::Conflict(detail),
+        ProblemCode::Unauthorized | ProblemCode::Forbidden => Error::Configuration(format!(
+            "the service refuses: {detail}; give a token with --token or {TOKEN_VARIABLE}"
+        )),
+        ProblemCode::InvalidRequest
+        | ProblemCode::MethodNotAllowed
+        | ProblemCode::NotAcceptable
+        | ProblemCode::UnsupportedMediaType
+        | ProblemCode::BodyTooLarge
+        | ProblemCode::TooManyItems
+        | ProblemCode::IdempotencyKeyReused => Error::Invalid(detail),
+        _ if problem.retryable => Error::Unavailable(detail),
+        _ => Error::Database(detail),
+    }
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Whether a URL leads to this machine.
+fn of_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// The system's authorities, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+fn tls() -> Result<rustls::ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    // A certificate that cannot be read is as good as absent.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Configuration(format!("could not set up TLS: {error}")))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn tls_refused(error: &reqwest::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        let within = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if inner.is::<rustls::Error>() || within.is_some_and(|within| within.is::<rustls::Error>())
+        {
+            return true;
+        }
+        source = inner.source();
+    }
+    false
+}
+
+/// The reason at the bottom, which says the most.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(url: &str) -> Result<ServiceClient> {
+        let settings =
+            ClientSettings { url: url.to_owned(), token: Some("arc_x".to_owned()), compress: None };
+        ServiceClient::new(&settings)
+    }
+
+    #[test]
+    fn a_url_that_is_none_is_told() {
+        for url in ["", "arc.example", "ftp://arc.example", "http://", "http://a:b@arc.example"] {
+            let error = client(url).unwrap_err();
+            assert!(matches!(error, Error::Configuration(_)), "{url}: {error}");
+        }
+        // The secret of a URL is in no message.
+        assert!(!client("http://a:hidden@arc.example").unwrap_err().to_string().contains("hidden"));
+    }
+
+    #[test]
+    fn a_service_may_lie_under_a_path_and_bodies_to_this_machine_stay_as_they_are() {
+        let there = client("https://arc.example/recorder?x=1").unwrap();
+        assert_eq!(there.describe(), "https://arc.example/recorder");
+        assert_eq!(there.base.join("v1/health").unwrap().path(), "/recorder/v1/health");
+        assert!(there.compress);
+        for here in ["http://127.0.0.1:7117", "http://[::1]:7117/", "http://localhost"] {
+            assert!(!client(here).unwrap().compress, "{here}");
+        }
+    }
+}

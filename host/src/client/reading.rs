@@ -1,0 +1,138 @@
+//! Questions.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::{Call, ServiceClient};
+use crate::error::{Error, Result};
+use crate::recorder::SimulationProgress;
+use crate::store::{
+    Attached, Failure, Metrics, OutcomeFilter, OutcomePage, Performance, RecordedOutcome,
+    RejectedResult, SimulationStatus,
+};
+use crate::wire::{FailureList, RejectedList, ServiceHealth, SimulationList};
+
+/// A page of outcomes whose outcomes are read one by one.
+#[derive(Deserialize)]
+struct RawPage {
+    outcomes: Vec<Box<RawValue>>,
+    cursor: Option<String>,
+}
+
+/// The part of an outcome that is kept as text.
+#[derive(Deserialize)]
+struct WithTrajectory<'t> {
+    #[serde(borrow, default)]
+    trajectory: Option<&'t RawValue>,
+}
+
+impl ServiceClient {
+    /// A page of the simulations, newest first.
+    ///
+    /// # Errors
+    /// As [`Recorder::simulations`](crate::Recorder::simulations).
+    pub async fn simulations(
+        &self,
+        status: Option<SimulationStatus>,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<SimulationList> {
+        let call = Call::get("v1/simulations")
+            .with("status", status.map(SimulationStatus::word))
+            .with("limit", Some(limit))
+            .with("cursor", cursor);
+        self.json(call).await
+    }
+
+    /// Where a simulation stands.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such simulation.
+    pub async fn simulation_status(&self, simulation_id: Uuid) -> Result<SimulationProgress> {
+        self.json(Call::get(format!("v1/simulations/{simulation_id}"))).await
+    }
+
+    /// A page of a simulation's outcomes.
+    ///
+    /// # Errors
+    /// As [`Recorder::outcomes`](crate::Recorder::outcomes).
+    pub async fn outcomes(
+        &self,
+        simulation_id: Uuid,
+        filter: &OutcomeFilter,
+        limit: u32,
+        cursor: Option<&str>,
+        attached: Attached,
+    ) -> Result<OutcomePage> {
+        let call = Call::get(format!("v1/simulations/{simulation_id}/outcomes"))
+            .with("scenario_id", filter.scenario_id.as_ref())
+            .with("status", filter.status.as_ref())
+            .with("limit", Some(limit))
+            .with("cursor", cursor)
+            .with("documents", attached.documents.then_some(true))
+            .with("trajectories", attached.trajectories.then_some(true));
+        let page: RawPage = self.json(call).await?;
+        let outcomes: std::result::Result<Vec<RecordedOutcome>, serde_json::Error> =
+            page.outcomes.iter().map(|raw| outcome(raw.get())).collect();
+        let outcomes = outcomes.map_err(|error| {
+            Error::Configuration(format!("the service's answer does not do: {error}"))
+        })?;
+        Ok(OutcomePage { outcomes, cursor: page.cursor })
+    }
+
+    /// What was rejected in a simulation.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such simulation.
+    pub async fn rejected(&self, simulation_id: Uuid) -> Result<Vec<RejectedResult>> {
+        let list: RejectedList =
+            self.json(Call::get(format!("v1/simulations/{simulation_id}/rejected"))).await?;
+        Ok(list.rejected)
+    }
+
+    /// A simulation by the hour, for the last so many hours.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such simulation.
+    pub async fn performance(&self, simulation_id: Uuid, hours: f64) -> Result<Performance> {
+        // ISO 8601 takes fractions of seconds.
+        let range = format!("PT{:.3}S", hours * 3_600.0);
+        let path = format!("v1/simulations/{simulation_id}/performance");
+        self.json(Call::get(path).with("range", Some(range))).await
+    }
+
+    /// The latest failures of all simulations, newest first.
+    ///
+    /// # Errors
+    /// An error of the service.
+    pub async fn failures(&self, limit: u32) -> Result<Vec<Failure>> {
+        let list: FailureList =
+            self.json(Call::get("v1/failures").with("limit", Some(limit))).await?;
+        Ok(list.failures)
+    }
+
+    /// How the service is. One that cannot be reached is an error here.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where it does not answer.
+    pub async fn health(&self) -> Result<ServiceHealth> {
+        self.json(Call::get("v1/health")).await
+    }
+
+    /// What the service has done since it was started.
+    ///
+    /// # Errors
+    /// An error of the service.
+    pub async fn metrics(&self) -> Result<Metrics> {
+        self.json(Call::get("v1/metrics")).await
+    }
+}
+
+/// An outcome, with its trajectory's own text.
+fn outcome(text: &str) -> serde_json::Result<RecordedOutcome> {
+    let mut outcome: RecordedOutcome = serde_json::from_str(text)?;
+    let beside: WithTrajectory = serde_json::from_str(text)?;
+    outcome.trajectory = beside.trajectory.map(|raw| raw.get().to_owned());
+    Ok(outcome)
+}

@@ -1,0 +1,338 @@
+//! The calls that record.
+
+use arc_framing::{Container, Limits, split};
+use reqwest::header::HeaderValue;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::{Call, ServiceClient};
+use crate::delivery::{Delivered, Started};
+use crate::error::{Error, Result};
+use crate::recorder::{Document, ItemVerdict, SimulationCompleted, SimulationStart, Submission};
+use crate::store::SimulationStatus;
+use crate::wire::{
+    BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, EndRequest, ItemBody, NotFiniteBody,
+    ONE_DOCUMENT, Reason, ResultVerdict, SimulationEnded, StartRequest, StartedBody, VerdictWord,
+};
+
+/// How many results a request has at most, as many as a transaction takes.
+const REQUEST_RESULTS: usize = 1_000;
+
+/// How many bytes of them.
+const REQUEST_BYTES: usize = 8 << 20;
+
+const JSON: &str = "application/json";
+
+impl ServiceClient {
+    /// Whether the service is there.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where it does not answer.
+    pub async fn reach(&self) -> Result<()> {
+        self.answers().await
+    }
+
+    /// Keeps a version of an agent's configuration and gives its id.
+    ///
+    /// # Errors
+    /// As [`Recorder::create_configuration`](crate::Recorder::create_configuration).
+    pub async fn create_configuration(
+        &self,
+        name: &str,
+        configuration: &str,
+        user_id: Option<&str>,
+    ) -> Result<(String, Delivered<()>)> {
+        // The text itself goes, so that its id is the same whichever way it goes.
+        let config = match serde_json::from_str::<&RawValue>(configuration) {
+            Ok(_) if !configuration.trim_start().starts_with('"') => {
+                configuration.trim().to_owned()
+            }
+            _ => serde_json::Value::from(configuration).to_string(),
+        };
+        let mut body = format!("{{\"name\":{}", serde_json::Value::from(name));
+        if let Some(user_id) = user_id {
+            body.push_str(&format!(",\"user_id\":{}", serde_json::Value::from(user_id)));
+        }
+        body.push_str(&format!(",\"config\":{config}}}"));
+        let call = Call::post("v1/configurations", JSON, body.into_bytes());
+        let created: ConfigurationCreated = self.json(call).await?;
+        Ok((created.config_version_id, delivered(created.spooled, ())))
+    }
+
+    /// Starts a simulation.
+    ///
+    /// # Errors
+    /// As [`Recorder::start_simulation`](crate::Recorder::start_simulation).
+    pub async fn start_simulation(&self, start: SimulationStart) -> Result<Started> {
+        let raw = |what: &str, text: String| {
+            RawValue::from_string(text)
+                .map_err(|error| Error::Invalid(format!("{what} is not JSON: {error}")))
+        };
+        let request = StartRequest {
+            simulation_id: start.simulation_id,
+            config_version_id: start.config_version_id,
+            scenarios: raw("the list of scenarios", start.scenarios)?,
+            trials: start.trials,
+            simulation_name: start.simulation_name,
+            modal_app_id: start.modal_app_id,
+            // The environment is this machine's, not the service's.
+            modal_environment: Some(
+                start.modal_environment.unwrap_or_else(crate::recorder::default_modal_environment),
+            ),
+            sandbox_instances: start.sandbox_instances,
+            metadata: start.metadata.map(|text| raw("the metadata", text)).transpose()?,
+        };
+        let body = written(&request)?;
+        let started: StartedBody = self.json(Call::post("v1/simulations", JSON, body)).await?;
+        Ok(Started { simulation: started.started, spooled: started.spooled })
+    }
+
+    /// Records results: a verdict for each, in order.
+    ///
+    /// # Errors
+    /// As [`Recorder::record_batch`](crate::Recorder::record_batch).
+    pub async fn record_batch(
+        &self,
+        simulation_id: Uuid,
+        submissions: Vec<Submission>,
+    ) -> Result<Vec<ItemVerdict>> {
+        let path = format!("v1/simulations/{simulation_id}/outcomes");
+        let mut verdicts = Vec::with_capacity(submissions.len());
+        let mut part = Vec::new();
+        let mut bytes = 0;
+        for submission in submissions {
+            if !fits_a_list(&submission) {
+                self.record_part(&path, std::mem::take(&mut part), &mut verdicts).await?;
+                bytes = 0;
+                verdicts.push(self.record_alone(&path, simulation_id, submission).await?);
+                continue;
+            }
+            bytes += submission.document_bytes();
+            part.push(submission);
+            if part.len() >= REQUEST_RESULTS || bytes >= REQUEST_BYTES {
+                self.record_part(&path, std::mem::take(&mut part), &mut verdicts).await?;
+                bytes = 0;
+            }
+        }
+        self.record_part(&path, part, &mut verdicts).await?;
+        Ok(verdicts)
+    }
+
+    /// Records results as a list.
+    async fn record_part(
+        &self,
+        path: &str,
+        part: Vec<Submission>,
+        verdicts: &mut Vec<ItemVerdict>,
+    ) -> Result<()> {
+        if part.is_empty() {
+            return Ok(());
+        }
+        let sent = part.len();
+        let body = list(&part)?;
+        let answer: BatchVerdicts = self.json(Call::post(path, JSON, body)).await?;
+        if answer.verdicts.len() != sent {
+            return Err(Error::Configuration(format!(
+                "the service gave {} verdicts on {sent} results; its version may be another",
+                answer.verdicts.len()
+            )));
+        }
+        verdicts.extend(answer.verdicts.into_iter().map(ItemVerdict::from));
+        Ok(())
+    }
+
+    /// Records a result that would break a list: it goes as it is, and alone.
+    async fn record_alone(
+        &self,
+        path: &str,
+        simulation_id: Uuid,
+        submission: Submission,
+    ) -> Result<ItemVerdict> {
+        let outcome_id = submission.outcome_id(simulation_id);
+        let Submission { document, trial, modal_call_id, sandbox_id, .. } = submission;
+        let (bytes, length) = match document {
+            Document::Text(text) => {
+                let length = text.len() as u64;
+                (text.into_bytes(), length)
+            }
+            Document::Unreadable { bytes, length, .. } => (bytes, length),
+        };
+        let call = Call::post(path, ONE_DOCUMENT, bytes)
+            .header(DOCUMENT_BYTES, HeaderValue::from(length))
+            .with("trial", trial)
+            .with("modal_call_id", modal_call_id)
+            .with("sandbox_id", sandbox_id);
+        let verdict = match self.json::<ResultVerdict>(call).await {
+            Ok(verdict) => verdict,
+            // A single result that is not valid is a problem, not a verdict.
+            Err(Error::Rejected { violations, .. }) => ResultVerdict {
+                position: 0,
+                outcome_id,
+                verdict: VerdictWord::Rejected,
+                violations: violations.into_iter().map(Reason::from).collect(),
+                warnings: Vec::new(),
+                retryable: None,
+                message: None,
+            },
+            Err(error) => return Err(error),
+        };
+        Ok(verdict.into())
+    }
+
+    /// Completes a simulation.
+    ///
+    /// # Errors
+    /// As [`Recorder::complete_simulation`](crate::Recorder::complete_simulation).
+    pub async fn complete_simulation(
+        &self,
+        simulation_id: Uuid,
+        suite: Option<&str>,
+    ) -> Result<Delivered<SimulationCompleted>> {
+        let path = format!("v1/simulations/{simulation_id}/complete");
+        let body = suite.unwrap_or_default().as_bytes().to_vec();
+        let answer = self.bytes(Call::post(path, JSON, body)).await?;
+        match serde_json::from_slice(&answer) {
+            Ok(SimulationEnded { spooled: true, .. }) => Ok(Delivered::Spooled),
+            _ => serde_json::from_slice(&answer).map(Delivered::Committed).map_err(|error| {
+                Error::Configuration(format!("the service's answer does not do: {error}"))
+            }),
+        }
+    }
+
+    /// Ends a simulation as failed or cancelled, for a reason.
+    ///
+    /// # Errors
+    /// As [`Recorder::fail_simulation`](crate::Recorder::fail_simulation).
+    pub async fn end_simulation(
+        &self,
+        simulation_id: Uuid,
+        status: SimulationStatus,
+        reason: &str,
+    ) -> Result<Delivered<SimulationStatus>> {
+        let verb = match status {
+            SimulationStatus::Failed => "fail",
+            SimulationStatus::Cancelled => "cancel",
+            SimulationStatus::Running | SimulationStatus::Completed => {
+                return Err(Error::Invalid(format!(
+                    "a simulation does not end as {}",
+                    status.word()
+                )));
+            }
+        };
+        let body = written(&EndRequest { reason: reason.to_owned() })?;
+        let path = format!("v1/simulations/{simulation_id}/{verb}");
+        let ended: SimulationEnded = self.json(Call::post(path, JSON, body)).await?;
+        Ok(delivered(ended.spooled, ended.status))
+    }
+}
+
+fn delivered<T>(spooled: bool, answer: T) -> Delivered<T> {
+    if spooled { Delivered::Spooled } else { Delivered::Committed(answer) }
+}
+
+fn written(value: &impl serde::Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value)
+        .map_err(|error| Error::Invalid(format!("could not write the request: {error}")))
+}
+
+/// Whether a result in a list is found again as it is: an object from the first byte to the last.
+fn fits_a_list(submission: &Submission) -> bool {
+    let Document::Text(text) = &submission.document else { return false };
+    if !text.starts_with('{') {
+        return false;
+    }
+    let limits = Limits { max_document_bytes: usize::MAX };
+    let Ok(found) = split(text, Container::Auto, limits) else { return false };
+    match found.spans.as_slice() {
+        // Envelopes are found as such only where they are not in a list.
+        _ if found.envelope.is_some() => false,
+        [one] => one.problem.is_none() && one.offset == 0 && one.length == text.len(),
+        _ => false,
+    }
+}
+
+/// Results as a body, their documents byte for byte.
+fn list(part: &[Submission]) -> Result<Vec<u8>> {
+    let bytes: usize = part.iter().map(|submission| submission.document_bytes() + 1).sum();
+    let mut body = Vec::with_capacity(bytes + 256);
+    body.extend_from_slice(b"{\"results\":[");
+    for (place, submission) in part.iter().enumerate() {
+        if place > 0 {
+            body.push(b',');
+        }
+        if let Document::Text(text) = &submission.document {
+            body.extend_from_slice(text.as_bytes());
+        }
+    }
+    body.push(b']');
+    let beside = ItemBody {
+        modal_call_ids: some_of(part, |submission| submission.modal_call_id.clone()),
+        sandbox_ids: some_of(part, |submission| submission.sandbox_id.clone()),
+        trials: some_of(part, |submission| submission.trial),
+        not_finite: part.iter().any(|submission| !submission.not_finite.is_empty()).then(|| {
+            let places = |submission: &Submission| {
+                submission.not_finite.iter().map(NotFiniteBody::from).collect()
+            };
+            part.iter().map(places).collect()
+        }),
+    };
+    let members = written(&beside)?;
+    // The members without their opening bracket.
+    if members.len() > 2 {
+        body.push(b',');
+    }
+    body.extend_from_slice(members.get(1..).unwrap_or_default());
+    Ok(body)
+}
+
+/// What results say, where any of them says it.
+fn some_of<T>(
+    part: &[Submission],
+    said: impl Fn(&Submission) -> Option<T>,
+) -> Option<Vec<Option<T>>> {
+    let all: Vec<Option<T>> = part.iter().map(said).collect();
+    all.iter().any(Option::is_some).then_some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_break_a_list_goes_alone() {
+        for text in ["{}", r#"{"a":[1,{"b":"]}"}]}"#, "{\n}"] {
+            assert!(fits_a_list(&Submission::new(text)), "{text}");
+        }
+        for text in [
+            "",
+            " {}",
+            "{} ",
+            "{",
+            "{}}",
+            "{},{}",
+            "[]",
+            "1",
+            "{}\n{}",
+            r#"{"results":[]}"#,
+            r#"{"a":"#,
+            r#"{"a":"}"#,
+            "\u{feff}{}",
+        ] {
+            assert!(!fits_a_list(&Submission::new(text)), "{text}");
+        }
+        assert!(!fits_a_list(&Submission::from_bytes(vec![b'{', 0xff, b'}'], 100)));
+    }
+
+    #[test]
+    fn a_list_is_json_with_the_documents_as_they_are() {
+        let mut second = Submission::new(r#"{"b" : 1.50}"#);
+        second.modal_call_id = Some("fc-1".to_owned());
+        second.trial = Some(2);
+        let body = list(&[Submission::new("{\"a\":1}"), second]).unwrap();
+        assert_eq!(
+            String::from_utf8(body).unwrap(),
+            r#"{"results":[{"a":1},{"b" : 1.50}],"modal_call_ids":[null,"fc-1"],"trials":[null,2]}"#
+        );
+        assert_eq!(list(&[Submission::new("{}")]).unwrap(), br#"{"results":[{}]}"#);
+    }
+}

@@ -1,0 +1,118 @@
+//! Where questions are answered: by a database, or by a service.
+
+use uuid::Uuid;
+
+use crate::client::ServiceClient;
+use crate::error::Result;
+use crate::recorder::SimulationProgress;
+use crate::store::{
+    Attached, Failure, OutcomeFilter, OutcomePage, Performance, RejectedResult, SimulationStatus,
+    Store,
+};
+use crate::wire::SimulationList;
+
+/// Where questions are answered. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// By a database.
+    Database(Store),
+    /// By a service, over HTTP.
+    Service(ServiceClient),
+}
+
+impl Source {
+    /// A page of the simulations, newest first: at most `limit` of them, from 1 to 1,000.
+    ///
+    /// # Errors
+    /// As [`Store::simulations_page`].
+    pub async fn simulations(
+        &self,
+        status: Option<SimulationStatus>,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<SimulationList> {
+        match self {
+            Source::Database(store) => {
+                let page = store.simulations_page(status, limit, cursor).await?;
+                let simulations = page.simulations.into_iter().map(Into::into).collect();
+                Ok(SimulationList { simulations, cursor: page.cursor })
+            }
+            Source::Service(client) => client.simulations(status, limit, cursor).await,
+        }
+    }
+
+    /// Where a simulation stands.
+    ///
+    /// # Errors
+    /// As [`Store::standing`].
+    pub async fn simulation_status(&self, simulation_id: Uuid) -> Result<SimulationProgress> {
+        match self {
+            Source::Database(store) => {
+                let (simulation, figures) = store.standing(simulation_id).await?;
+                Ok(SimulationProgress::new(&simulation, &figures))
+            }
+            Source::Service(client) => client.simulation_status(simulation_id).await,
+        }
+    }
+
+    /// A page of a simulation's outcomes: at most `limit` of them, from 1 to 1,000.
+    ///
+    /// # Errors
+    /// As [`Recorder::outcomes`](crate::Recorder::outcomes).
+    pub async fn outcomes(
+        &self,
+        simulation_id: Uuid,
+        filter: &OutcomeFilter,
+        limit: u32,
+        cursor: Option<&str>,
+        attached: Attached,
+    ) -> Result<OutcomePage> {
+        match self {
+            Source::Database(store) => {
+                if cursor.is_none() {
+                    store.simulation(simulation_id).await?;
+                }
+                store.outcomes_page(simulation_id, filter, limit, cursor, attached).await
+            }
+            Source::Service(client) => {
+                client.outcomes(simulation_id, filter, limit, cursor, attached).await
+            }
+        }
+    }
+
+    /// What was rejected in a simulation, in order of receipt; without the documents.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation.
+    pub async fn rejected(&self, simulation_id: Uuid) -> Result<Vec<RejectedResult>> {
+        match self {
+            Source::Database(store) => {
+                store.simulation(simulation_id).await?;
+                store.rejected(simulation_id).await
+            }
+            Source::Service(client) => client.rejected(simulation_id).await,
+        }
+    }
+
+    /// A simulation by the hour, for the last so many hours.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation.
+    pub async fn performance(&self, simulation_id: Uuid, hours: f64) -> Result<Performance> {
+        match self {
+            Source::Database(store) => store.performance(simulation_id, hours).await,
+            Source::Service(client) => client.performance(simulation_id, hours).await,
+        }
+    }
+
+    /// The latest failures of all simulations, newest first.
+    ///
+    /// # Errors
+    /// An error of the database or the service.
+    pub async fn failures(&self, limit: u32) -> Result<Vec<Failure>> {
+        match self {
+            Source::Database(store) => store.failures(limit.into()).await,
+            Source::Service(client) => client.failures(limit).await,
+        }
+    }
+}
