@@ -18,6 +18,7 @@
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
 //! | [`runners`] | runners that are components, recording through their import |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
+//! | [`service`] | the recorder over HTTP: calls, limits, tokens, the spool, its operation |
 //! | [`simulations`] | which simulation takes a result: ids, plans, trials, attempts, figures |
 //! | [`state_machine`] | random steps, compared with a model after each |
 //! | [`terminal`] | pipes that close, Ctrl-C, secrets, control characters |
@@ -50,6 +51,7 @@ mod recorder_api;
 mod recording;
 mod runners;
 mod schema;
+mod service;
 mod simulations;
 mod state_machine;
 mod support;

@@ -344,17 +344,13 @@ fn tls() -> Result<rustls::ClientConfig> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-fn tls_refused(error: &reqwest::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        let within = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if inner.is::<rustls::Error>() || within.is_some_and(|within| within.is::<rustls::Error>())
-        {
-            return true;
-        }
-        source = inner.source();
-    }
-    false
+/// Whether the reason is TLS itself, and trying again would not help.
+fn tls_refused(error: &(dyn std::error::Error + 'static)) -> bool {
+    // What an I/O error wraps is not its source.
+    let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>()
+        || within.is_some_and(|within| tls_refused(within))
+        || error.source().is_some_and(tls_refused)
 }
 
 /// The reason at the bottom, which says the most.

@@ -1,8 +1,6 @@
 //! Connections: accepted up to a limit, with TLS or without, HTTP/1.1 or HTTP/2.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,14 +9,14 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use super::app::SharedApp;
+use super::patience::{Opening, Patient};
 use super::settings::ServiceSettings;
 use crate::wire::{Problem, ProblemCode};
 
@@ -122,7 +120,9 @@ impl Connection {
             router.clone().oneshot(request)
         });
         let builder = builder(&app.settings);
-        let serving = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let opening = Duration::from_secs(app.settings.header_seconds);
+        let stream = TokioIo::new(Opening::new(stream, opening));
+        let serving = builder.serve_connection(stream, service).into_owned();
         // A connection that breaks is the client's affair; requests say themselves how they went.
         let _ = watcher.watch(serving).await;
         app.metrics.connections.dec();
@@ -174,85 +174,4 @@ async fn refuse(mut stream: TcpStream, limit: usize) {
     };
     // Whoever does not listen is not waited for.
     let _ = tokio::time::timeout(Duration::from_secs(1), told).await;
-}
-
-/// A stream that is given up when the other side takes nothing for too long.
-struct Patient<S> {
-    stream: S,
-    limit: Duration,
-    waiting: Option<Pin<Box<Sleep>>>,
-}
-
-impl<S> Patient<S> {
-    fn new(stream: S, limit: Duration) -> Self {
-        Patient { stream, limit, waiting: None }
-    }
-
-    /// The same answer, unless the other side has been waited for too long.
-    fn judge<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        answer: Poll<std::io::Result<T>>,
-    ) -> Poll<std::io::Result<T>> {
-        if answer.is_ready() {
-            self.waiting = None;
-            return answer;
-        }
-        let limit = self.limit;
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        match waiting.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(std::io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        let answer = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.judge(context, answer)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        parts: &[std::io::IoSlice<'_>],
-    ) -> Poll<std::io::Result<usize>> {
-        let answer = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.judge(context, answer)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let answer = Pin::new(&mut self.stream).poll_flush(context);
-        self.judge(context, answer)
-    }
-
-    fn poll_shutdown(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let answer = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.judge(context, answer)
-    }
 }

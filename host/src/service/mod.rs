@@ -3,7 +3,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`settings`] | every setting, in one place |
-//! | `listener`, `tls` | connections and their limits |
+//! | `listener`, `patience`, `tls` | connections and their limits |
 //! | `router` | paths, and what a request passes through; the OpenAPI document |
 //! | `observe`, `guard` | a request's id, log and counters; who gets in, and how many |
 //! | `parameters`, `body` | what a request says |
@@ -24,6 +24,7 @@ mod log;
 mod metrics;
 mod observe;
 mod parameters;
+mod patience;
 mod reading;
 mod record;
 mod router;

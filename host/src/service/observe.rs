@@ -45,8 +45,9 @@ pub(super) async fn observe(
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
         problem.request_id = Some(request_id.clone());
         let (mut parts, _) = response.into_parts();
-        // The body is written anew, with the id in it.
+        // The body is written anew, with the id in it, and goes as it is.
         parts.headers.remove(header::CONTENT_LENGTH);
+        parts.headers.remove(header::CONTENT_ENCODING);
         let body = answer::json(parts.status, &problem).into_body();
         response = Response::from_parts(parts, body);
     }

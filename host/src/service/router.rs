@@ -123,7 +123,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
         // The limits are the service's own, with errors that say them.
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn(unsupported_encoding))
-        .layer(RequestDecompressionLayer::new())
+        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(compressible)))
         .layer(from_fn_with_state(SharedApp::clone(app), observe::observe))
         .with_state(SharedApp::clone(app))

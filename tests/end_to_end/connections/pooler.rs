@@ -9,8 +9,10 @@ use arc_host::store::{ConnectionSettings, Store};
 use serde_json::json;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
-use super::server::{ENCODED, PASSWORD, Server, as_server, free_port, give_away};
-use crate::support::{Files, Program, record, result, skip_without_tool};
+use super::server::{ENCODED, PASSWORD, Server};
+use crate::support::{
+    Files, Program, as_server, free_port, give_away, record, result, skip_without_tool,
+};
 
 /// A PgBouncer that shares out two sessions of a server.
 #[derive(Debug)]

@@ -1,22 +1,20 @@
 //! A server on a loopback port with TLS, whose certificates are made here.
 
 use std::fs::{self, Permissions};
-use std::net::TcpListener;
-use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use arc_host::store::{ConnectionSettings, Store};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, User, geteuid};
+use nix::unistd::Pid;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::support::installed_programs;
+use crate::support::{as_server, free_port, give_away, installed_programs};
 
 /// The password of every user.
 pub(super) const PASSWORD: &str = "hunter2&more";
@@ -180,36 +178,6 @@ impl Drop for Server {
         // An immediate shutdown, since nothing is to be kept.
         let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGQUIT);
         let _ = self.child.wait();
-    }
-}
-
-/// A port that nobody listens on.
-pub(super) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Who runs servers where this is root, whom they refuse.
-fn account() -> Option<User> {
-    geteuid().is_root().then(|| {
-        let find = |name| User::from_name(name).unwrap();
-        find("postgres").or_else(|| find("nobody")).unwrap()
-    })
-}
-
-/// A command that runs as a server does, in an environment without anything of the user's.
-pub(super) fn as_server(program: &Path) -> Command {
-    let mut command = Command::new(program);
-    command.env_clear().env("LC_ALL", "C").current_dir("/").stdin(Stdio::null());
-    if let Some(account) = account() {
-        command.uid(account.uid.as_raw()).gid(account.gid.as_raw());
-    }
-    command
-}
-
-/// Gives a file or folder to the one who runs servers.
-pub(super) fn give_away(path: &Path) {
-    if let Some(account) = account() {
-        chown(path, Some(account.uid.as_raw()), Some(account.gid.as_raw())).unwrap();
     }
 }
 

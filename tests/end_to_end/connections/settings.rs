@@ -4,8 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
-use super::server::{ENCODED, PASSWORD, Server, free_port};
-use crate::support::{Finished, Program};
+use super::server::{ENCODED, PASSWORD, Server};
+use crate::support::{Finished, Program, free_port};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_list_of_hosts_is_tried_until_one_will_do() {

@@ -180,6 +180,37 @@ impl TestDatabase {
     }
 }
 
+/// A transaction that is open until this is dropped.
+#[derive(Debug)]
+pub struct HeldTransaction {
+    _client: Client,
+}
+
+impl TestDatabase {
+    /// Runs statements in a transaction that stays open.
+    #[track_caller]
+    pub fn hold(&self, sql: &str) -> HeldTransaction {
+        let config = self.config();
+        cluster().runtime.block_on(async {
+            let client = connect(&config).await;
+            client.batch_execute(&format!("BEGIN; {sql}")).await.unwrap();
+            HeldTransaction { _client: client }
+        })
+    }
+
+    /// Waits until somebody waits for a lock in this database.
+    #[track_caller]
+    pub fn wait_for_a_lock(&self) {
+        let since = std::time::Instant::now();
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while self.count(waiting) == 0 {
+            assert!(since.elapsed() < super::DEADLINE, "nobody waits for a lock");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+}
+
 fn administer(statements: &[String]) {
     let cluster = cluster();
     cluster.runtime.block_on(async {

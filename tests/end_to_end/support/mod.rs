@@ -1,14 +1,19 @@
-//! What the tests stand on: a private cluster, a database for each test, the program itself.
+//! What the tests stand on: a private cluster, a database for each test, a server that is stopped
+//! and started, the program itself, and its service.
 
 mod database;
 mod files;
 mod program;
+mod server;
+mod service;
 
 use std::path::{Path, PathBuf};
 
-pub use database::{TestDatabase, installed_programs};
+pub use database::{HeldTransaction, TestDatabase, installed_programs};
 pub use files::{Files, record, result};
 pub use program::{Finished, Program};
+pub use server::{DatabaseServer, as_server, free_port, give_away};
+pub use service::{Answer, DEADLINE, Service, read_to_end};
 
 /// A file of `tests/fixtures`.
 pub fn fixture(name: &str) -> PathBuf {

@@ -13,6 +13,7 @@ use super::TestDatabase;
 #[derive(Clone, Debug)]
 pub struct Program {
     database: Option<String>,
+    service: Option<String>,
     cache_dir: PathBuf,
 }
 
@@ -40,18 +41,30 @@ impl Program {
         Program { database: Some(url.to_owned()), ..Self::without_database() }
     }
 
+    /// The program with the service that a URL names.
+    pub fn on_service(url: &str) -> Self {
+        Program { service: Some(url.to_owned()), ..Self::without_database() }
+    }
+
     /// The program with no database named.
     pub fn without_database() -> Self {
         // One cache for all tests: the component is compiled once.
         let cache_dir = std::env::temp_dir()
             .join(format!("arc-recorder-tests-cache-{}", nix::unistd::geteuid()));
-        Program { database: None, cache_dir }
+        Program { database: None, service: None, cache_dir }
     }
 
     /// A command with these arguments, in an environment without anything of the user's.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(Self::path());
-        for name in ["ARC_DATABASE_URL", "TIMESCALE_SERVICE_URL", "ARC_DATA_DIR", "MODAL_TASK_ID"] {
+        for name in [
+            "ARC_DATABASE_URL",
+            "TIMESCALE_SERVICE_URL",
+            "ARC_DATA_DIR",
+            "MODAL_TASK_ID",
+            "ARC_SERVER",
+            "ARC_TOKEN",
+        ] {
             command.env_remove(name);
         }
         // libpq's variables are defaults of every URL.
@@ -62,6 +75,9 @@ impl Program {
         }
         if let Some(url) = &self.database {
             command.env("ARC_DATABASE_URL", url);
+        }
+        if let Some(url) = &self.service {
+            command.env("ARC_SERVER", url);
         }
         command.env("ARC_CACHE_DIR", &self.cache_dir).args(arguments);
         command

@@ -1,0 +1,175 @@
+//! Who gets in: tokens with scopes, revoked while the service runs; TLS.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{DatabaseServer, Files, Program, Service, TestDatabase, record, result};
+
+/// Makes a token.
+fn token(program: &Program, scopes: &[&str], name: &str) -> Value {
+    let mut arguments = vec!["token", "new", "--json", "--name", name];
+    scopes.iter().for_each(|scope| arguments.extend(["--scope", scope]));
+    program.run(arguments).ended(0).json()
+}
+
+fn secret(token: &Value) -> String {
+    token["token"].as_str().unwrap().to_owned()
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+#[test]
+fn a_token_opens_what_its_scopes_name() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let service = Service::start(&program, &files, &["--tokens"]);
+    assert!(service.log().contains("there is no token yet"), "{}", service.log());
+    let [read, record, admin] =
+        ["read", "record", "admin"].map(|scope| secret(&token(&program, &[scope], scope)));
+    let both = secret(&token(&program, &["read", "record"], "both"));
+    let start = json!({"scenarios": [{"id": "a"}]}).to_string();
+    let status = |method: Method, path: &str, token: &str| {
+        let body = if method == Method::POST { start.clone() } else { String::new() };
+        service.send(method, path, &[("authorization", &bearer(token))], body).status
+    };
+    // Tokens that were made after the start are known soon.
+    let since = std::time::Instant::now();
+    while status(Method::GET, "/v1/simulations", &both) == 401 {
+        assert!(since.elapsed() < crate::support::DEADLINE);
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    for (token, may_read, may_record) in
+        [(&read, 200, 403), (&record, 403, 200), (&admin, 200, 200), (&both, 200, 200)]
+    {
+        assert_eq!(status(Method::GET, "/v1/simulations", token), may_read);
+        assert_eq!(status(Method::POST, "/v1/simulations", token), may_record);
+    }
+    // Without one, with half of one, with another's half: told, and told how.
+    let answer = service.get("/v1/simulations");
+    assert_eq!(answer.header("www-authenticate"), "Bearer");
+    answer.has_problem(401, "unauthorized");
+    let mixed = format!("{}{}", &read[..21], &record[21..]);
+    for wrong in ["", "arc_", &read[..read.len() - 1], &format!("{read}0"), mixed.as_str(), "x y z"]
+    {
+        assert_eq!(status(Method::GET, "/v1/simulations", wrong), 401, "{wrong}");
+    }
+    let basic = [("authorization", "Basic YTpi")];
+    service.send(Method::GET, "/v1/simulations", &basic, "").has_problem(401, "unauthorized");
+    // Every path asks, but for the probes and the description.
+    for path in ["/v1/health", "/v1/metrics", "/metrics", "/v1/failures"] {
+        service.get(path).has_problem(401, "unauthorized");
+    }
+    for path in ["/health/live", "/health/ready", "/openapi.json"] {
+        service.get(path).has(200);
+    }
+    // Tokens are nowhere but with their holders: not in the database, the log, or the folder.
+    let rows = database.query("SELECT t::text FROM arc_recorder.access_tokens t");
+    let mut kept: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    kept.push(service.log());
+    kept.push(std::fs::read_to_string(files.path("spool/tokens.json")).unwrap());
+    for token in [&read, &record, &admin, &both] {
+        let secret = &token[21..];
+        assert!(kept.iter().all(|text| !text.contains(secret)));
+    }
+    // The log says whose request it was.
+    service.get("/v1/simulations");
+    assert!(service.log().contains("both"), "{}", service.log());
+}
+
+#[test]
+fn a_token_that_is_revoked_does_not_work_for_long() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let made = token(&program, &["admin"], "ci");
+    let mut service = Service::start(&program, &files, &["--tokens"]);
+    service.send_header("authorization", &bearer(&secret(&made)));
+    service.get("/v1/simulations").has(200);
+    let id = made["token_id"].as_str().unwrap();
+    let listed = program.run(["token", "list", "--json"]).ended(0).json();
+    assert_eq!((&listed["name"], &listed["revoked_at"]), (&json!("ci"), &Value::Null));
+    assert!(listed.get("token").is_none());
+    program.run(["token", "revoke", id]).ended(0);
+    service.wait_until("/v1/simulations", |answer| answer.status == 401);
+    let listed = program.run(["token", "list", "--json"]).ended(0).json();
+    assert!(listed["revoked_at"].is_string());
+    let unknown = program.run(["token", "revoke", "nobody"]).ended(1);
+    assert!(unknown.stderr.contains("nobody"), "{}", unknown.stderr);
+    for wrong in [["--scope", "write"], ["--scope", ""]] {
+        let mut arguments = vec!["token", "new", "--name", "x"];
+        arguments.extend(wrong);
+        let refused = program.run(arguments).ended(1);
+        assert!(refused.stderr.contains("read"), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn tokens_work_while_the_database_is_away_also_after_a_new_start() {
+    let mut server = DatabaseServer::start();
+    let files = Files::new();
+    let program = Program::with_url(&server.url());
+    let made = secret(&token(&program, &["admin"], "ci"));
+    let mut service = Service::start(&program, &files, &["--tokens"]);
+    service.send_header("authorization", &bearer(&made));
+    let id = service.start_simulation(&["a"]);
+    server.stop();
+    drop(service);
+    let mut service = Service::start(&program, &files, &["--tokens"]);
+    let path = format!("/v1/simulations/{id}/outcomes");
+    service.post(&path, &result("a", "success", 1.0)).has_problem(401, "unauthorized");
+    service.send_header("authorization", &bearer(&made));
+    let answer = service.post(&path, &result("a", "success", 1.0)).has(202).json();
+    assert_eq!(answer["verdict"], "spooled");
+    server.resume();
+    service.wait_for_empty_spool();
+    assert_eq!(server.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
+}
+
+#[test]
+fn tls_is_spoken_and_checked() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let parameters =
+        rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]);
+    let certificate = parameters.unwrap().self_signed(&key).unwrap();
+    let certificate = files.write("server.crt", certificate.pem());
+    let key = files.write("server.key", key.serialize_pem());
+    let spool = files.path("spool");
+    let [certificate, key, spool] =
+        [&certificate, &key, &spool].map(|path| path.display().to_string());
+    let options =
+        ["--spool-dir", &spool, "--tls-certificate", &certificate, "--tls-key", &key, "--tokens"];
+    let made = secret(&token(&program, &["admin"], "ci"));
+    let service = Service::start_with(&program, &files.path("log"), &options);
+    assert!(service.url().starts_with("https://127.0.0.1:"), "{}", service.url());
+    let results = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
+    let over = service.program();
+    let trusting = |program: &Program| {
+        let mut command = program.command(["record", "--json"]);
+        command.env("SSL_CERT_FILE", &certificate).env("ARC_TOKEN", &made).arg(&results);
+        crate::support::Finished::from(command.output().unwrap())
+    };
+    assert_eq!(trusting(&over).ended(0).json()["stored"], 1);
+    // Whoever does not know the certificate sends nothing.
+    let refused = record(&over, &results, &[]).ended(1);
+    assert!(refused.stderr.contains("could not be trusted"), "{}", refused.stderr);
+    // Another protocol than the one that is spoken.
+    let plain = Program::on_service(&service.url().replace("https", "http"));
+    let refused = plain.run(["simulations"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("did not answer"), "{}", refused.stderr);
+
+    // What does not do is told before anything listens.
+    let refuse = |arguments: &[&str], words: &str| {
+        let mut all = vec!["serve", "--listen", "127.0.0.1:0", "--spool=false"];
+        all.extend(arguments);
+        let refused = program.run(all).ended(1);
+        assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+    };
+    refuse(&["--tls-certificate", &certificate], "go together");
+    refuse(&["--tls-certificate", &key, "--tls-key", &key], "server.key");
+    refuse(&["--tls-certificate", &certificate, "--tls-key", &certificate], "server.crt");
+    refuse(&["--tls-certificate", "/nowhere", "--tls-key", &key], "/nowhere");
+}

@@ -1,0 +1,164 @@
+//! The command line over the service: `--server` and `--token`.
+
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    DatabaseServer, Files, Finished, Program, Service, TestDatabase, fixture, record, result,
+};
+
+#[test]
+fn a_file_is_recorded_and_asked_about_as_with_the_database() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let direct = Program::on(&database);
+    let service = Service::start(&direct, &files, &[]);
+    let over = service.program();
+    let results: Vec<Value> = (0..2_500)
+        .map(|number| {
+            let status = if number % 5 == 0 { "error" } else { "success" };
+            result(&format!("s{number:04}"), status, 0.5)
+        })
+        .chain([json!({"scenario": {"id": "bad"}, "trajectory": {"status": "odd"}})])
+        .collect();
+    let path = files.write_lines("results.jsonl", &results);
+    let config = files.write("agent.yaml", "model: x\n").display().to_string();
+    let mut first = record(&over, &path, &["--config", &config]).ended(2).json();
+    assert_eq!((&first["stored"], &first["rejected"]), (&json!(2_500), &json!(1)));
+    assert_eq!(first["status"], "completed");
+    assert_eq!(first["rejected_results"][0]["code"], "unknown_status");
+    // The same command with the database finds the same simulation, and all of it stored.
+    let mut second = record(&direct, &path, &["--config", &config]).ended(2).json();
+    assert_eq!(second["duplicate"], 2_500);
+    for summary in [&mut first, &mut second] {
+        for name in ["stored", "duplicate", "elapsed_seconds", "warnings"] {
+            summary[name] = Value::Null;
+        }
+    }
+    assert_eq!(first, second);
+
+    let id = first["simulation_id"].as_str().unwrap();
+    for arguments in [
+        &["status", id, "--json"][..],
+        &["outcomes", id, "--json", "--status", "error"],
+        &["outcomes", id, "--json", "--documents", "--scenario", "s0001"],
+        &["outcomes", id, "--json", "--limit", "7"],
+        &["rejected", id, "--json"],
+        &["performance", id, "--json"],
+        &["failures", "--json", "--limit", "3"],
+        &["simulations", "--json"],
+    ] {
+        let [over, direct] = [&over, &direct].map(|program| program.run(arguments).ended(0).stdout);
+        assert!(!over.is_empty(), "{arguments:?}");
+        assert_eq!(over, direct, "{arguments:?}");
+    }
+    // For people, too.
+    for arguments in [&["status", id][..], &["simulations"], &["health"], &["failures"]] {
+        over.run(arguments).ended(0);
+    }
+    let health = over.run(["health", "--json"]).ended(0).json();
+    assert_eq!(health["status"], "ok");
+    let ended = over.run(["cancel", id, "--reason", "no"]).ended(1);
+    assert!(ended.stderr.contains("is completed and cannot become cancelled"), "{}", ended.stderr);
+    let unknown = over.run(["status", "01920000-0000-7000-8000-0000000000ff"]).ended(1);
+    assert!(unknown.stderr.contains("not found"), "{}", unknown.stderr);
+}
+
+#[test]
+fn every_kind_of_document_has_the_same_verdict_both_ways() {
+    let [one, other] = [TestDatabase::new(), TestDatabase::new()];
+    let files = Files::new();
+    let service = Service::start(&Program::on(&one), &files, &[]);
+    let mut lines = std::fs::read(fixture("hostile.jsonl")).unwrap_or_default();
+    for part in [
+        &b"{\"half\":\n"[..],
+        b"\xff\xfe\n",
+        b"[1]\n\"text\"\nnull\n",
+        b"{\"scenario\":{\"id\":\"n\"},\"trajectory\":{\"status\":\"success\"},\"reliability_score\":NaN}\n",
+        b"{\"results\": [{\"scenario\":{\"id\":\"r\"},\"trajectory\":{\"status\":\"success\"}}]}\n",
+        b"{\"scenario\":{\"id\":\"z\"},\"trajectory\":{\"status\":\"success\"},\"text\":\"\\u0000\"}\n",
+    ] {
+        lines.extend_from_slice(part);
+    }
+    lines.extend_from_slice(result("last", "success", 1.0).to_string().as_bytes());
+    let path = files.write("mixed.jsonl", lines);
+    let over = record(&service.program(), &path, &[]);
+    let direct = record(&Program::on(&other), &path, &[]);
+    assert_eq!(over.code, direct.code);
+    let same = |finished: &Finished| {
+        let mut summary = finished.json();
+        summary["elapsed_seconds"] = Value::Null;
+        summary
+    };
+    assert_eq!(same(&over), same(&direct));
+    for rows in [
+        "SELECT outcome_id::text, document::text FROM arc_recorder.outcomes ORDER BY 1",
+        "SELECT outcome_id::text, encode(document, 'hex') FROM arc_recorder.rejected_results ORDER BY 1",
+    ] {
+        let [over, direct] = [&one, &other].map(|database| {
+            database
+                .query(rows)
+                .iter()
+                .map(|row| (row.get(0), row.get(1)))
+                .collect::<Vec<(String, String)>>()
+        });
+        assert!(!over.is_empty());
+        assert_eq!(over, direct);
+    }
+}
+
+#[test]
+fn a_service_that_cannot_be_used_is_told() {
+    let files = Files::new();
+    let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
+    for (url, words) in [
+        ("ftp://arc.example", "http://"),
+        ("http://user:hush-hush@127.0.0.1:1", "a token goes apart"),
+    ] {
+        let refused = record(&Program::on_service(url), &path, &[]).ended(1);
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+        assert!(!refused.stderr.contains("hush-hush"), "{}", refused.stderr);
+    }
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &["--tokens"]);
+    let refused = record(&service.program(), &path, &[]).ended(1);
+    assert!(refused.stderr.contains("--token"), "{}", refused.stderr);
+    let mut command = service.program().command(["simulations"]);
+    let wrong = command.env("ARC_TOKEN", "arc_hush").stdin(Stdio::null()).output().unwrap();
+    let wrong = Finished::from(wrong).ended(1);
+    assert!(!wrong.stderr.contains("arc_hush"), "{}", wrong.stderr);
+    // What needs the database itself says so.
+    for arguments in [
+        &["migrate"][..],
+        &["token", "list"],
+        &["psql"],
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["replay", "--rejected"],
+    ] {
+        let refused = service.program().run(arguments).ended(1);
+        assert!(refused.stderr.contains("--database-url"), "{arguments:?}: {}", refused.stderr);
+    }
+    let both =
+        Program::on(&database).run(["simulations", "--server", "http://x", "--database-url", "y"]);
+    assert_eq!(both.code, Some(1));
+}
+
+#[test]
+fn a_file_goes_to_the_services_spool_while_the_database_is_away() {
+    let mut server = DatabaseServer::start();
+    let files = Files::new();
+    let direct = Program::with_url(&server.url());
+    let service = Service::start(&direct, &files, &[]);
+    let results: Vec<Value> =
+        (0..1_500).map(|number| result(&format!("{number}"), "success", 1.0)).collect();
+    let path = files.write_lines("results.jsonl", &results);
+    server.stop();
+    let summary = record(&service.program(), &path, &[]);
+    let shown = summary.json();
+    assert_eq!((&shown["spooled"], &shown["stored"]), (&json!(1_500), &json!(0)), "{shown}");
+    server.resume();
+    service.wait_for_empty_spool();
+    let again = record(&direct, &path, &[]).ended(0).json();
+    assert_eq!(again["duplicate"], 1_500);
+    assert_eq!(again["status"], "completed");
+}

@@ -1,0 +1,239 @@
+//! Each limit of the service, broken once: it has an error of its own, and the next request is
+//! answered as if nothing had been.
+
+use std::io::Write as _;
+use std::net::Shutdown;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    DEADLINE, Files, HeldTransaction, Program, Service, TestDatabase, read_to_end, result,
+};
+
+/// Runs a test with a service that has these settings.
+fn with_service(options: &[&str], test: impl FnOnce(&TestDatabase, &Service)) {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, options);
+    test(&database, &service);
+    // It works as before.
+    service.get("/v1/simulations").has(200);
+    assert_eq!(service.stop(), Some(0));
+}
+
+fn outcomes(service: &Service) -> String {
+    format!("/v1/simulations/{}/outcomes", service.start_simulation(&["a"]))
+}
+
+/// A transaction that lets nobody record until it is dropped.
+fn hold_recording(database: &TestDatabase) -> HeldTransaction {
+    database.hold("LOCK TABLE arc_recorder.outcomes")
+}
+
+#[test]
+fn a_body_and_a_document() {
+    with_service(&["--body-limit-mib", "18"], |database, service| {
+        let path = outcomes(service);
+        let long = |bytes: usize| {
+            let mut document = result("a", "success", 1.0);
+            document["trajectory"]["text"] = json!("x".repeat(bytes));
+            document.to_string()
+        };
+        let problem = service
+            .send(Method::POST, &path, &[], long(19 << 20))
+            .has_problem(413, "body_too_large");
+        assert_eq!(problem["limit"], 18 << 20);
+        // What only grows when it is decompressed is stopped as well.
+        let packed = zstd::bulk::compress(&vec![b' '; 200 << 20], 1).unwrap();
+        assert!(packed.len() < 1 << 20);
+        let encoding = [("content-encoding", "zstd")];
+        let bomb = service.send(Method::POST, &path, &encoding, packed);
+        bomb.has_problem(413, "body_too_large");
+        // A document has a limit of its own, and what is beyond it is kept as rejected.
+        let problem =
+            service.send(Method::POST, &path, &[], long(17 << 20)).has_problem(422, "rejected");
+        assert_eq!(problem["violations"][0]["code"], "document_too_large", "{problem}");
+        // A stream has no limit, its documents do.
+        let lines = format!("{}\n{}\n", long(17 << 20), result("b", "success", 1.0));
+        let ndjson = [("content-type", "application/x-ndjson")];
+        let verdicts = service.send(Method::POST, &path, &ndjson, lines).has(200).lines();
+        let words: Vec<&Value> = verdicts.iter().map(|verdict| &verdict["verdict"]).collect();
+        assert_eq!(words, ["rejected", "stored"]);
+        assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
+    });
+}
+
+#[test]
+fn results_in_one_body() {
+    with_service(&["--batch-items", "3"], |database, service| {
+        let path = outcomes(service);
+        let some = |count: usize| -> Value {
+            (0..count).map(|number| result(&format!("{number}"), "success", 1.0)).collect()
+        };
+        let problem = service.post(&path, &some(4)).has_problem(413, "too_many_items");
+        assert_eq!(problem["limit"], 3);
+        assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 0);
+        assert_eq!(service.post(&path, &some(3)).has(200).json()["stored"], 3);
+    });
+}
+
+#[test]
+fn headers_in_bytes_and_in_time() {
+    with_service(&["--header-limit-kib", "8", "--header-seconds", "1"], |_, service| {
+        let mut stream = service.connect();
+        let long = "x".repeat(32 << 10);
+        // It may be ended before all of it is sent.
+        let _ = write!(stream, "GET /health/live HTTP/1.1\r\nhost: arc\r\nx-long: {long}\r\n\r\n");
+        let answer = read_to_end(&mut stream);
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+        // Whoever says nothing, begins and does not go on, or is in the middle of either protocol
+        // is not waited for; `read_to_end` would fail at the deadline.
+        for begun in ["", "G", "GET /health/live HTTP/1.1\r\nhost: a", "PRI * HTTP/2.0\r\n\r\nSM"] {
+            let mut stream = service.connect();
+            stream.write_all(begun.as_bytes()).unwrap();
+            let answer = read_to_end(&mut stream);
+            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{begun}: {answer}");
+        }
+        // A connection that has had an answer ends as well when no other request comes.
+        let mut stream = service.connect();
+        stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: arc\r\n\r\n").unwrap();
+        assert!(read_to_end(&mut stream).ends_with("ok\n"));
+    });
+}
+
+#[test]
+fn a_body_that_makes_no_progress() {
+    with_service(&["--body-seconds", "1"], |_, service| {
+        let path = outcomes(service);
+        for kind in ["application/json", "application/x-ndjson"] {
+            let mut stream = service.connect();
+            write!(
+                stream,
+                "POST {path} HTTP/1.1\r\nhost: arc\r\ncontent-type: {kind}\r\n\
+                 content-length: 1000\r\nconnection: close\r\n\r\n{{\"scenario\""
+            )
+            .unwrap();
+            let answer = read_to_end(&mut stream);
+            assert!(answer.starts_with("HTTP/1.1 408 "), "{kind}: {answer}");
+            assert!(answer.contains("\"code\":\"body_timeout\""), "{kind}: {answer}");
+        }
+        // Half of a stream is stored, and told.
+        let mut stream = service.connect();
+        let line = format!("{}\n", result("a", "success", 1.0));
+        write!(
+            stream,
+            "POST {path} HTTP/1.1\r\nhost: arc\r\ncontent-type: application/x-ndjson\r\n\
+             content-length: 100000\r\nconnection: close\r\n\r\n{line}"
+        )
+        .unwrap();
+        let answer = read_to_end(&mut stream);
+        assert!(answer.contains("\"stored\""), "{answer}");
+        assert!(answer.contains("\"code\":\"body_timeout\""), "{answer}");
+    });
+}
+
+#[test]
+fn a_request_that_takes_too_long() {
+    with_service(&["--request-seconds", "1"], |database, service| {
+        let path = outcomes(service);
+        let held = hold_recording(database);
+        let text = result("a", "success", 1.0);
+        let problem = service.post(&path, &text).has_problem(504, "timeout");
+        assert_eq!(problem["retryable"], true);
+        drop(held);
+        // It may have been stored after all, and a retry is safe.
+        let answer = service.post(&path, &text).has(200).json();
+        assert!(["stored", "duplicate"].contains(&answer["verdict"].as_str().unwrap()));
+        assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
+    });
+}
+
+#[test]
+fn requests_at_once() {
+    with_service(&["--requests", "1"], |database, service| {
+        let path = outcomes(service);
+        let held = hold_recording(database);
+        let text = result("a", "success", 1.0).to_string();
+        let mut first = service.connect();
+        write!(
+            first,
+            "POST {path} HTTP/1.1\r\nhost: arc\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{text}",
+            text.len()
+        )
+        .unwrap();
+        database.wait_for_a_lock();
+        let answer = service.get("/v1/simulations");
+        assert_eq!(answer.header("retry-after"), "1");
+        let problem = answer.has_problem(429, "too_many_requests");
+        assert_eq!((&problem["limit"], &problem["retry_after_seconds"]), (&json!(1), &json!(1)));
+        // The probes are answered all the same.
+        service.get("/health/live").has(200);
+        service.get("/health/ready").has(200);
+        drop(held);
+        assert!(read_to_end(&mut first).contains("\"stored\""));
+        service.wait_until("/v1/simulations", |answer| answer.status == 200);
+    });
+}
+
+#[test]
+fn connections_at_once() {
+    with_service(&["--connections", "2"], |_, service| {
+        let [first, second] = [service.connect(), service.connect()];
+        let mut third = service.connect();
+        third.write_all(b"GET /health/live HTTP/1.1\r\nhost: arc\r\n\r\n").unwrap();
+        let answer = read_to_end(&mut third);
+        assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+        assert!(answer.contains("retry-after: 1"), "{answer}");
+        assert!(answer.contains("2 connections are open"), "{answer}");
+        for stream in [first, second] {
+            stream.shutdown(Shutdown::Both).unwrap();
+        }
+        // Their places are free when the service has seen them go.
+        let since = std::time::Instant::now();
+        loop {
+            let mut stream = service.connect();
+            let request = "GET /health/live HTTP/1.1\r\nhost: arc\r\nconnection: close\r\n\r\n";
+            // A connection that is refused may be gone by now.
+            let _ = stream.write_all(request.as_bytes());
+            if read_to_end(&mut stream).starts_with("HTTP/1.1 200 ") {
+                break;
+            }
+            assert!(since.elapsed() < DEADLINE);
+        }
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read() {
+    const RESULTS: usize = 600;
+    with_service(&["--answer-seconds", "1"], |_, service| {
+        let path = outcomes(service);
+        let many: Vec<Value> = (0..RESULTS)
+            .map(|number| {
+                let mut document = result(&format!("{number}"), "success", 1.0);
+                document["trajectory"]["text"] = json!("x".repeat(50_000));
+                document
+            })
+            .collect();
+        for part in many.chunks(100) {
+            assert_eq!(service.post(&path, &json!(part)).has(200).json()["stored"], 100);
+        }
+        let mut slow = service.connect();
+        write!(
+            slow,
+            "GET {path}?documents=true HTTP/1.1\r\nhost: arc\r\naccept: \
+             application/x-ndjson\r\n\r\n"
+        )
+        .unwrap();
+        // The service ends the connection by itself: only the one that asks for this is left.
+        service.wait_until("/metrics", |metrics| {
+            let text = metrics.text();
+            text.contains("path=\"/v1/simulations/{simulation_id}/outcomes\",status=\"200\"")
+                && text.lines().any(|line| line == "arc_http_connections 1")
+        });
+        let got = read_to_end(&mut slow);
+        assert!(got.starts_with("HTTP/1.1 200 "));
+        assert!(!got.ends_with("0\r\n\r\n"), "it was not given to its end");
+    });
+}

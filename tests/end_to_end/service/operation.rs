@@ -1,0 +1,245 @@
+//! How the service runs: its end, its readiness, events, logs, metrics, settings, the description.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+
+use serde_json::{Value, json};
+
+use crate::support::{Files, Program, Service, TestDatabase, read_to_end, record, result};
+
+/// Sends a request by hand, so that the answer can come later.
+fn post_raw(service: &Service, path: &str, body: &str) -> std::net::TcpStream {
+    let mut stream = service.connect();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nhost: arc\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    stream
+}
+
+#[test]
+fn what_is_under_way_when_it_is_asked_to_stop_is_answered_first() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let mut service = Service::start(&Program::on(&database), &files, &[]);
+    let id = service.start_simulation(&["a"]);
+    let held = database.hold("LOCK TABLE arc_recorder.outcomes");
+    let path = format!("/v1/simulations/{id}/outcomes");
+    let mut under_way = post_raw(&service, &path, &result("a", "success", 1.0).to_string());
+    database.wait_for_a_lock();
+    let mut idle = service.connect();
+    service.terminate();
+    // Who has nothing under way is let go at once, and nobody new gets in.
+    assert_eq!(read_to_end(&mut idle), "");
+    let late = std::net::TcpStream::connect(service.url().trim_start_matches("http://"));
+    assert!(late.is_err());
+    drop(held);
+    let answer = read_to_end(&mut under_way);
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"stored\""), "{answer}");
+    assert_eq!(service.wait(), Some(0));
+    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
+}
+
+#[test]
+fn what_does_not_end_in_time_goes_to_the_spool() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let mut service = Service::start(&program, &files, &["--shutdown-seconds", "1"]);
+    let id = service.start_simulation(&["a"]);
+    let held = database.hold("LOCK TABLE arc_recorder.outcomes");
+    let path = format!("/v1/simulations/{id}/outcomes");
+    let mut under_way = post_raw(&service, &path, &result("a", "success", 1.0).to_string());
+    database.wait_for_a_lock();
+    service.terminate();
+    let answer = read_to_end(&mut under_way);
+    assert!(answer.starts_with("HTTP/1.1 202 ") && answer.contains("\"spooled\""), "{answer}");
+    assert_eq!(service.wait(), Some(0));
+    drop(held);
+    // The next one delivers it.
+    let service = Service::start(&program, &files, &[]);
+    service.wait_for_empty_spool();
+    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
+}
+
+#[test]
+fn events_tell_what_other_processes_commit_and_end_with_the_simulation() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let service = Service::start(&program, &files, &[]);
+    let id = service.start_simulation(&["a", "b"]);
+    let mut stream = service.connect();
+    write!(stream, "GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: arc\r\n\r\n").unwrap();
+    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+    let mut next = |event: &str| -> Value {
+        let wanted = format!("event: {event}");
+        lines.find(|line| *line == wanted).unwrap();
+        let data = lines.next().unwrap();
+        serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap()
+    };
+    assert_eq!(next("progress")["completed_scenarios"], 0);
+    // Another process records, without the service.
+    let file = files.write_lines("one.jsonl", &[result("a", "success", 1.0)]);
+    record(&program, &file, &["--simulation", &id]).ended(0);
+    assert_eq!(next("progress")["completed_scenarios"], 1);
+    program.run(["cancel", &id, "--reason", "enough"]).ended(0);
+    assert_eq!(next("progress")["status"], "cancelled");
+    assert_eq!(next("end"), json!({"status": "cancelled"}));
+    let unknown = "/v1/simulations/01920000-0000-7000-8000-0000000000ff/events";
+    service.get(unknown).has_problem(404, "not_found");
+    // One that has ended has one event, and the stream its end.
+    let whole = service.get(&format!("/v1/simulations/{id}/events")).has(200);
+    assert_eq!(whole.header("content-type"), "text/event-stream");
+    assert_eq!(whole.text().matches("event: ").count(), 2);
+}
+
+#[test]
+fn open_events_do_not_keep_it_from_stopping() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let mut service = Service::start(&Program::on(&database), &files, &[]);
+    let id = service.start_simulation(&["a"]);
+    let mut stream = service.connect();
+    write!(stream, "GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: arc\r\n\r\n").unwrap();
+    let mut first = [0; 15];
+    stream.read_exact(&mut first).unwrap();
+    service.terminate();
+    assert!(read_to_end(&mut stream).ends_with("0\r\n\r\n"));
+    assert_eq!(service.wait(), Some(0));
+}
+
+#[test]
+fn logs_are_an_object_a_line_with_the_requests_id_and_no_secret() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let url = database.url().replace("user=arc", "user=arc&password=hush-hush");
+    let program = Program::with_url(&url);
+    let mut service =
+        Service::start(&program, &files, &["--log-format", "json", "--log-level", "debug"]);
+    service.send_header("x-request-id", "abc-1");
+    service.send_header("authorization", "Bearer arc_0123456789abcdef_secret");
+    service.get("/v1/simulations").has(200);
+    service.get("/v1/nothing").has(404);
+    service.terminate();
+    assert_eq!(service.wait(), Some(0));
+    let log = service.log();
+    assert!(!log.contains("hush-hush") && !log.contains("_secret"), "{log}");
+    let lines: Vec<Value> =
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let request = lines.iter().find(|line| line["status"] == 404).unwrap();
+    assert_eq!(
+        (&request["request_id"], &request["path"]),
+        (&json!("abc-1"), &json!("/v1/nothing"))
+    );
+    assert_eq!(request["level"], "INFO");
+    assert!(request["timestamp"].is_string(), "{request}");
+}
+
+#[test]
+fn metrics_are_in_the_form_that_prometheus_reads() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let id = service.start_simulation(&["a"]);
+    let path = format!("/v1/simulations/{id}/outcomes");
+    service.post(&path, &json!([result("a", "success", 1.0), result("a", "odd", 1.0)])).has(200);
+    let answer = service.get("/metrics").has(200);
+    assert!(answer.header("content-type").starts_with("application/openmetrics-text"));
+    let text = answer.text();
+    assert!(text.ends_with("# EOF\n"));
+    for line in [
+        "arc_results_total{verdict=\"stored\"} 1",
+        "arc_results_total{verdict=\"rejected\"} 1",
+        "arc_spool_depth 0",
+        "arc_database_away 0",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line}: {text}");
+    }
+    let requests = "arc_http_requests_total{method=\"POST\",path=\"/v1/simulations/{simulation_id}\
+                    /outcomes\",status=\"200\"} 1";
+    assert!(text.lines().any(|line| line == requests), "{text}");
+    // Each line is a comment or a name with a number.
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (_, number) = line.rsplit_once(' ').unwrap();
+        number.parse::<f64>().unwrap_or_else(|_| panic!("{line}"));
+    }
+    let json = service.get("/v1/metrics").has(200).json();
+    assert!(json["total_queries"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn settings_are_printed_as_a_file_that_is_read_again() {
+    let program = Program::without_database();
+    let files = Files::new();
+    let printed = program
+        .run(["serve", "--print-config", "--requests", "77", "--log-format", "json"])
+        .ended(0)
+        .stdout;
+    assert!(printed.contains("requests = 77") && printed.contains("log_format = \"json\""));
+    let file = files.write("arc.toml", &printed).display().to_string();
+    let again = program.run(["serve", "--settings", &file, "--print-config"]).ended(0).stdout;
+    assert_eq!(again, printed);
+    // The environment comes before the file, the command line before both.
+    let mut command = program.command(["serve", "--settings", &file, "--print-config"]);
+    let finished = command.env("ARC_SERVE_REQUESTS", "78").output().unwrap();
+    assert!(String::from_utf8(finished.stdout).unwrap().contains("requests = 78"));
+    for (arguments, words) in [
+        (&["--requests", "many"][..], "--requests"),
+        (&["--settings", "/nowhere.toml"], "/nowhere.toml"),
+        (&["--listen", "here"], "--listen"),
+        (&["--open", "--tokens"], "contradict"),
+        (&["--colour", "red"], "--colour"),
+    ] {
+        let mut all = vec!["serve"];
+        all.extend(arguments);
+        let refused = program.run(all).ended(1);
+        assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+    }
+    let wrong = files.write("wrong.toml", "requests = 1\nrequets = 2\n").display().to_string();
+    let refused = program.run(["serve", "--settings", &wrong]).ended(1);
+    assert!(refused.stderr.contains("requets"), "{}", refused.stderr);
+    // Every setting is in the help.
+    let help = program.run(["serve", "--help"]).ended(0).stdout;
+    for line in printed.lines().filter(|line| !line.starts_with("# ") && !line.is_empty()) {
+        let name = line.split(' ').next().unwrap().replace('_', "-");
+        assert!(help.contains(&format!("--{name}")), "{name}");
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_is_told() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let service = Service::start(&program, &files, &[]);
+    let address = service.url().trim_start_matches("http://");
+    let second = program.run(["serve", "--spool=false", "--listen", address]).ended(1);
+    assert!(second.stderr.contains(address), "{}", second.stderr);
+}
+
+#[test]
+fn the_description_names_every_path_and_the_codes() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let description = service.get("/openapi.json").has(200).json();
+    assert!(description["openapi"].as_str().unwrap().starts_with("3."));
+    let paths: Vec<&String> = description["paths"].as_object().unwrap().keys().collect();
+    for path in [
+        "/v1/simulations",
+        "/v1/simulations/{simulation_id}",
+        "/v1/simulations/{simulation_id}/outcomes",
+        "/v1/simulations/{simulation_id}/rejected",
+        "/v1/simulations/{simulation_id}/performance",
+        "/v1/simulations/{simulation_id}/events",
+        "/v1/simulations/{simulation_id}/complete",
+        "/v1/simulations/{simulation_id}/fail",
+        "/v1/simulations/{simulation_id}/cancel",
+        "/v1/failures",
+        "/v1/extract",
+        "/v1/health",
+        "/v1/metrics",
+        "/metrics",
+    ] {
+        assert!(paths.iter().any(|other| *other == path), "{path}");
+    }
+    let text = description.to_string();
+    for code in ["body_too_large", "spool_full", "too_many_requests", "idempotency_key_reused"] {
+        assert!(text.contains(code), "{code}");
+    }
+}

@@ -1,0 +1,280 @@
+//! The database away, back, away; the service killed; the spool full. Nothing that was
+//! acknowledged is lost, and nothing is there twice.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{DatabaseServer, Files, Program, Service, result};
+
+const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
+
+fn many(name: &str, count: usize) -> Vec<Value> {
+    (0..count).map(|number| result(&format!("{name}{number}"), "success", 0.5)).collect()
+}
+
+fn lines(results: &[Value]) -> String {
+    results.iter().map(|result| format!("{result}\n")).collect()
+}
+
+fn outcomes(server: &DatabaseServer) -> i64 {
+    server.count("SELECT count(*) FROM arc_recorder.outcomes")
+}
+
+/// Sends a stream, and gives how often each verdict came.
+fn stream(service: &Service, id: &str, results: &[Value]) -> Value {
+    let path = format!("/v1/simulations/{id}/outcomes");
+    let answer = service.send(Method::POST, &path, &[NDJSON], lines(results)).has(200).lines();
+    assert_eq!(answer.len(), results.len());
+    let mut counts = serde_json::Map::new();
+    for line in answer {
+        let word = line["verdict"].as_str().unwrap_or("none").to_owned();
+        let count = counts.entry(word).or_insert(json!(0));
+        *count = json!(count.as_u64().unwrap() + 1);
+    }
+    Value::Object(counts)
+}
+
+#[test]
+fn a_whole_run_while_the_database_is_away_is_there_when_it_is_back() {
+    let mut server = DatabaseServer::start();
+    let files = Files::new();
+    let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
+    let before = service.start_simulation(&["a", "b"]);
+    let path = format!("/v1/simulations/{before}/outcomes");
+    assert_eq!(
+        service.post(&path, &result("a", "success", 1.0)).has(200).json()["verdict"],
+        "stored"
+    );
+    server.stop();
+
+    // The same result as before is no second one, and the service cannot know that now.
+    let spooled = service.post(&path, &result("a", "success", 1.0)).has(202).json();
+    assert_eq!(spooled["verdict"], "spooled");
+    assert_eq!(
+        service.post(&path, &result("b", "error", 0.0)).has(202).json()["verdict"],
+        "spooled"
+    );
+    // What is not valid is told at once.
+    let bad = json!({"scenario": {"id": "x"}, "trajectory": {"status": "odd"}});
+    let problem = service.post(&path, &bad).has_problem(422, "rejected");
+    assert_eq!(problem["violations"][0]["path"], "/trajectory/status");
+    // A run that begins and ends meanwhile.
+    let start = json!({
+        "simulation_id": "01920000-0000-7000-8000-0000000000aa",
+        "scenarios": [{"id": "n0"}, {"id": "n1"}, {"id": "n2"}],
+    });
+    let started = service.post("/v1/simulations", &start).has(202).json();
+    assert_eq!((&started["spooled"], &started["scenario_count"]), (&json!(true), &json!(3)));
+    let during = started["simulation_id"].as_str().unwrap();
+    assert_eq!(stream(&service, during, &many("n", 3)), json!({"spooled": 3}));
+    let ended =
+        service.post(&format!("/v1/simulations/{during}/complete"), &json!({})).has(202).json();
+    assert_eq!((&ended["status"], &ended["spooled"]), (&json!("completed"), &json!(true)));
+    let configuration = json!({"name": "agent", "config": "a: 1"});
+    let kept = service.post("/v1/configurations", &configuration).has(202).json();
+
+    // What waits is seen.
+    let health = service.get("/v1/health").has(200).json();
+    assert_eq!(health["status"], "error");
+    assert_eq!(health["spool"]["depth"], 9, "{health}");
+    assert!(
+        health["spool"]["oldest_at"].is_string() && health["spool"]["bytes"].as_u64() > Some(0)
+    );
+    let metrics = service.get("/metrics").has(200).text();
+    for line in ["arc_spool_depth 9", "arc_database_away 1"] {
+        assert!(metrics.lines().any(|other| other == line), "{line}: {metrics}");
+    }
+    service.get("/health/ready").has(200);
+    // Questions need the database, and no word of it gets out.
+    let problem = service.get("/v1/simulations").has_problem(503, "unavailable");
+    assert!(!problem.to_string().contains("socket"), "{problem}");
+    assert!(!health.to_string().contains(".s.PGSQL"), "{health}");
+
+    server.resume();
+    service.wait_for_empty_spool();
+    let status = service.get(&format!("/v1/simulations/{during}")).has(200).json();
+    assert_eq!(status["status"], "completed");
+    assert_eq!(status["completed_scenarios"], 3);
+    assert_eq!(status["recorded_outcomes"].as_u64().unwrap_or(3), 3);
+    assert_eq!(outcomes(&server), 5);
+    assert_eq!(server.count("SELECT count(*) FROM arc_recorder.rejected_results"), 1);
+    assert_eq!(
+        service.post("/v1/configurations", &configuration).has(200).json()["config_version_id"],
+        kept["config_version_id"]
+    );
+    // Results have the time at which they were received, in their order.
+    let order = "SELECT scenario_id FROM arc_recorder.outcomes ORDER BY received_at";
+    let order: Vec<String> = server.query(order).iter().map(|row| row.get(0)).collect();
+    assert_eq!(order, ["a", "b", "n0", "n1", "n2"]);
+    // And a retry of what was spooled finds it.
+    let again = service.post(&path, &result("b", "error", 0.0)).has(200).json();
+    assert_eq!(again["verdict"], "duplicate");
+}
+
+#[test]
+fn it_starts_while_the_database_is_away_and_makes_the_schema_when_it_comes() {
+    let mut server = DatabaseServer::stopped();
+    let files = Files::new();
+    let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
+    let id = service.start_simulation(&["n0"]);
+    assert_eq!(stream(&service, &id, &many("n", 1)), json!({"spooled": 1}));
+    server.resume();
+    service.wait_for_empty_spool();
+    assert_eq!(outcomes(&server), 1);
+    assert_eq!(service.stop(), Some(0));
+}
+
+#[test]
+fn a_service_that_is_killed_with_a_full_spool_delivers_it_after_a_new_start() {
+    const RESULTS: usize = 3_000;
+    let mut server = DatabaseServer::start();
+    let files = Files::new();
+    let program = Program::with_url(&server.url());
+    let mut service = Service::start(&program, &files, &[]);
+    let id = service.start_simulation(&[]);
+    server.crash();
+    assert_eq!(stream(&service, &id, &many("n", RESULTS)), json!({"spooled": RESULTS}));
+    // Killed while it holds them, and again and again while it delivers them.
+    service.kill();
+    service = Service::start(&program, &files, &[]);
+    assert_eq!(service.get("/v1/health").json()["spool"]["depth"], RESULTS);
+    server.resume();
+    for _ in 0..3 {
+        let before = outcomes(&server);
+        while outcomes(&server) == before && before < RESULTS as i64 {}
+        service.kill();
+        service = Service::start(&program, &files, &[]);
+    }
+    service.wait_for_empty_spool();
+    assert_eq!(outcomes(&server), RESULTS as i64);
+    assert_eq!(stream(&service, &id, &many("n", RESULTS)), json!({"duplicate": RESULTS}));
+}
+
+#[test]
+fn a_database_that_goes_while_results_come_loses_none_of_them() {
+    const STREAMS: usize = 4;
+    const RESULTS: usize = 2_000;
+    let mut server = DatabaseServer::start();
+    let files = Files::new();
+    let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
+    let id = service.start_simulation(&[]);
+    std::thread::scope(|scope| {
+        let sending: Vec<_> = (0..STREAMS)
+            .map(|number| {
+                let (service, id) = (&service, &id);
+                scope.spawn(move || stream(service, id, &many(&format!("{number}-"), RESULTS)))
+            })
+            .collect();
+        // As soon as something is stored, and again when it is back.
+        for crash in [true, false] {
+            let before = outcomes(&server);
+            while outcomes(&server) == before && sending.iter().any(|one| !one.is_finished()) {}
+            if crash {
+                server.crash();
+            } else {
+                server.stop();
+            }
+            server.resume();
+        }
+        for one in sending {
+            let counts = one.join().unwrap();
+            let sum = ["stored", "duplicate", "spooled"]
+                .map(|word| counts[word].as_u64().unwrap_or(0))
+                .into_iter()
+                .sum::<u64>();
+            assert_eq!(sum, RESULTS as u64, "{counts}");
+        }
+    });
+    service.wait_for_empty_spool();
+    assert_eq!(outcomes(&server), (STREAMS * RESULTS) as i64);
+}
+
+#[test]
+fn a_full_spool_takes_nothing_more_drops_nothing_and_says_when_to_come_back() {
+    let mut server = DatabaseServer::start();
+    let files = Files::new();
+    let options = ["--spool-limit-mib", "1"];
+    let service = Service::start(&Program::with_url(&server.url()), &files, &options);
+    let id = service.start_simulation(&[]);
+    server.stop();
+    let path = format!("/v1/simulations/{id}/outcomes");
+    let mut taken = 0;
+    let full = loop {
+        let mut document = result(&format!("s{taken}"), "success", 1.0);
+        document["trajectory"]["text"] = json!("x".repeat(50_000));
+        let answer = service.post(&path, &document);
+        if answer.status != 202 {
+            break answer;
+        }
+        taken += 1;
+        assert!(taken < 100, "a MiB holds no hundred of them");
+    };
+    assert!(taken > 5, "{taken}");
+    assert_eq!(full.header("retry-after"), "15");
+    let problem = full.has_problem(503, "spool_full");
+    assert_eq!((&problem["limit"], &problem["retryable"]), (&json!(1 << 20), &json!(true)));
+    let health = service.get("/v1/health").json();
+    assert_eq!(
+        (&health["spool"]["full"], &health["spool"]["depth"]),
+        (&json!(true), &json!(taken))
+    );
+    service.get("/health/ready").has_problem(503, "spool_full");
+    service.get("/health/live").has(200);
+    server.resume();
+    service.wait_for_empty_spool();
+    assert_eq!(outcomes(&server), taken);
+    service.get("/health/ready").has(200);
+    assert_eq!(
+        service.post(&path, &result("after", "success", 1.0)).has(200).json()["verdict"],
+        "stored"
+    );
+}
+
+#[test]
+fn what_is_refused_for_good_is_put_aside_and_holds_up_nobody() {
+    let mut server = DatabaseServer::start();
+    let files = Files::new();
+    let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
+    let known = service.start_simulation(&["a"]);
+    server.stop();
+    // Nobody knows now that this simulation is not there.
+    let unknown = "/v1/simulations/01920000-0000-7000-8000-0000000000ff/outcomes";
+    service.post(unknown, &result("a", "success", 1.0)).has(202);
+    let path = format!("/v1/simulations/{known}/outcomes");
+    service.post(&path, &result("a", "success", 1.0)).has(202);
+    server.resume();
+    service.wait_for_empty_spool();
+    assert_eq!(outcomes(&server), 1);
+    assert_eq!(service.get("/v1/health").json()["spool"]["aside"], 1);
+    assert!(service.log().contains("01920000-0000-7000-8000-0000000000ff"), "{}", service.log());
+}
+
+#[test]
+fn without_a_spool_the_caller_is_told_to_come_back() {
+    let mut server = DatabaseServer::start();
+    let files = Files::new();
+    let options = ["--spool=false"];
+    let program = Program::with_url(&server.url());
+    let service = Service::start_with(&program, &files.path("log"), &options);
+    let id = service.start_simulation(&["a"]);
+    server.stop();
+    service.get("/health/ready").has_problem(503, "unavailable");
+    let health = service.get("/v1/health").json();
+    assert_eq!((&health["status"], &health["spool"]), (&json!("error"), &Value::Null));
+    let path = format!("/v1/simulations/{id}/outcomes");
+    server.resume();
+    let answer = service.post(&path, &result("a", "success", 1.0)).has(200).json();
+    assert_eq!(answer["verdict"], "stored");
+}
+
+#[test]
+fn a_spool_has_one_owner() {
+    let server = DatabaseServer::stopped();
+    let files = Files::new();
+    let program = Program::with_url(&server.url());
+    let _service = Service::start(&program, &files, &[]);
+    let spool = files.path("spool").display().to_string();
+    let second = program.run(["serve", "--listen", "127.0.0.1:0", "--spool-dir", &spool]).ended(1);
+    assert!(second.stderr.contains("spool"), "{}", second.stderr);
+    assert!(second.stderr.contains("another process"), "{}", second.stderr);
+}

@@ -1,0 +1,274 @@
+//! The service under test, and a client that speaks plain HTTP.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use super::{Files, Program};
+
+/// How long anything may take before a test gives up.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// `arc-host serve` on a free port of loopback, with a folder of its own.
+#[derive(Debug)]
+pub struct Service {
+    child: Child,
+    url: String,
+    log: std::path::PathBuf,
+    runtime: Runtime,
+    http: Client,
+    headers: HeaderMap,
+}
+
+/// An answer over HTTP.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Service {
+    /// Starts one whose spool is in `files`, with further options.
+    pub fn start(program: &Program, files: &Files, options: &[&str]) -> Self {
+        let spool = files.path("spool").display().to_string();
+        let mut all = vec!["--spool-dir", spool.as_str()];
+        if !options.contains(&"--log-level") {
+            all.extend(["--log-level", "debug"]);
+        }
+        all.extend(options);
+        Self::start_with(program, &files.path("service.log"), &all)
+    }
+
+    /// Starts one with these options, and waits until it listens.
+    pub fn start_with(program: &Program, log: &Path, options: &[&str]) -> Self {
+        let file = std::fs::File::options().create(true).append(true).open(log).unwrap();
+        let mut child = program
+            .command(["serve", "--json", "--listen", "127.0.0.1:0"])
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said = || std::fs::read_to_string(log).unwrap_or_default();
+        let listening: Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}\n{}", said()));
+        let url = listening["listening"][0].as_str().unwrap().to_owned();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let http = client(reqwest::Client::builder());
+        Service { child, url, log: log.to_owned(), runtime, http, headers: HeaderMap::new() }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The program, made to use this service.
+    pub fn program(&self) -> Program {
+        Program::on_service(&self.url)
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Sends a header with every request.
+    pub fn send_header(&mut self, name: &'static str, value: &str) {
+        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+    }
+
+    /// Speaks HTTP/2 from now on.
+    pub fn speak_http2(&mut self) {
+        self.http = client(reqwest::Client::builder().http2_prior_knowledge());
+    }
+
+    /// Sends a request; the body's type is JSON unless a header says otherwise.
+    #[track_caller]
+    pub fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
+        request = request.headers(self.headers.clone());
+        if method == Method::POST && !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let sent = request.body(body);
+        self.runtime.block_on(async {
+            let response = sent.send().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let body = response.bytes().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
+            Answer { status, headers, body: body.to_vec() }
+        })
+    }
+
+    /// Asks.
+    #[track_caller]
+    pub fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], "")
+    }
+
+    /// Sends JSON.
+    #[track_caller]
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(Method::POST, path, &[], body.to_string())
+    }
+
+    /// Starts a simulation with these scenarios, and gives its id.
+    #[track_caller]
+    pub fn start_simulation(&self, scenarios: &[&str]) -> String {
+        let scenarios: Vec<Value> = scenarios.iter().map(|id| json!({"id": id})).collect();
+        let started = self.post("/v1/simulations", &json!({"scenarios": scenarios}));
+        assert!([200, 202].contains(&started.status), "{started:?}");
+        started.json()["simulation_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Asks until the answer is as it should be.
+    #[track_caller]
+    pub fn wait_until(&self, path: &str, good: impl Fn(&Answer) -> bool) -> Answer {
+        let since = Instant::now();
+        loop {
+            let answer = self.get(path);
+            if good(&answer) {
+                return answer;
+            }
+            assert!(since.elapsed() < DEADLINE, "{path}: {answer:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until nothing is left in the spool.
+    #[track_caller]
+    pub fn wait_for_empty_spool(&self) {
+        self.wait_until("/v1/health", |health| health.json()["spool"]["depth"] == 0);
+    }
+
+    /// A bare connection, on which nothing waits for longer than a test may.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.url.trim_start_matches("http://")).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        stream
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).unwrap();
+    }
+
+    /// Waits for its end, and gives its exit code.
+    pub fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// Stops it, and gives its exit code.
+    pub fn stop(mut self) -> Option<i32> {
+        self.terminate();
+        self.wait()
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// A client that knows no proxy, and trusts nobody, as it speaks no TLS.
+fn client(builder: reqwest::ClientBuilder) -> Client {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    // One connection: a spare one would be counted by the service.
+    let builder = builder.tls_backend_preconfigured(tls).pool_max_idle_per_host(1);
+    builder.no_proxy().timeout(DEADLINE).build().unwrap()
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            println!("the service's log:\n{}", self.log());
+        }
+    }
+}
+
+impl Answer {
+    /// Asserts its status.
+    #[track_caller]
+    pub fn has(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        self
+    }
+
+    /// Asserts that it is a problem of this kind.
+    #[track_caller]
+    pub fn has_problem(self, status: u16, code: &str) -> Value {
+        let answer = self.has(status);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        let problem = answer.json();
+        assert_eq!(problem["code"], code, "{problem}");
+        assert_eq!(problem["status"], status, "{problem}");
+        problem
+    }
+
+    /// A header, empty where it is absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The lines of the body as JSON.
+    #[track_caller]
+    pub fn lines(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    }
+}
+
+/// What comes on a bare connection until the other side ends it.
+pub fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    // A connection that is broken off ends, too; one that stays open does not.
+    if let Err(error) = stream.read_to_end(&mut bytes) {
+        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "nobody ends the connection");
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
