@@ -20,6 +20,7 @@
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
 //! | [`service`] | the recorder over HTTP: calls, limits, tokens, the spool, its operation |
 //! | [`simulations`] | which simulation takes a result: ids, plans, trials, attempts, figures |
+//! | [`soak`] | everything at once while the database is restarted and the service is killed |
 //! | [`state_machine`] | random steps, compared with a model after each |
 //! | [`terminal`] | pipes that close, Ctrl-C, secrets, control characters |
 //! | [`watch`] | `status --watch` |
@@ -53,6 +54,7 @@ mod runners;
 mod schema;
 mod service;
 mod simulations;
+mod soak;
 mod state_machine;
 mod support;
 mod terminal;

@@ -24,8 +24,14 @@ pub struct Service {
     child: Child,
     url: String,
     log: std::path::PathBuf,
+    http: Http,
+}
+
+/// A client that speaks plain HTTP, from any thread.
+#[derive(Debug)]
+pub struct Http {
     runtime: Runtime,
-    http: Client,
+    client: Client,
     headers: HeaderMap,
 }
 
@@ -66,13 +72,7 @@ impl Service {
         let listening: Value =
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}\n{}", said()));
         let url = listening["listening"][0].as_str().unwrap().to_owned();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
-        let http = client(reqwest::Client::builder());
-        Service { child, url, log: log.to_owned(), runtime, http, headers: HeaderMap::new() }
+        Service { child, url, log: log.to_owned(), http: Http::new() }
     }
 
     /// Where it listens.
@@ -92,12 +92,14 @@ impl Service {
 
     /// Sends a header with every request.
     pub fn send_header(&mut self, name: &'static str, value: &str) {
-        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        self.http
+            .headers
+            .insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
     }
 
     /// Speaks HTTP/2 from now on.
     pub fn speak_http2(&mut self) {
-        self.http = client(reqwest::Client::builder().http2_prior_knowledge());
+        self.http.client = client(reqwest::Client::builder().http2_prior_knowledge());
     }
 
     /// Sends a request; the body's type is JSON unless a header says otherwise.
@@ -109,21 +111,9 @@ impl Service {
         headers: &[(&str, &str)],
         body: impl Into<reqwest::Body>,
     ) -> Answer {
-        let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
-        request = request.headers(self.headers.clone());
-        if method == Method::POST && !headers.iter().any(|(name, _)| *name == "content-type") {
-            request = request.header("content-type", "application/json");
-        }
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let sent = request.body(body);
-        self.runtime.block_on(async {
-            let response = sent.send().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
-            let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            let body = response.bytes().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
-            Answer { status, headers, body: body.to_vec() }
-        })
+        let url = format!("{}{path}", self.url);
+        let sent = self.http.send(method, &url, headers, body);
+        sent.unwrap_or_else(|error| panic!("{path}: {error:?}"))
     }
 
     /// Asks.
@@ -192,9 +182,45 @@ impl Service {
     }
 
     /// Ends it as a crash does.
-    pub fn kill(mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+}
+
+impl Http {
+    /// One that has sent nothing yet.
+    pub fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        Http { runtime, client: client(Client::builder()), headers: HeaderMap::new() }
+    }
+
+    /// Sends a request; the body's type is JSON unless a header says otherwise.
+    pub fn send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Result<Answer> {
+        let mut request = self.client.request(method.clone(), url).headers(self.headers.clone());
+        if method == Method::POST && !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let sent = request.body(body);
+        self.runtime.block_on(async {
+            let response = sent.send().await?;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let body = response.bytes().await?.to_vec();
+            Ok(Answer { status, headers, body })
+        })
     }
 }
 
