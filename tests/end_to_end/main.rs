@@ -14,6 +14,7 @@
 //! | [`history`] | rejected results replayed, outcomes extracted again |
 //! | [`python`] | the Python package: its own tests, against the wheel |
 //! | [`queries`] | performance by the hour, the latest failures, how simulations end |
+//! | [`readme`] | the README's commands, as they stand there |
 //! | [`recorder_api`] | the recorder as a Rust library |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
 //! | [`runners`] | runners that are components, recording through their import |
@@ -48,6 +49,7 @@ mod pages;
 mod plans;
 mod python;
 mod queries;
+mod readme;
 mod recorder_api;
 mod recording;
 mod runners;

@@ -50,6 +50,11 @@ impl BenchDatabase {
         self.database.config()
     }
 
+    /// Its URL.
+    pub(crate) fn url(&self) -> String {
+        self.database.url()
+    }
+
     /// A store on it.
     pub(crate) fn store(&self, connections: usize) -> Store {
         Store::new(self.config(), connections).unwrap()

@@ -1,0 +1,304 @@
+//! What HTTP costs: the service in a process of its own against the recorder in this one.
+//!
+//! `cargo bench --bench service [-- SECONDS [BYTES]]` starts a PostgreSQL of its own with default
+//! durability (fsync on) and prints ratios; absolute figures depend on the machine, and the clients
+//! share it. For documents of 8.7 KB it measures
+//!
+//! - the recorder in this process, in batches of 1,000;
+//! - the same documents as a stream of lines over one connection, and over two;
+//! - 64 connections that send one result after the other: how many, and how long each takes;
+//! - the memory of the service with 1,000 open connections that have each had an answer.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "a measurement that fails may stop, and prints what it found"
+)]
+
+mod support;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_host::Recorder;
+use arc_host::extraction::{ExtractionSettings, Extractor};
+use arc_host::recorder::{Submission, Verdict, new_simulation_id};
+use futures_util::StreamExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+use support::documents::document;
+use support::{BenchDatabase, new_simulation};
+
+const BATCH: usize = 1_000;
+
+/// Connections that send single results.
+const SENDERS: usize = 64;
+
+/// Connections that are open at once while the memory is read.
+const OPEN: usize = 1_000;
+
+#[tokio::main]
+async fn main() {
+    let numbers: Vec<f64> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
+    let seconds = numbers.first().copied().unwrap_or(5.0);
+    let bytes = numbers.get(1).map_or(8_700, |bytes| *bytes as usize);
+    let database = BenchDatabase::start().await;
+    let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
+    let bench = Bench {
+        recorder: Recorder::new(extractor, database.store(8)).await.unwrap(),
+        admin: database.connect().await,
+        service: Service::start(&database.url()),
+    };
+    let version = database.version();
+    println!("PostgreSQL {version}, default durability, {seconds} s for each figure\n");
+    let batches =
+        ((seconds * 12_000.0 * 8_700.0 / bytes.max(3_000) as f64) as usize / BATCH).clamp(4, 200);
+    let documents: Arc<Vec<String>> =
+        Arc::new((0..batches * BATCH).map(|number| document(number, bytes)).collect());
+    println!(
+        "documents of {:.1} KB, {batches} batches of {BATCH}",
+        documents[0].len() as f64 / 1e3
+    );
+
+    // Each way twice, so that none has the warmer cache.
+    let (mut inside, mut one, mut two) = (0.0, 0.0, 0.0);
+    for _ in 0..2 {
+        inside += bench.batches(&documents).await / 2.0;
+        one += bench.streams(&documents, 1).await / 2.0;
+        two += bench.streams(&documents, 2).await / 2.0;
+    }
+    println!("  in process, batches              {inside:>8.0} results/s");
+    println!(
+        "  stream, 1 connection             {one:>8.0} results/s  {:>6.2} x in process",
+        one / inside
+    );
+    println!(
+        "  streams, 2 connections           {two:>8.0} results/s  {:>6.2} x in process",
+        two / inside
+    );
+    let (rate, times) = bench.singles(&documents, Duration::from_secs_f64(seconds)).await;
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    println!(
+        "  one by one, {SENDERS} connections       {rate:>8.0} results/s  {:>6.2} x in process",
+        rate / inside
+    );
+    println!("    median {:.1} ms, p99 {:.1} ms, longest {:.1} ms", at(0.5), at(0.99), at(1.0));
+    let before = bench.service.resident_mib();
+    let open = bench.open(OPEN).await;
+    println!(
+        "  resident after all of this       {before:>8.0} MiB, with {} connections open {:.0} MiB",
+        open.len(),
+        bench.service.resident_mib()
+    );
+    drop(open);
+    let fresh = Service::start(&database.url());
+    let open = fresh.open(OPEN).await;
+    println!("  resident, fresh, {} connections open {:.0} MiB", open.len(), fresh.resident_mib());
+}
+
+struct Bench {
+    recorder: Recorder,
+    admin: Client,
+    service: Service,
+}
+
+/// The service in a process of its own.
+struct Service {
+    child: Child,
+    address: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Service {
+    fn start(database: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_arc-host"))
+            .args(["serve", "--json", "--listen", "127.0.0.1:0", "--log-level", "warn"])
+            .arg("--spool-dir")
+            .arg(folder.path())
+            .args(["--database-url", database])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let url = said["listening"][0].as_str().unwrap();
+        let address = url.trim_start_matches("http://").to_owned();
+        Service { child, address, _folder: folder }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
+    }
+
+    /// Connections that have each had an answer.
+    async fn open(&self, count: usize) -> Vec<TcpStream> {
+        let mut open = Vec::new();
+        for _ in 0..count {
+            let mut stream = self.connect().await;
+            stream.write_all(b"GET /v1/health HTTP/1.1\r\nhost: arc\r\n\r\n").await.unwrap();
+            let mut answer = [0; 4_096];
+            let length = stream.read(&mut answer).await.unwrap();
+            assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+            open.push(stream);
+        }
+        open
+    }
+
+    fn resident_mib(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kib / 1_024.0
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Bench {
+    async fn start(&self) -> Uuid {
+        self.admin.batch_execute("TRUNCATE arc_recorder.outcomes; CHECKPOINT").await.unwrap();
+        let simulation_id = new_simulation_id();
+        let new = new_simulation(simulation_id);
+        self.recorder.start_planned(&new, std::iter::empty()).await.unwrap();
+        simulation_id
+    }
+
+    async fn batches(&self, documents: &[String]) -> f64 {
+        let simulation_id = self.start().await;
+        let begun = Instant::now();
+        let batches = futures_util::stream::iter(documents.chunks(BATCH)).map(|chunk| async move {
+            let submissions = chunk.iter().map(Submission::new).collect();
+            let verdicts = self.recorder.record_batch(simulation_id, submissions).await.unwrap();
+            assert!(verdicts.iter().all(|item| item.verdict == Verdict::Stored));
+        });
+        batches.buffered(3).collect::<Vec<()>>().await;
+        documents.len() as f64 / begun.elapsed().as_secs_f64()
+    }
+
+    /// The documents as lines, shared out among connections.
+    async fn streams(&self, documents: &Arc<Vec<String>>, connections: usize) -> f64 {
+        let simulation_id = self.start().await;
+        let begun = Instant::now();
+        let share = documents.len().div_ceil(connections);
+        let mut tasks = Vec::new();
+        for number in 0..connections {
+            let stream = self.service.connect().await;
+            let documents = Arc::clone(documents);
+            tasks.push(tokio::spawn(async move {
+                let own = &documents[number * share..documents.len().min((number + 1) * share)];
+                let length: usize = own.iter().map(|document| document.len() + 1).sum();
+                let (reading, mut writing) = stream.into_split();
+                let head = format!(
+                    "POST /v1/simulations/{simulation_id}/outcomes HTTP/1.1\r\nhost: arc\r\n\
+                     connection: close\r\ncontent-type: application/x-ndjson\r\n\
+                     content-length: {length}\r\n\r\n"
+                );
+                let sending = async {
+                    writing.write_all(head.as_bytes()).await.unwrap();
+                    // As a client that reads a file: a piece at a time.
+                    let mut piece = Vec::with_capacity(300_000);
+                    for document in own {
+                        piece.extend_from_slice(document.as_bytes());
+                        piece.push(b'\n');
+                        if piece.len() > 256 << 10 {
+                            writing.write_all(&piece).await.unwrap();
+                            piece.clear();
+                        }
+                    }
+                    writing.write_all(&piece).await.unwrap();
+                };
+                let answered = async {
+                    let mut lines = tokio::io::BufReader::new(reading).lines();
+                    let mut stored = 0;
+                    while let Some(line) = lines.next_line().await.unwrap() {
+                        stored += usize::from(line.contains("\"stored\""));
+                    }
+                    assert_eq!(stored, own.len());
+                };
+                tokio::join!(sending, answered);
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        documents.len() as f64 / begun.elapsed().as_secs_f64()
+    }
+
+    /// Results one by one: how many a second, and the time of each, sorted.
+    async fn singles(&self, documents: &Arc<Vec<String>>, time: Duration) -> (f64, Vec<Duration>) {
+        let simulation_id = self.start().await;
+        let mut streams = Vec::new();
+        for _ in 0..SENDERS {
+            streams.push(self.service.connect().await);
+        }
+        let begun = Instant::now();
+        let tasks: Vec<_> = streams
+            .into_iter()
+            .enumerate()
+            .map(|(number, mut stream)| {
+                let documents = Arc::clone(documents);
+                tokio::spawn(async move {
+                    let (mut times, mut request) = (Vec::new(), Vec::new());
+                    let mut answer = [0; 2_048];
+                    for document in documents.iter().skip(number).step_by(SENDERS) {
+                        let sent = Instant::now();
+                        if sent - begun > time {
+                            break;
+                        }
+                        request.clear();
+                        let head = format!(
+                            "POST /v1/simulations/{simulation_id}/outcomes HTTP/1.1\r\n\
+                             host: arc\r\ncontent-type: application/json\r\n\
+                             content-length: {}\r\n\r\n",
+                            document.len()
+                        );
+                        request.extend_from_slice(head.as_bytes());
+                        request.extend_from_slice(document.as_bytes());
+                        stream.write_all(&request).await.unwrap();
+                        // An answer is short, and written at once.
+                        let length = stream.read(&mut answer).await.unwrap();
+                        let text = std::str::from_utf8(&answer[..length]).unwrap();
+                        assert!(
+                            text.starts_with("HTTP/1.1 200") && text.contains("stored"),
+                            "{text}"
+                        );
+                        times.push(sent.elapsed());
+                    }
+                    times
+                })
+            })
+            .collect();
+        let mut times = Vec::new();
+        for task in tasks {
+            times.extend(task.await.unwrap());
+        }
+        let rate = times.len() as f64 / begun.elapsed().as_secs_f64();
+        times.sort_unstable();
+        (rate, times)
+    }
+
+    async fn open(&self, count: usize) -> Vec<TcpStream> {
+        self.service.open(count).await
+    }
+}
