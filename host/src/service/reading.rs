@@ -15,7 +15,7 @@ use crate::recorder::duration_hours;
 use crate::store::{Attached, Metrics, OutcomeFilter, Performance};
 use crate::wire::{
     FailureList, NDJSON, OutcomeBody, OutcomeList, Problem, ProblemCode, RejectedList,
-    ServiceHealth,
+    ResultDocument, ServiceHealth,
 };
 
 /// How many outcomes a page has unless another number is asked for, and each read of a stream.
@@ -191,7 +191,7 @@ pub(super) async fn list_failures(
 /// The verdict on one result; nothing is recorded.
 #[utoipa::path(
     post, path = "/v1/extract", tag = "reading", operation_id = "extract",
-    request_body(content = serde_json::Value, description = "One result"),
+    request_body(content = ResultDocument, description = "One result"),
     responses(
         (status = 200, description = "`verdict` is `accepted`, with the extracted fields, or `rejected`, with the violations", body = serde_json::Value),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),

@@ -17,6 +17,7 @@ use super::parameters::{BodyType, Parameters, RecordQuery, SimulationId, body_ty
 use crate::recorder::{Document, ItemVerdict, Submission, Verdict};
 use crate::wire::{
     BatchVerdicts, DOCUMENT_BYTES, ItemBody, NDJSON, Problem, ProblemCode, Reason, ResultVerdict,
+    ResultsDocument,
 };
 
 /// How many results of a stream go to the recorder at once, as many as a transaction takes.
@@ -44,10 +45,10 @@ const ANSWERS_WAITING: usize = 2;
     params(
         ("simulation_id" = Uuid, Path, description = "The simulation's id"),
         RecordQuery,
-        ("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer; for bodies of application/json"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer; for bodies of application/json", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body(content(
-        (serde_json::Value = "application/json"),
+        (ResultsDocument = "application/json"),
         (String = "application/x-ndjson"),
         (Vec<u8> = "application/octet-stream"),
     ), description = "The results"),

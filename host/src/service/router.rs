@@ -34,6 +34,8 @@ use crate::wire::{Problem, ProblemCode};
         (name = "reading", description = "Needs a token with the scope `read`"),
         (name = "operation", description = "How the service is")
     ),
+    // Named in a parameter, where they are not found by themselves.
+    components(schemas(super::parameters::OutcomeStatusWord)),
     modifiers(&Bearer)
 )]
 struct Document;

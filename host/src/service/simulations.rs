@@ -15,7 +15,7 @@ use crate::recorder::{SimulationCompleted, SimulationProgress};
 use crate::store::SimulationStatus;
 use crate::wire::{
     ConfigurationCreated, ConfigurationRequest, EndRequest, Problem, ProblemCode, SimulationEnded,
-    SimulationList, StartRequest, StartedBody,
+    SimulationList, StartRequest, StartedBody, SuiteDocument,
 };
 
 /// How many simulations a page has unless another number is asked for.
@@ -91,7 +91,7 @@ fn configuration_text(bytes: &[u8]) -> Result<String, Failure> {
 /// another plan is a `conflict`.
 #[utoipa::path(
     post, path = "/v1/simulations", tag = "recording", operation_id = "start_simulation",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body = StartRequest,
     responses(
         (status = 200, description = "It runs, or stands where it has come to", body = StartedBody),
@@ -153,7 +153,7 @@ pub(super) async fn simulation_status(
     post, path = "/v1/simulations/{simulation_id}/complete", tag = "recording",
     operation_id = "complete_simulation",
     params(("simulation_id" = Uuid, Path, description = "The simulation's id")),
-    request_body(content = Option<serde_json::Value>, content_type = "application/json", description = "The suite's summary, or nothing"),
+    request_body(content = Option<SuiteDocument>, content_type = "application/json", description = "The suite's summary, or nothing"),
     responses(
         (status = 200, description = "It is completed", body = SimulationCompleted),
         (status = 202, description = "The completion is in the service's spool", body = SimulationEnded),

@@ -4,10 +4,15 @@
 //! Members that a reader does not know are left alone, so that an older client understands a newer
 //! service; an unknown member of a request is refused, so that a slip of the pen is noticed.
 
+mod documents;
 mod problem;
 mod reading;
 mod recording;
 
+pub use documents::{
+    ResultDocument, ResultsDocument, ResultsEnvelope, ScenarioDocument, SuiteDocument,
+    TrajectoryDocument,
+};
 pub use problem::{Problem, ProblemCode};
 pub use reading::{
     FailureList, OutcomeBody, OutcomeList, RejectedList, ServiceHealth, SimulationList,

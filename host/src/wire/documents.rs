@@ -1,0 +1,103 @@
+//! Documents as the OpenAPI document describes them: the members that are read. What they mean, and
+//! every other member, is the extraction component's affair, which takes them as they came.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// One result. Only a way to tell the scenario is required; any other member is kept with it.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(default)]
+pub struct ResultDocument {
+    /// What was run.
+    pub scenario: Option<ScenarioDocument>,
+    /// How it went.
+    pub trajectory: Option<TrajectoryDocument>,
+    /// An object with `overall_score`, `grade` and `dimension_scores`, or a number: 0 to 1, or a
+    /// percentage, or on the declared `scale`.
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub reliability_score: Option<serde_json::Value>,
+    /// What went wrong, where something did.
+    pub error: Option<String>,
+}
+
+/// What was run.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(default)]
+pub struct ScenarioDocument {
+    /// Its id, up to 512 bytes.
+    #[schema(max_length = 512)]
+    pub id: Option<String>,
+    /// A name for people.
+    pub name: Option<String>,
+    /// What the agent was asked to do.
+    pub task_prompt: Option<String>,
+}
+
+/// How it went.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(default)]
+pub struct TrajectoryDocument {
+    /// `success`, `error`, `timeout` or `cancelled`.
+    pub status: Option<String>,
+    /// When it began: RFC 3339.
+    pub start_time: Option<String>,
+    /// How long it took in seconds.
+    #[schema(minimum = 0)]
+    pub execution_time_seconds: Option<f64>,
+    /// `prompt_tokens`, `completion_tokens`, `total_tokens`, and `total_cost` in US dollars.
+    pub token_usage: Option<HashMap<String, f64>>,
+    /// The steps, as they came.
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
+    pub full_trajectory: Option<Vec<serde_json::Value>>,
+}
+
+/// The suite's own summary. A figure that it does not give is computed from the outcomes.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(default)]
+pub struct SuiteDocument {
+    /// The mean reliability score from 0 to 1.
+    pub average_reliability_score: Option<f64>,
+    /// The cost of the whole suite in US dollars.
+    #[schema(minimum = 0)]
+    pub total_cost_usd: Option<f64>,
+    /// The suite's duration in seconds.
+    #[schema(minimum = 0)]
+    pub parallel_execution_time: Option<f64>,
+    /// How many scenarios succeeded.
+    #[schema(minimum = 0)]
+    pub successful_runs: Option<u64>,
+    /// All tokens used.
+    #[schema(minimum = 0)]
+    pub total_tokens_used: Option<u64>,
+    /// The mean duration of a run in seconds.
+    #[schema(minimum = 0)]
+    pub average_execution_time: Option<f64>,
+    /// The mean score of each dimension.
+    pub average_dimension_scores: Option<HashMap<String, f64>>,
+    /// How many times faster than one after the other the scenarios were run.
+    pub speedup_factor: Option<f64>,
+}
+
+/// The body of a request that records: one result, an array of them, or an object with `results`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum ResultsDocument {
+    /// One.
+    One(Box<ResultDocument>),
+    /// Many.
+    Many(Vec<ResultDocument>),
+    /// Many, and what belongs to each of them beside it.
+    Envelope(ResultsEnvelope),
+}
+
+/// Many results, and what belongs to each of them beside it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ResultsEnvelope {
+    /// The results.
+    pub results: Vec<ResultDocument>,
+    /// One member for each result.
+    #[serde(flatten)]
+    pub beside: super::ItemBody,
+}

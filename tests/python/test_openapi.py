@@ -1,0 +1,56 @@
+"""The service as its OpenAPI document has it: the document is valid, and the service keeps to it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+validator = pytest.importorskip("openapi_spec_validator", reason="SKIPPED: not installed")
+pytest.importorskip("schemathesis", reason="SKIPPED: not installed")
+
+
+@pytest.fixture(scope="module")
+def service(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a service."""
+    folder = tmp_path_factory.mktemp("service")
+    command = [sys.executable, "-m", "arc_recorder", "serve", "--json", "--log-level", "warn"]
+    command += ["--listen", "127.0.0.1:0", "--database-url", server.database()]
+    command += ["--spool-dir", str(folder / "spool")]
+    with open(folder / "log", "wb") as log, subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=log
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, (folder / "log").read_text()
+            yield json.loads(line)["listening"][0]
+        finally:
+            process.terminate()
+
+
+def test_the_document_is_valid(service: str) -> None:
+    with urllib.request.urlopen(f"{service}/openapi.json") as answer:
+        document = json.load(answer)
+    validator.validate(document)
+    assert document["openapi"].startswith("3.1")
+
+
+def test_the_service_keeps_to_its_document(service: str, tmp_path: Path) -> None:
+    command = [str(Path(sys.executable).parent / "schemathesis"), "run"]
+    command += [f"{service}/openapi.json", "--max-examples", "25", "--generation-deterministic"]
+    # Events last as long as their simulation runs.
+    command += ["--exclude-path", "/v1/simulations/{simulation_id}/events"]
+    # What a document means is the extractor's affair: it takes more than the schema shows, and
+    # refuses what no schema can say.
+    command += ["--exclude-checks", "positive_data_acceptance,negative_data_rejection"]
+    command += ["--suppress-health-check", "all", "--no-color"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " generated, " in done.stdout and " passed" in done.stdout, done.stdout
