@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_host::cli::Program;
 use arc_host::database::{Database, DatabaseSettings};
+use arc_host::delivery::{Delivered, Source};
 use arc_host::recorder::{ItemVerdict, SimulationStart, Verdict};
-use arc_host::store::{Attached, OutcomeFilter, RecordedOutcome};
-use arc_host::{Error, Recorder, Result};
+use arc_host::store::{Attached, OutcomeFilter, RecordedOutcome, SimulationStatus};
+use arc_host::{Error, Result};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyTuple};
+use pyo3::types::PyList;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -20,12 +21,14 @@ use uuid::Uuid;
 use crate::batch::{Batch, Item};
 use crate::call::Call;
 use crate::errors;
+use crate::opening::{Opened, Place, Settings};
 use crate::process::{self, Process};
+use crate::verdicts::{brief_answer, verdict_dict};
 
-/// One database and what records into it, opened when it is first needed.
+/// One database or service and what records into it, opened when it is first needed.
 #[pyclass(frozen)]
 pub(crate) struct Host {
-    settings: Arc<DatabaseSettings>,
+    settings: Arc<Settings>,
     state: Mutex<State>,
 }
 
@@ -34,13 +37,6 @@ struct State {
     /// What another generation has opened is never dropped.
     opened: ManuallyDrop<Arc<OnceCell<Opened>>>,
     closed: bool,
-}
-
-/// A database that is open.
-#[derive(Clone, Debug)]
-struct Opened {
-    database: Arc<Database>,
-    recorder: Recorder,
 }
 
 impl Drop for State {
@@ -53,20 +49,13 @@ impl Drop for State {
     }
 }
 
-/// Opens the database where it is not open. Whoever comes meanwhile waits for the same opening.
+/// Opens what is not open yet. Whoever comes meanwhile waits for the same opening.
 async fn open(
     process: &'static Process,
-    settings: &DatabaseSettings,
+    settings: &Settings,
     opened: &OnceCell<Opened>,
 ) -> Result<Opened> {
-    let opening = || async {
-        let extractor = process.extractor().await?;
-        let database = Database::open(settings, |_| {}).await?;
-        database.bring_up_to_date().await?;
-        let recorder = Recorder::new(extractor, database.store().clone()).await?;
-        Ok(Opened { database: Arc::new(database), recorder })
-    };
-    opened.get_or_try_init(opening).await.cloned()
+    opened.get_or_try_init(|| Opened::open(process, settings)).await.cloned()
 }
 
 impl Host {
@@ -127,6 +116,7 @@ impl State {
 #[pymethods]
 impl Host {
     #[new]
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the Python call")]
     fn new(
         py: Python<'_>,
         url: Option<String>,
@@ -135,10 +125,12 @@ impl Host {
         postgres_bin: Option<PathBuf>,
         further_postgres_bins: Vec<PathBuf>,
         program: (PathBuf, Vec<OsString>),
+        token: Option<String>,
+        spool_dir: Option<PathBuf>,
     ) -> PyResult<Self> {
         let program = Program { command: Some(program), postgres_bins: Vec::new() };
         let supervisor = program.supervisor().map_err(|error| errors::exception(py, &error))?;
-        let settings = DatabaseSettings {
+        let database = DatabaseSettings {
             url,
             url_name: "url",
             connections: connections.max(1),
@@ -147,7 +139,15 @@ impl Host {
             further_postgres_bins,
             supervisor,
         };
+        let settings = Settings::new(database, token, spool_dir)
+            .map_err(|error| errors::exception(py, &error))?;
         Ok(Host { settings: Arc::new(settings), state: Mutex::new(State::new()) })
+    }
+
+    /// Whether it is a service.
+    #[getter]
+    fn is_service(&self) -> bool {
+        matches!(self.settings.place, Place::Service(_))
     }
 
     /// Opens the database, brings its schema up to date, and gives its health. What goes wrong is
@@ -158,19 +158,18 @@ impl Host {
         let settings = Arc::clone(&self.settings);
         Ok(Call::begin(process, async move {
             let error = match open(process, &settings, &opened).await {
-                Ok(opened) => return Ok(json!(opened.recorder.health().await)),
+                Ok(opened) => return Ok(health_of(&opened).await),
                 Err(error) => error,
             };
             // A database that answers tells more, whatever is wrong with its schema.
-            let mut health = match Database::open(&settings, |_| {}).await {
-                Ok(database) => json!(database.store().health().await),
-                Err(_) => unreachable_health(),
+            let mut health = match &settings.place {
+                Place::Database(database) => match Database::open(database, |_| {}).await {
+                    Ok(database) => json!(database.store().health().await),
+                    Err(_) => unreachable_health(),
+                },
+                Place::Service(_) => unreachable_health(),
             };
-            if let Some(members) = health.as_object_mut() {
-                members.insert("status".to_owned(), json!("error"));
-                members.insert("error".to_owned(), json!(error.to_string()));
-                members.insert("retryable".to_owned(), json!(error.retryable()));
-            }
+            note_error(&mut health, &error);
             Ok(health)
         }))
     }
@@ -186,9 +185,24 @@ impl Host {
         let settings = Arc::clone(&self.settings);
         let opened = self.opened().map_err(|error| errors::exception(py, &error))?;
         Ok(Call::begin(process, async move {
-            let migrated = match opened.get() {
-                Some(opened) => opened.database.store().migrate().await?,
-                None => Database::open(&settings, |_| {}).await?.store().migrate().await?,
+            let already = opened.get().and_then(|opened| opened.database.as_ref());
+            let migrated = match (&settings.place, already) {
+                (_, Some((database, _))) => database.store().migrate().await?,
+                (Place::Database(database), None) => {
+                    Database::open(database, |_| {}).await?.store().migrate().await?
+                }
+                // A service brings its database's schema up to date by itself.
+                (Place::Service(client), None) => {
+                    let health = client.health().await?.database;
+                    if let Some(error) = health.error {
+                        return Err(Error::Unavailable(error));
+                    }
+                    return Ok(json!({
+                        "status": "ok",
+                        "applied": [],
+                        "schema_version": health.schema_version,
+                    }));
+                }
             };
             Ok(json!({
                 "status": "ok",
@@ -206,8 +220,9 @@ impl Host {
         user_id: Option<String>,
     ) -> PyResult<Call> {
         self.call(py, |opened| async move {
-            let Opened { recorder, .. } = opened;
-            recorder.create_configuration(&name, &configuration, user_id.as_deref()).await
+            let user_id = user_id.as_deref();
+            let kept = opened.delivery.create_configuration(&name, &configuration, user_id).await?;
+            Ok(kept.0)
         })
     }
 
@@ -237,7 +252,7 @@ impl Host {
             metadata,
             started_at: None,
         };
-        self.call(py, |opened| async move { opened.recorder.start_simulation(start).await })
+        self.call(py, |opened| async move { opened.delivery.start_simulation(start).await })
     }
 
     /// Records what is in the batch, and empties it. `first` is the position of its first result
@@ -268,7 +283,7 @@ impl Host {
                 Item::Unwritable(violation) => Some(violation),
             });
         }
-        let record = move |opened: Opened| opened.recorder.record_batch(simulation_id, submissions);
+        let record = move |opened: Opened| opened.delivery.record_batch(simulation_id, submissions);
         // An open recorder receives the results now, in the order of the calls.
         let begun = match opened.get() {
             Some(opened) => Ok(record(opened.clone())),
@@ -309,7 +324,10 @@ impl Host {
     ) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
         self.call(py, move |opened| async move {
-            opened.recorder.complete_simulation(simulation_id, suite.as_deref()).await
+            match opened.delivery.complete_simulation(simulation_id, suite.as_deref()).await? {
+                Delivered::Committed(completed) => Ok(json!(completed)),
+                Delivered::Spooled => Ok(json!({"spooled": true})),
+            }
         })
     }
 
@@ -321,7 +339,7 @@ impl Host {
     ) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
         self.call(py, move |opened| async move {
-            opened.recorder.fail_simulation(simulation_id, &reason).await
+            end(&opened, simulation_id, SimulationStatus::Failed, &reason).await
         })
     }
 
@@ -333,15 +351,16 @@ impl Host {
     ) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
         self.call(py, move |opened| async move {
-            opened.recorder.cancel_simulation(simulation_id, &reason).await
+            end(&opened, simulation_id, SimulationStatus::Cancelled, &reason).await
         })
     }
 
     fn simulation_status(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
-        self.call(py, move |opened| async move {
-            opened.recorder.simulation_status(simulation_id).await
-        })
+        self.call(
+            py,
+            move |opened| async move { opened.source.simulation_status(simulation_id).await },
+        )
     }
 
     /// A page of outcomes as `{"outcomes": […], "cursor": …}`; a trajectory is JSON text.
@@ -360,25 +379,26 @@ impl Host {
         self.call(py, move |opened| async move {
             let cursor = cursor.as_deref();
             let page =
-                opened.recorder.outcomes(simulation_id, &filter, limit, cursor, attached).await?;
+                opened.source.outcomes(simulation_id, &filter, limit, cursor, attached).await?;
             Ok(Page { outcomes: page.outcomes, cursor: page.cursor })
         })
     }
 
     fn rejected(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
-        self.call(py, move |opened| async move { opened.recorder.rejected(simulation_id).await })
+        self.call(py, move |opened| async move { opened.source.rejected(simulation_id).await })
     }
 
     fn performance(&self, py: Python<'_>, simulation_id: &str, hours: f64) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
-        self.call(py, move |opened| async move {
-            opened.recorder.performance(simulation_id, hours).await
-        })
+        self.call(
+            py,
+            move |opened| async move { opened.source.performance(simulation_id, hours).await },
+        )
     }
 
     fn recent_failures(&self, py: Python<'_>, limit: u32) -> PyResult<Call> {
-        self.call(py, move |opened| async move { opened.recorder.recent_failures(limit).await })
+        self.call(py, move |opened| async move { opened.source.failures(limit).await })
     }
 
     fn metrics(&self, py: Python<'_>) -> PyResult<Call> {
@@ -390,7 +410,12 @@ impl Host {
             self.opened().map_err(|error| errors::exception(py, &error))?;
         }
         Ok(Call::begin(process, async move {
-            Ok(open(process, &settings, &opened).await?.recorder.metrics())
+            let opened = open(process, &settings, &opened).await?;
+            Ok(match (&opened.database, &opened.source) {
+                (Some((_, recorder)), _) => json!(recorder.metrics()),
+                (None, Source::Service(client)) => json!(client.own_metrics()),
+                (None, Source::Database(store)) => json!(store.metrics()),
+            })
         }))
     }
 
@@ -401,7 +426,13 @@ impl Host {
         values: Vec<(String, Option<String>)>,
     ) -> PyResult<Call> {
         self.call(py, |opened| async move {
-            let answer = opened.database.store().execute_sql(&sql, &values).await?;
+            let Some((database, _)) = &opened.database else {
+                return Err(Error::Configuration(
+                    "a service takes no SQL; open the database itself with its postgresql:// URL"
+                        .to_owned(),
+                ));
+            };
+            let answer = database.store().execute_sql(&sql, &values).await?;
             let rows: Vec<String> = answer.rows.iter().map(|row| row.get().to_owned()).collect();
             Ok(json!({"rows": rows, "row_count": answer.row_count}))
         })
@@ -409,7 +440,13 @@ impl Host {
 
     /// Tests the idle connections, and gives how many were gone.
     fn test_connections(&self, py: Python<'_>) -> PyResult<Call> {
-        self.call(py, |opened| async move { Ok(opened.database.store().test_connections().await) })
+        self.call(py, |opened| async move {
+            Ok(match &opened.database {
+                Some((database, _)) => database.store().test_connections().await,
+                // A request on a connection that is gone is sent again on another.
+                None => 0,
+            })
+        })
     }
 
     /// Waits for what is under way, then closes the connections. Closing again does nothing.
@@ -421,11 +458,52 @@ impl Host {
             // An opening that is under way is waited for, and none is begun.
             let none = || async { Err(()) };
             if let Ok(opened) = opened.get_or_try_init(none).await {
-                opened.recorder.close().await;
+                opened.close().await;
             }
             Ok(())
         }))
     }
+}
+
+/// The health of what is open, with that of the spool beside it.
+async fn health_of(opened: &Opened) -> serde_json::Value {
+    let mut health = match (&opened.database, &opened.source) {
+        (Some((_, recorder)), _) => json!(recorder.health().await),
+        (None, Source::Database(store)) => json!(store.health().await),
+        (None, Source::Service(client)) => match client.health().await {
+            Ok(health) => json!(health),
+            Err(error) => {
+                let mut health = unreachable_health();
+                note_error(&mut health, &error);
+                health
+            }
+        },
+    };
+    if let (Some(spool), Some(members)) = (opened.delivery.spool_state(), health.as_object_mut()) {
+        members.insert("spool".to_owned(), json!(spool));
+    }
+    health
+}
+
+fn note_error(health: &mut serde_json::Value, error: &Error) {
+    if let Some(members) = health.as_object_mut() {
+        members.insert("status".to_owned(), json!("error"));
+        members.insert("error".to_owned(), json!(error.to_string()));
+        members.insert("retryable".to_owned(), json!(error.retryable()));
+    }
+}
+
+/// Ends a simulation, and says how it stands and whether that is in the spool.
+async fn end(
+    opened: &Opened,
+    simulation_id: Uuid,
+    status: SimulationStatus,
+    reason: &str,
+) -> Result<(SimulationStatus, bool)> {
+    Ok(match opened.delivery.end_simulation(simulation_id, status, reason).await? {
+        Delivered::Committed(status) => (status, false),
+        Delivered::Spooled => (status, true),
+    })
 }
 
 /// A page of outcomes.
@@ -454,54 +532,4 @@ fn unreachable_health() -> serde_json::Value {
         "timestamp": jiff::Timestamp::now(),
         "response_time_ms": 0.0,
     })
-}
-
-/// The ids of what was recorded, and the verdicts on what was not.
-fn brief_answer<'py>(
-    py: Python<'py>,
-    verdicts: impl Iterator<Item = ItemVerdict>,
-    first: u64,
-) -> PyResult<Bound<'py, PyTuple>> {
-    let (ids, others) = (PyList::empty(py), PyList::empty(py));
-    for (position, item) in (first..).zip(verdicts) {
-        match item.verdict {
-            Verdict::Stored | Verdict::Duplicate | Verdict::Spooled => {
-                ids.append(item.outcome_id.to_string())?
-            }
-            Verdict::Rejected(_) | Verdict::Failed { .. } => {
-                ids.append(py.None())?;
-                others.append((position, verdict_dict(py, item)?))?;
-            }
-        }
-    }
-    (ids, others).into_pyobject(py)
-}
-
-/// A verdict as the dict that `record_batch` gives.
-fn verdict_dict<'py>(py: Python<'py>, item: ItemVerdict) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    let list = |violations: &[arc_host::extraction::Violation]| -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for violation in violations {
-            list.append(errors::dict(py, violation)?)?;
-        }
-        Ok(list)
-    };
-    let (word, violations, retryable, message) = match &item.verdict {
-        Verdict::Stored => ("stored", list(&[])?, false, None),
-        Verdict::Duplicate => ("duplicate", list(&[])?, false, None),
-        Verdict::Spooled => ("spooled", list(&[])?, false, None),
-        Verdict::Rejected(violations) => ("rejected", list(violations)?, false, None),
-        Verdict::Failed { retryable, message } => {
-            ("failed", list(&[])?, *retryable, Some(message.as_str()))
-        }
-    };
-    let outcome_id = (!item.outcome_id.is_nil()).then(|| item.outcome_id.to_string());
-    dict.set_item("verdict", word)?;
-    dict.set_item("outcome_id", outcome_id)?;
-    dict.set_item("violations", violations)?;
-    dict.set_item("warnings", list(&item.warnings)?)?;
-    dict.set_item("retryable", retryable)?;
-    dict.set_item("message", message)?;
-    Ok(dict)
 }

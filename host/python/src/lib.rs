@@ -8,6 +8,8 @@
 //! |---|---|
 //! | [`host`] | the calls |
 //! | [`documents`] | Python objects as JSON text |
+//! | [`opening`] | what is open: a database or a service, and a spool |
+//! | [`verdicts`] | verdicts as Python has them |
 //! | [`batch`] | results on their way to one call |
 //! | [`call`] | work that is under way, and who waits for it |
 //! | [`process`] | what a process has one of: the threads, and the loaded extractor; forks |
@@ -21,8 +23,10 @@ mod delivery;
 mod documents;
 mod errors;
 mod host;
+mod opening;
 mod process;
 mod program;
+mod verdicts;
 
 /// The module `arc_recorder._native`.
 #[pyo3::pymodule(gil_used = true)]

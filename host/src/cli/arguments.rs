@@ -140,10 +140,12 @@ pub(super) enum Command {
     Performance(Performance),
     /// Show the latest failures of all simulations, newest first.
     Failures(Failures),
-    /// Extract rejected results again, after the extractor was mended.
+    /// Record what was rejected or spooled.
     ///
-    /// Those that are accepted now become outcomes, with the ids and times of receipt that they
-    /// had. Safe to repeat and to break off.
+    /// With --rejected, rejected results are extracted again, after the extractor was mended; those
+    /// that are accepted now become outcomes, with the ids and times of receipt that they had. With
+    /// --spool, what a process has kept while the database was away is delivered. Safe to repeat
+    /// and to break off.
     Replay(Replay),
     /// Extract the fields of recorded outcomes again, with the extractor of today.
     ///
@@ -342,12 +344,20 @@ pub(super) struct Failures {
 
 #[derive(Debug, Args)]
 pub(super) struct Replay {
-    /// Replay the rejected results.
-    #[arg(long, required = true)]
+    /// Replay the rejected results of the database.
+    #[arg(long, required_unless_present = "spool", conflicts_with = "spool")]
     pub(super) rejected: bool,
 
-    /// Only those of this simulation.
-    #[arg(long, value_name = "ID")]
+    /// Deliver what this folder of a spool holds, to the database or to --server.
+    #[arg(long, value_name = "DIR")]
+    pub(super) spool: Option<PathBuf>,
+
+    /// With --spool: also what was refused for good before.
+    #[arg(long, requires = "spool")]
+    pub(super) refused: bool,
+
+    /// With --rejected: only those of this simulation.
+    #[arg(long, value_name = "ID", conflicts_with = "spool")]
     pub(super) simulation: Option<Uuid>,
 }
 

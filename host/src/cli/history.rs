@@ -34,12 +34,15 @@ async fn open(global: &Global) -> Result<(Recorder, Database, Arc<AtomicBool>)> 
     Ok((recorder, database, stop))
 }
 
-/// `arc-host replay --rejected`.
+/// `arc-host replay`.
 pub(super) async fn replay(
     global: &Global,
     arguments: Replay,
     output: &mut Output,
 ) -> Result<Done> {
+    if let Some(folder) = &arguments.spool {
+        return super::spool::replay(global, folder, arguments.refused, output).await;
+    }
     let (recorder, _database, stop) = open(global).await?;
     let bar = output::progress_counter("replaying");
     let shown = bar.clone();

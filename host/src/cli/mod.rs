@@ -11,6 +11,7 @@ mod run;
 mod schema;
 mod serve;
 mod simulations;
+mod spool;
 mod status;
 mod token;
 

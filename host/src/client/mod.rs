@@ -4,6 +4,7 @@
 //! get an answer, or one that says so, is sent again: ids are made from content, so that nothing is
 //! recorded twice.
 
+mod counters;
 mod reading;
 mod recording;
 
@@ -22,7 +23,12 @@ use tokio::time::Instant;
 use crate::error::{Error, Result};
 use crate::extraction::Violation;
 use crate::recorder::Pauses;
+use crate::store::Metrics;
 use crate::wire::{Problem, ProblemCode};
+use counters::Counters;
+
+/// The variable that names a service to use instead of a database.
+pub const SERVER_VARIABLE: &str = "ARC_SERVER";
 
 /// The variable that holds the token of a client.
 pub const TOKEN_VARIABLE: &str = "ARC_TOKEN";
@@ -69,6 +75,7 @@ pub struct ServiceClient {
     http: reqwest::Client,
     base: Arc<Url>,
     compress: bool,
+    counters: Arc<Counters>,
 }
 
 impl fmt::Debug for ServiceClient {
@@ -174,7 +181,7 @@ impl ServiceClient {
             Error::Configuration(format!("could not set up the client: {}", innermost(&error)))
         })?;
         let compress = settings.compress.unwrap_or(!here);
-        Ok(ServiceClient { http, base: Arc::new(base), compress })
+        Ok(ServiceClient { http, base: Arc::new(base), compress, counters: Arc::default() })
     }
 
     /// Where the service is, for people.
@@ -208,7 +215,24 @@ impl ServiceClient {
                 return Err(error);
             }
             tokio::time::sleep(pause).await;
+            self.counters.sent_again();
         }
+    }
+
+    /// Whether the service answers and knows the token. It is asked once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where it does not answer, [`Error::Configuration`] where it refuses.
+    pub async fn check(&self) -> Result<()> {
+        match self.once(&Call::get("v1/health")).await {
+            Ok(_) => Ok(()),
+            Err(Trouble::Again(error, _) | Trouble::Done(error)) => Err(error),
+        }
+    }
+
+    /// What this client has done since it was made: its requests in place of statements.
+    pub fn own_metrics(&self) -> Metrics {
+        self.counters.metrics()
     }
 
     /// Sends a request once, and takes any answer of the service for a sign of life.
@@ -242,6 +266,13 @@ impl ServiceClient {
     }
 
     async fn once(&self, call: &Call) -> std::result::Result<Bytes, Trouble> {
+        let begun = Instant::now();
+        let answer = self.send(call).await;
+        self.counters.answered(begun.elapsed(), answer.is_ok());
+        answer
+    }
+
+    async fn send(&self, call: &Call) -> std::result::Result<Bytes, Trouble> {
         let mut request = self.request(call).map_err(Trouble::Done)?;
         if !call.headers.contains_key(ACCEPT) {
             request = request.header(ACCEPT, "application/json");

@@ -117,6 +117,7 @@ impl ServiceClient {
     /// # Errors
     /// [`Error::Unavailable`] where it does not answer.
     pub async fn health(&self) -> Result<ServiceHealth> {
+        self.counters.asked_for_health();
         self.json(Call::get("v1/health")).await
     }
 

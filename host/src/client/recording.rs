@@ -137,6 +137,7 @@ impl ServiceClient {
                 answer.verdicts.len()
             )));
         }
+        self.counters.stored(answer.stored);
         verdicts.extend(answer.verdicts.into_iter().map(ItemVerdict::from));
         Ok(())
     }
@@ -163,7 +164,10 @@ impl ServiceClient {
             .with("modal_call_id", modal_call_id)
             .with("sandbox_id", sandbox_id);
         let verdict = match self.json::<ResultVerdict>(call).await {
-            Ok(verdict) => verdict,
+            Ok(verdict) => {
+                self.counters.stored(u64::from(verdict.verdict == VerdictWord::Stored));
+                verdict
+            }
             // A single result that is not valid is a problem, not a verdict.
             Err(Error::Rejected { violations, .. }) => ResultVerdict {
                 position: 0,

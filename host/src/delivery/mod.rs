@@ -42,6 +42,9 @@ use crate::store::SimulationStatus;
 /// How long a call waits for an answer before it is asked whether the destination is there at all.
 const DOUBT_AFTER: Duration = Duration::from_secs(1);
 
+/// How often the spool is looked at by whoever waits until it is empty.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 /// The answer to a call that the destination or the spool has taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivered<T> {
@@ -275,6 +278,24 @@ impl Delivery {
         let reason = reason.to_owned();
         self.keep(vec![SpooledCall::End { simulation_id, status, reason }]).await?;
         Ok(Delivered::Spooled)
+    }
+
+    /// Waits until the spool is empty: at most so long, and not at all while the destination is away.
+    pub async fn settle(&self, limit: Duration) {
+        let Some(spooling) = &self.shared.spooling else { return };
+        let mut away = spooling.away.subscribe();
+        let emptied = async {
+            while spooling.spool.state().depth > 0 {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        };
+        let settled = async {
+            tokio::select! {
+                () = emptied => {}
+                _ = away.wait_for(Option::is_some) => {}
+            }
+        };
+        let _ = tokio::time::timeout(limit, settled).await;
     }
 
     /// Waits for what is under way and closes the spool; the destination stays as it is.

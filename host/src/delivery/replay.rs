@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -112,18 +113,19 @@ pub(super) async fn replay(
     }
 }
 
-/// Replays everything that waits, and tells `progress` after each part; for a spool that no
-/// service has open.
+/// Replays everything that waits until `stop` is set, and tells `progress` after each part; for a
+/// spool that no service has open.
 ///
 /// # Errors
 /// Where the destination takes nothing: what is left stays in the spool.
 pub async fn replay_spool(
     destination: &Destination,
     spool: &Spool,
+    stop: &AtomicBool,
     mut progress: impl FnMut(&ReplayedSpool),
 ) -> Result<ReplayedSpool> {
     let mut total = ReplayedSpool::default();
-    while spool.state().depth > 0 {
+    while spool.state().depth > 0 && !stop.load(Ordering::Relaxed) {
         for replayed in replay_next(destination, spool, MOST_ENTRIES).await? {
             total += &replayed;
         }

@@ -25,6 +25,15 @@ pub(super) async fn record(app: State<SharedApp>, request: Request, next: Next) 
     with_scope(Scope::Record, &app, request, next).await
 }
 
+/// The same for what every known token may ask.
+pub(super) async fn known(app: State<SharedApp>, request: Request, next: Next) -> Response<Body> {
+    let scope = match check(Scope::Record, &app, request.headers()) {
+        Ok(_) => Scope::Record,
+        Err(_) => Scope::Read,
+    };
+    with_scope(scope, &app, request, next).await
+}
+
 async fn with_scope(
     scope: Scope,
     app: &SharedApp,

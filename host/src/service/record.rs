@@ -371,11 +371,26 @@ impl Lines {
             chunks: Chunks::new(body, self.app.body_stall()),
             framer: Framer::new(Container::Lines, limits(&self.app)),
             position: 0,
+            batch: Vec::new(),
+            bytes: 0,
             ended: false,
+            failure: None,
         };
         let mut answered = 0_u64;
-        let mut reading = true;
-        while reading || !under_way.is_empty() {
+        loop {
+            if under_way.is_empty() {
+                reader.take_what_is_there();
+            }
+            // What comes while others are stored waits for them, and shares a transaction.
+            let due = reader.full() || reader.ended || under_way.is_empty();
+            if due && !reader.batch.is_empty() && under_way.len() < BATCHES_UNDER_WAY {
+                under_way.push_back(self.record(reader.take()));
+                continue;
+            }
+            let reading = !reader.ended && !reader.full();
+            if reader.ended && under_way.is_empty() && reader.batch.is_empty() {
+                break;
+            }
             tokio::select! {
                 biased;
                 Some(recorded) = under_way.next() => {
@@ -393,27 +408,12 @@ impl Lines {
                         return;
                     }
                 }
-                batch = reader.next(), if reading && under_way.len() < BATCHES_UNDER_WAY => {
-                    match batch {
-                        Ok(Some(batch)) => under_way.push_back(self.record(batch)),
-                        Ok(None) => reading = false,
-                        Err(failure) => {
-                            // What came before it has its verdicts first.
-                            while let Some(recorded) = under_way.next().await {
-                                let sent = match recorded {
-                                    Ok(verdicts) => self.lines.send(Ok(verdict_lines(&mut answered, verdicts))).await,
-                                    Err(failure) => self.lines.send(Err(failure)).await,
-                                };
-                                if sent.is_err() {
-                                    return;
-                                }
-                            }
-                            let _ = self.lines.send(Err(failure)).await;
-                            return;
-                        }
-                    }
-                }
+                () = reader.read(), if reading => {}
             }
+        }
+        // What came before an error has had its verdicts.
+        if let Some(failure) = reader.failure {
+            let _ = self.lines.send(Err(failure)).await;
         }
     }
 
@@ -458,44 +458,64 @@ struct Reader {
     chunks: Chunks,
     framer: Framer,
     position: u64,
+    batch: Vec<Submission>,
+    /// How many bytes of documents the batch has.
+    bytes: usize,
+    /// Nothing more will come.
     ended: bool,
+    /// Why it has ended early.
+    failure: Option<Failure>,
 }
 
 impl Reader {
-    /// The next batch: full, or what has come by now where nothing more is there yet.
-    async fn next(&mut self) -> Result<Option<Vec<Submission>>, Failure> {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        loop {
-            while let Some(frame) = self.framer.next_frame() {
-                let submission = Submission::from_frame(frame, self.position);
-                self.position += 1;
-                bytes += submission.document_bytes();
-                batch.push(submission);
-                if batch.len() >= BATCH_DOCUMENTS || bytes >= BATCH_BYTES {
-                    return Ok(Some(batch));
-                }
+    /// Whether the batch has as much as a transaction takes.
+    fn full(&self) -> bool {
+        self.batch.len() >= BATCH_DOCUMENTS || self.bytes >= BATCH_BYTES
+    }
+
+    /// Reads what has come by now. A client that waits for its verdicts before it sends more must
+    /// get them.
+    fn take_what_is_there(&mut self) {
+        while !self.ended && !self.full() {
+            if futures_util::FutureExt::now_or_never(self.read()).is_none() {
+                return;
             }
-            if self.ended {
-                return Ok((!batch.is_empty()).then_some(batch));
+        }
+    }
+
+    /// The batch; the next one begins with what has come already.
+    fn take(&mut self) -> Vec<Submission> {
+        self.bytes = 0;
+        let batch = std::mem::take(&mut self.batch);
+        self.collect();
+        batch
+    }
+
+    /// Reads on: a part of the body, or the end.
+    async fn read(&mut self) {
+        let framed = match self.chunks.next().await {
+            Ok(Some(chunk)) => self.framer.push(&chunk).map_err(unreadable),
+            Ok(None) => {
+                self.ended = true;
+                self.framer.finish().map_err(unreadable)
             }
-            // A client that waits for its verdicts before it sends more must get them.
-            let chunk = if batch.is_empty() {
-                self.chunks.next().await?
-            } else {
-                match futures_util::FutureExt::now_or_never(self.chunks.next()) {
-                    None => return Ok(Some(batch)),
-                    Some(chunk) => chunk?,
-                }
-            };
-            let framed = match chunk {
-                Some(chunk) => self.framer.push(&chunk),
-                None => {
-                    self.ended = true;
-                    self.framer.finish()
-                }
-            };
-            framed.map_err(unreadable)?;
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = framed {
+            self.ended = true;
+            self.failure = Some(failure);
+        }
+        self.collect();
+    }
+
+    /// Takes the documents that are there, as many as the batch has room for.
+    fn collect(&mut self) {
+        while !self.full() {
+            let Some(frame) = self.framer.next_frame() else { break };
+            let submission = Submission::from_frame(frame, self.position);
+            self.position += 1;
+            self.bytes += submission.document_bytes();
+            self.batch.push(submission);
         }
     }
 }

@@ -75,9 +75,13 @@ fn questions() -> OpenApiRouter<SharedApp> {
         .routes(routes!(reading::simulation_performance))
         .routes(routes!(reading::list_failures))
         .routes(routes!(reading::extract))
-        .routes(routes!(reading::health))
         .routes(routes!(reading::metrics))
         .routes(routes!(reading::prometheus_metrics))
+}
+
+/// What every token may ask.
+fn health() -> OpenApiRouter<SharedApp> {
+    OpenApiRouter::new().routes(routes!(reading::health))
 }
 
 fn probes() -> OpenApiRouter<SharedApp> {
@@ -93,6 +97,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let all = OpenApiRouter::with_openapi(Document::openapi())
         .merge(recording())
         .merge(questions())
+        .merge(health())
         .merge(streams())
         .merge(probes());
     let mut document = all.into_openapi();
@@ -106,20 +111,23 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// The whole service.
 pub(super) fn router(app: &SharedApp) -> Router {
     let read = || from_fn_with_state(SharedApp::clone(app), guard::read);
+    let known = || from_fn_with_state(SharedApp::clone(app), guard::known);
     let record = || from_fn_with_state(SharedApp::clone(app), guard::record);
     let timed = || from_fn_with_state(SharedApp::clone(app), time_limit);
     let (recording, _) = recording().split_for_parts();
     let (questions, _) = questions().split_for_parts();
+    let (health, _) = health().split_for_parts();
     let (streams, _) = streams().split_for_parts();
     let (probes, _) = probes().split_for_parts();
-    let known = || async { answer::json(StatusCode::OK, &openapi()) };
+    let description = || async { answer::json(StatusCode::OK, &openapi()) };
     Router::new()
         .merge(recording.route_layer(record()).layer(timed()))
         .merge(questions.route_layer(read()).layer(timed()))
+        .merge(health.route_layer(known()).layer(timed()))
         .merge(streams.route_layer(read()))
         .layer(from_fn_with_state(SharedApp::clone(app), guard::limit))
         .merge(probes)
-        .route("/openapi.json", get(known))
+        .route("/openapi.json", get(description))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         // The limits are the service's own, with errors that say them.

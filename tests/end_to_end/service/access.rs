@@ -45,6 +45,7 @@ fn a_token_opens_what_its_scopes_name() {
     {
         assert_eq!(status(Method::GET, "/v1/simulations", token), may_read);
         assert_eq!(status(Method::POST, "/v1/simulations", token), may_record);
+        assert_eq!(status(Method::GET, "/v1/health", token), 200);
     }
     // Without one, with half of one, with another's half: told, and told how.
     let answer = service.get("/v1/simulations");

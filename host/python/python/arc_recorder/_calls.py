@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
+import re
 import time
 import uuid
 from collections import deque
@@ -32,7 +34,13 @@ from .answers import (
     SimulationStatus,
     Violation,
 )
-from .errors import ConfigurationError, DatabaseError, UnavailableError, ValidationError
+from .errors import (
+    ConfigurationError,
+    DatabaseError,
+    NotFoundError,
+    UnavailableError,
+    ValidationError,
+)
 
 log = logging.getLogger("arc.database.api")
 client_log = logging.getLogger("arc.database.client")
@@ -74,11 +82,9 @@ class Calls:
         pool_size: int,
         data_dir: Optional[str],
         postgres_bin: Optional[str],
+        token: Optional[str],
+        spool_dir: Optional[str],
     ) -> None:
-        if url is not None and url.split(":", 1)[0].lower() in ("http", "https"):
-            raise ConfigurationError(
-                "this version records in process only: give a postgresql:// URL, not one of a service"
-            )
         if pool_size < 1:
             raise ConfigurationError(f"pool_size is {pool_size}; give at least 1 connection")
         self.waiter = waiter
@@ -89,6 +95,8 @@ class Calls:
             postgres_bin or os.environ.get("ARC_POSTGRES_BIN") or None,
             program_folders(),
             this_program(),
+            token,
+            spool_dir or os.environ.get("ARC_SPOOL_DIR") or None,
         )
 
     @property
@@ -147,6 +155,16 @@ class Calls:
         await self._answer("close", self._host.close())
 
     async def execute(self, sql: str, params: Optional[Mapping[str, Any]]) -> Rows:
+        if self._opened.is_service and (ending := ending_of(str(sql), params or {})):
+            status, simulation = ending
+            ended = self.fail_simulation if status == "failed" else self.cancel_simulation
+            try:
+                await ended(simulation, "")
+            except NotFoundError:
+                return Rows()
+            rows = Rows()
+            rows.rowcount = 1
+            return rows
         values = [(name, sql_text(value)) for name, value in (params or {}).items()]
         answer = await self._answer("execute", self._host.execute_sql(str(sql), values))
         rows = Rows(json.loads(row) for row in answer["rows"])
@@ -184,7 +202,7 @@ class Calls:
             None if metadata is None else await self._json(metadata, "the metadata"),
         )
         started = cast(SimulationStarted, await self._answer("start_simulation", call))
-        if not started.get("configuration_known", True):
+        if not started.get("configuration_known", True) and not started.get("spooled"):
             log.warning(
                 "simulation %s names the configuration %s, which was not created here",
                 started["simulation_id"],
@@ -341,22 +359,26 @@ class Calls:
                 if isinstance(suite_result, str)
                 else await self._json(suite_result, "the suite's summary")
             )
-        call = self._host.complete_simulation(simulation_text(simulation_id), suite)
-        return cast(SimulationCompleted, await self._answer("complete_simulation", call))
+        simulation = simulation_text(simulation_id)
+        call = self._host.complete_simulation(simulation, suite)
+        answer = await self._answer("complete_simulation", call)
+        if answer.get("spooled"):
+            spooled = uncomputed(simulation, "completed", suite_result)
+            spooled["spooled"] = True
+            return spooled
+        return cast(SimulationCompleted, answer)
 
     async def fail_simulation(self, simulation_id: SimulationId, reason: str) -> SimulationEnded:
         simulation = simulation_text(simulation_id)
         call = self._host.fail_simulation(simulation, reason)
-        status = cast(str, await self._answer("fail_simulation", call))
-        return {"simulation_id": simulation, "status": status}
+        return _ended(simulation, await self._answer("fail_simulation", call))
 
     async def cancel_simulation(
         self, simulation_id: SimulationId, reason: str
     ) -> SimulationEnded:
         simulation = simulation_text(simulation_id)
         call = self._host.cancel_simulation(simulation, reason)
-        status = cast(str, await self._answer("cancel_simulation", call))
-        return {"simulation_id": simulation, "status": status}
+        return _ended(simulation, await self._answer("cancel_simulation", call))
 
     # What was recorded.
 
@@ -506,6 +528,58 @@ def _beside(
             "where a result has none"
         )
     return beside
+
+
+def _ended(simulation: str, answer: tuple[str, bool]) -> SimulationEnded:
+    status, spooled = answer
+    ended: SimulationEnded = {"simulation_id": simulation, "status": status}
+    if spooled:
+        ended["spooled"] = True
+    return ended
+
+
+def uncomputed(simulation: str, status: str, suite_result: Any) -> SimulationCompleted:
+    """The answer to a completion of which only the suite's own figures are known here."""
+    figures: Mapping[str, Any] = {}
+    if isinstance(suite_result, Mapping):
+        figures = cast("Mapping[str, Any]", suite_result)
+    return {
+        "simulation_id": simulation,
+        "status": status,
+        "overall_score": _figure(figures, "average_reliability_score"),
+        "total_cost_usd": _figure(figures, "total_cost_usd"),
+        "execution_time_seconds": _figure(figures, "parallel_execution_time"),
+        "completed_at": now(),
+        "computed": {
+            "overall_score": None,
+            "total_cost_usd": 0.0,
+            "execution_time_seconds": 0.0,
+        },
+    }
+
+
+def _figure(figures: Mapping[str, Any], name: str) -> float:
+    """The suite's own figure; not a number where it gives none, which can be formatted as one."""
+    value: Union[int, float, Any] = figures.get(name)
+    return float(value) if isinstance(value, (int, float)) else math.nan
+
+
+#: The statement with which runners mark a simulation as failed, where they write SQL for it.
+_ENDING = re.compile(
+    r"""\s* update \s+ (?:arc_recorder\.)? simulations \s+
+        set \s+ status \s* = \s* '(failed|cancelled)'
+        (?: \s* , \s* completed_at \s* = \s* (?: now \s* \( \s* \) | current_timestamp ) )?
+        \s+ where \s+ simulation_id \s* = \s* :(\w+) \s* ;? \s*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def ending_of(sql: str, params: Mapping[str, Any]) -> Optional[tuple[str, str]]:
+    """The status and the simulation of a statement that ends one, which a service understands."""
+    found = _ENDING.fullmatch(sql)
+    if found is None or found[2] not in params:
+        return None
+    return found[1].lower(), simulation_text(params[found[2]])
 
 
 def _outcome(outcome: dict[str, Any]) -> ScenarioOutcome:

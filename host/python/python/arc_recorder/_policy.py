@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Optional, Union, cast
+from typing import Any, Literal, Optional
 
 from ._calls import (
     Calls,
@@ -15,6 +14,7 @@ from ._calls import (
     now,
     only_id,
     simulation_text,
+    uncomputed,
     unrecorded,
 )
 from .answers import ItemVerdict, SimulationCompleted, SimulationEnded, SimulationStarted
@@ -144,23 +144,9 @@ class Recording:
             return await self._calls.complete_simulation(simulation_id, suite_result)
         except DatabaseError as error:
             self._warn(f"simulation {simulation_id}: its completion was not recorded", error)
-            figures: Mapping[str, Any] = {}
-            if isinstance(suite_result, Mapping):
-                figures = cast("Mapping[str, Any]", suite_result)
-            return {
-                "simulation_id": simulation_text(simulation_id),
-                "status": UNRECORDED,
-                "overall_score": _figure(figures, "average_reliability_score"),
-                "total_cost_usd": _figure(figures, "total_cost_usd"),
-                "execution_time_seconds": _figure(figures, "parallel_execution_time"),
-                "completed_at": now(),
-                "computed": {
-                    "overall_score": None,
-                    "total_cost_usd": 0.0,
-                    "execution_time_seconds": 0.0,
-                },
-                "error": str(error),
-            }
+            answer = uncomputed(simulation_text(simulation_id), UNRECORDED, suite_result)
+            answer["error"] = str(error)
+            return answer
 
     async def fail_simulation(self, simulation_id: SimulationId, reason: str) -> SimulationEnded:
         try:
@@ -185,9 +171,3 @@ def _unended(simulation_id: SimulationId, error: DatabaseError) -> SimulationEnd
         "status": UNRECORDED,
         "error": str(error),
     }
-
-
-def _figure(figures: Mapping[str, Any], name: str) -> float:
-    """The suite's own figure; not a number where it gives none, which can be formatted as one."""
-    value: Union[int, float, Any] = figures.get(name)
-    return float(value) if isinstance(value, (int, float)) else math.nan

@@ -25,8 +25,8 @@ class Violation(TypedDict):
 class ItemVerdict(TypedDict):
     """What became of one result."""
 
-    #: `stored` now; `duplicate`, stored before; `spooled` on this machine; `rejected` as not
-    #: valid; `failed`, not recorded.
+    #: `stored` now; `duplicate`, stored before; `spooled`, kept until the database is back;
+    #: `rejected` as not valid; `failed`, not recorded.
     verdict: Literal["stored", "duplicate", "spooled", "rejected", "failed"]
     #: The id of the outcome or of the rejected result; none where nothing could be sent.
     outcome_id: Optional[str]
@@ -51,6 +51,8 @@ class SimulationStarted(TypedDict):
     created_at: str
     #: Whether the version of the configuration was created before.
     configuration_known: NotRequired[bool]
+    #: Whether the start is in a spool, until the database is back.
+    spooled: NotRequired[bool]
     #: Why nothing was recorded.
     error: NotRequired[str]
 
@@ -75,6 +77,9 @@ class SimulationCompleted(TypedDict):
     completed_at: str
     #: The same from the recorded outcomes; empty where nothing was recorded.
     computed: SimulationFigures
+    #: Whether the completion is in a spool, until the database is back. Then nothing is computed
+    #: yet, and a figure that the suite does not give is NaN.
+    spooled: NotRequired[bool]
     #: Why nothing was recorded.
     error: NotRequired[str]
 
@@ -84,6 +89,8 @@ class SimulationEnded(TypedDict):
 
     simulation_id: str
     status: str
+    #: Whether the end is in a spool, until the database is back.
+    spooled: NotRequired[bool]
     #: Why nothing was recorded.
     error: NotRequired[str]
 
@@ -219,6 +226,21 @@ class PoolStats(TypedDict):
     waiting: int
 
 
+class SpoolState(TypedDict):
+    """What a spool holds."""
+
+    #: How many entries wait.
+    depth: int
+    bytes: int
+    limit_bytes: int
+    #: When the oldest of them was kept.
+    oldest_at: Optional[str]
+    #: How many were refused for good.
+    aside: int
+    #: Whether there is no room.
+    full: bool
+
+
 class Health(TypedDict):
     """The database's state. One that cannot be reached is an answer too."""
 
@@ -235,6 +257,10 @@ class Health(TypedDict):
     schema_version: Optional[int]
     timestamp: str
     response_time_ms: float
+    #: The version of the service, where it is one.
+    service_version: NotRequired[str]
+    #: The spool of this process, else that of the service, where there is one.
+    spool: NotRequired[Optional[SpoolState]]
 
 
 class Metrics(TypedDict):

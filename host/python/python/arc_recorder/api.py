@@ -275,17 +275,26 @@ def create_arc_api(
     on_error: OnError = "raise",
     data_dir: Union[str, PathLike[str], None] = None,
     postgres_bin: Union[str, PathLike[str], None] = None,
+    token: Optional[str] = None,
+    spool_dir: Union[str, PathLike[str], None] = None,
 ) -> Opening:
-    """Opens a database and gives the recorder on it: `await` it, or use `async with`.
+    """Opens a database or a service and gives the recorder on it: `await` it, or use `async with`.
 
     Args:
-        url, pool_size, data_dir, postgres_bin: which database; see `ArcDBClient`.
+        url, pool_size, data_dir, postgres_bin, token, spool_dir: where results go; see `ArcDBClient`.
         on_error: what a failure of recording does; see `ArcAPI`. With `warn`, a database that is
             away is one too, and each call tries it again.
 
     Raises:
         ConfigurationError: where the URL will not do, or the database refuses the user.
-        UnavailableError: where the database is away.
+        UnavailableError: where the database or the service is away, and there is no spool.
     """
-    client = ArcDBClient(url, pool_size=pool_size, data_dir=data_dir, postgres_bin=postgres_bin)
+    client = ArcDBClient(
+        url,
+        pool_size=pool_size,
+        data_dir=data_dir,
+        postgres_bin=postgres_bin,
+        token=token,
+        spool_dir=spool_dir,
+    )
     return Opening(ArcAPI(client, on_error=on_error), Recording(client.calls, on_error))

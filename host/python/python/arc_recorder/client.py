@@ -39,16 +39,22 @@ class Engine:
 
 
 class ArcDBClient:
-    """A database, through a pool of connections in this process.
+    """A database, through a pool of connections in this process, or a service.
 
     Args:
-        url: `postgresql://user@host/name` with libpq's parameters. Default: the variable
+        url: `postgresql://user@host/name` with libpq's parameters, or the `http://` or `https://`
+            URL of a service (`arc-host serve`). Default: the variable `ARC_SERVER`, then
             `ARC_DATABASE_URL`, then `TIMESCALE_SERVICE_URL`, then the embedded database, a private
             PostgreSQL that is started from the programs on this machine (not in a Modal container,
             whose files die with it, unless `data_dir` is given).
         pool_size: the most connections that are open at once.
         data_dir: the folder of the embedded database.
         postgres_bin: the folder of PostgreSQL's programs for the embedded database.
+        token: the service's token. Default: the variable `ARC_TOKEN`.
+        spool_dir: a folder, which outlives the process, that keeps what the database or the service
+            does not take for the moment; it is sent when that is back, by this process, the next
+            one, or `arc-host replay --spool`. One process uses it at a time. Default: the variable
+            `ARC_SPOOL_DIR`, else there is no spool.
 
     Nothing is connected with until the first call. It may be used from several event loops and
     threads, and by the child of a fork, which makes its own connections.
@@ -61,6 +67,8 @@ class ArcDBClient:
         pool_size: int = 4,
         data_dir: Union[str, PathLike[str], None] = None,
         postgres_bin: Union[str, PathLike[str], None] = None,
+        token: Optional[str] = None,
+        spool_dir: Union[str, PathLike[str], None] = None,
     ) -> None:
         self.calls = Calls(
             EventLoop(),
@@ -68,6 +76,8 @@ class ArcDBClient:
             pool_size,
             None if data_dir is None else fspath(data_dir),
             None if postgres_bin is None else fspath(postgres_bin),
+            token,
+            None if spool_dir is None else fspath(spool_dir),
         )
         #: The way out to SQL.
         self.engine = Engine(self.calls)

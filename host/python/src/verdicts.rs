@@ -1,0 +1,61 @@
+//! Verdicts as Python has them.
+
+use arc_host::extraction::Violation;
+use arc_host::recorder::{ItemVerdict, Verdict};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+
+use crate::errors;
+
+/// The ids of what was recorded, and the verdicts on what was not.
+pub(crate) fn brief_answer<'py>(
+    py: Python<'py>,
+    verdicts: impl Iterator<Item = ItemVerdict>,
+    first: u64,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let (ids, others) = (PyList::empty(py), PyList::empty(py));
+    for (position, item) in (first..).zip(verdicts) {
+        match item.verdict {
+            Verdict::Stored | Verdict::Duplicate | Verdict::Spooled => {
+                ids.append(item.outcome_id.to_string())?
+            }
+            Verdict::Rejected(_) | Verdict::Failed { .. } => {
+                ids.append(py.None())?;
+                others.append((position, verdict_dict(py, item)?))?;
+            }
+        }
+    }
+    (ids, others).into_pyobject(py)
+}
+
+/// A verdict as the dict that `record_batch` gives.
+pub(crate) fn verdict_dict<'py>(
+    py: Python<'py>,
+    item: ItemVerdict,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let list = |violations: &[Violation]| -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for violation in violations {
+            list.append(errors::dict(py, violation)?)?;
+        }
+        Ok(list)
+    };
+    let (word, violations, retryable, message) = match &item.verdict {
+        Verdict::Stored => ("stored", list(&[])?, false, None),
+        Verdict::Duplicate => ("duplicate", list(&[])?, false, None),
+        Verdict::Spooled => ("spooled", list(&[])?, false, None),
+        Verdict::Rejected(violations) => ("rejected", list(violations)?, false, None),
+        Verdict::Failed { retryable, message } => {
+            ("failed", list(&[])?, *retryable, Some(message.as_str()))
+        }
+    };
+    let outcome_id = (!item.outcome_id.is_nil()).then(|| item.outcome_id.to_string());
+    dict.set_item("verdict", word)?;
+    dict.set_item("outcome_id", outcome_id)?;
+    dict.set_item("violations", violations)?;
+    dict.set_item("warnings", list(&item.warnings)?)?;
+    dict.set_item("retryable", retryable)?;
+    dict.set_item("message", message)?;
+    Ok(dict)
+}
