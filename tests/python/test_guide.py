@@ -12,7 +12,7 @@ import logging
 import os
 import re
 import types
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
@@ -20,6 +20,7 @@ from typing import Any, Dict, List, Tuple
 import pytest
 
 from arc_recorder import create_sync_arc_api
+from services import serving
 
 GUIDE = Path(__file__).parents[2].parent / "shared" / "guide.md"
 
@@ -189,10 +190,27 @@ def with_prelude(url: str, test: Callable[[Prelude], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-@pytest.fixture
-def url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("TIMESCALE_SERVICE_URL", database_url)
-    return database_url
+@pytest.fixture(params=["database", "service"])
+def url(
+    request: pytest.FixtureRequest,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[str]:
+    """Where the guide's code records: in process, and through a service."""
+    if request.param == "database":
+        monkeypatch.setenv("TIMESCALE_SERVICE_URL", database_url)
+        yield database_url
+        return
+    with serving(database_url, tmp_path / "service") as service:
+        monkeypatch.setenv("TIMESCALE_SERVICE_URL", service.url)
+        yield service.url
+
+
+def sql(database_url: str, text: str, **params: Any) -> list[dict[str, Any]]:
+    """The rows of a statement, from the database itself."""
+    with create_sync_arc_api(database_url) as api:
+        return api.db.engine.execute(text, params)
 
 
 @pytest.mark.parametrize("line", sorted(PYTHON) or [0], ids=lambda line: f"line-{line}")
@@ -255,7 +273,7 @@ def test_the_batch_pattern_records_the_suite_and_gives_what_the_guide_prints(
     assert "[DB] Simulation completed with score 0.80" in printed
 
 
-def test_the_guides_own_sql_marks_a_broken_suite_as_failed(url: str) -> None:
+def test_the_guides_own_sql_marks_a_broken_suite_as_failed(url: str, database_url: str) -> None:
     async def test(prelude: Prelude) -> None:
         names = await prelude.run(block("async def run_evaluation_suite_with_db"))
 
@@ -267,13 +285,14 @@ def test_the_guides_own_sql_marks_a_broken_suite_as_failed(url: str) -> None:
             await names["run_evaluation_suite_with_db"](
                 {**AGENT, "model": "broken"}, SCENARIOS, names["config_version_id"]
             )
-        rows = await names["db_api"].db.engine.execute(
-            "SELECT status, completed_at FROM simulations WHERE simulation_name LIKE 'eval_broken%'"
-        )
-        assert [row["status"] for row in rows] == ["failed"]
-        assert rows[0]["completed_at"]
 
     with_prelude(url, test)
+    rows = sql(
+        database_url,
+        "SELECT status, completed_at FROM simulations WHERE simulation_name LIKE 'eval_broken%'",
+    )
+    assert [row["status"] for row in rows] == ["failed"]
+    assert rows[0]["completed_at"]
 
 
 def test_both_patterns_together_make_no_second_attempt(url: str) -> None:
@@ -326,7 +345,7 @@ def test_what_the_guide_leaves_out_with_dots_is_named(url: str) -> None:
     assert verdict["violations"][0]["path"] == "/trajectory/full_trajectory/0"
 
 
-def test_the_variables_of_the_guide_are_those_that_are_read(url: str) -> None:
+def test_the_variables_of_the_guide_are_those_that_are_read(url: str, database_url: str) -> None:
     [variables] = [text for _, language, text in BLOCKS if language == "bash"]
     assert "TIMESCALE_SERVICE_URL=postgresql://" in variables
     with create_sync_arc_api() as api:
@@ -335,8 +354,9 @@ def test_the_variables_of_the_guide_are_those_that_are_read(url: str) -> None:
             started = api.start_simulation("configuration", SCENARIOS)
         finally:
             del os.environ["MODAL_ENVIRONMENT"]
-        rows = api.db.engine.execute(
-            "SELECT modal_environment FROM simulations WHERE simulation_id = :id",
-            {"id": started["simulation_id"]},
-        )
-    assert rows.scalar() == "staging"
+    [row] = sql(
+        database_url,
+        "SELECT modal_environment FROM simulations WHERE simulation_id = :id",
+        id=started["simulation_id"],
+    )
+    assert row["modal_environment"] == "staging"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from services import serving
 
 validator = pytest.importorskip("openapi_spec_validator", reason="SKIPPED: not installed")
 pytest.importorskip("schemathesis", reason="SKIPPED: not installed")
@@ -20,19 +21,8 @@ pytest.importorskip("schemathesis", reason="SKIPPED: not installed")
 def service(server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a service."""
     folder = tmp_path_factory.mktemp("service")
-    command = [sys.executable, "-m", "arc_recorder", "serve", "--json", "--log-level", "warn"]
-    command += ["--listen", "127.0.0.1:0", "--database-url", server.database()]
-    command += ["--spool-dir", str(folder / "spool")]
-    with open(folder / "log", "wb") as log, subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=log
-    ) as process:
-        try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            assert line, (folder / "log").read_text()
-            yield json.loads(line)["listening"][0]
-        finally:
-            process.terminate()
+    with serving(server.database(), folder, "--log-level", "warn") as running:
+        yield running.url
 
 
 def test_the_document_is_valid(service: str) -> None:

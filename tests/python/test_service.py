@@ -11,7 +11,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Optional
@@ -28,8 +27,7 @@ from arc_recorder import (
     create_arc_api,
     create_sync_arc_api,
 )
-
-DEADLINE = 60.0
+from services import DEADLINE, Service, serving
 
 
 def result(scenario_id: str, status: str = "success", score: float = 1.0) -> dict[str, Any]:
@@ -38,37 +36,6 @@ def result(scenario_id: str, status: str = "success", score: float = 1.0) -> dic
         "trajectory": {"status": status, "token_usage": {"total_tokens": 10, "total_cost": 0.5}},
         "reliability_score": {"overall_score": score},
     }
-
-
-class Service:
-    """`arc-host serve` in a process of its own."""
-
-    def __init__(self, database_url: str, folder: Path, *options: str, port: int = 0) -> None:
-        folder.mkdir(exist_ok=True)
-        self._log = open(folder / "log", "ab")
-        command = [sys.executable, "-m", "arc_recorder", "serve", "--json"]
-        command += ["--listen", f"127.0.0.1:{port}", "--database-url", database_url]
-        command += ["--spool-dir", str(folder / "spool"), *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log)
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, (folder / "log").read_text()
-        self.url: str = json.loads(line)["listening"][0]
-
-    def stop(self) -> None:
-        self.process.terminate()
-        assert self.process.wait(DEADLINE) == 0
-        self._log.close()
-
-
-@contextmanager
-def serving(database_url: str, folder: Path, *options: str, port: int = 0) -> Iterator[Service]:
-    service = Service(database_url, folder, *options, port=port)
-    try:
-        yield service
-    finally:
-        if service.process.poll() is None:
-            service.stop()
 
 
 @pytest.fixture
@@ -208,10 +175,10 @@ def test_sql_that_ends_a_simulation_is_understood_and_other_sql_is_not(service: 
 
 
 def test_tokens(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("token", "new", "--name", "ci", "--json", "--database-url", database_url)
+    arguments = ("token", "new", "--json", "--database-url", database_url, "--scope", "record")
     record, both = (
-        json.loads(arc_host(*arguments, *scopes))["token"]
-        for scopes in (("--scope", "record"), ("--scope", "record", "--scope", "read"))
+        json.loads(arc_host(*arguments, *more))["token"]
+        for more in (("--name", "one"), ("--scope", "read", "--name", "two"))
     )
     with serving(database_url, tmp_path / "service", "--tokens") as service:
         with create_sync_arc_api(service.url, token=record) as api:

@@ -192,7 +192,11 @@ impl ServiceClient {
     /// Sends a request until it has an answer that will not change, and reads it.
     async fn json<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
         let bytes = self.bytes(call).await?;
-        serde_json::from_slice(&bytes).map_err(|error| {
+        self.parse(&bytes)
+    }
+
+    fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
+        serde_json::from_slice(bytes).map_err(|error| {
             Error::Configuration(format!(
                 "the answer of {} is not one of an Arc Recorder service: {error}; check the URL",
                 self.describe()
@@ -224,10 +228,7 @@ impl ServiceClient {
     /// # Errors
     /// [`Error::Unavailable`] where it does not answer, [`Error::Configuration`] where it refuses.
     pub async fn check(&self) -> Result<()> {
-        match self.once(&Call::get("v1/health")).await {
-            Ok(_) => Ok(()),
-            Err(Trouble::Again(error, _) | Trouble::Done(error)) => Err(error),
-        }
+        self.try_once(&Call::get("v1/health")).await.map(drop)
     }
 
     /// What this client has done since it was made: its requests in place of statements.
@@ -237,10 +238,14 @@ impl ServiceClient {
 
     /// Sends a request once, and takes any answer of the service for a sign of life.
     async fn answers(&self) -> Result<()> {
-        match self.once(&Call::get("health/live")).await {
-            Ok(_) => Ok(()),
-            Err(Trouble::Again(error, _) | Trouble::Done(error)) => Err(error),
-        }
+        self.try_once(&Call::get("health/live")).await.map(drop)
+    }
+
+    /// Sends a request once.
+    async fn try_once(&self, call: &Call) -> Result<Bytes> {
+        self.once(call).await.map_err(|trouble| match trouble {
+            Trouble::Again(error, _) | Trouble::Done(error) => error,
+        })
     }
 
     fn compressed(&self, mut call: Call) -> Result<Call> {

@@ -112,13 +112,14 @@ impl ServiceClient {
         Ok(list.failures)
     }
 
-    /// How the service is. One that cannot be reached is an error here.
+    /// How the service is, asked once. One that cannot be reached is an error here.
     ///
     /// # Errors
     /// [`Error::Unavailable`] where it does not answer.
     pub async fn health(&self) -> Result<ServiceHealth> {
         self.counters.asked_for_health();
-        self.json(Call::get("v1/health")).await
+        let bytes = self.try_once(&Call::get("v1/health")).await?;
+        self.parse(&bytes)
     }
 
     /// What the service has done since it was started.
