@@ -41,6 +41,10 @@ use uuid::Uuid;
 use support::documents::document;
 use support::{BenchDatabase, new_simulation};
 
+/// The program's own, for both sides.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BATCH: usize = 1_000;
 
 /// Connections that send single results.
@@ -88,6 +92,7 @@ async fn main() {
         "  streams, 2 connections           {two:>8.0} results/s  {:>6.2} x in process",
         two / inside
     );
+    let before = bench.service.transactions().await;
     let (rate, times) = bench.singles(&documents, Duration::from_secs_f64(seconds)).await;
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
     println!(
@@ -95,6 +100,8 @@ async fn main() {
         rate / inside
     );
     println!("    median {:.1} ms, p99 {:.1} ms, longest {:.1} ms", at(0.5), at(0.99), at(1.0));
+    let transactions = bench.service.transactions().await - before;
+    println!("    {:.1} results a transaction", times.len() as f64 / transactions);
     let before = bench.service.resident_mib();
     let open = bench.open(OPEN).await;
     println!(
@@ -158,6 +165,18 @@ impl Service {
             open.push(stream);
         }
         open
+    }
+
+    /// How many transactions have stored results.
+    async fn transactions(&self) -> f64 {
+        let mut stream = self.connect().await;
+        let request = b"GET /v1/metrics HTTP/1.1\r\nhost: arc\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let body = answer.split("\r\n\r\n").nth(1).unwrap();
+        let metrics: serde_json::Value = serde_json::from_str(body).unwrap();
+        metrics["transactions"].as_f64().unwrap()
     }
 
     fn resident_mib(&self) -> f64 {

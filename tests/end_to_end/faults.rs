@@ -91,3 +91,27 @@ fn two_processes_that_send_the_same_results_at_once_store_each_of_them_once() {
     let stored = database.count("SELECT count(*) FROM arc_recorder.outcomes");
     assert_eq!(stored, RESULTS as i64 + 1);
 }
+
+#[test]
+fn a_file_that_changes_while_it_is_recorded_is_told() {
+    const RESULTS: usize = 20_000;
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results.jsonl");
+    write_results(&path, RESULTS);
+    // Its plan is made, and the first results wait for the lock: the rest is not read again yet.
+    let held = database.hold("LOCK TABLE arc_recorder.outcomes");
+    let child = program.spawn(["record".as_ref(), path.as_os_str()]);
+    database.wait_for_a_lock();
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(b"{\"scenario\":{\"id\":\"later\"},\"trajectory\":{\"status\":\"success\"}}\n")
+        .unwrap();
+    drop(file);
+    drop(held);
+    let finished: crate::support::Finished = child.wait_with_output().unwrap().into();
+    let finished = finished.ended(1);
+    assert!(finished.stderr.contains("has changed while it was read"), "{}", finished.stderr);
+    let completed = "SELECT count(*) FROM arc_recorder.simulations WHERE status = 'completed'";
+    assert_eq!(database.count(completed), 0);
+}

@@ -206,10 +206,13 @@ impl Delivery {
         if self.shared.spooling.is_none() {
             return destination.record_received(simulation_id, received).await;
         }
-        let direct = destination.record_received(simulation_id, received.clone());
+        let direct = Box::pin(destination.record_received(simulation_id, received.clone()));
         let mut verdicts = match self.try_direct(Some(simulation_id), direct).await? {
             Delivered::Committed(verdicts) => verdicts,
-            Delivered::Spooled => return self.keep_results(simulation_id, received).await,
+            // Boxed, because it is rare and takes much room.
+            Delivered::Spooled => {
+                return Box::pin(self.keep_results(simulation_id, received)).await;
+            }
         };
         let failed =
             |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { retryable: true, .. });
@@ -227,7 +230,7 @@ impl Delivery {
             .enumerate()
             .filter(|(place, _)| verdicts.get(*place).is_some_and(failed))
             .unzip();
-        let kept = self.keep_results(simulation_id, rest).await?;
+        let kept = Box::pin(self.keep_results(simulation_id, rest)).await?;
         for (place, item) in places.into_iter().zip(kept) {
             if let Some(verdict) = verdicts.get_mut(place) {
                 *verdict = item;

@@ -5,6 +5,7 @@
 //! [`KEPT`] of them, so a service that was started again answers anew, as safely.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::body::Body;
@@ -68,7 +69,7 @@ impl Keys {
         headers: &HeaderMap,
         path: &str,
         body: &[u8],
-        answer: impl Future<Output = Answer>,
+        answer: Pin<Box<dyn Future<Output = Answer> + Send + '_>>,
     ) -> Answer {
         let Some(key) = headers.get("idempotency-key") else { return answer.await };
         let key = key.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));

@@ -83,10 +83,10 @@ pub(super) async fn record_outcomes(
                 let sent = documents(&app, &bytes)?;
                 record(&app, simulation_id, &query, sent).await
             };
-            return app.keys.once(&parts.headers, &path, &bytes, answer).await;
+            return app.keys.once(&parts.headers, &path, &bytes, Box::pin(answer)).await;
         }
     };
-    let answer = record(&app, simulation_id, &query, sent).await;
+    let answer = Box::pin(record(&app, simulation_id, &query, sent)).await;
     drop(room);
     answer
 }

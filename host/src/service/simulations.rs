@@ -71,7 +71,7 @@ pub(super) async fn create_configuration(State(app): State<SharedApp>, request: 
         let spooled = delivered == Delivered::Spooled;
         Ok(answer::done(spooled, &ConfigurationCreated { config_version_id, spooled }))
     };
-    app.keys.once(&parts.headers, &path(&parts), &bytes, answer).await
+    app.keys.once(&parts.headers, &path(&parts), &bytes, Box::pin(answer)).await
 }
 
 /// The configuration as it stands in the body, so that its id is that of its own text.
@@ -107,7 +107,7 @@ pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Requ
         let spooled = started.spooled;
         Ok(answer::done(spooled, &StartedBody { started: started.simulation, spooled }))
     };
-    app.keys.once(&parts.headers, &path(&parts), &bytes, answer).await
+    app.keys.once(&parts.headers, &path(&parts), &bytes, Box::pin(answer)).await
 }
 
 /// List simulations, newest first.
@@ -176,7 +176,7 @@ pub(super) async fn complete_simulation(
             Delivered::Spooled => Ok(ended(simulation_id, SimulationStatus::Completed, true)),
         }
     };
-    app.keys.once(&parts.headers, &path(&parts), &bytes, answer).await
+    app.keys.once(&parts.headers, &path(&parts), &bytes, Box::pin(answer)).await
 }
 
 /// Mark a simulation as failed.
@@ -237,7 +237,7 @@ async fn end(
             Delivered::Spooled => Ok(ended(simulation_id, status, true)),
         }
     };
-    app.keys.once(&parts.headers, &path(&parts), &bytes, answer).await
+    app.keys.once(&parts.headers, &path(&parts), &bytes, Box::pin(answer)).await
 }
 
 fn ended(

@@ -43,7 +43,8 @@ impl managed::Manager for Manager {
     type Error = Error;
 
     async fn create(&self) -> Result<Pooled, Error> {
-        let connected = self.connector.connect(&self.types).await?;
+        // Connecting is rare and takes much room, which every call that may connect would have.
+        let connected = Box::pin(self.connector.connect(&self.types)).await?;
         let session = connected.session.counted_by(&self.counters);
         Ok(Pooled { session, task: connected.task, taken: Moment::now() })
     }

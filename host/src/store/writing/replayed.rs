@@ -40,15 +40,14 @@ impl Store {
         let replayed = async {
             let transaction = client.transaction().await?;
             lock_history(&transaction, replay.simulation_id).await?;
+            // Before any row, as late results do it, or the two could wait for each other.
+            mark_figures_stale(&transaction, replay.simulation_id).await?;
             let removed = remove(&transaction, replay).await?;
             let mut rows = replay.accepted.to_vec();
             rows.retain(|row| removed.contains(&row.key.outcome_id));
             rows.sort_unstable_by_key(|row| row.key);
             let stored = outcome::insert(&transaction, &rows).await?;
             change_reasons(&transaction, replay).await?;
-            if !removed.is_empty() {
-                mark_figures_stale(&transaction, replay.simulation_id).await?;
-            }
             transaction.commit().await?;
             Ok(stored)
         };

@@ -70,7 +70,10 @@ impl Rewriting<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        self.rewritten = true;
+        if !std::mem::replace(&mut self.rewritten, true) {
+            // Before any row, as late results do it, or the two could wait for each other.
+            mark_figures_stale(&self.transaction, self.simulation_id).await.map_err(failed)?;
+        }
         self.keep_replaced(rows).await.map_err(failed)?;
         self.update(rows).await.map_err(failed)
     }
@@ -171,9 +174,6 @@ impl Rewriting<'_> {
 
     /// Makes it so, all of it at once.
     pub(crate) async fn commit(self) -> Result<()> {
-        if self.rewritten {
-            mark_figures_stale(&self.transaction, self.simulation_id).await.map_err(failed)?;
-        }
         self.transaction.commit().await.map_err(failed)
     }
 }
