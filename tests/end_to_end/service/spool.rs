@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{DatabaseServer, Files, Program, Service, result};
+use crate::support::{DatabaseServer, Files, Program, Service, record, result};
 
 const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
 
@@ -247,6 +247,26 @@ fn what_is_refused_for_good_is_put_aside_and_holds_up_nobody() {
     assert_eq!(outcomes(&server), 1);
     assert_eq!(service.get("/v1/health").json()["spool"]["aside"], 1);
     assert!(service.log().contains("01920000-0000-7000-8000-0000000000ff"), "{}", service.log());
+    assert_eq!(service.stop(), Some(0));
+
+    // By hand it is refused again, until the simulation is there.
+    let program = Program::with_url(&server.url());
+    let spool = files.path("spool").display().to_string();
+    let replay = ["replay", "--json", "--spool", &spool, "--refused"];
+    let told = program.run(replay).ended(2).json();
+    assert_eq!(
+        (&told["recorded"], &told["aside"], &told["left"]),
+        (&json!(0), &json!(1), &json!(0))
+    );
+    assert_eq!(told["refused"][0]["simulation_id"], "01920000-0000-7000-8000-0000000000ff");
+    let file = files.write_lines("first.jsonl", &[result("first", "success", 1.0)]);
+    record(&program, &file, &["--simulation", "01920000-0000-7000-8000-0000000000ff"]).ended(0);
+    let told = program.run(replay).ended(0).json();
+    assert_eq!((&told["recorded"], &told["refused"]), (&json!(1), &json!([])));
+    assert_eq!(outcomes(&server), 3);
+    let none = program.run(["replay", "--spool", "/nowhere"]).ended(1);
+    assert!(none.stderr.contains("/nowhere"), "{}", none.stderr);
+    program.run(["replay"]).ended(1);
 }
 
 #[test]
