@@ -1,6 +1,7 @@
 //! What is promised about faults: nothing acknowledged is lost, nothing is stored twice.
 
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
@@ -9,12 +10,12 @@ use serde_json::json;
 
 use crate::support::{Program, TestDatabase};
 
-fn write_results(path: &Path, count: usize) {
+fn write_results(path: &Path, count: usize, bytes: usize) {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
     for number in 0..count {
         let result = json!({
             "scenario": {"id": format!("scenario-{number}"), "name": "A scenario", "task_prompt": "Do it."},
-            "trajectory": {"status": "success", "full_trajectory": [{"content": "x".repeat(500)}]},
+            "trajectory": {"status": "success", "full_trajectory": [{"content": "x".repeat(bytes)}]},
             "reliability_score": {"overall_score": 0.5},
         });
         writeln!(file, "{result}").unwrap();
@@ -28,7 +29,7 @@ fn a_recording_that_is_killed_is_finished_by_the_same_command() {
     let program = Program::on(&database);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("results.jsonl");
-    write_results(&path, RESULTS);
+    write_results(&path, RESULTS, 500);
     let arguments = ["record".as_ref(), path.as_os_str(), "--json".as_ref()];
     let stored = || database.count("SELECT count(*) FROM arc_recorder.outcomes");
 
@@ -64,7 +65,7 @@ fn two_processes_that_send_the_same_results_at_once_store_each_of_them_once() {
     let folder = tempfile::tempdir().unwrap();
     let [forward, backward, first] =
         ["forward", "backward", "first"].map(|name| folder.path().join(format!("{name}.jsonl")));
-    write_results(&forward, RESULTS);
+    write_results(&forward, RESULTS, 500);
     // The other one sends them in the opposite order, so that two who lock rows in the order of
     // arrival would wait for each other.
     let lines = std::fs::read_to_string(&forward).unwrap();
@@ -94,19 +95,20 @@ fn two_processes_that_send_the_same_results_at_once_store_each_of_them_once() {
 
 #[test]
 fn a_file_that_changes_while_it_is_recorded_is_told() {
-    const RESULTS: usize = 20_000;
+    // More than the recorder takes at once, so that the rest is read after the lock is gone.
+    const RESULTS: usize = 5_000;
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("results.jsonl");
-    write_results(&path, RESULTS);
+    write_results(&path, RESULTS, 20_000);
     // Its plan is made, and the first results wait for the lock: the rest is not read again yet.
     let held = database.hold("LOCK TABLE arc_recorder.outcomes");
     let child = program.spawn(["record".as_ref(), path.as_os_str()]);
     database.wait_for_a_lock();
-    let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
-    file.write_all(b"{\"scenario\":{\"id\":\"later\"},\"trajectory\":{\"status\":\"success\"}}\n")
-        .unwrap();
+    // A word of the last result becomes another one.
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(b"y", file.metadata().unwrap().len() - 1_000).unwrap();
     drop(file);
     drop(held);
     let finished: crate::support::Finished = child.wait_with_output().unwrap().into();

@@ -240,8 +240,6 @@ def test_errors_have_kinds_and_say_whether_to_try_again(database_url: str) -> No
     assert away.value.retryable
     with pytest.raises(ConfigurationError, match="postgresql://"):
         create_sync_arc_api("mysql://secret:password@host/name")
-    with pytest.raises(ConfigurationError, match="in process only"):
-        create_sync_arc_api("https://arc.example")
 
 
 def test_no_password_is_told(caplog: pytest.LogCaptureFixture) -> None:

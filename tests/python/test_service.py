@@ -190,8 +190,9 @@ def test_tokens(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         with create_sync_arc_api(service.url) as api:
             assert api.get_simulation_status(simulation)["completed_scenarios"] == 1
         for wrong in ("arc_nonsense", record[:-1] + ("0" if record[-1] != "0" else "1")):
-            with pytest.raises(ConfigurationError, match="token") as refused:
-                create_sync_arc_api(service.url, token=wrong)
+            for more in ({}, {"spool_dir": tmp_path / "spool"}):
+                with pytest.raises(ConfigurationError, match="token") as refused:
+                    create_sync_arc_api(service.url, token=wrong, **more)
             assert wrong not in str(refused.value)
     with pytest.raises(ConfigurationError, match="token is for a service"):
         create_sync_arc_api(database_url, token=both)
@@ -257,8 +258,12 @@ def test_what_nobody_takes_is_kept_and_sent_by_the_next_process(
         assert [item["verdict"] for item in verdicts] == ["spooled", "spooled"]
         completed = api.complete_simulation(SIMULATION, {"average_reliability_score": 0.5})
         assert completed["spooled"] and completed["overall_score"] == 0.5
-        with pytest.raises(ConfigurationError, match="another process"):
-            create_sync_arc_api(away, spool_dir=spool)
+        # Another recorder of this process shares it, but not one for another place.
+        with create_sync_arc_api(away, spool_dir=spool) as second:
+            assert spooled(second) == 504
+        assert spooled(api) == 504
+        with pytest.raises(ConfigurationError, match="another database or service"):
+            create_sync_arc_api(away + "/other", spool_dir=spool)
 
     def check(api: SyncArcAPI) -> None:
         status = api.get_simulation_status(SIMULATION)

@@ -453,12 +453,16 @@ impl Host {
     fn close(&self, py: Python<'_>) -> PyResult<Call> {
         let process = process::process(py)?;
         let opened = self.opened_or_closed();
-        self.state().closed = true;
+        let settings = Arc::clone(&self.settings);
+        let closed_before = std::mem::replace(&mut self.state().closed, true);
         Ok(Call::begin(process, async move {
+            if closed_before {
+                return Ok(());
+            }
             // An opening that is under way is waited for, and none is begun.
             let none = || async { Err(()) };
             if let Ok(opened) = opened.get_or_try_init(none).await {
-                opened.close().await;
+                opened.close(process, &settings).await;
             }
             Ok(())
         }))

@@ -15,6 +15,9 @@ use crate::process::Process;
 /// What a spool in a process may hold in bytes.
 const SPOOL_BYTES: u64 = 4 << 30;
 
+/// How long the first answer is waited for where there is a spool.
+const FIRST_ANSWER: Duration = Duration::from_secs(3);
+
 /// How long closing waits for the spool to be delivered; what is left is delivered later.
 const LAST_DELIVERY: Duration = Duration::from_secs(5);
 
@@ -73,6 +76,16 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
+/// What is open with a spool, for all recorders of a process that name its folder: runners open one
+/// recorder after the other, and a folder can be open once.
+#[derive(Debug)]
+pub(crate) struct SharedSpool {
+    folder: PathBuf,
+    place: String,
+    opened: Opened,
+    users: usize,
+}
+
 /// A database or a service that is open.
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
@@ -85,17 +98,38 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens what the settings name. With a spool, what is away is no error.
+    /// Opens what the settings name. With a spool, what is away is no error; what refuses is one.
     pub(crate) async fn open(process: &'static Process, settings: &Settings) -> Result<Self> {
+        let Some(folder) = &settings.spool else { return Self::open_new(process, settings).await };
+        let folder = std::path::absolute(folder).map_err(|error| {
+            Error::Configuration(format!("spool_dir {} does not do: {error}", folder.display()))
+        })?;
+        let place = settings.place.key();
+        let mut spools = process.spools.lock().await;
+        if let Some(known) = spools.iter_mut().find(|known| known.folder == folder) {
+            if known.place != place {
+                return Err(Error::Configuration(format!(
+                    "the spool in {} is open here for another database or service; name another \
+                     folder for this one",
+                    folder.display()
+                )));
+            }
+            known.users += 1;
+            return Ok(known.opened.clone());
+        }
+        let opened = Self::open_new(process, settings).await?;
+        spools.push(SharedSpool { folder, place, opened: opened.clone(), users: 1 });
+        Ok(opened)
+    }
+
+    async fn open_new(process: &'static Process, settings: &Settings) -> Result<Self> {
         let spool = match &settings.spool {
             Some(folder) => Some(open_spool(folder).await?),
             None => None,
         };
         let (destination, source, database) = match &settings.place {
             Place::Service(client) => {
-                if spool.is_none() {
-                    client.check().await?;
-                }
+                refused(client.check().await, spool.is_some())?;
                 (Destination::Service(client.clone()), Source::Service(client.clone()), None)
             }
             Place::Database(settings) => {
@@ -103,7 +137,10 @@ impl Opened {
                 let database = Database::open(settings, |_| {}).await?;
                 let store = database.store().clone();
                 let recorder = if spool.is_some() {
-                    Recorder::when_reachable(extractor, store.clone())
+                    let recorder = Recorder::when_reachable(extractor, store.clone());
+                    let asked = tokio::time::timeout(FIRST_ANSWER, recorder.make_ready()).await;
+                    refused(asked.unwrap_or(Ok(())), true)?;
+                    recorder
                 } else {
                     database.bring_up_to_date().await?;
                     Recorder::new(extractor, store.clone()).await?
@@ -121,12 +158,40 @@ impl Opened {
 
     /// Waits for what is under way and closes the connections; what is in the spool is delivered
     /// where that goes quickly, and stays there where it does not.
-    pub(crate) async fn close(&self) {
+    pub(crate) async fn close(&self, process: &'static Process, settings: &Settings) {
+        let mut spools = process.spools.lock().await;
+        let folder = settings.spool.as_deref().and_then(|folder| std::path::absolute(folder).ok());
+        if let Some(place) = spools.iter().position(|known| Some(&known.folder) == folder.as_ref())
+        {
+            if let Some(known) = spools.get_mut(place).filter(|known| known.users > 1) {
+                known.users -= 1;
+                return;
+            }
+            spools.remove(place);
+        }
         self.delivery.settle(LAST_DELIVERY).await;
         if let Some((_, recorder)) = &self.database {
             recorder.close().await;
         }
         self.delivery.close().await;
+    }
+}
+
+impl Place {
+    /// Tells places apart. It may hold a password, and is shown to nobody.
+    fn key(&self) -> String {
+        match self {
+            Place::Service(client) => client.describe(),
+            Place::Database(settings) => format!("{:?} {:?}", settings.url, settings.data_dir),
+        }
+    }
+}
+
+/// What is away is no error where there is a spool; what refuses would refuse it later, too.
+fn refused(answer: Result<()>, has_spool: bool) -> Result<()> {
+    match answer {
+        Err(error) if has_spool && error.retryable() => Ok(()),
+        answer => answer,
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 
 use crate::delivery::Deliveries;
 use crate::errors;
+use crate::opening::SharedSpool;
 
 /// The most threads that work beside Python's: what they wait for is the database.
 const MOST_THREADS: usize = 4;
@@ -24,6 +25,7 @@ pub(crate) struct Process {
     pub(crate) runtime: Runtime,
     pub(crate) deliveries: Deliveries,
     extractor: OnceCell<Extractor>,
+    pub(crate) spools: tokio::sync::Mutex<Vec<SharedSpool>>,
 }
 
 static PROCESS: AtomicPtr<Process> = AtomicPtr::new(ptr::null_mut());
@@ -50,8 +52,12 @@ pub(crate) fn process(_: Python<'_>) -> PyResult<&'static Process> {
         .build()
         .map_err(|error| errors::thread_refused(&error))?;
     let deliveries = Deliveries::begin().map_err(|error| errors::thread_refused(&error))?;
-    let process: &'static Process =
-        Box::leak(Box::new(Process { runtime, deliveries, extractor: OnceCell::new() }));
+    let process: &'static Process = Box::leak(Box::new(Process {
+        runtime,
+        deliveries,
+        extractor: OnceCell::new(),
+        spools: tokio::sync::Mutex::default(),
+    }));
     PROCESS.store(ptr::from_ref(process).cast_mut(), Ordering::Release);
     Ok(process)
 }

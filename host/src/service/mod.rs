@@ -11,7 +11,7 @@
 //! | `answer`, `idempotency` | what a request gets |
 //!
 //! Handlers translate: they have no rules of their own. What records goes through
-//! [`Delivery`](crate::delivery::Delivery), which spools while the database is away.
+//! [`Delivery`], which spools while the database is away.
 
 mod answer;
 mod app;

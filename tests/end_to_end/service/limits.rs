@@ -229,8 +229,9 @@ fn a_client_that_does_not_read() {
         // The service ends the connection by itself: only the one that asks for this is left.
         service.wait_until("/metrics", |metrics| {
             let text = metrics.text();
-            text.contains("path=\"/v1/simulations/{simulation_id}/outcomes\",status=\"200\"")
-                && text.lines().any(|line| line == "arc_http_connections 1")
+            let asked =
+                "method=\"GET\",path=\"/v1/simulations/{simulation_id}/outcomes\",status=\"200\"";
+            text.contains(asked) && text.lines().any(|line| line == "arc_http_connections 1")
         });
         let got = read_to_end(&mut slow);
         assert!(got.starts_with("HTTP/1.1 200 "));
