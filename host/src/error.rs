@@ -93,7 +93,7 @@ impl Error {
     /// A failure of the database while doing `what` (beginning with a verb).
     pub(crate) fn database(what: &str, error: &tokio_postgres::Error) -> Self {
         let Some(server) = error.as_db_error() else {
-            let reason = reason(error);
+            let reason = innermost(error);
             return if connection_lost(error) {
                 Error::Unavailable(format!("could not {what}: {reason}; try again"))
             } else {
@@ -191,7 +191,7 @@ impl Unconnected {
             let refused = !server.code().code().starts_with("57P0");
             return Unconnected { reason: server_message(server), retryable, refused };
         }
-        let reason = reason(error);
+        let reason = innermost(error);
         // tokio-postgres does not say in another way what kind of error it is.
         let text = error.to_string();
         let (hint, retryable, refused) = match reason.as_str() {
@@ -255,15 +255,13 @@ fn server_message(error: &DbError) -> String {
     format!("{} [SQLSTATE {}]{hint}", error.message(), error.code().code())
 }
 
-/// The innermost reason of a client-side error, which says the most.
-fn reason(error: &tokio_postgres::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text = inner.to_string();
-        source = inner.source();
+/// The innermost reason of an error of another library, which says the most.
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
     }
-    text
+    error.to_string()
 }
 
 /// Whether an error on this side is about the connection, and not about what was asked.

@@ -20,7 +20,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, innermost};
 use crate::extraction::Violation;
 use crate::recorder::Pauses;
 use crate::store::Metrics;
@@ -387,15 +387,6 @@ fn tls_refused(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<rustls::Error>()
         || within.is_some_and(|within| tls_refused(within))
         || error.source().is_some_and(tls_refused)
-}
-
-/// The reason at the bottom, which says the most.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 #[cfg(test)]

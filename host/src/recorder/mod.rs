@@ -42,7 +42,7 @@ use crate::extraction::{Extractor, Session};
 use crate::identity;
 use crate::store::{NewSimulation, PlannedRow, SchemaState, Simulation, Store};
 use plan::Plan;
-use queue::{Queue, Rows, Written};
+use queue::Queue;
 use rows::{Extracted, Received, Target, UNPLANNED};
 use sessions::Sessions;
 
@@ -66,7 +66,7 @@ pub struct Recorder {
 #[derive(Debug)]
 struct Shared {
     extractor: Extractor,
-    sessions: Sessions,
+    sessions: Arc<Sessions>,
     store: Store,
     queue: Queue,
     plans: Mutex<HashMap<Uuid, Arc<Plan>>>,
@@ -90,8 +90,8 @@ impl Recorder {
     /// Makes a recorder on a store that may be away just now. The first call that reaches the
     /// database brings its schema up to date and makes the extractor known to it.
     pub fn when_reachable(extractor: Extractor, store: Store) -> Self {
-        let queue = Queue::new(&store);
-        let sessions = Sessions::new(extractor.clone());
+        let sessions = Arc::new(Sessions::new(extractor.clone()));
+        let queue = Queue::new(&store, &sessions);
         let (plans, ready) = (Mutex::default(), OnceCell::new());
         let shared = Shared { extractor, sessions, store, queue, plans, ready };
         Recorder { shared: Arc::new(shared) }
@@ -250,48 +250,6 @@ impl Recorder {
         }
         Ok(try_join_all(tasks).await?.into_iter().flatten().collect())
     }
-
-    /// Stores what was extracted and turns it into verdicts.
-    async fn store_all(&self, extracted: Vec<Extracted>) -> Vec<ItemVerdict> {
-        let mut rows = Rows::default();
-        for item in &extracted {
-            match item {
-                Extracted::Outcome(row) => rows.outcomes.push(Arc::clone(row)),
-                Extracted::Rejected(row, _) => rows.rejected.push(Arc::clone(row)),
-                Extracted::Failed { .. } => {}
-            }
-        }
-        let mut written = self.shared.queue.write(rows).await;
-        extracted.into_iter().map(|item| verdict(item, &mut written)).collect()
-    }
-}
-
-/// The verdict on an item. Of several items with one document, the first has stored it.
-fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
-    let (key, warnings, verdict) = match item {
-        Extracted::Failed { outcome_id, retryable, message } => {
-            return ItemVerdict {
-                outcome_id,
-                verdict: Verdict::Failed { retryable, message },
-                warnings: Vec::new(),
-            };
-        }
-        Extracted::Rejected(row, violations) => {
-            (row.key, Vec::new(), Verdict::Rejected(violations))
-        }
-        Extracted::Outcome(row) => {
-            let new = written.new.remove(&row.key);
-            let verdict = if new { Verdict::Stored } else { Verdict::Duplicate };
-            (row.key, row.warning_list.clone(), verdict)
-        }
-    };
-    let verdict = match written.failed.get(&key) {
-        Some((retryable, message)) => {
-            Verdict::Failed { retryable: *retryable, message: message.clone() }
-        }
-        None => verdict,
-    };
-    ItemVerdict { outcome_id: key.outcome_id, verdict, warnings }
 }
 
 fn extract_part(target: &Target, session: &mut Session, part: Vec<Received>) -> Vec<Extracted> {

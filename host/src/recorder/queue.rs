@@ -1,9 +1,13 @@
-//! The queue between extraction and the database.
+//! The queue in front of the database.
 //!
-//! Whoever records puts rows into the queue and waits for their answer. A transaction takes what is
-//! there, commits it, and answers. Nobody waits for a timer: a lone call is written at once, and
+//! Whoever records puts results into the queue and waits for their answer. A transaction takes what
+//! is there, commits it, and answers. Nobody waits for a timer: a lone call is written at once, and
 //! calls that come while a commit is under way share the next one. The queue is bounded in bytes;
 //! when it is full, putting waits, and nothing is dropped.
+//!
+//! Small calls come as they were received, and are extracted by the transaction that takes them: one
+//! after the other, with the extractor's code and memory in the processor's caches, which costs half
+//! of what it does between two requests. Large ones have been extracted before, on several cores.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,9 +15,15 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::retry::Pauses;
+use super::rows::{Extracted, Received, Target};
+use super::sessions::Sessions;
+use super::submission::{ItemVerdict, Verdict};
+use super::{INLINE_BYTES, extract_part};
 use crate::error::Error;
+use crate::extraction::Session;
 use crate::store::{OutcomeRow, RejectedRow, ResultKey, Store};
 
 /// How many rows a transaction has at most: enough that a commit costs little for each, few
@@ -32,7 +42,7 @@ const UNIT_BYTES: usize = 1 << 10;
 /// How many rows must wait before a transaction begins beside those that are under way, each with
 /// a connection: none, one, two or three. A row that is alone is better off in the next
 /// transaction, with others, than in one of its own that takes the processor from the first.
-const ROWS_FOR_ANOTHER: [usize; 4] = [1, 4, 64, 256];
+const ROWS_FOR_ANOTHER: [usize; 4] = [1, 12, 64, 256];
 
 /// As many bytes of documents are worth another transaction, however few rows they are.
 const BYTES_FOR_ANOTHER: usize = 1 << 20;
@@ -40,41 +50,61 @@ const BYTES_FOR_ANOTHER: usize = 1 << 20;
 /// How long transient errors of the database are retried before the rows are given back.
 const RETRY_FOR: Duration = Duration::from_secs(30);
 
-/// Rows of one call.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    pub(super) outcomes: Vec<Arc<OutcomeRow>>,
-    pub(super) rejected: Vec<Arc<RejectedRow>>,
+/// The results of one call.
+#[derive(Debug)]
+pub(super) enum Results {
+    /// As they were received.
+    Received(Target, Vec<Received>),
+    /// Extracted already.
+    Extracted(Vec<Extracted>),
 }
 
-impl Rows {
+impl Results {
     fn len(&self) -> usize {
-        self.outcomes.len() + self.rejected.len()
+        match self {
+            Results::Received(_, received) => received.len(),
+            Results::Extracted(extracted) => extracted.len(),
+        }
+    }
+
+    fn ids(&self) -> Vec<Uuid> {
+        match self {
+            Results::Received(_, received) => received.iter().map(Received::outcome_id).collect(),
+            Results::Extracted(extracted) => extracted.iter().map(Extracted::outcome_id).collect(),
+        }
     }
 
     fn bytes(&self) -> usize {
-        let outcomes = self.outcomes.iter().map(|row| row.document.len());
-        let rejected = self.rejected.iter().map(|row| row.document.len());
-        outcomes.chain(rejected).sum()
+        match self {
+            Results::Received(_, received) => received.iter().map(Received::document_bytes).sum(),
+            Results::Extracted(extracted) => extracted.iter().map(Extracted::document_bytes).sum(),
+        }
     }
 }
 
-/// What became of the rows of one call.
+/// What became of rows.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+struct Written {
     /// Outcomes that were not there before.
-    pub(super) new: HashSet<ResultKey>,
+    new: HashSet<ResultKey>,
     /// Rows that were not written: whether trying again may help, and why.
-    pub(super) failed: HashMap<ResultKey, (bool, String)>,
+    failed: HashMap<ResultKey, (bool, String)>,
 }
 
-/// Rows on their way, with the place for their answer.
+/// Results on their way, with the place for their answer.
 #[derive(Debug)]
 struct Waiting {
-    rows: Rows,
+    results: Results,
     bytes: usize,
-    answer: oneshot::Sender<Written>,
-    _room: OwnedSemaphorePermit,
+    answer: oneshot::Sender<Vec<ItemVerdict>>,
+    room: OwnedSemaphorePermit,
+}
+
+/// Results that have only to be written.
+struct Ready {
+    extracted: Vec<Extracted>,
+    answer: oneshot::Sender<Vec<ItemVerdict>>,
+    room: OwnedSemaphorePermit,
 }
 
 /// The queue. Cheap to clone.
@@ -86,6 +116,7 @@ pub(super) struct Queue {
 #[derive(Debug)]
 struct Shared {
     store: Store,
+    sessions: Arc<Sessions>,
     room: Arc<Semaphore>,
     line: Mutex<Line>,
 }
@@ -94,7 +125,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Line {
     waiting: VecDeque<Waiting>,
-    rows: usize,
+    results: usize,
     bytes: usize,
     under_way: usize,
 }
@@ -103,18 +134,18 @@ impl Line {
     /// The rows for a further transaction, where one is worth it now.
     fn next(&mut self) -> Option<Vec<Waiting>> {
         let needed = *ROWS_FOR_ANOTHER.get(self.under_way)?;
-        if self.rows < needed && self.bytes < BYTES_FOR_ANOTHER {
+        if self.results < needed && self.bytes < BYTES_FOR_ANOTHER {
             return None;
         }
-        let (mut rows, mut bytes) = (0, 0);
+        let (mut results, mut bytes) = (0, 0);
         let mut taken = Vec::new();
-        while rows < TRANSACTION_ROWS && bytes < TRANSACTION_BYTES {
+        while results < TRANSACTION_ROWS && bytes < TRANSACTION_BYTES {
             let Some(next) = self.waiting.pop_front() else { break };
-            rows += next.rows.len();
+            results += next.results.len();
             bytes += next.bytes;
             taken.push(next);
         }
-        self.rows -= rows;
+        self.results -= results;
         self.bytes -= bytes;
         if taken.is_empty() {
             return None;
@@ -125,34 +156,34 @@ impl Line {
 }
 
 impl Queue {
-    pub(super) fn new(store: &Store) -> Self {
+    pub(super) fn new(store: &Store, sessions: &Arc<Sessions>) -> Self {
         let room = Arc::new(Semaphore::new(QUEUE_BYTES / UNIT_BYTES));
-        let shared = Shared { store: store.clone(), room, line: Mutex::default() };
+        let (store, sessions) = (store.clone(), Arc::clone(sessions));
+        let shared = Shared { store, sessions, room, line: Mutex::default() };
         Queue { shared: Arc::new(shared) }
     }
 
-    /// Writes rows, and gives the answer after the commit. What has begun is written even where
-    /// nobody waits for the answer any more.
-    pub(super) async fn write(&self, rows: Rows) -> Written {
-        if rows.len() == 0 {
-            return Written::default();
+    /// Writes results, and gives their verdicts after the commit. What has begun is written even
+    /// where nobody waits for the answer any more.
+    pub(super) async fn write(&self, results: Results) -> Vec<ItemVerdict> {
+        if results.len() == 0 {
+            return Vec::new();
         }
-        let keys: Vec<ResultKey> = keys(&rows).collect();
-        let bytes = rows.bytes();
+        let ids = results.ids();
+        let bytes = results.bytes();
         let units = (bytes / UNIT_BYTES + 1).min(QUEUE_BYTES / UNIT_BYTES);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
         let answered = match Arc::clone(&self.shared.room).acquire_many_owned(units).await {
-            Ok(room) => self.put(rows, bytes, room).await.ok(),
+            Ok(room) => self.put(results, bytes, room).await.ok(),
             Err(_) => None,
         };
         // The queue was closed, or the end of the runtime has ended the transaction.
-        answered.unwrap_or_else(|| Written {
-            new: HashSet::new(),
-            failed: keys
-                .into_iter()
-                .map(|key| (key, (true, "the recorder was closed before the commit".to_owned())))
-                .collect(),
-        })
+        let failed = |outcome_id| {
+            let message = "the recorder was closed before the commit".to_owned();
+            let verdict = Verdict::Failed { retryable: true, message };
+            ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
+        };
+        answered.unwrap_or_else(|| ids.into_iter().map(failed).collect())
     }
 
     /// Waits until nothing is under way. What comes later fails.
@@ -164,18 +195,18 @@ impl Queue {
         }
     }
 
-    /// Puts rows into the line, and begins a transaction where one is worth it.
+    /// Puts results into the line, and begins a transaction where one is worth it.
     fn put(
         &self,
-        rows: Rows,
+        results: Results,
         bytes: usize,
         room: OwnedSemaphorePermit,
-    ) -> oneshot::Receiver<Written> {
+    ) -> oneshot::Receiver<Vec<ItemVerdict>> {
         let (answer, answered) = oneshot::channel();
         let mut line = self.line();
-        line.rows += rows.len();
+        line.results += results.len();
         line.bytes += bytes;
-        line.waiting.push_back(Waiting { rows, bytes, answer, _room: room });
+        line.waiting.push_back(Waiting { results, bytes, answer, room });
         let next = line.next();
         drop(line);
         if let Some(taken) = next {
@@ -192,7 +223,7 @@ impl Queue {
             let mut next = Some(taken);
             while let Some(taken) = next {
                 let _place = Place { queue: &queue };
-                write_taken(&queue.shared.store, taken).await;
+                queue.shared.write_taken(taken).await;
                 drop(_place);
                 next = queue.line().next();
             }
@@ -215,20 +246,101 @@ impl Drop for Place<'_> {
     }
 }
 
-fn keys(rows: &Rows) -> impl Iterator<Item = ResultKey> {
-    rows.outcomes.iter().map(|row| row.key).chain(rows.rejected.iter().map(|row| row.key))
+impl Shared {
+    /// Extracts what is not yet, stores all of it, and answers everybody who waits for it.
+    async fn write_taken(&self, taken: Vec<Waiting>) {
+        let taken = self.extract(taken).await;
+        // The same document may wait more than once: its row goes in once, for the first.
+        let mut seen = HashSet::new();
+        let mut outcomes: Vec<&OutcomeRow> = Vec::new();
+        let mut rejected: Vec<&RejectedRow> = Vec::new();
+        for item in taken.iter().flat_map(|waiting| &waiting.extracted) {
+            match item {
+                Extracted::Outcome(row) if seen.insert(row.key) => outcomes.push(row),
+                Extracted::Rejected(row, _) if seen.insert(row.key) => rejected.push(row),
+                _ => {}
+            }
+        }
+        let mut written = write_all(&self.store, &outcomes, &rejected).await;
+        for Ready { extracted, answer, room } in taken {
+            let verdicts = extracted.into_iter().map(|item| verdict(item, &mut written)).collect();
+            drop(room);
+            // Whoever asked may have gone; what is written stays written.
+            let _ = answer.send(verdicts);
+        }
+    }
+
+    /// The verdicts of the extractor, with those who wait for more.
+    async fn extract(&self, taken: Vec<Waiting>) -> Vec<Ready> {
+        let mut kept: Option<(Uuid, Session)> = None;
+        let mut since_pause = 0;
+        let mut all = Vec::with_capacity(taken.len());
+        for Waiting { results, bytes, answer, room } in taken {
+            let (target, received) = match results {
+                Results::Extracted(extracted) => {
+                    all.push(Ready { extracted, answer, room });
+                    continue;
+                }
+                Results::Received(target, received) => (target, received),
+            };
+            since_pause += bytes;
+            if since_pause > INLINE_BYTES {
+                tokio::task::yield_now().await;
+                since_pause = bytes;
+            }
+            let simulation_id = target.plan.simulation_id;
+            let mut session = match kept.take() {
+                Some((owner, session)) if owner == simulation_id => session,
+                other => {
+                    self.keep(other);
+                    self.sessions.take(simulation_id).await
+                }
+            };
+            let extracted = extract_part(&target, &mut session, received);
+            kept = Some((simulation_id, session));
+            all.push(Ready { extracted, answer, room });
+        }
+        self.keep(kept);
+        all
+    }
+
+    fn keep(&self, session: Option<(Uuid, Session)>) {
+        if let Some((simulation_id, session)) = session {
+            self.sessions.give_back(simulation_id, session);
+        }
+    }
 }
 
-async fn write_taken(store: &Store, taken: Vec<Waiting>) {
-    // The same document may wait more than once: its row goes in once, for the first.
-    let mut seen = HashSet::new();
-    let mut outcomes: Vec<&OutcomeRow> = Vec::new();
-    let mut rejected: Vec<&RejectedRow> = Vec::new();
-    for waiting in &taken {
-        let rows = &waiting.rows;
-        outcomes.extend(rows.outcomes.iter().map(|row| &**row).filter(|row| seen.insert(row.key)));
-        rejected.extend(rows.rejected.iter().map(|row| &**row).filter(|row| seen.insert(row.key)));
-    }
+/// The verdict on an item. Of several items with one document, the first has stored it.
+fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
+    let (key, warnings, verdict) = match item {
+        Extracted::Failed { outcome_id, retryable, message } => {
+            return ItemVerdict {
+                outcome_id,
+                verdict: Verdict::Failed { retryable, message },
+                warnings: Vec::new(),
+            };
+        }
+        Extracted::Rejected(row, violations) => {
+            (row.key, Vec::new(), Verdict::Rejected(violations))
+        }
+        Extracted::Outcome(row) => {
+            let new = written.new.remove(&row.key);
+            let verdict = if new { Verdict::Stored } else { Verdict::Duplicate };
+            (row.key, row.warning_list.clone(), verdict)
+        }
+    };
+    let verdict = match written.failed.get(&key) {
+        Some((retryable, message)) => {
+            Verdict::Failed { retryable: *retryable, message: message.clone() }
+        }
+        None => verdict,
+    };
+    ItemVerdict { outcome_id: key.outcome_id, verdict, warnings }
+}
+
+/// Writes rows in transactions of a bounded size, and finds those that the database refuses.
+async fn write_all(store: &Store, outcomes: &[&OutcomeRow], rejected: &[&RejectedRow]) -> Written {
     let mut written = Written::default();
     let mut parts: Vec<(Vec<&OutcomeRow>, Vec<&RejectedRow>)> = Vec::new();
     for chunk in outcomes.chunks(TRANSACTION_ROWS) {
@@ -257,20 +369,7 @@ async fn write_taken(store: &Store, taken: Vec<Waiting>) {
             }
         }
     }
-    for waiting in taken {
-        let mut answer = Written::default();
-        for key in keys(&waiting.rows) {
-            // The first that waits for a row is the one that stored it.
-            if written.new.remove(&key) {
-                answer.new.insert(key);
-            }
-            if let Some(failure) = written.failed.get(&key) {
-                answer.failed.insert(key, failure.clone());
-            }
-        }
-        // Whoever asked may have gone; what is written stays written.
-        let _ = waiting.answer.send(answer);
-    }
+    written
 }
 
 /// A part in two, each smaller than the whole.

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::plan::Plan;
+use super::queue::Results;
 use super::rows::{Extracted, Received, Target};
 use super::submission::{ItemVerdict, Submission, Verdict};
-use super::{Recorder, UNPLANNED};
+use super::{INLINE_BYTES, Recorder, UNPLANNED};
 use crate::error::Result;
 use crate::identity;
 
@@ -48,9 +49,15 @@ impl Recorder {
     ) -> Result<Vec<ItemVerdict>> {
         let plan = self.plan(simulation_id).await?;
         let extractor_id = self.shared.extractor.identity().id;
-        let received = received.into_iter().map(Received::from).collect();
-        let extracted = self.extract(&Target { plan, extractor_id }, received).await?;
-        Ok(self.store_all(extracted).await)
+        let target = Target { plan, extractor_id };
+        let received: Vec<Received> = received.into_iter().map(Received::from).collect();
+        let results = if received.iter().map(Received::document_bytes).sum::<usize>() > INLINE_BYTES
+        {
+            Results::Extracted(self.extract(&target, received).await?)
+        } else {
+            Results::Received(target, received)
+        };
+        Ok(self.shared.queue.write(results).await)
     }
 
     /// What would become of results, as far as it can be told without the database: accepted ones

@@ -22,7 +22,7 @@ pub(super) const NOT_FINITE: &str = "not_finite";
 pub(super) const UNPLANNED: &str = "unplanned_scenario";
 
 /// Where results go, and who extracts them.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) plan: Arc<Plan>,
     pub(super) extractor_id: Uuid,
@@ -36,6 +36,7 @@ impl Target {
 }
 
 /// A submission with what the host gives it before anything looks into it.
+#[derive(Debug)]
 pub(super) struct Received {
     outcome_id: Uuid,
     received_at: Timestamp,
@@ -45,6 +46,7 @@ pub(super) struct Received {
 }
 
 /// What extraction made of a submission.
+#[derive(Debug)]
 pub(super) enum Extracted {
     Outcome(Arc<OutcomeRow>),
     Rejected(Arc<RejectedRow>, Vec<Violation>),
@@ -54,6 +56,24 @@ pub(super) enum Extracted {
         retryable: bool,
         message: String,
     },
+}
+
+impl Extracted {
+    pub(super) fn outcome_id(&self) -> Uuid {
+        match self {
+            Extracted::Outcome(row) => row.key.outcome_id,
+            Extracted::Rejected(row, _) => row.key.outcome_id,
+            Extracted::Failed { outcome_id, .. } => *outcome_id,
+        }
+    }
+
+    pub(super) fn document_bytes(&self) -> usize {
+        match self {
+            Extracted::Outcome(row) => row.document.len(),
+            Extracted::Rejected(row, _) => row.document.len(),
+            Extracted::Failed { .. } => 0,
+        }
+    }
 }
 
 impl From<ReceivedResult> for Received {
@@ -72,6 +92,10 @@ impl Received {
     /// With these among its warnings.
     pub(super) fn noting(self, noted: Vec<Violation>) -> Self {
         Received { noted, ..self }
+    }
+
+    pub(super) fn outcome_id(&self) -> Uuid {
+        self.outcome_id
     }
 
     pub(super) fn document_bytes(&self) -> usize {

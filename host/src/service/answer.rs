@@ -43,9 +43,11 @@ impl From<Error> for Failure {
 }
 
 impl IntoResponse for Failure {
+    /// An answer without a body: [`super::observe`] writes the problem, with the request's id in it.
     fn into_response(self) -> Response<Body> {
         let Failure { problem, cause } = self;
-        let mut response = json(status(problem.status), &*problem);
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status(problem.status);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = problem.retry_after_seconds {

@@ -8,6 +8,7 @@ use tokio::sync::{Semaphore, watch};
 use super::events::Watchers;
 use super::idempotency::Keys;
 use super::metrics::ServiceMetrics;
+use super::room::Room;
 use super::settings::ServiceSettings;
 use crate::Recorder;
 use crate::access::TokenRegistry;
@@ -27,9 +28,7 @@ pub(super) struct App {
     pub(super) watchers: Watchers,
     pub(super) keys: Keys,
     pub(super) requests: Semaphore,
-    /// Room for bodies in memory, and how much of it there is in all.
-    pub(super) room: Arc<Semaphore>,
-    pub(super) room_units: usize,
+    pub(super) room: Room,
     /// Set when the service stops.
     pub(super) stopping: watch::Sender<bool>,
 }

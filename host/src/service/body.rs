@@ -7,6 +7,9 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 
 use super::answer::Failure;
+use super::app::App;
+use super::room::Held;
+use crate::error::innermost;
 use crate::wire::{Problem, ProblemCode};
 
 /// The parts of a body as they come.
@@ -57,20 +60,23 @@ impl Chunks {
     }
 }
 
-/// A whole body.
+/// A whole body, with the room that it takes.
 ///
 /// # Errors
-/// Where it is longer than `limit` bytes, or as [`Chunks::next`].
-pub(super) async fn whole(body: Body, limit: u64, stall: Duration) -> Result<Vec<u8>, Failure> {
-    let mut chunks = Chunks::new(body, stall);
+/// Where it is longer than `limit` bytes, or there is no room for it, or as [`Chunks::next`].
+pub(super) async fn whole(app: &App, body: Body, limit: u64) -> Result<(Vec<u8>, Held), Failure> {
+    let mut chunks = Chunks::new(body, app.body_stall());
+    let mut room = app.room.for_a_body();
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await? {
-        if (bytes.len() + chunk.len()) as u64 > limit {
+        let length = bytes.len() + chunk.len();
+        if length as u64 > limit {
             return Err(too_large(limit).into());
         }
+        room.grow(length)?;
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    Ok((bytes, room))
 }
 
 pub(super) fn too_large(limit: u64) -> Problem {
@@ -82,12 +88,4 @@ pub(super) fn too_large(limit: u64) -> Problem {
         ),
     )
     .limit(limit)
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }

@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, Response, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
 
-use super::answer::Failure;
-use super::app::SharedApp;
+use super::answer::{Answer, Failure};
+use super::app::{App, SharedApp};
 use crate::access::{AccessError, Scope};
 use crate::wire::{Problem, ProblemCode};
 
@@ -15,43 +15,85 @@ use crate::wire::{Problem, ProblemCode};
 #[derive(Clone, Debug)]
 pub(super) struct TokenName(pub(super) String);
 
-/// Lets requests pass whose token has the scope.
-pub(super) async fn read(app: State<SharedApp>, request: Request, next: Next) -> Response<Body> {
-    with_scope(Scope::Read, &app, request, next).await
+/// What a path asks of a request before its handler sees it. One layer asks all of it: every layer
+/// of a router is cloned, boxed and polled with each request.
+#[derive(Clone, Debug)]
+pub(super) struct Gate {
+    pub(super) app: SharedApp,
+    /// The scope that its token must have; none where every known token will do.
+    pub(super) scope: Option<Scope>,
+    /// Whether its answer must begin in time.
+    pub(super) timed: bool,
 }
 
-/// The same for those that record.
-pub(super) async fn record(app: State<SharedApp>, request: Request, next: Next) -> Response<Body> {
-    with_scope(Scope::Record, &app, request, next).await
-}
-
-/// The same for what every known token may ask.
-pub(super) async fn known(app: State<SharedApp>, request: Request, next: Next) -> Response<Body> {
-    let scope = match check(Scope::Record, &app, request.headers()) {
-        Ok(_) => Scope::Record,
-        Err(_) => Scope::Read,
-    };
-    with_scope(scope, &app, request, next).await
-}
-
-async fn with_scope(
-    scope: Scope,
-    app: &SharedApp,
-    mut request: Request,
+/// Lets a request pass that there is a place for, whose token will do, and whose body can be read;
+/// and gives it its time.
+pub(super) async fn admit(
+    State(gate): State<Gate>,
+    request: Request,
     next: Next,
 ) -> Response<Body> {
-    let name = match check(scope, app, request.headers()) {
-        Ok(name) => name,
-        Err(failure) => return failure.into_response(),
-    };
-    let Some(name) = name else { return next.run(request).await };
-    request.extensions_mut().insert(name.clone());
-    let mut response = next.run(request).await;
-    response.extensions_mut().insert(name);
-    response
+    let passed = pass(&gate, request, next).await;
+    passed.unwrap_or_else(Failure::into_response)
 }
 
-fn check(scope: Scope, app: &SharedApp, headers: &HeaderMap) -> Result<Option<TokenName>, Failure> {
+async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
+    let app = &gate.app;
+    let _place = app.requests.try_acquire().map_err(|_| too_many(app.settings.requests as u64))?;
+    let name = check(gate.scope, app, request.headers())?;
+    // A body that is still encoded here is encoded in a way that is not known.
+    let encoding = request.headers().get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
+        return Err(Failure::new(
+            ProblemCode::UnsupportedMediaType,
+            "a body is encoded with gzip or zstd, or not at all",
+        ));
+    }
+    if let Some(name) = &name {
+        request.extensions_mut().insert(name.clone());
+    }
+    let answered = next.run(request);
+    let mut response = if gate.timed {
+        let limit = app.request_time();
+        tokio::time::timeout(limit, answered).await.map_err(|_| too_late(limit.as_secs()))?
+    } else {
+        answered.await
+    };
+    if let Some(name) = name {
+        response.extensions_mut().insert(name);
+    }
+    Ok(response)
+}
+
+fn too_many(limit: u64) -> Failure {
+    Problem::new(
+        ProblemCode::TooManyRequests,
+        format!("{limit} requests are under way, as many as may be; try again in a second"),
+    )
+    .limit(limit)
+    .retry_after(1)
+    .into()
+}
+
+/// A request has its time until its answer begins; a stream goes on after that.
+fn too_late(limit_seconds: u64) -> Failure {
+    Problem::new(
+        ProblemCode::Timeout,
+        format!(
+            "the answer took longer than {limit_seconds} s; what was recorded stays recorded, and \
+             the same request again is safe"
+        ),
+    )
+    .limit(limit_seconds)
+    .retry_after(1)
+    .into()
+}
+
+fn check(
+    scope: Option<Scope>,
+    app: &App,
+    headers: &HeaderMap,
+) -> Result<Option<TokenName>, Failure> {
     let Some(tokens) = &app.tokens else { return Ok(None) };
     let presented = headers
         .get(header::AUTHORIZATION)
@@ -72,26 +114,4 @@ fn check(scope: Scope, app: &SharedApp, headers: &HeaderMap) -> Result<Option<To
         }
         Err(error) => Err(Failure::new(ProblemCode::Unauthorized, error.to_string())),
     }
-}
-
-/// Lets so many requests be under way at once as the settings say.
-pub(super) async fn limit(
-    State(app): State<SharedApp>,
-    request: Request,
-    next: Next,
-) -> Response<Body> {
-    let Ok(place) = app.requests.try_acquire() else {
-        let limit = app.settings.requests as u64;
-        let failure: Failure = Problem::new(
-            ProblemCode::TooManyRequests,
-            format!("{limit} requests are under way, as many as may be; try again in a second"),
-        )
-        .limit(limit)
-        .retry_after(1)
-        .into();
-        return failure.into_response();
-    };
-    let response = next.run(request).await;
-    drop(place);
-    response
 }

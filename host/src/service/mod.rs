@@ -27,6 +27,7 @@ mod parameters;
 mod patience;
 mod reading;
 mod record;
+mod room;
 mod router;
 pub mod settings;
 mod simulations;
@@ -51,11 +52,11 @@ use crate::spool::Spool;
 use app::{App, SharedApp};
 use listener::Acceptor;
 
-/// How much memory the bodies of all requests may take, in units of 64 KiB: 512 MiB.
-const ROOM_UNITS: usize = 8_192;
-
 /// How often the tokens are read anew, so that a revoked one does not work for longer.
 const TOKENS_EVERY: Duration = Duration::from_secs(2);
+
+/// How often a database that was away is asked whether its schema can be brought up to date.
+const PREPARED_EVERY: Duration = Duration::from_secs(2);
 
 /// How long the rest may take after the time for a graceful stop is over: what was given up goes to
 /// the spool within it.
@@ -110,8 +111,7 @@ impl Service {
             watchers: events::Watchers::default(),
             keys: idempotency::Keys::default(),
             requests: Semaphore::new(settings.requests),
-            room: Arc::new(Semaphore::new(ROOM_UNITS)),
-            room_units: ROOM_UNITS,
+            room: room::Room::new(),
             stopping: watch::Sender::new(false),
             settings,
         };
@@ -181,6 +181,6 @@ async fn prepare(recorder: Recorder) {
         if !std::mem::replace(&mut told, true) {
             tracing::warn!(%error, "the database is not ready yet");
         }
-        tokio::time::sleep(TOKENS_EVERY).await;
+        tokio::time::sleep(PREPARED_EVERY).await;
     }
 }

@@ -1,10 +1,12 @@
 //! What is seen of a request: its id, a line of log, and the counters.
 
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, Response, header};
+use axum::http::{HeaderValue, Response};
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
 use futures_util::FutureExt as _;
@@ -44,12 +46,7 @@ pub(super) async fn observe(
     });
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
         problem.request_id = Some(request_id.clone());
-        let (mut parts, _) = response.into_parts();
-        // The body is written anew, with the id in it, and goes as it is.
-        parts.headers.remove(header::CONTENT_LENGTH);
-        parts.headers.remove(header::CONTENT_ENCODING);
-        let body = answer::json(parts.status, &problem).into_body();
-        response = Response::from_parts(parts, body);
+        *response.body_mut() = answer::json(response.status(), &problem).into_body();
     }
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -75,12 +72,18 @@ pub(super) async fn observe(
     response
 }
 
-/// The id that the client has chosen, where it is one, else a new one.
+/// The id that the client has chosen, where it is one, else a new one: what this process alone has,
+/// and a number.
 fn request_id(request: &Request) -> String {
+    static PROCESS: LazyLock<String> = LazyLock::new(|| identity::new_id().simple().to_string());
+    static COUNT: AtomicU64 = AtomicU64::new(1);
     let chosen = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
     let usable = |id: &&str| {
         (1..=LONGEST_ID).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
-    chosen.filter(usable).map_or_else(|| identity::new_id().to_string(), str::to_owned)
+    chosen.filter(usable).map_or_else(
+        || format!("{}-{}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed)),
+        str::to_owned,
+    )
 }

@@ -201,7 +201,7 @@ pub(super) async fn extract(State(app): State<SharedApp>, request: Request) -> A
     let (parts, body) = request.into_parts();
     super::parameters::body_type(&parts.headers)?;
     let limit = app.recorder.extractor().limits().document_bytes as u64;
-    let bytes = super::body::whole(body, limit.min(app.body_limit()), app.body_stall()).await?;
+    let (bytes, _room) = super::body::whole(&app, body, limit.min(app.body_limit())).await?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Failure::new(

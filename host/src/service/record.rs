@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::answer::{self, Answer, Failure};
@@ -73,8 +73,7 @@ pub(super) async fn record_outcomes(
     if kind == BodyType::Lines {
         return stream(app, simulation_id, query, body).await;
     }
-    let room = Room::new(&app);
-    let (bytes, room) = read(&app, body, room).await?;
+    let (bytes, room) = body::whole(&app, body, app.body_limit()).await?;
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
     let sent = match kind {
         BodyType::OneDocument => one_document(&app, &parts.headers, bytes),
@@ -156,64 +155,6 @@ fn fill(submission: &mut Submission, query: &RecordQuery) {
     submission.trial = submission.trial.or(query.trial);
     set(&mut submission.modal_call_id, &query.modal_call_id);
     set(&mut submission.sandbox_id, &query.sandbox_id);
-}
-
-/// Room in memory for bodies, which all requests share.
-struct Room<'a> {
-    app: &'a App,
-    held: Vec<OwnedSemaphorePermit>,
-    units: usize,
-}
-
-/// The unit in which room is counted.
-const UNIT_BYTES: usize = 64 << 10;
-
-impl<'a> Room<'a> {
-    fn new(app: &'a App) -> Self {
-        Room { app, held: Vec::new(), units: 0 }
-    }
-
-    /// Sees to it that there is room for so many bytes in all.
-    fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
-        let needed = bytes.div_ceil(UNIT_BYTES);
-        let more = needed.saturating_sub(self.units);
-        if more == 0 {
-            return Ok(());
-        }
-        let units = u32::try_from(more).unwrap_or(u32::MAX);
-        match std::sync::Arc::clone(&self.app.room).try_acquire_many_owned(units) {
-            Ok(permit) => {
-                self.held.push(permit);
-                self.units = needed;
-                Ok(())
-            }
-            Err(_) => Err(Problem::new(
-                ProblemCode::TooManyRequests,
-                "the service holds as many bytes of bodies as it may; try again in a second",
-            )
-            .retry_after(1)
-            .into()),
-        }
-    }
-}
-
-async fn read<'a>(
-    app: &App,
-    body: Body,
-    mut room: Room<'a>,
-) -> Result<(Vec<u8>, Room<'a>), Failure> {
-    let limit = app.body_limit();
-    let mut chunks = Chunks::new(body, app.body_stall());
-    let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.next().await? {
-        let length = bytes.len() + chunk.len();
-        if length as u64 > limit {
-            return Err(body::too_large(limit).into());
-        }
-        room.grow(length)?;
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok((bytes, room))
 }
 
 /// The documents of a JSON body, as the framing finds them.
@@ -426,8 +367,7 @@ impl Lines {
         let bytes: usize = batch.iter().map(Submission::document_bytes).sum();
         let (app, simulation_id) = (SharedApp::clone(&self.app), self.simulation_id);
         let recording = tokio::spawn(async move {
-            let units = bytes.div_ceil(UNIT_BYTES).clamp(1, app.room_units);
-            let room = app.room.acquire_many(u32::try_from(units).unwrap_or(u32::MAX)).await;
+            let room = app.room.wait_for(bytes).await;
             let verdicts = app.delivery.record_batch(simulation_id, batch).await;
             drop(room);
             verdicts

@@ -1,11 +1,9 @@
 //! Paths, and what a request passes through on its way to a handler.
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{Extensions, HeaderMap, Response, StatusCode, Version};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::IntoResponse as _;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Extensions, HeaderMap, StatusCode, Version};
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate as _};
@@ -17,9 +15,11 @@ use utoipa_axum::routes;
 
 use super::answer::Failure;
 use super::app::SharedApp;
+use super::guard::Gate;
 use super::record::Uncompressed;
 use super::{answer, events, guard, observe, reading, record, simulations};
-use crate::wire::{Problem, ProblemCode};
+use crate::access::Scope;
+use crate::wire::ProblemCode;
 
 /// What the OpenAPI document says of the whole.
 #[derive(OpenApi)]
@@ -110,10 +110,9 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// The whole service.
 pub(super) fn router(app: &SharedApp) -> Router {
-    let read = || from_fn_with_state(SharedApp::clone(app), guard::read);
-    let known = || from_fn_with_state(SharedApp::clone(app), guard::known);
-    let record = || from_fn_with_state(SharedApp::clone(app), guard::record);
-    let timed = || from_fn_with_state(SharedApp::clone(app), time_limit);
+    let gate = |scope, timed| {
+        from_fn_with_state(Gate { app: SharedApp::clone(app), scope, timed }, guard::admit)
+    };
     let (recording, _) = recording().split_for_parts();
     let (questions, _) = questions().split_for_parts();
     let (health, _) = health().split_for_parts();
@@ -121,18 +120,16 @@ pub(super) fn router(app: &SharedApp) -> Router {
     let (probes, _) = probes().split_for_parts();
     let description = || async { answer::json(StatusCode::OK, &openapi()) };
     Router::new()
-        .merge(recording.route_layer(record()).layer(timed()))
-        .merge(questions.route_layer(read()).layer(timed()))
-        .merge(health.route_layer(known()).layer(timed()))
-        .merge(streams.route_layer(read()))
-        .layer(from_fn_with_state(SharedApp::clone(app), guard::limit))
+        .merge(recording.route_layer(gate(Some(Scope::Record), true)))
+        .merge(questions.route_layer(gate(Some(Scope::Read), true)))
+        .merge(health.route_layer(gate(None, true)))
+        .merge(streams.route_layer(gate(Some(Scope::Read), false)))
         .merge(probes)
         .route("/openapi.json", get(description))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         // The limits are the service's own, with errors that say them.
         .layer(DefaultBodyLimit::disable())
-        .layer(from_fn(unsupported_encoding))
         .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
         .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(compressible)))
         .layer(from_fn_with_state(SharedApp::clone(app), observe::observe))
@@ -153,39 +150,4 @@ async fn unknown_method() -> Failure {
         ProblemCode::MethodNotAllowed,
         "this path takes other methods; /openapi.json lists them",
     )
-}
-
-/// A body that is still encoded here is encoded in a way that is not known.
-async fn unsupported_encoding(request: Request, next: Next) -> Response<Body> {
-    let encoding = request.headers().get(axum::http::header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| encoding != "identity") {
-        return Failure::new(
-            ProblemCode::UnsupportedMediaType,
-            "a body is encoded with gzip or zstd, or not at all",
-        )
-        .into_response();
-    }
-    next.run(request).await
-}
-
-/// A request has its time until its answer begins; a stream goes on after that.
-async fn time_limit(State(app): State<SharedApp>, request: Request, next: Next) -> Response<Body> {
-    let limit = app.request_time();
-    match tokio::time::timeout(limit, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let failure: Failure = Problem::new(
-                ProblemCode::Timeout,
-                format!(
-                    "the answer took longer than {} s; what was recorded stays recorded, and the \
-                     same request again is safe",
-                    limit.as_secs()
-                ),
-            )
-            .limit(limit.as_secs())
-            .retry_after(1)
-            .into();
-            failure.into_response()
-        }
-    }
 }

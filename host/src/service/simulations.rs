@@ -10,6 +10,7 @@ use super::body;
 use super::parameters::{
     BodyType, Parameters, SimulationId, SimulationsQuery, body_type, checked_limit,
 };
+use super::room::Held;
 use crate::delivery::Delivered;
 use crate::recorder::{SimulationCompleted, SimulationProgress};
 use crate::store::SimulationStatus;
@@ -21,20 +22,20 @@ use crate::wire::{
 /// How many simulations a page has unless another number is asked for.
 const PAGE: u32 = 50;
 
-/// The body of a request whose body is JSON.
+/// The body of a request whose body is JSON, and its room in memory.
 async fn read(
     app: &App,
     request: Request,
-) -> Result<(axum::http::request::Parts, Vec<u8>), Failure> {
+) -> Result<(axum::http::request::Parts, Vec<u8>, Held), Failure> {
     let (parts, body) = request.into_parts();
-    let bytes = body::whole(body, app.body_limit(), app.body_stall()).await?;
+    let (bytes, room) = body::whole(app, body, app.body_limit()).await?;
     if !bytes.is_empty() && body_type(&parts.headers)? != BodyType::Json {
         return Err(Failure::new(
             ProblemCode::UnsupportedMediaType,
             "the body of this request is application/json",
         ));
     }
-    Ok((parts, bytes))
+    Ok((parts, bytes, room))
 }
 
 fn parse<'b, T: serde::Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Failure> {
@@ -58,7 +59,7 @@ fn path(parts: &axum::http::request::Parts) -> String {
     )
 )]
 pub(super) async fn create_configuration(State(app): State<SharedApp>, request: Request) -> Answer {
-    let (parts, bytes) = read(&app, request).await?;
+    let (parts, bytes, _room) = read(&app, request).await?;
     let answer = async {
         let ConfigurationRequest { name, config, user_id } = parse(&bytes)?;
         // Text stays text; anything else is kept as the client wrote it.
@@ -100,7 +101,7 @@ fn configuration_text(bytes: &[u8]) -> Result<String, Failure> {
     )
 )]
 pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Request) -> Answer {
-    let (parts, bytes) = read(&app, request).await?;
+    let (parts, bytes, _room) = read(&app, request).await?;
     let answer = async {
         let start: StartRequest = parse(&bytes)?;
         let started = app.delivery.start_simulation(start.into()).await?;
@@ -165,7 +166,7 @@ pub(super) async fn complete_simulation(
     SimulationId(simulation_id): SimulationId,
     request: Request,
 ) -> Answer {
-    let (parts, bytes) = read(&app, request).await?;
+    let (parts, bytes, _room) = read(&app, request).await?;
     let answer = async {
         let text = String::from_utf8(bytes.clone()).map_err(|_| {
             Failure::new(ProblemCode::InvalidRequest, "the suite's summary is not UTF-8 text")
@@ -225,7 +226,7 @@ async fn end(
     status: SimulationStatus,
     request: Request,
 ) -> Answer {
-    let (parts, bytes) = read(&app, request).await?;
+    let (parts, bytes, _room) = read(&app, request).await?;
     let answer = async {
         let EndRequest { reason } = if bytes.is_empty() {
             EndRequest::default()

@@ -104,6 +104,8 @@ impl Store {
         let counters = Arc::new(Counters::default());
         let pool = Pool::builder(Manager::new(connector, Arc::clone(&counters)))
             .max_size(connections)
+            // The one that was used last has what it needs in the processor's caches.
+            .queue_mode(deadpool::managed::QueueMode::Lifo)
             .wait_timeout(Some(POOL_WAIT))
             .runtime(deadpool::Runtime::Tokio1)
             .build()
