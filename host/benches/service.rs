@@ -50,13 +50,16 @@ const BATCH: usize = 1_000;
 /// Connections that send single results.
 const SENDERS: usize = 64;
 
+/// How often each way has its turn.
+const ROUNDS: usize = 5;
+
 /// Connections that are open at once while the memory is read.
 const OPEN: usize = 1_000;
 
 #[tokio::main]
 async fn main() {
     let numbers: Vec<f64> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
-    let seconds = numbers.first().copied().unwrap_or(5.0);
+    let seconds = numbers.first().copied().unwrap_or(10.0);
     let bytes = numbers.get(1).map_or(8_700, |bytes| *bytes as usize);
     let database = BenchDatabase::start().await;
     let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
@@ -68,7 +71,8 @@ async fn main() {
     let version = database.version();
     println!("PostgreSQL {version}, default durability, {seconds} s for each figure\n");
     let batches =
-        ((seconds * 12_000.0 * 8_700.0 / bytes.max(3_000) as f64) as usize / BATCH).clamp(4, 200);
+        ((seconds / ROUNDS as f64 * 12_000.0 * 8_700.0 / bytes.max(3_000) as f64) as usize / BATCH)
+            .clamp(4, 200);
     let documents: Arc<Vec<String>> =
         Arc::new((0..batches * BATCH).map(|number| document(number, bytes)).collect());
     println!(
@@ -76,32 +80,34 @@ async fn main() {
         documents[0].len() as f64 / 1e3
     );
 
-    // Each way twice, so that none has the warmer cache.
-    let (mut inside, mut one, mut two) = (0.0, 0.0, 0.0);
-    for _ in 0..2 {
-        inside += bench.batches(&documents).await / 2.0;
-        one += bench.streams(&documents, 1).await / 2.0;
-        two += bench.streams(&documents, 2).await / 2.0;
-    }
-    println!("  in process, batches              {inside:>8.0} results/s");
-    println!(
-        "  stream, 1 connection             {one:>8.0} results/s  {:>6.2} x in process",
-        one / inside
-    );
-    println!(
-        "  streams, 2 connections           {two:>8.0} results/s  {:>6.2} x in process",
-        two / inside
-    );
+    // In turn, again and again: a disk or a neighbour that is slow for a moment slows one round, and
+    // each figure is the median of the rounds, each ratio one of neighbours in time.
+    let share = Duration::from_secs_f64(seconds / ROUNDS as f64);
+    let mut rounds = Rounds::default();
+    let mut times = Vec::new();
     let before = bench.service.transactions().await;
-    let (rate, times) = bench.singles(&documents, Duration::from_secs_f64(seconds)).await;
+    let mut streamed = 0.0;
+    for _ in 0..ROUNDS {
+        let inside = bench.batches(&documents).await;
+        let begun = bench.service.transactions().await;
+        let one = bench.streams(&documents, 1).await;
+        let two = bench.streams(&documents, 2).await;
+        streamed += bench.service.transactions().await - begun;
+        let (single, some) = bench.singles(&documents, share).await;
+        times.extend(some);
+        rounds.add([inside, one, two, single]);
+    }
+    rounds.print();
+    times.sort_unstable();
     let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
     println!(
-        "  one by one, {SENDERS} connections       {rate:>8.0} results/s  {:>6.2} x in process",
-        rate / inside
+        "    single results: median {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
+        at(0.5),
+        at(0.99),
+        at(1.0)
     );
-    println!("    median {:.1} ms, p99 {:.1} ms, longest {:.1} ms", at(0.5), at(0.99), at(1.0));
-    let transactions = bench.service.transactions().await - before;
-    println!("    {:.1} results a transaction", times.len() as f64 / transactions);
+    let transactions = bench.service.transactions().await - before - streamed;
+    println!("    {:.1} of them a transaction", times.len() as f64 / transactions);
     let before = bench.service.resident_mib();
     let open = bench.open(OPEN).await;
     println!(
@@ -113,6 +119,44 @@ async fn main() {
     let fresh = Service::start(&database.url());
     let open = fresh.open(OPEN).await;
     println!("  resident, fresh, {} connections open {:.0} MiB", open.len(), fresh.resident_mib());
+}
+
+/// What the ways have measured, a row a round.
+#[derive(Default)]
+struct Rounds {
+    rates: Vec<[f64; 4]>,
+}
+
+impl Rounds {
+    fn add(&mut self, rates: [f64; 4]) {
+        self.rates.push(rates);
+    }
+
+    fn print(&self) {
+        let ways = [
+            "in process, batches".to_owned(),
+            "stream, 1 connection".to_owned(),
+            "streams, 2 connections".to_owned(),
+            format!("one by one, {SENDERS} connections"),
+        ];
+        for (place, way) in ways.iter().enumerate() {
+            let rate = sorted(self.rates.iter().map(|rates| rates[place]));
+            let ratio = sorted(self.rates.iter().map(|rates| rates[place] / rates[0]));
+            println!(
+                "  {way:<28} {:>8.0} results/s  {:>5.2} x in process ({:.2} to {:.2})",
+                rate[ROUNDS / 2],
+                ratio[ROUNDS / 2],
+                ratio[0],
+                ratio[ROUNDS - 1]
+            );
+        }
+    }
+}
+
+fn sorted(numbers: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut numbers: Vec<f64> = numbers.collect();
+    numbers.sort_unstable_by(f64::total_cmp);
+    numbers
 }
 
 struct Bench {

@@ -5,6 +5,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Extensions, HeaderMap, StatusCode, Version};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate as _};
 use tower_http::decompression::RequestDecompressionLayer;
@@ -128,11 +129,18 @@ pub(super) fn router(app: &SharedApp) -> Router {
         .route("/openapi.json", get(description))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        // The limits are the service's own, with errors that say them.
-        .layer(DefaultBodyLimit::disable())
-        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
-        .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(compressible)))
-        .layer(from_fn_with_state(SharedApp::clone(app), observe::observe))
+        // As one layer: each of a router's own is boxed, and all below it cloned, with each request.
+        .layer(
+            ServiceBuilder::new()
+                .layer(from_fn_with_state(SharedApp::clone(app), observe::observe))
+                .layer(
+                    CompressionLayer::new()
+                        .compress_when(DefaultPredicate::new().and(compressible)),
+                )
+                .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
+                // The limits are the service's own, with errors that say them.
+                .layer(DefaultBodyLimit::disable()),
+        )
         .with_state(SharedApp::clone(app))
 }
 
