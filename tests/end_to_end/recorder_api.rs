@@ -211,3 +211,83 @@ fn a_plan_of_large_scenarios_goes_in_in_parts() {
         assert_eq!(answer.rows[0].get(), r#"{"n":150,"last":150,"orders":150}"#);
     });
 }
+
+/// Two hosts record the same results one by one and all at once, each of them twice: calls share
+/// transactions with others of their host, and meet those of the other.
+#[test]
+fn results_one_by_one_from_two_hosts_at_once_are_stored_once_and_each_call_is_answered() {
+    const RESULTS: usize = 150;
+    run(async |database| {
+        let hosts = [recorder(database).await, recorder(database).await];
+        let id = hosts[0].start_simulation(start("[]")).await.unwrap().simulation_id;
+        let document = |number: usize| {
+            let status = if number.is_multiple_of(10) { "odd" } else { "success" };
+            format!(r#"{{"scenario":{{"id":"s{number}"}},"trajectory":{{"status":"{status}"}}}}"#)
+        };
+        let calls = (0..RESULTS)
+            .flat_map(|number| [number, RESULTS - 1 - number])
+            .flat_map(|number| hosts.iter().map(move |host| (number, host.clone())));
+        let answers = calls.map(|(number, host)| {
+            let submission = Submission::new(document(number));
+            let call = tokio::spawn(host.record_batch(id, vec![submission]));
+            async move { (number, call.await.unwrap().unwrap()) }
+        });
+        let answers: Vec<_> = answers.collect();
+        let mut stored = [0; RESULTS];
+        for answer in answers {
+            let (number, verdicts) = answer.await;
+            let [item] = verdicts.as_slice() else { panic!("{verdicts:?}") };
+            match &item.verdict {
+                Verdict::Stored => stored[number] += 1,
+                Verdict::Duplicate => assert_ne!(number % 10, 0),
+                Verdict::Rejected(_) => assert_eq!(number % 10, 0),
+                other => panic!("{other:?}"),
+            }
+        }
+        for (number, times) in stored.into_iter().enumerate() {
+            assert_eq!(times, i32::from(number % 10 != 0), "result {number}");
+        }
+        let count = |table: &str| {
+            tokio::task::block_in_place(|| {
+                database.count(&format!("SELECT count(*) FROM arc_recorder.{table}"))
+            })
+        };
+        assert_eq!(count("outcomes"), 135);
+        assert_eq!(count("rejected_results"), 15);
+    });
+}
+
+/// Whoever gives up takes nothing from the others, and leaves no connection in a transaction.
+#[test]
+fn calls_that_are_given_up_do_no_harm_to_those_that_share_their_transaction() {
+    const RESULTS: usize = 60;
+    run(async |database| {
+        let recorder = recorder(database).await;
+        let id = recorder.start_simulation(start("[]")).await.unwrap().simulation_id;
+        let record = |number: usize| {
+            let document = format!(
+                r#"{{"scenario":{{"id":"s{number}"}},"trajectory":{{"status":"success"}}}}"#
+            );
+            tokio::spawn(recorder.record_batch(id, vec![Submission::new(document)]))
+        };
+        let (kept, given_up): (Vec<_>, Vec<_>) = (0..RESULTS)
+            .map(|number| (number, record(number)))
+            .partition(|(number, _)| number % 2 == 0);
+        for (_, call) in given_up {
+            call.abort();
+        }
+        for (_, call) in kept {
+            assert_eq!(call.await.unwrap().unwrap()[0].verdict, Verdict::Stored);
+        }
+        for number in 0..RESULTS {
+            let verdicts = record(number).await.unwrap().unwrap();
+            assert!(matches!(verdicts[0].verdict, Verdict::Stored | Verdict::Duplicate));
+        }
+        let open = "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+        tokio::task::block_in_place(|| {
+            assert_eq!(database.count(open), 0);
+            assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 60);
+        });
+    });
+}

@@ -58,6 +58,7 @@ use connection::{CONNECT_TIMEOUT, Connector, Manager, Pool};
 
 use crate::error::{Error, Result};
 use metrics::Counters;
+use writing::Caution;
 
 /// How long a call waits for a connection before it gives up.
 const POOL_WAIT: Duration = Duration::from_secs(30);
@@ -67,7 +68,11 @@ const POOL_WAIT: Duration = Duration::from_secs(30);
 pub struct Store {
     pool: Pool,
     counters: Arc<Counters>,
+    caution: Arc<Caution>,
 }
+
+/// A connection that goes back to the pool when it is dropped.
+type Connection = deadpool::managed::Object<Manager>;
 
 impl Store {
     /// Sets up a pool of at most `connections` to the database that the settings name, and
@@ -112,10 +117,10 @@ impl Store {
             .map_err(|error| {
                 Error::Configuration(format!("could not set up the connections: {error}"))
             })?;
-        Ok(Store { pool, counters })
+        Ok(Store { pool, counters, caution: Arc::default() })
     }
 
-    async fn client(&self) -> Result<deadpool::managed::Object<Manager>> {
+    async fn client(&self) -> Result<Connection> {
         self.pool.get().await.map_err(Error::pool)
     }
 
@@ -138,7 +143,7 @@ impl Store {
         }
         for client in tested {
             if !client.answers().await {
-                drop(deadpool::managed::Object::take(client));
+                drop(Connection::take(client));
                 dropped += 1;
             }
         }

@@ -295,6 +295,27 @@ impl Session<tokio_postgres::Client> {
     }
 }
 
+impl Session<tokio_postgres::Client> {
+    /// Whether a statement that was prepared here is known in the next transaction, too.
+    pub(crate) fn keeps_statements(&self) -> bool {
+        matches!(self.preparing, Preparing::Named(_))
+    }
+
+    /// Begins a COPY to the server with a statement that it knows.
+    pub(crate) async fn copy_in_prepared<U>(
+        &self,
+        statement: &Prepared,
+    ) -> Result<CopyInSink<U>, Error>
+    where
+        U: Buf + 'static + Send,
+    {
+        match statement {
+            Prepared::Named(statement) => self.client.copy_in(statement).await,
+            Prepared::Unnamed { sql, .. } => self.client.copy_in(sql.as_str()).await,
+        }
+    }
+}
+
 impl Transaction<'_> {
     /// Commits it.
     pub(crate) async fn commit(self) -> Result<(), Error> {

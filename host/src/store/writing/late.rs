@@ -9,6 +9,9 @@ use super::{OutcomeRow, RejectedRow};
 /// first row goes in; `$1` are the simulations' ids.
 pub(super) const NOTED: &str = "(SELECT arc_recorder.note_results($1::uuid[]))";
 
+/// The same as a statement.
+pub(super) const NOTE: &str = "SELECT arc_recorder.note_results($1::uuid[])";
+
 /// Notes the results of a transaction. It comes first in it: who waits for the lock that it takes
 /// must not hold rows for which others wait.
 pub(super) async fn note(
@@ -16,12 +19,17 @@ pub(super) async fn note(
     outcomes: &[&OutcomeRow],
     rejected: &[&RejectedRow],
 ) -> Result<(), tokio_postgres::Error> {
+    let note = transaction.prepare_cached(NOTE).await?;
+    transaction.execute(&note, &[&simulations(outcomes, rejected)]).await?;
+    Ok(())
+}
+
+/// The simulations of results, each once.
+pub(super) fn simulations(outcomes: &[&OutcomeRow], rejected: &[&RejectedRow]) -> Vec<Uuid> {
     let outcomes = outcomes.iter().map(|row| row.key.simulation_id);
     let mut ids: Vec<Uuid> =
         outcomes.chain(rejected.iter().map(|row| row.key.simulation_id)).collect();
     ids.sort_unstable();
     ids.dedup();
-    let note = transaction.prepare_cached("SELECT arc_recorder.note_results($1)").await?;
-    transaction.execute(&note, &[&ids]).await?;
-    Ok(())
+    ids
 }

@@ -13,6 +13,7 @@ mod replayed;
 mod rewritten;
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::BytesMut;
 use jiff::Timestamp;
@@ -26,13 +27,69 @@ pub use rejected::RejectedRow;
 pub(crate) use replayed::Replay;
 pub(crate) use rewritten::{Rewriting, Rewritten};
 
-use super::Store;
 use super::connection::Transaction;
+use super::{Connection, Store};
 use crate::error::{Error, Result};
 use crate::extraction::ExtractorIdentity;
 
 /// From how many outcomes on COPY is faster than arrays, its further round trips included.
 const COPY_ROWS: usize = 64;
+
+/// From how many outcomes on it is without a look-up of their keys. Where one is there after all,
+/// the rows before it are dead rows in the table, so this is for few.
+const BOLD_ROWS: usize = 8;
+
+/// For how many transactions the keys are looked up after one was there: who sends again what is
+/// stored does so for a while.
+const CAUTIOUS_FOR: u32 = 256;
+
+/// Whether COPY without a look-up is worth trying.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Caution {
+    transactions: AtomicU32,
+}
+
+impl Caution {
+    /// A key was there.
+    fn learn(&self) {
+        self.transactions.store(CAUTIOUS_FOR, Ordering::Relaxed);
+    }
+
+    /// Whether it may be tried; asked once a transaction.
+    fn allows(&self) -> bool {
+        let less = |left: u32| left.checked_sub(1);
+        self.transactions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err()
+    }
+}
+
+/// A connection with a transaction that may not have ended: unless it has, the connection is closed.
+struct Unfinished(Option<Connection>);
+
+impl Unfinished {
+    async fn copy(
+        &self,
+        simulations: &[Uuid],
+        outcomes: &[&OutcomeRow],
+    ) -> std::result::Result<(), tokio_postgres::Error> {
+        match &self.0 {
+            Some(client) => outcome::copy_boldly(client, simulations, outcomes).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The transaction has ended: the connection goes back to the pool.
+    fn finish(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Connection::take(client));
+        }
+    }
+}
 
 /// The key of both fact tables. `started_at` is always the simulation's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,6 +161,9 @@ impl Store {
         rejected.sort_unstable_by_key(|row| row.key);
         let copied = match outcomes.len() {
             COPY_ROWS.. => self.copy_results(&outcomes, &rejected).await?,
+            BOLD_ROWS.. if rejected.is_empty() && self.caution.allows() => {
+                self.copy_boldly(&outcomes).await?
+            }
             _ => None,
         };
         let stored = match copied {
@@ -137,6 +197,31 @@ impl Store {
         }
         transaction.commit().await.map_err(|error| failed(&error))?;
         Ok(Some(fresh.iter().map(|row| row.key).collect()))
+    }
+
+    /// Without a look-up: nothing where a key was there after all, or the connection does not keep
+    /// statements.
+    async fn copy_boldly(&self, outcomes: &[&OutcomeRow]) -> Result<Option<HashSet<ResultKey>>> {
+        let client = self.client().await?;
+        if !client.keeps_statements() {
+            return Ok(None);
+        }
+        let simulations = late::simulations(outcomes, &[]);
+        let client = Unfinished(Some(client));
+        let copied = client.copy(&simulations, outcomes).await;
+        match copied {
+            Ok(()) => {
+                client.finish();
+                Ok(Some(outcomes.iter().map(|row| row.key).collect()))
+            }
+            // The COMMIT behind it has rolled back.
+            Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                client.finish();
+                self.caution.learn();
+                Ok(None)
+            }
+            Err(error) => Err(failed(&error)),
+        }
     }
 
     async fn insert_as_arrays(

@@ -1,16 +1,20 @@
 //! The outcomes table: its columns in one place, for COPY and for arrays.
 
 use std::collections::HashSet;
+use std::pin::Pin;
 use std::sync::LazyLock;
 
+use bytes::Bytes;
+
 use jiff::Timestamp;
+use tokio_postgres::CopyInSink;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::super::columns::column;
 use super::super::connection::{GenericClient, Session, Transaction};
-use super::late::NOTED;
+use super::late::{NOTE, NOTED};
 use super::{RawJson, ResultKey};
 use crate::extraction::{Span, Violation};
 
@@ -181,14 +185,52 @@ pub(super) async fn copy(
     rows: &[&OutcomeRow],
 ) -> Result<(), tokio_postgres::Error> {
     let sink = transaction.copy_in(COPY.as_str()).await?;
-    let writer = BinaryCopyInWriter::new(sink, &COLUMNS.map(|(_, kind, _)| kind));
-    let mut writer = std::pin::pin!(writer);
+    let mut writer = std::pin::pin!(writer(sink));
+    write(writer.as_mut(), rows).await?;
+    writer.finish().await?;
+    Ok(())
+}
+
+/// Writes rows whose keys are most likely not there, in a transaction of two round trips: nothing
+/// waits for an answer that is needed only to know whether all went well.
+pub(super) async fn copy_boldly(
+    client: &Session<tokio_postgres::Client>,
+    simulations: &[Uuid],
+    rows: &[&OutcomeRow],
+) -> Result<(), tokio_postgres::Error> {
+    let note = client.prepare_cached(NOTE).await?;
+    let copy = client.prepare_cached(COPY.as_str()).await?;
+    let simulations: [&(dyn ToSql + Sync); 1] = [&simulations];
+    // They are sent in this order, which is the order of their first polls.
+    let (begun, noted, sink) = tokio::join!(
+        biased;
+        client.batch_execute("BEGIN"),
+        client.execute(&note, &simulations),
+        client.copy_in_prepared(&copy),
+    );
+    begun?;
+    noted?;
+    let mut writer = std::pin::pin!(writer(sink?));
+    write(writer.as_mut(), rows).await?;
+    // Where the COPY fails, the COMMIT behind it rolls back.
+    let (copied, committed) = tokio::join!(biased; writer.finish(), client.batch_execute("COMMIT"));
+    copied?;
+    committed
+}
+
+fn writer(sink: CopyInSink<Bytes>) -> BinaryCopyInWriter {
+    BinaryCopyInWriter::new(sink, &COLUMNS.map(|(_, kind, _)| kind))
+}
+
+async fn write(
+    mut writer: Pin<&mut BinaryCopyInWriter>,
+    rows: &[&OutcomeRow],
+) -> Result<(), tokio_postgres::Error> {
     for row in rows {
         let (spans, document) = (span_numbers(row), RawJson(&row.document));
         let values = values(row, &spans, &document);
         writer.as_mut().write(&values).await?;
     }
-    writer.finish().await?;
     Ok(())
 }
 
