@@ -8,6 +8,8 @@ fn main() -> Result<()> {
     arc_guest_build::rerun_if_changed(&[
         "guest/Cargo.toml",
         "guest/src",
+        "guest/format-kit/Cargo.toml",
+        "guest/format-kit/src",
         "guest/framing/Cargo.toml",
         "guest/framing/src",
         "wit",

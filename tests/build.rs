@@ -8,6 +8,8 @@ fn main() -> Result<()> {
         "guest/Cargo.toml",
         "guest/src",
         "guest/command",
+        "guest/format-kit/Cargo.toml",
+        "guest/format-kit/src",
         "guest/framing/Cargo.toml",
         "guest/framing/src",
         "tests/runners/rust",

@@ -8,36 +8,23 @@
 //! - [`extract_outcome`], [`extract_scenario`], [`extract_scenarios`], [`extract_suite`]: what a
 //!   text means, or every violation found in it;
 //! - [`extract_json`]: the verdict on a result as JSON text;
-//! - [`Outcome`] and its parts: the answers;
-//! - [`codes`]: the stable words for violations and warnings.
+//! - [`GuideFormat`]: the same as a format, which makes the crate a component;
+//! - [`Outcome`], [`codes`]: the answers, and the stable words in them, which all formats share.
 
-mod answer;
-pub mod codes;
-#[cfg(target_arch = "wasm32")]
-mod component;
-mod failure;
-mod json;
+mod format;
 mod result;
 mod scenario;
-mod score;
 mod suite;
-mod syntax;
 
-pub use answer::{
-    DimensionScore, ErrorCategory, Outcome, OutcomeStatus, PlannedScenario, Scenario, Span,
-    SuiteSummary, Verdict, Violation,
+pub use arc_format_kit::scenario::extract_scenarios;
+pub use arc_format_kit::verdict::rejected_json;
+pub use arc_format_kit::{
+    DimensionScore, ErrorCategory, MAX_DEPTH, MAX_DOCUMENT_BYTES, Outcome, OutcomeStatus,
+    PlannedScenario, Scenario, Span, SuiteSummary, Verdict, Violation, codes,
 };
-pub use result::{extract_json, extract_outcome, rejected_json};
-pub use scenario::{extract_scenario, extract_scenarios};
+pub use format::GuideFormat;
+pub use result::{extract_json, extract_outcome};
+pub use scenario::extract_scenario;
 pub use suite::extract_suite;
-pub use syntax::{MAX_DEPTH, MAX_DOCUMENT_BYTES};
 
-/// The extractor's name, kept with every outcome.
-pub const NAME: &str = "arc-guide";
-
-/// The extractor's version, kept with every outcome.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// The format it reads, in a sentence.
-pub const FORMAT: &str = "Arc scenario results: scenario, trajectory, reliability_score, \
-                          detailed_trajectory and recording in one JSON object";
+arc_format_kit::export_format!(GuideFormat);

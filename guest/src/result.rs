@@ -1,13 +1,12 @@
 //! What one scenario result says.
 
-use time::format_description::well_known::Rfc3339;
-use time::{OffsetDateTime, UtcOffset};
+use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::scenario::read_trial;
+use arc_format_kit::score::{MAX_WHOLE, Scale};
+use arc_format_kit::time::in_utc;
+use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Violation, codes, failure, verdict};
 
-use crate::answer::{Outcome, OutcomeStatus, Verdict, Violation};
-use crate::json::{Place, Reader, Value};
-use crate::scenario::{read_scenario, read_trial};
-use crate::score::{MAX_WHOLE, Scale};
-use crate::{codes, failure};
+use crate::scenario::{TRIAL, read_scenario};
 
 const TRAJECTORY: &str = "/trajectory";
 const TOKEN_USAGE: &str = "/trajectory/token_usage";
@@ -37,22 +36,7 @@ pub fn extract_outcome(document: &str) -> Result<Outcome, Vec<Violation>> {
 
 /// The verdict on one result as JSON text; see `extract-json` in `wit/extraction.wit`.
 pub fn extract_json(document: &str) -> String {
-    let verdict = match extract_outcome(document) {
-        Ok(outcome) => Verdict::Accepted { outcome: Box::new(outcome) },
-        Err(violations) => Verdict::Rejected { violations },
-    };
-    write_verdict(&verdict)
-}
-
-/// The verdict on a result that never reaches the extractor, because its framing is wrong.
-pub fn rejected_json(code: &'static str, message: String) -> String {
-    let violations = vec![Violation { path: String::new(), code, message }];
-    write_verdict(&Verdict::Rejected { violations })
-}
-
-fn write_verdict(verdict: &Verdict) -> String {
-    // The verdict has text keys and finite numbers only, so writing it cannot fail.
-    serde_json::to_string(verdict).unwrap_or_default()
+    verdict::json(extract_outcome(document))
 }
 
 fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<Outcome> {
@@ -96,7 +80,7 @@ fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<
         Place { object: "", member: "recording" },
         ["modal_call_id", "sandbox_id", "trial"],
     );
-    let trial = read_trial(reader, trial);
+    let trial = read_trial(reader, trial, TRIAL);
     let modal_call_id = reader.text(call, Place { object: RECORDING, member: "modal_call_id" });
     let sandbox_id = reader.text(sandbox, Place { object: RECORDING, member: "sandbox_id" });
 
@@ -174,25 +158,6 @@ fn read_time<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Option<St
     }
 }
 
-/// An RFC 3339 time in UTC with microseconds; what is finer is cut off. The year 0 is refused:
-/// it may be before the calendar of whoever reads the time.
-fn in_utc(text: &str) -> Option<String> {
-    // The library takes any character between date and time; RFC 3339 names these.
-    if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
-        return None;
-    }
-    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
-    let (date, (hour, minute, second, microsecond)) = (time.date(), time.time().as_hms_micro());
-    (1..=9999).contains(&date.year()).then(|| {
-        format!(
-            "{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}.{microsecond:06}Z",
-            date.year(),
-            u8::from(date.month()),
-            date.day()
-        )
-    })
-}
-
 fn read_event_count<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> u32 {
     let Some(value) = value else { return 0 };
     value.element_count().unwrap_or_else(|| {
@@ -234,7 +199,7 @@ impl Tokens {
 struct Score<'a> {
     overall: Option<f64>,
     grade: Option<String>,
-    dimension_scores: Vec<crate::DimensionScore>,
+    dimension_scores: Vec<DimensionScore>,
     dimensions: Option<Value<'a>>,
 }
 

@@ -1,19 +1,11 @@
-//! Which scenario a result belongs to, and the scenarios of a plan.
+//! Which scenario a result belongs to.
 
-use std::collections::BTreeMap;
+use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::scenario::{make_id, read_definition, read_trial};
+use arc_format_kit::{PlannedScenario, Scenario, Violation};
 
-use sha2::{Digest, Sha256};
-
-use crate::answer::{PlannedScenario, Scenario, Violation};
-use crate::codes;
-use crate::json::{Place, Reader, Value};
-
-/// The longest scenario id, in bytes of UTF-8.
-const MAX_ID_BYTES: usize = 512;
-
-/// The most trials of a scenario. A plan made from results has as many as the greatest that one
-/// names, so a slip of the pen must not make it endless.
-const MAX_TRIALS: f64 = 10_000.0;
+/// Where a result's `recording` object names the trial.
+pub(crate) const TRIAL: Place = Place { object: "/recording", member: "trial" };
 
 /// Reads only which scenario a result belongs to; see `extract-scenario` in
 /// `wit/extraction.wit`.
@@ -28,42 +20,9 @@ pub fn extract_scenario(document: &str) -> Result<PlannedScenario, Vec<Violation
         let recording = recording.filter(|value| value.is_object());
         let [trial] =
             reader.object(recording, Place { object: "", member: "recording" }, ["trial"]);
-        let trial = read_trial(&mut reader, trial);
+        let trial = read_trial(&mut reader, trial, TRIAL);
         let scenario = read_scenario(&mut reader, scenario, trajectory)?;
         Some(PlannedScenario { scenario, trial })
-    });
-    reader.finish(answer)
-}
-
-/// Reads a list of scenarios; see `extract-scenarios` in `wit/extraction.wit`.
-///
-/// # Errors
-/// Every violation found; two scenarios with one id are one.
-pub fn extract_scenarios(scenarios: &str) -> Result<Vec<Scenario>, Vec<Violation>> {
-    let (mut reader, root) = Reader::new(scenarios)?;
-    let answer = reader.root_elements(root).map(|elements| {
-        let mut found = Vec::with_capacity(elements.len());
-        let mut places = BTreeMap::new();
-        for (index, element) in elements.into_iter().enumerate() {
-            let index = index.to_string();
-            let place = Place { object: "", member: &index };
-            let Some(scenario) = read_definition(&mut reader, element, place, None) else {
-                continue;
-            };
-            if let Some(first) = places.insert(scenario.id.clone(), index.clone()) {
-                reader.violation(
-                    Place { object: &place.pointer(), member: "id" }.pointer(),
-                    codes::DUPLICATE_SCENARIO,
-                    format!(
-                        "the scenario {:?} is planned twice (first at /{first}); \
-                         repeats of a scenario are trials",
-                        scenario.id
-                    ),
-                );
-            }
-            found.push(scenario);
-        }
-        found
     });
     reader.finish(answer)
 }
@@ -77,7 +36,9 @@ pub(crate) fn read_scenario<'a>(
 ) -> Option<Scenario> {
     let place = Place { object: "", member: "scenario" };
     match scenario {
-        Some(definition) => read_definition(reader, definition, place, trajectory),
+        Some(definition) => {
+            read_definition(reader, definition, place, |reader| prompt_of(reader, trajectory))
+        }
         None => {
             let task_prompt = prompt_of(reader, trajectory);
             let id = make_id(reader, place, 0, None, task_prompt.as_deref())?;
@@ -86,114 +47,9 @@ pub(crate) fn read_scenario<'a>(
     }
 }
 
-fn read_definition<'a>(
-    reader: &mut Reader<'a>,
-    definition: Value<'a>,
-    place: Place,
-    trajectory: Option<Value<'a>>,
-) -> Option<Scenario> {
-    if !definition.is_object() {
-        reader.wrong_type(place, definition, "an object");
-        return None;
-    }
-    let told = reader.violation_count();
-    let [id, name, prompt] = reader.object(Some(definition), place, ["id", "name", "task_prompt"]);
-    let object = place.pointer();
-    let at = |member| Place { object: &object, member };
-    let name = reader.text(name, at("name"));
-    let task_prompt = match prompt {
-        Some(_) => reader.text(prompt, at("task_prompt")),
-        None => prompt_of(reader, trajectory),
-    };
-    let id = match id {
-        Some(_) => checked_id(reader, id, at("id"))?,
-        None => make_id(reader, at("id"), told, name.as_deref(), task_prompt.as_deref())?,
-    };
-    Some(Scenario { id, name, task_prompt, definition: reader.span(definition) })
-}
-
 /// The prompt of a trajectory, where it has one; its type is checked with the trajectory.
 fn prompt_of<'a>(reader: &mut Reader<'a>, trajectory: Option<Value<'a>>) -> Option<String> {
     let prompt = trajectory?.member("task_prompt")?;
     let text = reader.decoded(prompt, Place { object: "/trajectory", member: "task_prompt" })?;
     Some(text.into_owned())
-}
-
-fn checked_id<'a>(
-    reader: &mut Reader<'a>,
-    value: Option<Value<'a>>,
-    place: Place,
-) -> Option<String> {
-    let id = reader.text(value, place)?;
-    if id.is_empty() {
-        let message = "a scenario's id is any text of 1 to 512 bytes, found the empty text";
-        reader.violation(place.pointer(), codes::EMPTY_ID, message.to_owned());
-        return None;
-    }
-    if id.len() > MAX_ID_BYTES {
-        reader.violation(
-            place.pointer(),
-            codes::ID_TOO_LONG,
-            format!("a scenario's id has at most {MAX_ID_BYTES} bytes, found {}", id.len()),
-        );
-        return None;
-    }
-    Some(id)
-}
-
-/// Makes an id that is the same for the same name and prompt. Where both are missing because
-/// something is wrong with them, that was told since there were `told` violations.
-fn make_id(
-    reader: &mut Reader,
-    place: Place,
-    told: usize,
-    name: Option<&str>,
-    prompt: Option<&str>,
-) -> Option<String> {
-    let [name, prompt] = [name, prompt].map(|text| text.filter(|text| !text.is_empty()));
-    if name.is_none() && prompt.is_none() {
-        if reader.violation_count() > told {
-            return None;
-        }
-        reader.violation(
-            place.pointer(),
-            codes::MISSING_SCENARIO,
-            "the scenario has no id, and no name or prompt to make one from".to_owned(),
-        );
-        return None;
-    }
-    let mut hash = Sha256::new();
-    for part in [name, prompt] {
-        let part = part.unwrap_or_default();
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    let digest = hash.finalize();
-    let id = digest.iter().take(10).fold(String::from("scenario-"), |mut id, byte| {
-        id.extend(
-            [byte >> 4, byte & 15]
-                .map(|digit| char::from_digit(digit.into(), 16))
-                .into_iter()
-                .flatten(),
-        );
-        id
-    });
-    reader.warning(
-        place.pointer(),
-        codes::SCENARIO_ID_MADE,
-        format!("the scenario has no id; {id} was made from its name and prompt"),
-    );
-    Some(id)
-}
-
-/// Reads the trial that a result's `recording` object names.
-pub(crate) fn read_trial<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Option<u32> {
-    let place = Place { object: "/recording", member: "trial" };
-    let trial = reader.count(value, place, 1.0, MAX_TRIALS)?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the number was just checked to be whole and small"
-    )]
-    Some(trial as u32)
 }

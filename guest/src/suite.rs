@@ -1,8 +1,8 @@
 //! The figures that an evaluation suite gives for itself.
 
-use crate::answer::{SuiteSummary, Violation};
-use crate::json::{Place, Reader};
-use crate::score::Scale;
+use arc_format_kit::json::{Place, Reader};
+use arc_format_kit::score::Scale;
+use arc_format_kit::{SuiteSummary, Violation};
 
 /// Validates a suite's summary; see `extract-suite` in `wit/extraction.wit`.
 ///

@@ -5,11 +5,11 @@ use crate::codes;
 use crate::json::{Place, Reader, Text, Value};
 
 /// The greatest whole number up to which a 64-bit float holds every whole number: 2^53.
-pub(crate) const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
+pub const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 /// What a score of 1 is written as.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Scale {
+pub enum Scale {
     /// Nothing is said: 0 to 1 stays as it is, above 1 and up to 100 is a percentage.
     Guessed,
     /// The result says it, as `scale`.
@@ -18,11 +18,7 @@ pub(crate) enum Scale {
 
 impl Scale {
     /// Reads the `scale` member of a score object.
-    pub(crate) fn read<'a>(
-        reader: &mut Reader<'a>,
-        value: Option<Value<'a>>,
-        place: Place,
-    ) -> Scale {
+    pub fn read<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>, place: Place) -> Scale {
         match (reader.number(value, place), value) {
             (Some(scale), _) if scale > 0.0 => Scale::Declared(scale),
             (Some(_), Some(value)) => {
@@ -34,7 +30,7 @@ impl Scale {
     }
 
     /// Reads one score.
-    pub(crate) fn score<'a>(
+    pub fn score<'a>(
         self,
         reader: &mut Reader<'a>,
         value: Option<Value<'a>>,
@@ -58,7 +54,7 @@ impl Scale {
     }
 
     /// Reads an object of dimension scores, in its order; `null` means absent.
-    pub(crate) fn dimensions<'a>(
+    pub fn dimensions<'a>(
         self,
         reader: &mut Reader<'a>,
         value: Option<Value<'a>>,

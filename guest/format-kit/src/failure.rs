@@ -51,17 +51,33 @@ const SIGNS: [(ErrorCategory, &[Sign]); 8] = [
 
 /// What a result says of its failure.
 #[derive(Debug, Default)]
-pub(crate) struct Failure {
-    pub(crate) code: Option<String>,
-    pub(crate) message: Option<String>,
-    pub(crate) category: Option<ErrorCategory>,
+pub struct Failure {
+    /// The error's type, or the first word of its text; at most 128 bytes.
+    pub code: Option<String>,
+    /// The whole error text.
+    pub message: Option<String>,
+    /// What it was about; nothing for a success.
+    pub category: Option<ErrorCategory>,
+}
+
+impl Failure {
+    /// What an error text says, if there is one. Its code is the error's type where that is known,
+    /// else the text's first word.
+    pub fn told(message: Option<&str>, kind: Option<&str>, status: OutcomeStatus) -> Self {
+        let message = message.filter(|message| !message.trim().is_empty());
+        Failure {
+            code: kind.and_then(first_word).or_else(|| message.and_then(first_word)),
+            message: message.map(str::to_owned),
+            category: category(message, status),
+        }
+    }
 }
 
 /// Reads the first of the errors that says anything. One that is not a string counts as its JSON
 /// text.
-pub(crate) fn read<'a>(
+pub fn read<'a, const N: usize>(
     reader: &mut Reader<'a>,
-    errors: [(Option<Value<'a>>, Place); 2],
+    errors: [(Option<Value<'a>>, Place); N],
     status: OutcomeStatus,
 ) -> Failure {
     let mut told = None;

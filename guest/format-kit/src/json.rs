@@ -16,18 +16,21 @@ use crate::{codes, syntax};
 
 /// A value of the document, as it is written there.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Value<'a>(&'a str);
+pub struct Value<'a>(&'a str);
 
 /// Where a value is: the pointer to its object, and its name in it. It becomes text only when
 /// something is wrong there.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place<'p> {
-    pub(crate) object: &'p str,
-    pub(crate) member: &'p str,
+pub struct Place<'p> {
+    /// The pointer to the object; empty for the whole document.
+    pub object: &'p str,
+    /// The member's name, not escaped.
+    pub member: &'p str,
 }
 
 impl Place<'_> {
-    pub(crate) fn pointer(self) -> String {
+    /// The place as a JSON Pointer.
+    pub fn pointer(self) -> String {
         let mut pointer = self.object.to_owned();
         syntax::push_segment(&mut pointer, self.member);
         pointer
@@ -47,29 +50,33 @@ impl<'a> Value<'a> {
         }
     }
 
-    pub(crate) fn is_object(self) -> bool {
+    /// Whether it is an object.
+    pub fn is_object(self) -> bool {
         self.0.starts_with('{')
     }
 
-    pub(crate) fn is_array(self) -> bool {
+    /// Whether it is an array.
+    pub fn is_array(self) -> bool {
         self.0.starts_with('[')
     }
 
-    pub(crate) fn is_string(self) -> bool {
+    /// Whether it is a string.
+    pub fn is_string(self) -> bool {
         self.0.starts_with('"')
     }
 
-    fn is_number(self) -> bool {
+    /// Whether it is a number.
+    pub fn is_number(self) -> bool {
         self.kind() == "a number"
     }
 
     /// The value's own JSON text.
-    pub(crate) fn json(self) -> &'a str {
+    pub fn json(self) -> &'a str {
         self.0
     }
 
     /// How many elements an array has; nothing for another value.
-    pub(crate) fn element_count(self) -> Option<u32> {
+    pub fn element_count(self) -> Option<u32> {
         struct Count;
         impl<'de> Visitor<'de> for Count {
             type Value = u32;
@@ -88,13 +95,13 @@ impl<'a> Value<'a> {
     }
 
     /// The elements of an array; nothing for another value.
-    pub(crate) fn elements(self) -> Option<Vec<Value<'a>>> {
+    pub fn elements(self) -> Option<Vec<Value<'a>>> {
         let raw: Vec<&RawValue> = serde_json::from_str(self.0).ok()?;
         Some(raw.into_iter().map(|element| Value(element.get())).collect())
     }
 
     /// All members of an object, names as they are decoded; nothing for another value.
-    pub(crate) fn members(self) -> Option<Vec<(Text<'a>, Value<'a>)>> {
+    pub fn members(self) -> Option<Vec<(Text<'a>, Value<'a>)>> {
         struct All;
         impl<'de> Visitor<'de> for All {
             type Value = Vec<(Text<'de>, Value<'de>)>;
@@ -114,14 +121,14 @@ impl<'a> Value<'a> {
     }
 
     /// One member of an object, where it has it; nothing for another value.
-    pub(crate) fn member(self, name: &str) -> Option<Value<'a>> {
+    pub fn member(self, name: &str) -> Option<Value<'a>> {
         let mut deserializer = serde_json::Deserializer::from_str(self.0);
         let [value] = deserializer.deserialize_map(Named(&[name])).ok()?.values;
         value
     }
 
     /// The decoded text of a string; nothing for another value.
-    pub(crate) fn decode(self) -> Option<Text<'a>> {
+    pub fn decode(self) -> Option<Text<'a>> {
         let inside = self.0.strip_prefix('"')?.strip_suffix('"')?;
         if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
             return Some(Text { text: Cow::Borrowed(inside), replaced: false });
@@ -129,17 +136,19 @@ impl<'a> Value<'a> {
         TextSeed.deserialize(&mut serde_json::Deserializer::from_str(self.0)).ok()
     }
 
-    fn number(self) -> Option<f64> {
+    /// The value of a number, which may be infinite where it is written too large; nothing for another value.
+    pub fn number(self) -> Option<f64> {
         if self.is_number() { self.0.parse().ok() } else { None }
     }
 }
 
 /// Text as PostgreSQL can hold it.
 #[derive(Debug)]
-pub(crate) struct Text<'a> {
-    pub(crate) text: Cow<'a, str>,
+pub struct Text<'a> {
+    /// The text.
+    pub text: Cow<'a, str>,
     /// Whether something in it was replaced by U+FFFD.
-    pub(crate) replaced: bool,
+    pub replaced: bool,
 }
 
 /// Decodes a JSON string. serde_json gives a lone surrogate (`"\ud800"`, common in model output
@@ -238,22 +247,29 @@ impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
 
 /// Reads a document and collects what is wrong with it (violations) and what was assumed or
 /// replaced (warnings). A reading method gives what it could, so that all violations are found.
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     document: &'a str,
     violations: Vec<Violation>,
-    pub(crate) warnings: Vec<Violation>,
+    /// What was assumed or replaced so far.
+    pub warnings: Vec<Violation>,
 }
 
 impl<'a> Reader<'a> {
     /// Begins with a whole document, which must be JSON within the limits.
-    pub(crate) fn new(document: &'a str) -> Result<(Self, Value<'a>), Vec<Violation>> {
+    ///
+    /// # Errors
+    /// The limit that it breaks.
+    pub fn new(document: &'a str) -> Result<(Self, Value<'a>), Vec<Violation>> {
         syntax::check_limits(document).map_err(|violation| vec![violation])?;
         let value = Value(document.trim_matches([' ', '\t', '\r', '\n']));
         Ok((Reader { document, violations: Vec::new(), warnings: Vec::new() }, value))
     }
 
     /// Gives the answer, or every violation found.
-    pub(crate) fn finish<T>(self, answer: Option<T>) -> Result<T, Vec<Violation>> {
+    ///
+    /// # Errors
+    /// The violations, where there are any or there is no answer.
+    pub fn finish<T>(self, answer: Option<T>) -> Result<T, Vec<Violation>> {
         match answer {
             Some(answer) if self.violations.is_empty() => Ok(answer),
             _ => Err(self.violations),
@@ -261,19 +277,22 @@ impl<'a> Reader<'a> {
     }
 
     /// How many violations were found so far.
-    pub(crate) fn violation_count(&self) -> usize {
+    pub fn violation_count(&self) -> usize {
         self.violations.len()
     }
 
-    pub(crate) fn violation(&mut self, path: String, code: &'static str, message: String) {
+    /// Notes that something is wrong.
+    pub fn violation(&mut self, path: String, code: &'static str, message: String) {
         self.violations.push(Violation { path, code, message });
     }
 
-    pub(crate) fn warning(&mut self, path: String, code: &'static str, message: String) {
+    /// Notes that something was assumed or replaced.
+    pub fn warning(&mut self, path: String, code: &'static str, message: String) {
         self.warnings.push(Violation { path, code, message });
     }
 
-    pub(crate) fn wrong_type(&mut self, place: Place, value: Value, expected: &str) {
+    /// Notes that a value has another type than it should.
+    pub fn wrong_type(&mut self, place: Place, value: Value, expected: &str) {
         self.violation(
             place.pointer(),
             codes::WRONG_TYPE,
@@ -282,7 +301,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The members of the whole document. This is the pass that checks its syntax.
-    pub(crate) fn root<const N: usize>(
+    pub fn root<const N: usize>(
         &mut self,
         value: Value<'a>,
         names: [&str; N],
@@ -302,7 +321,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The elements of a document that is an array. This is the pass that checks its syntax.
-    pub(crate) fn root_elements(&mut self, value: Value<'a>) -> Option<Vec<Value<'a>>> {
+    pub fn root_elements(&mut self, value: Value<'a>) -> Option<Vec<Value<'a>>> {
         match serde_json::from_str::<IgnoredAny>(value.0) {
             Err(error) => self.violations.push(syntax::describe_error(value.0, &error)),
             Ok(_) if value.is_array() => return value.elements(),
@@ -316,7 +335,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The named members of an object at `path`; `null` means absent.
-    pub(crate) fn object<const N: usize>(
+    pub fn object<const N: usize>(
         &mut self,
         value: Option<Value<'a>>,
         place: Place,
@@ -362,7 +381,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Where a value is in the document.
-    pub(crate) fn span(&self, value: Value<'a>) -> Option<Span> {
+    pub fn span(&self, value: Value<'a>) -> Option<Span> {
         let offset = (value.0.as_ptr() as usize).checked_sub(self.document.as_ptr() as usize)?;
         Some(Span {
             offset: u32::try_from(offset).ok()?,
@@ -371,7 +390,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Decoded text, with a warning where it had to be changed.
-    pub(crate) fn decoded(&mut self, value: Value<'a>, place: Place) -> Option<Cow<'a, str>> {
+    pub fn decoded(&mut self, value: Value<'a>, place: Place) -> Option<Cow<'a, str>> {
         let decoded = value.decode()?;
         if decoded.replaced {
             self.warn_replaced(place);
@@ -379,7 +398,8 @@ impl<'a> Reader<'a> {
         Some(decoded.text)
     }
 
-    pub(crate) fn warn_replaced(&mut self, place: Place) {
+    /// Notes that a text could not be kept as it was.
+    pub fn warn_replaced(&mut self, place: Place) {
         self.warning(
             place.pointer(),
             codes::TEXT_REPLACED,
@@ -388,7 +408,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A member that must be a string where it is there.
-    pub(crate) fn text(&mut self, value: Option<Value<'a>>, place: Place) -> Option<String> {
+    pub fn text(&mut self, value: Option<Value<'a>>, place: Place) -> Option<String> {
         let value = value?;
         match self.decoded(value, place) {
             Some(text) => Some(text.into_owned()),
@@ -400,7 +420,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A member that must be a finite number where it is there.
-    pub(crate) fn number(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
+    pub fn number(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
         let value = value?;
         let Some(number) = value.number() else {
             self.wrong_type(place, value, "a number");
@@ -414,7 +434,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A member that must be a number of at least 0.
-    pub(crate) fn amount(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
+    pub fn amount(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
         let number = self.number(value, place)?;
         if number >= 0.0 {
             // Adding 0 turns -0 into 0, so that no row ever shows a minus sign.
@@ -425,7 +445,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A member in seconds, as milliseconds.
-    pub(crate) fn milliseconds(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
+    pub fn milliseconds(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
         let milliseconds = self.amount(value, place)? * 1_000.0;
         if milliseconds.is_finite() {
             // A thousand times a decimal fraction is seldom exact: 1.001 s is 1001 ms.
@@ -438,7 +458,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A member that must be a whole number from `least` to `most`.
-    pub(crate) fn count(
+    pub fn count(
         &mut self,
         value: Option<Value<'a>>,
         place: Place,
@@ -466,11 +486,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A member that counts tokens.
-    pub(crate) fn tokens(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
+    pub fn tokens(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
         self.count(value, place, 0.0, MAX_WHOLE)
     }
 
-    pub(crate) fn out_of_range(&mut self, place: Place, value: Value, expected: &str) {
+    /// Notes that a value is outside of what is allowed.
+    pub fn out_of_range(&mut self, place: Place, value: Value, expected: &str) {
         let found: String = value.0.chars().take(40).collect();
         self.violation(
             place.pointer(),

@@ -1,34 +1,43 @@
-//! The component's exports: the same answers in the types of `wit/`.
+//! The component's exports: a format's answers in the types of `wit/`.
 
-#![expect(unsafe_code, reason = "the generated exports cross the component boundary by pointers")]
-
-mod bindings {
-    #![allow(
-        missing_docs,
-        unreachable_pub,
-        clippy::all,
-        clippy::pedantic,
-        clippy::indexing_slicing,
-        reason = "generated code"
-    )]
-    wit_bindgen::generate!({ path: "../wit", world: "extractor" });
-}
+use std::marker::PhantomData;
 
 use arc_framing::{Container, Limits};
-use bindings::exports::arc::recording::{extraction, types};
+use bindings::exports::arc::recording::{container, extraction, types};
 
-use crate::answer;
+use crate::format::{Format, Header, Items, Layout, Role};
+use crate::{answer, codes, verdict};
 
-struct Component;
+/// What `wit-bindgen` makes of the world.
+#[allow(
+    missing_docs,
+    missing_debug_implementations,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    clippy::indexing_slicing,
+    reason = "generated code"
+)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "extractor",
+        pub_export_macro: true,
+        default_bindings_module: "arc_format_kit::component::bindings",
+    });
+}
 
-bindings::export!(Component with_types_in bindings);
+/// A format as the world's exports.
+#[derive(Debug)]
+pub struct Exported<F>(PhantomData<F>);
 
-impl extraction::Guest for Component {
+impl<F: Format + 'static> extraction::Guest for Exported<F> {
     fn describe() -> extraction::ExtractorDescription {
         extraction::ExtractorDescription {
-            name: crate::NAME.to_owned(),
-            version: crate::VERSION.to_owned(),
-            format: crate::FORMAT.to_owned(),
+            name: F::NAME.to_owned(),
+            version: F::VERSION.to_owned(),
+            authors: F::AUTHORS.to_owned(),
+            format: F::DESCRIPTION.to_owned(),
             max_document_bytes: crate::MAX_DOCUMENT_BYTES as u32,
             max_depth: crate::MAX_DEPTH as u32,
         }
@@ -40,31 +49,25 @@ impl extraction::Guest for Component {
             Ok(split) => Ok(split.spans.iter().map(frame).collect()),
             Err(error) => Err(types::Violation {
                 path: String::new(),
-                code: crate::codes::NOT_TEXT.to_owned(),
+                code: codes::NOT_TEXT.to_owned(),
                 message: error.to_string(),
             }),
         }
     }
 
     fn extract_scenarios(scenarios: String) -> Result<Vec<types::Scenario>, Vec<types::Violation>> {
-        match crate::extract_scenarios(&scenarios) {
+        match F::scenarios(&scenarios) {
             Ok(scenarios) => Ok(scenarios.into_iter().map(scenario).collect()),
             Err(violations) => Err(violation_list(violations)),
         }
     }
 
     fn extract_scenario(document: String) -> Result<types::PlannedScenario, Vec<types::Violation>> {
-        match crate::extract_scenario(&document) {
-            Ok(planned) => Ok(types::PlannedScenario {
-                scenario: scenario(planned.scenario),
-                trial: planned.trial,
-            }),
-            Err(violations) => Err(violation_list(violations)),
-        }
+        F::scenario(None, &document).map(planned).map_err(violation_list)
     }
 
     fn extract_outcome(document: String) -> Result<types::Outcome, Vec<types::Violation>> {
-        crate::extract_outcome(&document).map(outcome).map_err(violation_list)
+        F::outcome(None, &document).map(outcome).map_err(violation_list)
     }
 
     fn extract_outcomes(
@@ -74,12 +77,68 @@ impl extraction::Guest for Component {
     }
 
     fn extract_suite(suite: String) -> Result<types::SuiteSummary, Vec<types::Violation>> {
-        crate::extract_suite(&suite).map(summary).map_err(violation_list)
+        F::suite(&suite).map(summary).map_err(violation_list)
     }
 
     fn extract_json(document: String) -> String {
-        crate::extract_json(&document)
+        verdict::json(F::outcome(None, &document))
     }
+}
+
+impl<F: Format + 'static> container::Guest for Exported<F> {
+    fn recognise(file_name: String, head: Vec<u8>) -> Option<container::ContainerLayout> {
+        F::recognise(&file_name, &head).map(layout)
+    }
+
+    fn classify(item: String) -> container::ItemRole {
+        match F::classify(&item) {
+            Role::Result => container::ItemRole::Result,
+            Role::Part(key) => container::ItemRole::Part(key),
+            Role::Header => container::ItemRole::Header,
+            Role::Other => container::ItemRole::Other,
+        }
+    }
+
+    fn extract_item_scenario(
+        header: String,
+        item: String,
+    ) -> Result<types::PlannedScenario, Vec<types::Violation>> {
+        F::scenario(Some(&header), &item).map(planned).map_err(violation_list)
+    }
+
+    fn extract_item_outcome(
+        header: String,
+        item: String,
+    ) -> Result<types::Outcome, Vec<types::Violation>> {
+        F::outcome(Some(&header), &item).map(outcome).map_err(violation_list)
+    }
+
+    fn extract_item_json(header: String, item: String) -> String {
+        verdict::json(F::outcome(Some(&header), &item))
+    }
+}
+
+fn layout(layout: Layout) -> container::ContainerLayout {
+    container::ContainerLayout {
+        items: match layout.items {
+            Items::Documents => container::ItemLayout::Documents,
+            Items::Lines => container::ItemLayout::Lines,
+            Items::Elements(pointer) => container::ItemLayout::Elements(pointer),
+            Items::Entries(pattern) => container::ItemLayout::Entries(pattern),
+        },
+        header: match layout.header {
+            Header::None => container::HeaderLayout::None,
+            Header::Surroundings => container::HeaderLayout::Surroundings,
+            Header::Entry(names) => container::HeaderLayout::Entry(names),
+            Header::Item => container::HeaderLayout::Item,
+            Header::Companion(patterns) => container::HeaderLayout::Companion(patterns),
+        },
+        classified: layout.classified,
+    }
+}
+
+fn planned(planned: answer::PlannedScenario) -> types::PlannedScenario {
+    types::PlannedScenario { scenario: scenario(planned.scenario), trial: planned.trial }
 }
 
 fn span(span: answer::Span) -> types::Span {
