@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::container::{Container, Limits};
+use crate::elements::{ElementPattern, ElementScanner};
 use crate::envelope::Envelope;
 use crate::error::{FramingError, SIGNATURE_BYTES, check_signature};
 use crate::frame::{Content, Frame, Problem};
@@ -18,9 +19,16 @@ use crate::scanner::{Documents, Ending, Scanner, head_length};
 #[derive(Debug)]
 pub struct Framer {
     state: State,
-    scanner: Scanner,
+    walk: Walk,
     collector: Collector,
     position: u64,
+}
+
+/// What walks through the stream.
+#[derive(Debug)]
+enum Walk {
+    Documents(Box<Scanner>),
+    Elements(Box<ElementScanner>),
 }
 
 #[derive(Debug)]
@@ -36,9 +44,19 @@ impl Framer {
     /// A framer for one stream.
     #[must_use]
     pub fn new(container: Container, limits: Limits) -> Self {
+        Self::walking(Walk::Documents(Box::new(Scanner::new(container))), limits)
+    }
+
+    /// A framer for the values at these places of the stream's documents.
+    #[must_use]
+    pub fn of_elements(pattern: ElementPattern, limits: Limits) -> Self {
+        Self::walking(Walk::Elements(Box::new(ElementScanner::new(pattern))), limits)
+    }
+
+    fn walking(walk: Walk, limits: Limits) -> Self {
         Self {
             state: State::Opening(Vec::new()),
-            scanner: Scanner::new(container),
+            walk,
             collector: Collector {
                 limit: limits.max_document_bytes,
                 open: None,
@@ -89,7 +107,10 @@ impl Framer {
         }
         self.state = State::Finished;
         let nothing = View { base: self.position, bytes: &[] };
-        self.scanner.finish(nothing, &mut self.collector);
+        match &mut self.walk {
+            Walk::Documents(scanner) => scanner.finish(nothing, &mut self.collector),
+            Walk::Elements(scanner) => scanner.finish(nothing, &mut self.collector),
+        }
         Ok(())
     }
 
@@ -103,7 +124,21 @@ impl Framer {
     /// whole after [`finish`](Self::finish).
     #[must_use]
     pub fn envelope(&self) -> Option<&Envelope> {
-        self.scanner.envelope()
+        match &self.walk {
+            Walk::Documents(scanner) => scanner.envelope(),
+            Walk::Elements(_) => None,
+        }
+    }
+
+    /// What stands around the values of [`of_elements`](Self::of_elements): the stream's first
+    /// document with `null` in the place of each of them, as far as it has come. Nothing where that is
+    /// longer than 16 MiB or not UTF-8.
+    #[must_use]
+    pub fn surroundings(&self) -> Option<&str> {
+        match &self.walk {
+            Walk::Documents(_) => None,
+            Walk::Elements(scanner) => scanner.surroundings(),
+        }
     }
 
     /// Decides by the first bytes whether the stream can be read, and reads them.
@@ -114,7 +149,9 @@ impl Framer {
         match check_signature(&head) {
             Ok(mark) => {
                 self.position = mark as u64;
-                self.scanner.begin_at(self.position);
+                if let Walk::Documents(scanner) = &mut self.walk {
+                    scanner.begin_at(self.position);
+                }
                 self.scan(head.get(mark..).unwrap_or_default());
                 Ok(())
             }
@@ -127,7 +164,10 @@ impl Framer {
 
     fn scan(&mut self, chunk: &[u8]) {
         let view = View { base: self.position, bytes: chunk };
-        self.scanner.scan(view, &mut self.collector);
+        match &mut self.walk {
+            Walk::Documents(scanner) => scanner.scan(view, &mut self.collector),
+            Walk::Elements(scanner) => scanner.scan(view, &mut self.collector),
+        }
         self.position += chunk.len() as u64;
     }
 }

@@ -12,6 +12,7 @@
 //! | `error` | streams that are refused as a whole, by their first bytes |
 //! | `framer` | the streaming front, which copies documents |
 //! | `split` | the in-memory front, which only points at them |
+//! | `elements` | values inside documents, by their place |
 //! | `envelope` | the members around `"results"` |
 //! | `scanner` | the state machine under both fronts; its documentation has the rules of each container |
 //! | `lexer`, `nesting`, `kept` | strings and marks; depth; bytes kept across chunks |
@@ -44,6 +45,7 @@
 )]
 
 mod container;
+mod elements;
 mod envelope;
 mod error;
 mod frame;
@@ -55,6 +57,7 @@ mod scanner;
 mod split;
 
 pub use container::{Container, Limits};
+pub use elements::{ElementPattern, PatternError};
 pub use envelope::{ENVELOPE_LIMIT_BYTES, Envelope};
 pub use error::FramingError;
 pub use frame::{Content, Frame, HEAD_BYTES, Problem, Unclosed};
