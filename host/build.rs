@@ -1,8 +1,13 @@
-//! Builds the extraction component and hands it to the crate, which embeds it.
+//! Builds the extraction component and the bundled formats, and hands them to the crate, which embeds
+//! them.
 
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+
+/// The formats that come with the program: their folders under `guest/formats`, and their names.
+const FORMATS: [&str; 0] = [];
 
 fn main() -> Result<()> {
     arc_guest_build::rerun_if_changed(&[
@@ -16,7 +21,29 @@ fn main() -> Result<()> {
         "Cargo.lock",
         "Cargo.toml",
     ])?;
-    let component = arc_guest_build::build_extractor("arc-extractor")?;
     let out_dir = PathBuf::from(std::env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
-    std::fs::write(out_dir.join("extractor.wasm"), component).context("write the component")
+    write(&out_dir, "extractor.wasm", &arc_guest_build::build_extractor("arc-extractor")?)?;
+
+    let mut bundled = String::from("pub(super) const BUNDLED: &[Bundled] = &[\n");
+    for name in FORMATS {
+        let folder = format!("guest/formats/{name}");
+        arc_guest_build::rerun_if_changed(&[
+            &format!("{folder}/Cargo.toml"),
+            &format!("{folder}/src"),
+        ])?;
+        let component = arc_guest_build::build_extractor(&format!("arc-format-{name}"))?;
+        write(&out_dir, &format!("{name}.wasm"), &component)?;
+        let path = out_dir.join(format!("{name}.wasm"));
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            bundled,
+            "    Bundled {{ name: {name:?}, component: include_bytes!({path:?}) }},"
+        );
+    }
+    bundled.push_str("];\n");
+    write(&out_dir, "bundled.rs", bundled.as_bytes())
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    std::fs::write(folder.join(name), bytes).with_context(|| format!("write {name}"))
 }

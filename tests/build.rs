@@ -1,7 +1,9 @@
-//! Builds the components that the tests run: the command component, under the wasmtime command,
-//! and the example of a runner, under `arc-host run`.
+//! Builds the components that the tests run: the command component, under the wasmtime command, the
+//! example of a runner, under `arc-host run`, and a format that misbehaves.
 
-use anyhow::Result;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
 
 fn main() -> Result<()> {
     arc_guest_build::rerun_if_changed(&[
@@ -12,6 +14,7 @@ fn main() -> Result<()> {
         "guest/format-kit/src",
         "guest/framing/Cargo.toml",
         "guest/framing/src",
+        "tests/formats/hostile",
         "tests/runners/rust",
         "wit",
         "Cargo.lock",
@@ -21,5 +24,17 @@ fn main() -> Result<()> {
     println!("cargo::rustc-env=ARC_VERDICT_COMPONENT={}", command.display());
     let runner = arc_guest_build::build_command("arc-rust-runner")?;
     println!("cargo::rustc-env=ARC_RUST_RUNNER_COMPONENT={}", runner.display());
+    let hostile = arc_guest_build::build_extractor("arc-hostile-format")?;
+    write("ARC_HOSTILE_FORMAT", "hostile.wasm", &hostile)?;
+    let with_wasi = arc_guest_build::build_with_wasi("arc-hostile-format")?;
+    write("ARC_WASI_FORMAT", "hostile-wasi.wasm", &with_wasi)
+}
+
+/// Writes a component for the tests, which find it by the variable.
+fn write(variable: &str, name: &str, bytes: &[u8]) -> Result<()> {
+    let folder = PathBuf::from(std::env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).with_context(|| format!("write {name}"))?;
+    println!("cargo::rustc-env={variable}={}", path.display());
     Ok(())
 }

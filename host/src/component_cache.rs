@@ -9,12 +9,16 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::unistd::geteuid;
 use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Result};
+
+use crate::extraction::{CompilerCommand, Loading};
 
 /// What a file in the cache begins with, before the checksum of the rest.
 const MAGIC: &[u8; 8] = b"arcwasm1";
@@ -22,20 +26,32 @@ const MAGIC: &[u8; 8] = b"arcwasm1";
 /// A compiled component is some hundred KiB; anything far beyond is not ours.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
+/// How long a component may take to be compiled in a process of its own.
+const COMPILE_TIME: Duration = Duration::from_secs(120);
+
+/// How often the process is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 /// Gives the compiled component: from the cache where it can be trusted, else by compiling it and
 /// putting it there.
 pub(crate) fn load(
     engine: &Engine,
     component: &[u8],
     sha256: &[u8; 32],
-    folder: Option<&Path>,
+    loading: &Loading,
 ) -> Result<Component> {
-    let Some(folder) = folder else { return Component::new(engine, component) };
-    let path = folder.join(format!("{}-{}.cwasm", engine_key(engine), hex(sha256)));
-    if let Some(compiled) = read_trusted(folder, &path)
-        && let Some(component) = deserialize(engine, &compiled)
-    {
+    let Some(folder) = loading.cache_dir.as_deref() else {
+        return Component::new(engine, component);
+    };
+    let path = path(engine, sha256, folder);
+    if let Some(component) = find(engine, folder, &path) {
         return Ok(component);
+    }
+    if let Some((command, file)) = &loading.compiler {
+        compile_elsewhere(command, folder, file)?;
+        if let Some(component) = find(engine, folder, &path) {
+            return Ok(component);
+        }
     }
     let compiled = engine.precompile_component(component)?;
     // A full disk or a read-only home costs the next start its compile time, nothing else.
@@ -44,6 +60,69 @@ pub(crate) fn load(
         Some(component) => Ok(component),
         None => Component::new(engine, component),
     }
+}
+
+/// Compiles a component into the cache.
+pub(crate) fn compile(
+    engine: &Engine,
+    component: &[u8],
+    sha256: &[u8; 32],
+    folder: &Path,
+) -> Result<()> {
+    let compiled = engine.precompile_component(component)?;
+    write(folder, &path(engine, sha256, folder), &compiled).map_err(wasmtime::Error::new)
+}
+
+fn path(engine: &Engine, sha256: &[u8; 32], folder: &Path) -> PathBuf {
+    folder.join(format!("{}-{}.cwasm", engine_key(engine), hex(sha256)))
+}
+
+fn find(engine: &Engine, folder: &Path, path: &Path) -> Option<Component> {
+    deserialize(engine, &read_trusted(folder, path)?)
+}
+
+/// Has a component compiled by a process of its own: a compiler that a hostile component makes run
+/// for ever, or take all memory, is ended with it.
+fn compile_elsewhere(command: &CompilerCommand, folder: &Path, file: &Path) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        wasmtime::Error::msg(format!("could not start {}: {error}", command.program.display()))
+    };
+    let mut child = Command::new(&command.program)
+        .args(&command.args)
+        .arg(folder)
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(failed)?;
+    let until = Instant::now() + COMPILE_TIME;
+    let status = loop {
+        match child.try_wait().map_err(failed)? {
+            Some(status) => break status,
+            None if Instant::now() < until => std::thread::sleep(LOOK_EVERY),
+            None => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(wasmtime::Error::msg(format!(
+                    "compiling it took more than {} s; it is not made for this",
+                    COMPILE_TIME.as_secs()
+                )));
+            }
+        }
+    };
+    if status.success() {
+        return Ok(());
+    }
+    let mut told = String::new();
+    if let Some(mut stderr) = child.stderr.take() {
+        let _ = stderr.by_ref().take(4_096).read_to_string(&mut told);
+    }
+    let told = told.trim().trim_start_matches("error: ");
+    Err(wasmtime::Error::msg(match told {
+        "" => format!("compiling it ended with {status}"),
+        told => told.to_owned(),
+    }))
 }
 
 /// Everything about the engine that changes the code it makes: version, target, settings.
@@ -129,8 +208,12 @@ mod tests {
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
     const KEY: [u8; 32] = [7; 32];
 
+    fn in_folder(folder: &Path) -> Loading {
+        Loading { cache_dir: Some(folder.to_owned()), ..Loading::default() }
+    }
+
     fn load_from(folder: &Path) -> Component {
-        load(&Engine::default(), COMPONENT, &KEY, Some(folder)).unwrap()
+        load(&Engine::default(), COMPONENT, &KEY, &in_folder(folder)).unwrap()
     }
 
     fn only_file(folder: &Path) -> std::path::PathBuf {
@@ -193,7 +276,7 @@ mod tests {
         let other = Engine::new(&config).unwrap();
         assert_ne!(engine_key(&Engine::default()), engine_key(&other));
         load_from(folder.path());
-        load(&other, COMPONENT, &KEY, Some(folder.path())).unwrap();
+        load(&other, COMPONENT, &KEY, &in_folder(folder.path())).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 

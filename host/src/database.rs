@@ -118,6 +118,12 @@ pub fn components_cache() -> Option<PathBuf> {
     Some(folders.cache_dir().join("arc-recorder").join("components"))
 }
 
+/// The folder of this user that keeps the formats that were added: beside the embedded database;
+/// none where the user has no home.
+pub fn formats_folder(data_dir: Option<&Path>) -> Option<PathBuf> {
+    Some(crate::embedded::data_folder(data_dir).ok()?.join("formats"))
+}
+
 /// The folder of the spool of this user: beside the embedded database.
 ///
 /// # Errors

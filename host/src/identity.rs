@@ -77,6 +77,13 @@ pub fn scenario_version_id(
     fingerprint.uuid()
 }
 
+/// The id under which the header of a file is kept.
+pub fn header_id(header: &str) -> Uuid {
+    let mut fingerprint = Fingerprint::new("document-header");
+    fingerprint.part(header.as_bytes());
+    fingerprint.uuid()
+}
+
 /// An id for something new, that sorts by the time at which it was made (UUIDv7).
 pub fn new_id() -> Uuid {
     Uuid::now_v7()

@@ -22,6 +22,7 @@
 //! | [`database`] | from settings to an open database: the one that is named, or the embedded one |
 //! | [`embedded`] | a private PostgreSQL where no database is given |
 //! | [`documents`] | files of results as streams of framed documents |
+//! | [`formats`] | which component reads the results of which evaluation tool |
 //! | [`identity`] | ids that are derived from content |
 //! | [`cli`] | the command line |
 //! | [`Error`] | what can go wrong, and whether trying again may help |
@@ -78,6 +79,7 @@ pub mod documents;
 pub mod embedded;
 mod error;
 pub mod extraction;
+pub mod formats;
 pub mod identity;
 pub mod recorder;
 pub mod runners;

@@ -7,6 +7,7 @@
 //! | [`connections`] | TLS in every mode, certificates, lists of hosts, libpq's variables, PgBouncer |
 //! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
 //! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
+//! | [`formats`] | components that read what other tools write, hostile ones among them |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
 //! | [`late_results`] | figures that are frozen, and the results that come after |
 //! | [`pages`] | lists a page at a time, and their cursors |

@@ -33,6 +33,16 @@ pub fn build_extractor(package: &str) -> Result<Vec<u8>> {
         .with_context(|| format!("turn {} into a component", path.display()))
 }
 
+/// Builds the library crate `package` for [`WASI`] and gives the component's bytes.
+///
+/// # Errors
+/// Where the target or the crate cannot be built.
+pub fn build_with_wasi(package: &str) -> Result<Vec<u8>> {
+    let built = build(package, WASI, "--lib")?;
+    let path = built.join(format!("{}.wasm", package.replace('-', "_")));
+    std::fs::read(&path).with_context(|| format!("read {}", path.display()))
+}
+
 /// Builds the program `package` for [`WASI`] and gives the path of the command component.
 ///
 /// # Errors

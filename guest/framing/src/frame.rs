@@ -68,6 +68,8 @@ pub enum Problem {
         /// Where in the document the first wrong byte is.
         at: usize,
     },
+    /// The document lies packed in an archive and could not be unpacked.
+    Damaged,
 }
 
 /// What was still open when the stream ended.
@@ -90,6 +92,7 @@ impl Problem {
             Self::Truncated(_) => "truncated",
             Self::TrailingText => "trailing_text",
             Self::InvalidUtf8 { .. } => "invalid_utf8",
+            Self::Damaged => "damaged",
         }
     }
 }
@@ -115,6 +118,10 @@ impl fmt::Display for Problem {
             Self::InvalidUtf8 { at } => write!(
                 formatter,
                 "the document is not UTF-8: the byte at offset {at} in it is wrong"
+            ),
+            Self::Damaged => formatter.write_str(
+                "the document could not be unpacked: it is damaged or encrypted, or packed by a \
+                 method other than deflate and Zstandard",
             ),
         }
     }

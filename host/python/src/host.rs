@@ -3,12 +3,17 @@
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_host::cli::Program;
-use arc_host::database::{Database, DatabaseSettings};
-use arc_host::delivery::{Delivered, Source};
-use arc_host::recorder::{ItemVerdict, SimulationStart, Verdict};
+use arc_host::database::{Database, DatabaseSettings, components_cache, formats_folder};
+use arc_host::delivery::{
+    Delivered, FileIdentity, FileOptions, Source, record_file,
+};
+use arc_host::documents::DocumentFile;
+use arc_host::formats::{FormatSettings, Formats};
+use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict};
 use arc_host::store::{Attached, OutcomeFilter, RecordedOutcome, SimulationStatus};
 use arc_host::{Error, Result};
 use pyo3::prelude::*;
@@ -139,7 +144,13 @@ impl Host {
             further_postgres_bins,
             supervisor,
         };
-        let settings = Settings::new(database, token, spool_dir)
+        let formats = Formats::new(FormatSettings {
+            folder: formats_folder(database.data_dir.as_deref()),
+            cache_dir: components_cache(),
+            compiler: Some(program.compiler().map_err(|error| errors::exception(py, &error))?),
+            ..FormatSettings::default()
+        });
+        let settings = Settings::new(database, token, spool_dir, formats)
             .map_err(|error| errors::exception(py, &error))?;
         Ok(Host { settings: Arc::new(settings), state: Mutex::new(State::new()) })
     }
@@ -266,8 +277,11 @@ impl Host {
         batch: &Bound<'_, Batch>,
         first: u64,
         brief: bool,
+        format: Option<&str>,
+        header: Option<String>,
     ) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
+        let format = format.map(|name| Arc::new(ResultFormat::new(name, header)));
         let items = batch.try_borrow_mut()?.empty(first);
         let process = process::process(py)?;
         let opened = self.opened().map_err(|error| errors::exception(py, &error))?;
@@ -276,7 +290,8 @@ impl Host {
         let (mut unwritable, mut submissions) = (Vec::with_capacity(items.len()), Vec::new());
         for item in items {
             unwritable.push(match item {
-                Item::Submission(submission) => {
+                Item::Submission(mut submission) => {
+                    submission.format.clone_from(&format);
                     submissions.push(submission);
                     None
                 }
@@ -314,6 +329,48 @@ impl Host {
             }
             Ok(list.into_any().unbind())
         }))
+    }
+
+    /// Records a file of any format as a simulation, and gives what became of it.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the Python call")]
+    fn record_file(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        format: Option<String>,
+        header: Option<PathBuf>,
+        simulation_name: Option<String>,
+        simulation_id: Option<&str>,
+        config_version_id: Option<String>,
+    ) -> PyResult<Call> {
+        let identity = match simulation_id {
+            Some(id) => FileIdentity::Named(simulation(py, id)?),
+            None => FileIdentity::OfContent,
+        };
+        let options = FileOptions { name: simulation_name, config_version_id, identity };
+        let process = process::process(py)?;
+        let formats = self.settings.formats.clone();
+        self.call(py, move |opened| async move {
+            let built_in = process.extractor().await?;
+            let open_file = move || {
+                let file = DocumentFile::open(&path)?;
+                let mut notes = Vec::new();
+                let note = |problem: &str| notes.push(problem.to_owned());
+                let opened =
+                    formats.open(&built_in, file, format.as_deref(), header.as_deref(), note)?;
+                Ok::<_, Error>((opened, notes))
+            };
+            let (file, mut notes) = tokio::task::spawn_blocking(open_file)
+                .await
+                .map_err(|error| Error::Component(error.to_string()))??;
+            let stop = Arc::new(AtomicBool::new(false));
+            let recorded = record_file(file, &opened.destination, &options, stop, |_| {}).await?;
+            if let Some(error) = recorded.trouble {
+                return Err(error);
+            }
+            notes.extend(recorded.notes.iter().cloned());
+            Ok(json!({"report": recorded.report(), "notes": notes}))
+        })
     }
 
     fn complete_simulation(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_host::client::{ClientSettings, SERVER_VARIABLE, ServiceClient, TOKEN_VARIABLE};
 use arc_host::database::{Database, DatabaseSettings, URL_VARIABLES};
 use arc_host::delivery::{Delivery, Destination, Source};
+use arc_host::formats::Formats;
 use arc_host::spool::{Spool, SpoolSettings};
 use arc_host::{Error, Recorder, Result};
 
@@ -33,6 +34,8 @@ pub(crate) enum Place {
 pub(crate) struct Settings {
     pub(crate) place: Place,
     spool: Option<PathBuf>,
+    /// The formats that results may name.
+    pub(crate) formats: Formats,
 }
 
 impl Settings {
@@ -41,6 +44,7 @@ impl Settings {
         database: DatabaseSettings,
         token: Option<String>,
         spool: Option<PathBuf>,
+        formats: Formats,
     ) -> Result<Self> {
         let url = match &database.url {
             Some(url) => Some(url.clone()),
@@ -54,11 +58,11 @@ impl Settings {
                         .to_owned(),
                 ));
             }
-            return Ok(Settings { place: Place::Database(database), spool });
+            return Ok(Settings { place: Place::Database(database), spool, formats });
         };
         let token = token.or_else(|| variable(TOKEN_VARIABLE));
         let client = ServiceClient::new(&ClientSettings { url, token, compress: None })?;
-        Ok(Settings { place: Place::Service(client), spool })
+        Ok(Settings { place: Place::Service(client), spool, formats })
     }
 }
 
@@ -91,6 +95,8 @@ pub(crate) struct SharedSpool {
 pub(crate) struct Opened {
     /// Records.
     pub(crate) delivery: Delivery,
+    /// Records in the end, without the spool.
+    pub(crate) destination: Destination,
     /// Answers questions.
     pub(crate) source: Source,
     /// The database, where it is one. The embedded one stays up for as long as this lives.
@@ -127,6 +133,7 @@ impl Opened {
             Some(folder) => Some(open_spool(folder).await?),
             None => None,
         };
+        let formats = settings.formats.clone();
         let (destination, source, database) = match &settings.place {
             Place::Service(client) => {
                 refused(client.check().await, spool.is_some())?;
@@ -138,22 +145,23 @@ impl Opened {
                 let store = database.store().clone();
                 let recorder = if spool.is_some() {
                     let recorder = Recorder::when_reachable(extractor, store.clone());
+                    let recorder = recorder.with_formats(formats);
                     let asked = tokio::time::timeout(FIRST_ANSWER, recorder.make_ready()).await;
                     refused(asked.unwrap_or(Ok(())), true)?;
                     recorder
                 } else {
                     database.bring_up_to_date().await?;
-                    Recorder::new(extractor, store.clone()).await?
+                    Recorder::new(extractor, store.clone()).await?.with_formats(formats)
                 };
                 let destination = Destination::Database(recorder.clone());
                 (destination, Source::Database(store), Some((Arc::new(database), recorder)))
             }
         };
         let delivery = match spool {
-            Some(spool) => Delivery::with_spool(destination, spool),
-            None => Delivery::new(destination),
+            Some(spool) => Delivery::with_spool(destination.clone(), spool),
+            None => Delivery::new(destination.clone()),
         };
-        Ok(Opened { delivery, source, database })
+        Ok(Opened { delivery, destination, source, database })
     }
 
     /// Waits for what is under way and closes the connections; what is in the spool is delivered

@@ -30,6 +30,7 @@ Examples:
   arc-host record results.jsonl                  record a file into the embedded database
   generate | arc-host record --name nightly -    record standard input
   arc-host record --json results.jsonl | jq .overall_score
+  arc-host record logs/2026-03-01_task.eval      a log of Inspect AI
   arc-host extract results.jsonl                 verdicts only, no database
   arc-host run runner.wasm -- --trials 3         a runner that is a component
   arc-host status 0192f3c1-…                     where a simulation stands
@@ -110,8 +111,9 @@ pub(super) struct Global {
 pub(super) enum Command {
     /// Record files of results; each file is a simulation.
     ///
-    /// A file holds one result, a JSON array, an object with "results", or one result a line. The
-    /// same file again stores nothing twice, and finishes what was broken off.
+    /// A file holds one result, a JSON array, an object with "results", or one result a line; or it
+    /// is a log of another evaluation tool whose format is known (`arc-host formats list`). The same
+    /// file again stores nothing twice, and finishes what was broken off.
     Record(Record),
     /// Serve the recorder over HTTP.
     ///
@@ -126,6 +128,13 @@ pub(super) enum Command {
     /// It has its arguments and the standard streams, no files and no network. Its exit code is
     /// this program's.
     Run(Run),
+    /// List, add and remove result formats: components that read what other tools write.
+    ///
+    /// A format is chosen with --format, or by the file itself. Those that come with the program are
+    /// always there; one that is added is checked, compiled in a process of its own, and held to fuel,
+    /// memory and time whenever it runs.
+    #[command(subcommand)]
+    Formats(FormatsCommand),
     /// Show the verdict on each result of a file; no database is touched.
     Extract(Extract),
     /// List simulations, newest first.
@@ -180,6 +189,9 @@ pub(super) struct Record {
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(super) format: FormatOptions,
+
     /// The simulation's id. One that exists takes the results; its plan stays as it is.
     #[arg(long, value_name = "ID", conflicts_with = "new")]
     pub(super) simulation: Option<Uuid>,
@@ -187,6 +199,49 @@ pub(super) struct Record {
     /// Make a new simulation, even of a file that was recorded before.
     #[arg(long)]
     pub(super) new: bool,
+}
+
+/// In which format a file is read.
+#[derive(Debug, Args)]
+pub(super) struct FormatOptions {
+    /// The format of the results, as `arc-host formats list` names it; arc-guide is the built-in one.
+    /// Default: the format that recognises the file.
+    #[arg(long, value_name = "NAME")]
+    pub(super) format: Option<String>,
+
+    /// The file that holds what is said once for all results, where the format keeps it apart.
+    /// Default: the one beside the results that the format's names fit.
+    #[arg(long, value_name = "FILE")]
+    pub(super) header: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum FormatsCommand {
+    /// List all formats: name, version, authors, and what each reads.
+    List,
+    /// Add a component of the world arc:recording/extractor under the name that it says.
+    Add(AddFormat),
+    /// Remove a format that was added.
+    Remove(RemoveFormat),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AddFormat {
+    /// The component's file (.wasm).
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+
+    /// Give the component WASI, where it imports it: one without files, network, variables and input,
+    /// whose clocks stand still and whose random bytes never change.
+    #[arg(long)]
+    pub(super) grant_wasi: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RemoveFormat {
+    /// The format's name.
+    #[arg(value_name = "NAME")]
+    pub(super) name: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -238,6 +293,9 @@ pub(super) struct Extract {
     /// A file of results; - is standard input.
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
+
+    #[command(flatten)]
+    pub(super) format: FormatOptions,
 }
 
 #[derive(Debug, Args)]
@@ -356,6 +414,10 @@ pub(super) struct Replay {
     #[arg(long, requires = "spool")]
     pub(super) refused: bool,
 
+    /// With --rejected: only those of this format. Default: all formats.
+    #[arg(long, value_name = "NAME", conflicts_with = "spool")]
+    pub(super) format: Option<String>,
+
     /// With --rejected: only those of this simulation.
     #[arg(long, value_name = "ID", conflicts_with = "spool")]
     pub(super) simulation: Option<Uuid>,
@@ -363,6 +425,10 @@ pub(super) struct Replay {
 
 #[derive(Debug, Args)]
 pub(super) struct Reextract {
+    /// Only the outcomes of this format. Default: all formats.
+    #[arg(long, value_name = "NAME")]
+    pub(super) format: Option<String>,
+
     /// Only the outcomes of this simulation.
     #[arg(long, value_name = "ID")]
     pub(super) simulation: Option<Uuid>,

@@ -10,6 +10,7 @@ use crate::delivery::Source;
 use crate::embedded::Stage;
 use crate::error::{Error, Result};
 use crate::extraction::{ExtractionSettings, Extractor};
+use crate::formats::{FormatSettings, Formats};
 
 /// Connections of one command: one for each batch under way, and room for a query beside them.
 const CONNECTIONS: usize = 4;
@@ -85,6 +86,16 @@ pub(super) async fn open_current(global: &Global) -> Result<Database> {
 pub(super) fn extractor(global: &Global) -> Result<Extractor> {
     let cache_dir = components_cache(global);
     Extractor::built_in(&ExtractionSettings { cache_dir, ..ExtractionSettings::default() })
+}
+
+/// The formats that come with the program, and those that were added.
+pub(super) fn formats(global: &Global) -> Result<Formats> {
+    Ok(Formats::new(FormatSettings {
+        folder: database::formats_folder(global.data_dir.as_deref()),
+        cache_dir: components_cache(global),
+        compiler: Some(global.program.compiler()?),
+        ..FormatSettings::default()
+    }))
 }
 
 /// The folder that keeps compiled components.

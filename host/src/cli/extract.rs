@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::Done;
-use super::arguments::{Component, Extract, Global};
+use super::arguments::{Component, Extract, FormatOptions, Global};
 use super::connection;
 use super::output::{self, BAD, GOOD, Output};
 use crate::documents::DocumentFile;
@@ -14,13 +14,18 @@ use crate::extraction::{BUILT_IN, Session};
 use crate::recorder::{Document, Submission};
 
 pub(super) async fn run(global: &Global, arguments: Extract, output: &mut Output) -> Result<Done> {
-    let extractor = connection::extractor(global)?;
+    let built_in = connection::extractor(global)?;
     let file = DocumentFile::open(&arguments.file)?;
+    let FormatOptions { format, header } = &arguments.format;
+    let formats = connection::formats(global)?;
+    let opened =
+        formats.open(&built_in, file, format.as_deref(), header.as_deref(), output::warn)?;
+    let (file, extractor) = (&opened.file, &opened.extractor);
     let mut session = extractor.session().await;
     let mut frames = file.frames(extractor.limits().document_bytes)?;
     let (mut position, mut rejected, mut failed) = (0_u64, 0_u64, 0_u64);
     while let Some(frame) = frames.next_frame()? {
-        let verdict = verdict(&mut session, Submission::from_frame(frame, position));
+        let verdict = verdict(&mut session, file.header(), Submission::from_frame(frame, position));
         match verdict.as_ref().map(|text| serde_json::from_str::<Value>(text)) {
             Ok(Ok(parsed)) => {
                 rejected += u64::from(parsed.get("verdict") == Some(&Value::from("rejected")));
@@ -47,7 +52,7 @@ pub(super) async fn run(global: &Global, arguments: Extract, output: &mut Output
         }
     }
     // An envelope around no results is a suite that had none.
-    if position == 0 && frames.finish().1.is_none() {
+    if position == 0 && file.header().is_none() && frames.finish()?.1.is_none() {
         return Err(Error::Invalid(format!("{} holds no results", file.name())));
     }
     if !output.json() {
@@ -66,9 +71,15 @@ pub(super) async fn run(global: &Global, arguments: Extract, output: &mut Output
 }
 
 /// The verdict as JSON text, in the words of `extract-json`.
-fn verdict(session: &mut Session, submission: Submission) -> std::result::Result<String, String> {
+fn verdict(
+    session: &mut Session,
+    header: Option<&str>,
+    submission: Submission,
+) -> std::result::Result<String, String> {
     match submission.document {
-        Document::Text(text) => session.extract_json(&text).map_err(|error| error.to_string()),
+        Document::Text(text) => {
+            session.extract_json(header, &text).map_err(|error| error.to_string())
+        }
         Document::Unreadable { violation, .. } => {
             let [path, code, message] = [violation.path, violation.code, violation.message]
                 .map(|text| Value::from(text).to_string());

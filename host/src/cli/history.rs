@@ -13,9 +13,11 @@ use super::output::{self, BAD, BOLD, DIM, GOOD, Output};
 use super::record::stop_on_interrupt;
 use crate::Recorder;
 use crate::database::Database;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::extraction::Violation;
-use crate::recorder::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
+use crate::recorder::{
+    Reexamined, Reextraction, ReextractionScope, ReplayProgress, Replayed, SimulationChanges,
+};
 use crate::store::ColumnChange;
 
 /// How many refused outcomes are shown to a person; `--json` shows all.
@@ -31,7 +33,23 @@ async fn open(global: &Global) -> Result<(Recorder, Database, Arc<AtomicBool>)> 
     let extractor = connection::extractor(global)?;
     let database = connection::open_current(global).await?;
     let recorder = Recorder::new(extractor, database.store().clone()).await?;
+    let recorder = recorder.with_formats(connection::formats(global)?);
     Ok((recorder, database, stop))
+}
+
+/// The recorder for each format whose results the database holds, or for the one that is named.
+async fn of_each_format(recorder: &Recorder, named: Option<&str>) -> Result<Vec<Recorder>> {
+    if let Some(name) = named {
+        return Ok(vec![recorder.in_format(name).await?]);
+    }
+    let mut all = Vec::new();
+    for name in recorder.recorded_formats().await? {
+        match recorder.in_format(&name).await {
+            Ok(recorder) => all.push(recorder),
+            Err(error) => output::warn(&format!("results of the format {name} stay: {error}")),
+        }
+    }
+    Ok(all)
 }
 
 /// `arc-host replay`.
@@ -45,13 +63,22 @@ pub(super) async fn replay(
     }
     let (recorder, _database, stop) = open(global).await?;
     let bar = output::progress_counter("replaying");
-    let shown = bar.clone();
-    let replayed = recorder
-        .replay_rejected(arguments.simulation, &stop, move |progress| {
-            shown.set_length(progress.total);
-            shown.set_position(progress.results);
-        })
-        .await;
+    let replayed = async {
+        let mut replayed = Replayed::default();
+        for recorder in of_each_format(&recorder, arguments.format.as_deref()).await? {
+            let shown = bar.clone();
+            let report = move |progress: ReplayProgress| {
+                shown.set_length(progress.total);
+                shown.set_position(progress.results);
+            };
+            replayed += recorder.replay_rejected(arguments.simulation, &stop, report).await?;
+            if replayed.interrupted {
+                break;
+            }
+        }
+        Ok::<_, Error>(replayed)
+    };
+    let replayed = replayed.await;
     bar.finish_and_clear();
     let replayed = replayed?;
     if output.json() {
@@ -112,14 +139,27 @@ pub(super) async fn reextract(
             bar.suspend(|| printer.print(&examined));
         }
     };
-    let reextraction = recorder.reextract(scope, &stop, report).await;
+    let mut report = report;
+    let mut extractors = Vec::new();
+    let reextraction = async {
+        let mut reextraction = Reextraction::default();
+        for recorder in of_each_format(&recorder, arguments.format.as_deref()).await? {
+            let extractor = recorder.extractor().identity();
+            extractors.push(format!("{} {}", extractor.name, extractor.version));
+            reextraction += recorder.reextract(scope, &stop, &mut report).await?;
+            if reextraction.interrupted {
+                break;
+            }
+        }
+        Ok::<_, Error>(reextraction)
+    };
+    let reextraction = reextraction.await;
     bar.finish_and_clear();
     let Printer { failed, output, .. } = printer;
     failed?;
     let reextraction = reextraction?;
     if output.json() {
-        let extractor = recorder.extractor().identity();
-        let extractor = format!("{} {}", extractor.name, extractor.version);
+        let extractor = extractors.join(", ");
         output.value(&Summary {
             dry_run: scope.dry_run,
             extractor,

@@ -3,6 +3,7 @@
 mod arguments;
 mod connection;
 mod extract;
+mod formats;
 mod history;
 mod output;
 mod program;
@@ -65,6 +66,12 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
             Err(error) => fail(&Error::from(error)),
         };
     }
+    if arguments.get(1).is_some_and(|first| first == program::COMPILE) {
+        return match formats::compile(arguments.into_iter().skip(2)) {
+            Ok(()) => Done::All.exit_code(),
+            Err(error) => fail(&error),
+        };
+    }
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(mut arguments) => {
             arguments.global.program = program;
@@ -102,6 +109,7 @@ async fn run(arguments: Arguments) -> Result<Done> {
         Command::Serve(arguments) => serve::run(&global, arguments, &mut output).await,
         Command::Token(command) => token::run(&global, command, &mut output).await,
         Command::Run(arguments) => run::run(&global, arguments).await,
+        Command::Formats(command) => formats::run(&global, command, &mut output),
         Command::Extract(arguments) => extract::run(&global, arguments, &mut output).await,
         Command::Simulations(arguments) => simulations::list(&global, arguments, &mut output).await,
         Command::Status(arguments) => status::run(&global, arguments, &mut output).await,

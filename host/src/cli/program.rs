@@ -6,9 +6,13 @@ use std::path::PathBuf;
 
 use crate::embedded::SupervisorCommand;
 use crate::error::{Error, Result};
+use crate::extraction::CompilerCommand;
 
 /// The hidden first argument with which the command line is the embedded database's supervisor.
 pub(super) const SUPERVISE: &str = "__supervise";
+
+/// The hidden first argument with which the command line compiles a component into the cache.
+pub(super) const COMPILE: &str = "__compile";
 
 /// The program that the command line runs in. By default it is this process's own executable file.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +30,20 @@ impl Program {
     /// # Errors
     /// [`Error::Io`] where this process's own executable file cannot be found.
     pub fn supervisor(&self) -> Result<SupervisorCommand> {
+        let (program, args) = self.command_for(SUPERVISE)?;
+        Ok(SupervisorCommand { program, args })
+    }
+
+    /// The command that compiles a component in a process of its own.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where this process's own executable file cannot be found.
+    pub fn compiler(&self) -> Result<CompilerCommand> {
+        let (program, args) = self.command_for(COMPILE)?;
+        Ok(CompilerCommand { program, args })
+    }
+
+    fn command_for(&self, first: &str) -> Result<(PathBuf, Vec<OsString>)> {
         let (program, mut args) = match self.command.clone() {
             Some(command) => command,
             None => {
@@ -34,7 +52,7 @@ impl Program {
                 (program, Vec::new())
             }
         };
-        args.push(OsString::from(SUPERVISE));
-        Ok(SupervisorCommand { program, args })
+        args.push(OsString::from(first));
+        Ok((program, args))
     }
 }

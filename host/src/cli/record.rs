@@ -3,56 +3,26 @@
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
-use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
-use uuid::Uuid;
 
 use super::Done;
-use super::arguments::{Global, Record};
+use super::arguments::{FormatOptions, Global, Record};
 use super::connection;
 use super::output::{self, BAD, BOLD, GOOD, Output};
 use crate::Recorder;
 use crate::delivery::{
-    Destination, FileRecording, FileSimulation, FileSummary, Progress, RejectedItem, Source,
+    Destination, FileIdentity, FileOptions, FileRecorded, FileSummary, Progress, Source, Stage,
+    record_file,
 };
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::Extractor;
-use crate::recorder::{SimulationProgress, new_simulation_id};
-use crate::store::SimulationStatus;
+use crate::formats::{Formats, OpenedFile};
+use crate::recorder::blocking;
 
 /// How many rejected results are shown to a person; all are in the JSON and in the database.
 const SHOWN_REJECTED: usize = 10;
-
-/// The configuration of a simulation that names none.
-const NO_CONFIGURATION: &str = "unspecified";
-
-/// The summary of one file, as `--json` prints it.
-#[derive(Serialize)]
-struct Summary<'s> {
-    file: &'s str,
-    simulation_id: Uuid,
-    simulation_name: &'s str,
-    status: Option<&'static str>,
-    stored: u64,
-    duplicate: u64,
-    spooled: u64,
-    rejected: u64,
-    failed: u64,
-    interrupted: bool,
-    by_status: Option<&'s std::collections::BTreeMap<String, i64>>,
-    by_error_category: Option<&'s std::collections::BTreeMap<String, i64>>,
-    overall_score: Option<f64>,
-    total_tokens: Option<i64>,
-    total_cost_usd: Option<f64>,
-    total_scenarios: Option<i64>,
-    completed_scenarios: Option<i64>,
-    warnings: &'s std::collections::BTreeMap<String, u64>,
-    rejected_results: &'s [RejectedItem],
-    elapsed_seconds: f64,
-}
 
 pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output) -> Result<Done> {
     if arguments.simulation.is_some() && arguments.files.len() > 1 {
@@ -66,33 +36,44 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     stop_on_interrupt(Arc::clone(&stop), Arc::clone(&recording))?;
 
     let extractor = connection::extractor(global)?;
+    let formats = connection::formats(global)?;
     let opened = connection::open_source(global).await?;
     let destination = match opened.source() {
         Source::Database(store) => {
-            Destination::Database(Recorder::new(extractor.clone(), store.clone()).await?)
+            let recorder = Recorder::new(extractor.clone(), store.clone()).await?;
+            Destination::Database(recorder.with_formats(formats.clone()))
         }
         Source::Service(client) => Destination::Service(client.clone()),
     };
     let config_version_id = match &configuration {
         Some(Configuration { name, text }) => {
-            destination.create_configuration(name, text, None).await?.0
+            Some(destination.create_configuration(name, text, None).await?.0)
         }
-        None => NO_CONFIGURATION.to_owned(),
+        None => None,
+    };
+    let options = FileOptions {
+        name: arguments.name.clone(),
+        config_version_id,
+        identity: match (arguments.simulation, arguments.new) {
+            (Some(simulation_id), _) => FileIdentity::Named(simulation_id),
+            (None, true) => FileIdentity::New,
+            (None, false) => FileIdentity::OfContent,
+        },
     };
     let recorder = FilesRecorder {
         extractor,
+        formats,
+        options,
         destination,
-        source: opened.source().clone(),
         arguments: &arguments,
-        config_version_id,
         stop: Arc::clone(&stop),
     };
     let mut done = Done::All;
     for path in &arguments.files {
-        let file = DocumentFile::open(path);
+        let opened = open_file(&recorder, path).await;
         recording.store(true, Ordering::Relaxed);
-        let recorded = match file {
-            Ok(file) => recorder.record(file, output).await,
+        let recorded = match opened {
+            Ok(opened) => recorder.record(opened, output).await,
             Err(error) => Err(error),
         };
         recording.store(false, Ordering::Relaxed);
@@ -112,6 +93,18 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
         recorder.close().await;
     }
     Ok(done)
+}
+
+/// Opens a file and finds out of which format it is.
+async fn open_file(recorder: &FilesRecorder<'_>, path: &std::path::Path) -> Result<OpenedFile> {
+    let (formats, built_in) = (recorder.formats.clone(), recorder.extractor.clone());
+    let FormatOptions { format, header } = &recorder.arguments.format;
+    let (path, format, header) = (path.to_owned(), format.clone(), header.clone());
+    blocking(move || {
+        let file = DocumentFile::open(&path)?;
+        formats.open(&built_in, file, format.as_deref(), header.as_deref(), output::warn)
+    })
+    .await?
 }
 
 /// The agent's configuration as its file has it.
@@ -150,129 +143,47 @@ pub(super) fn stop_on_interrupt(stop: Arc<AtomicBool>, recording: Arc<AtomicBool
 /// What all files of a command share.
 struct FilesRecorder<'a> {
     extractor: Extractor,
+    formats: Formats,
+    options: FileOptions,
     destination: Destination,
-    source: Source,
     arguments: &'a Record,
-    config_version_id: String,
     stop: Arc<AtomicBool>,
 }
 
 impl FilesRecorder<'_> {
-    async fn record(&self, file: DocumentFile, output: &mut Output) -> Result<Done> {
-        let begun = Instant::now();
-        let file_name = file.name().to_owned();
-        let name = self.arguments.name.clone().unwrap_or_else(|| file.stem());
-        let length = file.length();
-        let (extractor, destination) = (self.extractor.clone(), self.destination.clone());
-        let recording = FileRecording::new(extractor, destination, file, Arc::clone(&self.stop));
-
-        let survey = with_progress(length, "reading  ", |report| recording.survey(report)).await?;
-        let simulation_id = self.arguments.simulation.unwrap_or_else(|| {
-            if self.arguments.new {
-                new_simulation_id()
-            } else {
-                survey.simulation_id(&name, &self.config_version_id)
+    async fn record(&self, opened: OpenedFile, output: &mut Output) -> Result<Done> {
+        let bar = output::progress_bar(opened.file.length(), "reading  ");
+        let shown = bar.clone();
+        let report = move |progress: Progress| {
+            if progress.stage == Stage::Record {
+                shown.set_prefix("recording");
             }
-        });
-        let config_version_id = self.config_version_id.clone();
-        let new = FileSimulation { simulation_id, name: name.clone(), config_version_id };
-        let same_plan = match recording.start(&survey, new).await {
-            Ok(()) => true,
-            // It exists with a plan of its own, and takes the results.
-            Err(Error::Conflict(_)) => false,
-            Err(error) => return Err(error),
+            shown.set_position(progress.read_bytes);
+            shown.set_message(output::count(progress.results));
         };
-        let summary = with_progress(length, "recording", |report| {
-            recording.record(&survey, simulation_id, report)
-        })
-        .await?;
-        let mut trouble = None;
-        let mut progress = self.source.simulation_status(simulation_id).await;
-        // What can never be recorded does not keep the simulation open.
-        let whole = !summary.retryable && !summary.interrupted;
-        if let Ok(known) = &progress
-            && whole
-            && same_plan
-            && self.completes(known)
-        {
-            match recording.complete(&survey, simulation_id).await {
-                Ok(None) => {}
-                Ok(Some(reason)) => output::warn(&format!("{reason}; the computed figures count")),
-                Err(error) => trouble = Some(error),
-            }
-            progress = self.source.simulation_status(simulation_id).await;
-        }
-        let ended = Ended {
-            file_name,
-            name,
-            simulation_id,
-            summary,
-            progress: progress.map_err(|error| trouble.get_or_insert(error)).ok(),
-            elapsed_seconds: begun.elapsed().as_secs_f64(),
-        };
-        ended.show(output)?;
-        if let Some(error) = trouble {
+        let stop = Arc::clone(&self.stop);
+        let recorded = record_file(opened, &self.destination, &self.options, stop, report).await;
+        bar.finish_and_clear();
+        let recorded = recorded?;
+        recorded.notes.iter().for_each(|note| output::warn(note));
+        let shown = Shown(&recorded);
+        shown.show(output)?;
+        if let Some(error) = &recorded.trouble {
             output::complain(&format!("{error}; run the same command again to finish"));
             return Ok(Done::Not);
         }
-        Ok(ended.done())
-    }
-
-    /// Whether a simulation of this plan is to be completed. One that was named may be somebody
-    /// else's: it is completed when nothing is missing.
-    fn completes(&self, progress: &SimulationProgress) -> bool {
-        let ended_otherwise =
-            matches!(progress.status, SimulationStatus::Failed | SimulationStatus::Cancelled);
-        if ended_otherwise {
-            output::warn(&format!(
-                "simulation {} is {}; its results are recorded, and it stays so",
-                progress.simulation_id,
-                progress.status.word()
-            ));
-        }
-        let complete = progress.completed_scenarios >= progress.total_scenarios;
-        !ended_otherwise && (self.arguments.simulation.is_none() || complete)
+        Ok(shown.done())
     }
 }
 
 /// A file that was recorded, as far as it was.
-struct Ended {
-    file_name: String,
-    name: String,
-    simulation_id: Uuid,
-    summary: FileSummary,
-    progress: Option<SimulationProgress>,
-    elapsed_seconds: f64,
-}
+struct Shown<'r>(&'r FileRecorded);
 
-impl Ended {
+impl Shown<'_> {
     fn show(&self, output: &mut Output) -> Result<()> {
-        let Ended { file_name, name, simulation_id, summary, progress, elapsed_seconds } = self;
+        let summary = &self.0.summary;
         if output.json() {
-            let progress = progress.as_ref();
-            let named = progress.and_then(|known| known.simulation_name.as_deref());
-            output.value(&Summary {
-                file: file_name,
-                simulation_id: *simulation_id,
-                simulation_name: named.unwrap_or(name),
-                status: progress.map(|known| known.status.word()),
-                stored: summary.stored,
-                duplicate: summary.duplicate,
-                spooled: summary.spooled,
-                rejected: summary.rejected,
-                failed: summary.failed,
-                interrupted: summary.interrupted,
-                by_status: progress.map(|known| &known.by_status),
-                by_error_category: progress.map(|known| &known.by_error_category),
-                overall_score: progress.and_then(|known| known.overall_score),
-                total_tokens: progress.map(|known| known.total_tokens),
-                total_cost_usd: progress.map(|known| known.total_cost_usd),
-                total_scenarios: progress.map(|known| known.total_scenarios),
-                completed_scenarios: progress.map(|known| known.completed_scenarios),
-                warnings: &summary.warnings,
-                rejected_results: &summary.rejected_results,
-                elapsed_seconds: *elapsed_seconds,
-            })?;
+            output.value(&self.0.report())?;
         } else {
             self.print(output)?;
         }
@@ -291,7 +202,7 @@ impl Ended {
     }
 
     fn done(&self) -> Done {
-        match &self.summary {
+        match &self.0.summary {
             FileSummary { interrupted: true, .. } => Done::Interrupted,
             FileSummary { failed: 1.., .. } => Done::Not,
             FileSummary { rejected: 1.., .. } => Done::Rejected,
@@ -300,7 +211,7 @@ impl Ended {
     }
 
     fn print(&self, output: &mut Output) -> Result<()> {
-        let Ended { file_name, simulation_id, summary, progress, elapsed_seconds, .. } = self;
+        let FileRecorded { file_name, simulation_id, summary, progress, elapsed_seconds, .. } = self.0;
         let results = summary.stored
             + summary.duplicate
             + summary.spooled
@@ -317,11 +228,15 @@ impl Ended {
         ))?;
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let rate = results as f64 / elapsed_seconds.max(1e-9);
-        let mut fields = vec![
+        let mut fields = Vec::new();
+        if let Some(format) = &self.0.format {
+            fields.push(("format", format.clone()));
+        }
+        fields.extend([
             ("stored", output::count(summary.stored)),
             ("duplicate", output::count(summary.duplicate)),
             ("rejected", format!("{style}{}{style:#}", output::count(rejected))),
-        ];
+        ]);
         // Rare, and only said where there is something to say.
         for (what, count) in [("spooled", summary.spooled), ("failed", summary.failed)] {
             if count > 0 {
@@ -367,21 +282,3 @@ impl Ended {
         Ok(())
     }
 }
-
-/// Shows a bar while something is read.
-async fn with_progress<F, T>(length: u64, what: &str, work: impl FnOnce(Report) -> F) -> Result<T>
-where
-    F: Future<Output = Result<T>>,
-{
-    let bar = output::progress_bar(length, what);
-    let shown = bar.clone();
-    let report: Report = Box::new(move |progress: Progress| {
-        shown.set_position(progress.read_bytes);
-        shown.set_message(output::count(progress.results));
-    });
-    let answer = work(report).await;
-    bar.finish_and_clear();
-    answer
-}
-
-type Report = Box<dyn FnMut(Progress) + Send>;

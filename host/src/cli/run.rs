@@ -20,6 +20,7 @@ pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
     let extractor = connection::extractor(global)?;
     let database = connection::open_current(global).await?;
     let recorder = Recorder::new(extractor, database.store().clone()).await?;
+    let recorder = recorder.with_formats(connection::formats(global)?);
     let mut words = vec![path];
     words.extend(arguments.arguments);
     let exit = tokio::select! {

@@ -108,6 +108,7 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
     let extractor = connection::extractor(global)?;
     let database = connection::open_with(global, settings.database_connections).await?;
     let recorder = Recorder::when_reachable(extractor, database.store().clone());
+    let recorder = recorder.with_formats(connection::formats(global)?);
     let folder = spool_folder(global, &settings)?;
     let spool = match (&folder, settings.spool) {
         (Some(folder), true) => Some(Spool::open(&SpoolSettings {

@@ -18,6 +18,9 @@ use crate::wire::{
 /// How many results a request has at most, as many as a transaction takes.
 const REQUEST_RESULTS: usize = 1_000;
 
+/// The longest header in bytes: what a service keeps of the members beside the results.
+const HEADER_BYTES: usize = 1_000_000;
+
 /// How many bytes of them.
 const REQUEST_BYTES: usize = 8 << 20;
 
@@ -107,6 +110,12 @@ impl ServiceClient {
                 verdicts.push(self.record_alone(&path, simulation_id, submission).await?);
                 continue;
             }
+            // A request names one format and one header.
+            let last: Option<&Submission> = part.last();
+            if last.is_some_and(|last| last.format != submission.format) {
+                self.record_part(&path, std::mem::take(&mut part), &mut verdicts).await?;
+                bytes = 0;
+            }
             bytes += submission.document_bytes();
             part.push(submission);
             if part.len() >= REQUEST_RESULTS || bytes >= REQUEST_BYTES {
@@ -130,7 +139,10 @@ impl ServiceClient {
         }
         let sent = part.len();
         let body = list(&part)?;
-        let answer: BatchVerdicts = self.json(Call::post(path, JSON, body)).await?;
+        let format = part.first().and_then(|submission| submission.format.as_deref());
+        let call = Call::post(path, JSON, body)
+            .with("format", format.map(|format| format.name().to_owned()));
+        let answer: BatchVerdicts = self.json(call).await?;
         if answer.verdicts.len() != sent {
             return Err(Error::Configuration(format!(
                 "the service gave {} verdicts on {sent} results; its version may be another",
@@ -150,7 +162,7 @@ impl ServiceClient {
         submission: Submission,
     ) -> Result<ItemVerdict> {
         let outcome_id = submission.outcome_id(simulation_id);
-        let Submission { document, trial, modal_call_id, sandbox_id, .. } = submission;
+        let Submission { document, trial, modal_call_id, sandbox_id, format, .. } = submission;
         let (bytes, length) = match document {
             Document::Text(text) => {
                 let length = text.len() as u64;
@@ -158,7 +170,9 @@ impl ServiceClient {
             }
             Document::Unreadable { bytes, length, .. } => (bytes, length),
         };
+        let format = format.map(|format| format.name().to_owned());
         let call = Call::post(path, ONE_DOCUMENT, bytes)
+            .with("format", format)
             .header(DOCUMENT_BYTES, HeaderValue::from(length))
             .with("trial", trial)
             .with("modal_call_id", modal_call_id)
@@ -242,6 +256,9 @@ fn written(value: &impl serde::Serialize) -> Result<Vec<u8>> {
 /// Whether a result in a list is found again as it is: an object from the first byte to the last.
 fn fits_a_list(submission: &Submission) -> bool {
     let Document::Text(text) = &submission.document else { return false };
+    if text.starts_with('[') {
+        return fits_as_array(text);
+    }
     if !text.starts_with('{') {
         return false;
     }
@@ -251,6 +268,16 @@ fn fits_a_list(submission: &Submission) -> bool {
         // Envelopes are found as such only where they are not in a list.
         _ if found.envelope.is_some() => false,
         [one] => one.problem.is_none() && one.offset == 0 && one.length == text.len(),
+        _ => false,
+    }
+}
+
+/// The same for an array, as the documents of some formats are.
+fn fits_as_array(text: &str) -> bool {
+    let limits = Limits { max_document_bytes: usize::MAX };
+    let Ok(found) = split(&format!("[{text}]"), Container::Auto, limits) else { return false };
+    match found.spans.as_slice() {
+        [one] => one.problem.is_none() && one.offset == 1 && one.length == text.len(),
         _ => false,
     }
 }
@@ -279,6 +306,7 @@ fn list(part: &[Submission]) -> Result<Vec<u8>> {
             };
             part.iter().map(places).collect()
         }),
+        header: part.first().and_then(Submission::header).map(raw_header).transpose()?,
     };
     let members = written(&beside)?;
     // The members without their opening bracket.
@@ -287,6 +315,26 @@ fn list(part: &[Submission]) -> Result<Vec<u8>> {
     }
     body.extend_from_slice(members.get(1..).unwrap_or_default());
     Ok(body)
+}
+
+/// A header as a member of the body.
+fn raw_header(header: &str) -> Result<Box<RawValue>> {
+    if header.len() > HEADER_BYTES {
+        return Err(Error::Invalid(format!(
+            "the header of the results has {} bytes, and a service takes {HEADER_BYTES}; record the \
+             file into the database itself (--database-url)",
+            header.len()
+        )));
+    }
+    let member = match serde_json::from_str::<&RawValue>(header) {
+        // The text of a string would be taken for the header itself.
+        Ok(member) if !member.get().starts_with('"') => Ok(member.to_owned()),
+        // Some tools write NaN into their headers, which is no JSON.
+        _ => serde_json::value::to_raw_value(header),
+    };
+    member.map_err(|error| {
+        Error::Invalid(format!("the header of the results cannot be sent: {error}"))
+    })
 }
 
 /// What results say, where any of them says it.
@@ -304,7 +352,7 @@ mod tests {
 
     #[test]
     fn what_would_break_a_list_goes_alone() {
-        for text in ["{}", r#"{"a":[1,{"b":"]}"}]}"#, "{\n}"] {
+        for text in ["{}", r#"{"a":[1,{"b":"]}"}]}"#, "{\n}", "[]", r#"[{"a":1},[2]]"#] {
             assert!(fits_a_list(&Submission::new(text)), "{text}");
         }
         for text in [
@@ -314,10 +362,12 @@ mod tests {
             "{",
             "{}}",
             "{},{}",
-            "[]",
             "1",
             "{}\n{}",
             r#"{"results":[]}"#,
+            "[1]]",
+            "[1],[2]",
+            "[1",
             r#"{"a":"#,
             r#"{"a":"}"#,
             "\u{feff}{}",

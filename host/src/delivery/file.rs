@@ -14,16 +14,18 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Delivered, Destination};
-use crate::documents::DocumentFile;
+use crate::documents::{DocumentFile, DocumentPlace};
 use crate::error::{Error, Result};
-use crate::extraction::{Extractor, Session};
+use crate::extraction::{Extractor, Scenario, Session, Span, SuiteSummary};
+use crate::formats::OpenedFile;
 use crate::identity::Fingerprint;
 use crate::recorder::{
-    ItemVerdict, PlanDigest, ReceivedResult, SimulationStart, Submission, Verdict, blocking,
-    default_modal_environment, planned_row,
+    ItemVerdict, PlanDigest, ReceivedResult, ResultFormat, SimulationStart, Submission, Verdict,
+    blocking, default_modal_environment, planned_row,
 };
 use crate::store::{NewSimulation, PlannedRow, scenario_key};
 
@@ -60,17 +62,16 @@ pub struct Progress {
     pub results: u64,
 }
 
-/// A scenario that the survey found: its id, and where the result that defines it stands.
+/// A scenario that the survey found: where the result that defines it stands.
 #[derive(Debug)]
 struct Found {
-    offset: u64,
-    length: u32,
+    place: DocumentPlace,
 }
 
 /// What a file holds.
 #[derive(Debug)]
 pub struct Survey {
-    file: Arc<DocumentFile>,
+    file: DocumentFile,
     sha256: [u8; 32],
     envelope: Option<String>,
     found: Vec<Found>,
@@ -111,7 +112,7 @@ impl Survey {
 }
 
 /// A rejected result of a file.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RejectedItem {
     /// Where it stands in the file, counted from 0.
     pub position: u64,
@@ -128,7 +129,7 @@ pub struct RejectedItem {
 }
 
 /// One reason for a rejection.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RejectedReason {
     /// A JSON Pointer; empty for the whole document.
     pub path: String,
@@ -222,20 +223,18 @@ pub struct FileSimulation {
 pub struct FileRecording {
     extractor: Extractor,
     destination: Destination,
-    file: Arc<DocumentFile>,
+    file: DocumentFile,
+    /// Of the results; nothing for the built-in one.
+    format: Option<Arc<ResultFormat>>,
     /// Set from outside to stop after the batches that are under way.
     stop: Arc<AtomicBool>,
 }
 
 impl FileRecording {
     /// Prepares to record a file. Setting `stop` ends it after the batches that are under way.
-    pub fn new(
-        extractor: Extractor,
-        destination: Destination,
-        file: DocumentFile,
-        stop: Arc<AtomicBool>,
-    ) -> Self {
-        FileRecording { extractor, destination, file: Arc::new(file), stop }
+    pub fn new(opened: OpenedFile, destination: Destination, stop: Arc<AtomicBool>) -> Self {
+        let OpenedFile { file, extractor, format } = opened;
+        FileRecording { extractor, destination, file, format, stop }
     }
 
     /// The file's name.
@@ -264,7 +263,8 @@ impl FileRecording {
         let mut seen = HashSet::new();
         let mut digest = PlanDigest::new();
         let (mut trials, mut results) = (1, 0);
-        while let Some(frame) = frames.next_frame()? {
+        let header = self.file.header();
+        while let Some((place, frame)) = frames.next_document()? {
             results += 1;
             report(Progress { stage: Stage::Survey, read_bytes: frames.read_bytes(), results });
             if self.stopped() {
@@ -272,20 +272,23 @@ impl FileRecording {
             }
             let (None, Content::Text(text)) = (frame.problem, frame.content) else { continue };
             // What is wrong with a result is said when it is recorded.
-            let Ok(Ok(planned)) = session.extract_scenario(&text) else { continue };
+            let Ok(Ok(planned)) = session.extract_scenario(header, &text) else { continue };
             trials = trials.max(planned.trial.unwrap_or(1));
             if seen.insert(scenario_key(&planned.scenario.id)) {
-                digest.add(&planned_row(planned.scenario, &text));
-                // A frame is far below 4 GiB: the limit of documents is.
-                let length = u32::try_from(frame.length).unwrap_or(u32::MAX);
-                found.push(Found { offset: frame.offset, length });
+                digest.add(&self.planned_row(planned.scenario, &text));
+                found.push(Found { place });
             }
         }
-        let (sha256, envelope) = frames.finish();
-        if results == 0 && envelope.is_none() {
+        let (sha256, envelope) = frames.finish()?;
+        if results == 0 && envelope.is_none() && header.is_none() {
             return Err(Error::Invalid(format!("{} holds no results", self.file.name())));
         }
-        let file = Arc::clone(&self.file);
+        // A header says the same of all results as the members around them do.
+        let envelope = match header {
+            None => envelope,
+            Some(header) => summary_of(&mut session, header),
+        };
+        let file = self.file.clone();
         Ok(Survey { file, sha256, envelope, found, plan_sha256: digest.finish(), trials, results })
     }
 
@@ -296,11 +299,15 @@ impl FileRecording {
     /// plan is too long to be sent to a service.
     pub async fn start(&self, survey: &Survey, new: FileSimulation) -> Result<()> {
         let session = self.extractor.session().await;
-        let plan = PlanReader { survey, session, next: 0 };
+        let plan = PlanReader { recording: self, survey, session, next: 0 };
         let FileSimulation { simulation_id, name, config_version_id } = new;
         // PostgreSQL keeps no NUL in text.
         let name = name.replace('\0', "\u{FFFD}");
-        let metadata = serde_json::json!({"recorded_from": self.file_name()}).to_string();
+        let mut metadata = serde_json::json!({"recorded_from": self.file_name()});
+        if let (Some(format), Some(members)) = (&self.format, metadata.as_object_mut()) {
+            members.insert("format".to_owned(), format.name().into());
+        }
+        let metadata = metadata.to_string();
         match &self.destination {
             Destination::Database(recorder) => {
                 let new = NewSimulation {
@@ -408,7 +415,8 @@ impl FileRecording {
                 if self.stopped() {
                     return Ok(false);
                 }
-                let submission = Submission::from_frame(frame, position);
+                let mut submission = Submission::from_frame(frame, position);
+                submission.format.clone_from(&self.format);
                 position += 1;
                 batch.bytes += submission.document_bytes();
                 batch.submissions.push(submission);
@@ -421,7 +429,7 @@ impl FileRecording {
             }
             batch.read_bytes = frames.read_bytes();
             let sent = batch.submissions.is_empty() || sender.blocking_send(Ok(batch)).is_ok();
-            if frames.finish().0 != *surveyed {
+            if frames.finish()?.0 != *surveyed {
                 return Err(self.changed());
             }
             Ok(sent)
@@ -431,6 +439,23 @@ impl FileRecording {
             let _ = sender.blocking_send(Err(error));
             false
         })
+    }
+
+    /// A scenario as a row of the plan. Another format's own definition of it is no scenario as
+    /// simulations are started with, so one is written.
+    fn planned_row(&self, scenario: Scenario, document: &str) -> PlannedRow {
+        if self.format.is_none() {
+            return planned_row(scenario, document);
+        }
+        let definition = serde_json::json!({
+            "id": scenario.id,
+            "name": scenario.name,
+            "task_prompt": scenario.task_prompt,
+        });
+        let definition = definition.to_string();
+        let length = u32::try_from(definition.len()).unwrap_or(u32::MAX);
+        let scenario = Scenario { definition: Some(Span { offset: 0, length }), ..scenario };
+        planned_row(scenario, &definition)
     }
 
     fn changed(&self) -> Error {
@@ -453,6 +478,39 @@ impl FileRecording {
             Err(error) => Err(error),
         }
     }
+}
+
+/// What a header says of all results, in the words of a suite's own summary; nothing where it says
+/// nothing that can be used.
+fn summary_of(session: &mut Session, header: &str) -> Option<String> {
+    let summary = session.extract_suite(header).ok()?.ok()?;
+    let SuiteSummary {
+        average_reliability_score,
+        total_cost_usd,
+        execution_time_ms,
+        successful_runs,
+        total_tokens_used,
+        average_execution_time_ms,
+        average_dimension_scores,
+        speedup_factor,
+        warnings: _,
+    } = summary;
+    let seconds = |milliseconds: Option<f64>| milliseconds.map(|milliseconds| milliseconds / 1e3);
+    let dimensions: serde_json::Map<String, serde_json::Value> = average_dimension_scores
+        .into_iter()
+        .map(|dimension| (dimension.name, dimension.score.into()))
+        .collect();
+    let words = serde_json::json!({
+        "average_reliability_score": average_reliability_score,
+        "total_cost_usd": total_cost_usd,
+        "parallel_execution_time": seconds(execution_time_ms),
+        "successful_runs": successful_runs,
+        "total_tokens_used": total_tokens_used,
+        "average_execution_time": seconds(average_execution_time_ms),
+        "average_dimension_scores": dimensions,
+        "speedup_factor": speedup_factor,
+    });
+    Some(words.to_string())
 }
 
 /// A plan as the list that a service takes.
@@ -498,6 +556,7 @@ struct Batch {
 
 /// Reads the scenarios of a plan from the file again, so that the survey need not keep them.
 struct PlanReader<'s> {
+    recording: &'s FileRecording,
     survey: &'s Survey,
     session: Session,
     next: usize,
@@ -515,11 +574,11 @@ impl Iterator for PlanReader<'_> {
 
 impl PlanReader<'_> {
     fn read(&mut self, found: &Found) -> Result<PlannedRow> {
-        let text = self.survey.file.text_at(found.offset, found.length)?;
-        let planned = self.session.extract_scenario(&text);
+        let text = self.survey.file.text_at(found.place)?;
+        let planned = self.session.extract_scenario(self.survey.file.header(), &text);
         let planned = planned?;
         match planned {
-            Ok(planned) => Ok(planned_row(planned.scenario, &text)),
+            Ok(planned) => Ok(self.recording.planned_row(planned.scenario, &text)),
             Err(_) => Err(Error::Invalid(format!(
                 "{} has changed while it was read; run again",
                 self.survey.file.name()

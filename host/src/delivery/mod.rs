@@ -12,6 +12,7 @@ mod file;
 mod replay;
 mod source;
 mod watch;
+mod whole_file;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,9 @@ pub use file::{
 };
 pub use replay::{Replayed, ReplayedSpool, replay_spool};
 pub use source::Source;
+pub use whole_file::{
+    FileIdentity, FileOptions, FileRecorded, FileReport, NO_CONFIGURATION, record_file,
+};
 
 use crate::error::{Error, Result};
 use crate::identity;

@@ -1,6 +1,6 @@
-//! The wasmtime engine: what it allocates in advance, and what interrupts it.
+//! The wasmtime engine: what it allocates in advance, and what bounds and interrupts it.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -8,7 +8,7 @@ use wasmtime::{
     Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, Result,
 };
 
-use super::ExtractionLimits;
+use super::{ExtractionLimits, IdleSessions, Session, SessionOwner};
 
 /// How often the engine's epoch moves on. A deadline is late by at most this.
 const TICK: Duration = Duration::from_millis(10);
@@ -17,30 +17,39 @@ const TICK: Duration = Duration::from_millis(10);
 /// so that instantiating does not fault the same pages in again.
 const KEEP_RESIDENT_BYTES: usize = 1 << 20;
 
+/// How long a thread sleeps before it looks for an instance again.
+const WAIT_FOR_INSTANCE: Duration = Duration::from_millis(1);
+
 /// A permit to hold one instance of the pool.
 pub(super) type Permit = OwnedSemaphorePermit;
 
-/// Whether the engine can interrupt what runs in it.
+/// Whether what runs in an engine is measured and can be interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Interruption {
-    /// Never: for the built-in component, whose work is bounded by the document's size. The checks
-    /// at every turn of a loop would cost half as much again as the extraction itself.
-    Never,
-    /// At the deadline: for components from elsewhere.
-    AtDeadline,
+pub(super) enum Metering {
+    /// Not at all: for the program's own components, whose work is bounded by the document's size.
+    /// The checks at every turn of a loop would cost half as much again as the extraction itself.
+    Off,
+    /// By fuel in proportion to the document, and a deadline behind it: for components from
+    /// elsewhere.
+    FuelAndDeadline,
 }
 
-/// An engine with its pool and its ticker.
+/// An engine with its pool and its ticker. Extractors share it, and so they share its instances.
 pub(super) struct SharedEngine {
     pub(super) engine: Engine,
+    pub(super) metering: Metering,
+    pub(super) limits: ExtractionLimits,
     /// As many permits as the pool has instances: an exhausted pool is an error, a permit waits.
     instances: Arc<Semaphore>,
     /// How many instances the pool has.
     pub(super) total_instances: usize,
+    /// Sessions that wait for their owner's next call, the one used last at the end. They hold
+    /// instances, so whoever shares these shares them.
+    idle: IdleSessions,
 }
 
 impl SharedEngine {
-    pub(super) fn new(limits: &ExtractionLimits, interruption: Interruption) -> Result<Self> {
+    pub(super) fn new(limits: &ExtractionLimits, metering: Metering) -> Result<Self> {
         // Extraction is computation alone, so more sessions than cores only wait for each other;
         // one more a core lets the next batch begin while an answer is handed over.
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -49,37 +58,65 @@ impl SharedEngine {
         let mut pool = PoolingAllocationConfig::default();
         pool.total_component_instances(instances);
         // A component made from one core module has that module and the adapter shims of its
-        // exports; eight leaves room for components composed of several.
-        pool.max_core_instances_per_component(8);
-        pool.total_core_instances(instances.saturating_mul(8));
+        // exports; what JavaScript and Python are compiled to has several more.
+        let (core_instances, table_elements) = match metering {
+            Metering::Off => (8, 10_000),
+            Metering::FuelAndDeadline => (32, 100_000),
+        };
+        pool.max_core_instances_per_component(core_instances);
+        pool.total_core_instances(instances.saturating_mul(core_instances));
         // One linear memory an instance; a second would double what a document may hold.
         pool.max_memories_per_component(1);
         pool.total_memories(instances);
         pool.max_memory_size(limits.memory_bytes);
         // One table of functions for each core instance, and a bound on its length that no
-        // extractor of reasonable size comes near.
-        pool.max_tables_per_component(8);
-        pool.total_tables(instances.saturating_mul(8));
-        pool.table_elements(10_000);
+        // extractor of reasonable size comes near: an interpreter has some ten thousand functions.
+        pool.max_tables_per_component(core_instances);
+        pool.total_tables(instances.saturating_mul(core_instances));
+        pool.table_elements(table_elements);
         pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES);
 
         let mut config = Config::new();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-        config.epoch_interruption(interruption == Interruption::AtDeadline);
+        config.epoch_interruption(metering == Metering::FuelAndDeadline);
+        config.consume_fuel(metering == Metering::FuelAndDeadline);
         // A component that needs a proposal beyond the defaults is not one that every embedder runs.
         config.wasm_component_model(true);
         let engine = Engine::new(&config)?;
-        if interruption == Interruption::AtDeadline {
+        if metering == Metering::FuelAndDeadline {
             start_ticker(engine.weak())?;
         }
         let total_instances = instances as usize;
-        let instances = Arc::new(Semaphore::new(total_instances));
-        Ok(SharedEngine { engine, instances, total_instances })
+        Ok(SharedEngine {
+            engine,
+            metering,
+            limits: *limits,
+            instances: Arc::new(Semaphore::new(total_instances)),
+            total_instances,
+            idle: IdleSessions::default(),
+        })
     }
 
     pub(super) async fn permit(&self) -> Option<Permit> {
         // The semaphore is never closed, so waiting for it cannot fail.
         Arc::clone(&self.instances).acquire_owned().await.ok()
+    }
+
+    /// The same for a thread that may block.
+    pub(super) fn permit_now(&self) -> Option<Permit> {
+        loop {
+            match Arc::clone(&self.instances).try_acquire_owned() {
+                Ok(permit) => return Some(permit),
+                Err(tokio::sync::TryAcquireError::Closed) => return None,
+                Err(tokio::sync::TryAcquireError::NoPermits) => {
+                    std::thread::sleep(WAIT_FOR_INSTANCE);
+                }
+            }
+        }
+    }
+
+    pub(super) fn idle(&self) -> MutexGuard<'_, Vec<(SessionOwner, Session)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,8 +5,11 @@
 //! trap, run too long or take too much memory fails alone: the session goes on with a new
 //! instance.
 
+mod contract;
 mod engine;
+mod layout;
 mod session;
+mod wasi;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -14,8 +17,12 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
+pub use contract::{Contract, read_contract};
+pub(crate) use layout::matches_pattern;
+pub use layout::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};
 pub use session::{ExtractionError, Session};
 
 pub use crate::bindings::exports::arc::recording::types::{
@@ -27,7 +34,7 @@ use crate::bindings::ExtractorPre;
 use crate::component_cache;
 use crate::error::{Error, Result};
 use crate::identity::Fingerprint;
-use engine::{Interruption, SharedEngine};
+use engine::{Metering, SharedEngine};
 
 /// The built-in extraction component, as the build made it.
 pub const BUILT_IN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/extractor.wasm"));
@@ -39,8 +46,16 @@ pub struct ExtractionLimits {
     /// microseconds to milliseconds; the built-in component's work is bounded by the document's
     /// size, so it runs without a clock, which makes it a third faster.
     pub deadline: Duration,
+    /// How much fuel a component from elsewhere has for a call, whatever it is given: some
+    /// instructions of WebAssembly take none, all others one unit each.
+    pub fuel: u64,
+    /// How much more fuel it has for each byte that it is given.
+    pub fuel_per_byte: u64,
     /// How much memory the component's instance may hold, in bytes.
     pub memory_bytes: usize,
+    /// How many bytes an answer of the component may have, its lists and texts counted as the host
+    /// holds them.
+    pub answer_bytes: usize,
     /// The longest document, in bytes of UTF-8; longer ones never reach the component.
     pub document_bytes: usize,
 }
@@ -50,8 +65,15 @@ impl Default for ExtractionLimits {
         ExtractionLimits {
             // A thousand times what the longest document takes on a slow machine.
             deadline: Duration::from_secs(10),
+            // Half a second of the fastest code, which an interpreter needs to get going.
+            fuel: 1_000_000_000,
+            // The built-in component takes some 20 a byte, JavaScript in an interpreter a hundred
+            // times as many.
+            fuel_per_byte: 20_000,
             // The longest document, its copy while strings are decoded, and room for the answer.
             memory_bytes: 128 << 20,
+            // An answer repeats the prompt and the error text at most; the rest is spans.
+            answer_bytes: 48 << 20,
             // The built-in component's own limit.
             document_bytes: 16 << 20,
         }
@@ -67,6 +89,15 @@ pub struct ExtractionSettings {
     pub cache_dir: Option<PathBuf>,
 }
 
+impl ExtractionSettings {
+    fn loading(&self) -> Loading {
+        Loading { cache_dir: self.cache_dir.clone(), ..Loading::default() }
+    }
+}
+
+/// The longest name and version of an extractor, in bytes.
+const MAX_NAME_BYTES: usize = 128;
+
 /// Who extracted: kept with every outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtractorIdentity {
@@ -80,26 +111,133 @@ pub struct ExtractorIdentity {
     pub sha256: [u8; 32],
 }
 
+/// What an extractor says of itself beside its identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtractorAbout {
+    /// Who wrote it; empty where it names nobody.
+    pub authors: String,
+    /// What it reads, in a sentence.
+    pub format: String,
+}
+
 /// A compiled extraction component. Cheap to clone.
 #[derive(Clone)]
 pub struct Extractor {
     compiled: Arc<Compiled>,
     identity: Arc<ExtractorIdentity>,
-    idle: IdleSessions,
+    about: Arc<ExtractorAbout>,
 }
 
-/// Sessions that wait for their owner's next call, the one used last at the end. All recorders on
-/// an extractor share its instances, and so this too.
-pub(crate) type IdleSessions = Arc<Mutex<Vec<(SessionOwner, Session)>>>;
+/// Sessions that wait for their owner's next call, the one used last at the end.
+pub(crate) type IdleSessions = Mutex<Vec<(SessionOwner, Session)>>;
 
-/// Whose session it is: the number of a recorder, and a simulation.
+/// Whose session it is: the number of a recorder with its extractor, and a simulation.
 pub(crate) type SessionOwner = (u64, Uuid);
 
 /// What a session needs to make an instance.
 struct Compiled {
-    engine: SharedEngine,
+    engine: Arc<SharedEngine>,
     pre: ExtractorPre<session::State>,
-    limits: ExtractionLimits,
+    /// Whether the component was given WASI, whose functions may wait.
+    wasi: bool,
+}
+
+/// An engine, which all extractors of one kind share with its limits and its instances. Cheap to
+/// clone.
+#[derive(Clone)]
+pub struct ExtractionEngine(Arc<SharedEngine>);
+
+impl ExtractionEngine {
+    /// For the components that come with this program, whose work is bounded by the document's
+    /// size: nothing is measured.
+    ///
+    /// # Errors
+    /// [`Error::Component`] where the engine cannot be set up.
+    pub fn unmetered(limits: &ExtractionLimits) -> Result<Self> {
+        Self::new(limits, Metering::Off)
+    }
+
+    /// For components from elsewhere, which are held to fuel and deadline.
+    ///
+    /// # Errors
+    /// [`Error::Component`] where the engine cannot be set up.
+    pub fn metered(limits: &ExtractionLimits) -> Result<Self> {
+        Self::new(limits, Metering::FuelAndDeadline)
+    }
+
+    fn new(limits: &ExtractionLimits, metering: Metering) -> Result<Self> {
+        SharedEngine::new(limits, metering)
+            .map(|engine| ExtractionEngine(Arc::new(engine)))
+            .map_err(broken)
+    }
+
+    /// Loads a component of the world `arc:recording/extractor` from its bytes: from the cache
+    /// where it is there, else by having it compiled.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where it is no such component, or imports WASI that it is not given;
+    /// [`Error::Component`] where it does not work.
+    pub fn load(&self, bytes: &[u8], loading: &Loading) -> Result<Extractor> {
+        let contract = read_contract(bytes)?;
+        if let (false, [import, ..]) = (loading.grant_wasi, contract.wasi_imports.as_slice()) {
+            return Err(Error::Invalid(format!(
+                "the component imports {import}, which a format needs no more than it needs files or \
+                 a clock; build it without WASI, or grant it an empty one (`arc-host formats add \
+                 --grant-wasi`)"
+            )));
+        }
+        let wasi = !contract.wasi_imports.is_empty();
+        let sha256: [u8; 32] = Sha256::digest(bytes).into();
+        let engine = &self.0.engine;
+        let component = component_cache::load(engine, bytes, &sha256, loading).map_err(broken)?;
+        let pre = prepare(engine, &component, wasi).map_err(broken)?;
+        let compiled = Arc::new(Compiled { engine: Arc::clone(&self.0), pre, wasi });
+        let (identity, about) = identify(&compiled, sha256)?;
+        Ok(Extractor { compiled, identity: Arc::new(identity), about: Arc::new(about) })
+    }
+
+    /// Compiles a component into the cache, where [`ExtractionEngine::load`] finds it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where it is no such component; [`Error::Component`] where it cannot be
+    /// compiled or kept.
+    pub fn compile(&self, bytes: &[u8], cache_dir: &std::path::Path) -> Result<()> {
+        read_contract(bytes)?;
+        let sha256: [u8; 32] = Sha256::digest(bytes).into();
+        component_cache::compile(&self.0.engine, bytes, &sha256, cache_dir).map_err(broken)
+    }
+}
+
+impl std::fmt::Debug for ExtractionEngine {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.debug_tuple("ExtractionEngine").field(&self.0.metering).finish()
+    }
+}
+
+/// How a component is loaded.
+#[derive(Clone, Debug, Default)]
+pub struct Loading {
+    /// The folder that keeps compiled components; none for compiling at every start.
+    pub cache_dir: Option<PathBuf>,
+    /// The command that compiles a component in a process of its own, with the folder and the
+    /// component's file as its last arguments, and the component's own file; none for compiling
+    /// here.
+    pub compiler: Option<(CompilerCommand, PathBuf)>,
+    /// Whether it is given a WASI in which nothing ever happens, where it imports one.
+    pub grant_wasi: bool,
+}
+
+/// A program and its first arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompilerCommand {
+    /// The program's file.
+    pub program: PathBuf,
+    /// What comes before the folder of the cache and the component's file.
+    pub args: Vec<std::ffi::OsString>,
+}
+
+fn broken(error: wasmtime::Error) -> Error {
+    Error::Component(format!("the extraction component cannot be used: {error:#}"))
 }
 
 impl Extractor {
@@ -108,35 +246,16 @@ impl Extractor {
     /// # Errors
     /// [`Error::Component`] where the engine cannot be set up or the component does not work.
     pub fn built_in(settings: &ExtractionSettings) -> Result<Self> {
-        Self::load(BUILT_IN, settings, Interruption::Never)
+        ExtractionEngine::unmetered(&settings.limits)?.load(BUILT_IN, &settings.loading())
     }
 
     /// Loads a component of the world `arc:recording/extractor`, without any import, from its
-    /// bytes: from the cache where it is there, else by compiling it. It is held to the deadline.
+    /// bytes: from the cache where it is there, else by compiling it. It is held to fuel and deadline.
     ///
     /// # Errors
-    /// [`Error::Component`] where the engine cannot be set up or the component does not work.
+    /// As [`ExtractionEngine::load`].
     pub fn from_component(bytes: &[u8], settings: &ExtractionSettings) -> Result<Self> {
-        Self::load(bytes, settings, Interruption::AtDeadline)
-    }
-
-    fn load(
-        bytes: &[u8],
-        settings: &ExtractionSettings,
-        interruption: Interruption,
-    ) -> Result<Self> {
-        let broken = |error: wasmtime::Error| {
-            Error::Component(format!("the extraction component cannot be used: {error:#}"))
-        };
-        let sha256: [u8; 32] = Sha256::digest(bytes).into();
-        let engine = SharedEngine::new(&settings.limits, interruption).map_err(broken)?;
-        let folder = settings.cache_dir.as_deref();
-        let component =
-            component_cache::load(&engine.engine, bytes, &sha256, folder).map_err(broken)?;
-        let pre = prepare(&engine, &component).map_err(broken)?;
-        let compiled = Arc::new(Compiled { engine, pre, limits: settings.limits });
-        let identity = Arc::new(identify(&compiled, sha256)?);
-        Ok(Extractor { compiled, identity, idle: IdleSessions::default() })
+        ExtractionEngine::metered(&settings.limits)?.load(bytes, &settings.loading())
     }
 
     /// Who extracts.
@@ -144,19 +263,50 @@ impl Extractor {
         &self.identity
     }
 
-    /// What one document may use.
-    pub fn limits(&self) -> &ExtractionLimits {
-        &self.compiled.limits
+    /// What it says of itself.
+    pub fn about(&self) -> &ExtractorAbout {
+        &self.about
     }
 
-    /// How many sessions may be open at once.
+    /// What one document may use.
+    pub fn limits(&self) -> &ExtractionLimits {
+        &self.compiled.engine.limits
+    }
+
+    /// Whether it is held to fuel and deadline, because it comes from elsewhere.
+    pub fn metered(&self) -> bool {
+        self.compiled.engine.metering == Metering::FuelAndDeadline
+    }
+
+    /// How many sessions may be open at once, of all extractors on its engine.
     pub fn instances(&self) -> usize {
         self.compiled.engine.total_instances
     }
 
-    /// The sessions that are kept.
-    pub(crate) fn idle(&self) -> &IdleSessions {
-        &self.idle
+    /// The sessions that are kept, of all extractors on its engine.
+    pub(crate) fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(SessionOwner, Session)>> {
+        self.compiled.engine.idle()
+    }
+
+    /// Whether it is this component.
+    pub(crate) fn is_of(&self, component: &[u8]) -> bool {
+        let sha256: [u8; 32] = Sha256::digest(component).into();
+        self.identity.sha256 == sha256
+    }
+
+    /// How the results stand in a file of this name, which begins with these bytes; nothing where
+    /// it is not of the extractor's format. Blocks where all instances are in use.
+    ///
+    /// # Errors
+    /// As [`Session::recognise`].
+    pub fn ask_layout(&self, file_name: &str, head: &[u8]) -> Result<Option<FileLayout>> {
+        self.session_now().recognise(file_name, head)
+    }
+
+    /// Begins a session on a thread that may block: waits while as many sessions are open as the
+    /// pool has instances.
+    pub fn session_now(&self) -> Session {
+        Session::new(Arc::clone(&self.compiled), self.compiled.engine.permit_now())
     }
 
     /// Begins a session; waits while as many sessions are open as the pool has instances.
@@ -166,29 +316,51 @@ impl Extractor {
 }
 
 /// Asks the component who it is.
-fn identify(compiled: &Arc<Compiled>, sha256: [u8; 32]) -> Result<ExtractorIdentity> {
+fn identify(
+    compiled: &Arc<Compiled>,
+    sha256: [u8; 32],
+) -> Result<(ExtractorIdentity, ExtractorAbout)> {
     let description = Session::new(Arc::clone(compiled), None).describe().map_err(|error| {
         Error::Component(format!("the extraction component does not describe itself: {error}"))
     })?;
+    for (what, text) in [("name", &description.name), ("version", &description.version)] {
+        if text.is_empty() || text.len() > MAX_NAME_BYTES || text.chars().any(char::is_control) {
+            return Err(Error::Invalid(format!(
+                "the component's {what} must be a text of 1 to {MAX_NAME_BYTES} bytes without control \
+                 characters; it says {:?}",
+                text.chars().take(80).collect::<String>()
+            )));
+        }
+    }
     let mut fingerprint = Fingerprint::new("extractor");
     fingerprint.part(description.name.as_bytes());
     fingerprint.part(description.version.as_bytes());
     fingerprint.part(&sha256);
-    Ok(ExtractorIdentity {
+    let printable = |text: String| text.chars().filter(|one| !one.is_control()).take(500).collect();
+    let identity = ExtractorIdentity {
         id: fingerprint.uuid(),
         name: description.name,
         version: description.version,
         sha256,
-    })
+    };
+    let about = ExtractorAbout {
+        authors: printable(description.authors),
+        format: printable(description.format),
+    };
+    Ok((identity, about))
 }
 
-/// Checks the component against its world once, so that instantiating it is quick. The linker is
-/// empty: a component that imports anything does not get in.
+/// Checks the component against its world once, so that instantiating it is quick. Without WASI
+/// the linker is empty: a component that imports anything does not get in.
 fn prepare(
-    engine: &SharedEngine,
+    engine: &Engine,
     component: &Component,
+    wasi: bool,
 ) -> wasmtime::Result<ExtractorPre<session::State>> {
-    let linker = Linker::new(&engine.engine);
+    let mut linker = Linker::new(engine);
+    if wasi {
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    }
     ExtractorPre::new(linker.instantiate_pre(component)?)
 }
 

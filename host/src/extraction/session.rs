@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use wasmtime::{ResourceLimiter, Store, Trap};
 
-use super::engine::{self, Permit};
-use super::{Compiled, Outcome, PlannedScenario, Scenario, SuiteSummary, Violation};
+use super::engine::{self, Metering, Permit};
+use super::layout::{FileLayout, ItemRole};
+use super::wasi::Wasi;
+use super::{Compiled, Outcome, PlannedScenario, Scenario, Span, SuiteSummary, Violation};
 use crate::bindings::Extractor as Instance;
 use crate::bindings::exports::arc::recording::extraction::ExtractorDescription;
+use crate::error::Result as HostResult;
 
-/// An instance whose memory has grown beyond this is not kept for the next document: one giant
-/// would otherwise hold its memory for as long as the session lasts.
-const KEPT_MEMORY_BYTES: usize = 16 << 20;
+/// An instance whose memory has grown by more than this is not kept for the next document: one
+/// giant would otherwise hold its memory for as long as the session lasts.
+const KEPT_GROWTH_BYTES: usize = 16 << 20;
 
 /// Why a document got no verdict. Nothing is wrong with its neighbours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +22,18 @@ pub enum ExtractionError {
     /// It ran longer than its deadline; on a less busy machine it may pass.
     #[error("extraction ran longer than its deadline of {0:?}; try again, or raise the deadline")]
     Deadline(std::time::Duration),
+    /// It took more fuel than there is for as many bytes; it always will.
+    #[error(
+        "the extraction component took more than its {0} units of fuel for a document of this size; \
+         it loops, or is too slow: this is a bug in the component"
+    )]
+    Fuel(u64),
+    /// Its answer was larger than the host takes.
+    #[error(
+        "the extraction component's answer is larger than the limit of {0} bytes; this is a bug in \
+         the component"
+    )]
+    Answer(usize),
     /// It needed more memory than it may have.
     #[error("extraction needed more than its {0} bytes of memory; send a smaller document")]
     Memory(usize),
@@ -39,6 +54,8 @@ pub(super) struct State {
     limit_bytes: usize,
     memory_bytes: usize,
     refused: bool,
+    /// Made when the component first asks for anything of it.
+    pub(super) wasi: Option<Box<Wasi>>,
 }
 
 impl ResourceLimiter for State {
@@ -71,9 +88,16 @@ impl ResourceLimiter for State {
 /// behind in the instance must never meet another owner's.
 pub struct Session {
     compiled: Arc<Compiled>,
-    instance: Option<(Store<State>, Instance)>,
+    instance: Option<Live>,
     /// Held for as long as the session may have an instance.
     _permit: Option<Permit>,
+}
+
+/// An instance, and how much memory it had when it was new.
+struct Live {
+    store: Store<State>,
+    instance: Instance,
+    new_memory_bytes: usize,
 }
 
 impl std::fmt::Debug for Session {
@@ -92,27 +116,71 @@ impl Session {
     /// # Errors
     /// See [`ExtractionError`]; so for all calls.
     pub fn describe(&mut self) -> Result<ExtractorDescription, ExtractionError> {
-        self.call(|instance, store| instance.arc_recording_extraction().call_describe(store))
+        self.call(0, |instance, store| instance.arc_recording_extraction().call_describe(store))
     }
 
-    /// Validates one result and extracts its fields, or gives every violation found.
+    /// How the results stand in a file of this name (without its folder), which begins with these
+    /// bytes; nothing where the file is not of the extractor's format.
+    ///
+    /// # Errors
+    /// [`Error::Component`](crate::Error::Component) also where the layout contradicts itself.
+    pub fn recognise(&mut self, file_name: &str, head: &[u8]) -> HostResult<Option<FileLayout>> {
+        let layout = self
+            .call(file_name.len() + head.len(), |instance, store| {
+                instance.arc_recording_container().call_recognise(store, file_name, head)
+            })
+            .map_err(|error| crate::Error::Component(error.to_string()))?;
+        layout.map(FileLayout::try_from).transpose()
+    }
+
+    /// What an item of a file is.
+    pub fn classify(&mut self, item: &str) -> Result<ItemRole, ExtractionError> {
+        self.call(item.len(), |instance, store| {
+            instance.arc_recording_container().call_classify(store, item)
+        })
+    }
+
+    /// Validates one result, of a file with this header, and extracts its fields, or gives every
+    /// violation found. Its spans are within the document.
     pub fn extract_outcome(
         &mut self,
+        header: Option<&str>,
         document: &str,
     ) -> Result<Result<Outcome, Vec<Violation>>, ExtractionError> {
-        self.call(|instance, store| {
-            instance.arc_recording_extraction().call_extract_outcome(store, document)
-        })
+        let answer = match header {
+            None => self.call(document.len(), |instance, store| {
+                instance.arc_recording_extraction().call_extract_outcome(store, document)
+            }),
+            Some(header) => self.call(header.len() + document.len(), |instance, store| {
+                let container = instance.arc_recording_container();
+                container.call_extract_item_outcome(store, header, document)
+            }),
+        }?;
+        if let Ok(outcome) = &answer {
+            check_spans(outcome, document)?;
+        }
+        Ok(answer)
     }
 
-    /// Reads only which scenario a result belongs to.
+    /// Reads only which scenario a result belongs to, in a file with this header.
     pub fn extract_scenario(
         &mut self,
+        header: Option<&str>,
         document: &str,
     ) -> Result<Result<PlannedScenario, Vec<Violation>>, ExtractionError> {
-        self.call(|instance, store| {
-            instance.arc_recording_extraction().call_extract_scenario(store, document)
-        })
+        let answer = match header {
+            None => self.call(document.len(), |instance, store| {
+                instance.arc_recording_extraction().call_extract_scenario(store, document)
+            }),
+            Some(header) => self.call(header.len() + document.len(), |instance, store| {
+                let container = instance.arc_recording_container();
+                container.call_extract_item_scenario(store, header, document)
+            }),
+        }?;
+        if let Ok(planned) = &answer {
+            check_scenario(&planned.scenario, document)?;
+        }
+        Ok(answer)
     }
 
     /// Reads a list of scenarios.
@@ -120,70 +188,163 @@ impl Session {
         &mut self,
         scenarios: &str,
     ) -> Result<Result<Vec<Scenario>, Vec<Violation>>, ExtractionError> {
-        self.call(|instance, store| {
+        let answer = self.call(scenarios.len(), |instance, store| {
             instance.arc_recording_extraction().call_extract_scenarios(store, scenarios)
-        })
+        })?;
+        for scenario in answer.iter().flatten() {
+            check_scenario(scenario, scenarios)?;
+        }
+        Ok(answer)
     }
 
-    /// Reads a suite's own summary.
+    /// Reads a suite's own summary, or that of a header.
     pub fn extract_suite(
         &mut self,
         suite: &str,
     ) -> Result<Result<SuiteSummary, Vec<Violation>>, ExtractionError> {
-        self.call(|instance, store| {
+        self.call(suite.len(), |instance, store| {
             instance.arc_recording_extraction().call_extract_suite(store, suite)
         })
     }
 
-    /// The verdict on one result as JSON text.
-    pub fn extract_json(&mut self, document: &str) -> Result<String, ExtractionError> {
-        self.call(|instance, store| {
-            instance.arc_recording_extraction().call_extract_json(store, document)
-        })
+    /// The verdict on one result, of a file with this header, as JSON text.
+    pub fn extract_json(
+        &mut self,
+        header: Option<&str>,
+        document: &str,
+    ) -> Result<String, ExtractionError> {
+        match header {
+            None => self.call(document.len(), |instance, store| {
+                instance.arc_recording_extraction().call_extract_json(store, document)
+            }),
+            Some(header) => self.call(header.len() + document.len(), |instance, store| {
+                let container = instance.arc_recording_container();
+                container.call_extract_item_json(store, header, document)
+            }),
+        }
     }
 
-    /// Calls the instance, within the limits of one document.
+    /// Calls the instance, within the limits of one document, where it is given so many bytes.
     fn call<T>(
         &mut self,
+        bytes: usize,
         function: impl FnOnce(&Instance, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, ExtractionError> {
-        let limits = self.compiled.limits;
-        let (mut store, instance) = match self.instance.take() {
+        if self.compiled.wasi {
+            may_wait(|| self.call_now(bytes, function))
+        } else {
+            self.call_now(bytes, function)
+        }
+    }
+
+    fn call_now<T>(
+        &mut self,
+        bytes: usize,
+        function: impl FnOnce(&Instance, &mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, ExtractionError> {
+        let limits = self.compiled.engine.limits;
+        let Live { mut store, instance, new_memory_bytes } = match self.instance.take() {
             Some(live) => live,
             None => self.instantiate()?,
         };
-        store.set_epoch_deadline(engine::ticks(limits.deadline));
-        match function(&instance, &mut store) {
+        let fuel = limits.fuel.saturating_add(limits.fuel_per_byte.saturating_mul(bytes as u64));
+        self.refuel(&mut store, fuel);
+        let error = match function(&instance, &mut store) {
             Ok(answer) => {
-                if store.data().memory_bytes <= KEPT_MEMORY_BYTES {
-                    self.instance = Some((store, instance));
+                let grown = store.data().memory_bytes.saturating_sub(new_memory_bytes);
+                if grown <= KEPT_GROWTH_BYTES {
+                    self.instance = Some(Live { store, instance, new_memory_bytes });
                 }
-                Ok(answer)
+                return Ok(answer);
             }
             // The instance is dropped: after a trap nothing in it can be relied on.
-            Err(error) if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) => {
-                Err(ExtractionError::Deadline(limits.deadline))
+            Err(error) => error,
+        };
+        Err(match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => ExtractionError::Deadline(limits.deadline),
+            Some(Trap::OutOfFuel) => ExtractionError::Fuel(fuel),
+            _ if store.data().refused => ExtractionError::Memory(limits.memory_bytes),
+            _ if answer_too_large(&error) => ExtractionError::Answer(limits.answer_bytes),
+            _ => ExtractionError::Component(first_line(&error)),
+        })
+    }
+
+    fn instantiate(&self) -> Result<Live, ExtractionError> {
+        let shared = &self.compiled;
+        let limits = shared.engine.limits;
+        let state =
+            State { limit_bytes: limits.memory_bytes, memory_bytes: 0, refused: false, wasi: None };
+        let mut store = Store::new(&shared.engine.engine, state);
+        store.limiter(|state| state);
+        store.set_hostcall_fuel(limits.answer_bytes);
+        self.refuel(&mut store, limits.fuel);
+        let instance = shared.pre.instantiate(&mut store);
+        match instance {
+            Ok(instance) => {
+                let new_memory_bytes = store.data().memory_bytes;
+                Ok(Live { store, instance, new_memory_bytes })
             }
             Err(_) if store.data().refused => Err(ExtractionError::Memory(limits.memory_bytes)),
-            Err(error) => Err(ExtractionError::Component(first_line(&error))),
+            Err(error) => Err(match error.downcast_ref::<Trap>() {
+                Some(Trap::Interrupt) => ExtractionError::Deadline(limits.deadline),
+                Some(Trap::OutOfFuel) => ExtractionError::Fuel(limits.fuel),
+                _ => ExtractionError::Component(first_line(&error)),
+            }),
         }
     }
 
-    fn instantiate(&self) -> Result<(Store<State>, Instance), ExtractionError> {
-        let shared = &self.compiled;
-        let state =
-            State { limit_bytes: shared.limits.memory_bytes, memory_bytes: 0, refused: false };
-        let mut store = Store::new(&shared.engine.engine, state);
-        store.limiter(|state| state);
-        store.set_epoch_deadline(engine::ticks(shared.limits.deadline));
-        let instance = shared.pre.instantiate(&mut store);
-        match instance {
-            Ok(instance) => Ok((store, instance)),
-            Err(_) if store.data().refused => {
-                Err(ExtractionError::Memory(shared.limits.memory_bytes))
-            }
-            Err(error) => Err(ExtractionError::Component(first_line(&error))),
+    /// Gives the next call its deadline and its fuel, where these are measured.
+    fn refuel(&self, store: &mut Store<State>, fuel: u64) {
+        let engine = &self.compiled.engine;
+        if engine.metering == Metering::FuelAndDeadline {
+            store.set_epoch_deadline(engine::ticks(engine.limits.deadline));
+            // It fails only where fuel is not measured.
+            let _ = store.set_fuel(fuel);
         }
+    }
+}
+
+/// Runs what may wait, also on a thread of the runtime, which is told so.
+fn may_wait<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
+/// Whether the host refused to take an answer because it is too large.
+fn answer_too_large(error: &wasmtime::Error) -> bool {
+    // wasmtime has no type for it.
+    format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted")
+}
+
+/// A span must lie within the document, or whoever reads it would read something else.
+fn check_spans(outcome: &Outcome, document: &str) -> Result<(), ExtractionError> {
+    check_scenario(&outcome.scenario, document)?;
+    let spans = [
+        ("trajectory", outcome.trajectory),
+        ("detailed-trajectory", outcome.detailed_trajectory),
+        ("dimensions", outcome.dimensions),
+    ];
+    spans.into_iter().try_for_each(|(name, span)| check_span(name, span, document))
+}
+
+fn check_scenario(scenario: &Scenario, document: &str) -> Result<(), ExtractionError> {
+    check_span("scenario's definition", scenario.definition, document)
+}
+
+fn check_span(name: &str, span: Option<Span>, document: &str) -> Result<(), ExtractionError> {
+    let Some(span) = span else { return Ok(()) };
+    let (start, length) = (span.offset as usize, span.length as usize);
+    let inside = start.checked_add(length).and_then(|end| document.get(start..end));
+    match inside {
+        Some(part) if !part.is_empty() => Ok(()),
+        _ => Err(ExtractionError::Component(format!(
+            "its {name} is {length} bytes from byte {start} on, which is not a part of a document \
+             of {} bytes",
+            document.len()
+        ))),
     }
 }
 

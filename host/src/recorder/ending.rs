@@ -88,7 +88,7 @@ impl Recorder {
     }
 
     async fn read_suite(&self, suite: &str) -> Result<SuiteSummary> {
-        let mut session = self.shared.extractor.session().await;
+        let mut session = self.extractor().session().await;
         let suite = suite.to_owned();
         blocking(move || session.extract_suite(&suite))
             .await??

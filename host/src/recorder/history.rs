@@ -1,10 +1,50 @@
 //! What replaying and extracting again share: bounded batches, and ids that prove the trial.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use futures_util::{Stream, StreamExt as _};
 use uuid::Uuid;
 
+use super::ResultFormat;
 use crate::error::Result;
 use crate::identity;
+use crate::store::Store;
+
+/// The headers of results that are extracted again, each read once.
+pub(super) struct Headers<'s> {
+    store: &'s Store,
+    extractor: &'s str,
+    known: HashMap<Uuid, Arc<ResultFormat>>,
+}
+
+impl<'s> Headers<'s> {
+    /// Those of results of the extractor with this name.
+    pub(super) fn new(store: &'s Store, extractor: &'s str) -> Self {
+        Headers { store, extractor, known: HashMap::new() }
+    }
+
+    /// The format of a result, with the header that has this id; nothing where it has none.
+    pub(super) async fn format(
+        &mut self,
+        header_id: Option<Uuid>,
+    ) -> Result<Option<Arc<ResultFormat>>> {
+        let Some(header_id) = header_id else { return Ok(None) };
+        if let Some(known) = self.known.get(&header_id) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let header = self.store.header(header_id).await?;
+        let format = Arc::new(ResultFormat::new(self.extractor, Some(header)));
+        if self.known.len() >= KEPT_HEADERS {
+            self.known.clear();
+        }
+        self.known.insert(header_id, Arc::clone(&format));
+        Ok(Some(format))
+    }
+}
+
+/// How many headers are kept in memory: a simulation has one or a few.
+const KEPT_HEADERS: usize = 64;
 
 /// How many documents are extracted again together.
 const BATCH_DOCUMENTS: usize = 1_000;

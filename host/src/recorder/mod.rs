@@ -18,8 +18,8 @@ mod sessions;
 mod start;
 mod submission;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;
@@ -35,10 +35,13 @@ pub use replay::{ReplayProgress, Replayed};
 pub(crate) use retry::Pauses;
 pub use start::{SimulationStart, SimulationStarted};
 pub(crate) use start::{configuration_id, default_modal_environment};
-pub use submission::{Document, ItemVerdict, NotFinite, NotFiniteNumber, Submission, Verdict};
+pub use submission::{
+    Document, ItemVerdict, NotFinite, NotFiniteNumber, ResultFormat, Submission, Verdict,
+};
 
 use crate::error::{Error, Result};
 use crate::extraction::{Extractor, Session};
+use crate::formats::Formats;
 use crate::identity;
 use crate::store::{NewSimulation, PlannedRow, SchemaState, Simulation, Store};
 use plan::Plan;
@@ -49,6 +52,9 @@ use sessions::Sessions;
 /// How many simulations' plans are kept in memory. A runner works on one or a few; a plan of
 /// 100,000 scenarios takes some 3 MB.
 const KEPT_PLANS: usize = 64;
+
+/// How many extractors and headers are remembered as known to the database.
+const KEPT_IDS: usize = 10_000;
 
 /// A batch is extracted on several cores only when each gets at least so many documents.
 const DOCUMENTS_FOR_A_CORE: usize = 32;
@@ -61,17 +67,37 @@ const INLINE_BYTES: usize = 64 << 10;
 #[derive(Clone, Debug)]
 pub struct Recorder {
     shared: Arc<Shared>,
+    /// Who extracts what names no format.
+    sessions: Arc<Sessions>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    extractor: Extractor,
-    sessions: Arc<Sessions>,
+    /// The formats that results may name; those that come with the program, unless others are given.
+    formats: OnceLock<Formats>,
+    /// Who extracts the results of the formats that were named so far.
+    named: Mutex<HashMap<String, Arc<Sessions>>>,
     store: Store,
     queue: Queue,
     plans: Mutex<HashMap<Uuid, Arc<Plan>>>,
     /// Set once the schema is current and knows the extractor.
     ready: OnceCell<()>,
+    /// Extractors and headers that the database knows.
+    known: Mutex<HashSet<Uuid>>,
+}
+
+impl Shared {
+    fn knows(&self, id: Uuid) -> bool {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
+    fn learn(&self, id: Uuid) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KEPT_IDS {
+            known.clear();
+        }
+        known.insert(id);
+    }
 }
 
 impl Recorder {
@@ -90,11 +116,75 @@ impl Recorder {
     /// Makes a recorder on a store that may be away just now. The first call that reaches the
     /// database brings its schema up to date and makes the extractor known to it.
     pub fn when_reachable(extractor: Extractor, store: Store) -> Self {
-        let sessions = Arc::new(Sessions::new(extractor.clone()));
-        let queue = Queue::new(&store, &sessions);
-        let (plans, ready) = (Mutex::default(), OnceCell::new());
-        let shared = Shared { extractor, sessions, store, queue, plans, ready };
-        Recorder { shared: Arc::new(shared) }
+        let sessions = Arc::new(Sessions::new(extractor));
+        let queue = Queue::new(&store);
+        let shared = Shared {
+            formats: OnceLock::new(),
+            named: Mutex::default(),
+            store,
+            queue,
+            plans: Mutex::default(),
+            ready: OnceCell::new(),
+            known: Mutex::default(),
+        };
+        Recorder { shared: Arc::new(shared), sessions }
+    }
+
+    /// With these formats, which results may name. Only the first call counts, and only before a
+    /// result has named one.
+    #[must_use]
+    pub fn with_formats(self, formats: Formats) -> Self {
+        let _ = self.shared.formats.set(formats);
+        self
+    }
+
+    /// The formats that results may name.
+    pub fn formats(&self) -> &Formats {
+        self.shared.formats.get_or_init(Formats::default)
+    }
+
+    /// The same recorder for results of another format: what names none is of this one.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no format with this name.
+    pub async fn in_format(&self, name: &str) -> Result<Self> {
+        let sessions = self.sessions_of(name).await?;
+        Ok(Recorder { shared: Arc::clone(&self.shared), sessions })
+    }
+
+    /// The names of the formats whose results the database may hold, this recorder's own first.
+    ///
+    /// # Errors
+    /// An error of the database.
+    pub async fn recorded_formats(&self) -> Result<Vec<String>> {
+        self.make_ready().await?;
+        let own = self.extractor().identity().name.clone();
+        let mut names = self.shared.store.extractor_names().await?;
+        names.retain(|name| *name != own);
+        names.insert(0, own);
+        Ok(names)
+    }
+
+    async fn sessions_of(&self, name: &str) -> Result<Arc<Sessions>> {
+        if name == self.extractor().identity().name {
+            return Ok(Arc::clone(&self.sessions));
+        }
+        let extractor = match self.formats().loaded(name) {
+            Some(extractor) => extractor,
+            None => {
+                let (formats, name) = (self.formats().clone(), name.to_owned());
+                blocking(move || formats.extractor(&name)).await??
+            }
+        };
+        let mut named = self.shared.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sessions) = named.get(name)
+            && sessions.extractor().identity() == extractor.identity()
+        {
+            return Ok(Arc::clone(sessions));
+        }
+        let sessions = Arc::new(Sessions::new(extractor));
+        named.insert(name.to_owned(), Arc::clone(&sessions));
+        Ok(sessions)
     }
 
     /// Sees to it that the schema is current and knows the extractor.
@@ -102,7 +192,7 @@ impl Recorder {
     /// # Errors
     /// [`Error::Schema`] where it is newer than this program; an error of the database.
     pub async fn make_ready(&self) -> Result<()> {
-        let Shared { store, extractor, ready, .. } = &*self.shared;
+        let (Shared { store, ready, .. }, extractor) = (&*self.shared, self.extractor());
         let prepare = || async {
             if !matches!(store.check_schema().await?, SchemaState::Current(_)) {
                 store.migrate().await?;
@@ -114,7 +204,7 @@ impl Recorder {
 
     /// The extractor in use.
     pub fn extractor(&self) -> &Extractor {
-        &self.shared.extractor
+        self.sessions.extractor()
     }
 
     /// The store in use.
@@ -222,9 +312,9 @@ impl Recorder {
         target: &Target,
         mut received: Vec<Received>,
     ) -> Result<Vec<Extracted>> {
-        let sessions = &self.shared.sessions;
+        let sessions = &target.sessions;
         let bytes: usize = received.iter().map(Received::document_bytes).sum();
-        if bytes <= INLINE_BYTES {
+        if bytes <= INLINE_BYTES && !sessions.extractor().metered() {
             let simulation_id = target.plan.simulation_id;
             let mut session = sessions.take(simulation_id).await;
             let extracted = extract_part(target, &mut session, received);
@@ -239,12 +329,11 @@ impl Recorder {
             let rest = received.split_off(part_length.min(received.len()));
             let part = std::mem::replace(&mut received, rest);
             let target = target.clone();
-            let recorder = self.clone();
             let simulation_id = target.plan.simulation_id;
             let mut session = sessions.take(simulation_id).await;
             tasks.push(blocking(move || {
                 let extracted = extract_part(&target, &mut session, part);
-                recorder.shared.sessions.give_back(simulation_id, session);
+                target.sessions.give_back(simulation_id, session);
                 extracted
             }));
         }

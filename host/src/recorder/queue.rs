@@ -116,7 +116,6 @@ pub(super) struct Queue {
 #[derive(Debug)]
 struct Shared {
     store: Store,
-    sessions: Arc<Sessions>,
     room: Arc<Semaphore>,
     line: Mutex<Line>,
 }
@@ -156,10 +155,9 @@ impl Line {
 }
 
 impl Queue {
-    pub(super) fn new(store: &Store, sessions: &Arc<Sessions>) -> Self {
+    pub(super) fn new(store: &Store) -> Self {
         let room = Arc::new(Semaphore::new(QUEUE_BYTES / UNIT_BYTES));
-        let (store, sessions) = (store.clone(), Arc::clone(sessions));
-        let shared = Shared { store, sessions, room, line: Mutex::default() };
+        let shared = Shared { store: store.clone(), room, line: Mutex::default() };
         Queue { shared: Arc::new(shared) }
     }
 
@@ -272,7 +270,7 @@ impl Shared {
 
     /// The verdicts of the extractor, with those who wait for more.
     async fn extract(&self, taken: Vec<Waiting>) -> Vec<Ready> {
-        let mut kept: Option<(Uuid, Session)> = None;
+        let mut kept: Option<Kept> = None;
         let mut since_pause = 0;
         let mut all = Vec::with_capacity(taken.len());
         for Waiting { results, bytes, answer, room } in taken {
@@ -290,24 +288,36 @@ impl Shared {
             }
             let simulation_id = target.plan.simulation_id;
             let mut session = match kept.take() {
-                Some((owner, session)) if owner == simulation_id => session,
+                Some(kept) if kept.serves(&target) => kept.session,
                 other => {
-                    self.keep(other);
-                    self.sessions.take(simulation_id).await
+                    other.into_iter().for_each(Kept::give_back);
+                    target.sessions.take(simulation_id).await
                 }
             };
             let extracted = extract_part(&target, &mut session, received);
-            kept = Some((simulation_id, session));
+            kept = Some(Kept { simulation_id, sessions: target.sessions, session });
             all.push(Ready { extracted, answer, room });
         }
-        self.keep(kept);
+        kept.into_iter().for_each(Kept::give_back);
         all
     }
+}
 
-    fn keep(&self, session: Option<(Uuid, Session)>) {
-        if let Some((simulation_id, session)) = session {
-            self.sessions.give_back(simulation_id, session);
-        }
+/// A session that the next call may use, too.
+struct Kept {
+    simulation_id: Uuid,
+    sessions: Arc<Sessions>,
+    session: Session,
+}
+
+impl Kept {
+    fn serves(&self, target: &Target) -> bool {
+        self.simulation_id == target.plan.simulation_id
+            && Arc::ptr_eq(&self.sessions, &target.sessions)
+    }
+
+    fn give_back(self) {
+        self.sessions.give_back(self.simulation_id, self.session);
     }
 }
 

@@ -70,8 +70,8 @@ impl Recorder {
     /// # Errors
     /// An error of the extraction.
     pub async fn verdict_json(&self, document: String) -> Result<String> {
-        let mut session = self.shared.extractor.session().await;
-        let verdict = blocking(move || session.extract_json(&document)).await?;
+        let mut session = self.extractor().session().await;
+        let verdict = blocking(move || session.extract_json(None, &document)).await?;
         Ok(verdict?)
     }
 

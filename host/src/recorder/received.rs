@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::plan::Plan;
 use super::queue::Results;
 use super::rows::{Extracted, Received, Target};
-use super::submission::{ItemVerdict, Submission, Verdict};
+use super::sessions::Sessions;
+use super::submission::{ItemVerdict, ResultFormat, Submission, Verdict};
 use super::{INLINE_BYTES, Recorder, UNPLANNED};
 use crate::error::Result;
 use crate::identity;
@@ -48,11 +49,31 @@ impl Recorder {
         received: Vec<ReceivedResult>,
     ) -> Result<Vec<ItemVerdict>> {
         let plan = self.plan(simulation_id).await?;
-        let extractor_id = self.shared.extractor.identity().id;
-        let target = Target { plan, extractor_id };
+        if received.iter().all(|received| received.submission.format.is_none()) {
+            let target = Target { plan, sessions: Arc::clone(&self.sessions) };
+            return self.record_part(target, received).await;
+        }
+        let mut verdicts = Vec::new();
+        for part in by_format(received) {
+            let sessions = self.sessions_for(part.first()).await?;
+            self.make_known(&sessions, part.first()).await?;
+            let target = Target { plan: Arc::clone(&plan), sessions };
+            verdicts.push(self.record_part(target, part));
+        }
+        let verdicts = futures_util::future::try_join_all(verdicts).await?;
+        Ok(verdicts.into_iter().flatten().collect())
+    }
+
+    /// Records results of one format.
+    async fn record_part(
+        &self,
+        target: Target,
+        received: Vec<ReceivedResult>,
+    ) -> Result<Vec<ItemVerdict>> {
         let received: Vec<Received> = received.into_iter().map(Received::from).collect();
-        let results = if received.iter().map(Received::document_bytes).sum::<usize>() > INLINE_BYTES
-        {
+        let bytes = received.iter().map(Received::document_bytes).sum::<usize>();
+        // A component from elsewhere may run for seconds, and must keep nobody else waiting.
+        let results = if bytes > INLINE_BYTES || target.sessions.extractor().metered() {
             Results::Extracted(self.extract(&target, received).await?)
         } else {
             Results::Received(target, received)
@@ -70,13 +91,72 @@ impl Recorder {
         simulation_id: Uuid,
         received: Vec<ReceivedResult>,
     ) -> Result<Vec<ItemVerdict>> {
-        let plan = Plan::unknown(simulation_id);
-        let extractor_id = self.shared.extractor.identity().id;
-        let target = Target { plan: Arc::new(plan), extractor_id };
-        let received = received.into_iter().map(Received::from).collect();
-        let extracted = self.extract(&target, received).await?;
-        Ok(extracted.into_iter().map(preview).collect())
+        let plan = Arc::new(Plan::unknown(simulation_id));
+        let mut verdicts = Vec::with_capacity(received.len());
+        for part in by_format(received) {
+            let sessions = self.sessions_for(part.first()).await?;
+            let target = Target { plan: Arc::clone(&plan), sessions };
+            let part = part.into_iter().map(Received::from).collect();
+            verdicts.extend(self.extract(&target, part).await?.into_iter().map(preview));
+        }
+        Ok(verdicts)
     }
+
+    async fn sessions_for(&self, received: Option<&ReceivedResult>) -> Result<Arc<Sessions>> {
+        match received.and_then(|received| received.submission.format.as_deref()) {
+            None => Ok(Arc::clone(&self.sessions)),
+            Some(format) => self.sessions_of(format.name()).await,
+        }
+    }
+
+    /// Sees to it that the database knows who extracts, and the header that goes with the results.
+    async fn make_known(
+        &self,
+        sessions: &Sessions,
+        received: Option<&ReceivedResult>,
+    ) -> Result<()> {
+        let Some(format) = received.and_then(|received| received.submission.format.as_deref())
+        else {
+            return Ok(());
+        };
+        let store = &self.shared.store;
+        let extractor = sessions.extractor().identity();
+        if !self.shared.knows(extractor.id) {
+            store.register_extractor(extractor).await?;
+            self.shared.learn(extractor.id);
+        }
+        if let (Some(id), Some(header)) = (format.header_id(), format.header())
+            && !self.shared.knows(id)
+        {
+            store.keep_header(id, header).await?;
+            self.shared.learn(id);
+        }
+        Ok(())
+    }
+}
+
+/// Results in runs of one format and header, in their order.
+fn by_format(received: Vec<ReceivedResult>) -> Vec<Vec<ReceivedResult>> {
+    let same =
+        |one: &Option<Arc<ResultFormat>>, other: &Option<Arc<ResultFormat>>| match (one, other) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one == other,
+            _ => false,
+        };
+    let mut runs: Vec<Vec<ReceivedResult>> = Vec::new();
+    for result in received {
+        match runs.last_mut() {
+            Some(run)
+                if run.last().is_some_and(|last| {
+                    same(&last.submission.format, &result.submission.format)
+                }) =>
+            {
+                run.push(result);
+            }
+            _ => runs.push(vec![result]),
+        }
+    }
+    runs
 }
 
 fn preview(extracted: Extracted) -> ItemVerdict {

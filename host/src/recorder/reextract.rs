@@ -4,7 +4,9 @@
 //! receipt and its document never do.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt as _;
@@ -12,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::history::{next_batch, passed_trial};
+use super::history::{Headers, next_batch, passed_trial};
 use super::rows::{Extracted, NOT_FINITE, Received, Target};
 use super::{Document, Recorder, Submission};
 use crate::error::Result;
@@ -104,6 +106,21 @@ pub struct Reextraction {
     pub interrupted: bool,
 }
 
+impl AddAssign for Reextraction {
+    fn add_assign(&mut self, other: Self) {
+        self.simulations += other.simulations;
+        self.examined += other.examined;
+        self.changed += other.changed;
+        self.rewritten += other.rewritten;
+        self.rejected += other.rejected;
+        self.failed += other.failed;
+        for (column, count) in other.by_column {
+            *self.by_column.entry(column).or_default() += count;
+        }
+        self.interrupted |= other.interrupted;
+    }
+}
+
 impl Reextraction {
     fn add(&mut self, changes: &SimulationChanges) {
         self.simulations += 1;
@@ -129,8 +146,8 @@ fn noted_by_sender(columns: &ExtractedColumns) -> Vec<Violation> {
 }
 
 impl Recorder {
-    /// Extracts recorded outcomes again from their documents, and rewrites what changed: a
-    /// simulation a transaction, and what the fields were is kept in `replaced_extractions`. A call
+    /// Extracts recorded outcomes of this recorder's format again from their documents, and rewrites
+    /// what changed: a simulation a transaction, and what the fields were is kept in `replaced_extractions`. A call
     /// id that an outcome has stays, since nobody can tell whether its sender passed it. Safe to
     /// repeat, to break off, and to run twice at once. Setting `stop` ends it and leaves the
     /// simulation under way as it was. Takes two connections.
@@ -148,8 +165,11 @@ impl Recorder {
         if let Some(simulation_id) = scope.simulation_id {
             store.simulation(simulation_id).await?;
         }
-        let current = (!scope.all).then(|| self.shared.extractor.identity().id);
-        let simulations = store.simulations_to_reextract(scope.simulation_id, current).await?;
+        let extractor = self.extractor().identity();
+        store.register_extractor(extractor).await?;
+        let current = (!scope.all).then_some(extractor.id);
+        let simulations =
+            store.simulations_to_reextract(scope.simulation_id, current, &extractor.name).await?;
         let mut reextraction = Reextraction::default();
         for simulation_id in simulations {
             let done = self.reextract_simulation(simulation_id, scope, stop, &mut report).await?;
@@ -181,7 +201,8 @@ impl Recorder {
     ) -> Result<Option<SimulationChanges>> {
         let store = &self.shared.store;
         let plan = self.plan(simulation_id).await?;
-        let target = Target { plan, extractor_id: self.shared.extractor.identity().id };
+        let target = Target { plan, sessions: Arc::clone(&self.sessions) };
+        let extractor = self.extractor().identity();
         let mut rewriter = match scope.dry_run {
             true => None,
             false => Some(store.rewriter().await?),
@@ -191,8 +212,10 @@ impl Recorder {
             Some(rewriter) => Some(rewriter.begin(simulation_id, target.plan.started_at).await?),
         };
         // Read only now: whoever rewrote it meanwhile has left less to do.
-        let current = (!scope.all).then_some(target.extractor_id);
-        let mut outcomes = pin!(store.extracted_outcomes(simulation_id, current).await?.fuse());
+        let current = (!scope.all).then_some(extractor.id);
+        let outcomes = store.extracted_outcomes(simulation_id, current, &extractor.name).await?;
+        let mut outcomes = pin!(outcomes.fuse());
+        let mut headers = Headers::new(store, &extractor.name);
         let mut changes = SimulationChanges { simulation_id, ..SimulationChanges::default() };
         loop {
             let batch = next_batch(&mut outcomes, |outcome| outcome.document.len()).await?;
@@ -202,7 +225,10 @@ impl Recorder {
             if batch.is_empty() {
                 break;
             }
-            let rows = self.reextract_batch(&target, batch, &mut changes, report).await?;
+            let rows = {
+                let batch = (batch, &mut headers);
+                self.reextract_batch(&target, batch, &mut changes, report).await?
+            };
             if let Some(rewriting) = &mut rewriting {
                 rewriting.rewrite(&rows).await?;
             }
@@ -218,7 +244,7 @@ impl Recorder {
     async fn reextract_batch(
         &self,
         target: &Target,
-        batch: Vec<ExtractedOutcome>,
+        (batch, headers): (Vec<ExtractedOutcome>, &mut Headers<'_>),
         changes: &mut SimulationChanges,
         report: &mut impl FnMut(Reexamined),
     ) -> Result<Vec<Rewritten>> {
@@ -236,6 +262,7 @@ impl Recorder {
                         modal_call_id: outcome.modal_call_id,
                         sandbox_id: outcome.sandbox_id,
                         not_finite: Vec::new(),
+                        format: headers.format(outcome.header_id).await?,
                     };
                     let again = Received::again(outcome_id, outcome.received_at, submission);
                     received.push(again.noting(noted_by_sender(&outcome.columns)));

@@ -1,6 +1,7 @@
 //! Rejected results, extracted again after the extractor was mended.
 
 use std::collections::HashSet;
+use std::ops::AddAssign;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,9 +10,9 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::history::{next_batch, passed_trial};
+use super::history::{Headers, next_batch, passed_trial};
 use super::rows::{Extracted, Received, Target};
-use super::{Document, Recorder, Submission};
+use super::{Document, Recorder, ResultFormat, Submission};
 use crate::error::{Error, Result};
 use crate::store::{KeptResult, OutcomeRow, Replay};
 
@@ -50,6 +51,19 @@ pub struct ReplayProgress {
     pub total: u64,
 }
 
+impl AddAssign for Replayed {
+    fn add_assign(&mut self, other: Self) {
+        self.stored += other.stored;
+        self.duplicate += other.duplicate;
+        self.rejected += other.rejected;
+        self.reasons_changed += other.reasons_changed;
+        self.unreadable += other.unreadable;
+        self.failed += other.failed;
+        self.failure = self.failure.take().or(other.failure);
+        self.interrupted |= other.interrupted;
+    }
+}
+
 impl Replayed {
     fn fail(&mut self, outcome_id: Uuid, message: &str) {
         self.failed += 1;
@@ -58,7 +72,7 @@ impl Replayed {
 }
 
 impl Recorder {
-    /// Extracts the rejected results of one simulation, or of all, again. Those that are accepted
+    /// Extracts the rejected results of this recorder's format, of one simulation or of all, again. Those that are accepted
     /// now become outcomes, with the ids and times of receipt that they had; their reasons are
     /// kept in `replaced_extractions`. Safe to repeat, to break off, and to run twice at once.
     /// Setting `stop` ends it after the batch that is under way. Takes two connections.
@@ -76,14 +90,19 @@ impl Recorder {
         if let Some(simulation_id) = simulation_id {
             store.simulation(simulation_id).await?;
         }
-        let (simulations, total) = store.rejected_simulations(simulation_id).await?;
+        let extractor = self.extractor().identity();
+        store.register_extractor(extractor).await?;
+        let (simulations, total) =
+            store.rejected_simulations(simulation_id, &extractor.name).await?;
         let mut replayed = Replayed::default();
         let mut results = 0;
         for simulation_id in simulations {
             let before = replayed.stored + replayed.duplicate;
             let plan = self.plan(simulation_id).await?;
-            let target = Target { plan, extractor_id: self.shared.extractor.identity().id };
-            let mut kept = pin!(store.kept_results(simulation_id).await?.fuse());
+            let target = Target { plan, sessions: Arc::clone(&self.sessions) };
+            let kept = store.kept_results(simulation_id, &extractor.name).await?;
+            let mut kept = pin!(kept.fuse());
+            let mut headers = Headers::new(store, &extractor.name);
             loop {
                 if stop.load(Ordering::Relaxed) {
                     replayed.interrupted = true;
@@ -95,7 +114,7 @@ impl Recorder {
                     break;
                 }
                 results += batch.len() as u64;
-                self.replay_batch(&target, batch, &mut replayed).await?;
+                self.replay_batch(&target, batch, &mut headers, &mut replayed).await?;
                 report(ReplayProgress { results, total: total.max(results) });
             }
             if replayed.stored + replayed.duplicate > before {
@@ -113,12 +132,14 @@ impl Recorder {
         &self,
         target: &Target,
         batch: Vec<KeptResult>,
+        headers: &mut Headers<'_>,
         replayed: &mut Replayed,
     ) -> Result<()> {
         let (mut received, mut old_reasons) = (Vec::new(), Vec::new());
         for mut kept in batch {
             let reasons = std::mem::take(&mut kept.violations);
-            match readable(target.plan.simulation_id, kept, &reasons) {
+            let format = headers.format(kept.header_id).await?;
+            match readable(target.plan.simulation_id, kept, format, &reasons) {
                 Some(result) => {
                     received.push(result);
                     old_reasons.push(reasons);
@@ -167,7 +188,7 @@ impl Recorder {
             let replay = Replay {
                 simulation_id: target.plan.simulation_id,
                 started_at: target.plan.started_at,
-                extractor_id: target.extractor_id,
+                extractor_id: target.extractor_id(),
                 accepted: rows,
                 reasons,
             };
@@ -199,6 +220,7 @@ impl Recorder {
 fn readable(
     simulation_id: Uuid,
     kept: KeptResult,
+    format: Option<Arc<ResultFormat>>,
     reasons: &serde_json::Value,
 ) -> Option<Received> {
     let framing = |reason: &serde_json::Value| {
@@ -217,6 +239,7 @@ fn readable(
         modal_call_id: kept.modal_call_id,
         sandbox_id: kept.sandbox_id,
         not_finite: Vec::new(),
+        format,
     };
     Some(Received::again(kept.outcome_id, kept.received_at, submission))
 }

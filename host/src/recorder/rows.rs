@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::plan::Plan;
 use super::received::ReceivedResult;
+use super::sessions::Sessions;
 use super::submission::{Document, Submission};
 use crate::extraction::{
     DimensionScore, Outcome, Session, SuiteSummary, Violation, category_word, status_word,
@@ -25,10 +26,14 @@ pub(super) const UNPLANNED: &str = "unplanned_scenario";
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) plan: Arc<Plan>,
-    pub(super) extractor_id: Uuid,
+    pub(super) sessions: Arc<Sessions>,
 }
 
 impl Target {
+    pub(super) fn extractor_id(&self) -> Uuid {
+        self.sessions.extractor().identity().id
+    }
+
     fn key(&self, outcome_id: Uuid) -> ResultKey {
         let Plan { simulation_id, started_at, .. } = *self.plan;
         ResultKey { simulation_id, outcome_id, started_at }
@@ -110,7 +115,7 @@ impl Received {
                 return self.reject(target, violations);
             }
         };
-        let answer = match session.extract_outcome(text) {
+        let answer = match session.extract_outcome(self.submission.header(), text) {
             Ok(Ok(outcome)) if !self.submission.not_finite.is_empty() => {
                 return self.extract_spelled_out(outcome, target, session);
             }
@@ -143,7 +148,7 @@ impl Received {
             self.submission.spelled_out(text, |number| format!("\"{}\"", number.word()));
         let places = &self.submission.not_finite;
         let found = |path: &str| places.iter().find(|place| place.path == path);
-        match session.extract_outcome(&with_words) {
+        match session.extract_outcome(self.submission.header(), &with_words) {
             Err(error) => Extracted::Failed {
                 outcome_id: self.outcome_id,
                 retryable: error.retryable(),
@@ -186,7 +191,8 @@ impl Received {
         };
         let row = RejectedRow {
             key: target.key(self.outcome_id),
-            extractor_id: target.extractor_id,
+            extractor_id: target.extractor_id(),
+            header_id: self.submission.format.as_ref().and_then(|format| format.header_id()),
             received_at: self.received_at,
             position: self.submission.position.and_then(|position| i64::try_from(position).ok()),
             trial: self.submission.trial.and_then(|trial| i32::try_from(trial).ok()),
@@ -240,7 +246,8 @@ impl Received {
         let time = outcome.execution_time.and_then(|time| time.parse().ok());
         Extracted::Outcome(Arc::new(OutcomeRow {
             key: target.key(self.outcome_id),
-            extractor_id: target.extractor_id,
+            extractor_id: target.extractor_id(),
+            header_id: self.submission.format.as_ref().and_then(|format| format.header_id()),
             scenario_id: outcome.scenario.id,
             scenario_name: outcome.scenario.name,
             trial,

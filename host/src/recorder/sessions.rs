@@ -4,19 +4,20 @@
 //! A simulation that records one by one finds the instance of its last call here. What a document
 //! leaves behind in an instance never meets another simulation: its instance is dropped instead.
 
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
 use crate::extraction::{Extractor, Session, SessionOwner};
 
-/// The idle sessions of a recorder. They stand with those of the extractor's other recorders, since
-/// all of them share its instances: one that is idle here must not be waited for there.
+/// The idle sessions of a recorder with one extractor. They stand with those of all others on the
+/// extractor's engine, since they share its instances: one that is idle here must not be waited for
+/// there.
 #[derive(Debug)]
 pub(super) struct Sessions {
     extractor: Extractor,
-    /// This recorder's.
+    /// This one's.
     number: u64,
     /// How many may be idle: half of the pool's instances, so that whoever needs another one waits
     /// only for sessions that work, and these end.
@@ -28,6 +29,10 @@ impl Sessions {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let most = extractor.instances() / 2;
         Sessions { extractor, number: NUMBERS.fetch_add(1, Ordering::Relaxed), most }
+    }
+
+    pub(super) fn extractor(&self) -> &Extractor {
+        &self.extractor
     }
 
     /// A session for a simulation: its own of before, or a new one.
@@ -59,7 +64,7 @@ impl Sessions {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<(SessionOwner, Session)>> {
-        self.extractor.idle().lock().unwrap_or_else(PoisonError::into_inner)
+        self.extractor.idle()
     }
 }
 

@@ -137,7 +137,7 @@ impl Recorder {
                 scenarios.len()
             )));
         }
-        let mut session = self.shared.extractor.session().await;
+        let mut session = self.extractor().session().await;
         let read = move || -> Result<Vec<PlannedRow>> {
             let answer = session.extract_scenarios(&scenarios);
             let answer: std::result::Result<Vec<Scenario>, Vec<Violation>> =

@@ -1,5 +1,7 @@
 //! What is submitted, and what became of it.
 
+use std::sync::Arc;
+
 use arc_framing::{Content, Frame, HEAD_BYTES, Problem};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -23,6 +25,39 @@ pub struct Submission {
     /// The numbers that JSON cannot hold, in a document that was made from objects of a language
     /// that has them: the document has `null` in their places, in this order.
     pub not_finite: Vec<NotFinite>,
+    /// Which format it is of, and the header of its file; nothing for the built-in format.
+    pub format: Option<Arc<ResultFormat>>,
+}
+
+/// The format of results that is not the built-in one, and what is said once for all of them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ResultFormat {
+    name: String,
+    header: Option<String>,
+    header_id: Option<Uuid>,
+}
+
+impl ResultFormat {
+    /// Results of the format with this name, with the header of their file.
+    pub fn new(name: impl Into<String>, header: Option<String>) -> Self {
+        let header_id = header.as_deref().map(identity::header_id);
+        ResultFormat { name: name.into(), header, header_id }
+    }
+
+    /// The format's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The header: JSON text.
+    pub fn header(&self) -> Option<&str> {
+        self.header.as_deref()
+    }
+
+    /// The id under which the header is kept.
+    pub fn header_id(&self) -> Option<Uuid> {
+        self.header_id
+    }
 }
 
 /// A number that JSON cannot hold.
@@ -82,6 +117,7 @@ impl Submission {
             modal_call_id: None,
             sandbox_id: None,
             not_finite: Vec::new(),
+            format: None,
         }
     }
 
@@ -152,7 +188,13 @@ impl Submission {
             modal_call_id: None,
             sandbox_id: None,
             not_finite: Vec::new(),
+            format: None,
         }
+    }
+
+    /// The header of its file, where it has one.
+    pub fn header(&self) -> Option<&str> {
+        self.format.as_ref()?.header()
     }
 
     /// The id of the outcome, or of the rejected result, that it becomes in a simulation.

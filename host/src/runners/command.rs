@@ -13,6 +13,7 @@ use super::{RecorderCtxView, RecorderView, add_to_linker};
 use crate::Recorder;
 use crate::component_cache;
 use crate::error::{Error, Result};
+use crate::extraction::Loading;
 
 /// The package that a runner records through, up to its version.
 const PACKAGE: &str = "arc:recording/";
@@ -98,9 +99,9 @@ impl Runner {
         config.epoch_interruption(true);
         let engine = Engine::new(&config).map_err(broken)?;
         let sha256: [u8; 32] = Sha256::digest(component).into();
-        let folder = settings.cache_dir.as_deref();
+        let loading = Loading { cache_dir: settings.cache_dir.clone(), ..Loading::default() };
         let component =
-            component_cache::load(&engine, component, &sha256, folder).map_err(broken)?;
+            component_cache::load(&engine, component, &sha256, &loading).map_err(broken)?;
         for (name, _) in component.component_type().imports(&engine) {
             check_version(name)?;
         }

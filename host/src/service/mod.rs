@@ -17,6 +17,7 @@ mod answer;
 mod app;
 mod body;
 mod events;
+mod files;
 mod guard;
 mod idempotency;
 mod listener;

@@ -122,6 +122,8 @@ pub(super) struct RecordQuery {
     pub(super) modal_call_id: Option<String>,
     /// The sandbox of the run.
     pub(super) sandbox_id: Option<String>,
+    /// The format of the results, which the service must know. Default: arc-guide.
+    pub(super) format: Option<String>,
 }
 
 /// How far back.

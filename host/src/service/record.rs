@@ -1,5 +1,7 @@
 //! Recording results: one, many, or a stream of them.
 
+use std::sync::Arc;
+
 use arc_framing::{Container, Framer, FramingError, Limits};
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -14,7 +16,7 @@ use super::answer::{self, Answer, Failure};
 use super::app::{App, SharedApp};
 use super::body::{self, Chunks};
 use super::parameters::{BodyType, Parameters, RecordQuery, SimulationId, body_type};
-use crate::recorder::{Document, ItemVerdict, Submission, Verdict};
+use crate::recorder::{Document, ItemVerdict, ResultFormat, Submission, Verdict};
 use crate::wire::{
     BatchVerdicts, DOCUMENT_BYTES, ItemBody, NDJSON, Problem, ProblemCode, Reason, ResultVerdict,
     ResultsDocument,
@@ -95,11 +97,14 @@ struct Sent {
     submissions: Vec<Submission>,
     /// Whether it is one result, and not a list with one.
     single: bool,
+    /// What is said once for all results.
+    header: Option<String>,
 }
 
 async fn record(app: &App, simulation_id: Uuid, query: &RecordQuery, sent: Sent) -> Answer {
-    let Sent { mut submissions, single } = sent;
-    submissions.iter_mut().for_each(|submission| fill(submission, query));
+    let Sent { mut submissions, single, header } = sent;
+    let format = format_of(query, header)?;
+    submissions.iter_mut().for_each(|submission| fill(submission, query, format.as_ref()));
     let verdicts = app.delivery.record_batch(simulation_id, submissions).await?;
     app.metrics.count(&verdicts);
     if single && let [_] = verdicts.as_slice() {
@@ -145,8 +150,25 @@ fn no_verdict() -> Failure {
     Failure::new(ProblemCode::Internal, "the result has got no verdict; send it again")
 }
 
+/// The format that the request names.
+fn format_of(
+    query: &RecordQuery,
+    header: Option<String>,
+) -> Result<Option<Arc<ResultFormat>>, Failure> {
+    match (&query.format, header) {
+        (Some(name), header) => Ok(Some(Arc::new(ResultFormat::new(name, header)))),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Failure::new(
+            ProblemCode::InvalidRequest,
+            "the body has a header, which the built-in format has not; name the results' format in \
+             the query (?format=NAME)",
+        )),
+    }
+}
+
 /// What the request says of all results, where they do not say it themselves.
-fn fill(submission: &mut Submission, query: &RecordQuery) {
+fn fill(submission: &mut Submission, query: &RecordQuery, format: Option<&Arc<ResultFormat>>) {
+    submission.format = format.cloned();
     let set = |own: &mut Option<String>, given: &Option<String>| {
         if own.is_none() {
             own.clone_from(given);
@@ -179,9 +201,10 @@ fn documents(app: &App, bytes: &[u8]) -> Result<Sent, Failure> {
         submissions.push(Submission::from_frame(frame, position));
     }
     let envelope = framer.envelope().map(|envelope| envelope.text().to_owned());
-    if let Some(envelope) = &envelope {
-        apply_envelope(&mut submissions, envelope)?;
-    }
+    let header = match &envelope {
+        Some(envelope) => apply_envelope(&mut submissions, envelope)?,
+        None => None,
+    };
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     if first.is_none() {
         return Err(Failure::new(
@@ -190,11 +213,14 @@ fn documents(app: &App, bytes: &[u8]) -> Result<Sent, Failure> {
         ));
     }
     let single = submissions.len() == 1 && envelope.is_none() && first != Some(&b'[');
-    Ok(Sent { submissions, single })
+    Ok(Sent { submissions, single, header })
 }
 
-/// What stands beside `results`.
-fn apply_envelope(submissions: &mut [Submission], envelope: &str) -> Result<(), Failure> {
+/// What stands beside `results`; gives the header of all of them.
+fn apply_envelope(
+    submissions: &mut [Submission],
+    envelope: &str,
+) -> Result<Option<String>, Failure> {
     let wrong = |detail: String| Failure::new(ProblemCode::InvalidRequest, detail);
     let beside: ItemBody = serde_json::from_str(envelope)
         .map_err(|error| wrong(format!("what stands beside `results` does not do: {error}")))?;
@@ -212,7 +238,7 @@ fn apply_envelope(submissions: &mut [Submission], envelope: &str) -> Result<(), 
             )));
         }
     }
-    let ItemBody { modal_call_ids, sandbox_ids, trials, not_finite } = beside;
+    let ItemBody { modal_call_ids, sandbox_ids, trials, not_finite, header } = beside;
     let mut modal_call_ids = modal_call_ids.unwrap_or_default().into_iter();
     let mut sandbox_ids = sandbox_ids.unwrap_or_default().into_iter();
     let mut trials = trials.unwrap_or_default().into_iter();
@@ -236,7 +262,11 @@ fn apply_envelope(submissions: &mut [Submission], envelope: &str) -> Result<(), 
         }
         submission.not_finite = found;
     }
-    Ok(())
+    // What is no JSON comes as a string.
+    Ok(header.map(|header| match serde_json::from_str::<String>(header.get()) {
+        Ok(text) => text,
+        Err(_) => header.get().to_owned(),
+    }))
 }
 
 /// A result that is the whole body, whatever it is.
@@ -248,7 +278,7 @@ fn one_document(app: &App, headers: &HeaderMap, bytes: Vec<u8>) -> Sent {
     if let Some(whole) = whole {
         submission.part_of(whole, limit);
     }
-    Sent { submissions: vec![submission], single: true }
+    Sent { submissions: vec![submission], single: true, header: None }
 }
 
 fn limits(app: &App) -> Limits {
@@ -263,7 +293,8 @@ fn unreadable(error: FramingError) -> Failure {
 /// client does not read keeps the service from reading on, so that neither side fills its memory.
 async fn stream(app: SharedApp, simulation_id: Uuid, query: RecordQuery, body: Body) -> Answer {
     let (lines, mut answers) = mpsc::channel::<Result<Bytes, Failure>>(ANSWERS_WAITING);
-    let work = Lines { app, simulation_id, query, lines };
+    let format = format_of(&query, None)?;
+    let work = Lines { app, simulation_id, query, format, lines };
     tokio::spawn(work.run(body));
     // An error before the first verdict, such as an unknown simulation, is the whole answer.
     let first = match answers.recv().await {
@@ -302,6 +333,7 @@ struct Lines {
     app: SharedApp,
     simulation_id: Uuid,
     query: RecordQuery,
+    format: Option<Arc<ResultFormat>>,
     lines: mpsc::Sender<Result<Bytes, Failure>>,
 }
 
@@ -363,7 +395,7 @@ impl Lines {
         &self,
         mut batch: Vec<Submission>,
     ) -> impl Future<Output = Result<Vec<ItemVerdict>, Failure>> + use<> {
-        batch.iter_mut().for_each(|submission| fill(submission, &self.query));
+        batch.iter_mut().for_each(|submission| fill(submission, &self.query, self.format.as_ref()));
         let bytes: usize = batch.iter().map(Submission::document_bytes).sum();
         let (app, simulation_id) = (SharedApp::clone(&self.app), self.simulation_id);
         let recording = tokio::spawn(async move {

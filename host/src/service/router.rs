@@ -18,7 +18,7 @@ use super::answer::Failure;
 use super::app::SharedApp;
 use super::guard::Gate;
 use super::record::Uncompressed;
-use super::{answer, events, guard, observe, reading, record, simulations};
+use super::{answer, events, files, guard, observe, reading, record, simulations};
 use crate::access::Scope;
 use crate::wire::ProblemCode;
 
@@ -67,6 +67,11 @@ fn recording() -> OpenApiRouter<SharedApp> {
         .routes(routes!(simulations::cancel_simulation))
 }
 
+/// Files may take longer than other requests.
+fn files() -> OpenApiRouter<SharedApp> {
+    OpenApiRouter::new().routes(routes!(files::record_file_sent))
+}
+
 fn questions() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new()
         .routes(routes!(simulations::list_simulations))
@@ -97,6 +102,7 @@ fn streams() -> OpenApiRouter<SharedApp> {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let all = OpenApiRouter::with_openapi(Document::openapi())
         .merge(recording())
+        .merge(files())
         .merge(questions())
         .merge(health())
         .merge(streams())
@@ -115,6 +121,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
         from_fn_with_state(Gate { app: SharedApp::clone(app), scope, timed }, guard::admit)
     };
     let (recording, _) = recording().split_for_parts();
+    let (files, _) = files().split_for_parts();
     let (questions, _) = questions().split_for_parts();
     let (health, _) = health().split_for_parts();
     let (streams, _) = streams().split_for_parts();
@@ -122,6 +129,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
     let description = || async { answer::json(StatusCode::OK, &openapi()) };
     Router::new()
         .merge(recording.route_layer(gate(Some(Scope::Record), true)))
+        .merge(files.route_layer(gate(Some(Scope::Record), false)))
         .merge(questions.route_layer(gate(Some(Scope::Read), true)))
         .merge(health.route_layer(gate(None, true)))
         .merge(streams.route_layer(gate(Some(Scope::Read), false)))

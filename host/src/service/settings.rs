@@ -88,6 +88,8 @@ settings! {
         "The longest body after decompression, but for streamed NDJSON, which has no limit.";
     batch_items: u64 = 100_000, "N",
         "The most results in one body, but for streamed NDJSON, which has no limit.";
+    file_limit_mib: u64 = 4_096, "MIB",
+        "The longest file that /v1/files takes, which lies on the disk until it is recorded.";
     header_limit_kib: usize = 32, "KIB",
         "The longest request line with its headers.";
     header_seconds: u64 = 30, "SECONDS",

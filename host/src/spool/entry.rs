@@ -4,17 +4,22 @@
 //! document's bytes as they came: what is long is neither escaped nor copied into JSON, and a
 //! document that is no text stays what it is.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::extraction::Violation;
-use crate::recorder::{Document, NotFinite, SimulationStart, Submission};
+use crate::recorder::{Document, NotFinite, ResultFormat, SimulationStart, Submission};
 use crate::store::SimulationStatus;
 
 /// The version of the encoding. Whatever changes the header changes it too.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// The version before results could name a format: its headers read the same.
+const BEFORE_FORMATS: u8 = 1;
 
 /// A call that could not be recorded, and when it was spooled.
 #[derive(Clone, Debug)]
@@ -135,11 +140,21 @@ enum Call {
         modal_call_id: Option<String>,
         sandbox_id: Option<String>,
         not_finite: Vec<NotFinite>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        format: Option<Format>,
     },
     /// The document is the suite, where there is one.
     Complete { simulation_id: Uuid, has_suite: bool },
     /// No document.
     End { simulation_id: Uuid, status: SimulationStatus, reason: String },
+}
+
+/// The format of a result that is not of the built-in one.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Format {
+    name: String,
+    header: Option<String>,
 }
 
 /// Why a document is not text.
@@ -156,6 +171,8 @@ impl Entry {
     pub(super) fn encode(self) -> Result<Encoded> {
         let (simulation_id, spooled_at) = (self.call.simulation_id(), self.spooled_at);
         let (call, document) = parts(self.call);
+        let named = matches!(&call, Call::Result { format: Some(_), .. });
+        let version = if named { VERSION } else { BEFORE_FORMATS };
         let header = serde_json::to_vec(&Header { spooled_at, call });
         let header = header.map_err(|error| {
             Error::Invalid(format!("what is to be spooled cannot be written down: {error}"))
@@ -167,7 +184,8 @@ impl Entry {
             ))
         })?;
         let mut bytes = Vec::with_capacity(1 + 4 + header.len() + document.len());
-        bytes.push(VERSION);
+        // What names no format is written as before, so that an older program takes it too.
+        bytes.push(version);
         bytes.extend(length.to_le_bytes());
         bytes.extend(header);
         bytes.extend(document);
@@ -179,7 +197,7 @@ impl Entry {
     pub(super) fn decode(bytes: &[u8]) -> std::result::Result<Entry, String> {
         let cut_off = || "the entry in the spool is cut off".to_owned();
         let (version, rest) = bytes.split_first().ok_or_else(cut_off)?;
-        if *version != VERSION {
+        if !matches!(*version, VERSION | BEFORE_FORMATS) {
             return Err(format!(
                 "the entry in the spool has format {version}, and this version of the program \
                  reads format {VERSION}; take it back with the version that wrote it, or a newer one"
@@ -228,8 +246,19 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
             (call, scenarios.into_bytes())
         }
         SpooledCall::Result { simulation_id, outcome_id, received_at, submission } => {
-            let Submission { document, position, trial, modal_call_id, sandbox_id, not_finite } =
-                submission;
+            let Submission {
+                document,
+                position,
+                trial,
+                modal_call_id,
+                sandbox_id,
+                not_finite,
+                format,
+            } = submission;
+            let format = format.map(|format| Format {
+                name: format.name().to_owned(),
+                header: format.header().map(str::to_owned),
+            });
             let (document, unreadable) = match document {
                 Document::Text(text) => (text.into_bytes(), None),
                 Document::Unreadable { bytes, length, violation } => {
@@ -247,6 +276,7 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
                 modal_call_id,
                 sandbox_id,
                 not_finite,
+                format,
             };
             (call, document)
         }
@@ -303,6 +333,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
             modal_call_id,
             sandbox_id,
             not_finite,
+            format,
         } => {
             let document = match unreadable {
                 None => Document::Text(text()?),
@@ -312,8 +343,17 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
                     violation: Violation { path, code, message },
                 },
             };
-            let submission =
-                Submission { document, position, trial, modal_call_id, sandbox_id, not_finite };
+            let format =
+                format.map(|Format { name, header }| Arc::new(ResultFormat::new(name, header)));
+            let submission = Submission {
+                document,
+                position,
+                trial,
+                modal_call_id,
+                sandbox_id,
+                not_finite,
+                format,
+            };
             SpooledCall::Result { simulation_id, outcome_id, received_at, submission }
         }
         Call::Complete { simulation_id, has_suite } => {

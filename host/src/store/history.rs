@@ -25,6 +25,7 @@ pub(crate) struct KeptResult {
     pub(crate) violations: Value,
     /// Nothing where only the beginning was kept.
     pub(crate) document: Option<Vec<u8>>,
+    pub(crate) header_id: Option<Uuid>,
 }
 
 /// An outcome with its document and the columns that were extracted from it.
@@ -37,60 +38,81 @@ pub(crate) struct ExtractedOutcome {
     pub(crate) modal_call_id: Option<String>,
     pub(crate) sandbox_id: Option<String>,
     pub(crate) document: String,
+    pub(crate) header_id: Option<Uuid>,
     pub(crate) columns: ExtractedColumns,
 }
 
 /// The simulations whose results are to be extracted again.
-const WITH_REJECTED: &str = "SELECT DISTINCT simulation_id FROM arc_recorder.rejected_results
-     WHERE $1::uuid IS NULL OR simulation_id = $1 ORDER BY simulation_id";
+const WITH_REJECTED: &str = "SELECT simulation_id, count(*) FROM arc_recorder.rejected_results
+     WHERE ($1::uuid IS NULL OR simulation_id = $1) AND extractor_id IN (
+         SELECT extractor_id FROM arc_recorder.extractors WHERE name = $2)
+     GROUP BY simulation_id ORDER BY simulation_id";
 const WITH_OUTCOMES: &str = "SELECT simulation_id FROM arc_recorder.simulations AS simulation
      WHERE ($1::uuid IS NULL OR simulation_id = $1) AND EXISTS (
          SELECT FROM arc_recorder.outcomes AS outcome
          WHERE outcome.simulation_id = simulation.simulation_id
-             AND ($2::uuid IS NULL OR outcome.extractor_id <> $2)
+             AND outcome.extractor_id IN (
+                 SELECT extractor_id FROM arc_recorder.extractors
+                 WHERE name = $3 AND extractor_id IS DISTINCT FROM $2)
      )
      ORDER BY created_at, simulation_id";
 
 impl Store {
-    /// Simulations with rejected results, and how many these are in all.
+    /// The names of all extractors that the database knows.
+    pub(crate) async fn extractor_names(&self) -> Result<Vec<String>> {
+        let failed = |error| Error::database("read the extractors", &error);
+        let client = self.client().await?;
+        let select = "SELECT DISTINCT name FROM arc_recorder.extractors ORDER BY name";
+        let rows = client.query(select, &[]).await.map_err(failed)?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Simulations with rejected results of the extractor with this name, and how many these are in
+    /// all.
     pub(crate) async fn rejected_simulations(
         &self,
         simulation_id: Option<Uuid>,
+        extractor: &str,
     ) -> Result<(Vec<Uuid>, u64)> {
         let failed = |error| Error::database("find the rejected results", &error);
         let client = self.client().await?;
-        let rows = client.query(WITH_REJECTED, &[&simulation_id]).await.map_err(failed)?;
-        let count = "SELECT count(*) FROM arc_recorder.rejected_results
-                     WHERE $1::uuid IS NULL OR simulation_id = $1";
-        let total: i64 = client.query_one(count, &[&simulation_id]).await.map_err(failed)?.get(0);
+        let found = client.query(WITH_REJECTED, &[&simulation_id, &extractor]).await;
+        let rows = found.map_err(failed)?;
+        let total: i64 = rows.iter().map(|row| row.get::<_, i64>(1)).sum();
         Ok((rows.iter().map(|row| row.get(0)).collect(), u64::try_from(total).unwrap_or(0)))
     }
 
-    /// Simulations with outcomes of another extractor than `current`, or with any where that is
-    /// nothing; the oldest first.
+    /// Simulations with outcomes of an extractor of this name other than `current`, or of any of
+    /// this name where that is nothing; the oldest first.
     pub(crate) async fn simulations_to_reextract(
         &self,
         simulation_id: Option<Uuid>,
         current: Option<Uuid>,
+        extractor: &str,
     ) -> Result<Vec<Uuid>> {
         let failed = |error| Error::database("find the outcomes to extract again", &error);
         let client = self.client().await?;
-        let rows = client.query(WITH_OUTCOMES, &[&simulation_id, &current]).await;
+        let rows = client.query(WITH_OUTCOMES, &[&simulation_id, &current, &extractor]).await;
         Ok(rows.map_err(failed)?.iter().map(|row| row.get(0)).collect())
     }
 
-    /// A simulation's rejected results in order of their keys, as they come from the database.
+    /// A simulation's rejected results of the extractor with this name, in order of their keys, as
+    /// they come from the database.
     pub(crate) async fn kept_results(
         &self,
         simulation_id: Uuid,
+        extractor: &str,
     ) -> Result<impl Stream<Item = Result<KeptResult>> + use<>> {
         let failed = |error| Error::database("read the rejected results", &error);
         let client = self.client().await?;
         let select = "SELECT outcome_id, received_at, position, trial, modal_call_id, sandbox_id,
-                violations, CASE WHEN octet_length(document) = document_bytes THEN document END
-            FROM arc_recorder.rejected_results WHERE simulation_id = $1
+                violations, CASE WHEN octet_length(document) = document_bytes THEN document END,
+                header_id
+            FROM arc_recorder.rejected_results
+            WHERE simulation_id = $1 AND extractor_id IN (
+                SELECT extractor_id FROM arc_recorder.extractors WHERE name = $2)
             ORDER BY simulation_id, outcome_id";
-        let parameters: [&(dyn ToSql + Sync); 1] = [&simulation_id];
+        let parameters: [&(dyn ToSql + Sync); 2] = [&simulation_id, &extractor];
         let rows = client.query_raw(select, parameters).await.map_err(failed)?;
         // The connection goes back to the pool when the last row is read.
         Ok(rows.map(move |row| {
@@ -105,27 +127,31 @@ impl Store {
                 sandbox_id: row.get(5),
                 violations: row.get(6),
                 document: row.get(7),
+                header_id: row.get(8),
             })
         }))
     }
 
-    /// A simulation's outcomes of another extractor than `current`, or all where that is nothing,
-    /// in order of their keys, as they come from the database.
+    /// A simulation's outcomes of an extractor of this name other than `current`, or of any of this
+    /// name where that is nothing, in order of their keys, as they come from the database.
     pub(crate) async fn extracted_outcomes(
         &self,
         simulation_id: Uuid,
         current: Option<Uuid>,
+        extractor: &str,
     ) -> Result<impl Stream<Item = Result<ExtractedOutcome>> + use<>> {
         let failed = |error| Error::database("read the outcomes to extract again", &error);
         let client = self.client().await?;
         let select = format!(
-            "SELECT outcome_id, received_at, extractor_id, document::text, {}
+            "SELECT outcome_id, received_at, extractor_id, header_id, document::text, {}
              FROM arc_recorder.outcomes
-             WHERE simulation_id = $1 AND ($2::uuid IS NULL OR extractor_id <> $2)
+             WHERE simulation_id = $1 AND extractor_id IN (
+                 SELECT extractor_id FROM arc_recorder.extractors
+                 WHERE name = $3 AND extractor_id IS DISTINCT FROM $2)
              ORDER BY simulation_id, outcome_id",
             NAMES.join(", ")
         );
-        let parameters: [&(dyn ToSql + Sync); 2] = [&simulation_id, &current];
+        let parameters: [&(dyn ToSql + Sync); 3] = [&simulation_id, &current, &extractor];
         let rows = client.query_raw(select.as_str(), parameters).await.map_err(failed)?;
         Ok(rows.map(move |row| {
             let _held = &client;
@@ -138,6 +164,7 @@ impl Store {
                 modal_call_id: row.get("modal_call_id"),
                 sandbox_id: row.get("sandbox_id"),
                 columns: ExtractedColumns::stored(&row),
+                header_id: row.get("header_id"),
                 document: row.get("document"),
             })
         }))

@@ -41,6 +41,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "access_tokens",
         sql: include_str!("../../../migrations/0004_access_tokens.sql"),
     },
+    Migration {
+        version: 5,
+        name: "document_headers",
+        sql: include_str!("../../../migrations/0005_document_headers.sql"),
+    },
 ];
 
 /// The oldest server that has all that the schema uses: `COMPRESSION lz4` came with 14.

@@ -9,6 +9,7 @@ mod connection;
 mod cursor;
 mod extracted;
 mod figures;
+mod headers;
 mod health;
 mod history;
 mod metrics;

@@ -139,6 +139,11 @@ pub struct ItemBody {
     /// The numbers of each that JSON cannot hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_finite: Option<Vec<Vec<NotFiniteBody>>>,
+    /// What is said once for all results, where their format has a header: any JSON, or a string that
+    /// holds what is no JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub header: Option<Box<RawValue>>,
 }
 
 /// A number that JSON cannot hold: the document has `null` in its place.

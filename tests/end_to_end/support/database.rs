@@ -72,6 +72,7 @@ async fn make_template(config: &Config) -> String {
         include_str!("../../../migrations/0002_quick_queries.sql"),
         include_str!("../../../migrations/0003_history.sql"),
         include_str!("../../../migrations/0004_access_tokens.sql"),
+        include_str!("../../../migrations/0005_document_headers.sql"),
     );
     let digest = <sha2::Sha256 as sha2::Digest>::digest(schema);
     let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();

@@ -20,6 +20,7 @@ from ._waiting import Waiter
 from .answers import (
     Deployment,
     Failure,
+    FileRecorded,
     Health,
     ItemVerdict,
     Metrics,
@@ -217,6 +218,8 @@ class Calls:
         modal_call_ids: Optional[Iterable[Optional[str]]],
         sandbox_ids: Optional[Iterable[Optional[str]]],
         trials: Optional[Iterable[Optional[int]]],
+        format: Optional[str] = None,
+        header: Any = None,
     ) -> list[ItemVerdict]:
         results = as_list(scenario_results, "scenario_results")
         beside = (
@@ -230,8 +233,36 @@ class Calls:
             failed = isinstance(answer, DatabaseError)
             verdicts.extend(_failed(count, answer) if failed else answer)
 
-        await self._record(simulation_id, results, beside, take, brief=False)
+        if header is not None and format is None:
+            raise ValidationError("a header belongs to a format; name the format, too")
+        if header is not None and not isinstance(header, str):
+            header = await self._json(header, "the header")
+        await self._record(
+            simulation_id, results, beside, take, brief=False, format=format, header=header
+        )
         return verdicts
+
+    async def record_file(
+        self,
+        path: Union[str, os.PathLike[str]],
+        format: Optional[str],
+        header: Union[str, os.PathLike[str], None],
+        simulation_name: Optional[str],
+        simulation_id: Optional[SimulationId],
+        config_version_id: Optional[SimulationId],
+    ) -> FileRecorded:
+        call = self._host.record_file(
+            os.fspath(path),
+            format,
+            None if header is None else os.fspath(header),
+            _text(simulation_name, "simulation_name"),
+            None if simulation_id is None else simulation_text(simulation_id),
+            None if config_version_id is None else str(config_version_id),
+        )
+        answer = await self._answer("record_file", call)
+        for note in answer["notes"]:
+            log.warning("%s: %s", path, note)
+        return cast(FileRecorded, answer["report"])
 
     async def record_ids(
         self,
@@ -285,6 +316,8 @@ class Calls:
         take: Callable[[Any, int], None],
         *,
         brief: bool,
+        format: Optional[str] = None,
+        header: Optional[str] = None,
     ) -> None:
         """Records results in parts, some of which are under way while the next is made, and has the
         answer to each part taken, in order. Once a part has failed, the rest is not begun."""
@@ -302,7 +335,7 @@ class Calls:
                 except Exception:
                     await _ignored(under_way)
                     raise
-                call = self._host.record(simulation, batch, first, brief)
+                call = self._host.record(simulation, batch, first, brief, format, header)
                 under_way.append((following - first, self.waiter.begin(call)))
             elif under_way:
                 count, answer = under_way.popleft()

@@ -61,7 +61,24 @@ class Host:
         sandbox_instances: Optional[int],
         metadata: Optional[str],
     ) -> Call: ...
-    def record(self, simulation_id: str, batch: Batch, first: int, brief: bool) -> Call: ...
+    def record(
+        self,
+        simulation_id: str,
+        batch: Batch,
+        first: int,
+        brief: bool,
+        format: Optional[str],
+        header: Optional[str],
+    ) -> Call: ...
+    def record_file(
+        self,
+        path: str,
+        format: Optional[str],
+        header: Optional[str],
+        simulation_name: Optional[str],
+        simulation_id: Optional[str],
+        config_version_id: Optional[str],
+    ) -> Call: ...
     def complete_simulation(self, simulation_id: str, suite: Optional[str]) -> Call: ...
     def fail_simulation(self, simulation_id: str, reason: str) -> Call: ...
     def cancel_simulation(self, simulation_id: str, reason: str) -> Call: ...

@@ -91,12 +91,14 @@ class Recording:
         modal_call_ids: Optional[Iterable[Optional[str]]],
         sandbox_ids: Optional[Iterable[Optional[str]]],
         trials: Optional[Iterable[Optional[int]]],
+        format: Optional[str] = None,
+        header: Any = None,
     ) -> list[ItemVerdict]:
         results: list[Any] = []
         try:
             results = as_list(scenario_results, "scenario_results")
             return await self._calls.record_batch(
-                simulation_id, results, modal_call_ids, sandbox_ids, trials
+                simulation_id, results, modal_call_ids, sandbox_ids, trials, format, header
             )
         except DatabaseError as error:
             verdicts = unrecorded(results, error)

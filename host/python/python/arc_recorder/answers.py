@@ -40,6 +40,58 @@ class ItemVerdict(TypedDict):
     message: Optional[str]
 
 
+class RejectedItem(TypedDict):
+    """A result of a file that is not valid."""
+
+    #: Where it stands in the file, counted from 0.
+    position: int
+    #: The id under which it is kept.
+    outcome_id: str
+    #: The first reason: where, what, and as a sentence.
+    path: str
+    code: str
+    message: str
+    #: All reasons.
+    violations: list[Violation]
+
+
+class FileRecorded(TypedDict):
+    """What became of a file."""
+
+    #: The file's name.
+    file: str
+    #: The format of its results; none for the built-in one.
+    format: Optional[str]
+    simulation_id: str
+    simulation_name: str
+    #: The simulation's status; none where it could not be asked.
+    status: Optional[str]
+    #: How many results were stored now, were there before, are kept until the database is back, are
+    #: not valid, and were not recorded.
+    stored: int
+    duplicate: int
+    spooled: int
+    rejected: int
+    failed: int
+    #: Why the first of those that were not recorded was not.
+    failure: Optional[str]
+    interrupted: bool
+    #: Of all results of the simulation together.
+    by_status: Optional[dict[str, int]]
+    by_error_category: Optional[dict[str, int]]
+    overall_score: Optional[float]
+    total_tokens: Optional[int]
+    total_cost_usd: Optional[float]
+    total_scenarios: Optional[int]
+    completed_scenarios: Optional[int]
+    #: How many accepted results have each warning.
+    warnings: dict[str, int]
+    #: The first results that are not valid.
+    rejected_results: list[RejectedItem]
+    #: How long it took, in seconds.
+    elapsed_seconds: float
+
+
 class SimulationStarted(TypedDict):
     """The answer to a start."""
 

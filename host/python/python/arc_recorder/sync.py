@@ -13,6 +13,7 @@ from ._waiting import Thread, run
 from .answers import (
     Deployment,
     Failure,
+    FileRecorded,
     Health,
     ItemVerdict,
     Metrics,
@@ -283,18 +284,62 @@ class SyncArcAPI:
         *,
         sandbox_ids: Optional[Iterable[Optional[str]]] = None,
         trials: Optional[Iterable[Optional[int]]] = None,
+        format: Optional[str] = None,
+        header: Any = None,
     ) -> list[ItemVerdict]:
         """Records many results, and gives a verdict on each, in order.
 
         One bad result never fails its neighbours. What belongs to the results stands in lists
         beside them, `None` where a result has none.
 
+        Args:
+            format: the name of the results' format, where it is not the built-in one.
+            header: what that format says once for all results: JSON text, or what becomes JSON.
+
         Raises:
             NotFoundError: where there is no such simulation.
             UnavailableError: before anything was recorded; the same call again may work.
         """
         return run(self._recording.record_batch(
-            simulation_id, scenario_results, modal_call_ids, sandbox_ids, trials
+            simulation_id,
+            scenario_results,
+            modal_call_ids,
+            sandbox_ids,
+            trials,
+            format,
+            header,
+        ))
+
+    def record_file(
+        self,
+        path: Union[str, PathLike[str]],
+        *,
+        format: Optional[str] = None,
+        header: Union[str, PathLike[str], None] = None,
+        simulation_name: Optional[str] = None,
+        simulation_id: Optional[SimulationId] = None,
+        config_version_id: Optional[SimulationId] = None,
+    ) -> FileRecorded:
+        """Records a file as a simulation, and completes it: results in the built-in format, or the log
+        of another evaluation tool. The same file again is the same simulation, and stores nothing
+        twice.
+
+        Args:
+            path: the file.
+            format: its format, as `arc-host formats list` names it. Default: the one that recognises
+                the file.
+            header: the file that holds what is said once for all results, where the format keeps it
+                apart. Default: the one beside the file that fits.
+            simulation_name: a name for people. Default: the file's.
+            simulation_id: a simulation that takes the results.
+            config_version_id: as `create_configuration` gives it.
+
+        Raises:
+            ValidationError: where the file is not of its format, or holds no result.
+            NotFoundError: where there is no such format.
+        """
+        return run(self._calls.record_file(
+            path, format, header, simulation_name, simulation_id, config_version_id
         ))
 
     def complete_simulation(

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::extraction::Violation;
-use crate::recorder::{Document, NotFinite, NotFiniteNumber, SimulationStart};
+use crate::recorder::{Document, NotFinite, NotFiniteNumber, ResultFormat, SimulationStart};
 
 fn id() -> impl Strategy<Value = Uuid> {
     any::<u128>().prop_map(Uuid::from_u128)
@@ -56,14 +56,19 @@ fn not_finite() -> impl Strategy<Value = NotFinite> {
 fn submission() -> impl Strategy<Value = Submission> {
     let places = proptest::collection::vec(not_finite(), 0..3);
     let ids = (maybe(text()), maybe(text()));
-    (document(), maybe(any::<u64>()), maybe(any::<u32>()), ids, places).prop_map(
-        |(document, position, trial, (modal_call_id, sandbox_id), not_finite)| Submission {
+    let format = maybe((text(), maybe(text())));
+    let format = format.prop_map(|format| {
+        format.map(|(name, header)| std::sync::Arc::new(ResultFormat::new(name, header)))
+    });
+    (document(), maybe(any::<u64>()), maybe(any::<u32>()), ids, places, format).prop_map(
+        |(document, position, trial, (modal_call_id, sandbox_id), not_finite, format)| Submission {
             document,
             position,
             trial,
             modal_call_id,
             sandbox_id,
             not_finite,
+            format,
         },
     )
 }

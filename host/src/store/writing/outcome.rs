@@ -24,6 +24,7 @@ use crate::extraction::{Span, Violation};
 pub struct OutcomeRow {
     pub key: ResultKey,
     pub extractor_id: Uuid,
+    pub header_id: Option<Uuid>,
     pub scenario_id: String,
     pub scenario_name: Option<String>,
     pub trial: i32,
@@ -52,7 +53,7 @@ pub struct OutcomeRow {
 
 /// The columns in the order of [`copy`] and [`insert`]: name, type, type of the array.
 #[rustfmt::skip]
-const COLUMNS: [(&str, Type, &str); 30] = [
+const COLUMNS: [(&str, Type, &str); 31] = [
     ("simulation_id", Type::UUID, "uuid"),
     ("outcome_id", Type::UUID, "uuid"),
     ("started_at", Type::TIMESTAMPTZ, "timestamptz"),
@@ -74,6 +75,7 @@ const COLUMNS: [(&str, Type, &str); 30] = [
     ("metrics", Type::JSONB, "jsonb"),
     ("warnings", Type::JSONB, "jsonb"),
     ("extractor_id", Type::UUID, "uuid"),
+    ("header_id", Type::UUID, "uuid"),
     ("scenario_offset", Type::INT4, "integer"),
     ("scenario_length", Type::INT4, "integer"),
     ("trajectory_offset", Type::INT4, "integer"),
@@ -143,7 +145,7 @@ fn values<'r>(
     row: &'r OutcomeRow,
     spans: &'r [Option<i32>; 8],
     document: &'r RawJson<'r>,
-) -> [&'r (dyn ToSql + Sync); 30] {
+) -> [&'r (dyn ToSql + Sync); 31] {
     let [s0, s1, s2, s3, s4, s5, s6, s7] = spans;
     [
         &row.key.simulation_id,
@@ -167,6 +169,7 @@ fn values<'r>(
         &row.metrics,
         &row.warnings,
         &row.extractor_id,
+        &row.header_id,
         s0,
         s1,
         s2,
@@ -273,6 +276,7 @@ pub(super) async fn insert(
                 &column(rows, |row| &row.metrics),
                 &column(rows, |row| row.warnings.as_ref()),
                 &column(rows, |row| row.extractor_id),
+                &column(rows, |row| row.header_id),
                 &span(0),
                 &span(1),
                 &span(2),

@@ -14,6 +14,7 @@ use super::late::NOTED;
 pub struct RejectedRow {
     pub key: ResultKey,
     pub extractor_id: Uuid,
+    pub header_id: Option<Uuid>,
     pub received_at: Timestamp,
     pub position: Option<i64>,
     pub trial: Option<i32>,
@@ -33,10 +34,10 @@ pub(super) async fn insert(
         .prepare_cached(&format!(
             "INSERT INTO arc_recorder.rejected_results (
                  simulation_id, outcome_id, started_at, extractor_id, received_at, position, trial,
-                 modal_call_id, sandbox_id, violations, document_bytes, document)
+                 modal_call_id, sandbox_id, violations, document_bytes, document, header_id)
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::uuid[],
                  $5::timestamptz[], $6::bigint[], $7::integer[], $8::text[], $9::text[],
-                 $10::jsonb[], $11::bigint[], $12::bytea[])
+                 $10::jsonb[], $11::bigint[], $12::bytea[], $13::uuid[])
              WHERE {NOTED}
              ON CONFLICT (simulation_id, outcome_id, started_at) DO NOTHING"
         ))
@@ -57,6 +58,7 @@ pub(super) async fn insert(
                 &column(rows, |row| &row.violations),
                 &column(rows, |row| row.document_bytes),
                 &column(rows, |row| row.document.as_slice()),
+                &column(rows, |row| row.header_id),
             ],
         )
         .await?;

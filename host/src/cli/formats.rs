@@ -1,0 +1,110 @@
+//! `arc-host formats`: which result formats there are, and the components that read them.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use nix::sys::resource::{Resource, setrlimit};
+use serde_json::json;
+
+use super::Done;
+use super::arguments::{AddFormat, FormatsCommand, Global, RemoveFormat};
+use super::connection;
+use super::output::{self, BOLD, Output};
+use crate::error::{Error, Result};
+use crate::extraction::{ExtractionEngine, ExtractionLimits};
+use crate::formats::{FormatEntry, FormatSource};
+
+/// How much memory compiling a component may take: an interpreter of 12 MB takes a tenth of it.
+const COMPILE_BYTES: u64 = 4 << 30;
+
+/// How many seconds of processor time compiling may take, of all cores together.
+const COMPILE_SECONDS: u64 = 120;
+
+pub(super) fn run(global: &Global, command: FormatsCommand, output: &mut Output) -> Result<Done> {
+    match command {
+        FormatsCommand::List => list(global, output),
+        FormatsCommand::Add(arguments) => add(global, &arguments, output),
+        FormatsCommand::Remove(arguments) => remove(global, &arguments, output),
+    }
+}
+
+fn list(global: &Global, output: &mut Output) -> Result<Done> {
+    let guide = connection::extractor(global)?;
+    let mut entries = vec![FormatEntry::built_in(&guide)];
+    entries.extend(connection::formats(global)?.list()?);
+    if output.json() {
+        for entry in &entries {
+            output.value(entry)?;
+        }
+        return Ok(Done::All);
+    }
+    let rows = entries.into_iter().map(|entry| {
+        let from = match entry.source {
+            FormatSource::BuiltIn => "built in",
+            FormatSource::Bundled => "bundled",
+            FormatSource::Added if entry.wasi => "added, with WASI",
+            FormatSource::Added => "added",
+        };
+        vec![entry.name, entry.version, from.to_owned(), entry.authors, entry.format]
+    });
+    output.table(&["name", "version", "from", "authors", "reads"], &[], rows)?;
+    Ok(Done::All)
+}
+
+fn add(global: &Global, arguments: &AddFormat, output: &mut Output) -> Result<Done> {
+    let path = arguments.file.display();
+    let component = fs::read(&arguments.file)
+        .map_err(|error| Error::io(format!("could not read {path}"), error))?;
+    let formats = connection::formats(global)?;
+    let added = formats.add(&component, arguments.grant_wasi)?;
+    if output.json() {
+        output.value(&added)?;
+    } else {
+        output.line(&format!(
+            "added {BOLD}{}{BOLD:#} {} ({} bytes): {}",
+            output::printable(&added.name),
+            output::printable(&added.version),
+            output::count(added.bytes),
+            output::printable(&added.format)
+        ))?;
+    }
+    Ok(Done::All)
+}
+
+fn remove(global: &Global, arguments: &RemoveFormat, output: &mut Output) -> Result<Done> {
+    let removed = connection::formats(global)?.remove(&arguments.name)?;
+    if output.json() {
+        output.value(&json!({"removed": removed.name, "version": removed.version}))?;
+    } else {
+        output.line(&format!("removed {} {}", removed.name, removed.version))?;
+    }
+    Ok(Done::All)
+}
+
+/// Compiles a component into the cache; the arguments are the folder and the component's file. It is
+/// the whole work of a process, which is bounded: components come from elsewhere, and no compiler is
+/// quick and small for all that somebody may think of.
+pub(super) fn compile(mut arguments: impl Iterator<Item = OsString>) -> Result<()> {
+    let (Some(folder), Some(file), None) = (
+        arguments.next().map(PathBuf::from),
+        arguments.next().map(PathBuf::from),
+        arguments.next(),
+    ) else {
+        return Err(Error::Invalid("compiling takes a folder and a component's file".to_owned()));
+    };
+    limit(Resource::RLIMIT_DATA, COMPILE_BYTES)?;
+    limit(Resource::RLIMIT_CPU, COMPILE_SECONDS)?;
+    compile_now(&folder, &file)
+}
+
+fn compile_now(folder: &Path, file: &Path) -> Result<()> {
+    let component = fs::read(file)
+        .map_err(|error| Error::io(format!("could not read {}", file.display()), error))?;
+    ExtractionEngine::metered(&ExtractionLimits::default())?.compile(&component, folder)
+}
+
+fn limit(resource: Resource, most: u64) -> Result<()> {
+    setrlimit(resource, most, most)
+        .map_err(|error| Error::io("could not bound the compiler", error.into()))
+}

@@ -1,0 +1,246 @@
+//! A file from its first byte to a simulation that is completed: what the command line, the service
+//! and Python do with a file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{Destination, FileRecording, FileSimulation, FileSummary, Progress, Source};
+use crate::error::{Error, Result};
+use crate::formats::OpenedFile;
+use crate::recorder::{SimulationProgress, new_simulation_id};
+use crate::store::SimulationStatus;
+
+/// The configuration of a simulation that names none.
+pub const NO_CONFIGURATION: &str = "unspecified";
+
+/// Which simulation a file becomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FileIdentity {
+    /// The one that its bytes, its name and the configuration make: the same file again finds it.
+    #[default]
+    OfContent,
+    /// A new one.
+    New,
+    /// This one; where it exists it takes the results, and its plan stays as it is.
+    Named(Uuid),
+}
+
+/// How a file is recorded.
+#[derive(Clone, Debug, Default)]
+pub struct FileOptions {
+    /// The simulation's name. Default: the file's.
+    pub name: Option<String>,
+    /// The version of the agent's configuration.
+    pub config_version_id: Option<String>,
+    /// Which simulation it becomes.
+    pub identity: FileIdentity,
+}
+
+/// What became of a file.
+#[derive(Debug)]
+pub struct FileRecorded {
+    /// The file's name.
+    pub file_name: String,
+    /// The format of its results; nothing for the built-in one.
+    pub format: Option<String>,
+    /// The simulation's name.
+    pub name: String,
+    /// The simulation.
+    pub simulation_id: Uuid,
+    /// What became of the results.
+    pub summary: FileSummary,
+    /// Where the simulation stands, where that could be asked.
+    pub progress: Option<SimulationProgress>,
+    /// What people should know.
+    pub notes: Vec<String>,
+    /// Why the simulation could not be completed, or asked about.
+    pub trouble: Option<Error>,
+    /// How long all of it took, in seconds.
+    pub elapsed_seconds: f64,
+}
+
+/// The same as programs read it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct FileReport {
+    /// The file's name.
+    pub file: String,
+    /// The format of its results; `null` for the built-in one.
+    pub format: Option<String>,
+    /// The simulation.
+    pub simulation_id: Uuid,
+    /// Its name.
+    pub simulation_name: String,
+    /// Its status; `null` where it could not be asked.
+    pub status: Option<SimulationStatus>,
+    /// Results that were stored now.
+    pub stored: u64,
+    /// Results that were there before.
+    pub duplicate: u64,
+    /// Results that a service keeps until its database is back.
+    pub spooled: u64,
+    /// Results that are not valid.
+    pub rejected: u64,
+    /// Results that were not recorded.
+    pub failed: u64,
+    /// Why the first of these was not.
+    pub failure: Option<String>,
+    /// Whether it was stopped before the end of the file.
+    pub interrupted: bool,
+    /// How many outcomes have each status, all results of the simulation together.
+    pub by_status: Option<BTreeMap<String, i64>>,
+    /// How many outcomes have each error category.
+    pub by_error_category: Option<BTreeMap<String, i64>>,
+    /// The overall score from 0 to 1.
+    pub overall_score: Option<f64>,
+    /// All tokens.
+    pub total_tokens: Option<i64>,
+    /// The cost in US dollars.
+    pub total_cost_usd: Option<f64>,
+    /// Planned scenarios times trials, and unplanned ones.
+    pub total_scenarios: Option<i64>,
+    /// Those that have an outcome.
+    pub completed_scenarios: Option<i64>,
+    /// How many accepted results have each warning.
+    pub warnings: BTreeMap<String, u64>,
+    /// The first results that are not valid.
+    pub rejected_results: Vec<super::RejectedItem>,
+    /// How long it took, in seconds.
+    pub elapsed_seconds: f64,
+}
+
+impl FileRecorded {
+    /// As programs read it.
+    pub fn report(&self) -> FileReport {
+        let FileRecorded { file_name, format, name, simulation_id, summary, .. } = self;
+        let progress = self.progress.as_ref();
+        let named = progress.and_then(|known| known.simulation_name.as_deref());
+        FileReport {
+            file: file_name.clone(),
+            format: format.clone(),
+            simulation_id: *simulation_id,
+            simulation_name: named.unwrap_or(name).to_owned(),
+            status: progress.map(|known| known.status),
+            stored: summary.stored,
+            duplicate: summary.duplicate,
+            spooled: summary.spooled,
+            rejected: summary.rejected,
+            failed: summary.failed,
+            failure: summary.failure.clone(),
+            interrupted: summary.interrupted,
+            by_status: progress.map(|known| known.by_status.clone()),
+            by_error_category: progress.map(|known| known.by_error_category.clone()),
+            overall_score: progress.and_then(|known| known.overall_score),
+            total_tokens: progress.map(|known| known.total_tokens),
+            total_cost_usd: progress.map(|known| known.total_cost_usd),
+            total_scenarios: progress.map(|known| known.total_scenarios),
+            completed_scenarios: progress.map(|known| known.completed_scenarios),
+            warnings: summary.warnings.clone(),
+            rejected_results: summary.rejected_results.clone(),
+            elapsed_seconds: self.elapsed_seconds,
+        }
+    }
+}
+
+/// Records a file as a simulation and completes it, where it can be. Setting `stop` ends it after the
+/// batches that are under way; `report` hears how far it has come.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Invalid`] where the file is not text of its format, or holds no result; an
+/// error of the destination. What was stored before stays stored, and the same call again does the
+/// rest.
+pub async fn record_file(
+    opened: OpenedFile,
+    destination: &Destination,
+    options: &FileOptions,
+    stop: Arc<AtomicBool>,
+    report: impl FnMut(Progress) + Clone + Send + 'static,
+) -> Result<FileRecorded> {
+    let begun = Instant::now();
+    let file_name = opened.file.name().to_owned();
+    let name = options.name.clone().unwrap_or_else(|| opened.file.stem());
+    let format = opened.format.as_ref().map(|format| format.name().to_owned());
+    let config_version_id =
+        options.config_version_id.clone().unwrap_or_else(|| NO_CONFIGURATION.to_owned());
+    let source = destination.source();
+    let recording = FileRecording::new(opened, destination.clone(), stop);
+
+    let survey = recording.survey(report.clone()).await?;
+    let simulation_id = match options.identity {
+        FileIdentity::OfContent => survey.simulation_id(&name, &config_version_id),
+        FileIdentity::New => new_simulation_id(),
+        FileIdentity::Named(simulation_id) => simulation_id,
+    };
+    let new = FileSimulation { simulation_id, name: name.clone(), config_version_id };
+    let same_plan = match recording.start(&survey, new).await {
+        Ok(()) => true,
+        // It exists with a plan of its own, and takes the results.
+        Err(Error::Conflict(_)) => false,
+        Err(error) => return Err(error),
+    };
+    let summary = recording.record(&survey, simulation_id, report).await?;
+    let (mut notes, mut trouble) = (Vec::new(), None);
+    let mut progress = source.simulation_status(simulation_id).await;
+    // What can never be recorded does not keep the simulation open.
+    let whole = !summary.retryable && !summary.interrupted;
+    if let Ok(known) = &progress
+        && whole
+        && same_plan
+        && completes(known, options.identity, &mut notes)
+    {
+        match recording.complete(&survey, simulation_id).await {
+            Ok(None) => {}
+            Ok(Some(reason)) => notes.push(format!("{reason}; the computed figures count")),
+            Err(error) => trouble = Some(error),
+        }
+        progress = source.simulation_status(simulation_id).await;
+    }
+    let progress = progress.map_err(|error| trouble.get_or_insert(error)).ok();
+    let elapsed_seconds = begun.elapsed().as_secs_f64();
+    Ok(FileRecorded {
+        file_name,
+        format,
+        name,
+        simulation_id,
+        summary,
+        progress,
+        notes,
+        trouble,
+        elapsed_seconds,
+    })
+}
+
+/// Whether a simulation of this plan is to be completed. One that was named may be somebody else's:
+/// it is completed when nothing is missing.
+fn completes(
+    progress: &SimulationProgress,
+    identity: FileIdentity,
+    notes: &mut Vec<String>,
+) -> bool {
+    let ended_otherwise =
+        matches!(progress.status, SimulationStatus::Failed | SimulationStatus::Cancelled);
+    if ended_otherwise {
+        notes.push(format!(
+            "simulation {} is {}; its results are recorded, and it stays so",
+            progress.simulation_id,
+            progress.status.word()
+        ));
+    }
+    let complete = progress.completed_scenarios >= progress.total_scenarios;
+    !ended_otherwise && (!matches!(identity, FileIdentity::Named(_)) || complete)
+}
+
+impl Destination {
+    /// Where questions about what it has recorded are answered.
+    pub fn source(&self) -> Source {
+        match self {
+            Destination::Database(recorder) => Source::Database(recorder.store().clone()),
+            Destination::Service(client) => Source::Service(client.clone()),
+        }
+    }
+}

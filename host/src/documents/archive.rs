@@ -1,0 +1,90 @@
+//! Zip archives whose entries are documents.
+
+use std::io::Read as _;
+
+use arc_framing::{Content, Frame, HEAD_BYTES, Problem};
+use zip::ZipArchive;
+
+use super::at::{BufferedAt, ReadAt};
+use crate::error::{Error, Result};
+use crate::extraction::matches_pattern;
+
+/// An archive, and which of its entries are documents. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Archive {
+    zip: ZipArchive<BufferedAt>,
+    /// Their numbers, in the order of the archive's directory.
+    entries: std::sync::Arc<[usize]>,
+}
+
+impl Archive {
+    /// Reads the archive's directory.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where it is no zip archive.
+    pub(super) fn open(file: ReadAt, name: &str, pattern: &str) -> Result<Self> {
+        let zip = ZipArchive::new(BufferedAt::new(file)).map_err(|error| {
+            Error::Invalid(format!(
+                "{name} cannot be read as a zip archive ({error}); it may be cut off: copy it again"
+            ))
+        })?;
+        let entries = zip
+            .file_names_raw()
+            .enumerate()
+            .filter(|(_, name)| {
+                std::str::from_utf8(name).is_ok_and(|name| matches_pattern(pattern, name))
+            })
+            .map(|(number, _)| number)
+            .collect();
+        Ok(Archive { zip, entries })
+    }
+
+    /// The document at this place among the entries that are documents.
+    pub(super) fn document(&mut self, place: usize, limit_bytes: usize) -> Option<Frame> {
+        let number = *self.entries.get(place)?;
+        Some(self.entry(number, place, limit_bytes))
+    }
+
+    /// The first entry that has one of these names, and the name it has.
+    pub(super) fn named(
+        &mut self,
+        names: &[String],
+        limit_bytes: usize,
+    ) -> Option<(String, Frame)> {
+        let found = names.iter().find_map(|name| {
+            let number = self.zip.index_for_name(name)?;
+            Some((name.clone(), number))
+        });
+        let (name, number) = found?;
+        Some((name, self.entry(number, 0, limit_bytes)))
+    }
+
+    fn entry(&mut self, number: usize, place: usize, limit_bytes: usize) -> Frame {
+        let mut bytes = Vec::new();
+        let (mut length, mut whole) = (0, false);
+        if let Ok(entry) = self.zip.by_index(number) {
+            length = entry.size();
+            // What the directory says of the size is not to be relied on.
+            let room = usize::try_from(length).unwrap_or(usize::MAX).min(limit_bytes);
+            bytes.reserve_exact(room.saturating_add(1));
+            whole = entry.take(limit_bytes as u64 + 1).read_to_end(&mut bytes).is_ok();
+        }
+        let too_large = bytes.len() > limit_bytes;
+        length = if too_large { length.max(bytes.len() as u64) } else { bytes.len() as u64 };
+        let (content, problem) = if too_large {
+            bytes.truncate(HEAD_BYTES.min(limit_bytes));
+            (Content::Bytes(bytes), Some(Problem::DocumentTooLarge { limit_bytes }))
+        } else if !whole {
+            (Content::Bytes(bytes), Some(Problem::Damaged))
+        } else {
+            match String::from_utf8(bytes) {
+                Ok(text) => (Content::Text(text), None),
+                Err(error) => {
+                    let at = error.utf8_error().valid_up_to();
+                    (Content::Bytes(error.into_bytes()), Some(Problem::InvalidUtf8 { at }))
+                }
+            }
+        };
+        Frame { offset: place as u64, length, content, problem }
+    }
+}

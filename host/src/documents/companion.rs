@@ -1,0 +1,78 @@
+//! A header that is a file of its own, beside the file with the results.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::extraction::matches_pattern;
+
+/// Finds the file that belongs to `file`: of the first pattern that any name in the folder matches,
+/// the one that shares most of its ending with the file's own name.
+///
+/// # Errors
+/// [`Error::Invalid`] where several do equally; [`Error::Io`] where the folder cannot be read.
+pub(super) fn find(file: &Path, patterns: &[String]) -> Result<Option<PathBuf>> {
+    let folder = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let failed =
+        |error| Error::io(format!("could not read the folder {}", folder.display()), error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        if let Ok(name) = entry.map_err(failed)?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    let own = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let found = patterns.iter().find_map(|pattern| {
+        let fitting: Vec<&String> =
+            names.iter().filter(|name| *name != own && matches_pattern(pattern, name)).collect();
+        (!fitting.is_empty()).then_some(fitting)
+    });
+    let Some(found) = found else { return Ok(None) };
+    let most = found.iter().map(|name| shared_ending(own, name)).max().unwrap_or(0);
+    let best: Vec<&String> =
+        found.into_iter().filter(|name| shared_ending(own, name) == most).collect();
+    match best.as_slice() {
+        [one] => Ok(Some(folder.join(one))),
+        several => Err(Error::Invalid(format!(
+            "{own} has no header of its own, and {} of its folder do as well: {}; say which one it \
+             is with --header",
+            several.len(),
+            several.iter().take(5).map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
+        ))),
+    }
+}
+
+/// How many characters two names have in common at the end, before their last dot.
+fn shared_ending(one: &str, other: &str) -> usize {
+    let stem =
+        |name: &str| name.rsplit_once('.').map_or(name.to_owned(), |(stem, _)| stem.to_owned());
+    let (one, other) = (stem(one), stem(other));
+    one.chars().rev().zip(other.chars().rev()).take_while(|(a, b)| a == b).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_of_the_same_time_belongs_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("samples_arc_2024-02-01.jsonl");
+        let patterns = ["results_*.json".to_owned(), "results.json".to_owned()];
+        assert_eq!(find(&file, &patterns).unwrap(), None);
+        let make = |name: &str| fs::write(folder.path().join(name), "{}").unwrap();
+        make("results.json");
+        assert_eq!(find(&file, &patterns).unwrap(), Some(folder.path().join("results.json")));
+        make("results_2024-01-31.json");
+        make("results_2024-02-01.json");
+        let found = find(&file, &patterns).unwrap().unwrap();
+        assert_eq!(found.file_name().unwrap(), "results_2024-02-01.json");
+        let other = folder.path().join("samples_arc.jsonl");
+        let message = find(&other, &patterns).unwrap_err().to_string();
+        assert!(message.contains("--header"), "{message}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Documents that a format makes of the items of a file: it says of each whether it is a result, a
+//! part of one, or something else, and what belongs together is put together when it is read.
+
+use std::collections::HashMap;
+
+use arc_framing::{Content, Frame, HEAD_BYTES, Problem};
+
+use super::archive::Archive;
+use super::{DocumentFile, DocumentPlace, Documents, Place, frame_of};
+use crate::error::{Error, Result};
+use crate::extraction::ItemRole;
+
+/// How many results and parts a file may have: each takes a few dozen bytes of memory.
+const MOST_ITEMS: usize = 50_000_000;
+
+/// The documents of a file in order, each by the places of its items.
+#[derive(Debug)]
+pub(super) struct Listed {
+    /// The archive that the items are in, where they are in one.
+    archive: Option<Archive>,
+    documents: Vec<Document>,
+}
+
+#[derive(Debug)]
+enum Document {
+    /// An item, and the problem that it has.
+    Item(DocumentPlace, Option<Problem>),
+    /// The parts that have one key.
+    Parts(Vec<DocumentPlace>),
+}
+
+impl Listed {
+    /// Reads a file once, and gives what it lists and the item that is the header.
+    pub(super) fn read(
+        file: &DocumentFile,
+        document_bytes: usize,
+        mut classify: impl FnMut(&str) -> ItemRole,
+    ) -> Result<(Self, Option<String>)> {
+        let mut frames = file.frames(document_bytes)?;
+        let archive = match &file.documents {
+            Documents::Archive(archive) => Some(archive.clone()),
+            _ => None,
+        };
+        let mut listed = Listed { archive, documents: Vec::new() };
+        let mut header = None;
+        let mut by_key: HashMap<String, usize> = HashMap::new();
+        let mut items = 0;
+        while let Some((place, frame)) = frames.next_document()? {
+            items += 1;
+            if items > MOST_ITEMS {
+                return Err(Error::Invalid(format!(
+                    "{} has more than {MOST_ITEMS} items; part it into several files",
+                    file.name()
+                )));
+            }
+            let (None, Content::Text(text)) = (frame.problem, &frame.content) else {
+                listed.documents.push(Document::Item(place, frame.problem));
+                continue;
+            };
+            match classify(text) {
+                ItemRole::Result => listed.documents.push(Document::Item(place, None)),
+                ItemRole::Part(key) => {
+                    let next = listed.documents.len();
+                    let number = *by_key.entry(key).or_insert(next);
+                    match listed.documents.get_mut(number) {
+                        Some(Document::Parts(parts)) => parts.push(place),
+                        _ => listed.documents.push(Document::Parts(vec![place])),
+                    }
+                }
+                ItemRole::Header => {
+                    let Content::Text(text) = frame.content else { continue };
+                    header.get_or_insert(text);
+                }
+                ItemRole::Other => {}
+            }
+        }
+        Ok((listed, header))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// The document with this number; nothing where there is none.
+    pub(super) fn document(
+        &self,
+        file: &DocumentFile,
+        number: usize,
+        limit_bytes: usize,
+    ) -> Result<Option<Frame>> {
+        let Some(document) = self.documents.get(number) else { return Ok(None) };
+        let text = match document {
+            Document::Item(place, problem) => {
+                return self.item(file, *place, *problem, limit_bytes).map(Some);
+            }
+            Document::Parts(parts) => {
+                let mut text = String::from("[");
+                for place in parts {
+                    if text.len() > 1 {
+                        text.push(',');
+                    }
+                    match self.item(file, *place, None, limit_bytes)?.content {
+                        Content::Text(part) => text.push_str(&part),
+                        Content::Bytes(_) => return Err(file.changed()),
+                    }
+                    if text.len() > limit_bytes {
+                        break;
+                    }
+                }
+                text.push(']');
+                text
+            }
+        };
+        Ok(Some(frame_of(text, number, limit_bytes)))
+    }
+
+    fn item(
+        &self,
+        file: &DocumentFile,
+        place: DocumentPlace,
+        problem: Option<Problem>,
+        limit_bytes: usize,
+    ) -> Result<Frame> {
+        match (place.0, &self.archive, problem) {
+            (Place::Number(number), Some(archive), _) => {
+                archive.clone().document(number, limit_bytes).ok_or_else(|| file.changed())
+            }
+            (Place::Number(_), None, _) => Err(file.changed()),
+            (Place::Bytes { offset, length }, _, None) => Ok(Frame {
+                offset,
+                length: u64::from(length),
+                content: Content::Text(file.text_of(offset, length)?),
+                problem: None,
+            }),
+            (Place::Bytes { offset, length }, _, Some(problem)) => {
+                let kept = match problem {
+                    Problem::InvalidUtf8 { .. } | Problem::Truncated(_) => limit_bytes,
+                    _ => HEAD_BYTES.min(limit_bytes),
+                };
+                let kept = usize::try_from(length).unwrap_or(usize::MAX).min(kept);
+                let bytes = file.bytes_of(offset, kept)?;
+                Ok(Frame {
+                    offset,
+                    length: u64::from(length),
+                    content: Content::Bytes(bytes),
+                    problem: Some(problem),
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,465 @@
+//! Files of results: read as framed documents, as often as needed.
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | `stream` | documents in a stream: one after the other, or inside others |
+//! | `archive` | documents that are entries of a zip archive |
+//! | `listed` | documents that a format makes of the items of a file |
+//! | `companion` | a header that is a file of its own |
+//! | `at` | reading at places of one's own |
+
+mod archive;
+mod at;
+mod companion;
+mod listed;
+mod stream;
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_framing::{Container, Content, Frame, Framer, Limits, Problem};
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::extraction::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};
+use archive::Archive;
+use at::ReadAt;
+use listed::Listed;
+use stream::Stream;
+
+/// How much is read at once: large enough that system calls cost nothing, small beside a batch.
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// The longest header in bytes: it is read with every item.
+const HEADER_BYTES: usize = 16 << 20;
+
+/// A file of results that can be read more than once. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct DocumentFile {
+    file: Arc<File>,
+    /// Where it was opened; nothing for standard input and for bytes.
+    path: Option<PathBuf>,
+    name: String,
+    length: u64,
+    documents: Documents,
+    header: Option<Arc<str>>,
+}
+
+/// Where the file's documents are.
+#[derive(Clone, Debug)]
+enum Documents {
+    Stream(ItemLayout),
+    Archive(Archive),
+    Listed(Arc<Listed>),
+}
+
+/// Where a document is in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DocumentPlace(Place);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// These bytes of the file.
+    Bytes { offset: u64, length: u32 },
+    /// The number of an entry, or in a list.
+    Number(usize),
+}
+
+impl DocumentFile {
+    /// Opens a file, or standard input for `-`. What cannot be read twice, such as standard input
+    /// or a pipe, is copied to a temporary file first, which is gone when the value is dropped.
+    ///
+    /// A name that ends in `.jsonl` or `.ndjson` says that every line is a document; the
+    /// container of others is found from what is in them.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read.
+    pub fn open(path: &Path) -> Result<Self> {
+        let standard_input = path == Path::new("-");
+        let name = if standard_input {
+            "standard input".to_owned()
+        } else {
+            path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+        };
+        let failed = |error| Error::io(format!("could not read {}", path.display()), error);
+        let file = if standard_input {
+            copy_to_temporary(&mut io::stdin().lock()).map_err(failed)?
+        } else {
+            let mut file = File::open(path).map_err(failed)?;
+            let metadata = file.metadata().map_err(failed)?;
+            if metadata.is_dir() {
+                return Err(failed(io::ErrorKind::IsADirectory.into()));
+            }
+            if metadata.is_file() { file } else { copy_to_temporary(&mut file).map_err(failed)? }
+        };
+        let length = file.metadata().map_err(failed)?.len();
+        Ok(DocumentFile {
+            path: (!standard_input).then(|| path.to_owned()),
+            ..Self::of(file, name, length)
+        })
+    }
+
+    /// A file that is open already, under a name of its own.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be read.
+    pub fn opened(file: File, name: String) -> Result<Self> {
+        let length = file
+            .metadata()
+            .map_err(|error| Error::io(format!("could not read {name}"), error))?
+            .len();
+        Ok(Self::of(file, name, length))
+    }
+
+    fn of(file: File, name: String, length: u64) -> Self {
+        let items = items_by_name(&name);
+        let documents = Documents::Stream(items);
+        DocumentFile { file: Arc::new(file), path: None, name, length, documents, header: None }
+    }
+
+    /// The file's name without its folder, or `standard input`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name by which a format may recognise the file: nothing for standard input.
+    pub fn own_name(&self) -> &str {
+        if self.name == "standard input" { "" } else { &self.name }
+    }
+
+    /// The file's name without its ending, as a name for people.
+    pub fn stem(&self) -> String {
+        let stem = Path::new(&self.name).file_stem().unwrap_or_default();
+        stem.to_string_lossy().into_owned()
+    }
+
+    /// The file's length in bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// What is said once for all results of the file; known once it was laid out.
+    pub fn header(&self) -> Option<&str> {
+        self.header.as_deref()
+    }
+
+    /// The first bytes of the file, by which its format is recognised.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where they cannot be read.
+    pub fn head(&self) -> Result<Vec<u8>> {
+        let mut head = Vec::new();
+        let mut reader = self.reader().take(HEAD_BYTES as u64);
+        reader.read_to_end(&mut head).map_err(|error| self.unreadable(error))?;
+        Ok(head)
+    }
+
+    /// The same file with its documents where a format says they are, each at most `document_bytes`
+    /// long, and with its header. The format is asked what each item is, where its layout wants that;
+    /// what it fails at counts as a result. A header in a file of its own is `header_file`, or the
+    /// one beside this file that the layout's patterns find.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Invalid`] where the file is not what the layout says, or its header
+    /// is no text of at most 16 MiB.
+    pub fn laid_out(
+        mut self,
+        layout: FileLayout,
+        header_file: Option<&Path>,
+        document_bytes: usize,
+        classify: impl FnMut(&str) -> ItemRole,
+    ) -> Result<Self> {
+        self.documents = match &layout.items {
+            ItemLayout::Entries(pattern) => {
+                Documents::Archive(Archive::open(self.reader(), &self.name, pattern)?)
+            }
+            items => Documents::Stream(items.clone()),
+        };
+        let mut header = self.header_of(&layout.header, header_file)?;
+        if layout.classified {
+            let (listed, item) = Listed::read(&self, document_bytes, classify)?;
+            if layout.header == HeaderLayout::Item && header.is_none() {
+                header = item;
+            }
+            self.documents = Documents::Listed(Arc::new(listed));
+        }
+        self.header = header.map(Arc::from);
+        Ok(self)
+    }
+
+    /// The documents from the beginning, each at most `document_bytes` long; longer ones come as
+    /// frames with a problem.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read.
+    pub fn frames(&self, document_bytes: usize) -> Result<Frames> {
+        let limits = Limits { max_document_bytes: document_bytes };
+        let source = match &self.documents {
+            Documents::Stream(items) => {
+                let framer = match items {
+                    ItemLayout::Lines => Framer::new(Container::Lines, limits),
+                    ItemLayout::Elements(pattern) => Framer::of_elements(pattern.clone(), limits),
+                    ItemLayout::Documents | ItemLayout::Entries(_) => {
+                        Framer::new(Container::Auto, limits)
+                    }
+                };
+                Source::Stream(Stream::new(self.reader(), self.name.clone(), framer))
+            }
+            Documents::Archive(archive) => {
+                Source::Archive { archive: Box::new(archive.clone()), next: 0, read_bytes: 0 }
+            }
+            Documents::Listed(listed) => Source::Listed { listed: Arc::clone(listed), next: 0 },
+        };
+        Ok(Frames { file: self.clone(), source, document_bytes })
+    }
+
+    /// Reads a document that was seen before.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Invalid`] where the file has changed since.
+    pub fn text_at(&self, place: DocumentPlace) -> Result<String> {
+        let frame = match (&self.documents, place.0) {
+            (_, Place::Bytes { offset, length }) => return self.text_of(offset, length),
+            (Documents::Archive(archive), Place::Number(number)) => {
+                archive.clone().document(number, usize::MAX)
+            }
+            (Documents::Listed(listed), Place::Number(number)) => {
+                listed.document(self, number, usize::MAX)?
+            }
+            (Documents::Stream(_), Place::Number(_)) => None,
+        };
+        match frame.map(|frame| frame.content) {
+            Some(Content::Text(text)) => Ok(text),
+            _ => Err(self.changed()),
+        }
+    }
+
+    fn text_of(&self, offset: u64, length: u32) -> Result<String> {
+        let bytes = self.bytes_of(offset, length as usize)?;
+        String::from_utf8(bytes).map_err(|_| self.changed())
+    }
+
+    fn bytes_of(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        self.file.read_exact_at(&mut bytes, offset).map_err(|error| self.unreadable(error))?;
+        Ok(bytes)
+    }
+
+    fn header_of(
+        &self,
+        layout: &HeaderLayout,
+        header_file: Option<&Path>,
+    ) -> Result<Option<String>> {
+        let (name, text) = match (layout, header_file) {
+            (_, Some(path)) => read_header(path)?,
+            (HeaderLayout::None | HeaderLayout::Item, None) => return Ok(None),
+            (HeaderLayout::Surroundings, None) => {
+                let mut frames = self.frames(0)?;
+                while frames.next_frame()?.is_some() {}
+                match frames.surroundings() {
+                    Some(text) => (self.name.clone(), text.to_owned()),
+                    None => return Err(self.no_header(&self.name, "is too long, or not UTF-8")),
+                }
+            }
+            (HeaderLayout::Entry(names), None) => {
+                let Documents::Archive(archive) = &self.documents else { return Ok(None) };
+                let Some((entry, frame)) = archive.clone().named(names, HEADER_BYTES) else {
+                    return Ok(None);
+                };
+                let name = format!("{entry} in {}", self.name);
+                match (frame.problem, frame.content) {
+                    (None, Content::Text(text)) => (name, text),
+                    (problem, _) => {
+                        let problem = problem.map_or_else(String::new, |found| found.to_string());
+                        return Err(self.no_header(&name, &format!("cannot be read: {problem}")));
+                    }
+                }
+            }
+            (HeaderLayout::Companion(patterns), None) => {
+                let found = match &self.path {
+                    Some(path) => companion::find(path, patterns)?,
+                    None => None,
+                };
+                match found {
+                    Some(path) => read_header(&path)?,
+                    None => return Ok(None),
+                }
+            }
+        };
+        // What it means is the format's to say; PostgreSQL keeps no NUL.
+        if text.contains('\0') {
+            return Err(self.no_header(&name, "holds a NUL character, which no JSON has"));
+        }
+        Ok(Some(text))
+    }
+
+    fn no_header(&self, name: &str, reason: &str) -> Error {
+        Error::Invalid(format!("the header of the results, {name}, {reason}"))
+    }
+
+    /// The SHA-256 of all bytes of the file.
+    fn sha256(&self) -> Result<[u8; 32]> {
+        struct Digesting(Sha256);
+        impl Write for Digesting {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.update(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut digest = Digesting(Sha256::new());
+        let mut reader = BufReader::with_capacity(CHUNK_BYTES, self.reader());
+        io::copy(&mut reader, &mut digest).map_err(|error| self.unreadable(error))?;
+        Ok(digest.0.finalize().into())
+    }
+
+    fn reader(&self) -> ReadAt {
+        ReadAt::new(Arc::clone(&self.file), self.length)
+    }
+
+    fn unreadable(&self, error: io::Error) -> Error {
+        Error::io(format!("could not read {}", self.name), error)
+    }
+
+    fn changed(&self) -> Error {
+        Error::Invalid(format!("{} has changed while it was read; run again", self.name))
+    }
+}
+
+/// A header in a file of its own: its name, and what is in it.
+fn read_header(path: &Path) -> Result<(String, String)> {
+    let failed = |error| Error::io(format!("could not read the header {}", path.display()), error);
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(HEADER_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > HEADER_BYTES {
+        return Err(Error::Invalid(format!(
+            "the header {} is longer than {HEADER_BYTES} bytes",
+            path.display()
+        )));
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::Invalid(format!("the header {} is not UTF-8 text", path.display())))?;
+    Ok((path.display().to_string(), text))
+}
+
+fn items_by_name(name: &str) -> ItemLayout {
+    let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
+    match ending.map(str::to_ascii_lowercase).as_deref() {
+        Some("jsonl" | "ndjson") => ItemLayout::Lines,
+        _ => ItemLayout::Documents,
+    }
+}
+
+fn copy_to_temporary(source: &mut impl Read) -> io::Result<File> {
+    let mut copy = tempfile::tempfile()?;
+    io::copy(&mut BufReader::with_capacity(CHUNK_BYTES, source), &mut copy)?;
+    Ok(copy)
+}
+
+/// One reading of a file.
+#[derive(Debug)]
+pub struct Frames {
+    file: DocumentFile,
+    source: Source,
+    document_bytes: usize,
+}
+
+#[derive(Debug)]
+enum Source {
+    Stream(Stream),
+    Archive { archive: Box<Archive>, next: usize, read_bytes: u64 },
+    Listed { listed: Arc<Listed>, next: usize },
+}
+
+impl Frames {
+    /// The next document, and where it is; nothing at the end.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Invalid`] where the file as a whole is not JSON text.
+    pub fn next_document(&mut self) -> Result<Option<(DocumentPlace, Frame)>> {
+        let (place, frame) = match &mut self.source {
+            Source::Stream(stream) => {
+                let Some(frame) = stream.next_frame()? else { return Ok(None) };
+                // What is longer than 4 GiB is beyond the limit of documents, and read by nobody.
+                let length = u32::try_from(frame.length).unwrap_or(u32::MAX);
+                (Place::Bytes { offset: frame.offset, length }, frame)
+            }
+            Source::Archive { archive, next, read_bytes } => {
+                let Some(frame) = archive.document(*next, self.document_bytes) else {
+                    return Ok(None);
+                };
+                *read_bytes += frame.length;
+                *next += 1;
+                (Place::Number(*next - 1), frame)
+            }
+            Source::Listed { listed, next } => {
+                let Some(frame) = listed.document(&self.file, *next, self.document_bytes)? else {
+                    return Ok(None);
+                };
+                *next += 1;
+                (Place::Number(*next - 1), frame)
+            }
+        };
+        Ok(Some((DocumentPlace(place), frame)))
+    }
+
+    /// The next document; nothing at the end.
+    ///
+    /// # Errors
+    /// As [`Frames::next_document`].
+    pub fn next_frame(&mut self) -> Result<Option<Frame>> {
+        Ok(self.next_document()?.map(|(_, frame)| frame))
+    }
+
+    /// How many bytes of the file were read so far, about.
+    pub fn read_bytes(&self) -> u64 {
+        match &self.source {
+            Source::Stream(stream) => stream.read_bytes(),
+            // Unpacked, they are more than the file has.
+            Source::Archive { read_bytes, .. } => (*read_bytes).min(self.file.length),
+            Source::Listed { listed, next } => {
+                let (next, all) = (*next as u64, listed.len().max(1) as u64);
+                self.file.length.saturating_mul(next.min(all)) / all
+            }
+        }
+    }
+
+    /// What stands around items inside a document.
+    fn surroundings(&self) -> Option<&str> {
+        match &self.source {
+            Source::Stream(stream) => stream.surroundings(),
+            _ => None,
+        }
+    }
+
+    /// At the end: the SHA-256 of all bytes of the file, and the members that stood around the
+    /// results, as a JSON object.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read again.
+    pub fn finish(self) -> Result<([u8; 32], Option<String>)> {
+        match self.source {
+            Source::Stream(stream) => Ok(stream.finish()),
+            _ => Ok((self.file.sha256()?, None)),
+        }
+    }
+}
+
+/// A frame of a whole text, or of one that is too long.
+fn frame_of(text: String, place: usize, limit_bytes: usize) -> Frame {
+    let length = text.len() as u64;
+    let (content, problem) = if text.len() > limit_bytes {
+        let mut bytes = text.into_bytes();
+        bytes.truncate(arc_framing::HEAD_BYTES.min(limit_bytes));
+        (Content::Bytes(bytes), Some(Problem::DocumentTooLarge { limit_bytes }))
+    } else {
+        (Content::Text(text), None)
+    };
+    Frame { offset: place as u64, length, content, problem }
+}

@@ -1,0 +1,144 @@
+//! Whether a component is one that this program can use: told from its bytes, before it is
+//! compiled, in a sentence that says what to do.
+
+use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
+
+use crate::error::{Error, Result};
+
+/// The package of the contract.
+const PACKAGE: &str = "arc:recording/";
+
+/// The version of it that this program speaks: releases of one minor version are compatible below
+/// 1.0 (Semantic Versioning 2.0.0, item 4, and Cargo's reading of it).
+const VERSION: &str = "0.1.";
+
+/// The interfaces that a component must export.
+const INTERFACES: [&str; 2] = ["extraction", "container"];
+
+/// The longest component in bytes: what JavaScript is compiled to has some 12 MB.
+const MAX_COMPONENT_BYTES: usize = 128 << 20;
+
+/// What a component says of itself without being run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contract {
+    /// The interfaces of WASI that it imports, in its order.
+    pub wasi_imports: Vec<String>,
+}
+
+/// Reads what a component imports and exports.
+///
+/// # Errors
+/// [`Error::Invalid`] where it is no component, is too long, lacks an interface, was built for
+/// another version of the contract, or imports something that is not WASI.
+pub fn read_contract(bytes: &[u8]) -> Result<Contract> {
+    let wrong = |reason: String| Error::Invalid(format!("this is no format component: {reason}"));
+    if bytes.len() > MAX_COMPONENT_BYTES {
+        return Err(wrong(format!(
+            "it has {} bytes, more than the limit of {MAX_COMPONENT_BYTES}",
+            bytes.len()
+        )));
+    }
+    let broken = |error: wasmparser::BinaryReaderError| {
+        wrong(format!("its bytes are not WebAssembly ({}); build it again", error.message()))
+    };
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(broken)? {
+            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                return Err(wrong(
+                    "it is a core module; make a component of it, for example with \
+                     `wasm-tools component new`"
+                        .to_owned(),
+                ));
+            }
+            Payload::Version { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section {
+                    imports.push(import.map_err(broken)?.name.name.to_owned());
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 1 => {
+                for export in section {
+                    let export = export.map_err(broken)?;
+                    if export.kind == ComponentExternalKind::Instance {
+                        exports.push(export.name.name.to_owned());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let (wasi_imports, others): (Vec<String>, Vec<String>) =
+        imports.into_iter().partition(|import| import.starts_with("wasi:"));
+    // Types that the world's interfaces share may stand among the imports.
+    let others: Vec<String> =
+        others.into_iter().filter(|import| !import.starts_with("arc:recording/types@")).collect();
+    if !others.is_empty() {
+        return Err(wrong(format!(
+            "it imports {}, and a format may import nothing but WASI; leave it out",
+            others.join(", ")
+        )));
+    }
+    check_exports(&exports).map_err(wrong)?;
+    Ok(Contract { wasi_imports })
+}
+
+fn check_exports(exports: &[String]) -> std::result::Result<(), String> {
+    for interface in INTERFACES {
+        let name = format!("{PACKAGE}{interface}");
+        let found = exports.iter().find_map(|export| {
+            let rest = export.strip_prefix(&name)?;
+            rest.is_empty().then_some("").or_else(|| rest.strip_prefix('@'))
+        });
+        match found {
+            Some(version) if version.starts_with(VERSION) => {}
+            Some(version) => {
+                return Err(format!(
+                    "it was built for arc:recording@{version}, and this program speaks \
+                     arc:recording@{VERSION}x; build it again with this program's wit/ folder"
+                ));
+            }
+            None => {
+                return Err(format!(
+                    "it does not export {name}@{VERSION}x; build it for the world \
+                     arc:recording/extractor of this program's wit/ folder"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::extraction::BUILT_IN;
+
+    #[test]
+    fn the_built_in_component_imports_nothing() {
+        assert_eq!(read_contract(BUILT_IN).unwrap(), Contract::default());
+    }
+
+    #[test]
+    fn what_is_no_component_is_told() {
+        for (bytes, expected) in [
+            (&b"no wasm at all"[..], "not WebAssembly"),
+            (b"", "not WebAssembly"),
+            (b"\0asm\x01\0\0\0", "core module"),
+            (b"\0asm\x0d\0\x01\0", "does not export arc:recording/extraction@0.1.x"),
+            (&BUILT_IN[..BUILT_IN.len() / 2], "not WebAssembly"),
+        ] {
+            let message = read_contract(bytes).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn another_version_is_told() {
+        let exports = ["arc:recording/extraction@0.2.0".to_owned()];
+        let message = check_exports(&exports).unwrap_err();
+        assert!(message.contains("arc:recording@0.2.0"), "{message}");
+    }
+}

@@ -1,0 +1,231 @@
+//! How results stand in a file, as a component describes it, checked.
+
+use arc_framing::ElementPattern;
+
+use crate::bindings::exports::arc::recording::container;
+pub use crate::bindings::exports::arc::recording::container::ItemRole;
+use crate::error::{Error, Result};
+
+/// How many bytes of a file a component is shown to recognise it, as `wit/container.wit` has it.
+pub const HEAD_BYTES: usize = 4_096;
+
+/// How many names or patterns a layout may have, and how long each may be.
+const MOST_NAMES: usize = 16;
+const NAME_BYTES: usize = 256;
+
+/// Where the items of a file are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemLayout {
+    /// JSON documents as a stream has them.
+    Documents,
+    /// One JSON document a line.
+    Lines,
+    /// Values inside JSON documents.
+    Elements(ElementPattern),
+    /// Entries of a zip archive whose names match this pattern.
+    Entries(String),
+}
+
+/// Where the header of a file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeaderLayout {
+    /// There is none.
+    None,
+    /// The JSON document around the items.
+    Surroundings,
+    /// The first of these names that is an entry of the archive.
+    Entry(Vec<String>),
+    /// The first item that is called the header.
+    Item,
+    /// Another file of the folder, by patterns of its name.
+    Companion(Vec<String>),
+}
+
+/// How the results stand in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileLayout {
+    /// Where the items are.
+    pub items: ItemLayout,
+    /// Where the header is.
+    pub header: HeaderLayout,
+    /// Whether the component says of each item what it is.
+    pub classified: bool,
+}
+
+impl FileLayout {
+    /// Whether it is a stream of results with nothing around them.
+    pub fn plain(&self) -> bool {
+        matches!(self.items, ItemLayout::Documents | ItemLayout::Lines)
+            && self.header == HeaderLayout::None
+            && !self.classified
+    }
+}
+
+impl TryFrom<container::ContainerLayout> for FileLayout {
+    type Error = Error;
+
+    fn try_from(layout: container::ContainerLayout) -> Result<Self> {
+        let items = match layout.items {
+            container::ItemLayout::Documents => ItemLayout::Documents,
+            container::ItemLayout::Lines => ItemLayout::Lines,
+            container::ItemLayout::Elements(pointer) => {
+                ItemLayout::Elements(ElementPattern::new(&pointer).map_err(|error| {
+                    Error::Component(format!("{error}; this is a bug in the component"))
+                })?)
+            }
+            container::ItemLayout::Entries(pattern) => ItemLayout::Entries(name(pattern)?),
+        };
+        let header = match layout.header {
+            container::HeaderLayout::None => HeaderLayout::None,
+            container::HeaderLayout::Surroundings => HeaderLayout::Surroundings,
+            container::HeaderLayout::Entry(entries) => HeaderLayout::Entry(names(entries)?),
+            container::HeaderLayout::Item => HeaderLayout::Item,
+            container::HeaderLayout::Companion(patterns) => {
+                HeaderLayout::Companion(names(patterns)?)
+            }
+        };
+        let fits = match (&items, &header) {
+            (_, HeaderLayout::Surroundings) => matches!(items, ItemLayout::Elements(_)),
+            (_, HeaderLayout::Entry(_)) => matches!(items, ItemLayout::Entries(_)),
+            (_, HeaderLayout::Item) => layout.classified,
+            (_, HeaderLayout::None | HeaderLayout::Companion(_)) => true,
+        };
+        if !fits {
+            return Err(Error::Component(
+                "the component describes a file whose header cannot be where it says; this is a bug \
+                 in the component"
+                    .to_owned(),
+            ));
+        }
+        Ok(FileLayout { items, header, classified: layout.classified })
+    }
+}
+
+fn names(all: Vec<String>) -> Result<Vec<String>> {
+    if all.len() > MOST_NAMES {
+        return Err(Error::Component(format!(
+            "the component names {} files for a header, more than {MOST_NAMES}; this is a bug in \
+             the component",
+            all.len()
+        )));
+    }
+    all.into_iter().map(name).collect()
+}
+
+fn name(one: String) -> Result<String> {
+    if one.is_empty() || one.len() > NAME_BYTES {
+        return Err(Error::Component(format!(
+            "the component names a file with {} bytes, which must be from 1 to {NAME_BYTES}; this is \
+             a bug in the component",
+            one.len()
+        )));
+    }
+    Ok(one)
+}
+
+/// Whether a name matches a pattern, in which `*` stands for any characters but `/`, and `**` for any
+/// characters at all. It takes time in proportion to both, whatever they are.
+pub(crate) fn matches_pattern(pattern: &str, name: &str) -> bool {
+    enum Step {
+        Byte(u8),
+        Any,
+        AnyWithinFolder,
+    }
+    let mut steps = Vec::with_capacity(pattern.len());
+    for byte in pattern.bytes() {
+        match (byte, steps.last()) {
+            (b'*', Some(Step::AnyWithinFolder)) => {
+                steps.pop();
+                steps.push(Step::Any);
+            }
+            (b'*', _) => steps.push(Step::AnyWithinFolder),
+            (byte, _) => steps.push(Step::Byte(byte)),
+        }
+    }
+    // How many steps may be behind us; a star may also stand for nothing.
+    let mut behind = vec![false; steps.len() + 1];
+    let begin = |behind: &mut Vec<bool>| {
+        for (number, step) in steps.iter().enumerate() {
+            if !matches!(step, Step::Byte(_)) && behind.get(number) == Some(&true) {
+                behind.iter_mut().skip(number + 1).take(1).for_each(|next| *next = true);
+            }
+        }
+    };
+    behind.iter_mut().take(1).for_each(|first| *first = true);
+    begin(&mut behind);
+    for byte in name.bytes() {
+        let mut next = vec![false; behind.len()];
+        for (number, step) in
+            steps.iter().enumerate().filter(|(number, _)| behind.get(*number) == Some(&true))
+        {
+            let reached = match step {
+                Step::Byte(wanted) => (*wanted == byte).then_some(number + 1),
+                Step::Any => Some(number),
+                Step::AnyWithinFolder => (byte != b'/').then_some(number),
+            };
+            if let Some(place) = reached.and_then(|reached| next.get_mut(reached)) {
+                *place = true;
+            }
+        }
+        behind = next;
+        begin(&mut behind);
+    }
+    behind.last() == Some(&true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything_within_a_folder() {
+        for (pattern, name) in [
+            ("samples/*.json", "samples/1_epoch_1.json"),
+            ("samples/*.json", "samples/.json"),
+            ("*", "a"),
+            ("a", "a"),
+            ("a*b*c", "aXbXbXc"),
+            ("results_*.json", "results_2024-01-01T00-00-00.1.json"),
+            ("samples/**_epoch_*.json", "samples/ask/tool_epoch_1.json"),
+            ("samples/**_epoch_*.json", "samples/1_epoch_1.json"),
+            ("**", "a/b/c"),
+            ("é*", "é"),
+        ] {
+            assert!(matches_pattern(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [
+            ("samples/*.json", "samples/a/b.json"),
+            ("samples/*.json", "xsamples/a.json"),
+            ("samples/*.json", "samples/a.jsonl"),
+            ("a", "ab"),
+            ("a*a", "a"),
+            ("*", "a/b"),
+            ("a*b*c", "a/bc"),
+            ("samples/**_epoch_*.json", "samples/a_epoch_1/b.json"),
+            ("", "a"),
+        ] {
+            assert!(!matches_pattern(pattern, name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn a_layout_that_contradicts_itself_is_refused() {
+        let layout = |items, header, classified| {
+            FileLayout::try_from(container::ContainerLayout { items, header, classified })
+        };
+        use container::{HeaderLayout as Header, ItemLayout as Items};
+        assert!(layout(Items::Lines, Header::Item, true).is_ok());
+        assert!(layout(Items::Elements("/a/*".into()), Header::Surroundings, false).is_ok());
+        for (items, header) in [
+            (Items::Lines, Header::Surroundings),
+            (Items::Lines, Header::Entry(vec!["a".into()])),
+            (Items::Lines, Header::Item),
+            (Items::Elements("a".into()), Header::None),
+            (Items::Entries(String::new()), Header::None),
+            (Items::Entries("a".repeat(300)), Header::None),
+            (Items::Lines, Header::Companion(vec!["a".into(); 20])),
+        ] {
+            assert!(layout(items, header, false).is_err());
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Result formats: which component reads the results of which evaluation tool.
+//!
+//! Some components come with the program; an operator adds others, which are kept in a folder by the
+//! SHA-256 of their bytes, compiled in a process of their own, and held to fuel, memory and time when
+//! they run. A file is read by the format that is named, or by the one that recognises it.
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | `bundled` | the components that come with the program |
+//! | `registry` | the folder of those that were added |
+//! | `opening` | files of any format, ready to be recorded |
+
+mod bundled;
+mod opening;
+mod registry;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+pub use opening::OpenedFile;
+pub use registry::AddedFormat;
+
+use crate::error::{Error, Result};
+use crate::extraction::{
+    CompilerCommand, ExtractionEngine, ExtractionLimits, Extractor, FileLayout, Loading,
+};
+use bundled::BUNDLED;
+use registry::Registry;
+
+/// For how long a format that was loaded is used without looking whether another one has taken its
+/// place in the folder.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Where formats are found, and what their components may use.
+#[derive(Clone, Debug, Default)]
+pub struct FormatSettings {
+    /// The folder of added formats; none for those that come with the program alone.
+    pub folder: Option<PathBuf>,
+    /// The folder that keeps compiled components; none for compiling at every start.
+    pub cache_dir: Option<PathBuf>,
+    /// The command that compiles an added component in a process of its own; none for compiling
+    /// here.
+    pub compiler: Option<CompilerCommand>,
+    /// What one document may use.
+    pub limits: ExtractionLimits,
+}
+
+/// The formats that a program knows. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Formats {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    settings: FormatSettings,
+    engines: Mutex<Engines>,
+    loaded: Mutex<HashMap<String, Loaded>>,
+}
+
+/// The engines, made when they are first needed.
+#[derive(Debug, Default)]
+struct Engines {
+    unmetered: Option<ExtractionEngine>,
+    metered: Option<ExtractionEngine>,
+}
+
+/// A format whose component is ready.
+#[derive(Debug)]
+struct Loaded {
+    extractor: Extractor,
+    looked_at: Instant,
+}
+
+/// Where a format comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FormatSource {
+    /// It is the program's own.
+    BuiltIn,
+    /// It comes with the program.
+    Bundled,
+    /// Somebody added it.
+    Added,
+}
+
+/// What is known of a format.
+#[derive(Clone, Debug, Serialize)]
+pub struct FormatEntry {
+    /// The name by which it is chosen.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Who wrote it; empty where it names nobody.
+    pub authors: String,
+    /// What it reads, in a sentence.
+    pub format: String,
+    /// Where it comes from.
+    pub source: FormatSource,
+    /// The SHA-256 of its component, in hexadecimal.
+    pub sha256: String,
+    /// Whether it imports WASI, and was given one in which nothing ever happens.
+    pub wasi: bool,
+}
+
+impl Formats {
+    /// The formats that these settings find.
+    pub fn new(settings: FormatSettings) -> Self {
+        let shared = Shared { settings, ..Shared::default() };
+        Formats { shared: Arc::new(shared) }
+    }
+
+    /// The extractor of a format, if it is loaded and was looked at within the last second.
+    pub fn loaded(&self, name: &str) -> Option<Extractor> {
+        let loaded = self.lock_loaded();
+        let found = loaded.get(name).filter(|found| found.looked_at.elapsed() < LOOK_AGAIN)?;
+        Some(found.extractor.clone())
+    }
+
+    /// The extractor of the format with this name: one that was added before one that comes with the
+    /// program. It may have to be compiled, which takes up to some seconds; so this blocks.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none; [`Error::Component`] where it cannot be used.
+    pub fn extractor(&self, name: &str) -> Result<Extractor> {
+        if let Some(extractor) = self.loaded(name) {
+            return Ok(extractor);
+        }
+        let extractor = match self.registry().find(name)? {
+            Some(added) => self.load_added(&added)?,
+            None => match BUNDLED.iter().find(|bundled| bundled.name == name) {
+                Some(bundled) => self.load_bundled(bundled.name, bundled.component)?,
+                None => return Err(self.unknown(name)),
+            },
+        };
+        let looked_at = Instant::now();
+        let loaded = Loaded { extractor: extractor.clone(), looked_at };
+        self.lock_loaded().insert(name.to_owned(), loaded);
+        Ok(extractor)
+    }
+
+    /// The format that recognises a file by its name (without its folder) and its first bytes, and
+    /// how the results stand in it; nothing where none does. Added formats are asked like the others;
+    /// one that cannot be used is passed over, with a word to `complain`.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where several formats recognise it.
+    pub fn recognise(
+        &self,
+        file_name: &str,
+        head: &[u8],
+        mut complain: impl FnMut(&str),
+    ) -> Result<Option<(Extractor, FileLayout)>> {
+        let mut found = Vec::new();
+        for name in self.names()? {
+            let asked = self.extractor(&name).and_then(|extractor| {
+                let layout = extractor.ask_layout(file_name, head)?;
+                Ok(layout.map(|layout| (extractor, layout)))
+            });
+            match asked {
+                Ok(layout) => found.extend(layout),
+                Err(error) => complain(&format!("the format {name} cannot be asked: {error}")),
+            }
+        }
+        if let [_, _, ..] = found.as_slice() {
+            let names: Vec<&str> =
+                found.iter().map(|(extractor, _)| extractor.identity().name.as_str()).collect();
+            return Err(Error::Invalid(format!(
+                "{file_name} may be of the formats {}; say which one it is with --format",
+                names.join(" and ")
+            )));
+        }
+        Ok(found.pop())
+    }
+
+    /// The names of all formats but the built-in one, in order.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the folder cannot be read.
+    pub fn names(&self) -> Result<Vec<String>> {
+        let mut names: Vec<String> =
+            BUNDLED.iter().map(|bundled| bundled.name.to_owned()).collect();
+        names.extend(self.registry().list()?.into_iter().map(|added| added.name));
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// What is known of all formats but the built-in one, in order of their names.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the folder cannot be read.
+    pub fn list(&self) -> Result<Vec<FormatEntry>> {
+        let mut entries: Vec<FormatEntry> =
+            self.registry().list()?.into_iter().map(FormatEntry::from).collect();
+        for bundled in BUNDLED {
+            if entries.iter().any(|entry| entry.name == bundled.name) {
+                continue;
+            }
+            let extractor = self.load_bundled(bundled.name, bundled.component)?;
+            entries.push(FormatEntry::of(&extractor, FormatSource::Bundled, false));
+        }
+        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(entries)
+    }
+
+    /// Adds a component: checks it, compiles it in a process of its own, asks it who it is, and keeps
+    /// it under the name that it says. One of that name that was added before is replaced.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where it is no format component, or its name will not do;
+    /// [`Error::Component`] where it cannot be used; [`Error::Io`] where it cannot be kept.
+    pub fn add(&self, component: &[u8], grant_wasi: bool) -> Result<AddedFormat> {
+        let contract = crate::extraction::read_contract(component)?;
+        let registry = self.registry();
+        let kept = registry.keep_component(component)?;
+        let load = || {
+            let wasi = grant_wasi && !contract.wasi_imports.is_empty();
+            let extractor = self.load_from(component, &kept.path, wasi)?;
+            let entry = FormatEntry::of(&extractor, FormatSource::Added, wasi);
+            registry::check_name(&entry.name)?;
+            registry.add(&entry, component.len() as u64)
+        };
+        let added = load().inspect_err(|_| kept.forget())?;
+        self.lock_loaded().remove(&added.name);
+        Ok(added)
+    }
+
+    /// Removes a format that was added.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where none of this name was added; [`Error::Io`] where it cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<AddedFormat> {
+        let removed = self.registry().remove(name)?;
+        self.lock_loaded().remove(name);
+        Ok(removed)
+    }
+
+    fn load_bundled(&self, name: &str, component: &[u8]) -> Result<Extractor> {
+        if let Some(loaded) = self.lock_loaded().get(name)
+            && loaded.extractor.is_of(component)
+        {
+            return Ok(loaded.extractor.clone());
+        }
+        let engine = self.engine(false)?;
+        let cache_dir = self.shared.settings.cache_dir.clone();
+        engine.load(component, &Loading { cache_dir, ..Loading::default() })
+    }
+
+    fn load_added(&self, added: &AddedFormat) -> Result<Extractor> {
+        if let Some(loaded) = self.lock_loaded().get(&added.name)
+            && added.is(loaded.extractor.identity())
+        {
+            return Ok(loaded.extractor.clone());
+        }
+        let (path, component) = self.registry().component(added)?;
+        self.load_from(&component, &path, added.wasi)
+    }
+
+    fn load_from(
+        &self,
+        component: &[u8],
+        path: &std::path::Path,
+        grant_wasi: bool,
+    ) -> Result<Extractor> {
+        let settings = &self.shared.settings;
+        let compiler = settings.compiler.clone().map(|command| (command, path.to_owned()));
+        let loading = Loading { cache_dir: settings.cache_dir.clone(), compiler, grant_wasi };
+        self.engine(true)?.load(component, &loading)
+    }
+
+    fn engine(&self, metered: bool) -> Result<ExtractionEngine> {
+        let mut engines = self.shared.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        let limits = &self.shared.settings.limits;
+        let (slot, make): (_, fn(&ExtractionLimits) -> Result<ExtractionEngine>) = match metered {
+            true => (&mut engines.metered, ExtractionEngine::metered),
+            false => (&mut engines.unmetered, ExtractionEngine::unmetered),
+        };
+        match slot {
+            Some(engine) => Ok(engine.clone()),
+            None => Ok(slot.insert(make(limits)?).clone()),
+        }
+    }
+
+    fn registry(&self) -> Registry {
+        Registry::new(self.shared.settings.folder.clone())
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        let known = self.names().unwrap_or_default().join(", ");
+        Error::NotFound(format!(
+            "there is no format {name:?}; there are arc-guide, {known}, and those that `arc-host \
+             formats add` adds"
+        ))
+    }
+
+    fn lock_loaded(&self) -> MutexGuard<'_, HashMap<String, Loaded>> {
+        self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FormatEntry {
+    /// What is known of the built-in format.
+    pub fn built_in(extractor: &Extractor) -> Self {
+        Self::of(extractor, FormatSource::BuiltIn, false)
+    }
+
+    fn of(extractor: &Extractor, source: FormatSource, wasi: bool) -> Self {
+        let (identity, about) = (extractor.identity(), extractor.about());
+        FormatEntry {
+            name: identity.name.clone(),
+            version: identity.version.clone(),
+            authors: about.authors.clone(),
+            format: about.format.clone(),
+            source,
+            sha256: registry::hex(&identity.sha256),
+            wasi,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Files of any format, ready to be recorded.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Formats;
+use crate::documents::DocumentFile;
+use crate::error::{Error, Result};
+use crate::extraction::{Extractor, FileLayout, ItemRole};
+use crate::recorder::ResultFormat;
+
+/// A file, who reads its results, and what is said once for all of them.
+#[derive(Clone, Debug)]
+pub struct OpenedFile {
+    /// The file, laid out as its format has it.
+    pub file: DocumentFile,
+    /// The extractor of its format.
+    pub extractor: Extractor,
+    /// The format's name and the file's header; nothing for the built-in format.
+    pub format: Option<Arc<ResultFormat>>,
+}
+
+impl Formats {
+    /// Makes a file ready: of the format that is named, else of the one that recognises it, else of
+    /// the built-in one. A header in a file of its own may be named, too. It may read the whole file,
+    /// so this blocks.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such format; [`Error::Invalid`] where the file is not of
+    /// the format that is named, or several recognise it.
+    pub fn open(
+        &self,
+        built_in: &Extractor,
+        file: DocumentFile,
+        named: Option<&str>,
+        header_file: Option<&Path>,
+        complain: impl FnMut(&str),
+    ) -> Result<OpenedFile> {
+        let guide = &built_in.identity().name;
+        let found = match named {
+            Some(name) if name == guide => None,
+            Some(name) => {
+                let extractor = self.extractor(name)?;
+                let layout = extractor.ask_layout(file.own_name(), &file.head()?)?;
+                let layout = layout.ok_or_else(|| {
+                    Error::Invalid(format!(
+                        "{} is not of the format {name}; leave out --format to have it recognised",
+                        file.name()
+                    ))
+                })?;
+                Some((extractor, layout))
+            }
+            None => self.recognised(built_in, &file, complain)?,
+        };
+        let Some((extractor, layout)) = found else {
+            if header_file.is_some() {
+                return Err(Error::Invalid(format!(
+                    "{} is read in the format {guide}, which has no headers; leave out --header, or \
+                     name the format with --format",
+                    file.name()
+                )));
+            }
+            return Ok(OpenedFile { file, extractor: built_in.clone(), format: None });
+        };
+        let file = lay_out(file, &extractor, layout, header_file)?;
+        let header = file.header().map(str::to_owned);
+        let format = Arc::new(ResultFormat::new(extractor.identity().name.clone(), header));
+        Ok(OpenedFile { file, extractor, format: Some(format) })
+    }
+
+    /// The format that recognises the file; nothing for the built-in one, which is asked first.
+    fn recognised(
+        &self,
+        built_in: &Extractor,
+        file: &DocumentFile,
+        complain: impl FnMut(&str),
+    ) -> Result<Option<(Extractor, FileLayout)>> {
+        let head = file.head()?;
+        if built_in.ask_layout(file.own_name(), &head)?.is_some() {
+            return Ok(None);
+        }
+        self.recognise(file.own_name(), &head, complain)
+    }
+}
+
+fn lay_out(
+    file: DocumentFile,
+    extractor: &Extractor,
+    layout: FileLayout,
+    header_file: Option<&Path>,
+) -> Result<DocumentFile> {
+    if layout.plain() && header_file.is_none() {
+        return file.laid_out(layout, None, 0, |_| ItemRole::Result);
+    }
+    let document_bytes = extractor.limits().document_bytes;
+    let mut session = extractor.session_now();
+    // What it cannot be asked about is refused when it is extracted.
+    file.laid_out(layout, header_file, document_bytes, |item| {
+        session.classify(item).unwrap_or(ItemRole::Result)
+    })
+}

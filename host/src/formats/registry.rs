@@ -1,0 +1,323 @@
+//! The folder of formats that were added.
+//!
+//! A component is kept as `SHA256.wasm`, and what is known of it in `NAME.json`, which names the
+//! other. Both are written beside their place and moved there, so nobody ever reads half of one, and
+//! two who add at once leave what the later one added.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{FormatEntry, FormatSource};
+use crate::error::{Error, Result};
+use crate::extraction::ExtractorIdentity;
+
+/// The longest name of a format, in bytes: it is the name of a file.
+const MAX_NAME_BYTES: usize = 64;
+
+/// Names that are taken by what is no added format.
+const RESERVED: [&str; 1] = ["arc-guide"];
+
+/// The folder.
+pub(super) struct Registry {
+    folder: Option<PathBuf>,
+}
+
+/// A format that was added, as its file in the folder says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddedFormat {
+    /// The name by which it is chosen.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Who wrote it; empty where it names nobody.
+    pub authors: String,
+    /// What it reads, in a sentence.
+    pub format: String,
+    /// The SHA-256 of its component, in hexadecimal.
+    pub sha256: String,
+    /// How many bytes its component has.
+    pub bytes: u64,
+    /// Whether it imports WASI, and was given one in which nothing ever happens.
+    pub wasi: bool,
+    /// When it was added.
+    pub added_at: Timestamp,
+}
+
+impl AddedFormat {
+    pub(super) fn is(&self, identity: &ExtractorIdentity) -> bool {
+        self.sha256 == hex(&identity.sha256) && self.name == identity.name
+    }
+}
+
+impl From<AddedFormat> for FormatEntry {
+    fn from(added: AddedFormat) -> Self {
+        FormatEntry {
+            name: added.name,
+            version: added.version,
+            authors: added.authors,
+            format: added.format,
+            source: FormatSource::Added,
+            sha256: added.sha256,
+            wasi: added.wasi,
+        }
+    }
+}
+
+/// A component that lies in the folder.
+pub(super) struct KeptComponent {
+    pub(super) path: PathBuf,
+    new: bool,
+}
+
+impl KeptComponent {
+    /// Takes it out again, where it was not there before.
+    pub(super) fn forget(&self) {
+        if self.new {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether a format may have this name.
+///
+/// # Errors
+/// [`Error::Invalid`] where it may not.
+pub(super) fn check_name(name: &str) -> Result<()> {
+    let fits = name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.len() <= MAX_NAME_BYTES
+        && name.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-');
+    if !fits {
+        return Err(Error::Invalid(format!(
+            "a format's name is up to {MAX_NAME_BYTES} small letters, digits and dashes and begins \
+             with a letter; the component calls itself {name:?}"
+        )));
+    }
+    if RESERVED.contains(&name) {
+        return Err(Error::Invalid(format!(
+            "the name {name} is that of the built-in format; give the component another one"
+        )));
+    }
+    Ok(())
+}
+
+impl Registry {
+    pub(super) fn new(folder: Option<PathBuf>) -> Self {
+        Registry { folder }
+    }
+
+    /// The format that was added under this name.
+    pub(super) fn find(&self, name: &str) -> Result<Option<AddedFormat>> {
+        let Some(folder) = self.folder.as_deref().filter(|_| check_name(name).is_ok()) else {
+            return Ok(None);
+        };
+        let path = folder.join(format!("{name}.json"));
+        match fs::read(&path) {
+            Ok(text) => read(&path, &text).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io(format!("could not read {}", path.display()), error)),
+        }
+    }
+
+    /// All formats that were added, in order of their names.
+    pub(super) fn list(&self) -> Result<Vec<AddedFormat>> {
+        let Some(folder) = &self.folder else { return Ok(Vec::new()) };
+        let failed = |error| Error::io(format!("could not read {}", folder.display()), error);
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(error)),
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let file_name = entry.map_err(failed)?.file_name();
+            let Some(name) = file_name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+                continue;
+            };
+            all.extend(self.find(name)?);
+        }
+        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(all)
+    }
+
+    /// Keeps the bytes of a component.
+    pub(super) fn keep_component(&self, component: &[u8]) -> Result<KeptComponent> {
+        let folder = self.made()?;
+        let digest: [u8; 32] = Sha256::digest(component).into();
+        let path = folder.join(format!("{}.wasm", hex(&digest)));
+        let new = fs::read(&path).map_or(true, |kept| kept != component);
+        if new {
+            write(folder, &path, component)?;
+        }
+        Ok(KeptComponent { path, new })
+    }
+
+    /// Adds a format whose component is kept.
+    pub(super) fn add(&self, entry: &FormatEntry, bytes: u64) -> Result<AddedFormat> {
+        let folder = self.made()?;
+        let before = self.find(&entry.name)?;
+        let added = AddedFormat {
+            name: entry.name.clone(),
+            version: entry.version.clone(),
+            authors: entry.authors.clone(),
+            format: entry.format.clone(),
+            sha256: entry.sha256.clone(),
+            bytes,
+            wasi: entry.wasi,
+            added_at: Timestamp::now(),
+        };
+        let mut text = serde_json::to_vec_pretty(&added).map_err(|error| {
+            Error::Invalid(format!("what is known of the format cannot be written: {error}"))
+        })?;
+        text.push(b'\n');
+        write(folder, &folder.join(format!("{}.json", entry.name)), &text)?;
+        if let Some(before) = before {
+            self.forget_component(&before.sha256)?;
+        }
+        Ok(added)
+    }
+
+    /// Removes a format and its component.
+    pub(super) fn remove(&self, name: &str) -> Result<AddedFormat> {
+        let (Some(folder), Some(added)) = (&self.folder, self.find(name)?) else {
+            return Err(Error::NotFound(format!(
+                "no format {name:?} was added; `arc-host formats list` shows them, and those that \
+                 come with the program cannot be removed"
+            )));
+        };
+        let path = folder.join(format!("{name}.json"));
+        fs::remove_file(&path)
+            .map_err(|error| Error::io(format!("could not remove {}", path.display()), error))?;
+        self.forget_component(&added.sha256)?;
+        Ok(added)
+    }
+
+    /// The component of a format, and its file.
+    pub(super) fn component(&self, added: &AddedFormat) -> Result<(PathBuf, Vec<u8>)> {
+        let folder = self.folder.clone().unwrap_or_default();
+        let path = folder.join(format!("{}.wasm", added.sha256));
+        let bytes = fs::read(&path)
+            .map_err(|error| Error::io(format!("could not read {}", path.display()), error))?;
+        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+        if hex(&digest) != added.sha256 {
+            return Err(Error::Component(format!(
+                "{} is not what was added as {}; add the component again",
+                path.display(),
+                added.name
+            )));
+        }
+        Ok((path, bytes))
+    }
+
+    /// Removes a component that no format names any more.
+    fn forget_component(&self, sha256: &str) -> Result<()> {
+        let used = self.list()?.iter().any(|added| added.sha256 == sha256);
+        if let (false, Some(folder)) = (used, &self.folder) {
+            // What is left costs some room on the disk, nothing else.
+            let _ = fs::remove_file(folder.join(format!("{sha256}.wasm")));
+        }
+        Ok(())
+    }
+
+    fn made(&self) -> Result<&Path> {
+        let Some(folder) = &self.folder else {
+            return Err(Error::Configuration(
+                "there is no folder for formats; name one with --data-dir or ARC_DATA_DIR"
+                    .to_owned(),
+            ));
+        };
+        fs::create_dir_all(folder)
+            .map_err(|error| Error::io(format!("could not make {}", folder.display()), error))?;
+        Ok(folder)
+    }
+}
+
+fn read(path: &Path, text: &[u8]) -> Result<AddedFormat> {
+    serde_json::from_slice(text).map_err(|error| {
+        Error::Invalid(format!(
+            "{} does not describe a format ({error}); remove the file and add the format again",
+            path.display()
+        ))
+    })
+}
+
+fn write(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |error| Error::io(format!("could not write {}", path.display()), error);
+    let mut file =
+        tempfile::Builder::new().prefix(".format-").tempfile_in(folder).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, sha256: &str) -> FormatEntry {
+        FormatEntry {
+            name: name.to_owned(),
+            version: "1.0.0".to_owned(),
+            authors: "A. Nyone".to_owned(),
+            format: "anything".to_owned(),
+            source: FormatSource::Added,
+            sha256: sha256.to_owned(),
+            wasi: false,
+        }
+    }
+
+    fn add(registry: &Registry, name: &str, component: &[u8]) -> AddedFormat {
+        registry.keep_component(component).unwrap();
+        let digest: [u8; 32] = Sha256::digest(component).into();
+        registry.add(&entry(name, &hex(&digest)), component.len() as u64).unwrap()
+    }
+
+    #[test]
+    fn what_was_added_is_found_listed_and_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::new(Some(folder.path().join("not/there/yet")));
+        assert_eq!(registry.list().unwrap(), []);
+        let one = add(&registry, "one", b"1");
+        let other = add(&registry, "an-other", b"1");
+        assert_eq!(registry.list().unwrap(), [other.clone(), one.clone()]);
+        assert_eq!(registry.component(&one).unwrap().1, b"1");
+        assert_eq!(registry.remove("one").unwrap(), one);
+        assert_eq!(registry.component(&other).unwrap().1, b"1", "still named by the other");
+        assert!(matches!(registry.remove("one"), Err(Error::NotFound(_))));
+        registry.remove("an-other").unwrap();
+        assert!(registry.component(&other).is_err());
+    }
+
+    #[test]
+    fn a_later_version_takes_the_place_of_the_earlier() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::new(Some(folder.path().to_owned()));
+        let first = add(&registry, "one", b"1");
+        let second = add(&registry, "one", b"2");
+        assert_eq!(registry.list().unwrap(), [second.clone()]);
+        assert!(registry.component(&first).is_err());
+        fs::write(folder.path().join(format!("{}.wasm", second.sha256)), b"3").unwrap();
+        let message = registry.component(&second).unwrap_err().to_string();
+        assert!(message.contains("add the component again"), "{message}");
+        fs::write(folder.path().join("one.json"), b"{").unwrap();
+        assert!(registry.find("one").unwrap_err().to_string().contains("one.json"));
+    }
+
+    #[test]
+    fn a_name_is_the_name_of_a_file() {
+        for name in ["a", "inspect", "my-format-2"] {
+            check_name(name).unwrap();
+        }
+        for name in ["", "A", "2a", "a/b", "..", "a.b", "a b", "é", "arc-guide", &"a".repeat(65)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+}

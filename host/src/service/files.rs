@@ -1,0 +1,133 @@
+//! Files of results, each a simulation: what `arc-host record` does, with a file that is sent.
+
+use std::io::{Seek as _, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+use super::answer::{self, Answer, Failure};
+use super::app::{App, SharedApp};
+use super::body::{Chunks, too_large};
+use super::parameters::Parameters;
+use crate::delivery::{Destination, FileIdentity, FileOptions, FileReport, record_file};
+use crate::documents::DocumentFile;
+use crate::error::Error;
+use crate::recorder::blocking;
+use crate::wire::Problem;
+
+/// The name of a file that has none.
+const NO_NAME: &str = "a file";
+
+/// What is said of a file.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FileQuery {
+    /// The file's name, by which its format may be recognised, and which names the simulation.
+    pub(super) file_name: Option<String>,
+    /// The format of the results. Default: the one that recognises the file, else arc-guide.
+    pub(super) format: Option<String>,
+    /// The simulation's name. Default: the file's, without its ending.
+    pub(super) simulation_name: Option<String>,
+    /// The simulation's id; one that exists takes the results. Default: the one that the file's bytes,
+    /// its name and the configuration make, so that the same file again stores nothing twice.
+    pub(super) simulation_id: Option<Uuid>,
+    /// The version of the agent's configuration.
+    pub(super) config_version_id: Option<String>,
+}
+
+/// Record a file of any format: starts a simulation, records every result, and completes it.
+///
+/// The body is the file as it is: results in one of the built-in containers, or a log of another
+/// evaluation tool whose format the service knows (`arc-host formats list`). The answer says what
+/// became of it; results that are not valid are kept with their reasons. The same file again is the
+/// same simulation, and stores nothing twice.
+#[utoipa::path(
+    post, path = "/v1/files", tag = "recording", operation_id = "record_file",
+    params(FileQuery),
+    request_body(content(
+        (Vec<u8> = "application/octet-stream"),
+    ), description = "The file"),
+    responses(
+        (status = 200, description = "What became of the file", body = FileReport),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn record_file_sent(
+    State(app): State<SharedApp>,
+    Parameters(query): Parameters<FileQuery>,
+    request: Request,
+) -> Answer {
+    let name = query.file_name.as_deref().map_or(NO_NAME.to_owned(), base_name);
+    let file = receive(&app, request.into_body()).await?;
+    let (formats, built_in) = (app.recorder.formats().clone(), app.recorder.extractor().clone());
+    let named = query.format.clone();
+    let opened = blocking(move || {
+        let file = DocumentFile::opened(file, name)?;
+        formats.open(&built_in, file, named.as_deref(), None, |problem| {
+            tracing::warn!("{problem}");
+        })
+    })
+    .await??;
+    let options = FileOptions {
+        name: query.simulation_name,
+        config_version_id: query.config_version_id,
+        identity: query.simulation_id.map_or(FileIdentity::OfContent, FileIdentity::Named),
+    };
+    let destination = Destination::Database(app.recorder.clone());
+    let stop = Arc::new(AtomicBool::new(false));
+    let recorded = record_file(opened, &destination, &options, stop, |_| {}).await?;
+    if let Some(error) = recorded.trouble {
+        return Err(error.into());
+    }
+    Ok(answer::json(StatusCode::OK, &recorded.report()))
+}
+
+/// A name without the folders before it.
+fn base_name(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    if name.is_empty() { NO_NAME.to_owned() } else { name.replace('\0', "\u{FFFD}") }
+}
+
+/// The body as a temporary file, which is gone with its last user.
+async fn receive(app: &App, body: Body) -> Result<std::fs::File, Failure> {
+    let limit = app.settings.file_limit_mib << 20;
+    let mut chunks = Chunks::new(body, app.body_stall());
+    let unwritable = |error| Error::io("could not keep the file while it is received", error);
+    let mut file = blocking(tempfile::tempfile).await?.map_err(unwritable)?;
+    let mut received = 0;
+    while let Some(chunk) = chunks.next().await? {
+        received += chunk.len() as u64;
+        if received > limit {
+            return Err(too_large(limit).into());
+        }
+        let written = move || file.write_all(&chunk).map(|()| file);
+        file = blocking(written).await?.map_err(unwritable)?;
+    }
+    file.rewind().map_err(unwritable)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base_name;
+
+    #[test]
+    fn a_name_has_no_folder() {
+        for (name, expected) in [
+            ("a.eval", "a.eval"),
+            ("/tmp/a.eval", "a.eval"),
+            ("C:\\logs\\a.eval", "a.eval"),
+            ("", "a file"),
+            ("folder/", "a file"),
+        ] {
+            assert_eq!(base_name(name), expected);
+        }
+    }
+}

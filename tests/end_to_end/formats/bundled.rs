@@ -1,0 +1,207 @@
+//! The formats that come with the program, with logs of the real tools.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::run;
+use crate::support::{Files, Program, TestDatabase, fixture, shared_data, skip};
+
+/// A file of a format's fixtures.
+fn log(name: &str) -> PathBuf {
+    fixture("formats").join(name)
+}
+
+/// Records a file whose format nobody names.
+#[track_caller]
+fn recorded(program: &Program, files: &Files, file: &Path) -> Value {
+    run(program, files, &["--json", "record", file.to_str().unwrap()]).ended(0).json()
+}
+
+#[test]
+fn every_log_is_recognised_and_recorded_whole() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    for (name, format, results) in [
+        ("inspect/arithmetic.eval", "inspect", None),
+        ("inspect/arithmetic-deflate.eval", "inspect", None),
+        ("inspect/arithmetic.json", "inspect", None),
+        ("inspect/broken-off.eval", "inspect", None),
+        ("inspect/limits.json", "inspect", None),
+        ("inspect/old.json", "inspect", None),
+        ("promptfoo/results.json", "promptfoo", Some(48)),
+        ("promptfoo/results.jsonl", "promptfoo", Some(48)),
+        ("openai-evals/capitals.dev.v0.jsonl", "openai-evals", None),
+        ("openai-evals/measured.test.v1.jsonl", "openai-evals", None),
+        ("otel/traces.json", "otel", None),
+        ("otel/collector.jsonl", "otel", None),
+    ] {
+        let summary = recorded(&program, &files, &log(name));
+        assert_eq!(summary["format"], format, "{name}: {summary}");
+        let stored = summary["stored"].as_u64().unwrap();
+        assert!(stored > 0, "{name}: {summary}");
+        assert!(results.is_none_or(|results| results == stored), "{name}: {summary}");
+        assert_eq!(summary["completed_scenarios"], summary["total_scenarios"], "{name}: {summary}");
+        let again = recorded(&program, &files, &log(name));
+        assert_eq!(again["duplicate"].as_u64(), Some(stored), "{name}: {again}");
+        assert_eq!(again["stored"], 0, "{name}: {again}");
+    }
+}
+
+#[test]
+fn an_archive_and_the_same_log_as_json_say_the_same() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    // Packed with Zstandard, with deflate, and not at all.
+    let summaries = ["inspect/arithmetic.eval", "inspect/arithmetic-deflate.eval", "inspect/arithmetic.json"]
+        .map(|name| recorded(&program, &files, &log(name)));
+    for name in ["stored", "overall_score", "total_tokens", "by_status", "total_scenarios"] {
+        assert_eq!(summaries[0][name], summaries[1][name], "{name}");
+        assert_eq!(summaries[0][name], summaries[2][name], "{name}");
+    }
+    // Two epochs are two trials.
+    let trials = database.query("SELECT max(trial) FROM arc_recorder.outcomes");
+    assert_eq!(trials[0].get::<_, Option<i32>>(0), Some(2));
+}
+
+#[test]
+fn a_sample_of_an_archive_is_kept_byte_for_byte_with_its_header() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let path = log("inspect/arithmetic-deflate.eval");
+    recorded(&program, &files, &path);
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(&path).unwrap()).unwrap();
+    let mut samples = Vec::new();
+    let mut header = String::new();
+    for number in 0..archive.len() {
+        let mut entry = archive.by_index(number).unwrap();
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut entry, &mut text).unwrap();
+        if entry.name().unwrap() == "header.json" {
+            header = text;
+        } else if entry.name().unwrap().starts_with("samples/") {
+            samples.push(text);
+        }
+    }
+    let rows = database.query(
+        "SELECT document::text, header FROM arc_recorder.outcomes
+         JOIN arc_recorder.document_headers USING (header_id)",
+    );
+    let mut kept: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    kept.sort();
+    samples.sort();
+    assert_eq!(kept, samples);
+    assert!(rows.iter().all(|row| row.get::<_, String>(1) == header));
+    let headers = database.query("SELECT count(*) FROM arc_recorder.document_headers");
+    assert_eq!(headers[0].get::<_, i64>(0), 1);
+}
+
+#[test]
+fn a_header_beside_the_samples_is_found_or_named() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let folder = log("lm-eval/one-task");
+    let names: Vec<PathBuf> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let of = |start: &str| {
+        let begins = |path: &&PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(start);
+        names.iter().find(begins).unwrap().clone()
+    };
+    let (samples, results) = (of("samples_"), of("results"));
+    let found = recorded(&program, &files, &samples);
+    assert_eq!(found["format"], "lm-eval", "{found}");
+    // Away from its folder it has no header, unless one is named.
+    let alone = files.path(samples.file_name().unwrap().to_str().unwrap());
+    std::fs::copy(&samples, &alone).unwrap();
+    let named = run(
+        &program,
+        &files,
+        &["--json", "record", "--new", "--header", results.to_str().unwrap(), alone.to_str().unwrap()],
+    );
+    let named = named.ended(0).json();
+    assert_eq!(named["overall_score"], found["overall_score"]);
+    assert_eq!(named["warnings"], found["warnings"]);
+    let without = run(&program, &files, &["--json", "record", "--new", alone.to_str().unwrap()]);
+    assert!(without.ended(0).json()["warnings"].to_string().contains("header_missing"));
+}
+
+#[test]
+fn a_broken_archive_is_told_and_a_damaged_entry_costs_no_other() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let bytes = std::fs::read(log("inspect/arithmetic-deflate.eval")).unwrap();
+    let cut = files.write("cut.eval", &bytes[..bytes.len() / 2]);
+    let refused = run(&program, &files, &["record", cut.to_str().unwrap()]).ended(1);
+    assert!(refused.stderr.contains("cannot be read as a zip archive"), "{}", refused.stderr);
+
+    // The first sample's packed bytes are turned over; its name and the directory stay.
+    let name = bytes.windows(8).position(|part| part == b"samples/").unwrap();
+    let mut damaged = bytes.clone();
+    damaged[name + 60..name + 120].iter_mut().for_each(|byte| *byte ^= 0xff);
+    let damaged = files.write("damaged.eval", damaged);
+    let whole = recorded(&program, &files, &log("inspect/arithmetic-deflate.eval"));
+    let recorded = run(&program, &files, &["--json", "record", damaged.to_str().unwrap()]);
+    let recorded = recorded.ended(2).json();
+    assert_eq!(recorded["rejected"], 1, "{recorded}");
+    assert_eq!(recorded["rejected_results"][0]["code"], "damaged");
+    assert_eq!(recorded["stored"].as_u64().unwrap() + 1, whole["stored"].as_u64().unwrap());
+}
+
+#[test]
+fn extract_reads_formats_too() {
+    let (program, files) = (Program::without_database(), Files::new());
+    let path = log("inspect/arithmetic.eval");
+    let verdicts = run(&program, &files, &["--json", "extract", path.to_str().unwrap()]).ended(0);
+    let verdicts = verdicts.json_lines();
+    assert!(!verdicts.is_empty());
+    for verdict in verdicts {
+        assert_eq!(verdict["verdict"], "accepted", "{verdict}");
+    }
+}
+
+#[test]
+fn replaying_and_extracting_again_use_the_format_and_the_header() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    recorded(&program, &files, &log("inspect/arithmetic.eval"));
+    let before = database.query("SELECT count(*) FROM arc_recorder.outcomes");
+    let stored: i64 = before[0].get(0);
+    // As an older version of the format would have left them.
+    database.query(
+        "WITH older AS (
+             INSERT INTO arc_recorder.extractors (extractor_id, name, version, component_sha256)
+             VALUES ('00000000-0000-8000-8000-000000000001', 'inspect', '0.0.1', '\\x00')
+             RETURNING extractor_id
+         )
+         UPDATE arc_recorder.outcomes SET extractor_id = older.extractor_id,
+             scenario_name = 'wrong' FROM older",
+    );
+    let done = run(&program, &files, &["--json", "reextract"]).ended(0).json();
+    assert_eq!(done["examined"], stored, "{done}");
+    assert_eq!(done["changed"], stored, "{done}");
+    let wrong = database.query("SELECT FROM arc_recorder.outcomes WHERE scenario_name = 'wrong'");
+    assert_eq!(wrong.len(), 0);
+    let again = run(&program, &files, &["--json", "reextract"]).ended(0).json();
+    assert_eq!(again["examined"], 0, "{again}");
+    run(&program, &files, &["replay", "--rejected"]).ended(0);
+}
+
+#[test]
+fn published_logs_are_recorded() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    for (name, results) in [
+        ("inspect/theory-of-mind.eval", 100),
+        ("inspect/security-guide.eval", 16),
+        ("inspect/security-guide.json", 16),
+        ("lm-eval/samples_math_perturbed_full.jsonl", 0),
+    ] {
+        let Some(file) = shared_data(name) else {
+            skip(name, "the shared data is not there");
+            continue;
+        };
+        let summary = recorded(&program, &files, &file);
+        let stored = summary["stored"].as_u64().unwrap();
+        assert!(stored > 0 && (results == 0 || stored == results), "{name}: {summary}");
+    }
+}

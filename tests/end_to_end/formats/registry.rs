@@ -1,0 +1,123 @@
+//! Formats are added, listed, chosen, recognised and removed.
+
+use super::{add, component_with_wasi, hostile_component, run};
+use crate::support::{Files, Program, TestDatabase};
+
+#[test]
+fn a_component_is_added_listed_used_and_removed() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let added = add(&program, &files, &hostile_component(), &[]).ended(0).json();
+    assert_eq!((&added["name"], &added["version"]), (&"hostile".into(), &"0.1.0".into()));
+    assert_eq!(added["authors"], "Nobody You Know");
+    assert_eq!(added["sha256"].as_str().unwrap().len(), 64);
+
+    let listed = run(&program, &files, &["--json", "formats", "list"]).ended(0).json_lines();
+    let of = |name: &str| listed.iter().find(|entry| entry["name"] == name).unwrap().clone();
+    assert_eq!(of("hostile")["source"], "added");
+    assert_eq!(of("arc-guide")["source"], "built_in");
+    let text = run(&program, &files, &["formats", "list"]).ended(0).stdout;
+    assert!(text.contains("Nobody You Know"), "{text}");
+
+    let file = files.write("a.hostile", "{\"id\": \"one\"}\n{\"id\": \"two\"}\n");
+    let file = file.to_str().unwrap();
+    // Recognised by itself, and named: the same file is the same simulation.
+    let recorded = run(&program, &files, &["--json", "record", file]).ended(0).json();
+    assert_eq!((&recorded["stored"], &recorded["format"]), (&2.into(), &"hostile".into()));
+    let again = run(&program, &files, &["--json", "record", "--format", "hostile", file]);
+    assert_eq!(again.ended(0).json()["duplicate"], 2);
+    let extractor = database.query(
+        "SELECT DISTINCT name, version, component_sha256 FROM arc_recorder.outcomes
+         JOIN arc_recorder.extractors USING (extractor_id)",
+    );
+    assert_eq!(extractor.len(), 1);
+    assert_eq!(extractor[0].get::<_, String>(0), "hostile");
+    let component = std::fs::read(hostile_component()).unwrap();
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(component);
+    assert_eq!(extractor[0].get::<_, Vec<u8>>(2), digest.as_slice());
+
+    run(&program, &files, &["formats", "remove", "hostile"]).ended(0);
+    let gone = run(&program, &files, &["formats", "remove", "hostile"]).ended(1);
+    assert!(gone.stderr.contains("no format \"hostile\" was added"), "{}", gone.stderr);
+    let unknown = run(&program, &files, &["record", "--format", "hostile", file]).ended(1);
+    assert!(unknown.stderr.contains("there is no format \"hostile\""), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("arc-guide"), "{}", unknown.stderr);
+}
+
+#[test]
+fn a_format_that_is_named_must_know_the_file() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    add(&program, &files, &hostile_component(), &[]).ended(0);
+    let file = files.write("a.json", "{\"id\": \"one\"}");
+    let file = file.to_str().unwrap();
+    let refused = run(&program, &files, &["record", "--format", "hostile", file]).ended(1);
+    assert!(refused.stderr.contains("a.json is not of the format hostile"), "{}", refused.stderr);
+    let header = run(&program, &files, &["record", "--header", file, file]).ended(1);
+    assert!(header.stderr.contains("has no headers"), "{}", header.stderr);
+}
+
+#[test]
+fn items_become_results_parts_and_a_header() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    add(&program, &files, &hostile_component(), &[]).ended(0);
+    let lines = [
+        r#"{"is": "other", "id": "nothing"}"#,
+        r#"{"is": "header", "all": "of them"}"#,
+        r#"{"is": "b", "id": "two", "do": "header"}"#,
+        r#"{"is": "a", "id": "three"}"#,
+        r#"{"id": "one"}"#,
+        r#"{"is": "b", "more": 1.50}"#,
+        "{ broken",
+        r#"{"is": "header", "late": true}"#,
+    ];
+    let file = files.write("a.classified", lines.join("\n"));
+    let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]);
+    // The component takes what is no JSON, and the database does not.
+    let recorded = recorded.ended(1).json();
+    assert_eq!((&recorded["stored"], &recorded["failed"]), (&3.into(), &1.into()), "{recorded}");
+    let rows = database.query(
+        "SELECT document::text, scenario_name, header FROM arc_recorder.outcomes
+         LEFT JOIN arc_recorder.document_headers USING (header_id) ORDER BY received_at",
+    );
+    let documents: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(
+        documents,
+        [
+            r#"[{"is": "b", "id": "two", "do": "header"},{"is": "b", "more": 1.50}]"#,
+            r#"[{"is": "a", "id": "three"}]"#,
+            r#"{"id": "one"}"#,
+        ]
+    );
+    let header = |place: usize| rows[place].get::<_, Option<String>>(2);
+    assert_eq!(header(0).as_deref(), Some(lines[1]), "the first item that is one");
+    assert!(rows.iter().all(|row| row.get::<_, Option<String>>(2) == header(0)));
+    let name: Option<String> = rows[0].get(1);
+    assert_eq!(name, header(0), "the component was given the header");
+}
+
+#[test]
+fn wasi_is_granted_or_refused() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let refused = add(&program, &files, &component_with_wasi(), &[]).ended(1);
+    assert!(refused.stderr.contains("imports wasi:"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--grant-wasi"), "{}", refused.stderr);
+
+    let added = add(&program, &files, &component_with_wasi(), &["--grant-wasi"]).ended(0).json();
+    assert_eq!(added["wasi"], true);
+    let lines = r#"{"id": "clock", "do": "clock"}
+{"id": "print", "do": "print"}
+{"id": "quiet"}"#;
+    let file = files.write("a.hostile", lines);
+    let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]).ended(0);
+    assert!(!recorded.stdout.contains("nobody hears"), "{}", recorded.stdout);
+    assert!(!recorded.stderr.contains("nobody hears"), "{}", recorded.stderr);
+    assert_eq!(recorded.json()["stored"], 3);
+    // Its clock stands still, so its verdict is the same for ever.
+    let milliseconds = database.query(
+        "SELECT execution_time_ms FROM arc_recorder.outcomes WHERE scenario_id = 'clock'",
+    );
+    assert!((milliseconds[0].get::<_, f64>(0)).abs() < f64::EPSILON);
+}
