@@ -46,3 +46,5 @@ pub const TIME_UNREADABLE: &str = "time_unreadable";
 pub const TEXT_REPLACED: &str = "text_replaced";
 /// Warning: the full trajectory is not an array, so its events were not counted.
 pub const EVENTS_UNCOUNTED: &str = "events_uncounted";
+/// Warning: the result came without its file's header, so what only that says is not known.
+pub const HEADER_MISSING: &str = "header_missing";

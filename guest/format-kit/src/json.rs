@@ -142,6 +142,48 @@ impl<'a> Value<'a> {
     }
 }
 
+/// The first value at a path of member names. What stands behind it is not read, so it may be long,
+/// or no JSON: tools write `NaN` among the figures of a header whose names come before them.
+pub fn leading_member<'a>(text: &'a str, path: &[&str]) -> Option<Value<'a>> {
+    struct Leading<'a, 'n>(&'n [&'n str], &'n mut Option<Value<'a>>);
+
+    impl<'de> DeserializeSeed<'de> for Leading<'de, '_> {
+        type Value = ();
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+            if self.0.is_empty() {
+                let value: &RawValue = serde::Deserialize::deserialize(deserializer)?;
+                *self.1 = Some(Value(value.get()));
+                return Ok(());
+            }
+            deserializer.deserialize_map(self)
+        }
+    }
+
+    impl<'de> Visitor<'de> for Leading<'de, '_> {
+        type Value = ();
+        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            let Leading([name, inner @ ..], found) = self else { return Ok(()) };
+            while let Some(key) = map.next_key::<&RawValue>()? {
+                if Value(key.get()).decode().is_some_and(|key| key.text == *name) {
+                    // What follows is left unread, which the deserializer calls an error.
+                    return map.next_value_seed(Leading(inner, found));
+                }
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+
+    let mut found = None;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    // Whatever is wrong stands behind the value, or there is no value.
+    let _ = Leading(path, &mut found).deserialize(&mut deserializer);
+    found
+}
+
 /// Text as PostgreSQL can hold it.
 #[derive(Debug)]
 pub struct Text<'a> {
@@ -535,6 +577,21 @@ mod tests {
         assert_eq!(a.unwrap().json(), "[2]");
         assert!(c.is_none());
         assert_eq!(reader.span(a.unwrap()), Some(Span { offset: 20, length: 3 }));
+    }
+
+    #[test]
+    fn a_leading_member_is_found_whatever_follows() {
+        let text = r#" {"a": 1, "e": {"x": [NaN], "t": "s"}, "r": NaN}"#;
+        let json = |text, path: &[&str]| leading_member(text, path).map(Value::json);
+        assert_eq!(json(text, &["a"]), Some("1"));
+        assert_eq!(json(text, &["e", "t"]), None, "NaN stands before it");
+        let text = r#"{"e": {"y": {"t": 0}, "t": "s", "z": NaN"#;
+        assert_eq!(json(text, &["e", "t"]), Some("\"s\""));
+        assert_eq!(json(text, &["e", "z"]), None);
+        for text in ["", "[1]", "null", r#"{"e": 1}"#, r#"{"e": []}"#, "{\"e\""] {
+            assert_eq!(json(text, &["e", "t"]), None, "{text}");
+        }
+        assert_eq!(json("{\"\\u0065\": 2}", &["e"]), Some("2"));
     }
 
     #[test]
