@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::json::{Place, Reader, Value, with_null_for_nan};
 use arc_format_kit::time::milliseconds_between;
 use arc_format_kit::{DimensionScore, SuiteSummary, Violation};
 
@@ -12,9 +12,10 @@ use crate::usage::Usage;
 const MEANS: [&str; 2] = ["accuracy", "mean"];
 
 /// See [`arc_format_kit::Format::suite`]. What is wrong in a header does not make it useless: each
-/// figure is there or not.
+/// figure is there or not. Inspect writes `NaN` for the mean of no scores.
 pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
-    let (mut reader, root) = Reader::new(header)?;
+    let header = with_null_for_nan(header);
+    let (mut reader, root) = Reader::new(&header)?;
     let members = reader.root(root, ["results", "stats"]);
     let answer = members.map(|[results, stats]| {
         let mut summary = SuiteSummary::default();

@@ -513,6 +513,10 @@ fn a_header_without_figures_is_a_suite_without_them() {
         let suite = InspectFormat::suite(&header.to_string()).unwrap();
         assert_eq!(suite, arc_format_kit::SuiteSummary::default(), "{header}");
     }
+    let header = r#"{"results": {"scores": [{"name": "a", "metrics": {"accuracy": {"value": NaN}}}]},
+        "stats": {"model_usage": {"m": {"total_tokens": 3}}}}"#;
+    let suite = InspectFormat::suite(header).unwrap();
+    assert_eq!((suite.average_reliability_score, suite.total_tokens_used), (None, Some(3.0)));
     assert!(InspectFormat::suite("[]").is_err());
     assert!(InspectFormat::suite("{").is_err());
 }
