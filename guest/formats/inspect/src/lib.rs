@@ -12,7 +12,7 @@
 //! | `reliability-score` | `scores`: the first scorer that gives a number from 0 to 1; where it gives several, their mean |
 //! | `dimension-scores` | `scores`: `SCORER`, `SCORER/KEY` of a dictionary, `SCORER/INDEX` of a list; see below |
 //! | `execution-time` | `started_at`, else the `timestamp` of the first event |
-//! | `execution-time-ms` | `total_time`, else from `started_at` to `completed_at` |
+//! | `execution-time-ms` | `total_time`, else from `started_at` to `completed_at`, else from the first event to the last |
 //! | `tokens-used` | `model_usage`: the sum of `total_tokens` over all models, which counts cache and reasoning as Inspect does |
 //! | `prompt-tokens` | the same of `input_tokens`, with those read from and written to a cache where `total_tokens` counts them beside |
 //! | `completion-tokens` | the same of `output_tokens` |
@@ -33,7 +33,7 @@
 //! `true` 1, `no` and `false` 0 in any case, booleans, numbers, and texts that are one. What is no number
 //! then, or not from 0 to 1, is no dimension and has a warning.
 //!
-//! **Spans.** `events` are not given as the trajectory: since 2025 they refer to pools of messages
+//! **Spans.** `events` are not given as the trajectory: in newer logs they refer to pools of messages
 //! beside them (`events_data`, `attachments`), so that they cannot be read alone. They are in
 //! the document, whole.
 //!
@@ -45,7 +45,8 @@
 //!
 //! **The suite's figures** are those of the header's `results` and `stats`; see [`InspectFormat`].
 //!
-//! Tried with logs of versions 0.3.95, 0.3.133 and 0.3.285, schema version 2.
+//! Tried with logs of versions 0.3.25 (which has no usage by sample, so that its tokens are 0), 0.3.95,
+//! 0.3.133 and 0.3.285, schema version 2.
 
 mod attachments;
 mod format;

@@ -75,7 +75,9 @@ fn read<'a>(
     let (status, failure) = ending(reader, error, limit, attachments);
     let scores = Scores::read(reader, scores, score);
     let usage = Usage::read(reader, usage, Place { object: "", member: "model_usage" });
-    let (first_event, event_count) = events_of(reader, events, messages, started.is_some());
+    let times_are_known = started.is_some() && (seconds.is_some() || completed.is_some());
+    let events = Events::read(reader, events, messages, times_are_known);
+    let (started, completed) = (started.or(events.first), completed.or(events.last));
     let span = |value: Option<Value<'a>>, open: char| {
         reader.span(value.filter(|value| value.json().starts_with(open))?)
     };
@@ -85,13 +87,13 @@ fn read<'a>(
         trial,
         reliability_score: scores.overall,
         dimension_scores: scores.dimensions,
-        execution_time: start_time(reader, started.or(first_event)),
+        execution_time: start_time(reader, started),
         execution_time_ms: duration(reader, seconds, started, completed),
         tokens_used: usage.total,
         prompt_tokens: usage.prompt,
         completion_tokens: usage.completion,
         cost_usd: usage.cost.unwrap_or_default(),
-        event_count,
+        event_count: events.count,
         error_code: failure.code,
         error_message: failure.message,
         error_category: failure.category,
@@ -176,35 +178,47 @@ fn exception_name(message: &str) -> Option<&str> {
     Some(name).filter(|name| !name.is_empty() && name.chars().all(is_name))
 }
 
-/// When the first event was, where that is asked for, and how many there are; of messages where
-/// there are no events.
-fn events_of<'a>(
-    reader: &mut Reader<'a>,
-    events: Option<Value<'a>>,
-    messages: Option<Value<'a>>,
-    start_is_known: bool,
-) -> (Option<Value<'a>>, u32) {
-    let (counted, member) = match events {
-        Some(events) => (events, "events"),
-        None => match messages {
-            Some(messages) => (messages, "messages"),
-            None => return (None, 0),
-        },
-    };
-    let first = if start_is_known || events.is_none() {
-        None
-    } else {
-        counted.elements().and_then(|events| events.first()?.member("timestamp"))
-    };
-    let count = counted.element_count().unwrap_or_else(|| {
-        reader.warning(
-            Place { object: "", member }.pointer(),
-            codes::EVENTS_UNCOUNTED,
-            format!("{member} is not an array, so its elements were not counted"),
-        );
-        0
-    });
-    (first, count)
+/// The events of a sample.
+#[derive(Default)]
+struct Events<'a> {
+    count: u32,
+    /// When the first one was, and the last; looked at only where the sample does not say it.
+    first: Option<Value<'a>>,
+    last: Option<Value<'a>>,
+}
+
+impl<'a> Events<'a> {
+    /// Reads the events. Where there are none, the messages are counted.
+    fn read(
+        reader: &mut Reader<'a>,
+        events: Option<Value<'a>>,
+        messages: Option<Value<'a>>,
+        times_are_known: bool,
+    ) -> Events<'a> {
+        let found = match events.or(messages) {
+            Some(counted) if times_are_known || events.is_none() => {
+                counted.element_count().map(|count| Events { count, ..Events::default() })
+            }
+            Some(events) => events.elements().map(|all| {
+                let time = |event: Option<&Value<'a>>| event?.member("timestamp");
+                Events {
+                    count: u32::try_from(all.len()).unwrap_or(u32::MAX),
+                    first: time(all.first()),
+                    last: time(all.last()),
+                }
+            }),
+            None => Some(Events::default()),
+        };
+        found.unwrap_or_else(|| {
+            let member = if events.is_some() { "events" } else { "messages" };
+            reader.warning(
+                Place { object: "", member }.pointer(),
+                codes::EVENTS_UNCOUNTED,
+                format!("{member} is not an array, so its elements were not counted"),
+            );
+            Events::default()
+        })
+    }
 }
 
 fn start_time<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Option<String> {

@@ -222,6 +222,27 @@ fn each_limit_is_read() {
 }
 
 #[test]
+fn a_log_of_2024_is_read() {
+    let log = Log::of_document(&fixture("old.json"));
+    let outcomes = log.outcomes();
+    let of = |id: &str| &outcomes[&(format!("old/{id}"), 1)];
+    for outcome in outcomes.values() {
+        assert!(outcome.execution_time.is_some() && outcome.execution_time_ms > 0.0);
+        assert!(outcome.event_count > 3 && outcome.detailed_trajectory.is_some());
+        assert_eq!(outcome.tokens_used, 0.0, "it has no usage by sample");
+    }
+    assert_eq!((of("good").reliability_score, of("2").reliability_score), (Some(1.0), Some(0.0)));
+    assert_eq!(of("good").warnings, []);
+    assert!(of("good").scenario.task_prompt.as_deref().unwrap().ends_with("Say something."));
+    let failing = of("failing");
+    assert_eq!(failing.status, OutcomeStatus::Error);
+    assert_eq!(failing.error_code.as_deref(), Some("ValueError"));
+    assert_eq!(failing.error_category, Some(ErrorCategory::ValidationError));
+    let suite = InspectFormat::suite(&log.header).unwrap();
+    assert_eq!(suite.average_reliability_score, Some(0.5));
+}
+
+#[test]
 fn published_logs_are_read() {
     let folder = repository().join("../shared/data/inspect");
     for (name, samples) in [

@@ -357,13 +357,14 @@ fn a_sample_that_was_not_scored_is_valid() {
 #[test]
 fn the_members_of_old_logs_are_read() {
     let text = json!({"id": 1, "epoch": 1, "input": "x", "score": {"value": "P"},
-        "transcript": {"events": [{"timestamp": "2024-07-01T10:00:00+02:00"}, {}], "content": {}}})
+        "transcript": {"events": [{"timestamp": "2024-07-01T10:00:00+02:00"}, {},
+            {"timestamp": "2024-07-01T10:00:02+02:00"}], "content": {}}})
     .to_string();
     let outcome = accepted(&text);
     assert_eq!(dimensions(&outcome), [("score", 0.5)]);
     assert_eq!(outcome.reliability_score, Some(0.5));
     assert_eq!(slice(&text, outcome.dimensions), Some(json!({"value": "P"})));
-    assert_eq!(outcome.event_count, 2);
+    assert_eq!((outcome.event_count, outcome.execution_time_ms), (3, 2_000.0));
     assert_eq!(outcome.execution_time.as_deref(), Some("2024-07-01T08:00:00.000000Z"));
     assert_eq!(outcome.warnings, []);
 }
