@@ -142,6 +142,81 @@ impl<'a> Value<'a> {
     }
 }
 
+/// The first value at a path of member names. What stands behind it is not read, so it may be long,
+/// or no JSON: tools write `NaN` among the figures of a header whose names come before them.
+pub fn leading_member<'a>(text: &'a str, path: &[&str]) -> Option<Value<'a>> {
+    struct Leading<'a, 'n>(&'n [&'n str], &'n mut Option<Value<'a>>);
+
+    impl<'de> DeserializeSeed<'de> for Leading<'de, '_> {
+        type Value = ();
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+            if self.0.is_empty() {
+                let value: &RawValue = serde::Deserialize::deserialize(deserializer)?;
+                *self.1 = Some(Value(value.get()));
+                return Ok(());
+            }
+            deserializer.deserialize_map(self)
+        }
+    }
+
+    impl<'de> Visitor<'de> for Leading<'de, '_> {
+        type Value = ();
+        fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+            formatter.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            let Leading([name, inner @ ..], found) = self else { return Ok(()) };
+            while let Some(key) = map.next_key::<&RawValue>()? {
+                if Value(key.get()).decode().is_some_and(|key| key.text == *name) {
+                    // What follows is left unread, which the deserializer calls an error.
+                    return map.next_value_seed(Leading(inner, found));
+                }
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+
+    let mut found = None;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    // Whatever is wrong stands behind the value, or there is no value.
+    let _ = Leading(path, &mut found).deserialize(&mut deserializer);
+    found
+}
+
+/// A text with `null` in the place of `NaN` and of infinities, which Python writes where a figure
+/// could not be computed. It is for a header, whose other figures are still right; a result is kept
+/// as it is, so there it is an error.
+pub fn with_null_for_nan(text: &str) -> Cow<'_, str> {
+    let mut clean = String::new();
+    let (mut kept, mut position) = (0, 0);
+    let bytes = text.as_bytes();
+    while let Some(found) =
+        bytes.get(position..).and_then(|rest| memchr::memchr3(b'"', b'N', b'I', rest))
+    {
+        let at = position + found;
+        position = at + 1;
+        if bytes.get(at) == Some(&b'"') {
+            position = (syntax::string_end(bytes, at + 1) + 1).min(bytes.len());
+            continue;
+        }
+        let rest = text.get(at..).unwrap_or_default();
+        let Some(word) = ["NaN", "Infinity"].into_iter().find(|word| rest.starts_with(word)) else {
+            continue;
+        };
+        let before = text.get(kept..at).unwrap_or_default();
+        clean.push_str(before.strip_suffix('-').unwrap_or(before));
+        clean.push_str("null");
+        position = at + word.len();
+        kept = position;
+    }
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    clean.push_str(text.get(kept..).unwrap_or_default());
+    Cow::Owned(clean)
+}
+
 /// Text as PostgreSQL can hold it.
 #[derive(Debug)]
 pub struct Text<'a> {
@@ -274,6 +349,14 @@ impl<'a> Reader<'a> {
             Some(answer) if self.violations.is_empty() => Ok(answer),
             _ => Err(self.violations),
         }
+    }
+
+    /// Reads something that only decorates the result: what is wrong with it becomes a warning.
+    pub fn decoration<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let told = self.violations.len();
+        let answer = read(self);
+        self.warnings.extend(self.violations.drain(told.min(self.violations.len())..));
+        answer
     }
 
     /// How many violations were found so far.
@@ -527,6 +610,43 @@ mod tests {
         assert_eq!(a.unwrap().json(), "[2]");
         assert!(c.is_none());
         assert_eq!(reader.span(a.unwrap()), Some(Span { offset: 20, length: 3 }));
+    }
+
+    #[test]
+    fn a_leading_member_is_found_whatever_follows() {
+        let text = r#" {"a": 1, "e": {"x": [NaN], "t": "s"}, "r": NaN}"#;
+        let json = |text, path: &[&str]| leading_member(text, path).map(Value::json);
+        assert_eq!(json(text, &["a"]), Some("1"));
+        assert_eq!(json(text, &["e", "t"]), None, "NaN stands before it");
+        let text = r#"{"e": {"y": {"t": 0}, "t": "s", "z": NaN"#;
+        assert_eq!(json(text, &["e", "t"]), Some("\"s\""));
+        assert_eq!(json(text, &["e", "z"]), None);
+        for text in ["", "[1]", "null", r#"{"e": 1}"#, r#"{"e": []}"#, "{\"e\""] {
+            assert_eq!(json(text, &["e", "t"]), None, "{text}");
+        }
+        assert_eq!(json("{\"\\u0065\": 2}", &["e"]), Some("2"));
+    }
+
+    #[test]
+    fn what_is_no_number_in_json_becomes_null() {
+        let text = r#"{"NaN": NaN, "a": [-Infinity, Infinity,"\"NaN"], "I": "-Infinity"}"#;
+        let clean = r#"{"NaN": null, "a": [null, null,"\"NaN"], "I": "-Infinity"}"#;
+        assert_eq!(with_null_for_nan(text), clean);
+        for same in ["", "N", "\"NaN", "{\"a\": \"Infinity\"}", "é\"\\"] {
+            assert!(matches!(with_null_for_nan(same), Cow::Borrowed(text) if text == same));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_decoration_is_a_warning() {
+        let (mut reader, value) = Reader::new(r#"{"a": "x", "b": 1e999}"#).unwrap();
+        let [a, b] = reader.root(value, ["a", "b"]).unwrap();
+        let at = |member| Place { object: "", member };
+        assert_eq!(reader.decoration(|reader| reader.tokens(a, at("a"))), None);
+        assert_eq!(reader.warnings.len(), 1);
+        assert_eq!(reader.warnings[0].code, codes::WRONG_TYPE);
+        assert_eq!(reader.number(b, at("b")), None);
+        assert_eq!(reader.finish(Some(())).unwrap_err()[0].path, "/b");
     }
 
     #[test]

@@ -168,7 +168,7 @@ pub(crate) fn push_segment(pointer: &mut String, segment: &str) {
 }
 
 /// Where the string that begins at `start` (after its quote) has its closing quote, or the end.
-fn string_end(bytes: &[u8], start: usize) -> usize {
+pub(crate) fn string_end(bytes: &[u8], start: usize) -> usize {
     let mut position = start;
     while let Some(&byte) = bytes.get(position) {
         match byte {

@@ -1,0 +1,49 @@
+//! How the samples of a log stand in its file.
+
+use arc_format_kit::{Header, Items, Layout};
+
+/// The entries of an archive that are samples. An id is part of the name as it is: two stars, for
+/// one with a slash (`HumanEval/0`) makes folders.
+const SAMPLES: &str = "samples/**_epoch_*.json";
+
+/// Where the header is: the second has no results, and is all there is of a run that was broken off.
+const HEADERS: [&str; 2] = ["header.json", "_journal/start.json"];
+
+/// What the first bytes of a zip archive are.
+const ZIP: &[u8] = b"PK\x03\x04";
+
+/// Names that only Inspect's archives have among their entries, one of which comes first.
+const ENTRIES: [&[u8]; 2] = [b"_journal/start.json", b"_epoch_"];
+
+/// See [`arc_format_kit::Format::recognise`].
+pub(crate) fn recognise(file_name: &str, head: &[u8]) -> Option<Layout> {
+    if head.starts_with(ZIP) {
+        let named = file_name.to_ascii_lowercase().ends_with(".eval");
+        let is_log = named || ENTRIES.iter().any(|name| contains(head, name));
+        return is_log.then(|| Layout {
+            items: Items::Entries(SAMPLES.to_owned()),
+            header: Header::Entry(HEADERS.map(str::to_owned).to_vec()),
+            classified: false,
+        });
+    }
+    // Inspect writes the members of a log in one order, because it reads headers alone too.
+    let inside = head.trim_ascii_start().strip_prefix(b"{")?;
+    let rest = inside.trim_ascii_start().strip_prefix(b"\"version\"")?;
+    let status = find(rest, b"\"status\"")?;
+    let eval = find(rest, b"\"eval\"").filter(|eval| *eval > status)?;
+    let spec = rest.get(eval..)?;
+    let names: [&[u8]; 3] = [b"\"run_id\"", b"\"created\"", b"\"task\""];
+    names.iter().all(|name| contains(spec, name)).then(|| Layout {
+        items: Items::Elements("/samples/*".to_owned()),
+        header: Header::Surroundings,
+        classified: false,
+    })
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    find(bytes, wanted).is_some()
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}

@@ -1,0 +1,249 @@
+//! What one sample says.
+
+use std::borrow::Cow;
+
+use arc_format_kit::failure::Failure;
+use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::time::{in_utc, milliseconds_between};
+use arc_format_kit::{Outcome, OutcomeStatus, Violation, codes};
+
+use crate::attachments::Attachments;
+use crate::scenario::{scenario, trial};
+use crate::scores::Scores;
+use crate::usage::Usage;
+
+const NAMES: [&str; 16] = [
+    "id",
+    "epoch",
+    "input",
+    "messages",
+    "output",
+    "scores",
+    "score",
+    "events",
+    "transcript",
+    "model_usage",
+    "started_at",
+    "completed_at",
+    "total_time",
+    "error",
+    "limit",
+    "attachments",
+];
+
+/// What an error text begins with where the task was cancelled, in either event loop.
+const CANCELLED: [&str; 2] = ["CancelledError(", "Cancelled("];
+
+/// See [`arc_format_kit::Format::outcome`].
+pub(crate) fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
+    let (mut reader, root) = Reader::new(item)?;
+    let members = reader.root(root, NAMES);
+    let answer = members.and_then(|members| read(&mut reader, header, members));
+    let warnings = std::mem::take(&mut reader.warnings);
+    let mut outcome = reader.finish(answer)?;
+    outcome.warnings = warnings;
+    Ok(outcome)
+}
+
+fn read<'a>(
+    reader: &mut Reader<'a>,
+    header: Option<&str>,
+    members: [Option<Value<'a>>; 16],
+) -> Option<Outcome> {
+    let [
+        id,
+        epoch,
+        input,
+        messages,
+        output,
+        scores,
+        score,
+        events,
+        transcript,
+        usage,
+        started,
+        completed,
+        seconds,
+        error,
+        limit,
+        attachments,
+    ] = members;
+    let attachments = Attachments::of(attachments, transcript);
+    let events = events.or_else(|| transcript?.member("events")).filter(|value| !is_null(*value));
+    let trial = trial(reader, epoch);
+    let scenario = scenario(reader, header, id, input, attachments);
+    let (status, failure) = ending(reader, error, limit, attachments);
+    let scores = Scores::read(reader, scores, score);
+    let usage = Usage::read(reader, usage, Place { object: "", member: "model_usage" });
+    let times_are_known = started.is_some() && (seconds.is_some() || completed.is_some());
+    let events = Events::read(reader, events, messages, times_are_known);
+    let (started, completed) = (started.or(events.first), completed.or(events.last));
+    let span = |value: Option<Value<'a>>, open: char| {
+        reader.span(value.filter(|value| value.json().starts_with(open))?)
+    };
+    let [trajectory, detailed_trajectory, dimensions] =
+        [span(output, '{'), span(messages, '['), span(scores.object, '{')];
+    Some(Outcome {
+        trial,
+        reliability_score: scores.overall,
+        dimension_scores: scores.dimensions,
+        execution_time: start_time(reader, started),
+        execution_time_ms: duration(reader, seconds, started, completed),
+        tokens_used: usage.total,
+        prompt_tokens: usage.prompt,
+        completion_tokens: usage.completion,
+        cost_usd: usage.cost.unwrap_or_default(),
+        event_count: events.count,
+        error_code: failure.code,
+        error_message: failure.message,
+        error_category: failure.category,
+        trajectory,
+        detailed_trajectory,
+        dimensions,
+        ..Outcome::new(scenario?, status)
+    })
+}
+
+/// `null` in an array or an inner object, where the reader does not leave it out.
+fn is_null(value: Value) -> bool {
+    value.json() == "null"
+}
+
+/// How the sample ended: by an error, by a limit, or by itself.
+fn ending<'a>(
+    reader: &mut Reader<'a>,
+    error: Option<Value<'a>>,
+    limit: Option<Value<'a>>,
+    attachments: Attachments<'a>,
+) -> (OutcomeStatus, Failure) {
+    if let Some(error) = error {
+        return told_by_error(reader, error, attachments);
+    }
+    let place = Place { object: "", member: "limit" };
+    let [kind, reason] = reader.decoration(|reader| {
+        let values = reader.object(limit, place, ["type", "reason"]);
+        [(values[0], "type"), (values[1], "reason")].map(|(value, member)| {
+            attachments.text(reader, value, Place { object: "/limit", member })
+        })
+    });
+    let Some(kind) = kind else { return (OutcomeStatus::Success, Failure::default()) };
+    let status = match &*kind {
+        "time" | "working" => OutcomeStatus::Timeout,
+        "operator" => OutcomeStatus::Cancelled,
+        _ => OutcomeStatus::Success,
+    };
+    let reason = reason.unwrap_or_else(|| Cow::Owned(format!("the {kind} limit was reached")));
+    let code = format!("{kind}_limit");
+    (status, Failure::told(Some(&reason), Some(&code), status))
+}
+
+/// What an error says. Its message tells what it was about; a traceback names so much besides that
+/// it is asked only where there is no message.
+fn told_by_error<'a>(
+    reader: &mut Reader<'a>,
+    error: Value<'a>,
+    attachments: Attachments<'a>,
+) -> (OutcomeStatus, Failure) {
+    let at = |member| Place { object: "/error", member };
+    let whole = Place { object: "", member: "error" };
+    let (message, traceback) = if error.is_object() {
+        let [message, traceback] =
+            reader.decoration(|reader| reader.object(Some(error), whole, ["message", "traceback"]));
+        (
+            attachments.text(reader, message, at("message")),
+            attachments.text(reader, traceback, at("traceback")),
+        )
+    } else {
+        let text = attachments.text(reader, Some(error), whole);
+        (Some(text.unwrap_or(Cow::Borrowed(error.json()))), None)
+    };
+    let [message, traceback] =
+        [message, traceback].map(|text| text.filter(|text| !text.trim().is_empty()));
+    let cancelled = message
+        .as_ref()
+        .is_some_and(|message| CANCELLED.iter().any(|start| message.starts_with(start)));
+    let status = if cancelled { OutcomeStatus::Cancelled } else { OutcomeStatus::Error };
+    let kind = message.as_deref().and_then(exception_name);
+    let mut failure = Failure::told(message.as_deref().or(traceback.as_deref()), kind, status);
+    if let (Some(message), Some(traceback)) = (&message, &traceback) {
+        failure.message = Some(format!("{message}\n\n{traceback}"));
+    }
+    (status, failure)
+}
+
+/// The class of an exception whose `repr` a message is: `ValueError('no')`.
+fn exception_name(message: &str) -> Option<&str> {
+    let (name, _) = message.split_once('(')?;
+    let is_name = |character: char| character.is_alphanumeric() || matches!(character, '_' | '.');
+    Some(name).filter(|name| !name.is_empty() && name.chars().all(is_name))
+}
+
+/// The events of a sample.
+#[derive(Default)]
+struct Events<'a> {
+    count: u32,
+    /// When the first one was, and the last; looked at only where the sample does not say it.
+    first: Option<Value<'a>>,
+    last: Option<Value<'a>>,
+}
+
+impl<'a> Events<'a> {
+    /// Reads the events. Where there are none, the messages are counted.
+    fn read(
+        reader: &mut Reader<'a>,
+        events: Option<Value<'a>>,
+        messages: Option<Value<'a>>,
+        times_are_known: bool,
+    ) -> Events<'a> {
+        let found = match events.or(messages) {
+            Some(counted) if times_are_known || events.is_none() => {
+                counted.element_count().map(|count| Events { count, ..Events::default() })
+            }
+            Some(events) => events.elements().map(|all| {
+                let time = |event: Option<&Value<'a>>| event?.member("timestamp");
+                Events {
+                    count: u32::try_from(all.len()).unwrap_or(u32::MAX),
+                    first: time(all.first()),
+                    last: time(all.last()),
+                }
+            }),
+            None => Some(Events::default()),
+        };
+        found.unwrap_or_else(|| {
+            let member = if events.is_some() { "events" } else { "messages" };
+            reader.warning(
+                Place { object: "", member }.pointer(),
+                codes::EVENTS_UNCOUNTED,
+                format!("{member} is not an array, so its elements were not counted"),
+            );
+            Events::default()
+        })
+    }
+}
+
+fn start_time<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Option<String> {
+    let value = value.filter(|value| !is_null(*value))?;
+    let time = value.decode().and_then(|text| in_utc(&text.text));
+    if time.is_none() {
+        reader.warning(
+            "/started_at".to_owned(),
+            codes::TIME_UNREADABLE,
+            "the start time is not an RFC 3339 time with an offset; the time of receipt is used"
+                .to_owned(),
+        );
+    }
+    time
+}
+
+/// The time that the sample ran, in milliseconds, waiting included.
+fn duration<'a>(
+    reader: &mut Reader<'a>,
+    seconds: Option<Value<'a>>,
+    started: Option<Value<'a>>,
+    completed: Option<Value<'a>>,
+) -> f64 {
+    let place = Place { object: "", member: "total_time" };
+    let told = reader.decoration(|reader| reader.milliseconds(seconds, place));
+    let between = || milliseconds_between(&started?.decode()?.text, &completed?.decode()?.text);
+    told.or_else(between).unwrap_or_default()
+}

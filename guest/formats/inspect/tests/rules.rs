@@ -1,0 +1,597 @@
+//! The rules of the format, one by one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests fail by panicking"
+)]
+
+use arc_format_inspect::InspectFormat;
+use arc_format_kit::{
+    ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Span, Violation, codes,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const HEADER: &str = r#"{"version": 2, "status": "success", "eval": {"task": "t", "run_id": "r"}}"#;
+
+/// A sample with these members besides id, epoch and a score, so that it has no warnings.
+fn sample(members: &Value) -> String {
+    let mut sample =
+        json!({"id": "s", "epoch": 1, "input": "Go.", "scores": {"x": {"value": "C"}}});
+    for (name, value) in members.as_object().unwrap() {
+        sample[name] = value.clone();
+    }
+    sample.to_string()
+}
+
+#[track_caller]
+fn accepted(item: &str) -> Outcome {
+    InspectFormat::outcome(Some(HEADER), item).unwrap_or_else(|found| panic!("{item}: {found:?}"))
+}
+
+#[track_caller]
+fn accept(members: Value) -> Outcome {
+    accepted(&sample(&members))
+}
+
+fn places(found: &[Violation]) -> Vec<(&str, &'static str)> {
+    let mut places: Vec<_> =
+        found.iter().map(|violation| (violation.path.as_str(), violation.code)).collect();
+    places.sort_unstable();
+    places
+}
+
+#[track_caller]
+fn rejected(item: &str) -> Vec<(String, &'static str)> {
+    let violations = InspectFormat::outcome(Some(HEADER), item).unwrap_err();
+    assert!(violations.iter().all(|violation| !violation.message.is_empty()));
+    places(&violations).into_iter().map(|(path, code)| (path.to_owned(), code)).collect()
+}
+
+fn slice(text: &str, span: Option<Span>) -> Option<Value> {
+    let span = span?;
+    let part = &text[span.offset as usize..][..span.length as usize];
+    Some(serde_json::from_str(part).unwrap())
+}
+
+fn dimensions(outcome: &Outcome) -> Vec<(&str, f64)> {
+    outcome.dimension_scores.iter().map(|score| (score.name.as_str(), score.score)).collect()
+}
+
+#[test]
+fn archives_and_documents_are_recognised() {
+    let zip = b"PK\x03\x04\x14\0\0\0_journal/start.json";
+    let layout = InspectFormat::recognise("a.EVAL", zip).unwrap();
+    assert_eq!(layout.items, Items::Entries("samples/**_epoch_*.json".into()));
+    let headers = ["header.json", "_journal/start.json"].map(str::to_owned).to_vec();
+    assert_eq!(layout.header, Header::Entry(headers));
+    assert!(!layout.classified);
+    assert!(InspectFormat::recognise("", zip).is_some(), "a name is not needed");
+    assert!(InspectFormat::recognise("a.eval", b"PK\x03\x04").is_some());
+    assert!(InspectFormat::recognise("a.zip", b"PK\x03\x04\x14\0result.json").is_none());
+    assert!(InspectFormat::recognise("a.eval", b"not a zip").is_none());
+
+    let head = br#" {"version": 2, "status": "success", "eval": {"run_id": "a",
+        "created": "2025", "task": "t"#;
+    let layout = InspectFormat::recognise("log.json", head).unwrap();
+    assert_eq!(layout.items, Items::Elements("/samples/*".into()));
+    assert_eq!(layout.header, Header::Surroundings);
+    for other in [
+        &b""[..],
+        b"{}",
+        b"[1]",
+        br#"{"version": 3, "results": {"timestamp": "x"}}"#,
+        br#"{"eval": {"run_id": 1, "created": 1, "task": 1}, "version": 1, "status": 1}"#,
+        br#"{"scenario": {"id": "a"}, "trajectory": {"status": "success"}}"#,
+        br#"{"spec": {"run_id": "a", "created_at": "b"}}"#,
+        br#"{"doc_id": 0, "doc": {"version": 1, "status": 2, "eval": 3, "run_id": 4}}"#,
+        b"\xff\xfe{\0",
+    ] {
+        assert!(InspectFormat::recognise("log.json", other).is_none());
+    }
+}
+
+#[test]
+fn a_scenario_is_named_by_task_and_sample() {
+    let outcome = accept(json!({"id": 7, "epoch": 3}));
+    assert_eq!(outcome.scenario.id, "t/7");
+    assert_eq!(outcome.trial, Some(3));
+    assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("Go."));
+    assert_eq!(outcome.warnings, []);
+    assert_eq!(accept(json!({"id": "a/b"})).scenario.id, "t/a/b");
+    let long = accept(json!({"id": "x".repeat(600)})).scenario.id;
+    assert!(long.len() <= 512 && long.starts_with("t/xxx"));
+
+    for (members, path, code) in [
+        (json!({"id": null}), "/id", codes::MISSING_SCENARIO),
+        (json!({"id": ""}), "/id", codes::EMPTY_ID),
+        (json!({"id": [1]}), "/id", codes::WRONG_TYPE),
+        (json!({"epoch": 0}), "/epoch", codes::OUT_OF_RANGE),
+        (json!({"epoch": 1.5}), "/epoch", codes::NOT_AN_INTEGER),
+        (json!({"epoch": "1"}), "/epoch", codes::WRONG_TYPE),
+    ] {
+        assert_eq!(rejected(&sample(&members)), [(path.to_owned(), code)], "{members}");
+        assert!(InspectFormat::scenario(Some(HEADER), &sample(&members)).is_err());
+    }
+    assert_eq!(accept(json!({"epoch": null})).trial, None);
+}
+
+#[test]
+fn a_plan_takes_what_an_outcome_refuses() {
+    let text = r#"{"id": "a", "epoch": 2, "scores": {"x": {"value": 1}, "x": {"value": 0}}}"#;
+    assert_eq!(rejected(text), [("/scores/x".to_owned(), codes::DUPLICATE_KEY)]);
+    let planned = InspectFormat::scenario(Some(HEADER), text).unwrap();
+    assert_eq!((planned.scenario.id.as_str(), planned.trial), ("t/a", Some(2)));
+}
+
+#[test]
+fn a_sample_without_its_header_is_taken_with_a_warning() {
+    for header in [None, Some("{}"), Some("nonsense"), Some(r#"{"eval": {"task": ""}}"#)] {
+        let outcome = InspectFormat::outcome(header, &sample(&json!({}))).unwrap();
+        assert_eq!(outcome.scenario.id, "s");
+        assert_eq!(places(&outcome.warnings), [("", codes::HEADER_MISSING)]);
+    }
+    // What stands behind the task is not read.
+    let header = r#"{"version": 2, "eval": {"task": "t"}, "results": {"value": NaN}}"#;
+    let outcome = InspectFormat::outcome(Some(header), &sample(&json!({}))).unwrap();
+    assert_eq!(outcome.scenario.id, "t/s");
+}
+
+#[test]
+fn the_prompt_is_the_last_text_of_the_user() {
+    let prompt = |input: Value| accept(json!({"input": input})).scenario.task_prompt;
+    let messages = json!([
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "first"},
+        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image", "image": "i"},
+            {"type": "text", "text": "b"}]},
+        {"role": "assistant", "content": "no"},
+    ]);
+    assert_eq!(prompt(messages).as_deref(), Some("a\nb"));
+    assert_eq!(prompt(json!([{"role": "user", "content": "x"}])).as_deref(), Some("x"));
+    for none in [json!([]), json!([1, null]), json!([{"role": "user"}]), json!(null)] {
+        assert_eq!(prompt(none), None);
+    }
+    let outcome = accept(json!({"input": 5}));
+    assert_eq!(places(&outcome.warnings), [("/input", codes::WRONG_TYPE)]);
+}
+
+#[test]
+fn attachments_are_resolved_wherever_a_text_is_lifted_out() {
+    let attachments = json!({"h1": "the long prompt", "h2": "ValueError('x')", "h3": "Traceback",
+        "h4": "said so", "h5": 5});
+    let outcome = accept(json!({
+        "input": "attachment://h1",
+        "error": {"message": "attachment://h2", "traceback": "tc://h3"},
+        "attachments": attachments,
+    }));
+    assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("the long prompt"));
+    assert_eq!(outcome.error_message.as_deref(), Some("ValueError('x')\n\nTraceback"));
+    assert_eq!(outcome.error_code.as_deref(), Some("ValueError"));
+    let parts = json!([{"role": "user", "content": [{"text": "attachment://h1"}]}]);
+    let outcome = accept(json!({"input": parts, "attachments": attachments,
+        "limit": {"type": "token", "limit": 1, "reason": "attachment://h4"}}));
+    assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("the long prompt"));
+    assert_eq!(outcome.error_message.as_deref(), Some("said so"));
+    // The old place, and references to nothing or to no text.
+    let outcome =
+        accept(json!({"input": "tc://h1", "transcript": {"events": [], "content": {"h1": "old"}}}));
+    assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("old"));
+    for missing in ["attachment://h5", "attachment://h9"] {
+        let outcome = accept(json!({"input": missing, "attachments": attachments}));
+        assert_eq!(outcome.scenario.task_prompt.as_deref(), Some(missing));
+    }
+}
+
+#[test]
+fn an_error_and_a_limit_tell_how_a_sample_ended() {
+    let error = |message: &str| json!({"error": {"message": message, "traceback": ""}});
+    for (members, status, code, category) in [
+        (json!({}), OutcomeStatus::Success, None, None),
+        (
+            error("RateLimitError('429')"),
+            OutcomeStatus::Error,
+            Some("RateLimitError"),
+            Some(ErrorCategory::RateLimit),
+        ),
+        (
+            error("builtins.KeyError('x')"),
+            OutcomeStatus::Error,
+            Some("builtins.KeyError"),
+            Some(ErrorCategory::ValidationError),
+        ),
+        (
+            error("went wrong (twice)"),
+            OutcomeStatus::Error,
+            Some("went"),
+            Some(ErrorCategory::SystemError),
+        ),
+        (
+            json!({"error": "boom: x"}),
+            OutcomeStatus::Error,
+            Some("boom"),
+            Some(ErrorCategory::SystemError),
+        ),
+        (json!({"error": {}}), OutcomeStatus::Error, None, Some(ErrorCategory::SystemError)),
+        (
+            error("CancelledError('Cancelled via cancel scope')"),
+            OutcomeStatus::Cancelled,
+            Some("CancelledError"),
+            Some(ErrorCategory::SystemError),
+        ),
+        (
+            error("Cancelled()"),
+            OutcomeStatus::Cancelled,
+            Some("Cancelled"),
+            Some(ErrorCategory::SystemError),
+        ),
+        (
+            json!({"limit": {"type": "time", "limit": 5}}),
+            OutcomeStatus::Timeout,
+            Some("time_limit"),
+            Some(ErrorCategory::Timeout),
+        ),
+        (
+            json!({"limit": {"type": "working", "limit": 5}}),
+            OutcomeStatus::Timeout,
+            Some("working_limit"),
+            Some(ErrorCategory::Timeout),
+        ),
+        (
+            json!({"limit": {"type": "operator", "limit": 1}}),
+            OutcomeStatus::Cancelled,
+            Some("operator_limit"),
+            Some(ErrorCategory::SystemError),
+        ),
+    ] {
+        let outcome = accept(members.clone());
+        assert_eq!(outcome.status, status, "{members}");
+        assert_eq!(outcome.error_code.as_deref(), code, "{members}");
+        assert_eq!(outcome.error_category, category, "{members}");
+        assert_eq!(outcome.warnings, [], "{members}");
+    }
+    for kind in ["message", "token", "turn", "cost", "context", "custom", "another"] {
+        let outcome = accept(json!({"limit": {"type": kind, "limit": 5}}));
+        assert_eq!(outcome.status, OutcomeStatus::Success);
+        assert_eq!(outcome.error_code, Some(format!("{kind}_limit")));
+        assert_eq!(outcome.error_message, Some(format!("the {kind} limit was reached")));
+        assert_eq!(outcome.error_category, None);
+    }
+    // The error is what ended a sample that has both.
+    let both = json!({"error": {"message": "x"}, "limit": {"type": "time", "limit": 5}});
+    assert_eq!(accept(both).status, OutcomeStatus::Error);
+    let outcome = accept(json!({"limit": 5}));
+    assert_eq!(outcome.status, OutcomeStatus::Success);
+    assert_eq!(places(&outcome.warnings), [("/limit", codes::WRONG_TYPE)]);
+    // A traceback speaks only where there is no message.
+    let outcome = accept(json!({"error": {"message": " ", "traceback": "OSError: no space left"}}));
+    assert_eq!(outcome.error_category, Some(ErrorCategory::Resource));
+    assert_eq!(outcome.error_message.as_deref(), Some("OSError: no space left"));
+}
+
+#[test]
+fn scores_become_numbers_as_inspect_counts_them() {
+    for (value, expected) in [
+        (json!("C"), Some(1.0)),
+        (json!("P"), Some(0.5)),
+        (json!("I"), Some(0.0)),
+        (json!("N"), Some(0.0)),
+        (json!("Yes"), Some(1.0)),
+        (json!("FALSE"), Some(0.0)),
+        (json!("0.25"), Some(0.25)),
+        (json!(true), Some(1.0)),
+        (json!(false), Some(0.0)),
+        (json!(0.75), Some(0.75)),
+        (json!(-0.0), Some(0.0)),
+        (json!(1.01), None),
+        (json!(-1), None),
+        (json!("c"), None),
+        (json!("inf"), None),
+    ] {
+        let outcome = accept(json!({"scores": {"x": {"value": value}}}));
+        assert_eq!(outcome.reliability_score, expected, "{value}");
+        let named: Vec<_> = expected.iter().map(|score| ("x", *score)).collect();
+        assert_eq!(dimensions(&outcome), named, "{value}");
+        let warned: &[_] = if expected.is_some() {
+            &[]
+        } else {
+            &[("/scores", codes::SCORE_MISSING), ("/scores/x/value", codes::SCORE_OUT_OF_SCALE)]
+        };
+        assert_eq!(places(&outcome.warnings), warned, "{value}");
+    }
+    let huge = r#"{"id": 1, "scores": {"x": {"value": 1e999}}}"#;
+    assert_eq!(accepted(huge).reliability_score, None);
+}
+
+#[test]
+fn the_first_scorer_with_a_score_stands_for_the_sample() {
+    let scores = r#"{
+        "length": {"value": 1700},
+        "style": {"value": {"brevity": 0.5, "words": 14, "tone": "C", "none": null}},
+        "list": {"value": [1, "I", "?"]},
+        "last": {"value": 0},
+        "unscored": {"value": null},
+        "nothing": null
+    }"#;
+    let text = format!(r#"{{"id": 1, "epoch": 1, "scores": {scores}}}"#);
+    let outcome = accepted(&text);
+    assert_eq!(outcome.reliability_score, Some(0.75));
+    assert_eq!(
+        dimensions(&outcome),
+        [
+            ("style/brevity", 0.5),
+            ("style/tone", 1.0),
+            ("list/0", 1.0),
+            ("list/1", 0.0),
+            ("last", 0.0)
+        ]
+    );
+    assert_eq!(
+        places(&outcome.warnings),
+        [
+            ("/scores/length/value", codes::SCORE_OUT_OF_SCALE),
+            ("/scores/list/value/2", codes::SCORE_OUT_OF_SCALE),
+            ("/scores/style/value/words", codes::SCORE_OUT_OF_SCALE),
+        ]
+    );
+    assert_eq!(slice(&text, outcome.dimensions), Some(serde_json::from_str(scores).unwrap()));
+}
+
+#[test]
+fn a_sample_that_was_not_scored_is_valid() {
+    for scores in [json!({}), json!(null)] {
+        let outcome = accept(json!({"scores": scores}));
+        assert_eq!(outcome.reliability_score, None);
+        assert_eq!(places(&outcome.warnings), [("/scores", codes::SCORE_MISSING)]);
+    }
+    let outcome = accept(json!({"scores": [1]}));
+    let warned = [("/scores", codes::SCORE_MISSING), ("/scores", codes::WRONG_TYPE)];
+    assert_eq!(places(&outcome.warnings), warned);
+    assert_eq!(outcome.dimensions, None);
+}
+
+#[test]
+fn the_members_of_old_logs_are_read() {
+    let text = json!({"id": 1, "epoch": 1, "input": "x", "score": {"value": "P"},
+        "transcript": {"events": [{"timestamp": "2024-07-01T10:00:00+02:00"}, {},
+            {"timestamp": "2024-07-01T10:00:02+02:00"}], "content": {}}})
+    .to_string();
+    let outcome = accepted(&text);
+    assert_eq!(dimensions(&outcome), [("score", 0.5)]);
+    assert_eq!(outcome.reliability_score, Some(0.5));
+    assert_eq!(slice(&text, outcome.dimensions), Some(json!({"value": "P"})));
+    assert_eq!((outcome.event_count, outcome.execution_time_ms), (3, 2_000.0));
+    assert_eq!(outcome.execution_time.as_deref(), Some("2024-07-01T08:00:00.000000Z"));
+    assert_eq!(outcome.warnings, []);
+}
+
+#[test]
+fn usage_is_the_sum_over_models() {
+    let outcome = accept(json!({"model_usage": {
+        // Cached tokens beside the others.
+        "a": {"input_tokens": 100, "output_tokens": 20, "total_tokens": 150,
+            "input_tokens_cache_read": 25, "input_tokens_cache_write": 5, "reasoning_tokens": 8,
+            "total_cost": 0.5},
+        // Cached tokens among the others.
+        "b": {"input_tokens": 1000, "output_tokens": 10, "total_tokens": 1010,
+            "input_tokens_cache_read": 900, "total_cost": 0.25},
+        "c": {"input_tokens": 1, "output_tokens": 2},
+        "d": null,
+        "e": {"total_tokens": 4, "total_cost": null},
+    }}));
+    assert_eq!(outcome.tokens_used, 1167.0);
+    assert_eq!(outcome.prompt_tokens, 1131.0);
+    assert_eq!(outcome.completion_tokens, 32.0);
+    assert_eq!(outcome.cost_usd, 0.75);
+    assert_eq!(outcome.warnings, []);
+}
+
+#[test]
+fn a_wrong_usage_is_a_warning() {
+    let outcome = accept(json!({"model_usage": {
+        "a": {"input_tokens": "many", "output_tokens": 1.5, "total_tokens": -1, "total_cost": -1},
+        "b": 7,
+        "c": {"total_tokens": 5},
+    }}));
+    assert_eq!(outcome.tokens_used, 5.0);
+    assert_eq!(
+        places(&outcome.warnings),
+        [
+            ("/model_usage/a/input_tokens", codes::WRONG_TYPE),
+            ("/model_usage/a/output_tokens", codes::NOT_AN_INTEGER),
+            ("/model_usage/a/total_cost", codes::OUT_OF_RANGE),
+            ("/model_usage/a/total_tokens", codes::OUT_OF_RANGE),
+            ("/model_usage/b", codes::WRONG_TYPE),
+        ]
+    );
+    let most = 1_u64 << 53;
+    let usage = json!({"a": {"total_tokens": most}, "b": {"total_tokens": most}});
+    let outcome = accept(json!({"model_usage": usage}));
+    assert_eq!(outcome.tokens_used, 0.0);
+    assert_eq!(places(&outcome.warnings), [("/model_usage", codes::OUT_OF_RANGE)]);
+    let outcome = accept(json!({"model_usage": []}));
+    assert_eq!(places(&outcome.warnings), [("/model_usage", codes::WRONG_TYPE)]);
+}
+
+#[test]
+fn times_are_those_of_the_sample() {
+    let outcome = accept(json!({"started_at": "2025-09-23T08:09:59.5-04:00", "total_time": 1.001,
+        "completed_at": "2025-09-23T08:10:59.5-04:00", "working_time": 0.5}));
+    assert_eq!(outcome.execution_time.as_deref(), Some("2025-09-23T12:09:59.500000Z"));
+    assert_eq!(outcome.execution_time_ms, 1001.0);
+    let outcome = accept(json!({"started_at": "2025-09-23T08:09:59Z",
+        "completed_at": "2025-09-23T08:10:59Z"}));
+    assert_eq!(outcome.execution_time_ms, 60_000.0);
+    let outcome = accept(json!({"started_at": "yesterday", "total_time": "long"}));
+    assert_eq!((outcome.execution_time.clone(), outcome.execution_time_ms), (None, 0.0));
+    let warned = [("/started_at", codes::TIME_UNREADABLE), ("/total_time", codes::WRONG_TYPE)];
+    assert_eq!(places(&outcome.warnings), warned);
+    let outcome = accept(json!({"events": [{"timestamp": null}], "started_at": null}));
+    assert_eq!((outcome.execution_time, outcome.warnings), (None, Vec::new()));
+}
+
+#[test]
+fn spans_point_at_output_messages_and_scores() {
+    let members = json!({"messages": [{"role": "user", "content": "Go."}, {"role": "assistant"}],
+        "output": {"model": "m", "choices": []}, "events": [{"event": "model"}, {}, {}]});
+    let text = sample(&members);
+    let outcome = accepted(&text);
+    assert_eq!(slice(&text, outcome.trajectory).as_ref(), Some(&members["output"]));
+    assert_eq!(slice(&text, outcome.detailed_trajectory).as_ref(), Some(&members["messages"]));
+    assert_eq!(outcome.event_count, 3);
+    assert_eq!(outcome.scenario.definition, None);
+    let outcome = accept(json!({"messages": [1, 2]}));
+    assert_eq!(outcome.event_count, 2, "messages, where there are no events");
+    let outcome = accept(json!({"messages": {}, "output": [], "events": 5}));
+    assert_eq!((outcome.trajectory, outcome.detailed_trajectory), (None, None));
+    assert_eq!(places(&outcome.warnings), [("/events", codes::EVENTS_UNCOUNTED)]);
+}
+
+#[test]
+fn text_that_cannot_be_stored_is_replaced() {
+    let text = r#"{"id": "a\ud800", "epoch": 1, "input": "b\u0000c",
+        "scores": {"x\u0000": {"value": 1}}}"#;
+    let outcome = accepted(text);
+    assert_eq!(outcome.scenario.id, "t/a\u{FFFD}");
+    assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("b\u{FFFD}c"));
+    assert_eq!(dimensions(&outcome), [("x\u{FFFD}", 1.0)]);
+    let replaced = outcome.warnings.iter().all(|warning| warning.code == codes::TEXT_REPLACED);
+    assert!(replaced && outcome.warnings.len() == 3, "{:?}", outcome.warnings);
+}
+
+#[test]
+fn what_is_no_sample_is_refused_at_its_place() {
+    let nan = r#"{"id": 1, "scores": {"x": {"value": NaN}}}"#;
+    let place = |path: &str, code| vec![(path.to_owned(), code)];
+    assert_eq!(rejected(nan), place("/scores/x/value", codes::NOT_A_JSON_NUMBER));
+    assert_eq!(rejected(r#"{"id": 1, "scores": {"x"#), place("/scores", codes::MALFORMED_JSON));
+    assert_eq!(rejected("[1]"), place("", codes::WRONG_TYPE));
+    assert_eq!(rejected("{}"), place("/id", codes::MISSING_SCENARIO));
+    assert_eq!(rejected(r#"{"id": 1, "id": 2}"#), place("/id", codes::DUPLICATE_KEY));
+    let twice = r#"{"id": 1, "scores": {"x": {"value": {"a": 1, "a": 0}}}}"#;
+    assert_eq!(rejected(twice), place("/scores/x/value/a", codes::DUPLICATE_KEY));
+}
+
+#[test]
+fn the_suite_has_the_figures_that_mean_the_same() {
+    let header = json!({"version": 2, "results": {"completed_samples": 4, "scores": [
+        {"name": "includes", "scorer": "includes", "metrics": {
+            "stderr": {"name": "stderr", "value": 0.1}, "accuracy": {"name": "accuracy", "value": 0.75}}},
+        {"name": "includes", "scorer": "includes", "reducer": "max", "metrics": {
+            "accuracy": {"name": "accuracy", "value": 1.0}}},
+        {"name": "brevity", "scorer": "style", "reducer": "mean", "metrics": {"mean": {"value": 0.25}}},
+        {"name": "words", "scorer": "style", "metrics": {"mean": {"value": 14}}},
+        {"name": "odd", "scorer": "odd"}, 5,
+    ]}, "stats": {"started_at": "2025-09-23T08:00:00Z", "completed_at": "2025-09-23T08:00:31Z",
+        "model_usage": {"a": {"total_tokens": 10, "total_cost": 0.5}, "b": {"total_tokens": 5}}}});
+    let suite = InspectFormat::suite(&header.to_string()).unwrap();
+    assert_eq!(suite.average_reliability_score, Some(0.75));
+    let means: Vec<_> = suite
+        .average_dimension_scores
+        .iter()
+        .map(|score| (score.name.as_str(), score.score))
+        .collect();
+    assert_eq!(means, [("includes", 0.75), ("style/brevity", 0.25)]);
+    assert_eq!(suite.total_tokens_used, Some(15.0));
+    assert_eq!(suite.total_cost_usd, Some(0.5));
+    assert_eq!(suite.execution_time_ms, Some(31_000.0));
+    assert_eq!((suite.successful_runs, suite.average_execution_time_ms), (None, None));
+}
+
+#[test]
+fn a_header_without_figures_is_a_suite_without_them() {
+    for header in [
+        json!({}),
+        json!({"results": null, "stats": null}),
+        json!({"results": [], "stats": 7}),
+        json!({"results": {"scores": {}}, "stats": {"model_usage": null, "started_at": ""}}),
+        json!({"results": {"scores": [{"name": "a", "metrics": {"mean": {"value": "x"}}}]}}),
+    ] {
+        let suite = InspectFormat::suite(&header.to_string()).unwrap();
+        assert_eq!(suite, arc_format_kit::SuiteSummary::default(), "{header}");
+    }
+    let header = r#"{"results": {"scores": [{"name": "a", "metrics": {"accuracy": {"value": NaN}}}]},
+        "stats": {"model_usage": {"m": {"total_tokens": 3}}}}"#;
+    let suite = InspectFormat::suite(header).unwrap();
+    assert_eq!((suite.average_reliability_score, suite.total_tokens_used), (None, Some(3.0)));
+    assert!(InspectFormat::suite("[]").is_err());
+    assert!(InspectFormat::suite("{").is_err());
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "(attachment://)?[a-zCIPN0-9.é\u{0}]{0,6}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 5, |inner| {
+        let names = prop_oneof![
+            Just("value".to_owned()),
+            Just("type".to_owned()),
+            Just("message".to_owned()),
+            Just("content".to_owned()),
+            Just("role".to_owned()),
+            Just("total_tokens".to_owned()),
+            "[a-z~/]{0,3}",
+        ];
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+            prop::collection::vec((names, inner), 0..5)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+const MEMBERS: [&str; 13] = [
+    "id",
+    "epoch",
+    "input",
+    "messages",
+    "output",
+    "scores",
+    "score",
+    "events",
+    "transcript",
+    "model_usage",
+    "error",
+    "limit",
+    "attachments",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_sample_makes_it_panic(
+        members in prop::collection::vec((prop::sample::select(&MEMBERS[..]), any_json()), 0..8),
+        other in any_json(),
+        cut in 0_usize..200,
+    ) {
+        let sample = Value::Object(
+            members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        ).to_string();
+        let cut = sample.get(..cut).unwrap_or(&sample);
+        for text in [sample.as_str(), cut, &other.to_string()] {
+            let header = other.to_string();
+            let answer = InspectFormat::outcome(Some(&header), text);
+            let planned = InspectFormat::scenario(Some(&header), text);
+            let _ = InspectFormat::suite(text);
+            let _ = InspectFormat::recognise("a.json", text.as_bytes());
+            if let Ok(outcome) = answer {
+                prop_assert_eq!(outcome.scenario, planned.unwrap().scenario);
+                for score in outcome.dimension_scores {
+                    prop_assert!((0.0..=1.0).contains(&score.score));
+                }
+                for span in [outcome.trajectory, outcome.detailed_trajectory, outcome.dimensions] {
+                    slice(text, span);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The harness's samples among the formats.
+
+use arc_format_kit::{Format, Layout, Outcome, PlannedScenario, SuiteSummary, Violation};
+
+use crate::{layout, line, suite};
+
+/// Samples of lm-evaluation-harness, with the results of their run.
+///
+/// Of the results of a single task these figures are taken: the means of its metrics, the first of
+/// them as the mean score where the task has one filter only (with several, each document has
+/// several outcomes), and `total_evaluation_time_seconds`. Of several tasks none are: the file
+/// beside has the samples of one.
+#[derive(Debug)]
+pub struct LmEvalFormat;
+
+impl Format for LmEvalFormat {
+    const NAME: &'static str = "lm-eval";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const AUTHORS: &'static str = "Arc Recorder";
+    const DESCRIPTION: &'static str = "Samples of lm-evaluation-harness: a result for each \
+        document and filter, with the run's results beside";
+
+    fn recognise(file_name: &str, head: &[u8]) -> Option<Layout> {
+        layout::recognise(file_name, head)
+    }
+
+    fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
+        line::outcome(header, item)
+    }
+
+    fn scenario(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
+        line::planned(header, item)
+    }
+
+    fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
+        suite::summary(header)
+    }
+}
