@@ -142,6 +142,36 @@ pub struct Outcome {
     pub warnings: Vec<Violation>,
 }
 
+impl Outcome {
+    /// The outcome of a run that says nothing more: zero of everything, and nothing known.
+    pub fn new(scenario: Scenario, status: OutcomeStatus) -> Self {
+        Outcome {
+            scenario,
+            trial: None,
+            status,
+            reliability_score: None,
+            grade: None,
+            dimension_scores: Vec::new(),
+            execution_time: None,
+            execution_time_ms: 0.0,
+            tokens_used: 0.0,
+            prompt_tokens: 0.0,
+            completion_tokens: 0.0,
+            cost_usd: 0.0,
+            event_count: 0,
+            error_code: None,
+            error_message: None,
+            error_category: None,
+            modal_call_id: None,
+            sandbox_id: None,
+            trajectory: None,
+            detailed_trajectory: None,
+            dimensions: None,
+            warnings: Vec::new(),
+        }
+    }
+}
+
 /// The figures that a suite gives for itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SuiteSummary {

@@ -29,7 +29,11 @@ pub const EMPTY_ID: &str = "empty_id";
 pub const ID_TOO_LONG: &str = "id_too_long";
 /// Two planned scenarios have the same id.
 pub const DUPLICATE_SCENARIO: &str = "duplicate_scenario";
+/// The document is of the format, but nothing in it is an evaluation's result.
+pub const NOT_AN_EVALUATION: &str = "not_an_evaluation";
 
+/// Warning: a score is not from 0 to 1, so it is no dimension.
+pub const SCORE_OUT_OF_SCALE: &str = "score_out_of_scale";
 /// Warning: the scenario has no id; one was made from its name and prompt.
 pub const SCENARIO_ID_MADE: &str = "scenario_id_made";
 /// Warning: there is no status; `error` was assumed.

@@ -276,6 +276,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads something that only decorates the result: what is wrong with it becomes a warning.
+    pub fn decoration<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        let told = self.violations.len();
+        let answer = read(self);
+        self.warnings.extend(self.violations.drain(told.min(self.violations.len())..));
+        answer
+    }
+
     /// How many violations were found so far.
     pub fn violation_count(&self) -> usize {
         self.violations.len()
@@ -527,6 +535,18 @@ mod tests {
         assert_eq!(a.unwrap().json(), "[2]");
         assert!(c.is_none());
         assert_eq!(reader.span(a.unwrap()), Some(Span { offset: 20, length: 3 }));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_decoration_is_a_warning() {
+        let (mut reader, value) = Reader::new(r#"{"a": "x", "b": 1e999}"#).unwrap();
+        let [a, b] = reader.root(value, ["a", "b"]).unwrap();
+        let at = |member| Place { object: "", member };
+        assert_eq!(reader.decoration(|reader| reader.tokens(a, at("a"))), None);
+        assert_eq!(reader.warnings.len(), 1);
+        assert_eq!(reader.warnings[0].code, codes::WRONG_TYPE);
+        assert_eq!(reader.number(b, at("b")), None);
+        assert_eq!(reader.finish(Some(())).unwrap_err()[0].path, "/b");
     }
 
     #[test]

@@ -99,6 +99,24 @@ pub fn checked_id<'a>(
     Some(id)
 }
 
+/// An id of at most 512 bytes: a longer text is cut, and the start of its hash keeps it apart from
+/// others that begin alike.
+pub fn bounded_id(text: String) -> String {
+    const HASH_BYTES: usize = 10;
+    if text.len() <= MAX_ID_BYTES {
+        return text;
+    }
+    let kept = text.floor_char_boundary(MAX_ID_BYTES - 1 - 2 * HASH_BYTES);
+    let prefix = text.get(..kept).unwrap_or_default();
+    format!("{prefix}-{}", short_hash(Sha256::digest(text.as_bytes()).as_ref(), HASH_BYTES))
+}
+
+/// The first bytes of a hash in hexadecimal digits.
+fn short_hash(digest: &[u8], bytes: usize) -> String {
+    let digits = digest.iter().take(bytes).flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
+
 /// Makes an id that is the same for the same name and prompt. Where both are missing because
 /// something is wrong with them, that was told since there were `told` violations.
 pub fn make_id(
@@ -126,16 +144,7 @@ pub fn make_id(
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    let digest = hash.finalize();
-    let id = digest.iter().take(10).fold(String::from("scenario-"), |mut id, byte| {
-        id.extend(
-            [byte >> 4, byte & 15]
-                .map(|digit| char::from_digit(digit.into(), 16))
-                .into_iter()
-                .flatten(),
-        );
-        id
-    });
+    let id = format!("scenario-{}", short_hash(hash.finalize().as_ref(), 10));
     reader.warning(
         place.pointer(),
         codes::SCENARIO_ID_MADE,
@@ -157,4 +166,18 @@ pub fn read_trial<'a>(
         reason = "the number was just checked to be whole and small"
     )]
     Some(trial as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_id_is_cut_and_kept_apart() {
+        assert_eq!(bounded_id("x".repeat(512)), "x".repeat(512));
+        let [first, second] = ["a", "b"].map(|end| bounded_id("é".repeat(300) + end));
+        assert!(first.len() <= MAX_ID_BYTES && first.len() > MAX_ID_BYTES - 3);
+        assert_ne!(first, second);
+        assert!(first.starts_with("éé"));
+    }
 }

@@ -84,6 +84,26 @@ impl Scale {
     }
 }
 
+/// A score that must lie within 0 and 1; one that does not is left out, with a warning.
+pub fn within_scale<'a>(
+    reader: &mut Reader<'a>,
+    value: Option<Value<'a>>,
+    place: Place,
+) -> Option<f64> {
+    let value = value?;
+    let number = reader.decoration(|reader| reader.number(Some(value), place))?;
+    if (0.0..=1.0).contains(&number) {
+        return Some(number + 0.0);
+    }
+    let found: String = value.json().chars().take(40).collect();
+    reader.warning(
+        place.pointer(),
+        codes::SCORE_OUT_OF_SCALE,
+        format!("expected a score from 0 to 1, found {found}; it is left out"),
+    );
+    None
+}
+
 /// Two scores for one dimension cannot both be true.
 fn refuse_twins(reader: &mut Reader, members: &[(Text, Value)], object: &str) {
     let mut names: Vec<&str> = members.iter().map(|(name, _)| &*name.text).collect();
@@ -96,5 +116,30 @@ fn refuse_twins(reader: &mut Reader, members: &[(Text, Value)], object: &str) {
                 format!("the dimension {name:?} is scored more than once"),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_outside_the_scale_is_left_out_with_a_warning() {
+        let text = r#"{"in": 0.5, "above": 17, "below": -0.1, "text": "1", "minus": -0.0}"#;
+        let (mut reader, root) = Reader::new(text).unwrap();
+        let names = ["in", "above", "below", "text", "minus"];
+        let values = reader.root(root, names).unwrap();
+        let scores: Vec<Option<f64>> = names
+            .iter()
+            .zip(values)
+            .map(|(member, value)| within_scale(&mut reader, value, Place { object: "", member }))
+            .collect();
+        assert_eq!(scores, [Some(0.5), None, None, None, Some(0.0)]);
+        assert!(scores[4].unwrap().is_sign_positive());
+        let codes: Vec<&str> = reader.warnings.iter().map(|warning| warning.code).collect();
+        assert_eq!(
+            codes,
+            [codes::SCORE_OUT_OF_SCALE, codes::SCORE_OUT_OF_SCALE, codes::WRONG_TYPE]
+        );
     }
 }

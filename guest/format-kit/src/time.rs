@@ -6,11 +6,22 @@ use time::{OffsetDateTime, UtcOffset};
 /// An RFC 3339 time in UTC with microseconds; what is finer is cut off. Nothing for another text.
 /// The year 0 is refused: it may be before the calendar of whoever reads the time.
 pub fn in_utc(text: &str) -> Option<String> {
+    write(parse(text)?)
+}
+
+/// The milliseconds from one RFC 3339 time to a later one; nothing for other texts, or where the
+/// second is the earlier.
+pub fn milliseconds_between(start: &str, end: &str) -> Option<f64> {
+    let nanoseconds = (parse(end)? - parse(start)?).whole_nanoseconds();
+    (nanoseconds >= 0).then_some(nanoseconds as f64 / 1e6)
+}
+
+fn parse(text: &str) -> Option<OffsetDateTime> {
     // The library takes any character between date and time; RFC 3339 names these.
     if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
         return None;
     }
-    write(OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?)
+    OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)
 }
 
 /// A time that is counted in nanoseconds since 1970 in UTC, as RFC 3339 with microseconds.
@@ -28,4 +39,18 @@ fn write(time: OffsetDateTime) -> Option<String> {
             date.day()
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_whole_times_apart() {
+        let between = milliseconds_between;
+        assert_eq!(between("2026-01-01T00:00:00Z", "2026-01-01 01:00:01.5+01:00"), Some(1500.0));
+        assert_eq!(between("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"), Some(0.0));
+        assert_eq!(between("2026-01-01T00:00:01Z", "2026-01-01T00:00:00Z"), None);
+        assert_eq!(between("2026-01-01T00:00:01", "2026-01-01T00:00:00Z"), None);
+    }
 }
