@@ -87,7 +87,7 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
     };
 
     let mut used = Used::default();
-    match agent {
+    let details = match agent {
         Some(agent) => used.add(reader, agent, "/agent_result"),
         None => {
             for (index, step) in step_list.iter().enumerate() {
@@ -95,9 +95,9 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
                     used.add(reader, agent, &format!("/step_results/{index}/agent_result"));
                 }
             }
+            None
         }
-    }
-    let details = agent.and_then(|agent| agent.member("rollout_details"));
+    };
     Some(Outcome {
         trial: planned.trial,
         reliability_score,
@@ -113,9 +113,7 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         error_message: failure.message,
         error_category: failure.category,
         trajectory: agent.or(steps).and_then(|value| reader.span(value)),
-        detailed_trajectory: details
-            .filter(|details| details.json() != "null")
-            .and_then(|details| reader.span(details)),
+        detailed_trajectory: details.and_then(|details| reader.span(details)),
         dimensions: rewards.filter(|it| it.is_object()).and_then(|value| reader.span(value)),
         ..Outcome::new(planned.scenario, status)
     })
@@ -205,18 +203,27 @@ struct Used {
 }
 
 impl Used {
-    fn add<'a>(&mut self, reader: &mut Reader<'a>, agent: Value<'a>, pointer: &str) {
+    /// Adds what an agent says, and gives its `rollout_details`.
+    fn add<'a>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        agent: Value<'a>,
+        pointer: &str,
+    ) -> Option<Value<'a>> {
         let (object, member) = pointer.rsplit_once('/').unwrap_or_default();
         reader.decoration(|reader| {
-            let names = ["n_input_tokens", "n_output_tokens", "cost_usd"];
-            let [input, output, cost] = reader.object(Some(agent), Place { object, member }, names);
+            let names =
+                ["n_input_tokens", "n_output_tokens", "cost_usd", "metadata", "rollout_details"];
+            let [input, output, cost, metadata, details] =
+                reader.object(Some(agent), Place { object, member }, names);
             let at = |member| Place { object: pointer, member };
             self.input += reader.tokens(input, at("n_input_tokens")).unwrap_or(0.0);
             self.output += reader.tokens(output, at("n_output_tokens")).unwrap_or(0.0);
             self.cost += reader.amount(cost, at("cost_usd")).unwrap_or(0.0);
-        });
-        let episodes = agent.member("metadata").and_then(|it| it.member("n_episodes"));
-        let episodes = episodes.and_then(|value| value.json().parse().ok()).unwrap_or(0);
-        self.episodes = self.episodes.saturating_add(episodes);
+            let episodes = metadata.and_then(|metadata| metadata.member("n_episodes"));
+            let episodes = episodes.and_then(|value| value.json().parse().ok()).unwrap_or(0);
+            self.episodes = self.episodes.saturating_add(episodes);
+            details
+        })
     }
 }

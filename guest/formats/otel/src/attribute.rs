@@ -16,13 +16,25 @@ impl<'a> Attributes<'a> {
         let list = elements
             .into_iter()
             .map(|element| {
-                let key = element.member("key").and_then(Value::decode);
-                let empty = Text { text: "".into(), replaced: false };
                 // A place is kept for what is skipped, so that indexes stay those of the list.
-                (key.unwrap_or(empty), element.member("value").unwrap_or(element))
+                let mut key = Text { text: "".into(), replaced: false };
+                let mut value = element;
+                for (name, member) in element.members().unwrap_or_default() {
+                    match &*name.text {
+                        "key" => key = member.decode().unwrap_or(key),
+                        "value" => value = member,
+                        _ => {}
+                    }
+                }
+                (key, value)
             })
             .collect();
         Attributes { pointer, list }
+    }
+
+    /// The names of the attributes.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|(key, _)| &*key.text)
     }
 
     /// The pointer to an attribute's value, and the value.

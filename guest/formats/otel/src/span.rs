@@ -69,8 +69,6 @@ fn read<'a>(
     members: [Option<Value<'a>>; 8],
 ) -> Span<'a> {
     let [trace, id, parent, start, end, attributes, events, status] = members;
-    let generative = has_key(attributes, |key| key.starts_with("gen_ai."))
-        || has_event(events, |name| name.starts_with("gen_ai."));
     let [start, end] = [(start, "startTimeUnixNano"), (end, "endTimeUnixNano")]
         .map(|(value, member)| nanoseconds(reader, value, Place { object: &pointer, member }));
     let attributes = Attributes::read(attributes, format!("{pointer}/attributes"));
@@ -80,7 +78,9 @@ fn read<'a>(
         let pointer = format!("{pointer}/events/{index}/attributes");
         Some(Event { name, attributes: Attributes::read(event.member("attributes"), pointer) })
     });
-    let events = events.collect();
+    let events: Vec<Event> = events.collect();
+    let generative = attributes.keys().any(|key| key.starts_with("gen_ai."))
+        || events.iter().any(|event| event.name.starts_with("gen_ai."));
     let operation = attributes.text(reader, "gen_ai.operation.name");
     Span {
         value,

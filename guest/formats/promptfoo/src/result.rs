@@ -54,9 +54,9 @@ fn read<'a>(
     let planned = named.read(reader, about);
     let at = |member| Place { object: "", member };
 
-    let response_member =
-        |name| response?.member(name).filter(|value: &Value| value.json() != "null");
-    let response_error = response_member("error");
+    let [response_error, response_usage, response_cost] = reader.decoration(|reader| {
+        reader.object(response, at("response"), ["error", "tokenUsage", "cost"])
+    });
     let failed = match reason.and_then(Value::number) {
         Some(reason) => reason == 2.0,
         None => response_error.is_some() || (error.is_some() && grading.is_none()),
@@ -99,7 +99,7 @@ fn read<'a>(
 
     let (usage, usage_place) = match usage {
         Some(_) => (usage, "/tokenUsage"),
-        None => (response_member("tokenUsage"), "/response/tokenUsage"),
+        None => (response_usage, "/response/tokenUsage"),
     };
     let (object, member) = usage_place.rsplit_once('/').unwrap_or_default();
     let [total, prompt, completion] = reader.decoration(|reader| {
@@ -114,7 +114,7 @@ fn read<'a>(
     let [prompt, completion] = [prompt, completion].map(Option::unwrap_or_default);
     let (cost, cost_place) = match cost {
         Some(_) => (cost, at("cost")),
-        None => (response_member("cost"), Place { object: "/response", member: "cost" }),
+        None => (response_cost, Place { object: "/response", member: "cost" }),
     };
 
     let planned = planned?;
