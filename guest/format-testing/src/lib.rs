@@ -13,7 +13,9 @@
 mod answers;
 mod any;
 mod framed;
+mod others;
 
 pub use answers::{accepted, check, rejected, slice, warnings};
 pub use any::any_json;
 pub use framed::{Framed, frame};
+pub use others::recognises_no_other;

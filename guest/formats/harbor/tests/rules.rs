@@ -412,6 +412,11 @@ fn a_truncated_result_is_refused() {
     }
 }
 
+#[test]
+fn files_of_other_formats_are_not_recognised() {
+    arc_format_testing::recognises_no_other::<HarborFormat>("harbor");
+}
+
 const NAMES: &[&str] = &[
     "task_id",
     "task_name",

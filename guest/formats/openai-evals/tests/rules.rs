@@ -260,6 +260,11 @@ fn logs_are_recognised_by_their_first_line() {
     }
 }
 
+#[test]
+fn files_of_other_formats_are_not_recognised() {
+    arc_format_testing::recognises_no_other::<OpenAiEvalsFormat>("openai-evals");
+}
+
 const NAMES: &[&str] = &[
     "sample_id",
     "type",

@@ -458,6 +458,11 @@ mod outcomes {
     }
 }
 
+#[test]
+fn files_of_other_formats_are_not_recognised() {
+    arc_format_testing::recognises_no_other::<OtelFormat>("otel");
+}
+
 const NAMES: &[&str] = &[
     "traceId",
     "spanId",

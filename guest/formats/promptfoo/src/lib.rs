@@ -75,7 +75,7 @@ impl Format for PromptfooFormat {
         }
         let row = outline.has_all(&["/gradingResult", "/namedScores"])
             || outline.has_all(&["/failureReason", "/namedScores"])
-            || outline.has_all(&["/cost", "/gradingResult/componentResults"]);
+            || outline.has_all(&["/gradingResult/pass", "/gradingResult/score"]);
         row.then_some(Layout { items: Items::Lines, header: Header::None, classified: false })
     }
 

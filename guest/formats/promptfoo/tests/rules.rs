@@ -132,7 +132,7 @@ mod files {
             elements("/results/*")
         );
         assert_eq!(
-            items(r#"{"cost":0,"gradingResult":{"pass":true,"componentResults":[{"reason":"x"#),
+            items(r#"{"cost":0,"gradingResult":{"pass":true,"score":1,"reason":"x"#),
             Some(Items::Lines)
         );
         for other in [
@@ -499,6 +499,11 @@ mod outcomes {
             [("/score".to_owned(), codes::DUPLICATE_KEY)]
         );
     }
+}
+
+#[test]
+fn files_of_other_formats_are_not_recognised() {
+    arc_format_testing::recognises_no_other::<PromptfooFormat>("promptfoo");
 }
 
 const NAMES: &[&str] = &[
