@@ -75,6 +75,24 @@ impl<'a> Value<'a> {
         self.0
     }
 
+    /// The value's own JSON text without the white space between its tokens, so that the same
+    /// value is the same text however it was laid out.
+    pub fn compact(self) -> String {
+        let mut compact = String::with_capacity(self.0.len());
+        let (mut in_string, mut escaped) = (false, false);
+        for character in self.0.chars() {
+            if !in_string && matches!(character, ' ' | '\t' | '\r' | '\n') {
+                continue;
+            }
+            if character == '"' && !escaped {
+                in_string = !in_string;
+            }
+            escaped = in_string && character == '\\' && !escaped;
+            compact.push(character);
+        }
+        compact
+    }
+
     /// How many elements an array has; nothing for another value.
     pub fn element_count(self) -> Option<u32> {
         struct Count;
@@ -635,6 +653,12 @@ mod tests {
         for same in ["", "N", "\"NaN", "{\"a\": \"Infinity\"}", "é\"\\"] {
             assert!(matches!(with_null_for_nan(same), Cow::Borrowed(text) if text == same));
         }
+    }
+
+    #[test]
+    fn a_compact_value_is_the_same_without_white_space() {
+        let value = Value("{ \"a b\" :\n[1,\t\"\\\" \\\\\", \" x \"] }");
+        assert_eq!(value.compact(), r#"{"a b":[1,"\" \\"," x "]}"#);
     }
 
     #[test]

@@ -111,6 +111,16 @@ pub fn bounded_id(text: String) -> String {
     format!("{prefix}-{}", short_hash(Sha256::digest(text.as_bytes()).as_ref(), HASH_BYTES))
 }
 
+/// A fingerprint of these texts: 16 hexadecimal digits that are the same for the same texts only.
+pub fn fingerprint(texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    }
+    short_hash(hash.finalize().as_ref(), 8)
+}
+
 /// The first bytes of a hash in hexadecimal digits.
 fn short_hash(digest: &[u8], bytes: usize) -> String {
     let digits = digest.iter().take(bytes).flat_map(|byte| [byte >> 4, byte & 15]);

@@ -1,0 +1,107 @@
+//! Rules that the answers of every format keep.
+
+use arc_format_kit::{Format, Outcome, Span, Violation};
+
+/// Asks a format everything about one result, and checks what must hold for any: both passes agree
+/// on scenario and trial, spans are JSON, figures are in their ranges.
+pub fn check<F: Format>(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
+    let head = &item.as_bytes()[..item.len().min(4096)];
+    let _ = (F::recognise("", head), F::classify(item), F::suite(item));
+    if let Some(header) = header {
+        let _ = F::suite(header);
+    }
+    let scenario = F::scenario(header, item);
+    let answer = F::outcome(header, item);
+    assert_eq!(F::outcome(header, item), answer, "asked twice: {item}");
+    match &answer {
+        Err(violations) => check_violations(violations),
+        Ok(outcome) => {
+            check_outcome(item, outcome);
+            let planned = scenario.expect("an accepted result has a scenario");
+            assert_eq!((&planned.scenario, planned.trial), (&outcome.scenario, outcome.trial));
+        }
+    }
+    answer
+}
+
+fn check_violations(violations: &[Violation]) {
+    assert!(!violations.is_empty(), "refused without a reason");
+    for violation in violations {
+        assert!(violation.path.is_empty() || violation.path.starts_with('/'), "{violation:?}");
+        assert!(!violation.message.is_empty() && !violation.path.contains('\0'), "{violation:?}");
+    }
+}
+
+fn check_outcome(item: &str, outcome: &Outcome) {
+    let id = &outcome.scenario.id;
+    assert!((1..=512).contains(&id.len()), "{id:?}");
+    assert!(outcome.trial.is_none_or(|trial| (1..=10_000).contains(&trial)), "{outcome:?}");
+    for span in [
+        outcome.scenario.definition,
+        outcome.trajectory,
+        outcome.detailed_trajectory,
+        outcome.dimensions,
+    ] {
+        if let Some(part) = slice(item, span) {
+            serde_json::from_str::<serde::de::IgnoredAny>(part).expect("a span is JSON");
+        }
+    }
+    let scores = outcome.dimension_scores.iter().map(|dimension| dimension.score);
+    for score in scores.chain(outcome.reliability_score) {
+        assert!((0.0..=1.0).contains(&score), "{outcome:?}");
+    }
+    let mut names: Vec<&str> =
+        outcome.dimension_scores.iter().map(|dimension| &*dimension.name).collect();
+    names.sort_unstable();
+    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "a dimension twice: {names:?}");
+    for count in [outcome.tokens_used, outcome.prompt_tokens, outcome.completion_tokens] {
+        assert!((0.0..=9_007_199_254_740_992.0).contains(&count) && count.fract() == 0.0);
+    }
+    for amount in [outcome.execution_time_ms, outcome.cost_usd] {
+        assert!(amount.is_finite() && amount >= 0.0, "{outcome:?}");
+    }
+    assert!(outcome.error_code.as_ref().is_none_or(|code| code.len() <= 128));
+    for text in [&outcome.scenario.name, &outcome.scenario.task_prompt, &outcome.error_message]
+        .into_iter()
+        .flatten()
+        .chain([id])
+    {
+        assert!(!text.contains('\0'), "PostgreSQL cannot keep {text:?}");
+    }
+    outcome.warnings.iter().for_each(|warning| check_violations(std::slice::from_ref(warning)));
+}
+
+/// The part of a document that a span is.
+pub fn slice(document: &str, span: Option<Span>) -> Option<&str> {
+    let span = span?;
+    let (offset, length) = (span.offset as usize, span.length as usize);
+    Some(&document[offset..offset + length])
+}
+
+/// The outcome of a result that must be valid.
+#[track_caller]
+pub fn accepted<F: Format>(header: Option<&str>, item: &str) -> Outcome {
+    check::<F>(header, item).unwrap_or_else(|found| panic!("{item}: {found:?}"))
+}
+
+/// What is wrong with a result that must not be valid, sorted.
+#[track_caller]
+pub fn rejected<F: Format>(header: Option<&str>, item: &str) -> Vec<(String, &'static str)> {
+    match check::<F>(header, item) {
+        Ok(outcome) => panic!("accepted: {item}: {outcome:?}"),
+        Err(violations) => {
+            let mut places: Vec<_> =
+                violations.into_iter().map(|violation| (violation.path, violation.code)).collect();
+            places.sort_unstable();
+            places
+        }
+    }
+}
+
+/// What an outcome warns of, sorted.
+pub fn warnings(outcome: &Outcome) -> Vec<(&str, &'static str)> {
+    let mut warnings: Vec<_> =
+        outcome.warnings.iter().map(|warning| (warning.path.as_str(), warning.code)).collect();
+    warnings.sort_unstable();
+    warnings
+}

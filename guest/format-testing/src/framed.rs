@@ -1,0 +1,92 @@
+//! A small file held in memory, taken apart as a host takes a large one apart.
+
+use arc_format_kit::{Format, Header, Items, Layout, Role};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// The results of a file.
+#[derive(Debug)]
+pub struct Framed {
+    /// What the format said of the file.
+    pub layout: Layout,
+    /// The header, where the file has one.
+    pub header: Option<String>,
+    /// The documents in their order, each result's text or the array of its parts.
+    pub documents: Vec<String>,
+}
+
+/// Takes a file apart; nothing where it is not of the format. Archives and headers in other files
+/// are not framed.
+pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<Framed> {
+    let layout = F::recognise(file_name, &bytes[..bytes.len().min(4096)])?;
+    let text = std::str::from_utf8(bytes).unwrap();
+    let documents: Vec<&str> = match &layout.items {
+        Items::Lines => text.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
+        _ => serde_json::Deserializer::from_str(text)
+            .into_iter::<&RawValue>()
+            .map(|document| document.unwrap().get())
+            .collect(),
+    };
+    let mut header = None;
+    let items: Vec<String> = match &layout.items {
+        Items::Elements(pointer) => {
+            let segments: Vec<&str> = pointer.split('/').skip(1).collect();
+            if layout.header == Header::Surroundings
+                && let Some(first) = documents.first()
+            {
+                let mut surroundings = serde_json::from_str(first).unwrap();
+                blank(&mut surroundings, &segments);
+                header = Some(surroundings.to_string());
+            }
+            documents.iter().flat_map(|document| elements(document, &segments)).collect()
+        }
+        _ => documents.into_iter().map(str::to_owned).collect(),
+    };
+    let mut found: Vec<(Option<String>, Vec<String>)> = Vec::new();
+    for item in items {
+        let role = if layout.classified { F::classify(&item) } else { Role::Result };
+        match role {
+            Role::Result => found.push((None, vec![item])),
+            Role::Header => {
+                header.get_or_insert(item);
+            }
+            Role::Other => {}
+            Role::Part(key) => {
+                match found.iter_mut().find(|(other, _)| other.as_ref() == Some(&key)) {
+                    Some((_, parts)) => parts.push(item),
+                    None => found.push((Some(key), vec![item])),
+                }
+            }
+        }
+    }
+    let documents = found
+        .into_iter()
+        .map(|(key, parts)| match key {
+            Some(_) => format!("[{}]", parts.join(",")),
+            None => parts.concat(),
+        })
+        .collect();
+    Some(Framed { layout, header, documents })
+}
+
+/// The values at a pointer, as they are written.
+fn elements(value: &str, segments: &[&str]) -> Vec<String> {
+    let Some((segment, rest)) = segments.split_first() else { return vec![value.to_owned()] };
+    if *segment == "*" {
+        let found: Vec<&RawValue> = serde_json::from_str(value).unwrap_or_default();
+        return found.iter().flat_map(|element| elements(element.get(), rest)).collect();
+    }
+    let found: std::collections::BTreeMap<String, &RawValue> =
+        serde_json::from_str(value).unwrap_or_default();
+    found.get(*segment).map(|member| elements(member.get(), rest)).unwrap_or_default()
+}
+
+fn blank(value: &mut Value, segments: &[&str]) {
+    match segments.split_first() {
+        None => *value = Value::Null,
+        Some((&"*", rest)) => {
+            value.as_array_mut().into_iter().flatten().for_each(|element| blank(element, rest));
+        }
+        Some((segment, rest)) => value.get_mut(segment).into_iter().for_each(|it| blank(it, rest)),
+    }
+}

@@ -1,0 +1,21 @@
+//! What the tests of formats share: files framed as a host frames them, rules that the answers of
+//! every format keep, and JSON of any shape.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "tests fail by panicking"
+)]
+
+mod answers;
+mod any;
+mod framed;
+mod others;
+
+pub use answers::{accepted, check, rejected, slice, warnings};
+pub use any::any_json;
+pub use framed::{Framed, frame};
+pub use others::recognises_no_other;

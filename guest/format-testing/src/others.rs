@@ -1,0 +1,40 @@
+//! The files of all other formats, which a format must not take for its own.
+
+use std::path::{Path, PathBuf};
+
+use arc_format_kit::Format;
+
+/// Asks a format of every file in `tests/fixtures` but those of its own folder there, and of the
+/// real results beside the repository where they are. It must recognise none, as a whole and by a
+/// few bytes alone.
+pub fn recognises_no_other<F: Format>(own_folder: &str) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let own = root.join("tests/fixtures/formats").join(own_folder);
+    let mut files = Vec::new();
+    collect(&root.join("tests/fixtures"), &own, &mut files);
+    assert!(files.len() > 5, "the fixtures are not where they were: {files:?}");
+    let real = root.join("../shared/data");
+    if real.exists() {
+        collect(&real, &own, &mut files);
+    } else {
+        eprintln!("SKIPPED: there are no real results beside the repository");
+    }
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        let name = file.file_name().unwrap().to_string_lossy();
+        for length in [4096, 1024, 256, 64, 0] {
+            let head = &bytes[..bytes.len().min(length)];
+            assert_eq!(F::recognise(&name, head), None, "{} ({length} bytes)", file.display());
+        }
+    }
+}
+
+fn collect(folder: &Path, own: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path == own {
+            continue;
+        }
+        if path.is_dir() { collect(&path, own, files) } else { files.push(path) }
+    }
+}

@@ -1,0 +1,132 @@
+//! What one result of terminal-bench says.
+
+use arc_format_kit::failure::Failure;
+use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::scenario::MAX_TRIALS;
+use arc_format_kit::score::MAX_WHOLE;
+use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, PlannedScenario, Scenario, codes};
+
+use crate::{Members, required_text, time};
+
+const AT: fn(&'static str) -> Place<'static> = |member| Place { object: "", member };
+
+/// Reads only the scenario.
+pub(crate) fn planned<'a>(
+    reader: &mut Reader<'a>,
+    members: &Members<'a>,
+) -> Option<PlannedScenario> {
+    let names = ["task_id", "instruction", "trial_name"];
+    let [task, instruction, trial_name] = members.all(names);
+    let id = required_text(reader, task, AT("task_id"))?;
+    let (task_prompt, trial_name) = reader.decoration(|reader| {
+        let prompt = reader.text(instruction, AT("instruction"));
+        (prompt, reader.text(trial_name, AT("trial_name")))
+    });
+    let trial = trial_name.and_then(|name| trial_of(&id, &name));
+    let scenario = Scenario { name: Some(id.clone()), id, task_prompt, definition: None };
+    Some(PlannedScenario { scenario, trial })
+}
+
+/// The N of `TASK.N-of-M.RUN`.
+fn trial_of(task: &str, trial_name: &str) -> Option<u32> {
+    let rest = trial_name.strip_prefix(task)?.strip_prefix('.')?;
+    let trial = rest.split_once("-of-")?.0.parse().ok()?;
+    (trial >= 1 && f64::from(trial) <= MAX_TRIALS).then_some(trial)
+}
+
+/// Reads the whole result.
+pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Option<Outcome> {
+    let planned = planned(reader, members)?;
+    let [resolved, mode, tests, input, output] = members.all([
+        "is_resolved",
+        "failure_mode",
+        "parser_results",
+        "total_input_tokens",
+        "total_output_tokens",
+    ]);
+    let status = read_status(reader, mode);
+    let message = match status {
+        (OutcomeStatus::Success, _) => None,
+        (_, mode) => mode,
+    };
+    let status = status.0;
+    let failure = Failure::told(message.as_deref(), None, status);
+
+    let reliability_score = match resolved.map(Value::json) {
+        Some("true") => Some(1.0),
+        Some("false") | None => Some(0.0),
+        Some(_) => {
+            let value = resolved?;
+            reader.decoration(|reader| reader.wrong_type(AT("is_resolved"), value, "a boolean"));
+            reader.warning(
+                AT("is_resolved").pointer(),
+                codes::SCORE_MISSING,
+                "it cannot be told whether the task was resolved; averages leave it out".to_owned(),
+            );
+            None
+        }
+    };
+    let tests = tests.filter(|tests| {
+        let right = tests.is_object();
+        if !right {
+            reader.decoration(|it| it.wrong_type(AT("parser_results"), *tests, "an object"));
+        }
+        right
+    });
+    let names = ["agent_started_at", "agent_ended_at", "trial_started_at", "trial_ended_at"];
+    let [agent_start, agent_end, trial_start, trial_end] = members.all(names);
+    let (execution_time, execution_time_ms) = if agent_start.is_some() && agent_end.is_some() {
+        time::phase(reader, (agent_start, AT(names[0])), (agent_end, AT(names[1])))
+    } else {
+        time::phase(reader, (trial_start, AT(names[2])), (trial_end, AT(names[3])))
+    };
+    let [prompt_tokens, completion_tokens] =
+        [(input, "total_input_tokens"), (output, "total_output_tokens")].map(|(value, name)| {
+            reader.decoration(|reader| reader.tokens(value, AT(name))).unwrap_or(0.0)
+        });
+    Some(Outcome {
+        trial: planned.trial,
+        reliability_score,
+        dimension_scores: tests.and_then(tests_passed).into_iter().collect(),
+        execution_time,
+        execution_time_ms,
+        tokens_used: (prompt_tokens + completion_tokens).min(MAX_WHOLE),
+        prompt_tokens,
+        completion_tokens,
+        error_code: failure.code,
+        error_message: failure.message,
+        error_category: failure.category,
+        dimensions: tests.and_then(|tests| reader.span(tests)),
+        ..Outcome::new(planned.scenario, status)
+    })
+}
+
+/// How the trial ended, and the word for it.
+fn read_status<'a>(
+    reader: &mut Reader<'a>,
+    mode: Option<Value<'a>>,
+) -> (OutcomeStatus, Option<String>) {
+    if mode.is_none() {
+        reader.warning(
+            AT("failure_mode").pointer(),
+            codes::STATUS_MISSING,
+            "the result has no failure_mode; it counts as an error".to_owned(),
+        );
+        return (OutcomeStatus::Error, None);
+    }
+    let mode = reader.text(mode, AT("failure_mode"));
+    let status = match mode.as_deref() {
+        Some("unset" | "none") => OutcomeStatus::Success,
+        Some("agent_timeout" | "test_timeout") => OutcomeStatus::Timeout,
+        _ => OutcomeStatus::Error,
+    };
+    (status, mode)
+}
+
+/// The share of tests that passed, where there are any.
+fn tests_passed(tests: Value) -> Option<DimensionScore> {
+    let tests = tests.members()?;
+    let passed = tests.iter().filter(|(_, status)| status.json() == r#""passed""#).count();
+    let score = passed as f64 / tests.len() as f64;
+    (!tests.is_empty()).then(|| DimensionScore { name: "tests_passed".to_owned(), score })
+}

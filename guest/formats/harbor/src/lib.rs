@@ -1,0 +1,183 @@
+//! The results of terminal-bench and of Harbor, its successor, as a format.
+//!
+//! | file | its results |
+//! |---|---|
+//! | terminal-bench's `results.json` of a run | `/results/*` |
+//! | terminal-bench's `results.json` of one trial | the document |
+//! | Harbor's `result.json` of a job | `/trial_results/*`; recent versions write none there |
+//! | Harbor's `result.json` of one trial | the document |
+//!
+//! What a result of **terminal-bench** says:
+//!
+//! | field of the outcome | member of the result |
+//! |---|---|
+//! | `scenario.id`, `scenario.name` | `task_id` |
+//! | `scenario.task_prompt` | `instruction` |
+//! | `trial` | N of `trial_name`, which is `TASK.N-of-M.RUN` |
+//! | `status` | `failure_mode`: `unset` and `none` are a success, `agent_timeout` and `test_timeout` a timeout, any other an error. A length that was exceeded (`context_length_exceeded`, `output_length_exceeded`) stopped the agent before its end, so it is an error |
+//! | `reliability_score` | `is_resolved`: 1 or 0. Where it is null the tests told nothing; the benchmark counts that as not resolved, and so does the score: 0 |
+//! | `dimension_scores` | `tests_passed`: the share of `parser_results` that are `passed` |
+//! | `dimensions` | `parser_results` |
+//! | `execution_time` | `agent_started_at`, else `trial_started_at` |
+//! | `execution_time_ms` | from there to `agent_ended_at`, or `trial_ended_at` |
+//! | tokens | `total_input_tokens`, `total_output_tokens` |
+//! | `error_message`, `error_code` | `failure_mode` |
+//!
+//! What a result of **Harbor** says:
+//!
+//! | field of the outcome | member of the result |
+//! |---|---|
+//! | `scenario.id` | `source/task_name`, or `task_name` |
+//! | `scenario.name` | `task_name` |
+//! | `scenario.definition` | `task_id` |
+//! | `trial` | nothing: Harbor does not number the trials of a task |
+//! | `status` | `exception_info`, else the first of `step_results/*/exception_info`: nothing is a success; a time limit of Harbor's own (`AgentTimeoutError`, `AgentSetupTimeoutError`, `EnvironmentStartTimeoutError`, `VerifierTimeoutError`) a timeout; `CancelledError` and `KeyboardInterrupt` a cancellation; any other an error |
+//! | `reliability_score` | `verifier_result.rewards.reward`, else the mean of the rewards that are from 0 to 1. Nothing where `reward_valid` is false, as in Harbor's own metrics |
+//! | `dimension_scores`, `dimensions` | `verifier_result.rewards`; those not from 0 to 1 are left out with a warning |
+//! | `execution_time` | `agent_execution.started_at`, else `started_at` |
+//! | `execution_time_ms` | from there to the `finished_at` of the same object |
+//! | tokens, `cost_usd` | `agent_result`, else the sum of `step_results/*/agent_result`; input includes what was cached |
+//! | `event_count` | `agent_result.metadata.n_episodes`, where an agent says it |
+//! | `error_message` | `exception_type: exception_message` |
+//! | `trajectory` | `agent_result`, else `step_results` |
+//! | `detailed_trajectory` | `agent_result.rollout_details` |
+//!
+//! The fixtures were made with the models of terminal-bench 0.2.18 and Harbor 0.26.0.
+
+mod bench;
+mod job;
+mod time;
+mod trial;
+
+use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::outline::Outline;
+use arc_format_kit::{
+    Format, Header, Items, Layout, Outcome, PlannedScenario, SuiteSummary, Violation,
+};
+
+/// Results of terminal-bench and Harbor.
+#[derive(Debug)]
+pub struct HarborFormat;
+
+impl Format for HarborFormat {
+    const NAME: &'static str = "harbor";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const AUTHORS: &'static str = "Arc Recorder";
+    const DESCRIPTION: &'static str =
+        "Results of terminal-bench (results.json) and of Harbor (result.json of a job or a trial)";
+
+    fn recognise(_file_name: &str, head: &[u8]) -> Option<Layout> {
+        let outline = Outline::of(head);
+        let layout = |items, header| Some(Layout { items, header, classified: false });
+        if outline.has_all(&["/results/*/trial_name", "/results/*/task_id"]) {
+            return layout(Items::Elements("/results/*".to_owned()), Header::Surroundings);
+        }
+        if outline.has_all(&["/n_total_trials", "/stats", "/started_at"]) {
+            return layout(Items::Elements("/trial_results/*".to_owned()), Header::Surroundings);
+        }
+        let bench = outline.has_all(&["/trial_name", "/task_id", "/instruction"]);
+        let trial = outline.has_all(&["/task_name", "/trial_name", "/trial_uri"]);
+        if bench || trial { layout(Items::Documents, Header::None) } else { None }
+    }
+
+    /// A header has the figures of all results, and nothing that a single one needs.
+    fn outcome(_header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
+        let (mut reader, root) = Reader::new(item)?;
+        let answer = Members::read(&mut reader, root).and_then(|members| {
+            if members.of_harbor() {
+                trial::outcome(&mut reader, &members)
+            } else {
+                bench::outcome(&mut reader, &members)
+            }
+        });
+        let warnings = std::mem::take(&mut reader.warnings);
+        let mut outcome = reader.finish(answer)?;
+        outcome.warnings = warnings;
+        Ok(outcome)
+    }
+
+    fn scenario(_header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
+        let (mut reader, root) = Reader::new(item)?;
+        let answer = Members::read(&mut reader, root).and_then(|members| {
+            if members.of_harbor() {
+                trial::planned(&mut reader, &members)
+            } else {
+                bench::planned(&mut reader, &members)
+            }
+        });
+        reader.finish(answer)
+    }
+
+    fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
+        job::suite(header)
+    }
+}
+
+/// The members that matter of a result, of either tool.
+const NAMES: [&str; 22] = [
+    "agent_ended_at",
+    "agent_execution",
+    "agent_result",
+    "agent_started_at",
+    "exception_info",
+    "failure_mode",
+    "finished_at",
+    "instruction",
+    "is_resolved",
+    "parser_results",
+    "reward_valid",
+    "source",
+    "started_at",
+    "step_results",
+    "task_id",
+    "task_name",
+    "total_input_tokens",
+    "total_output_tokens",
+    "trial_ended_at",
+    "trial_name",
+    "trial_started_at",
+    "verifier_result",
+];
+
+/// What a result has of them.
+struct Members<'a>([Option<Value<'a>>; 22]);
+
+impl<'a> Members<'a> {
+    /// This is the pass that checks the result's syntax.
+    fn read(reader: &mut Reader<'a>, root: Value<'a>) -> Option<Self> {
+        reader.root(root, NAMES).map(Members)
+    }
+
+    fn get(&self, name: &str) -> Option<Value<'a>> {
+        let at = NAMES.iter().position(|other| *other == name)?;
+        self.0.get(at).copied().flatten()
+    }
+
+    fn all<const N: usize>(&self, names: [&str; N]) -> [Option<Value<'a>>; N] {
+        names.map(|name| self.get(name))
+    }
+
+    /// Whether Harbor wrote the result: its tasks have names, terminal-bench's have ids alone.
+    fn of_harbor(&self) -> bool {
+        self.get("task_name").is_some()
+    }
+}
+
+/// A text that must be there and say something.
+fn required_text<'a>(
+    reader: &mut Reader<'a>,
+    value: Option<Value<'a>>,
+    place: Place,
+) -> Option<String> {
+    if value.is_none() {
+        reader.violation(
+            place.pointer(),
+            arc_format_kit::codes::MISSING_SCENARIO,
+            format!("the result has no {}, so it is not known what was run", place.member),
+        );
+        return None;
+    }
+    arc_format_kit::scenario::checked_id(reader, value, place)
+}
+
+arc_format_kit::export_format!(HarborFormat);

@@ -1,0 +1,229 @@
+//! What one result of Harbor says.
+
+use arc_format_kit::failure::Failure;
+use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::scenario::bounded_id;
+use arc_format_kit::score::{MAX_WHOLE, within_scale};
+use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, PlannedScenario, Scenario, codes};
+
+use crate::{Members, required_text, time};
+
+/// The limits of time that Harbor itself sets.
+const TIME_LIMITS: [&str; 4] = [
+    "AgentTimeoutError",
+    "AgentSetupTimeoutError",
+    "EnvironmentStartTimeoutError",
+    "VerifierTimeoutError",
+];
+
+const AT: fn(&'static str) -> Place<'static> = |member| Place { object: "", member };
+
+/// Reads only the scenario.
+pub(crate) fn planned<'a>(
+    reader: &mut Reader<'a>,
+    members: &Members<'a>,
+) -> Option<PlannedScenario> {
+    let [name, source, task] = members.all(["task_name", "source", "task_id"]);
+    let name = required_text(reader, name, AT("task_name"))?;
+    let source = reader.decoration(|reader| reader.text(source, AT("source")));
+    let id = match source.filter(|source| !source.is_empty()) {
+        Some(source) => bounded_id(format!("{source}/{name}")),
+        None => name.clone(),
+    };
+    let definition = task.filter(|task| task.is_object()).and_then(|task| reader.span(task));
+    let scenario = Scenario { id, name: Some(name), task_prompt: None, definition };
+    Some(PlannedScenario { scenario, trial: None })
+}
+
+/// Reads the whole result.
+pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Option<Outcome> {
+    let planned = planned(reader, members)?;
+    let names = [
+        "agent_result",
+        "verifier_result",
+        "exception_info",
+        "step_results",
+        "agent_execution",
+        "started_at",
+        "finished_at",
+        "reward_valid",
+    ];
+    let [agent, verifier, exception, steps, execution, start, end, valid] = members.all(names);
+    let step_list = steps.and_then(Value::elements).unwrap_or_default();
+    let steps = steps.filter(|value| {
+        let right = value.is_array();
+        if !right {
+            reader.decoration(|it| it.wrong_type(AT("step_results"), *value, "an array"));
+        }
+        right
+    });
+
+    let raised = exception.map(|value| (value, "/exception_info".to_owned())).or_else(|| {
+        step_list.iter().enumerate().find_map(|(index, step)| {
+            let value = step.member("exception_info").filter(|value| value.json() != "null")?;
+            Some((value, format!("/step_results/{index}/exception_info")))
+        })
+    });
+    let (status, failure) = match raised {
+        None => (OutcomeStatus::Success, Failure::default()),
+        Some((exception, pointer)) => read_exception(reader, exception, &pointer),
+    };
+
+    let rewards = reader.decoration(|reader| {
+        let [rewards] = reader.object(verifier, AT("verifier_result"), ["rewards"]);
+        rewards
+    });
+    let rewards = rewards.filter(|_| valid.map(Value::json) != Some("false"));
+    let (reliability_score, dimension_scores) = read_rewards(reader, rewards);
+
+    let began = execution.and_then(|execution| execution.member("started_at"));
+    let (execution_time, execution_time_ms) = match (execution, began) {
+        (Some(execution), Some(began)) if began.is_string() => {
+            let at = |member| Place { object: "/agent_execution", member };
+            let ended = execution.member("finished_at").filter(|value| value.json() != "null");
+            time::phase(reader, (Some(began), at("started_at")), (ended, at("finished_at")))
+        }
+        _ => time::phase(reader, (start, AT("started_at")), (end, AT("finished_at"))),
+    };
+
+    let mut used = Used::default();
+    let details = match agent {
+        Some(agent) => used.add(reader, agent, "/agent_result"),
+        None => {
+            for (index, step) in step_list.iter().enumerate() {
+                if let Some(agent) = step.member("agent_result").filter(|it| it.json() != "null") {
+                    used.add(reader, agent, &format!("/step_results/{index}/agent_result"));
+                }
+            }
+            None
+        }
+    };
+    Some(Outcome {
+        trial: planned.trial,
+        reliability_score,
+        dimension_scores,
+        execution_time,
+        execution_time_ms,
+        tokens_used: (used.input + used.output).min(MAX_WHOLE),
+        prompt_tokens: used.input.min(MAX_WHOLE),
+        completion_tokens: used.output.min(MAX_WHOLE),
+        cost_usd: Some(used.cost).filter(|cost| cost.is_finite()).unwrap_or(0.0),
+        event_count: used.episodes,
+        error_code: failure.code,
+        error_message: failure.message,
+        error_category: failure.category,
+        trajectory: agent.or(steps).and_then(|value| reader.span(value)),
+        detailed_trajectory: details.and_then(|details| reader.span(details)),
+        dimensions: rewards.filter(|it| it.is_object()).and_then(|value| reader.span(value)),
+        ..Outcome::new(planned.scenario, status)
+    })
+}
+
+/// What an exception says of how the trial ended.
+fn read_exception<'a>(
+    reader: &mut Reader<'a>,
+    exception: Value<'a>,
+    pointer: &str,
+) -> (OutcomeStatus, Failure) {
+    let text = |reader: &mut Reader<'a>, member| {
+        let value = exception.member(member).filter(|value| value.json() != "null");
+        reader.decoration(|reader| reader.text(value, Place { object: pointer, member }))
+    };
+    let kind = text(reader, "exception_type").unwrap_or_default();
+    let told = text(reader, "exception_message").unwrap_or_default();
+    let status = match kind.as_str() {
+        "CancelledError" | "KeyboardInterrupt" => OutcomeStatus::Cancelled,
+        kind if TIME_LIMITS.contains(&kind) => OutcomeStatus::Timeout,
+        _ => OutcomeStatus::Error,
+    };
+    let message = match (kind.is_empty(), told.trim().is_empty()) {
+        (true, _) => told,
+        (false, true) => kind.clone(),
+        (false, false) => format!("{kind}: {told}"),
+    };
+    (status, Failure::told(Some(&message), Some(&kind), status))
+}
+
+/// The overall score, and the rewards that are dimensions.
+fn read_rewards<'a>(
+    reader: &mut Reader<'a>,
+    rewards: Option<Value<'a>>,
+) -> (Option<f64>, Vec<DimensionScore>) {
+    let mut scores: Vec<DimensionScore> = Vec::new();
+    let mut reward = None;
+    if let Some(value) = rewards {
+        let Some(members) = value.members() else {
+            let place = Place { object: "/verifier_result", member: "rewards" };
+            reader.decoration(|reader| reader.wrong_type(place, value, "an object"));
+            return missing(reader);
+        };
+        for (name, value) in members {
+            let place = Place { object: "/verifier_result/rewards", member: &name.text };
+            let value = Some(value).filter(|value| value.json() != "null");
+            if name.text == "reward" {
+                reward = value;
+            }
+            let Some(score) = within_scale(reader, value, place) else { continue };
+            let name = name.text.into_owned();
+            match scores.iter_mut().find(|other| other.name == name) {
+                Some(other) => other.score = score,
+                None => scores.push(DimensionScore { name, score }),
+            }
+        }
+    }
+    let named = scores.iter().find(|score| score.name == "reward").map(|score| score.score);
+    let mean = scores.iter().map(|score| score.score).sum::<f64>() / scores.len() as f64;
+    // A reward beyond the scale is not made up for by the others.
+    let overall = match reward {
+        Some(_) => named,
+        None => Some(mean).filter(|_| !scores.is_empty()),
+    };
+    match overall {
+        Some(overall) => (Some(overall), scores),
+        None => (missing(reader).0, scores),
+    }
+}
+
+fn missing(reader: &mut Reader) -> (Option<f64>, Vec<DimensionScore>) {
+    reader.warning(
+        "/verifier_result/rewards".to_owned(),
+        codes::SCORE_MISSING,
+        "the trial has no valid reward from 0 to 1; averages leave it out".to_owned(),
+    );
+    (None, Vec::new())
+}
+
+/// What agents used.
+#[derive(Default)]
+struct Used {
+    input: f64,
+    output: f64,
+    cost: f64,
+    episodes: u32,
+}
+
+impl Used {
+    /// Adds what an agent says, and gives its `rollout_details`.
+    fn add<'a>(
+        &mut self,
+        reader: &mut Reader<'a>,
+        agent: Value<'a>,
+        pointer: &str,
+    ) -> Option<Value<'a>> {
+        let (object, member) = pointer.rsplit_once('/').unwrap_or_default();
+        reader.decoration(|reader| {
+            let names =
+                ["n_input_tokens", "n_output_tokens", "cost_usd", "metadata", "rollout_details"];
+            let [input, output, cost, metadata, details] =
+                reader.object(Some(agent), Place { object, member }, names);
+            let at = |member| Place { object: pointer, member };
+            self.input += reader.tokens(input, at("n_input_tokens")).unwrap_or(0.0);
+            self.output += reader.tokens(output, at("n_output_tokens")).unwrap_or(0.0);
+            self.cost += reader.amount(cost, at("cost_usd")).unwrap_or(0.0);
+            let episodes = metadata.and_then(|metadata| metadata.member("n_episodes"));
+            let episodes = episodes.and_then(|value| value.json().parse().ok()).unwrap_or(0);
+            self.episodes = self.episodes.saturating_add(episodes);
+            details
+        })
+    }
+}

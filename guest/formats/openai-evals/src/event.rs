@@ -1,0 +1,60 @@
+//! The events of a sample.
+
+use arc_format_kit::json::{Place, Reader, Value};
+
+/// One event.
+pub(crate) struct Event<'a> {
+    /// The pointer to it: empty where it is the whole document.
+    pub(crate) pointer: String,
+    /// `type`, empty where it has none.
+    pub(crate) kind: String,
+    pub(crate) sample: Option<Value<'a>>,
+    /// `data`, where it is an object.
+    pub(crate) data: Option<Value<'a>>,
+    pub(crate) created_at: Option<Value<'a>>,
+}
+
+impl Event<'_> {
+    /// The pointer to `data`.
+    pub(crate) fn data_pointer(&self) -> String {
+        format!("{}/data", self.pointer)
+    }
+}
+
+/// Reads the events: an array, or a single one that was sent alone.
+pub(crate) fn read_all<'a>(reader: &mut Reader<'a>, root: Value<'a>) -> Option<Vec<Event<'a>>> {
+    const NAMES: [&str; 4] = ["sample_id", "type", "data", "created_at"];
+    if root.is_object() {
+        let members = reader.root(root, NAMES)?;
+        return Some(vec![read(reader, String::new(), members)]);
+    }
+    let elements = reader.root_elements(root)?;
+    let mut events = Vec::with_capacity(elements.len());
+    for (index, element) in elements.into_iter().enumerate() {
+        let member = index.to_string();
+        let place = Place { object: "", member: &member };
+        let members = reader.object(Some(element), place, NAMES);
+        events.push(read(reader, place.pointer(), members));
+    }
+    Some(events)
+}
+
+fn read<'a>(
+    reader: &mut Reader<'a>,
+    pointer: String,
+    members: [Option<Value<'a>>; 4],
+) -> Event<'a> {
+    let [sample, kind, data, created_at] = members;
+    let at = |member| Place { object: &pointer, member };
+    let kind = reader.decoration(|reader| reader.text(kind, at("type"))).unwrap_or_default();
+    let data = data.filter(|data| data.is_object());
+    Event { pointer, kind, sample, data, created_at }
+}
+
+/// The key under which a sample's events are gathered: its id, a text or a number.
+pub(crate) fn sample_key(sample: Value) -> Option<String> {
+    if sample.is_number() {
+        return Some(sample.json().to_owned());
+    }
+    sample.decode().map(|text| text.text.into_owned())
+}

@@ -1,0 +1,311 @@
+//! What the logs of OpenAI's evals mean, rule by rule, and over logs that evals wrote.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests fail by panicking"
+)]
+
+use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
+use arc_format_openai_evals::OpenAiEvalsFormat;
+use arc_format_testing::{Framed, any_json, check, frame, rejected, slice, warnings};
+use proptest::prelude::*;
+
+fn framed(name: &str) -> Framed {
+    let folder =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tests/fixtures/formats/openai-evals/");
+    frame::<OpenAiEvalsFormat>(name, &std::fs::read(format!("{folder}{name}")).unwrap()).unwrap()
+}
+
+fn accepted(item: &str) -> Outcome {
+    arc_format_testing::accepted::<OpenAiEvalsFormat>(None, item)
+}
+
+fn event(kind: &str, data: &str) -> String {
+    format!(
+        r#"{{"run_id": "r", "event_id": 0, "sample_id": "e.dev.1", "type": "{kind}", "data": {data},
+            "created_by": "", "created_at": "2026-01-01 00:00:00.5+00:00"}}"#
+    )
+}
+
+fn sample(events: &[(&str, &str)]) -> String {
+    let events: Vec<String> = events.iter().map(|(kind, data)| event(kind, data)).collect();
+    format!("[{}]", events.join(","))
+}
+
+fn dimensions(outcome: &Outcome) -> Vec<(&str, f64)> {
+    outcome.dimension_scores.iter().map(|it| (it.name.as_str(), it.score)).collect()
+}
+
+#[test]
+fn a_log_with_matches_is_read_to_its_end() {
+    let log = framed("capitals.dev.v0.jsonl");
+    assert_eq!((&log.layout.items, &log.layout.header), (&Items::Lines, &Header::Item));
+    assert!(log.layout.classified && log.header.unwrap().contains("capitals.dev.v0"));
+    let mut outcomes: Vec<Outcome> = log.documents.iter().map(|item| accepted(item)).collect();
+    outcomes.sort_by(|first, second| first.scenario.id.cmp(&second.scenario.id));
+    let found: Vec<_> = outcomes
+        .iter()
+        .map(|it| (&*it.scenario.id, it.reliability_score, it.event_count))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("capitals.dev.0", Some(1.0), 2),
+            ("capitals.dev.1", Some(0.0), 2),
+            ("capitals.dev.2", Some(1.0), 2)
+        ]
+    );
+    let prompts: Vec<_> =
+        outcomes.iter().map(|it| it.scenario.task_prompt.as_deref().unwrap()).collect();
+    assert_eq!(
+        prompts,
+        [
+            "The capital of France?",
+            "The capital of Italy?",
+            "In one word: what is the capital of France?"
+        ]
+    );
+    // What the final report says of usage.
+    assert_eq!(outcomes.iter().map(|it| it.tokens_used).sum::<f64>(), 42.0);
+    assert_eq!(outcomes.iter().map(|it| it.prompt_tokens).sum::<f64>(), 36.0);
+    assert!(
+        outcomes.iter().all(|it| it.status == OutcomeStatus::Success && it.warnings.is_empty())
+    );
+    assert!(outcomes.iter().all(|it| it.execution_time.is_some() && it.execution_time_ms > 0.0));
+}
+
+#[test]
+fn a_log_with_metrics_and_an_error_is_read_to_its_end() {
+    let log = framed("measured.test.v1.jsonl");
+    let find = |id: &str| log.documents.iter().find(|item| item.contains(id)).unwrap();
+    let right = accepted(find("measured.test.0"));
+    assert_eq!(right.reliability_score, Some(1.0));
+    assert_eq!(dimensions(&right), [("accuracy", 1.0), ("f1_score", 0.25), ("words", 1.0)]);
+    let item = find("measured.test.0");
+    assert!(slice(item, right.scenario.definition).unwrap().contains("ideal"));
+    assert!(slice(item, right.dimensions).unwrap().contains("f1_score"));
+    assert!(slice(item, right.trajectory).unwrap().contains("sampled"));
+    assert_eq!(slice(item, right.detailed_trajectory), Some(item.as_str()));
+    assert_eq!(right.event_count, 5);
+
+    let wrong = accepted(find("measured.test.1"));
+    assert_eq!(wrong.reliability_score, Some(0.0));
+    assert_eq!(warnings(&wrong), [("/3/data/words", codes::SCORE_OUT_OF_SCALE)]);
+
+    let failed = accepted(find("measured.test.2"));
+    assert_eq!(failed.status, OutcomeStatus::Error);
+    assert_eq!(failed.error_code.as_deref(), Some("ConnectionError"));
+    assert_eq!(failed.error_message.as_deref(), Some("Connection refused by the model's host"));
+    assert_eq!(failed.error_category, Some(ErrorCategory::Network));
+    assert_eq!(failed.scenario.task_prompt.as_deref(), Some("boom"));
+    assert_eq!(warnings(&failed), [("", codes::SCORE_MISSING)]);
+}
+
+#[test]
+fn every_line_has_a_role() {
+    let role = OpenAiEvalsFormat::classify;
+    assert_eq!(role(r#"{"spec": {"eval_name": "e"}}"#), Role::Header);
+    assert_eq!(role(r#"{"final_report": {"accuracy": 1}, "run_id": "r"}"#), Role::Other);
+    assert_eq!(role(r#"{"type": "final_report", "sample_id": null, "data": {}}"#), Role::Other);
+    assert_eq!(role(&event("match", "{}")), Role::Part("e.dev.1".into()));
+    assert_eq!(role(r#"{"sample_id": 7, "type": "match"}"#), Role::Part("7".into()));
+    for odd in [
+        "",
+        "{",
+        "[]",
+        "1",
+        "{}",
+        r#"{"spec": 1}"#,
+        r#"{"sample_id": "x"}"#,
+        r#"{"sample_id": [], "type": "match"}"#,
+    ] {
+        assert_eq!(role(odd), Role::Result, "{odd}");
+        assert!(OpenAiEvalsFormat::outcome(None, odd).is_err() || odd.contains("\"x\""), "{odd}");
+    }
+}
+
+#[test]
+fn matches_come_before_metrics() {
+    let scored = |events: &[(&str, &str)]| {
+        let outcome = accepted(&sample(events));
+        let found: Vec<(String, f64)> =
+            outcome.dimension_scores.iter().map(|it| (it.name.clone(), it.score)).collect();
+        (outcome.reliability_score, found)
+    };
+    let named = |name: &str, score| (name.to_owned(), score);
+    let yes = ("match", r#"{"correct": true}"#);
+    let no = ("match", r#"{"correct": false, "expected": [1]}"#);
+    assert_eq!(scored(&[yes, no]), (Some(0.5), vec![named("correct", 0.5)]));
+    assert_eq!(
+        scored(&[("metrics", r#"{"correct": 0, "b": 0.75}"#), yes]),
+        (Some(1.0), vec![named("correct", 1.0), named("b", 0.75)])
+    );
+    assert_eq!(
+        scored(&[("metrics", r#"{"z": 0.25, "is_correct": true, "score": 0.5}"#)]),
+        (Some(0.5), vec![named("z", 0.25), named("is_correct", 1.0), named("score", 0.5)])
+    );
+    assert_eq!(
+        scored(&[("metrics", r#"{"z": 0.25, "text": "1", "none": null, "list": [1]}"#)]),
+        (Some(0.25), vec![named("z", 0.25)])
+    );
+    assert_eq!(
+        scored(&[("metrics", r#"{"accuracy": 0}"#), ("metrics", r#"{"accuracy": 1}"#)]),
+        (Some(1.0), vec![named("accuracy", 1.0)])
+    );
+    assert_eq!(scored(&[("match", r#"{"correct": "yes"}"#), ("match", "null")]), (None, vec![]));
+}
+
+#[test]
+fn numbers_beyond_the_scale_are_no_dimensions() {
+    let outcome =
+        accepted(&sample(&[("metrics", r#"{"perplexity": 17.5, "a/b": -1, "n": 1e999}"#)]));
+    assert_eq!(
+        warnings(&outcome),
+        [
+            ("", codes::SCORE_MISSING),
+            ("/0/data/a~1b", codes::SCORE_OUT_OF_SCALE),
+            ("/0/data/n", codes::OUT_OF_RANGE),
+            ("/0/data/perplexity", codes::SCORE_OUT_OF_SCALE),
+        ]
+    );
+}
+
+#[test]
+fn times_and_tokens_are_those_of_all_events() {
+    let usage = r#"{"prompt": "p", "usage": {"total_tokens": 5, "prompt_tokens": 3, "completion_tokens": 2}}"#;
+    let partial = r#"{"usage": {"prompt_tokens": 10, "completion_tokens": null}}"#;
+    let item =
+        sample(&[("sampling", usage), ("sampling", partial), ("sampling", r#"{"usage": null}"#)]);
+    let item = {
+        let at = item.rfind("00:00:00.5").unwrap();
+        format!("{}00:00:02.25{}", &item[..at], &item[at + 10..])
+    };
+    let outcome = accepted(&item);
+    assert_eq!(
+        (outcome.tokens_used, outcome.prompt_tokens, outcome.completion_tokens),
+        (15.0, 13.0, 2.0)
+    );
+    assert_eq!(outcome.execution_time.as_deref(), Some("2026-01-01T00:00:00.500000Z"));
+    assert_eq!(outcome.execution_time_ms, 1750.0);
+    assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("p"));
+}
+
+#[test]
+fn decorations_that_are_wrong_are_warnings() {
+    let item = r#"[{"sample_id": "s", "type": 1, "created_at": "now"},
+        {"sample_id": "s", "type": "sampling", "data": {"prompt": "\ud800", "usage": [1]}},
+        {"sample_id": "s", "type": "sampling", "data": {"usage": {"total_tokens": 1.5, "prompt_tokens": "x"}}},
+        {"sample_id": "s", "type": "error", "data": {"message": 1, "type": "MemoryError"}},
+        {"sample_id": "s", "type": "match", "data": {"correct": true}}]"#;
+    let outcome = accepted(item);
+    assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("\u{FFFD}"));
+    assert_eq!(outcome.error_category, Some(ErrorCategory::Resource));
+    assert_eq!(
+        warnings(&outcome),
+        [
+            ("/0/created_at", codes::TIME_UNREADABLE),
+            ("/0/type", codes::WRONG_TYPE),
+            ("/1/data/prompt", codes::TEXT_REPLACED),
+            ("/1/data/usage", codes::WRONG_TYPE),
+            ("/2/data/usage/prompt_tokens", codes::WRONG_TYPE),
+            ("/2/data/usage/total_tokens", codes::NOT_AN_INTEGER),
+            ("/3/data/message", codes::WRONG_TYPE),
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_sample_is_refused() {
+    for (item, path, code) in [
+        ("[]", "", codes::MISSING_SCENARIO),
+        ("{}", "", codes::MISSING_SCENARIO),
+        ("[{}]", "", codes::MISSING_SCENARIO),
+        ("[1]", "/0", codes::WRONG_TYPE),
+        (r#"[{"sample_id": ""}]"#, "/0/sample_id", codes::EMPTY_ID),
+        (r#"[{"sample_id": {}}]"#, "/0/sample_id", codes::WRONG_TYPE),
+        (r#"[{"sample_id": "a", "sample_id": "b"}]"#, "/0/sample_id", codes::DUPLICATE_KEY),
+        (r#"[{"sample_id": "a"}, {"x": Infinity}]"#, "/1/x", codes::NOT_A_JSON_NUMBER),
+        (r#"[{"sample_id": "a"}"#, "", codes::MALFORMED_JSON),
+        ("\"x\"", "", codes::WRONG_TYPE),
+    ] {
+        let found = rejected::<OpenAiEvalsFormat>(None, item);
+        assert_eq!(found.last().unwrap().1, code, "{item}: {found:?}");
+        assert!(found.iter().any(|(at, _)| at.starts_with(path)), "{item}: {found:?}");
+    }
+    let long = sample(&[]).replace("[]", &format!(r#"[{{"sample_id": "{}"}}]"#, "x".repeat(600)));
+    assert_eq!(
+        rejected::<OpenAiEvalsFormat>(None, &long),
+        [("/0/sample_id".to_owned(), codes::ID_TOO_LONG)]
+    );
+}
+
+#[test]
+fn logs_are_recognised_by_their_first_line() {
+    let recognised =
+        |text: &str| OpenAiEvalsFormat::recognise("x.jsonl", text.as_bytes()).is_some();
+    assert!(recognised(r#"{"spec": {"completion_fns": ["m"], "eval_name": "e", "run_con"#));
+    assert!(recognised(&event("match", "{}")));
+    for other in [
+        "",
+        r#"{"spec": {"name": "x"}}"#,
+        r#"{"sample_id": "x", "scores": {}}"#,
+        r#"{"scenario": {"id": "s"}, "trajectory": {"spec": {"completion_fns": 1, "eval_name": 1}}}"#,
+        r#"[{"spec": {"completion_fns": ["m"], "eval_name": "e"}}]"#,
+    ] {
+        assert!(!recognised(other), "{other}");
+    }
+}
+
+#[test]
+fn files_of_other_formats_are_not_recognised() {
+    arc_format_testing::recognises_no_other::<OpenAiEvalsFormat>("openai-evals");
+}
+
+const NAMES: &[&str] = &[
+    "sample_id",
+    "type",
+    "data",
+    "created_at",
+    "match",
+    "metrics",
+    "sampling",
+    "error",
+    "raw_sample",
+    "correct",
+    "accuracy",
+    "prompt",
+    "input",
+    "role",
+    "user",
+    "content",
+    "usage",
+    "total_tokens",
+    "prompt_tokens",
+    "message",
+    "spec",
+    "final_report",
+];
+
+proptest! {
+    #[test]
+    fn no_json_makes_it_panic(
+        item in any_json(NAMES),
+        events in proptest::collection::vec(
+            (proptest::sample::select(NAMES), any_json(NAMES), any_json(NAMES)),
+            0..4,
+        ),
+    ) {
+        let _ = check::<OpenAiEvalsFormat>(Some(&item), &item);
+        let events: Vec<String> = events
+            .iter()
+            .map(|(kind, data, time)| {
+                format!(r#"{{"sample_id":"s","type":"{kind}","data":{data},"created_at":{time}}}"#)
+            })
+            .collect();
+        let _ = check::<OpenAiEvalsFormat>(None, &format!("[{}]", events.join(",")));
+    }
+}

@@ -1,0 +1,523 @@
+//! What traces mean, rule by rule, and over files that OpenTelemetry's SDK wrote.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests fail by panicking"
+)]
+
+use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
+use arc_format_otel::OtelFormat;
+use arc_format_testing::{Framed, any_json, check, frame, rejected, slice, warnings};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn framed(name: &str) -> Framed {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tests/fixtures/formats/otel/");
+    frame::<OtelFormat>(name, &std::fs::read(format!("{folder}{name}")).unwrap()).unwrap()
+}
+
+fn accepted(item: &str) -> Outcome {
+    arc_format_testing::accepted::<OtelFormat>(None, item)
+}
+
+fn dimensions(outcome: &Outcome) -> Vec<(&str, f64)> {
+    outcome.dimension_scores.iter().map(|it| (it.name.as_str(), it.score)).collect()
+}
+
+fn attributes(values: &[(&str, Value)]) -> Value {
+    let list = values.iter().map(|(key, value)| {
+        let value = match value {
+            Value::String(text) => json!({"stringValue": text}),
+            Value::Number(number) if number.is_f64() => json!({"doubleValue": number}),
+            Value::Number(number) => json!({"intValue": number.to_string()}),
+            other => other.clone(),
+        };
+        json!({"key": key, "value": value})
+    });
+    list.collect()
+}
+
+/// A span from and to so many seconds; `above` is the id of its parent.
+fn span(id: &str, above: &str, from: u64, to: u64, values: &[(&str, Value)]) -> Value {
+    let second = 1_000_000_000;
+    json!({
+        "traceId": "AB01", "spanId": id, "parentSpanId": above, "name": "n",
+        "startTimeUnixNano": (from * second).to_string(), "endTimeUnixNano": (to * second).to_string(),
+        "attributes": attributes(values),
+    })
+}
+
+fn operation(name: &str) -> (&str, Value) {
+    ("gen_ai.operation.name", json!(name))
+}
+
+fn tokens(input: u64, output: u64) -> [(&'static str, Value); 2] {
+    [("gen_ai.usage.input_tokens", json!(input)), ("gen_ai.usage.output_tokens", json!(output))]
+}
+
+fn trace(spans: &[Value]) -> String {
+    json!(spans).to_string()
+}
+
+mod files {
+    use super::*;
+
+    #[test]
+    fn one_document_and_one_a_line_are_the_same_traces() {
+        let whole = framed("traces.json");
+        let lines = framed("collector.jsonl");
+        for file in [&whole, &lines] {
+            assert_eq!(
+                file.layout.items,
+                Items::Elements("/resourceSpans/*/scopeSpans/*/spans/*".into())
+            );
+            assert_eq!(
+                (&file.layout.header, file.layout.classified),
+                (&Header::Surroundings, true)
+            );
+            assert!(file.header.as_ref().unwrap().contains("weather-agent"));
+            // The trace without generative AI is no result.
+            assert_eq!(file.documents.len(), 4);
+        }
+        for (whole, line) in whole.documents.iter().zip(&lines.documents) {
+            let [whole, line] = [whole, line].map(|item| {
+                let outcome = accepted(item);
+                Outcome { trajectory: None, detailed_trajectory: None, ..outcome }
+            });
+            assert_eq!(whole, line);
+        }
+    }
+
+    #[test]
+    fn the_test_of_an_agent_gives_every_field() {
+        let file = framed("traces.json");
+        let item = &file.documents[0];
+        let outcome = accepted(item);
+        assert_eq!(outcome.scenario.id, "weather/weather in New York");
+        assert_eq!(outcome.scenario.name.as_deref(), Some("weather in New York"));
+        assert_eq!(
+            outcome.scenario.task_prompt.as_deref(),
+            Some("What's the weather in New York?")
+        );
+        assert_eq!(outcome.status, OutcomeStatus::Success);
+        // Calls of the model, not the agent's own sum of them.
+        assert_eq!(
+            (outcome.prompt_tokens, outcome.completion_tokens, outcome.tokens_used),
+            (300.0, 30.0, 330.0)
+        );
+        assert_eq!(dimensions(&outcome), [("correctness", 0.75), ("relevance", 1.0)]);
+        assert_eq!(outcome.reliability_score, Some(0.875));
+        assert_eq!(outcome.execution_time.as_deref(), Some("2026-03-01T12:00:00.123456Z"));
+        assert_eq!(outcome.execution_time_ms, 10_000.0);
+        // The test, the agent, two calls and a tool; the HTTP request is left out.
+        assert_eq!(outcome.event_count, 5);
+        assert!(slice(item, outcome.trajectory).unwrap().contains("agent-1"));
+        assert_eq!(slice(item, outcome.detailed_trajectory), Some(item.as_str()));
+        let warned: Vec<_> = outcome.warnings.iter().map(|warning| warning.code).collect();
+        assert_eq!(warned, [codes::SCORE_OUT_OF_SCALE]);
+    }
+
+    #[test]
+    fn failures_and_calls_without_an_agent() {
+        let file = framed("traces.json");
+        let [refused, calls, late] = [1, 2, 3].map(|at| accepted(&file.documents[at]));
+        assert_eq!(refused.status, OutcomeStatus::Error);
+        assert_eq!(refused.error_category, Some(ErrorCategory::RateLimit));
+        assert_eq!(refused.error_code.as_deref(), Some("RateLimitError"));
+        assert_eq!(refused.error_message.as_deref(), Some("429 Too Many Requests"));
+        assert_eq!((refused.prompt_tokens, refused.completion_tokens), (50.0, 5.0));
+        assert!(refused.scenario.id.starts_with("scenario-"));
+        assert_eq!(refused.scenario.name.as_deref(), Some("weather"));
+        assert_eq!(warnings(&refused), [("", codes::SCENARIO_ID_MADE), ("", codes::SCORE_MISSING)]);
+
+        assert_eq!(calls.status, OutcomeStatus::Success);
+        assert_eq!(
+            (calls.prompt_tokens, calls.completion_tokens, calls.event_count),
+            (10.0, 1.0, 2)
+        );
+        assert_eq!(calls.scenario.id, "abcdef00000000000000000000000003");
+        assert_eq!(warnings(&calls), [("", codes::SCENARIO_ID_MADE), ("", codes::SCORE_MISSING)]);
+
+        assert_eq!((late.status, late.reliability_score), (OutcomeStatus::Timeout, Some(0.0)));
+        assert_eq!(late.error_message.as_deref(), Some("the agent had 8 s"));
+        assert_eq!(late.error_category, Some(ErrorCategory::Timeout));
+        assert_eq!(late.scenario.id, "weather/weather in Oslo");
+    }
+
+    #[test]
+    fn files_are_recognised_by_their_first_bytes() {
+        let recognised = |text: &str| OtelFormat::recognise("x.json", text.as_bytes()).is_some();
+        assert!(recognised(r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.na"#));
+        assert!(recognised(r#"{ "resourceSpans" : [ {"scopeSpans": []}]}"#));
+        for other in [
+            "",
+            r#"{"resourceLogs":[{"resource":{}}]}"#,
+            r#"{"resourceSpans": 1}"#,
+            r#"{"scenario": {"resourceSpans": [{"resource": {}}]}, "trajectory": {}}"#,
+            r#"[{"traceId": "1", "name": "of another tool"}]"#,
+        ] {
+            assert!(!recognised(other), "{other}");
+        }
+    }
+}
+
+#[test]
+fn only_spans_of_generative_ai_and_tests_are_parts() {
+    let role =
+        |values: &[(&str, Value)]| OtelFormat::classify(&span("1", "", 1, 2, values).to_string());
+    assert_eq!(role(&[operation("chat")]), Role::Part("ab01".into()));
+    assert_eq!(role(&[("test.case.name", json!("t"))]), Role::Part("ab01".into()));
+    assert_eq!(role(&[("http.request.method", json!("GET"))]), Role::Other);
+    assert_eq!(role(&[("other.gen_ai.x", json!("x"))]), Role::Other);
+    assert_eq!(
+        OtelFormat::classify(
+            r#"{"traceId": "1", "events": [{"name": "gen_ai.evaluation.result"}]}"#
+        ),
+        Role::Part("1".into())
+    );
+    for other in ["{}", r#"{"traceId": 1}"#, r#"{"traceId": "1", "attributes": {}, "events": 5}"#] {
+        assert_eq!(OtelFormat::classify(other), Role::Other, "{other}");
+    }
+    for odd in ["", "{", "[]", "5", r#"{"traceId": "", "attributes": [{"key": "gen_ai.x"}]}"#] {
+        assert_eq!(OtelFormat::classify(odd), Role::Result, "{odd}");
+        assert!(OtelFormat::outcome(None, odd).is_err(), "{odd}");
+    }
+}
+
+mod scenarios {
+    use super::*;
+
+    fn id(values: &[(&str, Value)]) -> String {
+        let mut all = vec![operation("chat")];
+        all.extend_from_slice(values);
+        accepted(&trace(&[span("1", "", 1, 2, &all)])).scenario.id
+    }
+
+    #[test]
+    fn the_id_is_the_first_that_is_told() {
+        let messages = json!(r#"[{"role": "user", "content": "Hello"}]"#);
+        let case = ("test.case.name", json!("case"));
+        let suite = ("test.suite.name", json!("suite"));
+        let prompt = ("gen_ai.input.messages", messages);
+        let conversation = ("gen_ai.conversation.id", json!("c"));
+        let agent = ("gen_ai.agent.name", json!("a"));
+        assert_eq!(id(&[case.clone(), suite.clone(), prompt.clone()]), "suite/case");
+        assert_eq!(id(&[case.clone(), conversation.clone()]), "case");
+        let made = id(&[suite, prompt.clone(), conversation.clone()]);
+        assert!(made.starts_with("scenario-"));
+        assert_eq!(made, id(std::slice::from_ref(&prompt)));
+        assert_ne!(made, id(&[prompt, agent]));
+        assert_eq!(id(&[conversation]), "c");
+        assert_eq!(id(&[]), "ab01");
+        assert_eq!(id(&[("test.case.name", json!(" "))]), "ab01");
+        assert_eq!(id(&[("test.case.name", json!("x".repeat(600)))]).len(), 512);
+    }
+
+    #[test]
+    fn the_prompt_is_the_last_message_of_the_user() {
+        let prompt = |values: &[(&str, Value)]| {
+            accepted(&trace(&[span("1", "", 1, 2, values)])).scenario.task_prompt
+        };
+        let messages = |text: &str| prompt(&[("gen_ai.input.messages", json!(text))]);
+        assert_eq!(
+            messages(
+                r#"[{"role": "user", "parts": [{"type": "text", "content": "no"}]},
+                    {"role": "user", "parts": [{"type": "text", "content": "a"}, {"type": "blob"}, {"content": "b"}]},
+                    {"role": "assistant", "parts": [{"content": "c"}]}]"#
+            ),
+            Some("a\nb".into())
+        );
+        for none in [
+            "",
+            "x",
+            "{}",
+            "[]",
+            "[1]",
+            r#"[{"role": "user"}]"#,
+            r#"[{"role": "user", "content": " "}]"#,
+        ] {
+            assert_eq!(messages(none), None, "{none}");
+        }
+        assert_eq!(prompt(&[("gen_ai.prompt", json!("old"))]), Some("old".into()));
+        let mut event = span("1", "", 1, 2, &[]);
+        event["events"] = json!([{"name": "gen_ai.user.message", "attributes": attributes(&[("content", json!("of an event"))])}]);
+        assert_eq!(accepted(&trace(&[event])).scenario.task_prompt.as_deref(), Some("of an event"));
+    }
+
+    #[test]
+    fn the_first_span_in_time_has_the_prompt() {
+        let messages = |text: &str| {
+            ("gen_ai.input.messages", json!(format!(r#"[{{"role":"user","content":"{text}"}}]"#)))
+        };
+        let item = trace(&[
+            span("2", "1", 5, 6, &[messages("later")]),
+            span("1", "", 1, 9, &[messages("first")]),
+        ]);
+        assert_eq!(accepted(&item).scenario.task_prompt.as_deref(), Some("first"));
+    }
+
+    #[test]
+    fn what_is_no_evaluation_is_refused() {
+        let test = span("1", "", 1, 2, &[("test.case.name", json!("unit test"))]);
+        for item in [trace(&[test]), "[]".into(), "{}".into(), "[{}]".into()] {
+            assert_eq!(
+                rejected::<OtelFormat>(None, &item),
+                [(String::new(), codes::NOT_AN_EVALUATION)],
+                "{item}"
+            );
+        }
+        assert_eq!(
+            rejected::<OtelFormat>(None, r#"[{"attributes": [{"key": "gen_ai.x"}]}]"#),
+            [(String::new(), codes::MISSING_SCENARIO)]
+        );
+        for (item, path, code) in [
+            ("[1]", "/0", codes::WRONG_TYPE),
+            (
+                r#"[{"attributes": [{"key": "gen_ai.x"}], "traceId": "a", "traceId": "b"}]"#,
+                "/0/traceId",
+                codes::DUPLICATE_KEY,
+            ),
+            (r#"[{"traceId": NaN}]"#, "/0/traceId", codes::NOT_A_JSON_NUMBER),
+            (r#"[{"traceId": "a"}"#, "", codes::MALFORMED_JSON),
+            ("5", "", codes::WRONG_TYPE),
+        ] {
+            let found = rejected::<OtelFormat>(None, item);
+            assert!(found.iter().any(|(at, it)| *it == code && at.starts_with(path)), "{found:?}");
+        }
+    }
+}
+
+mod outcomes {
+    use super::*;
+
+    fn failed(mut span: Value, code: Value, message: &str) -> Value {
+        span["status"] = json!({"code": code, "message": message});
+        span
+    }
+
+    #[test]
+    fn the_outermost_agent_decides() {
+        let agent = || span("1", "0", 1, 9, &[operation("invoke_agent")]);
+        let inner = || span("2", "1", 2, 3, &[operation("invoke_agent")]);
+        let chat = || span("3", "1", 4, 5, &[operation("chat")]);
+        // Its parent was left out, so it has none above it either.
+        let far = || span("4", "99", 6, 10, &[operation("chat")]);
+        let status = |spans: &[Value]| accepted(&trace(spans)).status;
+        let error = |span| failed(span, json!(2), "x");
+        use OutcomeStatus::{Error, Success};
+        assert_eq!(status(&[agent(), error(inner()), error(chat()), error(far())]), Success);
+        assert_eq!(status(&[chat(), far(), error(agent())]), Error);
+        assert_eq!(status(&[error(chat()), far()]), Success);
+        assert_eq!(status(&[error(far()), chat()]), Error);
+        let mut circle = span("1", "2", 1, 2, &[operation("chat")]);
+        circle["status"] = json!({"code": 2});
+        assert_eq!(status(&[circle, span("2", "1", 1, 3, &[operation("chat")])]), Error);
+    }
+
+    #[test]
+    fn the_error_type_says_how_it_ended() {
+        use OutcomeStatus::{Cancelled, Error, Success, Timeout};
+        for (kind, status) in [
+            ("timeout", Timeout),
+            ("asyncio.exceptions.TimeoutError", Timeout),
+            ("DEADLINE_EXCEEDED", Timeout),
+            ("CancelledError", Cancelled),
+            ("500", Error),
+            ("openai.APITimeoutError", Error),
+        ] {
+            let item = span("1", "", 1, 2, &[operation("chat"), ("error.type", json!(kind))]);
+            assert_eq!(accepted(&trace(&[failed(item, json!(2), "")])).status, status, "{kind}");
+        }
+        for (code, status) in [
+            (json!(2), Error),
+            (json!("STATUS_CODE_ERROR"), Error),
+            (json!(1), Success),
+            (json!(0), Success),
+            (json!(null), Success),
+        ] {
+            let item = span("1", "", 1, 2, &[operation("chat")]);
+            let outcome = accepted(&trace(&[failed(item, code, "boom: it fell")]));
+            assert_eq!(outcome.status, status);
+            assert_eq!(outcome.error_code.as_deref(), (status == Error).then_some("boom"));
+        }
+        let mut item = span("1", "", 1, 2, &[operation("chat")]);
+        item["status"] = json!({"code": 2});
+        item["events"] = json!([{"name": "exception", "attributes": attributes(&[
+            ("exception.type", json!("MemoryError")), ("exception.message", json!("out of memory"))])}]);
+        let outcome = accepted(&trace(&[item]));
+        assert_eq!(outcome.error_message.as_deref(), Some("out of memory"));
+        assert_eq!(outcome.error_code.as_deref(), Some("MemoryError"));
+        assert_eq!(outcome.error_category, Some(ErrorCategory::Resource));
+    }
+
+    #[test]
+    fn no_token_counts_twice() {
+        let of = |name: &'static str, input| {
+            let mut values = vec![operation(name)];
+            values.extend(tokens(input, 1));
+            values
+        };
+        let used = |spans: &[Value]| {
+            let outcome = accepted(&trace(spans));
+            (outcome.prompt_tokens, outcome.completion_tokens)
+        };
+        let agent = span("1", "", 1, 9, &of("invoke_agent", 100));
+        let inner = span("2", "1", 2, 5, &of("invoke_agent", 40));
+        // Below the agent by time only, as the span between them was left out.
+        let hidden = span("3", "77", 6, 8, &of("invoke_agent", 30));
+        let other = span("4", "", 10, 12, &of("invoke_agent", 7));
+        assert_eq!(
+            used(&[agent.clone(), inner.clone(), hidden.clone(), other.clone()]),
+            (107.0, 2.0)
+        );
+        let chat = span("5", "2", 3, 4, &of("chat", 11));
+        let text = span("6", "2", 3, 4, &of("text_completion", 12));
+        let content = span("7", "2", 3, 4, &of("generate_content", 13));
+        let tool = span("8", "2", 3, 4, &of("execute_tool", 500));
+        assert_eq!(used(&[agent.clone(), chat, text, content, tool]), (36.0, 3.0));
+        let silent = span("9", "1", 3, 4, &[operation("chat")]);
+        assert_eq!(used(&[agent, silent]), (100.0, 1.0));
+        let circle = [
+            span("1", "2", 1, 2, &of("invoke_agent", 1)),
+            span("2", "1", 1, 2, &of("invoke_agent", 1)),
+        ];
+        assert_eq!(used(&circle), (0.0, 0.0));
+    }
+
+    #[test]
+    fn integers_may_be_texts_or_numbers() {
+        let item = r#"[{"traceId": "a", "startTimeUnixNano": 1000000000, "endTimeUnixNano": "2500000000", "attributes": [
+            {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+            {"key": "gen_ai.usage.prompt_tokens", "value": {"intValue": 5}},
+            {"key": "gen_ai.usage.output_tokens", "value": {"intValue": "6"}},
+            {"key": "gen_ai.usage.cost", "value": {"doubleValue": 0.5}}]}]"#;
+        let outcome = accepted(item);
+        assert_eq!(
+            (outcome.prompt_tokens, outcome.completion_tokens, outcome.cost_usd),
+            (5.0, 6.0, 0.5)
+        );
+        assert_eq!(outcome.execution_time.as_deref(), Some("1970-01-01T00:00:01.000000Z"));
+        assert_eq!(outcome.execution_time_ms, 1500.0);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_number_is_a_warning() {
+        let item = r#"[{"traceId": "a", "startTimeUnixNano": "-1", "endTimeUnixNano": 1e999, "attributes": [
+            {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
+            {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "-5"}},
+            {"key": "gen_ai.usage.output_tokens", "value": {"doubleValue": 1.5}},
+            {"key": "gen_ai.usage.cost", "value": {"doubleValue": "NaN"}}, 7, {"key": 1}]}]"#;
+        assert_eq!(
+            warnings(&accepted(item)),
+            [
+                ("", codes::SCENARIO_ID_MADE),
+                ("", codes::SCORE_MISSING),
+                ("/0/attributes/1/value/intValue", codes::OUT_OF_RANGE),
+                ("/0/attributes/2/value/doubleValue", codes::OUT_OF_RANGE),
+                ("/0/attributes/3/value/doubleValue", codes::OUT_OF_RANGE),
+                ("/0/endTimeUnixNano", codes::TIME_UNREADABLE),
+                ("/0/startTimeUnixNano", codes::TIME_UNREADABLE),
+            ]
+        );
+    }
+
+    #[test]
+    fn evaluations_are_dimensions() {
+        let event = |values: &[(&str, Value)]| json!({"name": "gen_ai.evaluation.result", "attributes": attributes(values)});
+        let name = |name: &'static str| ("gen_ai.evaluation.name", json!(name));
+        let value = |value: Value| ("gen_ai.evaluation.score.value", value);
+        let label = |label: &'static str| ("gen_ai.evaluation.score.label", json!(label));
+        let mut item =
+            span("1", "", 1, 2, &[operation("chat"), name("of the span"), value(json!(0.5))]);
+        item["events"] = json!([
+            event(&[name("a"), value(json!(0.2))]),
+            event(&[name("a"), value(json!(1)), label("fail")]),
+            event(&[name("b"), label("pass")]),
+            event(&[name("c"), label("fail")]),
+            event(&[name("d"), label("splendid")]),
+            event(&[name("e"), value(json!(5.5))]),
+            event(&[value(json!(1.0))]),
+        ]);
+        let outcome = accepted(&trace(&[item]));
+        assert_eq!(
+            dimensions(&outcome),
+            [("a", 1.0), ("b", 1.0), ("c", 0.0), ("of the span", 0.5)]
+        );
+        assert_eq!(outcome.reliability_score, Some(0.625));
+        assert_eq!(
+            warnings(&outcome),
+            [
+                ("", codes::SCENARIO_ID_MADE),
+                ("/0/events/5/attributes/1/value/doubleValue", codes::SCORE_OUT_OF_SCALE)
+            ]
+        );
+    }
+}
+
+#[test]
+fn files_of_other_formats_are_not_recognised() {
+    arc_format_testing::recognises_no_other::<OtelFormat>("otel");
+}
+
+const NAMES: &[&str] = &[
+    "traceId",
+    "spanId",
+    "parentSpanId",
+    "startTimeUnixNano",
+    "endTimeUnixNano",
+    "attributes",
+    "events",
+    "status",
+    "code",
+    "message",
+    "name",
+    "key",
+    "value",
+    "stringValue",
+    "intValue",
+    "doubleValue",
+    "gen_ai.operation.name",
+    "chat",
+    "invoke_agent",
+    "gen_ai.usage.input_tokens",
+    "gen_ai.usage.cost",
+    "gen_ai.evaluation.result",
+    "gen_ai.evaluation.name",
+    "gen_ai.evaluation.score.value",
+    "gen_ai.input.messages",
+    "test.case.name",
+    "error.type",
+    "exception",
+    "resourceSpans",
+];
+
+proptest! {
+    #[test]
+    fn no_json_makes_it_panic(
+        item in any_json(NAMES),
+        values in proptest::collection::vec((proptest::sample::select(NAMES), any_json(NAMES)), 0..6),
+        spans in proptest::collection::vec((0..3_u8, 0..3_u8, any_json(NAMES), any_json(NAMES)), 0..4),
+    ) {
+        let _ = check::<OtelFormat>(Some(&item), &item);
+        let attributes: Vec<String> = values
+            .iter()
+            .flat_map(|(key, value)| ["stringValue", "intValue"].map(|kind| {
+                format!(r#"{{"key":"{key}","value":{{"{kind}":{value}}}}}"#)
+            }))
+            .collect();
+        let attributes = attributes.join(",");
+        let spans: Vec<String> = spans
+            .iter()
+            .map(|(id, parent, start, status)| format!(
+                r#"{{"traceId":"t","spanId":"{id}","parentSpanId":"{parent}","startTimeUnixNano":{start},
+                    "status":{status},"attributes":[{attributes}],
+                    "events":[{{"name":"gen_ai.evaluation.result","attributes":[{attributes}]}}]}}"#
+            ))
+            .collect();
+        let _ = check::<OtelFormat>(None, &format!("[{}]", spans.join(",")));
+    }
+}

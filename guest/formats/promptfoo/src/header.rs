@@ -1,0 +1,205 @@
+//! What the file says around its results: when it was made, how often tests were repeated, and the
+//! evaluation's own figures.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::memo::Memo;
+use arc_format_kit::time::in_utc;
+use arc_format_kit::{SuiteSummary, Violation};
+
+/// What results need of the header.
+#[derive(Debug, Default)]
+pub(crate) struct About {
+    /// When the evaluation began.
+    pub(crate) began_at: Option<String>,
+    /// The prompts that share label and provider with another.
+    pub(crate) twins: BTreeSet<u64>,
+    /// How results are numbered.
+    pub(crate) numbering: Numbering,
+}
+
+/// How `testIdx` counts.
+#[derive(Debug, Default)]
+pub(crate) enum Numbering {
+    /// Every test was run once.
+    Once,
+    /// Each test was run so often; how many combinations of variables each test has, in order.
+    Repeated { times: u64, combinations: Vec<u64> },
+    /// It cannot be told.
+    #[default]
+    Unknown,
+}
+
+impl Numbering {
+    /// Which trial a result is: nothing where every test was run once.
+    ///
+    /// # Errors
+    /// Where it cannot be told.
+    pub(crate) fn trial(&self, test_index: u64) -> Result<Option<u32>, ()> {
+        let (times, combinations) = match self {
+            Numbering::Once => return Ok(None),
+            Numbering::Unknown => return Err(()),
+            Numbering::Repeated { times, combinations } => (times, combinations),
+        };
+        // A test's runs follow each other, in each all combinations of its variables.
+        let mut rest = test_index;
+        for combinations in combinations {
+            let runs = combinations.saturating_mul(*times);
+            if rest < runs {
+                let trial = rest.checked_div(*combinations).ok_or(())? + 1;
+                return u32::try_from(trial).map(Some).map_err(|_| ());
+            }
+            rest -= runs;
+        }
+        Err(())
+    }
+}
+
+thread_local! {
+    static HEADER: Memo<About> = const { Memo::new() };
+}
+
+/// What a header says. One that cannot be read says nothing.
+pub(crate) fn about(header: Option<&str>) -> Rc<About> {
+    match header {
+        None => Rc::default(),
+        Some(header) => HEADER.with(|memo| memo.get(header, |text| read(text).unwrap_or_default())),
+    }
+}
+
+/// The summary and what is around it: the whole file, or the summary alone.
+fn parts<'a>(root: Value<'a>) -> (Value<'a>, Option<Value<'a>>, Option<Value<'a>>) {
+    match root.member("results").filter(|results| results.is_object()) {
+        Some(summary) => {
+            let object = |name| root.member(name).filter(|value| value.is_object());
+            (summary, object("config"), object("runtimeOptions"))
+        }
+        None => (root, None, None),
+    }
+}
+
+fn read(header: &str) -> Option<About> {
+    let (mut reader, root) = Reader::new(header).ok()?;
+    reader.root(root, [])?;
+    let (summary, config, runtime) = parts(root);
+    let began_at = summary.member("timestamp").and_then(Value::decode);
+    let prompts = summary.member("prompts").and_then(Value::elements).unwrap_or_default();
+    let keys: Vec<(String, String)> = prompts
+        .iter()
+        .map(|prompt| {
+            let text = |name| prompt.member(name).map(Value::compact).unwrap_or_default();
+            (text("label"), text("provider"))
+        })
+        .collect();
+    let mut counted = std::collections::BTreeMap::new();
+    keys.iter().for_each(|key| *counted.entry(key).or_insert(0_u32) += 1);
+    let twins = (0_u64..).zip(&keys).filter(|(_, key)| counted.get(key) > Some(&1));
+    let twins = twins.map(|(index, _)| index).collect();
+    let numbering = numbering(summary, config, runtime, prompts.len() as u64);
+    Some(About { began_at: began_at.and_then(|text| in_utc(&text.text)), twins, numbering })
+}
+
+/// Reckons how often tests were repeated: the results that there are, divided by those that the
+/// tests make once.
+fn numbering(
+    summary: Value,
+    config: Option<Value>,
+    runtime: Option<Value>,
+    prompts: u64,
+) -> Numbering {
+    let said = [runtime, config.and_then(|config| config.member("evaluateOptions"))]
+        .into_iter()
+        .flatten()
+        .find_map(|options| whole(options.member("repeat")?));
+    let stats = summary.member("stats");
+    let count = |name| stats.and_then(|stats| whole(stats.member(name)?)).unwrap_or(0);
+    let results = count("successes").saturating_add(count("failures"));
+    let results = results.saturating_add(count("errors"));
+    let combinations = config.and_then(combinations);
+    let once = combinations.as_ref().map(|counts| {
+        counts.iter().fold(0_u64, |sum, count| sum.saturating_add(*count)).saturating_mul(prompts)
+    });
+    let reckoned = once
+        .filter(|once| *once > 0 && results.checked_rem(*once) == Some(0))
+        .and_then(|once| results.checked_div(once))
+        .filter(|times| *times > 0 && said.is_none_or(|said| said == *times));
+    match (reckoned, said, combinations) {
+        (Some(1), ..) | (None, Some(1), _) => Numbering::Once,
+        (None, None, _) if runtime.is_some() => Numbering::Once,
+        (Some(times), _, Some(combinations)) => Numbering::Repeated { times, combinations },
+        _ => Numbering::Unknown,
+    }
+}
+
+/// How many combinations of variables each test has: the product of the lengths of those that are
+/// lists. Nothing where tests are elsewhere, or made in a way that cannot be followed here.
+fn combinations(config: Value) -> Option<Vec<u64>> {
+    if config.member("scenarios").is_some_and(|it| it.element_count() != Some(0)) {
+        return None;
+    }
+    let default = config.member("defaultTest");
+    if default.is_some_and(|test| test.is_string() || !plain(test)) {
+        return None;
+    }
+    let default = default.and_then(|test| test.member("vars"));
+    let tests = config.member("tests")?.elements()?;
+    tests
+        .into_iter()
+        .map(|test| {
+            if !test.is_object() || !plain(test) {
+                return None;
+            }
+            let mut vars = std::collections::BTreeMap::new();
+            for object in [default, test.member("vars")].into_iter().flatten() {
+                for (name, value) in object.members()? {
+                    // The name of a file may stand for many values.
+                    if value.decode().is_some_and(|text| text.text.starts_with("file://")) {
+                        return None;
+                    }
+                    vars.insert(name.text, value.element_count().map_or(1, u64::from));
+                }
+            }
+            Some(vars.values().fold(1_u64, |product, count| product.saturating_mul(*count)))
+        })
+        .collect()
+}
+
+/// Whether a test has none of the options that change how often it is run.
+fn plain(test: Value) -> bool {
+    let option = |name| test.member("options").and_then(|options| options.member(name));
+    option("disableVarExpansion").is_none()
+        && option("repeat").is_none()
+        && ["providers", "prompts"].iter().all(|name| test.member(name).is_none())
+}
+
+fn whole(value: Value) -> Option<u64> {
+    value.json().parse().ok()
+}
+
+/// The evaluation's own figures; see `extract-suite` in `wit/extraction.wit`. Promptfoo's
+/// `successes` are tests that passed, which is not what a successful run is here.
+pub(crate) fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
+    let (mut reader, root) = Reader::new(header)?;
+    let checked = reader.root(root, []);
+    let answer = checked.map(|[]: [Option<Value>; 0]| {
+        let (summary, ..) = parts(root);
+        let place = Place { object: "", member: "stats" };
+        reader.decoration(|reader| {
+            let stats = summary.member("stats").filter(|stats| stats.is_object());
+            let [duration, usage] = reader.object(stats, place, ["durationMs", "tokenUsage"]);
+            let [total] =
+                reader.object(usage, Place { object: "/stats", member: "tokenUsage" }, ["total"]);
+            SuiteSummary {
+                execution_time_ms: reader
+                    .amount(duration, Place { object: "/stats", member: "durationMs" }),
+                total_tokens_used: reader
+                    .tokens(total, Place { object: "/stats/tokenUsage", member: "total" }),
+                ..SuiteSummary::default()
+            }
+        })
+    });
+    let warnings = std::mem::take(&mut reader.warnings);
+    reader.finish(answer.map(|summary| SuiteSummary { warnings, ..summary }))
+}

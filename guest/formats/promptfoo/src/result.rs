@@ -1,0 +1,165 @@
+//! What one result says.
+
+use arc_format_kit::failure::Failure;
+use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::score::{MAX_WHOLE, within_scale};
+use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Violation, codes};
+
+use crate::header::{About, about};
+use crate::scenario::Named;
+
+/// How promptfoo begins to say that a test, or the whole evaluation, took too long.
+const TOO_LONG: [&str; 2] = ["Evaluation timed out after ", "Evaluation exceeded max duration of "];
+
+const NAMES: [&str; 17] = [
+    "testCase",
+    "vars",
+    "prompt",
+    "provider",
+    "testIdx",
+    "promptIdx",
+    "success",
+    "score",
+    "failureReason",
+    "error",
+    "response",
+    "gradingResult",
+    "namedScores",
+    "latencyMs",
+    "tokenUsage",
+    "cost",
+    "evalId",
+];
+
+/// Validates one result; see `extract-item-outcome` in `wit/container.wit`.
+pub(crate) fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
+    let about = about(header);
+    let (mut reader, root) = Reader::new(item)?;
+    let answer = reader.root(root, NAMES).and_then(|members| read(&mut reader, &about, members));
+    let warnings = std::mem::take(&mut reader.warnings);
+    let mut outcome = reader.finish(answer)?;
+    outcome.warnings = warnings;
+    Ok(outcome)
+}
+
+fn read<'a>(
+    reader: &mut Reader<'a>,
+    about: &About,
+    members: [Option<Value<'a>>; 17],
+) -> Option<Outcome> {
+    let [test_case, vars, prompt, provider, test_index, prompt_index, members @ ..] = members;
+    let [success, score, reason, error, response, grading, named_scores, latency, usage, cost, _] =
+        members;
+    let named = Named { test_case, vars, prompt, provider, test_index, prompt_index };
+    let planned = named.read(reader, about);
+    let at = |member| Place { object: "", member };
+
+    let [response_error, response_usage, response_cost] = reader.decoration(|reader| {
+        reader.object(response, at("response"), ["error", "tokenUsage", "cost"])
+    });
+    let failed = match reason.and_then(Value::number) {
+        Some(reason) => reason == 2.0,
+        None => response_error.is_some() || (error.is_some() && grading.is_none()),
+    };
+    let message = if failed {
+        let told = [(error, "", "error"), (response_error, "/response", "error")];
+        told.into_iter().find_map(|(value, object, member)| {
+            let value = value?;
+            let text = reader.decoded(value, Place { object, member });
+            let text = text.map_or_else(|| value.json().to_owned(), Into::into);
+            Some(text).filter(|text| !text.trim().is_empty())
+        })
+    } else {
+        None
+    };
+    let status = match &message {
+        _ if !failed => OutcomeStatus::Success,
+        Some(text) if TOO_LONG.iter().any(|sign| text.starts_with(sign)) => OutcomeStatus::Timeout,
+        _ => OutcomeStatus::Error,
+    };
+    let failure = Failure::told(message.as_deref(), None, status);
+
+    let passed = success.and_then(|value| match value.json() {
+        "true" => Some(1.0),
+        "false" => Some(0.0),
+        _ => {
+            reader.decoration(|reader| reader.wrong_type(at("success"), value, "a boolean"));
+            None
+        }
+    });
+    let reliability_score = within_scale(reader, score, at("score")).or(passed);
+    if reliability_score.is_none() {
+        reader.warning(
+            at("score").pointer(),
+            codes::SCORE_MISSING,
+            "the result has neither a score nor success; averages leave it out".to_owned(),
+        );
+    }
+    let dimension_scores = dimensions(reader, named_scores);
+
+    let (usage, usage_place) = match usage {
+        Some(_) => (usage, "/tokenUsage"),
+        None => (response_usage, "/response/tokenUsage"),
+    };
+    let (object, member) = usage_place.rsplit_once('/').unwrap_or_default();
+    let [total, prompt, completion] = reader.decoration(|reader| {
+        let names = ["total", "prompt", "completion"];
+        let members = reader.object(usage, Place { object, member }, names);
+        let mut tokens = [None; 3];
+        for ((slot, value), member) in tokens.iter_mut().zip(members).zip(names) {
+            *slot = reader.tokens(value, Place { object: usage_place, member });
+        }
+        tokens
+    });
+    let [prompt, completion] = [prompt, completion].map(Option::unwrap_or_default);
+    let (cost, cost_place) = match cost {
+        Some(_) => (cost, at("cost")),
+        None => (response_cost, Place { object: "/response", member: "cost" }),
+    };
+
+    let planned = planned?;
+    Some(Outcome {
+        trial: planned.trial,
+        reliability_score,
+        dimension_scores,
+        execution_time: about.began_at.clone(),
+        execution_time_ms: reader
+            .decoration(|reader| reader.amount(latency, at("latencyMs")))
+            .unwrap_or(0.0),
+        tokens_used: total.unwrap_or((prompt + completion).min(MAX_WHOLE)),
+        prompt_tokens: prompt,
+        completion_tokens: completion,
+        cost_usd: reader.decoration(|reader| reader.amount(cost, cost_place)).unwrap_or(0.0),
+        error_code: failure.code,
+        error_message: failure.message,
+        error_category: failure.category,
+        trajectory: response.and_then(|value| reader.span(value)),
+        dimensions: named_scores.filter(|it| it.is_object()).and_then(|value| reader.span(value)),
+        ..Outcome::new(planned.scenario, status)
+    })
+}
+
+/// The scores that have names of their own. Of two with one name, the last stands, as it does in
+/// the language of the tool.
+fn dimensions<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Vec<DimensionScore> {
+    let Some(value) = value else { return Vec::new() };
+    let Some(members) = value.members() else {
+        let place = Place { object: "", member: "namedScores" };
+        reader.decoration(|reader| reader.wrong_type(place, value, "an object"));
+        return Vec::new();
+    };
+    let mut scores: Vec<DimensionScore> = Vec::with_capacity(members.len());
+    for (name, value) in members {
+        let place = Place { object: "/namedScores", member: &name.text };
+        let Some(score) = within_scale(reader, Some(value).filter(|it| it.json() != "null"), place)
+        else {
+            continue;
+        };
+        let name = name.text.into_owned();
+        match scores.iter_mut().find(|other| other.name == name) {
+            Some(other) => other.score = score,
+            None => scores.push(DimensionScore { name, score }),
+        }
+    }
+    scores
+}
