@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_host::cli::Program;
 use arc_host::database::{Database, DatabaseSettings, components_cache, formats_folder};
-use arc_host::delivery::{
-    Delivered, FileIdentity, FileOptions, Source, record_file,
-};
+use arc_host::delivery::{Delivered, FileIdentity, FileOptions, Source, record_file};
 use arc_host::documents::DocumentFile;
 use arc_host::formats::{FormatSettings, Formats};
 use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict};

@@ -211,7 +211,8 @@ impl Shown<'_> {
     }
 
     fn print(&self, output: &mut Output) -> Result<()> {
-        let FileRecorded { file_name, simulation_id, summary, progress, elapsed_seconds, .. } = self.0;
+        let FileRecorded { file_name, simulation_id, summary, progress, elapsed_seconds, .. } =
+            self.0;
         let results = summary.stored
             + summary.duplicate
             + summary.spooled
