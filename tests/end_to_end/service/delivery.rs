@@ -1,10 +1,11 @@
 //! A spool in the process of a client, in front of a service or a database.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_host::Recorder;
 use arc_host::client::{ClientSettings, ServiceClient};
-use arc_host::delivery::{Delivery, Destination};
+use arc_host::delivery::{Delivery, Destination, replay_spool};
 use arc_host::extraction::{BUILT_IN, ExtractionLimits, ExtractionSettings, Extractor};
 use arc_host::recorder::{SimulationStart, Submission, Verdict};
 use arc_host::spool::{Entry, Spool, SpoolSettings, SpooledCall};
@@ -20,6 +21,18 @@ fn spool(files: &Files) -> Spool {
 fn client(service: &Service) -> Destination {
     let settings = ClientSettings { url: service.url().to_owned(), token: None, compress: None };
     Destination::Service(ServiceClient::new(&settings).unwrap())
+}
+
+/// A result of a simulation.
+fn entry(simulation_id: Uuid) -> Entry {
+    let submission = Submission::new(result("a", "success", 1.0).to_string());
+    let call = SpooledCall::Result {
+        simulation_id,
+        outcome_id: submission.outcome_id(simulation_id),
+        received_at: jiff::Timestamp::now(),
+        submission,
+    };
+    Entry { spooled_at: jiff::Timestamp::now(), call }
 }
 
 async fn wait_until(what: &str, good: impl Fn() -> bool) {
@@ -44,14 +57,7 @@ fn results_of_a_simulation_that_a_service_does_not_know_yet_wait_for_its_start()
     let (spool, destination) = (spool(&files), client(&service));
     let simulation_id: Uuid = id.parse().unwrap();
     run(async {
-        let submission = Submission::new(result("a", "success", 1.0).to_string());
-        let call = SpooledCall::Result {
-            simulation_id,
-            outcome_id: submission.outcome_id(simulation_id),
-            received_at: jiff::Timestamp::now(),
-            submission,
-        };
-        spool.append(vec![Entry { spooled_at: jiff::Timestamp::now(), call }]).await.unwrap();
+        spool.append(vec![entry(simulation_id)]).await.unwrap();
         let delivery = Delivery::with_spool(destination, spool.clone());
         wait_until("it is held", || delivery.held() == 1).await;
         let state = spool.state();
@@ -100,5 +106,47 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_away() 
         assert_eq!((delivery.away(), spool.state().depth), (None, 0));
         delivery.close().await;
         recorder.close().await;
+    });
+}
+
+#[test]
+fn by_hand_too_what_fails_is_passed_over_and_stays() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let store = database.store();
+    let (stuck, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    // An error that says nothing of the row.
+    database.execute(&format!(
+        "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN RAISE EXCEPTION 'a fault' USING ERRCODE = 'XX000'; END $$;
+         CREATE TRIGGER fails BEFORE INSERT ON arc_recorder.outcomes FOR EACH ROW
+         WHEN (NEW.simulation_id = '{stuck}') EXECUTE FUNCTION fails()"
+    ));
+    run(async {
+        let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
+        let recorder = Recorder::new(extractor, store).await.unwrap();
+        let spool = spool(&files);
+        for simulation_id in [stuck, other] {
+            let start = SimulationStart {
+                simulation_id: Some(simulation_id),
+                scenarios: "[]".to_owned(),
+                ..SimulationStart::default()
+            };
+            recorder.start_simulation(start).await.unwrap();
+            spool.append(vec![entry(simulation_id)]).await.unwrap();
+        }
+        let destination = Destination::Database(recorder.clone());
+        let stop = AtomicBool::new(false);
+        let mut recorded = 0;
+        let replayed =
+            replay_spool(&destination, &spool, &stop, |total| recorded = total.recorded).await;
+        assert!(replayed.unwrap_err().to_string().contains("a fault"));
+        let state = spool.state();
+        assert_eq!((recorded, state.depth, state.aside), (1, 1, 0));
+        let mend = "DROP TRIGGER fails ON arc_recorder.outcomes";
+        recorder.store().execute_sql(mend, &[]).await.unwrap();
+        let replayed = replay_spool(&destination, &spool, &stop, |_| {}).await.unwrap();
+        assert_eq!((replayed.recorded, spool.state().depth), (1, 0));
+        recorder.close().await;
+        spool.close().await;
     });
 }
