@@ -54,7 +54,13 @@ pub enum Error {
         message: String,
     },
 
-    /// The database refused, and would refuse again.
+    /// The database refuses what it was given, and would refuse it again, whoever sends it: a value
+    /// or a row does not do. Nothing else is wrong with it.
+    #[error("{0}")]
+    Refused(String),
+
+    /// The database cannot do it as it is: a right or a table is missing, or it has a fault. The
+    /// same call works again when somebody has mended that.
     #[error("{0}")]
     Database(String),
 
@@ -96,15 +102,44 @@ impl Error {
             let reason = innermost(error);
             return if connection_lost(error) {
                 Error::Unavailable(format!("could not {what}: {reason}; try again"))
+            } else if error.to_string().starts_with("error serializing") {
+                // A value that cannot even be sent.
+                Error::Refused(format!("could not {what}: {reason}"))
             } else {
                 Error::Database(format!("could not {what}: {reason}"))
             };
         };
-        let message = format!("could not {what}: {}", server_message(server));
-        if transient(server.code()) {
+        Error::of_server(format!("could not {what}: {}", server_message(server)), server.code())
+    }
+
+    /// What the server said, sorted by its code.
+    fn of_server(message: String, state: &SqlState) -> Self {
+        if transient(state) {
             Error::Unavailable(format!("{message}; try again"))
+        } else if refuses_data(state) {
+            Error::Refused(message)
         } else {
             Error::Database(message)
+        }
+    }
+
+    /// Whether the error is about what was sent, which is refused whenever it is sent again. All
+    /// others are about where it was sent to.
+    pub(crate) fn about_the_call(&self) -> bool {
+        match self {
+            Error::Invalid(_)
+            | Error::Rejected { .. }
+            | Error::NotFound(_)
+            | Error::Conflict(_)
+            | Error::Refused(_) => true,
+            Error::Configuration(_)
+            | Error::Unavailable(_)
+            | Error::SpoolFull { .. }
+            | Error::Database(_)
+            | Error::Schema(_)
+            | Error::Component(_)
+            | Error::Io { .. }
+            | Error::Embedded(_) => false,
         }
     }
 
@@ -277,14 +312,60 @@ fn connection_lost(error: &tokio_postgres::Error) -> bool {
 }
 
 /// Whether an error goes away by itself: connection exceptions (class 08), lost serialisation
-/// races, missing resources (class 53), a server that stops or starts (57P0x), and a name of a
-/// statement that somebody has left behind in a session that a pooler shares out.
+/// races, missing resources (class 53), a server that stops or starts (57P0x), a statement that was
+/// cancelled or took too long, a lock that was not to be had, a server that takes no writes because
+/// another one does by now, faults of its system (class 58), and a name of a statement that somebody
+/// has left behind in a session that a pooler shares out.
 fn transient(state: &SqlState) -> bool {
     let code = state.code();
     code.starts_with("08")
         || code.starts_with("53")
         || code.starts_with("57P0")
+        || code.starts_with("58")
+        || *state == SqlState::QUERY_CANCELED
+        || *state == SqlState::LOCK_NOT_AVAILABLE
+        || *state == SqlState::READ_ONLY_SQL_TRANSACTION
         || *state == SqlState::T_R_SERIALIZATION_FAILURE
         || *state == SqlState::T_R_DEADLOCK_DETECTED
         || *state == SqlState::DUPLICATE_PSTATEMENT
+}
+
+/// Whether an error is about the data: values that do not do (class 22), broken constraints (classes
+/// 23 and 44), limits such as the depth of JSON (class 54), and what a trigger refuses (P0001).
+fn refuses_data(state: &SqlState) -> bool {
+    ["22", "23", "44", "54", "P0001"].iter().any(|class| state.code().starts_with(class))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How an error with a code is taken.
+    fn kind(code: &str) -> &'static str {
+        match Error::of_server("it failed".to_owned(), &SqlState::from_code(code)) {
+            Error::Unavailable(_) => "unavailable",
+            Error::Refused(_) => "refused",
+            Error::Database(_) => "database",
+            _ => "other",
+        }
+    }
+
+    #[test]
+    fn only_what_is_wrong_with_the_data_is_refused_for_good() {
+        for code in
+            ["22001", "22P02", "22P05", "23502", "23514", "44000", "54000", "54001", "P0001"]
+        {
+            assert_eq!(kind(code), "refused", "{code}");
+        }
+        // A standby, a cancelled statement, a time limit, a lock, a disk, a restart, a full machine.
+        for code in
+            ["25006", "57014", "55P03", "58030", "58P01", "57P01", "53100", "08006", "40P01"]
+        {
+            assert_eq!(kind(code), "unavailable", "{code}");
+        }
+        // Somebody has to mend these, and nothing may be lost until then.
+        for code in ["42501", "42P01", "3F000", "XX000", "XX001", "0A000"] {
+            assert_eq!(kind(code), "database", "{code}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use arc_host::extraction::{ExtractionSettings, Extractor};
 use arc_host::recorder::{SimulationStart, Submission, Verdict, new_simulation_id};
+use arc_host::store::Store;
 use arc_host::{Error, Recorder};
 
 use crate::support::TestDatabase;
@@ -153,6 +154,44 @@ fn rows_that_the_database_refuses_are_found_among_the_others() {
                 assert!(failed || item.verdict == Verdict::Stored, "{verdicts:?}");
             }
         }
+        recorder.close().await;
+    });
+}
+
+#[test]
+fn a_refused_row_costs_no_connection_and_every_copy_is_counted() {
+    run(async |database| {
+        let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
+        let store = Store::new(database.config(), 1).unwrap();
+        let recorder = Recorder::new(extractor, store.clone()).await.unwrap();
+        let id = recorder.start_simulation(start("[]")).await.unwrap().simulation_id;
+        let refuse = "ALTER TABLE arc_recorder.outcomes ADD CHECK (scenario_id <> 'odd') NOT VALID";
+        store.execute_sql(refuse, &[]).await.unwrap();
+        let connection = || async {
+            let answer = store.execute_sql("SELECT pg_backend_pid()", &[]).await.unwrap();
+            format!("{answer:?}")
+        };
+        let record = |name: &str, odd: Option<usize>| {
+            let results = (0..20).map(|number| {
+                let scenario =
+                    if odd == Some(number) { "odd".to_owned() } else { format!("{name}{number}") };
+                Submission::new(format!(
+                    r#"{{"scenario":{{"id":"{scenario}"}},"trajectory":{{"status":"success"}},"name":"{name}"}}"#
+                ))
+            });
+            recorder.record_batch(id, results.collect())
+        };
+        record("first", None).await.unwrap();
+        let (before, used) = (connection().await, recorder.metrics().total_queries);
+        record("second", None).await.unwrap();
+        // BEGIN, a note of the simulation, COPY, COMMIT.
+        assert_eq!(recorder.metrics().total_queries, used + 4);
+        let verdicts = record("third", Some(7)).await.unwrap();
+        for (place, item) in verdicts.iter().enumerate() {
+            let failed = matches!(item.verdict, Verdict::Failed { retryable: false, .. });
+            assert_eq!(failed, place == 7, "{verdicts:?}");
+        }
+        assert_eq!(connection().await, before, "the connection was kept");
         recorder.close().await;
     });
 }

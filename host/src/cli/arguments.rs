@@ -403,15 +403,16 @@ pub(super) struct Failures {
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     /// Replay the rejected results of the database.
-    #[arg(long, required_unless_present = "spool", conflicts_with = "spool")]
+    #[arg(long, required_unless_present_any = ["spool", "refused"], conflicts_with_all = ["spool", "refused"])]
     pub(super) rejected: bool,
 
     /// Deliver what this folder of a spool holds, to the database or to --server.
     #[arg(long, value_name = "DIR")]
     pub(super) spool: Option<PathBuf>,
 
-    /// With --spool: also what was refused for good before.
-    #[arg(long, requires = "spool")]
+    /// Also what was refused for good before: with --spool; or without it, in the spool of a running
+    /// service (--server, with a token of the scope admin).
+    #[arg(long)]
     pub(super) refused: bool,
 
     /// With --rejected: only those of this format. Default: all formats.
@@ -419,7 +420,7 @@ pub(super) struct Replay {
     pub(super) format: Option<String>,
 
     /// With --rejected: only those of this simulation.
-    #[arg(long, value_name = "ID", conflicts_with = "spool")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["spool", "refused"])]
     pub(super) simulation: Option<Uuid>,
 }
 

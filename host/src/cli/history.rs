@@ -61,6 +61,9 @@ pub(super) async fn replay(
     if let Some(folder) = &arguments.spool {
         return super::spool::replay(global, folder, arguments.refused, output).await;
     }
+    if arguments.refused {
+        return super::spool::retry(global, output).await;
+    }
     let (recorder, _database, stop) = open(global).await?;
     let bar = output::progress_counter("replaying");
     let replayed = async {

@@ -88,6 +88,9 @@ async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<D
         fields.push(("spool", text));
     }
     output.fields(&fields)?;
+    if let Some(error) = &health.database.error {
+        output::complain(error);
+    }
     Ok(done)
 }
 

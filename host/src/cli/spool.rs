@@ -17,6 +17,7 @@ use crate::Recorder;
 use crate::delivery::{Destination, ReplayedSpool, Source, replay_spool};
 use crate::error::{Error, Result};
 use crate::spool::{Aside, Spool, SpoolSettings, SpooledCall};
+use crate::wire::SpoolRetried;
 
 /// How many refused entries are shown; all are in the spool.
 const SHOWN_REFUSED: usize = 1_000;
@@ -101,6 +102,23 @@ pub(super) async fn replay(
         Ok(_) if replayed.rejected > 0 || !refused.is_empty() => Ok(Done::Rejected),
         Ok(_) => Ok(Done::All),
     }
+}
+
+/// `arc-host replay --refused` without a folder: a running service has its spool for itself.
+pub(super) async fn retry(global: &Global, output: &mut Output) -> Result<Done> {
+    let Some(client) = connection::service(global)? else {
+        return Err(Error::Invalid(
+            "--refused needs the folder of a spool (--spool), or a service that has one (--server)"
+                .to_owned(),
+        ));
+    };
+    let entries = client.retry_spool().await?;
+    if output.json() {
+        output.value(&SpoolRetried { entries })?;
+    } else {
+        output.line(&format!("{} refused entries are tried again", output::count(entries)))?;
+    }
+    Ok(Done::All)
 }
 
 fn print(

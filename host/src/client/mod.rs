@@ -5,6 +5,7 @@
 //! recorded twice.
 
 mod counters;
+mod portions;
 mod reading;
 mod recording;
 
@@ -26,6 +27,7 @@ use crate::recorder::Pauses;
 use crate::store::Metrics;
 use crate::wire::{Problem, ProblemCode};
 use counters::Counters;
+use portions::Portions;
 
 /// The variable that names a service to use instead of a database.
 pub const SERVER_VARIABLE: &str = "ARC_SERVER";
@@ -76,6 +78,7 @@ pub struct ServiceClient {
     base: Arc<Url>,
     compress: bool,
     counters: Arc<Counters>,
+    portions: Arc<Portions>,
 }
 
 impl fmt::Debug for ServiceClient {
@@ -127,6 +130,30 @@ enum Trouble {
     Again(Error, Option<Duration>),
     /// It would not.
     Done(Error),
+    /// Its body is longer than the service, or something before it, takes.
+    TooLarge(TooLarge),
+}
+
+/// A body that is longer than what is taken.
+struct TooLarge {
+    error: Error,
+    /// What the limit is about, where that was said.
+    limit: Option<Limit>,
+}
+
+/// A limit of a service.
+enum Limit {
+    Results(u64),
+    Bytes(u64),
+}
+
+impl Trouble {
+    fn into_error(self) -> Error {
+        match self {
+            Trouble::Again(error, _) | Trouble::Done(error) => error,
+            Trouble::TooLarge(too_large) => too_large.error,
+        }
+    }
 }
 
 impl ServiceClient {
@@ -181,7 +208,13 @@ impl ServiceClient {
             Error::Configuration(format!("could not set up the client: {}", innermost(&error)))
         })?;
         let compress = settings.compress.unwrap_or(!here);
-        Ok(ServiceClient { http, base: Arc::new(base), compress, counters: Arc::default() })
+        Ok(ServiceClient {
+            http,
+            base: Arc::new(base),
+            compress,
+            counters: Arc::default(),
+            portions: Arc::default(),
+        })
     }
 
     /// Where the service is, for people.
@@ -206,17 +239,22 @@ impl ServiceClient {
 
     /// The same without reading the answer.
     async fn bytes(&self, call: Call) -> Result<Bytes> {
-        let call = self.compressed(call)?;
+        self.answer(call).await.map_err(Trouble::into_error)
+    }
+
+    /// The same, with a body that is too long told apart.
+    async fn answer(&self, call: Call) -> std::result::Result<Bytes, Trouble> {
+        let call = self.compressed(call).map_err(Trouble::Done)?;
         let (mut pauses, until) = (Pauses::new(), Instant::now() + RETRY_FOR);
         loop {
             let (error, wanted) = match self.once(&call).await {
                 Ok(bytes) => return Ok(bytes),
-                Err(Trouble::Done(error)) => return Err(error),
                 Err(Trouble::Again(error, wanted)) => (error, wanted),
+                Err(trouble) => return Err(trouble),
             };
             let pause = pauses.next_pause().max(wanted.unwrap_or_default());
             if Instant::now() + pause > until {
-                return Err(error);
+                return Err(Trouble::Again(error, wanted));
             }
             tokio::time::sleep(pause).await;
             self.counters.sent_again();
@@ -243,9 +281,7 @@ impl ServiceClient {
 
     /// Sends a request once.
     async fn try_once(&self, call: &Call) -> Result<Bytes> {
-        self.once(call).await.map_err(|trouble| match trouble {
-            Trouble::Again(error, _) | Trouble::Done(error) => error,
-        })
+        self.once(call).await.map_err(Trouble::into_error)
     }
 
     fn compressed(&self, mut call: Call) -> Result<Call> {
@@ -293,7 +329,15 @@ impl ServiceClient {
             Err(_) => return Err(self.foreign(status, &body, wanted)),
         };
         let wanted = problem.retry_after_seconds.map(u64::from).map(Duration::from_secs).or(wanted);
+        let limit = match problem.code {
+            ProblemCode::TooManyItems => problem.limit.map(Limit::Results),
+            ProblemCode::BodyTooLarge => problem.limit.map(Limit::Bytes),
+            _ => None,
+        };
         let (again, error) = (problem.retryable, error_of(problem));
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
+            return Err(Trouble::TooLarge(TooLarge { error, limit }));
+        }
         Err(if again { Trouble::Again(error, wanted) } else { Trouble::Done(error) })
     }
 
@@ -323,6 +367,13 @@ impl ServiceClient {
             let error = format!("{place} answered {status}; try again");
             return Trouble::Again(Error::Unavailable(error), wanted);
         }
+        if status == StatusCode::PAYLOAD_TOO_LARGE {
+            let error = Error::Invalid(format!(
+                "something before {place} takes no body of this length ({status}); allow longer \
+                 ones there"
+            ));
+            return Trouble::TooLarge(TooLarge { error, limit: None });
+        }
         Trouble::Done(Error::Configuration(format!(
             "{place} answered {status}, which is no answer of an Arc Recorder service; check the \
              URL ({})",
@@ -351,7 +402,10 @@ fn error_of(problem: Problem) -> Error {
         | ProblemCode::BodyTooLarge
         | ProblemCode::TooManyItems
         | ProblemCode::IdempotencyKeyReused => Error::Invalid(detail),
+        ProblemCode::Refused => Error::Refused(detail),
         _ if problem.retryable => Error::Unavailable(detail),
+        // A code of a newer service: the status says at least whose fault it is.
+        _ if (400..500).contains(&problem.status) => Error::Refused(detail),
         _ => Error::Database(detail),
     }
 }

@@ -11,7 +11,7 @@ use crate::store::{
     Attached, Failure, Metrics, OutcomeFilter, OutcomePage, Performance, RecordedOutcome,
     RejectedResult, SimulationStatus,
 };
-use crate::wire::{FailureList, RejectedList, ServiceHealth, SimulationList};
+use crate::wire::{FailureList, RejectedList, ServiceHealth, SimulationList, SpoolRetried};
 
 /// A page of outcomes whose outcomes are read one by one.
 #[derive(Deserialize)]
@@ -120,6 +120,17 @@ impl ServiceClient {
         self.counters.asked_for_health();
         let bytes = self.try_once(&Call::get("v1/health")).await?;
         self.parse(&bytes)
+    }
+
+    /// Has the service try again what its spool has put aside; gives how many entries they are. Takes
+    /// a token with the scope `admin`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the service has no spool.
+    pub async fn retry_spool(&self) -> Result<u64> {
+        let retried: SpoolRetried =
+            self.json(Call::post("v1/spool/retry", "application/json", Vec::new())).await?;
+        Ok(retried.entries)
     }
 
     /// What the service has done since it was started.

@@ -1,28 +1,26 @@
 //! The calls that record.
 
+use std::collections::VecDeque;
+
 use arc_framing::{Container, Limits, split};
 use reqwest::header::HeaderValue;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Call, ServiceClient};
+use super::{Call, ServiceClient, Trouble};
 use crate::delivery::{Delivered, Started};
 use crate::error::{Error, Result};
-use crate::recorder::{Document, ItemVerdict, SimulationCompleted, SimulationStart, Submission};
+use crate::recorder::{
+    Document, ItemVerdict, SimulationCompleted, SimulationStart, Submission, Verdict,
+};
 use crate::store::SimulationStatus;
 use crate::wire::{
     BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, EndRequest, ItemBody, NotFiniteBody,
     ONE_DOCUMENT, Reason, ResultVerdict, SimulationEnded, StartRequest, StartedBody, VerdictWord,
 };
 
-/// How many results a request has at most, as many as a transaction takes.
-const REQUEST_RESULTS: usize = 1_000;
-
 /// The longest header in bytes: what a service keeps of the members beside the results.
 const HEADER_BYTES: usize = 1_000_000;
-
-/// How many bytes of them.
-const REQUEST_BYTES: usize = 8 << 20;
 
 const JSON: &str = "application/json";
 
@@ -90,7 +88,9 @@ impl ServiceClient {
         Ok(Started { simulation: started.started, spooled: started.spooled })
     }
 
-    /// Records results: a verdict for each, in order.
+    /// Records results: a verdict for each, in order. As many go in one request as the service takes;
+    /// what is wrong with one result, or happens after others were recorded, is a verdict of those it
+    /// concerns.
     ///
     /// # Errors
     /// As [`Recorder::record_batch`](crate::Recorder::record_batch).
@@ -100,68 +100,79 @@ impl ServiceClient {
         submissions: Vec<Submission>,
     ) -> Result<Vec<ItemVerdict>> {
         let path = format!("v1/simulations/{simulation_id}/outcomes");
-        let mut verdicts = Vec::with_capacity(submissions.len());
-        let mut part = Vec::new();
-        let mut bytes = 0;
-        for submission in submissions {
-            if !fits_a_list(&submission) {
-                self.record_part(&path, std::mem::take(&mut part), &mut verdicts).await?;
-                bytes = 0;
-                verdicts.push(self.record_alone(&path, simulation_id, submission).await?);
-                continue;
+        let sent = submissions.len();
+        let mut left = VecDeque::from(submissions);
+        let mut verdicts = Vec::with_capacity(sent);
+        while !left.is_empty() {
+            let portion = self.portions.take(&mut left, fits_a_list);
+            let mut ids: Vec<Uuid> =
+                portion.iter().map(|submission| submission.outcome_id(simulation_id)).collect();
+            let answered = if portion.is_empty() {
+                let Some(submission) = left.pop_front() else { break };
+                let id = submission.outcome_id(simulation_id);
+                ids.push(id);
+                self.record_alone(&path, id, submission).await.map(|verdict| vec![verdict])
+            } else {
+                match self.record_portion(&path, &portion).await {
+                    Err(Trouble::TooLarge(too_large)) if portion.len() > 1 => {
+                        self.portions.too_large(&portion, too_large.limit.as_ref());
+                        portion.into_iter().rev().for_each(|one| left.push_front(one));
+                        continue;
+                    }
+                    answered => answered.map_err(Trouble::into_error),
+                }
+            };
+            let error = match answered {
+                Ok(answered) => {
+                    verdicts.extend(answered);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            // One result's own trouble is no reason to leave the others.
+            let alone = ids.len() == 1 && error.about_the_call();
+            let unknown = matches!(error, Error::NotFound(_));
+            if (verdicts.is_empty() && !alone) || unknown || sent == 1 {
+                return Err(error);
             }
-            // A request names one format and one header.
-            let last: Option<&Submission> = part.last();
-            if last.is_some_and(|last| last.format != submission.format) {
-                self.record_part(&path, std::mem::take(&mut part), &mut verdicts).await?;
-                bytes = 0;
+            if !alone {
+                let rest = std::mem::take(&mut left);
+                ids.extend(rest.iter().map(|submission| submission.outcome_id(simulation_id)));
             }
-            bytes += submission.document_bytes();
-            part.push(submission);
-            if part.len() >= REQUEST_RESULTS || bytes >= REQUEST_BYTES {
-                self.record_part(&path, std::mem::take(&mut part), &mut verdicts).await?;
-                bytes = 0;
-            }
+            verdicts.extend(ids.into_iter().map(|outcome_id| failed(outcome_id, &error)));
         }
-        self.record_part(&path, part, &mut verdicts).await?;
         Ok(verdicts)
     }
 
     /// Records results as a list.
-    async fn record_part(
+    async fn record_portion(
         &self,
         path: &str,
-        part: Vec<Submission>,
-        verdicts: &mut Vec<ItemVerdict>,
-    ) -> Result<()> {
-        if part.is_empty() {
-            return Ok(());
-        }
-        let sent = part.len();
-        let body = list(&part)?;
-        let format = part.first().and_then(|submission| submission.format.as_deref());
+        portion: &[Submission],
+    ) -> std::result::Result<Vec<ItemVerdict>, Trouble> {
+        let body = list(portion).map_err(Trouble::Done)?;
+        let format = portion.first().and_then(|submission| submission.format.as_deref());
         let call = Call::post(path, JSON, body)
             .with("format", format.map(|format| format.name().to_owned()));
-        let answer: BatchVerdicts = self.json(call).await?;
-        if answer.verdicts.len() != sent {
-            return Err(Error::Configuration(format!(
-                "the service gave {} verdicts on {sent} results; its version may be another",
-                answer.verdicts.len()
-            )));
+        let answer = self.answer(call).await?;
+        let answer: BatchVerdicts = self.parse(&answer).map_err(Trouble::Done)?;
+        let (sent, given) = (portion.len(), answer.verdicts.len());
+        if given != sent {
+            return Err(Trouble::Done(Error::Configuration(format!(
+                "the service gave {given} verdicts on {sent} results; its version may be another"
+            ))));
         }
         self.counters.stored(answer.stored);
-        verdicts.extend(answer.verdicts.into_iter().map(ItemVerdict::from));
-        Ok(())
+        Ok(answer.verdicts.into_iter().map(ItemVerdict::from).collect())
     }
 
     /// Records a result that would break a list: it goes as it is, and alone.
     async fn record_alone(
         &self,
         path: &str,
-        simulation_id: Uuid,
+        outcome_id: Uuid,
         submission: Submission,
     ) -> Result<ItemVerdict> {
-        let outcome_id = submission.outcome_id(simulation_id);
         let Submission { document, trial, modal_call_id, sandbox_id, format, .. } = submission;
         let (bytes, length) = match document {
             Document::Text(text) => {
@@ -242,6 +253,13 @@ impl ServiceClient {
         let ended: SimulationEnded = self.json(Call::post(path, JSON, body)).await?;
         Ok(delivered(ended.spooled, ended.status))
     }
+}
+
+/// The verdict on a result that has got none from the service.
+fn failed(outcome_id: Uuid, error: &Error) -> ItemVerdict {
+    let (retryable, message) = (!error.about_the_call(), error.to_string());
+    let verdict = Verdict::Failed { retryable, message };
+    ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
 }
 
 fn delivered<T>(spooled: bool, answer: T) -> Delivered<T> {

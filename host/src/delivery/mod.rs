@@ -9,12 +9,14 @@
 
 mod destination;
 mod file;
+mod held;
 mod replay;
 mod source;
 mod watch;
 mod whole_file;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -33,6 +35,8 @@ pub use source::Source;
 pub use whole_file::{
     FileIdentity, FileOptions, FileRecorded, FileReport, NO_CONFIGURATION, record_file,
 };
+
+use replay::Notices;
 
 use crate::error::{Error, Result};
 use crate::identity;
@@ -88,6 +92,7 @@ struct Spooling {
     away: channel::Sender<Option<String>>,
     /// Somebody has waited long for an answer.
     doubt: Arc<Notify>,
+    notices: Arc<Notices>,
     /// Ends with the last clone of the delivery.
     tasks: [AbortHandle; 2],
 }
@@ -111,9 +116,11 @@ impl Delivery {
         let (away, _) = channel::channel(None);
         let doubt = Arc::new(Notify::new());
         let watching = watch::watch(destination.clone(), away.clone(), Arc::clone(&doubt));
-        let replaying = replay::replay(destination.clone(), spool.clone(), away.clone());
+        let notices = Arc::new(Notices::default());
+        let replaying =
+            replay::replay(destination.clone(), spool.clone(), away.clone(), Arc::clone(&notices));
         let tasks = [tokio::spawn(watching).abort_handle(), tokio::spawn(replaying).abort_handle()];
-        let spooling = Spooling { spool, away, doubt, tasks };
+        let spooling = Spooling { spool, away, doubt, notices, tasks };
         Delivery { shared: Arc::new(Shared { destination, spooling: Some(spooling) }) }
     }
 
@@ -131,6 +138,25 @@ impl Delivery {
     /// spool.
     pub fn away(&self) -> Option<String> {
         self.shared.spooling.as_ref()?.away.borrow().clone()
+    }
+
+    /// How many simulations wait in the spool although the destination takes others.
+    pub fn held(&self) -> usize {
+        let spooling = self.shared.spooling.as_ref();
+        spooling.map_or(0, |spooling| spooling.notices.held.load(Ordering::Relaxed))
+    }
+
+    /// Tries again what was refused and put aside, behind all that waits, and at once what waits
+    /// although the destination takes others. Gives how many entries were aside; nothing where
+    /// there is no spool.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the spool's disk fails; some may be back by then.
+    pub async fn try_refused_again(&self) -> Result<Option<u64>> {
+        let Some(spooling) = &self.shared.spooling else { return Ok(None) };
+        let taken = spooling.spool.take_back().await?;
+        spooling.notices.again.notify_one();
+        Ok(Some(taken))
     }
 
     /// Keeps a version of an agent's configuration and gives its id.
@@ -390,5 +416,8 @@ impl Delivery {
 /// that what was to be recorded is better kept.
 fn out_of_reach(error: &Error) -> bool {
     error.retryable()
-        || matches!(error, Error::Configuration(_) | Error::Schema(_) | Error::Io { .. })
+        || matches!(
+            error,
+            Error::Configuration(_) | Error::Database(_) | Error::Schema(_) | Error::Io { .. }
+        )
 }

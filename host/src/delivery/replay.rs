@@ -2,18 +2,23 @@
 //!
 //! An entry is removed after the destination has committed it. Whoever is killed in between sends
 //! it again, and the destination finds a duplicate. What the destination refuses for good is put
-//! aside with the reason, so that it neither blocks the others nor gets lost.
+//! aside with the reason, so that it neither blocks the others nor gets lost. What fails although the
+//! destination is there is held with all that belongs to it, and tried again later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::AddAssign;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::destination::Destination;
+use super::held::{Culprit, Held};
 use super::watch::{note_away, note_back};
 use crate::error::{Error, Result};
 use crate::recorder::{Pauses, ReceivedResult, Verdict};
@@ -30,6 +35,16 @@ const FIRST_ENTRIES: usize = 16;
 
 /// How often a destination that is away is asked whether it is back, where nothing waits for it.
 const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a simulation may be unknown to a database: its start may come from the spool of another
+/// service that the database was away for, too.
+const UNKNOWN_IN_DATABASE: Duration = Duration::from_secs(5);
+
+/// How long one may be unknown to a service, which may have to wait for the database itself.
+const UNKNOWN_IN_SERVICE: Duration = Duration::from_secs(600);
+
+/// How many simulations a line of the log names.
+const SHOWN_SIMULATIONS: usize = 8;
 
 /// What became of entries of a spool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -68,16 +83,56 @@ impl AddAssign<&Replayed> for ReplayedSpool {
     }
 }
 
+/// What the replay and the rest of a delivery tell each other.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    /// What is held is to be tried again at once.
+    pub(super) again: Notify,
+    /// How many simulations are held.
+    pub(super) held: AtomicUsize,
+}
+
+/// Why a part was not delivered.
+#[derive(Debug)]
+struct Trouble {
+    /// What was to be delivered; nothing where the spool itself is in trouble.
+    culprit: Option<Culprit>,
+    error: Error,
+}
+
+/// What came of replaying a part.
+#[derive(Debug, Default)]
+struct Part {
+    /// What became of the entries that are done.
+    done: Vec<Replayed>,
+    /// What they belong to.
+    taken: HashSet<Culprit>,
+    /// Why it ended before its end.
+    trouble: Option<Trouble>,
+}
+
 /// Replays for as long as it is polled: what waits, and what comes.
 pub(super) async fn replay(
     destination: Destination,
     spool: Spool,
     away: watch::Sender<Option<String>>,
+    notices: Arc<Notices>,
 ) {
+    let mut held = Held::new(match destination {
+        // Another service's spool is delivered in the same seconds as this one.
+        Destination::Database(_) => UNKNOWN_IN_DATABASE,
+        Destination::Service(_) => UNKNOWN_IN_SERVICE,
+    });
     let mut pauses = Pauses::new();
     loop {
+        held.forget_gone(&spool);
+        if notices.again.notified().now_or_never().is_some() {
+            held.release();
+        }
+        notices.held.store(held.len(), Ordering::Relaxed);
         let known_away = away.borrow().is_some();
-        if spool.state().depth == 0 {
+        let state = spool.state();
+        if state.depth == 0 {
             if !known_away {
                 let mut trouble = away.subscribe();
                 tokio::select! {
@@ -94,30 +149,73 @@ pub(super) async fn replay(
             continue;
         }
         let most = if known_away { FIRST_ENTRIES } else { MOST_ENTRIES };
-        let replayed = async {
-            if known_away {
-                destination.answers().await?;
-            }
-            replay_next(&destination, &spool, most).await
-        };
-        match replayed.await {
-            Ok(_) => {
-                pauses = Pauses::new();
-                note_back(&away);
-            }
-            Err(error) => {
-                note_away(&away, &error.to_string());
-                tokio::time::sleep(pauses.next_pause()).await;
-            }
+        if known_away && let Err(error) = destination.answers().await {
+            note_away(&away, &error.to_string());
+            tokio::time::sleep(pauses.next_pause()).await;
+            continue;
         }
+        let Part { done, taken, trouble } =
+            replay_next(&destination, &spool, most, &held, true).await;
+        if !done.is_empty() {
+            pauses = Pauses::new();
+            held.taken(&taken);
+            note_back(&away);
+        }
+        let Some(Trouble { culprit, error }) = trouble else {
+            if done.is_empty() {
+                // All that waits is held. Without room for more nobody can show that the
+                // destination takes other things: they are let through to it.
+                if state.full {
+                    note_back(&away);
+                }
+                let until = held.again_at().unwrap_or_else(|| Instant::now() + ASK_EVERY);
+                tokio::select! {
+                    () = tokio::time::sleep_until(until.min(Instant::now() + ASK_EVERY)) => {}
+                    () = notices.again.notified() => held.release(),
+                }
+            }
+            continue;
+        };
+        let there = match (culprit, &error) {
+            (None, _) => Err(error.to_string()),
+            (Some(culprit), Error::NotFound(_)) => {
+                if !held.knows(culprit) {
+                    tracing::info!(target: "arc_host::delivery", ?culprit, %error, "what the spool has of a simulation waits until the simulation is known");
+                }
+                held.hold(culprit);
+                continue;
+            }
+            (Some(_), _) => destination.answers().await.map_err(|away| away.to_string()),
+        };
+        match (there, culprit) {
+            // It was held, and others were delivered meanwhile, or may be.
+            (Ok(()), Some(culprit)) if held.knows(culprit) => {
+                held.failed(culprit);
+                continue;
+            }
+            (Ok(()), Some(culprit)) => {
+                if held.failed(culprit) {
+                    tracing::warn!(target: "arc_host::delivery", ?culprit, %error, "the oldest entry of the spool cannot be delivered although the database is there; it and what belongs to it wait, and the others go on");
+                    continue;
+                }
+                if done.is_empty() {
+                    note_away(&away, &error.to_string());
+                }
+            }
+            (Ok(()), None) => {}
+            (Err(reason), _) => note_away(&away, &reason),
+        }
+        tokio::time::sleep(pauses.next_pause()).await;
     }
 }
 
 /// Replays everything that waits until `stop` is set, and tells `progress` after each part; for a
-/// spool that no service has open.
+/// spool that no service has open. What the destination does not take for the moment is passed over
+/// with all that belongs to it, and stays.
 ///
 /// # Errors
-/// Where the destination takes nothing: what is left stays in the spool.
+/// The first reason why something was passed over; an error of the spool; where the destination is
+/// not there, and what is left stays in the spool.
 pub async fn replay_spool(
     destination: &Destination,
     spool: &Spool,
@@ -125,94 +223,193 @@ pub async fn replay_spool(
     mut progress: impl FnMut(&ReplayedSpool),
 ) -> Result<ReplayedSpool> {
     let mut total = ReplayedSpool::default();
+    let mut held = Held::new(Duration::ZERO);
+    let mut first_reason = None;
     while spool.state().depth > 0 && !stop.load(Ordering::Relaxed) {
-        for replayed in replay_next(destination, spool, MOST_ENTRIES).await? {
-            total += &replayed;
+        let Part { done, trouble, .. } =
+            replay_next(destination, spool, MOST_ENTRIES, &held, false).await;
+        for replayed in &done {
+            total += replayed;
         }
         progress(&total);
+        match trouble {
+            Some(Trouble { culprit: Some(culprit), error }) => {
+                destination.answers().await?;
+                held.hold_for_good(culprit);
+                first_reason.get_or_insert(error);
+            }
+            Some(Trouble { culprit: None, error }) => return Err(error),
+            None if done.is_empty() => break,
+            None => {}
+        }
     }
-    Ok(total)
+    first_reason.map_or(Ok(total), Err)
 }
 
-/// Replays the oldest entries.
+/// Replays the oldest entries that are not held.
 async fn replay_next(
     destination: &Destination,
     spool: &Spool,
     most_entries: usize,
-) -> Result<Vec<Replayed>> {
-    let waiting = spool.next(most_entries, MOST_BYTES).await?;
-    let mut done = Vec::with_capacity(waiting.len());
-    let delivered = deliver(destination, waiting, &mut done).await;
+    held: &Held,
+    unknown_may_wait: bool,
+) -> Part {
+    let mut part = Part::default();
+    let waiting = match spool.next_but(held.passed_over(), most_entries, MOST_BYTES).await {
+        Ok(waiting) => waiting,
+        Err(error) => {
+            part.trouble = Some(Trouble { culprit: None, error });
+            return part;
+        }
+    };
+    let mut delivering = Delivering { destination, held, unknown_may_wait, done: Vec::new() };
+    part.trouble = delivering.deliver(waiting).await.err();
     let (mut removed, mut aside) = (Vec::new(), Vec::new());
-    for (sequence, replayed) in &done {
+    for Done { sequence, replayed, .. } in &delivering.done {
         match replayed {
             Replayed::Refused(reason) => aside.push((*sequence, reason.clone())),
             _ => removed.push(*sequence),
         }
     }
-    spool.remove(removed).await?;
-    spool.set_aside(aside).await?;
-    delivered?;
-    Ok(done.into_iter().map(|(_, replayed)| replayed).collect())
+    tell_of_refused(&delivering.done);
+    let settled = async {
+        spool.remove(removed).await?;
+        spool.set_aside(aside).await
+    };
+    if let Err(error) = settled.await {
+        part.trouble = Some(Trouble { culprit: None, error });
+        return part;
+    }
+    for Done { sequence, replayed, simulation_id } in delivering.done {
+        part.taken.insert(culprit(sequence, simulation_id));
+        part.done.push(replayed);
+    }
+    part
 }
 
-/// Delivers entries in order; results that follow one another share a call for each simulation.
-async fn deliver(
-    destination: &Destination,
-    waiting: Vec<Waiting>,
-    done: &mut Vec<(u64, Replayed)>,
-) -> Result<()> {
-    let mut results: BTreeMap<Uuid, (Vec<u64>, Vec<ReceivedResult>)> = BTreeMap::new();
-    for Waiting { sequence, entry } in waiting {
-        match entry.call {
-            SpooledCall::Result { simulation_id, outcome_id, received_at, submission } => {
-                let (sequences, received) = results.entry(simulation_id).or_default();
-                sequences.push(sequence);
-                received.push(ReceivedResult { outcome_id, received_at, submission });
-            }
-            other => {
-                deliver_results(destination, std::mem::take(&mut results), done).await?;
-                done.push((sequence, settled(deliver_call(destination, other).await)?));
+fn culprit(sequence: u64, simulation_id: Option<Uuid>) -> Culprit {
+    simulation_id.map_or(Culprit::Entry(sequence), Culprit::Simulation)
+}
+
+/// Says what is put aside, for somebody must see to it.
+fn tell_of_refused(done: &[Done]) {
+    let refused = || {
+        done.iter().filter_map(|done| match &done.replayed {
+            Replayed::Refused(reason) => Some((done.simulation_id, reason)),
+            _ => None,
+        })
+    };
+    let Some((_, reason)) = refused().next() else { return };
+    let simulations: BTreeSet<Uuid> = refused().filter_map(|(id, _)| id).collect();
+    let shown: Vec<String> =
+        simulations.iter().take(SHOWN_SIMULATIONS).map(Uuid::to_string).collect();
+    tracing::warn!(
+        target: "arc_host::delivery",
+        entries = refused().count(),
+        simulations = simulations.len(),
+        shown = shown.join(" "),
+        reason = reason.as_str(),
+        "entries of the spool are refused for good, and put aside; `arc-host replay --refused` tries them again"
+    );
+}
+
+/// An entry that needs to be delivered no more.
+struct Done {
+    sequence: u64,
+    simulation_id: Option<Uuid>,
+    replayed: Replayed,
+}
+
+/// The delivery of some entries.
+struct Delivering<'d> {
+    destination: &'d Destination,
+    held: &'d Held,
+    unknown_may_wait: bool,
+    done: Vec<Done>,
+}
+
+/// Results that follow one another, of one simulation, and their numbers.
+type Results = (Vec<u64>, Vec<ReceivedResult>);
+
+impl Delivering<'_> {
+    /// Delivers entries in order; results that follow one another share a call for each simulation.
+    async fn deliver(&mut self, waiting: Vec<Waiting>) -> std::result::Result<(), Trouble> {
+        let mut results: BTreeMap<Uuid, Results> = BTreeMap::new();
+        for Waiting { sequence, entry } in waiting {
+            match entry.call {
+                SpooledCall::Result { simulation_id, outcome_id, received_at, submission } => {
+                    let (sequences, received) = results.entry(simulation_id).or_default();
+                    sequences.push(sequence);
+                    received.push(ReceivedResult { outcome_id, received_at, submission });
+                }
+                other => {
+                    self.deliver_results(std::mem::take(&mut results)).await?;
+                    let simulation_id = other.simulation_id();
+                    let answer = deliver_call(self.destination, other).await;
+                    let trouble =
+                        |error| Trouble { culprit: Some(culprit(sequence, simulation_id)), error };
+                    let replayed = self.settled(answer, simulation_id).map_err(trouble)?;
+                    self.done.push(Done { sequence, simulation_id, replayed });
+                }
             }
         }
+        self.deliver_results(results).await
     }
-    deliver_results(destination, results, done).await
-}
 
-async fn deliver_results(
-    destination: &Destination,
-    results: BTreeMap<Uuid, (Vec<u64>, Vec<ReceivedResult>)>,
-    done: &mut Vec<(u64, Replayed)>,
-) -> Result<()> {
-    for (simulation_id, (sequences, received)) in results {
-        let verdicts = match destination.record_received(simulation_id, received).await {
-            Ok(verdicts) => verdicts,
-            Err(error) => {
-                let replayed = settled(Err(error))?;
-                done.extend(sequences.into_iter().map(|sequence| (sequence, replayed.clone())));
-                continue;
-            }
-        };
-        let mut left = None;
-        for (sequence, item) in sequences.into_iter().zip(verdicts) {
-            let replayed = match item.verdict {
-                // A service that keeps it in its own spool has taken it, too.
-                Verdict::Stored | Verdict::Spooled => Replayed::Recorded,
-                Verdict::Duplicate => Replayed::Duplicate,
-                Verdict::Rejected(_) => Replayed::Rejected,
-                Verdict::Failed { retryable: false, message } => Replayed::Refused(message),
-                Verdict::Failed { retryable: true, message } => {
-                    left = Some(Error::Unavailable(message));
+    async fn deliver_results(
+        &mut self,
+        results: BTreeMap<Uuid, Results>,
+    ) -> std::result::Result<(), Trouble> {
+        for (id, (sequences, received)) in results {
+            let simulation_id = Some(id);
+            let trouble = |error| Trouble { culprit: Some(Culprit::Simulation(id)), error };
+            let verdicts = match self.destination.record_received(id, received).await {
+                Ok(verdicts) => verdicts,
+                Err(error) => {
+                    let replayed = self.settled(Err(error), simulation_id).map_err(trouble)?;
+                    let done =
+                        |sequence| Done { sequence, simulation_id, replayed: replayed.clone() };
+                    self.done.extend(sequences.into_iter().map(done));
                     continue;
                 }
             };
-            done.push((sequence, replayed));
+            let mut left = None;
+            for (sequence, item) in sequences.into_iter().zip(verdicts) {
+                let replayed = match item.verdict {
+                    // A service that keeps it in its own spool has taken it, too.
+                    Verdict::Stored | Verdict::Spooled => Replayed::Recorded,
+                    Verdict::Duplicate => Replayed::Duplicate,
+                    Verdict::Rejected(_) => Replayed::Rejected,
+                    Verdict::Failed { retryable: false, message } => Replayed::Refused(message),
+                    Verdict::Failed { retryable: true, message } => {
+                        left = Some(Error::Unavailable(message));
+                        continue;
+                    }
+                };
+                self.done.push(Done { sequence, simulation_id, replayed });
+            }
+            if let Some(error) = left {
+                return Err(trouble(error));
+            }
         }
-        if let Some(error) = left {
-            return Err(error);
+        Ok(())
+    }
+
+    /// What became of an entry whose call has this answer; an error where it is to be tried again.
+    fn settled(&self, answer: Result<()>, simulation_id: Option<Uuid>) -> Result<Replayed> {
+        match answer {
+            Ok(()) => Ok(Replayed::Recorded),
+            Err(error @ Error::NotFound(_))
+                if self.unknown_may_wait
+                    && simulation_id.is_some_and(|id| self.held.may_become_known(id)) =>
+            {
+                Err(error)
+            }
+            Err(error) if error.about_the_call() => Ok(Replayed::Refused(error.to_string())),
+            // The same may work when the database was mended, and nothing may be lost until then.
+            Err(error) => Err(error),
         }
     }
-    Ok(())
 }
 
 async fn deliver_call(destination: &Destination, call: SpooledCall) -> Result<()> {
@@ -230,20 +427,5 @@ async fn deliver_call(destination: &Destination, call: SpooledCall) -> Result<()
         }
         // Results go together.
         SpooledCall::Result { .. } => Ok(()),
-    }
-}
-
-/// What became of an entry whose call has this answer; an error where it is to be tried again.
-fn settled(answer: Result<()>) -> Result<Replayed> {
-    match answer {
-        Ok(()) => Ok(Replayed::Recorded),
-        Err(
-            error @ (Error::Invalid(_)
-            | Error::Rejected { .. }
-            | Error::NotFound(_)
-            | Error::Conflict(_)),
-        ) => Ok(Replayed::Refused(error.to_string())),
-        // The same may work when the database was mended, and nothing may be lost until then.
-        Err(error) => Err(error),
     }
 }

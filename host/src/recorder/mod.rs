@@ -5,6 +5,7 @@
 
 mod ending;
 mod history;
+mod line;
 mod plan;
 mod progress;
 mod queue;
@@ -256,7 +257,7 @@ impl Recorder {
     /// # Errors
     /// [`Error::Rejected`] with the violations of a result that is not valid, which is kept among
     /// the rejected ones; [`Error::NotFound`]; [`Error::Unavailable`] where the same call again may
-    /// work, and [`Error::Database`] where it would not.
+    /// work, and [`Error::Refused`] where it would not.
     pub async fn record_outcome(
         &self,
         simulation_id: Uuid,
@@ -272,7 +273,7 @@ impl Recorder {
                 Err(Error::Rejected { what: "the result", violations })
             }
             Verdict::Failed { retryable: true, message } => Err(Error::Unavailable(message)),
-            Verdict::Failed { retryable: false, message } => Err(Error::Database(message)),
+            Verdict::Failed { retryable: false, message } => Err(Error::Refused(message)),
         }
     }
 

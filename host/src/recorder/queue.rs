@@ -1,22 +1,23 @@
 //! The queue in front of the database.
 //!
 //! Whoever records puts results into the queue and waits for their answer. A transaction takes what
-//! is there, commits it, and answers. Nobody waits for a timer: a lone call is written at once, and
-//! calls that come while a commit is under way share the next one. The queue is bounded in bytes;
-//! when it is full, putting waits, and nothing is dropped.
+//! is there, commits it, and answers. A lone call is written at once, and calls that come while a
+//! commit is under way share the next one, or, where that takes long, have one of their own. The
+//! queue is bounded in bytes; when it is full, putting waits, and nothing is dropped.
 //!
 //! Small calls come as they were received, and are extracted by the transaction that takes them: one
 //! after the other, with the extractor's code and memory in the processor's caches, which costs half
 //! of what it does between two requests. Large ones have been extracted before, on several cores.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::line::{self, Item, Line, TRANSACTION_ROWS, Writer};
 use super::retry::Pauses;
 use super::rows::{Extracted, Received, Target};
 use super::sessions::Sessions;
@@ -26,26 +27,11 @@ use crate::error::Error;
 use crate::extraction::Session;
 use crate::store::{OutcomeRow, RejectedRow, ResultKey, Store};
 
-/// How many rows a transaction has at most: enough that a commit costs little for each, few
-/// enough that a transaction which fails is cheap to repeat.
-pub(super) const TRANSACTION_ROWS: usize = 1_000;
-
-/// How many bytes of documents a transaction has at most, so that memory stays bounded.
-const TRANSACTION_BYTES: usize = 8 << 20;
-
 /// How many bytes may wait in the queue and in transactions under way.
 const QUEUE_BYTES: usize = 48 << 20;
 
 /// The unit in which the queue's bytes are counted: a semaphore holds fewer permits than bytes.
 const UNIT_BYTES: usize = 1 << 10;
-
-/// How many rows must wait before a transaction begins beside those that are under way, each with
-/// a connection: none, one, two or three. A row that is alone is better off in the next
-/// transaction, with others, than in one of its own that takes the processor from the first.
-const ROWS_FOR_ANOTHER: [usize; 4] = [1, 12, 64, 256];
-
-/// As many bytes of documents are worth another transaction, however few rows they are.
-const BYTES_FOR_ANOTHER: usize = 1 << 20;
 
 /// How long transient errors of the database are retried before the rows are given back.
 const RETRY_FOR: Duration = Duration::from_secs(30);
@@ -71,6 +57,18 @@ impl Results {
         match self {
             Results::Received(_, received) => received.iter().map(Received::outcome_id).collect(),
             Results::Extracted(extracted) => extracted.iter().map(Extracted::outcome_id).collect(),
+        }
+    }
+
+    /// Whose results they are; all of a call are of one simulation.
+    fn simulation_id(&self) -> Option<Uuid> {
+        match self {
+            Results::Received(target, _) => Some(target.plan.simulation_id),
+            Results::Extracted(extracted) => extracted.iter().find_map(|item| match item {
+                Extracted::Outcome(row) => Some(row.key.simulation_id),
+                Extracted::Rejected(row, _) => Some(row.key.simulation_id),
+                Extracted::Failed { .. } => None,
+            }),
         }
     }
 
@@ -117,40 +115,32 @@ pub(super) struct Queue {
 struct Shared {
     store: Store,
     room: Arc<Semaphore>,
-    line: Mutex<Line>,
+    line: Mutex<Line<Waiting>>,
 }
 
-/// What waits, and how many transactions are under way.
-#[derive(Debug, Default)]
-struct Line {
-    waiting: VecDeque<Waiting>,
-    results: usize,
-    bytes: usize,
-    under_way: usize,
+impl Item for Waiting {
+    fn rows(&self) -> usize {
+        self.results.len()
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn simulation_id(&self) -> Option<Uuid> {
+        self.results.simulation_id()
+    }
 }
 
-impl Line {
-    /// The rows for a further transaction, where one is worth it now.
-    fn next(&mut self) -> Option<Vec<Waiting>> {
-        let needed = *ROWS_FOR_ANOTHER.get(self.under_way)?;
-        if self.results < needed && self.bytes < BYTES_FOR_ANOTHER {
-            return None;
-        }
-        let (mut results, mut bytes) = (0, 0);
-        let mut taken = Vec::new();
-        while results < TRANSACTION_ROWS && bytes < TRANSACTION_BYTES {
-            let Some(next) = self.waiting.pop_front() else { break };
-            results += next.results.len();
-            bytes += next.bytes;
-            taken.push(next);
-        }
-        self.results -= results;
-        self.bytes -= bytes;
-        if taken.is_empty() {
-            return None;
-        }
-        self.under_way += 1;
-        Some(taken)
+impl Writer for Shared {
+    type Item = Waiting;
+
+    fn line(&self) -> &Mutex<Line<Waiting>> {
+        &self.line
+    }
+
+    async fn write(&self, taken: Vec<Waiting>) {
+        self.write_taken(taken).await;
     }
 }
 
@@ -172,16 +162,19 @@ impl Queue {
         let units = (bytes / UNIT_BYTES + 1).min(QUEUE_BYTES / UNIT_BYTES);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
         let answered = match Arc::clone(&self.shared.room).acquire_many_owned(units).await {
-            Ok(room) => self.put(results, bytes, room).await.ok(),
-            Err(_) => None,
+            Ok(room) => self.put(results, bytes, room).await.map_err(|_| {
+                // A fault, or the end of the runtime, has ended the transaction.
+                "the transaction was broken off before its commit; send the results again"
+            }),
+            Err(_) => Err("the recorder was closed before the commit"),
         };
-        // The queue was closed, or the end of the runtime has ended the transaction.
-        let failed = |outcome_id| {
-            let message = "the recorder was closed before the commit".to_owned();
-            let verdict = Verdict::Failed { retryable: true, message };
-            ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
-        };
-        answered.unwrap_or_else(|| ids.into_iter().map(failed).collect())
+        answered.unwrap_or_else(|message| {
+            let failed = |outcome_id| {
+                let verdict = Verdict::Failed { retryable: true, message: message.to_owned() };
+                ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
+            };
+            ids.into_iter().map(failed).collect()
+        })
     }
 
     /// Waits until nothing is under way. What comes later fails.
@@ -201,46 +194,8 @@ impl Queue {
         room: OwnedSemaphorePermit,
     ) -> oneshot::Receiver<Vec<ItemVerdict>> {
         let (answer, answered) = oneshot::channel();
-        let mut line = self.line();
-        line.results += results.len();
-        line.bytes += bytes;
-        line.waiting.push_back(Waiting { results, bytes, answer, room });
-        let next = line.next();
-        drop(line);
-        if let Some(taken) = next {
-            self.begin(taken);
-        }
+        line::put(&self.shared, Waiting { results, bytes, answer, room });
         answered
-    }
-
-    /// Writes what was taken, and then what has come meanwhile, in a task of its own: a caller that
-    /// gives up must not break off what others wait for.
-    fn begin(&self, taken: Vec<Waiting>) {
-        let queue = self.clone();
-        tokio::spawn(async move {
-            let mut next = Some(taken);
-            while let Some(taken) = next {
-                let _place = Place { queue: &queue };
-                queue.shared.write_taken(taken).await;
-                drop(_place);
-                next = queue.line().next();
-            }
-        });
-    }
-
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.shared.line.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A transaction's place among those under way; it is free again even after a panic.
-struct Place<'q> {
-    queue: &'q Queue,
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.queue.line().under_way -= 1;
     }
 }
 
@@ -324,10 +279,13 @@ impl Kept {
 /// The verdict on an item. Of several items with one document, the first has stored it.
 fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
     let (key, warnings, verdict) = match item {
+        // The database has no part in it and would not help, whether time or memory was lacking: it
+        // costs this result alone.
         Extracted::Failed { outcome_id, retryable, message } => {
+            tracing::warn!(target: "arc_host::recorder", %outcome_id, retryable, message, "a result got no verdict from the extractor");
             return ItemVerdict {
                 outcome_id,
-                verdict: Verdict::Failed { retryable, message },
+                verdict: Verdict::Failed { retryable: false, message },
                 warnings: Vec::new(),
             };
         }
@@ -368,13 +326,14 @@ async fn write_all(store: &Store, outcomes: &[&OutcomeRow], rejected: &[&Rejecte
         match write_once(store, &outcomes, &rejected, until).await {
             Ok(new) => written.new.extend(new),
             // One of them is refused: ever smaller parts, until it is alone.
-            Err(Error::Database(_)) if outcomes.len() + rejected.len() > 1 => {
+            Err(Error::Refused(_)) if outcomes.len() + rejected.len() > 1 => {
                 parts.extend(halves(outcomes, rejected));
             }
             Err(error) => {
                 let keys = outcomes.iter().map(|row| row.key);
                 let keys = keys.chain(rejected.iter().map(|row| row.key));
-                let failure = (error.retryable(), error.to_string());
+                // All but the rows themselves may be mended, and nothing may be lost until then.
+                let failure = (!error.about_the_call(), error.to_string());
                 written.failed.extend(keys.map(|key| (key, failure.clone())));
             }
         }

@@ -198,11 +198,11 @@ impl Recorder {
                     replayed.stored += stored.len() as u64;
                     replayed.duplicate += (rows.len() - stored.len()) as u64;
                 }
-                (Err(Error::Database(_)), rows) if rows.len() > 1 => {
+                (Err(Error::Refused(_)), rows) if rows.len() > 1 => {
                     let (first, second) = rows.split_at(rows.len() / 2);
                     parts.extend([(first, reasons), (second, &[])]);
                 }
-                (Err(Error::Database(message)), [row]) => {
+                (Err(Error::Refused(message)), [row]) => {
                     replayed.fail(row.key.outcome_id, &message);
                     if !reasons.is_empty() {
                         parts.push((&[], reasons));

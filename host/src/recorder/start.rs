@@ -16,6 +16,10 @@ use crate::store::{NewSimulation, PlannedRow, SimulationStatus};
 /// The most trials of a scenario, as the extraction rules have it.
 const MAX_TRIALS: u32 = 10_000;
 
+/// The deepest nesting of a configuration that is JSON. PostgreSQL's parser recurses, and takes some
+/// thousands of levels.
+const CONFIGURATION_DEPTH: usize = 1_000;
+
 /// The longest list of scenarios in bytes: what the extraction component takes in one call.
 const SCENARIOS_BYTES: usize = 16 << 20;
 
@@ -65,8 +69,8 @@ impl Recorder {
     /// JSON, such as YAML, is kept as a JSON string.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a text holds a NUL character; [`Error::Database`] or
-    /// [`Error::Unavailable`].
+    /// [`Error::Invalid`] where a text holds a NUL character, or JSON is nested deeper than 1,000
+    /// levels; [`Error::Database`] or [`Error::Unavailable`].
     pub async fn create_configuration(
         &self,
         name: &str,
@@ -155,7 +159,7 @@ impl Recorder {
 /// The id of a version of an agent's configuration: of its name, content and user.
 ///
 /// # Errors
-/// [`Error::Invalid`] where a text holds a NUL character.
+/// [`Error::Invalid`] where a text holds a NUL character, or JSON is nested too deep.
 pub(crate) fn configuration_id(
     name: &str,
     configuration: &str,
@@ -164,6 +168,15 @@ pub(crate) fn configuration_id(
     for (what, text) in [("name", Some(name)), ("text", Some(configuration)), ("user id", user_id)]
     {
         storable(&format!("the configuration's {what}"), text)?;
+    }
+    // Text that is not JSON is kept as a string, however many brackets it has.
+    if nesting(configuration) > CONFIGURATION_DEPTH
+        && serde_json::from_str::<IgnoredAny>(configuration).is_ok()
+    {
+        return Err(Error::Invalid(format!(
+            "the configuration's objects and arrays are nested deeper than {CONFIGURATION_DEPTH}, \
+             which the database does not read; give it as text that is not JSON, or flatter"
+        )));
     }
     let mut fingerprint = Fingerprint::new("configuration");
     fingerprint.part(name.as_bytes());
@@ -218,6 +231,42 @@ fn storable(what: &str, text: Option<&str>) -> Result<()> {
     }
 }
 
+/// How deep the brackets of JSON text are nested.
+fn nesting(text: &str) -> usize {
+    let (mut depth, mut deepest, mut within, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if within => escaped = true,
+            b'"' => within = !within,
+            b'[' | b'{' if !within => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !within => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 fn whole(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_that_the_database_could_not_read_is_refused_before() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(configuration_id("agent", &nested(CONFIGURATION_DEPTH), None).is_ok());
+        let refused = configuration_id("agent", &nested(CONFIGURATION_DEPTH + 1), None);
+        assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
+        // Neither brackets in a string nor text that is no JSON.
+        for text in [format!("\"{}\\\"[\"", "[".repeat(5_000)), "[".repeat(5_000)] {
+            assert!(configuration_id("agent", &text, None).is_ok());
+        }
+    }
 }

@@ -38,7 +38,26 @@ pub(super) struct Watchers {
     watched: Mutex<HashMap<Uuid, watch::Sender<Arc<SimulationProgress>>>>,
 }
 
+/// Somebody who has joined, and, for the first one of a simulation, what the answers go to.
+type Joined =
+    (watch::Receiver<Arc<SimulationProgress>>, Option<watch::Sender<Arc<SimulationProgress>>>);
+
 impl Watchers {
+    /// Joins those who watch a simulation. What they know by now is news to whoever joins: between
+    /// the question that gave `now` and this, it may have become another.
+    fn join(&self, simulation_id: Uuid, now: &Arc<SimulationProgress>) -> Joined {
+        let mut watched = self.watched();
+        let known = watched.get(&simulation_id).cloned();
+        let is_new = known.is_none();
+        let sender = known.unwrap_or_else(|| watch::Sender::new(Arc::clone(now)));
+        let mut receiver = sender.subscribe();
+        receiver.mark_changed();
+        if is_new {
+            watched.insert(simulation_id, sender.clone());
+        }
+        (receiver, is_new.then_some(sender))
+    }
+
     fn watched(&self) -> MutexGuard<'_, HashMap<Uuid, watch::Sender<Arc<SimulationProgress>>>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -63,13 +82,7 @@ pub(super) async fn simulation_events(
 ) -> Answer {
     let now = Arc::new(app.recorder.simulation_status(simulation_id).await?);
     let changes = subscribe(&app, simulation_id, &now);
-    let events = Events {
-        changes,
-        stopping: app.stopping.subscribe(),
-        next: Some(now),
-        number: 0,
-        ended: false,
-    };
+    let events = Events { changes, stopping: app.stopping.subscribe(), number: 0, ended: false };
     let stream = futures_util::stream::unfold(events, |mut events| async {
         let text = events.next().await?;
         Some((Ok::<_, std::convert::Infallible>(text), events))
@@ -88,14 +101,10 @@ fn subscribe(
     simulation_id: Uuid,
     now: &Arc<SimulationProgress>,
 ) -> watch::Receiver<Arc<SimulationProgress>> {
-    let mut watched = app.watchers.watched();
-    if let Some(sender) = watched.get(&simulation_id) {
-        return sender.subscribe();
+    let (receiver, begun) = app.watchers.join(simulation_id, now);
+    if let Some(sender) = begun {
+        tokio::spawn(ask(SharedApp::clone(app), simulation_id, sender));
     }
-    let (sender, receiver) = watch::channel(Arc::clone(now));
-    watched.insert(simulation_id, sender.clone());
-    drop(watched);
-    tokio::spawn(ask(SharedApp::clone(app), simulation_id, sender));
     receiver
 }
 
@@ -137,7 +146,6 @@ fn differs(one: &SimulationProgress, other: &SimulationProgress) -> bool {
 struct Events {
     changes: watch::Receiver<Arc<SimulationProgress>>,
     stopping: watch::Receiver<bool>,
-    next: Option<Arc<SimulationProgress>>,
     number: u64,
     ended: bool,
 }
@@ -147,17 +155,15 @@ impl Events {
         if self.ended {
             return None;
         }
-        let progress = match self.next.take() {
-            Some(progress) => progress,
-            None => tokio::select! {
-                changed = self.changes.changed() => match changed {
-                    Ok(()) => Arc::clone(&self.changes.borrow_and_update()),
-                    // Whoever asked has gone; the client comes back.
-                    Err(_) => return None,
-                },
-                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
-                () = tokio::time::sleep(HEARTBEAT) => return Some(Bytes::from_static(b": \n\n")),
+        let progress = tokio::select! {
+            biased;
+            changed = self.changes.changed() => match changed {
+                Ok(()) => Arc::clone(&self.changes.borrow_and_update()),
+                // Whoever asked has gone; the client comes back.
+                Err(_) => return None,
             },
+            _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+            () = tokio::time::sleep(HEARTBEAT) => return Some(Bytes::from_static(b": \n\n")),
         };
         self.number += 1;
         let data = serde_json::to_string(&*progress).unwrap_or_default();
@@ -168,5 +174,48 @@ impl Events {
             text.push_str(&format!("event: end\ndata: {{\"status\":\"{status}\"}}\n\n"));
         }
         Some(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn progress(completed: i64) -> Arc<SimulationProgress> {
+        let value = json!({
+            "simulation_id": Uuid::from_u128(1), "simulation_name": null,
+            "config_version_id": "c", "status": "running", "progress_percentage": 0.0,
+            "total_scenarios": 2, "completed_scenarios": completed, "successful_outcomes": 0,
+            "failed_outcomes": 0, "rejected_results": 0, "recorded_outcomes": completed,
+            "by_status": {}, "by_error_category": {}, "overall_score": null, "total_tokens": 0,
+            "total_cost_usd": 0.0, "execution_time_ms": 0.0, "modal_app_id": null,
+            "metadata": null, "created_at": "2025-03-01T10:00:00Z",
+            "started_at": "2025-03-01T10:00:00Z", "completed_at": null,
+        });
+        Arc::new(serde_json::from_value(value).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_change_between_the_question_and_the_joining_is_told() {
+        let (watchers, id) = (Watchers::default(), Uuid::from_u128(1));
+        let stopping = watch::Sender::new(false);
+        let events =
+            |changes| Events { changes, stopping: stopping.subscribe(), number: 0, ended: false };
+        let (changes, begun) = watchers.join(id, &progress(0));
+        let sender = begun.unwrap();
+        let mut first = events(changes);
+        let told = String::from_utf8(first.next().await.unwrap().to_vec()).unwrap();
+        assert!(told.contains("\"completed_scenarios\":0"), "{told}");
+        // One who has asked before the change joins after it.
+        let asked = progress(0);
+        sender.send_replace(progress(1));
+        let (changes, begun) = watchers.join(id, &asked);
+        assert!(begun.is_none());
+        for mut events in [first, events(changes)] {
+            let told = String::from_utf8(events.next().await.unwrap().to_vec()).unwrap();
+            assert!(told.contains("\"completed_scenarios\":1"), "{told}");
+        }
     }
 }

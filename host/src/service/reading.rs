@@ -7,7 +7,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::answer::{self, Answer, Failure};
-use super::app::SharedApp;
+use super::app::{App, SharedApp};
 use super::parameters::{
     LimitQuery, OutcomesQuery, Parameters, RangeQuery, SimulationId, checked_limit, wants_lines,
 };
@@ -15,7 +15,7 @@ use crate::recorder::duration_hours;
 use crate::store::{Attached, Metrics, OutcomeFilter, Performance};
 use crate::wire::{
     FailureList, NDJSON, OutcomeBody, OutcomeList, Problem, ProblemCode, RejectedList,
-    ResultDocument, ServiceHealth,
+    ResultDocument, ServiceHealth, SpoolRetried,
 };
 
 /// How many outcomes a page has unless another number is asked for, and each read of a stream.
@@ -233,12 +233,61 @@ pub(super) async fn health(State(app): State<SharedApp>) -> Answer {
             "the database does not answer as it should; the service's log says more".to_owned(),
         );
     }
+    // The database answers, and still somebody should look.
+    if database.status == "ok"
+        && let Some(reason) = waits(&app)
+    {
+        (database.status, database.error) = ("degraded".into(), Some(reason));
+    }
     let health = ServiceHealth {
         database,
         service_version: env!("CARGO_PKG_VERSION").to_owned(),
         spool: app.delivery.spool_state(),
     };
     Ok(answer::json(StatusCode::OK, &health))
+}
+
+/// What does not reach the database although it answers.
+fn waits(app: &App) -> Option<String> {
+    let delivery = &app.delivery;
+    if delivery.away().is_some() {
+        return Some(
+            "the database takes nothing just now; what is sent waits in the spool, and the \
+             service's log says more"
+                .to_owned(),
+        );
+    }
+    let (held, aside) = (delivery.held(), delivery.spool_state()?.aside);
+    if held > 0 {
+        return Some(format!(
+            "what the spool has of {held} simulations cannot be delivered, and is tried again; the \
+             service's log says why"
+        ));
+    }
+    (aside > 0).then(|| {
+        format!(
+            "{aside} entries of the spool were refused for good; the service's log says why, and \
+             POST /v1/spool/retry tries them again"
+        )
+    })
+}
+
+/// Try again what the spool has put aside because it was refused for good.
+///
+/// Needs a token with the scope `admin`. It goes behind all that waits; what is refused again is put
+/// aside again. What waits although others are delivered is tried at once, too.
+#[utoipa::path(
+    post, path = "/v1/spool/retry", tag = "operation", operation_id = "retry_spool",
+    responses(
+        (status = 200, description = "How many entries are tried again", body = SpoolRetried),
+        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn retry_spool(State(app): State<SharedApp>) -> Answer {
+    match app.delivery.try_refused_again().await? {
+        Some(entries) => Ok(answer::json(StatusCode::OK, &SpoolRetried { entries })),
+        None => Err(Failure::new(ProblemCode::NotFound, "this service has no spool")),
+    }
 }
 
 /// What the service has done since it was started.

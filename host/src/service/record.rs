@@ -139,7 +139,7 @@ fn one_answer(item: ItemVerdict) -> Answer {
             let error = if retryable {
                 crate::Error::Unavailable(message)
             } else {
-                crate::Error::Database(message)
+                crate::Error::Refused(message)
             };
             Err(error.into())
         }

@@ -90,6 +90,11 @@ fn health() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new().routes(routes!(reading::health))
 }
 
+/// What only an administrator may do.
+fn administration() -> OpenApiRouter<SharedApp> {
+    OpenApiRouter::new().routes(routes!(reading::retry_spool))
+}
+
 fn probes() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new().routes(routes!(reading::live)).routes(routes!(reading::ready))
 }
@@ -106,6 +111,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         .merge(questions())
         .merge(health())
         .merge(streams())
+        .merge(administration())
         .merge(probes());
     let mut document = all.into_openapi();
     // A token is for those services that ask for one: none is an answer, too.
@@ -125,6 +131,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
     let (questions, _) = questions().split_for_parts();
     let (health, _) = health().split_for_parts();
     let (streams, _) = streams().split_for_parts();
+    let (administration, _) = administration().split_for_parts();
     let (probes, _) = probes().split_for_parts();
     let description = || async { answer::json(StatusCode::OK, &openapi()) };
     Router::new()
@@ -133,6 +140,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
         .merge(questions.route_layer(gate(Some(Scope::Read), true)))
         .merge(health.route_layer(gate(None, true)))
         .merge(streams.route_layer(gate(Some(Scope::Read), false)))
+        .merge(administration.route_layer(gate(Some(Scope::Admin), true)))
         .merge(probes)
         .route("/openapi.json", get(description))
         .fallback(unknown_path)

@@ -26,6 +26,7 @@ mod entry;
 mod tests;
 mod writer;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -93,6 +94,22 @@ pub struct Waiting {
     pub entry: Entry,
 }
 
+/// What of the queue is not wanted.
+#[derive(Clone, Debug, Default)]
+pub struct PassedOver {
+    /// Everything of these simulations.
+    pub simulations: HashSet<Uuid>,
+    /// These entries.
+    pub sequences: HashSet<u64>,
+}
+
+impl PassedOver {
+    fn has(&self, sequence: u64, head: &Head) -> bool {
+        self.sequences.contains(&sequence)
+            || head.simulation_id.is_some_and(|id| self.simulations.contains(&id))
+    }
+}
+
 /// An entry that was put aside.
 #[derive(Clone, Debug)]
 pub struct Aside {
@@ -153,12 +170,33 @@ impl Spool {
     /// # Errors
     /// [`Error::Unavailable`] where the disk fails.
     pub async fn next(&self, most_entries: usize, most_bytes: usize) -> Result<Vec<Waiting>> {
-        let most_bytes = most_bytes as u64;
+        self.next_but(PassedOver::default(), most_entries, most_bytes).await
+    }
+
+    /// The same without what is passed over: none where nothing else waits.
+    ///
+    /// # Errors
+    /// As [`Spool::next`].
+    pub async fn next_but(
+        &self,
+        passed_over: PassedOver,
+        most_entries: usize,
+        most_bytes: usize,
+    ) -> Result<Vec<Waiting>> {
+        let (passed_over, most_bytes) = (Arc::new(passed_over), most_bytes as u64);
         loop {
-            let read = move |database: &Database| read_next(database, most_entries, most_bytes);
+            let but = Arc::clone(&passed_over);
+            let read =
+                move |database: &Database| read_next(database, &but, most_entries, most_bytes);
             let (waiting, unread) = self.read(read).await?;
             let nothing_read = unread.is_empty();
             if !nothing_read {
+                let reason = unread.first().map_or("", |(_, reason)| reason.as_str());
+                tracing::warn!(
+                    entries = unread.len(),
+                    reason,
+                    "entries of the spool cannot be read, and are put aside"
+                );
                 self.set_aside(unread).await?;
             }
             if nothing_read || !waiting.is_empty() {
@@ -284,17 +322,28 @@ fn broken_off() -> Error {
 type Read = (Vec<Waiting>, Vec<(u64, String)>);
 
 /// The oldest entries that wait.
-fn read_next(database: &Database, most_entries: usize, most_bytes: u64) -> DiskResult<Read> {
+fn read_next(
+    database: &Database,
+    but: &PassedOver,
+    most_entries: usize,
+    most_bytes: u64,
+) -> DiskResult<Read> {
     let transaction = database.begin_read()?;
     let entries = transaction.open_table(ENTRIES)?;
     let (mut waiting, mut unread, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for row in transaction.open_table(WAITING)?.iter()?.take(most_entries) {
+    for row in transaction.open_table(WAITING)?.iter()? {
+        if waiting.len() + unread.len() >= most_entries {
+            break;
+        }
         let (sequence, row) = row?;
-        bytes += head(row.value()).bytes;
+        let (sequence, head) = (sequence.value(), head(row.value()));
+        if but.has(sequence, &head) {
+            continue;
+        }
+        bytes += head.bytes;
         if bytes > most_bytes && !waiting.is_empty() {
             break;
         }
-        let sequence = sequence.value();
         let entry = entries.get(sequence)?;
         match Entry::decode(entry.as_ref().map_or(&[], |entry| entry.value())) {
             Ok(entry) => waiting.push(Waiting { sequence, entry }),

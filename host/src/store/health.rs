@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 /// The database's state. One that cannot be reached is an answer too, not an error.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// `ok` or `error`.
+    /// `ok` or `error`; of a service also `degraded`.
     pub status: Cow<'static, str>,
     /// What is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -151,18 +151,28 @@ impl Store {
         dropped
     }
 
-    /// Whether the database can be reached: with a connection of its own, so that the answer does
-    /// not depend on what the others are doing.
+    /// Whether the database can be reached and takes writes: with a connection of its own, so that
+    /// the answer does not depend on what the others are doing.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Configuration`] where no connection can be made.
+    /// [`Error::Unavailable`] or [`Error::Configuration`] where no connection can be made;
+    /// [`Error::Unavailable`] where it is read-only, as a standby is.
     pub async fn answers(&self) -> Result<()> {
         let client = deadpool::managed::Manager::create(self.pool.manager()).await?;
-        if client.answers().await {
-            Ok(())
-        } else {
-            Err(Error::Unavailable("the database does not answer; try again".to_owned()))
+        if !client.answers().await {
+            return Err(Error::Unavailable("the database does not answer; try again".to_owned()));
         }
+        let asked = client.query_one("SHOW transaction_read_only", &[]).await;
+        let failed = |error| Error::database("ask whether the database takes writes", &error);
+        let read_only: String = asked.map_err(failed)?.get(0);
+        if read_only == "on" {
+            return Err(Error::Unavailable(
+                "the database takes no writes just now (transaction_read_only is on, as on a \
+                 standby); try again"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Closes the connections; calls that are under way end first.

@@ -114,7 +114,7 @@ impl Store {
         match self.rows(&update, "claim the simulation's figures").await {
             Ok(rows) => Ok(rows.first().is_some_and(|row| row.get("claimed"))),
             // Who may only read gets an answer too; it takes longer.
-            Err(Error::Database(_)) => Ok(false),
+            Err(Error::Database(_) | Error::Unavailable(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }

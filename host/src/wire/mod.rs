@@ -16,7 +16,7 @@ pub use documents::{
 pub use problem::{Problem, ProblemCode};
 pub use reading::{
     FailureList, OutcomeBody, OutcomeList, RejectedList, ServiceHealth, SimulationList,
-    SimulationSummary,
+    SimulationSummary, SpoolRetried,
 };
 pub use recording::{
     BatchVerdicts, ConfigurationCreated, ConfigurationRequest, EndRequest, ItemBody, NotFiniteBody,

@@ -40,6 +40,8 @@ pub enum ProblemCode {
     IdempotencyKeyReused,
     /// The first request with this key is still under way.
     IdempotencyKeyInUse,
+    /// The database refuses what was sent, and would refuse it again.
+    Refused,
     /// The database is away or overloaded.
     Unavailable,
     /// The spool is full: nothing can be kept until the database is back.
@@ -69,7 +71,7 @@ impl ProblemCode {
             ProblemCode::Conflict | ProblemCode::IdempotencyKeyInUse => 409,
             ProblemCode::BodyTooLarge | ProblemCode::TooManyItems => 413,
             ProblemCode::UnsupportedMediaType => 415,
-            ProblemCode::Rejected | ProblemCode::IdempotencyKeyReused => 422,
+            ProblemCode::Rejected | ProblemCode::IdempotencyKeyReused | ProblemCode::Refused => 422,
             ProblemCode::TooManyRequests => 429,
             ProblemCode::Internal | ProblemCode::Other => 500,
             ProblemCode::Unavailable | ProblemCode::SpoolFull | ProblemCode::ShuttingDown => 503,
@@ -95,6 +97,7 @@ impl ProblemCode {
             ProblemCode::TooManyRequests => "Too many requests at once",
             ProblemCode::IdempotencyKeyReused => "The key belongs to another request",
             ProblemCode::IdempotencyKeyInUse => "The first request with this key is under way",
+            ProblemCode::Refused => "The database refuses this",
             ProblemCode::Unavailable => "The database is away",
             ProblemCode::SpoolFull => "The spool is full",
             ProblemCode::ShuttingDown => "The service is stopping",
@@ -205,6 +208,11 @@ impl From<Error> for Problem {
                 "the database is away or overloaded; the same request again is safe",
             )
             .retry_after(AWAY_SECONDS),
+            Error::Refused(_) => Problem::new(
+                ProblemCode::Refused,
+                "this cannot be recorded, and sending it again changes nothing; the service's log \
+                 has more under the request's id",
+            ),
             Error::Database(_) | Error::Component(_) | Error::Io { .. } | Error::Embedded(_) => {
                 Problem::new(
                     ProblemCode::Internal,

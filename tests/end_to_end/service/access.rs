@@ -47,6 +47,9 @@ fn a_token_opens_what_its_scopes_name() {
         assert_eq!(status(Method::POST, "/v1/simulations", token), may_record);
         assert_eq!(status(Method::GET, "/v1/health", token), 200);
     }
+    for (token, may) in [(&read, 403), (&record, 403), (&both, 403), (&admin, 200)] {
+        assert_eq!(status(Method::POST, "/v1/spool/retry", token), may);
+    }
     // Without one, with half of one, with another's half: told, and told how.
     let answer = service.get("/v1/simulations");
     assert_eq!(answer.header("www-authenticate"), "Bearer");

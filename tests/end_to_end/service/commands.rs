@@ -1,6 +1,10 @@
 //! The command line over the service: `--server` and `--token`.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
@@ -161,4 +165,115 @@ fn a_file_goes_to_the_services_spool_while_the_database_is_away() {
     let again = record(&direct, &path, &[]).ended(0).json();
     assert_eq!(again["duplicate"], 1_500);
     assert_eq!(again["status"], "completed");
+}
+
+#[test]
+fn a_service_with_smaller_limits_gets_smaller_requests() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let mut results: Vec<Value> =
+        (0..1_200).map(|number| result(&format!("s{number:04}"), "success", 0.5)).collect();
+    for place in [10, 600, 1_100] {
+        results[place]["filling"] = "x".repeat(700_000).into();
+    }
+    let path = files.write_lines("results.jsonl", &results);
+    let stored = || database.count("SELECT count(*) FROM arc_recorder.outcomes");
+    let options = ["--batch-items", "500", "--body-limit-mib", "1"];
+    let service = Service::start(&program, &files, &options);
+    let summary = record(&service.program(), &path, &[]).ended(0).json();
+    assert_eq!((&summary["stored"], &summary["failed"]), (&json!(1_200), &json!(0)));
+    assert_eq!(stored(), 1_200);
+
+    // A result that is too large by itself costs none of its neighbours.
+    results[20]["filling"] = "y".repeat(1_500_000).into();
+    let path = files.write_lines("larger.jsonl", &results);
+    let summary = record(&service.program(), &path, &[]).ended(1).json();
+    assert_eq!((&summary["stored"], &summary["failed"]), (&json!(1_199), &json!(1)));
+
+    // A spool by hand.
+    let away = DatabaseServer::stopped();
+    let spooled = files.path("other").display().to_string();
+    let other = ["--spool-dir", spooled.as_str()];
+    let spooling =
+        Service::start_with(&Program::with_url(&away.url()), &files.path("other.log"), &other);
+    let id = service.start_simulation(&[]);
+    let batch: Vec<&Value> = results.iter().filter(|one| one.get("filling").is_none()).collect();
+    let path = format!("/v1/simulations/{id}/outcomes");
+    let answer = spooling.post(&path, &json!(batch)).has(200).json();
+    assert_eq!(answer["spooled"], batch.len());
+    assert_eq!(spooling.stop(), Some(0));
+    let told = service.program().run(["replay", "--json", "--spool", &spooled]).ended(0).json();
+    assert_eq!((&told["recorded"], &told["aside"]), (&json!(batch.len()), &json!(0)));
+}
+
+#[test]
+fn a_proxy_that_takes_only_short_bodies_gets_short_ones() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let results: Vec<Value> =
+        (0..200).map(|number| result(&format!("s{number:04}"), "success", 0.5)).collect();
+    let path = files.write_lines("results.jsonl", &results);
+    let proxy = ShortBodies::start(&service, 20_000);
+    let summary = record(&Program::on_service(&proxy.url), &path, &[]).ended(0).json();
+    assert_eq!((&summary["stored"], &summary["failed"]), (&json!(200), &json!(0)));
+    assert!(proxy.refused.load(Ordering::Relaxed) > 0);
+}
+
+/// A proxy that answers longer bodies with 413 and a page, as others do, and hands on the rest.
+struct ShortBodies {
+    url: String,
+    refused: Arc<AtomicUsize>,
+}
+
+impl ShortBodies {
+    fn start(service: &Service, limit: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let refused = Arc::new(AtomicUsize::new(0));
+        let (counted, behind) = (Arc::clone(&refused), service.url().replace("http://", ""));
+        // It ends with the tests.
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let (counted, behind) = (Arc::clone(&counted), behind.clone());
+                std::thread::spawn(move || hand_on(client, &behind, limit, &counted));
+            }
+        });
+        ShortBodies { url, refused }
+    }
+}
+
+/// One request of a connection, which ends with its answer.
+fn hand_on(client: TcpStream, behind: &str, limit: usize, refused: &AtomicUsize) -> Option<()> {
+    let mut reader = BufReader::new(client.try_clone().ok()?);
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        let lower = line.to_ascii_lowercase();
+        if let Some(value) = lower.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        if line == "\r\n" {
+            break;
+        }
+        head.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let mut client = client;
+    if length > limit {
+        refused.fetch_add(1, Ordering::Relaxed);
+        let page = "<html>413 Request Entity Too Large</html>";
+        return write!(
+            client,
+            "HTTP/1.1 413 Payload Too Large\r\ncontent-type: text/html\r\nconnection: close\r\n\
+             content-length: {}\r\n\r\n{page}",
+            page.len()
+        )
+        .ok();
+    }
+    let mut service = TcpStream::connect(behind).ok()?;
+    write!(service, "{head}connection: close\r\n\r\n").ok()?;
+    service.write_all(&body).ok()?;
+    std::io::copy(&mut service, &mut client).ok().map(drop)
 }

@@ -7,10 +7,12 @@
 //! | [`access`] | tokens and their scopes, revoked while it runs; TLS |
 //! | [`spool`] | the database away, back, away; the service killed; the spool full |
 //! | [`operation`] | its end, its readiness, events, logs, metrics, settings, the OpenAPI document |
+//! | [`delivery`] | a spool in a client's process |
 //! | [`commands`] | the command line over the service |
 
 mod access;
 mod commands;
+mod delivery;
 mod limits;
 mod operation;
 mod recording;

@@ -235,6 +235,7 @@ fn the_description_names_every_path_and_the_codes() {
         "/v1/health",
         "/v1/metrics",
         "/metrics",
+        "/v1/spool/retry",
     ] {
         assert!(paths.iter().any(|other| *other == path), "{path}");
     }

@@ -377,3 +377,25 @@ fn one_result_of_another_shape_goes_as_it_is() {
         "SELECT document FROM arc_recorder.rejected_results ORDER BY received_at DESC LIMIT 1";
     assert_eq!(running.database.query(kept)[0].get::<_, Vec<u8>>(0), [0xff, 0x00]);
 }
+
+#[test]
+fn a_simulation_that_is_held_up_in_the_database_holds_up_no_other() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let [held_up, other] = [(); 2].map(|()| service.start_simulation(&["a"]));
+    let path = |id: &str| format!("/v1/simulations/{id}/outcomes");
+    let lock = format!("SELECT pg_advisory_xact_lock(arc_recorder.figures_lock('{held_up}'))");
+    let held = database.hold(&lock);
+    std::thread::scope(|scope| {
+        let first = scope
+            .spawn(|| service.post(&path(&held_up), &result("a", "success", 1.0)).has(200).json());
+        database.wait_for_a_lock();
+        for number in 0..5 {
+            let stored = service.post(&path(&other), &result(&format!("{number}"), "success", 1.0));
+            assert_eq!(stored.has(200).json()["verdict"], "stored");
+        }
+        assert!(!first.is_finished());
+        drop(held);
+        assert_eq!(first.join().unwrap()["verdict"], "stored");
+    });
+}

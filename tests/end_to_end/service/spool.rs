@@ -4,7 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{DatabaseServer, Files, Program, Service, record, result};
+use crate::support::{DatabaseServer, Files, Program, Service, TestDatabase, record, result};
 
 const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
 
@@ -297,4 +297,112 @@ fn a_spool_has_one_owner() {
     let second = program.run(["serve", "--listen", "127.0.0.1:0", "--spool-dir", &spool]).ended(1);
     assert!(second.stderr.contains("spool"), "{}", second.stderr);
     assert!(second.stderr.contains("another process"), "{}", second.stderr);
+}
+
+#[test]
+fn an_entry_that_the_database_refuses_blocks_nothing_and_is_taken_back_while_the_service_runs() {
+    let mut server = DatabaseServer::start();
+    let files = Files::new();
+    let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
+    let id = service.start_simulation(&["a"]);
+    server
+        .query("ALTER TABLE arc_recorder.config_versions ADD CONSTRAINT odd CHECK (name <> 'odd')");
+    let odd = json!({"name": "odd", "config": "a: 1"});
+    service.post("/v1/configurations", &odd).has_problem(422, "refused");
+    // What the database could never read is told before it is kept.
+    let deep = json!({"name": "deep", "config": "[".repeat(30_000) + &"]".repeat(30_000)});
+    service.post("/v1/configurations", &deep).has_problem(400, "invalid_request");
+    server.stop();
+    service.post("/v1/configurations", &deep).has_problem(400, "invalid_request");
+    service.post("/v1/configurations", &odd).has(202);
+    let path = format!("/v1/simulations/{id}/outcomes");
+    service.post(&path, &result("a", "success", 1.0)).has(202);
+    server.resume();
+    service.wait_for_empty_spool();
+    assert_eq!(outcomes(&server), 1);
+    // Somebody is told: in the log, by the health, on the command line.
+    assert!(service.log().contains("refused for good, and put aside"), "{}", service.log());
+    let health = service.get("/v1/health").json();
+    assert_eq!((&health["status"], &health["spool"]["aside"]), (&json!("degraded"), &json!(1)));
+    assert!(health["error"].as_str().unwrap().contains("/v1/spool/retry"), "{health}");
+    let told = service.program().run(["health"]).ended(1);
+    assert!(told.stderr.contains("refused for good"), "{}", told.stderr);
+
+    // It is refused again until the reason is gone.
+    let retried = service.post("/v1/spool/retry", &Value::Null).has(200).json();
+    assert_eq!(retried, json!({"entries": 1}));
+    service.wait_until("/v1/health", |health| health.json()["spool"]["aside"] == 1);
+    server.query("ALTER TABLE arc_recorder.config_versions DROP CONSTRAINT odd");
+    let retried = service.program().run(["replay", "--refused", "--json"]).ended(0).json();
+    assert_eq!(retried, json!({"entries": 1}));
+    service.wait_until("/v1/health", |health| health.json()["status"] == "ok");
+    let kept = "SELECT count(*) FROM arc_recorder.config_versions WHERE name = 'odd'";
+    assert_eq!(server.count(kept), 1);
+    let nowhere = Program::with_url(&server.url()).run(["replay", "--refused"]).ended(1);
+    assert!(nowhere.stderr.contains("--server"), "{}", nowhere.stderr);
+}
+
+#[test]
+fn what_fails_though_the_database_is_there_waits_and_the_others_go_on() {
+    let mut server = DatabaseServer::start();
+    let files = Files::new();
+    let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
+    let [stuck, other] = [(); 2].map(|()| service.start_simulation(&["a"]));
+    let path = |id: &str| format!("/v1/simulations/{id}/outcomes");
+    // An error that says nothing of the row.
+    server.query(
+        "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN RAISE EXCEPTION 'a fault' USING ERRCODE = 'XX000'; END $$",
+    );
+    server.query(&format!(
+        "CREATE TRIGGER fails BEFORE INSERT ON arc_recorder.outcomes FOR EACH ROW
+         WHEN (NEW.simulation_id = '{stuck}') EXECUTE FUNCTION fails()"
+    ));
+    server.stop();
+    service.post(&path(&stuck), &result("a", "success", 1.0)).has(202);
+    service.post(&path(&other), &result("a", "success", 1.0)).has(202);
+    server.resume();
+    service.wait_until("/v1/health", |health| health.json()["spool"]["depth"] == 1);
+    assert_eq!(outcomes(&server), 1);
+    let health = service.wait_until("/v1/health", |health| {
+        let health = health.json();
+        health["error"].as_str().is_some_and(|error| error.contains("cannot be delivered"))
+    });
+    let health = health.json();
+    assert_eq!((&health["status"], &health["spool"]["aside"]), (&json!("degraded"), &json!(0)));
+    // The database is not taken for one that is away.
+    let stored = service.post(&path(&other), &result("b", "success", 1.0)).has(200).json();
+    assert_eq!(stored["verdict"], "stored");
+    server.query("DROP TRIGGER fails ON arc_recorder.outcomes");
+    service.post("/v1/spool/retry", &Value::Null).has(200);
+    service.wait_for_empty_spool();
+    assert_eq!(outcomes(&server), 3);
+    service.wait_until("/v1/health", |health| health.json()["status"] == "ok");
+}
+
+#[test]
+fn a_database_that_takes_no_writes_for_a_while_costs_nothing() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let id = service.start_simulation(&["a", "b", "c"]);
+    let path = format!("/v1/simulations/{id}/outcomes");
+    service.post(&path, &result("a", "success", 1.0)).has(200);
+    // As after a failover to a standby: all connections are new, and read-only.
+    let end_connections = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let name = database.name();
+    database.execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on"));
+    database.query(end_connections);
+    let spooled = service.post(&path, &result("b", "success", 1.0)).has(202).json();
+    assert_eq!(spooled["verdict"], "spooled");
+    let batch = service.post(&path, &json!([result("c", "success", 1.0)])).has(200).json();
+    assert_eq!((&batch["spooled"], &batch["failed"]), (&json!(1), &json!(0)));
+    assert_eq!(service.get("/v1/health").json()["status"], "degraded");
+    database.execute(&format!(
+        "BEGIN READ WRITE; ALTER DATABASE {name} RESET default_transaction_read_only; COMMIT"
+    ));
+    database.query(end_connections);
+    service.wait_for_empty_spool();
+    assert_eq!(service.get("/v1/health").json()["spool"]["aside"], 0);
+    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 3);
 }

@@ -97,8 +97,11 @@ impl<C: GenericClient> Session<C> {
         Session { counters: Arc::clone(counters), ..self }
     }
 
-    /// Waits for a call and counts it.
-    async fn counted<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    /// Waits for a call and counts it; for what is no call of this type, such as the end of a COPY.
+    pub(crate) async fn counted<T>(
+        &self,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let begun = Instant::now();
         let answer = call.await;
         self.counters.query(begun.elapsed(), answer.is_err());

@@ -70,10 +70,10 @@ impl Unfinished {
         &self,
         simulations: &[Uuid],
         outcomes: &[&OutcomeRow],
-    ) -> std::result::Result<(), tokio_postgres::Error> {
+    ) -> (std::result::Result<(), tokio_postgres::Error>, bool) {
         match &self.0 {
             Some(client) => outcome::copy_boldly(client, simulations, outcomes).await,
-            None => Ok(()),
+            None => (Ok(()), true),
         }
     }
 
@@ -148,7 +148,7 @@ impl Store {
     /// the same rows wait for each other and never deadlock.
     ///
     /// # Errors
-    /// [`Error::Database`] where a row is refused, and then nothing of the batch is stored;
+    /// [`Error::Refused`] where a row is refused, and then nothing of the batch is stored;
     /// [`Error::Unavailable`].
     pub(crate) async fn insert_results(
         &self,
@@ -208,15 +208,13 @@ impl Store {
         }
         let simulations = late::simulations(outcomes, &[]);
         let client = Unfinished(Some(client));
-        let copied = client.copy(&simulations, outcomes).await;
+        let (copied, ended) = client.copy(&simulations, outcomes).await;
+        if ended {
+            client.finish();
+        }
         match copied {
-            Ok(()) => {
-                client.finish();
-                Ok(Some(outcomes.iter().map(|row| row.key).collect()))
-            }
-            // The COMMIT behind it has rolled back.
+            Ok(()) => Ok(Some(outcomes.iter().map(|row| row.key).collect())),
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
-                client.finish();
                 self.caution.learn();
                 Ok(None)
             }

@@ -190,17 +190,35 @@ pub(super) async fn copy(
     let sink = transaction.copy_in(COPY.as_str()).await?;
     let mut writer = std::pin::pin!(writer(sink));
     write(writer.as_mut(), rows).await?;
-    writer.finish().await?;
+    transaction.counted(writer.finish()).await?;
     Ok(())
 }
 
 /// Writes rows whose keys are most likely not there, in a transaction of two round trips: nothing
-/// waits for an answer that is needed only to know whether all went well.
+/// waits for an answer that is needed only to know whether all went well. Says also whether the
+/// transaction has ended, either way: the connection can be used again then.
 pub(super) async fn copy_boldly(
     client: &Session<tokio_postgres::Client>,
     simulations: &[Uuid],
     rows: &[&OutcomeRow],
-) -> Result<(), tokio_postgres::Error> {
+) -> (Result<(), tokio_postgres::Error>, bool) {
+    let (copied, committed) = match copy_in_transaction(client, simulations, rows).await {
+        Ok(answers) => answers,
+        // A refusal before the COMMIT was sent; where the server is gone, so is this.
+        Err(error) => (Err(error), client.batch_execute("ROLLBACK").await),
+    };
+    let ended = committed.is_ok();
+    (copied.and(committed), ended)
+}
+
+/// The answers to the COPY and to the COMMIT.
+type Answers = (Result<(), tokio_postgres::Error>, Result<(), tokio_postgres::Error>);
+
+async fn copy_in_transaction(
+    client: &Session<tokio_postgres::Client>,
+    simulations: &[Uuid],
+    rows: &[&OutcomeRow],
+) -> Result<Answers, tokio_postgres::Error> {
     let note = client.prepare_cached(NOTE).await?;
     let copy = client.prepare_cached(COPY.as_str()).await?;
     let simulations: [&(dyn ToSql + Sync); 1] = [&simulations];
@@ -216,9 +234,12 @@ pub(super) async fn copy_boldly(
     let mut writer = std::pin::pin!(writer(sink?));
     write(writer.as_mut(), rows).await?;
     // Where the COPY fails, the COMMIT behind it rolls back.
-    let (copied, committed) = tokio::join!(biased; writer.finish(), client.batch_execute("COMMIT"));
-    copied?;
-    committed
+    let (copied, committed) = tokio::join!(
+        biased;
+        client.counted(writer.finish()),
+        client.batch_execute("COMMIT"),
+    );
+    Ok((copied.map(drop), committed))
 }
 
 fn writer(sink: CopyInSink<Bytes>) -> BinaryCopyInWriter {

@@ -33,7 +33,7 @@ impl Store {
     /// moved meanwhile is left alone.
     ///
     /// # Errors
-    /// [`Error::Database`] where a row is refused, and then nothing is changed;
+    /// [`Error::Refused`] where a row is refused, and then nothing is changed;
     /// [`Error::Unavailable`].
     pub(crate) async fn store_replay(&self, replay: &Replay<'_>) -> Result<HashSet<ResultKey>> {
         let mut client = self.client().await?;

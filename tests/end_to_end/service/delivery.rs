@@ -1,0 +1,152 @@
+//! A spool in the process of a client, in front of a service or a database.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use arc_host::Recorder;
+use arc_host::client::{ClientSettings, ServiceClient};
+use arc_host::delivery::{Delivery, Destination, replay_spool};
+use arc_host::extraction::{BUILT_IN, ExtractionLimits, ExtractionSettings, Extractor};
+use arc_host::recorder::{SimulationStart, Submission, Verdict};
+use arc_host::spool::{Entry, Spool, SpoolSettings, SpooledCall};
+use uuid::Uuid;
+
+use crate::support::{DEADLINE, Files, Program, Service, TestDatabase, result};
+
+fn spool(files: &Files) -> Spool {
+    let folder = files.path("client-spool");
+    Spool::open(&SpoolSettings { folder, limit_bytes: 64 << 20 }).unwrap()
+}
+
+fn client(service: &Service) -> Destination {
+    let settings = ClientSettings { url: service.url().to_owned(), token: None, compress: None };
+    Destination::Service(ServiceClient::new(&settings).unwrap())
+}
+
+/// A result of a simulation.
+fn entry(simulation_id: Uuid) -> Entry {
+    let submission = Submission::new(result("a", "success", 1.0).to_string());
+    let call = SpooledCall::Result {
+        simulation_id,
+        outcome_id: submission.outcome_id(simulation_id),
+        received_at: jiff::Timestamp::now(),
+        submission,
+    };
+    Entry { spooled_at: jiff::Timestamp::now(), call }
+}
+
+async fn wait_until(what: &str, good: impl Fn() -> bool) {
+    let waited = tokio::time::timeout(DEADLINE, async {
+        while !good() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    waited.await.unwrap_or_else(|_| panic!("{what}"));
+}
+
+/// Runs an asynchronous test on a runtime of its own.
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Runtime::new().unwrap().block_on(test);
+}
+
+#[test]
+fn results_of_a_simulation_that_a_service_does_not_know_yet_wait_for_its_start() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let id = "01920000-0000-7000-8000-0000000000aa";
+    let (spool, destination) = (spool(&files), client(&service));
+    let simulation_id: Uuid = id.parse().unwrap();
+    run(async {
+        spool.append(vec![entry(simulation_id)]).await.unwrap();
+        let delivery = Delivery::with_spool(destination, spool.clone());
+        wait_until("it is held", || delivery.held() == 1).await;
+        let state = spool.state();
+        assert_eq!((state.depth, state.aside), (1, 0));
+        // Another service, which has its start, tells the database of it.
+        let start = serde_json::json!({"simulation_id": id, "scenarios": [{"id": "a"}]});
+        tokio::task::block_in_place(|| service.post("/v1/simulations", &start).has(200));
+        wait_until("it is delivered", || spool.state().depth == 0).await;
+        assert_eq!(spool.state().aside, 0);
+        delivery.close().await;
+    });
+    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
+}
+
+#[test]
+fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_away() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let store = database.store();
+    run(async {
+        let limits = ExtractionLimits { deadline: Duration::ZERO, ..ExtractionLimits::default() };
+        let settings = ExtractionSettings { limits, cache_dir: None };
+        let extractor = Extractor::from_component(BUILT_IN, &settings).unwrap();
+        let recorder = Recorder::new(extractor, store).await.unwrap();
+        let spool = spool(&files);
+        let delivery = Delivery::with_spool(Destination::Database(recorder.clone()), spool.clone());
+        // Its list of scenarios is short enough for the shortest deadline, most times.
+        let start = || SimulationStart { scenarios: "[]".to_owned(), ..SimulationStart::default() };
+        let id = loop {
+            if let Ok(started) = recorder.start_simulation(start()).await {
+                break started.simulation_id;
+            }
+        };
+        let events =
+            r#"{"type":"message","content":"some words that take a while"},"#.repeat(20_000);
+        let mut failed = 0;
+        for number in 0..10 {
+            let document = format!(
+                r#"{{"scenario":{{"id":"{number}"}},"trajectory":{{"full_trajectory":[{events}1]}}}}"#
+            );
+            let verdicts = delivery.record_batch(id, vec![Submission::new(document)]).await;
+            let verdict = verdicts.unwrap().remove(0).verdict;
+            assert_ne!(verdict, Verdict::Spooled);
+            failed += usize::from(matches!(verdict, Verdict::Failed { .. }));
+        }
+        assert!(failed > 0, "a large result takes longer than no time");
+        assert_eq!((delivery.away(), spool.state().depth), (None, 0));
+        delivery.close().await;
+        recorder.close().await;
+    });
+}
+
+#[test]
+fn by_hand_too_what_fails_is_passed_over_and_stays() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let store = database.store();
+    let (stuck, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    // An error that says nothing of the row.
+    database.execute(&format!(
+        "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS
+         $$ BEGIN RAISE EXCEPTION 'a fault' USING ERRCODE = 'XX000'; END $$;
+         CREATE TRIGGER fails BEFORE INSERT ON arc_recorder.outcomes FOR EACH ROW
+         WHEN (NEW.simulation_id = '{stuck}') EXECUTE FUNCTION fails()"
+    ));
+    run(async {
+        let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
+        let recorder = Recorder::new(extractor, store).await.unwrap();
+        let spool = spool(&files);
+        for simulation_id in [stuck, other] {
+            let start = SimulationStart {
+                simulation_id: Some(simulation_id),
+                scenarios: "[]".to_owned(),
+                ..SimulationStart::default()
+            };
+            recorder.start_simulation(start).await.unwrap();
+            spool.append(vec![entry(simulation_id)]).await.unwrap();
+        }
+        let destination = Destination::Database(recorder.clone());
+        let stop = AtomicBool::new(false);
+        let mut recorded = 0;
+        let replayed =
+            replay_spool(&destination, &spool, &stop, |total| recorded = total.recorded).await;
+        assert!(replayed.unwrap_err().to_string().contains("a fault"));
+        let state = spool.state();
+        assert_eq!((recorded, state.depth, state.aside), (1, 1, 0));
+        let mend = "DROP TRIGGER fails ON arc_recorder.outcomes";
+        recorder.store().execute_sql(mend, &[]).await.unwrap();
+        let replayed = replay_spool(&destination, &spool, &stop, |_| {}).await.unwrap();
+        assert_eq!((replayed.recorded, spool.state().depth), (1, 0));
+        recorder.close().await;
+        spool.close().await;
+    });
+}
