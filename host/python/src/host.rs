@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_host::cli::Program;
 use arc_host::database::{Database, DatabaseSettings};
 use arc_host::delivery::{Delivered, Source};
+use arc_host::embedded::Download;
 use arc_host::recorder::{ItemVerdict, SimulationStart, Verdict};
 use arc_host::store::{Attached, OutcomeFilter, RecordedOutcome, SimulationStatus};
 use arc_host::{Error, Result};
@@ -137,6 +138,7 @@ impl Host {
             data_dir,
             postgres_bin,
             further_postgres_bins,
+            download: Download::of_environment(),
             supervisor,
         };
         let settings = Settings::new(database, token, spool_dir)
@@ -201,6 +203,8 @@ impl Host {
                         "status": "ok",
                         "applied": [],
                         "schema_version": health.schema_version,
+                        "layout": health.layout,
+                        "notes": [],
                     }));
                 }
             };
@@ -208,6 +212,8 @@ impl Host {
                 "status": "ok",
                 "applied": migrated.applied,
                 "schema_version": migrated.version,
+                "layout": migrated.layout,
+                "notes": migrated.notes,
             }))
         }))
     }
@@ -533,6 +539,8 @@ fn unreachable_health() -> serde_json::Value {
         "hypertables": [],
         "pool_stats": {"size": 0, "available": 0, "waiting": 0},
         "schema_version": null,
+        "layout": null,
+        "policies": [],
         "timestamp": jiff::Timestamp::now(),
         "response_time_ms": 0.0,
     })
