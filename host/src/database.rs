@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 
-use crate::embedded::{EmbeddedDatabase, EmbeddedSettings, Stage, SupervisorCommand};
+use crate::embedded::{Download, EmbeddedDatabase, EmbeddedSettings, Stage, SupervisorCommand};
 use crate::error::{Error, Result};
 use crate::store::{ConnectionSettings, SchemaState, Store};
 
@@ -29,6 +29,8 @@ pub struct DatabaseSettings {
     pub postgres_bin: Option<PathBuf>,
     /// Further folders where PostgreSQL's programs are looked for.
     pub further_postgres_bins: Vec<PathBuf>,
+    /// Whether PostgreSQL's programs may be fetched for the embedded database where they are not found.
+    pub download: Download,
     /// The program that becomes the embedded database's supervisor.
     pub supervisor: SupervisorCommand,
 }
@@ -67,6 +69,7 @@ impl Database {
             data_dir: settings.data_dir.clone(),
             bin_dir: settings.postgres_bin.clone(),
             further_bin_dirs: settings.further_postgres_bins.clone(),
+            download: settings.download.clone(),
             supervisor: settings.supervisor.clone(),
             server_settings: Vec::new(),
         };
@@ -142,6 +145,13 @@ pub fn spool_folder(data_dir: Option<&Path>) -> Result<PathBuf> {
     let folder = crate::embedded::data_folder(data_dir)
         .map_err(|_| unnamed("there is no folder for the spool, because this user has no home"))?;
     Ok(folder.join("spool"))
+}
+
+/// Whether one of [`URL_VARIABLES`] names a database.
+pub(crate) fn url_in_environment() -> bool {
+    let names =
+        |name| env::var_os(name).is_some_and(|url| !url.to_string_lossy().trim().is_empty());
+    URL_VARIABLES.into_iter().any(names)
 }
 
 /// The database's URL, and where it was found.

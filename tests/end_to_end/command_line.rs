@@ -97,11 +97,14 @@ fn every_command_answers_programs_in_json() {
     let health = program.run(["health", "--json"]).ended(0).json();
     has(
         &health,
-        "status server_version extensions hypertables pool_stats schema_version timestamp
-         response_time_ms database",
+        "status server_version extensions hypertables pool_stats schema_version layout policies
+         timestamp response_time_ms database",
     );
     let migrated = program.run(["migrate", "--json"]).ended(0).json();
-    assert_eq!(migrated, json!({"applied": [], "schema_version": health["schema_version"]}));
+    let (version, layout) = (&health["schema_version"], &health["layout"]);
+    let expected = json!({"applied": [], "schema_version": version, "layout": layout, "notes": migrated["notes"]});
+    assert_eq!(migrated, expected);
+    assert!(["plain", "timescale", "citus"].contains(&layout.as_str().unwrap()), "{layout}");
     let file = files.path("x.wasm");
     let component = program.command(["component", "--json", "--output"]).arg(&file).output();
     let component = Finished::from(component.unwrap()).ended(0).json();

@@ -6,6 +6,7 @@
 //! | [`component`] | the component alone: imports, verdicts, limits, the wasmtime command |
 //! | [`connections`] | TLS in every mode, certificates, lists of hosts, libpq's variables, PgBouncer |
 //! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
+//! | [`databases`] | layouts, migrations, retention; the recorder's tests on other servers |
 //! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
 //! | [`formats`] | components that read what other tools write, hostile ones among them |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
@@ -42,6 +43,7 @@ mod command_line;
 mod component;
 mod connections;
 mod containers;
+mod databases;
 mod embedded;
 mod faults;
 mod history;

@@ -28,16 +28,23 @@ fn run(url: &str, arguments: &[&str]) -> Finished {
 }
 
 #[test]
-fn ten_processes_may_migrate_an_empty_database_at_once() {
+fn fifty_processes_may_migrate_an_empty_database_at_once() {
     let database = TestDatabase::empty();
     let program = Program::on(&database);
-    let children: Vec<_> = (0..10).map(|_| program.spawn(["migrate", "--json"])).collect();
+    let children: Vec<_> = (0..50).map(|_| program.spawn(["migrate", "--json"])).collect();
     let answers: Vec<Value> = children
         .into_iter()
         .map(|child| Finished::from(child.wait_with_output().unwrap()).ended(0).json())
         .collect();
-    let applied: Vec<&Value> =
-        answers.iter().flat_map(|answer| answer["applied"].as_array().unwrap()).collect();
+    let mut applied: Vec<&str> = answers
+        .iter()
+        .flat_map(|answer| answer["applied"].as_array().unwrap())
+        .map(|step| step.as_str().unwrap())
+        // Where the server offers more than plain tables.
+        .filter(|step| !step.starts_with("layout"))
+        .collect();
+    // They take turns: each applies the next step.
+    applied.sort_unstable();
     assert_eq!(applied[0], "0001_recording");
     assert_eq!(
         database.count("SELECT count(*) FROM arc_recorder.schema_migrations"),

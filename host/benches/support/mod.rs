@@ -7,7 +7,7 @@ pub(crate) mod documents;
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
 
-use arc_host::embedded::{EmbeddedDatabase, EmbeddedSettings, SupervisorCommand};
+use arc_host::embedded::{Download, EmbeddedDatabase, EmbeddedSettings, SupervisorCommand};
 use arc_host::recorder::PlanDigest;
 use arc_host::store::{NewSimulation, Store};
 use tempfile::TempDir;
@@ -32,6 +32,7 @@ impl BenchDatabase {
             data_dir: Some(folder.path().join("data")),
             bin_dir: None,
             further_bin_dirs: Vec::new(),
+            download: Download::Forbidden,
             supervisor: SupervisorCommand {
                 program: env!("CARGO_BIN_EXE_arc-host").into(),
                 args: vec![OsString::from("__supervise")],

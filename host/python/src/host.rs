@@ -10,6 +10,7 @@ use arc_host::cli::Program;
 use arc_host::database::{Database, DatabaseSettings, components_cache, formats_folder};
 use arc_host::delivery::{Delivered, FileIdentity, FileOptions, Source, record_file};
 use arc_host::documents::DocumentFile;
+use arc_host::embedded::Download;
 use arc_host::formats::{FormatSettings, Formats};
 use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict};
 use arc_host::store::{Attached, OutcomeFilter, RecordedOutcome, SimulationStatus};
@@ -140,6 +141,7 @@ impl Host {
             data_dir,
             postgres_bin,
             further_postgres_bins,
+            download: Download::of_environment(),
             supervisor,
         };
         let formats = Formats::new(FormatSettings {
@@ -210,6 +212,8 @@ impl Host {
                         "status": "ok",
                         "applied": [],
                         "schema_version": health.schema_version,
+                        "layout": health.layout,
+                        "notes": [],
                     }));
                 }
             };
@@ -217,6 +221,8 @@ impl Host {
                 "status": "ok",
                 "applied": migrated.applied,
                 "schema_version": migrated.version,
+                "layout": migrated.layout,
+                "notes": migrated.notes,
             }))
         }))
     }
@@ -588,6 +594,8 @@ fn unreachable_health() -> serde_json::Value {
         "hypertables": [],
         "pool_stats": {"size": 0, "available": 0, "waiting": 0},
         "schema_version": null,
+        "layout": null,
+        "policies": [],
         "timestamp": jiff::Timestamp::now(),
         "response_time_ms": 0.0,
     })

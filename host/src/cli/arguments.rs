@@ -10,7 +10,7 @@ use super::program::Program;
 use super::serve::Serve;
 use crate::access::Scope;
 use crate::recorder::duration_hours;
-use crate::store::SimulationStatus;
+use crate::store::{Layout, SimulationStatus};
 
 /// Records the results of AI-agent evaluations in PostgreSQL, exactly once.
 ///
@@ -87,6 +87,27 @@ pub(super) struct Global {
         help_heading = "Settings"
     )]
     pub(super) postgres_bin: Option<PathBuf>,
+
+    /// Fetch no PostgreSQL for the embedded database where the machine has none.
+    #[arg(
+        long,
+        global = true,
+        env = "ARC_NO_DOWNLOAD",
+        value_parser = clap::builder::FalseyValueParser::new(),
+        help_heading = "Settings"
+    )]
+    pub(super) no_download: bool,
+
+    /// Where PostgreSQL is fetched from: a folder of postgresql-VERSION-PLATFORM.tar.gz and SHA256SUMS.
+    /// Default: the releases of the theseus-rs project.
+    #[arg(
+        long,
+        global = true,
+        env = "ARC_POSTGRES_MIRROR",
+        value_name = "URL",
+        help_heading = "Settings"
+    )]
+    pub(super) postgres_mirror: Option<String>,
 
     /// The folder that keeps compiled components between runs.
     #[arg(
@@ -168,7 +189,13 @@ pub(super) enum Command {
     /// Show whether the database works.
     Health,
     /// Bring the database's schema up to date. Other commands do this too, where they may.
-    Migrate,
+    Migrate(Migrate),
+    /// Remove simulations that are older than they are to be kept, with all that belongs to them.
+    ///
+    /// Whole simulations go, for good, in small steps beside which recording goes on; where outcomes
+    /// lie in chunks (TimescaleDB), whole chunks. One that still runs and has had results since then
+    /// stays. Safe to repeat and to break off.
+    Retention(Retention),
     /// Open psql on the database, which stays up as long as psql runs.
     Psql(Psql),
     /// Write the extraction component (a .wasm file) for other hosts.
@@ -441,6 +468,47 @@ pub(super) struct Reextract {
     /// Also outcomes that the extractor of today has extracted.
     #[arg(long)]
     pub(super) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Migrate {
+    /// Lay the tables out so: plain, timescale (needs that extension), or citus (which is experimental).
+    /// A new database gets what its server offers; one that has a layout keeps it.
+    #[arg(long, value_name = "LAYOUT")]
+    pub(super) to: Option<LayoutWord>,
+
+    /// Write the SQL that would be run, for somebody who may run it, and change nothing. Without a
+    /// database URL it is the SQL for an empty database.
+    #[arg(long)]
+    pub(super) print: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum LayoutWord {
+    Plain,
+    Timescale,
+    Citus,
+}
+
+impl From<LayoutWord> for Layout {
+    fn from(word: LayoutWord) -> Self {
+        match word {
+            LayoutWord::Plain => Layout::Plain,
+            LayoutWord::Timescale => Layout::Timescale,
+            LayoutWord::Citus => Layout::Citus,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Retention {
+    /// How long simulations are kept, counted from their start: 180d, 26w.
+    #[arg(long, value_name = "DURATION", value_parser = duration_hours)]
+    pub(super) older_than: f64,
+
+    /// Show what would be removed; remove nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use super::output;
 use crate::client::{ClientSettings, ServiceClient};
 use crate::database::{self, Database, DatabaseSettings};
 use crate::delivery::Source;
-use crate::embedded::Stage;
+use crate::embedded::{Download, Stage};
 use crate::error::{Error, Result};
 use crate::extraction::{ExtractionSettings, Extractor};
 use crate::formats::{FormatSettings, Formats};
@@ -44,6 +44,11 @@ pub(super) fn service(global: &Global) -> Result<Option<ServiceClient>> {
     ServiceClient::new(&settings).map(Some)
 }
 
+/// Whether the settings name a database, and not the embedded one.
+pub(super) fn names_database(global: &Global) -> bool {
+    global.database_url.is_some() || database::url_in_environment()
+}
+
 /// Opens the database that the settings name, without looking at its schema.
 pub(super) async fn open(global: &Global) -> Result<Database> {
     open_with(global, CONNECTIONS).await
@@ -65,12 +70,21 @@ pub(super) async fn open_with(global: &Global, connections: usize) -> Result<Dat
         data_dir: global.data_dir.clone(),
         postgres_bin: global.postgres_bin.clone(),
         further_postgres_bins: global.program.postgres_bins.clone(),
+        download: match &global.postgres_mirror {
+            _ if global.no_download => Download::Forbidden,
+            Some(url) => Download::Mirror(url.clone()),
+            None => Download::Releases,
+        },
         supervisor: global.program.supervisor()?,
     };
-    let told = |stage: Stage| {
-        if matches!(stage, Stage::MakingCluster) {
-            output::note("making the embedded database (once) …");
+    let told = |stage: Stage| match stage {
+        Stage::Fetching => {
+            output::note(
+                "fetching PostgreSQL, which this machine lacks (once; --no-download forbids it) …",
+            );
         }
+        Stage::MakingCluster => output::note("making the embedded database (once) …"),
+        _ => {}
     };
     Database::open(&settings, told).await
 }

@@ -8,6 +8,7 @@ mod history;
 mod output;
 mod program;
 mod record;
+mod retention;
 mod run;
 mod schema;
 mod serve;
@@ -134,7 +135,8 @@ async fn run(arguments: Arguments) -> Result<Done> {
             simulations::end(&global, arguments, SimulationStatus::Cancelled, &mut output).await
         }
         Command::Health => schema::health(&global, &mut output).await,
-        Command::Migrate => schema::migrate(&global, &mut output).await,
+        Command::Migrate(arguments) => schema::migrate(&global, arguments, &mut output).await,
+        Command::Retention(arguments) => retention::run(&global, arguments, &mut output).await,
         Command::Psql(arguments) => schema::psql(&global, arguments).await,
         Command::Component(arguments) => extract::component(arguments, &mut output),
     }

@@ -6,11 +6,12 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use super::Done;
-use super::arguments::{Global, Psql};
+use super::arguments::{Global, Migrate, Psql};
 use super::connection;
 use super::output::{self, BAD, GOOD, Output};
 use crate::client::ServiceClient;
 use crate::error::{Error, Result};
+use crate::store::{self, Layout, Policy};
 
 pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done> {
     if let Some(client) = connection::service(global)? {
@@ -52,12 +53,28 @@ pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done>
                 .schema_version
                 .map_or_else(without_version, |version| format!("version {version}")),
         ),
+        ("layout", health.layout.map_or_else(String::new, |layout| layout.to_string())),
+        ("hypertables", health.hypertables.join(", ")),
+        ("policies", policies(&health.policies)),
         ("answered in", format!("{:.1} ms", health.response_time_ms)),
     ])?;
     if let Some(error) = &health.error {
         output::complain(error);
     }
     Ok(done)
+}
+
+/// Which policies there are, and whether they run.
+fn policies(policies: &[Policy]) -> String {
+    let shown = policies.iter().map(|policy| {
+        let state = match (&policy.last_run_status, policy.runs) {
+            (_, true) => "runs".to_owned(),
+            (Some(status), false) if status != "Success" => format!("does not run: {status}"),
+            _ => "does not run: the server has no background workers for it".to_owned(),
+        };
+        format!("{} of {} ({state})", policy.name, policy.table)
+    });
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// How a service is, with its database and its spool.
@@ -94,17 +111,46 @@ async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<D
     Ok(done)
 }
 
-pub(super) async fn migrate(global: &Global, output: &mut Output) -> Result<Done> {
+pub(super) async fn migrate(
+    global: &Global,
+    arguments: Migrate,
+    output: &mut Output,
+) -> Result<Done> {
+    let wanted = arguments.to.map(Layout::from);
+    if arguments.print {
+        // The embedded database needs nobody who runs SQL for it.
+        let script = if connection::names_database(global) {
+            connection::open(global).await?.store().migration_script(wanted).await?
+        } else {
+            store::migration_script_for_empty(wanted.unwrap_or(Layout::Plain))
+        };
+        output.bare_line(script.trim_end())?;
+        return Ok(Done::All);
+    }
     let database = connection::open(global).await?;
-    let migrated = database.store().migrate().await?;
+    let migrated = match wanted {
+        Some(layout) => database.store().migrate_to(layout).await?,
+        None => database.store().migrate().await?,
+    };
     if output.json() {
-        output.value(&json!({"applied": migrated.applied, "schema_version": migrated.version}))?;
+        output.value(&json!({
+            "applied": migrated.applied,
+            "schema_version": migrated.version,
+            "layout": migrated.layout,
+            "notes": migrated.notes,
+        }))?;
         return Ok(Done::All);
     }
     for name in &migrated.applied {
         output.line(&format!("{GOOD}applied{GOOD:#} {name}"))?;
     }
-    output.line(&format!("the schema is at version {}", migrated.version))?;
+    output.line(&format!(
+        "the schema is at version {}, its layout is {}",
+        migrated.version, migrated.layout
+    ))?;
+    for note in &migrated.notes {
+        output::note(note);
+    }
     Ok(Done::All)
 }
 

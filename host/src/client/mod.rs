@@ -423,7 +423,7 @@ fn of_this_machine(url: &Url) -> bool {
 }
 
 /// The system's authorities, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
-fn tls() -> Result<rustls::ClientConfig> {
+pub(crate) fn tls() -> Result<rustls::ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     // A certificate that cannot be read is as good as absent.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

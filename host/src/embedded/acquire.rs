@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::account::Account;
 use super::cluster;
 use super::connect::{self, Answer};
+use super::fetch::{self, Download};
 use super::folders::{DataFolder, ServerRecord};
 use super::launch::Supervisor;
 use super::locks::{self, LockFile, Mode};
@@ -85,16 +86,12 @@ async fn start_server(
     start: &Arc<LockFile>,
     progress: &mut (impl FnMut(Stage) + Send),
 ) -> Result<Supervisor, EmbeddedError> {
-    let (bin_dir, found_in) = (settings.bin_dir.clone(), folder.clone());
-    let places = Places::of_this_machine().and(&settings.further_bin_dirs);
-    let (exists, programs, account) = blocking(move || {
-        let cluster = found_in.cluster();
-        let made_by = cluster::major(&cluster)?;
-        let needed = made_by.map(|major| (cluster.as_path(), major));
-        let programs = Programs::find(bin_dir.as_deref(), needed, &places)?;
-        let account = Account::for_cluster(&cluster)?;
-        account.check_access(&programs, found_in.path())?;
-        Ok((made_by.is_some(), programs, account))
+    let (exists, programs) = find_programs(settings, folder, progress).await?;
+    let (for_account, by_account) = (folder.clone(), programs.clone());
+    let account = blocking(move || {
+        let account = Account::for_cluster(&for_account.cluster())?;
+        account.check_access(&by_account, for_account.path())?;
+        Ok(account)
     })
     .await?;
     progress(if exists { Stage::Starting } else { Stage::MakingCluster });
@@ -107,6 +104,46 @@ async fn start_server(
         Supervisor::launch(&settings, &folder, &programs)
     })
     .await
+}
+
+/// Whether there is a cluster, and the programs for it, which are fetched where that is allowed and they
+/// are not found.
+async fn find_programs(
+    settings: &EmbeddedSettings,
+    folder: &DataFolder,
+    progress: &mut (impl FnMut(Stage) + Send),
+) -> Result<(bool, Programs), EmbeddedError> {
+    let find = || {
+        let (bin_dir, folder) = (settings.bin_dir.clone(), folder.clone());
+        let further = settings.further_bin_dirs.clone();
+        blocking(move || {
+            let further = [further, fetch::fetched(&folder)].concat();
+            let places = Places::of_this_machine().and(&further);
+            let cluster = folder.cluster();
+            let made_by = cluster::major(&cluster)?;
+            let needed = made_by.map(|major| (cluster.as_path(), major));
+            Ok((made_by, Programs::find(bin_dir.as_deref(), needed, &places)))
+        })
+    };
+    let (made_by, found) = find().await?;
+    let lacking = match found {
+        Ok(programs) => return Ok((made_by.is_some(), programs)),
+        Err(error) => error,
+    };
+    // What is there and does not work is for a person to mend.
+    let absent = matches!(
+        lacking,
+        EmbeddedError::NoPrograms { .. }
+            | EmbeddedError::TooOld { .. }
+            | EmbeddedError::MajorGone { .. }
+    );
+    if !absent || settings.bin_dir.is_some() || settings.download == Download::Forbidden {
+        return Err(lacking);
+    }
+    progress(Stage::Fetching);
+    fetch::fetch(&settings.download, folder, made_by, lacking).await?;
+    let (made_by, found) = find().await?;
+    Ok((made_by.is_some(), found?))
 }
 
 /// The server, if one answers that a supervisor looks after.

@@ -75,6 +75,16 @@ pub enum EmbeddedError {
         /// Its version.
         found: Version,
     },
+    /// No PostgreSQL was found, and none could be fetched.
+    #[error("{lacking}. Fetching it from {source_url} failed: {reason}")]
+    NotFetched {
+        /// What was not found.
+        lacking: Box<EmbeddedError>,
+        /// Where it was to come from.
+        source_url: String,
+        /// Why it did not.
+        reason: String,
+    },
     /// The user has no home, so there is no default data folder.
     #[error(
         "there is no data folder, since the user's home is not known ({reason}); name a data folder"

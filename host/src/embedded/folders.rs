@@ -56,6 +56,11 @@ impl DataFolder {
         self.path.join("postgres")
     }
 
+    /// The programs that were fetched, a folder for each version.
+    pub(super) fn fetched(&self) -> PathBuf {
+        self.path.join("programs")
+    }
+
     /// The socket's folder, if its path is short enough.
     pub(super) fn socket_dir(&self) -> PathBuf {
         self.path.join("run")

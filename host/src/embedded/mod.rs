@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `acquire` | becoming a user: find the server running, wait for it, or start it |
 //! | `programs`, `places` | which `initdb` and `postgres` to use, and where they may be |
+//! | `fetch` | fetching them where there are none |
 //! | `folders` | what lies where in the data folder |
 //! | `account` | the user that `postgres` runs as, since it refuses to run as root |
 //! | `cluster` | making the cluster, whole or not at all |
@@ -29,6 +30,7 @@ mod acquire;
 mod cluster;
 mod connect;
 mod error;
+mod fetch;
 mod folders;
 mod launch;
 mod locks;
@@ -47,6 +49,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 pub use error::EmbeddedError;
+pub use fetch::Download;
 pub(crate) use folders::data_folder;
 pub use programs::{Programs, Version};
 pub use supervisor::{SupervisorArguments, supervise};
@@ -61,6 +64,8 @@ pub struct EmbeddedSettings {
     pub bin_dir: Option<PathBuf>,
     /// Further folders to look for them in.
     pub further_bin_dirs: Vec<PathBuf>,
+    /// Whether they may be fetched where they are not found.
+    pub download: Download,
     /// The program that becomes the supervisor.
     pub supervisor: SupervisorCommand,
     /// Further settings of the server, as in `postgres -c name=value`. They count when the server
@@ -81,6 +86,8 @@ pub struct SupervisorCommand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
+    /// PostgreSQL's programs are being fetched, because the machine has none that would do.
+    Fetching,
     /// The cluster is being made, which happens once for a data folder and takes a few seconds.
     MakingCluster,
     /// The server is being started.

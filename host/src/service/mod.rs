@@ -8,6 +8,7 @@
 //! | `observe`, `guard` | a request's id, log and counters; who gets in, and how many |
 //! | `parameters`, `body` | what a request says |
 //! | `simulations`, `record`, `reading`, `events` | the handlers |
+//! | `retention` | what is removed when it is old enough |
 //! | `answer`, `idempotency` | what a request gets |
 //!
 //! Handlers translate: they have no rules of their own. What records goes through
@@ -28,6 +29,7 @@ mod parameters;
 mod patience;
 mod reading;
 mod record;
+mod retention;
 mod room;
 mod router;
 pub mod settings;
@@ -137,12 +139,20 @@ impl Service {
         let acceptor = Acceptor::new(SharedApp::clone(&app), router, tls);
         let tokens = app.tokens.clone().map(|tokens| tokio::spawn(keep_tokens_fresh(tokens)));
         let preparing = tokio::spawn(prepare(app.recorder.clone()));
+        let retention = app
+            .settings
+            .retention_days
+            .map(|days| tokio::spawn(retention::keep(app.recorder.store().clone(), days)));
         let stopped = async {
             stop.await;
             app.stopping.send_replace(true);
         };
         tokio::join!(acceptor.accept(listeners), stopped);
         preparing.abort();
+        // What it was at is a transaction, and so is done or not.
+        if let Some(retention) = retention {
+            retention.abort();
+        }
         let limit = Duration::from_secs(app.settings.shutdown_seconds);
         let finishing = acceptor.finish();
         tokio::pin!(finishing);

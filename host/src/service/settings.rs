@@ -104,6 +104,8 @@ settings! {
         "How many connections may be open at once.";
     requests: usize = 512, "N",
         "How many requests may be under way at once; others are answered with 429.";
+    retention_days: Option<u64> = None, "DAYS",
+        "Removes simulations that were started so many days ago, for good, once an hour. Default: nothing is removed.";
     shutdown_seconds: u64 = 20, "SECONDS",
         "How long requests under way may take to end when it stops; then they go to the spool.";
 }
@@ -158,6 +160,12 @@ impl Shown for LogFormat {
             LogFormat::Text => "text",
             LogFormat::Json => "json",
         })
+    }
+}
+
+impl Shown for Option<u64> {
+    fn toml(&self) -> Option<String> {
+        self.map(|number| number.to_string())
     }
 }
 
@@ -240,6 +248,11 @@ impl ServiceSettings {
         ];
         if let Some((name, _)) = least_one.iter().find(|(_, value)| *value == 0) {
             return wrong(&format!("{name} is 0; it must be at least 1"));
+        }
+        if self.retention_days == Some(0) {
+            return wrong(
+                "retention_days is 0, which would remove everything; it must be at least 1",
+            );
         }
         // hyper reads into a buffer of at least 8 KiB.
         if self.header_limit_kib < 8 {
@@ -352,6 +365,8 @@ mod tests {
             ("open", "yes"),
             ("log_format", "xml"),
             ("header_limit_kib", "1"),
+            ("retention_days", "0"),
+            ("retention_days", "180d"),
             ("tls_key", "only.pem"),
         ] {
             let error = given(&[(name, value)]).unwrap_err().to_string();

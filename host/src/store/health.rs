@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{SchemaState, Store};
+use super::{Layout, SchemaState, Store};
 use crate::error::{Error, Result};
 
 /// The database's state. One that cannot be reached is an answer too, not an error.
@@ -29,10 +29,33 @@ pub struct Health {
     pub pool_stats: PoolStats,
     /// How many migrations were applied; none where the schema is not there.
     pub schema_version: Option<i32>,
+    /// How the tables are laid out; none where the schema is not there.
+    #[serde(default)]
+    pub layout: Option<Layout>,
+    /// What TimescaleDB is to do by itself with the tables, and whether it does.
+    #[serde(default)]
+    pub policies: Vec<Policy>,
     /// When it was asked.
     pub timestamp: Timestamp,
     /// How long the answer took, in milliseconds.
     pub response_time_ms: f64,
+}
+
+/// A task that TimescaleDB runs by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Policy {
+    /// What it does: `policy_compression` moves old chunks into the columnstore.
+    pub name: String,
+    /// The table that it works on.
+    pub table: String,
+    /// Whether it runs: it is scheduled, its last run went well, and the next one is not overdue.
+    pub runs: bool,
+    /// When it ran last.
+    pub last_run_at: Option<Timestamp>,
+    /// How that went: `Success` or `Failed`.
+    pub last_run_status: Option<String>,
+    /// When it is to run again.
+    pub next_run_at: Option<Timestamp>,
 }
 
 /// The connections of the pool.
@@ -61,6 +84,8 @@ impl Store {
             hypertables: Vec::new(),
             pool_stats: self.pool_stats(),
             schema_version: None,
+            layout: None,
+            policies: Vec::new(),
             timestamp,
             response_time_ms: asked_at.elapsed().as_secs_f64() * 1_000.0,
         };
@@ -69,6 +94,8 @@ impl Store {
                 health.server_version = Some(answer.server_version);
                 health.extensions = answer.extensions;
                 health.hypertables = answer.hypertables;
+                health.policies = answer.policies;
+                health.layout = answer.layout;
                 match answer.schema {
                     Ok(SchemaState::Absent) => {}
                     Ok(SchemaState::Older(version) | SchemaState::Current(version)) => {
@@ -99,22 +126,52 @@ impl Store {
             .map_err(failed)?;
         let extensions: BTreeMap<String, String> =
             rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        let hypertables = if extensions.contains_key("timescaledb") {
-            let rows = client
-                .query(
-                    "SELECT hypertable_name::text FROM timescaledb_information.hypertables
-                     WHERE hypertable_schema = 'arc_recorder' ORDER BY 1",
-                    &[],
-                )
-                .await
-                .map_err(failed)?;
-            rows.iter().map(|row| row.get(0)).collect()
-        } else {
-            Vec::new()
-        };
+        let (mut hypertables, mut policies) = (Vec::new(), Vec::new());
+        if extensions.contains_key("timescaledb") {
+            let rows = client.query(HYPERTABLES, &[]).await.map_err(failed)?;
+            hypertables = rows.iter().map(|row| row.get(0)).collect();
+            let rows = client.query(POLICIES, &[]).await.map_err(failed)?;
+            policies = rows.iter().map(Policy::from_row).collect();
+        }
         drop(client);
         let schema = self.check_schema().await;
-        Ok(Answer { server_version, extensions, hypertables, schema })
+        let layout = match schema {
+            Ok(SchemaState::Older(_) | SchemaState::Current(_)) => {
+                let client = self.client().await?;
+                // Who may only record may not see it.
+                Layout::recorded(&client).await.ok()
+            }
+            _ => None,
+        };
+        Ok(Answer { server_version, extensions, hypertables, policies, layout, schema })
+    }
+}
+
+const HYPERTABLES: &str = "SELECT hypertable_name::text FROM timescaledb_information.hypertables
+     WHERE hypertable_schema = 'arc_recorder' ORDER BY 1";
+
+/// A policy that was to run an hour ago, or never was, does not run: the server has no background
+/// workers to spare, or none at all. A new one has run within seconds.
+const POLICIES: &str = "SELECT job.proc_name::text, job.hypertable_name::text,
+         job.scheduled AND coalesce(stats.last_run_status, 'Success') = 'Success' AND coalesce(
+             stats.job_status = 'Running' OR stats.next_start > now() - interval '1 hour', false),
+         CASE WHEN isfinite(stats.last_run_started_at) THEN stats.last_run_started_at END,
+         stats.last_run_status,
+         CASE WHEN isfinite(stats.next_start) THEN stats.next_start END
+     FROM timescaledb_information.jobs AS job
+     LEFT JOIN timescaledb_information.job_stats AS stats USING (job_id)
+     WHERE job.hypertable_schema = 'arc_recorder' ORDER BY 2, 1";
+
+impl Policy {
+    fn from_row(row: &tokio_postgres::Row) -> Self {
+        Policy {
+            name: row.get(0),
+            table: row.get(1),
+            runs: row.get(2),
+            last_run_at: row.get(3),
+            last_run_status: row.get(4),
+            next_run_at: row.get(5),
+        }
     }
 }
 
@@ -122,5 +179,7 @@ struct Answer {
     server_version: String,
     extensions: BTreeMap<String, String>,
     hypertables: Vec<String>,
+    policies: Vec<Policy>,
+    layout: Option<Layout>,
     schema: Result<SchemaState>,
 }

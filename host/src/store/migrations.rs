@@ -1,4 +1,5 @@
-//! The schema: which version the database has, and how it gets to the one this program needs.
+//! The schema's versions: which one the database has, and which one this program needs. How it gets
+//! from the one to the other is in [`super::migrating`].
 
 use sha2::{Digest, Sha256};
 use tokio_postgres::error::SqlState;
@@ -8,19 +9,36 @@ use super::connection::{GenericClient, Session};
 use crate::error::{Error, Result};
 
 /// One step of the schema. It is applied once and never edited after it was published.
-struct Migration {
-    version: i32,
+pub(super) struct Migration {
+    pub(super) version: i32,
     name: &'static str,
-    sql: &'static str,
+    pub(super) sql: &'static str,
 }
 
 impl Migration {
+    /// Its name for people, such as `0001_recording`.
+    pub(super) fn title(&self) -> String {
+        format!("{:04}_{}", self.version, self.name)
+    }
+
+    /// The statement that notes it as applied, with values that need no quoting.
+    pub(super) fn note(&self) -> String {
+        let Migration { version, name, .. } = self;
+        let sha256: String = self.sha256().iter().map(|byte| format!("{byte:02x}")).collect();
+        let program = concat!("arc-host ", env!("CARGO_PKG_VERSION"));
+        format!(
+            "INSERT INTO arc_recorder.schema_migrations (version, name, sha256, applied_by)
+                VALUES ({version}, '{name}', '\\x{sha256}', '{program}');"
+        )
+    }
+
     fn sha256(&self) -> Vec<u8> {
         Sha256::digest(self.sql).to_vec()
     }
 }
 
-const MIGRATIONS: &[Migration] = &[
+/// All of them, in order.
+pub(super) const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
         name: "recording",
@@ -52,10 +70,10 @@ const MIGRATIONS: &[Migration] = &[
 const OLDEST_SERVER: i32 = 140_000;
 
 /// The advisory lock that lets one migration run at a time: the bytes of "arcrec".
-const LOCK: i64 = 0x6172_6372_6563;
+pub(super) const LOCK: i64 = 0x6172_6372_6563;
 
 /// Where the list of applied migrations is kept. It exists before the first of them.
-const BOOTSTRAP: &str = "
+pub(super) const BOOTSTRAP: &str = "
     CREATE SCHEMA IF NOT EXISTS arc_recorder;
     CREATE TABLE IF NOT EXISTS arc_recorder.schema_migrations (
         version integer PRIMARY KEY,
@@ -76,13 +94,14 @@ pub enum SchemaState {
     Current(i32),
 }
 
-/// What a migration did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Migrated {
-    /// The migrations that were applied now, as `0001_recording`; none where all were there.
-    pub applied: Vec<String>,
-    /// The version that the schema has.
-    pub version: i32,
+impl SchemaState {
+    /// How many migrations were applied.
+    pub(super) fn applied(self) -> i32 {
+        match self {
+            SchemaState::Absent => 0,
+            SchemaState::Older(version) | SchemaState::Current(version) => version,
+        }
+    }
 }
 
 impl Store {
@@ -95,57 +114,9 @@ impl Store {
         let client = self.client().await?;
         check(&client).await
     }
-
-    /// Brings the schema to the version that this program needs, in one transaction. Safe to
-    /// repeat, and to run from many places at once: the others wait, and find it done.
-    ///
-    /// # Errors
-    /// [`Error::Schema`] as [`Store::check_schema`], or where the server is too old or the
-    /// database does not hold UTF-8; [`Error::Database`] where the user may not make tables.
-    pub async fn migrate(&self) -> Result<Migrated> {
-        let failed = |error: tokio_postgres::Error| {
-            if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
-                return Error::Database(
-                    "the database user may not make the tables of arc_recorder; let a user who \
-                     may run `arc-host migrate` once, or grant this one CREATE on the database"
-                        .to_owned(),
-                );
-            }
-            Error::database("bring the schema up to date", &error)
-        };
-        let mut client = self.client().await?;
-        check_server(&client).await?;
-        let transaction = client.transaction().await.map_err(failed)?;
-        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
-        let done = match check(&transaction).await? {
-            SchemaState::Current(version) => return Ok(Migrated { applied: Vec::new(), version }),
-            SchemaState::Older(version) => version,
-            SchemaState::Absent => {
-                transaction.batch_execute(BOOTSTRAP).await.map_err(failed)?;
-                0
-            }
-        };
-        let mut migrated = Migrated { applied: Vec::new(), version: done };
-        for migration in MIGRATIONS.iter().filter(|migration| migration.version > done) {
-            transaction.batch_execute(migration.sql).await.map_err(failed)?;
-            let program = concat!("arc-host ", env!("CARGO_PKG_VERSION"));
-            transaction
-                .execute(
-                    "INSERT INTO arc_recorder.schema_migrations (version, name, sha256, applied_by)
-                     VALUES ($1, $2, $3, $4)",
-                    &[&migration.version, &migration.name, &migration.sha256(), &program],
-                )
-                .await
-                .map_err(failed)?;
-            migrated.applied.push(format!("{:04}_{}", migration.version, migration.name));
-            migrated.version = migration.version;
-        }
-        transaction.commit().await.map_err(failed)?;
-        Ok(migrated)
-    }
 }
 
-async fn check(client: &Session<impl GenericClient>) -> Result<SchemaState> {
+pub(super) async fn check(client: &Session<impl GenericClient>) -> Result<SchemaState> {
     let failed = |error: tokio_postgres::Error| {
         if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
             return Error::Database(
@@ -213,7 +184,7 @@ fn compare(applied: &[(i32, String, Vec<u8>)]) -> Result<SchemaState> {
     }
 }
 
-async fn check_server(client: &Session<impl GenericClient>) -> Result<()> {
+pub(super) async fn check_server(client: &Session<impl GenericClient>) -> Result<()> {
     let row = client
         .query_one(
             "SELECT current_setting('server_version_num')::integer, current_setting('server_version'),

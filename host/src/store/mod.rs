@@ -12,13 +12,17 @@ mod figures;
 mod headers;
 mod health;
 mod history;
+mod layout;
 mod metrics;
+mod migrating;
+mod migration_script;
 mod migrations;
 mod outcome_page;
 mod outcomes;
 mod performance;
 mod plans;
 mod rejected;
+mod retention;
 mod simulation_page;
 mod simulations;
 mod sql;
@@ -30,6 +34,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use tokio::sync::OnceCell;
 use tokio_postgres::config::SslMode;
 
 pub use access_tokens::TokenRow;
@@ -37,16 +42,20 @@ pub use connection::ConnectionSettings;
 pub use extracted::ColumnChange;
 pub(crate) use extracted::ExtractedColumns;
 pub use figures::Figures;
-pub use health::{Health, PoolStats};
+pub use health::{Health, Policy, PoolStats};
 pub(crate) use history::{ExtractedOutcome, KeptResult};
+pub use layout::Layout;
 pub use metrics::Metrics;
-pub use migrations::{Migrated, SchemaState};
+pub use migrating::Migrated;
+pub use migration_script::migration_script_for_empty;
+pub use migrations::SchemaState;
 pub use outcome_page::{Attached, OutcomePage};
 pub use outcomes::{OutcomeFilter, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
 #[doc(hidden)]
 pub use plans::Question;
 pub use rejected::RejectedResult;
+pub use retention::{Expired, Removed, before_hours};
 pub use simulation_page::SimulationPage;
 pub(crate) use simulations::scenario_key;
 pub use simulations::{NewSimulation, PlannedRow, Simulation, SimulationStatus};
@@ -70,6 +79,7 @@ pub struct Store {
     pool: Pool,
     counters: Arc<Counters>,
     caution: Arc<Caution>,
+    copying: Arc<OnceCell<bool>>,
 }
 
 /// A connection that goes back to the pool when it is dropped.
@@ -118,7 +128,7 @@ impl Store {
             .map_err(|error| {
                 Error::Configuration(format!("could not set up the connections: {error}"))
             })?;
-        Ok(Store { pool, counters, caution: Arc::default() })
+        Ok(Store { pool, counters, caution: Arc::default(), copying: Arc::default() })
     }
 
     async fn client(&self) -> Result<Connection> {

@@ -350,10 +350,13 @@ impl Store {
         let client = self.client().await?;
         let update = client
             .prepare_cached(&format!(
-                "UPDATE arc_recorder.simulations SET
+                // The time is read before: Citus takes no changing function within an UPDATE.
+                "WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now)
+                 UPDATE arc_recorder.simulations SET
                      status = $2, status_reason = coalesce(status_reason, $3),
-                     completed_at = coalesce(completed_at, clock_timestamp()),
+                     completed_at = coalesce(completed_at, moment.now),
                      figures_state = CASE status WHEN $2 THEN figures_state ELSE 'stale' END
+                 FROM moment
                  WHERE simulation_id = $1 AND status IN ('running', $2)
                  RETURNING {COLUMNS}"
             ))

@@ -25,6 +25,13 @@ use super::statement::Statement;
 use crate::error::{Error, Result};
 use crate::identity;
 
+/// The time, and whether the figures lock of `$1` was free and is held now. Both are found before the
+/// UPDATE that needs them: Citus takes no changing function within one.
+const MOMENT: &str = "WITH moment AS MATERIALIZED (
+        SELECT clock_timestamp() AS now,
+            pg_try_advisory_xact_lock(arc_recorder.figures_lock($1::uuid)) AS locked
+    )";
+
 /// The columns of [`Simulation`], and whether the figures were claimed by this statement.
 fn returning() -> String {
     format!("RETURNING {COLUMNS}, figures_state = 'computing' AND figures_claim = $2 AS claimed")
@@ -73,16 +80,17 @@ impl Store {
     ) -> Result<(Simulation, Figures)> {
         let claim = identity::new_id();
         let end = Statement::new(format!(
-            "UPDATE arc_recorder.simulations SET
-                 status = 'completed', completed_at = coalesce(completed_at, clock_timestamp()),
+            "{MOMENT}
+             UPDATE arc_recorder.simulations SET
+                 status = 'completed', completed_at = coalesce(completed_at, moment.now),
                  execution_time_ms = coalesce(($3::jsonb->>'execution_time_ms')::float8,
                      CASE WHEN completed_at IS NOT NULL THEN execution_time_ms END,
-                     extract(epoch FROM coalesce(completed_at, clock_timestamp()) - started_at)::float8
+                     extract(epoch FROM coalesce(completed_at, moment.now) - started_at)::float8
                          * 1000),
-                 suite_figures = coalesce($3, suite_figures), figures_claim = $2, figures_claimed_at = clock_timestamp(),
-                 figures_state = CASE WHEN
-                     pg_try_advisory_xact_lock(arc_recorder.figures_lock(simulation_id))
-                     THEN 'computing' ELSE 'stale' END
+                 suite_figures = coalesce($3, suite_figures), figures_claim = $2,
+                 figures_claimed_at = moment.now,
+                 figures_state = CASE WHEN moment.locked THEN 'computing' ELSE 'stale' END
+             FROM moment
              WHERE simulation_id = $1 AND status IN ('running', 'completed') {}",
             returning()
         ))
@@ -102,11 +110,13 @@ impl Store {
     /// now. A claim whose holder was killed lapses.
     async fn claim_figures(&self, simulation_id: Uuid, claim: Uuid) -> Result<bool> {
         let update = Statement::new(format!(
-            "UPDATE arc_recorder.simulations SET figures_state = 'computing', figures_claim = $2,
-                 figures_claimed_at = clock_timestamp()
+            "{MOMENT}
+             UPDATE arc_recorder.simulations SET figures_state = 'computing', figures_claim = $2,
+                 figures_claimed_at = moment.now
+             FROM moment
              WHERE simulation_id = $1 AND status <> 'running' AND (figures_state <> 'computing'
-                     OR figures_claimed_at < clock_timestamp() - interval '1 minute')
-                 AND pg_try_advisory_xact_lock(arc_recorder.figures_lock($1)) {}",
+                     OR figures_claimed_at < moment.now - interval '1 minute')
+                 AND moment.locked {}",
             returning()
         ))
         .with(simulation_id)

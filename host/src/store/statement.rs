@@ -45,4 +45,12 @@ impl Store {
         let prepared = client.prepare_cached(&statement.sql).await.map_err(failed)?;
         client.query(&prepared, &statement.values()).await.map_err(failed)
     }
+
+    /// Runs a statement that gives no rows, and says how many it changed.
+    pub(super) async fn change(&self, statement: &Statement, what: &str) -> Result<u64> {
+        let failed = |error| Error::database(what, &error);
+        let client = self.client().await?;
+        let prepared = client.prepare_cached(&statement.sql).await.map_err(failed)?;
+        client.execute(&prepared, &statement.values()).await.map_err(failed)
+    }
 }

@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use arc_host::embedded::{EmbeddedDatabase, EmbeddedSettings, SupervisorCommand};
+use arc_host::embedded::{Download, EmbeddedDatabase, EmbeddedSettings, SupervisorCommand};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -136,6 +136,7 @@ impl Folder {
             data_dir: Some(self.data.clone()),
             bin_dir: self.bin_dir.clone(),
             further_bin_dirs: Vec::new(),
+            download: Download::Forbidden,
             supervisor: SupervisorCommand {
                 program: Program::path().to_owned(),
                 args: vec![OsString::from("__supervise")],

@@ -5,6 +5,7 @@
 //! | module | what it shows |
 //! |---|---|
 //! | `accounts` | root, an ordinary user, and folders that are closed to them |
+//! | `fetching` | programs from a mirror, where the machine has none that would do |
 //! | `folder` | the data folder of one test, and the processes that live from it |
 //! | `kills` | what a killed process takes with it: nothing that was committed |
 //! | `making` | a cluster is made whole or not at all, whoever is killed or gives up |
@@ -13,6 +14,7 @@
 //! | `sharing` | one server for many users, stopped by the last |
 
 mod accounts;
+mod fetching;
 mod folder;
 mod kills;
 mod making;

@@ -3,14 +3,18 @@
 //! The cluster is the product's own embedded database, in a folder of the tests; it is shared by
 //! all tests of all processes, and stops when the last of them ends. A test's database is copied
 //! from a migrated template, dropped where the test succeeds and kept where it fails.
+//!
+//! `ARC_TEST_POSTGRES_BIN` names the programs of another version for the cluster, and
+//! `ARC_TEST_SERVER_URL` another server, in which the tests may make databases; the module
+//! `databases` runs the recorder's tests so.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use arc_host::embedded::{EmbeddedDatabase, EmbeddedSettings, SupervisorCommand};
+use arc_host::embedded::{Download, EmbeddedDatabase, EmbeddedSettings, SupervisorCommand};
 use arc_host::store::Store;
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, Config, NoTls, Row};
@@ -24,18 +28,36 @@ const TEMPLATE_LOCK: i64 = 0x61_7263_7465_7374;
 struct Cluster {
     runtime: Runtime,
     database: EmbeddedDatabase,
-    template: String,
+    /// The databases of the tests are there.
+    server: Server,
+}
+
+/// Where the tests' databases are.
+enum Server {
+    /// In the cluster, as copies of this template.
+    Cluster { template: String },
+    /// On another server, each migrated by itself: not every server copies a database that has
+    /// background workers.
+    Other(String),
 }
 
 fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
         let runtime = Runtime::new().expect("a runtime for the tests' own queries");
-        let folder = format!("arc-recorder-tests-{}", nix::unistd::geteuid());
+        let bin_dir = std::env::var_os("ARC_TEST_POSTGRES_BIN").map(PathBuf::from);
+        // A cluster belongs to one version.
+        let version = bin_dir.as_deref().map_or_else(String::new, |folder| {
+            let digest =
+                <sha2::Sha256 as sha2::Digest>::digest(folder.as_os_str().as_encoded_bytes());
+            format!("-{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2])
+        });
+        let folder = format!("arc-recorder-tests-{}{version}", nix::unistd::geteuid());
         let settings = EmbeddedSettings {
             data_dir: Some(std::env::temp_dir().join(folder)),
-            bin_dir: None,
+            bin_dir,
             further_bin_dirs: Vec::new(),
+            download: Download::Forbidden,
             supervisor: SupervisorCommand {
                 program: Program::path().to_owned(),
                 args: vec![OsString::from("__supervise")],
@@ -52,8 +74,14 @@ fn cluster() -> &'static Cluster {
         let database = runtime
             .block_on(EmbeddedDatabase::acquire(&settings))
             .expect("PostgreSQL's programs are installed and a cluster can be made");
-        let template = runtime.block_on(make_template(&database.config()));
-        Cluster { runtime, database, template }
+        let server = match std::env::var("ARC_TEST_SERVER_URL") {
+            Ok(url) => Server::Other(url),
+            Err(_) => {
+                let template = runtime.block_on(make_template(&database.config()));
+                Server::Cluster { template }
+            }
+        };
+        Cluster { runtime, database, server }
     })
 }
 
@@ -110,7 +138,16 @@ pub struct TestDatabase {
 impl TestDatabase {
     /// A database with the current schema and nothing in it.
     pub fn new() -> Self {
-        Self::copy_of(&cluster().template)
+        match &cluster().server {
+            Server::Cluster { template } => Self::copy_of(template),
+            Server::Other(_) => {
+                let database = Self::empty();
+                let store = database.store();
+                cluster().runtime.block_on(store.migrate()).unwrap();
+                store.close();
+                database
+            }
+        }
     }
 
     /// A database without any schema of this project.
@@ -125,10 +162,15 @@ impl TestDatabase {
         administer(&[
             // A process with the same number may have left one behind.
             format!("DROP DATABASE IF EXISTS {name}"),
-            format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"),
+            format!("CREATE DATABASE {name} TEMPLATE {template}{}", cluster.strategy()),
         ]);
-        let url = cluster.database.url().replace("/arc?", &format!("/{name}?"));
-        TestDatabase { name, url }
+        let url = cluster.url_of(&name);
+        let database = TestDatabase { name, url };
+        if let Server::Other(_) = cluster.server {
+            // Extensions are a database's own; the layout is chosen by the one that is there.
+            database.create_extension("citus");
+        }
+        database
     }
 
     /// Its URL.
@@ -212,10 +254,48 @@ impl TestDatabase {
     }
 }
 
+impl Cluster {
+    /// The URL of a database beside the others.
+    fn url_of(&self, name: &str) -> String {
+        match &self.server {
+            Server::Cluster { .. } => self.database.url().replace("/arc?", &format!("/{name}?")),
+            Server::Other(url) => {
+                let mut url = reqwest::Url::parse(url).expect("ARC_TEST_SERVER_URL is a URL");
+                url.set_path(name);
+                url.to_string()
+            }
+        }
+    }
+
+    /// How a database is copied: as files, where the server can.
+    fn strategy(&self) -> &'static str {
+        match self.server {
+            Server::Cluster { .. } if self.database.programs().version.major >= 15 => {
+                " STRATEGY file_copy"
+            }
+            _ => "",
+        }
+    }
+}
+
+impl TestDatabase {
+    /// Creates an extension where the server has it.
+    fn create_extension(&self, name: &str) {
+        let there = format!("SELECT count(*) FROM pg_settings WHERE name LIKE '{name}.%'");
+        if self.count(&there) > 0 {
+            self.execute(&format!("CREATE EXTENSION IF NOT EXISTS {name}"));
+        }
+    }
+}
+
 fn administer(statements: &[String]) {
     let cluster = cluster();
     cluster.runtime.block_on(async {
-        let client = connect(&cluster.database.config()).await;
+        let config = match &cluster.server {
+            Server::Cluster { .. } => cluster.database.config(),
+            Server::Other(url) => Config::from_str(url).expect("ARC_TEST_SERVER_URL is a URL"),
+        };
+        let client = connect(&config).await;
         for statement in statements {
             let done = client.batch_execute(statement).await;
             done.unwrap_or_else(|error| panic!("{statement}: {error:?}"));

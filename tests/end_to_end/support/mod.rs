@@ -7,6 +7,7 @@ mod program;
 mod server;
 mod service;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 pub use database::{HeldTransaction, TestDatabase, installed_programs};
@@ -26,9 +27,17 @@ pub fn shared_data(name: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-/// Says that a test, or a part of one, was left out.
+/// Says that a test, or a part of one, was left out; also where the output of tests that succeed is not
+/// shown.
 pub fn skip(what: &str, why: &str) {
-    println!("SKIPPED {what}: {why}");
+    tell(&format!("SKIPPED {what}: {why}"));
+}
+
+/// Says something past the harness, which keeps what is printed to itself.
+pub fn tell(text: &str) {
+    let line = format!("\n{text}\n");
+    // Nobody can be told that the stream is gone.
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }
 
 /// Says that a test was left out for want of a tool; where all tools must be there, that fails.

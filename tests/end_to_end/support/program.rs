@@ -64,9 +64,12 @@ impl Program {
             "MODAL_TASK_ID",
             "ARC_SERVER",
             "ARC_TOKEN",
+            "ARC_POSTGRES_MIRROR",
         ] {
             command.env_remove(name);
         }
+        // Nothing comes from elsewhere unless a test is about that.
+        command.env("ARC_NO_DOWNLOAD", "1");
         // libpq's variables are defaults of every URL.
         for (name, _) in std::env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"PG") {

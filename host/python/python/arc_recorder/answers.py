@@ -293,6 +293,20 @@ class SpoolState(TypedDict):
     full: bool
 
 
+class Policy(TypedDict):
+    """A task that TimescaleDB runs by itself."""
+
+    #: What it does: `policy_compression` moves old chunks into the columnstore.
+    name: str
+    table: str
+    #: Whether it runs: it is scheduled, its last run went well, and the next one is not overdue.
+    runs: bool
+    last_run_at: Optional[str]
+    #: `Success` or `Failed`.
+    last_run_status: Optional[str]
+    next_run_at: Optional[str]
+
+
 class Health(TypedDict):
     """The database's state. One that cannot be reached is an answer too."""
 
@@ -307,6 +321,9 @@ class Health(TypedDict):
     pool_stats: PoolStats
     #: How many migrations were applied; none where the schema is not there.
     schema_version: Optional[int]
+    #: `plain`, `timescale` or `citus`; none where the schema is not there.
+    layout: Optional[str]
+    policies: list[Policy]
     timestamp: str
     response_time_ms: float
     #: The version of the service, where it is one.
@@ -335,9 +352,13 @@ class Deployment(TypedDict):
     """What deploying the schema did."""
 
     status: str
-    #: The migrations that were applied now; none where all were there.
+    #: The migrations that were applied now, and `layout …`; none where all was there.
     applied: list[str]
     schema_version: int
+    #: `plain`, `timescale` or `citus`.
+    layout: str
+    #: What could not be had, and what would bring it.
+    notes: list[str]
 
 
 class OutcomeList(list[ScenarioOutcome]):

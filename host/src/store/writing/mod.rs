@@ -4,7 +4,7 @@
 //! which is nearly twice as fast: the keys that are there already are looked up and left out,
 //! because a COPY fails on the first of them and leaves all its rows dead. A key that comes in
 //! between is the one case in which the rows are sent again as arrays, whose `ON CONFLICT` knows
-//! what to do.
+//! what to do. A server that does not take COPY gets arrays only.
 
 mod late;
 mod outcome;
@@ -160,6 +160,7 @@ impl Store {
         let mut rejected = rejected.to_vec();
         rejected.sort_unstable_by_key(|row| row.key);
         let copied = match outcomes.len() {
+            BOLD_ROWS.. if !self.takes_copy().await? => None,
             COPY_ROWS.. => self.copy_results(&outcomes, &rejected).await?,
             BOLD_ROWS.. if rejected.is_empty() && self.caution.allows() => {
                 self.copy_boldly(&outcomes).await?
@@ -172,6 +173,18 @@ impl Store {
         };
         self.counters.stored(stored.len());
         Ok(stored)
+    }
+
+    /// Whether the server takes COPY: PGlite, which is PostgreSQL compiled to WebAssembly, ends on it.
+    /// Asked once.
+    async fn takes_copy(&self) -> Result<bool> {
+        let ask = || async {
+            let client = self.client().await?;
+            let row = client.query_one("SELECT version()", &[]).await;
+            let version: String = row.map_err(|error| failed(&error))?.get(0);
+            Ok(!version.contains("compiled by emcc"))
+        };
+        self.copying.get_or_try_init(ask).await.copied()
     }
 
     /// Nothing where a key came in between the look-up and the COPY.

@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::super::Store;
+use super::super::columns::column;
 use super::super::connection::Transaction;
 use super::super::history::{lock_history, mark_figures_stale};
 use super::{OutcomeRow, ResultKey, outcome};
@@ -64,24 +66,40 @@ async fn remove(
 ) -> std::result::Result<HashSet<Uuid>, tokio_postgres::Error> {
     let remove = transaction
         .prepare_cached(
-            "WITH removed AS (
-                 DELETE FROM arc_recorder.rejected_results
-                 WHERE simulation_id = $1 AND started_at = $2 AND outcome_id = ANY ($3)
-                 RETURNING outcome_id, extractor_id, violations, position
-             ), kept AS (
-                 INSERT INTO arc_recorder.replaced_extractions (simulation_id, outcome_id,
-                     started_at, replaced_at, extractor_id, replaced_by, verdict, replaced)
-                 SELECT $1, outcome_id, $2, clock_timestamp(), extractor_id, $4, 'rejected',
-                     jsonb_build_object('violations', violations, 'position', position)
-                 FROM removed
-             )
-             SELECT outcome_id FROM removed",
+            "DELETE FROM arc_recorder.rejected_results
+             WHERE simulation_id = $1 AND started_at = $2 AND outcome_id = ANY ($3)
+             RETURNING outcome_id, extractor_id,
+                 jsonb_build_object('violations', violations, 'position', position)",
         )
         .await?;
     let ids: Vec<Uuid> = replay.accepted.iter().map(|row| row.key.outcome_id).collect();
     let Replay { simulation_id, started_at, extractor_id, .. } = replay;
-    let rows = transaction.query(&remove, &[simulation_id, started_at, &ids, extractor_id]).await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
+    let removed = transaction.query(&remove, &[simulation_id, started_at, &ids]).await?;
+    // A statement of its own, which every layout of the tables takes.
+    let keep = transaction
+        .prepare_cached(
+            "INSERT INTO arc_recorder.replaced_extractions (simulation_id, outcome_id,
+                 started_at, replaced_at, extractor_id, replaced_by, verdict, replaced)
+             SELECT $1, outcome_id, $2, clock_timestamp(), extractor_id, $3, 'rejected', replaced
+             FROM unnest($4::uuid[], $5::uuid[], $6::jsonb[])
+                 AS row (outcome_id, extractor_id, replaced)",
+        )
+        .await?;
+    let id = |row: &Row, place: usize| row.get::<_, Uuid>(place);
+    transaction
+        .execute(
+            &keep,
+            &[
+                simulation_id,
+                started_at,
+                extractor_id,
+                &column(&removed, |row| id(row, 0)),
+                &column(&removed, |row| id(row, 1)),
+                &column(&removed, |row| row.get::<_, Value>(2)),
+            ],
+        )
+        .await?;
+    Ok(removed.iter().map(|row| id(row, 0)).collect())
 }
 
 async fn change_reasons(

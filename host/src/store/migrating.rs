@@ -1,0 +1,280 @@
+//! Bringing the schema up to date, step by step.
+//!
+//! Every migration is a transaction of its own, under a lock that lets one run at a time, whoever runs
+//! it: a process that is killed leaves whole steps, and the next one goes on. The first migration of a
+//! database also chooses its layout; the last brings the tables into it, so that nobody finds a
+//! current schema whose tables lie otherwise.
+
+use tokio_postgres::error::SqlState;
+
+use super::connection::{GenericClient, Session, Transaction};
+use super::layout::{self, Extension, Layout, LayoutState};
+use super::migrations::{BOOTSTRAP, LOCK, MIGRATIONS, SchemaState, check, check_server};
+use super::{Connection, Store};
+use crate::error::{Error, Result};
+
+/// What bringing the schema up to date did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// What was done now: migrations, as `0001_recording`, and `layout timescale` where the tables
+    /// were brought into a layout; nothing where all was there.
+    pub applied: Vec<String>,
+    /// The version that the schema has.
+    pub version: i32,
+    /// How its tables are laid out.
+    pub layout: Layout,
+    /// What could not be had, and what would bring it: sentences for people.
+    pub notes: Vec<String>,
+}
+
+/// Why a step failed.
+enum Failure {
+    /// As it is.
+    Other(Error),
+    /// The database user may not.
+    NotAllowed(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Other(error)
+    }
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            Some(server) if *server.code() == SqlState::INSUFFICIENT_PRIVILEGE => {
+                Failure::NotAllowed(server.message().to_owned())
+            }
+            _ => Failure::Other(Error::database("bring the schema up to date", &error)),
+        }
+    }
+}
+
+type Step<T> = std::result::Result<T, Failure>;
+
+impl Store {
+    /// Brings the schema to the version that this program needs. Safe to repeat, to break off, and
+    /// to run from many places at once: the others wait, and find it done. A new database gets
+    /// the layout that its server offers: Citus where that extension was created, TimescaleDB where
+    /// that was or can be, else plain tables.
+    ///
+    /// # Errors
+    /// [`Error::Schema`] as [`Store::check_schema`], or where the server is too old or the
+    /// database does not hold UTF-8; [`Error::Database`] where the user may not make tables, which
+    /// says who may.
+    pub async fn migrate(&self) -> Result<Migrated> {
+        self.bring_to(None).await
+    }
+
+    /// The same, and brings the tables into a layout, with the rows that are there. Everybody else
+    /// waits while they move.
+    ///
+    /// # Errors
+    /// As [`Store::migrate`]; [`Error::Schema`] where the server has not what the layout needs.
+    pub async fn migrate_to(&self, layout: Layout) -> Result<Migrated> {
+        self.bring_to(Some(layout)).await
+    }
+
+    async fn bring_to(&self, wanted: Option<Layout>) -> Result<Migrated> {
+        let mut client = self.client().await?;
+        check_server(&client).await?;
+        match run(&mut client, wanted).await {
+            Ok(migrated) => Ok(migrated),
+            Err(Failure::Other(error)) => Err(error),
+            Err(Failure::NotAllowed(reason)) => Err(not_allowed(&client, &reason).await),
+        }
+    }
+}
+
+async fn run(client: &mut Connection, wanted: Option<Layout>) -> Step<Migrated> {
+    let (mut applied, mut notes) = (Vec::new(), Vec::new());
+    loop {
+        let transaction = client.transaction().await?;
+        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+        let state = check(&transaction).await?;
+        if state == SchemaState::Absent {
+            transaction.batch_execute(BOOTSTRAP).await?;
+        }
+        let done = state.applied();
+        let next = MIGRATIONS.iter().find(|migration| migration.version > done);
+        if let Some(migration) = next {
+            transaction.batch_execute(migration.sql).await?;
+            transaction.batch_execute(&migration.note()).await?;
+            if done == 0 {
+                let chosen = choose(&transaction, wanted, &mut notes).await?;
+                transaction.batch_execute(&chosen.record()).await?;
+            }
+            applied.push(migration.title());
+        }
+        let version = next.map_or(done, |migration| migration.version);
+        let last = MIGRATIONS.last().is_none_or(|last| last.version == version);
+        if !last {
+            transaction.commit().await?;
+            continue;
+        }
+        let recorded = Layout::recorded(&transaction).await?;
+        let layout = wanted.unwrap_or(recorded);
+        if layout != recorded {
+            require(&transaction, layout).await?;
+        }
+        if layout != recorded || LayoutState::ask(&transaction, layout).await?.lacks() {
+            layout::change(&transaction, recorded, layout).await?;
+            applied.push(format!("layout {layout}"));
+        }
+        let laid_out = LayoutState::ask(&transaction, layout).await?;
+        notes.extend(remarks(&transaction, layout, &laid_out).await?);
+        transaction.commit().await?;
+        return Ok(Migrated { applied, version, layout, notes });
+    }
+}
+
+/// The layout of a new database: the one that is wanted, else what the server offers.
+async fn choose(
+    transaction: &Transaction<'_>,
+    wanted: Option<Layout>,
+    notes: &mut Vec<String>,
+) -> Step<Layout> {
+    if let Some(layout) = wanted {
+        require(transaction, layout).await?;
+        return Ok(layout);
+    }
+    if Extension::ask(transaction, "citus").await?.created.is_some() {
+        return Ok(Layout::Citus);
+    }
+    let timescale = Extension::ask(transaction, "timescaledb").await?;
+    if timescale.created.is_some() {
+        return Ok(Layout::Timescale);
+    }
+    if timescale.available && timescale.loaded {
+        match create(transaction, "timescaledb").await? {
+            Ok(()) => return Ok(Layout::Timescale),
+            Err(reason) => notes.push(format!(
+                "TimescaleDB is on the server, but the extension could not be created ({reason}); \
+                 the tables are plain ones. Have a superuser run CREATE EXTENSION timescaledb, then \
+                 run `arc-host migrate --to timescale`"
+            )),
+        }
+    }
+    Ok(Layout::Plain)
+}
+
+/// Sees to it that a layout's extension is in the database.
+async fn require(transaction: &Transaction<'_>, layout: Layout) -> Step<()> {
+    let Some(name) = layout.extension() else { return Ok(()) };
+    let extension = Extension::ask(transaction, name).await?;
+    if extension.created.is_some() {
+        return Ok(());
+    }
+    let reason = match (extension.available, extension.loaded) {
+        (false, _) => format!("the server does not have {name}; install it there"),
+        (true, false) => format!(
+            "the server has {name}, but did not load it; add it to shared_preload_libraries and \
+             start the server again"
+        ),
+        (true, true) => match create(transaction, name).await? {
+            Ok(()) => return Ok(()),
+            Err(reason) => format!(
+                "the extension {name} could not be created ({reason}); have a superuser run CREATE \
+                 EXTENSION {name} in this database"
+            ),
+        },
+    };
+    Err(Failure::Other(Error::Schema(format!(
+        "the tables cannot be laid out as {layout}: {reason}. Nothing was changed"
+    ))))
+}
+
+/// Creates an extension, or says why it cannot be; the transaction goes on either way.
+async fn create(
+    transaction: &Transaction<'_>,
+    name: &str,
+) -> Step<std::result::Result<(), String>> {
+    transaction.batch_execute("SAVEPOINT extension").await?;
+    match transaction.batch_execute(&format!("CREATE EXTENSION IF NOT EXISTS {name}")).await {
+        Ok(()) => {
+            transaction.batch_execute("RELEASE SAVEPOINT extension").await?;
+            Ok(Ok(()))
+        }
+        Err(error) => {
+            let Some(reason) = error.as_db_error().map(|server| server.message().to_owned()) else {
+                return Err(error.into());
+            };
+            transaction.batch_execute("ROLLBACK TO SAVEPOINT extension").await?;
+            Ok(Err(reason))
+        }
+    }
+}
+
+/// What a layout does without here, and what would bring it.
+async fn remarks(
+    client: &Session<impl GenericClient>,
+    layout: Layout,
+    state: &LayoutState,
+) -> Result<Vec<String>> {
+    let mut remarks = Vec::new();
+    match layout {
+        Layout::Plain => {
+            let timescale = Extension::ask(client, "timescaledb").await?;
+            let citus = Extension::ask(client, "citus").await?;
+            let found = [(timescale, "TimescaleDB", "timescale"), (citus, "Citus", "citus")];
+            for (extension, name, word) in found {
+                if let Some(version) = extension.created {
+                    remarks.push(format!(
+                        "the database has {name} {version}, and plain tables; `arc-host migrate --to \
+                         {word}` brings them into it"
+                    ));
+                } else if extension.available && !extension.loaded {
+                    remarks.push(format!(
+                        "{name} is on the server, but not loaded (shared_preload_libraries); the \
+                         tables are plain ones"
+                    ));
+                }
+            }
+        }
+        Layout::Timescale if !state.full_edition => remarks.push(
+            "this is TimescaleDB's Apache edition: outcomes are a hypertable, without a columnstore \
+             and without policies. `arc-host retention` works"
+                .to_owned(),
+        ),
+        Layout::Timescale if state.lacks() => remarks.push(
+            "the columnstore of the outcomes or its policy is not there; run `arc-host migrate` as \
+             the tables' owner"
+                .to_owned(),
+        ),
+        Layout::Citus => remarks.push(
+            "the layout citus is experimental: it has not run on a large cluster yet".to_owned(),
+        ),
+        Layout::Timescale => {}
+    }
+    Ok(remarks)
+}
+
+/// Who may do what this user may not.
+async fn not_allowed(client: &Session<impl GenericClient>, reason: &str) -> Error {
+    let owners = "SELECT current_user::text, current_database()::text,
+             pg_get_userbyid(datdba)::text,
+             (SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = 'arc_recorder')
+         FROM pg_database WHERE datname = current_database()";
+    let row = match client.query_one(owners, &[]).await {
+        Ok(row) => row,
+        Err(error) => return Error::database("find the database's owner", &error),
+    };
+    let (user, database, owner): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+    let schema_owner: Option<String> = row.get(3);
+    let (who, grant) = match schema_owner {
+        Some(schema_owner) => {
+            (format!("the schema's owner, {schema_owner:?}"), "the rights of its owner".to_owned())
+        }
+        None => (
+            format!("the database's owner, {owner:?}"),
+            format!("CREATE on the database {database:?}"),
+        ),
+    };
+    Error::Database(format!(
+        "the database user {user:?} may not make or change the tables of arc_recorder ({reason}). Let \
+         {who}, run `arc-host migrate` once, or the SQL that `arc-host migrate --print` writes; or \
+         grant this one {grant}"
+    ))
+}

@@ -1,0 +1,59 @@
+-- The layout `timescale`: outcomes are a hypertable on started_at, with a columnstore and a policy
+-- that moves old chunks into it. Safe to repeat: what is there stays, what is missing is added.
+-- TimescaleDB's Apache edition has hypertables only, and does without the rest.
+--
+-- A simulation's rows all have its own started_at, so a chunk holds whole simulations. In the
+-- columnstore a batch holds rows of one simulation, in the order of the ids that are looked up when
+-- a result comes again.
+DO $$
+DECLARE
+    home text := (
+        SELECT quote_ident(namespace.nspname)
+        FROM pg_extension AS extension
+        JOIN pg_namespace AS namespace ON namespace.oid = extension.extnamespace
+        WHERE extension.extname = 'timescaledb'
+    );
+    columnstore boolean := coalesce(current_setting('timescaledb.license', true), '') = 'timescale';
+BEGIN
+    IF home IS NULL THEN
+        RAISE EXCEPTION 'the extension timescaledb is not in this database'
+            USING HINT = 'run CREATE EXTENSION timescaledb as a superuser';
+    END IF;
+
+    IF NOT EXISTS (
+        SELECT FROM timescaledb_information.hypertables
+        WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
+    ) THEN
+        -- Rows that are there move into chunks, while everybody else waits.
+        EXECUTE format(
+            'SELECT %s.create_hypertable(''arc_recorder.outcomes'', ''started_at'',
+                 chunk_time_interval => interval ''7 days'', create_default_indexes => false,
+                 migrate_data => true)',
+            home);
+    END IF;
+
+    IF columnstore AND NOT EXISTS (
+        SELECT FROM timescaledb_information.hypertables
+        WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
+            AND compression_enabled
+    ) THEN
+        -- The older names of the settings: every release since 2.0 knows them.
+        ALTER TABLE arc_recorder.outcomes SET (
+            timescaledb.compress,
+            timescaledb.compress_segmentby = 'simulation_id',
+            timescaledb.compress_orderby = 'outcome_id'
+        );
+    END IF;
+
+    IF columnstore AND NOT EXISTS (
+        SELECT FROM timescaledb_information.jobs
+        WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
+            AND proc_name = 'policy_compression'
+    ) THEN
+        -- By then few results come late: each would open a batch of the columnstore.
+        EXECUTE format(
+            'SELECT %s.add_compression_policy(''arc_recorder.outcomes'', interval ''14 days'')',
+            home);
+    END IF;
+END
+$$;

@@ -1,0 +1,132 @@
+//! Simulations that are older than they are to be kept: removed whole, and nothing else.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{DEADLINE, Files, Program, Service, TestDatabase, record, result};
+
+/// A simulation of three results, one of which is rejected and two of which are of one scenario.
+fn recorded(program: &Program, files: &Files, name: &str) -> String {
+    let results =
+        [result(name, "success", 1.0), result(name, "error", 0.5), result("b", "odd", 0.5)];
+    let file = files.write_lines(&format!("{name}.jsonl"), &results);
+    record(program, &file, &[]).ended(2).json()["simulation_id"].as_str().unwrap().to_owned()
+}
+
+/// Moves a simulation into the past, with all that carries the time of its start.
+fn age(database: &TestDatabase, simulation: &str, days: u32) {
+    for table in ["simulations", "outcomes", "rejected_results"] {
+        // The key of a row cannot be changed in every layout, so it is written anew.
+        database.execute(&format!(
+            "CREATE TEMPORARY TABLE moved AS SELECT * FROM arc_recorder.{table}
+                 WHERE simulation_id = '{simulation}';
+             DELETE FROM arc_recorder.{table} WHERE simulation_id = '{simulation}';
+             UPDATE moved SET started_at = started_at - interval '{days} days';
+             INSERT INTO arc_recorder.{table} SELECT * FROM moved"
+        ));
+    }
+}
+
+fn rows(database: &TestDatabase, simulation: &str) -> i64 {
+    ["simulations", "planned_scenarios", "outcomes", "rejected_results", "replaced_extractions"]
+        .iter()
+        .map(|table| {
+            database.count(&format!(
+                "SELECT count(*) FROM arc_recorder.{table} WHERE simulation_id = '{simulation}'"
+            ))
+        })
+        .sum()
+}
+
+#[test]
+fn whole_simulations_go_and_younger_ones_stay() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let [old, young] = ["old", "young"].map(|name| recorded(&program, &files, name));
+    age(&database, &old, 200);
+    age(&database, &young, 100);
+    database.execute(&format!(
+        "INSERT INTO arc_recorder.replaced_extractions
+         SELECT simulation_id, outcome_id, started_at, now(), extractor_id, extractor_id, 'accepted', '{{}}'
+         FROM arc_recorder.outcomes WHERE simulation_id = '{old}'"
+    ));
+    let (before_old, before_young) = (rows(&database, &old), rows(&database, &young));
+    assert!(before_old > before_young && before_young > 4);
+
+    let dry = ["retention", "--older-than", "180d", "--dry-run"];
+    let told = program.run(dry.iter().chain(&["--json"])).ended(0).json();
+    assert_eq!(told["simulation_ids"], json!([old]));
+    assert_eq!((&told["outcomes"], &told["rejected_results"]), (&json!(2), &json!(1)));
+    let text = program.run(dry).ended(0).stdout;
+    assert!(text.contains(&old) && text.contains("would be removed"), "{text}");
+    assert_eq!(rows(&database, &old), before_old, "a dry run removes nothing");
+
+    let removed = program.run(["retention", "--older-than", "180d", "--json"]).ended(0).json();
+    assert_eq!(removed["simulations"], 1, "{removed}");
+    assert_eq!(rows(&database, &old), 0);
+    assert_eq!(rows(&database, &young), before_young);
+    let again = program.run(["retention", "--older-than", "180d", "--json"]).ended(0).json();
+    assert_eq!(again["simulations"], 0, "{again}");
+    for wrong in ["0d", "-1d", "long"] {
+        program.run(["retention", "--older-than", wrong]).ended(1);
+    }
+}
+
+#[test]
+fn a_simulation_that_still_runs_and_has_new_results_stays() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let [active, given_up] = ["active", "given-up"].map(|name| recorded(&program, &files, name));
+    for id in [&active, &given_up] {
+        age(&database, id, 400);
+        database.execute(&format!(
+            "UPDATE arc_recorder.simulations SET status = 'running' WHERE simulation_id = '{id}'"
+        ));
+    }
+    database.execute(&format!(
+        "UPDATE arc_recorder.outcomes SET received_at = received_at - interval '400 days'
+         WHERE simulation_id = '{given_up}'"
+    ));
+    let removed = program.run(["retention", "--older-than", "180d", "--json"]).ended(0).json();
+    assert_eq!(removed["simulations"], 1, "{removed}");
+    assert_eq!(rows(&database, &given_up), 0);
+    assert!(rows(&database, &active) > 0);
+}
+
+#[test]
+fn large_simulations_go_in_small_transactions() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let results: Vec<Value> =
+        (0..2_500).map(|number| result(&format!("s{number}"), "success", 1.0)).collect();
+    let file = files.write_lines("large.jsonl", &results);
+    let summary = record(&program, &file, &[]).ended(0).json();
+    let id = summary["simulation_id"].as_str().unwrap();
+    age(&database, id, 200);
+    let removed = program.run(["retention", "--older-than", "180d", "--json"]).ended(0).json();
+    assert_eq!(removed["simulations"], 1);
+    if removed["chunks"] == 0 {
+        assert_eq!(removed["deleted_outcomes"], 2_500);
+    }
+    assert_eq!(rows(&database, id), 0);
+}
+
+#[test]
+fn the_service_removes_what_is_too_old_when_it_is_set() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let [old, young] = ["old", "young"].map(|name| recorded(&program, &files, name));
+    age(&database, &old, 40);
+    let service = Service::start(&program, &files, &[]);
+    service.get("/v1/health").has(200);
+    drop(service);
+    assert!(rows(&database, &old) > 0, "nothing goes unless it is asked for");
+    let service = Service::start(&program, &files, &["--retention-days", "30"]);
+    let since = Instant::now();
+    while rows(&database, &old) > 0 {
+        assert!(since.elapsed() < DEADLINE, "it is not removed\n{}", service.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(rows(&database, &young) > 0);
+}

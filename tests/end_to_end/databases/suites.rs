@@ -1,0 +1,75 @@
+//! The recorder's tests again, on other servers: this very program runs them, with their server named.
+
+use std::process::Command;
+
+use crate::support::{skip, skip_without_tool, tell};
+
+/// The tests that are about what is recorded and how it is read.
+const RECORDER: [&str; 11] = [
+    "containers::",
+    "databases::retention::",
+    "history::",
+    "late_results::",
+    "pages::",
+    "queries::",
+    "recorder_api::",
+    "recording::",
+    "schema::",
+    "simulations::",
+    "state_machine::",
+];
+
+/// Runs them, and says how many ran where.
+#[track_caller]
+fn run(server: &str, variable: &str, value: &str, but: &[&str]) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(RECORDER).args(["--test-threads", "2"]).env(variable, value);
+    for name in but {
+        command.args(["--skip", name]);
+        skip(&format!("{name} on {server}"), "it is about what only a server of its own has");
+    }
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let sum = said.lines().rfind(|line| line.starts_with("test result:")).unwrap_or("no result");
+    let told = String::from_utf8_lossy(&output.stderr);
+    for line in told.lines().filter(|line| line.starts_with("SKIPPED")) {
+        tell(&format!("{line} (on {server})"));
+    }
+    tell(&format!("the recorder's tests on {server}: {}", sum.replace("test result: ", "")));
+    assert!(output.status.success(), "on {server}:\n{said}\n{told}");
+}
+
+#[test]
+fn the_recorder_works_on_other_versions_of_postgresql() {
+    let Some(folders) = std::env::var_os("ARC_TEST_POSTGRES_BINS") else {
+        skip_without_tool("other versions of PostgreSQL", "ARC_TEST_POSTGRES_BINS names none");
+        return;
+    };
+    for folder in std::env::split_paths(&folders) {
+        let version = Command::new(folder.join("postgres")).arg("--version").output().unwrap();
+        let version = String::from_utf8_lossy(&version.stdout).trim().replace("postgres ", "");
+        run(&version, "ARC_TEST_POSTGRES_BIN", folder.to_str().unwrap(), &[]);
+    }
+}
+
+#[test]
+fn the_recorder_works_on_timescaledb() {
+    on_server("TimescaleDB", "ARC_TEST_TIMESCALE_URL");
+}
+
+#[test]
+fn the_recorder_works_on_citus() {
+    on_server("Citus", "ARC_TEST_CITUS_URL");
+}
+
+/// On a server that nobody can bring along, so that it may be missing everywhere.
+#[track_caller]
+fn on_server(name: &str, variable: &str) {
+    match std::env::var(variable) {
+        Ok(url) => run(name, "ARC_TEST_SERVER_URL", &url, &["schema::a_database_that_does_not"]),
+        Err(_) => skip(
+            &format!("the recorder's tests on a full {name}"),
+            &format!("{variable} names no server"),
+        ),
+    }
+}

@@ -1,0 +1,148 @@
+//! Programs from a mirror, where the machine has none that would do: checked, whole, and only where it is
+//! allowed.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use super::folder::Folder;
+use crate::support::{Finished, skip_without_tool};
+
+/// A folder behind HTTP on a port of loopback, for as long as the test runs.
+struct Mirror {
+    url: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Mirror {
+    fn serve(folder: PathBuf) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = Vec::new();
+                let mut part = [0; 1024];
+                while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+                    match stream.read(&mut part) {
+                        Ok(count) if count > 0 => request.extend_from_slice(&part[..count]),
+                        _ => break,
+                    }
+                }
+                let request = String::from_utf8_lossy(&request);
+                let name = request.split(' ').nth(1).unwrap_or("/").trim_start_matches('/');
+                seen.lock().unwrap().push(name.to_owned());
+                let (status, body) = match std::fs::read(folder.join(name)) {
+                    Ok(body) => ("200 OK", body),
+                    Err(_) => ("404 Not Found", Vec::new()),
+                };
+                let head = format!(
+                    "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    body.len()
+                );
+                // Who gives up meanwhile needs no answer.
+                let _ = stream.write_all(head.as_bytes());
+                let _ = stream.write_all(&body);
+            }
+        });
+        Mirror { url, asked }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
+/// A version that this machine has not where it is looked for, with its programs in a folder that can be
+/// moved as a whole.
+fn other_version() -> Option<(PathBuf, String)> {
+    let folders = std::env::var_os("ARC_TEST_POSTGRES_BINS")?;
+    let version = |folder: &Path| {
+        let output = Command::new(folder.join("postgres")).arg("--version").output().ok()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Some(text.split_whitespace().nth(2)?.to_owned())
+    };
+    let here = version(crate::support::installed_programs())?;
+    let major = |version: &str| version.split('.').next().unwrap().to_owned();
+    std::env::split_paths(&folders).find_map(|folder| {
+        let version = version(&folder)?;
+        (major(&version) != major(&here)).then_some((folder, version))
+    })
+}
+
+#[test]
+fn a_cluster_whose_version_is_gone_gets_it_from_a_mirror_where_that_is_allowed() {
+    let Some((programs, version)) = other_version() else {
+        skip_without_tool("PostgreSQL from a mirror", "ARC_TEST_POSTGRES_BINS names none to serve");
+        return;
+    };
+    let major = version.split('.').next().unwrap();
+    let folder = Folder::new();
+    let results = folder.results(3);
+    let record = ["record".as_ref(), "--json".as_ref(), results.as_os_str()];
+    let run = |settings: &[(&str, &str)]| -> Finished {
+        let mut command = folder.command(record);
+        command.envs(settings.iter().copied()).output().unwrap().into()
+    };
+    // Made by a version that is not at hand any more.
+    let made = run(&[("ARC_POSTGRES_BIN", programs.to_str().unwrap())]).ended(0).json();
+    assert_eq!(made["stored"], 3);
+    folder.wait_until_stopped();
+
+    let served = folder.beside("mirror");
+    std::fs::create_dir(&served).unwrap();
+    let mirror = Mirror::serve(served.clone());
+    let allowed = [("ARC_NO_DOWNLOAD", ""), ("ARC_POSTGRES_MIRROR", mirror.url.as_str())];
+    let gone = format!("made by PostgreSQL {major}");
+
+    let refused = run(&[("ARC_POSTGRES_MIRROR", mirror.url.as_str())]).ended(1);
+    assert!(refused.stderr.contains(&gone), "{}", refused.stderr);
+    assert_eq!(mirror.asked(), Vec::<String>::new(), "it is forbidden");
+
+    let fails = |words: &[&str]| {
+        let failed = run(&allowed).ended(1).stderr;
+        for word in [gone.as_str(), "Fetching it from", mirror.url.as_str()].iter().chain(words) {
+            assert!(failed.contains(word), "{word} is not in: {failed}");
+        }
+        let left = std::fs::read_dir(folder.data.join("programs")).into_iter().flatten();
+        assert_eq!(left.count(), 0, "nothing is left");
+    };
+    fails(&["SHA256SUMS", "404"]);
+    std::fs::write(served.join("SHA256SUMS"), "").unwrap();
+    fails(&["SHA256SUMS names no", major]);
+
+    let minor = version.split('.').nth(1).unwrap_or("0");
+    let name =
+        format!("postgresql-{major}.{minor}.0-{}-unknown-linux-gnu.tar.gz", std::env::consts::ARCH);
+    let archive = served.join(&name);
+    std::fs::write(&archive, "not what it says").unwrap();
+    std::fs::write(served.join("SHA256SUMS"), format!("{}  {name}\n", "0".repeat(64))).unwrap();
+    fails(&["SHA-256", &name]);
+
+    let whole = programs.parent().unwrap();
+    let packed = Command::new("tar")
+        .arg("-czf")
+        .arg(&archive)
+        .arg("-C")
+        .arg(whole.parent().unwrap())
+        .arg(whole.file_name().unwrap())
+        .status()
+        .unwrap();
+    assert!(packed.success());
+    let sums = Command::new("sha256sum").arg(&name).current_dir(&served).output().unwrap();
+    std::fs::write(served.join("SHA256SUMS"), sums.stdout).unwrap();
+    mirror.asked();
+    let fetched = run(&allowed).ended(0);
+    assert!(fetched.stderr.contains("--no-download forbids it"), "{}", fetched.stderr);
+    assert_eq!(fetched.json()["duplicate"], 3, "the data is there");
+    assert_eq!(mirror.asked(), ["SHA256SUMS".to_owned(), name]);
+    folder.wait_until_stopped();
+
+    // From then on it is at hand.
+    assert_eq!(run(&[]).ended(0).json()["duplicate"], 3);
+    assert_eq!(mirror.asked(), Vec::<String>::new());
+}
