@@ -17,7 +17,7 @@
 //! | [`readme`] | the README's commands, as they stand there |
 //! | [`recorder_api`] | the recorder as a Rust library |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
-//! | [`runners`] | runners that are components, recording through their import |
+//! | [`runners`] | runners that are components: what they record, what they are granted, how they end |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
 //! | [`service`] | the recorder over HTTP: calls, limits, tokens, the spool, its operation |
 //! | [`simulations`] | which simulation takes a result: ids, plans, trials, attempts, figures |

@@ -123,8 +123,8 @@ pub(super) enum Command {
     Token(TokenCommand),
     /// Run a runner that is a WebAssembly component and records through the recorder interface.
     ///
-    /// It has its arguments and the standard streams, no files and no network. Its exit code is
-    /// this program's.
+    /// It has its arguments and the standard streams; no files, no network and no environment
+    /// unless they are granted. Its exit code is this program's.
     Run(Run),
     /// Show the verdict on each result of a file; no database is touched.
     Extract(Extract),
@@ -235,9 +235,47 @@ pub(super) struct Run {
 
 #[derive(Debug, Args)]
 pub(super) struct Extract {
+    /// A folder that it may read, and under which path it sees it. Default: the same path.
+    #[arg(long = "dir", value_name = "HOST[::GUEST]", value_parser = folder)]
+    pub(super) folders: Vec<(PathBuf, String)>,
+
+    /// A folder in which it may also write.
+    #[arg(long = "dir-rw", value_name = "HOST[::GUEST]", value_parser = folder)]
+    pub(super) writable_folders: Vec<(PathBuf, String)>,
+
+    /// Let it use the network as this program may: connect, listen, look up names.
+    #[arg(long)]
+    pub(super) allow_net: bool,
+
+    /// An environment variable for it; without a value, with the one that it has here.
+    #[arg(long = "env", value_name = "NAME[=VALUE]", value_parser = variable)]
+    pub(super) variables: Vec<(String, String)>,
+
     /// A file of results; - is standard input.
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
+}
+
+/// A folder as the runner is to see it.
+fn folder(text: &str) -> Result<(PathBuf, String), String> {
+    let (host, guest) = text.split_once("::").unwrap_or((text, text));
+    if host.is_empty() || guest.is_empty() {
+        return Err("give the folder's path, or its path and the runner's path: data::/data".into());
+    }
+    Ok((host.into(), guest.to_owned()))
+}
+
+/// A variable and its value, which this process may have.
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Ok(value.to_owned())),
+        None => (text, std::env::var(text)),
+    };
+    match value {
+        _ if name.is_empty() => Err("a variable has a name".to_owned()),
+        Ok(value) => Ok((name.to_owned(), value)),
+        Err(error) => Err(format!("{error}; give it a value: {name}=VALUE")),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -410,3 +448,15 @@ mod tests {
         super::Arguments::command().debug_assert();
     }
 }
+
+    #[test]
+    fn folders_and_variables_of_runners() {
+        assert_eq!(super::folder("data").unwrap(), ("data".into(), "data".to_owned()));
+        assert_eq!(super::folder("a:b::/c::d").unwrap(), ("a:b".into(), "/c::d".to_owned()));
+        assert!(super::folder("::/data").is_err() && super::folder("data::").is_err());
+        assert_eq!(super::variable("A=b=c").unwrap(), ("A".to_owned(), "b=c".to_owned()));
+        assert_eq!(super::variable("A=").unwrap(), ("A".to_owned(), String::new()));
+        assert!(super::variable("=b").is_err());
+        let unset = super::variable("ARC_NO_SUCH_VARIABLE").unwrap_err();
+        assert!(unset.contains("ARC_NO_SUCH_VARIABLE=VALUE"), "{unset}");
+    }

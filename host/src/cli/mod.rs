@@ -83,7 +83,13 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
         Ok(runtime) => runtime,
         Err(error) => return fail(&Error::io("could not start the runtime", error)),
     };
-    match runtime.block_on(run(arguments)) {
+    let done = runtime.block_on(run(arguments));
+    if matches!(done, Ok(Done::Interrupted)) {
+        // What is still going on in a thread that cannot be stopped, such as a read of a pipe to
+        // which nobody writes, is nobody's any more.
+        runtime.shutdown_background();
+    }
+    match done {
         Ok(done) => done.exit_code(),
         Err(error) => fail(&error),
     }
