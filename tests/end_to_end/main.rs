@@ -7,6 +7,7 @@
 //! | [`connections`] | TLS in every mode, certificates, lists of hosts, libpq's variables, PgBouncer |
 //! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
 //! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
+//! | [`exports`] | files for other programs: every format, whole or not there |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
 //! | [`late_results`] | figures that are frozen, and the results that come after |
 //! | [`pages`] | lists a page at a time, and their cursors |
@@ -42,6 +43,7 @@ mod component;
 mod connections;
 mod containers;
 mod embedded;
+mod exports;
 mod faults;
 mod history;
 mod late_results;

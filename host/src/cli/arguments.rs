@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::program::Program;
 use super::serve::Serve;
 use crate::access::Scope;
+use crate::export::Format;
 use crate::recorder::duration_hours;
 use crate::store::SimulationStatus;
 
@@ -31,6 +32,7 @@ Examples:
   generate | arc-host record --name nightly -    record standard input
   arc-host record --json results.jsonl | jq .overall_score
   arc-host extract results.jsonl                 verdicts only, no database
+  arc-host export --output outcomes.parquet      all outcomes, for pandas, polars, DuckDB
   arc-host run runner.wasm -- --trials 3         a runner that is a component
   arc-host status 0192f3c1-…                     where a simulation stands
   arc-host psql -- -c 'select * from arc_recorder.outcomes limit 5'
@@ -134,6 +136,11 @@ pub(super) enum Command {
     Status(Status),
     /// Show the outcomes of a simulation.
     Outcomes(Outcomes),
+    /// Write outcomes for other programs: Parquet, CSV or JSON lines.
+    ///
+    /// Outcomes come in order of simulation, scenario, trial and attempt, as they were at one moment
+    /// (a service is asked page after page instead). A file appears when it is whole.
+    Export(Export),
     /// Show which results of a simulation were rejected, and why.
     Rejected(Rejected),
     /// Show a simulation by the hour: outcomes, score, duration, cost, errors.
@@ -228,13 +235,6 @@ pub(super) struct Run {
         value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub(super) memory: u32,
 
-    /// Arguments for the runner.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
-    pub(super) arguments: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Extract {
     /// A folder that it may read, and under which path it sees it. Default: the same path.
     #[arg(long = "dir", value_name = "HOST[::GUEST]", value_parser = folder)]
     pub(super) folders: Vec<(PathBuf, String)>,
@@ -251,9 +251,9 @@ pub(super) struct Extract {
     #[arg(long = "env", value_name = "NAME[=VALUE]", value_parser = variable)]
     pub(super) variables: Vec<(String, String)>,
 
-    /// A file of results; - is standard input.
-    #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
+    /// Arguments for the runner.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    pub(super) arguments: Vec<String>,
 }
 
 /// A folder as the runner is to see it.
@@ -276,6 +276,13 @@ fn variable(text: &str) -> Result<(String, String), String> {
         Ok(value) => Ok((name.to_owned(), value)),
         Err(error) => Err(format!("{error}; give it a value: {name}=VALUE")),
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Extract {
+    /// A file of results; - is standard input.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -349,6 +356,33 @@ pub(super) struct Outcomes {
     /// Go on where the page before ended.
     #[arg(long, value_name = "CURSOR")]
     pub(super) cursor: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// The simulations' ids. Default: all simulations, the oldest first.
+    #[arg(value_name = "ID")]
+    pub(super) simulations: Vec<Uuid>,
+
+    /// The format. Default: the one that FILE's name ends with.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+
+    /// Where to write it; - is standard output.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    pub(super) output: PathBuf,
+
+    /// Only those with this status.
+    #[arg(long, value_name = "STATUS", value_parser = ["success", "error", "timeout", "cancelled"])]
+    pub(super) status: Option<String>,
+
+    /// Only those of this scenario.
+    #[arg(long, value_name = "SCENARIO")]
+    pub(super) scenario: Option<String>,
+
+    /// With the documents, byte for byte as they were recorded, as a last column of text.
+    #[arg(long)]
+    pub(super) documents: bool,
 }
 
 #[derive(Debug, Args)]
@@ -447,7 +481,6 @@ mod tests {
     fn the_definition_is_consistent() {
         super::Arguments::command().debug_assert();
     }
-}
 
     #[test]
     fn folders_and_variables_of_runners() {
@@ -460,3 +493,4 @@ mod tests {
         let unset = super::variable("ARC_NO_SUCH_VARIABLE").unwrap_err();
         assert!(unset.contains("ARC_NO_SUCH_VARIABLE=VALUE"), "{unset}");
     }
+}

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod connection;
+mod export;
 mod extract;
 mod history;
 mod output;
@@ -114,6 +115,7 @@ async fn run(arguments: Arguments) -> Result<Done> {
         Command::Outcomes(arguments) => {
             simulations::outcomes(&global, arguments, &mut output).await
         }
+        Command::Export(arguments) => export::run(&global, arguments, &mut output).await,
         Command::Rejected(arguments) => {
             simulations::rejected(&global, arguments, &mut output).await
         }
