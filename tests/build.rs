@@ -1,5 +1,5 @@
 //! Builds the components that the tests run: the command component, under the wasmtime command, the
-//! example of a runner, under `arc-host run`, and a format that misbehaves.
+//! runners that are written in Rust, under `arc-host run`, and a format that misbehaves.
 
 use std::path::PathBuf;
 
@@ -15,6 +15,7 @@ fn main() -> Result<()> {
         "guest/framing/Cargo.toml",
         "guest/framing/src",
         "tests/formats/hostile",
+        "tests/runners/grants",
         "tests/runners/rust",
         "wit",
         "Cargo.lock",
@@ -24,6 +25,8 @@ fn main() -> Result<()> {
     println!("cargo::rustc-env=ARC_VERDICT_COMPONENT={}", command.display());
     let runner = arc_guest_build::build_command("arc-rust-runner")?;
     println!("cargo::rustc-env=ARC_RUST_RUNNER_COMPONENT={}", runner.display());
+    let grants = arc_guest_build::build_command("arc-grants-runner")?;
+    println!("cargo::rustc-env=ARC_GRANTS_RUNNER_COMPONENT={}", grants.display());
     let hostile = arc_guest_build::build_extractor("arc-hostile-format")?;
     write("ARC_HOSTILE_FORMAT", "hostile.wasm", &hostile)?;
     let with_wasi = arc_guest_build::build_with_wasi("arc-hostile-format")?;

@@ -18,6 +18,7 @@
 //! | [`service`] | the same calls over HTTP |
 //! | [`client`] | the client of the service |
 //! | [`access`] | the tokens with which the service is used |
+//! | [`export`] | outcomes as files and tables for other programs: Parquet, CSV, JSON lines, Arrow |
 //! | [`wire`] | the bodies of requests and answers over HTTP |
 //! | [`database`] | from settings to an open database: the one that is named, or the embedded one |
 //! | [`embedded`] | a private PostgreSQL where no database is given |
@@ -78,6 +79,7 @@ pub mod delivery;
 pub mod documents;
 pub mod embedded;
 mod error;
+pub mod export;
 pub mod extraction;
 pub mod formats;
 pub mod identity;

@@ -8,6 +8,7 @@
 //! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
 //! | [`databases`] | layouts, migrations, retention; the recorder's tests on other servers |
 //! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
+//! | [`exports`] | files for other programs: every format, whole or not there |
 //! | [`formats`] | components that read what other tools write, hostile ones among them |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
 //! | [`late_results`] | figures that are frozen, and the results that come after |
@@ -19,7 +20,7 @@
 //! | [`readme`] | the README's commands, as they stand there |
 //! | [`recorder_api`] | the recorder as a Rust library |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
-//! | [`runners`] | runners that are components, recording through their import |
+//! | [`runners`] | runners that are components: what they record, what they are granted, how they end |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
 //! | [`service`] | the recorder over HTTP: calls, limits, tokens, the spool, its operation |
 //! | [`simulations`] | which simulation takes a result: ids, plans, trials, attempts, figures |
@@ -45,6 +46,7 @@ mod connections;
 mod containers;
 mod databases;
 mod embedded;
+mod exports;
 mod faults;
 mod history;
 mod late_results;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::program::Program;
 use super::serve::Serve;
 use crate::access::Scope;
+use crate::export::Format;
 use crate::recorder::duration_hours;
 use crate::store::{Layout, SimulationStatus};
 
@@ -32,6 +33,7 @@ Examples:
   arc-host record --json results.jsonl | jq .overall_score
   arc-host record logs/2026-03-01_task.eval      a log of Inspect AI
   arc-host extract results.jsonl                 verdicts only, no database
+  arc-host export --output outcomes.parquet      all outcomes, for pandas, polars, DuckDB
   arc-host run runner.wasm -- --trials 3         a runner that is a component
   arc-host status 0192f3c1-…                     where a simulation stands
   arc-host psql -- -c 'select * from arc_recorder.outcomes limit 5'
@@ -146,8 +148,8 @@ pub(super) enum Command {
     Token(TokenCommand),
     /// Run a runner that is a WebAssembly component and records through the recorder interface.
     ///
-    /// It has its arguments and the standard streams, no files and no network. Its exit code is
-    /// this program's.
+    /// It has its arguments and the standard streams; no files, no network and no environment
+    /// unless they are granted. Its exit code is this program's.
     Run(Run),
     /// List, add and remove result formats: components that read what other tools write.
     ///
@@ -164,6 +166,11 @@ pub(super) enum Command {
     Status(Status),
     /// Show the outcomes of a simulation.
     Outcomes(Outcomes),
+    /// Write outcomes for other programs: Parquet, CSV or JSON lines.
+    ///
+    /// Outcomes come in order of simulation, scenario, trial and attempt, as they were at one moment
+    /// (a service is asked page after page instead). A file appears when it is whole.
+    Export(Export),
     /// Show which results of a simulation were rejected, and why.
     Rejected(Rejected),
     /// Show a simulation by the hour: outcomes, score, duration, cost, errors.
@@ -310,9 +317,47 @@ pub(super) struct Run {
         value_parser = clap::value_parser!(u32).range(1..=4_096))]
     pub(super) memory: u32,
 
+    /// A folder that it may read, and under which path it sees it. Default: the same path.
+    #[arg(long = "dir", value_name = "HOST[::GUEST]", value_parser = folder)]
+    pub(super) folders: Vec<(PathBuf, String)>,
+
+    /// A folder in which it may also write.
+    #[arg(long = "dir-rw", value_name = "HOST[::GUEST]", value_parser = folder)]
+    pub(super) writable_folders: Vec<(PathBuf, String)>,
+
+    /// Let it use the network as this program may: connect, listen, look up names.
+    #[arg(long)]
+    pub(super) allow_net: bool,
+
+    /// An environment variable for it; without a value, with the one that it has here.
+    #[arg(long = "env", value_name = "NAME[=VALUE]", value_parser = variable)]
+    pub(super) variables: Vec<(String, String)>,
+
     /// Arguments for the runner.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
     pub(super) arguments: Vec<String>,
+}
+
+/// A folder as the runner is to see it.
+fn folder(text: &str) -> Result<(PathBuf, String), String> {
+    let (host, guest) = text.split_once("::").unwrap_or((text, text));
+    if host.is_empty() || guest.is_empty() {
+        return Err("give the folder's path, or its path and the runner's path: data::/data".into());
+    }
+    Ok((host.into(), guest.to_owned()))
+}
+
+/// A variable and its value, which this process may have.
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Ok(value.to_owned())),
+        None => (text, std::env::var(text)),
+    };
+    match value {
+        _ if name.is_empty() => Err("a variable has a name".to_owned()),
+        Ok(value) => Ok((name.to_owned(), value)),
+        Err(error) => Err(format!("{error}; give it a value: {name}=VALUE")),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -396,6 +441,33 @@ pub(super) struct Outcomes {
     /// Go on where the page before ended.
     #[arg(long, value_name = "CURSOR")]
     pub(super) cursor: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// The simulations' ids. Default: all simulations, the oldest first.
+    #[arg(value_name = "ID")]
+    pub(super) simulations: Vec<Uuid>,
+
+    /// The format. Default: the one that FILE's name ends with.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+
+    /// Where to write it; - is standard output.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    pub(super) output: PathBuf,
+
+    /// Only those with this status.
+    #[arg(long, value_name = "STATUS", value_parser = ["success", "error", "timeout", "cancelled"])]
+    pub(super) status: Option<String>,
+
+    /// Only those of this scenario.
+    #[arg(long, value_name = "SCENARIO")]
+    pub(super) scenario: Option<String>,
+
+    /// With the documents, byte for byte as they were recorded, as a last column of text.
+    #[arg(long)]
+    pub(super) documents: bool,
 }
 
 #[derive(Debug, Args)]
@@ -543,5 +615,17 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         super::Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn folders_and_variables_of_runners() {
+        assert_eq!(super::folder("data").unwrap(), ("data".into(), "data".to_owned()));
+        assert_eq!(super::folder("a:b::/c::d").unwrap(), ("a:b".into(), "/c::d".to_owned()));
+        assert!(super::folder("::/data").is_err() && super::folder("data::").is_err());
+        assert_eq!(super::variable("A=b=c").unwrap(), ("A".to_owned(), "b=c".to_owned()));
+        assert_eq!(super::variable("A=").unwrap(), ("A".to_owned(), String::new()));
+        assert!(super::variable("=b").is_err());
+        let unset = super::variable("ARC_NO_SUCH_VARIABLE").unwrap_err();
+        assert!(unset.contains("ARC_NO_SUCH_VARIABLE=VALUE"), "{unset}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod connection;
+mod export;
 mod extract;
 mod formats;
 mod history;
@@ -91,7 +92,13 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
         Ok(runtime) => runtime,
         Err(error) => return fail(&Error::io("could not start the runtime", error)),
     };
-    match runtime.block_on(run(arguments)) {
+    let done = runtime.block_on(run(arguments));
+    if matches!(done, Ok(Done::Interrupted)) {
+        // What is still going on in a thread that cannot be stopped, such as a read of a pipe to
+        // which nobody writes, is nobody's any more.
+        runtime.shutdown_background();
+    }
+    match done {
         Ok(done) => done.exit_code(),
         Err(error) => fail(&error),
     }
@@ -117,6 +124,7 @@ async fn run(arguments: Arguments) -> Result<Done> {
         Command::Outcomes(arguments) => {
             simulations::outcomes(&global, arguments, &mut output).await
         }
+        Command::Export(arguments) => export::run(&global, arguments, &mut output).await,
         Command::Rejected(arguments) => {
             simulations::rejected(&global, arguments, &mut output).await
         }

@@ -1,12 +1,14 @@
 //! `arc-host run`: a runner that is a component.
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::Done;
 use super::arguments::{Global, Run};
 use super::connection;
 use super::output;
 use crate::Recorder;
 use crate::error::{Error, Result};
-use crate::runners::{Runner, RunnerSettings};
+use crate::runners::{GrantedFolder, Grants, Runner, RunnerSettings};
 
 pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
     let path = arguments.file.display().to_string();
@@ -21,19 +23,44 @@ pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
     let database = connection::open_current(global).await?;
     let recorder = Recorder::new(extractor, database.store().clone()).await?;
     let recorder = recorder.with_formats(connection::formats(global)?);
+    let grants = grants(&arguments);
     let mut words = vec![path];
     words.extend(arguments.arguments);
+    // Until here Ctrl-C simply ends the program: nothing has been handed over.
+    let mut interrupts = signal(SignalKind::interrupt())
+        .map_err(|error| Error::io("could not listen for Ctrl-C", error))?;
     let exit = tokio::select! {
-        exit = runner.run(recorder.clone(), &words) => Some(exit),
-        _ = tokio::signal::ctrl_c() => None,
+        exit = runner.run(recorder.clone(), &words, &grants) => Some(exit),
+        _ = interrupts.recv() => {
+            output::note("stopping after the results that are under way; Ctrl-C again ends at once");
+            None
+        }
     };
-    // What the runner has handed over is stored, however it ended.
-    recorder.close().await;
+    // What the runner has handed over is stored, however it ended. That lasts where the database is
+    // away, and then a person may have had enough.
+    tokio::select! {
+        () = recorder.close() => {}
+        _ = interrupts.recv() => std::process::exit(i32::from(Done::Interrupted.exit_code())),
+    }
     match exit {
         Some(exit) => Ok(Done::Exit(u8::try_from(exit?.code).unwrap_or(u8::MAX))),
         None => {
             output::note("stopped; what was recorded is kept");
             Ok(Done::Interrupted)
         }
+    }
+}
+
+fn grants(arguments: &Run) -> Grants {
+    let folders = |folders: &[(std::path::PathBuf, String)], writable| -> Vec<GrantedFolder> {
+        let granted = folders.iter().cloned();
+        granted.map(|(host, guest)| GrantedFolder { host, guest, writable }).collect()
+    };
+    let mut granted = folders(&arguments.folders, false);
+    granted.extend(folders(&arguments.writable_folders, true));
+    Grants {
+        folders: granted,
+        network: arguments.allow_net,
+        variables: arguments.variables.clone(),
     }
 }

@@ -1,4 +1,4 @@
-//! A host for runners that are components: WASI without files and network, and the recorder.
+//! A host for runners that are components: WASI with what is granted, and the recorder.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use wasmtime::{Config, Engine, Store, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::p2::bindings::Command;
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 
-use super::{RecorderCtxView, RecorderView, add_to_linker};
+use super::{Grants, RecorderCtxView, RecorderView, add_to_linker};
 use crate::Recorder;
 use crate::component_cache;
 use crate::error::{Error, Result};
@@ -109,11 +109,18 @@ impl Runner {
     }
 
     /// Runs it to its end: the arguments begin with its own name. Its standard streams are this
-    /// process's; it has no files, no network and no environment.
+    /// process's; it has no files, no network and no environment but what is granted. A run whose
+    /// future is dropped ends; what it has handed to the recorder is recorded all the same.
     ///
     /// # Errors
-    /// [`Error::Component`] where it needs what this host does not give, or traps.
-    pub async fn run(&self, recorder: Recorder, arguments: &[String]) -> Result<Exit> {
+    /// [`Error::Component`] where it needs what this host does not give, or traps;
+    /// [`Error::Configuration`] where a granted folder cannot be opened.
+    pub async fn run(
+        &self,
+        recorder: Recorder,
+        arguments: &[String],
+        grants: &Grants,
+    ) -> Result<Exit> {
         let mut linker = Linker::new(&self.engine);
         let link = |error: wasmtime::Error| {
             Error::Component(format!("could not set up the runner's imports: {error}"))
@@ -121,7 +128,7 @@ impl Runner {
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(link)?;
         add_to_linker(&mut linker).map_err(link)?;
         let state = State {
-            wasi: WasiCtx::builder().inherit_stdio().args(arguments).build(),
+            wasi: grants.context(arguments)?,
             resources: ResourceTable::new(),
             limits: StoreLimitsBuilder::new().memory_size(self.memory_bytes).build(),
             recorder,

@@ -2,15 +2,18 @@
 //!
 //! [`add_to_linker`] gives the components of a linker the interface `arc:recording/recorder`; the
 //! store's data says through [`RecorderView`] which recorder that is. [`Runner`] is a whole host
-//! for them: WASI with no files and no network, arguments, standard streams, and the recorder.
+//! for them: arguments, standard streams, the recorder, and of files, network and environment what
+//! [`Grants`] say.
 
 mod answers;
 mod command;
+mod grants;
 mod interface;
 
 use wasmtime::component::{HasData, Linker};
 
 pub use command::{Exit, Runner, RunnerSettings};
+pub use grants::{GrantedFolder, Grants};
 
 use crate::Recorder;
 use crate::bindings::runner::arc::recording::recorder;

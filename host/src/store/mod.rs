@@ -7,6 +7,7 @@ mod access_tokens;
 mod columns;
 mod connection;
 mod cursor;
+mod export;
 mod extracted;
 mod figures;
 mod headers;
@@ -39,6 +40,7 @@ use tokio_postgres::config::SslMode;
 
 pub use access_tokens::TokenRow;
 pub use connection::ConnectionSettings;
+pub use export::{ExportSelection, OutcomeRecord, OutcomeRows};
 pub use extracted::ColumnChange;
 pub(crate) use extracted::ExtractedColumns;
 pub use figures::Figures;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::statement::Statement;
 use super::{
-    OutcomeFilter, SimulationStatus, Store, figures, outcome_page, outcomes, performance,
+    OutcomeFilter, SimulationStatus, Store, export, figures, outcome_page, outcomes, performance,
     simulation_page, standing,
 };
 use crate::error::{Error, Result};
@@ -20,6 +20,8 @@ pub enum Question {
     Figures(Uuid),
     /// [`Store::outcomes`].
     Outcomes(Uuid, OutcomeFilter),
+    /// [`Store::export`] of a simulation, without documents.
+    Export(Uuid, OutcomeFilter),
     /// [`Store::outcomes_page`].
     OutcomesPage { simulation_id: Uuid, filter: OutcomeFilter, limit: u32, cursor: Option<String> },
     /// [`Store::simulations_page`].
@@ -36,6 +38,7 @@ impl Question {
             Question::Simulation(id) => standing::row_statement(*id),
             Question::Figures(id) => figures::statement(*id),
             Question::Outcomes(id, filter) => outcomes::statement(*id, filter),
+            Question::Export(id, filter) => export::statement(*id, filter, false),
             Question::OutcomesPage { simulation_id, filter, limit, cursor } => {
                 outcome_page::statement(*simulation_id, filter, *limit, cursor.as_deref())?
             }

@@ -1,5 +1,9 @@
 //! Runners that are components, under `arc-host run`.
 
+mod ending;
+mod grants;
+mod python;
+
 use std::path::Path;
 
 use serde_json::json;

@@ -1,0 +1,137 @@
+//! `arc-host export`: outcomes for other programs.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::time::Instant;
+
+use clap::ValueEnum as _;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Done;
+use super::arguments::{Export, Global};
+use super::connection;
+use super::output::{self, Output};
+use crate::error::{Error, Result};
+use crate::export::{Destination, Exported, Format, export};
+use crate::store::{ExportSelection, OutcomeFilter};
+
+/// How many bytes go to the output at once.
+const BUFFER_BYTES: usize = 1 << 18;
+
+pub(super) async fn run(global: &Global, arguments: Export, output: &mut Output) -> Result<Done> {
+    let format = format_of(arguments.format, &arguments.output)?;
+    let to_stream = arguments.output == Path::new("-");
+    if to_stream && format == Format::Parquet && io::stdout().is_terminal() {
+        return Err(Error::Invalid(
+            "Parquet is not for a terminal; name a file with --output, or pipe it to a program"
+                .to_owned(),
+        ));
+    }
+    let selection = ExportSelection {
+        simulations: arguments.simulations,
+        filter: OutcomeFilter { scenario_id: arguments.scenario, status: arguments.status },
+        documents: arguments.documents,
+    };
+    let opened = connection::open_source(global).await?;
+    let begun = Instant::now();
+    let failed =
+        |error| Error::io(format!("could not write {}", arguments.output.display()), error);
+    let (file, destination) = if to_stream {
+        (standard_output().map_err(failed)?, None)
+    } else {
+        let (file, destination) = Destination::create(&arguments.output)?;
+        (file, Some(destination))
+    };
+    let (mut interrupts, mut terminations) =
+        (|| Ok((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)))()
+            .map_err(|error| Error::io("could not listen for Ctrl-C", error))?;
+
+    let bar = output::progress_counter("exporting");
+    let shown = bar.clone();
+    let buffered = BufWriter::with_capacity(BUFFER_BYTES, file);
+    let report = move |outcomes| shown.set_position(outcomes);
+    let done = tokio::select! {
+        done = export(opened.source(), &selection, format, buffered, report) => Some(done),
+        _ = interrupts.recv() => None,
+        _ = terminations.recv() => None,
+    };
+    bar.finish_and_clear();
+    let Some(done) = done else {
+        output::note("stopped; nothing is kept of what was written to a file");
+        return Ok(Done::Interrupted);
+    };
+    let (buffered, exported) = match done {
+        // A reader that has seen enough ends the output.
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
+            return Ok(Done::All);
+        }
+        done => done?,
+    };
+    let Some(destination) = destination else { return Ok(Done::All) };
+    let file = buffered.into_inner().map_err(|error| failed(error.into_error()))?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    destination.keep(&file)?;
+    let name = arguments.output.display().to_string();
+    summary(&exported, &name, format, bytes, begun.elapsed().as_secs_f64(), output)?;
+    Ok(Done::All)
+}
+
+/// The format that is named, or the one of the file's name.
+fn format_of(named: Option<Format>, output: &Path) -> Result<Format> {
+    if let Some(format) = named {
+        return Ok(format);
+    }
+    let extension = output.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    Format::from_str(extension, true).map_err(|_| {
+        Error::Invalid(
+            "the output's name does not say which format it is to have; say --format parquet, csv \
+             or jsonl"
+                .to_owned(),
+        )
+    })
+}
+
+/// Standard output without the buffer that ends with each line.
+fn standard_output() -> io::Result<File> {
+    io::stdout().flush()?;
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+fn summary(
+    exported: &Exported,
+    name: &str,
+    format: Format,
+    bytes: u64,
+    elapsed_seconds: f64,
+    output: &mut Output,
+) -> Result<()> {
+    let Exported { outcomes, simulations } = *exported;
+    if output.json() {
+        let format = format.to_possible_value().map(|value| value.get_name().to_owned());
+        return output.value(&json!({
+            "file": name,
+            "format": format,
+            "outcomes": outcomes,
+            "simulations": simulations,
+            "bytes": bytes,
+            "elapsed_seconds": elapsed_seconds,
+        }));
+    }
+    output.line(&format!(
+        "{}: {} outcome{} of {} simulation{}, {:.1} MB in {elapsed_seconds:.2} s",
+        output::printable(name),
+        output::count(outcomes),
+        if outcomes == 1 { "" } else { "s" },
+        output::count(simulations),
+        if simulations == 1 { "" } else { "s" },
+        bytes_as_megabytes(bytes),
+    ))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a size for people")]
+fn bytes_as_megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}

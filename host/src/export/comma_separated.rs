@@ -1,0 +1,177 @@
+//! Comma-separated values, as RFC 4180 has them.
+//!
+//! A value is quoted where it holds a comma, a quote or the end of a line. What is absent is an empty
+//! field, and an empty text is `""`, so that the two differ. Values are what they are: a program that
+//! takes a text such as `=1+1` for a formula takes it so whether or not it is quoted, and what would
+//! keep it from that is another text.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use super::columns::NAMES;
+use super::{Writer, not_written};
+use crate::error::Result;
+use crate::store::OutcomeRecord;
+
+/// Writes lines.
+pub(super) struct CsvWriter<W> {
+    output: W,
+    line: Line,
+}
+
+impl<W: Write> CsvWriter<W> {
+    /// Writes the names of the columns.
+    pub(super) fn new(mut output: W, documents: bool) -> Result<Self> {
+        let mut line = Line::default();
+        let names = NAMES.iter().copied().chain(documents.then_some("document"));
+        for name in names {
+            line.text(Some(name));
+        }
+        output.write_all(line.end()).map_err(not_written)?;
+        Ok(CsvWriter { output, line })
+    }
+}
+
+impl<W: Write + Send + 'static> Writer for CsvWriter<W> {
+    type Output = W;
+
+    fn write(&mut self, outcome: &OutcomeRecord) -> Result<()> {
+        let line = &mut self.line;
+        line.shown(outcome.simulation_id);
+        line.shown(outcome.outcome_id);
+        line.text(Some(outcome.scenario_id));
+        line.text(outcome.scenario_name);
+        line.shown(outcome.trial);
+        line.shown(outcome.attempt);
+        line.shown(outcome.execution_time);
+        line.shown(outcome.received_at);
+        line.text(Some(outcome.status));
+        match outcome.reliability_score {
+            Some(score) => line.number(score),
+            None => line.text(None),
+        }
+        line.number(outcome.execution_time_ms);
+        line.shown(outcome.tokens_used);
+        line.number(outcome.cost_usd);
+        line.text(outcome.error_code);
+        line.text(outcome.error_category);
+        line.text(outcome.error_message);
+        line.text(outcome.modal_call_id);
+        line.text(outcome.sandbox_id);
+        line.text(Some(outcome.metrics));
+        line.text(outcome.warnings);
+        line.text(Some(outcome.extractor));
+        if let Some(document) = outcome.document {
+            line.text(Some(document));
+        }
+        self.output.write_all(self.line.end()).map_err(not_written)
+    }
+
+    fn finish(mut self) -> Result<W> {
+        self.output.flush().map_err(not_written)?;
+        Ok(self.output)
+    }
+}
+
+/// A line that is being written.
+#[derive(Default)]
+struct Line {
+    text: String,
+    begun: bool,
+}
+
+impl Line {
+    /// Begins the next field, of a new line where the last one has ended.
+    fn separate(&mut self) {
+        if self.begun {
+            self.text.push(',');
+        } else {
+            self.text.clear();
+            self.begun = true;
+        }
+    }
+
+    /// A number of double precision, with the fewest digits that give it back. It has a point or an
+    /// exponent, so that readers that guess a column's type guess the right one.
+    fn number(&mut self, value: f64) {
+        self.separate();
+        // Writing to a string cannot fail.
+        let _ = write!(self.text, "{value:?}");
+    }
+
+    /// Another value whose text needs no quotes: a whole number, a time, an id.
+    fn shown(&mut self, value: impl std::fmt::Display) {
+        self.separate();
+        // Writing to a string cannot fail.
+        let _ = write!(self.text, "{value}");
+    }
+
+    fn text(&mut self, value: Option<&str>) {
+        self.separate();
+        let Some(value) = value else { return };
+        // One that begins or ends with a space keeps it with readers that cut spaces off.
+        let quoted = value.is_empty()
+            || value.starts_with(' ')
+            || value.ends_with(' ')
+            || value.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n'));
+        if !quoted {
+            self.text.push_str(value);
+            return;
+        }
+        self.text.push('"');
+        for (number, part) in value.split('"').enumerate() {
+            if number > 0 {
+                self.text.push_str("\"\"");
+            }
+            self.text.push_str(part);
+        }
+        self.text.push('"');
+    }
+
+    /// The whole line.
+    fn end(&mut self) -> &[u8] {
+        self.begun = false;
+        self.text.push_str("\r\n");
+        self.text.as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(values: &[Option<&str>]) -> String {
+        let mut line = Line::default();
+        for value in values {
+            line.text(*value);
+        }
+        String::from_utf8(line.end().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn values_are_quoted_where_they_must_be() {
+        assert_eq!(line(&[Some("a"), Some("b c"), Some("é")]), "a,b c,é\r\n");
+        assert_eq!(
+            line(&[Some("a,b"), Some("say \"x\""), Some("\"")]),
+            "\"a,b\",\"say \"\"x\"\"\",\"\"\"\"\r\n"
+        );
+        assert_eq!(line(&[Some("a\nb"), Some("a\rb"), Some(" a")]), "\"a\nb\",\"a\rb\",\" a\"\r\n");
+    }
+
+    #[test]
+    fn nothing_and_an_empty_text_differ() {
+        assert_eq!(line(&[None, Some(""), None]), ",\"\",\r\n");
+    }
+
+    #[test]
+    fn numbers_are_those_that_were_recorded() {
+        let mut line = Line::default();
+        for number in [0.1 + 0.2, 1e-300, -0.0, 1e22, 2_500.0] {
+            line.number(number);
+        }
+        let text = String::from_utf8(line.end().to_vec()).unwrap();
+        let read: Vec<f64> = text.trim_end().split(',').map(|text| text.parse().unwrap()).collect();
+        assert_eq!(read, [0.1 + 0.2, 1e-300, -0.0, 1e22, 2_500.0]);
+        assert!(text.ends_with(",2500.0\r\n"), "{text}");
+    }
+}

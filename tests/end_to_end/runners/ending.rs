@@ -1,0 +1,129 @@
+//! How `arc-host run` ends: exit codes, output that is passed through, Ctrl-C once and twice.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Child;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::grants::RUNNER;
+use crate::support::{Files, Finished, Program, TestDatabase, record, result};
+
+#[test]
+fn the_exit_code_is_the_runner_s() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    for (words, code) in [
+        (&["exit", "0"][..], 0),
+        (&["exit", "1"], 1),
+        (&["exit", "7"], 7),
+        (&["exit", "255"], 255),
+        (&["exit-plainly", "0"], 0),
+        (&["exit-plainly", "1"], 1),
+        (&["panic"], 1),
+    ] {
+        program.run([&["run", RUNNER, "--"], words].concat()).ended(code);
+    }
+}
+
+#[test]
+fn output_is_passed_through_as_it_is() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let mut bytes: Vec<u8> = (0..=255).collect();
+    bytes.extend(b"\x1b[31m\r\n".repeat(20_000));
+    let mut child = program.spawn(["run", RUNNER, "pass"]);
+    let mut input = child.stdin.take().unwrap();
+    let sent = bytes.clone();
+    let writer = std::thread::spawn(move || std::io::Write::write_all(&mut input, &sent));
+    let mut passed = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut passed).unwrap();
+    assert!(child.wait().unwrap().success());
+    writer.join().unwrap().unwrap();
+    assert!(passed == bytes, "{} bytes of {}", passed.len(), bytes.len());
+}
+
+/// Reads the line with which the runner says that it has begun, and gives what reads on.
+fn begun(child: &mut Child, word: &str) -> BufReader<std::process::ChildStdout> {
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    assert_eq!(line, format!("{word}\n"));
+    output
+}
+
+fn interrupt(child: &Child) {
+    kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
+}
+
+#[test]
+fn ctrl_c_ends_a_runner_that_only_computes() {
+    let database = TestDatabase::new();
+    let mut child = Program::on(&database).spawn(["run", RUNNER, "compute"]);
+    let _output = begun(&mut child, "computing");
+    interrupt(&child);
+    let finished = Finished::from(child.wait_with_output().unwrap()).ended(130);
+    assert!(finished.stderr.contains("stopped"), "{}", finished.stderr);
+}
+
+#[test]
+fn ctrl_c_ends_a_runner_that_waits_for_its_input() {
+    let database = TestDatabase::new();
+    let mut child = Program::on(&database).spawn(["run", RUNNER, "pass"]);
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap());
+    std::io::Write::write_all(&mut input, b"it runs\n").unwrap();
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    interrupt(&child);
+    // Its input stays open until it has ended.
+    Finished::from(child.wait_with_output().unwrap()).ended(130);
+    drop(input);
+}
+
+#[test]
+fn a_second_ctrl_c_ends_what_waits_for_the_database() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let files = Files::new();
+    let path = files.write_lines("results.jsonl", &[result("b", "success", 1.0)]);
+    let recorded = record(&program, &path, &[]).ended(0).json();
+    let simulation = recorded["simulation_id"].as_str().unwrap();
+
+    // What the runner records waits for somebody else.
+    let held = database.hold("LOCK TABLE arc_recorder.outcomes IN ACCESS EXCLUSIVE MODE");
+    let mut child = program.spawn(["run", RUNNER, "record", simulation]);
+    let _output = begun(&mut child, "recording");
+    database.wait_for_a_lock();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    interrupt(&child);
+    let mut said = String::new();
+    errors.read_line(&mut said).unwrap();
+    assert!(said.contains("Ctrl-C again ends at once"), "{said}");
+    assert!(child.try_wait().unwrap().is_none(), "it waits for what is under way");
+    interrupt(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(held);
+}
+
+#[test]
+fn what_was_handed_over_before_ctrl_c_is_recorded() {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let files = Files::new();
+    let path = files.write_lines("results.jsonl", &[result("b", "success", 1.0)]);
+    let recorded = record(&program, &path, &[]).ended(0).json();
+    let simulation = recorded["simulation_id"].as_str().unwrap();
+
+    let held = database.hold("LOCK TABLE arc_recorder.outcomes IN ACCESS EXCLUSIVE MODE");
+    let mut child = program.spawn(["run", RUNNER, "record", simulation]);
+    let _output = begun(&mut child, "recording");
+    database.wait_for_a_lock();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    interrupt(&child);
+    let mut said = String::new();
+    errors.read_line(&mut said).unwrap();
+    drop(held);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 2);
+}
