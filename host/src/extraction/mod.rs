@@ -5,6 +5,7 @@
 //! trap, run too long or take too much memory fails alone: the session goes on with a new
 //! instance.
 
+mod core_module;
 mod engine;
 mod session;
 
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use wasmtime::component::{Component, Linker};
 
+pub use core_module::core_module;
 pub use session::{ExtractionError, Session};
 
 pub use crate::bindings::exports::arc::recording::types::{
