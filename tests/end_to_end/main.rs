@@ -7,6 +7,7 @@
 //! | [`connections`] | TLS in every mode, certificates, lists of hosts, libpq's variables, PgBouncer |
 //! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
 //! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
+//! | [`embedding`] | the component in Python, Node, a browser and C, and its core module |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
 //! | [`late_results`] | figures that are frozen, and the results that come after |
 //! | [`pages`] | lists a page at a time, and their cursors |
@@ -24,6 +25,7 @@
 //! | [`soak`] | everything at once while the database is restarted and the service is killed |
 //! | [`state_machine`] | random steps, compared with a model after each |
 //! | [`terminal`] | pipes that close, Ctrl-C, secrets, control characters |
+//! | [`typescript`] | the TypeScript package: packed, installed, in Node and in a browser |
 //! | [`watch`] | `status --watch` |
 
 #![allow(
@@ -42,6 +44,7 @@ mod component;
 mod connections;
 mod containers;
 mod embedded;
+mod embedding;
 mod faults;
 mod history;
 mod late_results;
@@ -60,4 +63,5 @@ mod soak;
 mod state_machine;
 mod support;
 mod terminal;
+mod typescript;
 mod watch;
