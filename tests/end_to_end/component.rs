@@ -57,6 +57,25 @@ fn the_program_writes_the_component_that_it_uses() {
     assert!(std::fs::read(&file).unwrap() == BUILT_IN);
 }
 
+#[test]
+fn the_program_writes_the_core_module_inside_of_it() {
+    let modules = Parser::new(0).parse_all(BUILT_IN).filter_map(|payload| match payload.unwrap() {
+        Payload::ModuleSection { unchecked_range: range, .. } => {
+            Some(&BUILT_IN[range.start as usize..range.end as usize])
+        }
+        _ => None,
+    });
+    let modules: Vec<&[u8]> = modules.collect();
+    // With one module, whoever has it has all of the component's code.
+    assert_eq!(modules.len(), 1);
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Program::without_database().command(["component", "--core"]);
+    let finished = command.current_dir(folder.path()).output().unwrap();
+    assert!(finished.status.success(), "{finished:?}");
+    let written = std::fs::read(folder.path().join("arc-extractor.core.wasm")).unwrap();
+    assert!(written == modules[0] && written.starts_with(b"\0asm\x01\0\0\0"));
+}
+
 /// The record of an answer in the words of `extract-json`.
 fn outcome_json(outcome: &Outcome) -> Value {
     let span = |span: &Option<Span>| span.map(|span| (span.offset, span.length));

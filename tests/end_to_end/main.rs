@@ -8,6 +8,7 @@
 //! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
 //! | [`databases`] | layouts, migrations, retention; the recorder's tests on other servers |
 //! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
+//! | [`embedding`] | the component in Python, Node, a browser and C, and its core module |
 //! | [`exports`] | files for other programs: every format, whole or not there |
 //! | [`formats`] | components that read what other tools write, hostile ones among them |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
@@ -27,6 +28,7 @@
 //! | [`soak`] | everything at once while the database is restarted and the service is killed |
 //! | [`state_machine`] | random steps, compared with a model after each |
 //! | [`terminal`] | pipes that close, Ctrl-C, secrets, control characters |
+//! | [`typescript`] | the TypeScript package: packed, installed, in Node and in a browser |
 //! | [`watch`] | `status --watch` |
 
 #![allow(
@@ -46,6 +48,7 @@ mod connections;
 mod containers;
 mod databases;
 mod embedded;
+mod embedding;
 mod exports;
 mod faults;
 mod history;
@@ -65,4 +68,5 @@ mod soak;
 mod state_machine;
 mod support;
 mod terminal;
+mod typescript;
 mod watch;

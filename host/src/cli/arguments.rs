@@ -603,9 +603,15 @@ pub(super) struct Psql {
 
 #[derive(Debug, Args)]
 pub(super) struct Component {
-    /// Where to write it; - is standard output.
-    #[arg(long, short, value_name = "FILE", default_value = "arc-extractor.wasm")]
-    pub(super) output: PathBuf,
+    /// Write the core module that is inside of it, for hosts that load no components. Its functions
+    /// take and give strings as the Canonical ABI has them.
+    #[arg(long)]
+    pub(super) core: bool,
+
+    /// Where to write it; - is standard output. Default: arc-extractor.wasm, and
+    /// arc-extractor.core.wasm with --core.
+    #[arg(long, short, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! `arc-host extract`: verdicts without a database; `arc-host component`: the component itself.
 
 use std::fs;
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use super::connection;
 use super::output::{self, BAD, GOOD, Output};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
-use crate::extraction::{BUILT_IN, Session};
+use crate::extraction::{BUILT_IN, Session, core_module};
 use crate::recorder::{Document, Submission};
 
 pub(super) async fn run(global: &Global, arguments: Extract, output: &mut Output) -> Result<Done> {
@@ -126,19 +127,27 @@ fn describe(position: u64, verdict: &Value) -> String {
     format!("{position:>6}  {BAD}rejected{BAD:#}  {}", reasons.join("; "))
 }
 
-/// Writes the built-in component.
+/// Writes the built-in component, or the core module inside of it.
 pub(super) fn component(arguments: Component, output: &mut Output) -> Result<Done> {
-    if arguments.output == std::path::Path::new("-") {
-        output.bytes(BUILT_IN)?;
+    let (bytes, name) = if arguments.core {
+        let module = core_module(BUILT_IN).ok_or_else(|| {
+            Error::Component("the built-in component holds no core module".to_owned())
+        })?;
+        (module, "arc-extractor.core.wasm")
+    } else {
+        (BUILT_IN, "arc-extractor.wasm")
+    };
+    let file = arguments.output.unwrap_or_else(|| PathBuf::from(name));
+    if file == std::path::Path::new("-") {
+        output.bytes(bytes)?;
         return Ok(Done::All);
     }
-    let path = arguments.output.display();
-    fs::write(&arguments.output, BUILT_IN)
-        .map_err(|error| Error::io(format!("could not write {path}"), error))?;
+    let path = file.display();
+    fs::write(&file, bytes).map_err(|error| Error::io(format!("could not write {path}"), error))?;
     if output.json() {
-        output.value(&json!({"file": path.to_string(), "bytes": BUILT_IN.len()}))?;
+        output.value(&json!({"file": path.to_string(), "bytes": bytes.len()}))?;
     } else {
-        output.line(&format!("wrote {path} ({} bytes)", output::count(BUILT_IN.len() as u64)))?;
+        output.line(&format!("wrote {path} ({} bytes)", output::count(bytes.len() as u64)))?;
     }
     Ok(Done::All)
 }

@@ -6,6 +6,7 @@
 //! instance.
 
 mod contract;
+mod core_module;
 mod engine;
 mod layout;
 mod session;
@@ -23,6 +24,7 @@ use wasmtime::component::{Component, Linker};
 pub use contract::{Contract, read_contract};
 pub(crate) use layout::matches_pattern;
 pub use layout::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};
+pub use core_module::core_module;
 pub use session::{ExtractionError, Session};
 
 pub use crate::bindings::exports::arc::recording::types::{

@@ -133,6 +133,7 @@ fn one_answer(item: ItemVerdict) -> Answer {
                 ),
             );
             problem.violations = violations.into_iter().map(Reason::from).collect();
+            problem.outcome_id = Some(item.outcome_id);
             Err(problem.into())
         }
         Verdict::Failed { retryable, message } => {

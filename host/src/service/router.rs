@@ -1,13 +1,16 @@
 //! Paths, and what a request passes through on its way to a handler.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Extensions, HeaderMap, StatusCode, Version};
+use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Version, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate as _};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::decompression::RequestDecompressionLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -149,6 +152,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
         .layer(
             ServiceBuilder::new()
                 .layer(from_fn_with_state(SharedApp::clone(app), observe::observe))
+                .option_layer(origins(&app.settings.allow_origins))
                 .layer(
                     CompressionLayer::new()
                         .compress_when(DefaultPredicate::new().and(compressible)),
@@ -158,6 +162,31 @@ pub(super) fn router(app: &SharedApp) -> Router {
                 .layer(DefaultBodyLimit::disable()),
         )
         .with_state(SharedApp::clone(app))
+}
+
+/// How long a browser remembers what a page may send.
+const REMEMBERED: Duration = Duration::from_secs(3_600);
+
+/// Says to browsers which pages may use the service. A page sends its token itself: no cookie counts
+/// here, so no other page can use what a browser keeps.
+fn origins(allowed: &[String]) -> Option<CorsLayer> {
+    if allowed.is_empty() {
+        return None;
+    }
+    let origin = if allowed.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(allowed.iter().filter_map(|origin| origin.parse().ok()))
+    };
+    let headers = [
+        header::ACCEPT,
+        header::AUTHORIZATION,
+        header::CONTENT_ENCODING,
+        header::CONTENT_TYPE,
+        HeaderName::from_static("idempotency-key"),
+    ];
+    let layer = CorsLayer::new().allow_origin(origin).allow_headers(headers).max_age(REMEMBERED);
+    Some(layer.allow_methods([Method::GET, Method::POST]).expose_headers([header::RETRY_AFTER]))
 }
 
 /// Whether an answer may be compressed.

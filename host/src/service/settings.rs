@@ -72,6 +72,8 @@ settings! {
         "Takes requests without a token from everybody who can reach it.";
     tokens: bool = false, "BOOL",
         "Asks for tokens on loopback, too.";
+    allow_origins: Vec<String> = Vec::new(), "ORIGINS",
+        "The web pages that may use it from a browser: origins such as https://app.example, separated by commas, or * for all.";
     log_format: LogFormat = LogFormat::Text, "FORMAT",
         "How it logs to standard error: text or json.";
     log_level: String = "info".to_owned(), "LEVEL",
@@ -183,6 +185,13 @@ impl Shown for Vec<SocketAddr> {
     }
 }
 
+impl Shown for Vec<String> {
+    fn toml(&self) -> Option<String> {
+        let all: Vec<String> = self.iter().filter_map(|text| quoted(text)).collect();
+        Some(format!("[{}]", all.join(", ")))
+    }
+}
+
 impl ServiceSettings {
     /// Reads the settings: from the file where one is named, the environment, and what was given
     /// on the command line by name.
@@ -239,6 +248,12 @@ impl ServiceSettings {
         }
         if self.open && self.tokens {
             return wrong("open and tokens contradict each other; set one of them");
+        }
+        if let Some(origin) = self.allow_origins.iter().find(|origin| !fits_an_origin(origin)) {
+            return wrong(&format!(
+                "allow_origins holds \"{origin}\"; an origin is like https://app.example or \
+                 http://localhost:5173, with no path, and * is every one"
+            ));
         }
         let least_one = [
             ("database_connections", self.database_connections),
@@ -309,15 +324,23 @@ fn read_file(path: &Path) -> Result<toml::Table> {
 /// What was written outside of a file, where no quotation marks are usual.
 fn value(name: &str, text: &str) -> toml::Value {
     let text = text.trim();
-    if name == "listen" {
-        let addresses = text.split(',').map(|address| toml::Value::from(address.trim()));
-        return toml::Value::Array(addresses.collect());
+    if matches!(name, "listen" | "allow_origins") {
+        let items = text.split(',').map(|item| toml::Value::from(item.trim()));
+        return toml::Value::Array(items.collect());
     }
     match text {
         "true" => toml::Value::Boolean(true),
         "false" => toml::Value::Boolean(false),
         _ => text.parse::<i64>().map_or_else(|_| toml::Value::from(text), toml::Value::Integer),
     }
+}
+
+/// Whether a browser may send this as the origin of a page.
+fn fits_an_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else { return text == "*" };
+    !scheme.is_empty()
+        && !host.is_empty()
+        && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#@,".contains(&byte))
 }
 
 fn first_line(error: &toml::de::Error) -> String {
@@ -342,6 +365,7 @@ mod tests {
             ("tls_key", "c"),
             ("log_format", "json"),
             ("open", "true"),
+            ("allow_origins", "https://app.example, http://localhost:5173"),
             ("requests", "7"),
         ])
         .unwrap();
@@ -364,6 +388,9 @@ mod tests {
             ("requests", "-1"),
             ("open", "yes"),
             ("log_format", "xml"),
+            ("allow_origins", "app.example"),
+            ("allow_origins", "https://app.example/"),
+            ("allow_origins", ""),
             ("header_limit_kib", "1"),
             ("retention_days", "0"),
             ("retention_days", "180d"),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::Reason;
 use crate::error::Error;
@@ -140,6 +141,9 @@ pub struct Problem {
     /// What is wrong with a document.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub violations: Vec<Reason>,
+    /// The id under which a result is kept as rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome_id: Option<Uuid>,
 }
 
 fn about_blank() -> String {
@@ -160,6 +164,7 @@ impl Problem {
             limit: None,
             retry_after_seconds: None,
             violations: Vec::new(),
+            outcome_id: None,
         }
     }
 

@@ -177,3 +177,41 @@ fn tls_is_spoken_and_checked() {
     refuse(&["--tls-certificate", &certificate, "--tls-key", &certificate], "server.crt");
     refuse(&["--tls-certificate", "/nowhere", "--tls-key", &key], "/nowhere");
 }
+
+#[test]
+fn pages_of_the_allowed_origins_may_use_it_from_a_browser() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let allowed = ["--tokens", "--allow-origins", "https://app.example, http://localhost:5173"];
+    let service = Service::start(&program, &files, &allowed);
+    let ask = |origin: &str| {
+        let headers = [
+            ("origin", origin),
+            ("access-control-request-method", "POST"),
+            ("access-control-request-headers", "authorization,content-encoding,content-type"),
+        ];
+        service.send(Method::OPTIONS, "/v1/simulations", &headers, "").has(200)
+    };
+    // A browser asks without the token, before it sends what the page wants to send.
+    let answer = ask("http://localhost:5173");
+    assert_eq!(answer.header("access-control-allow-origin"), "http://localhost:5173");
+    for name in ["authorization", "content-encoding", "content-type", "idempotency-key"] {
+        assert!(answer.header("access-control-allow-headers").contains(name), "{answer:?}");
+    }
+    assert_eq!(answer.header("access-control-allow-methods"), "GET,POST");
+    assert_eq!(ask("https://other.example").header("access-control-allow-origin"), "");
+    // The page may read what was refused, and nobody gets in without a token.
+    let refused =
+        service.send(Method::GET, "/v1/simulations", &[("origin", "https://app.example")], "");
+    assert_eq!(refused.header("access-control-allow-origin"), "https://app.example");
+    assert_eq!(refused.header("access-control-expose-headers"), "retry-after");
+    assert_eq!(refused.header("access-control-allow-credentials"), "");
+    refused.has_problem(401, "unauthorized");
+    // Unless it is set, no page may.
+    let files = Files::new();
+    let closed = Service::start(&program, &files, &[]);
+    let headers = [("origin", "https://app.example"), ("access-control-request-method", "POST")];
+    let answer = closed.send(Method::OPTIONS, "/v1/simulations", &headers, "");
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+    answer.has_problem(405, "method_not_allowed");
+}

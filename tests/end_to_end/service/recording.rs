@@ -102,6 +102,7 @@ fn a_run(running: &Running) {
     let bad = json!({"scenario": {"id": "x"}, "trajectory": {"status": "odd"}});
     let problem = service.post(&outcomes, &bad).has_problem(422, "rejected");
     assert_eq!(problem["violations"][0]["path"], "/trajectory/status");
+    let kept = problem["outcome_id"].clone();
 
     // Questions.
     let status = service.get(&format!("/v1/simulations/{id}")).has(200).json();
@@ -122,7 +123,9 @@ fn a_run(running: &Running) {
     assert_eq!(streamed[0]["document"], text);
     assert_eq!(streamed[0]["trajectory"], json!({"status": "success"}));
     let rejected = service.get(&format!("/v1/simulations/{id}/rejected")).has(200).json();
-    assert_eq!(rejected["rejected"].as_array().unwrap().len(), 2);
+    let rejected = rejected["rejected"].as_array().unwrap();
+    assert_eq!(rejected.len(), 2);
+    assert_eq!(rejected[1]["outcome_id"], kept);
     let hours = service.get(&format!("/v1/simulations/{id}/performance?range=24h")).has(200).json();
     assert_eq!(hours["summary"]["total_outcomes"], 3);
     let failures = service.get("/v1/failures?limit=5").has(200).json();

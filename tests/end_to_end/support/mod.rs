@@ -1,8 +1,9 @@
 //! What the tests stand on: a private cluster, a database for each test, a server that is stopped
-//! and started, the program itself, and its service.
+//! and started, the program itself, its service, and what JavaScript needs.
 
 mod database;
 mod files;
+mod javascript;
 mod program;
 mod server;
 mod service;
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use database::{HeldTransaction, TestDatabase, installed_programs};
 pub use files::{Files, record, result};
+pub use javascript::{chromium, copy_folder, node_modules, run, typescript};
 pub use program::{Finished, Program};
 pub use server::{DatabaseServer, as_server, free_port, give_away};
 pub use service::{Answer, DEADLINE, Http, Service, read_to_end};

@@ -1,0 +1,40 @@
+// Builds the package into dist/: the component as an ES module, and the sources compiled.
+//
+// The component is the one of the program `arc-host`, which is taken from the variable ARC_HOST or
+// the PATH; or the file that the variable ARC_COMPONENT names.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { transpileBytes } from '@bytecodealliance/jco-transpile';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const dist = join(here, 'dist');
+
+async function component() {
+  if (process.env.ARC_COMPONENT) return readFile(process.env.ARC_COMPONENT);
+  const program = process.env.ARC_HOST ?? 'arc-host';
+  return execFileSync(program, ['component', '--output', '-'], { maxBuffer: 1 << 28 });
+}
+
+await rm(dist, { recursive: true, force: true });
+// Instances are made by the package itself, so that one that has failed can be replaced.
+const { files } = await transpileBytes(new Uint8Array(await component()), {
+  name: 'extractor',
+  instantiation: 'sync',
+  minify: true,
+  // An error of the component is thrown as its payload, which the package makes an error of.
+  noComponentErrorWrapping: true,
+});
+for (const [name, bytes] of Object.entries(files)) {
+  const path = join(dist, 'component', name);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, bytes);
+}
+for (const name of ['LICENSE-APACHE', 'LICENSE-MIT']) {
+  await copyFile(join(here, '../..', name), join(here, name));
+}
+const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'));
+const compiler = [join(typescript, 'bin/tsc'), '-p', here];
+process.exitCode = spawnSync(process.execPath, compiler, { stdio: 'inherit' }).status ?? 1;

@@ -1,0 +1,31 @@
+// The bodies of the service by short names; what they are comes from its OpenAPI document.
+
+import type { components } from './service.js';
+
+type Schemas = components['schemas'];
+
+export type BatchVerdicts = Schemas['BatchVerdicts'];
+export type ConfigurationCreated = Schemas['ConfigurationCreated'];
+export type FailureList = Schemas['FailureList'];
+export type Metrics = Schemas['Metrics'];
+export type Outcome = Schemas['OutcomeBody'];
+export type OutcomeList = Schemas['OutcomeList'];
+export type Performance = Schemas['Performance'];
+export type Problem = Schemas['Problem'];
+export type ProblemCode = Schemas['ProblemCode'];
+export type Reason = Schemas['Reason'];
+export type RejectedList = Schemas['RejectedList'];
+export type ResultVerdict = Schemas['ResultVerdict'];
+export type ServiceHealth = Schemas['ServiceHealth'];
+export type SimulationCompleted = Schemas['SimulationCompleted'];
+export type SimulationEnded = Schemas['SimulationEnded'];
+export type SimulationList = Schemas['SimulationList'];
+export type SimulationProgress = Schemas['SimulationProgress'];
+export type SimulationStarted = Schemas['StartedBody'];
+export type SimulationStatus = Schemas['SimulationStatus'];
+
+/** What a simulation is started with; all but the scenarios may be left out. */
+export type StartRequest = Partial<Schemas['StartRequest']> & Pick<Schemas['StartRequest'], 'scenarios'>;
+
+/** The verdict on one of many results. It has no id where the result cannot be JSON, and was not sent. */
+export type ItemVerdict = Omit<ResultVerdict, 'outcome_id'> & { outcome_id: string | null };

@@ -1,0 +1,43 @@
+/**
+ * Records the results of AI-agent evaluations: verdicts on the spot, and a client of the service.
+ *
+ * - {@link loadExtractor}: the extraction component, which says what a result means, in this process;
+ * - {@link ArcClient}: the calls of the service, typed, sent again where that may help;
+ * - {@link Submission}: a result with what belongs to it;
+ * - {@link ArcError}, {@link RejectedError}: what can go wrong.
+ *
+ * @packageDocumentation
+ */
+
+export { ArcClient } from './client.js';
+export type { CallOptions, ClientOptions, OutcomeQuery, SimulationQuery } from './client.js';
+export { ArcError, RejectedError } from './errors.js';
+export { Extractor, loadExtractor } from './extractor.js';
+export type { Verdict, WasmSource } from './extractor.js';
+export { Submission } from './submission.js';
+export type { Result, SubmissionOptions } from './submission.js';
+export type {
+  BatchVerdicts,
+  ConfigurationCreated,
+  FailureList,
+  ItemVerdict,
+  Metrics,
+  Outcome,
+  OutcomeList,
+  Performance,
+  Problem,
+  ProblemCode,
+  Reason,
+  RejectedList,
+  ResultVerdict,
+  ServiceHealth,
+  SimulationCompleted,
+  SimulationEnded,
+  SimulationList,
+  SimulationProgress,
+  SimulationStarted,
+  SimulationStatus,
+  StartRequest,
+} from './bodies.js';
+/** The component's own records: `extraction.Outcome`, `extraction.Scenario` and so on. */
+export type * as extraction from './records.js';

@@ -1,0 +1,1867 @@
+// Made by `npm run generate` from the OpenAPI document of the service.
+
+export interface paths {
+    "/health/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the process works: to be started again where it does not answer. */
+        get: operations["live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/health/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether requests are well served here: the database takes results, or the spool does. */
+        get: operations["ready"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same and more for Prometheus. */
+        get: operations["prometheus_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/configurations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keep a version of an agent's configuration. */
+        post: operations["create_configuration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/extract": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The verdict on one result; nothing is recorded. */
+        post: operations["extract"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/failures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The latest failures of all simulations, newest first. */
+        get: operations["list_failures"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the service, its database and its spool are. A database that is away is an answer, too. */
+        get: operations["health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the service has done since it was started. */
+        get: operations["metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List simulations, newest first. */
+        get: operations["list_simulations"];
+        put?: never;
+        /**
+         * Start a simulation.
+         * @description The first writer of an id wins: the same start again gives the same answer, the same id with
+         *     another plan is a `conflict`.
+         */
+        post: operations["start_simulation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{simulation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where a simulation stands. */
+        get: operations["simulation_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{simulation_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Mark a simulation as stopped on purpose. */
+        post: operations["cancel_simulation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{simulation_id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Complete a simulation, with the suite's own summary as the body, all of it optional.
+         * @description Completing again gives the same answer. Results that come later are counted.
+         */
+        post: operations["complete_simulation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{simulation_id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A simulation's progress as it is committed, by any host: server-sent events.
+         * @description An event `progress` has the simulation's status as its data; after the event `end` there is no
+         *     other. A client that comes back gets the state as it is then.
+         */
+        get: operations["simulation_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{simulation_id}/fail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Mark a simulation as failed. */
+        post: operations["fail_simulation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{simulation_id}/outcomes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A simulation's outcomes, in order of scenario, trial and attempt.
+         * @description As `application/json` a page; as `application/x-ndjson` all of them, a line each.
+         */
+        get: operations["list_outcomes"];
+        put?: never;
+        /**
+         * Record results: a verdict for each, in order, after the commit.
+         * @description A body of `application/json` is one result, an array of them, or an object with `results` (and
+         *     `modal_call_ids`, `sandbox_ids`, `trials` beside it). One of `application/x-ndjson` is a stream
+         *     with a result a line, and so is its answer, with a verdict a line as they are committed. One of
+         *     `application/octet-stream` is a single result that is never looked into for others. A retry is
+         *     always safe: what is stored is a `duplicate`.
+         */
+        post: operations["record_outcomes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{simulation_id}/performance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A simulation by the hour: outcomes, score, duration, cost, errors. */
+        get: operations["simulation_performance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/simulations/{simulation_id}/rejected": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was rejected in a simulation, and why. */
+        get: operations["list_rejected"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /** @description The verdicts on the results of a request, in order, and how many there are of each. */
+        BatchVerdicts: {
+            /**
+             * Format: int64
+             * @description Committed before.
+             */
+            duplicate: number;
+            /**
+             * Format: int64
+             * @description Not recorded.
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Not valid.
+             */
+            rejected: number;
+            /**
+             * Format: int64
+             * @description Kept in the spool.
+             */
+            spooled: number;
+            /**
+             * Format: int64
+             * @description Committed now.
+             */
+            stored: number;
+            /** @description One for each result. */
+            verdicts: components["schemas"]["ResultVerdict"][];
+        };
+        /** @description The answer to a configuration. */
+        ConfigurationCreated: {
+            /** @description Its id: the same content has the same one. */
+            config_version_id: string;
+            /** @description Whether it is kept in the spool until the database is back. */
+            spooled?: boolean;
+        };
+        /** @description A version of an agent's configuration. */
+        ConfigurationRequest: {
+            /** @description The configuration: any JSON value; text that is not JSON, such as YAML, as a string. */
+            config: unknown;
+            /** @description A name for people. */
+            name: string;
+            /** @description Whose it is. */
+            user_id?: string | null;
+        };
+        /** @description Why a simulation ends. */
+        EndRequest: {
+            /** @description Why; kept with the simulation. */
+            reason?: string;
+        };
+        /** @description An outcome that is not a success, of any simulation. */
+        Failure: {
+            error_category?: string | null;
+            error_code?: string | null;
+            error_message?: string | null;
+            /** Format: date-time */
+            execution_time: string;
+            modal_call_id?: string | null;
+            /** Format: uuid */
+            outcome_id: string;
+            scenario_id: string;
+            /** Format: uuid */
+            simulation_id: string;
+            status: string;
+        };
+        /** @description The latest failures of all simulations, newest first. */
+        FailureList: {
+            /** @description The failures. */
+            failures: components["schemas"]["Failure"][];
+        };
+        /** @description The database's state. One that cannot be reached is an answer too, not an error. */
+        Health: {
+            /** @description What is wrong. */
+            error?: string | null;
+            /** @description The installed extensions and their versions. */
+            extensions: {
+                [key: string]: string;
+            };
+            /** @description The tables that TimescaleDB partitions by time. */
+            hypertables: string[];
+            /** @description The connections. */
+            pool_stats: components["schemas"]["PoolStats"];
+            /**
+             * Format: double
+             * @description How long the answer took, in milliseconds.
+             */
+            response_time_ms: number;
+            /**
+             * Format: int32
+             * @description How many migrations were applied; none where the schema is not there.
+             */
+            schema_version?: number | null;
+            /** @description Such as `15.4`. */
+            server_version?: string | null;
+            /** @description `ok` or `error`. */
+            status: string;
+            /**
+             * Format: date-time
+             * @description When it was asked.
+             */
+            timestamp: string;
+        };
+        /** @description One hour of a simulation, every attempt counted. */
+        HourlyPerformance: {
+            /**
+             * Format: double
+             * @description The mean of their durations in milliseconds.
+             */
+            avg_execution_time: number;
+            /**
+             * Format: double
+             * @description The mean of their scores, from 0 to 1; none where none has a score.
+             */
+            avg_reliability?: number | null;
+            /**
+             * Format: int64
+             * @description How many did not succeed.
+             */
+            error_count: number;
+            /**
+             * Format: date-time
+             * @description The hour's beginning.
+             */
+            hour: string;
+            /**
+             * Format: double
+             * @description Their cost in US dollars.
+             */
+            total_cost: number;
+            /**
+             * Format: int64
+             * @description How many outcomes there are.
+             */
+            total_outcomes: number;
+        };
+        /** @description What is beside the results of a body `{"results": […]}`: a member an array, in the results' order. */
+        ItemBody: {
+            /**
+             * @description The Modal function call of each run.
+             * @default null
+             */
+            modal_call_ids: (string | null)[] | null;
+            /**
+             * @description The numbers of each that JSON cannot hold.
+             * @default null
+             */
+            not_finite: components["schemas"]["NotFiniteBody"][][] | null;
+            /**
+             * @description The sandbox of each run.
+             * @default null
+             */
+            sandbox_ids: (string | null)[] | null;
+            /**
+             * @description Which trial of its scenario each is, from 1. Part of an outcome's identity.
+             * @default null
+             */
+            trials: (number | null)[] | null;
+        };
+        /** @description What a store has done since it was made. */
+        Metrics: {
+            /**
+             * Format: double
+             * @description The mean time of one in milliseconds, to its first row or its end.
+             */
+            avg_query_time: number;
+            /**
+             * Format: int64
+             * @description Those that failed.
+             */
+            failed_queries: number;
+            /**
+             * Format: date-time
+             * @description When the health was asked for last.
+             */
+            last_health_check?: string | null;
+            /** @description The connections. */
+            pool_stats: components["schemas"]["PoolStats"];
+            /**
+             * Format: int64
+             * @description How often results were sent again after a transient error.
+             */
+            retry_count: number;
+            /**
+             * Format: int64
+             * @description Outcomes that were stored.
+             */
+            stored_outcomes: number;
+            /**
+             * Format: double
+             * @description Those that did not fail, of all, in percent; 100 where there was none.
+             */
+            success_rate: number;
+            /**
+             * Format: int64
+             * @description Statements that the database was asked to run, commits and retries among them.
+             */
+            total_queries: number;
+            /**
+             * Format: int64
+             * @description Transactions that stored results.
+             */
+            transactions: number;
+        };
+        /** @description A number that JSON cannot hold: the document has `null` in its place. */
+        NotFiniteBody: {
+            /** @description `NaN`, `Infinity` or `-Infinity`. */
+            number: string;
+            /** @description Where `null` stands for it: the offset in the document in bytes. */
+            offset: number;
+            /** @description The same as a JSON Pointer. */
+            path: string;
+        };
+        /** @description An outcome as it is answered. */
+        OutcomeBody: components["schemas"]["RecordedOutcome"] & {
+            /** @description The document's own trajectory object, where it was asked for and is there. */
+            trajectory?: unknown;
+        };
+        /** @description A page of outcomes, in order of scenario, trial and attempt. */
+        OutcomeList: {
+            /** @description Where the next page begins; absent on the last. */
+            cursor?: string | null;
+            /** @description The outcomes. */
+            outcomes: components["schemas"]["OutcomeBody"][];
+        };
+        /**
+         * @description How the run of a scenario ended.
+         * @enum {string}
+         */
+        OutcomeStatusWord: "success" | "error" | "timeout" | "cancelled";
+        /** @description A simulation over time. */
+        Performance: {
+            /** @description The hours that have outcomes, in order. */
+            hourly_metrics: components["schemas"]["HourlyPerformance"][];
+            /**
+             * Format: uuid
+             * @description The simulation.
+             */
+            simulation_id: string;
+            /** @description All of them together. */
+            summary: components["schemas"]["PerformanceSummary"];
+            /**
+             * Format: double
+             * @description How many hours were asked for.
+             */
+            time_range_hours: number;
+        };
+        /** @description Some hours of a simulation in one. */
+        PerformanceSummary: {
+            /**
+             * Format: double
+             * @description The mean of their scores: of all outcomes, not of the hours.
+             */
+            avg_reliability?: number | null;
+            /**
+             * Format: double
+             * @description Their cost in US dollars.
+             */
+            total_cost: number;
+            /**
+             * Format: int64
+             * @description How many outcomes there are.
+             */
+            total_outcomes: number;
+        };
+        /** @description The connections of the pool. */
+        PoolStats: {
+            /** @description Open and free. */
+            available: number;
+            /** @description Open now. */
+            size: number;
+            /** @description Calls that wait for one. */
+            waiting: number;
+        };
+        /** @description An error as the body of an answer (RFC 9457). */
+        Problem: {
+            /** @description A stable word for programs. */
+            code: components["schemas"]["ProblemCode"];
+            /** @description What happened, why, and what to do. */
+            detail: string;
+            /**
+             * Format: int64
+             * @description The limit that was reached, in the unit that `detail` names.
+             */
+            limit?: number | null;
+            /**
+             * Format: uuid
+             * @description The id under which a result is kept as rejected.
+             */
+            outcome_id?: string | null;
+            /** @description The id under which the service's log has the request. */
+            request_id?: string | null;
+            /**
+             * Format: int32
+             * @description After how many seconds to try again, as the header `Retry-After` says, too.
+             */
+            retry_after_seconds?: number | null;
+            /** @description Whether the same request again may work. */
+            retryable: boolean;
+            /**
+             * Format: int32
+             * @description The HTTP status.
+             */
+            status: number;
+            /** @description What kind of problem it is, the same for all of its code. */
+            title: string;
+            /** @description Always `about:blank`: the code says what it is. */
+            type?: string;
+            /** @description What is wrong with a document. */
+            violations?: components["schemas"]["Reason"][];
+        };
+        /**
+         * @description What went wrong, as a word that programs compare. It never changes its meaning.
+         * @enum {string}
+         */
+        ProblemCode: "invalid_request" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_items" | "body_timeout" | "unauthorized" | "forbidden" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "unavailable" | "spool_full" | "shutting_down" | "timeout" | "internal" | "other";
+        /** @description One thing that is wrong with a result, or, as a warning, worth knowing about it. */
+        Reason: {
+            /** @description A stable word. */
+            code: string;
+            /** @description A sentence. */
+            message: string;
+            /** @description A JSON Pointer (RFC 6901); empty for the whole document. */
+            path: string;
+        };
+        /** @description A recorded outcome. */
+        RecordedOutcome: {
+            /** Format: int64 */
+            attempt: number;
+            /** Format: double */
+            cost_usd: number;
+            /** @description The document, byte for byte, where it was asked for. */
+            document?: string | null;
+            error_category?: string | null;
+            error_code?: string | null;
+            error_message?: string | null;
+            /** Format: date-time */
+            execution_time: string;
+            /** Format: double */
+            execution_time_ms: number;
+            extractor: string;
+            metrics: unknown;
+            modal_call_id?: string | null;
+            /** Format: uuid */
+            outcome_id: string;
+            /** Format: date-time */
+            received_at: string;
+            /** Format: double */
+            reliability_score?: number | null;
+            sandbox_id?: string | null;
+            scenario_id: string;
+            scenario_name?: string | null;
+            status: string;
+            /** Format: int64 */
+            tokens_used: number;
+            /** Format: int32 */
+            trial: number;
+            warnings?: unknown;
+        };
+        /** @description What was rejected in a simulation, in order of receipt. */
+        RejectedList: {
+            /** @description The rejected results, without their documents. */
+            rejected: components["schemas"]["RejectedResult"][];
+        };
+        /** @description A rejected result as it was kept. */
+        RejectedResult: {
+            /** Format: int64 */
+            document_bytes: number;
+            /** Format: uuid */
+            outcome_id: string;
+            /** Format: int64 */
+            position?: number | null;
+            /** Format: date-time */
+            received_at: string;
+            /** Format: int32 */
+            trial?: number | null;
+            violations: unknown;
+        };
+        /** @description One result. Only a way to tell the scenario is required; any other member is kept with it. */
+        ResultDocument: {
+            /**
+             * @description What went wrong, where something did.
+             * @default null
+             */
+            error: string | null;
+            /**
+             * @description An object with `overall_score`, `grade` and `dimension_scores`, or a number: 0 to 1, or a
+             *     percentage, or on the declared `scale`.
+             */
+            reliability_score?: unknown;
+            /** @default null */
+            scenario: components["schemas"]["ScenarioDocument"] | null;
+            /** @default null */
+            trajectory: components["schemas"]["TrajectoryDocument"] | null;
+        };
+        /** @description The body of a request that records: one result, an array of them, or an object with `results`. */
+        ResultsDocument: components["schemas"]["ResultDocument"] | components["schemas"]["ResultDocument"][] | components["schemas"]["ResultsEnvelope"];
+        /** @description Many results, and what belongs to each of them beside it. */
+        ResultsEnvelope: components["schemas"]["ItemBody"] & {
+            /** @description The results. */
+            results: components["schemas"]["ResultDocument"][];
+        };
+        /** @description The verdict on one result. */
+        ResultVerdict: {
+            /** @description Why it failed, and what to do. */
+            message?: string | null;
+            /**
+             * Format: uuid
+             * @description The id of the outcome, or of the rejected result.
+             */
+            outcome_id: string;
+            /**
+             * Format: int64
+             * @description Where the result stood in what was sent, counted from 0.
+             */
+            position: number;
+            /** @description Whether the same result again may be recorded, where this one failed. */
+            retryable?: boolean | null;
+            /** @description What became of it. */
+            verdict: components["schemas"]["VerdictWord"];
+            /** @description Why it was rejected. */
+            violations?: components["schemas"]["Reason"][];
+            /** @description What was assumed or replaced in a result that was accepted. */
+            warnings?: components["schemas"]["Reason"][];
+        };
+        /** @description What was run. */
+        ScenarioDocument: {
+            /**
+             * @description Its id, up to 512 bytes.
+             * @default null
+             */
+            id: string | null;
+            /**
+             * @description A name for people.
+             * @default null
+             */
+            name: string | null;
+            /**
+             * @description What the agent was asked to do.
+             * @default null
+             */
+            task_prompt: string | null;
+        };
+        /** @description How the service, its database and its spool are. */
+        ServiceHealth: components["schemas"]["Health"] & {
+            /** @description The service's version. */
+            service_version: string;
+            spool?: components["schemas"]["SpoolState"] | null;
+        };
+        /** @description The answer to a completion. */
+        SimulationCompleted: components["schemas"]["SimulationFigures"] & {
+            /**
+             * Format: date-time
+             * @description When it was completed first.
+             */
+            completed_at: string;
+            /** @description The same from the recorded outcomes. */
+            computed: components["schemas"]["SimulationFigures"];
+            /**
+             * Format: uuid
+             * @description The simulation's id.
+             */
+            simulation_id: string;
+            /** @description `completed`. */
+            status: components["schemas"]["SimulationStatus"];
+        };
+        /** @description The answer to a simulation's end. */
+        SimulationEnded: {
+            /**
+             * Format: uuid
+             * @description The simulation's id.
+             */
+            simulation_id: string;
+            /** @description Whether the end is kept in the spool until the database is back. */
+            spooled?: boolean;
+            /** @description How it ended. */
+            status: components["schemas"]["SimulationStatus"];
+        };
+        /** @description A simulation's three figures. */
+        SimulationFigures: {
+            /**
+             * Format: double
+             * @description Seconds from the simulation's start to its end.
+             */
+            execution_time_seconds: number;
+            /**
+             * Format: double
+             * @description The mean of the latest reliability scores, from 0 to 1; none where no outcome has one.
+             */
+            overall_score?: number | null;
+            /**
+             * Format: double
+             * @description The cost of every attempt in US dollars.
+             */
+            total_cost_usd: number;
+        };
+        /** @description A page of simulations, newest first. */
+        SimulationList: {
+            /** @description Where the next page begins; absent on the last. */
+            cursor?: string | null;
+            /** @description The simulations. */
+            simulations: components["schemas"]["SimulationSummary"][];
+        };
+        /** @description Where a simulation stands. */
+        SimulationProgress: {
+            /** @description How many of them have each error category. */
+            by_error_category: {
+                [key: string]: number;
+            };
+            /** @description How many of them have each status. */
+            by_status: {
+                [key: string]: number;
+            };
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            completed_at?: string | null;
+            /**
+             * Format: int64
+             * @description Those that have an outcome.
+             */
+            completed_scenarios: number;
+            /** @description The version of the agent's configuration. */
+            config_version_id: string;
+            /**
+             * Format: date-time
+             * @description When it was recorded.
+             */
+            created_at: string;
+            /**
+             * Format: double
+             * @description Milliseconds from its start to its end, or to now.
+             */
+            execution_time_ms: number;
+            /**
+             * Format: int64
+             * @description Those whose latest outcome is not a success.
+             */
+            failed_outcomes: number;
+            /** @description What it was started with. */
+            metadata?: unknown;
+            /** @description The Modal app that runs the evaluation. */
+            modal_app_id?: string | null;
+            /**
+             * Format: double
+             * @description The score that counts, from 0 to 1.
+             */
+            overall_score?: number | null;
+            /**
+             * Format: double
+             * @description Completed scenarios of all, from 0 to 100.
+             */
+            progress_percentage: number;
+            /**
+             * Format: int64
+             * @description Recorded outcomes, of every attempt.
+             */
+            recorded_outcomes: number;
+            /**
+             * Format: int64
+             * @description How many results were rejected.
+             */
+            rejected_results: number;
+            /**
+             * Format: uuid
+             * @description The simulation's id.
+             */
+            simulation_id: string;
+            /** @description A name for people. */
+            simulation_name?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was started.
+             */
+            started_at: string;
+            /** @description Where it stands. */
+            status: components["schemas"]["SimulationStatus"];
+            /**
+             * Format: int64
+             * @description Those whose latest outcome is a success.
+             */
+            successful_outcomes: number;
+            /**
+             * Format: double
+             * @description The cost that counts, in US dollars.
+             */
+            total_cost_usd: number;
+            /**
+             * Format: int64
+             * @description Planned scenarios times trials, and those that were recorded without being planned.
+             */
+            total_scenarios: number;
+            /**
+             * Format: int64
+             * @description Tokens of every attempt.
+             */
+            total_tokens: number;
+        };
+        /** @description The answer to a start. */
+        SimulationStarted: {
+            /** @description Whether the version of the configuration was created before. */
+            configuration_known: boolean;
+            /**
+             * Format: date-time
+             * @description When it was first started.
+             */
+            created_at: string;
+            /**
+             * Format: int32
+             * @description How many scenarios are planned.
+             */
+            scenario_count: number;
+            /**
+             * Format: uuid
+             * @description The simulation's id.
+             */
+            simulation_id: string;
+            /** @description `running`, or where a simulation that was started before stands. */
+            status: components["schemas"]["SimulationStatus"];
+        };
+        /**
+         * @description Where a simulation stands.
+         * @enum {string}
+         */
+        SimulationStatus: "running" | "completed" | "failed" | "cancelled";
+        /** @description A simulation in a list. */
+        SimulationSummary: {
+            /**
+             * Format: date-time
+             * @description When it ended.
+             */
+            completed_at?: string | null;
+            /** @description The version of the agent's configuration. */
+            config_version_id: string;
+            /**
+             * Format: date-time
+             * @description When it was recorded.
+             */
+            created_at: string;
+            /**
+             * Format: double
+             * @description The score of a completed simulation, from 0 to 1.
+             */
+            overall_score?: number | null;
+            /**
+             * Format: int32
+             * @description How many scenarios the plan has.
+             */
+            planned_scenarios: number;
+            /**
+             * Format: uuid
+             * @description The simulation's id.
+             */
+            simulation_id: string;
+            /** @description A name for people. */
+            simulation_name?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was started.
+             */
+            started_at: string;
+            /** @description Where it stands. */
+            status: components["schemas"]["SimulationStatus"];
+            /**
+             * Format: double
+             * @description The cost of a completed simulation in US dollars.
+             */
+            total_cost_usd?: number | null;
+            /**
+             * Format: int32
+             * @description How many times each scenario is run.
+             */
+            trials: number;
+        };
+        /** @description What the spool holds. */
+        SpoolState: {
+            /**
+             * Format: int64
+             * @description How many entries were put aside.
+             */
+            aside: number;
+            /**
+             * Format: int64
+             * @description How many bytes the entries have, waiting, aside, and under way to the disk.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description How many entries wait.
+             */
+            depth: number;
+            /** @description Whether there is no room: entries were refused, and none was removed since. */
+            full: boolean;
+            /**
+             * Format: int64
+             * @description The most bytes that they may have.
+             */
+            limit_bytes: number;
+            /**
+             * Format: date-time
+             * @description When the entry at the head of the queue was spooled.
+             */
+            oldest_at?: string | null;
+        };
+        /** @description The answer to a start. */
+        StartedBody: components["schemas"]["SimulationStarted"] & {
+            /** @description Whether the start is kept in the spool until the database is back. */
+            spooled?: boolean;
+        };
+        /** @description What a simulation is started with. */
+        StartRequest: {
+            /** @description The version of the agent's configuration. An unknown one is noted, not refused. */
+            config_version_id?: string;
+            /** @description Anything else about the simulation: an object. */
+            metadata?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description The Modal app that runs the evaluation. */
+            modal_app_id?: string | null;
+            /** @description The Modal environment; `production` where it is absent. */
+            modal_environment?: string | null;
+            /**
+             * Format: int32
+             * @description How many sandboxes run at once.
+             */
+            sandbox_instances?: number | null;
+            /** @description The planned scenarios: an array of scenario objects. */
+            scenarios: unknown[];
+            /**
+             * Format: uuid
+             * @description Made by the client, so that a start can be sent again; made by the service where it is absent.
+             */
+            simulation_id?: string | null;
+            /** @description A name for people. */
+            simulation_name?: string | null;
+            /**
+             * Format: int32
+             * @description How many times each scenario is run, from 1 to 10,000.
+             */
+            trials?: number | null;
+        };
+        /** @description The suite's own summary. A figure that it does not give is computed from the outcomes. */
+        SuiteDocument: {
+            /**
+             * @description The mean score of each dimension.
+             * @default null
+             */
+            average_dimension_scores: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Format: double
+             * @description The mean duration of a run in seconds.
+             * @default null
+             */
+            average_execution_time: number | null;
+            /**
+             * Format: double
+             * @description The mean reliability score from 0 to 1.
+             * @default null
+             */
+            average_reliability_score: number | null;
+            /**
+             * Format: double
+             * @description The suite's duration in seconds.
+             * @default null
+             */
+            parallel_execution_time: number | null;
+            /**
+             * Format: double
+             * @description How many times faster than one after the other the scenarios were run.
+             * @default null
+             */
+            speedup_factor: number | null;
+            /**
+             * Format: int64
+             * @description How many scenarios succeeded.
+             * @default null
+             */
+            successful_runs: number | null;
+            /**
+             * Format: double
+             * @description The cost of the whole suite in US dollars.
+             * @default null
+             */
+            total_cost_usd: number | null;
+            /**
+             * Format: int64
+             * @description All tokens used.
+             * @default null
+             */
+            total_tokens_used: number | null;
+        };
+        /** @description How it went. */
+        TrajectoryDocument: {
+            /**
+             * Format: double
+             * @description How long it took in seconds.
+             * @default null
+             */
+            execution_time_seconds: number | null;
+            /**
+             * @description The steps, as they came.
+             * @default null
+             */
+            full_trajectory: unknown[] | null;
+            /**
+             * @description When it began: RFC 3339.
+             * @default null
+             */
+            start_time: string | null;
+            /**
+             * @description `success`, `error`, `timeout` or `cancelled`.
+             * @default null
+             */
+            status: string | null;
+            /**
+             * @description `prompt_tokens`, `completion_tokens`, `total_tokens`, and `total_cost` in US dollars.
+             * @default null
+             */
+            token_usage: {
+                [key: string]: number;
+            } | null;
+        };
+        /**
+         * @description What became of a result, in a word.
+         * @enum {string}
+         */
+        VerdictWord: "stored" | "duplicate" | "spooled" | "rejected" | "failed";
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It works */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+        };
+    };
+    ready: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Send requests here */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description Send them elsewhere */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    prometheus_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OpenMetrics text */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/openmetrics-text": string;
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_configuration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigurationRequest"];
+            };
+        };
+        responses: {
+            /** @description The same content has the same id */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationCreated"];
+                };
+            };
+            /** @description It is in the service's spool */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationCreated"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    extract: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description One result */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResultDocument"];
+            };
+        };
+        responses: {
+            /** @description `verdict` is `accepted`, with the extracted fields, or `rejected`, with the violations */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_failures: {
+        parameters: {
+            query?: {
+                /** @description How many at most. Default: 50. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The failures */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FailureList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `status` is `ok` or `error` */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceHealth"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Queries, failures, retries, times */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Metrics"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_simulations: {
+        parameters: {
+            query?: {
+                /** @description Where the page before ended. */
+                cursor?: string;
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Only those with this status. */
+                status?: components["schemas"]["SimulationStatus"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    start_simulation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Gives a retry the first answer */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StartRequest"];
+            };
+        };
+        responses: {
+            /** @description It runs, or stands where it has come to */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedBody"];
+                };
+            };
+            /** @description The start is in the service's spool */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedBody"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    simulation_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The simulation's id */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Progress, score, cost */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationProgress"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_simulation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The simulation's id */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        /** @description Why */
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EndRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description It is cancelled */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationEnded"];
+                };
+            };
+            /** @description The end is in the service's spool */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationEnded"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    complete_simulation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The simulation's id */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        /** @description The suite's summary, or nothing */
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["SuiteDocument"] | null;
+            };
+        };
+        responses: {
+            /** @description It is completed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationCompleted"];
+                };
+            };
+            /** @description The completion is in the service's spool */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationEnded"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    simulation_events: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The simulation's id */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    fail_simulation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The simulation's id */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        /** @description Why */
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EndRequest"] | null;
+            };
+        };
+        responses: {
+            /** @description It has failed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationEnded"];
+                };
+            };
+            /** @description The end is in the service's spool */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SimulationEnded"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_outcomes: {
+        parameters: {
+            query?: {
+                /** @description Where the page before ended. */
+                cursor?: string;
+                /** @description With the documents' texts. */
+                documents?: boolean;
+                /** @description How many at most; a stream of lines gives all of them. */
+                limit?: number;
+                /** @description Only those of this scenario. */
+                scenario_id?: string;
+                /** @description Only those with this status: success, error, timeout or cancelled. */
+                status?: components["schemas"]["OutcomeStatusWord"];
+                /** @description With the documents' own trajectory objects. */
+                trajectories?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The simulation's id */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page, or all of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutcomeList"];
+                    "application/x-ndjson": components["schemas"]["OutcomeBody"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    record_outcomes: {
+        parameters: {
+            query?: {
+                /** @description The Modal function call of the run. */
+                modal_call_id?: string;
+                /** @description The sandbox of the run. */
+                sandbox_id?: string;
+                /** @description Which trial of its scenario each is, from 1. Part of an outcome's identity. */
+                trial?: number;
+            };
+            header?: {
+                /** @description Gives a retry the first answer; for bodies of application/json */
+                "Idempotency-Key"?: string | null;
+            };
+            path: {
+                /** @description The simulation's id */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        /** @description The results */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResultsDocument"];
+                "application/octet-stream": number[];
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description The verdict on one result, the verdicts on many, or a line each */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchVerdicts"];
+                    "application/x-ndjson": components["schemas"]["ResultVerdict"];
+                };
+            };
+            /** @description One result that is in the service's spool */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResultVerdict"];
+                };
+            };
+            /** @description One result that is not valid; it is kept with the reasons */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    simulation_performance: {
+        parameters: {
+            query?: {
+                /** @description A duration such as 90m, 24h, 7d or 2w. Default: 7d. */
+                range?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The simulation's id */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By the hour, and in all */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Performance"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_rejected: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The simulation's id */
+                simulation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description In order of receipt */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RejectedList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+}

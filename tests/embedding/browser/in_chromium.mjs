@@ -1,0 +1,97 @@
+// Serves folders on loopback, opens a page of them in headless Chromium, and prints what the page
+// hands in with POST /done: in_chromium.mjs FOLDER PAGE [QUERY]. It fails where the page says
+// POST /failed, or says nothing for a minute.
+//
+// Without a driver: a page that can fetch can say what it has found.
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { extname, join, resolve, sep } from 'node:path';
+
+const DEADLINE_MS = 60_000;
+const TYPES = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.wasm': 'application/wasm',
+};
+
+const [folder, page, query = ''] = process.argv.slice(2);
+const root = resolve(folder);
+// What happens before a page's own code runs, such as a module that is not found, is told too.
+const REPORT = `<script>
+  const tell = (what) => fetch('/failed', { method: 'POST', body: String(what) });
+  addEventListener('error', (event) => tell(event.error?.stack || event.message || event.target?.src || 'a module could not be loaded'), true);
+  addEventListener('unhandledrejection', (event) => tell(event.reason?.stack ?? event.reason));
+</script>`;
+
+let settle;
+const told = new Promise((done) => (settle = done));
+
+async function body(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+const server = createServer(async (request, response) => {
+  const path = decodeURIComponent(new URL(request.url, 'http://page').pathname);
+  if (request.method === 'POST') {
+    const text = await body(request);
+    response.end();
+    settle({ failed: path !== '/done', text });
+    return;
+  }
+  try {
+    const file = resolve(join(root, path));
+    if (!file.startsWith(root + sep)) throw new Error('outside');
+    let content = await readFile(file);
+    if (extname(file) === '.html') content = Buffer.concat([content, Buffer.from(REPORT)]);
+    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });
+    response.end(content);
+  } catch {
+    response.writeHead(404).end();
+  }
+});
+await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+const url = `http://127.0.0.1:${server.address().port}/${page}${query}`;
+
+const profile = await mkdtemp(join(tmpdir(), 'arc-chromium-'));
+const flags = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--disable-dev-shm-usage',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-proxy-server',
+  `--user-data-dir=${profile}`,
+];
+const browser = spawn(process.env.ARC_TEST_CHROMIUM ?? 'chromium', [...flags, url], {
+  stdio: ['ignore', 'ignore', 'pipe'],
+  detached: true,
+});
+let complaints = '';
+browser.stderr.on('data', (chunk) => (complaints += chunk));
+browser.on('error', (error) => settle({ failed: true, text: error.message }));
+const ended = new Promise((done) => browser.on('close', done));
+ended.then((code) => settle({ failed: true, text: `Chromium ended (${code}): ${complaints}` }));
+const deadline = setTimeout(
+  () => settle({ failed: true, text: `the page has said nothing: ${complaints}` }),
+  DEADLINE_MS,
+);
+
+const { failed, text } = await told;
+clearTimeout(deadline);
+// Chromium's processes are a group of their own.
+if (browser.pid !== undefined && (browser.exitCode ?? browser.signalCode) === null) process.kill(-browser.pid, 'SIGKILL');
+await ended;
+server.closeAllConnections();
+server.close();
+await rm(profile, { recursive: true, force: true, maxRetries: 10 });
+process.exitCode = failed ? 1 : 0;
+await new Promise((written) => (failed ? process.stderr : process.stdout).write(text, written));

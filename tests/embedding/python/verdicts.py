@@ -1,0 +1,29 @@
+"""Prints the verdict on each document of a file, a line each: verdicts.py COMPONENT DOCUMENTS."""
+
+import sys
+
+from wasmtime import Engine, Store
+from wasmtime.component import Component, Linker
+
+engine = Engine()
+component = Component.from_file(engine, sys.argv[1])  # compiled once, for all threads
+store = Store(engine)
+instance = Linker(engine).instantiate(store, component)  # there is nothing to import
+extraction = instance.get_export_index(store, "arc:recording/extraction@0.1.0")
+
+
+def function(name):
+    return instance.get_func(store, instance.get_export_index(store, name, extraction))
+
+
+extract_json, extract_outcome = function("extract-json"), function("extract-outcome")
+
+with open(sys.argv[2], encoding="utf-8", newline="\n") as documents:
+    for document in documents:
+        sys.stdout.write(extract_json(store, document.rstrip("\n")) + "\n")
+
+# The same as records; a variant's cases are told apart by what they are, `violations` is a list.
+outcome = extract_outcome(store, '{"scenario": {"id": "greet"}, "reliability_score": 85}')
+assert getattr(outcome, "reliability-score") == 0.85
+violations = extract_outcome(store, '{"scenario": {"id": "greet"}, "reliability_score": 850}')
+assert violations[0].code == "out_of_range"

@@ -1,0 +1,175 @@
+//! The TypeScript package: packed, installed in an empty folder, and used in Node and in a browser
+//! against a service that runs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::json;
+
+use crate::embedding::documents;
+use crate::support::{
+    Files, Program, Service, TestDatabase, chromium, copy_folder, node_modules, run,
+    skip_without_tool, typescript,
+};
+
+/// The package as a file, and a folder in which it is installed with the compiled tests.
+struct Package {
+    tarball: PathBuf,
+    installed: PathBuf,
+}
+
+/// The package, packed once for all tests; none, and said so, where a tool is missing.
+fn package(what: &str) -> Option<&'static Package> {
+    static PACKAGE: OnceLock<Option<Package>> = OnceLock::new();
+    let package = PACKAGE.get_or_init(|| node_modules().map(|modules| Package::new(&modules)));
+    if package.is_none() {
+        skip_without_tool(what, "`npm ci` in host/typescript was not run");
+    }
+    package.as_ref()
+}
+
+fn npm(arguments: &[&str]) -> Command {
+    let mut command = Command::new("npm");
+    command.args(["--no-audit", "--no-fund", "--no-update-notifier"]).args(arguments);
+    command
+}
+
+/// The TypeScript blocks of the package's page.
+fn examples() -> Vec<String> {
+    let page = std::fs::read_to_string(typescript().join("README.md")).unwrap();
+    let blocks = page.split("```ts\n").skip(1);
+    blocks.map(|text| text.split("```").next().unwrap().to_owned()).collect()
+}
+
+impl Package {
+    fn new(node_modules: &Path) -> Self {
+        // In the build's own folder: what all tests share goes with none of them.
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("typescript");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut pack = npm(&["pack", "--pack-destination"]);
+        run(pack.arg(&folder).current_dir(typescript()).env("ARC_HOST", Program::path()));
+        let tarball = folder.join("arc-recorder-0.1.0.tgz");
+        let installed = folder.join("installed");
+        copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("typescript"), &installed);
+        std::fs::write(installed.join("package.json"), r#"{"type": "module"}"#).unwrap();
+        // It needs nothing else, so no registry is asked.
+        let mut install = npm(&["install", "--offline", "--no-package-lock"]);
+        run(install.arg(&tarball).current_dir(&installed));
+        for (number, example) in examples().iter().enumerate() {
+            // Each as a module of its own.
+            let module = format!("{example}\nexport {{}};\n");
+            std::fs::write(installed.join(format!("example{number}.ts")), module).unwrap();
+        }
+        let mut compile = Command::new("node");
+        compile.arg(node_modules.join("typescript/bin/tsc")).arg("-p").arg(&installed);
+        run(compile.arg("--typeRoots").arg(node_modules.join("@types")));
+        let documents = documents();
+        let verdicts: Vec<String> =
+            documents.iter().map(|document| arc_extractor::extract_json(document)).collect();
+        let given = json!({"documents": documents, "verdicts": verdicts});
+        std::fs::write(installed.join("given.json"), given.to_string()).unwrap();
+        Package { tarball, installed }
+    }
+}
+
+#[test]
+fn the_package_holds_what_it_should_and_nothing_else() {
+    let Some(package) = package("the TypeScript package") else { return };
+    let listed = run(Command::new("tar").arg("-tzf").arg(&package.tarball));
+    let names: Vec<&str> =
+        listed.lines().map(|name| name.strip_prefix("package/").unwrap()).collect();
+    for wanted in [
+        "package.json",
+        "README.md",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        "dist/index.js",
+        "dist/index.d.ts",
+        "dist/component/extractor.js",
+        "dist/component/extractor.d.ts",
+        "dist/component/extractor.core.wasm",
+    ] {
+        assert!(names.contains(&wanted), "{wanted} is not in {names:?}");
+    }
+    for name in names.iter().filter(|name| name.contains('/')) {
+        let known =
+            name.ends_with(".js") || name.ends_with(".d.ts") || name.ends_with(".core.wasm");
+        assert!(name.starts_with("dist/") && known, "{name}");
+    }
+    assert_eq!(names.iter().filter(|name| !name.contains('/')).count(), 4, "{names:?}");
+    // It needs no other package.
+    let modules = std::fs::read_dir(package.installed.join("node_modules")).unwrap();
+    let modules: Vec<_> = modules.map(|entry| entry.unwrap().file_name()).collect();
+    let foreign = modules.iter().filter(|name| !name.to_string_lossy().starts_with('.'));
+    assert_eq!(foreign.collect::<Vec<_>>(), ["arc-recorder"]);
+}
+
+#[test]
+fn it_works_in_node() {
+    let Some(package) = package("the TypeScript package in Node") else { return };
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let mut node = Command::new("node");
+    node.args(["--test", "--test-reporter=tap", "node.js"]).current_dir(&package.installed);
+    let printed = run(node.env("ARC_TEST_SERVICE", service.url()));
+    assert!(printed.contains("\n# pass ") && printed.contains("\n# fail 0\n"), "{printed}");
+    assert!(!printed.contains("\n# pass 0\n"), "{printed}");
+}
+
+#[test]
+fn it_works_in_a_browser() {
+    let Some(chromium) = chromium() else {
+        return skip_without_tool(
+            "the TypeScript package in a browser",
+            "Chromium is not installed",
+        );
+    };
+    let Some(package) = package("the TypeScript package in a browser") else { return };
+    let (database, files) = (TestDatabase::new(), Files::new());
+    // The page is another server's, so the service must allow it.
+    let service = Service::start(&Program::on(&database), &files, &["--allow-origins", "*"]);
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut node = Command::new("node");
+    node.arg(tests.join("embedding/browser/in_chromium.mjs")).arg(&package.installed);
+    node.arg("browser.html").arg(format!("?service={}", service.url()));
+    let printed = run(node.env("ARC_TEST_CHROMIUM", chromium));
+    assert!(!printed.contains("FAILED"), "{printed}");
+    assert!(printed.lines().filter(|line| line.starts_with("ok ")).count() >= 12, "{printed}");
+}
+
+#[test]
+fn the_examples_of_its_page_run() {
+    let Some(package) = package("the page of the TypeScript package") else { return };
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let count = examples().len();
+    assert!(count >= 3, "{count}");
+    for number in 0..count {
+        let path = package.installed.join(format!("example{number}.js"));
+        let script = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, script.replace("http://127.0.0.1:7117", service.url())).unwrap();
+        run(Command::new("node").arg(&path));
+    }
+    assert!(database.count("SELECT count(*) FROM arc_recorder.outcomes") > 0);
+}
+
+#[test]
+fn its_types_are_those_of_the_service() {
+    let Some(_) = package("the types of the TypeScript package") else { return };
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let document = files.write("openapi.json", service.get("/openapi.json").has(200).body);
+    let made = files.path("service.ts");
+    let mut node = Command::new("node");
+    run(node.arg(typescript().join("generate.mjs")).arg(document).arg(&made));
+    let kept = std::fs::read_to_string(typescript().join("src/service.ts")).unwrap();
+    assert!(
+        std::fs::read_to_string(made).unwrap() == kept,
+        "the service has changed: run `arc-host serve`, and in host/typescript \
+         `npm run generate http://127.0.0.1:7117/openapi.json`"
+    );
+}

@@ -1,0 +1,82 @@
+// The extraction component, loaded by the package.
+import { Extractor, RejectedError, loadExtractor } from 'arc-recorder';
+import { type Check, holds, same, thrown } from './checks.js';
+
+/** A record of the component in the words of its JSON. */
+function asJson(value: unknown): unknown {
+  if (value === undefined) return null;
+  if (Array.isArray(value)) return value.map(asJson);
+  if (typeof value !== 'object' || value === null) return value;
+  const names = Object.keys(value);
+  if (names.length === 2 && 'offset' in value && 'length' in value) return [value.offset, value.length];
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [
+      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      name === 'errorCategory' && typeof member === 'string' ? member.replace('-', '_') : asJson(member),
+    ]),
+  );
+}
+
+/** The same with members in one order, and none that is null: an absent field of a record may be either. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const members = Object.entries(value).filter(([, member]) => member !== null);
+  members.sort(([one], [other]) => (one < other ? -1 : 1));
+  return Object.fromEntries(members.map(([name, member]) => [name, sorted(member)]));
+}
+
+export const checks: Record<string, Check> = {
+  async 'verdicts are the words of the host'({ documents, verdicts }) {
+    const extractor = await loadExtractor();
+    holds(documents.length > 400 && documents.length === verdicts.length, 'there are documents');
+    documents.forEach((document, place) => {
+      const verdict = extractor.verdictJson(document);
+      if (verdict !== verdicts[place]) throw new Error(`${document}: ${verdict} is not ${verdicts[place]}`);
+    });
+  },
+
+  async 'records say the same as the JSON'({ documents, verdicts }) {
+    const extractor = await loadExtractor();
+    documents.forEach((document, place) => {
+      const json: unknown = JSON.parse(verdicts[place] ?? '');
+      same(sorted(asJson(extractor.verdict(document))), sorted(json), document);
+    });
+  },
+
+  async 'the other functions'() {
+    const extractor = await loadExtractor();
+    const about = extractor.describe();
+    same([about.name, about.maxDepth, about.maxDocumentBytes], ['arc-guide', 256, 16 << 20]);
+    const text = '[{"scenario": {"id": "é"}}, {"scenario": {"id": "b"}}]';
+    const frames = extractor.split(text);
+    same(frames.map(({ document }) => [document.offset, document.length]), [[1, 26], [29, 25]]);
+    same(extractor.scenarios('[{"id": "a", "name": "A"}]').map(({ id, name }) => [id, name]), [['a', 'A']]);
+    const planned = extractor.scenario('{"scenario": {"id": "a"}, "recording": {"trial": 3}}');
+    same([planned.scenario.id, planned.trial], ['a', 3]);
+    same(extractor.suite('{"total_cost_usd": 1.5}').totalCostUsd, 1.5);
+    const twice = await thrown(() => extractor.scenarios('[{"id": "a"}, {"id": "a"}]'));
+    holds(twice instanceof RejectedError, String(twice));
+    same(twice.violations.map(({ path, code }) => [path, code]), [['/1/id', 'duplicate_scenario']]);
+    const compressed = await thrown(() => extractor.split('PK\u0003\u0004'));
+    holds(compressed instanceof RejectedError && compressed.violations[0]?.code === 'not_text', String(compressed));
+  },
+
+  async 'what is no text fails alone'() {
+    const extractor = await loadExtractor();
+    const small = '{"scenario": {"id": "a"}}';
+    const verdict = extractor.verdictJson(small);
+    const error = await thrown(() => extractor.verdictJson(Symbol('x') as unknown as string));
+    holds(error instanceof TypeError, String(error));
+    same(extractor.verdictJson(small), verdict);
+  },
+
+  async 'the code may come from elsewhere'() {
+    const { module } = await loadExtractor();
+    const document = '{"scenario": {"id": "a"}}';
+    const expected = new Extractor(module).verdictJson(document);
+    same((await loadExtractor(module)).verdictJson(document), expected);
+    const broken = await thrown(() => loadExtractor(new Uint8Array([0, 97, 115, 109])));
+    holds(broken instanceof WebAssembly.CompileError, String(broken));
+  },
+};

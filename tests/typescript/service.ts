@@ -1,0 +1,181 @@
+// The client, against a service that runs.
+import { ArcClient, ArcError, RejectedError, Submission, loadExtractor } from 'arc-recorder';
+import { type Check, all, holds, same, thrown } from './checks.js';
+
+function result(id: string, more: object = {}): object {
+  return { scenario: { id }, trajectory: { status: 'success' }, reliability_score: 0.5, ...more };
+}
+
+async function started(arc: ArcClient, ...ids: string[]): Promise<string> {
+  const { simulation_id, scenario_count } = await arc.startSimulation({ scenarios: ids.map((id) => ({ id })) });
+  same(scenario_count, ids.length);
+  return simulation_id;
+}
+
+async function failure(call: () => Promise<unknown>): Promise<ArcError> {
+  const error = await thrown(call);
+  if (!(error instanceof ArcError)) throw error;
+  return error;
+}
+
+export const checks: Record<string, Check> = {
+  async 'an evaluation from its start to its end'({ service }) {
+    const arc = new ArcClient(service);
+    const config = await arc.createConfiguration('agent', { model: 'm-1' });
+    same(config.config_version_id, (await arc.createConfiguration('agent', { model: 'm-1' })).config_version_id);
+    const start = {
+      simulation_id: crypto.randomUUID(),
+      config_version_id: config.config_version_id,
+      scenarios: [{ id: 'greet', task_prompt: 'Say hello.' }, { id: 'leave' }],
+      simulation_name: 'from TypeScript',
+      metadata: { agent: 'a' },
+    };
+    const simulation = await arc.startSimulation(start);
+    same([simulation.simulation_id, simulation.status], [start.simulation_id, 'running']);
+    // The same start again is the same simulation; another plan is not.
+    same((await arc.startSimulation(start)).created_at, simulation.created_at);
+    const other = await failure(() => arc.startSimulation({ ...start, scenarios: [{ id: 'x' }] }));
+    same([other.code, other.status, other.retryable], ['conflict', 409, false]);
+
+    const id = simulation.simulation_id;
+    const greet = new Submission(result('greet'), { modalCallId: 'fc-1', sandboxId: 'sb-1' });
+    const first = await arc.recordOutcome(id, greet);
+    same(first.verdict, 'stored');
+    const again = await arc.recordOutcome(id, greet);
+    same([again.verdict, again.outcome_id], ['duplicate', first.outcome_id]);
+    same((await arc.recordOutcome(id, JSON.stringify(result('leave')))).verdict, 'stored');
+
+    const { outcomes } = await arc.outcomes(id, { documents: true });
+    same(outcomes.map(({ scenario_id, modal_call_id }) => [scenario_id, modal_call_id]), [['greet', 'fc-1'], ['leave', null]]);
+    same(outcomes[1]?.document, JSON.stringify(result('leave')));
+    same((await all(arc.allOutcomes(id, { scenarioId: 'greet' }))).length, 1);
+
+    const completed = await arc.completeSimulation(id, { average_reliability_score: 0.75 });
+    holds('overall_score' in completed, 'it is committed');
+    same([completed.status, completed.overall_score, completed.computed.overall_score], ['completed', 0.75, 0.5]);
+    const status = await arc.simulationStatus(id);
+    same([status.progress_percentage, status.completed_scenarios], [100, 2]);
+    const listed = await arc.simulations({ status: 'completed', limit: 1000 });
+    holds(listed.simulations.some(({ simulation_id }) => simulation_id === id), 'it is listed');
+  },
+
+  async 'each of many results has a verdict of its own'({ service, documents, verdicts }) {
+    const arc = new ArcClient(service);
+    const id = await started(arc, 'a');
+    // Texts that break a list, values that are no JSON, and good ones between them.
+    const results = [...documents.slice(-80), ' {"scenario": {"id": "space"}}', result('a', { x: 1n }), result('a')];
+    const told = await arc.recordBatch(id, results);
+    same(told.map(({ position }) => position), results.map((_, place) => place));
+    documents.slice(-80).forEach((document, place) => {
+      const accepted = verdicts.at(place - 80)?.startsWith('{"verdict":"accepted"');
+      const found = told[place];
+      const expected = accepted ? ['stored', 'duplicate'] : ['rejected'];
+      holds(expected.includes(found?.verdict ?? ''), `${document}: ${JSON.stringify(found)}`);
+      holds(accepted || (found?.violations?.length ?? 0) > 0, `${document}: ${JSON.stringify(found)}`);
+      holds(found?.outcome_id != null, `${document}: ${JSON.stringify(found)}`);
+    });
+    same(told.slice(-3).map(({ verdict }) => verdict), ['stored', 'failed', 'stored']);
+    same([told.at(-2)?.outcome_id, told.at(-2)?.retryable], [null, false]);
+    const { rejected } = await arc.rejected(id);
+    same(rejected.length, new Set(told.filter(({ verdict }) => verdict === 'rejected').map(({ outcome_id }) => outcome_id)).size);
+    // The same again stores nothing.
+    const again = await arc.recordBatch(id, results);
+    holds(again.every(({ verdict }) => verdict !== 'stored'), JSON.stringify(again));
+    same(again.map(({ outcome_id }) => outcome_id), told.map(({ outcome_id }) => outcome_id));
+  },
+
+  async 'any number of results, as they come'({ service }) {
+    const arc = new ArcClient(service, { compress: true });
+    const id = await started(arc, ...Array.from({ length: 1200 }, (_, place) => `s${place}`));
+    let given = 0;
+    async function* results() {
+      for (; given < 1200; given += 1) yield result(`s${given}`);
+    }
+    let verdicts = 0;
+    for await (const { position, verdict } of arc.recordAll(id, results())) {
+      same([position, verdict], [verdicts, 'stored']);
+      // Results are not read far ahead of their verdicts.
+      holds(given - verdicts <= 501, `${given} were asked for at ${verdicts}`);
+      verdicts += 1;
+    }
+    same(verdicts, 1200);
+    const first = await arc.outcomes(id, { limit: 1000 });
+    same(first.outcomes.length, 1000);
+    same((await arc.outcomes(id, { limit: 1000, cursor: first.cursor ?? '' })).outcomes.length, 200);
+    same((await all(arc.allOutcomes(id))).length, 1200);
+    same((await all(arc.allOutcomes(id, { limit: 1100 }))).length, 1100);
+  },
+
+  async 'a result that is not valid says where'({ service }) {
+    const arc = new ArcClient(service);
+    const id = await started(arc, 'a');
+    const bad = await failure(() => arc.recordOutcome(id, result('a', { reliability_score: 850 })));
+    holds(bad instanceof RejectedError, String(bad));
+    same([bad.code, bad.status, bad.retryable], ['rejected', 422, false]);
+    same(bad.violations.map(({ path, code }) => [path, code]), [['/reliability_score', 'out_of_range']]);
+    const { rejected } = await arc.rejected(id);
+    same(rejected.map(({ outcome_id }) => outcome_id), [bad.outcomeId]);
+    // The extractor here says the same before anything is sent.
+    const extractor = await loadExtractor();
+    const verdict = extractor.verdict(JSON.stringify(result('a', { reliability_score: 850 })));
+    same(verdict, { verdict: 'rejected', violations: bad.violations });
+    const document = JSON.stringify(result('a'));
+    same(await arc.extract(document), extractor.verdictJson(document));
+  },
+
+  async 'numbers that JSON cannot hold are told'({ service }) {
+    const arc = new ArcClient(service);
+    const id = await started(arc, 'a');
+    const shared = { 'é/~': NaN };
+    const odd = result('a', { notes: ['é', { x: -Infinity }, shared, shared] });
+    const { verdict, warnings } = await arc.recordOutcome(id, odd);
+    same(verdict, 'stored');
+    same(warnings?.map(({ path }) => path), ['/notes/1/x', '/notes/2/é~1~0', '/notes/3/é~1~0']);
+    const score = await failure(() => arc.recordOutcome(id, result('a', { reliability_score: NaN })));
+    holds(score instanceof RejectedError && score.outcomeId !== null, String(score));
+    same(score.violations.map(({ path }) => path), ['/reliability_score']);
+  },
+
+  async 'a simulation that is watched'({ service }) {
+    const arc = new ArcClient(service);
+    const id = await started(arc, 'a', 'b');
+    const seen = [];
+    for await (const progress of arc.watchSimulation(id)) {
+      seen.push(progress);
+      if (seen.length === 1) await arc.recordOutcome(id, result('a'));
+      if (progress.status === 'running' && progress.completed_scenarios === 1) await arc.cancelSimulation(id, 'enough');
+    }
+    same(seen[0]?.completed_scenarios, 0);
+    same([seen.at(-1)?.status, seen.at(-1)?.completed_scenarios], ['cancelled', 1]);
+  },
+
+  async 'questions'({ service }) {
+    const arc = new ArcClient(service);
+    const id = await started(arc, 'a');
+    await arc.recordOutcome(id, result('a', { trajectory: { status: 'error', error: 'rate limit' } }));
+    same((await arc.failSimulation(id, 'broken')).status, 'failed');
+    const { failures } = await arc.failures({ limit: 1000 });
+    same(failures.find(({ simulation_id }) => simulation_id === id)?.error_category, 'rate_limit');
+    same((await arc.performance(id, { range: '24h' })).summary.total_outcomes, 1);
+    same((await arc.health()).status, 'ok');
+    holds((await arc.metrics()).total_queries > 0, 'queries are counted');
+  },
+
+  async 'errors say whether to try again'({ service }) {
+    const arc = new ArcClient(service);
+    const unknown = await failure(() => arc.simulationStatus(crypto.randomUUID()));
+    same([unknown.code, unknown.status, unknown.retryable], ['not_found', 404, false]);
+    const wrong = await failure(() => arc.simulations({ limit: 5000 }));
+    same([wrong.code, wrong.retryable], ['invalid_request', false]);
+    const away = await failure(() => new ArcClient('http://127.0.0.1:9', { retrySeconds: 0 }).health());
+    same([away.code, away.retryable, away.status], ['unanswered', true, undefined]);
+    for (const url of ['arc.example', 'ftp://arc.example', 'http://user:secret@arc.example']) {
+      const error = await failure(async () => new ArcClient(url));
+      same([error.code, error.message.includes('secret')], ['invalid_call', false]);
+    }
+    const stop = new AbortController();
+    stop.abort(new Error('enough'));
+    const stopped = await thrown(() => arc.health({ signal: stop.signal }));
+    same((stopped as Error).message, 'enough');
+  },
+};
