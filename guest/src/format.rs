@@ -1,5 +1,6 @@
 //! The guide's format among the others.
 
+use arc_format_kit::outline::Outline;
 use arc_format_kit::{
     Format, Header, Items, Layout, Outcome, PlannedScenario, SuiteSummary, Violation,
 };
@@ -8,6 +9,18 @@ use arc_format_kit::{
 #[derive(Debug)]
 pub struct GuideFormat;
 
+/// Members that a result of this format has, and hardly one of another.
+const MEMBERS: [&str; 8] = [
+    "/scenario/id",
+    "/scenario/name",
+    "/scenario/task_prompt",
+    "/trajectory/status",
+    "/trajectory/token_usage",
+    "/trajectory/full_trajectory",
+    "/reliability_score",
+    "/detailed_trajectory",
+];
+
 impl Format for GuideFormat {
     const NAME: &'static str = "arc-guide";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
@@ -15,11 +28,14 @@ impl Format for GuideFormat {
     const DESCRIPTION: &'static str = "Arc scenario results: scenario, trajectory, \
         reliability_score, detailed_trajectory and recording in one JSON object";
 
-    /// Any JSON may hold such results, so it is recognised by their members' names alone.
+    /// Told by the members' names, in the first of the documents: one, or one of an array, or of those
+    /// that an object holds as `results`.
     fn recognise(file_name: &str, head: &[u8]) -> Option<Layout> {
-        let head = String::from_utf8_lossy(head);
-        let names = ["\"scenario\"", "\"trajectory\"", "\"reliability_score\""];
-        if !names.iter().any(|name| head.contains(name)) {
+        let outline = Outline::of(head);
+        let known = ["", "/*", "/results/*"]
+            .iter()
+            .any(|place| MEMBERS.iter().any(|member| outline.has(&format!("{place}{member}"))));
+        if !known {
             return None;
         }
         let file_name = file_name.to_ascii_lowercase();
@@ -38,5 +54,37 @@ impl Format for GuideFormat {
 
     fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
         crate::extract_suite(header)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_recognised_in_every_container() {
+        let result = r#"{"x": 1, "scenario": {"id": "a"}}"#;
+        for text in [
+            result.to_owned(),
+            format!("[{result}, {result}]"),
+            format!("{{\"suite\": \"s\", \"results\": [{result}]}}"),
+            format!("{result}\n{result}\n"),
+            r#"{"trajectory": {"status": "succ"#.to_owned(),
+        ] {
+            assert!(GuideFormat::recognise("", text.as_bytes()).is_some(), "{text}");
+        }
+        for text in
+            ["", "{}", "[]", "text", r#"{"doc": {"scenario": {"id": "a"}}, "scenario": "b"}"#]
+        {
+            assert!(GuideFormat::recognise("", text.as_bytes()).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_name_says_that_lines_are_documents() {
+        let head = br#"{"reliability_score": 1}"#;
+        let items = |name| GuideFormat::recognise(name, head).map(|layout| layout.items);
+        assert_eq!(items("a.JSONL"), Some(Items::Lines));
+        assert_eq!(items("a.json"), Some(Items::Documents));
     }
 }
