@@ -1,5 +1,5 @@
-// PGlite with TimescaleDB behind the protocol of PostgreSQL, on a free port of loopback, for one
-// connection at a time. Its argument is the folder that holds node_modules; it prints the port.
+// PGlite with TimescaleDB behind the protocol of PostgreSQL, on a free port of loopback, whose
+// clients take turns. Its argument is the folder that holds node_modules; it prints the port.
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import path from 'node:path';
@@ -17,8 +17,11 @@ const free = () => new Promise((resolve) => {
 });
 
 const db = await PGlite.create({ extensions: { timescaledb } });
+// It has no list of what it has loaded, so that nobody else would create the extension by himself.
+await db.exec('CREATE EXTENSION timescaledb');
 const port = await free();
-const server = new PGLiteSocketServer({ db, host: '127.0.0.1', port });
+// One connection may be closing while the next begins.
+const server = new PGLiteSocketServer({ db, host: '127.0.0.1', port, maxConnections: 4 });
 await server.start();
 console.log(`PORT ${port}`);
 // It goes with the test.
