@@ -123,7 +123,7 @@ impl<T: Item> Line<T> {
         };
         if rows < needed && bytes < BYTES_FOR_ANOTHER {
             let oldest = self.waiting.iter().find(|(_, item)| may_go(item));
-            if !oldest.is_some_and(|(since, _)| now.duration_since(*since) >= WAITED_LONG) {
+            if oldest.is_none_or(|(since, _)| now.duration_since(*since) < WAITED_LONG) {
                 return None;
             }
         }
