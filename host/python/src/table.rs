@@ -28,7 +28,7 @@ impl Table {
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         let schema = FFI_ArrowSchema::try_from(self.0.schema.as_ref())
             .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-        PyCapsule::new(py, schema, Some(c"arrow_schema".to_owned()))
+        PyCapsule::new_with_value(py, schema, c"arrow_schema")
     }
 
     /// The columns, as often as they are asked for. Another schema than theirs is not made; who asks
@@ -44,6 +44,6 @@ impl Table {
         let batches = self.0.batches.clone().into_iter().map(Ok);
         let reader = RecordBatchIterator::new(batches, self.0.schema.clone());
         let stream = FFI_ArrowArrayStream::new(Box::new(reader));
-        PyCapsule::new(py, stream, Some(c"arrow_array_stream".to_owned()))
+        PyCapsule::new_with_value(py, stream, c"arrow_array_stream")
     }
 }
