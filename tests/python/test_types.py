@@ -41,6 +41,7 @@ from arc_recorder import (
     ConflictError,
     DatabaseError,
     NotFoundError,
+    OutcomeTable,
     SchemaError,
     SyncArcAPI,
     SyncArcDBClient,
@@ -103,6 +104,9 @@ async def evaluate(url: Optional[str], results: list[dict[str, Any]]) -> None:
         assert_type(page, OutcomeList)
         for outcome in await api.get_scenario_outcomes(simulation, cursor=page.cursor):
             print(outcome["attempt"] + 1, outcome["metrics"].keys())
+        table = await api.outcomes([simulation, uuid.UUID(simulation)], documents=True)
+        assert_type(table, OutcomeTable)
+        print(len(table), table.column_names[0].upper(), table.to_polars(), table.to_pandas())
         for rejected in await api.get_rejected_results(simulation):
             assert_type(rejected["violations"], list[Violation])
         statement = api.db.engine.text("SELECT 1 AS one")
@@ -151,6 +155,7 @@ def evaluate_in_a_thread(url: Optional[str], results: list[dict[str, Any]]) -> O
             pass
         print(api.get_simulation_status(simulation)["by_status"]["success"])
         print(api.get_scenario_outcomes(simulation, limit=1).cursor)
+        assert_type(api.outcomes(simulation, status_filter="error"), OutcomeTable)
         print(api.get_rejected_results(simulation)[0]["document_bytes"])
         print(api.db.engine.execute(api.db.engine.text("SELECT 1")).scalar())
         api.close()
@@ -184,6 +189,8 @@ WRONG = {
     "a trial that is a text": 'await api.record_scenario_outcome("s", {}, trial="1")',
     "trials by position": 'await api.record_batch("s", [], None, None, [1])',
     "a limit by position": 'await api.get_scenario_outcomes("s", None, None, 5)',
+    "a filter by position": 'await api.outcomes("s", "scenario")',
+    "a table that is a list": 'sync.outcomes("s")[0]',
     "an unknown way with errors": 'create_sync_arc_api(on_error="ignore")',
     "a size that is a text": 'create_arc_api(pool_size="4")',
     "a time range that is a number": 'await client.get_simulation_performance("s", 24)',

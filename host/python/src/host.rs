@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_host::cli::Program;
 use arc_host::database::{Database, DatabaseSettings};
 use arc_host::delivery::{Delivered, Source};
+use arc_host::export;
 use arc_host::recorder::{ItemVerdict, SimulationStart, Verdict};
-use arc_host::store::{Attached, OutcomeFilter, RecordedOutcome, SimulationStatus};
+use arc_host::store::{
+    Attached, ExportSelection, OutcomeFilter, RecordedOutcome, SimulationStatus,
+};
 use arc_host::{Error, Result};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -23,6 +26,7 @@ use crate::call::Call;
 use crate::errors;
 use crate::opening::{Opened, Place, Settings};
 use crate::process::{self, Process};
+use crate::table::Table;
 use crate::verdicts::{brief_answer, verdict_dict};
 
 /// One database or service and what records into it, opened when it is first needed.
@@ -382,6 +386,31 @@ impl Host {
                 opened.source.outcomes(simulation_id, &filter, limit, cursor, attached).await?;
             Ok(Page { outcomes: page.outcomes, cursor: page.cursor })
         })
+    }
+
+    /// The outcomes of some simulations as a table; of all where none is named.
+    fn outcome_table(
+        &self,
+        py: Python<'_>,
+        simulation_ids: Vec<String>,
+        scenario_id: Option<String>,
+        status: Option<String>,
+        documents: bool,
+    ) -> PyResult<Call> {
+        let simulations = simulation_ids.iter().map(|id| simulation(py, id));
+        let selection = ExportSelection {
+            simulations: simulations.collect::<PyResult<_>>()?,
+            filter: OutcomeFilter { scenario_id, status },
+            documents,
+        };
+        let process = process::process(py)?;
+        let opened = self.opened().map_err(|error| errors::exception(py, &error))?;
+        let settings = Arc::clone(&self.settings);
+        let work = async move {
+            let opened = open(process, &settings, &opened).await?;
+            export::table(&opened.source, &selection).await
+        };
+        Ok(Call::begin_with(process, work, |py, table| Ok(Py::new(py, Table(table))?.into_any())))
     }
 
     fn rejected(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {

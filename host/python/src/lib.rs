@@ -9,6 +9,7 @@
 //! | [`host`] | the calls |
 //! | [`documents`] | Python objects as JSON text |
 //! | [`opening`] | what is open: a database or a service, and a spool |
+//! | [`table`] | outcomes as a table of Arrow |
 //! | [`verdicts`] | verdicts as Python has them |
 //! | [`batch`] | results on their way to one call |
 //! | [`call`] | work that is under way, and who waits for it |
@@ -26,6 +27,7 @@ mod host;
 mod opening;
 mod process;
 mod program;
+mod table;
 mod verdicts;
 
 /// The module `arc_recorder._native`.
@@ -43,4 +45,6 @@ mod _native {
     use crate::process::{after_fork_in_child, stop};
     #[pymodule_export]
     use crate::program::run_program;
+    #[pymodule_export]
+    use crate::table::Table;
 }

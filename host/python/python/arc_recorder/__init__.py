@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ValidationError,
     )
     from .sync import SyncArcAPI, SyncArcDBClient, create_sync_arc_api
+    from .tables import OutcomeTable
 
     __version__: str
 
@@ -39,6 +40,7 @@ __all__ = [
     "ConflictError",
     "DatabaseError",
     "NotFoundError",
+    "OutcomeTable",
     "SchemaError",
     "SyncArcAPI",
     "SyncArcDBClient",
@@ -54,6 +56,7 @@ __all__ = [
 _HOMES = {
     "ArcAPI": "api",
     "create_arc_api": "api",
+    "OutcomeTable": "tables",
     "ArcDBClient": "client",
     "SyncArcAPI": "sync",
     "SyncArcDBClient": "sync",

@@ -41,6 +41,7 @@ from .errors import (
     UnavailableError,
     ValidationError,
 )
+from .tables import OutcomeTable
 
 log = logging.getLogger("arc.database.api")
 client_log = logging.getLogger("arc.database.client")
@@ -413,6 +414,26 @@ class Calls:
             cursor = outcomes.cursor = page["cursor"]
             if cursor is None or (limit is not None and len(outcomes) >= limit):
                 return outcomes
+
+    async def outcomes(
+        self,
+        simulations: Union[SimulationId, Iterable[SimulationId], None],
+        scenario_id: Optional[str],
+        status_filter: Optional[str],
+        documents: bool,
+    ) -> OutcomeTable:
+        if simulations is None:
+            ids: list[str] = []
+        elif isinstance(simulations, (str, uuid.UUID)):
+            ids = [simulation_text(simulations)]
+        else:
+            ids = [simulation_text(simulation) for simulation in simulations]
+            if not ids:
+                raise ValidationError(
+                    "simulations is empty; name at least one, or give None for all of them"
+                )
+        call = self._host.outcome_table(ids, scenario_id, status_filter, documents)
+        return OutcomeTable(cast(_native.Table, await self._answer("outcomes", call)))
 
     async def get_rejected_results(self, simulation_id: SimulationId) -> list[RejectedResult]:
         call = self._host.rejected(simulation_text(simulation_id))

@@ -18,6 +18,7 @@ from .answers import (
     SimulationStatus,
 )
 from .client import ArcDBClient
+from .tables import OutcomeTable
 
 
 class ArcAPI:
@@ -221,6 +222,30 @@ class ArcAPI:
         return await self._calls.get_scenario_outcomes(
             simulation_id, scenario_id, status_filter, limit, cursor
         )
+
+    async def outcomes(
+        self,
+        simulations: Union[SimulationId, Iterable[SimulationId], None] = None,
+        *,
+        scenario_id: Optional[str] = None,
+        status_filter: Optional[str] = None,
+        documents: bool = False,
+    ) -> OutcomeTable:
+        """The outcomes of simulations as a table, for pandas, polars and whatever else reads Arrow.
+
+        They come in order of simulation, scenario, trial and attempt, as they were at one moment (a
+        service is asked page after page instead), with some 250 bytes of memory for each.
+
+        Args:
+            simulations: the simulation, or some of them; all, the oldest first, where none is named.
+            scenario_id: only those of this scenario.
+            status_filter: only those with this status.
+            documents: with the documents, byte for byte, as a last column of text.
+
+        Raises:
+            NotFoundError: where a simulation that is named is not there.
+        """
+        return await self._calls.outcomes(simulations, scenario_id, status_filter, documents)
 
     async def get_rejected_results(self, simulation_id: SimulationId) -> list[RejectedResult]:
         """What was rejected in a simulation and why, in order of receipt.

@@ -1,0 +1,256 @@
+"""Outcomes as tables: through Arrow into pandas and polars, in process and over a service."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import importlib
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arc_recorder import (
+    NotFoundError,
+    OutcomeTable,
+    SyncArcAPI,
+    ValidationError,
+    create_arc_api,
+    create_sync_arc_api,
+)
+from services import serving
+
+REQUIRED = os.environ.get("ARC_TEST_REQUIRE_TOOLS") == "1"
+
+
+def library(name: str) -> Any:
+    """A library that reads Arrow, where it is installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        if REQUIRED:
+            pytest.fail(f"{name} is not installed, and ARC_TEST_REQUIRE_TOOLS is set")
+        return pytest.skip(f"SKIPPED: {name} is not installed")
+
+
+def result(scenario_id: str, status: str, score: float) -> dict[str, Any]:
+    return {
+        "scenario": {"id": scenario_id},
+        "trajectory": {
+            "status": status,
+            "start_time": "2026-01-02T03:04:05.678901Z",
+            "execution_time_seconds": 1.5,
+            "token_usage": {"total_tokens": 1 << 40, "total_cost": 0.1},
+            "error": None if status == "success" else 'ValueError: =1+1, "quoted"\nand more',
+        },
+        "reliability_score": {"overall_score": score},
+    }
+
+
+def record(api: SyncArcAPI, *results: dict[str, Any]) -> str:
+    started = api.start_simulation("c", [])
+    assert None not in api.record_batch_outcomes(started["simulation_id"], results)
+    return started["simulation_id"]
+
+
+@pytest.fixture
+def api(database_url: str) -> Iterator[SyncArcAPI]:
+    with create_sync_arc_api(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def simulation(api: SyncArcAPI) -> str:
+    return record(api, result("b", "error", 0.25), result("a", "success", 1.0))
+
+
+COLUMNS = [
+    "simulation_id",
+    "outcome_id",
+    "scenario_id",
+    "scenario_name",
+    "trial",
+    "attempt",
+    "execution_time",
+    "received_at",
+    "status",
+    "reliability_score",
+    "execution_time_ms",
+    "tokens_used",
+    "cost_usd",
+    "error_code",
+    "error_category",
+    "error_message",
+    "modal_call_id",
+    "sandbox_id",
+    "metrics",
+    "warnings",
+    "extractor",
+]
+BEGAN = datetime(2026, 1, 2, 3, 4, 5, 678901, timezone.utc)
+
+
+def test_a_table_needs_no_library(api: SyncArcAPI, simulation: str) -> None:
+    table = api.outcomes(simulation)
+    assert isinstance(table, OutcomeTable)
+    assert len(table) == 2
+    assert table.column_names == COLUMNS
+    assert repr(table) == "<OutcomeTable of 2 outcomes>"
+    assert "arrow_array_stream" in repr(table.__arrow_c_stream__())
+    assert "arrow_schema" in repr(table.__arrow_c_schema__())
+    assert len(api.outcomes(simulation, documents=True).column_names) == len(COLUMNS) + 1
+
+
+def test_polars_reads_it_without_pyarrow(database_url: str, simulation: str) -> None:
+    library("polars")
+    program = """
+import sys
+sys.modules["pyarrow"] = None
+import polars
+from arc_recorder import create_sync_arc_api
+with create_sync_arc_api(sys.argv[1]) as api:
+    table = api.outcomes(sys.argv[2])
+frame = table.to_polars()
+assert frame.shape == (2, 21), frame.shape
+assert frame["scenario_id"].to_list() == ["a", "b"]
+assert frame["tokens_used"].sum() == 1 << 41
+assert frame.schema["received_at"] == polars.Datetime("us", "UTC"), frame.schema
+assert frame.schema["trial"] == polars.Int32
+assert frame["error_code"].to_list() == [None, "ValueError"]
+assert polars.DataFrame(table).equals(frame)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, database_url, simulation], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_pandas_reads_it(api: SyncArcAPI, simulation: str) -> None:
+    pandas = library("pandas")
+    library("pyarrow")
+    frame = api.outcomes(simulation).to_pandas()
+    assert list(frame.columns) == COLUMNS
+    assert list(frame["status"]) == ["success", "error"]
+    assert frame["execution_time"].dtype == pandas.DatetimeTZDtype("us", "UTC")
+    assert frame["execution_time"][0] == BEGAN
+    assert frame["tokens_used"].sum() == 1 << 41
+    assert frame["cost_usd"].tolist() == [0.1, 0.1]
+    assert frame["error_message"].isna().tolist() == [True, False]
+    mean = frame.groupby("status")["reliability_score"].mean()
+    assert mean.to_dict() == {"error": 0.25, "success": 1.0}
+
+
+def test_pyarrow_knows_the_types(api: SyncArcAPI, simulation: str) -> None:
+    pyarrow = library("pyarrow")
+    table = api.outcomes(simulation, documents=True)
+    arrow = table.to_arrow()
+    arrow.validate(full=True)
+    assert pyarrow.schema(table) == arrow.schema
+    time = pyarrow.timestamp("us", "UTC")
+    kinds = {"trial": pyarrow.int32(), "attempt": pyarrow.int64(), "received_at": time}
+    for name, kind in kinds.items():
+        assert arrow.schema.field(name).type == kind
+        assert not arrow.schema.field(name).nullable
+    assert arrow.schema.field("reliability_score").nullable
+    listed = api.get_scenario_outcomes(simulation)
+    assert arrow["outcome_id"].to_pylist() == [outcome["outcome_id"] for outcome in listed]
+    assert '"overall_score": 1.0' in arrow["document"][0].as_py()
+    # As often as it is asked for, also when the table is gone.
+    again = pyarrow.table(table)
+    del table
+    assert again.equals(arrow)
+
+
+def test_some_or_all_simulations_and_outcomes(api: SyncArcAPI, simulation: str) -> None:
+    pyarrow = library("pyarrow")
+    other = record(api, result("c", "timeout", 0.0))
+
+    def ids(table: OutcomeTable) -> list[str]:
+        return [str(id) for id in pyarrow.table(table)["simulation_id"].to_pylist()]
+
+    assert ids(api.outcomes()) == [simulation, simulation, other]
+    assert ids(api.outcomes([uuid.UUID(other), simulation])) == [other, simulation, simulation]
+    assert ids(api.outcomes(status_filter="timeout")) == [other]
+    assert ids(api.outcomes(simulation, scenario_id="b")) == [simulation]
+    assert len(api.outcomes(simulation, scenario_id="absent")) == 0
+    with pytest.raises(NotFoundError):
+        api.outcomes([simulation, str(uuid.uuid4())])
+    with pytest.raises(ValidationError, match="empty"):
+        api.outcomes([])
+    with pytest.raises(ValidationError, match="UUID"):
+        api.outcomes("nothing")
+
+
+def test_it_can_be_awaited(database_url: str, simulation: str) -> None:
+    async def test() -> None:
+        async with create_arc_api(database_url) as api:
+            tables = await asyncio.gather(*(api.outcomes(simulation) for _ in range(4)))
+            assert [len(table) for table in tables] == [2] * 4
+
+    asyncio.run(test())
+
+
+def test_a_service_gives_the_same_table(
+    api: SyncArcAPI, database_url: str, simulation: str, tmp_path: Path
+) -> None:
+    pyarrow = library("pyarrow")
+    record(api, *(result(f"s-{number:04}", "success", 0.5) for number in range(1_200)))
+    with serving(database_url, tmp_path / "service") as service:
+        with create_sync_arc_api(service.url) as over:
+            for words in ({}, {"simulations": simulation, "documents": True}):
+                inside = pyarrow.table(api.outcomes(**words))
+                outside = pyarrow.table(over.outcomes(**words))
+                # JSON may be written in another way.
+                json = ["metrics", "warnings"]
+                assert outside.drop_columns(json).equals(inside.drop_columns(json))
+
+
+def test_files_are_read_by_others(
+    api: SyncArcAPI, database_url: str, simulation: str, tmp_path: Path
+) -> None:
+    parquet = library("pyarrow.parquet")
+    expected = api.outcomes(simulation, documents=True).to_arrow()
+    for name in ("outcomes.parquet", "outcomes.csv"):
+        command = [sys.executable, "-m", "arc_recorder", "--database-url", database_url, "export"]
+        command += [simulation, "--documents", "--output", str(tmp_path / name)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert parquet.read_table(tmp_path / "outcomes.parquet").equals(expected)
+    with open(tmp_path / "outcomes.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    for name in ("outcome_id", "scenario_id", "metrics", "document", "extractor"):
+        assert [row[name] for row in rows] == expected[name].to_pylist()
+    messages = [None, 'ValueError: =1+1, "quoted"\nand more']
+    assert expected["error_message"].to_pylist() == messages
+    assert [row["error_message"] or None for row in rows] == messages
+    polars = library("polars")
+    frame = polars.read_parquet(tmp_path / "outcomes.parquet")
+    assert frame.equals(polars.DataFrame(expected))
+
+
+def test_a_library_that_is_missing_is_named(database_url: str) -> None:
+    program = """
+import sys
+for name in ("pandas", "polars", "pyarrow"):
+    sys.modules[name] = None
+from arc_recorder import create_sync_arc_api
+with create_sync_arc_api(sys.argv[1]) as api:
+    table = api.outcomes()
+for make, extra in ((table.to_pandas, "pandas"), (table.to_arrow, "pandas"), (table.to_polars, "polars")):
+    try:
+        make()
+    except ImportError as error:
+        assert f"arc-recorder[{extra}]" in str(error), error
+    else:
+        raise AssertionError(make)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, database_url], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
