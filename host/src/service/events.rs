@@ -8,15 +8,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Response, header};
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use uuid::Uuid;
 
 use super::answer::Answer;
 use super::app::SharedApp;
+use super::guard::{self, Caller, Standing};
 use super::parameters::SimulationId;
 use super::record::Uncompressed;
 use crate::recorder::SimulationProgress;
@@ -32,6 +34,9 @@ const SHARE: u32 = 10;
 /// How often a client hears that the connection is there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// What is known of a simulation, for all who watch it.
+type Changes = watch::Receiver<Arc<SimulationProgress>>;
+
 /// The simulations that are watched.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
@@ -39,6 +44,28 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
+    /// Joins those who watch a simulation. What is known of it is the first change for everybody;
+    /// who is the first to watch gets the other end, too, and has to ask.
+    fn join(
+        &self,
+        simulation_id: Uuid,
+        now: Arc<SimulationProgress>,
+    ) -> (Changes, Option<watch::Sender<Arc<SimulationProgress>>>) {
+        let mut watched = self.watched();
+        let known = watched.get(&simulation_id).map(watch::Sender::subscribe);
+        let (mut changes, asking) = match known {
+            Some(changes) => (changes, None),
+            None => {
+                let (sender, changes) = watch::channel(now);
+                watched.insert(simulation_id, sender.clone());
+                (changes, Some(sender))
+            }
+        };
+        drop(watched);
+        changes.mark_changed();
+        (changes, asking)
+    }
+
     fn watched(&self) -> MutexGuard<'_, HashMap<Uuid, watch::Sender<Arc<SimulationProgress>>>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -47,7 +74,8 @@ impl Watchers {
 /// A simulation's progress as it is committed, by any host: server-sent events.
 ///
 /// An event `progress` has the simulation's status as its data; after the event `end` there is no
-/// other. A client that comes back gets the state as it is then.
+/// other. A client that comes back gets the state as it is then. An event `problem` is the last
+/// one, too: the token was revoked.
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}/events", tag = "reading",
     operation_id = "simulation_events",
@@ -60,15 +88,21 @@ impl Watchers {
 pub(super) async fn simulation_events(
     State(app): State<SharedApp>,
     SimulationId(simulation_id): SimulationId,
+    caller: Option<Extension<Caller>>,
 ) -> Answer {
+    let place = guard::stream_place(&app)?;
     let now = Arc::new(app.recorder.simulation_status(simulation_id).await?);
-    let changes = subscribe(&app, simulation_id, &now);
+    let (changes, asking) = app.watchers.join(simulation_id, now);
+    if let Some(sender) = asking {
+        tokio::spawn(ask(SharedApp::clone(&app), simulation_id, sender));
+    }
     let events = Events {
         changes,
         stopping: app.stopping.subscribe(),
-        next: Some(now),
+        standing: Standing::of(&app, caller.as_deref()),
         number: 0,
         ended: false,
+        _place: place,
     };
     let stream = futures_util::stream::unfold(events, |mut events| async {
         let text = events.next().await?;
@@ -80,23 +114,6 @@ pub(super) async fn simulation_events(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.extensions_mut().insert(Uncompressed);
     Ok(response)
-}
-
-/// Joins those who watch a simulation, or begins to ask about it.
-fn subscribe(
-    app: &SharedApp,
-    simulation_id: Uuid,
-    now: &Arc<SimulationProgress>,
-) -> watch::Receiver<Arc<SimulationProgress>> {
-    let mut watched = app.watchers.watched();
-    if let Some(sender) = watched.get(&simulation_id) {
-        return sender.subscribe();
-    }
-    let (sender, receiver) = watch::channel(Arc::clone(now));
-    watched.insert(simulation_id, sender.clone());
-    drop(watched);
-    tokio::spawn(ask(SharedApp::clone(app), simulation_id, sender));
-    receiver
 }
 
 /// Asks about a simulation for as long as anybody watches it and it runs.
@@ -135,11 +152,12 @@ fn differs(one: &SimulationProgress, other: &SimulationProgress) -> bool {
 
 /// The events for one client.
 struct Events {
-    changes: watch::Receiver<Arc<SimulationProgress>>,
+    changes: Changes,
     stopping: watch::Receiver<bool>,
-    next: Option<Arc<SimulationProgress>>,
+    standing: Standing,
     number: u64,
     ended: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Events {
@@ -147,17 +165,20 @@ impl Events {
         if self.ended {
             return None;
         }
-        let progress = match self.next.take() {
-            Some(progress) => progress,
-            None => tokio::select! {
-                changed = self.changes.changed() => match changed {
-                    Ok(()) => Arc::clone(&self.changes.borrow_and_update()),
-                    // Whoever asked has gone; the client comes back.
-                    Err(_) => return None,
-                },
-                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
-                () = tokio::time::sleep(HEARTBEAT) => return Some(Bytes::from_static(b": \n\n")),
+        let progress = tokio::select! {
+            biased;
+            failure = self.standing.ended() => {
+                self.ended = true;
+                let problem = serde_json::to_string(&failure.problem).unwrap_or_default();
+                return Some(format!("event: problem\ndata: {problem}\n\n").into());
+            }
+            changed = self.changes.changed() => match changed {
+                Ok(()) => Arc::clone(&self.changes.borrow_and_update()),
+                // Whoever asked has gone; the client comes back.
+                Err(_) => return None,
             },
+            _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+            () = tokio::time::sleep(HEARTBEAT) => return Some(Bytes::from_static(b": \n\n")),
         };
         self.number += 1;
         let data = serde_json::to_string(&*progress).unwrap_or_default();
@@ -168,5 +189,46 @@ impl Events {
             text.push_str(&format!("event: end\ndata: {{\"status\":\"{status}\"}}\n\n"));
         }
         Some(text.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_outcomes(count: i64) -> Arc<SimulationProgress> {
+        let progress = serde_json::json!({
+            "simulation_id": Uuid::nil(), "config_version_id": "", "status": "running",
+            "progress_percentage": 0.0, "total_scenarios": 9, "completed_scenarios": count,
+            "successful_outcomes": 0, "failed_outcomes": 0, "rejected_results": 0,
+            "recorded_outcomes": count, "by_status": {}, "by_error_category": {},
+            "total_tokens": 0, "total_cost_usd": 0.0, "execution_time_ms": 0.0,
+            "created_at": "2026-01-01T00:00:00Z", "started_at": "2026-01-01T00:00:00Z",
+        });
+        Arc::new(serde_json::from_value(progress).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_changed_before_somebody_joined_is_the_first_change() {
+        let watchers = Watchers::default();
+        let (mut first, asking) = watchers.join(Uuid::nil(), with_outcomes(1));
+        first.changed().await.unwrap();
+        assert_eq!(first.borrow_and_update().recorded_outcomes, 1);
+        let asking = asking.unwrap();
+        // This client has asked for the status before the change, and joins after it.
+        let asked_before = with_outcomes(1);
+        asking.send_replace(with_outcomes(2));
+        let (mut second, nobody) = watchers.join(Uuid::nil(), asked_before);
+        assert!(nobody.is_none());
+        for changes in [&mut first, &mut second] {
+            changes.changed().await.unwrap();
+            assert_eq!(changes.borrow_and_update().recorded_outcomes, 2);
+        }
+        // Also where the simulation has ended since, and nobody asks any more.
+        let (mut third, _) = watchers.join(Uuid::nil(), with_outcomes(2));
+        watchers.watched().clear();
+        drop(asking);
+        third.changed().await.unwrap();
+        assert!(third.changed().await.is_err());
     }
 }
