@@ -8,5 +8,5 @@
 mod registry;
 mod token;
 
-pub use registry::{AccessError, Bearer, TokenRegistry};
+pub use registry::{AccessError, Bearer, TokenRegistry, TokenWatch};
 pub use token::{Scope, Token};

@@ -7,9 +7,11 @@
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::token::{Scope, Token};
 use crate::error::{Error, Result};
@@ -59,7 +61,9 @@ pub struct TokenRegistry {
 struct Shared {
     store: Store,
     copy: Option<PathBuf>,
-    known: RwLock<Arc<HashMap<String, Known>>>,
+    /// Whether the copy has other tokens than those that are known.
+    copy_is_stale: AtomicBool,
+    known: watch::Sender<Arc<HashMap<String, Known>>>,
 }
 
 impl TokenRegistry {
@@ -67,18 +71,20 @@ impl TokenRegistry {
     /// of the database. The copy holds hashes only.
     pub fn new(store: Store, copy: Option<PathBuf>) -> Self {
         let known = copy.as_deref().and_then(read_copy).unwrap_or_default();
-        let known = RwLock::new(Arc::new(known));
-        TokenRegistry { shared: Arc::new(Shared { store, copy, known }) }
+        let known = watch::Sender::new(Arc::new(known));
+        let copy_is_stale = AtomicBool::new(false);
+        TokenRegistry { shared: Arc::new(Shared { store, copy, copy_is_stale, known }) }
     }
 
     fn known(&self) -> Arc<HashMap<String, Known>> {
-        Arc::clone(&self.shared.known.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.shared.known.borrow())
     }
 
     /// Reads the tokens anew. Those that are known stay where the database is away.
     ///
     /// # Errors
-    /// An error of the database; [`Error::Io`] where the copy cannot be written.
+    /// An error of the database; [`Error::Io`] where the copy cannot be written, which keeps no
+    /// revocation from working, and is tried again the next time.
     pub async fn refresh(&self) -> Result<()> {
         let rows = self.shared.store.tokens().await?;
         let mut known = HashMap::new();
@@ -88,13 +94,17 @@ impl TokenRegistry {
             let bearer = Bearer { token_id: row.token_id.clone(), name: row.name, scopes };
             known.insert(row.token_id, Known { token_sha256: row.token_sha256, bearer });
         }
-        if *self.known() == known {
-            return Ok(());
+        let known = Arc::new(known);
+        if *self.known() != *known {
+            self.shared.known.send_replace(Arc::clone(&known));
+            self.shared.copy_is_stale.store(true, Ordering::Relaxed);
         }
-        if let Some(path) = &self.shared.copy {
+        if let Some(path) = &self.shared.copy
+            && self.shared.copy_is_stale.load(Ordering::Relaxed)
+        {
             write_copy(path, &known)?;
+            self.shared.copy_is_stale.store(false, Ordering::Relaxed);
         }
-        *self.shared.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
         Ok(())
     }
 
@@ -114,17 +124,63 @@ impl TokenRegistry {
         if !token.has_sha256(&known.token_sha256) {
             return Err(AccessError::Unknown);
         }
-        let bearer = &known.bearer;
-        let allowed = |needed| bearer.scopes.iter().any(|scope| scope.allows(needed));
-        match needed.filter(|needed| !allowed(*needed)) {
-            None => Ok(bearer.clone()),
-            Some(needed) => Err(AccessError::MissingScope { name: bearer.name.clone(), needed }),
-        }
+        known.allows(needed)?;
+        Ok(known.bearer.clone())
+    }
+
+    /// Follows a token that has been presented, for what goes on after its request was let in.
+    pub fn follow(&self, token_id: &str, needed: Option<Scope>) -> TokenWatch {
+        let known = self.shared.known.subscribe();
+        TokenWatch { known, token_id: token_id.to_owned(), needed }
     }
 
     /// How many tokens work.
     pub fn count(&self) -> usize {
         self.known().len()
+    }
+}
+
+impl Known {
+    fn allows(&self, needed: Option<Scope>) -> std::result::Result<(), AccessError> {
+        let bearer = &self.bearer;
+        let allowed = |needed| bearer.scopes.iter().any(|scope| scope.allows(needed));
+        match needed.filter(|needed| !allowed(*needed)) {
+            None => Ok(()),
+            Some(needed) => Err(AccessError::MissingScope { name: bearer.name.clone(), needed }),
+        }
+    }
+}
+
+/// Says when a token stops working.
+#[derive(Clone, Debug)]
+pub struct TokenWatch {
+    known: watch::Receiver<Arc<HashMap<String, Known>>>,
+    token_id: String,
+    needed: Option<Scope>,
+}
+
+impl TokenWatch {
+    /// Whether the token works still.
+    ///
+    /// # Errors
+    /// [`AccessError`].
+    pub fn check(&self) -> std::result::Result<(), AccessError> {
+        let known = self.known.borrow();
+        known.get(&self.token_id).ok_or(AccessError::Unknown)?.allows(self.needed)
+    }
+
+    /// Waits until the token does not work any more, and says why.
+    pub async fn ended(&mut self) -> AccessError {
+        loop {
+            self.known.mark_unchanged();
+            if let Err(error) = self.check() {
+                return error;
+            }
+            if self.known.changed().await.is_err() {
+                // Nobody reads the tokens any more; what works then works to the end.
+                std::future::pending::<()>().await;
+            }
+        }
     }
 }
 

@@ -19,6 +19,10 @@ pub(super) struct Failure {
     pub(super) cause: Option<String>,
 }
 
+/// An answer with something in it that may go better the next time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failed;
+
 /// What the log has to say of an answer beside its status.
 #[derive(Clone, Debug)]
 pub(super) struct Cause(pub(super) String);
@@ -75,7 +79,12 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body>
         // Nothing that is answered has keys other than text.
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, b"{}".to_vec()),
     };
-    let mut response = Response::new(Body::from(text));
+    json_text(status, text)
+}
+
+/// A JSON answer that has been written.
+pub(super) fn json_text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(text.into());
     *response.status_mut() = status;
     response
         .headers_mut()

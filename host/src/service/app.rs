@@ -27,8 +27,12 @@ pub(super) struct App {
     pub(super) metrics: ServiceMetrics,
     pub(super) watchers: Watchers,
     pub(super) keys: Keys,
-    pub(super) requests: Semaphore,
+    pub(super) requests: Arc<Semaphore>,
+    pub(super) streams: Arc<Semaphore>,
+    /// For whole bodies.
     pub(super) room: Room,
+    /// For what streams have sent that is not recorded yet: one that is slow keeps no body out.
+    pub(super) stream_room: Room,
     /// Set when the service stops.
     pub(super) stopping: watch::Sender<bool>,
 }

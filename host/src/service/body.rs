@@ -8,21 +8,34 @@ use http_body_util::BodyExt as _;
 
 use super::answer::Failure;
 use super::app::App;
+use super::decoding::Refused;
 use super::room::Held;
 use crate::error::innermost;
 use crate::wire::{Problem, ProblemCode};
+
+/// After how many bytes others have their turn: a compressed body has always more to give.
+pub(super) const TURN_BYTES: usize = 64 << 10;
 
 /// The parts of a body as they come.
 #[derive(Debug)]
 pub(super) struct Chunks {
     body: Body,
     stall: Duration,
+    since_pause_bytes: usize,
 }
 
 impl Chunks {
     /// `stall` is how long the body may make no progress.
     pub(super) fn new(body: Body, stall: Duration) -> Self {
-        Chunks { body, stall }
+        Chunks { body, stall, since_pause_bytes: 0 }
+    }
+
+    /// Lets others have their turn where it is time for that.
+    pub(super) async fn pause(&mut self) {
+        if self.since_pause_bytes >= TURN_BYTES {
+            self.since_pause_bytes = 0;
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The next part; nothing at the end.
@@ -30,6 +43,7 @@ impl Chunks {
     /// # Errors
     /// Where it does not come in time, or cannot be decompressed, or the client has gone.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        self.pause().await;
         loop {
             let frame = match tokio::time::timeout(self.stall, self.body.frame()).await {
                 Err(_) => {
@@ -44,19 +58,25 @@ impl Chunks {
                     .into());
                 }
                 Ok(None) => return Ok(None),
-                Ok(Some(Err(error))) => {
-                    return Err(Failure::new(
-                        ProblemCode::InvalidRequest,
-                        format!("the body could not be read to its end: {}", innermost(&error)),
-                    ));
-                }
+                Ok(Some(Err(error))) => return Err(unreadable(error)),
                 Ok(Some(Ok(frame))) => frame,
             };
             // Trailers say nothing here.
             if let Ok(bytes) = frame.into_data() {
+                self.since_pause_bytes += bytes.len();
                 return Ok(Some(bytes));
             }
         }
+    }
+}
+
+fn unreadable(error: axum::Error) -> Failure {
+    match error.into_inner().downcast::<Refused>() {
+        Ok(refused) => refused.0,
+        Err(error) => Failure::new(
+            ProblemCode::InvalidRequest,
+            format!("the body could not be read to its end: {}", innermost(&*error)),
+        ),
     }
 }
 
@@ -88,4 +108,34 @@ pub(super) fn too_large(limit: u64) -> Problem {
         ),
     )
     .limit(limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// All of it is there at once, as of a body that is decompressed.
+    fn of_parts(count: usize) -> Chunks {
+        let parts = (0..count).map(|_| Ok::<_, std::convert::Infallible>(vec![b' '; 16 << 10]));
+        let body = Body::from_stream(futures_util::stream::iter(parts));
+        Chunks::new(body, Duration::from_secs(60))
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_while_a_body_is_read() {
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counting = Arc::clone(&turns);
+        tokio::spawn(async move {
+            loop {
+                counting.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        let mut chunks = of_parts(64);
+        while chunks.next().await.unwrap().is_some() {}
+        assert!(turns.load(Ordering::Relaxed) >= 10, "{turns:?}");
+    }
 }

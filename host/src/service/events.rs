@@ -8,15 +8,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Response, header};
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use uuid::Uuid;
 
 use super::answer::Answer;
 use super::app::SharedApp;
+use super::guard::{self, Caller, Standing};
 use super::parameters::SimulationId;
 use super::record::Uncompressed;
 use crate::recorder::SimulationProgress;
@@ -32,6 +34,9 @@ const SHARE: u32 = 10;
 /// How often a client hears that the connection is there.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
+/// What is known of a simulation, for all who watch it.
+type Changes = watch::Receiver<Arc<SimulationProgress>>;
+
 /// The simulations that are watched.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
@@ -43,19 +48,26 @@ type Joined =
     (watch::Receiver<Arc<SimulationProgress>>, Option<watch::Sender<Arc<SimulationProgress>>>);
 
 impl Watchers {
-    /// Joins those who watch a simulation. What they know by now is news to whoever joins: between
-    /// the question that gave `now` and this, it may have become another.
-    fn join(&self, simulation_id: Uuid, now: &Arc<SimulationProgress>) -> Joined {
+    /// Joins those who watch a simulation. What is known of it is the first change for everybody;
+    /// who is the first to watch gets the other end, too, and has to ask.
+    fn join(
+        &self,
+        simulation_id: Uuid,
+        now: Arc<SimulationProgress>,
+    ) -> (Changes, Option<watch::Sender<Arc<SimulationProgress>>>) {
         let mut watched = self.watched();
-        let known = watched.get(&simulation_id).cloned();
-        let is_new = known.is_none();
-        let sender = known.unwrap_or_else(|| watch::Sender::new(Arc::clone(now)));
-        let mut receiver = sender.subscribe();
-        receiver.mark_changed();
-        if is_new {
-            watched.insert(simulation_id, sender.clone());
-        }
-        (receiver, is_new.then_some(sender))
+        let known = watched.get(&simulation_id).map(watch::Sender::subscribe);
+        let (mut changes, asking) = match known {
+            Some(changes) => (changes, None),
+            None => {
+                let (sender, changes) = watch::channel(now);
+                watched.insert(simulation_id, sender.clone());
+                (changes, Some(sender))
+            }
+        };
+        drop(watched);
+        changes.mark_changed();
+        (changes, asking)
     }
 
     fn watched(&self) -> MutexGuard<'_, HashMap<Uuid, watch::Sender<Arc<SimulationProgress>>>> {
@@ -66,7 +78,8 @@ impl Watchers {
 /// A simulation's progress as it is committed, by any host: server-sent events.
 ///
 /// An event `progress` has the simulation's status as its data; after the event `end` there is no
-/// other. A client that comes back gets the state as it is then.
+/// other. A client that comes back gets the state as it is then. An event `problem` is the last
+/// one, too: the token was revoked.
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}/events", tag = "reading",
     operation_id = "simulation_events",
@@ -79,10 +92,22 @@ impl Watchers {
 pub(super) async fn simulation_events(
     State(app): State<SharedApp>,
     SimulationId(simulation_id): SimulationId,
+    caller: Option<Extension<Caller>>,
 ) -> Answer {
+    let place = guard::stream_place(&app)?;
     let now = Arc::new(app.recorder.simulation_status(simulation_id).await?);
-    let changes = subscribe(&app, simulation_id, &now);
-    let events = Events { changes, stopping: app.stopping.subscribe(), number: 0, ended: false };
+    let (changes, asking) = app.watchers.join(simulation_id, now);
+    if let Some(sender) = asking {
+        tokio::spawn(ask(SharedApp::clone(&app), simulation_id, sender));
+    }
+    let events = Events {
+        changes,
+        stopping: app.stopping.subscribe(),
+        standing: Standing::of(&app, caller.as_deref()),
+        number: 0,
+        ended: false,
+        _place: place,
+    };
     let stream = futures_util::stream::unfold(events, |mut events| async {
         let text = events.next().await?;
         Some((Ok::<_, std::convert::Infallible>(text), events))
@@ -93,19 +118,6 @@ pub(super) async fn simulation_events(
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.extensions_mut().insert(Uncompressed);
     Ok(response)
-}
-
-/// Joins those who watch a simulation, or begins to ask about it.
-fn subscribe(
-    app: &SharedApp,
-    simulation_id: Uuid,
-    now: &Arc<SimulationProgress>,
-) -> watch::Receiver<Arc<SimulationProgress>> {
-    let (receiver, begun) = app.watchers.join(simulation_id, now);
-    if let Some(sender) = begun {
-        tokio::spawn(ask(SharedApp::clone(app), simulation_id, sender));
-    }
-    receiver
 }
 
 /// Asks about a simulation for as long as anybody watches it and it runs.
@@ -144,10 +156,12 @@ fn differs(one: &SimulationProgress, other: &SimulationProgress) -> bool {
 
 /// The events for one client.
 struct Events {
-    changes: watch::Receiver<Arc<SimulationProgress>>,
+    changes: Changes,
     stopping: watch::Receiver<bool>,
+    standing: Standing,
     number: u64,
     ended: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Events {
@@ -157,6 +171,11 @@ impl Events {
         }
         let progress = tokio::select! {
             biased;
+            failure = self.standing.ended() => {
+                self.ended = true;
+                let problem = serde_json::to_string(&failure.problem).unwrap_or_default();
+                return Some(format!("event: problem\ndata: {problem}\n\n").into());
+            }
             changed = self.changes.changed() => match changed {
                 Ok(()) => Arc::clone(&self.changes.borrow_and_update()),
                 // Whoever asked has gone; the client comes back.
@@ -179,43 +198,41 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn progress(completed: i64) -> Arc<SimulationProgress> {
-        let value = json!({
-            "simulation_id": Uuid::from_u128(1), "simulation_name": null,
-            "config_version_id": "c", "status": "running", "progress_percentage": 0.0,
-            "total_scenarios": 2, "completed_scenarios": completed, "successful_outcomes": 0,
-            "failed_outcomes": 0, "rejected_results": 0, "recorded_outcomes": completed,
-            "by_status": {}, "by_error_category": {}, "overall_score": null, "total_tokens": 0,
-            "total_cost_usd": 0.0, "execution_time_ms": 0.0, "modal_app_id": null,
-            "metadata": null, "created_at": "2025-03-01T10:00:00Z",
-            "started_at": "2025-03-01T10:00:00Z", "completed_at": null,
+    fn with_outcomes(count: i64) -> Arc<SimulationProgress> {
+        let progress = serde_json::json!({
+            "simulation_id": Uuid::nil(), "config_version_id": "", "status": "running",
+            "progress_percentage": 0.0, "total_scenarios": 9, "completed_scenarios": count,
+            "successful_outcomes": 0, "failed_outcomes": 0, "rejected_results": 0,
+            "recorded_outcomes": count, "by_status": {}, "by_error_category": {},
+            "total_tokens": 0, "total_cost_usd": 0.0, "execution_time_ms": 0.0,
+            "created_at": "2026-01-01T00:00:00Z", "started_at": "2026-01-01T00:00:00Z",
         });
-        Arc::new(serde_json::from_value(value).unwrap())
+        Arc::new(serde_json::from_value(progress).unwrap())
     }
 
     #[tokio::test]
-    async fn a_change_between_the_question_and_the_joining_is_told() {
-        let (watchers, id) = (Watchers::default(), Uuid::from_u128(1));
-        let stopping = watch::Sender::new(false);
-        let events =
-            |changes| Events { changes, stopping: stopping.subscribe(), number: 0, ended: false };
-        let (changes, begun) = watchers.join(id, &progress(0));
-        let sender = begun.unwrap();
-        let mut first = events(changes);
-        let told = String::from_utf8(first.next().await.unwrap().to_vec()).unwrap();
-        assert!(told.contains("\"completed_scenarios\":0"), "{told}");
-        // One who has asked before the change joins after it.
-        let asked = progress(0);
-        sender.send_replace(progress(1));
-        let (changes, begun) = watchers.join(id, &asked);
-        assert!(begun.is_none());
-        for mut events in [first, events(changes)] {
-            let told = String::from_utf8(events.next().await.unwrap().to_vec()).unwrap();
-            assert!(told.contains("\"completed_scenarios\":1"), "{told}");
+    async fn what_changed_before_somebody_joined_is_the_first_change() {
+        let watchers = Watchers::default();
+        let (mut first, asking) = watchers.join(Uuid::nil(), with_outcomes(1));
+        first.changed().await.unwrap();
+        assert_eq!(first.borrow_and_update().recorded_outcomes, 1);
+        let asking = asking.unwrap();
+        // This client has asked for the status before the change, and joins after it.
+        let asked_before = with_outcomes(1);
+        asking.send_replace(with_outcomes(2));
+        let (mut second, nobody) = watchers.join(Uuid::nil(), asked_before);
+        assert!(nobody.is_none());
+        for changes in [&mut first, &mut second] {
+            changes.changed().await.unwrap();
+            assert_eq!(changes.borrow_and_update().recorded_outcomes, 2);
         }
+        // Also where the simulation has ended since, and nobody asks any more.
+        let (mut third, _) = watchers.join(Uuid::nil(), with_outcomes(2));
+        watchers.watched().clear();
+        drop(asking);
+        third.changed().await.unwrap();
+        assert!(third.changed().await.is_err());
     }
 }

@@ -1,19 +1,35 @@
 //! Who gets in, and how many at once.
 
-use axum::body::Body;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{Answer, Failure};
 use super::app::{App, SharedApp};
-use crate::access::{AccessError, Scope};
+use super::decoding;
+use crate::access::{AccessError, Bearer, Scope, TokenRegistry, TokenWatch};
 use crate::wire::{Problem, ProblemCode};
 
-/// The name of the token with which a request came, for the log.
+/// An answer of more bytes keeps its request's place until it has gone out.
+const LONG_ANSWER_BYTES: u64 = 64 << 10;
+
+/// The token with which a request came.
 #[derive(Clone, Debug)]
-pub(super) struct TokenName(pub(super) String);
+pub(super) struct Caller {
+    /// For the log.
+    pub(super) name: String,
+    token_id: String,
+    scope: Option<Scope>,
+}
 
 /// What a path asks of a request before its handler sees it. One layer asks all of it: every layer
 /// of a router is cloned, boxed and polled with each request.
@@ -39,18 +55,12 @@ pub(super) async fn admit(
 
 async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
     let app = &gate.app;
-    let _place = app.requests.try_acquire().map_err(|_| too_many(app.settings.requests as u64))?;
-    let name = check(gate.scope, app, request.headers())?;
-    // A body that is still encoded here is encoded in a way that is not known.
-    let encoding = request.headers().get(header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| encoding != "identity") {
-        return Err(Failure::new(
-            ProblemCode::UnsupportedMediaType,
-            "a body is encoded with gzip or zstd, or not at all",
-        ));
-    }
-    if let Some(name) = &name {
-        request.extensions_mut().insert(name.clone());
+    let place = Arc::clone(&app.requests).try_acquire_owned();
+    let place = place.map_err(|_| too_many("requests are under way", app.settings.requests))?;
+    let caller = check(gate.scope, app, request.headers())?;
+    request = decoding::decode(app, request)?;
+    if let Some(caller) = &caller {
+        request.extensions_mut().insert(caller.clone());
     }
     let answered = next.run(request);
     let mut response = if gate.timed {
@@ -59,18 +69,88 @@ async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
     } else {
         answered.await
     };
-    if let Some(name) = name {
-        response.extensions_mut().insert(name);
+    if let Some(caller) = caller {
+        response.extensions_mut().insert(caller);
+    }
+    // A stream has a place of its own, and its length is not known.
+    if response.body().size_hint().exact().is_some_and(|length| length > LONG_ANSWER_BYTES) {
+        response = response.map(|body| Body::new(LongAnswer { body, _place: place }));
     }
     Ok(response)
 }
 
-fn too_many(limit: u64) -> Failure {
+/// A place for a stream, which it keeps to its end.
+///
+/// # Errors
+/// Where as many are open as may be.
+pub(super) fn stream_place(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
+    let place = Arc::clone(&app.streams).try_acquire_owned();
+    place.map_err(|_| too_many("streams are open", app.settings.streams))
+}
+
+/// Whether the token of a stream works still.
+pub(super) struct Standing {
+    token: Option<TokenWatch>,
+}
+
+impl Standing {
+    pub(super) fn of(app: &App, caller: Option<&Caller>) -> Self {
+        let follow = |(tokens, caller): (&TokenRegistry, &Caller)| {
+            tokens.follow(&caller.token_id, caller.scope)
+        };
+        Standing { token: app.tokens.as_ref().zip(caller).map(follow) }
+    }
+
+    /// Whether it works now.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let checked = self.token.as_ref().map_or(Ok(()), TokenWatch::check);
+        checked.map_err(refusal)
+    }
+
+    /// Why it does not work any more, as soon as that is so.
+    pub(super) async fn ended(&mut self) -> Failure {
+        match &mut self.token {
+            Some(token) => refusal(token.ended().await),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The body of an answer that keeps its request's place.
+struct LongAnswer {
+    body: Body,
+    _place: OwnedSemaphorePermit,
+}
+
+impl HttpBody for LongAnswer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn too_many(what: &str, limit: usize) -> Failure {
     Problem::new(
         ProblemCode::TooManyRequests,
-        format!("{limit} requests are under way, as many as may be; try again in a second"),
+        format!("{limit} {what}, as many as may be; try again in a second"),
     )
-    .limit(limit)
+    .limit(limit as u64)
     .retry_after(1)
     .into()
 }
@@ -89,11 +169,7 @@ fn too_late(limit_seconds: u64) -> Failure {
     .into()
 }
 
-fn check(
-    scope: Option<Scope>,
-    app: &App,
-    headers: &HeaderMap,
-) -> Result<Option<TokenName>, Failure> {
+fn check(scope: Option<Scope>, app: &App, headers: &HeaderMap) -> Result<Option<Caller>, Failure> {
     let Some(tokens) = &app.tokens else { return Ok(None) };
     let presented = headers
         .get(header::AUTHORIZATION)
@@ -107,11 +183,14 @@ fn check(
             "this service asks for a token; send it as `Authorization: Bearer …`",
         ));
     };
-    match tokens.check(presented, scope) {
-        Ok(bearer) => Ok(Some(TokenName(bearer.name.clone()))),
-        Err(error @ AccessError::MissingScope { .. }) => {
-            Err(Failure::new(ProblemCode::Forbidden, error.to_string()))
-        }
-        Err(error) => Err(Failure::new(ProblemCode::Unauthorized, error.to_string())),
-    }
+    let Bearer { token_id, name, .. } = tokens.check(presented, scope).map_err(refusal)?;
+    Ok(Some(Caller { name, token_id, scope }))
+}
+
+fn refusal(error: AccessError) -> Failure {
+    let code = match error {
+        AccessError::MissingScope { .. } => ProblemCode::Forbidden,
+        AccessError::Unknown => ProblemCode::Unauthorized,
+    };
+    Failure::new(code, error.to_string())
 }

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::answer::{Answer, Failure};
+use super::answer::{Answer, Failed, Failure};
 use crate::wire::{Problem, ProblemCode};
 
 /// How many answers are kept.
@@ -103,6 +103,7 @@ impl Keys {
         let kind = parts.headers.get(header::CONTENT_TYPE).cloned();
         // What may go better the next time is not kept.
         if parts.status.is_success()
+            && parts.extensions.get::<Failed>().is_none()
             && bytes.len() <= LONGEST
             && let Some(kind) = kind
         {

@@ -20,7 +20,7 @@ use super::patience::{Opening, Patient};
 use super::settings::ServiceSettings;
 use crate::wire::{Problem, ProblemCode};
 
-/// How long the handshake of TLS may take.
+/// How long the handshake of TLS may take, unless headers must be there sooner.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// After how long a silent HTTP/2 connection is asked whether it is still there.
@@ -90,11 +90,12 @@ impl Acceptor {
         let connection =
             Connection { app: SharedApp::clone(&self.app), router: self.router.clone(), place };
         let watcher = self.graceful.watcher();
+        let handshake = HANDSHAKE.min(Duration::from_secs(self.app.settings.header_seconds));
         match self.tls.clone() {
             None => drop(tokio::spawn(connection.run(stream, watcher))),
             Some(tls) => drop(tokio::spawn(async move {
                 // A handshake that fails is the client's affair.
-                if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                if let Ok(Ok(stream)) = tokio::time::timeout(handshake, tls.accept(stream)).await {
                     connection.run(stream, watcher).await;
                 }
             })),

@@ -20,14 +20,14 @@ const SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct RequestLabels {
-    method: String,
+    method: &'static str,
     path: String,
     status: u16,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct PathLabels {
-    method: String,
+    method: &'static str,
     path: String,
 }
 
@@ -134,9 +134,9 @@ impl ServiceMetrics {
     }
 
     /// A request was answered. `path` is that of the route, so that ids make no new series.
-    pub(super) fn answered(&self, method: &str, path: &str, status: u16, time: Duration) {
-        let (method, path) = (method.to_owned(), path.to_owned());
-        let labels = PathLabels { method: method.clone(), path: path.clone() };
+    pub(super) fn answered(&self, method: &'static str, path: &str, status: u16, time: Duration) {
+        let path = path.to_owned();
+        let labels = PathLabels { method, path: path.clone() };
         self.durations.get_or_create(&labels).observe(time.as_secs_f64());
         self.requests.get_or_create(&RequestLabels { method, path, status }).inc();
     }

@@ -6,8 +6,8 @@
 //! | `listener`, `patience`, `tls` | connections and their limits |
 //! | `router` | paths, and what a request passes through; the OpenAPI document |
 //! | `observe`, `guard` | a request's id, log and counters; who gets in, and how many |
-//! | `parameters`, `body` | what a request says |
-//! | `simulations`, `record`, `reading`, `events` | the handlers |
+//! | `parameters`, `body`, `decoding`, `room` | what a request says, and the memory for it |
+//! | `simulations`, `record`, `reader`, `files`, `reading`, `events` | the handlers |
 //! | `retention` | what is removed when it is old enough |
 //! | `answer`, `idempotency` | what a request gets |
 //!
@@ -17,6 +17,7 @@
 mod answer;
 mod app;
 mod body;
+mod decoding;
 mod events;
 mod files;
 mod guard;
@@ -27,6 +28,7 @@ mod metrics;
 mod observe;
 mod parameters;
 mod patience;
+mod reader;
 mod reading;
 mod record;
 mod retention;
@@ -42,6 +44,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, timeout_at};
 
 pub use log::start_log;
 pub use router::openapi;
@@ -60,10 +63,6 @@ const TOKENS_EVERY: Duration = Duration::from_secs(2);
 
 /// How often a database that was away is asked whether its schema can be brought up to date.
 const PREPARED_EVERY: Duration = Duration::from_secs(2);
-
-/// How long the rest may take after the time for a graceful stop is over: what was given up goes to
-/// the spool within it.
-const LAST_SECONDS: Duration = Duration::from_secs(5);
 
 /// A service that listens.
 pub struct Service {
@@ -113,8 +112,10 @@ impl Service {
             metrics: metrics::ServiceMetrics::new(),
             watchers: events::Watchers::default(),
             keys: idempotency::Keys::default(),
-            requests: Semaphore::new(settings.requests),
-            room: room::Room::new(),
+            requests: Arc::new(Semaphore::new(settings.requests)),
+            streams: Arc::new(Semaphore::new(settings.streams)),
+            room: room::Room::new(settings.body_memory_mib),
+            stream_room: room::Room::new(settings.stream_memory_mib),
             stopping: watch::Sender::new(false),
             settings,
         };
@@ -153,18 +154,20 @@ impl Service {
         if let Some(retention) = retention {
             retention.abort();
         }
+        // All of it is over in time, so that nobody kills it who gives it as long.
+        let begun = Instant::now();
         let limit = Duration::from_secs(app.settings.shutdown_seconds);
         let finishing = acceptor.finish();
         tokio::pin!(finishing);
-        if tokio::time::timeout(limit, &mut finishing).await.is_err() {
+        if timeout_at(begun + limit / 4 * 3, &mut finishing).await.is_err() {
             tracing::warn!("requests are still under way; what they record goes to the spool");
             app.delivery.give_up("the service is stopping");
-            if tokio::time::timeout(LAST_SECONDS, finishing).await.is_err() {
+            if timeout_at(begun + limit / 8 * 7, finishing).await.is_err() {
                 tracing::warn!("connections were broken off");
             }
         }
         // What has begun is committed even where nobody waits for it any more.
-        if tokio::time::timeout(LAST_SECONDS, app.recorder.close()).await.is_err() {
+        if timeout_at(begun + limit, app.recorder.close()).await.is_err() {
             tracing::warn!("the database did not take the last results in time");
         }
         app.delivery.close().await;
@@ -176,10 +179,19 @@ impl Service {
 
 /// Reads the tokens anew, again and again.
 async fn keep_tokens_fresh(tokens: TokenRegistry) {
+    let mut copied = true;
     loop {
-        // A database that is away leaves those that are known.
-        if let Err(error) = tokens.refresh().await {
-            tracing::debug!(%error, "could not read the tokens");
+        let refreshed = tokens.refresh().await;
+        match &refreshed {
+            Ok(()) => copied = true,
+            // Revoked tokens would work again after a start while the database is away.
+            Err(error @ Error::Io { .. }) => {
+                if std::mem::replace(&mut copied, false) {
+                    tracing::warn!(%error, "the copy of the tokens is not up to date");
+                }
+            }
+            // A database that is away leaves those that are known.
+            Err(error) => tracing::debug!(%error, "could not read the tokens"),
         }
         tokio::time::sleep(TOKENS_EVERY).await;
     }

@@ -1,19 +1,19 @@
 //! What is seen of a request: its id, a line of log, and the counters.
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, Response};
+use axum::http::{HeaderValue, Method, Response};
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
 use futures_util::FutureExt as _;
 
 use super::answer::{self, Cause, Failure};
 use super::app::SharedApp;
-use super::guard::TokenName;
+use super::guard::Caller;
 use crate::identity;
 use crate::wire::{Problem, ProblemCode};
 
@@ -23,15 +23,20 @@ const REQUEST_ID: &str = "x-request-id";
 /// The longest id of a request that a client may choose.
 const LONGEST_ID: usize = 64;
 
+/// A request's id, for what its handler logs.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(pub(super) Arc<str>);
+
 /// Gives a request its id, and says what became of it.
 pub(super) async fn observe(
     State(app): State<SharedApp>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response<Body> {
     let begun = Instant::now();
     let under_way = app.metrics.under_way();
     let request_id = request_id(&request);
+    request.extensions_mut().insert(request_id.clone());
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let shown_path = request.uri().path().to_owned();
@@ -45,23 +50,23 @@ pub(super) async fn observe(
         failure.into_response()
     });
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
-        problem.request_id = Some(request_id.clone());
+        problem.request_id = Some(request_id.0.to_string());
         *response.body_mut() = answer::json(response.status(), &problem).into_body();
     }
-    if let Ok(id) = HeaderValue::from_str(&request_id) {
+    if let Ok(id) = HeaderValue::from_str(&request_id.0) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     let time = begun.elapsed();
     let status = response.status().as_u16();
-    app.metrics.answered(method.as_str(), path.as_deref().unwrap_or("other"), status, time);
+    app.metrics.answered(known_method(&method), path.as_deref().unwrap_or("other"), status, time);
     drop(under_way);
-    let token = response.extensions().get::<TokenName>().map(|name| name.0.as_str());
+    let token = response.extensions().get::<Caller>().map(|caller| caller.name.as_str());
     let cause = response.extensions().get::<Cause>().map(|cause| cause.0.as_str());
     let duration_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     // One line a request, at a level that says whether somebody should look.
     macro_rules! log {
         ($level:ident) => {
-            tracing::$level!(target: "arc_host::requests", %method, path = shown_path, status, duration_ms, request_id, token, cause, "request")
+            tracing::$level!(target: "arc_host::requests", %method, path = shown_path, status, duration_ms, request_id = &*request_id.0, token, cause, "request")
         };
     }
     match status {
@@ -74,7 +79,7 @@ pub(super) async fn observe(
 
 /// The id that the client has chosen, where it is one, else a new one: what this process alone has,
 /// and a number.
-fn request_id(request: &Request) -> String {
+fn request_id(request: &Request) -> RequestId {
     static PROCESS: LazyLock<String> = LazyLock::new(|| identity::new_id().simple().to_string());
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let chosen = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
@@ -82,8 +87,22 @@ fn request_id(request: &Request) -> String {
         (1..=LONGEST_ID).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
-    chosen.filter(usable).map_or_else(
-        || format!("{}-{}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed)),
-        str::to_owned,
-    )
+    RequestId(chosen.filter(usable).map_or_else(
+        || format!("{}-{}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed)).into(),
+        Arc::from,
+    ))
+}
+
+/// The method as a label: clients can make up as many as they like.
+fn known_method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
 }

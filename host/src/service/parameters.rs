@@ -89,6 +89,20 @@ pub(super) struct OutcomesQuery {
     pub(super) trajectories: bool,
 }
 
+/// The id of a scenario, which the database can hold.
+///
+/// # Errors
+/// Where it has a NUL, which no scenario's id has.
+pub(super) fn checked_scenario(id: Option<String>) -> Result<Option<String>, Failure> {
+    match id {
+        Some(id) if id.contains('\0') => Err(Failure::new(
+            ProblemCode::InvalidRequest,
+            "scenario_id has a NUL in it, which no scenario's id has",
+        )),
+        id => Ok(id),
+    }
+}
+
 /// How the run of a scenario ended.
 #[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]

@@ -3,13 +3,17 @@
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use axum::{BoxError, Extension};
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::answer::{self, Answer, Failure};
 use super::app::{App, SharedApp};
+use super::guard::{self, Caller, Standing};
 use super::parameters::{
-    LimitQuery, OutcomesQuery, Parameters, RangeQuery, SimulationId, checked_limit, wants_lines,
+    LimitQuery, OutcomesQuery, Parameters, RangeQuery, SimulationId, checked_limit,
+    checked_scenario, wants_lines,
 };
 use crate::recorder::duration_hours;
 use crate::store::{Attached, Metrics, OutcomeFilter, Performance};
@@ -45,10 +49,11 @@ pub(super) async fn list_outcomes(
     State(app): State<SharedApp>,
     SimulationId(simulation_id): SimulationId,
     Parameters(query): Parameters<OutcomesQuery>,
+    caller: Option<Extension<Caller>>,
     headers: HeaderMap,
 ) -> Answer {
     let filter = OutcomeFilter {
-        scenario_id: query.scenario_id,
+        scenario_id: checked_scenario(query.scenario_id)?,
         status: query.status.map(|status| status.word().to_owned()),
     };
     let attached = Attached { documents: query.documents, trajectories: query.trajectories };
@@ -61,11 +66,22 @@ pub(super) async fn list_outcomes(
     }
     // With documents a page may be large: fewer of them at once.
     let page_rows = if query.documents || query.trajectories { 100 } else { 1_000 };
+    let place = guard::stream_place(&app)?;
+    let standing = Standing::of(&app, caller.as_deref());
     let most = query.limit.map(|limit| checked_limit(Some(limit), PAGE)).transpose()?;
     let first = app.recorder.outcomes(simulation_id, &filter, 1, None, Attached::default()).await?;
     drop(first);
-    let state =
-        Pages { app, filter, attached, cursor: query.cursor, left: most, page_rows, ended: false };
+    let state = Pages {
+        app,
+        filter,
+        attached,
+        cursor: query.cursor,
+        left: most,
+        page_rows,
+        ended: false,
+        standing,
+        _place: place,
+    };
     let lines = futures_util::stream::unfold(state, move |mut pages| async move {
         let lines = pages.next(simulation_id).await?;
         Some((lines, pages))
@@ -84,15 +100,21 @@ struct Pages {
     left: Option<u32>,
     page_rows: u32,
     ended: bool,
+    standing: Standing,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Pages {
     /// The lines of the next page. An error ends the stream in the middle, which the client sees
     /// as a body that was cut off.
-    async fn next(&mut self, simulation_id: Uuid) -> Option<Result<Bytes, crate::Error>> {
+    async fn next(&mut self, simulation_id: Uuid) -> Option<Result<Bytes, BoxError>> {
         let rows = self.left.map_or(self.page_rows, |left| left.min(self.page_rows));
         if self.ended || rows == 0 {
             return None;
+        }
+        if let Err(failure) = self.standing.check() {
+            self.ended = true;
+            return Some(Err(failure.problem.detail.into()));
         }
         let page = self.app.recorder.outcomes(
             simulation_id,
@@ -105,7 +127,7 @@ impl Pages {
             Ok(page) => page,
             Err(error) => {
                 self.ended = true;
-                return Some(Err(error));
+                return Some(Err(error.into()));
             }
         };
         let given = u32::try_from(page.outcomes.len()).unwrap_or(u32::MAX);

@@ -1,5 +1,6 @@
 //! Recording results: one, many, or a stream of them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_framing::{Container, Framer, FramingError, Limits};
@@ -9,30 +10,31 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use uuid::Uuid;
 
-use super::answer::{self, Answer, Failure};
+use super::answer::{self, Answer, Failed, Failure};
 use super::app::{App, SharedApp};
-use super::body::{self, Chunks};
+use super::body::{self, TURN_BYTES};
+use super::guard::{self, Caller, Standing};
+use super::observe::RequestId;
 use super::parameters::{BodyType, Parameters, RecordQuery, SimulationId, body_type};
+use super::reader::Reader;
+use super::room::{Held, RESULT_BYTES};
 use crate::recorder::{Document, ItemVerdict, ResultFormat, Submission, Verdict};
 use crate::wire::{
     BatchVerdicts, DOCUMENT_BYTES, ItemBody, NDJSON, Problem, ProblemCode, Reason, ResultVerdict,
     ResultsDocument,
 };
 
-/// How many results of a stream go to the recorder at once, as many as a transaction takes.
-const BATCH_DOCUMENTS: usize = 1_000;
-
-/// How many bytes of them.
-const BATCH_BYTES: usize = 4 << 20;
-
 /// How many batches of a stream are on their way at once: one is stored while the next is extracted.
 const BATCHES_UNDER_WAY: usize = 3;
 
 /// How many lines of answers wait for the client to read them, in batches.
 const ANSWERS_WAITING: usize = 2;
+
+/// How many reasons for which results of a batch have failed are logged.
+const LOGGED_CAUSES: usize = 5;
 
 /// Record results: a verdict for each, in order, after the commit.
 ///
@@ -72,22 +74,26 @@ pub(super) async fn record_outcomes(
 ) -> Answer {
     let (parts, body) = request.into_parts();
     let kind = body_type(&parts.headers)?;
+    let request_id = parts.extensions.get::<RequestId>().cloned();
     if kind == BodyType::Lines {
-        return stream(app, simulation_id, query, body).await;
+        let place = guard::stream_place(&app)?;
+        let standing = Standing::of(&app, parts.extensions.get::<Caller>());
+        let of = StreamOf { simulation_id, query, request_id, _place: place, standing };
+        return stream(app, of, body).await;
     }
-    let (bytes, room) = body::whole(&app, body, app.body_limit()).await?;
+    let (bytes, mut room) = body::whole(&app, body, app.body_limit()).await?;
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
     let sent = match kind {
         BodyType::OneDocument => one_document(&app, &parts.headers, bytes),
         _ => {
             let answer = async {
-                let sent = documents(&app, &bytes)?;
-                record(&app, simulation_id, &query, sent).await
+                let sent = documents(&app, &bytes, &mut room).await?;
+                record(&app, simulation_id, &query, sent, request_id.as_ref()).await
             };
             return app.keys.once(&parts.headers, &path, &bytes, Box::pin(answer)).await;
         }
     };
-    let answer = Box::pin(record(&app, simulation_id, &query, sent)).await;
+    let answer = Box::pin(record(&app, simulation_id, &query, sent, request_id.as_ref())).await;
     drop(room);
     answer
 }
@@ -101,19 +107,54 @@ struct Sent {
     header: Option<String>,
 }
 
-async fn record(app: &App, simulation_id: Uuid, query: &RecordQuery, sent: Sent) -> Answer {
+async fn record(
+    app: &App,
+    simulation_id: Uuid,
+    query: &RecordQuery,
+    sent: Sent,
+    request_id: Option<&RequestId>,
+) -> Answer {
     let Sent { mut submissions, single, header } = sent;
     let format = format_of(query, header)?;
     submissions.iter_mut().for_each(|submission| fill(submission, query, format.as_ref()));
-    let verdicts = app.delivery.record_batch(simulation_id, submissions).await?;
+    let mut verdicts = app.delivery.record_batch(simulation_id, submissions).await?;
     app.metrics.count(&verdicts);
     if single && let [_] = verdicts.as_slice() {
         let Some(item) = verdicts.into_iter().next() else { return Err(no_verdict()) };
         return one_answer(item);
     }
+    keep_causes(&mut verdicts, request_id);
     let mut all = BatchVerdicts::default();
     verdicts.into_iter().for_each(|item| all.add(item));
-    Ok(answer::json(StatusCode::OK, &all))
+    let mut response = answer::json(StatusCode::OK, &all);
+    if all.failed > 0 {
+        response.extensions_mut().insert(Failed);
+    }
+    Ok(response)
+}
+
+/// Keeps in the log why results have failed, and says of it what a caller may know.
+fn keep_causes(verdicts: &mut [ItemVerdict], request_id: Option<&RequestId>) {
+    let mut causes = BTreeSet::new();
+    let mut failed = 0_u64;
+    for item in verdicts {
+        let Verdict::Failed { retryable, message } = &mut item.verdict else { continue };
+        failed += 1;
+        let cause = std::mem::take(message);
+        *message = Problem::from(failure(*retryable, cause.clone())).detail;
+        if causes.len() < LOGGED_CAUSES {
+            causes.insert(cause);
+        }
+    }
+    let request_id = request_id.map(|id| &*id.0);
+    for cause in causes {
+        tracing::warn!(target: "arc_host::requests", request_id, failed, cause, "results failed");
+    }
+}
+
+/// The error of a result that has failed.
+fn failure(retryable: bool, message: String) -> crate::Error {
+    if retryable { crate::Error::Unavailable(message) } else { crate::Error::Refused(message) }
 }
 
 /// A single result has the status that says what became of it.
@@ -136,14 +177,7 @@ fn one_answer(item: ItemVerdict) -> Answer {
             problem.outcome_id = Some(item.outcome_id);
             Err(problem.into())
         }
-        Verdict::Failed { retryable, message } => {
-            let error = if retryable {
-                crate::Error::Unavailable(message)
-            } else {
-                crate::Error::Refused(message)
-            };
-            Err(error.into())
-        }
+        Verdict::Failed { retryable, message } => Err(failure(retryable, message).into()),
     }
 }
 
@@ -180,27 +214,23 @@ fn fill(submission: &mut Submission, query: &RecordQuery, format: Option<&Arc<Re
     set(&mut submission.sandbox_id, &query.sandbox_id);
 }
 
-/// The documents of a JSON body, as the framing finds them.
-fn documents(app: &App, bytes: &[u8]) -> Result<Sent, Failure> {
+/// The documents of a JSON body, as the framing finds them: a part at a time, so that others have
+/// their turn, and a body of very many is refused before they take room.
+async fn documents(app: &App, bytes: &[u8], room: &mut Held) -> Result<Sent, Failure> {
     let mut framer = Framer::new(Container::Auto, limits(app));
-    framer.push(bytes).and_then(|()| framer.finish()).map_err(unreadable)?;
     let mut submissions = Vec::new();
-    while let Some(frame) = framer.next_frame() {
-        let position = submissions.len() as u64;
-        if position >= app.settings.batch_items {
-            return Err(Problem::new(
-                ProblemCode::TooManyItems,
-                format!(
-                    "the body holds more than {} results; send fewer at once, or stream them as \
-                     application/x-ndjson",
-                    app.settings.batch_items
-                ),
-            )
-            .limit(app.settings.batch_items)
-            .into());
+    let mut held_bytes = bytes.len();
+    for part in bytes.chunks(TURN_BYTES) {
+        framer.push(part).map_err(unreadable)?;
+        take_frames(app, &mut framer, &mut submissions, &mut held_bytes)?;
+        room.grow(held_bytes)?;
+        if part.len() == TURN_BYTES {
+            tokio::task::yield_now().await;
         }
-        submissions.push(Submission::from_frame(frame, position));
     }
+    framer.finish().map_err(unreadable)?;
+    take_frames(app, &mut framer, &mut submissions, &mut held_bytes)?;
+    room.grow(held_bytes)?;
     let envelope = framer.envelope().map(|envelope| envelope.text().to_owned());
     let header = match &envelope {
         Some(envelope) => apply_envelope(&mut submissions, envelope)?,
@@ -215,6 +245,37 @@ fn documents(app: &App, bytes: &[u8]) -> Result<Sent, Failure> {
     }
     let single = submissions.len() == 1 && envelope.is_none() && first != Some(&b'[');
     Ok(Sent { submissions, single, header })
+}
+
+/// Takes the documents that are there.
+///
+/// # Errors
+/// Where there are more than a body may have.
+fn take_frames(
+    app: &App,
+    framer: &mut Framer,
+    submissions: &mut Vec<Submission>,
+    held_bytes: &mut usize,
+) -> Result<(), Failure> {
+    let limit = app.settings.batch_items;
+    while let Some(frame) = framer.next_frame() {
+        let position = submissions.len() as u64;
+        if position >= limit {
+            return Err(Problem::new(
+                ProblemCode::TooManyItems,
+                format!(
+                    "the body holds more than {limit} results; send fewer at once, or stream them \
+                     as application/x-ndjson"
+                ),
+            )
+            .limit(limit)
+            .into());
+        }
+        let submission = Submission::from_frame(frame, position);
+        *held_bytes += submission.document_bytes() + RESULT_BYTES;
+        submissions.push(submission);
+    }
+    Ok(())
 }
 
 /// What stands beside `results`; gives the header of all of them.
@@ -282,20 +343,21 @@ fn one_document(app: &App, headers: &HeaderMap, bytes: Vec<u8>) -> Sent {
     Sent { submissions: vec![submission], single: true, header: None }
 }
 
-fn limits(app: &App) -> Limits {
+pub(super) fn limits(app: &App) -> Limits {
     Limits { max_document_bytes: app.recorder.extractor().limits().document_bytes }
 }
 
-fn unreadable(error: FramingError) -> Failure {
+pub(super) fn unreadable(error: FramingError) -> Failure {
     Failure::new(ProblemCode::InvalidRequest, format!("the body does not do: {error}"))
 }
 
 /// Records a stream of lines, and answers with a line for each as they are committed. What the
 /// client does not read keeps the service from reading on, so that neither side fills its memory.
-async fn stream(app: SharedApp, simulation_id: Uuid, query: RecordQuery, body: Body) -> Answer {
+async fn stream(app: SharedApp, of: StreamOf, body: Body) -> Answer {
     let (lines, mut answers) = mpsc::channel::<Result<Bytes, Failure>>(ANSWERS_WAITING);
-    let format = format_of(&query, None)?;
-    let work = Lines { app, simulation_id, query, format, lines };
+    let format = format_of(&of.query, None)?;
+    let request_id = of.request_id.clone();
+    let work = Lines { app, of, format, lines };
     tokio::spawn(work.run(body));
     // An error before the first verdict, such as an unknown simulation, is the whole answer.
     let first = match answers.recv().await {
@@ -303,13 +365,16 @@ async fn stream(app: SharedApp, simulation_id: Uuid, query: RecordQuery, body: B
         Some(Err(failure)) => return Err(failure),
         None => Bytes::new(),
     };
-    let rest = futures_util::stream::unfold(answers, |mut answers| async {
-        let line = match answers.recv().await? {
-            Ok(line) => line,
-            // The status has gone out: the error is the last line.
-            Err(failure) => problem_line(&failure.problem),
-        };
-        Some((Ok::<_, std::convert::Infallible>(line), answers))
+    let rest = futures_util::stream::unfold(answers, move |mut answers| {
+        let request_id = request_id.clone();
+        async move {
+            let line = match answers.recv().await? {
+                Ok(line) => line,
+                // The status has gone out: the error is the last line.
+                Err(failure) => problem_line(failure, request_id),
+            };
+            Some((Ok::<_, std::convert::Infallible>(line), answers))
+        }
     });
     let all = futures_util::stream::once(async { Ok(first) }).chain(rest);
     let mut response = Response::new(Body::from_stream(all));
@@ -322,53 +387,71 @@ async fn stream(app: SharedApp, simulation_id: Uuid, query: RecordQuery, body: B
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Uncompressed;
 
-fn problem_line(problem: &Problem) -> Bytes {
+fn problem_line(failure: Failure, request_id: Option<RequestId>) -> Bytes {
+    let Failure { mut problem, cause } = failure;
+    let request_id = request_id.map(|id| id.0.to_string());
+    let status = problem.status;
+    tracing::warn!(target: "arc_host::requests", request_id, status, cause, "a stream ended early");
+    problem.request_id = request_id;
     let mut line =
         serde_json::to_vec(&serde_json::json!({ "problem": problem })).unwrap_or_default();
     line.push(b'\n');
     line.into()
 }
 
+/// What is known of a stream before it is read.
+struct StreamOf {
+    simulation_id: Uuid,
+    query: RecordQuery,
+    request_id: Option<RequestId>,
+    /// Kept for as long as anything is read.
+    _place: OwnedSemaphorePermit,
+    standing: Standing,
+}
+
 /// The recording of one stream.
 struct Lines {
     app: SharedApp,
-    simulation_id: Uuid,
-    query: RecordQuery,
+    of: StreamOf,
     format: Option<Arc<ResultFormat>>,
     lines: mpsc::Sender<Result<Bytes, Failure>>,
 }
 
 impl Lines {
-    async fn run(self, body: Body) {
+    async fn run(mut self, body: Body) {
         let mut under_way = FuturesOrdered::new();
-        let mut reader = Reader {
-            chunks: Chunks::new(body, self.app.body_stall()),
-            framer: Framer::new(Container::Lines, limits(&self.app)),
-            position: 0,
-            batch: Vec::new(),
-            bytes: 0,
-            ended: false,
-            failure: None,
-        };
+        let mut reader = Reader::new(&self.app, body);
+        let mut stopping = self.app.stopping.subscribe();
         let mut answered = 0_u64;
         loop {
             if under_way.is_empty() {
-                reader.take_what_is_there();
+                reader.take_what_is_there().await;
             }
+            let room = if reader.ended() { Ok(()) } else { reader.make_room() };
             // What comes while others are stored waits for them, and shares a transaction.
-            let due = reader.full() || reader.ended || under_way.is_empty();
-            if due && !reader.batch.is_empty() && under_way.len() < BATCHES_UNDER_WAY {
-                under_way.push_back(self.record(reader.take()));
+            let due = reader.full() || reader.ended() || under_way.is_empty() || room.is_err();
+            if due && !reader.is_empty() && under_way.len() < BATCHES_UNDER_WAY {
+                match self.of.standing.check() {
+                    Ok(()) => under_way.push_back(self.record(reader.take())),
+                    Err(failure) => reader.abandon(failure),
+                }
                 continue;
             }
-            let reading = !reader.ended && !reader.full();
-            if reader.ended && under_way.is_empty() && reader.batch.is_empty() {
+            let reading = !reader.ended() && !reader.full() && room.is_ok();
+            // Its own batches give room back; who has none under way must not wait for others.
+            if let Err(failure) = room
+                && under_way.is_empty()
+            {
+                reader.stop(failure);
+            }
+            if reader.ended() && under_way.is_empty() && reader.is_empty() {
                 break;
             }
             tokio::select! {
                 biased;
+                () = self.lines.closed() => return,
                 Some(recorded) = under_way.next() => {
-                    let verdicts: Vec<ItemVerdict> = match recorded {
+                    let mut verdicts: Vec<ItemVerdict> = match recorded {
                         Ok(verdicts) => verdicts,
                         Err(failure) => {
                             let _ = self.lines.send(Err(failure)).await;
@@ -376,17 +459,25 @@ impl Lines {
                         }
                     };
                     self.app.metrics.count(&verdicts);
+                    keep_causes(&mut verdicts, self.of.request_id.as_ref());
                     let lines = verdict_lines(&mut answered, verdicts);
                     if self.lines.send(Ok(lines)).await.is_err() {
                         // The client has gone; what is under way is stored, and nobody asks.
                         return;
                     }
                 }
+                () = stopped(&mut stopping), if !reader.ended() => {
+                    reader.stop(Failure::new(
+                        ProblemCode::ShuttingDown,
+                        "the service is stopping; send what has no verdict yet again",
+                    ));
+                }
+                failure = self.of.standing.ended(), if !reader.ended() => reader.abandon(failure),
                 () = reader.read(), if reading => {}
             }
         }
         // What came before an error has had its verdicts.
-        if let Some(failure) = reader.failure {
+        if let Some(failure) = reader.into_failure() {
             let _ = self.lines.send(Err(failure)).await;
         }
     }
@@ -394,13 +485,11 @@ impl Lines {
     /// Records a batch, in a task of its own, so that it goes on while the stream is read.
     fn record(
         &self,
-        mut batch: Vec<Submission>,
+        (mut batch, room): (Vec<Submission>, Held),
     ) -> impl Future<Output = Result<Vec<ItemVerdict>, Failure>> + use<> {
-        batch.iter_mut().for_each(|submission| fill(submission, &self.query, self.format.as_ref()));
-        let bytes: usize = batch.iter().map(Submission::document_bytes).sum();
-        let (app, simulation_id) = (SharedApp::clone(&self.app), self.simulation_id);
+        batch.iter_mut().for_each(|submission| fill(submission, &self.of.query, self.format.as_ref()));
+        let (app, simulation_id) = (SharedApp::clone(&self.app), self.of.simulation_id);
         let recording = tokio::spawn(async move {
-            let room = app.room.wait_for(bytes).await;
             let verdicts = app.delivery.record_batch(simulation_id, batch).await;
             drop(room);
             verdicts
@@ -414,6 +503,12 @@ impl Lines {
     }
 }
 
+/// Waits until the service stops.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // Whoever could say so lives as long as the service.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
 fn verdict_lines(answered: &mut u64, verdicts: Vec<ItemVerdict>) -> Bytes {
     let mut lines = Vec::with_capacity(verdicts.len() * 96);
     for item in verdicts {
@@ -424,71 +519,4 @@ fn verdict_lines(answered: &mut u64, verdicts: Vec<ItemVerdict>) -> Bytes {
         lines.push(b'\n');
     }
     lines.into()
-}
-
-/// Reads batches of results out of a stream.
-struct Reader {
-    chunks: Chunks,
-    framer: Framer,
-    position: u64,
-    batch: Vec<Submission>,
-    /// How many bytes of documents the batch has.
-    bytes: usize,
-    /// Nothing more will come.
-    ended: bool,
-    /// Why it has ended early.
-    failure: Option<Failure>,
-}
-
-impl Reader {
-    /// Whether the batch has as much as a transaction takes.
-    fn full(&self) -> bool {
-        self.batch.len() >= BATCH_DOCUMENTS || self.bytes >= BATCH_BYTES
-    }
-
-    /// Reads what has come by now. A client that waits for its verdicts before it sends more must
-    /// get them.
-    fn take_what_is_there(&mut self) {
-        while !self.ended && !self.full() {
-            if futures_util::FutureExt::now_or_never(self.read()).is_none() {
-                return;
-            }
-        }
-    }
-
-    /// The batch; the next one begins with what has come already.
-    fn take(&mut self) -> Vec<Submission> {
-        self.bytes = 0;
-        let batch = std::mem::take(&mut self.batch);
-        self.collect();
-        batch
-    }
-
-    /// Reads on: a part of the body, or the end.
-    async fn read(&mut self) {
-        let framed = match self.chunks.next().await {
-            Ok(Some(chunk)) => self.framer.push(&chunk).map_err(unreadable),
-            Ok(None) => {
-                self.ended = true;
-                self.framer.finish().map_err(unreadable)
-            }
-            Err(failure) => Err(failure),
-        };
-        if let Err(failure) = framed {
-            self.ended = true;
-            self.failure = Some(failure);
-        }
-        self.collect();
-    }
-
-    /// Takes the documents that are there, as many as the batch has room for.
-    fn collect(&mut self) {
-        while !self.full() {
-            let Some(frame) = self.framer.next_frame() else { break };
-            let submission = Submission::from_frame(frame, self.position);
-            self.position += 1;
-            self.bytes += submission.document_bytes();
-            self.batch.push(submission);
-        }
-    }
 }

@@ -10,29 +10,28 @@ use crate::wire::{Problem, ProblemCode};
 /// The unit in which room is counted.
 const UNIT_BYTES: usize = 64 << 10;
 
-/// How much memory the bodies of all requests may take: 512 MiB.
-const UNITS: u32 = 8_192;
+/// How many units a mebibyte has.
+const UNITS_OF_A_MIB: u64 = 16;
+
+/// What a result takes in memory beside its document, until it has its verdict.
+pub(super) const RESULT_BYTES: usize = 512;
 
 /// Room in memory for bodies.
 #[derive(Debug)]
 pub(super) struct Room {
     free: Arc<Semaphore>,
+    units: u32,
 }
 
 impl Room {
-    pub(super) fn new() -> Self {
-        Room { free: Arc::new(Semaphore::new(UNITS as usize)) }
+    pub(super) fn new(mib: u64) -> Self {
+        let units = u32::try_from(mib.saturating_mul(UNITS_OF_A_MIB)).unwrap_or(u32::MAX >> 4);
+        Room { free: Arc::new(Semaphore::new(units as usize)), units }
     }
 
     /// Room that grows with a body whose length is not known.
     pub(super) fn for_a_body(&self) -> Held {
-        Held { free: Arc::clone(&self.free), permits: None, units: 0 }
-    }
-
-    /// Room for so many bytes, as soon as there is.
-    pub(super) async fn wait_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let units = units(bytes).clamp(1, UNITS);
-        Arc::clone(&self.free).acquire_many_owned(units).await.ok()
+        Held { free: Arc::clone(&self.free), permits: None, units: 0, most: self.units }
     }
 }
 
@@ -42,6 +41,8 @@ pub(super) struct Held {
     free: Arc<Semaphore>,
     permits: Option<OwnedSemaphorePermit>,
     units: u32,
+    /// Who needs more than there ever is has all of it.
+    most: u32,
 }
 
 impl Held {
@@ -50,7 +51,7 @@ impl Held {
     /// # Errors
     /// Where there is none now: who holds some must not wait for more.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
-        let needed = units(bytes);
+        let needed = units(bytes).min(self.most);
         let more = needed.saturating_sub(self.units);
         if more == 0 {
             return Ok(());
@@ -70,6 +71,14 @@ impl Held {
         self.units = needed;
         Ok(())
     }
+
+    /// Keeps the room for so many bytes, and gives the rest.
+    pub(super) fn give(&mut self, keep_bytes: usize) -> Held {
+        let given = self.units.saturating_sub(units(keep_bytes));
+        let permits = self.permits.as_mut().and_then(|held| held.split(given as usize));
+        self.units -= given;
+        Held { free: Arc::clone(&self.free), permits, units: given, most: self.most }
+    }
 }
 
 fn units(bytes: usize) -> u32 {
@@ -80,12 +89,15 @@ fn units(bytes: usize) -> u32 {
 mod tests {
     use super::*;
 
+    /// How many units the rooms of the tests have.
+    const UNITS: usize = 32;
+
     #[test]
     fn what_is_held_is_refused_to_others_until_it_is_given_back() {
-        let room = Room::new();
+        let room = Room::new(2);
         let mut first = room.for_a_body();
         let mut second = room.for_a_body();
-        let all = UNITS as usize * UNIT_BYTES;
+        let all = UNITS * UNIT_BYTES;
         first.grow(all - UNIT_BYTES).unwrap();
         first.grow(10).unwrap();
         second.grow(1).unwrap();
@@ -96,16 +108,33 @@ mod tests {
         drop(first);
         second.grow(all).unwrap();
         drop(second);
-        assert_eq!(room.free.available_permits(), UNITS as usize);
+        assert_eq!(room.free.available_permits(), UNITS);
     }
 
-    #[tokio::test]
-    async fn more_than_there_ever_is_waits_for_all_of_it_and_no_longer() {
-        let room = Room::new();
-        let held = room.wait_for(usize::MAX).await.unwrap();
+    #[test]
+    fn more_than_there_ever_is_is_all_of_it() {
+        let room = Room::new(2);
+        let mut held = room.for_a_body();
+        held.grow(usize::MAX).unwrap();
         assert_eq!(room.free.available_permits(), 0);
         assert!(room.for_a_body().grow(1).is_err());
         drop(held);
-        assert!(room.wait_for(0).await.is_some());
+        assert_eq!(room.free.available_permits(), UNITS);
+    }
+
+    #[test]
+    fn what_is_given_is_free_when_its_new_holder_lets_it_go() {
+        let room = Room::new(2);
+        let mut held = room.for_a_body();
+        held.grow(10 * UNIT_BYTES).unwrap();
+        let given = held.give(3 * UNIT_BYTES);
+        assert_eq!(room.free.available_permits(), UNITS - 10);
+        drop(given);
+        assert_eq!(room.free.available_permits(), UNITS - 3);
+        assert_eq!(held.give(usize::MAX).units, 0);
+        held.grow(4 * UNIT_BYTES).unwrap();
+        assert_eq!(room.free.available_permits(), UNITS - 4);
+        drop(held);
+        assert_eq!(room.free.available_permits(), UNITS);
     }
 }

@@ -7,11 +7,11 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Extensions, HeaderMap, HeaderName, Method, StatusCode, Version, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use bytes::Bytes;
 use tower::ServiceBuilder;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate as _};
 use tower_http::cors::{AllowOrigin, CorsLayer};
-use tower_http::decompression::RequestDecompressionLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -136,7 +136,9 @@ pub(super) fn router(app: &SharedApp) -> Router {
     let (streams, _) = streams().split_for_parts();
     let (administration, _) = administration().split_for_parts();
     let (probes, _) = probes().split_for_parts();
-    let description = || async { answer::json(StatusCode::OK, &openapi()) };
+    // Made once: it asks for no token, and takes longer to make than a result to record.
+    let description = Bytes::from(serde_json::to_vec(&openapi()).unwrap_or_default());
+    let description = || async { answer::json_text(StatusCode::OK, description) };
     Router::new()
         .merge(recording.route_layer(gate(Some(Scope::Record), true)))
         .merge(files.route_layer(gate(Some(Scope::Record), false)))
@@ -157,7 +159,6 @@ pub(super) fn router(app: &SharedApp) -> Router {
                     CompressionLayer::new()
                         .compress_when(DefaultPredicate::new().and(compressible)),
                 )
-                .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
                 // The limits are the service's own, with errors that say them.
                 .layer(DefaultBodyLimit::disable()),
         )

@@ -108,8 +108,14 @@ settings! {
         "How many requests may be under way at once; others are answered with 429.";
     retention_days: Option<u64> = None, "DAYS",
         "Removes simulations that were started so many days ago, for good, once an hour. Default: nothing is removed.";
+    streams: usize = 256, "N",
+        "How many streams may be open at once: lines either way, and events; others are answered with 429.";
+    body_memory_mib: u64 = 512, "MIB",
+        "How much memory the bodies of requests under way may take; others are answered with 429.";
+    stream_memory_mib: u64 = 256, "MIB",
+        "How much memory what streams have sent may take until it is recorded; one for which there is none ends with 429.";
     shutdown_seconds: u64 = 20, "SECONDS",
-        "How long requests under way may take to end when it stops; then they go to the spool.";
+        "How long stopping takes at most: requests under way have three quarters of it, then they go to the spool.";
 }
 
 /// How the service logs.
@@ -260,6 +266,7 @@ impl ServiceSettings {
             ("header_limit_kib", self.header_limit_kib),
             ("connections", self.connections),
             ("requests", self.requests),
+            ("streams", self.streams),
         ];
         if let Some((name, _)) = least_one.iter().find(|(_, value)| *value == 0) {
             return wrong(&format!("{name} is 0; it must be at least 1"));
@@ -272,6 +279,16 @@ impl ServiceSettings {
         // hyper reads into a buffer of at least 8 KiB.
         if self.header_limit_kib < 8 {
             return wrong("header_limit_kib must be at least 8");
+        }
+        if self.body_memory_mib < self.body_limit_mib {
+            return wrong("body_memory_mib is less than body_limit_mib; a body would not fit");
+        }
+        // A document of 16 MiB, and some of the next.
+        if self.stream_memory_mib < 32 {
+            return wrong("stream_memory_mib must be at least 32");
+        }
+        if self.shutdown_seconds == 0 {
+            return wrong("shutdown_seconds is 0; it must be at least 1");
         }
         Ok(())
     }
@@ -394,6 +411,10 @@ mod tests {
             ("header_limit_kib", "1"),
             ("retention_days", "0"),
             ("retention_days", "180d"),
+            ("body_memory_mib", "63"),
+            ("stream_memory_mib", "31"),
+            ("streams", "0"),
+            ("shutdown_seconds", "0"),
             ("tls_key", "only.pem"),
         ] {
             let error = given(&[(name, value)]).unwrap_err().to_string();

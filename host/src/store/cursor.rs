@@ -46,7 +46,7 @@ pub(super) fn decode<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T> {
     };
     place().ok_or_else(|| {
         Error::Invalid(
-            "the cursor is not one that this command gave: it was cut off or altered, or belongs to \
+            "the cursor is not one that was given here: it was cut off or altered, or belongs to \
              another list or version; begin again without a cursor"
                 .to_owned(),
         )

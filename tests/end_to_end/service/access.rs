@@ -109,6 +109,35 @@ fn a_token_that_is_revoked_does_not_work_for_long() {
 }
 
 #[test]
+fn a_token_is_revoked_also_where_the_copy_cannot_be_written() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let made = token(&program, &["admin"], "ci");
+    let mut service = Service::start(&program, &files, &["--tokens", "--log-level", "warn"]);
+    service.send_header("authorization", &bearer(&secret(&made)));
+    service.get("/v1/simulations").has(200);
+    // A folder is in its place.
+    let copy = files.path("spool/tokens.json");
+    std::fs::remove_file(&copy).unwrap();
+    std::fs::create_dir_all(copy.join("in the way")).unwrap();
+    program.run(["token", "revoke", "ci"]).ended(0);
+    service.wait_until("/v1/simulations", |answer| answer.status == 401);
+    // The log says so: after the start it would work again.
+    let since = std::time::Instant::now();
+    while !service.log().contains("tokens.json") {
+        assert!(since.elapsed() < crate::support::DEADLINE, "{}", service.log());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    // It is written as soon as that can be.
+    std::fs::remove_dir_all(&copy).unwrap();
+    while !copy.is_file() {
+        assert!(since.elapsed() < crate::support::DEADLINE, "{}", service.log());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(!std::fs::read_to_string(&copy).unwrap().contains("\"ci\""));
+}
+
+#[test]
 fn tokens_work_while_the_database_is_away_also_after_a_new_start() {
     let mut server = DatabaseServer::start();
     let files = Files::new();

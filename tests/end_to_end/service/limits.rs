@@ -238,3 +238,131 @@ fn a_client_that_does_not_read() {
         assert!(!got.ends_with("0\r\n\r\n"), "it was not given to its end");
     });
 }
+
+#[test]
+fn a_body_of_very_many_results_takes_no_memory_for_each() {
+    with_service(&["--batch-items", "1000"], |_, service| {
+        let path = outcomes(service);
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(b"[1").unwrap();
+        let part = b",1".repeat(1 << 19);
+        (0..24).for_each(|_| encoder.write_all(&part).unwrap());
+        encoder.write_all(b"]").unwrap();
+        let packed = encoder.finish().unwrap();
+        let encoding = [("content-encoding", "gzip")];
+        let refused = service.send(Method::POST, &path, &encoding, packed);
+        refused.has_problem(413, "too_many_items");
+        // Twelve million documents in 24 MiB of text.
+        let peak = service.peak_memory_mib();
+        assert!(peak < 400, "{peak} MiB");
+    });
+}
+
+/// A body with a zstd window of so many bytes, as a power of two. It has come to no end yet.
+fn with_window(window_log: u32, text: &str) -> zstd::stream::Encoder<'static, Vec<u8>> {
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(window_log).unwrap();
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.flush().unwrap();
+    encoder
+}
+
+#[test]
+fn the_window_of_a_compressed_body() {
+    let limits = ["--body-limit-mib", "1", "--body-memory-mib", "16"];
+    with_service(&limits, |_, service| {
+        let path = outcomes(service);
+        let encoding = [("content-encoding", "zstd")];
+        let text = format!("{}\n", result("a", "success", 1.0));
+        let send = |window_log: u32| {
+            let body = with_window(window_log, &text).finish().unwrap();
+            service.send(Method::POST, &path, &encoding, body)
+        };
+        let problem = send(27).has_problem(400, "invalid_request");
+        assert!(problem["detail"].as_str().unwrap().contains("8 MiB"), "{problem}");
+        send(23).has(200);
+        // Windows take room for bodies: there is none for a second one beside this.
+        let id = path.split('/').nth(3).unwrap();
+        let mut stream = service.open_stream(id, &encoding);
+        stream.send(with_window(23, &text).get_ref());
+        assert_eq!(stream.next()["verdict"], "duplicate");
+        send(23).has_problem(429, "too_many_requests");
+        send(18).has(200);
+    });
+}
+
+#[test]
+fn room_for_bodies() {
+    let limits = ["--body-limit-mib", "12", "--body-memory-mib", "12"];
+    with_service(&limits, |database, service| {
+        let path = outcomes(service);
+        let held = hold_recording(database);
+        let mut large = result("a", "success", 1.0);
+        large["trajectory"]["text"] = json!("x".repeat(8 << 20));
+        let text = large.to_string();
+        let mut first = service.connect();
+        write!(
+            first,
+            "POST {path} HTTP/1.1\r\nhost: arc\r\ncontent-type: application/octet-stream\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{text}",
+            text.len()
+        )
+        .unwrap();
+        database.wait_for_a_lock();
+        let octets = [("content-type", "application/octet-stream")];
+        let answer = service.send(Method::POST, &path, &octets, text.clone());
+        assert_eq!(answer.header("retry-after"), "1");
+        answer.has_problem(429, "too_many_requests");
+        drop(held);
+        assert!(read_to_end(&mut first).contains("\"stored\""));
+        let again = service.send(Method::POST, &path, &octets, text).has(200).json();
+        assert_eq!(again["verdict"], "duplicate");
+    });
+}
+
+#[test]
+fn answers_that_are_kept_for_their_keys() {
+    const KEPT: usize = 4_096;
+    with_service(&[], |_, service| {
+        let path = outcomes(service);
+        let send = |key: &str, body: &Value| {
+            let key = [("idempotency-key", key)];
+            let answer = service.send(Method::POST, &path, &key, body.to_string()).has(200);
+            (answer.header("idempotent-replayed") == "true", answer)
+        };
+        // A long answer is not kept, and the retry is as safe.
+        let many: Value =
+            (0..700).map(|number| result(&format!("{number}"), "success", 1.0)).collect();
+        let (_, first) = send("long", &many);
+        assert!(first.body.len() > 64 << 10, "{}", first.body.len());
+        let (replayed, second) = send("long", &many);
+        assert!(!replayed);
+        assert_eq!(second.json()["duplicate"], 700);
+
+        // The oldest goes when there are too many.
+        let one = json!([result("one", "success", 1.0)]);
+        assert!(!send("oldest", &one).0);
+        assert!(send("oldest", &one).0);
+        let mut stream = service.connect();
+        let mut writer = stream.try_clone().unwrap();
+        let asked = path.clone();
+        let writing = std::thread::spawn(move || {
+            for number in 1..=KEPT {
+                let last = if number == KEPT { "connection: close\r\n" } else { "" };
+                write!(
+                    writer,
+                    "POST {asked} HTTP/1.1\r\nhost: arc\r\ncontent-type: application/json\r\n\
+                     idempotency-key: k-{number}\r\n{last}content-length: 2\r\n\r\n[]"
+                )
+                .unwrap();
+            }
+        });
+        let answers = read_to_end(&mut stream);
+        writing.join().unwrap();
+        assert_eq!(answers.matches("HTTP/1.1 200 ").count(), KEPT);
+        let (replayed, answer) = send("oldest", &one);
+        assert!(!replayed);
+        assert_eq!(answer.json()["duplicate"], 1);
+        assert!(send(&format!("k-{KEPT}"), &json!([])).0);
+    });
+}

@@ -3,7 +3,10 @@
 //! | module | what it shows |
 //! |---|---|
 //! | [`recording`] | the calls over HTTP/1.1 and HTTP/2: single, batches, streams, compressed, repeated |
+//! | [`streams`] | streams: their limits, their ends, and what they leave to others |
+//! | [`failures`] | results that the database refuses, and what a caller hears of it |
 //! | [`limits`] | each limit, broken |
+//! | [`protocol`] | limits of TLS and HTTP/2 |
 //! | [`access`] | tokens and their scopes, revoked while it runs; TLS |
 //! | [`spool`] | the database away, back, away; the service killed; the spool full |
 //! | [`operation`] | its end, its readiness, events, logs, metrics, settings, the OpenAPI document |
@@ -13,7 +16,10 @@
 mod access;
 mod commands;
 mod delivery;
+mod failures;
 mod limits;
 mod operation;
+mod protocol;
 mod recording;
 mod spool;
+mod streams;

@@ -165,6 +165,25 @@ fn metrics_are_in_the_form_that_prometheus_reads() {
 }
 
 #[test]
+fn clients_cannot_make_up_series_of_metrics() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    for method in ["ONE", "TWO", "get"] {
+        let mut stream = service.connect();
+        write!(stream, "{method} /nowhere HTTP/1.1\r\nhost: arc\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        assert!(read_to_end(&mut stream).starts_with("HTTP/1.1 404 "));
+    }
+    let text = service.get("/metrics").has(200).text();
+    let requests: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("arc_http_requests_total{")).collect();
+    assert_eq!(
+        requests,
+        ["arc_http_requests_total{method=\"other\",path=\"other\",status=\"404\"} 3"]
+    );
+}
+
+#[test]
 fn settings_are_printed_as_a_file_that_is_read_again() {
     let program = Program::without_database();
     let files = Files::new();

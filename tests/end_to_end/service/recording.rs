@@ -339,7 +339,14 @@ fn what_is_no_request_is_told_as_a_problem() {
         ("/v1/simulations?status=odd", 400, "invalid_request"),
         ("/v1/failures?limit=1001", 400, "invalid_request"),
     ] {
-        service.get(path).has_problem(status, code);
+        let problem = service.get(path).has_problem(status, code);
+        assert!(!problem["detail"].as_str().unwrap().contains("command"), "{problem}");
+    }
+    let nul = format!("{outcomes}?scenario_id=a%00b");
+    for accept in ["application/json", "application/x-ndjson"] {
+        let answer = service.send(Method::GET, &nul, &[("accept", accept)], "");
+        let problem = answer.has_problem(400, "invalid_request");
+        assert!(problem["detail"].as_str().unwrap().contains("scenario_id"), "{problem}");
     }
     service.send(Method::DELETE, "/v1/simulations", &[], "").has_problem(405, "method_not_allowed");
     let accept = [("accept", "text/html")];

@@ -1,6 +1,6 @@
 //! The service under test, and a client that speaks plain HTTP.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -33,6 +33,13 @@ pub struct Http {
     runtime: Runtime,
     client: Client,
     headers: HeaderMap,
+}
+
+/// A stream of results that is sent by hand, on a connection of its own.
+#[derive(Debug)]
+pub struct OpenStream {
+    stream: TcpStream,
+    answers: BufReader<TcpStream>,
 }
 
 /// An answer over HTTP.
@@ -165,6 +172,28 @@ impl Service {
         stream
     }
 
+    /// Begins a stream of results for a simulation.
+    pub fn open_stream(&self, simulation_id: &str, headers: &[(&str, &str)]) -> OpenStream {
+        let mut stream = self.connect();
+        let headers: String =
+            headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        write!(
+            stream,
+            "POST /v1/simulations/{simulation_id}/outcomes HTTP/1.1\r\nhost: arc\r\n{headers}\
+             content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
+        .unwrap();
+        let answers = BufReader::new(stream.try_clone().unwrap());
+        OpenStream { stream, answers }
+    }
+
+    /// The most memory that it has taken so far, in mebibytes.
+    pub fn peak_memory_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() >> 10
+    }
+
     /// Asks it to stop.
     pub fn terminate(&self) {
         kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).unwrap();
@@ -185,6 +214,47 @@ impl Service {
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+}
+
+impl OpenStream {
+    /// Sends a part of the body. One that has been refused may be closed by now.
+    pub fn send(&mut self, part: &[u8]) {
+        let mut chunk = format!("{:x}\r\n", part.len()).into_bytes();
+        chunk.extend_from_slice(part);
+        chunk.extend_from_slice(b"\r\n");
+        let _ = self.stream.write_all(&chunk);
+    }
+
+    /// Ends the body.
+    pub fn end(&mut self) {
+        self.stream.write_all(b"0\r\n\r\n").unwrap();
+    }
+
+    /// The next line of the answer that is JSON: a verdict, or a problem.
+    #[track_caller]
+    pub fn next(&mut self) -> Value {
+        self.try_next().expect("there is another line")
+    }
+
+    /// The same; nothing at the end of the answer.
+    pub fn try_next(&mut self) -> Option<Value> {
+        let mut line = String::new();
+        while self.answers.read_line(&mut line).is_ok_and(|read| read > 0) {
+            if line.starts_with('{') {
+                return Some(serde_json::from_str(&line).expect(&line));
+            }
+            if line == "0\r\n" {
+                return None;
+            }
+            line.clear();
+        }
+        None
+    }
+
+    /// The connection.
+    pub fn connection(&self) -> TcpStream {
+        self.stream.try_clone().unwrap()
     }
 }
 

@@ -1,0 +1,197 @@
+//! Bodies that come compressed: with gzip, or with zstd and a window that has a limit.
+
+use std::io::Write as _;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::BoxError;
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::header;
+use bytes::{Buf as _, Bytes};
+use flate2::write::MultiGzDecoder;
+use hyper::body::Frame;
+use zstd::zstd_safe::{self, DCtx, DParameter, InBuffer, OutBuffer};
+
+use super::answer::Failure;
+use super::app::App;
+use super::room::Held;
+use crate::wire::ProblemCode;
+
+/// The largest window of zstd, as a power of two: the 8 MiB that everybody has to take (RFC 9659).
+const WINDOW_LOG: u32 = 23;
+
+/// How much comes out of a decoder at once.
+const PART_BYTES: usize = 32 << 10;
+
+/// Decompresses a request's body as it is read.
+///
+/// # Errors
+/// Where it is encoded in a way that is not known.
+pub(super) fn decode(app: &App, mut request: Request) -> Result<Request, Failure> {
+    let Some(encoding) = request.headers().get(header::CONTENT_ENCODING) else {
+        return Ok(request);
+    };
+    let decoder = match encoding.as_bytes() {
+        b"identity" => return Ok(request),
+        b"gzip" => Decoder::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
+        b"zstd" => Decoder::Zstd(Zstd::new(app)?),
+        _ => {
+            return Err(Failure::new(
+                ProblemCode::UnsupportedMediaType,
+                "a body is encoded with gzip or zstd, or not at all",
+            ));
+        }
+    };
+    request.headers_mut().remove(header::CONTENT_ENCODING);
+    request.headers_mut().remove(header::CONTENT_LENGTH);
+    Ok(request.map(|body| {
+        let input = Bytes::new();
+        Body::new(Decoded { body, input, decoder, more: false, ended: false })
+    }))
+}
+
+/// A refusal that is no fault of the body.
+#[derive(Debug)]
+pub(super) struct Refused(pub(super) Failure);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+        formatter.write_str(&self.0.problem.detail)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// A body that is decompressed a part at a time, so that whoever reads it decides how much comes.
+struct Decoded {
+    body: Body,
+    /// What has come and is not decompressed yet.
+    input: Bytes,
+    decoder: Decoder,
+    /// Whether the decoder may hold more than it has given.
+    more: bool,
+    ended: bool,
+}
+
+impl HttpBody for Decoded {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let decoded = ready!(self.poll_part(context));
+        self.ended |= !matches!(decoded, Ok(Some(_)));
+        Poll::Ready(decoded.map(|part| part.map(Frame::data)).transpose())
+    }
+}
+
+impl Decoded {
+    /// The next part that is not empty; nothing at the end.
+    fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BoxError>> {
+        if self.ended {
+            return Poll::Ready(Ok(None));
+        }
+        loop {
+            while self.more || !self.input.is_empty() {
+                let before = self.input.len();
+                let part = match &mut self.decoder {
+                    Decoder::Gzip(gzip) => gunzip(gzip, &mut self.input)?,
+                    Decoder::Zstd(zstd) => zstd.decode(&mut self.input)?,
+                };
+                self.more = part.len() >= PART_BYTES;
+                if !part.is_empty() {
+                    return Poll::Ready(Ok(Some(part.into())));
+                }
+                if before > 0 && self.input.len() == before {
+                    return Poll::Ready(Err("it is no compressed data from there on".into()));
+                }
+            }
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                // Trailers say nothing here.
+                Some(frame) => self.input = frame?.into_data().unwrap_or_default(),
+                None => {
+                    let rest = match &mut self.decoder {
+                        Decoder::Gzip(gzip) => end_of_gzip(gzip)?,
+                        Decoder::Zstd(zstd) => zstd.end()?,
+                    };
+                    self.ended = true;
+                    return Poll::Ready(Ok((!rest.is_empty()).then(|| rest.into())));
+                }
+            }
+        }
+    }
+}
+
+enum Decoder {
+    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
+    Zstd(Zstd),
+}
+
+/// Decompresses some of the input: each write gives what its own buffer of 32 KiB holds at most.
+fn gunzip(gzip: &mut MultiGzDecoder<Vec<u8>>, input: &mut Bytes) -> std::io::Result<Vec<u8>> {
+    let taken = gzip.write(input)?;
+    input.advance(taken);
+    if input.is_empty() {
+        // A client may wait for the answer to what it has sent so far.
+        gzip.flush()?;
+    }
+    Ok(std::mem::take(gzip.get_mut()))
+}
+
+fn end_of_gzip(gzip: &mut MultiGzDecoder<Vec<u8>>) -> std::io::Result<Vec<u8>> {
+    gzip.try_finish()?;
+    Ok(std::mem::take(gzip.get_mut()))
+}
+
+/// A decoder of zstd, with the room that its window takes.
+struct Zstd {
+    context: DCtx<'static>,
+    room: Held,
+    /// Whether a frame has begun and not ended.
+    open: bool,
+}
+
+impl Zstd {
+    fn new(app: &App) -> Result<Self, Failure> {
+        let context = DCtx::try_create().and_then(|mut context| {
+            context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).ok()?;
+            Some(context)
+        });
+        let Some(context) = context else {
+            return Err(Failure::new(ProblemCode::Internal, "there is no decoder for zstd"));
+        };
+        Ok(Zstd { context, room: app.room.for_a_body(), open: false })
+    }
+
+    fn decode(&mut self, input: &mut Bytes) -> Result<Vec<u8>, BoxError> {
+        let mut part = Vec::with_capacity(PART_BYTES);
+        let mut taken = InBuffer::around(input);
+        let mut given = OutBuffer::around(&mut part);
+        let left = self.context.decompress_stream(&mut given, &mut taken).map_err(reason)?;
+        self.open = left > 0;
+        let taken = taken.pos();
+        input.advance(taken);
+        // The window is as large as the frame says, which is known only when it has begun.
+        self.room.grow(self.context.sizeof()).map_err(Refused)?;
+        Ok(part)
+    }
+
+    fn end(&mut self) -> Result<Vec<u8>, BoxError> {
+        if self.open {
+            return Err("it is cut off".into());
+        }
+        Ok(Vec::new())
+    }
+}
+
+fn reason(code: usize) -> String {
+    let name = zstd_safe::get_error_name(code);
+    if name.contains("memory") {
+        let mib = 1 << (WINDOW_LOG - 20);
+        return format!("its zstd window is larger than {mib} MiB; compress it without --long");
+    }
+    format!("zstd: {name}")
+}

@@ -1,0 +1,167 @@
+//! Batches of results out of a stream of lines.
+
+use arc_framing::{Container, Framer};
+use axum::body::Body;
+
+use super::answer::Failure;
+use super::app::App;
+use super::body::{self, Chunks};
+use super::record::{limits, unreadable};
+use super::room::{Held, RESULT_BYTES};
+use crate::recorder::Submission;
+
+/// How many results of a stream go to the recorder at once, as many as a transaction takes.
+const BATCH_DOCUMENTS: usize = 1_000;
+
+/// How many bytes of them.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// More than comes at once of a body.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// Reads batches of results out of a stream.
+pub(super) struct Reader {
+    chunks: Chunks,
+    framer: Framer,
+    position: u64,
+    batch: Vec<Submission>,
+    /// How many bytes of documents the batch has.
+    batch_bytes: usize,
+    /// How many bytes have come.
+    come_bytes: u64,
+    /// Where the last document ended.
+    framed_bytes: u64,
+    /// How many bytes may come without the end of a document.
+    limit_bytes: u64,
+    document_bytes: usize,
+    room: Held,
+    /// Nothing more will come.
+    ended: bool,
+    /// Why it has ended early.
+    failure: Option<Failure>,
+}
+
+impl Reader {
+    pub(super) fn new(app: &App, body: Body) -> Self {
+        let limits = limits(app);
+        let document_bytes = limits.max_document_bytes;
+        Reader {
+            chunks: Chunks::new(body, app.body_stall()),
+            framer: Framer::new(Container::Lines, limits),
+            position: 0,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            come_bytes: 0,
+            framed_bytes: 0,
+            // A document that is a little too long is told as such, and costs no others.
+            limit_bytes: app.body_limit().max(2 * document_bytes as u64),
+            document_bytes,
+            room: app.stream_room.for_a_body(),
+            ended: false,
+            failure: None,
+        }
+    }
+
+    /// Whether nothing more will come.
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether the batch has as much as a transaction takes.
+    pub(super) fn full(&self) -> bool {
+        self.batch.len() >= BATCH_DOCUMENTS || self.batch_bytes >= BATCH_BYTES
+    }
+
+    /// Whether the batch has nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// Sees to it that there is room for the next part of the body.
+    ///
+    /// # Errors
+    /// Where there is none now.
+    pub(super) fn make_room(&mut self) -> Result<(), Failure> {
+        let batch_bytes = self.batch_bytes + self.batch.len() * RESULT_BYTES;
+        self.room.grow(batch_bytes + self.open_bytes() + CHUNK_BYTES)
+    }
+
+    /// Reads what has come by now, to a batch at most. A client that waits for its verdicts before
+    /// it sends more must get them.
+    pub(super) async fn take_what_is_there(&mut self) {
+        let until = self.come_bytes + BATCH_BYTES as u64;
+        while !self.ended && !self.full() && self.come_bytes < until && self.make_room().is_ok() {
+            self.chunks.pause().await;
+            if futures_util::FutureExt::now_or_never(self.read()).is_none() {
+                return;
+            }
+        }
+    }
+
+    /// The batch, with the room that it takes; the next one begins with what has come already.
+    pub(super) fn take(&mut self) -> (Vec<Submission>, Held) {
+        let room = self.room.give(self.open_bytes() + CHUNK_BYTES);
+        self.batch_bytes = 0;
+        let batch = std::mem::take(&mut self.batch);
+        self.collect();
+        (batch, room)
+    }
+
+    /// Reads on: a part of the body, or the end.
+    pub(super) async fn read(&mut self) {
+        let framed = match self.chunks.next().await {
+            Ok(Some(chunk)) => {
+                self.come_bytes += chunk.len() as u64;
+                self.framer.push(&chunk).map_err(unreadable)
+            }
+            Ok(None) => {
+                self.ended = true;
+                self.framer.finish().map_err(unreadable)
+            }
+            Err(failure) => Err(failure),
+        };
+        self.collect();
+        match framed {
+            Err(failure) => self.stop(failure),
+            Ok(()) if self.come_bytes - self.framed_bytes > self.limit_bytes => {
+                self.stop(body::too_large(self.limit_bytes).into());
+            }
+            Ok(()) => {}
+        }
+    }
+
+    /// Reads nothing more, for this reason. The batch stays.
+    pub(super) fn stop(&mut self, failure: Failure) {
+        self.ended = true;
+        self.failure.get_or_insert(failure);
+    }
+
+    /// Reads nothing more, for this reason, and gives up the batch.
+    pub(super) fn abandon(&mut self, failure: Failure) {
+        self.batch.clear();
+        self.stop(failure);
+    }
+
+    /// Why it has ended early; nothing where it came to its end.
+    pub(super) fn into_failure(self) -> Option<Failure> {
+        self.failure
+    }
+
+    /// How much of a document the framer holds that has not come to its end.
+    fn open_bytes(&self) -> usize {
+        let open = self.come_bytes.saturating_sub(self.framed_bytes);
+        usize::try_from(open).unwrap_or(usize::MAX).min(self.document_bytes)
+    }
+
+    /// Takes the documents that are there, as many as the batch has room for.
+    fn collect(&mut self) {
+        while !self.full() {
+            let Some(frame) = self.framer.next_frame() else { break };
+            self.framed_bytes = frame.offset + frame.length;
+            let submission = Submission::from_frame(frame, self.position);
+            self.position += 1;
+            self.batch_bytes += submission.document_bytes();
+            self.batch.push(submission);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Limits of TLS and HTTP/2.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use crate::support::{DEADLINE, Files, Program, Service, TestDatabase, read_to_end};
+
+#[test]
+fn a_handshake_that_is_not_made_is_not_waited_for() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let key = rcgen::KeyPair::generate().unwrap();
+    let parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = files.write("server.crt", parameters.self_signed(&key).unwrap().pem());
+    let key = files.write("server.key", key.serialize_pem());
+    let [certificate, key] = [certificate, key].map(|path| path.display().to_string());
+    let options = ["--tls-certificate", &certificate, "--tls-key", &key, "--header-seconds", "1"];
+    let service = Service::start(&Program::on(&database), &files, &options);
+    // Nothing, and half of a greeting.
+    for begun in [&b""[..], &[0x16, 0x03, 0x01]] {
+        let address = service.url().trim_start_matches("https://");
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.write_all(begun).unwrap();
+        assert_eq!(read_to_end(&mut stream), "");
+    }
+    assert_eq!(service.stop(), Some(0));
+}
+
+/// A frame of HTTP/2: its type, flags, stream and payload.
+type Frame = (u8, u8, u32, Vec<u8>);
+
+fn write_frame(stream: &mut TcpStream, (kind, flags, id, payload): &Frame) {
+    let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+    bytes.extend([*kind, *flags]);
+    bytes.extend(id.to_be_bytes());
+    bytes.extend(payload);
+    stream.write_all(&bytes).unwrap();
+}
+
+fn read_frame(stream: &mut TcpStream) -> Frame {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).unwrap();
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut payload = vec![0; length as usize];
+    stream.read_exact(&mut payload).unwrap();
+    (head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload)
+}
+
+#[test]
+fn requests_at_once_on_one_http_2_connection() {
+    const HEADERS: u8 = 1;
+    const RESET: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const END_HEADERS: u8 = 4;
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let mut stream = service.connect();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    write_frame(&mut stream, &(SETTINGS, 0, 0, Vec::new()));
+    // The limit is told: setting 3.
+    let (kind, _, _, settings) = read_frame(&mut stream);
+    assert_eq!(kind, SETTINGS);
+    let mut pairs = settings.chunks(6).filter(|pair| pair[..2] == [0, 3]);
+    assert_eq!(pairs.next().unwrap()[2..], 256_u32.to_be_bytes());
+    // Requests whose bodies do not come: POST, http, a path, a host, and the type of the body.
+    let mut headers = vec![0x83, 0x86];
+    for (index, value) in [(0x04, "/v1/extract"), (0x01, "arc")] {
+        headers.extend([index, u8::try_from(value.len()).unwrap()]);
+        headers.extend(value.as_bytes());
+    }
+    for text in ["content-type", "application/json"] {
+        if text == "content-type" {
+            headers.push(0x00);
+        }
+        headers.push(u8::try_from(text.len()).unwrap());
+        headers.extend(text.as_bytes());
+    }
+    for number in 0..257 {
+        write_frame(&mut stream, &(HEADERS, END_HEADERS, number * 2 + 1, headers.clone()));
+    }
+    // The last one is refused (7), so that it may be sent again, and only that one.
+    let refused = loop {
+        let frame = read_frame(&mut stream);
+        if frame.0 == RESET {
+            break frame;
+        }
+        assert_ne!(frame.0, HEADERS, "no request is answered without its body");
+    };
+    assert_eq!((refused.2, refused.3), (256 * 2 + 1, 7_u32.to_be_bytes().to_vec()));
+    drop(stream);
+    service.get("/v1/simulations").has(200);
+    assert_eq!(service.stop(), Some(0));
+}

@@ -1,0 +1,207 @@
+//! Streams: what they may take, how they end, and that they keep nobody else from being served.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::sync::mpsc;
+
+use serde_json::{Value, json};
+
+use crate::support::{Files, OpenStream, Program, Service, TestDatabase, result};
+
+/// Runs a test with a service that has these settings.
+fn with_service(options: &[&str], test: impl FnOnce(&TestDatabase, &Service)) {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, options);
+    test(&database, &service);
+    assert_eq!(service.stop(), Some(0));
+}
+
+fn line(scenario: &str) -> Vec<u8> {
+    format!("{}\n", result(scenario, "success", 1.0)).into_bytes()
+}
+
+/// So many mebibytes of one byte, compressed with zstd.
+fn packed(byte: u8, mib: usize) -> Vec<u8> {
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+    let part = vec![byte; 1 << 20];
+    for _ in 0..mib {
+        encoder.write_all(&part).unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn what_is_decompressed_without_a_result_has_a_limit_and_others_are_served_meanwhile() {
+    with_service(&[], |_, service| {
+        let id = service.start_simulation(&["a"]);
+        let blank = packed(b'\n', 100);
+        assert!(blank.len() < 20_000, "{}", blank.len());
+        // More of them than the service has threads.
+        let count = std::thread::available_parallelism().map_or(2, usize::from) + 2;
+        let mut streams: Vec<OpenStream> = (0..count)
+            .map(|_| {
+                let mut stream = service.open_stream(&id, &[("content-encoding", "zstd")]);
+                stream.send(&blank);
+                stream
+            })
+            .collect();
+        service.get("/health/live").has(200);
+        for stream in &mut streams {
+            let problem = stream.next();
+            assert_eq!(problem["code"], "body_too_large", "{problem}");
+            assert_eq!(problem["limit"], 64 << 20);
+        }
+        // As a body of its own it was limited before, and is as fair.
+        let encoding = [("content-encoding", "zstd")];
+        let path = format!("/v1/simulations/{id}/outcomes");
+        let body = service.send(reqwest::Method::POST, &path, &encoding, blank);
+        body.has_problem(413, "body_too_large");
+    });
+}
+
+#[test]
+fn streams_at_once() {
+    with_service(&["--streams", "2", "--requests", "1"], |_, service| {
+        let id = service.start_simulation(&["a"]);
+        let mut recording = service.open_stream(&id, &[]);
+        recording.send(&line("a"));
+        assert_eq!(recording.next()["verdict"], "stored");
+        let mut events = service.connect();
+        write!(events, "GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: arc\r\n\r\n").unwrap();
+        let mut events = BufReader::new(events).lines();
+        events.find(|line| line.as_ref().unwrap() == "event: progress").unwrap().unwrap();
+        // A third one is one too many, whichever it is.
+        let mut third = service.open_stream(&id, &[]);
+        third.send(&line("b"));
+        let problem = third.next();
+        assert_eq!((&problem["code"], &problem["limit"]), (&json!("too_many_requests"), &json!(2)));
+        service.get(&format!("/v1/simulations/{id}/events")).has_problem(429, "too_many_requests");
+        let path = format!("/v1/simulations/{id}/outcomes");
+        let lines = [("accept", "application/x-ndjson")];
+        let list = service.send(reqwest::Method::GET, &path, &lines, "");
+        list.has_problem(429, "too_many_requests");
+        // They take no place of a request's.
+        service.get("/v1/simulations").has(200);
+        // A place is free when its stream has ended.
+        recording.end();
+        service.wait_until(&format!("/v1/simulations/{id}"), |answer| answer.status == 200);
+        let since = std::time::Instant::now();
+        loop {
+            let list = service.send(reqwest::Method::GET, &path, &lines, "");
+            if list.status == 200 {
+                break;
+            }
+            assert!(since.elapsed() < crate::support::DEADLINE, "{list:?}");
+        }
+    });
+}
+
+#[test]
+fn what_streams_have_sent_and_is_not_recorded() {
+    with_service(&["--stream-memory-mib", "32"], |_, service| {
+        let id = service.start_simulation(&["a"]);
+        // Each holds the beginning of a document that is within its own limit; two have room.
+        let begun = packed(b'y', 14);
+        let (sender, ends) = mpsc::channel();
+        let writers: Vec<_> = (0..3)
+            .map(|_| {
+                let mut stream = service.open_stream(&id, &[("content-encoding", "zstd")]);
+                stream.send(&begun);
+                let writer = stream.connection();
+                let sender = sender.clone();
+                // The others end without an answer when their connections do.
+                std::thread::spawn(move || sender.send(stream.try_next()));
+                writer
+            })
+            .collect();
+        let problem = ends.recv().unwrap().unwrap();
+        assert_eq!(problem["code"], "too_many_requests", "{problem}");
+        assert_eq!(problem["retryable"], true);
+        // Bodies have room of their own, and what the streams held is free when they are gone.
+        let path = format!("/v1/simulations/{id}/outcomes");
+        service.post(&path, &result("b", "success", 1.0)).has(200);
+        for writer in writers {
+            // The one that was refused may be closed by now.
+            let _ = writer.shutdown(std::net::Shutdown::Both);
+        }
+        for _ in 0..2 {
+            ends.recv().unwrap();
+        }
+        let since = std::time::Instant::now();
+        loop {
+            let mut stream = service.open_stream(&id, &[("content-encoding", "zstd")]);
+            let mut text = vec![b' '; 14 << 20];
+            text.extend(line("c"));
+            stream.send(&zstd::bulk::compress(&text, 1).unwrap());
+            if stream.next().get("verdict").is_some() {
+                break;
+            }
+            assert!(since.elapsed() < crate::support::DEADLINE);
+        }
+    });
+}
+
+#[test]
+fn one_that_is_open_when_the_service_stops_is_told() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let mut service = Service::start(&Program::on(&database), &files, &[]);
+    let id = service.start_simulation(&["a"]);
+    let mut stream = service.open_stream(&id, &[]);
+    stream.send(&line("a"));
+    assert_eq!(stream.next()["verdict"], "stored");
+    service.terminate();
+    let last = stream.next();
+    assert_eq!(last["problem"]["code"], "shutting_down", "{last}");
+    assert!(last["problem"]["request_id"].is_string(), "{last}");
+    assert_eq!(stream.try_next(), None);
+    assert_eq!(service.wait(), Some(0));
+    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
+}
+
+#[test]
+fn stopping_takes_no_longer_than_it_may() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let options = ["--shutdown-seconds", "2"];
+    let mut service = Service::start(&Program::on(&database), &files, &options);
+    let id = service.start_simulation(&["a"]);
+    let held = database.hold("LOCK TABLE arc_recorder.outcomes");
+    let mut stream = service.open_stream(&id, &[]);
+    stream.send(&line("a"));
+    database.wait_for_a_lock();
+    service.terminate();
+    let since = std::time::Instant::now();
+    let verdict: Value = stream.next();
+    assert_eq!(verdict["verdict"], "spooled", "{verdict}");
+    assert_eq!(service.wait(), Some(0));
+    let took = since.elapsed();
+    assert!(took < std::time::Duration::from_secs(6), "{took:?}");
+    drop(held);
+}
+
+#[test]
+fn one_whose_token_is_revoked_ends() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let new = ["token", "new", "--json", "--name", "ci", "--scope", "admin"];
+    let token = program.run(new).ended(0).json();
+    let bearer = format!("Bearer {}", token["token"].as_str().unwrap());
+    let mut service = Service::start(&program, &files, &["--tokens"]);
+    service.send_header("authorization", &bearer);
+    let id = service.start_simulation(&["a"]);
+    let mut stream = service.open_stream(&id, &[("authorization", &bearer)]);
+    stream.send(&line("a"));
+    assert_eq!(stream.next()["verdict"], "stored");
+    let mut events = service.connect();
+    write!(
+        events,
+        "GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: arc\r\nauthorization: {bearer}\r\n\r\n"
+    )
+    .unwrap();
+    let mut events = BufReader::new(events).lines().map_while(Result::ok);
+    events.find(|line| line == "event: progress").unwrap();
+    program.run(["token", "revoke", "ci"]).ended(0);
+    let last = stream.next();
+    assert_eq!(last["problem"]["code"], "unauthorized", "{last}");
+    assert_eq!(stream.try_next(), None);
+    events.find(|line| line == "event: problem").unwrap();
+    assert!(events.next().unwrap().contains("unauthorized"));
+}
