@@ -183,6 +183,8 @@ pub(super) async fn replay(
                     tracing::info!(target: "arc_host::delivery", ?culprit, %error, "what the spool has of a simulation waits until the simulation is known");
                 }
                 held.hold(culprit);
+                // It has answered.
+                note_back(&away);
                 continue;
             }
             (Some(_), _) => destination.answers().await.map_err(|away| away.to_string()),
