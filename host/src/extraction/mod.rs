@@ -22,9 +22,9 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 pub use contract::{Contract, read_contract};
+pub use core_module::core_module;
 pub(crate) use layout::matches_pattern;
 pub use layout::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};
-pub use core_module::core_module;
 pub use session::{ExtractionError, Session};
 
 pub use crate::bindings::exports::arc::recording::types::{

@@ -43,10 +43,6 @@ pub(super) struct Watchers {
     watched: Mutex<HashMap<Uuid, watch::Sender<Arc<SimulationProgress>>>>,
 }
 
-/// Somebody who has joined, and, for the first one of a simulation, what the answers go to.
-type Joined =
-    (watch::Receiver<Arc<SimulationProgress>>, Option<watch::Sender<Arc<SimulationProgress>>>);
-
 impl Watchers {
     /// Joins those who watch a simulation. What is known of it is the first change for everybody;
     /// who is the first to watch gets the other end, too, and has to ask.

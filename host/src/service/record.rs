@@ -487,7 +487,9 @@ impl Lines {
         &self,
         (mut batch, room): (Vec<Submission>, Held),
     ) -> impl Future<Output = Result<Vec<ItemVerdict>, Failure>> + use<> {
-        batch.iter_mut().for_each(|submission| fill(submission, &self.of.query, self.format.as_ref()));
+        batch
+            .iter_mut()
+            .for_each(|submission| fill(submission, &self.of.query, self.format.as_ref()));
         let (app, simulation_id) = (SharedApp::clone(&self.app), self.of.simulation_id);
         let recording = tokio::spawn(async move {
             let verdicts = app.delivery.record_batch(simulation_id, batch).await;
