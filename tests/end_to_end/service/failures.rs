@@ -25,7 +25,7 @@ fn the_databases_own_words_stay_in_the_house() {
         let headers = [("x-request-id", request_id), ("content-type", kind)];
         service.send(Method::POST, &path, &headers, body)
     };
-    let single = own("one-1", "application/json", odd.to_string()).has_problem(500, "internal");
+    let single = own("one-1", "application/json", odd.to_string()).has_problem(422, "refused");
     let batch = own("many-1", "application/json", json!([fine, odd]).to_string()).has(200).json();
     let lines = own("lines-1", "application/x-ndjson", format!("{fine}\n{odd}\n")).has(200).lines();
     let verdicts = |items: &[Value]| -> Vec<Value> {
