@@ -103,6 +103,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Record a file of any format: starts a simulation, records every result, and completes it.
+         * @description The body is the file as it is: results in one of the built-in containers, or a log of another
+         *     evaluation tool whose format the service knows (`arc-host formats list`). The answer says what
+         *     became of it; results that are not valid are kept with their reasons. The same file again is the
+         *     same simulation, and stores nothing twice.
+         */
+        post: operations["record_file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/health": {
         parameters: {
             query?: never;
@@ -223,7 +246,8 @@ export interface paths {
         /**
          * A simulation's progress as it is committed, by any host: server-sent events.
          * @description An event `progress` has the simulation's status as its data; after the event `end` there is no
-         *     other. A client that comes back gets the state as it is then.
+         *     other. A client that comes back gets the state as it is then. An event `problem` is the last
+         *     one, too: the token was revoked.
          */
         get: operations["simulation_events"];
         put?: never;
@@ -313,6 +337,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/spool/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try again what the spool has put aside because it was refused for good.
+         * @description Needs a token with the scope `admin`. It goes behind all that waits; what is refused again is put
+         *     aside again. What waits although others are delivered is tried at once, too.
+         */
+        post: operations["retry_spool"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -388,6 +433,94 @@ export interface components {
             /** @description The failures. */
             failures: components["schemas"]["Failure"][];
         };
+        /** @description The same as programs read it. */
+        FileReport: {
+            /** @description How many outcomes have each error category. */
+            by_error_category?: {
+                [key: string]: number;
+            } | null;
+            /** @description How many outcomes have each status, all results of the simulation together. */
+            by_status?: {
+                [key: string]: number;
+            } | null;
+            /**
+             * Format: int64
+             * @description Those that have an outcome.
+             */
+            completed_scenarios?: number | null;
+            /**
+             * Format: int64
+             * @description Results that were there before.
+             */
+            duplicate: number;
+            /**
+             * Format: double
+             * @description How long it took, in seconds.
+             */
+            elapsed_seconds: number;
+            /**
+             * Format: int64
+             * @description Results that were not recorded.
+             */
+            failed: number;
+            /** @description Why the first of these was not. */
+            failure?: string | null;
+            /** @description The file's name. */
+            file: string;
+            /** @description The format of its results; `null` for the built-in one. */
+            format?: string | null;
+            /** @description Whether it was stopped before the end of the file. */
+            interrupted: boolean;
+            /**
+             * Format: double
+             * @description The overall score from 0 to 1.
+             */
+            overall_score?: number | null;
+            /**
+             * Format: int64
+             * @description Results that are not valid.
+             */
+            rejected: number;
+            /** @description The first results that are not valid. */
+            rejected_results: components["schemas"]["RejectedItem"][];
+            /**
+             * Format: uuid
+             * @description The simulation.
+             */
+            simulation_id: string;
+            /** @description Its name. */
+            simulation_name: string;
+            /**
+             * Format: int64
+             * @description Results that a service keeps until its database is back.
+             */
+            spooled: number;
+            status?: components["schemas"]["SimulationStatus"] | null;
+            /**
+             * Format: int64
+             * @description Results that were stored now.
+             */
+            stored: number;
+            /**
+             * Format: double
+             * @description The cost in US dollars.
+             */
+            total_cost_usd?: number | null;
+            /**
+             * Format: int64
+             * @description Planned scenarios times trials, and unplanned ones.
+             */
+            total_scenarios?: number | null;
+            /**
+             * Format: int64
+             * @description All tokens.
+             */
+            total_tokens?: number | null;
+            /** @description How many accepted results have each warning. */
+            warnings: {
+                [key: string]: number;
+            };
+        };
         /** @description The database's state. One that cannot be reached is an answer too, not an error. */
         Health: {
             /** @description What is wrong. */
@@ -398,6 +531,9 @@ export interface components {
             };
             /** @description The tables that TimescaleDB partitions by time. */
             hypertables: string[];
+            layout?: components["schemas"]["Layout"] | null;
+            /** @description What TimescaleDB is to do by itself with the tables, and whether it does. */
+            policies?: components["schemas"]["Policy"][];
             /** @description The connections. */
             pool_stats: components["schemas"]["PoolStats"];
             /**
@@ -412,7 +548,7 @@ export interface components {
             schema_version?: number | null;
             /** @description Such as `15.4`. */
             server_version?: string | null;
-            /** @description `ok` or `error`. */
+            /** @description `ok` or `error`; of a service also `degraded`. */
             status: string;
             /**
              * Format: date-time
@@ -456,6 +592,11 @@ export interface components {
         /** @description What is beside the results of a body `{"results": […]}`: a member an array, in the results' order. */
         ItemBody: {
             /**
+             * @description What is said once for all results, where their format has a header: any JSON, or a string that
+             *     holds what is no JSON.
+             */
+            header?: Record<string, never> | null;
+            /**
              * @description The Modal function call of each run.
              * @default null
              */
@@ -476,6 +617,11 @@ export interface components {
              */
             trials: (number | null)[] | null;
         };
+        /**
+         * @description How the tables are laid out.
+         * @enum {string}
+         */
+        Layout: "plain" | "timescale" | "citus";
         /** @description What a store has done since it was made. */
         Metrics: {
             /**
@@ -582,6 +728,27 @@ export interface components {
              */
             total_outcomes: number;
         };
+        /** @description A task that TimescaleDB runs by itself. */
+        Policy: {
+            /**
+             * Format: date-time
+             * @description When it ran last.
+             */
+            last_run_at?: string | null;
+            /** @description How that went: `Success` or `Failed`. */
+            last_run_status?: string | null;
+            /** @description What it does: `policy_compression` moves old chunks into the columnstore. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description When it is to run again.
+             */
+            next_run_at?: string | null;
+            /** @description Whether it runs: it is scheduled, its last run went well, and the next one is not overdue. */
+            runs: boolean;
+            /** @description The table that it works on. */
+            table: string;
+        };
         /** @description The connections of the pool. */
         PoolStats: {
             /** @description Open and free. */
@@ -632,7 +799,7 @@ export interface components {
          * @description What went wrong, as a word that programs compare. It never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "invalid_request" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_items" | "body_timeout" | "unauthorized" | "forbidden" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "unavailable" | "spool_full" | "shutting_down" | "timeout" | "internal" | "other";
+        ProblemCode: "invalid_request" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_items" | "body_timeout" | "unauthorized" | "forbidden" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "refused" | "unavailable" | "spool_full" | "shutting_down" | "timeout" | "internal" | "other";
         /** @description One thing that is wrong with a result, or, as a warning, worth knowing about it. */
         Reason: {
             /** @description A stable word. */
@@ -676,10 +843,40 @@ export interface components {
             trial: number;
             warnings?: unknown;
         };
+        /** @description A rejected result of a file. */
+        RejectedItem: {
+            /** @description The first violation's code. */
+            code: string;
+            /** @description The first violation as a sentence. */
+            message: string;
+            /**
+             * Format: uuid
+             * @description The id under which it is kept.
+             */
+            outcome_id: string;
+            /** @description The first violation's JSON Pointer. */
+            path: string;
+            /**
+             * Format: int64
+             * @description Where it stands in the file, counted from 0.
+             */
+            position: number;
+            /** @description All of them. */
+            violations: components["schemas"]["RejectedReason"][];
+        };
         /** @description What was rejected in a simulation, in order of receipt. */
         RejectedList: {
             /** @description The rejected results, without their documents. */
             rejected: components["schemas"]["RejectedResult"][];
+        };
+        /** @description One reason for a rejection. */
+        RejectedReason: {
+            /** @description A stable word. */
+            code: string;
+            /** @description A sentence. */
+            message: string;
+            /** @description A JSON Pointer; empty for the whole document. */
+            path: string;
         };
         /** @description A rejected result as it was kept. */
         RejectedResult: {
@@ -760,7 +957,10 @@ export interface components {
              */
             task_prompt: string | null;
         };
-        /** @description How the service, its database and its spool are. */
+        /**
+         * @description How the service, its database and its spool are. The status is `degraded` where the database
+         *     answers, but something does not reach it: `error` says what.
+         */
         ServiceHealth: components["schemas"]["Health"] & {
             /** @description The service's version. */
             service_version: string;
@@ -991,6 +1191,14 @@ export interface components {
              * @description How many times each scenario is run.
              */
             trials: number;
+        };
+        /** @description What of the spool is tried again. */
+        SpoolRetried: {
+            /**
+             * Format: int64
+             * @description How many entries were aside, and wait again.
+             */
+            entries: number;
         };
         /** @description What the spool holds. */
         SpoolState: {
@@ -1329,6 +1537,54 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FailureList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    record_file: {
+        parameters: {
+            query?: {
+                /** @description The version of the agent's configuration. */
+                config_version_id?: string;
+                /** @description The file's name, by which its format may be recognised, and which names the simulation. */
+                file_name?: string;
+                /** @description The format of the results. Default: the one that recognises the file, else arc-guide. */
+                format?: string;
+                /**
+                 * @description The simulation's id; one that exists takes the results. Default: the one that the file's bytes,
+                 *     its name and the configuration make, so that the same file again stores nothing twice.
+                 */
+                simulation_id?: string;
+                /** @description The simulation's name. Default: the file's, without its ending. */
+                simulation_name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The file */
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description What became of the file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileReport"];
                 };
             };
             /** @description An error */
@@ -1732,6 +1988,8 @@ export interface operations {
     record_outcomes: {
         parameters: {
             query?: {
+                /** @description The format of the results, which the service must know. Default: arc-guide. */
+                format?: string;
                 /** @description The Modal function call of the run. */
                 modal_call_id?: string;
                 /** @description The sandbox of the run. */
@@ -1851,6 +2109,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RejectedList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retry_spool: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many entries are tried again */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpoolRetried"];
                 };
             };
             /** @description An error */
