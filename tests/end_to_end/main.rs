@@ -51,6 +51,7 @@ mod embedded;
 mod embedding;
 mod exports;
 mod faults;
+mod formats;
 mod history;
 mod late_results;
 mod pages;

@@ -9,6 +9,9 @@ use super::at::{BufferedAt, ReadAt};
 use crate::error::{Error, Result};
 use crate::extraction::matches_pattern;
 
+/// How much room is made in advance for an entry: as much as a document may have.
+const MOST_RESERVED_BYTES: usize = 16 << 20;
+
 /// An archive, and which of its entries are documents. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Archive {
@@ -66,8 +69,9 @@ impl Archive {
             length = entry.size();
             // What the directory says of the size is not to be relied on.
             let room = usize::try_from(length).unwrap_or(usize::MAX).min(limit_bytes);
-            bytes.reserve_exact(room.saturating_add(1));
-            whole = entry.take(limit_bytes as u64 + 1).read_to_end(&mut bytes).is_ok();
+            bytes.reserve(room.min(MOST_RESERVED_BYTES));
+            whole =
+                entry.take((limit_bytes as u64).saturating_add(1)).read_to_end(&mut bytes).is_ok();
         }
         let too_large = bytes.len() > limit_bytes;
         length = if too_large { length.max(bytes.len() as u64) } else { bytes.len() as u64 };

@@ -206,7 +206,8 @@ impl DocumentFile {
                         Framer::new(Container::Auto, limits)
                     }
                 };
-                Source::Stream(Stream::new(self.reader(), self.name.clone(), framer))
+                let stream = Stream::new(self.reader(), self.name.clone(), framer);
+                Source::Stream(Box::new(stream))
             }
             Documents::Archive(archive) => {
                 Source::Archive { archive: Box::new(archive.clone()), next: 0, read_bytes: 0 }
@@ -372,7 +373,7 @@ pub struct Frames {
 
 #[derive(Debug)]
 enum Source {
-    Stream(Stream),
+    Stream(Box<Stream>),
     Archive { archive: Box<Archive>, next: usize, read_bytes: u64 },
     Listed { listed: Arc<Listed>, next: usize },
 }

@@ -39,7 +39,9 @@ pub fn read_contract(bytes: &[u8]) -> Result<Contract> {
         )));
     }
     let broken = |error: wasmparser::BinaryReaderError| {
-        wrong(format!("its bytes are not WebAssembly ({}); build it again", error.message()))
+        let reason = error.message().lines().next().unwrap_or_default();
+        let reason = reason.split(" - ").next().unwrap_or_default();
+        wrong(format!("its bytes are not WebAssembly ({reason}); build it again"))
     };
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut depth = 0_u32;

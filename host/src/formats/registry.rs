@@ -302,7 +302,7 @@ mod tests {
         let registry = Registry::new(Some(folder.path().to_owned()));
         let first = add(&registry, "one", b"1");
         let second = add(&registry, "one", b"2");
-        assert_eq!(registry.list().unwrap(), [second.clone()]);
+        assert_eq!(registry.list().unwrap(), std::slice::from_ref(&second));
         assert!(registry.component(&first).is_err());
         fs::write(folder.path().join(format!("{}.wasm", second.sha256)), b"3").unwrap();
         let message = registry.component(&second).unwrap_err().to_string();

@@ -53,8 +53,9 @@ fn an_archive_and_the_same_log_as_json_say_the_same() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
     // Packed with Zstandard, with deflate, and not at all.
-    let summaries = ["inspect/arithmetic.eval", "inspect/arithmetic-deflate.eval", "inspect/arithmetic.json"]
-        .map(|name| recorded(&program, &files, &log(name)));
+    let summaries =
+        ["inspect/arithmetic.eval", "inspect/arithmetic-deflate.eval", "inspect/arithmetic.json"]
+            .map(|name| recorded(&program, &files, &log(name)));
     for name in ["stored", "overall_score", "total_tokens", "by_status", "total_scenarios"] {
         assert_eq!(summaries[0][name], summaries[1][name], "{name}");
         assert_eq!(summaries[0][name], summaries[2][name], "{name}");
@@ -104,7 +105,8 @@ fn a_header_beside_the_samples_is_found_or_named() {
     let names: Vec<PathBuf> =
         std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     let of = |start: &str| {
-        let begins = |path: &&PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(start);
+        let begins =
+            |path: &&PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(start);
         names.iter().find(begins).unwrap().clone()
     };
     let (samples, results) = (of("samples_"), of("results"));
@@ -116,7 +118,14 @@ fn a_header_beside_the_samples_is_found_or_named() {
     let named = run(
         &program,
         &files,
-        &["--json", "record", "--new", "--header", results.to_str().unwrap(), alone.to_str().unwrap()],
+        &[
+            "--json",
+            "record",
+            "--new",
+            "--header",
+            results.to_str().unwrap(),
+            alone.to_str().unwrap(),
+        ],
     );
     let named = named.ended(0).json();
     assert_eq!(named["overall_score"], found["overall_score"]);

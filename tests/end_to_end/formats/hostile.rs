@@ -10,8 +10,9 @@ fn goes_wrong(deed: &str, expected: &str) {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
     add(&program, &files, &hostile_component(), &[]).ended(0);
-    let lines =
-        format!("{{\"id\": \"before\"}}\n{{\"id\": \"é bad\", \"do\": \"{deed}\"}}\n{{\"id\": \"after\"}}\n");
+    let lines = format!(
+        "{{\"id\": \"before\"}}\n{{\"id\": \"é bad\", \"do\": \"{deed}\"}}\n{{\"id\": \"after\"}}\n"
+    );
     let file = files.write("a.hostile", lines);
     let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]).ended(1);
     assert!(recorded.stderr.contains(expected), "{deed}: {}", recorded.stderr);
@@ -66,7 +67,11 @@ fn a_component_that_cannot_be_asked_leaves_the_others_to_answer() {
         let file = files.write(name, r#"{"id": "one"}"#);
         let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]);
         // No format knows the file, and the built-in one has to do.
-        assert!(recorded.stderr.contains("the format hostile cannot be asked"), "{}", recorded.stderr);
+        assert!(
+            recorded.stderr.contains("the format hostile cannot be asked"),
+            "{}",
+            recorded.stderr
+        );
         assert_eq!(recorded.json()["format"], serde_json::Value::Null);
     }
 }

@@ -27,7 +27,12 @@ fn run(program: &Program, files: &Files, arguments: &[&str]) -> Finished {
 }
 
 /// Adds a component for the commands of these files.
-fn add(program: &Program, files: &Files, component: &std::path::Path, options: &[&str]) -> Finished {
+fn add(
+    program: &Program,
+    files: &Files,
+    component: &std::path::Path,
+    options: &[&str],
+) -> Finished {
     let mut arguments = vec!["--json", "formats", "add", component.to_str().unwrap()];
     arguments.extend(options);
     run(program, files, &arguments)

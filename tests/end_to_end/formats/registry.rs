@@ -116,8 +116,7 @@ fn wasi_is_granted_or_refused() {
     assert!(!recorded.stderr.contains("nobody hears"), "{}", recorded.stderr);
     assert_eq!(recorded.json()["stored"], 3);
     // Its clock stands still, so its verdict is the same for ever.
-    let milliseconds = database.query(
-        "SELECT execution_time_ms FROM arc_recorder.outcomes WHERE scenario_id = 'clock'",
-    );
+    let milliseconds = database
+        .query("SELECT execution_time_ms FROM arc_recorder.outcomes WHERE scenario_id = 'clock'");
     assert!((milliseconds[0].get::<_, f64>(0)).abs() < f64::EPSILON);
 }
