@@ -44,6 +44,7 @@ mod connections;
 mod containers;
 mod embedded;
 mod faults;
+mod formats;
 mod history;
 mod late_results;
 mod pages;
