@@ -59,15 +59,15 @@ impl SharedEngine {
         pool.total_component_instances(instances);
         // A component made from one core module has that module and the adapter shims of its
         // exports; what JavaScript and Python are compiled to has several more.
-        let (core_instances, table_elements) = match metering {
-            Metering::Off => (8, 10_000),
-            Metering::FuelAndDeadline => (32, 100_000),
+        // Those have empty memories beside their own, too: the limit of bytes is for all together.
+        let (core_instances, memories, table_elements) = match metering {
+            Metering::Off => (8, 1, 10_000),
+            Metering::FuelAndDeadline => (32, 4, 100_000),
         };
         pool.max_core_instances_per_component(core_instances);
         pool.total_core_instances(instances.saturating_mul(core_instances));
-        // One linear memory an instance; a second would double what a document may hold.
-        pool.max_memories_per_component(1);
-        pool.total_memories(instances);
+        pool.max_memories_per_component(memories);
+        pool.total_memories(instances.saturating_mul(memories));
         pool.max_memory_size(limits.memory_bytes);
         // One table of functions for each core instance, and a bound on its length that no
         // extractor of reasonable size comes near: an interpreter has some ten thousand functions.

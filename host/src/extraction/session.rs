@@ -49,7 +49,7 @@ impl ExtractionError {
     }
 }
 
-/// What the store of an instance holds: how much memory it has, and whether it was refused more.
+/// What the store of an instance holds: how much memory all of it has, and whether it was refused more.
 pub(super) struct State {
     limit_bytes: usize,
     memory_bytes: usize,
@@ -61,13 +61,15 @@ pub(super) struct State {
 impl ResourceLimiter for State {
     fn memory_growing(
         &mut self,
-        _: usize,
+        current: usize,
         desired: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let granted = desired <= self.limit_bytes;
+        // A component may have several memories; what they hold together is bounded.
+        let wanted = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        let granted = wanted <= self.limit_bytes;
         if granted {
-            self.memory_bytes = desired;
+            self.memory_bytes = wanted;
         } else {
             self.refused = true;
         }

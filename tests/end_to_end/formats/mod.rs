@@ -3,6 +3,7 @@
 mod bundled;
 mod hostile;
 mod registry;
+mod templates;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,91 @@
+// Files of the tool exam as a format of Arc Recorder.
+//
+// This is a template: replace what is said of exams by what your own tool writes. An exam's file is one JSON object,
+// with the exam's name, the model, and an array of answers; each answer is a result. What it says:
+//
+// | field of the outcome | where it is |
+// |---|---|
+// | scenario.id | the file's `exam`, `/`, and the answer's `question` |
+// | scenario.taskPrompt | `prompt` |
+// | trial | `attempt` |
+// | status | `ended`: `finished`, `failed` or `out of time` |
+// | reliabilityScore | `points`, from 0 to 1 |
+// | executionTime, executionTimeMs | `began_at` and `seconds` |
+// | tokensUsed | `tokens` |
+// | errorMessage, errorCode, errorCategory | `error`; its first word, and what it is about |
+// | detailedTrajectory, eventCount | `steps` |
+
+import { defineFormat, failure, inUtc, Reader } from './kit.js';
+
+const STATUSES = { finished: 'success', failed: 'error', 'out of time': 'timeout' };
+
+const format = defineFormat({
+  name: 'exam-js',
+  version: '0.1.0',
+  authors: 'Your Name',
+  description: 'Files of the tool exam: an object with an array of answers',
+
+  // Says yes to this format's files, and to no others: every format is asked about every file. `head` is the start of
+  // the file as text, up to 4,096 bytes, and may end anywhere.
+  recognise(fileName, head) {
+    if (!/^\s*\{\s*"exam"\s*:/.test(head)) return undefined;
+    // Each element of the array is a result, and what is around the array is their header.
+    return { items: { tag: 'elements', val: '/answers/*' }, header: { tag: 'surroundings' }, classified: false };
+  },
+
+  // Says which scenario was run: all that a plan needs, also of a result that is refused.
+  scenario(header, answer) {
+    const question = answer.text('/question');
+    if (!question) {
+      answer.violation('/question', 'missing_scenario', 'an answer has a question, which names its scenario; there is none');
+      return undefined;
+    }
+    let exam;
+    if (header === undefined) {
+      // A result that is sent alone, over HTTP for example, has no file around it.
+      answer.warning('', 'header_missing', 'the answer came without its file, so the name of its exam is not known');
+    } else {
+      exam = new Reader(header).text('/exam');
+    }
+    return {
+      scenario: {
+        id: exam === undefined ? question : `${exam}/${question}`,
+        name: question,
+        taskPrompt: answer.text('/prompt'),
+      },
+      trial: answer.count('/attempt', 1, 10_000),
+    };
+  },
+
+  // Says all that a result says. What is wrong with it, the reader collects.
+  outcome(header, answer) {
+    const { scenario, trial } = this.scenario(header, answer) ?? {};
+    const ended = answer.text('/ended');
+    const status = STATUSES[ended] ?? 'error';
+    if (ended === undefined) {
+      answer.warning('/ended', 'status_missing', 'the answer does not say how it ended; an error is assumed');
+    } else if (!Object.hasOwn(STATUSES, ended)) {
+      answer.violation('/ended', 'unknown_status', `expected finished, failed or out of time, found ${ended.slice(0, 40)}`);
+    }
+    const beganAt = answer.text('/began_at');
+    const executionTime = inUtc(beganAt);
+    if (beganAt !== undefined && executionTime === undefined) {
+      answer.warning('/began_at', 'time_unreadable', 'this is no RFC 3339 time with an offset; the time of receipt is used');
+    }
+    const steps = answer.at('/steps');
+    return {
+      scenario,
+      trial,
+      status,
+      reliabilityScore: answer.score('/points'),
+      executionTime,
+      executionTimeMs: (answer.amount('/seconds') ?? 0) * 1000,
+      tokensUsed: answer.count('/tokens', 0, Number.MAX_SAFE_INTEGER) ?? 0,
+      eventCount: Array.isArray(steps) ? steps.length : 0,
+      detailedTrajectory: answer.span('/steps'),
+      ...failure(answer.text('/error'), status),
+    };
+  },
+});
+
+export const { types, extraction, container } = format;

@@ -1,0 +1,333 @@
+// What every format needs: the exports of the world `arc:recording/extractor` made from a few functions, and a reader
+// of JSON that collects what is wrong. There is seldom a reason to change it; start with format.js.
+
+import { elementSpans, findSpan, isDeeper, utf8Length } from './spans.js';
+
+/** The longest document that is taken, in bytes, and the deepest nesting; the host's own limits. */
+const MAX_DOCUMENT_BYTES = 16 << 20;
+const MAX_DEPTH = 128;
+
+/** The longest id of a scenario and the longest error code, in bytes of UTF-8. */
+const MAX_ID_BYTES = 512;
+const MAX_CODE_BYTES = 128;
+
+/** What an outcome is where a format says nothing. */
+const OUTCOME = {
+  trial: undefined, reliabilityScore: undefined, grade: undefined, dimensionScores: [], executionTime: undefined,
+  executionTimeMs: 0, tokensUsed: 0, promptTokens: 0, completionTokens: 0, costUsd: 0, eventCount: 0,
+  errorCode: undefined, errorMessage: undefined, errorCategory: undefined, modalCallId: undefined,
+  sandboxId: undefined, trajectory: undefined, detailedTrajectory: undefined, dimensions: undefined,
+};
+
+const SUITE = {
+  averageReliabilityScore: undefined, totalCostUsd: undefined, executionTimeMs: undefined, successfulRuns: undefined,
+  totalTokensUsed: undefined, averageExecutionTimeMs: undefined, averageDimensionScores: [], speedupFactor: undefined,
+};
+
+/** A document, what was found wrong with it (violations), and what was assumed (warnings). */
+export class Reader {
+  constructor(text) {
+    this.json = text;
+    this.violations = [];
+    this.warnings = [];
+    // The engine's stack is small, and a document that overflows it ends the component.
+    if (isDeeper(text, MAX_DEPTH)) {
+      throw [{ path: '', code: 'too_deep', message: `objects and arrays are nested deeper than ${MAX_DEPTH}` }];
+    }
+    try {
+      this.value = JSON.parse(text);
+    } catch (error) {
+      throw [{ path: '', code: 'malformed_json', message: `the text is not JSON: ${error.message}` }];
+    }
+  }
+
+  violation(path, code, message) {
+    this.violations.push({ path, code, message });
+  }
+
+  warning(path, code, message) {
+    this.warnings.push({ path, code, message });
+  }
+
+  /** The value at a JSON Pointer; undefined where there is none, or null. */
+  at(path) {
+    let value = this.value;
+    for (const name of segments(path)) {
+      if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+      value = value[name];
+    }
+    return value ?? undefined;
+  }
+
+  /** A text; what PostgreSQL cannot hold (NUL, half a surrogate pair) is replaced, with a warning. */
+  text(path) {
+    const found = this.#typed(path, 'string', 'a string');
+    if (found === undefined) return undefined;
+    const kept = storable(found);
+    if (kept !== found) this.warning(path, 'text_replaced', 'NUL or a lone surrogate was replaced by U+FFFD');
+    return kept;
+  }
+
+  /** A number of at least 0. */
+  amount(path) {
+    return this.#within(path, 0, Number.MAX_VALUE, '0 or more');
+  }
+
+  /** A whole number. */
+  count(path, least, most) {
+    const found = this.#within(path, least, most, `a whole number from ${least} to ${most}`);
+    if (found === undefined || Number.isInteger(found)) return found;
+    this.violation(path, 'not_an_integer', `expected a whole number, found ${found}`);
+    return undefined;
+  }
+
+  /** A score from 0 to 1; one that is not is left out, with a warning. */
+  score(path) {
+    const found = this.at(path);
+    if (found === undefined || (typeof found === 'number' && found >= 0 && found <= 1)) return found;
+    this.warning(path, 'score_out_of_scale', 'expected a score from 0 to 1; it is left out');
+    return undefined;
+  }
+
+  /** Where the value at a JSON Pointer stands in the document, in bytes; undefined where there is none, or null. */
+  span(path) {
+    return this.at(path) === undefined ? undefined : findSpan(this.json, segments(path));
+  }
+
+  #typed(path, type, expected) {
+    const found = this.at(path);
+    if (found === undefined || typeof found === type) return found;
+    this.violation(path, 'wrong_type', `expected ${expected}, found ${kind(found)}`);
+    return undefined;
+  }
+
+  #within(path, least, most, expected) {
+    const found = this.#typed(path, 'number', 'a number');
+    // Adding 0 turns -0 into 0, so that no row ever shows a minus sign.
+    if (found === undefined || (found >= least && found <= most)) return found === undefined ? found : found + 0;
+    this.violation(path, 'out_of_range', `expected ${expected}, found ${found}`);
+    return undefined;
+  }
+}
+
+/** An RFC 3339 time in UTC with microseconds; undefined for any other text. */
+export function inUtc(text) {
+  const time = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)$/.exec(text ?? '');
+  if (time === null) return undefined;
+  const [, date, clock, fraction = '', offset] = time;
+  const milliseconds = Date.parse(`${date}T${clock}${offset.toUpperCase()}`);
+  // A day that its month does not have is no time, whatever an engine makes of it.
+  const days = new Date(Date.UTC(...date.split('-').map((part, place) => part - (place === 1 ? 1 : 0)))).getUTCDate();
+  if (Number.isNaN(milliseconds) || days !== Number(date.slice(8)) || date.startsWith('0000')) return undefined;
+  return `${new Date(milliseconds).toISOString().slice(0, 19)}.${fraction.padEnd(6, '0').slice(0, 6)}Z`;
+}
+
+/** What is found in an error text, in this order; the same words as `guest/format-kit/src/failure.rs` has. */
+const SIGNS = {
+  timeout: 'timeout|timed out|time out |time limit|deadline|took too long|etimedout',
+  'rate-limit': 'rate limit|ratelimit|too many requests|(?:http|status|code|error) 429|quotas? |throttl',
+  network: 'network|connection|connect error|dns |socket|unreachable|econn|ehostunreach|enotfound|eai again|' +
+    'name resolution|getaddrinfo|ssl |tls |certificate|broken pipe|(?:http|status|code) 50[234]|bad gateway|' +
+    'service unavailable',
+  resource: 'out of memory|memory error|memory limit|oom |disk full|no space left|enospc|resource exhausted|' +
+    'resource limit|resource error|insufficient resource|cannot allocate|too many open files',
+  'tool-error': 'tools? |toolcall|function call',
+  'model-error': 'models? |llm|openai|open ai |anthropic|api error|completion|content filter|content policy|' +
+    'context length|context window|overloaded',
+  'validation-error': 'validat|invalid|schema|malformed|parse error|json decode|value error|type error|key error|assert',
+  'sandbox-error': 'sandbox|container|modal |microvm',
+};
+
+/** What an error text says: the fields of an outcome that are about a failure. */
+export function failure(text, status) {
+  const message = text?.trim() ? text : undefined;
+  const word = message?.trim().split(/\s+/, 1)[0].replace(/[:;,.!]+$/, '');
+  return {
+    errorMessage: message,
+    errorCode: word ? cut(word, MAX_CODE_BYTES) : undefined,
+    errorCategory: category(message, status),
+  };
+}
+
+function category(message, status) {
+  if (status === 'success' || (status === 'cancelled' && message === undefined)) return undefined;
+  const told = status === 'timeout' ? 'timeout' : 'system-error';
+  if (message === undefined) return told;
+  // What went wrong stands at the start of a message or at the end of a traceback.
+  const searched = message.length > 32768 ? `${message.slice(0, 16384)} ${message.slice(-16384)}` : message;
+  const words = searched
+    .replace(/([a-z])([A-Z])|([A-Z])(?=[A-Z][a-z])/g, (_, lower, upper, capital) => (lower ? `${lower} ${upper}` : `${capital} `))
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, ' ');
+  const text = ` ${words} `.replaceAll(' neural network', ' neural');
+  return Object.keys(SIGNS).find((name) => new RegExp(` (?:${SIGNS[name]})`).test(text)) ?? told;
+}
+
+/** Makes the exports of the world from a format's functions. */
+export function defineFormat(format) {
+  const read = (what, header, item) => {
+    const reader = new Reader(item);
+    if (typeof reader.value !== 'object' || reader.value === null || Array.isArray(reader.value) !== Boolean(format.arrays)) {
+      const expected = format.arrays ? 'an array' : 'an object';
+      throw [{ path: '', code: 'wrong_type', message: `expected ${expected}, found ${kind(reader.value)}` }];
+    }
+    const answer = format[what](header, reader);
+    if (reader.violations.length > 0) throw reader.violations;
+    return [answer, reader.warnings];
+  };
+  const extractScenario = (header, item) => {
+    const [planned] = read('scenario', header, item);
+    return { scenario: scenario(planned.scenario), trial: planned.trial };
+  };
+  const extractOutcome = (header, item) => {
+    const [outcome, warnings] = read('outcome', header, item);
+    return { ...OUTCOME, ...outcome, scenario: scenario(outcome.scenario), warnings };
+  };
+  const extractJson = (header, item) => {
+    const verdict = attempt(() => extractOutcome(header, item));
+    return JSON.stringify(
+      verdict.tag === 'ok'
+        ? { verdict: 'accepted', outcome: snakeCase(verdict.val) }
+        : { verdict: 'rejected', violations: verdict.val },
+    );
+  };
+  return {
+    types: {},
+    extraction: {
+      describe: () => ({
+        name: format.name, version: format.version, authors: format.authors, format: format.description,
+        maxDocumentBytes: MAX_DOCUMENT_BYTES, maxDepth: MAX_DEPTH,
+      }),
+      split: (text) => split(text),
+      extractScenarios: (text) => scenarios(text),
+      extractScenario: (item) => extractScenario(undefined, item),
+      extractOutcome: (item) => extractOutcome(undefined, item),
+      extractOutcomes: (items) => items.map((item) => attempt(() => extractOutcome(undefined, item))),
+      extractSuite: (header) => {
+        const reader = new Reader(header);
+        const suite = format.suite?.(reader) ?? {};
+        if (reader.violations.length > 0) throw reader.violations;
+        return { ...SUITE, ...suite, warnings: reader.warnings };
+      },
+      extractJson: (item) => extractJson(undefined, item),
+    },
+    container: {
+      recognise: (fileName, head) => format.recognise(fileName, decoded(head)),
+      classify: (item) => format.classify?.(item) ?? { tag: 'result' },
+      extractItemScenario: (header, item) => extractScenario(header, item),
+      extractItemOutcome: (header, item) => extractOutcome(header, item),
+      extractItemJson: (header, item) => extractJson(header, item),
+    },
+  };
+}
+
+/** An answer as a value: thrown violations are an answer too, anything else is a bug and goes on. */
+function attempt(make) {
+  try {
+    return { tag: 'ok', val: make() };
+  } catch (violations) {
+    if (!Array.isArray(violations)) throw violations;
+    return { tag: 'err', val: violations };
+  }
+}
+
+function scenario({ id, name, taskPrompt, definition }) {
+  return { id: boundedId(id), name, taskPrompt, definition };
+}
+
+/** An id that is too long is cut, and a checksum keeps it apart from others that begin alike. */
+function boundedId(id) {
+  if (utf8Length(id) <= MAX_ID_BYTES) return id;
+  // FNV-1a of 64 bits.
+  let hash = 0xcbf29ce484222325n;
+  for (const character of id) hash = BigInt.asUintN(64, (hash ^ BigInt(character.codePointAt(0))) * 0x100000001b3n);
+  return `${cut(id, MAX_ID_BYTES - 17)}-${hash.toString(16).padStart(16, '0')}`;
+}
+
+/** The text's first characters that have at most so many bytes. */
+function cut(text, bytes) {
+  let kept = text.slice(0, bytes);
+  while (utf8Length(kept) > bytes) kept = kept.slice(0, -1);
+  return kept.toWellFormed ? kept.toWellFormed() : storable(kept);
+}
+
+/** A list of scenarios, as a simulation is started with. */
+function scenarios(text) {
+  const reader = new Reader(text);
+  if (!Array.isArray(reader.value)) {
+    throw [{ path: '', code: 'wrong_type', message: `expected an array, found ${kind(reader.value)}` }];
+  }
+  const seen = new Map();
+  const spans = elementSpans(text, []);
+  const all = reader.value.map((_, index) => {
+    const id = reader.text(`/${index}/id`);
+    if (!id) {
+      reader.violation(`/${index}/id`, 'missing_scenario', 'give the scenario an id, a text of 1 to 512 bytes');
+    } else if (seen.has(id)) {
+      reader.violation(`/${index}/id`, 'duplicate_scenario', `the scenario ${id} is planned twice (first at /${seen.get(id)})`);
+    }
+    seen.set(id, index);
+    return {
+      id: boundedId(id ?? ''),
+      name: reader.text(`/${index}/name`),
+      taskPrompt: reader.text(`/${index}/task_prompt`),
+      definition: spans[index],
+    };
+  });
+  if (reader.violations.length > 0) throw reader.violations;
+  return all;
+}
+
+/** The documents of a text: one object, the elements of an array or of `results`, or one document a line. */
+function split(text) {
+  const frame = (span) => ({ document: span, problem: undefined });
+  try {
+    const { value } = new Reader(text);
+    if (Array.isArray(value)) return elementSpans(text, []).map(frame);
+    if (Array.isArray(value?.results)) return elementSpans(text, ['results']).map(frame);
+    return [frame(findSpan(text, []))];
+  } catch {
+    // One document a line, then; what is wrong with one is told when it is extracted.
+    let offset = 0;
+    return text.split('\n').flatMap((line) => {
+      const trimmed = line.trim();
+      const start = offset + utf8Length(line.slice(0, line.length - line.trimStart().length));
+      offset += utf8Length(line) + 1;
+      return trimmed === '' ? [] : [frame({ offset: start, length: utf8Length(trimmed) })];
+    });
+  }
+}
+
+/** The answer's names and words as JSON has them; `undefined` becomes `null`, a span `[offset, length]`. */
+function snakeCase(value) {
+  if (value === undefined) return null;
+  if (Array.isArray(value)) return value.map(snakeCase);
+  if (typeof value !== 'object' || value === null) return value;
+  if ('offset' in value && 'length' in value) return [value.offset, value.length];
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [
+      name.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`),
+      name === 'errorCategory' ? (member?.replace('-', '_') ?? null) : snakeCase(member),
+    ]),
+  );
+}
+
+/** The start of a file as text. What is not ASCII stands for itself badly, which is enough to find names in it. */
+function decoded(head) {
+  let text = '';
+  for (const byte of head) text += String.fromCharCode(byte);
+  return text.replace(/^\u00ef\u00bb\u00bf/, '');
+}
+
+function storable(text) {
+  return text.replace(/\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd');
+}
+
+function segments(path) {
+  return path.split('/').slice(1).map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+function kind(value) {
+  if (value === null || value === undefined) return 'null';
+  return Array.isArray(value) ? 'an array' : { object: 'an object' }[typeof value] ?? `a ${typeof value}`;
+}
