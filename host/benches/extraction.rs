@@ -1,15 +1,16 @@
 //! What the sandbox costs: the extraction component against the same code as a native function.
 //!
-//! `cargo bench --bench extraction [-- ROUNDS [COMPONENT.wasm]]` prints, for documents of 1.5, 8.7
-//! and 60 KB, the time of each and its ratio to the native function: the median of rounds in which
-//! all take turns, so that a busy machine slows all of them. Another component may be given to
-//! compare builds; it is held to the deadline, as every component from elsewhere.
+//! `cargo bench --bench extraction [-- ROUNDS]` prints, for documents of 1.5, 8.7 and 60 KB, the time
+//! of each and its ratios to the native function and to the built-in component: the median of rounds
+//! in which all take turns, so that a busy machine slows all of them. Then it prints how long a
+//! component takes to be loaded from the cache, and to be compiled.
 //!
 //! - native: the extractor crate, called as a library;
-//! - kept session: what recording does, one instance for a run of documents;
+//! - built in: what recording does, one instance for a run of documents;
 //! - fresh session: an instance of its own for each document;
-//! - bare wasmtime with and without epoch interruption: what the deadline costs, and what the
-//!   host's own layer adds.
+//! - plug-in: the same component held to fuel and deadline, as every component from elsewhere;
+//! - bare wasmtime with fuel, epochs, both or neither: what each of them costs, and what the host's
+//!   own layer adds.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,7 +29,7 @@ mod support;
 use std::hint::black_box;
 use std::time::Instant;
 
-use arc_host::extraction::{BUILT_IN, ExtractionSettings, Extractor};
+use arc_host::extraction::{BUILT_IN, ExtractionEngine, ExtractionSettings, Extractor, Loading};
 use support::documents::document;
 use tokio::runtime::Runtime;
 use wasmtime::component::{Component, Linker};
@@ -48,50 +49,57 @@ fn main() {
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let rounds = arguments.first().and_then(|word| word.parse().ok()).unwrap_or(41);
-    let component = match arguments.get(1) {
-        Some(path) => std::fs::read(path).unwrap(),
-        None => BUILT_IN.to_vec(),
-    };
-    println!("component of {} bytes, {rounds} rounds\n", component.len());
+    println!("component of {} bytes, {rounds} rounds\n", BUILT_IN.len());
     let runtime = Runtime::new().unwrap();
     let settings = ExtractionSettings::default();
-    let extractor = match arguments.get(1) {
-        Some(_) => Extractor::from_component(&component, &settings).unwrap(),
-        None => Extractor::built_in(&settings).unwrap(),
-    };
+    let extractor = Extractor::built_in(&settings).unwrap();
+    let plug_in = Extractor::from_component(BUILT_IN, &settings).unwrap();
     for bytes in [1_500, 8_700, 60_000] {
         let mut kept = runtime.block_on(extractor.session());
+        let mut metered = runtime.block_on(plug_in.session());
         let ways: Vec<Way<'_>> = vec![
             ("native", Box::new(|text| drop(black_box(arc_extractor::extract_outcome(text))))),
             (
-                "component, kept session",
+                "built in, kept session",
                 Box::new(move |text| {
-                    kept.extract_outcome(black_box(text)).unwrap().unwrap();
+                    kept.extract_outcome(None, black_box(text)).unwrap().unwrap();
                 }),
             ),
             (
-                "component, fresh session",
+                "built in, fresh session",
                 Box::new(|text| {
                     let mut fresh = runtime.block_on(extractor.session());
-                    fresh.extract_outcome(black_box(text)).unwrap().unwrap();
+                    fresh.extract_outcome(None, black_box(text)).unwrap().unwrap();
                 }),
             ),
-            ("bare wasmtime, with epochs", bare(&component, true)),
-            ("bare wasmtime, without epochs", bare(&component, false)),
+            (
+                "plug-in, kept session",
+                Box::new(move |text| {
+                    metered.extract_outcome(None, black_box(text)).unwrap().unwrap();
+                }),
+            ),
+            ("bare wasmtime", bare(false, false)),
+            ("bare wasmtime, epochs", bare(true, false)),
+            ("bare wasmtime, fuel", bare(false, true)),
+            ("bare wasmtime, epochs and fuel", bare(true, true)),
         ];
         measure(bytes, rounds, ways);
     }
+    measure_loading(rounds);
 }
 
 /// The component in an engine with default settings.
-fn bare(component: &[u8], epochs: bool) -> Box<dyn FnMut(&str)> {
+fn bare(epochs: bool, fuel: bool) -> Box<dyn FnMut(&str)> {
     let mut config = Config::new();
-    config.epoch_interruption(epochs);
+    config.epoch_interruption(epochs).consume_fuel(fuel);
     let engine = Engine::new(&config).unwrap();
-    let component = Component::new(&engine, component).unwrap();
+    let component = Component::new(&engine, BUILT_IN).unwrap();
     let mut store = Store::new(&engine, ());
     if epochs {
         store.set_epoch_deadline(1);
+    }
+    if fuel {
+        store.set_fuel(u64::MAX).unwrap();
     }
     let linker = Linker::new(&engine);
     let instance = bindings::Extractor::instantiate(&mut store, &component, &linker).unwrap();
@@ -99,6 +107,26 @@ fn bare(component: &[u8], epochs: bool) -> Box<dyn FnMut(&str)> {
         let extraction = instance.arc_recording_extraction();
         extraction.call_extract_outcome(&mut store, black_box(text)).unwrap().unwrap();
     })
+}
+
+/// How long a component from elsewhere takes until its first document: compiled before, and not.
+fn measure_loading(rounds: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let cache_dir = Some(folder.path().join("cache"));
+    let engine = ExtractionEngine::metered(&ExtractionSettings::default().limits).unwrap();
+    let load = |loading: &Loading| {
+        let begun = Instant::now();
+        let extractor = engine.load(BUILT_IN, loading).unwrap();
+        let mut session = extractor.session_now();
+        session.extract_outcome(None, &document(0, 1_500)).unwrap().unwrap();
+        begun.elapsed().as_secs_f64() * 1e3
+    };
+    let loading = Loading { cache_dir, ..Loading::default() };
+    let compiled = load(&loading);
+    let cached = median((0..rounds).map(|_| load(&loading)).collect());
+    println!("a component from elsewhere, until its first verdict");
+    println!("  compiled before                  {cached:>8.1} ms");
+    println!("  compiled now                     {compiled:>8.1} ms");
 }
 
 fn measure(bytes: usize, rounds: usize, mut ways: Vec<Way<'_>>) {
@@ -117,10 +145,15 @@ fn measure(bytes: usize, rounds: usize, mut ways: Vec<Way<'_>>) {
     }
     println!("documents of {:.1} KB", documents[0].len() as f64 / 1e3);
     for (place, (name, _)) in ways.iter().enumerate() {
-        let ratios = times[place].iter().zip(&times[0]).map(|(time, native)| time / native);
-        let ratio = median(ratios.collect());
+        let ratio = |to: usize| {
+            let ratios = times[place].iter().zip(&times[to]).map(|(time, other)| time / other);
+            median(ratios.collect())
+        };
         let microseconds = median(times[place].clone()) * 1e6;
-        println!("  {name:<32} {microseconds:>8.1} µs {ratio:>7.2} x native");
+        let (native, built_in) = (ratio(0), ratio(1));
+        println!(
+            "  {name:<32} {microseconds:>8.1} µs {native:>7.2} x native {built_in:>7.2} x built in"
+        );
     }
     println!();
 }

@@ -57,10 +57,12 @@ fn the_commands_of_the_service() {
     let recorded =
         "SELECT count(*) FROM arc_recorder.outcomes WHERE simulation_id::text LIKE '019ab%'";
     assert_eq!(database.count(recorded), 243);
-    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 483);
+    let log = "SELECT count(*) FROM arc_recorder.outcomes WHERE header_id IS NOT NULL";
+    assert_eq!(database.count(log), 10);
+    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 483 + 10);
     assert_eq!(
         database.count("SELECT count(*) FROM arc_recorder.simulations WHERE status = 'completed'"),
-        2
+        3
     );
     assert_eq!(
         database

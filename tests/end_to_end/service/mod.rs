@@ -12,11 +12,13 @@
 //! | [`operation`] | its end, its readiness, events, logs, metrics, settings, the OpenAPI document |
 //! | [`delivery`] | a spool in a client's process |
 //! | [`commands`] | the command line over the service |
+//! | [`formats`] | results of other formats: items, whole files, the spool |
 
 mod access;
 mod commands;
 mod delivery;
 mod failures;
+mod formats;
 mod limits;
 mod operation;
 mod protocol;
