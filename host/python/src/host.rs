@@ -278,6 +278,7 @@ impl Host {
     /// in the whole. Gives the verdicts; or, `brief`, the ids of what was recorded, `None` for what
     /// was not, and apart from them the verdicts on these with their positions. Python's collector
     /// looks through all objects of the process now and then, the more often the more are made.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of the Python call")]
     fn record(
         &self,
         py: Python<'_>,

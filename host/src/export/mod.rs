@@ -3,7 +3,7 @@
 //! One task reads, in order of simulation, scenario, trial and attempt, and a thread writes; a few
 //! chunks lie between them, so that memory stays bounded however many outcomes there are. Every
 //! format has the same columns with the same names, in the order of
-//! [`OutcomeRecord`](crate::store::OutcomeRecord).
+//! [`OutcomeRecord`].
 
 mod columns;
 mod comma_separated;

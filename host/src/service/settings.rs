@@ -73,7 +73,7 @@ settings! {
     tokens: bool = false, "BOOL",
         "Asks for tokens on loopback, too.";
     allow_origins: Vec<String> = Vec::new(), "ORIGINS",
-        "The web pages that may use it from a browser: origins such as https://app.example, separated by commas, or * for all.";
+        "The web pages that may use it from a browser: origins such as `https://app.example`, separated by commas, or * for all.";
     log_format: LogFormat = LogFormat::Text, "FORMAT",
         "How it logs to standard error: text or json.";
     log_level: String = "info".to_owned(), "LEVEL",
