@@ -50,7 +50,13 @@ from arc_recorder import (
     create_arc_api,
     create_sync_arc_api,
 )
-from arc_recorder.answers import ItemVerdict, OutcomeList, SimulationStatus, Violation
+from arc_recorder.answers import (
+    FileRecorded,
+    ItemVerdict,
+    OutcomeList,
+    SimulationStatus,
+    Violation,
+)
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +98,11 @@ async def evaluate(url: Optional[str], results: list[dict[str, Any]]) -> None:
             if verdict["verdict"] == "rejected":
                 for violation in verdict["violations"]:
                     log.warning("%s %s", violation["path"], violation["message"])
+        samples = await api.record_batch(simulation, results, format="inspect", header={"eval": {}})
+        assert_type(samples, list[ItemVerdict])
+        recorded = await api.record_file(Path("log.eval"), format="inspect", simulation_name="log")
+        assert_type(recorded, FileRecorded)
+        print(recorded["stored"] + recorded["duplicate"], recorded["rejected_results"][0]["code"])
         completed = await api.complete_simulation(simulation, {"total_cost_usd": 1.0})
         print(f"{completed['overall_score']:.2f}", completed["computed"]["overall_score"])
         ended = await api.fail_simulation(simulation, reason="broken")
@@ -143,6 +154,7 @@ def evaluate_in_a_thread(url: Optional[str], results: list[dict[str, Any]]) -> O
             assert_type(api.record_scenario_outcome(simulation, "{}", trial=1), Optional[str])
             assert_type(api.record_batch_outcomes(simulation, results), list[Optional[str]])
             assert_type(api.record_batch(simulation, results, trials=[1]), list[ItemVerdict])
+            assert_type(api.record_file("samples.jsonl", header="results.json"), FileRecorded)
             print(api.complete_simulation(simulation)["execution_time_seconds"] / 2)
         except ValidationError as error:
             assert_type(error.violations, list[Violation])
