@@ -8,7 +8,8 @@
 //! - native: the extractor crate, called as a library;
 //! - built in: what recording does, one instance for a run of documents;
 //! - fresh session: an instance of its own for each document;
-//! - plug-in: the same component held to fuel and deadline, as every component from elsewhere;
+//! - plug-in: the same component held to fuel, as those from elsewhere that import nothing; and to a
+//!   deadline besides, as those with WASI;
 //! - bare wasmtime with fuel, epochs, both or neither: what each of them costs, and what the host's
 //!   own layer adds.
 
@@ -53,10 +54,13 @@ fn main() {
     let runtime = Runtime::new().unwrap();
     let settings = ExtractionSettings::default();
     let extractor = Extractor::built_in(&settings).unwrap();
-    let plug_in = Extractor::from_component(BUILT_IN, &settings).unwrap();
+    let plug_in = ExtractionEngine::fuelled(&settings.limits).unwrap();
+    let plug_in = plug_in.load(BUILT_IN, &Loading::default()).unwrap();
+    let with_deadline = Extractor::from_component(BUILT_IN, &settings).unwrap();
     for bytes in [1_500, 8_700, 60_000] {
         let mut kept = runtime.block_on(extractor.session());
-        let mut metered = runtime.block_on(plug_in.session());
+        let mut fuelled = runtime.block_on(plug_in.session());
+        let mut metered = runtime.block_on(with_deadline.session());
         let ways: Vec<Way<'_>> = vec![
             ("native", Box::new(|text| drop(black_box(arc_extractor::extract_outcome(text))))),
             (
@@ -74,6 +78,12 @@ fn main() {
             ),
             (
                 "plug-in, kept session",
+                Box::new(move |text| {
+                    fuelled.extract_outcome(None, black_box(text)).unwrap().unwrap();
+                }),
+            ),
+            (
+                "plug-in with a deadline",
                 Box::new(move |text| {
                     metered.extract_outcome(None, black_box(text)).unwrap().unwrap();
                 }),
@@ -113,7 +123,7 @@ fn bare(epochs: bool, fuel: bool) -> Box<dyn FnMut(&str)> {
 fn measure_loading(rounds: usize) {
     let folder = tempfile::tempdir().unwrap();
     let cache_dir = Some(folder.path().join("cache"));
-    let engine = ExtractionEngine::metered(&ExtractionSettings::default().limits).unwrap();
+    let engine = ExtractionEngine::fuelled(&ExtractionSettings::default().limits).unwrap();
     let load = |loading: &Loading| {
         let begun = Instant::now();
         let extractor = engine.load(BUILT_IN, loading).unwrap();

@@ -12,7 +12,7 @@ use super::arguments::{AddFormat, FormatsCommand, Global, RemoveFormat};
 use super::connection;
 use super::output::{self, BOLD, Output};
 use crate::error::{Error, Result};
-use crate::extraction::{ExtractionEngine, ExtractionLimits};
+use crate::extraction::{ExtractionEngine, ExtractionLimits, read_contract};
 use crate::formats::{FormatEntry, FormatSource};
 
 /// How much memory compiling a component may take: an interpreter of 12 MB takes a tenth of it.
@@ -101,7 +101,13 @@ pub(super) fn compile(mut arguments: impl Iterator<Item = OsString>) -> Result<(
 fn compile_now(folder: &Path, file: &Path) -> Result<()> {
     let component = fs::read(file)
         .map_err(|error| Error::io(format!("could not read {}", file.display()), error))?;
-    ExtractionEngine::metered(&ExtractionLimits::default())?.compile(&component, folder)
+    // The same engine as runs it: what is compiled for another is of no use.
+    let limits = ExtractionLimits::default();
+    let engine = match read_contract(&component)?.wasi_imports.as_slice() {
+        [] => ExtractionEngine::fuelled(&limits)?,
+        _ => ExtractionEngine::metered(&limits)?,
+    };
+    engine.compile(&component, folder)
 }
 
 fn limit(resource: Resource, most: u64) -> Result<()> {

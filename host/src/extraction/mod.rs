@@ -53,6 +53,8 @@ pub struct ExtractionLimits {
     pub fuel: u64,
     /// How much more fuel it has for each byte that it is given.
     pub fuel_per_byte: u64,
+    /// How much fuel it has at most, however long the document is.
+    pub fuel_most: u64,
     /// How much memory the component's instance may hold, in bytes.
     pub memory_bytes: usize,
     /// How many bytes an answer of the component may have, its lists and texts counted as the host
@@ -72,6 +74,8 @@ impl Default for ExtractionLimits {
             // The built-in component takes some 20 a byte, JavaScript in an interpreter a hundred
             // times as many.
             fuel_per_byte: 20_000,
+            // Some twenty seconds of the fastest code; JavaScript takes as much for 15 MB.
+            fuel_most: 40_000_000_000,
             // The longest document, its copy while strings are decoded, and room for the answer.
             memory_bytes: 128 << 20,
             // An answer repeats the prompt and the error text at most; the rest is spans.
@@ -159,7 +163,15 @@ impl ExtractionEngine {
         Self::new(limits, Metering::Off)
     }
 
-    /// For components from elsewhere, which are held to fuel and deadline.
+    /// For components from elsewhere that import nothing: held to fuel, which for them bounds time, too.
+    ///
+    /// # Errors
+    /// [`Error::Component`] where the engine cannot be set up.
+    pub fn fuelled(limits: &ExtractionLimits) -> Result<Self> {
+        Self::new(limits, Metering::Fuel)
+    }
+
+    /// For components from elsewhere, whatever they import: held to fuel and deadline.
     ///
     /// # Errors
     /// [`Error::Component`] where the engine cannot be set up.
@@ -277,7 +289,7 @@ impl Extractor {
 
     /// Whether it is held to fuel and deadline, because it comes from elsewhere.
     pub fn metered(&self) -> bool {
-        self.compiled.engine.metering == Metering::FuelAndDeadline
+        self.compiled.engine.metering != Metering::Off
     }
 
     /// How many sessions may be open at once, of all extractors on its engine.

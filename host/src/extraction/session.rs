@@ -250,6 +250,7 @@ impl Session {
             None => self.instantiate()?,
         };
         let fuel = limits.fuel.saturating_add(limits.fuel_per_byte.saturating_mul(bytes as u64));
+        let fuel = fuel.min(limits.fuel_most);
         self.refuel(&mut store, fuel);
         let error = match function(&instance, &mut store) {
             Ok(answer) => {
@@ -300,6 +301,8 @@ impl Session {
         let engine = &self.compiled.engine;
         if engine.metering == Metering::FuelAndDeadline {
             store.set_epoch_deadline(engine::ticks(engine.limits.deadline));
+        }
+        if engine.metering != Metering::Off {
             // It fails only where fuel is not measured.
             let _ = store.set_fuel(fuel);
         }

@@ -66,7 +66,19 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Engines {
     unmetered: Option<ExtractionEngine>,
-    metered: Option<ExtractionEngine>,
+    fuelled: Option<ExtractionEngine>,
+    with_wasi: Option<ExtractionEngine>,
+}
+
+/// Which of them a component runs on.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// It comes with the program.
+    Bundled,
+    /// It was added, and imports nothing.
+    Added,
+    /// It was added, and was given WASI, whose functions may wait.
+    WithWasi,
 }
 
 /// A format whose component is ready.
@@ -246,7 +258,7 @@ impl Formats {
         {
             return Ok(loaded.extractor.clone());
         }
-        let engine = self.engine(false)?;
+        let engine = self.engine(Kind::Bundled)?;
         let cache_dir = self.shared.settings.cache_dir.clone();
         engine.load(component, &Loading { cache_dir, ..Loading::default() })
     }
@@ -270,15 +282,17 @@ impl Formats {
         let settings = &self.shared.settings;
         let compiler = settings.compiler.clone().map(|command| (command, path.to_owned()));
         let loading = Loading { cache_dir: settings.cache_dir.clone(), compiler, grant_wasi };
-        self.engine(true)?.load(component, &loading)
+        let kind = if grant_wasi { Kind::WithWasi } else { Kind::Added };
+        self.engine(kind)?.load(component, &loading)
     }
 
-    fn engine(&self, metered: bool) -> Result<ExtractionEngine> {
+    fn engine(&self, kind: Kind) -> Result<ExtractionEngine> {
         let mut engines = self.shared.engines.lock().unwrap_or_else(PoisonError::into_inner);
         let limits = &self.shared.settings.limits;
-        let (slot, make): (_, fn(&ExtractionLimits) -> Result<ExtractionEngine>) = match metered {
-            true => (&mut engines.metered, ExtractionEngine::metered),
-            false => (&mut engines.unmetered, ExtractionEngine::unmetered),
+        let (slot, make): (_, fn(&ExtractionLimits) -> Result<ExtractionEngine>) = match kind {
+            Kind::Bundled => (&mut engines.unmetered, ExtractionEngine::unmetered),
+            Kind::Added => (&mut engines.fuelled, ExtractionEngine::fuelled),
+            Kind::WithWasi => (&mut engines.with_wasi, ExtractionEngine::metered),
         };
         match slot {
             Some(engine) => Ok(engine.clone()),
