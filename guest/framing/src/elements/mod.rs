@@ -76,7 +76,7 @@ impl ElementScanner {
     }
 
     pub(crate) fn scan<D: Documents>(&mut self, view: View<'_>, documents: &mut D) {
-        self.surroundings.enter(view);
+        self.surroundings.enter();
         let mut at = 0;
         while at < view.bytes.len() {
             at = match &mut self.state {

@@ -22,7 +22,7 @@ impl Surroundings {
     }
 
     /// A chunk comes.
-    pub(super) fn enter(&mut self, _: View<'_>) {
+    pub(super) fn enter(&mut self) {
         self.from = (!self.within_item && !self.whole).then_some(0);
     }
 

@@ -60,7 +60,8 @@ impl Format for Hostile {
 
     fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
         let planned = Self::scenario(header, item)?;
-        let mut outcome = outcome(planned.scenario);
+        let mut outcome = Outcome::new(planned.scenario, OutcomeStatus::Success);
+        outcome.reliability_score = Some(1.0);
         match value(item, "do").as_deref() {
             None => {}
             Some("loop") => spin(),
@@ -95,33 +96,6 @@ impl Format for Hostile {
         let id = value(item, "id").unwrap_or_else(|| item.chars().take(40).collect());
         let scenario = Scenario { id, name: None, task_prompt: None, definition: None };
         Ok(PlannedScenario { scenario, trial: None })
-    }
-}
-
-fn outcome(scenario: Scenario) -> Outcome {
-    Outcome {
-        scenario,
-        trial: None,
-        status: OutcomeStatus::Success,
-        reliability_score: Some(1.0),
-        grade: None,
-        dimension_scores: Vec::new(),
-        execution_time: None,
-        execution_time_ms: 0.0,
-        tokens_used: 0.0,
-        prompt_tokens: 0.0,
-        completion_tokens: 0.0,
-        cost_usd: 0.0,
-        event_count: 0,
-        error_code: None,
-        error_message: None,
-        error_category: None,
-        modal_call_id: None,
-        sandbox_id: None,
-        trajectory: None,
-        detailed_trajectory: None,
-        dimensions: None,
-        warnings: Vec::new(),
     }
 }
 
