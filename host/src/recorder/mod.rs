@@ -272,8 +272,8 @@ impl Recorder {
             Verdict::Rejected(violations) => {
                 Err(Error::Rejected { what: "the result", violations })
             }
-            Verdict::Failed { retryable: true, message } => Err(Error::Unavailable(message)),
-            Verdict::Failed { retryable: false, message } => Err(Error::Refused(message)),
+            Verdict::Failed { retryable: true, message, .. } => Err(Error::Unavailable(message)),
+            Verdict::Failed { retryable: false, message, .. } => Err(Error::Refused(message)),
         }
     }
 

@@ -85,7 +85,8 @@ impl Results {
 struct Written {
     /// Outcomes that were not there before.
     new: HashSet<ResultKey>,
-    /// Rows that were not written: whether trying again may help, and why.
+    /// Rows that were not written: whether the database is to blame, so that trying again may help,
+    /// and why.
     failed: HashMap<ResultKey, (bool, String)>,
 }
 
@@ -170,7 +171,8 @@ impl Queue {
         };
         answered.unwrap_or_else(|message| {
             let failed = |outcome_id| {
-                let verdict = Verdict::Failed { retryable: true, message: message.to_owned() };
+                let message = message.to_owned();
+                let verdict = Verdict::Failed { retryable: true, away: true, message };
                 ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
             };
             ids.into_iter().map(failed).collect()
@@ -279,13 +281,13 @@ impl Kept {
 /// The verdict on an item. Of several items with one document, the first has stored it.
 fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
     let (key, warnings, verdict) = match item {
-        // The database has no part in it and would not help, whether time or memory was lacking: it
-        // costs this result alone.
+        // The database has no part in it, whether time or memory was lacking: it costs this result
+        // alone.
         Extracted::Failed { outcome_id, retryable, message } => {
             tracing::warn!(target: "arc_host::recorder", %outcome_id, retryable, message, "a result got no verdict from the extractor");
             return ItemVerdict {
                 outcome_id,
-                verdict: Verdict::Failed { retryable: false, message },
+                verdict: Verdict::Failed { retryable, away: false, message },
                 warnings: Vec::new(),
             };
         }
@@ -299,8 +301,8 @@ fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
         }
     };
     let verdict = match written.failed.get(&key) {
-        Some((retryable, message)) => {
-            Verdict::Failed { retryable: *retryable, message: message.clone() }
+        Some((away, message)) => {
+            Verdict::Failed { retryable: *away, away: *away, message: message.clone() }
         }
         None => verdict,
     };

@@ -257,6 +257,10 @@ pub enum Verdict {
     Failed {
         /// Whether the same submission again may work.
         retryable: bool,
+        /// Whether the trouble is that of the database or service, which would take no other
+        /// submission either just now. Where it is not, this one's alone: its extraction ran out
+        /// of time, say.
+        away: bool,
         /// What happened and what to do.
         message: String,
     },

@@ -90,7 +90,7 @@ impl From<ItemVerdict> for wit::ItemVerdict {
             recorder::Verdict::Duplicate => wit::Verdict::Duplicate(id),
             recorder::Verdict::Spooled => wit::Verdict::Spooled(id),
             recorder::Verdict::Rejected(violations) => wit::Verdict::Rejected(violations),
-            recorder::Verdict::Failed { retryable, message } => {
+            recorder::Verdict::Failed { retryable, message, .. } => {
                 wit::Verdict::Failed(wit::RecordingFailure { retryable, message })
             }
         };
