@@ -144,7 +144,7 @@ pub(crate) type SessionOwner = (u64, Uuid);
 struct Compiled {
     engine: Arc<SharedEngine>,
     pre: ExtractorPre<session::State>,
-    /// Whether the component was given WASI, whose functions may wait.
+    /// Whether the component was given WASI, whose functions block the thread while they work.
     wasi: bool,
 }
 
@@ -373,7 +373,7 @@ fn prepare(
 ) -> wasmtime::Result<ExtractorPre<session::State>> {
     let mut linker = Linker::new(engine);
     if wasi {
-        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        wasi::add_to_linker(&mut linker)?;
     }
     ExtractorPre::new(linker.instantiate_pre(component)?)
 }

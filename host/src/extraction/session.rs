@@ -233,7 +233,7 @@ impl Session {
         function: impl FnOnce(&Instance, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, ExtractionError> {
         if self.compiled.wasi {
-            may_wait(|| self.call_now(bytes, function))
+            may_block(|| self.call_now(bytes, function))
         } else {
             self.call_now(bytes, function)
         }
@@ -309,8 +309,8 @@ impl Session {
     }
 }
 
-/// Runs what may wait, also on a thread of the runtime, which is told so.
-fn may_wait<T>(work: impl FnOnce() -> T) -> T {
+/// Runs what may block, also on a thread of the runtime, which is told so.
+fn may_block<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),

@@ -77,7 +77,7 @@ enum Kind {
     Bundled,
     /// It was added, and imports nothing.
     Added,
-    /// It was added, and was given WASI, whose functions may wait.
+    /// It was added, and was given WASI, whose functions take time and no fuel.
     WithWasi,
 }
 
