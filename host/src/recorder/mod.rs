@@ -18,6 +18,7 @@ mod rows;
 mod sessions;
 mod start;
 mod submission;
+mod writing;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
