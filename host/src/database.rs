@@ -8,7 +8,7 @@ use etcetera::BaseStrategy as _;
 
 use crate::embedded::{Download, EmbeddedDatabase, EmbeddedSettings, Stage, SupervisorCommand};
 use crate::error::{Error, Result};
-use crate::store::{ConnectionSettings, SchemaState, Store};
+use crate::store::{ConnectionSettings, Store};
 
 /// The variables that may hold the database's URL, in the order in which they are asked.
 pub const URL_VARIABLES: [&str; 2] = ["ARC_DATABASE_URL", "TIMESCALE_SERVICE_URL"];
@@ -85,10 +85,7 @@ impl Database {
     /// # Errors
     /// [`Error::Schema`] where it is newer than this program; an error of the database.
     pub async fn bring_up_to_date(&self) -> Result<()> {
-        if !matches!(self.store.check_schema().await?, SchemaState::Current(_)) {
-            self.store.migrate().await?;
-        }
-        Ok(())
+        self.store.bring_up_to_date().await
     }
 
     /// Its store.
