@@ -189,14 +189,14 @@ impl Formats {
         Ok(found.pop())
     }
 
-    /// The names of all formats but the built-in one, in order.
+    /// The names of all formats but the built-in one, in order, whether or not they can be used.
     ///
     /// # Errors
     /// [`Error::Io`] where the folder cannot be read.
     pub fn names(&self) -> Result<Vec<String>> {
         let mut names: Vec<String> =
             BUNDLED.iter().map(|bundled| bundled.name.to_owned()).collect();
-        names.extend(self.registry().list()?.into_iter().map(|added| added.name));
+        names.extend(self.registry().names()?);
         names.sort_unstable();
         names.dedup();
         Ok(names)
