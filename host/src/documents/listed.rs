@@ -7,7 +7,8 @@ use arc_framing::{Content, Frame, HEAD_BYTES, Problem};
 use uuid::Uuid;
 
 use super::archive::Archive;
-use super::{DocumentFile, DocumentPlace, Documents, Place, frame_of};
+use super::frames::frame_of;
+use super::{DocumentFile, DocumentPlace, Documents, Place};
 use crate::error::{Error, Result};
 use crate::extraction::ItemRole;
 use crate::identity::Fingerprint;
