@@ -11,6 +11,7 @@ mod engine;
 mod layout;
 mod session;
 mod wasi;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -26,6 +27,8 @@ pub use core_module::core_module;
 pub(crate) use layout::matches_pattern;
 pub use layout::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};
 pub use session::{ExtractionError, Session};
+pub(crate) use words::{category_of_word, status_of_word, violations_of_json, violations_to_json};
+pub use words::{category_word, status_word};
 
 pub use crate::bindings::exports::arc::recording::types::{
     DimensionScore, ErrorCategory, Outcome, OutcomeStatus, PlannedScenario, Scenario, Span,
@@ -381,30 +384,5 @@ fn prepare(
 impl std::fmt::Debug for Extractor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
         formatter.debug_tuple("Extractor").field(&self.identity).finish()
-    }
-}
-
-/// The word for a status in the database and in JSON.
-pub fn status_word(status: OutcomeStatus) -> &'static str {
-    match status {
-        OutcomeStatus::Success => "success",
-        OutcomeStatus::Error => "error",
-        OutcomeStatus::Timeout => "timeout",
-        OutcomeStatus::Cancelled => "cancelled",
-    }
-}
-
-/// The word for an error category in the database and in JSON.
-pub fn category_word(category: ErrorCategory) -> &'static str {
-    match category {
-        ErrorCategory::Timeout => "timeout",
-        ErrorCategory::RateLimit => "rate_limit",
-        ErrorCategory::Network => "network",
-        ErrorCategory::Resource => "resource",
-        ErrorCategory::ToolError => "tool_error",
-        ErrorCategory::ModelError => "model_error",
-        ErrorCategory::ValidationError => "validation_error",
-        ErrorCategory::SandboxError => "sandbox_error",
-        ErrorCategory::SystemError => "system_error",
     }
 }

@@ -11,14 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt as _;
 use serde::Serialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::history::{Headers, next_batch, passed_trial};
 use super::rows::{Extracted, NOT_FINITE, Received, Target};
 use super::{Recorder, Submission};
 use crate::error::Result;
-use crate::extraction::Violation;
+use crate::extraction::{Violation, violations_of_json};
 use crate::store::{ColumnChange, ExtractedColumns, ExtractedOutcome, Rewriting, Rewritten};
 
 /// Which outcomes are extracted again, and whether anything is written.
@@ -137,12 +136,9 @@ impl Reextraction {
 
 /// The warnings that did not come from the document, which extracting it again would not give.
 fn noted_by_sender(columns: &ExtractedColumns) -> Vec<Violation> {
-    let warnings = columns.value("warnings").and_then(Value::as_array).into_iter().flatten();
-    let warnings = warnings.filter_map(|warning| {
-        let text = |member: &str| Some(warning.get(member)?.as_str()?.to_owned());
-        Some(Violation { path: text("path")?, code: text("code")?, message: text("message")? })
-    });
-    warnings.filter(|warning| warning.code == NOT_FINITE).collect()
+    let mut warnings = columns.value("warnings").map(violations_of_json).unwrap_or_default();
+    warnings.retain(|warning| warning.code == NOT_FINITE);
+    warnings
 }
 
 impl Recorder {
