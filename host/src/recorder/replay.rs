@@ -16,9 +16,9 @@ use super::{Recorder, ResultFormat, Submission};
 use crate::error::{Error, Result};
 use crate::store::{KeptResult, OutcomeRow, Replay};
 
-/// Reasons of the host, which found no end where the document's should be: even where what is kept
-/// is text, it is not a result that somebody sent.
-const FRAMING_CODES: [&str; 2] = ["truncated", "trailing_text"];
+/// Reasons of the host, which found no end where the document's should be, or could not unpack it
+/// whole: even where what is kept is text, it is not a result that somebody sent.
+const FRAMING_CODES: [&str; 3] = ["truncated", "trailing_text", "damaged"];
 
 /// What became of rejected results that were extracted again.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -243,4 +243,39 @@ fn readable(
         ..Submission::new(text)
     };
     Some(Received::again(kept.outcome_id, kept.received_at, submission))
+}
+
+#[cfg(test)]
+mod tests {
+    use arc_framing::{Problem, Unclosed};
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::identity;
+
+    #[test]
+    fn what_was_cut_off_or_damaged_is_no_result_that_somebody_sent() {
+        let simulation_id = Uuid::from_u128(1);
+        let is_readable = |code: &str| {
+            let kept = KeptResult {
+                outcome_id: identity::outcome_id(simulation_id, None, b"{}"),
+                received_at: Timestamp::now(),
+                position: None,
+                trial: None,
+                modal_call_id: None,
+                sandbox_id: None,
+                violations: serde_json::Value::Null,
+                document: Some(b"{}".to_vec()),
+                header_id: None,
+            };
+            readable(simulation_id, kept, None, &json!([{"code": code}])).is_some()
+        };
+        assert!(is_readable("required"));
+        let problems =
+            [Problem::Truncated(Unclosed::Document), Problem::TrailingText, Problem::Damaged];
+        for problem in problems {
+            assert!(!is_readable(problem.code()), "{problem}");
+        }
+    }
 }
