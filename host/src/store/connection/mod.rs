@@ -11,6 +11,7 @@
 //! | [`tls`] | rustls for every `sslmode`, client certificates, channel binding |
 //! | [`certificate`] | the few fields of a certificate that rustls does not give |
 //! | [`connect`] | one connection: hosts in turn, with and without TLS, roles, poolers |
+//! | [`unconnected`] | why there is no connection |
 //! | [`pool`] | the pool |
 //! | [`session`] | statements, named or not, on a connection or in a transaction |
 
@@ -25,6 +26,7 @@ mod session;
 mod settings;
 mod targets;
 mod tls;
+mod unconnected;
 
 pub(super) use connect::Connector;
 pub(super) use pool::{Manager, Pool};
