@@ -20,6 +20,7 @@ use wasmtime::component::Component;
 use wasmtime::{Engine, Result};
 
 use crate::extraction::{CompilerCommand, Loading};
+use crate::identity::{first_half, hexadecimal};
 
 /// What a file in the cache begins with, before the checksum of the rest.
 const MAGIC: &[u8; 8] = b"arcwasm1";
@@ -89,7 +90,7 @@ pub(crate) fn compile(
 }
 
 fn path(engine: &Engine, sha256: &[u8; 32], folder: &Path) -> PathBuf {
-    folder.join(format!("{}-{}.cwasm", engine_key(engine), hex(sha256)))
+    folder.join(format!("{}-{}.cwasm", engine_key(engine), hexadecimal(sha256)))
 }
 
 fn find(engine: &Engine, folder: &Path, path: &Path) -> Option<Component> {
@@ -158,11 +159,7 @@ fn engine_key(engine: &Engine) -> String {
     let mut feed = Feed(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut feed);
     let digest: [u8; 32] = feed.0.finalize().into();
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&first_half(digest))
 }
 
 #[expect(unsafe_code, reason = "loading precompiled code is what the cache is for")]

@@ -23,6 +23,7 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 pub use contract::{Contract, read_contract};
+pub(crate) use contract::{PACKAGE, VERSION};
 pub use core_module::core_module;
 pub(crate) use layout::matches_pattern;
 pub use layout::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};
@@ -290,7 +291,8 @@ impl Extractor {
         &self.compiled.engine.limits
     }
 
-    /// Whether it is held to fuel and deadline, because it comes from elsewhere.
+    /// Whether it is measured, because it comes from elsewhere: held to fuel, and to a deadline where
+    /// it may wait.
     pub fn metered(&self) -> bool {
         self.compiled.engine.metering != Metering::Off
     }

@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::extraction::{
     CompilerCommand, ExtractionEngine, ExtractionLimits, Extractor, FileLayout, Loading,
 };
+use crate::identity::hexadecimal;
 use bundled::BUNDLED;
 use registry::Registry;
 
@@ -331,7 +332,7 @@ impl FormatEntry {
             authors: about.authors.clone(),
             format: about.format.clone(),
             source,
-            sha256: registry::hex(&identity.sha256),
+            sha256: hexadecimal(&identity.sha256),
             wasi,
         }
     }

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{FormatEntry, FormatSource};
 use crate::error::{Error, Result};
 use crate::extraction::ExtractorIdentity;
+use crate::identity::hexadecimal;
 
 /// The longest name of a format, in bytes: it is the name of a file.
 const MAX_NAME_BYTES: usize = 64;
@@ -50,7 +51,7 @@ pub struct AddedFormat {
 
 impl AddedFormat {
     pub(super) fn is(&self, identity: &ExtractorIdentity) -> bool {
-        self.sha256 == hex(&identity.sha256) && self.name == identity.name
+        self.sha256 == hexadecimal(&identity.sha256) && self.name == identity.name
     }
 }
 
@@ -155,7 +156,7 @@ impl Registry {
     pub(super) fn keep_component(&self, component: &[u8]) -> Result<KeptComponent> {
         let folder = self.made()?;
         let digest: [u8; 32] = Sha256::digest(component).into();
-        let path = folder.join(format!("{}.wasm", hex(&digest)));
+        let path = folder.join(format!("{}.wasm", hexadecimal(&digest)));
         let new = fs::read(&path).map_or(true, |kept| kept != component);
         if new {
             write(folder, &path, component)?;
@@ -210,7 +211,7 @@ impl Registry {
         let bytes = fs::read(&path)
             .map_err(|error| Error::io(format!("could not read {}", path.display()), error))?;
         let digest: [u8; 32] = Sha256::digest(&bytes).into();
-        if hex(&digest) != added.sha256 {
+        if hexadecimal(&digest) != added.sha256 {
             return Err(Error::Component(format!(
                 "{} is not what was added as {}; add the component again",
                 path.display(),
@@ -260,10 +261,6 @@ fn write(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,7 +280,7 @@ mod tests {
     fn add(registry: &Registry, name: &str, component: &[u8]) -> AddedFormat {
         registry.keep_component(component).unwrap();
         let digest: [u8; 32] = Sha256::digest(component).into();
-        registry.add(&entry(name, &hex(&digest)), component.len() as u64).unwrap()
+        registry.add(&entry(name, &hexadecimal(&digest)), component.len() as u64).unwrap()
     }
 
     #[test]
