@@ -4,10 +4,11 @@
 //! this user can have written it: the folder and the file belong to the user and are closed to
 //! others, the file is not a link, and its content has the checksum that was written with it
 //! (which catches a torn write, not an attacker). Everything else is compiled anew. A cache that
-//! cannot be used never fails a start.
+//! cannot be used never fails a start, but for components that are to be compiled in a process of
+//! their own: what that process may not take is not taken here either.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,6 +20,7 @@ use wasmtime::component::Component;
 use wasmtime::{Engine, Result};
 
 use crate::extraction::{CompilerCommand, Loading};
+use crate::identity::{first_half, hexadecimal};
 
 /// What a file in the cache begins with, before the checksum of the rest.
 const MAGIC: &[u8; 8] = b"arcwasm1";
@@ -32,6 +34,9 @@ const COMPILE_TIME: Duration = Duration::from_secs(120);
 /// How often the process is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
+/// How much of what the process says of its failure is told.
+const TOLD_BYTES: u64 = 4_096;
+
 /// Gives the compiled component: from the cache where it can be trusted, else by compiling it and
 /// putting it there.
 pub(crate) fn load(
@@ -40,8 +45,15 @@ pub(crate) fn load(
     sha256: &[u8; 32],
     loading: &Loading,
 ) -> Result<Component> {
-    let Some(folder) = loading.cache_dir.as_deref() else {
-        return Component::new(engine, component);
+    let temporary;
+    let folder = match (&loading.cache_dir, &loading.compiler) {
+        (Some(folder), _) => folder.as_path(),
+        (None, None) => return Component::new(engine, component),
+        // The process that compiles hands its work over in a folder.
+        (None, Some(_)) => {
+            temporary = tempfile::tempdir()?;
+            temporary.path()
+        }
     };
     let path = path(engine, sha256, folder);
     if let Some(component) = find(engine, folder, &path) {
@@ -49,9 +61,13 @@ pub(crate) fn load(
     }
     if let Some((command, file)) = &loading.compiler {
         compile_elsewhere(command, folder, file)?;
-        if let Some(component) = find(engine, folder, &path) {
-            return Ok(component);
-        }
+        return find(engine, folder, &path).ok_or_else(|| {
+            wasmtime::Error::msg(format!(
+                "it was compiled, but {} does not hold what this program can run; see that no other \
+                 program works there, and try again",
+                folder.display()
+            ))
+        });
     }
     let compiled = engine.precompile_component(component)?;
     // A full disk or a read-only home costs the next start its compile time, nothing else.
@@ -74,7 +90,7 @@ pub(crate) fn compile(
 }
 
 fn path(engine: &Engine, sha256: &[u8; 32], folder: &Path) -> PathBuf {
-    folder.join(format!("{}-{}.cwasm", engine_key(engine), hex(sha256)))
+    folder.join(format!("{}-{}.cwasm", engine_key(engine), hexadecimal(sha256)))
 }
 
 fn find(engine: &Engine, folder: &Path, path: &Path) -> Option<Component> {
@@ -87,13 +103,15 @@ fn compile_elsewhere(command: &CompilerCommand, folder: &Path, file: &Path) -> R
     let failed = |error: std::io::Error| {
         wasmtime::Error::msg(format!("could not start {}: {error}", command.program.display()))
     };
+    // A file holds what it says, however much that is, while nobody reads it.
+    let mut said = tempfile::tempfile()?;
     let mut child = Command::new(&command.program)
         .args(&command.args)
         .arg(folder)
         .arg(file)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
+        .stderr(said.try_clone()?)
         .spawn()
         .map_err(failed)?;
     let until = Instant::now() + COMPILE_TIME;
@@ -114,10 +132,10 @@ fn compile_elsewhere(command: &CompilerCommand, folder: &Path, file: &Path) -> R
     if status.success() {
         return Ok(());
     }
-    let mut told = String::new();
-    if let Some(mut stderr) = child.stderr.take() {
-        let _ = stderr.by_ref().take(4_096).read_to_string(&mut told);
-    }
+    let mut told = Vec::new();
+    said.rewind()?;
+    said.take(TOLD_BYTES).read_to_end(&mut told)?;
+    let told = String::from_utf8_lossy(&told);
     let told = told.trim().trim_start_matches("error: ");
     Err(wasmtime::Error::msg(match told {
         "" => format!("compiling it ended with {status}"),
@@ -141,11 +159,7 @@ fn engine_key(engine: &Engine) -> String {
     let mut feed = Feed(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut feed);
     let digest: [u8; 32] = feed.0.finalize().into();
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&first_half(digest))
 }
 
 #[expect(unsafe_code, reason = "loading precompiled code is what the cache is for")]
@@ -183,7 +197,14 @@ fn private(metadata: &fs::Metadata) -> bool {
 fn write(folder: &Path, path: &Path, compiled: &[u8]) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     if !private(&fs::symlink_metadata(folder)?) {
-        return Ok(());
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::PermissionDenied,
+            format!(
+                "the folder of compiled components, {}, is not this user's alone; take the right to \
+                 write there from others (chmod go-w), or remove it",
+                folder.display()
+            ),
+        ));
     }
     let mut file = tempfile::Builder::new().prefix(".component-").tempfile_in(folder)?;
     write_content(file.as_file_mut(), compiled)?;
@@ -278,6 +299,38 @@ mod tests {
         load_from(folder.path());
         load(&other, COMPONENT, &KEY, &in_folder(folder.path())).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_another_process_was_to_compile_is_not_compiled_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let load_by = |program: &str, args: &[&str]| {
+            let args = args.iter().map(Into::into).collect();
+            let command = CompilerCommand { program: program.into(), args };
+            let compiler = Some((command, folder.path().join("component.wasm")));
+            let loading = Loading { compiler, ..in_folder(folder.path()) };
+            load(&Engine::default(), COMPONENT, &KEY, &loading).map(|_| ())
+        };
+        // It ends well, and leaves nothing.
+        let message = load_by("true", &[]).unwrap_err().to_string();
+        assert!(message.contains("does not hold what this program can run"), "{message}");
+        // It says far more than a pipe holds.
+        let long = "printf 'error: %200000s' no >&2; exit 1";
+        let message = load_by("sh", &["-c", long]).unwrap_err().to_string();
+        assert!(message.len() <= TOLD_BYTES as usize, "{}", message.len());
+        load_from(folder.path());
+        load_by("false", &[]).unwrap();
+    }
+
+    #[test]
+    fn compiling_into_a_folder_that_is_open_to_others_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let refused = compile(&Engine::default(), COMPONENT, &KEY, folder.path());
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains("chmod go-w"), "{message}");
+        // What comes with the program is compiled all the same.
+        load_from(folder.path());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use etcetera::BaseStrategy as _;
 
 use crate::embedded::{Download, EmbeddedDatabase, EmbeddedSettings, Stage, SupervisorCommand};
 use crate::error::{Error, Result};
-use crate::store::{ConnectionSettings, SchemaState, Store};
+use crate::store::{ConnectionSettings, Store};
 
 /// The variables that may hold the database's URL, in the order in which they are asked.
 pub const URL_VARIABLES: [&str; 2] = ["ARC_DATABASE_URL", "TIMESCALE_SERVICE_URL"];
@@ -85,10 +85,7 @@ impl Database {
     /// # Errors
     /// [`Error::Schema`] where it is newer than this program; an error of the database.
     pub async fn bring_up_to_date(&self) -> Result<()> {
-        if !matches!(self.store.check_schema().await?, SchemaState::Current(_)) {
-            self.store.migrate().await?;
-        }
-        Ok(())
+        self.store.bring_up_to_date().await
     }
 
     /// Its store.
@@ -139,12 +136,17 @@ pub fn spool_folder(data_dir: Option<&Path>) -> Result<PathBuf> {
              spool (--spool=false)"
         ))
     };
-    if data_dir.is_none() && env::var_os("MODAL_TASK_ID").is_some() {
+    if data_dir.is_none() && in_container() {
         return Err(unnamed("what a spool keeps in this container would be lost with it"));
     }
     let folder = crate::embedded::data_folder(data_dir)
         .map_err(|_| unnamed("there is no folder for the spool, because this user has no home"))?;
     Ok(folder.join("spool"))
+}
+
+/// Whether this process runs in a container that takes its files with it when it ends.
+fn in_container() -> bool {
+    env::var_os("MODAL_TASK_ID").is_some()
 }
 
 /// Whether one of [`URL_VARIABLES`] names a database.
@@ -176,7 +178,7 @@ fn named_url(settings: &DatabaseSettings) -> Result<Option<(&'static str, String
 
 /// Data that is kept inside a sandbox dies with it, so it is kept there only when asked for.
 fn refuse_in_container(settings: &DatabaseSettings) -> Result<()> {
-    if settings.data_dir.is_none() && env::var_os("MODAL_TASK_ID").is_some() {
+    if settings.data_dir.is_none() && in_container() {
         return Err(Error::Configuration(format!(
             "no database URL is set in this Modal container, and what an embedded database keeps \
              would be lost with it; set {}, or name a folder that outlives the container (--data-dir, \

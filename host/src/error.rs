@@ -75,7 +75,7 @@ pub enum Error {
     /// A file or stream could not be read or written.
     #[error("{context}: {source}")]
     Io {
-        /// What was tried, beginning with a verb.
+        /// What could not be done, such as `could not read results.jsonl`.
         context: String,
         /// What the system said.
         source: std::io::Error,
@@ -155,28 +155,6 @@ impl Error {
             other => Error::Unavailable(format!("could not get a database connection: {other}")),
         }
     }
-
-    /// A connection that could not be made.
-    pub(crate) fn connection(error: &tokio_postgres::Error) -> Self {
-        Error::unconnected(&[Unconnected::of(error)])
-    }
-
-    /// A connection that could not be made with any of the servers that may give it.
-    pub(crate) fn unconnected(failures: &[Unconnected]) -> Self {
-        let reasons: Vec<&str> = failures.iter().map(|failure| failure.reason.as_str()).collect();
-        let reasons = reasons.join("; ");
-        let hint = "check the URL, and that the server runs and accepts this user";
-        if failures.last().is_some_and(|failure| failure.refused && failure.retryable) {
-            Error::Unavailable(format!(
-                "the database did not accept the connection: {reasons}; try again"
-            ))
-        } else if failures.iter().any(|failure| failure.retryable) {
-            Error::Unavailable(format!("could not connect to the database: {reasons}; {hint}"))
-        } else {
-            // A wrong password or certificate stays wrong until somebody mends it.
-            Error::Configuration(format!("the database refused the connection: {reasons}; {hint}"))
-        }
-    }
 }
 
 impl From<ExtractionError> for Error {
@@ -207,85 +185,8 @@ fn sentences(violations: &[Violation]) -> String {
     shown.join("; ")
 }
 
-/// Why one server gave no connection.
-#[derive(Debug)]
-pub(crate) struct Unconnected {
-    /// A part of a sentence.
-    pub(crate) reason: String,
-    /// Whether the same may work later.
-    pub(crate) retryable: bool,
-    /// Whether the server itself refused, as its copies would.
-    pub(crate) refused: bool,
-}
-
-impl Unconnected {
-    pub(crate) fn of(error: &tokio_postgres::Error) -> Self {
-        if let Some(server) = error.as_db_error() {
-            let retryable = transient(server.code());
-            // A server that starts or stops is one of those to be passed over.
-            let refused = !server.code().code().starts_with("57P0");
-            return Unconnected { reason: server_message(server), retryable, refused };
-        }
-        let reason = innermost(error);
-        // tokio-postgres does not say in another way what kind of error it is.
-        let text = error.to_string();
-        let (hint, retryable, refused) = match reason.as_str() {
-            "password missing" => (
-                ": the server asks for one; give it in PGPASSWORD or in ~/.pgpass (which others \
-                 may not be allowed to read)",
-                false,
-                true,
-            ),
-            _ if text.starts_with("authentication error") => ("", false, true),
-            "server does not support TLS" => (", which sslmode asks for", false, false),
-            _ if from_rustls(error) => (" (sslmode, sslrootcert, sslcert say more)", false, false),
-            _ => ("", !text.starts_with("invalid configuration"), false),
-        };
-        Unconnected { reason: format!("{reason}{hint}"), retryable, refused }
-    }
-
-    /// Of two tries, the first of which was with TLS or without.
-    pub(crate) fn of_both(
-        with_tls_first: bool,
-        first: &tokio_postgres::Error,
-        second: &tokio_postgres::Error,
-    ) -> Self {
-        let (first, second) = (Unconnected::of(first), Unconnected::of(second));
-        let (one, other) = if with_tls_first { ("with", "without") } else { ("without", "with") };
-        Unconnected {
-            reason: format!("{one} TLS: {}; {other} TLS: {}", first.reason, second.reason),
-            ..second
-        }
-    }
-
-    /// Whether a connection without TLS may be made where this one could not: one that was made,
-    /// and then broken off by TLS or by what a server does when it does not like it.
-    pub(crate) fn about_tls(error: &tokio_postgres::Error) -> bool {
-        let text = error.to_string();
-        ["error performing TLS handshake", "error communicating with the server"].contains(&&*text)
-    }
-
-    pub(crate) fn at(mut self, place: &str) -> Self {
-        self.reason = format!("{place}: {}", self.reason);
-        self
-    }
-}
-
-/// Whether TLS itself failed, and not the connection below it.
-fn from_rustls(error: &tokio_postgres::Error) -> bool {
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let within = inner.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if within.is_some_and(|within| within.is::<rustls::Error>()) {
-            return true;
-        }
-        source = inner.source();
-    }
-    false
-}
-
 /// What the server said. Its detail may show the values of a row, so it is left out.
-fn server_message(error: &DbError) -> String {
+pub(crate) fn server_message(error: &DbError) -> String {
     let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
     format!("{} [SQLSTATE {}]{hint}", error.message(), error.code().code())
 }
@@ -316,7 +217,7 @@ fn connection_lost(error: &tokio_postgres::Error) -> bool {
 /// cancelled or took too long, a lock that was not to be had, a server that takes no writes because
 /// another one does by now, faults of its system (class 58), and a name of a statement that somebody
 /// has left behind in a session that a pooler shares out.
-fn transient(state: &SqlState) -> bool {
+pub(crate) fn transient(state: &SqlState) -> bool {
     let code = state.code();
     code.starts_with("08")
         || code.starts_with("53")

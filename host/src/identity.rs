@@ -44,6 +44,11 @@ impl Fingerprint {
     }
 }
 
+/// Bytes in hexadecimal, as digests are shown.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The first 128 bits of a digest.
 pub(crate) fn first_half(digest: [u8; 32]) -> [u8; 16] {
     let mut half = [0; 16];

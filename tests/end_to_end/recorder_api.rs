@@ -1,7 +1,11 @@
 //! The recorder as a Rust library.
 
+use std::sync::atomic::AtomicBool;
+
 use arc_host::extraction::{ExtractionSettings, Extractor};
-use arc_host::recorder::{SimulationStart, Submission, Verdict, new_simulation_id};
+use arc_host::recorder::{
+    ReextractionScope, SimulationStart, Submission, Verdict, new_simulation_id,
+};
 use arc_host::store::Store;
 use arc_host::{Error, Recorder};
 
@@ -107,7 +111,7 @@ fn metrics_count_and_a_closed_recorder_says_so() {
         recorder.close().await;
         recorder.close().await;
         let late = recorder.record_batch(id, vec![Submission::new(document(64))]).await.unwrap();
-        let Verdict::Failed { retryable: true, message } = &late[0].verdict else {
+        let Verdict::Failed { retryable: true, away: true, message } = &late[0].verdict else {
             panic!("{:?}", late[0].verdict)
         };
         assert!(message.contains("closed"), "{message}");
@@ -192,6 +196,65 @@ fn a_refused_row_costs_no_connection_and_every_copy_is_counted() {
             assert_eq!(failed, place == 7, "{verdicts:?}");
         }
         assert_eq!(connection().await, before, "the connection was kept");
+        recorder.close().await;
+    });
+}
+
+#[test]
+fn a_simulation_that_was_removed_and_started_again_has_results_of_its_own_time() {
+    run(async |database| {
+        let recorder = recorder(database).await;
+        let new = SimulationStart {
+            simulation_id: Some(new_simulation_id()),
+            ..start(r#"[{"id":"a"}]"#)
+        };
+        let id = recorder.start_simulation(new.clone()).await.unwrap().simulation_id;
+        recorder.record_outcome(id, Submission::new(GOOD)).await.unwrap();
+        let later = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1);
+        let removed = recorder.store().remove_expired(later, |_| {}).await.unwrap();
+        assert_eq!((removed.simulations, removed.deleted_outcomes), (1, 1));
+
+        let again = SimulationStart { scenarios: r#"[{"id":"b"}]"#.to_owned(), ..new };
+        recorder.start_simulation(again).await.unwrap();
+        let verdicts = recorder.record_batch(id, vec![Submission::new(GOOD)]).await.unwrap();
+        assert_eq!(verdicts[0].verdict, Verdict::Stored);
+        assert_eq!(verdicts[0].warnings[0].code, "unplanned_scenario", "the plan is another one");
+        let rows = "SELECT FROM arc_recorder.outcomes
+             JOIN arc_recorder.simulations USING (simulation_id, started_at)";
+        let answer = recorder.store().execute_sql(rows, &[]).await.unwrap();
+        assert_eq!(answer.row_count, 1, "its time is the simulation's own");
+        recorder.close().await;
+    });
+}
+
+#[test]
+fn who_extracted_is_known_whichever_format_the_recorder_is_of() {
+    run(async |database| {
+        let recorder = recorder(database).await;
+        let id = recorder.start_simulation(start("[]")).await.unwrap().simulation_id;
+        let other = recorder.in_format("promptfoo").await.unwrap();
+        let verdicts = other.record_batch(id, vec![Submission::new("[]")]).await.unwrap();
+        assert!(matches!(verdicts[0].verdict, Verdict::Rejected(_)), "{verdicts:?}");
+        let named = "SELECT name FROM arc_recorder.rejected_results
+             JOIN arc_recorder.extractors USING (extractor_id)";
+        let answer = recorder.store().execute_sql(named, &[]).await.unwrap();
+        assert_eq!(answer.rows[0].get(), r#"{"name":"promptfoo"}"#);
+        recorder.close().await;
+    });
+}
+
+#[test]
+fn extracting_again_makes_a_new_database_ready_as_every_call_does() {
+    let database = TestDatabase::empty();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
+        let recorder = Recorder::when_reachable(extractor, database.store());
+        let stop = AtomicBool::new(false);
+        let scope = ReextractionScope::default();
+        let reextracted = recorder.reextract(scope, &stop, |_| {}).await.unwrap();
+        let replayed = recorder.replay_rejected(None, &stop, |_| {}).await.unwrap();
+        assert_eq!((reextracted.examined, replayed.stored), (0, 0));
         recorder.close().await;
     });
 }

@@ -46,7 +46,7 @@ pub(crate) fn verdict_dict<'py>(
         Verdict::Duplicate => ("duplicate", list(&[])?, false, None),
         Verdict::Spooled => ("spooled", list(&[])?, false, None),
         Verdict::Rejected(violations) => ("rejected", list(violations)?, false, None),
-        Verdict::Failed { retryable, message } => {
+        Verdict::Failed { retryable, message, .. } => {
             ("failed", list(&[])?, *retryable, Some(message.as_str()))
         }
     };

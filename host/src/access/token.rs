@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::error::{Error, Result};
+use crate::identity::hexadecimal;
 
 /// What tokens begin with, so that scanners of repositories can find them.
 const PREFIX: &str = "arc_";
@@ -73,7 +74,7 @@ impl Token {
         getrandom::fill(&mut id).and_then(|()| getrandom::fill(&mut secret)).map_err(|error| {
             Error::Configuration(format!("the system gives no random bytes: {error}"))
         })?;
-        Ok(Token { text: format!("{PREFIX}{}_{}", hex(&id), hex(&secret)) })
+        Ok(Token { text: format!("{PREFIX}{}_{}", hexadecimal(&id), hexadecimal(&secret)) })
     }
 
     /// Reads a token; nothing where the text is none.
@@ -114,10 +115,6 @@ impl fmt::Debug for Token {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         write!(formatter, "Token({PREFIX}{}_…)", self.id())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -201,6 +201,7 @@ impl ServiceClient {
                 violations: violations.into_iter().map(Reason::from).collect(),
                 warnings: Vec::new(),
                 retryable: None,
+                away: None,
                 message: None,
             },
             Err(error) => return Err(error),
@@ -257,8 +258,8 @@ impl ServiceClient {
 
 /// The verdict on a result that has got none from the service.
 fn failed(outcome_id: Uuid, error: &Error) -> ItemVerdict {
-    let (retryable, message) = (!error.about_the_call(), error.to_string());
-    let verdict = Verdict::Failed { retryable, message };
+    let (away, message) = (!error.about_the_call(), error.to_string());
+    let verdict = Verdict::Failed { retryable: away, away, message };
     ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
 }
 

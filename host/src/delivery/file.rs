@@ -173,7 +173,7 @@ impl FileSummary {
             Verdict::Stored => self.stored += 1,
             Verdict::Duplicate => self.duplicate += 1,
             Verdict::Spooled => self.spooled += 1,
-            Verdict::Failed { retryable, message } => {
+            Verdict::Failed { retryable, message, .. } => {
                 self.failed += 1;
                 self.retryable |= retryable;
                 self.failure.get_or_insert_with(|| format!("result {position}: {message}"));
@@ -540,9 +540,8 @@ fn scenario_list(plan: impl Iterator<Item = Result<PlannedRow>>) -> Result<Strin
 /// Whether a batch failed as a whole, and not only documents that no neighbour has to suffer for.
 fn nothing_committed(verdicts: &[ItemVerdict]) -> bool {
     let failed = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { .. });
-    let retryable =
-        |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { retryable: true, .. });
-    verdicts.iter().all(failed) && verdicts.iter().any(retryable)
+    let away = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { away: true, .. });
+    verdicts.iter().all(failed) && verdicts.iter().any(away)
 }
 
 /// Results that are recorded together.

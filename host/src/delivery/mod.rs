@@ -245,7 +245,7 @@ impl Delivery {
             }
         };
         let failed =
-            |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { retryable: true, .. });
+            |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { away: true, .. });
         if !verdicts.iter().any(failed) {
             return Ok(verdicts);
         }

@@ -382,11 +382,12 @@ impl Delivering<'_> {
                     Verdict::Stored | Verdict::Spooled => Replayed::Recorded,
                     Verdict::Duplicate => Replayed::Duplicate,
                     Verdict::Rejected(_) => Replayed::Rejected,
-                    Verdict::Failed { retryable: false, message } => Replayed::Refused(message),
-                    Verdict::Failed { retryable: true, message } => {
+                    Verdict::Failed { away: true, message, .. } => {
                         left = Some(Error::Unavailable(message));
                         continue;
                     }
+                    // Also what ran out of time: it must not keep all that comes after it waiting.
+                    Verdict::Failed { away: false, message, .. } => Replayed::Refused(message),
                 };
                 self.done.push(Done { sequence, simulation_id, replayed });
             }

@@ -4,11 +4,14 @@
 use std::collections::HashMap;
 
 use arc_framing::{Content, Frame, HEAD_BYTES, Problem};
+use uuid::Uuid;
 
 use super::archive::Archive;
-use super::{DocumentFile, DocumentPlace, Documents, Place, frame_of};
+use super::frames::frame_of;
+use super::{DocumentFile, DocumentPlace, Documents, Place};
 use crate::error::{Error, Result};
 use crate::extraction::ItemRole;
+use crate::identity::Fingerprint;
 
 /// How many results and parts a file may have: each takes a few dozen bytes of memory.
 const MOST_ITEMS: usize = 50_000_000;
@@ -29,6 +32,13 @@ enum Document {
     Parts(Vec<DocumentPlace>),
 }
 
+/// Stands for a key, whatever its length.
+fn fingerprint(key: &str) -> Uuid {
+    let mut fingerprint = Fingerprint::new("part");
+    fingerprint.part(key.as_bytes());
+    fingerprint.uuid()
+}
+
 impl Listed {
     /// Reads a file once, and gives what it lists and the item that is the header.
     pub(super) fn read(
@@ -43,7 +53,8 @@ impl Listed {
         };
         let mut listed = Listed { archive, documents: Vec::new() };
         let mut header = None;
-        let mut by_key: HashMap<String, usize> = HashMap::new();
+        // A key has as many bytes as the component gives it, and there may be very many.
+        let mut by_key: HashMap<Uuid, usize> = HashMap::new();
         let mut items = 0;
         while let Some((place, frame)) = frames.next_document()? {
             items += 1;
@@ -61,7 +72,7 @@ impl Listed {
                 ItemRole::Result => listed.documents.push(Document::Item(place, None)),
                 ItemRole::Part(key) => {
                     let next = listed.documents.len();
-                    let number = *by_key.entry(key).or_insert(next);
+                    let number = *by_key.entry(fingerprint(&key)).or_insert(next);
                     match listed.documents.get_mut(number) {
                         Some(Document::Parts(parts)) => parts.push(place),
                         _ => listed.documents.push(Document::Parts(vec![place])),

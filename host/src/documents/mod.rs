@@ -2,6 +2,8 @@
 //!
 //! | module | what it is about |
 //! |---|---|
+//! | `frames` | one reading of a file, document by document |
+//! | `header` | what is said once for all results of a file |
 //! | `stream` | documents in a stream: one after the other, or inside others |
 //! | `archive` | documents that are entries of a zip archive |
 //! | `listed` | documents that a format makes of the items of a file |
@@ -11,6 +13,8 @@
 mod archive;
 mod at;
 mod companion;
+mod frames;
+mod header;
 mod listed;
 mod stream;
 
@@ -20,21 +24,20 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_framing::{Container, Content, Frame, Framer, Limits, Problem};
+use arc_framing::Content;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
 use crate::extraction::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};
+
 use archive::Archive;
 use at::ReadAt;
 use listed::Listed;
-use stream::Stream;
+
+pub use frames::Frames;
 
 /// How much is read at once: large enough that system calls cost nothing, small beside a batch.
 const CHUNK_BYTES: usize = 256 << 10;
-
-/// The longest header in bytes: it is read with every item.
-const HEADER_BYTES: usize = 16 << 20;
 
 /// A file of results that can be read more than once. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -190,33 +193,6 @@ impl DocumentFile {
         Ok(self)
     }
 
-    /// The documents from the beginning, each at most `document_bytes` long; longer ones come as
-    /// frames with a problem.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where the file cannot be read.
-    pub fn frames(&self, document_bytes: usize) -> Result<Frames> {
-        let limits = Limits { max_document_bytes: document_bytes };
-        let source = match &self.documents {
-            Documents::Stream(items) => {
-                let framer = match items {
-                    ItemLayout::Lines => Framer::new(Container::Lines, limits),
-                    ItemLayout::Elements(pattern) => Framer::of_elements(pattern.clone(), limits),
-                    ItemLayout::Documents | ItemLayout::Entries(_) => {
-                        Framer::new(Container::Auto, limits)
-                    }
-                };
-                let stream = Stream::new(self.reader(), self.name.clone(), framer);
-                Source::Stream(Box::new(stream))
-            }
-            Documents::Archive(archive) => {
-                Source::Archive { archive: Box::new(archive.clone()), next: 0, read_bytes: 0 }
-            }
-            Documents::Listed(listed) => Source::Listed { listed: Arc::clone(listed), next: 0 },
-        };
-        Ok(Frames { file: self.clone(), source, document_bytes })
-    }
-
     /// Reads a document that was seen before.
     ///
     /// # Errors
@@ -247,58 +223,6 @@ impl DocumentFile {
         let mut bytes = vec![0; length];
         self.file.read_exact_at(&mut bytes, offset).map_err(|error| self.unreadable(error))?;
         Ok(bytes)
-    }
-
-    fn header_of(
-        &self,
-        layout: &HeaderLayout,
-        header_file: Option<&Path>,
-    ) -> Result<Option<String>> {
-        let (name, text) = match (layout, header_file) {
-            (_, Some(path)) => read_header(path)?,
-            (HeaderLayout::None | HeaderLayout::Item, None) => return Ok(None),
-            (HeaderLayout::Surroundings, None) => {
-                let mut frames = self.frames(0)?;
-                while frames.next_frame()?.is_some() {}
-                match frames.surroundings() {
-                    Some(text) => (self.name.clone(), text.to_owned()),
-                    None => return Err(self.no_header(&self.name, "is too long, or not UTF-8")),
-                }
-            }
-            (HeaderLayout::Entry(names), None) => {
-                let Documents::Archive(archive) = &self.documents else { return Ok(None) };
-                let Some((entry, frame)) = archive.clone().named(names, HEADER_BYTES) else {
-                    return Ok(None);
-                };
-                let name = format!("{entry} in {}", self.name);
-                match (frame.problem, frame.content) {
-                    (None, Content::Text(text)) => (name, text),
-                    (problem, _) => {
-                        let problem = problem.map_or_else(String::new, |found| found.to_string());
-                        return Err(self.no_header(&name, &format!("cannot be read: {problem}")));
-                    }
-                }
-            }
-            (HeaderLayout::Companion(patterns), None) => {
-                let found = match &self.path {
-                    Some(path) => companion::find(path, patterns)?,
-                    None => None,
-                };
-                match found {
-                    Some(path) => read_header(&path)?,
-                    None => return Ok(None),
-                }
-            }
-        };
-        // What it means is the format's to say; PostgreSQL keeps no NUL.
-        if text.contains('\0') {
-            return Err(self.no_header(&name, "holds a NUL character, which no JSON has"));
-        }
-        Ok(Some(text))
-    }
-
-    fn no_header(&self, name: &str, reason: &str) -> Error {
-        Error::Invalid(format!("the header of the results, {name}, {reason}"))
     }
 
     /// The SHA-256 of all bytes of the file.
@@ -332,23 +256,6 @@ impl DocumentFile {
     }
 }
 
-/// A header in a file of its own: its name, and what is in it.
-fn read_header(path: &Path) -> Result<(String, String)> {
-    let failed = |error| Error::io(format!("could not read the header {}", path.display()), error);
-    let file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(HEADER_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > HEADER_BYTES {
-        return Err(Error::Invalid(format!(
-            "the header {} is longer than {HEADER_BYTES} bytes",
-            path.display()
-        )));
-    }
-    let text = String::from_utf8(bytes)
-        .map_err(|_| Error::Invalid(format!("the header {} is not UTF-8 text", path.display())))?;
-    Ok((path.display().to_string(), text))
-}
-
 fn items_by_name(name: &str) -> ItemLayout {
     let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
     match ending.map(str::to_ascii_lowercase).as_deref() {
@@ -361,106 +268,4 @@ fn copy_to_temporary(source: &mut impl Read) -> io::Result<File> {
     let mut copy = tempfile::tempfile()?;
     io::copy(&mut BufReader::with_capacity(CHUNK_BYTES, source), &mut copy)?;
     Ok(copy)
-}
-
-/// One reading of a file.
-#[derive(Debug)]
-pub struct Frames {
-    file: DocumentFile,
-    source: Source,
-    document_bytes: usize,
-}
-
-#[derive(Debug)]
-enum Source {
-    Stream(Box<Stream>),
-    Archive { archive: Box<Archive>, next: usize, read_bytes: u64 },
-    Listed { listed: Arc<Listed>, next: usize },
-}
-
-impl Frames {
-    /// The next document, and where it is; nothing at the end.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; [`Error::Invalid`] where the file as a whole is not JSON text.
-    pub fn next_document(&mut self) -> Result<Option<(DocumentPlace, Frame)>> {
-        let (place, frame) = match &mut self.source {
-            Source::Stream(stream) => {
-                let Some(frame) = stream.next_frame()? else { return Ok(None) };
-                // What is longer than 4 GiB is beyond the limit of documents, and read by nobody.
-                let length = u32::try_from(frame.length).unwrap_or(u32::MAX);
-                (Place::Bytes { offset: frame.offset, length }, frame)
-            }
-            Source::Archive { archive, next, read_bytes } => {
-                let Some(frame) = archive.document(*next, self.document_bytes) else {
-                    return Ok(None);
-                };
-                *read_bytes += frame.length;
-                *next += 1;
-                (Place::Number(*next - 1), frame)
-            }
-            Source::Listed { listed, next } => {
-                let Some(frame) = listed.document(&self.file, *next, self.document_bytes)? else {
-                    return Ok(None);
-                };
-                *next += 1;
-                (Place::Number(*next - 1), frame)
-            }
-        };
-        Ok(Some((DocumentPlace(place), frame)))
-    }
-
-    /// The next document; nothing at the end.
-    ///
-    /// # Errors
-    /// As [`Frames::next_document`].
-    pub fn next_frame(&mut self) -> Result<Option<Frame>> {
-        Ok(self.next_document()?.map(|(_, frame)| frame))
-    }
-
-    /// How many bytes of the file were read so far, about.
-    pub fn read_bytes(&self) -> u64 {
-        match &self.source {
-            Source::Stream(stream) => stream.read_bytes(),
-            // Unpacked, they are more than the file has.
-            Source::Archive { read_bytes, .. } => (*read_bytes).min(self.file.length),
-            Source::Listed { listed, next } => {
-                let (next, all) = (*next as u64, listed.len().max(1) as u64);
-                self.file.length.saturating_mul(next.min(all)) / all
-            }
-        }
-    }
-
-    /// What stands around items inside a document.
-    fn surroundings(&self) -> Option<&str> {
-        match &self.source {
-            Source::Stream(stream) => stream.surroundings(),
-            _ => None,
-        }
-    }
-
-    /// At the end: the SHA-256 of all bytes of the file, and the members that stood around the
-    /// results, as a JSON object.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where the file cannot be read again.
-    pub fn finish(self) -> Result<([u8; 32], Option<String>)> {
-        match self.source {
-            Source::Stream(stream) => Ok(stream.finish()),
-            _ => Ok((self.file.sha256()?, None)),
-        }
-    }
-}
-
-/// A frame of a whole text, or of one that is too long.
-fn frame_of(text: String, place: usize, limit_bytes: usize) -> Frame {
-    let length = text.len() as u64;
-    let (content, problem) = if text.len() > limit_bytes {
-        let mut bytes = text.into_bytes();
-        bytes.truncate(arc_framing::HEAD_BYTES.min(limit_bytes));
-        (Content::Bytes(bytes), Some(Problem::DocumentTooLarge { limit_bytes }))
-    } else {
-        (Content::Text(text), None)
-    };
-    Frame { offset: place as u64, length, content, problem }
 }

@@ -15,6 +15,7 @@ use super::EmbeddedError;
 use super::folders::DataFolder;
 use super::programs::MINIMUM_MAJOR;
 use crate::error::innermost;
+use crate::identity::hexadecimal;
 
 /// The major version that a new cluster gets.
 const MAJOR: u32 = 18;
@@ -112,7 +113,7 @@ async fn from_mirror(mirror: &str, major: u32) -> Result<(String, Vec<u8>), Stri
         format!("SHA256SUMS names no postgresql-{major}.*-{}.tar.gz", matcher::target())
     })?;
     let archive = get(&client, &format!("{mirror}/{name}")).await?;
-    let found: String = Sha256::digest(&archive).iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = hexadecimal(&Sha256::digest(&archive));
     if found != sum {
         return Err(format!("{name} has the SHA-256 {found}, and SHA256SUMS says {sum}"));
     }

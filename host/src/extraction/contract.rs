@@ -6,11 +6,11 @@ use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
 use crate::error::{Error, Result};
 
 /// The package of the contract.
-const PACKAGE: &str = "arc:recording/";
+pub(crate) const PACKAGE: &str = "arc:recording/";
 
 /// The version of it that this program speaks: releases of one minor version are compatible below
 /// 1.0 (Semantic Versioning 2.0.0, item 4, and Cargo's reading of it).
-const VERSION: &str = "0.1.";
+pub(crate) const VERSION: &str = "0.1.";
 
 /// The interfaces that a component must export.
 const INTERFACES: [&str; 2] = ["extraction", "container"];

@@ -33,7 +33,8 @@ pub(super) enum Metering {
     /// compute and never wait, so that fuel bounds their time, too; checking a deadline besides costs
     /// a fifth of the whole.
     Fuel,
-    /// By fuel, and a deadline behind it: for components from elsewhere that may wait for something.
+    /// By fuel, and a deadline behind it: for components from elsewhere that call functions of the
+    /// host, whose work takes time and no fuel.
     FuelAndDeadline,
 }
 

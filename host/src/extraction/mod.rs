@@ -11,6 +11,7 @@ mod engine;
 mod layout;
 mod session;
 mod wasi;
+mod words;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -22,10 +23,13 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
 
 pub use contract::{Contract, read_contract};
+pub(crate) use contract::{PACKAGE, VERSION};
 pub use core_module::core_module;
 pub(crate) use layout::matches_pattern;
 pub use layout::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};
 pub use session::{ExtractionError, Session};
+pub(crate) use words::{category_of_word, status_of_word, violations_of_json, violations_to_json};
+pub use words::{category_word, status_word};
 
 pub use crate::bindings::exports::arc::recording::types::{
     DimensionScore, ErrorCategory, Outcome, OutcomeStatus, PlannedScenario, Scenario, Span,
@@ -144,7 +148,7 @@ pub(crate) type SessionOwner = (u64, Uuid);
 struct Compiled {
     engine: Arc<SharedEngine>,
     pre: ExtractorPre<session::State>,
-    /// Whether the component was given WASI, whose functions may wait.
+    /// Whether the component was given WASI, whose functions block the thread while they work.
     wasi: bool,
 }
 
@@ -287,7 +291,8 @@ impl Extractor {
         &self.compiled.engine.limits
     }
 
-    /// Whether it is held to fuel and deadline, because it comes from elsewhere.
+    /// Whether it is measured, because it comes from elsewhere: held to fuel, and to a deadline where
+    /// it may wait.
     pub fn metered(&self) -> bool {
         self.compiled.engine.metering != Metering::Off
     }
@@ -373,7 +378,7 @@ fn prepare(
 ) -> wasmtime::Result<ExtractorPre<session::State>> {
     let mut linker = Linker::new(engine);
     if wasi {
-        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        wasi::add_to_linker(&mut linker)?;
     }
     ExtractorPre::new(linker.instantiate_pre(component)?)
 }
@@ -381,30 +386,5 @@ fn prepare(
 impl std::fmt::Debug for Extractor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
         formatter.debug_tuple("Extractor").field(&self.identity).finish()
-    }
-}
-
-/// The word for a status in the database and in JSON.
-pub fn status_word(status: OutcomeStatus) -> &'static str {
-    match status {
-        OutcomeStatus::Success => "success",
-        OutcomeStatus::Error => "error",
-        OutcomeStatus::Timeout => "timeout",
-        OutcomeStatus::Cancelled => "cancelled",
-    }
-}
-
-/// The word for an error category in the database and in JSON.
-pub fn category_word(category: ErrorCategory) -> &'static str {
-    match category {
-        ErrorCategory::Timeout => "timeout",
-        ErrorCategory::RateLimit => "rate_limit",
-        ErrorCategory::Network => "network",
-        ErrorCategory::Resource => "resource",
-        ErrorCategory::ToolError => "tool_error",
-        ErrorCategory::ModelError => "model_error",
-        ErrorCategory::ValidationError => "validation_error",
-        ErrorCategory::SandboxError => "sandbox_error",
-        ErrorCategory::SystemError => "system_error",
     }
 }

@@ -125,13 +125,12 @@ impl Session {
     /// bytes; nothing where the file is not of the extractor's format.
     ///
     /// # Errors
-    /// [`Error::Component`](crate::Error::Component) also where the layout contradicts itself.
+    /// [`Error::Component`](crate::Error::Component), also where the layout contradicts itself;
+    /// [`Error::Unavailable`](crate::Error::Unavailable) where it ran out of time.
     pub fn recognise(&mut self, file_name: &str, head: &[u8]) -> HostResult<Option<FileLayout>> {
-        let layout = self
-            .call(file_name.len() + head.len(), |instance, store| {
-                instance.arc_recording_container().call_recognise(store, file_name, head)
-            })
-            .map_err(|error| crate::Error::Component(error.to_string()))?;
+        let layout = self.call(file_name.len() + head.len(), |instance, store| {
+            instance.arc_recording_container().call_recognise(store, file_name, head)
+        })?;
         layout.map(FileLayout::try_from).transpose()
     }
 
@@ -233,7 +232,7 @@ impl Session {
         function: impl FnOnce(&Instance, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, ExtractionError> {
         if self.compiled.wasi {
-            may_wait(|| self.call_now(bytes, function))
+            may_block(|| self.call_now(bytes, function))
         } else {
             self.call_now(bytes, function)
         }
@@ -309,8 +308,8 @@ impl Session {
     }
 }
 
-/// Runs what may wait, also on a thread of the runtime, which is told so.
-fn may_wait<T>(work: impl FnOnce() -> T) -> T {
+/// Runs what may block, also on a thread of the runtime, which is told so.
+fn may_block<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),

@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::extraction::{
     CompilerCommand, ExtractionEngine, ExtractionLimits, Extractor, FileLayout, Loading,
 };
+use crate::identity::hexadecimal;
 use bundled::BUNDLED;
 use registry::Registry;
 
@@ -77,7 +78,7 @@ enum Kind {
     Bundled,
     /// It was added, and imports nothing.
     Added,
-    /// It was added, and was given WASI, whose functions may wait.
+    /// It was added, and was given WASI, whose functions take time and no fuel.
     WithWasi,
 }
 
@@ -189,14 +190,14 @@ impl Formats {
         Ok(found.pop())
     }
 
-    /// The names of all formats but the built-in one, in order.
+    /// The names of all formats but the built-in one, in order, whether or not they can be used.
     ///
     /// # Errors
     /// [`Error::Io`] where the folder cannot be read.
     pub fn names(&self) -> Result<Vec<String>> {
         let mut names: Vec<String> =
             BUNDLED.iter().map(|bundled| bundled.name.to_owned()).collect();
-        names.extend(self.registry().list()?.into_iter().map(|added| added.name));
+        names.extend(self.registry().names()?);
         names.sort_unstable();
         names.dedup();
         Ok(names)
@@ -331,7 +332,7 @@ impl FormatEntry {
             authors: about.authors.clone(),
             format: about.format.clone(),
             source,
-            sha256: registry::hex(&identity.sha256),
+            sha256: hexadecimal(&identity.sha256),
             wasi,
         }
     }

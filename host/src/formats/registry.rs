@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{FormatEntry, FormatSource};
 use crate::error::{Error, Result};
 use crate::extraction::ExtractorIdentity;
+use crate::identity::hexadecimal;
 
 /// The longest name of a format, in bytes: it is the name of a file.
 const MAX_NAME_BYTES: usize = 64;
@@ -50,7 +51,7 @@ pub struct AddedFormat {
 
 impl AddedFormat {
     pub(super) fn is(&self, identity: &ExtractorIdentity) -> bool {
-        self.sha256 == hex(&identity.sha256) && self.name == identity.name
+        self.sha256 == hexadecimal(&identity.sha256) && self.name == identity.name
     }
 }
 
@@ -125,6 +126,15 @@ impl Registry {
 
     /// All formats that were added, in order of their names.
     pub(super) fn list(&self) -> Result<Vec<AddedFormat>> {
+        let mut all = Vec::new();
+        for name in self.names()? {
+            all.extend(self.find(&name)?);
+        }
+        Ok(all)
+    }
+
+    /// The names of the formats that were added, in order, whether or not they can be used.
+    pub(super) fn names(&self) -> Result<Vec<String>> {
         let Some(folder) = &self.folder else { return Ok(Vec::new()) };
         let failed = |error| Error::io(format!("could not read {}", folder.display()), error);
         let entries = match fs::read_dir(folder) {
@@ -132,23 +142,21 @@ impl Registry {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(failed(error)),
         };
-        let mut all = Vec::new();
+        let mut names = Vec::new();
         for entry in entries {
             let file_name = entry.map_err(failed)?.file_name();
-            let Some(name) = file_name.to_str().and_then(|name| name.strip_suffix(".json")) else {
-                continue;
-            };
-            all.extend(self.find(name)?);
+            let name = file_name.to_str().and_then(|name| name.strip_suffix(".json"));
+            names.extend(name.filter(|name| check_name(name).is_ok()).map(str::to_owned));
         }
-        all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        Ok(all)
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Keeps the bytes of a component.
     pub(super) fn keep_component(&self, component: &[u8]) -> Result<KeptComponent> {
         let folder = self.made()?;
         let digest: [u8; 32] = Sha256::digest(component).into();
-        let path = folder.join(format!("{}.wasm", hex(&digest)));
+        let path = folder.join(format!("{}.wasm", hexadecimal(&digest)));
         let new = fs::read(&path).map_or(true, |kept| kept != component);
         if new {
             write(folder, &path, component)?;
@@ -176,7 +184,7 @@ impl Registry {
         text.push(b'\n');
         write(folder, &folder.join(format!("{}.json", entry.name)), &text)?;
         if let Some(before) = before {
-            self.forget_component(&before.sha256)?;
+            self.forget_component(&before.sha256);
         }
         Ok(added)
     }
@@ -192,7 +200,7 @@ impl Registry {
         let path = folder.join(format!("{name}.json"));
         fs::remove_file(&path)
             .map_err(|error| Error::io(format!("could not remove {}", path.display()), error))?;
-        self.forget_component(&added.sha256)?;
+        self.forget_component(&added.sha256);
         Ok(added)
     }
 
@@ -203,7 +211,7 @@ impl Registry {
         let bytes = fs::read(&path)
             .map_err(|error| Error::io(format!("could not read {}", path.display()), error))?;
         let digest: [u8; 32] = Sha256::digest(&bytes).into();
-        if hex(&digest) != added.sha256 {
+        if hexadecimal(&digest) != added.sha256 {
             return Err(Error::Component(format!(
                 "{} is not what was added as {}; add the component again",
                 path.display(),
@@ -213,14 +221,13 @@ impl Registry {
         Ok((path, bytes))
     }
 
-    /// Removes a component that no format names any more.
-    fn forget_component(&self, sha256: &str) -> Result<()> {
-        let used = self.list()?.iter().any(|added| added.sha256 == sha256);
-        if let (false, Some(folder)) = (used, &self.folder) {
-            // What is left costs some room on the disk, nothing else.
+    /// Removes a component that no format names any more. What is left costs some room on the disk,
+    /// nothing else; so it stays where it cannot be told what the others name.
+    fn forget_component(&self, sha256: &str) {
+        let unused = self.list().is_ok_and(|all| all.iter().all(|added| added.sha256 != sha256));
+        if let (true, Some(folder)) = (unused, &self.folder) {
             let _ = fs::remove_file(folder.join(format!("{sha256}.wasm")));
         }
-        Ok(())
     }
 
     fn made(&self) -> Result<&Path> {
@@ -254,10 +261,6 @@ fn write(folder: &Path, path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,7 +280,7 @@ mod tests {
     fn add(registry: &Registry, name: &str, component: &[u8]) -> AddedFormat {
         registry.keep_component(component).unwrap();
         let digest: [u8; 32] = Sha256::digest(component).into();
-        registry.add(&entry(name, &hex(&digest)), component.len() as u64).unwrap()
+        registry.add(&entry(name, &hexadecimal(&digest)), component.len() as u64).unwrap()
     }
 
     #[test]
@@ -309,6 +312,21 @@ mod tests {
         assert!(message.contains("add the component again"), "{message}");
         fs::write(folder.path().join("one.json"), b"{").unwrap();
         assert!(registry.find("one").unwrap_err().to_string().contains("one.json"));
+    }
+
+    #[test]
+    fn one_that_is_broken_leaves_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let registry = Registry::new(Some(folder.path().to_owned()));
+        add(&registry, "one", b"1");
+        fs::write(folder.path().join("broken.json"), b"{").unwrap();
+        fs::write(folder.path().join("No Format.json"), b"{").unwrap();
+        assert_eq!(registry.names().unwrap(), ["broken", "one"]);
+        assert!(registry.list().is_err(), "whoever wants to know of all hears of it");
+        let second = add(&registry, "one", b"2");
+        assert_eq!(registry.find("one").unwrap(), Some(second.clone()));
+        assert_eq!(registry.remove("one").unwrap(), second);
+        assert_eq!(registry.names().unwrap(), ["broken"]);
     }
 
     #[test]

@@ -182,7 +182,7 @@ pub(super) fn put<W: Writer>(writer: &Arc<W>, item: W::Item) {
         begin(writer, begun);
     }
     if watch {
-        let watch = Watch { writer: Arc::clone(writer) };
+        let watch = Watch { writer: Arc::clone(writer), ended: false };
         tokio::spawn(watch.look());
     }
 }
@@ -240,16 +240,19 @@ impl<W: Writer> Drop for Place<W> {
 /// The task that looks at a line while anything waits.
 struct Watch<W: Writer> {
     writer: Arc<W>,
+    /// Whether it has said that it ends; the mark is another one's by then.
+    ended: bool,
 }
 
 impl<W: Writer> Watch<W> {
-    async fn look(self) {
+    async fn look(mut self) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let mut line = locked(&*self.writer);
             if line.waiting.is_empty() {
                 // Whoever comes next begins another task.
                 line.watched = false;
+                self.ended = true;
                 return;
             }
             let next = line.next();
@@ -262,8 +265,11 @@ impl<W: Writer> Watch<W> {
 }
 
 impl<W: Writer> Drop for Watch<W> {
+    /// Also where the runtime ends and the task with it.
     fn drop(&mut self) {
-        locked(&*self.writer).watched = false;
+        if !self.ended {
+            locked(&*self.writer).watched = false;
+        }
     }
 }
 

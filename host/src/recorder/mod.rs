@@ -18,6 +18,7 @@ mod rows;
 mod sessions;
 mod start;
 mod submission;
+mod writing;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -41,10 +42,10 @@ pub use submission::{
 };
 
 use crate::error::{Error, Result};
-use crate::extraction::{Extractor, Session};
+use crate::extraction::{Extractor, ExtractorIdentity, Session};
 use crate::formats::Formats;
 use crate::identity;
-use crate::store::{NewSimulation, PlannedRow, SchemaState, Simulation, Store};
+use crate::store::{NewSimulation, PlannedRow, Simulation, Store};
 use plan::Plan;
 use queue::Queue;
 use rows::{Extracted, Received, Target, UNPLANNED};
@@ -108,7 +109,7 @@ impl Recorder {
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn new(extractor: Extractor, store: Store) -> Result<Self> {
         let recorder = Recorder::when_reachable(extractor, store);
-        recorder.shared.store.register_extractor(recorder.extractor().identity()).await?;
+        recorder.make_extractor_known(recorder.extractor().identity()).await?;
         // Nobody else has the recorder yet.
         let _ = recorder.shared.ready.set(());
         Ok(recorder)
@@ -193,14 +194,20 @@ impl Recorder {
     /// # Errors
     /// [`Error::Schema`] where it is newer than this program; an error of the database.
     pub async fn make_ready(&self) -> Result<()> {
-        let (Shared { store, ready, .. }, extractor) = (&*self.shared, self.extractor());
         let prepare = || async {
-            if !matches!(store.check_schema().await?, SchemaState::Current(_)) {
-                store.migrate().await?;
-            }
-            store.register_extractor(extractor.identity()).await
+            self.shared.store.bring_up_to_date().await?;
+            self.make_extractor_known(self.extractor().identity()).await
         };
-        ready.get_or_try_init(prepare).await.copied()
+        self.shared.ready.get_or_try_init(prepare).await.copied()
+    }
+
+    /// Sees to it that the database knows an extractor, of which outcomes say only the id.
+    async fn make_extractor_known(&self, extractor: &ExtractorIdentity) -> Result<()> {
+        if !self.shared.knows(extractor.id) {
+            self.shared.store.register_extractor(extractor).await?;
+            self.shared.learn(extractor.id);
+        }
+        Ok(())
     }
 
     /// The extractor in use.
@@ -225,6 +232,10 @@ impl Recorder {
     ) -> Result<Simulation> {
         self.make_ready().await?;
         let (simulation, written) = self.shared.store.start_simulation(new, plan).await?;
+        if written {
+            // One of the same id may have been removed, and was started at another time.
+            self.plans().remove(&new.simulation_id);
+        }
         if written || (simulation.plan_sha256 == new.plan_sha256 && simulation.trials == new.trials)
         {
             return Ok(simulation);
@@ -272,8 +283,8 @@ impl Recorder {
             Verdict::Rejected(violations) => {
                 Err(Error::Rejected { what: "the result", violations })
             }
-            Verdict::Failed { retryable: true, message } => Err(Error::Unavailable(message)),
-            Verdict::Failed { retryable: false, message } => Err(Error::Refused(message)),
+            Verdict::Failed { retryable: true, message, .. } => Err(Error::Unavailable(message)),
+            Verdict::Failed { retryable: false, message, .. } => Err(Error::Refused(message)),
         }
     }
 
@@ -295,9 +306,12 @@ impl Recorder {
         let keys = self.shared.store.planned_keys(simulation_id).await?;
         let plan = Arc::new(Plan::new(&simulation, keys));
         let mut plans = self.plans();
-        if plans.len() >= KEPT_PLANS {
-            // Which one goes hardly matters: it is read again when it is needed.
-            plans.clear();
+        if plans.len() >= KEPT_PLANS
+            && let Some(one) = plans.keys().next().copied()
+        {
+            // Which one goes hardly matters: it is read again when it is needed. All at once would
+            // have to be read again where one more simulation than these is recorded.
+            plans.remove(&one);
         }
         plans.insert(simulation_id, Arc::clone(&plan));
         Ok(plan)

@@ -9,32 +9,26 @@
 //! after the other, with the extractor's code and memory in the processor's caches, which costs half
 //! of what it does between two requests. Large ones have been extracted before, on several cores.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::line::{self, Item, Line, TRANSACTION_ROWS, Writer};
-use super::retry::Pauses;
+use super::line::{self, Item, Line, Writer};
 use super::rows::{Extracted, Received, Target};
 use super::sessions::Sessions;
 use super::submission::{ItemVerdict, Verdict};
+use super::writing::{Written, write_all};
 use super::{INLINE_BYTES, extract_part};
-use crate::error::Error;
 use crate::extraction::Session;
-use crate::store::{OutcomeRow, RejectedRow, ResultKey, Store};
+use crate::store::{OutcomeRow, RejectedRow, Store};
 
 /// How many bytes may wait in the queue and in transactions under way.
 const QUEUE_BYTES: usize = 48 << 20;
 
 /// The unit in which the queue's bytes are counted: a semaphore holds fewer permits than bytes.
 const UNIT_BYTES: usize = 1 << 10;
-
-/// How long transient errors of the database are retried before the rows are given back.
-const RETRY_FOR: Duration = Duration::from_secs(30);
 
 /// The results of one call.
 #[derive(Debug)]
@@ -78,15 +72,6 @@ impl Results {
             Results::Extracted(extracted) => extracted.iter().map(Extracted::document_bytes).sum(),
         }
     }
-}
-
-/// What became of rows.
-#[derive(Debug, Default)]
-struct Written {
-    /// Outcomes that were not there before.
-    new: HashSet<ResultKey>,
-    /// Rows that were not written: whether trying again may help, and why.
-    failed: HashMap<ResultKey, (bool, String)>,
 }
 
 /// Results on their way, with the place for their answer.
@@ -170,7 +155,8 @@ impl Queue {
         };
         answered.unwrap_or_else(|message| {
             let failed = |outcome_id| {
-                let verdict = Verdict::Failed { retryable: true, message: message.to_owned() };
+                let message = message.to_owned();
+                let verdict = Verdict::Failed { retryable: true, away: true, message };
                 ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
             };
             ids.into_iter().map(failed).collect()
@@ -279,13 +265,13 @@ impl Kept {
 /// The verdict on an item. Of several items with one document, the first has stored it.
 fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
     let (key, warnings, verdict) = match item {
-        // The database has no part in it and would not help, whether time or memory was lacking: it
-        // costs this result alone.
+        // The database has no part in it, whether time or memory was lacking: it costs this result
+        // alone.
         Extracted::Failed { outcome_id, retryable, message } => {
             tracing::warn!(target: "arc_host::recorder", %outcome_id, retryable, message, "a result got no verdict from the extractor");
             return ItemVerdict {
                 outcome_id,
-                verdict: Verdict::Failed { retryable: false, message },
+                verdict: Verdict::Failed { retryable, away: false, message },
                 warnings: Vec::new(),
             };
         }
@@ -299,103 +285,10 @@ fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
         }
     };
     let verdict = match written.failed.get(&key) {
-        Some((retryable, message)) => {
-            Verdict::Failed { retryable: *retryable, message: message.clone() }
+        Some((away, message)) => {
+            Verdict::Failed { retryable: *away, away: *away, message: message.clone() }
         }
         None => verdict,
     };
     ItemVerdict { outcome_id: key.outcome_id, verdict, warnings }
-}
-
-/// Writes rows in transactions of a bounded size, and finds those that the database refuses.
-async fn write_all(store: &Store, outcomes: &[&OutcomeRow], rejected: &[&RejectedRow]) -> Written {
-    let mut written = Written::default();
-    let mut parts: Vec<(Vec<&OutcomeRow>, Vec<&RejectedRow>)> = Vec::new();
-    for chunk in outcomes.chunks(TRANSACTION_ROWS) {
-        parts.push((chunk.to_vec(), Vec::new()));
-    }
-    for (index, chunk) in rejected.chunks(TRANSACTION_ROWS).enumerate() {
-        match parts.get_mut(index) {
-            Some((_, rows)) => rows.extend(chunk),
-            None => parts.push((Vec::new(), chunk.to_vec())),
-        }
-    }
-    // Whoever waits is waiting for all parts.
-    let until = Instant::now() + RETRY_FOR;
-    while let Some((outcomes, rejected)) = parts.pop() {
-        match write_once(store, &outcomes, &rejected, until).await {
-            Ok(new) => written.new.extend(new),
-            // One of them is refused: ever smaller parts, until it is alone.
-            Err(Error::Refused(_)) if outcomes.len() + rejected.len() > 1 => {
-                parts.extend(halves(outcomes, rejected));
-            }
-            Err(error) => {
-                let keys = outcomes.iter().map(|row| row.key);
-                let keys = keys.chain(rejected.iter().map(|row| row.key));
-                // All but the rows themselves may be mended, and nothing may be lost until then.
-                let failure = (!error.about_the_call(), error.to_string());
-                written.failed.extend(keys.map(|key| (key, failure.clone())));
-            }
-        }
-    }
-    written
-}
-
-/// A part in two, each smaller than the whole.
-fn halves<O, R>(mut outcomes: Vec<O>, mut rejected: Vec<R>) -> [(Vec<O>, Vec<R>); 2] {
-    // One of each kind cannot be halved any more, but parted.
-    if outcomes.len() == 1 && !rejected.is_empty() {
-        return [(outcomes, Vec::new()), (Vec::new(), rejected)];
-    }
-    if outcomes.is_empty() {
-        let second = rejected.split_off(rejected.len() / 2);
-        return [(outcomes, rejected), (Vec::new(), second)];
-    }
-    let second = outcomes.split_off(outcomes.len() / 2);
-    [(outcomes, Vec::new()), (second, rejected)]
-}
-
-/// Writes one transaction, again and again while the error may go away by itself and there is time.
-async fn write_once(
-    store: &Store,
-    outcomes: &[&OutcomeRow],
-    rejected: &[&RejectedRow],
-    until: Instant,
-) -> crate::Result<HashSet<ResultKey>> {
-    let mut pauses = Pauses::new();
-    loop {
-        match store.insert_results(outcomes, rejected).await {
-            Err(error) if error.retryable() => {
-                let pause = pauses.next_pause();
-                if Instant::now() + pause > until {
-                    return Err(error);
-                }
-                store.count_retry();
-                tokio::time::sleep(pause).await;
-            }
-            other => return other,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_half_is_smaller_than_its_part_and_nothing_is_lost() {
-        for outcomes in 0..5_usize {
-            for rejections in 0..5_usize {
-                let rows = outcomes + rejections;
-                if rows < 2 {
-                    continue;
-                }
-                let halves = halves(vec![(); outcomes], vec![(); rejections]);
-                let sizes = halves.each_ref().map(|(some, others)| some.len() + others.len());
-                assert!(sizes.iter().all(|size| (1..rows).contains(size)), "{rows}: {sizes:?}");
-                assert_eq!(halves.iter().map(|(some, _)| some.len()).sum::<usize>(), outcomes);
-                assert_eq!(sizes.iter().sum::<usize>(), rows);
-            }
-        }
-    }
 }

@@ -51,12 +51,14 @@ impl Recorder {
         let plan = self.plan(simulation_id).await?;
         if received.iter().all(|received| received.submission.format.is_none()) {
             let target = Target { plan, sessions: Arc::clone(&self.sessions) };
+            self.make_extractor_known(target.sessions.extractor().identity()).await?;
             return self.record_part(target, received).await;
         }
         let mut verdicts = Vec::new();
         for part in by_format(received) {
             let sessions = self.sessions_for(part.first()).await?;
-            self.make_known(&sessions, part.first()).await?;
+            self.make_extractor_known(sessions.extractor().identity()).await?;
+            self.make_header_known(part.first()).await?;
             let target = Target { plan: Arc::clone(&plan), sessions };
             verdicts.push(self.record_part(target, part));
         }
@@ -109,26 +111,14 @@ impl Recorder {
         }
     }
 
-    /// Sees to it that the database knows who extracts, and the header that goes with the results.
-    async fn make_known(
-        &self,
-        sessions: &Sessions,
-        received: Option<&ReceivedResult>,
-    ) -> Result<()> {
-        let Some(format) = received.and_then(|received| received.submission.format.as_deref())
-        else {
-            return Ok(());
-        };
-        let store = &self.shared.store;
-        let extractor = sessions.extractor().identity();
-        if !self.shared.knows(extractor.id) {
-            store.register_extractor(extractor).await?;
-            self.shared.learn(extractor.id);
-        }
+    /// Sees to it that the database knows the header that goes with results, if any.
+    async fn make_header_known(&self, received: Option<&ReceivedResult>) -> Result<()> {
+        let format = received.and_then(|received| received.submission.format.as_deref());
+        let Some(format) = format else { return Ok(()) };
         if let (Some(id), Some(header)) = (format.header_id(), format.header())
             && !self.shared.knows(id)
         {
-            store.keep_header(id, header).await?;
+            self.shared.store.keep_header(id, header).await?;
             self.shared.learn(id);
         }
         Ok(())

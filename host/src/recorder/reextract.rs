@@ -11,14 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt as _;
 use serde::Serialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::history::{Headers, next_batch, passed_trial};
 use super::rows::{Extracted, NOT_FINITE, Received, Target};
-use super::{Document, Recorder, Submission};
+use super::{Recorder, Submission};
 use crate::error::Result;
-use crate::extraction::Violation;
+use crate::extraction::{Violation, violations_of_json};
 use crate::store::{ColumnChange, ExtractedColumns, ExtractedOutcome, Rewriting, Rewritten};
 
 /// Which outcomes are extracted again, and whether anything is written.
@@ -137,20 +136,17 @@ impl Reextraction {
 
 /// The warnings that did not come from the document, which extracting it again would not give.
 fn noted_by_sender(columns: &ExtractedColumns) -> Vec<Violation> {
-    let warnings = columns.value("warnings").and_then(Value::as_array).into_iter().flatten();
-    let warnings = warnings.filter_map(|warning| {
-        let text = |member: &str| Some(warning.get(member)?.as_str()?.to_owned());
-        Some(Violation { path: text("path")?, code: text("code")?, message: text("message")? })
-    });
-    warnings.filter(|warning| warning.code == NOT_FINITE).collect()
+    let mut warnings = columns.value("warnings").map(violations_of_json).unwrap_or_default();
+    warnings.retain(|warning| warning.code == NOT_FINITE);
+    warnings
 }
 
 impl Recorder {
     /// Extracts recorded outcomes of this recorder's format again from their documents, and rewrites
-    /// what changed: a simulation a transaction, and what the fields were is kept in `replaced_extractions`. A call
-    /// id that an outcome has stays, since nobody can tell whether its sender passed it. Safe to
-    /// repeat, to break off, and to run twice at once. Setting `stop` ends it and leaves the
-    /// simulation under way as it was. Takes two connections.
+    /// what changed: a simulation a transaction. What the fields were is kept in
+    /// `replaced_extractions`. A call id that an outcome has stays, since nobody can tell whether its
+    /// sender passed it. Safe to repeat, to break off, and to run twice at once. Setting `stop` ends
+    /// it and leaves the simulation under way as it was. Takes two connections.
     ///
     /// # Errors
     /// [`crate::Error::NotFound`] where there is no such simulation, or an error of the database;
@@ -161,12 +157,13 @@ impl Recorder {
         stop: &AtomicBool,
         mut report: impl FnMut(Reexamined),
     ) -> Result<Reextraction> {
+        self.make_ready().await?;
         let store = &self.shared.store;
         if let Some(simulation_id) = scope.simulation_id {
             store.simulation(simulation_id).await?;
         }
         let extractor = self.extractor().identity();
-        store.register_extractor(extractor).await?;
+        self.make_extractor_known(extractor).await?;
         let current = (!scope.all).then_some(extractor.id);
         let simulations =
             store.simulations_to_reextract(scope.simulation_id, current, &extractor.name).await?;
@@ -201,7 +198,6 @@ impl Recorder {
     ) -> Result<Option<SimulationChanges>> {
         let store = &self.shared.store;
         let plan = self.plan(simulation_id).await?;
-        let target = Target { plan, sessions: Arc::clone(&self.sessions) };
         let extractor = self.extractor().identity();
         let mut rewriter = match scope.dry_run {
             true => None,
@@ -209,14 +205,19 @@ impl Recorder {
         };
         let mut rewriting = match &mut rewriter {
             None => None,
-            Some(rewriter) => Some(rewriter.begin(simulation_id, target.plan.started_at).await?),
+            Some(rewriter) => Some(rewriter.begin(simulation_id, plan.started_at).await?),
         };
         // Read only now: whoever rewrote it meanwhile has left less to do.
         let current = (!scope.all).then_some(extractor.id);
         let outcomes = store.extracted_outcomes(simulation_id, current, &extractor.name).await?;
         let mut outcomes = pin!(outcomes.fuse());
-        let mut headers = Headers::new(store, &extractor.name);
-        let mut changes = SimulationChanges { simulation_id, ..SimulationChanges::default() };
+        let mut examination = Examination {
+            recorder: self,
+            target: Target { plan, sessions: Arc::clone(&self.sessions) },
+            headers: Headers::new(store, &extractor.name),
+            changes: SimulationChanges { simulation_id, ..SimulationChanges::default() },
+            report,
+        };
         loop {
             let batch = next_batch(&mut outcomes, |outcome| outcome.document.len()).await?;
             if stop.load(Ordering::Relaxed) {
@@ -225,91 +226,121 @@ impl Recorder {
             if batch.is_empty() {
                 break;
             }
-            let rows = {
-                let batch = (batch, &mut headers);
-                self.reextract_batch(&target, batch, &mut changes, report).await?
-            };
+            let rows = examination.examine(batch).await?;
             if let Some(rewriting) = &mut rewriting {
                 rewriting.rewrite(&rows).await?;
             }
         }
+        let Examination { changes, report, .. } = examination;
         report(Reexamined::Simulation(changes.clone()));
         if let Some(rewriting) = rewriting {
             Rewriting::commit(rewriting).await?;
         }
         Ok(Some(changes))
     }
+}
 
-    /// What is to be written of a batch.
-    async fn reextract_batch(
-        &self,
-        target: &Target,
-        (batch, headers): (Vec<ExtractedOutcome>, &mut Headers<'_>),
-        changes: &mut SimulationChanges,
-        report: &mut impl FnMut(Reexamined),
-    ) -> Result<Vec<Rewritten>> {
-        let simulation_id = changes.simulation_id;
-        let (mut received, mut old) = (Vec::new(), Vec::new());
+/// The outcomes of one simulation, on their way through the extractor again.
+struct Examination<'r, R> {
+    recorder: &'r Recorder,
+    target: Target,
+    headers: Headers<'r>,
+    /// What was found so far.
+    changes: SimulationChanges,
+    /// Hears of each outcome.
+    report: &'r mut R,
+}
+
+/// What an outcome was before.
+struct Before {
+    extractor_id: Uuid,
+    columns: ExtractedColumns,
+}
+
+impl<R: FnMut(Reexamined)> Examination<'_, R> {
+    /// Extracts a batch again, and gives what is to be written of it.
+    async fn examine(&mut self, batch: Vec<ExtractedOutcome>) -> Result<Vec<Rewritten>> {
+        let (mut received, mut before) = (Vec::new(), Vec::new());
         for outcome in batch {
-            changes.examined += 1;
-            let (outcome_id, trial) = (outcome.outcome_id, Some(outcome.trial));
-            match passed_trial(simulation_id, outcome_id, trial, outcome.document.as_bytes()) {
-                Some(trial) => {
-                    let submission = Submission {
-                        document: Document::Text(outcome.document),
-                        position: None,
-                        trial,
-                        modal_call_id: outcome.modal_call_id,
-                        sandbox_id: outcome.sandbox_id,
-                        not_finite: Vec::new(),
-                        format: headers.format(outcome.header_id).await?,
-                    };
-                    let again = Received::again(outcome_id, outcome.received_at, submission);
-                    received.push(again.noting(noted_by_sender(&outcome.columns)));
-                    old.push((outcome.extractor_id, outcome.columns));
+            self.changes.examined += 1;
+            let outcome_id = outcome.outcome_id;
+            match self.received_again(outcome).await? {
+                Some((again, was)) => {
+                    received.push(again);
+                    before.push(was);
                 }
                 None => {
-                    changes.failed += 1;
+                    self.changes.failed += 1;
                     let message = "its id was not made of the document that is kept with it";
-                    report(Reexamined::Failed { outcome_id, message: message.to_owned() });
+                    let message = message.to_owned();
+                    (self.report)(Reexamined::Failed { outcome_id, message });
                 }
             }
         }
-        let mut rewritten = Vec::new();
-        let extracted = self.extract(target, received).await?;
-        for (item, (replaced_extractor_id, columns)) in extracted.into_iter().zip(old) {
-            let examined = match item {
-                Extracted::Failed { outcome_id, message, .. } => {
-                    changes.failed += 1;
-                    Reexamined::Failed { outcome_id, message }
-                }
-                Extracted::Rejected(row, violations) => {
-                    changes.rejected += 1;
-                    let outcome_id = row.key.outcome_id;
-                    Reexamined::Rejected { outcome_id, simulation_id, violations }
-                }
-                Extracted::Outcome(row) => {
-                    let changed = columns.changes(ExtractedColumns::extracted(&row));
-                    let outcome_id = row.key.outcome_id;
-                    if !changed.is_empty() || replaced_extractor_id != row.extractor_id {
-                        changes.rewritten += 1;
-                        let changes = changed.clone();
-                        rewritten.push(Rewritten { row, replaced_extractor_id, changes });
-                    }
-                    for change in &changed {
-                        *changes.by_column.entry(change.column).or_default() += 1;
-                    }
-                    changes.changed += u64::from(!changed.is_empty());
-                    match changed.is_empty() {
-                        true => Reexamined::Same,
-                        false => {
-                            Reexamined::Changed { outcome_id, simulation_id, changes: changed }
-                        }
-                    }
-                }
-            };
-            report(examined);
+        let extracted = self.recorder.extract(&self.target, received).await?;
+        let pairs = extracted.into_iter().zip(before);
+        Ok(pairs.filter_map(|(now, before)| self.compare(now, before)).collect())
+    }
+
+    /// An outcome as it was received, and what was made of it; nothing where its id is not that of
+    /// its document.
+    async fn received_again(
+        &mut self,
+        outcome: ExtractedOutcome,
+    ) -> Result<Option<(Received, Before)>> {
+        let ExtractedOutcome { outcome_id, document, extractor_id, columns, .. } = outcome;
+        let simulation_id = self.changes.simulation_id;
+        let bytes = document.as_bytes();
+        let Some(trial) = passed_trial(simulation_id, outcome_id, Some(outcome.trial), bytes)
+        else {
+            return Ok(None);
+        };
+        let submission = Submission {
+            trial,
+            modal_call_id: outcome.modal_call_id,
+            sandbox_id: outcome.sandbox_id,
+            format: self.headers.format(outcome.header_id).await?,
+            ..Submission::new(document)
+        };
+        let again = Received::again(outcome_id, outcome.received_at, submission)
+            .noting(noted_by_sender(&columns));
+        Ok(Some((again, Before { extractor_id, columns })))
+    }
+
+    /// Reports what became of an outcome, and gives it where it is to be written.
+    fn compare(&mut self, now: Extracted, before: Before) -> Option<Rewritten> {
+        let Examination { changes, report, .. } = self;
+        let simulation_id = changes.simulation_id;
+        let row = match now {
+            Extracted::Failed { outcome_id, message, .. } => {
+                changes.failed += 1;
+                report(Reexamined::Failed { outcome_id, message });
+                return None;
+            }
+            Extracted::Rejected(row, violations) => {
+                changes.rejected += 1;
+                let outcome_id = row.key.outcome_id;
+                report(Reexamined::Rejected { outcome_id, simulation_id, violations });
+                return None;
+            }
+            Extracted::Outcome(row) => row,
+        };
+        let changed = before.columns.changes(ExtractedColumns::extracted(&row));
+        for change in &changed {
+            *changes.by_column.entry(change.column).or_default() += 1;
         }
-        Ok(rewritten)
+        if changed.is_empty() {
+            report(Reexamined::Same);
+        } else {
+            changes.changed += 1;
+            let outcome_id = row.key.outcome_id;
+            report(Reexamined::Changed { outcome_id, simulation_id, changes: changed.clone() });
+        }
+        let replaced_extractor_id = before.extractor_id;
+        if changed.is_empty() && replaced_extractor_id == row.extractor_id {
+            return None;
+        }
+        changes.rewritten += 1;
+        Some(Rewritten { row, replaced_extractor_id, changes: changed })
     }
 }

@@ -12,13 +12,13 @@ use uuid::Uuid;
 
 use super::history::{Headers, next_batch, passed_trial};
 use super::rows::{Extracted, Received, Target};
-use super::{Document, Recorder, ResultFormat, Submission};
+use super::{Recorder, ResultFormat, Submission};
 use crate::error::{Error, Result};
 use crate::store::{KeptResult, OutcomeRow, Replay};
 
-/// Reasons of the host, which found no end where the document's should be: even where what is kept
-/// is text, it is not a result that somebody sent.
-const FRAMING_CODES: [&str; 2] = ["truncated", "trailing_text"];
+/// Reasons of the host, which found no end where the document's should be, or could not unpack it
+/// whole: even where what is kept is text, it is not a result that somebody sent.
+const FRAMING_CODES: [&str; 3] = ["truncated", "trailing_text", "damaged"];
 
 /// What became of rejected results that were extracted again.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -72,10 +72,11 @@ impl Replayed {
 }
 
 impl Recorder {
-    /// Extracts the rejected results of this recorder's format, of one simulation or of all, again. Those that are accepted
-    /// now become outcomes, with the ids and times of receipt that they had; their reasons are
-    /// kept in `replaced_extractions`. Safe to repeat, to break off, and to run twice at once.
-    /// Setting `stop` ends it after the batch that is under way. Takes two connections.
+    /// Extracts the rejected results of this recorder's format again, of one simulation or of all.
+    /// Those that are accepted now become outcomes, with the ids and times of receipt that they had;
+    /// their reasons are kept in `replaced_extractions`. Safe to repeat, to break off, and to run
+    /// twice at once. Setting `stop` ends it after the batch that is under way. Takes two
+    /// connections.
     ///
     /// # Errors
     /// [`Error::NotFound`] where there is no such simulation, or an error of the database that
@@ -86,12 +87,13 @@ impl Recorder {
         stop: &AtomicBool,
         mut report: impl FnMut(ReplayProgress),
     ) -> Result<Replayed> {
+        self.make_ready().await?;
         let store = &self.shared.store;
         if let Some(simulation_id) = simulation_id {
             store.simulation(simulation_id).await?;
         }
         let extractor = self.extractor().identity();
-        store.register_extractor(extractor).await?;
+        self.make_extractor_known(extractor).await?;
         let (simulations, total) =
             store.rejected_simulations(simulation_id, &extractor.name).await?;
         let mut replayed = Replayed::default();
@@ -233,13 +235,47 @@ fn readable(
     let text = String::from_utf8(kept.document?).ok()?;
     let trial = passed_trial(simulation_id, kept.outcome_id, kept.trial, text.as_bytes())?;
     let submission = Submission {
-        document: Document::Text(text),
         position: kept.position.and_then(|position| u64::try_from(position).ok()),
         trial,
         modal_call_id: kept.modal_call_id,
         sandbox_id: kept.sandbox_id,
-        not_finite: Vec::new(),
         format,
+        ..Submission::new(text)
     };
     Some(Received::again(kept.outcome_id, kept.received_at, submission))
+}
+
+#[cfg(test)]
+mod tests {
+    use arc_framing::{Problem, Unclosed};
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::identity;
+
+    #[test]
+    fn what_was_cut_off_or_damaged_is_no_result_that_somebody_sent() {
+        let simulation_id = Uuid::from_u128(1);
+        let is_readable = |code: &str| {
+            let kept = KeptResult {
+                outcome_id: identity::outcome_id(simulation_id, None, b"{}"),
+                received_at: Timestamp::now(),
+                position: None,
+                trial: None,
+                modal_call_id: None,
+                sandbox_id: None,
+                violations: serde_json::Value::Null,
+                document: Some(b"{}".to_vec()),
+                header_id: None,
+            };
+            readable(simulation_id, kept, None, &json!([{"code": code}])).is_some()
+        };
+        assert!(is_readable("required"));
+        let problems =
+            [Problem::Truncated(Unclosed::Document), Problem::TrailingText, Problem::Damaged];
+        for problem in problems {
+            assert!(!is_readable(problem.code()), "{problem}");
+        }
+    }
 }

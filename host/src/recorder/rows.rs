@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::plan::Plan;
@@ -12,6 +12,7 @@ use super::sessions::Sessions;
 use super::submission::{Document, Submission};
 use crate::extraction::{
     DimensionScore, Outcome, Session, SuiteSummary, Violation, category_word, status_word,
+    violations_to_json,
 };
 use crate::identity;
 use crate::store::{OutcomeRow, RejectedRow, ResultKey};
@@ -198,7 +199,7 @@ impl Received {
             trial: self.submission.trial.and_then(|trial| i32::try_from(trial).ok()),
             modal_call_id: storable(self.submission.modal_call_id),
             sandbox_id: storable(self.submission.sandbox_id),
-            violations: violation_json(&violations),
+            violations: violations_to_json(&violations),
             document_bytes: i64::try_from(length).unwrap_or(i64::MAX),
             document,
         };
@@ -264,7 +265,7 @@ impl Received {
             modal_call_id: storable(self.submission.modal_call_id.or(outcome.modal_call_id)),
             sandbox_id: storable(self.submission.sandbox_id.or(outcome.sandbox_id)),
             metrics,
-            warnings: (!warnings.is_empty()).then(|| violation_json(&warnings)),
+            warnings: (!warnings.is_empty()).then(|| violations_to_json(&warnings)),
             warning_list: warnings,
             scenario: outcome.scenario.definition,
             trajectory: outcome.trajectory,
@@ -288,12 +289,6 @@ fn trial_violation(code: &str, message: String) -> Violation {
 #[expect(clippy::cast_possible_truncation, reason = "every value up to 2^53 fits")]
 fn whole(number: f64) -> i64 {
     number as i64
-}
-
-fn violation_json(violations: &[Violation]) -> Value {
-    let text = |text: &str| text.replace('\0', "\u{FFFD}");
-    let one = |violation: &Violation| json!({"path": text(&violation.path), "code": text(&violation.code), "message": text(&violation.message)});
-    violations.iter().map(one).collect()
 }
 
 /// A number as people write it: whole where it is whole.

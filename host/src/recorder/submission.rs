@@ -107,6 +107,15 @@ pub enum Document {
     },
 }
 
+impl Document {
+    /// One of which the framing says that it is not whole text.
+    fn unreadable(bytes: Vec<u8>, length: u64, problem: &Problem) -> Self {
+        let (code, message) = (problem.code().to_owned(), problem.to_string());
+        let violation = Violation { path: String::new(), code, message };
+        Document::Unreadable { bytes, length, violation }
+    }
+}
+
 impl Submission {
     /// A result with nothing else said about it.
     pub fn new(document: impl Into<String>) -> Self {
@@ -138,10 +147,8 @@ impl Submission {
                 }
             }
         };
-        let (code, message) = (problem.code().to_owned(), problem.to_string());
-        let violation = Violation { path: String::new(), code, message };
         Submission {
-            document: Document::Unreadable { bytes, length, violation },
+            document: Document::unreadable(bytes, length, &problem),
             ..Submission::new("")
         }
     }
@@ -156,40 +163,23 @@ impl Submission {
             Document::Unreadable { bytes, .. } => bytes,
         };
         let problem = Problem::DocumentTooLarge { limit_bytes };
-        let (code, message) = (problem.code().to_owned(), problem.to_string());
-        let violation = Violation { path: String::new(), code, message };
-        self.document = Document::Unreadable { bytes, length, violation };
+        self.document = Document::unreadable(bytes, length, &problem);
     }
 
     /// A result that was found in a stream at this position.
     pub fn from_frame(frame: Frame, position: u64) -> Self {
         let document = match (frame.problem, frame.content) {
             (None, Content::Text(text)) => Document::Text(text),
-            (problem, content) => Document::Unreadable {
-                bytes: match content {
-                    Content::Text(text) => text.into_bytes(),
-                    Content::Bytes(bytes) => bytes,
-                },
-                length: frame.length,
-                violation: Violation {
-                    path: String::new(),
-                    code: problem
-                        .as_ref()
-                        .map_or("invalid_utf8", |problem| problem.code())
-                        .to_owned(),
-                    message: problem.map_or_else(String::new, |problem| problem.to_string()),
-                },
-            },
+            (Some(problem), Content::Text(text)) => {
+                Document::unreadable(text.into_bytes(), frame.length, &problem)
+            }
+            (problem, Content::Bytes(bytes)) => {
+                // What is no text has a problem; where it were not told, this is the least of it.
+                let problem = problem.unwrap_or(Problem::InvalidUtf8 { at: 0 });
+                Document::unreadable(bytes, frame.length, &problem)
+            }
         };
-        Submission {
-            document,
-            position: Some(position),
-            trial: None,
-            modal_call_id: None,
-            sandbox_id: None,
-            not_finite: Vec::new(),
-            format: None,
-        }
+        Submission { document, position: Some(position), ..Submission::new("") }
     }
 
     /// The header of its file, where it has one.
@@ -257,6 +247,10 @@ pub enum Verdict {
     Failed {
         /// Whether the same submission again may work.
         retryable: bool,
+        /// Whether the trouble is that of the database or service, which would take no other
+        /// submission either just now. Where it is not, this one's alone: its extraction ran out
+        /// of time, say.
+        away: bool,
         /// What happened and what to do.
         message: String,
     },

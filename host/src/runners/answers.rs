@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::bindings::runner::arc::recording::recorder as wit;
 use crate::error::Error;
-use crate::extraction::{ErrorCategory, OutcomeStatus, Violation, category_word};
+use crate::extraction::{Violation, category_of_word, status_of_word, violations_of_json};
 use crate::recorder::{self, ItemVerdict, SimulationCompleted, SimulationFigures};
 use crate::store::{Failure, HourlyPerformance, OutcomePage, RecordedOutcome, SimulationStatus};
 
@@ -90,7 +90,7 @@ impl From<ItemVerdict> for wit::ItemVerdict {
             recorder::Verdict::Duplicate => wit::Verdict::Duplicate(id),
             recorder::Verdict::Spooled => wit::Verdict::Spooled(id),
             recorder::Verdict::Rejected(violations) => wit::Verdict::Rejected(violations),
-            recorder::Verdict::Failed { retryable, message } => {
+            recorder::Verdict::Failed { retryable, message, .. } => {
                 wit::Verdict::Failed(wit::RecordingFailure { retryable, message })
             }
         };
@@ -165,9 +165,9 @@ impl From<Failure> for wit::Failure {
             simulation_id: failure.simulation_id.to_string(),
             scenario_id: failure.scenario_id,
             execution_time: time(failure.execution_time),
-            status: outcome_status(&failure.status),
+            status: status_of_word(&failure.status),
             error_code: failure.error_code,
-            error_category: failure.error_category.as_deref().and_then(error_category),
+            error_category: failure.error_category.as_deref().and_then(category_of_word),
             modal_call_id: failure.modal_call_id,
             error_message: failure.error_message,
         }
@@ -183,7 +183,7 @@ impl From<RecordedOutcome> for wit::RecordedOutcome {
             trial: u32::try_from(outcome.trial).unwrap_or(1),
             attempt: count(outcome.attempt),
             execution_time: time(outcome.execution_time),
-            status: outcome_status(&outcome.status),
+            status: status_of_word(&outcome.status),
             reliability_score: outcome.reliability_score,
             execution_time_ms: outcome.execution_time_ms,
             tokens_used: whole(outcome.tokens_used),
@@ -192,9 +192,9 @@ impl From<RecordedOutcome> for wit::RecordedOutcome {
             sandbox_id: outcome.sandbox_id,
             error_code: outcome.error_code,
             error_message: outcome.error_message,
-            error_category: outcome.error_category.as_deref().and_then(error_category),
+            error_category: outcome.error_category.as_deref().and_then(category_of_word),
             metrics: outcome.metrics.to_string(),
-            warnings: outcome.warnings.as_ref().map(violations).unwrap_or_default(),
+            warnings: outcome.warnings.as_ref().map(violations_of_json).unwrap_or_default(),
             document: outcome.document,
         }
     }
@@ -207,42 +207,4 @@ impl From<OutcomePage> for wit::OutcomePage {
             cursor: page.cursor,
         }
     }
-}
-
-/// Violations as they are kept in the database.
-fn violations(kept: &serde_json::Value) -> Vec<Violation> {
-    let text = |violation: &serde_json::Value, name: &str| {
-        violation.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
-    };
-    let one = |violation: &serde_json::Value| Violation {
-        path: text(violation, "path"),
-        code: text(violation, "code"),
-        message: text(violation, "message"),
-    };
-    kept.as_array().into_iter().flatten().map(one).collect()
-}
-
-/// The status behind a word of the database, whose CHECK allows no other.
-fn outcome_status(word: &str) -> OutcomeStatus {
-    match word {
-        "success" => OutcomeStatus::Success,
-        "timeout" => OutcomeStatus::Timeout,
-        "cancelled" => OutcomeStatus::Cancelled,
-        _ => OutcomeStatus::Error,
-    }
-}
-
-fn error_category(word: &str) -> Option<ErrorCategory> {
-    let all = [
-        ErrorCategory::Timeout,
-        ErrorCategory::RateLimit,
-        ErrorCategory::Network,
-        ErrorCategory::Resource,
-        ErrorCategory::ToolError,
-        ErrorCategory::ModelError,
-        ErrorCategory::ValidationError,
-        ErrorCategory::SandboxError,
-        ErrorCategory::SystemError,
-    ];
-    all.into_iter().find(|category| category_word(*category) == word)
 }

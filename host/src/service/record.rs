@@ -138,10 +138,10 @@ fn keep_causes(verdicts: &mut [ItemVerdict], request_id: Option<&RequestId>) {
     let mut causes = BTreeSet::new();
     let mut failed = 0_u64;
     for item in verdicts {
-        let Verdict::Failed { retryable, message } = &mut item.verdict else { continue };
+        let Verdict::Failed { retryable, away, message } = &mut item.verdict else { continue };
         failed += 1;
         let cause = std::mem::take(message);
-        *message = Problem::from(failure(*retryable, cause.clone())).detail;
+        *message = problem(*retryable, *away, &cause).detail;
         if causes.len() < LOGGED_CAUSES {
             causes.insert(cause);
         }
@@ -152,9 +152,17 @@ fn keep_causes(verdicts: &mut [ItemVerdict], request_id: Option<&RequestId>) {
     }
 }
 
-/// The error of a result that has failed.
-fn failure(retryable: bool, message: String) -> crate::Error {
-    if retryable { crate::Error::Unavailable(message) } else { crate::Error::Refused(message) }
+/// What a caller may know of why a result has failed.
+fn problem(retryable: bool, away: bool, cause: &str) -> Problem {
+    match (retryable, away) {
+        (_, true) => crate::Error::Unavailable(cause.to_owned()).into(),
+        (true, false) => Problem::new(
+            ProblemCode::Timeout,
+            "the extraction of this result did not end in time; the same result again may, when \
+             the service is less busy",
+        ),
+        (false, false) => crate::Error::Refused(cause.to_owned()).into(),
+    }
 }
 
 /// A single result has the status that says what became of it.
@@ -177,7 +185,10 @@ fn one_answer(item: ItemVerdict) -> Answer {
             problem.outcome_id = Some(item.outcome_id);
             Err(problem.into())
         }
-        Verdict::Failed { retryable, message } => Err(failure(retryable, message).into()),
+        Verdict::Failed { retryable, away, message } => {
+            let problem = Box::new(problem(retryable, away, &message));
+            Err(Failure { problem, cause: Some(message) })
+        }
     }
 }
 

@@ -68,7 +68,19 @@ impl Store {
         self.bring_to(None).await
     }
 
-    /// The same, and brings the tables into a layout, with the rows that are there. Everybody else
+    /// Brings the schema to the version that this program needs where it has another, which a look
+    /// at it tells.
+    ///
+    /// # Errors
+    /// As [`Store::migrate`].
+    pub async fn bring_up_to_date(&self) -> Result<()> {
+        if !matches!(self.check_schema().await?, SchemaState::Current(_)) {
+            self.migrate().await?;
+        }
+        Ok(())
+    }
+
+    /// As [`Store::migrate`], and brings the tables into a layout, with the rows that are there. Everybody else
     /// waits while they move.
     ///
     /// # Errors

@@ -107,6 +107,8 @@ COMMIT;
 -- GRANT USAGE ON SCHEMA arc_recorder TO RECORDER;
 -- GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA arc_recorder TO RECORDER;
 -- GRANT UPDATE ON arc_recorder.simulations TO RECORDER;
+-- It makes no tokens of the service, which would give it every right there, and no migrations.
+-- REVOKE INSERT ON arc_recorder.access_tokens, arc_recorder.schema_migrations, arc_recorder.installation FROM RECORDER;
 ",
     );
     text

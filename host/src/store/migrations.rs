@@ -7,6 +7,7 @@ use tokio_postgres::error::SqlState;
 use super::Store;
 use super::connection::{GenericClient, Session};
 use crate::error::{Error, Result};
+use crate::identity::hexadecimal;
 
 /// One step of the schema. It is applied once and never edited after it was published.
 pub(super) struct Migration {
@@ -24,7 +25,7 @@ impl Migration {
     /// The statement that notes it as applied, with values that need no quoting.
     pub(super) fn note(&self) -> String {
         let Migration { version, name, .. } = self;
-        let sha256: String = self.sha256().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hexadecimal(&self.sha256());
         let program = concat!("arc-host ", env!("CARGO_PKG_VERSION"));
         format!(
             "INSERT INTO arc_recorder.schema_migrations (version, name, sha256, applied_by)

@@ -5,6 +5,7 @@
 
 mod access_tokens;
 mod columns;
+mod configurations;
 mod connection;
 mod cursor;
 mod export;
@@ -28,6 +29,7 @@ mod simulation_page;
 mod simulations;
 mod sql;
 mod standing;
+mod starting;
 mod statement;
 mod writing;
 
@@ -59,10 +61,10 @@ pub use plans::Question;
 pub use rejected::RejectedResult;
 pub use retention::{Expired, Removed, before_hours};
 pub use simulation_page::SimulationPage;
-pub(crate) use simulations::scenario_key;
-pub use simulations::{NewSimulation, PlannedRow, Simulation, SimulationStatus};
-
+pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
+pub(crate) use starting::scenario_key;
+pub use starting::{NewSimulation, PlannedRow};
 pub use writing::{OutcomeRow, RejectedRow, ResultKey};
 pub(crate) use writing::{Replay, Rewriting, Rewritten};
 

@@ -87,7 +87,7 @@ impl Store {
     /// # Errors
     /// [`Error::Schema`] where the schema is not current.
     pub async fn expired(&self, before: Timestamp) -> Result<Expired> {
-        let expired = self.find_expired(before).await?;
+        let expired = self.find_expired(before, self.layout().await?).await?;
         let count = Statement::new(
             "SELECT (SELECT count(*) FROM arc_recorder.outcomes WHERE simulation_id = ANY ($1)),
                  (SELECT count(*) FROM arc_recorder.rejected_results WHERE simulation_id = ANY ($1))",
@@ -112,7 +112,8 @@ impl Store {
         before: Timestamp,
         mut progress: impl FnMut(&Removed) + Send,
     ) -> Result<Removed> {
-        let expired = self.find_expired(before).await?;
+        let layout = self.layout().await?;
+        let expired = self.find_expired(before, layout).await?;
         let mut removed = Removed::default();
         if let Some(chunks_before) = expired.chunks_before
             && !expired.chunks.is_empty()
@@ -120,7 +121,6 @@ impl Store {
             removed.chunks = self.drop_chunks(chunks_before).await?;
             progress(&removed);
         }
-        let layout = self.layout().await?;
         for simulation_id in expired.simulation_ids {
             removed.deleted_outcomes += self.remove_simulation(simulation_id, layout).await?;
             removed.simulations += 1;
@@ -143,8 +143,7 @@ impl Store {
         Layout::recorded(&client).await
     }
 
-    async fn find_expired(&self, before: Timestamp) -> Result<Expired> {
-        let layout = self.layout().await?;
+    async fn find_expired(&self, before: Timestamp, layout: Layout) -> Result<Expired> {
         let rows = self.rows(&Statement::new(EXPIRED).with(before), "find what is too old").await?;
         let simulation_ids: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
         let mut expired = Expired {

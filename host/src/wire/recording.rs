@@ -239,6 +239,9 @@ pub struct ResultVerdict {
     /// Whether the same result again may be recorded, where this one failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
+    /// Whether the database was away, where this one failed; else only this result is concerned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<bool>,
     /// Why it failed, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -256,6 +259,7 @@ impl ResultVerdict {
             violations: Vec::new(),
             warnings: reasons(item.warnings),
             retryable: None,
+            away: None,
             message: None,
         };
         match item.verdict {
@@ -266,9 +270,10 @@ impl ResultVerdict {
                 body.verdict = VerdictWord::Rejected;
                 body.violations = reasons(violations);
             }
-            Verdict::Failed { retryable, message } => {
+            Verdict::Failed { retryable, away, message } => {
                 body.verdict = VerdictWord::Failed;
                 body.retryable = Some(retryable);
+                body.away = Some(away);
                 body.message = Some(message);
             }
         }
@@ -284,10 +289,15 @@ impl From<ResultVerdict> for ItemVerdict {
             VerdictWord::Duplicate => Verdict::Duplicate,
             VerdictWord::Spooled => Verdict::Spooled,
             VerdictWord::Rejected => Verdict::Rejected(violations(body.violations)),
-            VerdictWord::Failed => Verdict::Failed {
-                retryable: body.retryable.unwrap_or(true),
-                message: body.message.unwrap_or_default(),
-            },
+            VerdictWord::Failed => {
+                let retryable = body.retryable.unwrap_or(true);
+                Verdict::Failed {
+                    retryable,
+                    // An earlier service does not say it, and knows no other reason to try again.
+                    away: body.away.unwrap_or(retryable),
+                    message: body.message.unwrap_or_default(),
+                }
+            }
         };
         ItemVerdict { outcome_id: body.outcome_id, verdict, warnings: violations(body.warnings) }
     }

@@ -918,6 +918,8 @@ export interface components {
         };
         /** @description The verdict on one result. */
         ResultVerdict: {
+            /** @description Whether the database was away, where this one failed; else only this result is concerned. */
+            away?: boolean | null;
             /** @description Why it failed, and what to do. */
             message?: string | null;
             /**

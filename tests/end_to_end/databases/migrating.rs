@@ -162,13 +162,16 @@ fn a_user_without_the_right_is_told_what_to_run_and_by_whom() {
     psql(database.url(), &files.write("schema.sql", &script)).ended(0);
     let grants: Vec<String> = script
         .lines()
-        .filter_map(|line| line.strip_prefix("-- GRANT "))
-        .map(|grant| format!("GRANT {}", grant.replace("RECORDER", &user)))
+        .filter_map(|line| line.strip_prefix("-- "))
+        .filter(|line| line.starts_with("GRANT ") || line.starts_with("REVOKE "))
+        .map(|line| line.replace("RECORDER", &user))
         .collect();
-    assert_eq!(grants.len(), 3, "{script}");
+    assert_eq!(grants.len(), 4, "{script}");
     database.execute(&grants.join("\n"));
     let results = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
     assert_eq!(record(&program, &results, &[]).ended(0).json()["stored"], 1);
     assert_eq!(program.run(["migrate", "--json"]).ended(0).json()["applied"], json!([]));
+    let token = program.run(["token", "new", "--name", "mine", "--scope", "admin"]).ended(1);
+    assert!(token.stderr.contains("permission denied"), "{}", token.stderr);
     database.execute(&format!("DROP OWNED BY {user}; DROP ROLE {user}"));
 }

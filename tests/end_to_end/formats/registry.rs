@@ -109,12 +109,14 @@ fn wasi_is_granted_or_refused() {
     assert_eq!(added["wasi"], true);
     let lines = r#"{"id": "clock", "do": "clock"}
 {"id": "print", "do": "print"}
+{"id": "sleep", "do": "sleep"}
 {"id": "quiet"}"#;
     let file = files.write("a.hostile", lines);
     let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]).ended(0);
     assert!(!recorded.stdout.contains("nobody hears"), "{}", recorded.stdout);
     assert!(!recorded.stderr.contains("nobody hears"), "{}", recorded.stderr);
-    assert_eq!(recorded.json()["stored"], 3);
+    // Nor does anybody wait for the one that sleeps for ever.
+    assert_eq!(recorded.json()["stored"], 4);
     // Its clock stands still, so its verdict is the same for ever.
     let milliseconds = database
         .query("SELECT execution_time_ms FROM arc_recorder.outcomes WHERE scenario_id = 'clock'");

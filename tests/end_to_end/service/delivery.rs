@@ -6,9 +6,10 @@ use std::time::Duration;
 use arc_host::Recorder;
 use arc_host::client::{ClientSettings, ServiceClient};
 use arc_host::delivery::{Delivery, Destination, replay_spool};
-use arc_host::extraction::{BUILT_IN, ExtractionLimits, ExtractionSettings, Extractor};
+use arc_host::extraction::{ExtractionLimits, ExtractionSettings, Extractor};
 use arc_host::recorder::{SimulationStart, Submission, Verdict};
 use arc_host::spool::{Entry, Spool, SpoolSettings, SpooledCall};
+use arc_host::store::NewSimulation;
 use uuid::Uuid;
 
 use crate::support::{DEADLINE, Files, Program, Service, TestDatabase, result};
@@ -77,34 +78,58 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_away() 
     let (database, files) = (TestDatabase::new(), Files::new());
     let store = database.store();
     run(async {
-        let limits = ExtractionLimits { deadline: Duration::ZERO, ..ExtractionLimits::default() };
+        // The component loops when it is asked to, and only the deadline ends it.
+        let limits = ExtractionLimits {
+            deadline: Duration::from_millis(50),
+            fuel: u64::MAX,
+            fuel_most: u64::MAX,
+            ..ExtractionLimits::default()
+        };
         let settings = ExtractionSettings { limits, cache_dir: None };
-        let extractor = Extractor::from_component(BUILT_IN, &settings).unwrap();
+        let component = std::fs::read(env!("ARC_HOSTILE_FORMAT")).unwrap();
+        let extractor = Extractor::from_component(&component, &settings).unwrap();
         let recorder = Recorder::new(extractor, store).await.unwrap();
         let spool = spool(&files);
         let delivery = Delivery::with_spool(Destination::Database(recorder.clone()), spool.clone());
-        // Its list of scenarios is short enough for the shortest deadline, most times.
-        let start = || SimulationStart { scenarios: "[]".to_owned(), ..SimulationStart::default() };
-        let id = loop {
-            if let Ok(started) = recorder.start_simulation(start()).await {
-                break started.simulation_id;
-            }
+        let new = NewSimulation {
+            simulation_id: Uuid::from_u128(1),
+            simulation_name: None,
+            config_version_id: "none".to_owned(),
+            modal_app_id: None,
+            modal_environment: "test".to_owned(),
+            sandbox_instances: None,
+            metadata: None,
+            trials: 1,
+            planned_scenarios: 0,
+            plan_sha256: [0; 32],
+            started_at: None,
         };
-        let events =
-            r#"{"type":"message","content":"some words that take a while"},"#.repeat(20_000);
-        let mut failed = 0;
-        for number in 0..10 {
-            let document = format!(
-                r#"{{"scenario":{{"id":"{number}"}},"trajectory":{{"full_trajectory":[{events}1]}}}}"#
-            );
-            let verdicts = delivery.record_batch(id, vec![Submission::new(document)]).await;
-            let verdict = verdicts.unwrap().remove(0).verdict;
-            assert_ne!(verdict, Verdict::Spooled);
-            failed += usize::from(matches!(verdict, Verdict::Failed { .. }));
-        }
-        assert!(failed > 0, "a large result takes longer than no time");
+        recorder.start_planned(&new, std::iter::empty()).await.unwrap();
+        let results = [r#"{"id": "a", "do": "loop"}"#, r#"{"id": "b"}"#].map(Submission::new);
+        let verdicts = delivery.record_batch(new.simulation_id, results.to_vec()).await.unwrap();
+        let Verdict::Failed { retryable: true, away: false, message } = &verdicts[0].verdict else {
+            panic!("{verdicts:?}")
+        };
+        assert!(message.contains("deadline"), "{message}");
+        assert_eq!(verdicts[1].verdict, Verdict::Stored);
         assert_eq!((delivery.away(), spool.state().depth), (None, 0));
         delivery.close().await;
+        drop((delivery, spool));
+
+        // One that waits in the spool is put aside, and keeps nobody waiting.
+        let spool = self::spool(&files);
+        let [late, _] = results;
+        let call = SpooledCall::Result {
+            simulation_id: new.simulation_id,
+            outcome_id: late.outcome_id(new.simulation_id),
+            received_at: jiff::Timestamp::now(),
+            submission: late,
+        };
+        spool.append(vec![Entry { spooled_at: jiff::Timestamp::now(), call }]).await.unwrap();
+        let destination = Destination::Database(recorder.clone());
+        let stop = AtomicBool::new(false);
+        let replayed = replay_spool(&destination, &spool, &stop, |_| {}).await.unwrap();
+        assert_eq!((replayed.aside, spool.state().depth), (1, 0));
         recorder.close().await;
     });
 }

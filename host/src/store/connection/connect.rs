@@ -18,7 +18,8 @@ use super::settings::{
     server,
 };
 use super::tls::{Encrypted, Tls};
-use crate::error::{Error, Result, Unconnected};
+use super::unconnected::Unconnected;
+use crate::error::{Error, Result};
 
 /// Makes connections to one database.
 #[derive(Debug)]

@@ -3,22 +3,30 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`parse`] | URLs and key=value strings as named parameters |
-//! | [`settings`] | parameters, variables and libpq's defaults as [`ConnectionSettings`] |
+//! | [`resolve`] | parameters, variables, files and libpq's defaults as settings |
+//! | [`targets`] | the servers of a list |
 //! | [`passfile`] | passwords from `~/.pgpass` |
+//! | [`settings`] | [`ConnectionSettings`]: what all of these say together |
+//! | [`environment`] | the same as variables for other programs |
 //! | [`tls`] | rustls for every `sslmode`, client certificates, channel binding |
 //! | [`certificate`] | the few fields of a certificate that rustls does not give |
 //! | [`connect`] | one connection: hosts in turn, with and without TLS, roles, poolers |
+//! | [`unconnected`] | why there is no connection |
 //! | [`pool`] | the pool |
 //! | [`session`] | statements, named or not, on a connection or in a transaction |
 
 mod certificate;
 mod connect;
+mod environment;
 mod parse;
 mod passfile;
 mod pool;
+mod resolve;
 mod session;
 mod settings;
+mod targets;
 mod tls;
+mod unconnected;
 
 pub(super) use connect::Connector;
 pub(super) use pool::{Manager, Pool};

@@ -66,17 +66,6 @@ impl Caution {
 struct Unfinished(Option<Connection>);
 
 impl Unfinished {
-    async fn copy(
-        &self,
-        simulations: &[Uuid],
-        outcomes: &[&OutcomeRow],
-    ) -> (std::result::Result<(), tokio_postgres::Error>, bool) {
-        match &self.0 {
-            Some(client) => outcome::copy_boldly(client, simulations, outcomes).await,
-            None => (Ok(()), true),
-        }
-    }
-
     /// The transaction has ended: the connection goes back to the pool.
     fn finish(mut self) {
         drop(self.0.take());
@@ -220,10 +209,11 @@ impl Store {
             return Ok(None);
         }
         let simulations = late::simulations(outcomes, &[]);
-        let client = Unfinished(Some(client));
-        let (copied, ended) = client.copy(&simulations, outcomes).await;
+        let unfinished = Unfinished(Some(client));
+        let Some(client) = &unfinished.0 else { return Ok(None) };
+        let (copied, ended) = outcome::copy_boldly(client, &simulations, outcomes).await;
         if ended {
-            client.finish();
+            unfinished.finish();
         }
         match copied {
             Ok(()) => Ok(Some(outcomes.iter().map(|row| row.key).collect())),

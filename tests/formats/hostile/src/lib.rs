@@ -75,6 +75,7 @@ impl Format for Hostile {
             Some("split") => outcome.trajectory = span_into(item, "é", 1),
             Some("print") => println!("nobody hears this"),
             Some("header") => outcome.scenario.name = header.map(str::to_owned),
+            Some("sleep") => std::thread::sleep(std::time::Duration::from_secs(1 << 30)),
             Some("clock") => {
                 let now = std::time::SystemTime::now();
                 let since = now.duration_since(std::time::UNIX_EPOCH).unwrap();

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::super::settings::{Host, Secret, encoded};
 use super::*;
 
 fn settings(text: &str, variables: &[(&str, &str)]) -> Result<ConnectionSettings> {

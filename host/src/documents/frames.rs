@@ -1,0 +1,143 @@
+//! One reading of a file, document by document, wherever they are.
+
+use std::sync::Arc;
+
+use arc_framing::{Container, Content, Frame, Framer, Limits, Problem};
+
+use super::archive::Archive;
+use super::listed::Listed;
+use super::stream::Stream;
+use super::{DocumentFile, DocumentPlace, Documents, Place};
+use crate::error::Result;
+use crate::extraction::ItemLayout;
+
+impl DocumentFile {
+    /// The documents from the beginning, each at most `document_bytes` long; longer ones come as
+    /// frames with a problem.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read.
+    pub fn frames(&self, document_bytes: usize) -> Result<Frames> {
+        let limits = Limits { max_document_bytes: document_bytes };
+        let source = match &self.documents {
+            Documents::Stream(items) => {
+                let framer = match items {
+                    ItemLayout::Lines => Framer::new(Container::Lines, limits),
+                    ItemLayout::Elements(pattern) => Framer::of_elements(pattern.clone(), limits),
+                    ItemLayout::Documents | ItemLayout::Entries(_) => {
+                        Framer::new(Container::Auto, limits)
+                    }
+                };
+                let stream = Stream::new(self.reader(), self.name.clone(), framer);
+                Source::Stream(Box::new(stream))
+            }
+            Documents::Archive(archive) => {
+                Source::Archive { archive: Box::new(archive.clone()), next: 0, read_bytes: 0 }
+            }
+            Documents::Listed(listed) => Source::Listed { listed: Arc::clone(listed), next: 0 },
+        };
+        Ok(Frames { file: self.clone(), source, document_bytes })
+    }
+}
+
+/// One reading of a file.
+#[derive(Debug)]
+pub struct Frames {
+    file: DocumentFile,
+    source: Source,
+    document_bytes: usize,
+}
+
+#[derive(Debug)]
+enum Source {
+    Stream(Box<Stream>),
+    Archive { archive: Box<Archive>, next: usize, read_bytes: u64 },
+    Listed { listed: Arc<Listed>, next: usize },
+}
+
+impl Frames {
+    /// The next document, and where it is; nothing at the end.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Invalid`] where the file as a whole is not JSON text.
+    pub fn next_document(&mut self) -> Result<Option<(DocumentPlace, Frame)>> {
+        let (place, frame) = match &mut self.source {
+            Source::Stream(stream) => {
+                let Some(frame) = stream.next_frame()? else { return Ok(None) };
+                // What is longer than 4 GiB is beyond the limit of documents, and read by nobody.
+                let length = u32::try_from(frame.length).unwrap_or(u32::MAX);
+                (Place::Bytes { offset: frame.offset, length }, frame)
+            }
+            Source::Archive { archive, next, read_bytes } => {
+                let Some(frame) = archive.document(*next, self.document_bytes) else {
+                    return Ok(None);
+                };
+                *read_bytes += frame.length;
+                *next += 1;
+                (Place::Number(*next - 1), frame)
+            }
+            Source::Listed { listed, next } => {
+                let Some(frame) = listed.document(&self.file, *next, self.document_bytes)? else {
+                    return Ok(None);
+                };
+                *next += 1;
+                (Place::Number(*next - 1), frame)
+            }
+        };
+        Ok(Some((DocumentPlace(place), frame)))
+    }
+
+    /// The next document; nothing at the end.
+    ///
+    /// # Errors
+    /// As [`Frames::next_document`].
+    pub fn next_frame(&mut self) -> Result<Option<Frame>> {
+        Ok(self.next_document()?.map(|(_, frame)| frame))
+    }
+
+    /// How many bytes of the file were read so far, about.
+    pub fn read_bytes(&self) -> u64 {
+        match &self.source {
+            Source::Stream(stream) => stream.read_bytes(),
+            // Unpacked, they are more than the file has.
+            Source::Archive { read_bytes, .. } => (*read_bytes).min(self.file.length),
+            Source::Listed { listed, next } => {
+                let (next, all) = (*next as u64, listed.len().max(1) as u64);
+                self.file.length.saturating_mul(next.min(all)) / all
+            }
+        }
+    }
+
+    /// What stands around items inside a document.
+    pub(super) fn surroundings(&self) -> Option<&str> {
+        match &self.source {
+            Source::Stream(stream) => stream.surroundings(),
+            _ => None,
+        }
+    }
+
+    /// At the end: the SHA-256 of all bytes of the file, and the members that stood around the
+    /// results, as a JSON object.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read again.
+    pub fn finish(self) -> Result<([u8; 32], Option<String>)> {
+        match self.source {
+            Source::Stream(stream) => Ok(stream.finish()),
+            _ => Ok((self.file.sha256()?, None)),
+        }
+    }
+}
+
+/// A frame of a whole text, or of one that is too long.
+pub(super) fn frame_of(text: String, place: usize, limit_bytes: usize) -> Frame {
+    let length = text.len() as u64;
+    let (content, problem) = if text.len() > limit_bytes {
+        let mut bytes = text.into_bytes();
+        bytes.truncate(arc_framing::HEAD_BYTES.min(limit_bytes));
+        (Content::Bytes(bytes), Some(Problem::DocumentTooLarge { limit_bytes }))
+    } else {
+        (Content::Text(text), None)
+    };
+    Frame { offset: place as u64, length, content, problem }
+}

@@ -1,0 +1,86 @@
+//! Headers: what is said once for all results of a file, wherever that is.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use arc_framing::Content;
+
+use super::{DocumentFile, Documents, companion};
+use crate::error::{Error, Result};
+use crate::extraction::HeaderLayout;
+
+/// The longest header in bytes: it is read with every item.
+const HEADER_BYTES: usize = 16 << 20;
+
+impl DocumentFile {
+    /// The header of a file whose documents are found; `header_file` is the one that was named.
+    pub(super) fn header_of(
+        &self,
+        layout: &HeaderLayout,
+        header_file: Option<&Path>,
+    ) -> Result<Option<String>> {
+        let (name, text) = match (layout, header_file) {
+            (_, Some(path)) => read_header(path)?,
+            (HeaderLayout::None | HeaderLayout::Item, None) => return Ok(None),
+            (HeaderLayout::Surroundings, None) => {
+                let mut frames = self.frames(0)?;
+                while frames.next_frame()?.is_some() {}
+                match frames.surroundings() {
+                    Some(text) => (self.name.clone(), text.to_owned()),
+                    None => return Err(self.no_header(&self.name, "is too long, or not UTF-8")),
+                }
+            }
+            (HeaderLayout::Entry(names), None) => {
+                let Documents::Archive(archive) = &self.documents else { return Ok(None) };
+                let Some((entry, frame)) = archive.clone().named(names, HEADER_BYTES) else {
+                    return Ok(None);
+                };
+                let name = format!("{entry} in {}", self.name);
+                match (frame.problem, frame.content) {
+                    (None, Content::Text(text)) => (name, text),
+                    (problem, _) => {
+                        let problem = problem.map_or_else(String::new, |found| found.to_string());
+                        return Err(self.no_header(&name, &format!("cannot be read: {problem}")));
+                    }
+                }
+            }
+            (HeaderLayout::Companion(patterns), None) => {
+                let found = match &self.path {
+                    Some(path) => companion::find(path, patterns)?,
+                    None => None,
+                };
+                match found {
+                    Some(path) => read_header(&path)?,
+                    None => return Ok(None),
+                }
+            }
+        };
+        // What it means is the format's to say; PostgreSQL keeps no NUL.
+        if text.contains('\0') {
+            return Err(self.no_header(&name, "holds a NUL character, which no JSON has"));
+        }
+        Ok(Some(text))
+    }
+
+    fn no_header(&self, name: &str, reason: &str) -> Error {
+        Error::Invalid(format!("the header of the results, {name}, {reason}"))
+    }
+}
+
+/// A header in a file of its own: its name, and what is in it.
+fn read_header(path: &Path) -> Result<(String, String)> {
+    let failed = |error| Error::io(format!("could not read the header {}", path.display()), error);
+    let file = File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(HEADER_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > HEADER_BYTES {
+        return Err(Error::Invalid(format!(
+            "the header {} is longer than {HEADER_BYTES} bytes",
+            path.display()
+        )));
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::Invalid(format!("the header {} is not UTF-8 text", path.display())))?;
+    Ok((path.display().to_string(), text))
+}

@@ -1,0 +1,113 @@
+//! What extraction says, in the words that the database and JSON have for it.
+
+use serde_json::{Value, json};
+
+use super::{ErrorCategory, OutcomeStatus, Violation};
+
+/// The word for a status.
+pub fn status_word(status: OutcomeStatus) -> &'static str {
+    match status {
+        OutcomeStatus::Success => "success",
+        OutcomeStatus::Error => "error",
+        OutcomeStatus::Timeout => "timeout",
+        OutcomeStatus::Cancelled => "cancelled",
+    }
+}
+
+/// The status behind a word of the database, whose CHECK allows no other.
+pub(crate) fn status_of_word(word: &str) -> OutcomeStatus {
+    match word {
+        "success" => OutcomeStatus::Success,
+        "timeout" => OutcomeStatus::Timeout,
+        "cancelled" => OutcomeStatus::Cancelled,
+        _ => OutcomeStatus::Error,
+    }
+}
+
+/// The word for an error category.
+pub fn category_word(category: ErrorCategory) -> &'static str {
+    match category {
+        ErrorCategory::Timeout => "timeout",
+        ErrorCategory::RateLimit => "rate_limit",
+        ErrorCategory::Network => "network",
+        ErrorCategory::Resource => "resource",
+        ErrorCategory::ToolError => "tool_error",
+        ErrorCategory::ModelError => "model_error",
+        ErrorCategory::ValidationError => "validation_error",
+        ErrorCategory::SandboxError => "sandbox_error",
+        ErrorCategory::SystemError => "system_error",
+    }
+}
+
+/// The error category behind a word; nothing where it is of a later version.
+pub(crate) fn category_of_word(word: &str) -> Option<ErrorCategory> {
+    CATEGORIES.into_iter().find(|category| category_word(*category) == word)
+}
+
+const CATEGORIES: [ErrorCategory; 9] = [
+    ErrorCategory::Timeout,
+    ErrorCategory::RateLimit,
+    ErrorCategory::Network,
+    ErrorCategory::Resource,
+    ErrorCategory::ToolError,
+    ErrorCategory::ModelError,
+    ErrorCategory::ValidationError,
+    ErrorCategory::SandboxError,
+    ErrorCategory::SystemError,
+];
+
+/// Violations and warnings as the database keeps them, which holds no NUL.
+pub(crate) fn violations_to_json(violations: &[Violation]) -> Value {
+    let text = |text: &str| text.replace('\0', "\u{FFFD}");
+    let one = |violation: &Violation| {
+        json!({
+            "path": text(&violation.path),
+            "code": text(&violation.code),
+            "message": text(&violation.message),
+        })
+    };
+    violations.iter().map(one).collect()
+}
+
+/// The same back.
+pub(crate) fn violations_of_json(kept: &Value) -> Vec<Violation> {
+    let text = |violation: &Value, name: &str| {
+        violation.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let one = |violation: &Value| Violation {
+        path: text(violation, "path"),
+        code: text(violation, "code"),
+        message: text(violation, "message"),
+    };
+    kept.as_array().into_iter().flatten().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_what_they_stand_for_are_the_same() {
+        use OutcomeStatus::{Cancelled, Error, Success, Timeout};
+        for status in [Success, Error, Timeout, Cancelled] {
+            assert_eq!(status_of_word(status_word(status)), status);
+        }
+        for category in CATEGORIES {
+            assert_eq!(category_of_word(category_word(category)), Some(category));
+        }
+        assert_eq!(category_of_word("success"), None);
+    }
+
+    #[test]
+    fn violations_come_back_as_they_were_but_for_nul() {
+        let violation = |message: &str| Violation {
+            path: "/a/0".to_owned(),
+            code: "type".to_owned(),
+            message: message.to_owned(),
+        };
+        let kept = violations_to_json(&[violation("must be text"), violation("a\0b")]);
+        let read = violations_of_json(&kept);
+        assert_eq!(read, [violation("must be text"), violation("a\u{FFFD}b")]);
+        assert!(violations_of_json(&Value::Null).is_empty());
+    }
+}

@@ -1,0 +1,165 @@
+//! Rows into the database: in transactions of a bounded size, again where an error may go away by
+//! itself, and in ever smaller parts where the database refuses one of them.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::line::TRANSACTION_ROWS;
+use super::retry::Pauses;
+use crate::error::Error;
+use crate::store::{OutcomeRow, RejectedRow, ResultKey, Store};
+
+/// How long transient errors of the database are retried before the rows are given back.
+const RETRY_FOR: Duration = Duration::from_secs(30);
+
+/// How many bytes of documents one transaction writes, and one document at least. A line takes far
+/// less at once; a single call may have more, and a message to the server has at most 1 GiB, beyond
+/// which it closes the connection as if it were away.
+const PART_BYTES: usize = 64 << 20;
+
+/// What became of rows.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// Outcomes that were not there before.
+    pub(super) new: HashSet<ResultKey>,
+    /// Rows that were not written: whether the database is to blame, so that trying again may help,
+    /// and why.
+    pub(super) failed: HashMap<ResultKey, (bool, String)>,
+}
+
+/// Writes rows in transactions of a bounded size, and finds those that the database refuses.
+pub(super) async fn write_all(
+    store: &Store,
+    outcomes: &[&OutcomeRow],
+    rejected: &[&RejectedRow],
+) -> Written {
+    let mut written = Written::default();
+    let mut parts = parts(outcomes, rejected);
+    // Whoever waits is waiting for all parts.
+    let until = Instant::now() + RETRY_FOR;
+    while let Some((outcomes, rejected)) = parts.pop() {
+        match write_once(store, &outcomes, &rejected, until).await {
+            Ok(new) => written.new.extend(new),
+            // One of them is refused: ever smaller parts, until it is alone.
+            Err(Error::Refused(_)) if outcomes.len() + rejected.len() > 1 => {
+                parts.extend(halves(outcomes, rejected));
+            }
+            Err(error) => {
+                let keys = outcomes.iter().map(|row| row.key);
+                let keys = keys.chain(rejected.iter().map(|row| row.key));
+                // All but the rows themselves may be mended, and nothing may be lost until then.
+                let failure = (!error.about_the_call(), error.to_string());
+                written.failed.extend(keys.map(|key| (key, failure.clone())));
+            }
+        }
+    }
+    written
+}
+
+/// What one transaction writes.
+type Part<'r> = (Vec<&'r OutcomeRow>, Vec<&'r RejectedRow>);
+
+/// The rows in parts, each small enough for a transaction and for one message to the server.
+fn parts<'r>(outcomes: &[&'r OutcomeRow], rejected: &[&'r RejectedRow]) -> Vec<Part<'r>> {
+    let mut parts: Vec<Part<'r>> = chunks(outcomes, |row| row.document.len())
+        .map(|chunk| (chunk.to_vec(), Vec::new()))
+        .collect();
+    for (index, chunk) in chunks(rejected, |row| row.document.len()).enumerate() {
+        match parts.get_mut(index) {
+            Some((_, rows)) => rows.extend(chunk),
+            None => parts.push((Vec::new(), chunk.to_vec())),
+        }
+    }
+    parts
+}
+
+/// Runs of rows, each as long as its number and its bytes allow, and one row at least.
+fn chunks<R>(rows: &[R], bytes: impl Fn(&R) -> usize) -> impl Iterator<Item = &[R]> {
+    let mut left = rows;
+    std::iter::from_fn(move || {
+        let mut taken_bytes = 0_usize;
+        let fits = |row: &&R| {
+            let first = taken_bytes == 0;
+            taken_bytes = taken_bytes.saturating_add(bytes(row).max(1));
+            first || taken_bytes <= PART_BYTES
+        };
+        let taken = left.iter().take(TRANSACTION_ROWS).take_while(fits).count();
+        let (chunk, rest) = left.split_at_checked(taken)?;
+        left = rest;
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}
+
+/// A part in two, each smaller than the whole.
+fn halves<O, R>(mut outcomes: Vec<O>, mut rejected: Vec<R>) -> [(Vec<O>, Vec<R>); 2] {
+    // One of each kind cannot be halved any more, but parted.
+    if outcomes.len() == 1 && !rejected.is_empty() {
+        return [(outcomes, Vec::new()), (Vec::new(), rejected)];
+    }
+    if outcomes.is_empty() {
+        let second = rejected.split_off(rejected.len() / 2);
+        return [(outcomes, rejected), (Vec::new(), second)];
+    }
+    let second = outcomes.split_off(outcomes.len() / 2);
+    [(outcomes, Vec::new()), (second, rejected)]
+}
+
+/// Writes one transaction, again and again while the error may go away by itself and there is time.
+async fn write_once(
+    store: &Store,
+    outcomes: &[&OutcomeRow],
+    rejected: &[&RejectedRow],
+    until: Instant,
+) -> crate::Result<HashSet<ResultKey>> {
+    let mut pauses = Pauses::new();
+    loop {
+        match store.insert_results(outcomes, rejected).await {
+            Err(error) if error.retryable() => {
+                let pause = pauses.next_pause();
+                if Instant::now() + pause > until {
+                    return Err(error);
+                }
+                store.count_retry();
+                tokio::time::sleep(pause).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_bounded_by_its_rows_and_by_its_bytes() {
+        let sizes = |rows: &[usize]| -> Vec<usize> {
+            chunks(rows, |bytes| *bytes).map(<[usize]>::len).collect()
+        };
+        assert!(sizes(&[]).is_empty());
+        assert_eq!(sizes(&[1; 2_500]), [1_000, 1_000, 500]);
+        // A thousand of the largest documents would be more than a message may hold.
+        assert_eq!(sizes(&[(16 << 20) - 1; 10]), [4, 4, 2]);
+        let half = PART_BYTES / 2;
+        assert_eq!(sizes(&[half, half, 1, 0, 3 * half, 0]), [2, 2, 1, 1]);
+    }
+
+    #[test]
+    fn every_half_is_smaller_than_its_part_and_nothing_is_lost() {
+        for outcomes in 0..5_usize {
+            for rejections in 0..5_usize {
+                let rows = outcomes + rejections;
+                if rows < 2 {
+                    continue;
+                }
+                let halves = halves(vec![(); outcomes], vec![(); rejections]);
+                let sizes = halves.each_ref().map(|(some, others)| some.len() + others.len());
+                assert!(sizes.iter().all(|size| (1..rows).contains(size)), "{rows}: {sizes:?}");
+                assert_eq!(halves.iter().map(|(some, _)| some.len()).sum::<usize>(), outcomes);
+                assert_eq!(sizes.iter().sum::<usize>(), rows);
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! How a simulation is started: its row and its plan, in one transaction.
+
+use std::collections::HashSet;
+
+use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::Store;
+use super::columns::column;
+use super::connection::Transaction;
+use super::simulations::{COLUMNS, Simulation};
+use crate::error::{Error, Result};
+use crate::identity::Fingerprint;
+
+/// How many planned scenarios one statement writes.
+const PLAN_ROWS: usize = 1_000;
+
+/// How many bytes of scenarios one statement takes, and one more: a message has at most 1 GiB.
+const PLAN_BYTES: usize = 8 << 20;
+
+/// What a simulation is started with, apart from the scenarios themselves.
+#[derive(Clone, Debug)]
+pub struct NewSimulation {
+    /// Made by the client.
+    pub simulation_id: Uuid,
+    /// A name for people.
+    pub simulation_name: Option<String>,
+    /// The version of the agent's configuration; an unknown one is noted, not refused.
+    pub config_version_id: String,
+    /// The Modal app that runs the evaluation.
+    pub modal_app_id: Option<String>,
+    /// The Modal environment.
+    pub modal_environment: String,
+    /// How many sandboxes run at once.
+    pub sandbox_instances: Option<i32>,
+    /// A JSON object.
+    pub metadata: Option<String>,
+    /// How many times each scenario is run.
+    pub trials: i32,
+    /// How many scenarios the plan has.
+    pub planned_scenarios: i32,
+    /// The SHA-256 of the plan: two starts with the same id must have the same.
+    pub plan_sha256: [u8; 32],
+    /// When it was started; now, where that is absent.
+    pub started_at: Option<Timestamp>,
+}
+
+/// One scenario of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedRow {
+    /// Derived from the other fields.
+    pub scenario_version_id: Uuid,
+    /// Unique in the plan.
+    pub scenario_id: String,
+    /// The scenario's name.
+    pub name: Option<String>,
+    /// Its prompt.
+    pub task_prompt: Option<String>,
+    /// Its own JSON object.
+    pub definition: Option<String>,
+}
+
+impl Store {
+    /// Writes a simulation and its plan in one transaction, unless its id is there already, and
+    /// gives its row. `true` says that it was written now. The plan is read once, in order.
+    ///
+    /// # Errors
+    /// [`Error::Database`], [`Error::Unavailable`], or what reading the plan gives.
+    pub async fn start_simulation(
+        &self,
+        new: &NewSimulation,
+        plan: impl Iterator<Item = Result<PlannedRow>>,
+    ) -> Result<(Simulation, bool)> {
+        let failed = |error| Error::database("start the simulation", &error);
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        let insert = transaction
+            .prepare_cached(&format!(
+                "INSERT INTO arc_recorder.simulations (simulation_id, simulation_name,
+                     config_version_id, modal_app_id, modal_environment, sandbox_instances,
+                     metadata, trials, planned_scenarios, plan_sha256, started_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10,
+                     coalesce($11, clock_timestamp()))
+                 ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}"
+            ))
+            .await
+            .map_err(failed)?;
+        let row = transaction
+            .query_opt(
+                &insert,
+                &[
+                    &new.simulation_id,
+                    &new.simulation_name,
+                    &new.config_version_id,
+                    &new.modal_app_id,
+                    &new.modal_environment,
+                    &new.sandbox_instances,
+                    &new.metadata,
+                    &new.trials,
+                    &new.planned_scenarios,
+                    &new.plan_sha256.as_slice(),
+                    &new.started_at,
+                ],
+            )
+            .await
+            .map_err(failed)?;
+        let Some(row) = row else {
+            drop(transaction);
+            drop(client);
+            return Ok((self.simulation(new.simulation_id).await?, false));
+        };
+        let mut first_order = 1_i32;
+        let mut plan = plan.peekable();
+        loop {
+            let rows = next_rows(&mut plan)?;
+            let last = plan.peek().is_none();
+            if first_order == 1 {
+                transaction.batch_execute(lock_scenarios(last)).await.map_err(failed)?;
+            }
+            write_plan(&transaction, new.simulation_id, first_order, &rows).await?;
+            first_order = first_order.saturating_add(i32::try_from(rows.len()).unwrap_or(i32::MAX));
+            if last {
+                break;
+            }
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok((Simulation::from_row(&row), true))
+    }
+
+    /// The fingerprints of the planned scenarios' ids (see [`scenario_key`]). A plan never changes.
+    pub(crate) async fn planned_keys(&self, simulation_id: Uuid) -> Result<HashSet<Uuid>> {
+        let failed = |error| Error::database("read the simulation's plan", &error);
+        let client = self.client().await?;
+        let select = client
+            .prepare_cached(
+                "SELECT scenario_id FROM arc_recorder.planned_scenarios WHERE simulation_id = $1",
+            )
+            .await
+            .map_err(failed)?;
+        let parameters: [&Uuid; 1] = [&simulation_id];
+        let rows = client.query_raw(&select, parameters).await.map_err(failed)?;
+        rows.map_ok(|row| scenario_key(row.get(0))).try_collect().await.map_err(failed)
+    }
+}
+
+/// Stands for a scenario's id in a set that holds a whole plan, whatever the ids' length.
+pub(crate) fn scenario_key(scenario_id: &str) -> Uuid {
+    let mut fingerprint = Fingerprint::new("scenario-id");
+    fingerprint.part(scenario_id.as_bytes());
+    fingerprint.uuid()
+}
+
+/// As many rows as one statement takes.
+fn next_rows(plan: &mut impl Iterator<Item = Result<PlannedRow>>) -> Result<Vec<PlannedRow>> {
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    while rows.len() < PLAN_ROWS && bytes < PLAN_BYTES {
+        let Some(planned) = plan.next() else { break };
+        let planned = planned?;
+        let texts = [&planned.definition, &planned.task_prompt, &planned.name];
+        bytes += texts.into_iter().flatten().map(String::len).sum::<usize>();
+        rows.push(planned);
+    }
+    Ok(rows)
+}
+
+/// Starts share scenarios, and a statement adds them in order: two statements wait for each other
+/// in one direction only. A plan of several statements, which has no order in the whole, is alone.
+fn lock_scenarios(one_statement: bool) -> &'static str {
+    if one_statement {
+        "SELECT pg_advisory_xact_lock_shared(hashtext('arc_recorder.scenarios'))"
+    } else {
+        "SELECT pg_advisory_xact_lock(hashtext('arc_recorder.scenarios'))"
+    }
+}
+
+async fn write_plan(
+    transaction: &Transaction<'_>,
+    simulation_id: Uuid,
+    first_order: i32,
+    rows: &[PlannedRow],
+) -> Result<()> {
+    let failed = |error| Error::database("write the simulation's plan", &error);
+    let scenario_ids = column(rows, |row| row.scenario_id.as_str());
+    let version_ids = column(rows, |row| row.scenario_version_id);
+    let scenarios = transaction
+        .prepare_cached(
+            "INSERT INTO arc_recorder.scenarios
+                 (scenario_version_id, scenario_id, name, task_prompt, definition)
+             SELECT version_id, scenario_id, name, task_prompt, definition::json
+             FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
+                 AS row (version_id, scenario_id, name, task_prompt, definition)
+             ORDER BY version_id
+             ON CONFLICT (scenario_version_id) DO NOTHING",
+        )
+        .await
+        .map_err(failed)?;
+    transaction
+        .execute(
+            &scenarios,
+            &[
+                &version_ids,
+                &scenario_ids,
+                &column(rows, |row| row.name.as_deref()),
+                &column(rows, |row| row.task_prompt.as_deref()),
+                &column(rows, |row| row.definition.as_deref()),
+            ],
+        )
+        .await
+        .map_err(failed)?;
+    let plan = transaction
+        .prepare_cached(
+            "INSERT INTO arc_recorder.planned_scenarios
+                 (simulation_id, scenario_id, execution_order, scenario_version_id)
+             SELECT $1, scenario_id, $2 + place::integer - 1, version_id
+             FROM unnest($3::text[], $4::uuid[]) WITH ORDINALITY
+                 AS row (scenario_id, version_id, place)",
+        )
+        .await
+        .map_err(failed)?;
+    transaction
+        .execute(&plan, &[&simulation_id, &first_order, &scenario_ids, &version_ids])
+        .await
+        .map_err(failed)?;
+    Ok(())
+}
