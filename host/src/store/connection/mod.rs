@@ -10,6 +10,7 @@
 //! | [`connect`] | one connection: hosts in turn, with and without TLS, roles, poolers |
 //! | [`pool`] | the pool |
 //! | [`session`] | statements, named or not, on a connection or in a transaction |
+//! | [`watch`] | connections on which no answer comes any more |
 
 mod certificate;
 mod connect;
@@ -19,6 +20,7 @@ mod pool;
 mod session;
 mod settings;
 mod tls;
+mod watch;
 
 pub(super) use connect::Connector;
 pub(super) use pool::{Manager, Pool};
