@@ -24,6 +24,14 @@ pub enum Destination {
 }
 
 impl Destination {
+    /// Why it stores nothing just now, although it may be there.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        match self {
+            Destination::Database(recorder) => recorder.store().trouble(),
+            Destination::Service(_) => None,
+        }
+    }
+
     /// Whether it is there at all.
     pub(crate) async fn answers(&self) -> Result<()> {
         let asked = async {

@@ -10,7 +10,8 @@ use super::destination::Destination;
 /// How soon after a question the next one may be asked.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Asks the destination whether it is there when somebody has waited long for an answer.
+/// Asks the destination whether it is there, and stores what it is sent, when somebody has waited
+/// long for an answer.
 pub(super) async fn watch(
     destination: Destination,
     away: watch::Sender<Option<String>>,
@@ -18,10 +19,15 @@ pub(super) async fn watch(
 ) {
     loop {
         doubt.notified().await;
-        if away.borrow().is_none()
-            && let Err(error) = destination.answers().await
-        {
-            note_away(&away, &error.to_string());
+        if away.borrow().is_none() {
+            match destination.trouble() {
+                Some(reason) => note_away(&away, &reason),
+                None => {
+                    if let Err(error) = destination.answers().await {
+                        note_away(&away, &error.to_string());
+                    }
+                }
+            }
         }
         tokio::time::sleep(PAUSE).await;
     }

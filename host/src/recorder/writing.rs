@@ -122,9 +122,14 @@ async fn write_once(
                     return Err(error);
                 }
                 store.count_retry();
+                store.note_trouble(Some(error.to_string()));
                 tokio::time::sleep(pause).await;
             }
-            other => return other,
+            Err(error) => return Err(error),
+            Ok(new) => {
+                store.note_trouble(None);
+                return Ok(new);
+            }
         }
     }
 }

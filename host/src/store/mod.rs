@@ -33,7 +33,7 @@ mod starting;
 mod statement;
 mod writing;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -84,6 +84,7 @@ pub struct Store {
     counters: Arc<Counters>,
     caution: Arc<Caution>,
     copying: Arc<OnceCell<bool>>,
+    trouble: Arc<Mutex<Option<String>>>,
 }
 
 /// A connection that goes back to the pool when it is dropped.
@@ -132,7 +133,13 @@ impl Store {
             .map_err(|error| {
                 Error::Configuration(format!("could not set up the connections: {error}"))
             })?;
-        Ok(Store { pool, counters, caution: Arc::default(), copying: Arc::default() })
+        Ok(Store {
+            pool,
+            counters,
+            caution: Arc::default(),
+            copying: Arc::default(),
+            trouble: Arc::default(),
+        })
     }
 
     async fn client(&self) -> Result<Connection> {
@@ -187,6 +194,17 @@ impl Store {
             ));
         }
         Ok(())
+    }
+
+    /// Notes how writing results goes: why they are being sent again, nothing where they were stored.
+    pub(crate) fn note_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Why results are being sent again just now. A database may answer and yet store nothing, as one
+    /// whose disk is full.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Closes the connections; calls that are under way end first.

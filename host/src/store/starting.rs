@@ -108,6 +108,7 @@ impl Store {
         let Some(row) = row else {
             drop(transaction);
             drop(client);
+            self.wait_for_standbys().await?;
             return Ok((self.simulation(new.simulation_id).await?, false));
         };
         let mut first_order = 1_i32;

@@ -19,6 +19,7 @@ use super::settings::{
 };
 use super::tls::{Encrypted, Tls};
 use super::unconnected::Unconnected;
+use super::watch::Origin;
 use crate::error::{Error, Result};
 
 /// Makes connections to one database.
@@ -38,6 +39,8 @@ enum Way {
 pub(super) struct Connected {
     pub(super) session: Session<Client>,
     pub(super) task: AbortHandle,
+    /// What it leads to, where that is known: no pooler stands between.
+    pub(super) origin: Option<Origin>,
 }
 
 impl Connector {
@@ -71,7 +74,7 @@ impl Connector {
                 let (client, task) =
                     open(config, NoTls).await.map_err(|error| Error::connection(&error))?;
                 let preparing = Preparing::Named(Default::default());
-                Ok(Connected { session: Session::new(client, preparing), task })
+                Ok(Connected { session: Session::new(client, preparing), task, origin: None })
             }
             Way::Settings(settings, tls) => {
                 let search = Search { settings, tls: tls.as_ref(), types };
@@ -251,6 +254,7 @@ impl Search<'_> {
     ) -> std::result::Result<Connected, Unconnected> {
         let detect = self.settings.statements == Statements::Detect;
         let mut named = self.settings.statements == Statements::Named;
+        let mut origin = None;
         if detect || wanted != SessionAttributes::Any {
             let state = State::ask(&client).await.map_err(|error| Unconnected::of(&error))?;
             if let Some(lack) = state.lack(wanted) {
@@ -258,18 +262,27 @@ impl Search<'_> {
                 let reason = format!("it {lack} (target_session_attrs={})", wanted.word());
                 return Err(Unconnected { reason, retryable: true, refused: false });
             }
+            // A server gives out the number of its own process; a pooler cannot, because what
+            // comes over one connection is done by many.
+            let direct = announced_process(&client).await == Some(state.process);
             if detect {
-                // A server gives out the number of its own process; a pooler cannot, because what
-                // comes over one connection is done by many.
-                named = announced_process(&client).await == Some(state.process);
+                named = direct;
             }
+            origin = direct.then(|| self.origin(state, wanted));
         }
         let preparing = if named {
             Preparing::Named(Default::default())
         } else {
             Preparing::Unnamed(KnownTypes::clone(self.types))
         };
-        Ok(Connected { session: Session::new(client, preparing), task })
+        Ok(Connected { session: Session::new(client, preparing), task, origin })
+    }
+
+    fn origin(&self, state: State, wanted: SessionAttributes) -> Origin {
+        // There is one server that takes writes, however many are on the list.
+        let only_one = self.settings.targets.len() == 1
+            || matches!(wanted, SessionAttributes::ReadWrite | SessionAttributes::Primary);
+        Origin { process: state.process, server_started: state.server_started, only_one }
     }
 }
 
@@ -331,6 +344,7 @@ struct State {
     process: i32,
     standby: bool,
     read_only: bool,
+    server_started: String,
 }
 
 impl State {
@@ -338,7 +352,8 @@ impl State {
         let messages = client
             .simple_query(
                 "SELECT pg_catalog.pg_backend_pid(), pg_catalog.pg_is_in_recovery(),
-                     pg_catalog.current_setting('transaction_read_only')",
+                     pg_catalog.current_setting('transaction_read_only'),
+                     pg_catalog.pg_postmaster_start_time()",
             )
             .await?;
         let row = messages.iter().find_map(|message| match message {
@@ -350,6 +365,7 @@ impl State {
             process: text(0).parse().unwrap_or_default(),
             standby: text(1) == "t",
             read_only: text(2) == "on",
+            server_started: text(3).to_owned(),
         })
     }
 

@@ -14,6 +14,7 @@
 //! | [`unconnected`] | why there is no connection |
 //! | [`pool`] | the pool |
 //! | [`session`] | statements, named or not, on a connection or in a transaction |
+//! | [`watch`] | connections on which no answer comes any more |
 
 mod certificate;
 mod connect;
@@ -27,6 +28,7 @@ mod settings;
 mod targets;
 mod tls;
 mod unconnected;
+mod watch;
 
 pub(super) use connect::Connector;
 pub(super) use pool::{Manager, Pool};

@@ -11,6 +11,7 @@ use tokio_postgres::Client;
 use super::super::metrics::Counters;
 use super::connect::Connector;
 use super::session::{KnownTypes, Session};
+use super::watch;
 use crate::error::Error;
 
 /// A connection that was not taken for so long is tested before it is used again: a firewall may
@@ -27,14 +28,14 @@ pub(crate) type Pool = managed::Pool<Manager>;
 /// Makes the connections of a pool.
 #[derive(Debug)]
 pub(crate) struct Manager {
-    connector: Connector,
+    connector: Arc<Connector>,
     types: KnownTypes,
     counters: Arc<Counters>,
 }
 
 impl Manager {
     pub(crate) fn new(connector: Connector, counters: Arc<Counters>) -> Self {
-        Manager { connector, types: KnownTypes::default(), counters }
+        Manager { connector: Arc::new(connector), types: KnownTypes::default(), counters }
     }
 }
 
@@ -46,7 +47,13 @@ impl managed::Manager for Manager {
         // Connecting is rare and takes much room, which every call that may connect would have.
         let connected = Box::pin(self.connector.connect(&self.types)).await?;
         let session = connected.session.counted_by(&self.counters);
-        Ok(Pooled { session, task: connected.task, taken: Moment::now() })
+        let watch = connected.origin.map(|origin| {
+            let (connector, types) = (Arc::clone(&self.connector), KnownTypes::clone(&self.types));
+            let unanswered = Arc::downgrade(session.unanswered());
+            let watch = watch::watch(connector, types, origin, unanswered, connected.task.clone());
+            tokio::spawn(watch).abort_handle()
+        });
+        Ok(Pooled { session, task: connected.task, watch, taken: Moment::now() })
     }
 
     async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<Error> {
@@ -66,6 +73,8 @@ impl managed::Manager for Manager {
 pub(crate) struct Pooled {
     session: Session<Client>,
     task: AbortHandle,
+    /// Ends it where no answer comes any more.
+    watch: Option<AbortHandle>,
     /// When it was taken from the pool last.
     taken: Moment,
 }
@@ -114,5 +123,6 @@ impl Drop for Pooled {
     /// What runs on the connection ends with it.
     fn drop(&mut self) {
         self.task.abort();
+        self.watch.iter().for_each(AbortHandle::abort);
     }
 }

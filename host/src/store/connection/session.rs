@@ -17,6 +17,7 @@ use tokio_postgres::{CopyInSink, Error, Row, RowStream, SimpleQueryMessage, Stat
 use uuid::Uuid;
 
 use super::super::metrics::Counters;
+use super::watch::Unanswered;
 
 /// What statements run on: a connection, or a transaction on one.
 pub(crate) trait GenericClient: tokio_postgres::GenericClient {}
@@ -82,6 +83,7 @@ pub(crate) struct Session<C> {
     client: C,
     preparing: Preparing,
     counters: Arc<Counters>,
+    unanswered: Arc<Unanswered>,
 }
 
 /// A transaction; one that is dropped is rolled back.
@@ -89,12 +91,17 @@ pub(crate) type Transaction<'a> = Session<tokio_postgres::Transaction<'a>>;
 
 impl<C: GenericClient> Session<C> {
     pub(super) fn new(client: C, preparing: Preparing) -> Self {
-        Session { client, preparing, counters: Arc::default() }
+        Session { client, preparing, counters: Arc::default(), unanswered: Arc::default() }
     }
 
     /// Counts its calls there.
     pub(super) fn counted_by(self, counters: &Arc<Counters>) -> Self {
         Session { counters: Arc::clone(counters), ..self }
+    }
+
+    /// The calls that wait for an answer.
+    pub(super) fn unanswered(&self) -> &Arc<Unanswered> {
+        &self.unanswered
     }
 
     /// Waits for a call and counts it; for what is no call of this type, such as the end of a COPY.
@@ -103,9 +110,15 @@ impl<C: GenericClient> Session<C> {
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let begun = Instant::now();
-        let answer = call.await;
+        let answer = self.watched(call).await;
         self.counters.query(begun.elapsed(), answer.is_err());
         answer
+    }
+
+    /// Waits for a call; where no answer to it can come any more, it ends with an error.
+    pub(crate) async fn watched<T>(&self, call: impl Future<Output = T>) -> T {
+        let _waiting = self.unanswered.begin();
+        call.await
     }
 
     /// The connection below, for what no statement does.
@@ -122,7 +135,7 @@ impl<C: GenericClient> Session<C> {
         if let Some(statement) = locked(cache).get(sql) {
             return Ok(Prepared::Named(statement.clone()));
         }
-        let statement = self.client.client().prepare(sql).await?;
+        let statement = self.watched(self.client.client().prepare(sql)).await?;
         locked(cache).insert(sql.to_owned(), statement.clone());
         Ok(Prepared::Named(statement))
     }
@@ -294,7 +307,11 @@ impl Session<tokio_postgres::Client> {
     /// Begins a transaction.
     pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
         let (preparing, counters) = (self.preparing.clone(), Arc::clone(&self.counters));
-        Ok(Session { client: self.client.transaction().await?, preparing, counters })
+        let unanswered = Arc::clone(&self.unanswered);
+        let waiting = unanswered.begin();
+        let client = self.client.transaction().await?;
+        drop(waiting);
+        Ok(Session { client, preparing, counters, unanswered })
     }
 }
 
@@ -313,8 +330,8 @@ impl Session<tokio_postgres::Client> {
         U: Buf + 'static + Send,
     {
         match statement {
-            Prepared::Named(statement) => self.client.copy_in(statement).await,
-            Prepared::Unnamed { sql, .. } => self.client.copy_in(sql.as_str()).await,
+            Prepared::Named(statement) => self.watched(self.client.copy_in(statement)).await,
+            Prepared::Unnamed { sql, .. } => self.watched(self.client.copy_in(sql.as_str())).await,
         }
     }
 }
@@ -322,9 +339,11 @@ impl Session<tokio_postgres::Client> {
 impl Transaction<'_> {
     /// Commits it.
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        let counters = self.counters;
+        let (counters, unanswered) = (self.counters, self.unanswered);
         let begun = Instant::now();
+        let waiting = unanswered.begin();
         let done = self.client.commit().await;
+        drop(waiting);
         counters.query(begun.elapsed(), done.is_err());
         done
     }
@@ -335,7 +354,7 @@ impl Transaction<'_> {
     where
         U: Buf + 'static + Send,
     {
-        self.client.copy_in(sql).await
+        self.watched(self.client.copy_in(sql)).await
     }
 }
 

@@ -11,6 +11,7 @@ mod outcome;
 mod rejected;
 mod replayed;
 mod rewritten;
+mod standbys;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -160,6 +161,10 @@ impl Store {
             Some(stored) => stored,
             None => self.insert_as_arrays(&outcomes, &rejected).await?,
         };
+        // Of rejected results it is not known which were there.
+        if stored.len() < outcomes.len() || !rejected.is_empty() {
+            self.wait_for_standbys().await?;
+        }
         self.counters.stored(stored.len());
         Ok(stored)
     }

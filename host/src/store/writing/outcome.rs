@@ -189,7 +189,7 @@ pub(super) async fn copy(
 ) -> Result<(), tokio_postgres::Error> {
     let sink = transaction.copy_in(COPY.as_str()).await?;
     let mut writer = std::pin::pin!(writer(sink));
-    write(writer.as_mut(), rows).await?;
+    write(transaction, writer.as_mut(), rows).await?;
     transaction.counted(writer.finish()).await?;
     Ok(())
 }
@@ -232,7 +232,7 @@ async fn copy_in_transaction(
     begun?;
     noted?;
     let mut writer = std::pin::pin!(writer(sink?));
-    write(writer.as_mut(), rows).await?;
+    write(client, writer.as_mut(), rows).await?;
     // Where the COPY fails, the COMMIT behind it rolls back.
     let (copied, committed) = tokio::join!(
         biased;
@@ -247,13 +247,14 @@ fn writer(sink: CopyInSink<Bytes>) -> BinaryCopyInWriter {
 }
 
 async fn write(
+    client: &Session<impl GenericClient>,
     mut writer: Pin<&mut BinaryCopyInWriter>,
     rows: &[&OutcomeRow],
 ) -> Result<(), tokio_postgres::Error> {
     for row in rows {
         let (spans, document) = (span_numbers(row), RawJson(&row.document));
         let values = values(row, &spans, &document);
-        writer.as_mut().write(&values).await?;
+        client.watched(writer.as_mut().write(&values)).await?;
     }
     Ok(())
 }

@@ -1,0 +1,236 @@
+//! Connections on which nothing comes any more.
+//!
+//! A firewall that forgets a connection, or a server that vanishes with its machine, tells nobody: the
+//! one who waits for an answer waits for hours. Whether a statement only takes long is the
+//! server's to say: where an answer is overdue, it is asked on a connection of its own what the process
+//! at the other end does. One that is gone, or waits for us as we wait for it, will not answer any more,
+//! and the connection is ended at both ends: a transaction that stayed open at the other one would
+//! hold up whoever sends the same rows again. What was under way fails as with any lost connection,
+//! and may be tried again.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::task::AbortHandle;
+use tokio_postgres::SimpleQueryMessage;
+
+use super::connect::{Connected, Connector};
+use super::session::KnownTypes;
+
+/// An answer that has not come for so long is asked about.
+const OVERDUE_AFTER: Duration = Duration::from_secs(5);
+
+/// A server that reads or writes may be at the end of a slow line, and is waited for so long.
+const TRANSFER_TIME: Duration = Duration::from_secs(300);
+
+/// How long the question may take, with the connection that it needs.
+const ASKED_WITHIN: Duration = Duration::from_secs(10);
+
+/// The longest pause between two questions about one answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// What a connection leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// The process that serves it, which no pooler stands in front of.
+    pub(super) process: i32,
+    /// When the server was started, as it writes it: tells servers apart.
+    pub(super) server_started: String,
+    /// Whether every other connection leads to the same server, or to one that has taken its place.
+    pub(super) only_one: bool,
+}
+
+/// The calls of a connection that wait for an answer.
+#[derive(Debug)]
+pub(super) struct Unanswered(Mutex<Calls>);
+
+#[derive(Debug)]
+struct Calls {
+    under_way: usize,
+    /// When the first of them began, or the last answer came.
+    since: Instant,
+}
+
+impl Default for Unanswered {
+    fn default() -> Self {
+        Unanswered(Mutex::new(Calls { under_way: 0, since: Instant::now() }))
+    }
+}
+
+impl Unanswered {
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call waits for its answer for as long as the value lives.
+    pub(super) fn begin(&self) -> Call<'_> {
+        let mut calls = self.calls();
+        if calls.under_way == 0 {
+            calls.since = Instant::now();
+        }
+        calls.under_way += 1;
+        Call(self)
+    }
+
+    /// For how long nothing was answered, where anything waits.
+    fn waited(&self) -> Option<Duration> {
+        let calls = self.calls();
+        (calls.under_way > 0).then(|| calls.since.elapsed())
+    }
+}
+
+/// A call that waits for its answer.
+#[derive(Debug)]
+pub(super) struct Call<'u>(&'u Unanswered);
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let mut calls = self.0.calls();
+        calls.under_way -= 1;
+        calls.since = Instant::now();
+    }
+}
+
+/// Ends a connection on which no answer will come any more; for as long as anybody has the
+/// connection.
+pub(super) async fn watch(
+    connector: Arc<Connector>,
+    types: KnownTypes,
+    origin: Origin,
+    unanswered: Weak<Unanswered>,
+    connection: AbortHandle,
+) {
+    let mut pause = OVERDUE_AFTER;
+    loop {
+        tokio::time::sleep(pause).await;
+        let Some(waited) = unanswered.upgrade().map(|unanswered| unanswered.waited()) else {
+            return;
+        };
+        if waited.is_none_or(|waited| waited < OVERDUE_AFTER) {
+            pause = OVERDUE_AFTER;
+            continue;
+        }
+        let lost = is_lost(&connector, &types, &origin, &unanswered);
+        if tokio::time::timeout(ASKED_WITHIN, lost).await.unwrap_or(false) {
+            tracing::warn!(target: "arc_host::store", process = origin.process, "a connection to the database has stopped answering, and is ended");
+            connection.abort();
+            return;
+        }
+        // It takes long, or the server cannot be asked.
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// What the process at the other end does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It is not there, and neither is the answer.
+    Gone,
+    /// It has done everything, and waits for the next statement.
+    Idle,
+    /// It reads what it is sent, or writes what it answers.
+    Transferring,
+    /// It works, or it cannot be told.
+    Busy,
+}
+
+impl State {
+    /// Whether no answer will come, where none came for so long.
+    fn is_lost(self, waited: Duration) -> bool {
+        match self {
+            State::Gone | State::Idle => waited >= OVERDUE_AFTER,
+            State::Transferring => waited >= TRANSFER_TIME,
+            State::Busy => false,
+        }
+    }
+}
+
+/// Whether no answer will come any more; then the process at the other end is ended, too.
+async fn is_lost(
+    connector: &Connector,
+    types: &KnownTypes,
+    origin: &Origin,
+    unanswered: &Weak<Unanswered>,
+) -> bool {
+    let Ok(Connected { session, origin: asked, task }) = connector.connect(types).await else {
+        return false;
+    };
+    let _asking = Asking(task);
+    let Some(asked) = asked else { return false };
+    let same = asked.server_started == origin.server_started;
+    let state = if same {
+        let found = session.client().simple_query(&activity(origin.process)).await;
+        found.map_or(State::Busy, |messages| state(&messages))
+    } else if origin.only_one {
+        // Another server has taken its place.
+        State::Gone
+    } else {
+        State::Busy
+    };
+    // The answer may have come meanwhile.
+    let waited = unanswered.upgrade().and_then(|unanswered| unanswered.waited());
+    let lost = waited.is_some_and(|waited| state.is_lost(waited));
+    if lost && same {
+        let end = format!("SELECT pg_catalog.pg_terminate_backend({})", origin.process);
+        // One that is gone by now needs no end.
+        let _ = session.client().simple_query(&end).await;
+    }
+    lost
+}
+
+/// The connection of a question, which ends with it.
+struct Asking(AbortHandle);
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn activity(process: i32) -> String {
+    format!(
+        "SELECT state, wait_event,
+             pg_catalog.clock_timestamp() - state_change > '{} seconds'::interval
+         FROM pg_catalog.pg_stat_activity WHERE pid = {process}",
+        OVERDUE_AFTER.as_secs()
+    )
+}
+
+fn state(messages: &[SimpleQueryMessage]) -> State {
+    let row = messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some([row.get(0), row.get(1), row.get(2)]),
+        _ => None,
+    });
+    match row {
+        None => State::Gone,
+        Some([Some(state), _, Some("t")]) if state.starts_with("idle") => State::Idle,
+        Some([Some("active"), Some("ClientRead" | "ClientWrite"), _]) => State::Transferring,
+        Some(_) => State::Busy,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_counted_until_it_has_its_answer() {
+        let unanswered = Unanswered::default();
+        assert_eq!(unanswered.waited(), None);
+        let first = unanswered.begin();
+        let second = unanswered.begin();
+        assert!(unanswered.waited().is_some());
+        drop(first);
+        assert!(unanswered.waited().is_some());
+        drop(second);
+        assert_eq!(unanswered.waited(), None);
+    }
+
+    #[test]
+    fn a_server_that_works_is_waited_for() {
+        let long = Duration::from_secs(3_600);
+        assert!(!State::Busy.is_lost(long));
+        assert!(State::Transferring.is_lost(long) && !State::Transferring.is_lost(OVERDUE_AFTER));
+        assert!(State::Gone.is_lost(OVERDUE_AFTER) && State::Idle.is_lost(OVERDUE_AFTER));
+    }
+}
