@@ -1,7 +1,6 @@
 //! Where an export goes: to a file, which appears when it is whole, or to a stream.
 
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -50,7 +49,8 @@ impl Destination {
             // As of any new file: the process's mask takes away what it takes away.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)
-            .map_err(|error| failed(without_path(error)))?;
+            // Its own words would name the file beside, of which nobody knows.
+            .map_err(|error| failed(error.kind().into()))?;
         let (file, path) = beside.into_parts();
         Ok((file, Destination { name, beside: Some(path) }))
     }
@@ -64,15 +64,5 @@ impl Destination {
         let failed = |error| Error::io(format!("could not write {}", name.display()), error);
         file.sync_all().map_err(failed)?;
         beside.persist(&name).map_err(|error| failed(error.error))
-    }
-}
-
-/// What the system said, without the name of a file that nobody knows of.
-fn without_path(error: io::Error) -> io::Error {
-    let within = error.get_ref().and_then(std::error::Error::source);
-    let said = within.and_then(|within| within.downcast_ref::<io::Error>());
-    match said.and_then(io::Error::raw_os_error) {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => error,
     }
 }
