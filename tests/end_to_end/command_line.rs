@@ -303,3 +303,54 @@ fn verdicts_need_no_database_and_are_the_components_own() {
     let input = program.run_with_input(["extract", "-"], br#"{"scenario": {"id": "a"}}"#).ended(0);
     assert!(input.stdout.ends_with("1 result: 1 accepted, 0 rejected\n"), "{}", input.stdout);
 }
+
+#[test]
+fn what_is_missing_is_told_before_a_database_is_made() {
+    let files = Files::new();
+    let data = files.path("data");
+    let program = Program::without_database();
+    let missing = files.path("missing.jsonl");
+    let arguments = ["--data-dir", data.to_str().unwrap(), "record", missing.to_str().unwrap()];
+    let told = program.run(arguments).ended(1);
+    assert!(told.stderr.contains("missing.jsonl: No such file"), "{}", told.stderr);
+    assert!(!data.exists(), "a database was made");
+    for (arguments, hint) in [
+        (&["status", "123"][..], "a UUID of 36 characters"),
+        (&["replay"], "--spool"),
+        (&["retention", "--older-than", "5"], "like 90m, 24h, 7d or 2w"),
+        (&["serve", "--listen", "localhost:7117"], "addresses with a port"),
+    ] {
+        let told = program.run(arguments).ended(1);
+        assert!(told.stderr.contains(hint), "{arguments:?}: {}", told.stderr);
+    }
+}
+
+#[test]
+fn lists_say_that_there_is_more() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let broken = files.write("broken.jsonl", "{\n[1]\n7\n");
+    let id = record(&program, &broken, &[]).ended(2).json()["simulation_id"].clone();
+    let id = id.as_str().unwrap();
+    let all = program.run(["--json", "rejected", id]).ended(0).json_lines();
+    assert!(all.len() > 1, "{all:?}");
+    let mut page = program.run(["--json", "rejected", id, "--limit", "1"]).ended(0).json_lines();
+    let cursor = page.pop().unwrap()["cursor"].as_str().unwrap().to_owned();
+    assert_eq!(page, all[..1]);
+    let next = program.run(["--json", "rejected", id, "--cursor", &cursor]).ended(0).json_lines();
+    assert_eq!(next, all[1..]);
+    for _ in 0..20 {
+        record(&program, &broken, &["--new"]).ended(2);
+    }
+    let listed = program.run(["simulations"]).ended(0);
+    assert!(listed.stderr.contains("there are more: --cursor"), "{}", listed.stderr);
+}
+
+#[test]
+fn the_exit_code_of_psql_is_kept() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let script = files.write("wrong.sql", "SELECT nonsense;");
+    let script = script.to_str().unwrap();
+    let arguments = ["psql", "--", "-v", "ON_ERROR_STOP=1", "-f", script];
+    Program::on(&database).run(arguments).ended(3);
+}

@@ -42,7 +42,7 @@ fn one_result_gives_its_id_or_all_that_is_wrong_with_it() {
             panic!("it is not valid")
         };
         assert_eq!(violations.len(), 2, "{violations:?}");
-        assert_eq!(recorder.rejected(id).await.unwrap().len(), 1);
+        assert_eq!(recorder.rejected(id, 100, None).await.unwrap().rejected.len(), 1);
         let unknown = recorder.record_outcome(new_simulation_id(), Submission::new(good)).await;
         assert!(matches!(unknown, Err(Error::NotFound(_))), "{unknown:?}");
         assert!(recorder.record_batch(id, Vec::new()).await.unwrap().is_empty());
@@ -134,7 +134,7 @@ fn a_nul_in_a_name_or_an_id_is_no_reason_to_lose_a_result() {
         let rejected = |index: usize| matches!(verdicts[index].verdict, Verdict::Rejected(_));
         assert!(rejected(0) && rejected(1), "{verdicts:?}");
         assert_eq!(verdicts[2].verdict, Verdict::Stored);
-        assert_eq!(recorder.rejected(id).await.unwrap().len(), 2);
+        assert_eq!(recorder.rejected(id, 100, None).await.unwrap().rejected.len(), 2);
     });
 }
 

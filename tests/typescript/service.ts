@@ -76,7 +76,11 @@ export const checks: Record<string, Check> = {
     });
     same(told.slice(-3).map(({ verdict }) => verdict), ['stored', 'failed', 'stored']);
     same([told.at(-2)?.outcome_id, told.at(-2)?.retryable], [null, false]);
-    const { rejected } = await arc.rejected(id);
+    const rejected = [];
+    for await (const one of arc.allRejected(id)) rejected.push(one);
+    const first = await arc.rejected(id, { limit: 1 });
+    same(first.rejected, rejected.slice(0, 1));
+    holds(rejected.length === 1 || first.cursor != null, JSON.stringify(first));
     same(rejected.length, new Set(told.filter(({ verdict }) => verdict === 'rejected').map(({ outcome_id }) => outcome_id)).size);
     // The same again stores nothing.
     const again = await arc.recordBatch(id, results);
@@ -165,7 +169,7 @@ export const checks: Record<string, Check> = {
     const arc = new ArcClient(service);
     const unknown = await failure(() => arc.simulationStatus(crypto.randomUUID()));
     same([unknown.code, unknown.status, unknown.retryable], ['not_found', 404, false]);
-    const wrong = await failure(() => arc.simulations({ limit: 5000 }));
+    const wrong = await failure(() => arc.simulations({ limit: 50_000 }));
     same([wrong.code, wrong.retryable], ['invalid_request', false]);
     const away = await failure(() => new ArcClient('http://127.0.0.1:9', { retrySeconds: 0 }).health());
     same([away.code, away.retryable, away.status], ['unanswered', true, undefined]);

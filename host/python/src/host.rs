@@ -477,7 +477,7 @@ impl Host {
 
     fn rejected(&self, py: Python<'_>, simulation_id: &str) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
-        self.call(py, move |opened| async move { opened.source.rejected(simulation_id).await })
+        self.call(py, move |opened| async move { opened.source.all_rejected(simulation_id).await })
     }
 
     fn performance(&self, py: Python<'_>, simulation_id: &str, hours: f64) -> PyResult<Call> {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 use super::program::Program;
@@ -227,7 +227,7 @@ pub(super) struct Record {
     pub(super) format: FormatOptions,
 
     /// The simulation's id. One that exists takes the results; its plan stays as it is.
-    #[arg(long, value_name = "ID", conflicts_with = "new")]
+    #[arg(long, value_name = "ID", value_parser = id, conflicts_with = "new")]
     pub(super) simulation: Option<Uuid>,
 
     /// Make a new simulation, even of a file that was recorded before.
@@ -338,6 +338,13 @@ pub(super) struct Run {
     pub(super) arguments: Vec<String>,
 }
 
+/// The id of a simulation or a result.
+fn id(text: &str) -> Result<Uuid, String> {
+    Uuid::try_parse(text).map_err(|_| {
+        "an id is a UUID of 36 characters, as `arc-host simulations` lists them".to_owned()
+    })
+}
+
 /// A folder as the runner is to see it.
 fn folder(text: &str) -> Result<(PathBuf, String), String> {
     let (host, guest) = text.split_once("::").unwrap_or((text, text));
@@ -407,7 +414,7 @@ impl From<StatusWord> for SimulationStatus {
 #[derive(Debug, Args)]
 pub(super) struct Status {
     /// The simulation's id.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = id)]
     pub(super) simulation: Uuid,
 
     /// Show every change until the simulation ends: exit code 0 where it was completed, 1 where it
@@ -419,7 +426,7 @@ pub(super) struct Status {
 #[derive(Debug, Args)]
 pub(super) struct Outcomes {
     /// The simulation's id.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = id)]
     pub(super) simulation: Uuid,
 
     /// Only those with this status.
@@ -446,7 +453,7 @@ pub(super) struct Outcomes {
 #[derive(Debug, Args)]
 pub(super) struct Export {
     /// The simulations' ids. Default: all simulations, the oldest first.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = id)]
     pub(super) simulations: Vec<Uuid>,
 
     /// The format. Default: the one that FILE's name ends with.
@@ -473,18 +480,26 @@ pub(super) struct Export {
 #[derive(Debug, Args)]
 pub(super) struct Rejected {
     /// The simulation's id.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = id)]
     pub(super) simulation: Uuid,
 
     /// Write the kept bytes of this rejected result instead.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     pub(super) document: Option<Uuid>,
+
+    /// A page of at most so many, and where the next one begins. Default: all of them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(super) limit: Option<u32>,
+
+    /// Go on where the page before ended.
+    #[arg(long, value_name = "CURSOR")]
+    pub(super) cursor: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Performance {
     /// The simulation's id.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = id)]
     pub(super) simulation: Uuid,
 
     /// How far back, such as 90m, 24h, 7d or 2w.
@@ -500,9 +515,10 @@ pub(super) struct Failures {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).multiple(true).args(["rejected", "spool", "refused"]))]
 pub(super) struct Replay {
     /// Replay the rejected results of the database.
-    #[arg(long, required_unless_present_any = ["spool", "refused"], conflicts_with_all = ["spool", "refused"])]
+    #[arg(long, conflicts_with_all = ["spool", "refused"])]
     pub(super) rejected: bool,
 
     /// Deliver what this folder of a spool holds, to the database or to --server.
@@ -519,7 +535,7 @@ pub(super) struct Replay {
     pub(super) format: Option<String>,
 
     /// With --rejected: only those of this simulation.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["spool", "refused"])]
+    #[arg(long, value_name = "ID", value_parser = id, conflicts_with_all = ["spool", "refused"])]
     pub(super) simulation: Option<Uuid>,
 }
 
@@ -530,7 +546,7 @@ pub(super) struct Reextract {
     pub(super) format: Option<String>,
 
     /// Only the outcomes of this simulation.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = id)]
     pub(super) simulation: Option<Uuid>,
 
     /// Show every field that would change, with its old and its new value; write nothing.
@@ -586,7 +602,7 @@ pub(super) struct Retention {
 #[derive(Debug, Args)]
 pub(super) struct End {
     /// The simulation's id.
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = id)]
     pub(super) simulation: Uuid,
 
     /// Why; kept with the simulation.

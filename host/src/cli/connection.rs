@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use super::arguments::Global;
 use super::output;
-use crate::client::{ClientSettings, ServiceClient};
+use crate::Recorder;
+use crate::client::{ClientSettings, RETRY_FOR, ServiceClient};
 use crate::database::{self, Database, DatabaseSettings};
-use crate::delivery::Source;
+use crate::delivery::{Destination, Source};
 use crate::embedded::{Download, Stage};
 use crate::error::{Error, Result};
 use crate::extraction::{ExtractionSettings, Extractor};
 use crate::formats::{FormatSettings, Formats};
+use crate::store::Store;
 
 /// Connections of one command: one for each batch under way, and room for a query beside them.
 const CONNECTIONS: usize = 4;
@@ -30,6 +32,12 @@ impl OpenSource {
 /// The service that the settings name, or else the database, whose schema is brought up to date.
 pub(super) async fn open_source(global: &Global) -> Result<OpenSource> {
     if let Some(client) = service(global)? {
+        // Requests are sent again for half a minute, in which a person would hear nothing.
+        if let Err(error) = client.reach().await
+            && error.retryable()
+        {
+            output::warn(&format!("{error}; it is asked again for {} s", RETRY_FOR.as_secs()));
+        }
         return Ok(OpenSource { source: Source::Service(client), _database: None });
     }
     let database = open_current(global).await?;
@@ -94,6 +102,20 @@ pub(super) async fn open_current(global: &Global) -> Result<Database> {
     let database = open(global).await?;
     database.bring_up_to_date().await?;
     Ok(database)
+}
+
+/// A recorder on a database, with the formats that the settings name.
+pub(super) async fn recorder(global: &Global, store: &Store) -> Result<Recorder> {
+    let recorder = Recorder::new(extractor(global)?, store.clone()).await?;
+    Ok(recorder.with_formats(formats(global)?))
+}
+
+/// What records where the source answers questions.
+pub(super) async fn destination(global: &Global, source: &Source) -> Result<Destination> {
+    Ok(match source {
+        Source::Database(store) => Destination::Database(recorder(global, store).await?),
+        Source::Service(client) => Destination::Service(client.clone()),
+    })
 }
 
 /// Loads the built-in extractor, with its compiled form kept in the user's cache.

@@ -30,10 +30,8 @@ const SHOWN_CHARACTERS: usize = 60;
 async fn open(global: &Global) -> Result<(Recorder, Database, Arc<AtomicBool>)> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_interrupt(Arc::clone(&stop), Arc::new(AtomicBool::new(true)))?;
-    let extractor = connection::extractor(global)?;
     let database = connection::open_current(global).await?;
-    let recorder = Recorder::new(extractor, database.store().clone()).await?;
-    let recorder = recorder.with_formats(connection::formats(global)?);
+    let recorder = connection::recorder(global, database.store()).await?;
     Ok((recorder, database, stop))
 }
 

@@ -1,6 +1,7 @@
 //! `arc-host record`: files of results into the database.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,11 +10,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Done;
 use super::arguments::{FormatOptions, Global, Record};
 use super::connection;
-use super::output::{self, BAD, BOLD, GOOD, Output};
-use crate::Recorder;
+use super::output::{self, BAD, BOLD, GOOD, Output, WARNING};
 use crate::delivery::{
-    Destination, FileIdentity, FileOptions, FileRecorded, FileSummary, Progress, Source, Stage,
-    record_file,
+    Destination, FileIdentity, FileOptions, FileRecorded, FileSummary, Progress, Stage, record_file,
 };
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
@@ -35,15 +34,22 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     let recording = Arc::new(AtomicBool::new(false));
     stop_on_interrupt(Arc::clone(&stop), Arc::clone(&recording))?;
 
-    let extractor = connection::extractor(global)?;
-    let formats = connection::formats(global)?;
-    let opened = connection::open_source(global).await?;
-    let destination = match opened.source() {
-        Source::Database(store) => {
-            let recorder = Recorder::new(extractor.clone(), store.clone()).await?;
-            Destination::Database(recorder.with_formats(formats.clone()))
+    // No database is made or started for files that are not there.
+    if !arguments.files.iter().any(|path| may_be_read(path)) {
+        for path in &arguments.files {
+            if let Err(error) = DocumentFile::open(path) {
+                output::complain(&error.to_string());
+            }
         }
-        Source::Service(client) => Destination::Service(client.clone()),
+        return Ok(Done::Not);
+    }
+    let opened = connection::open_source(global).await?;
+    let destination = connection::destination(global, opened.source()).await?;
+    let (extractor, formats) = match &destination {
+        Destination::Database(recorder) => {
+            (recorder.extractor().clone(), recorder.formats().clone())
+        }
+        Destination::Service(_) => (connection::extractor(global)?, connection::formats(global)?),
     };
     let config_version_id = match &configuration {
         Some(Configuration { name, text }) => {
@@ -79,7 +85,10 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
         recording.store(false, Ordering::Relaxed);
         done = done.max(match recorded {
             Ok(done) => done,
-            _ if stop.load(Ordering::Relaxed) => Done::Interrupted,
+            Err(error) if stop.load(Ordering::Relaxed) => {
+                output::note(&error.to_string());
+                Done::Interrupted
+            }
             Err(error) => {
                 output::complain(&error.to_string());
                 Done::Not
@@ -95,8 +104,13 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     Ok(done)
 }
 
+/// Whether it is worth opening a database for this file.
+fn may_be_read(path: &Path) -> bool {
+    path == Path::new("-") || fs::metadata(path).is_ok_and(|there| !there.is_dir())
+}
+
 /// Opens a file and finds out of which format it is.
-async fn open_file(recorder: &FilesRecorder<'_>, path: &std::path::Path) -> Result<OpenedFile> {
+async fn open_file(recorder: &FilesRecorder<'_>, path: &Path) -> Result<OpenedFile> {
     let (formats, built_in) = (recorder.formats.clone(), recorder.extractor.clone());
     let FormatOptions { format, header } = &recorder.arguments.format;
     let (path, format, header) = (path.to_owned(), format.clone(), header.clone());
@@ -114,7 +128,7 @@ struct Configuration {
 }
 
 impl Configuration {
-    fn read(path: &std::path::Path) -> Result<Self> {
+    fn read(path: &Path) -> Result<Self> {
         let context = format!("could not read the configuration {}", path.display());
         let text = fs::read_to_string(path).map_err(|error| Error::io(context, error))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -225,7 +239,11 @@ impl Shown<'_> {
             output::printable(file_name),
             output::results(results),
             simulation_id,
-            progress.as_ref().map_or("unknown", |known| known.status.word())
+            match progress {
+                Some(known) => known.status.word(),
+                None if summary.spooled > 0 => "spooled",
+                None => "unknown",
+            }
         ))?;
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let rate = results as f64 / elapsed_seconds.max(1e-9);
@@ -239,9 +257,11 @@ impl Shown<'_> {
             ("rejected", format!("{style}{}{style:#}", output::count(rejected))),
         ]);
         // Rare, and only said where there is something to say.
-        for (what, count) in [("spooled", summary.spooled), ("failed", summary.failed)] {
+        for (what, count, style) in
+            [("spooled", summary.spooled, WARNING), ("failed", summary.failed, BAD)]
+        {
             if count > 0 {
-                fields.push((what, format!("{BAD}{}{BAD:#}", output::count(count))));
+                fields.push((what, format!("{style}{}{style:#}", output::count(count))));
             }
         }
         if let Some(known) = progress {

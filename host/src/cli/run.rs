@@ -6,7 +6,6 @@ use super::Done;
 use super::arguments::{Global, Run};
 use super::connection;
 use super::output;
-use crate::Recorder;
 use crate::error::{Error, Result};
 use crate::runners::{GrantedFolder, Grants, Runner, RunnerSettings};
 
@@ -19,10 +18,8 @@ pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
         cache_dir: connection::components_cache(global),
     };
     let runner = Runner::new(&component, &settings)?;
-    let extractor = connection::extractor(global)?;
     let database = connection::open_current(global).await?;
-    let recorder = Recorder::new(extractor, database.store().clone()).await?;
-    let recorder = recorder.with_formats(connection::formats(global)?);
+    let recorder = connection::recorder(global, database.store()).await?;
     let grants = grants(&arguments);
     let mut words = vec![path];
     words.extend(arguments.arguments);

@@ -177,5 +177,7 @@ pub(super) async fn psql(global: &Global, arguments: Psql) -> Result<Done> {
         .wait()
         .await
         .map_err(|error| Error::io(format!("could not wait for {}", program.display()), error))?;
-    Ok(if status.success() { Done::All } else { Done::Not })
+    // A psql that a signal has ended has none.
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(Done::Not, Done::Exit))
 }

@@ -9,12 +9,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Done;
 use super::arguments::Global;
 use super::connection;
-use super::output::{self, Output};
+use super::output::Output;
 use crate::Recorder;
 use crate::access::TokenRegistry;
 use crate::database;
 use crate::error::{Error, Result};
-use crate::service::settings::SETTINGS;
+use crate::service::settings::{FILE_VARIABLE, SETTINGS, unknown_variables};
 use crate::service::{Service, ServiceSettings, start_log};
 use crate::spool::{Spool, SpoolSettings};
 
@@ -57,7 +57,7 @@ impl clap::Args for Serve {
         let file = Arg::new(FILE)
             .long(FILE)
             .value_name("FILE")
-            .env("ARC_SERVE_SETTINGS")
+            .env(FILE_VARIABLE)
             .value_parser(clap::value_parser!(PathBuf))
             .help("A settings file (TOML), as --print-config writes it");
         let print = Arg::new(PRINT)
@@ -100,6 +100,12 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
         return Ok(Done::All);
     }
     start_log(&settings)?;
+    for name in unknown_variables() {
+        tracing::warn!(
+            name,
+            "this variable is no setting of the service; --print-config shows all"
+        );
+    }
     // Before anything is begun that is to be ended well.
     let (mut interrupts, mut terminations) = (
         signal(SignalKind::interrupt()).map_err(unheard)?,
@@ -123,14 +129,15 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
     });
     if let Some(tokens) = &tokens {
         match tokens.refresh().await {
-            Ok(()) if tokens.count() == 0 => output::warn(
+            Ok(()) if tokens.count() == 0 => tracing::warn!(
                 "there is no token yet, so every request is refused; make one: arc-host token new \
-                 --scope record --name NAME",
+                 --scope record --name NAME"
             ),
             Ok(()) => {}
-            Err(error) => output::warn(&format!(
-                "could not read the tokens ({error}); those of the last run count until then"
-            )),
+            Err(error) => tracing::warn!(
+                %error,
+                "could not read the tokens; those of the last run count until they can be read"
+            ),
         }
     }
     let service = Service::bind(settings, recorder, spool, tokens).await?;
@@ -147,7 +154,7 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
             _ = interrupts.recv() => {}
             _ = terminations.recv() => {}
         }
-        output::note("stopping after the requests that are under way; Ctrl-C again ends at once");
+        tracing::info!("stopping after the requests that are under way; Ctrl-C again ends at once");
         tokio::spawn(async move {
             interrupts.recv().await;
             std::process::exit(130);

@@ -79,9 +79,8 @@ pub(super) async fn list(
     });
     let header = ["simulation", "name", "status", "scenarios", "score", "cost", "created"];
     output.table(&header, &["scenarios", "score", "cost"], rows)?;
-    if paged {
-        tell_cursor(page.cursor.as_deref(), output)?;
-    }
+    // A person is told in any case; a program that did not ask for pages gets simulations alone.
+    tell_cursor(page.cursor.as_deref(), output)?;
     Ok(Done::All)
 }
 
@@ -216,20 +215,41 @@ pub(super) async fn rejected(
         return Ok(Done::All);
     }
     let opened = connection::open_source(global).await?;
-    let rejected = opened.source().rejected(arguments.simulation).await?;
-    if output.json() {
-        for result in &rejected {
-            output.value(result)?;
+    let one_page = arguments.limit.is_some() || arguments.cursor.is_some();
+    let limit =
+        arguments.limit.unwrap_or(if one_page { LISTED_OUTCOMES } else { OUTCOMES_AT_ONCE });
+    let mut cursor = arguments.cursor;
+    let (mut table, mut total) = (Vec::new(), 0_usize);
+    loop {
+        let page = opened.source().rejected(arguments.simulation, limit, cursor.as_deref()).await?;
+        for result in &page.rejected {
+            if output.json() {
+                output.value(result)?;
+            } else if total < TABLE_ROWS {
+                table.extend(reasons(result));
+            }
+            total += 1;
         }
-        return Ok(Done::All);
+        cursor = page.cursor;
+        if one_page || cursor.is_none() || output.closed() {
+            break;
+        }
     }
-    if rejected.is_empty() {
+    if !output.json() && total == 0 {
         output::note("nothing was rejected");
-        return Ok(Done::All);
+    } else if !output.json() {
+        let header = ["result", "position", "code", "path", "reason"];
+        output.table(&header, &["position"], table)?;
+        if total > TABLE_ROWS {
+            output::note(&format!(
+                "the first {TABLE_ROWS} of {total} rejected results; --json gives all of them, --limit \
+                 a page"
+            ));
+        }
     }
-    let rows = rejected.iter().flat_map(reasons);
-    let header = ["result", "position", "code", "path", "reason"];
-    output.table(&header, &["position"], rows)?;
+    if one_page {
+        tell_cursor(cursor.as_deref(), output)?;
+    }
     Ok(Done::All)
 }
 

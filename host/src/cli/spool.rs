@@ -13,8 +13,7 @@ use super::arguments::Global;
 use super::connection;
 use super::output::{self, BAD, GOOD, Output};
 use super::record::stop_on_interrupt;
-use crate::Recorder;
-use crate::delivery::{Destination, ReplayedSpool, Source, replay_spool};
+use crate::delivery::{Destination, ReplayedSpool, replay_spool};
 use crate::error::{Error, Result};
 use crate::spool::{Aside, Spool, SpoolSettings, SpooledCall};
 use crate::wire::SpoolRetried;
@@ -52,13 +51,7 @@ pub(super) async fn replay(
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_interrupt(Arc::clone(&stop), Arc::new(AtomicBool::new(true)))?;
     let opened = connection::open_source(global).await?;
-    let destination = match opened.source() {
-        Source::Database(store) => {
-            let extractor = connection::extractor(global)?;
-            Destination::Database(Recorder::new(extractor, store.clone()).await?)
-        }
-        Source::Service(client) => Destination::Service(client.clone()),
-    };
+    let destination = connection::destination(global, opened.source()).await?;
     // Nothing is added to it here.
     let settings = SpoolSettings { folder: folder.to_owned(), limit_bytes: u64::MAX };
     let spool = Spool::open(&settings)?;

@@ -42,7 +42,7 @@ const CONNECT_TIME: Duration = Duration::from_secs(10);
 const REQUEST_TIME: Duration = Duration::from_secs(150);
 
 /// How long a request is sent again before its error is given back.
-const RETRY_FOR: Duration = Duration::from_secs(30);
+pub(crate) const RETRY_FOR: Duration = Duration::from_secs(30);
 
 /// How long an idle connection is kept: less than the service does, so that it is seldom found dead.
 const IDLE_TIME: Duration = Duration::from_secs(20);
@@ -274,8 +274,11 @@ impl ServiceClient {
         self.counters.metrics()
     }
 
-    /// Sends a request once, and takes any answer of the service for a sign of life.
-    async fn answers(&self) -> Result<()> {
+    /// Whether the service is there at all. It is asked once, and needs no token for it.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where it does not answer.
+    pub async fn reach(&self) -> Result<()> {
         self.try_once(&Call::get("health/live")).await.map(drop)
     }
 

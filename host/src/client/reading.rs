@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::recorder::SimulationProgress;
 use crate::store::{
     Attached, Failure, Metrics, OutcomeFilter, OutcomePage, Performance, RecordedOutcome,
-    RejectedResult, SimulationStatus,
+    RejectedPage, SimulationStatus,
 };
 use crate::wire::{FailureList, RejectedList, ServiceHealth, SimulationList, SpoolRetried};
 
@@ -81,14 +81,21 @@ impl ServiceClient {
         Ok(OutcomePage { outcomes, cursor: page.cursor })
     }
 
-    /// What was rejected in a simulation.
+    /// A page of what was rejected in a simulation.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is no such simulation.
-    pub async fn rejected(&self, simulation_id: Uuid) -> Result<Vec<RejectedResult>> {
-        let list: RejectedList =
-            self.json(Call::get(format!("v1/simulations/{simulation_id}/rejected"))).await?;
-        Ok(list.rejected)
+    /// As [`Recorder::rejected`](crate::Recorder::rejected).
+    pub async fn rejected(
+        &self,
+        simulation_id: Uuid,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<RejectedPage> {
+        let call = Call::get(format!("v1/simulations/{simulation_id}/rejected"))
+            .with("limit", Some(limit))
+            .with("cursor", cursor);
+        let RejectedList { rejected, cursor } = self.json(call).await?;
+        Ok(RejectedPage { rejected, cursor })
     }
 
     /// A simulation by the hour, for the last so many hours.

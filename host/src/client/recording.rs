@@ -25,14 +25,6 @@ const HEADER_BYTES: usize = 1_000_000;
 const JSON: &str = "application/json";
 
 impl ServiceClient {
-    /// Whether the service is there.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] where it does not answer.
-    pub async fn reach(&self) -> Result<()> {
-        self.answers().await
-    }
-
     /// Keeps a version of an agent's configuration and gives its id.
     ///
     /// # Errors

@@ -1,33 +1,30 @@
 //! A file of results as a simulation.
 //!
-//! The file is read twice. The first reading (the survey) finds which scenarios it holds and
+//! The file is read twice. The first reading ([`Survey`]) finds which scenarios it holds and
 //! fingerprints its bytes, from which the simulation's id is made; the second records. So the same
 //! file again finds the simulation that it made before, finishes what was broken off, and stores
 //! nothing twice.
 
-use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_framing::Content;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
-use serde::Serialize;
 use tokio::sync::mpsc;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::file_summary::FileSummary;
+use super::survey::{PlanReader, Survey, scenario_list};
 use super::{Delivered, Destination};
-use crate::documents::{DocumentFile, DocumentPlace};
+use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
-use crate::extraction::{Extractor, Scenario, Session, Span, SuiteSummary};
+use crate::extraction::Extractor;
 use crate::formats::OpenedFile;
-use crate::identity::Fingerprint;
 use crate::recorder::{
-    ItemVerdict, PlanDigest, ReceivedResult, ResultFormat, SimulationStart, Submission, Verdict,
-    blocking, default_modal_environment, planned_row,
+    ItemVerdict, ReceivedResult, ResultFormat, SimulationStart, Submission, Verdict,
+    default_modal_environment,
 };
-use crate::store::{NewSimulation, PlannedRow, scenario_key};
+use crate::store::{NewSimulation, SimulationStatus};
 
 /// How many documents a batch has at most: enough that a commit costs little for each.
 const BATCH_DOCUMENTS: usize = 1_000;
@@ -37,10 +34,6 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// How many batches are on their way at once: one is stored while the next is extracted.
 const BATCHES_UNDER_WAY: usize = 2;
-
-/// How many rejected results are remembered one by one; all of them are counted, and kept in the
-/// database.
-pub const REMEMBERED_REJECTED: usize = 1_000;
 
 /// What a progress report is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,151 +55,6 @@ pub struct Progress {
     pub results: u64,
 }
 
-/// A scenario that the survey found: where the result that defines it stands.
-#[derive(Debug)]
-struct Found {
-    place: DocumentPlace,
-}
-
-/// What a file holds.
-#[derive(Debug)]
-pub struct Survey {
-    file: DocumentFile,
-    sha256: [u8; 32],
-    envelope: Option<String>,
-    found: Vec<Found>,
-    plan_sha256: [u8; 32],
-    trials: u32,
-    results: u64,
-}
-
-impl Survey {
-    /// How many results the file holds, good or bad.
-    pub fn results(&self) -> u64 {
-        self.results
-    }
-
-    /// The SHA-256 of the plan that the file's scenarios make.
-    pub fn plan_sha256(&self) -> [u8; 32] {
-        self.plan_sha256
-    }
-
-    /// How many different scenarios they belong to.
-    pub fn scenarios(&self) -> usize {
-        self.found.len()
-    }
-
-    /// The most trials of a scenario that a result names.
-    pub fn trials(&self) -> u32 {
-        self.trials
-    }
-
-    /// The id that the file's bytes, a name and a configuration make.
-    pub fn simulation_id(&self, name: &str, config_version_id: &str) -> Uuid {
-        let mut fingerprint = Fingerprint::new("simulation-of-file");
-        fingerprint.part(&self.sha256);
-        fingerprint.part(name.as_bytes());
-        fingerprint.part(config_version_id.as_bytes());
-        fingerprint.uuid()
-    }
-}
-
-/// A rejected result of a file.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct RejectedItem {
-    /// Where it stands in the file, counted from 0.
-    pub position: u64,
-    /// The id under which it is kept.
-    pub outcome_id: Uuid,
-    /// The first violation's JSON Pointer.
-    pub path: String,
-    /// The first violation's code.
-    pub code: String,
-    /// The first violation as a sentence.
-    pub message: String,
-    /// All of them.
-    pub violations: Vec<RejectedReason>,
-}
-
-/// One reason for a rejection.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct RejectedReason {
-    /// A JSON Pointer; empty for the whole document.
-    pub path: String,
-    /// A stable word.
-    pub code: String,
-    /// A sentence.
-    pub message: String,
-}
-
-/// What became of a file's results.
-#[derive(Clone, Debug, Default)]
-pub struct FileSummary {
-    /// Results that were stored now.
-    pub stored: u64,
-    /// Results that were there before.
-    pub duplicate: u64,
-    /// Results that are kept in a spool until the database is back.
-    pub spooled: u64,
-    /// Results that are not valid.
-    pub rejected: u64,
-    /// The first of them, in order: at most [`REMEMBERED_REJECTED`].
-    pub rejected_results: Vec<RejectedItem>,
-    /// Results that were not recorded.
-    pub failed: u64,
-    /// Where the first one that was not recorded stands, and why it was not.
-    pub failure: Option<String>,
-    /// Whether the same call again may record some of those that were not.
-    pub retryable: bool,
-    /// How many accepted results have each warning.
-    pub warnings: BTreeMap<String, u64>,
-    /// Whether it was stopped before the end of the file.
-    pub interrupted: bool,
-}
-
-impl FileSummary {
-    fn add(&mut self, position: u64, item: ItemVerdict) {
-        for warning in item.warnings {
-            *self.warnings.entry(warning.code).or_default() += 1;
-        }
-        match item.verdict {
-            Verdict::Stored => self.stored += 1,
-            Verdict::Duplicate => self.duplicate += 1,
-            Verdict::Spooled => self.spooled += 1,
-            Verdict::Failed { retryable, message, .. } => {
-                self.failed += 1;
-                self.retryable |= retryable;
-                self.failure.get_or_insert_with(|| format!("result {position}: {message}"));
-            }
-            Verdict::Rejected(_) if self.rejected_results.len() >= REMEMBERED_REJECTED => {
-                self.rejected += 1;
-            }
-            Verdict::Rejected(violations) => {
-                self.rejected += 1;
-                let reasons: Vec<RejectedReason> = violations
-                    .into_iter()
-                    .map(|violation| RejectedReason {
-                        path: violation.path,
-                        code: violation.code,
-                        message: violation.message,
-                    })
-                    .collect();
-                let first = reasons.first().cloned();
-                let (path, code, message) =
-                    first.map(|first| (first.path, first.code, first.message)).unwrap_or_default();
-                self.rejected_results.push(RejectedItem {
-                    position,
-                    outcome_id: item.outcome_id,
-                    path,
-                    code,
-                    message,
-                    violations: reasons,
-                });
-            }
-        }
-    }
-}
-
 /// The simulation that a file becomes.
 #[derive(Clone, Debug)]
 pub struct FileSimulation {
@@ -221,11 +69,11 @@ pub struct FileSimulation {
 /// The recording of one file.
 #[derive(Clone, Debug)]
 pub struct FileRecording {
-    extractor: Extractor,
+    pub(super) extractor: Extractor,
     destination: Destination,
-    file: DocumentFile,
+    pub(super) file: DocumentFile,
     /// Of the results; nothing for the built-in one.
-    format: Option<Arc<ResultFormat>>,
+    pub(super) format: Option<Arc<ResultFormat>>,
     /// Set from outside to stop after the batches that are under way.
     stop: Arc<AtomicBool>,
 }
@@ -242,64 +90,23 @@ impl FileRecording {
         self.file.name()
     }
 
-    fn stopped(&self) -> bool {
+    pub(super) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Reads the file for the first time. Nothing is stored.
-    ///
-    /// # Errors
-    /// [`Error::Io`]; [`Error::Invalid`] where the file is not JSON text, or holds no result.
-    pub async fn survey(&self, report: impl FnMut(Progress) + Send + 'static) -> Result<Survey> {
-        let this = self.clone();
-        let session = self.extractor.session().await;
-        blocking(move || this.survey_now(session, report)).await?
-    }
-
-    fn survey_now(&self, mut session: Session, mut report: impl FnMut(Progress)) -> Result<Survey> {
-        let document_bytes = self.extractor.limits().document_bytes;
-        let mut frames = self.file.frames(document_bytes)?;
-        let mut found = Vec::new();
-        let mut seen = HashSet::new();
-        let mut digest = PlanDigest::new();
-        let (mut trials, mut results) = (1, 0);
-        let header = self.file.header();
-        while let Some((place, frame)) = frames.next_document()? {
-            results += 1;
-            report(Progress { stage: Stage::Survey, read_bytes: frames.read_bytes(), results });
-            if self.stopped() {
-                return Err(Error::Invalid("stopped before anything was recorded".to_owned()));
-            }
-            let (None, Content::Text(text)) = (frame.problem, frame.content) else { continue };
-            // What is wrong with a result is said when it is recorded.
-            let Ok(Ok(planned)) = session.extract_scenario(header, &text) else { continue };
-            trials = trials.max(planned.trial.unwrap_or(1));
-            if seen.insert(scenario_key(&planned.scenario.id)) {
-                digest.add(&self.planned_row(planned.scenario, &text));
-                found.push(Found { place });
-            }
-        }
-        let (sha256, envelope) = frames.finish()?;
-        if results == 0 && envelope.is_none() && header.is_none() {
-            return Err(Error::Invalid(format!("{} holds no results", self.file.name())));
-        }
-        // A header says the same of all results as the members around them do.
-        let envelope = match header {
-            None => envelope,
-            Some(header) => summary_of(&mut session, header),
-        };
-        let file = self.file.clone();
-        Ok(Survey { file, sha256, envelope, found, plan_sha256: digest.finish(), trials, results })
-    }
-
-    /// Starts the simulation that the survey describes, or finds it as it was started before.
+    /// Starts the simulation that the survey describes, or finds it as it was started before. Gives its
+    /// status, unless the start is in the spool of a service whose database is away.
     ///
     /// # Errors
     /// [`Error::Conflict`] where the id is there with another plan; [`Error::Invalid`] where the
     /// plan is too long to be sent to a service.
-    pub async fn start(&self, survey: &Survey, new: FileSimulation) -> Result<()> {
+    pub async fn start(
+        &self,
+        survey: &Survey,
+        new: FileSimulation,
+    ) -> Result<Delivered<SimulationStatus>> {
         let session = self.extractor.session().await;
-        let plan = PlanReader { recording: self, survey, session, next: 0 };
+        let plan = PlanReader::new(self, survey, session);
         let FileSimulation { simulation_id, name, config_version_id } = new;
         // PostgreSQL keeps no NUL in text.
         let name = name.replace('\0', "\u{FFFD}");
@@ -318,24 +125,29 @@ impl FileRecording {
                     modal_environment: default_modal_environment(),
                     sandbox_instances: None,
                     metadata: Some(metadata),
-                    trials: i32::try_from(survey.trials).unwrap_or(i32::MAX),
-                    planned_scenarios: i32::try_from(survey.found.len()).unwrap_or(i32::MAX),
-                    plan_sha256: survey.plan_sha256,
+                    trials: i32::try_from(survey.trials()).unwrap_or(i32::MAX),
+                    planned_scenarios: i32::try_from(survey.scenarios()).unwrap_or(i32::MAX),
+                    plan_sha256: survey.plan_sha256(),
                     started_at: None,
                 };
-                recorder.start_planned(&new, plan).await.map(|_| ())
+                let simulation = recorder.start_planned(&new, plan).await?;
+                Ok(Delivered::Committed(simulation.status))
             }
             Destination::Service(client) => {
                 let start = SimulationStart {
                     simulation_id: Some(simulation_id),
                     config_version_id,
                     scenarios: scenario_list(plan)?,
-                    trials: Some(survey.trials),
+                    trials: Some(survey.trials()),
                     simulation_name: Some(name),
                     metadata: Some(metadata),
                     ..SimulationStart::default()
                 };
-                client.start_simulation(start).await.map(|_| ())
+                let started = client.start_simulation(start).await?;
+                Ok(match started.spooled {
+                    true => Delivered::Spooled,
+                    false => Delivered::Committed(started.simulation.status),
+                })
             }
         }
     }
@@ -441,24 +253,8 @@ impl FileRecording {
         })
     }
 
-    /// A scenario as a row of the plan. Another format's own definition of it is no scenario as
-    /// simulations are started with, so one is written.
-    fn planned_row(&self, scenario: Scenario, document: &str) -> PlannedRow {
-        if self.format.is_none() {
-            return planned_row(scenario, document);
-        }
-        let definition = serde_json::json!({
-            "id": scenario.id,
-            "name": scenario.name,
-            "task_prompt": scenario.task_prompt,
-        });
-        let definition = definition.to_string();
-        let length = u32::try_from(definition.len()).unwrap_or(u32::MAX);
-        let scenario = Scenario { definition: Some(Span { offset: 0, length }), ..scenario };
-        planned_row(scenario, &definition)
-    }
-
-    fn changed(&self) -> Error {
+    /// What was surveyed is not what is there now.
+    pub(super) fn changed(&self) -> Error {
         Error::Invalid(format!("{} has changed while it was read; run again", self.file.name()))
     }
 
@@ -480,63 +276,6 @@ impl FileRecording {
     }
 }
 
-/// What a header says of all results, in the words of a suite's own summary; nothing where it says
-/// nothing that can be used.
-fn summary_of(session: &mut Session, header: &str) -> Option<String> {
-    let summary = session.extract_suite(header).ok()?.ok()?;
-    let SuiteSummary {
-        average_reliability_score,
-        total_cost_usd,
-        execution_time_ms,
-        successful_runs,
-        total_tokens_used,
-        average_execution_time_ms,
-        average_dimension_scores,
-        speedup_factor,
-        warnings: _,
-    } = summary;
-    let seconds = |milliseconds: Option<f64>| milliseconds.map(|milliseconds| milliseconds / 1e3);
-    let dimensions: serde_json::Map<String, serde_json::Value> = average_dimension_scores
-        .into_iter()
-        .map(|dimension| (dimension.name, dimension.score.into()))
-        .collect();
-    let words = serde_json::json!({
-        "average_reliability_score": average_reliability_score,
-        "total_cost_usd": total_cost_usd,
-        "parallel_execution_time": seconds(execution_time_ms),
-        "successful_runs": successful_runs,
-        "total_tokens_used": total_tokens_used,
-        "average_execution_time": seconds(average_execution_time_ms),
-        "average_dimension_scores": dimensions,
-        "speedup_factor": speedup_factor,
-    });
-    Some(words.to_string())
-}
-
-/// A plan as the list that a service takes.
-fn scenario_list(plan: impl Iterator<Item = Result<PlannedRow>>) -> Result<String> {
-    let mut list = String::from("[");
-    for planned in plan {
-        let planned = planned?;
-        if list.len() > 1 {
-            list.push(',');
-        }
-        match planned.definition {
-            Some(definition) => list.push_str(&definition),
-            None => {
-                let scenario = serde_json::json!({
-                    "id": planned.scenario_id,
-                    "name": planned.name,
-                    "task_prompt": planned.task_prompt,
-                });
-                list.push_str(&scenario.to_string());
-            }
-        }
-    }
-    list.push(']');
-    Ok(list)
-}
-
 /// Whether a batch failed as a whole, and not only documents that no neighbour has to suffer for.
 fn nothing_committed(verdicts: &[ItemVerdict]) -> bool {
     let failed = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { .. });
@@ -551,37 +290,4 @@ struct Batch {
     bytes: usize,
     /// How far the file was read when the batch was full.
     read_bytes: u64,
-}
-
-/// Reads the scenarios of a plan from the file again, so that the survey need not keep them.
-struct PlanReader<'s> {
-    recording: &'s FileRecording,
-    survey: &'s Survey,
-    session: Session,
-    next: usize,
-}
-
-impl Iterator for PlanReader<'_> {
-    type Item = Result<PlannedRow>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let found = self.survey.found.get(self.next)?;
-        self.next += 1;
-        Some(self.read(found))
-    }
-}
-
-impl PlanReader<'_> {
-    fn read(&mut self, found: &Found) -> Result<PlannedRow> {
-        let text = self.survey.file.text_at(found.place)?;
-        let planned = self.session.extract_scenario(self.survey.file.header(), &text);
-        let planned = planned?;
-        match planned {
-            Ok(planned) => Ok(self.recording.planned_row(planned.scenario, &text)),
-            Err(_) => Err(Error::Invalid(format!(
-                "{} has changed while it was read; run again",
-                self.survey.file.name()
-            ))),
-        }
-    }
 }

@@ -6,12 +6,20 @@
 //! simulation of which something waits goes behind it, so that the order stays; and while the
 //! destination is known to be away nobody waits for it. A result has its id and its time of receipt
 //! before it goes either way, so that going both ways stores it once.
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | `destination`, `source` | what records, and what answers questions: a database or a service |
+//! | `watch`, `replay`, `held` | whether the destination is there; from the spool to it; what is passed over |
+//! | `whole_file`, `survey`, `file`, `file_summary` | a file as a simulation: all of it; the first reading; the second; what became of it |
 
 mod destination;
 mod file;
+mod file_summary;
 mod held;
 mod replay;
 mod source;
+mod survey;
 mod watch;
 mod whole_file;
 
@@ -26,12 +34,11 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 pub use destination::Destination;
-pub use file::{
-    FileRecording, FileSimulation, FileSummary, Progress, REMEMBERED_REJECTED, RejectedItem,
-    RejectedReason, Stage, Survey,
-};
+pub use file::{FileRecording, FileSimulation, Progress, Stage};
+pub use file_summary::{FileFailure, FileSummary, REMEMBERED_REJECTED, RejectedItem};
 pub use replay::{Replayed, ReplayedSpool, replay_spool};
 pub use source::Source;
+pub use survey::Survey;
 pub use whole_file::{
     FileIdentity, FileOptions, FileRecorded, FileReport, NO_CONFIGURATION, record_file,
 };

@@ -6,10 +6,13 @@ use crate::client::ServiceClient;
 use crate::error::Result;
 use crate::recorder::SimulationProgress;
 use crate::store::{
-    Attached, Failure, OutcomeFilter, OutcomePage, Performance, RejectedResult, SimulationStatus,
-    Store,
+    Attached, Failure, OutcomeFilter, OutcomePage, Performance, RejectedPage, RejectedResult,
+    SimulationStatus, Store,
 };
 use crate::wire::SimulationList;
+
+/// How many rejected results are read at once.
+const PAGE_REJECTED: u32 = 1_000;
 
 /// Where questions are answered. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -21,7 +24,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// A page of the simulations, newest first: at most `limit` of them, from 1 to 1,000.
+    /// A page of the simulations, newest first: at most `limit` of them, from 1 to 10,000.
     ///
     /// # Errors
     /// As [`Store::simulations_page`].
@@ -80,17 +83,41 @@ impl Source {
         }
     }
 
-    /// What was rejected in a simulation, in order of receipt; without the documents.
+    /// A page of what was rejected in a simulation, in order of receipt and without the documents: at
+    /// most `limit` of them, from 1 to 1,000.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation.
-    pub async fn rejected(&self, simulation_id: Uuid) -> Result<Vec<RejectedResult>> {
+    /// As [`Recorder::rejected`](crate::Recorder::rejected).
+    pub async fn rejected(
+        &self,
+        simulation_id: Uuid,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<RejectedPage> {
         match self {
             Source::Database(store) => {
-                store.simulation(simulation_id).await?;
-                store.rejected(simulation_id).await
+                if cursor.is_none() {
+                    store.simulation(simulation_id).await?;
+                }
+                store.rejected_page(simulation_id, limit, cursor).await
             }
-            Source::Service(client) => client.rejected(simulation_id).await,
+            Source::Service(client) => client.rejected(simulation_id, limit, cursor).await,
+        }
+    }
+
+    /// Everything that was rejected in a simulation, page after page.
+    ///
+    /// # Errors
+    /// As [`Source::rejected`].
+    pub async fn all_rejected(&self, simulation_id: Uuid) -> Result<Vec<RejectedResult>> {
+        let (mut all, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = self.rejected(simulation_id, PAGE_REJECTED, cursor.as_deref()).await?;
+            all.extend(page.rejected);
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(all);
+            }
         }
     }
 

@@ -10,7 +10,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Destination, FileRecording, FileSimulation, FileSummary, Progress, Source};
+use super::{
+    Delivered, Destination, FileRecording, FileSimulation, FileSummary, Progress, RejectedItem,
+    Source, Survey,
+};
 use crate::error::{Error, Result};
 use crate::formats::OpenedFile;
 use crate::recorder::{SimulationProgress, new_simulation_id};
@@ -55,7 +58,7 @@ pub struct FileRecorded {
     pub simulation_id: Uuid,
     /// What became of the results.
     pub summary: FileSummary,
-    /// Where the simulation stands, where that could be asked.
+    /// Where the simulation stands, where that could be asked; nothing where some of it is in a spool.
     pub progress: Option<SimulationProgress>,
     /// What people should know.
     pub notes: Vec<String>,
@@ -109,7 +112,7 @@ pub struct FileReport {
     /// How many accepted results have each warning.
     pub warnings: BTreeMap<String, u64>,
     /// The first results that are not valid.
-    pub rejected_results: Vec<super::RejectedItem>,
+    pub rejected_results: Vec<RejectedItem>,
     /// How long it took, in seconds.
     pub elapsed_seconds: f64,
 }
@@ -131,7 +134,7 @@ impl FileRecorded {
             spooled: summary.spooled,
             rejected: summary.rejected,
             failed: summary.failed,
-            failure: summary.failure.clone(),
+            failure: summary.failure.as_ref().map(ToString::to_string),
             interrupted: summary.interrupted,
             by_status: progress.map(|known| known.by_status.clone()),
             by_error_category: progress.map(|known| known.by_error_category.clone()),
@@ -177,30 +180,31 @@ pub async fn record_file(
         FileIdentity::Named(simulation_id) => simulation_id,
     };
     let new = FileSimulation { simulation_id, name: name.clone(), config_version_id };
-    let same_plan = match recording.start(&survey, new).await {
-        Ok(()) => true,
+    let mut notes = Vec::new();
+    let started = match recording.start(&survey, new).await {
+        Ok(started) => Some(started),
         // It exists with a plan of its own, and takes the results.
-        Err(Error::Conflict(_)) => false,
+        Err(Error::Conflict(_)) => {
+            if !matches!(options.identity, FileIdentity::Named(_)) {
+                notes.push(format!(
+                    "simulation {simulation_id} was started before with another plan; its results \
+                     are recorded, and it stays as it is: `arc-host status {simulation_id}`"
+                ));
+            }
+            None
+        }
         Err(error) => return Err(error),
     };
     let summary = recording.record(&survey, simulation_id, report).await?;
-    let (mut notes, mut trouble) = (Vec::new(), None);
-    let mut progress = source.simulation_status(simulation_id).await;
+    let mut ending = Ending { recording: &recording, survey: &survey, simulation_id, notes };
     // What can never be recorded does not keep the simulation open.
     let whole = !summary.retryable && !summary.interrupted;
-    if let Ok(known) = &progress
-        && whole
-        && same_plan
-        && completes(known, options.identity, &mut notes)
-    {
-        match recording.complete(&survey, simulation_id).await {
-            Ok(None) => {}
-            Ok(Some(reason)) => notes.push(format!("{reason}; the computed figures count")),
-            Err(error) => trouble = Some(error),
-        }
-        progress = source.simulation_status(simulation_id).await;
-    }
-    let progress = progress.map_err(|error| trouble.get_or_insert(error)).ok();
+    let (progress, trouble) = if started == Some(Delivered::Spooled) || summary.spooled > 0 {
+        (None, ending.through_the_spool(started.filter(|_| whole), options.identity).await)
+    } else {
+        ending.directly(&source, whole && started.is_some(), options.identity).await
+    };
+    let notes = ending.notes;
     let elapsed_seconds = begun.elapsed().as_secs_f64();
     Ok(FileRecorded {
         file_name,
@@ -213,6 +217,70 @@ pub async fn record_file(
         trouble,
         elapsed_seconds,
     })
+}
+
+/// The end of a recording: the simulation is completed, where it can be.
+struct Ending<'r> {
+    recording: &'r FileRecording,
+    survey: &'r Survey,
+    simulation_id: Uuid,
+    /// What people should know.
+    notes: Vec<String>,
+}
+
+impl Ending<'_> {
+    /// Where the simulation stands at the end, and why it could not be completed or asked about.
+    async fn directly(
+        &mut self,
+        source: &Source,
+        may_complete: bool,
+        identity: FileIdentity,
+    ) -> (Option<SimulationProgress>, Option<Error>) {
+        let mut trouble = None;
+        let mut progress = source.simulation_status(self.simulation_id).await;
+        if let Ok(known) = &progress
+            && may_complete
+            && completes(known, identity, &mut self.notes)
+        {
+            trouble = self.complete().await;
+            progress = source.simulation_status(self.simulation_id).await;
+        }
+        (progress.map_err(|error| trouble.get_or_insert(error)).ok(), trouble)
+    }
+
+    /// The database of the service is away, so nobody can be asked: what ends the simulation waits in
+    /// the spool, behind what was recorded. `started` is how it was started, where it may end.
+    async fn through_the_spool(
+        &mut self,
+        started: Option<Delivered<SimulationStatus>>,
+        identity: FileIdentity,
+    ) -> Option<Error> {
+        self.notes.push(
+            "the service's database is away: what is spooled is recorded when it is back"
+                .to_owned(),
+        );
+        let ended = |status: &SimulationStatus| {
+            matches!(status, SimulationStatus::Failed | SimulationStatus::Cancelled)
+        };
+        match started {
+            // Somebody else's simulation, or one that was ended on purpose, stays as it is.
+            _ if matches!(identity, FileIdentity::Named(_)) => None,
+            Some(Delivered::Committed(status)) if ended(&status) => None,
+            Some(_) => self.complete().await,
+            None => None,
+        }
+    }
+
+    async fn complete(&mut self) -> Option<Error> {
+        match self.recording.complete(self.survey, self.simulation_id).await {
+            Ok(None) => None,
+            Ok(Some(reason)) => {
+                self.notes.push(format!("{reason}; the computed figures count"));
+                None
+            }
+            Err(error) => Some(error),
+        }
+    }
 }
 
 /// Whether a simulation of this plan is to be completed. One that was named may be somebody else's:

@@ -147,7 +147,7 @@ impl Columns {
         self.rows
     }
 
-    /// How many bytes the long texts among them have.
+    /// How many bytes their texts have, but for words of a fixed length.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -155,9 +155,18 @@ impl Columns {
     /// Takes one more.
     pub(super) fn push(&mut self, outcome: &OutcomeRecord) {
         self.rows += 1;
-        let long = [outcome.error_message, outcome.warnings, outcome.document];
-        self.bytes +=
-            outcome.metrics.len() + long.into_iter().flatten().map(str::len).sum::<usize>();
+        let texts = [
+            Some(outcome.scenario_id),
+            outcome.scenario_name,
+            outcome.error_code,
+            outcome.error_message,
+            outcome.modal_call_id,
+            outcome.sandbox_id,
+            Some(outcome.metrics),
+            outcome.warnings,
+            outcome.document,
+        ];
+        self.bytes += texts.into_iter().flatten().map(str::len).sum::<usize>();
         id(&mut self.simulation_id, outcome.simulation_id);
         id(&mut self.outcome_id, outcome.outcome_id);
         self.scenario_id.append_value(outcome.scenario_id);

@@ -49,7 +49,8 @@ impl Destination {
             // As of any new file: the process's mask takes away what it takes away.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)
-            .map_err(failed)?;
+            // Its own words would name the file beside, of which nobody knows.
+            .map_err(|error| failed(error.kind().into()))?;
         let (file, path) = beside.into_parts();
         Ok((file, Destination { name, beside: Some(path) }))
     }

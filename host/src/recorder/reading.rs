@@ -6,7 +6,7 @@ use super::progress::SimulationProgress;
 use super::{Recorder, blocking};
 use crate::error::Result;
 use crate::store::{
-    Attached, Failure, Health, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedResult,
+    Attached, Failure, Health, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage,
     SimulationPage, SimulationStatus,
 };
 
@@ -41,7 +41,7 @@ impl Recorder {
         self.shared.store.outcomes_page(simulation_id, filter, limit, cursor, attached).await
     }
 
-    /// A page of the simulations, newest first: at most `limit` of them, from 1 to 1,000.
+    /// A page of the simulations, newest first: at most `limit` of them, from 1 to 10,000.
     ///
     /// # Errors
     /// [`Error::Invalid`](crate::Error::Invalid) for another limit, or a cursor that is none.
@@ -55,14 +55,22 @@ impl Recorder {
         self.shared.store.simulations_page(status, limit, cursor).await
     }
 
-    /// What was rejected in a simulation, in order of receipt; without the documents.
+    /// A page of what was rejected in a simulation, in order of receipt and without the documents: at
+    /// most `limit` of them, from 1 to 1,000, from the first or from where the page before ended.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation.
-    pub async fn rejected(&self, simulation_id: Uuid) -> Result<Vec<RejectedResult>> {
+    /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation;
+    /// [`Error::Invalid`](crate::Error::Invalid) for another limit, or a cursor that is not one of
+    /// this simulation's.
+    pub async fn rejected(
+        &self,
+        simulation_id: Uuid,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<RejectedPage> {
         self.make_ready().await?;
         self.shared.store.simulation(simulation_id).await?;
-        self.shared.store.rejected(simulation_id).await
+        self.shared.store.rejected_page(simulation_id, limit, cursor).await
     }
 
     /// The verdict on one result as JSON text; nothing is recorded.
@@ -109,7 +117,9 @@ impl Recorder {
 /// # Errors
 /// A sentence that says what is wrong with the text.
 pub fn duration_hours(text: &str) -> std::result::Result<f64, String> {
-    let span: jiff::Span = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    let wrong =
+        |reason: &dyn std::fmt::Display| format!("{reason}; a duration is like 90m, 24h, 7d or 2w");
+    let span: jiff::Span = text.parse().map_err(|error: jiff::Error| wrong(&error))?;
     let day = jiff::SpanRelativeTo::days_are_24_hours();
     let hours = span.total((jiff::Unit::Hour, day)).map_err(|error| error.to_string())?;
     if hours > 0.0 { Ok(hours) } else { Err("a duration is longer than nothing".to_owned()) }

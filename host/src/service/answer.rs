@@ -23,6 +23,10 @@ pub(super) struct Failure {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failed;
 
+/// An answer that must not wait in a compressor, because the client may wait for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Uncompressed;
+
 /// What the log has to say of an answer beside its status.
 #[derive(Clone, Debug)]
 pub(super) struct Cause(pub(super) String);

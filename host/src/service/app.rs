@@ -55,4 +55,10 @@ impl App {
     pub(super) fn stopping(&self) -> bool {
         *self.stopping.borrow()
     }
+
+    /// Waits until the service stops.
+    pub(super) async fn stopped(&self) {
+        // Whoever could say so lives as long as this.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
 }

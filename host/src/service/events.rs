@@ -16,11 +16,11 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use uuid::Uuid;
 
-use super::answer::Answer;
+use super::answer::{Answer, Uncompressed};
 use super::app::SharedApp;
 use super::guard::{self, Caller, Standing};
 use super::parameters::SimulationId;
-use super::record::Uncompressed;
+use crate::error::Error;
 use crate::recorder::SimulationProgress;
 use crate::store::SimulationStatus;
 use crate::wire::Problem;
@@ -122,19 +122,25 @@ async fn ask(app: SharedApp, simulation_id: Uuid, sender: watch::Sender<Arc<Simu
     loop {
         tokio::time::sleep(PAUSE.max(took * SHARE)).await;
         let asked_at = Instant::now();
-        // A database that is away is asked again.
-        if let Ok(progress) = app.recorder.simulation_status(simulation_id).await {
-            sender.send_if_modified(|last| {
-                let changed = differs(last, &progress);
-                *last = Arc::new(progress);
-                changed
-            });
+        let mut gone = false;
+        match app.recorder.simulation_status(simulation_id).await {
+            Ok(progress) => {
+                sender.send_if_modified(|last| {
+                    let changed = differs(last, &progress);
+                    *last = Arc::new(progress);
+                    changed
+                });
+            }
+            // It was removed, and whoever comes back is told so.
+            Err(Error::NotFound(_)) => gone = true,
+            // A database that is away is asked again.
+            Err(_) => {}
         }
         took = asked_at.elapsed();
         // Under the lock nobody can join whom this would leave without an answer.
         let mut watched = app.watchers.watched();
         let ended = sender.borrow().status != SimulationStatus::Running;
-        if ended || sender.receiver_count() == 0 {
+        if ended || gone || sender.receiver_count() == 0 {
             watched.remove(&simulation_id);
             return;
         }

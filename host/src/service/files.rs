@@ -2,8 +2,9 @@
 
 use std::io::{Seek as _, Write as _};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -14,15 +15,22 @@ use uuid::Uuid;
 use super::answer::{self, Answer, Failure};
 use super::app::{App, SharedApp};
 use super::body::{Chunks, too_large};
+use super::observe::RequestId;
 use super::parameters::Parameters;
-use crate::delivery::{Destination, FileIdentity, FileOptions, FileReport, record_file};
+use super::record::{self, problem};
+use crate::delivery::{
+    Destination, FileIdentity, FileOptions, FileRecorded, FileReport, record_file,
+};
 use crate::documents::DocumentFile;
 use crate::error::Error;
 use crate::recorder::blocking;
-use crate::wire::Problem;
+use crate::wire::{Problem, ProblemCode};
 
 /// The name of a file that has none.
 const NO_NAME: &str = "a file";
+
+/// After how long a file that the service could not record because it stopped may be sent again.
+const STOPPING_SECONDS: u32 = 2;
 
 /// What is said of a file.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -62,10 +70,82 @@ pub(super) struct FileQuery {
 pub(super) async fn record_file_sent(
     State(app): State<SharedApp>,
     Parameters(query): Parameters<FileQuery>,
+    request_id: Option<Extension<RequestId>>,
     request: Request,
 ) -> Answer {
+    let stop = StopOnDrop(Arc::default());
+    let recording = record_sent(&app, query, request.into_body(), &stop);
+    let mut recording = std::pin::pin!(recording);
+    let recorded = tokio::select! {
+        biased;
+        recorded = &mut recording => recorded,
+        () = app.stopped() => {
+            // What is under way is recorded, and nothing after it.
+            stop.now();
+            recording.await
+        }
+    };
+    let recorded = match recorded {
+        Ok(recorded) if !recorded.summary.interrupted => recorded,
+        Err(failure) if !app.stopping() => return Err(failure),
+        _ => return Err(stopped()),
+    };
+    app.metrics.count_file(&recorded.summary);
+    let report = told(&recorded, request_id.as_deref());
+    if let Some(error) = recorded.trouble {
+        return Err(error.into());
+    }
+    Ok(answer::json(StatusCode::OK, &report))
+}
+
+/// Ends a recording when nobody waits for it any more: the client may have gone.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl StopOnDrop {
+    fn now(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.now();
+    }
+}
+
+fn stopped() -> Failure {
+    Problem::new(
+        ProblemCode::ShuttingDown,
+        "the service is stopping; what it has recorded of the file is kept, and the same file again \
+         does the rest",
+    )
+    .retry_after(STOPPING_SECONDS)
+    .into()
+}
+
+/// What became of a file, as a caller may know it; the log has why results have failed.
+fn told(recorded: &FileRecorded, request_id: Option<&RequestId>) -> FileReport {
+    let mut report = recorded.report();
+    if let Some(first) = &recorded.summary.failure {
+        let (failed, cause) = (report.failed, first.message.as_str());
+        record::log_cause(request_id, failed, cause);
+        let problem = problem(first.retryable, first.away, cause);
+        report.failure = Some(format!("result {}: {}", first.position, problem.detail));
+    }
+    report
+}
+
+async fn record_sent(
+    app: &App,
+    query: FileQuery,
+    body: Body,
+    stop: &StopOnDrop,
+) -> Result<FileRecorded, Failure> {
     let name = query.file_name.as_deref().map_or(NO_NAME.to_owned(), base_name);
-    let file = receive(&app, request.into_body()).await?;
+    let file = tokio::select! {
+        file = receive(app, body) => file?,
+        () = app.stopped() => return Err(stopped()),
+    };
     let (formats, built_in) = (app.recorder.formats().clone(), app.recorder.extractor().clone());
     let named = query.format.clone();
     let opened = blocking(move || {
@@ -81,12 +161,7 @@ pub(super) async fn record_file_sent(
         identity: query.simulation_id.map_or(FileIdentity::OfContent, FileIdentity::Named),
     };
     let destination = Destination::Database(app.recorder.clone());
-    let stop = Arc::new(AtomicBool::new(false));
-    let recorded = record_file(opened, &destination, &options, stop, |_| {}).await?;
-    if let Some(error) = recorded.trouble {
-        return Err(error.into());
-    }
-    Ok(answer::json(StatusCode::OK, &recorded.report()))
+    Ok(record_file(opened, &destination, &options, Arc::clone(&stop.0), |_| {}).await?)
 }
 
 /// A name without the folders before it.

@@ -2,7 +2,8 @@
 //!
 //! Retries are safe without it, because ids are made from content; with it, the answer to a retry
 //! is the same to the letter (`stored`, and not `duplicate`). Keys are kept in memory, the latest
-//! [`KEPT`] of them, so a service that was started again answers anew, as safely.
+//! [`KEPT`] of them with answers of at most [`LONGEST`] bytes. So a service that was started again, or
+//! has answered longer, answers anew, as safely.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;

@@ -50,10 +50,9 @@ impl Acceptor {
     /// Accepts from all of these until the service stops.
     pub(super) async fn accept(&self, listeners: Vec<TcpListener>) {
         let accepting = listeners.iter().map(|listener| self.accept_from(listener));
-        let mut stopping = self.app.stopping.subscribe();
         tokio::select! {
             _ = futures_util::future::join_all(accepting) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
+            () = self.app.stopped() => {}
         }
     }
 

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::delivery::FileSummary;
 use crate::recorder::{ItemVerdict, Verdict};
 use crate::spool::SpoolState;
 use crate::store::Metrics;
@@ -154,6 +155,17 @@ impl ServiceMetrics {
                 Verdict::Failed { .. } => failed,
             } += 1;
         }
+        self.add(counts);
+    }
+
+    /// The results of a file have got theirs.
+    pub(super) fn count_file(&self, summary: &FileSummary) {
+        let FileSummary { stored, duplicate, spooled, rejected, failed, .. } = *summary;
+        self.add([stored, duplicate, spooled, rejected, failed]);
+    }
+
+    /// So many are stored, duplicate, spooled, rejected and failed.
+    fn add(&self, counts: [u64; 5]) {
         let words = ["stored", "duplicate", "spooled", "rejected", "failed"];
         for (verdict, count) in words.into_iter().zip(counts) {
             if count > 0 {

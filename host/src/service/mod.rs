@@ -7,7 +7,8 @@
 //! | `router` | paths, and what a request passes through; the OpenAPI document |
 //! | `observe`, `guard` | a request's id, log and counters; who gets in, and how many |
 //! | `parameters`, `body`, `decoding`, `room` | what a request says, and the memory for it |
-//! | `simulations`, `record`, `reader`, `files`, `reading`, `events` | the handlers |
+//! | `simulations`, `record`, `files`, `reading`, `events` | the handlers |
+//! | `sent`, `stream`, `reader` | the results of a body; a stream of them, and batches out of it |
 //! | `retention` | what is removed when it is old enough |
 //! | `answer`, `idempotency` | what a request gets |
 //!
@@ -34,8 +35,10 @@ mod record;
 mod retention;
 mod room;
 mod router;
+mod sent;
 pub mod settings;
 mod simulations;
+mod stream;
 mod tls;
 
 use std::net::SocketAddr;

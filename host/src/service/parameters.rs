@@ -13,6 +13,12 @@ use super::answer::Failure;
 use crate::store::SimulationStatus;
 use crate::wire::{NDJSON, ProblemCode};
 
+/// How many outcomes a page has at most, as in the store.
+pub(super) const MOST_OUTCOMES: u32 = 1_000;
+
+/// How many simulations or failures a page has at most: they are short.
+pub(super) const MOST_LISTED: u32 = 10_000;
+
 /// The id of the simulation in the path.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SimulationId(pub(super) Uuid);
@@ -60,7 +66,19 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Paramet
 pub(super) struct SimulationsQuery {
     /// Only those with this status.
     pub(super) status: Option<SimulationStatus>,
-    /// How many at most.
+    /// How many at most. Default: 50.
+    #[param(minimum = 1, maximum = 10_000)]
+    pub(super) limit: Option<u32>,
+    /// Where the page before ended.
+    pub(super) cursor: Option<String>,
+}
+
+/// A page of something of a simulation.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageQuery {
+    /// How many at most. Default: 100.
     #[param(minimum = 1, maximum = 1000)]
     pub(super) limit: Option<u32>,
     /// Where the page before ended.
@@ -155,7 +173,7 @@ pub(super) struct RangeQuery {
 #[into_params(parameter_in = Query)]
 pub(super) struct LimitQuery {
     /// How many at most. Default: 50.
-    #[param(minimum = 1, maximum = 1000)]
+    #[param(minimum = 1, maximum = 10_000)]
     pub(super) limit: Option<u32>,
 }
 
@@ -165,18 +183,23 @@ impl LimitQuery {
     /// # Errors
     /// Where it is outside of them.
     pub(super) fn checked(&self, default: u32) -> Result<u32, Failure> {
-        checked_limit(self.limit, default)
+        checked_limit(self.limit, default, MOST_LISTED)
     }
 }
 
-pub(super) fn checked_limit(limit: Option<u32>, default: u32) -> Result<u32, Failure> {
-    match limit.unwrap_or(default) {
-        limit @ 1..=1_000 => Ok(limit),
-        other => Err(Failure::new(
-            ProblemCode::InvalidRequest,
-            format!("limit is {other}; it must be from 1 to 1000"),
-        )),
+/// The limit, which is at most so much.
+///
+/// # Errors
+/// Where it is outside of its bounds.
+pub(super) fn checked_limit(limit: Option<u32>, default: u32, most: u32) -> Result<u32, Failure> {
+    let limit = limit.unwrap_or(default);
+    if (1..=most).contains(&limit) {
+        return Ok(limit);
     }
+    Err(Failure::new(
+        ProblemCode::InvalidRequest,
+        format!("limit is {limit}; it must be from 1 to {most}"),
+    ))
 }
 
 /// The types of bodies that the service knows.

@@ -6,8 +6,8 @@ use axum::body::Body;
 use super::answer::Failure;
 use super::app::App;
 use super::body::{self, Chunks};
-use super::record::{limits, unreadable};
 use super::room::{Held, RESULT_BYTES};
+use super::sent::{limits, unreadable};
 use crate::recorder::Submission;
 
 /// How many results of a stream go to the recorder at once, as many as a transaction takes.

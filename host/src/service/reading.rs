@@ -11,18 +11,19 @@ use uuid::Uuid;
 use super::answer::{self, Answer, Failure};
 use super::app::{App, SharedApp};
 use super::guard::{self, Caller, Standing};
+use super::observe::RequestId;
 use super::parameters::{
-    LimitQuery, OutcomesQuery, Parameters, RangeQuery, SimulationId, checked_limit,
-    checked_scenario, wants_lines,
+    LimitQuery, MOST_OUTCOMES, OutcomesQuery, PageQuery, Parameters, RangeQuery, SimulationId,
+    checked_limit, checked_scenario, wants_lines,
 };
 use crate::recorder::duration_hours;
-use crate::store::{Attached, Metrics, OutcomeFilter, Performance};
+use crate::store::{Attached, Metrics, OutcomeFilter, Performance, RejectedPage};
 use crate::wire::{
     FailureList, NDJSON, OutcomeBody, OutcomeList, Problem, ProblemCode, RejectedList,
     ResultDocument, ServiceHealth, SpoolRetried,
 };
 
-/// How many outcomes a page has unless another number is asked for, and each read of a stream.
+/// How many outcomes, or rejected results, a page has unless another number is asked for, and each read of a stream.
 const PAGE: u32 = 100;
 
 /// How many failures are given unless another number is asked for.
@@ -50,6 +51,7 @@ pub(super) async fn list_outcomes(
     SimulationId(simulation_id): SimulationId,
     Parameters(query): Parameters<OutcomesQuery>,
     caller: Option<Extension<Caller>>,
+    request_id: Option<Extension<RequestId>>,
     headers: HeaderMap,
 ) -> Answer {
     let filter = OutcomeFilter {
@@ -58,7 +60,7 @@ pub(super) async fn list_outcomes(
     };
     let attached = Attached { documents: query.documents, trajectories: query.trajectories };
     if !wants_lines(&headers)? {
-        let limit = checked_limit(query.limit, PAGE)?;
+        let limit = checked_limit(query.limit, PAGE, MOST_OUTCOMES)?;
         let cursor = query.cursor.as_deref();
         let page = app.recorder.outcomes(simulation_id, &filter, limit, cursor, attached).await?;
         let outcomes = page.outcomes.into_iter().map(Into::into).collect();
@@ -68,9 +70,11 @@ pub(super) async fn list_outcomes(
     let page_rows = if query.documents || query.trajectories { 100 } else { 1_000 };
     let place = guard::stream_place(&app)?;
     let standing = Standing::of(&app, caller.as_deref());
-    let most = query.limit.map(|limit| checked_limit(Some(limit), PAGE)).transpose()?;
-    let first = app.recorder.outcomes(simulation_id, &filter, 1, None, Attached::default()).await?;
-    drop(first);
+    let most =
+        query.limit.map(|limit| checked_limit(Some(limit), PAGE, MOST_OUTCOMES)).transpose()?;
+    // An unknown simulation and a wrong cursor are told before the answer has begun.
+    let cursor = query.cursor.as_deref();
+    app.recorder.outcomes(simulation_id, &filter, 1, cursor, Attached::default()).await?;
     let state = Pages {
         app,
         filter,
@@ -80,6 +84,7 @@ pub(super) async fn list_outcomes(
         page_rows,
         ended: false,
         standing,
+        request_id: request_id.map(|Extension(id)| id),
         _place: place,
     };
     let lines = futures_util::stream::unfold(state, move |mut pages| async move {
@@ -101,6 +106,7 @@ struct Pages {
     page_rows: u32,
     ended: bool,
     standing: Standing,
+    request_id: Option<RequestId>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -113,8 +119,7 @@ impl Pages {
             return None;
         }
         if let Err(failure) = self.standing.check() {
-            self.ended = true;
-            return Some(Err(failure.problem.detail.into()));
+            return Some(Err(self.broken_off(failure.problem.detail)));
         }
         let page = self.app.recorder.outcomes(
             simulation_id,
@@ -125,10 +130,7 @@ impl Pages {
         );
         let page = match page.await {
             Ok(page) => page,
-            Err(error) => {
-                self.ended = true;
-                return Some(Err(error.into()));
-            }
+            Err(error) => return Some(Err(self.broken_off(error.to_string()))),
         };
         let given = u32::try_from(page.outcomes.len()).unwrap_or(u32::MAX);
         self.left = self.left.map(|left| left.saturating_sub(given));
@@ -149,24 +151,35 @@ impl Pages {
         }
         Some(Ok(lines.into()))
     }
+
+    /// Ends the stream in the middle. The reason is the log's: the client gets no more of the answer.
+    fn broken_off(&mut self, cause: String) -> BoxError {
+        self.ended = true;
+        let request_id = self.request_id.as_ref().map(|id| &*id.0);
+        tracing::warn!(target: "arc_host::requests", request_id, cause, "a stream ended early");
+        cause.into()
+    }
 }
 
-/// What was rejected in a simulation, and why.
+/// A page of what was rejected in a simulation, and why.
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}/rejected", tag = "reading",
     operation_id = "list_rejected",
-    params(("simulation_id" = Uuid, Path, description = "The simulation's id")),
+    params(("simulation_id" = Uuid, Path, description = "The simulation's id"), PageQuery),
     responses(
-        (status = 200, description = "In order of receipt", body = RejectedList),
+        (status = 200, description = "A page, in order of receipt", body = RejectedList),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list_rejected(
     State(app): State<SharedApp>,
     SimulationId(simulation_id): SimulationId,
+    Parameters(query): Parameters<PageQuery>,
 ) -> Answer {
-    let rejected = app.recorder.rejected(simulation_id).await?;
-    Ok(answer::json(StatusCode::OK, &RejectedList { rejected }))
+    let limit = checked_limit(query.limit, PAGE, MOST_OUTCOMES)?;
+    let page = app.recorder.rejected(simulation_id, limit, query.cursor.as_deref()).await?;
+    let RejectedPage { rejected, cursor } = page;
+    Ok(answer::json(StatusCode::OK, &RejectedList { rejected, cursor }))
 }
 
 /// A simulation by the hour: outcomes, score, duration, cost, errors.

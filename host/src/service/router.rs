@@ -17,10 +17,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::Failure;
+use super::answer::{Failure, Uncompressed};
 use super::app::SharedApp;
 use super::guard::Gate;
-use super::record::Uncompressed;
 use super::{answer, events, files, guard, observe, reading, record, simulations};
 use crate::access::Scope;
 use crate::wire::ProblemCode;

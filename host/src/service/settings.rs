@@ -2,7 +2,8 @@
 //!
 //! A setting comes from the command line (`--body-limit-mib 8`), else from the environment
 //! (`ARC_SERVE_BODY_LIMIT_MIB`), else from the settings file (TOML: `body_limit_mib = 8`), else it
-//! has its default. An unknown name is refused, so that a slip of the pen is noticed.
+//! has its default. An unknown name is refused, so that a slip of the pen is noticed; in the
+//! environment, which others write to as well, it is warned of.
 
 use std::env;
 use std::net::{IpAddr, SocketAddr};
@@ -14,6 +15,9 @@ use crate::error::{Error, Result};
 
 /// What variables of the environment begin with.
 const VARIABLES: &str = "ARC_SERVE_";
+
+/// The variable that names the settings file.
+pub(crate) const FILE_VARIABLE: &str = "ARC_SERVE_SETTINGS";
 
 /// A setting as the command line and the settings file show it.
 #[derive(Clone, Copy, Debug)]
@@ -226,7 +230,12 @@ impl ServiceSettings {
             alone.insert(name.to_owned(), value(name, &text));
             // Alone, so that the error names where the value came from.
             ServiceSettings::deserialize(alone.clone()).map_err(|error| {
-                Error::Configuration(format!("{source} does not do: {}", first_line(&error)))
+                let help = SETTINGS.iter().find(|setting| setting.name == name);
+                let help = help.map_or("", |setting| setting.help);
+                Error::Configuration(format!(
+                    "{source} {text:?} does not do: {}. {help}",
+                    first_line(&error)
+                ))
             })?;
             table.extend(alone);
         }
@@ -319,6 +328,15 @@ impl ServiceSettings {
         text.truncate(text.trim_end().len());
         text
     }
+}
+
+/// The variables of the environment that look like a setting and are none.
+pub(crate) fn unknown_variables() -> Vec<String> {
+    let known = |name: &str| {
+        name == FILE_VARIABLE || SETTINGS.iter().any(|setting| setting.variable() == name)
+    };
+    let names = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    names.filter(|name| name.starts_with(VARIABLES) && !known(name)).collect()
 }
 
 /// The option of the command line.

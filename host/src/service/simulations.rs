@@ -8,7 +8,7 @@ use super::answer::{self, Answer, Failure};
 use super::app::{App, SharedApp};
 use super::body;
 use super::parameters::{
-    BodyType, Parameters, SimulationId, SimulationsQuery, body_type, checked_limit,
+    BodyType, MOST_LISTED, Parameters, SimulationId, SimulationsQuery, body_type, checked_limit,
 };
 use super::room::Held;
 use crate::delivery::Delivered;
@@ -51,6 +51,7 @@ fn path(parts: &axum::http::request::Parts) -> String {
 /// Keep a version of an agent's configuration.
 #[utoipa::path(
     post, path = "/v1/configurations", tag = "recording", operation_id = "create_configuration",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body = ConfigurationRequest,
     responses(
         (status = 200, description = "The same content has the same id", body = ConfigurationCreated),
@@ -124,7 +125,7 @@ pub(super) async fn list_simulations(
     State(app): State<SharedApp>,
     Parameters(query): Parameters<SimulationsQuery>,
 ) -> Answer {
-    let limit = checked_limit(query.limit, PAGE)?;
+    let limit = checked_limit(query.limit, PAGE, MOST_LISTED)?;
     let page = app.recorder.simulations(query.status, limit, query.cursor.as_deref()).await?;
     let simulations = page.simulations.into_iter().map(Into::into).collect();
     Ok(answer::json(StatusCode::OK, &SimulationList { simulations, cursor: page.cursor }))
@@ -153,7 +154,10 @@ pub(super) async fn simulation_status(
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/complete", tag = "recording",
     operation_id = "complete_simulation",
-    params(("simulation_id" = Uuid, Path, description = "The simulation's id")),
+    params(
+        ("simulation_id" = Uuid, Path, description = "The simulation's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+    ),
     request_body(content = Option<SuiteDocument>, content_type = "application/json", description = "The suite's summary, or nothing"),
     responses(
         (status = 200, description = "It is completed", body = SimulationCompleted),
@@ -168,10 +172,10 @@ pub(super) async fn complete_simulation(
 ) -> Answer {
     let (parts, bytes, _room) = read(&app, request).await?;
     let answer = async {
-        let text = String::from_utf8(bytes.clone()).map_err(|_| {
+        let text = std::str::from_utf8(&bytes).map_err(|_| {
             Failure::new(ProblemCode::InvalidRequest, "the suite's summary is not UTF-8 text")
         })?;
-        let suite = Some(text.as_str()).filter(|text| !matches!(text.trim(), "" | "null"));
+        let suite = Some(text).filter(|text| !matches!(text.trim(), "" | "null"));
         match app.delivery.complete_simulation(simulation_id, suite).await? {
             Delivered::Committed(completed) => Ok(answer::done(false, &completed)),
             Delivered::Spooled => Ok(ended(simulation_id, SimulationStatus::Completed, true)),
@@ -184,7 +188,10 @@ pub(super) async fn complete_simulation(
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/fail", tag = "recording",
     operation_id = "fail_simulation",
-    params(("simulation_id" = Uuid, Path, description = "The simulation's id")),
+    params(
+        ("simulation_id" = Uuid, Path, description = "The simulation's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+    ),
     request_body(content = Option<EndRequest>, description = "Why"),
     responses(
         (status = 200, description = "It has failed", body = SimulationEnded),
@@ -204,7 +211,10 @@ pub(super) async fn fail_simulation(
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/cancel", tag = "recording",
     operation_id = "cancel_simulation",
-    params(("simulation_id" = Uuid, Path, description = "The simulation's id")),
+    params(
+        ("simulation_id" = Uuid, Path, description = "The simulation's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+    ),
     request_body(content = Option<EndRequest>, description = "Why"),
     responses(
         (status = 200, description = "It is cancelled", body = SimulationEnded),

@@ -8,6 +8,9 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
@@ -46,7 +49,7 @@ pub struct OutcomeRows {
 }
 
 /// An outcome that is exported: the columns of the table, its attempt, and its extractor by name.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the columns of the table, described in wit/recorder.wit")]
 pub struct OutcomeRecord<'r> {
     pub simulation_id: Uuid,
@@ -68,12 +71,31 @@ pub struct OutcomeRecord<'r> {
     pub modal_call_id: Option<&'r str>,
     pub sandbox_id: Option<&'r str>,
     /// JSON text.
+    #[serde(serialize_with = "json_text")]
     pub metrics: &'r str,
     /// JSON text.
+    #[serde(serialize_with = "some_json_text")]
     pub warnings: Option<&'r str>,
     pub extractor: &'r str,
     /// The document, byte for byte, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub document: Option<&'r str>,
+}
+
+/// Writes JSON text as the value that it is.
+fn json_text<S: Serializer>(text: &str, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    let value: &RawValue = serde_json::from_str(text).map_err(S::Error::custom)?;
+    value.serialize(serializer)
+}
+
+fn some_json_text<S: Serializer>(
+    text: &Option<&str>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    match text {
+        Some(text) => json_text(text, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// The text of a `json` or `jsonb` value as it was sent.

@@ -58,7 +58,7 @@ pub use outcomes::{OutcomeFilter, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
 #[doc(hidden)]
 pub use plans::Question;
-pub use rejected::RejectedResult;
+pub use rejected::{RejectedPage, RejectedResult};
 pub use retention::{Expired, Removed, before_hours};
 pub use simulation_page::SimulationPage;
 pub use simulations::{Simulation, SimulationStatus};

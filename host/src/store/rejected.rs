@@ -5,8 +5,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Store;
+use super::statement::Statement;
+use super::{Store, cursor};
 use crate::error::{Error, Result};
+
+/// The kind of the cursor, and its version.
+const CURSOR: &str = "rejected1";
+
+/// How many rejected results a page has at most.
+const PAGE_REJECTED: u32 = 1_000;
 
 /// A rejected result as it was kept.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -20,23 +27,37 @@ pub struct RejectedResult {
     pub document_bytes: i64,
 }
 
+/// A page of rejected results.
+#[derive(Clone, Debug)]
+pub struct RejectedPage {
+    /// The results, in order of receipt.
+    pub rejected: Vec<RejectedResult>,
+    /// Where the next page begins; none on the last page.
+    pub cursor: Option<String>,
+}
+
+/// The place of a rejected result in the order.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    simulation_id: Uuid,
+    received_at: Timestamp,
+    outcome_id: Uuid,
+}
+
 impl Store {
-    /// What was rejected in a simulation, in order of receipt; without the documents.
+    /// A page of what was rejected in a simulation, in order of receipt and without the documents: at
+    /// most `limit` of them, from 1 to 1,000, from the first or from where the page before ended.
     ///
     /// # Errors
-    /// [`Error::Database`] or [`Error::Unavailable`].
-    pub async fn rejected(&self, simulation_id: Uuid) -> Result<Vec<RejectedResult>> {
-        let failed = |error| Error::database("read the rejected results", &error);
-        let client = self.client().await?;
-        let select = client
-            .prepare_cached(
-                "SELECT outcome_id, received_at, position, trial, violations, document_bytes
-                 FROM arc_recorder.rejected_results WHERE simulation_id = $1
-                 ORDER BY received_at, outcome_id",
-            )
-            .await
-            .map_err(failed)?;
-        let rows = client.query(&select, &[&simulation_id]).await.map_err(failed)?;
+    /// [`Error::Invalid`] for another limit, or a cursor that is not one of this simulation's.
+    pub async fn rejected_page(
+        &self,
+        simulation_id: Uuid,
+        limit: u32,
+        cursor: Option<&str>,
+    ) -> Result<RejectedPage> {
+        let statement = statement(simulation_id, limit, cursor)?;
+        let rows = self.rows(&statement, "read the rejected results").await?;
         let result = |row: &tokio_postgres::Row| RejectedResult {
             outcome_id: row.get(0),
             received_at: row.get(1),
@@ -45,7 +66,15 @@ impl Store {
             violations: row.get(4),
             document_bytes: row.get(5),
         };
-        Ok(rows.iter().map(result).collect())
+        let mut rejected: Vec<RejectedResult> = rows.iter().map(result).collect();
+        // One more was read than wanted, only to see whether there is one.
+        let last_page = rejected.len() <= limit as usize;
+        rejected.truncate(limit as usize);
+        let next = rejected.last().filter(|_| !last_page).map(|last| {
+            let RejectedResult { received_at, outcome_id, .. } = *last;
+            cursor::encode(CURSOR, &Place { simulation_id, received_at, outcome_id })
+        });
+        Ok(RejectedPage { rejected, cursor: next.transpose()? })
     }
 
     /// The kept bytes of a rejected result: all of them, or the beginning of one that was larger
@@ -75,4 +104,33 @@ impl Store {
             ))
         })
     }
+}
+
+/// The query of a page and one row more.
+fn statement(simulation_id: Uuid, limit: u32, cursor: Option<&str>) -> Result<Statement> {
+    if !(1..=PAGE_REJECTED).contains(&limit) {
+        return Err(Error::Invalid(format!(
+            "a page has from 1 to {PAGE_REJECTED} rejected results, not {limit}; what follows is on \
+             the next"
+        )));
+    }
+    let mut statement = Statement::new("").with(simulation_id).with(i64::from(limit) + 1);
+    let mut after = "";
+    if let Some(cursor) = cursor {
+        let place: Place = cursor::decode(CURSOR, cursor)?;
+        if place.simulation_id != simulation_id {
+            return Err(Error::Invalid(
+                "the cursor belongs to another simulation; begin again without a cursor".to_owned(),
+            ));
+        }
+        after = "AND (received_at, outcome_id) > ($3, $4)";
+        statement = statement.with(place.received_at).with(place.outcome_id);
+    }
+    statement.sql = format!(
+        "SELECT outcome_id, received_at, position, trial, violations, document_bytes
+         FROM arc_recorder.rejected_results WHERE simulation_id = $1 {after}
+         ORDER BY received_at, outcome_id LIMIT $2"
+    )
+    .into();
+    Ok(statement)
 }

@@ -94,11 +94,13 @@ pub struct OutcomeList {
     pub cursor: Option<String>,
 }
 
-/// What was rejected in a simulation, in order of receipt.
+/// A page of what was rejected in a simulation, in order of receipt.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct RejectedList {
     /// The rejected results, without their documents.
     pub rejected: Vec<RejectedResult>,
+    /// Where the next page begins; absent on the last.
+    pub cursor: Option<String>,
 }
 
 /// The latest failures of all simulations, newest first.

@@ -49,11 +49,19 @@ export interface OutcomeQuery extends CallOptions {
   cursor?: string | null;
 }
 
+/** Which page. */
+export interface PageQuery extends CallOptions {
+  /** How many at most, from 1 to 1,000. */
+  limit?: number;
+  /** Where the page before ended. */
+  cursor?: string | null;
+}
+
 /** Which simulations. */
 export interface SimulationQuery extends CallOptions {
   /** Only those with this status. */
   status?: SimulationStatus;
-  /** How many at most, from 1 to 1,000. */
+  /** How many at most, from 1 to 10,000. */
   limit?: number;
   /** Where the page before ended. */
   cursor?: string | null;
@@ -227,9 +235,29 @@ export class ArcClient {
     }
   }
 
-  /** What was rejected in a simulation, and why. */
-  rejected(simulationId: string, options: CallOptions = {}): Promise<RejectedList> {
-    return this.#get(`${path(simulationId)}/rejected`, options);
+  /** A page of what was rejected in a simulation, and why, in order of receipt. */
+  rejected(simulationId: string, query: PageQuery = {}): Promise<RejectedList> {
+    const { signal, ...rest } = query;
+    return this.#http.json({ path: `${path(simulationId)}/rejected`, query: rest, signal });
+  }
+
+  /** All that was rejected in a simulation, in the same order; `limit` is the most that is given. */
+  async *allRejected(
+    simulationId: string,
+    query: PageQuery = {},
+  ): AsyncGenerator<RejectedList['rejected'][number], void, void> {
+    let [left, cursor] = [query.limit ?? Infinity, query.cursor];
+    while (left > 0) {
+      const page: RejectedList = await this.rejected(simulationId, {
+        ...query,
+        limit: Math.min(left, 1_000),
+        ...(cursor ? { cursor } : {}),
+      });
+      yield* page.rejected;
+      left -= page.rejected.length;
+      cursor = page.cursor;
+      if (!cursor) return;
+    }
   }
 
   /** A simulation by the hour; `range` is like 90m, 24h, 7d or 2w. */

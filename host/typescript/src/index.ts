@@ -10,7 +10,7 @@
  */
 
 export { ArcClient } from './client.js';
-export type { CallOptions, ClientOptions, OutcomeQuery, SimulationQuery } from './client.js';
+export type { CallOptions, ClientOptions, OutcomeQuery, PageQuery, SimulationQuery } from './client.js';
 export { ArcError, RejectedError } from './errors.js';
 export { Extractor, loadExtractor } from './extractor.js';
 export type { Verdict, WasmSource } from './extractor.js';

@@ -327,7 +327,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What was rejected in a simulation, and why. */
+        /** A page of what was rejected in a simulation, and why. */
         get: operations["list_rejected"];
         put?: never;
         post?: never;
@@ -862,21 +862,14 @@ export interface components {
              */
             position: number;
             /** @description All of them. */
-            violations: components["schemas"]["RejectedReason"][];
+            violations: components["schemas"]["Reason"][];
         };
-        /** @description What was rejected in a simulation, in order of receipt. */
+        /** @description A page of what was rejected in a simulation, in order of receipt. */
         RejectedList: {
+            /** @description Where the next page begins; absent on the last. */
+            cursor?: string | null;
             /** @description The rejected results, without their documents. */
             rejected: components["schemas"]["RejectedResult"][];
-        };
-        /** @description One reason for a rejection. */
-        RejectedReason: {
-            /** @description A stable word. */
-            code: string;
-            /** @description A sentence. */
-            message: string;
-            /** @description A JSON Pointer; empty for the whole document. */
-            path: string;
         };
         /** @description A rejected result as it was kept. */
         RejectedResult: {
@@ -1447,7 +1440,10 @@ export interface operations {
     create_configuration: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Gives a retry the first answer */
+                "Idempotency-Key"?: string | null;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1663,7 +1659,7 @@ export interface operations {
             query?: {
                 /** @description Where the page before ended. */
                 cursor?: string;
-                /** @description How many at most. */
+                /** @description How many at most. Default: 50. */
                 limit?: number;
                 /** @description Only those with this status. */
                 status?: components["schemas"]["SimulationStatus"];
@@ -1774,7 +1770,10 @@ export interface operations {
     cancel_simulation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Gives a retry the first answer */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The simulation's id */
                 simulation_id: string;
@@ -1820,7 +1819,10 @@ export interface operations {
     complete_simulation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Gives a retry the first answer */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The simulation's id */
                 simulation_id: string;
@@ -1898,7 +1900,10 @@ export interface operations {
     fail_simulation: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Gives a retry the first answer */
+                "Idempotency-Key"?: string | null;
+            };
             path: {
                 /** @description The simulation's id */
                 simulation_id: string;
@@ -2094,7 +2099,12 @@ export interface operations {
     };
     list_rejected: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Where the page before ended. */
+                cursor?: string;
+                /** @description How many at most. Default: 100. */
+                limit?: number;
+            };
             header?: never;
             path: {
                 /** @description The simulation's id */
@@ -2104,7 +2114,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description In order of receipt */
+            /** @description A page, in order of receipt */
             200: {
                 headers: {
                     [name: string]: unknown;

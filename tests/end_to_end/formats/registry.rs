@@ -1,7 +1,9 @@
 //! Formats are added, listed, chosen, recognised and removed.
 
+use serde_json::json;
+
 use super::{add, component_with_wasi, hostile_component, run};
-use crate::support::{Files, Program, TestDatabase};
+use crate::support::{DatabaseServer, Files, Program, Service, TestDatabase};
 
 #[test]
 fn a_component_is_added_listed_used_and_removed() {
@@ -95,6 +97,26 @@ fn items_become_results_parts_and_a_header() {
     assert!(rows.iter().all(|row| row.get::<_, Option<String>>(2) == header(0)));
     let name: Option<String> = rows[0].get(1);
     assert_eq!(name, header(0), "the component was given the header");
+}
+
+#[test]
+fn results_of_an_added_format_are_replayed_from_a_spool_by_hand() {
+    let (away, database) = (DatabaseServer::stopped(), TestDatabase::new());
+    let (program, files) = (Program::on(&database), Files::new());
+    add(&program, &files, &hostile_component(), &[]).ended(0);
+    let data = files.path("data").display().to_string();
+    let spooling = Program::with_url(&away.url());
+    let service = Service::start(&spooling, &files, &["--data-dir", &data]);
+    let id = "01920000-0000-7000-8000-0000000000aa";
+    service.post("/v1/simulations", &json!({"simulation_id": id, "scenarios": []})).has(202);
+    let path = format!("/v1/simulations/{id}/outcomes?format=hostile");
+    let spooled = service.post(&path, &json!([{"id": "one"}, {"id": "two"}])).has(200).json();
+    assert_eq!(spooled["spooled"], 2, "{spooled}");
+    assert_eq!(service.stop(), Some(0));
+    let spool = files.path("spool").display().to_string();
+    let told = run(&program, &files, &["--json", "replay", "--spool", &spool]).ended(0).json();
+    assert_eq!((&told["recorded"], &told["aside"]), (&3.into(), &0.into()), "{told}");
+    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 2);
 }
 
 #[test]

@@ -157,14 +157,40 @@ fn a_file_goes_to_the_services_spool_while_the_database_is_away() {
         (0..1_500).map(|number| result(&format!("{number}"), "success", 1.0)).collect();
     let path = files.write_lines("results.jsonl", &results);
     server.stop();
-    let summary = record(&service.program(), &path, &[]);
+    let summary = record(&service.program(), &path, &[]).ended(0);
+    assert!(summary.stderr.contains("recorded when it is back"), "{}", summary.stderr);
     let shown = summary.json();
     assert_eq!((&shown["spooled"], &shown["stored"]), (&json!(1_500), &json!(0)), "{shown}");
     server.resume();
     service.wait_for_empty_spool();
+    // Nobody has to come back for its end.
+    let id = shown["simulation_id"].as_str().unwrap();
+    let status = direct.run(["--json", "status", id]).ended(0).json();
+    assert_eq!(
+        (&status["status"], &status["recorded_outcomes"]),
+        (&json!("completed"), &json!(1_500))
+    );
     let again = record(&direct, &path, &[]).ended(0).json();
     assert_eq!(again["duplicate"], 1_500);
     assert_eq!(again["status"], "completed");
+}
+
+#[test]
+fn a_file_has_the_same_plan_whichever_way_it_goes() {
+    // Some of its results have no scenario object, or one without an id.
+    let path = fixture("results.jsonl");
+    let (over, direct, files) = (TestDatabase::new(), TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&over), &files, &[]);
+    record(&service.program(), &path, &[]).ended(0);
+    record(&Program::on(&direct), &path, &[]).ended(0);
+    let plan = |database: &TestDatabase| -> Vec<u8> {
+        database.query("SELECT plan_sha256 FROM arc_recorder.simulations")[0].get(0)
+    };
+    assert_eq!(plan(&over), plan(&direct));
+    // So what one way has begun, the other finishes.
+    over.execute("UPDATE arc_recorder.simulations SET status = 'running', completed_at = NULL");
+    let again = record(&Program::on(&over), &path, &[]).ended(0).json();
+    assert_eq!(again["status"], "completed", "{again}");
 }
 
 #[test]

@@ -34,15 +34,25 @@ fn the_databases_own_words_stay_in_the_house() {
     let items = batch["verdicts"].as_array().unwrap();
     assert_eq!(verdicts(items), ["stored", "failed"]);
     assert_eq!(verdicts(&lines), ["duplicate", "failed"]);
-    for answer in [&single, &items[1], &lines[1]] {
+    let headers = [("x-request-id", "file-1"), ("content-type", "application/octet-stream")];
+    let file = service.send(Method::POST, "/v1/files", &headers, format!("{fine}\n{odd}\n"));
+    let file = file.has(200).json();
+    assert_eq!((&file["stored"], &file["failed"]), (&json!(1), &json!(1)));
+    assert!(file["failure"].as_str().unwrap().starts_with("result 1: "), "{file}");
+    for answer in [&single, &items[1], &lines[1], &file] {
         assert!(!answer.to_string().contains("hush_hush"), "{answer}");
         assert!(answer.to_string().contains("log"), "{answer}");
     }
     // Whoever runs the service finds them under the request's id.
     let log = service.log();
-    for id in ["one-1", "many-1", "lines-1"] {
+    for id in ["one-1", "many-1", "lines-1", "file-1"] {
         let told = |line: &str| line.contains(id) && line.contains("hush_hush");
         assert!(log.lines().any(told), "{id}: {log}");
+    }
+    // The single one is no verdict, but a problem that has been counted, too.
+    let metrics = service.get("/metrics").has(200).text();
+    for counted in ["{verdict=\"stored\"} 2", "{verdict=\"failed\"} 4"] {
+        assert!(metrics.contains(&format!("arc_results_total{counted}")), "{counted}: {metrics}");
     }
 }
 

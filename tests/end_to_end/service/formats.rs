@@ -3,7 +3,9 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{DatabaseServer, Files, Program, Service, TestDatabase, fixture, record};
+use crate::support::{
+    DatabaseServer, Files, Http, Program, Service, TestDatabase, fixture, record, result,
+};
 
 const FILE: (&str, &str) = ("content-type", "application/octet-stream");
 
@@ -60,6 +62,35 @@ fn what_cannot_be_a_file_is_told() {
     let told = cut.has_problem(400, "invalid_request");
     assert!(told["detail"].as_str().unwrap().contains("zip archive"), "{told}");
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.simulations"), 0);
+}
+
+#[test]
+fn a_file_that_is_under_way_ends_with_the_service_and_the_same_file_again_does_the_rest() {
+    const RESULTS: usize = 20_000;
+    const PATH: &str = "/v1/files?file_name=long.jsonl";
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let mut service = Service::start(&program, &files, &[]);
+    let lines: String = (0..RESULTS)
+        .map(|number| format!("{}\n", result(&format!("{number}"), "success", 1.0)))
+        .collect();
+    let held = database.hold("LOCK TABLE arc_recorder.outcomes IN EXCLUSIVE MODE");
+    std::thread::scope(|scope| {
+        let (url, body) = (format!("{}{PATH}", service.url()), lines.clone());
+        let sent = scope.spawn(move || Http::new().send(Method::POST, &url, &[FILE], body));
+        database.wait_for_a_lock();
+        service.terminate();
+        service.wait_for_log("stopping after");
+        drop(held);
+        let told = sent.join().unwrap().unwrap().has_problem(503, "shutting_down");
+        assert_eq!(told["retryable"], true);
+    });
+    assert_eq!(service.wait(), Some(0));
+    let stored = database.count("SELECT count(*) FROM arc_recorder.outcomes");
+    assert!(stored > 0 && stored < 20_000, "{stored}");
+    let service = Service::start(&program, &files, &[]);
+    let again = service.send(Method::POST, PATH, &[FILE], lines).has(200).json();
+    assert_eq!((&again["duplicate"], &again["status"]), (&json!(stored), &json!("completed")));
 }
 
 #[test]

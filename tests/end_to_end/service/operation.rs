@@ -94,6 +94,21 @@ fn events_tell_what_other_processes_commit_and_end_with_the_simulation() {
 }
 
 #[test]
+fn events_end_with_a_simulation_that_is_removed() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let id = service.start_simulation(&["a"]);
+    let mut stream = service.connect();
+    let request =
+        format!("GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: arc\r\nconnection: close");
+    write!(stream, "{request}\r\n\r\n").unwrap();
+    let mut first = [0; 15];
+    stream.read_exact(&mut first).unwrap();
+    database.execute("TRUNCATE arc_recorder.simulations CASCADE");
+    assert!(read_to_end(&mut stream).contains("event: progress"));
+}
+
+#[test]
 fn open_events_do_not_keep_it_from_stopping() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let mut service = Service::start(&Program::on(&database), &files, &[]);

@@ -122,10 +122,16 @@ fn a_run(running: &Running) {
     assert_eq!(streamed.len(), 2);
     assert_eq!(streamed[0]["document"], text);
     assert_eq!(streamed[0]["trajectory"], json!({"status": "success"}));
-    let rejected = service.get(&format!("/v1/simulations/{id}/rejected")).has(200).json();
-    let rejected = rejected["rejected"].as_array().unwrap();
-    assert_eq!(rejected.len(), 2);
+    let list = format!("/v1/simulations/{id}/rejected");
+    let all = service.get(&list).has(200).json();
+    let rejected = all["rejected"].as_array().unwrap();
+    assert_eq!((rejected.len(), &all["cursor"]), (2, &Value::Null));
     assert_eq!(rejected[1]["outcome_id"], kept);
+    let first = service.get(&format!("{list}?limit=1")).has(200).json();
+    assert_eq!(first["rejected"], json!([rejected[0]]));
+    let next = format!("{list}?limit=1&cursor={}", first["cursor"].as_str().unwrap());
+    let last = service.get(&next).has(200).json();
+    assert_eq!((&last["rejected"], &last["cursor"]), (&json!([rejected[1]]), &Value::Null));
     let hours = service.get(&format!("/v1/simulations/{id}/performance?range=24h")).has(200).json();
     assert_eq!(hours["summary"]["total_outcomes"], 3);
     let failures = service.get("/v1/failures?limit=5").has(200).json();
@@ -337,10 +343,18 @@ fn what_is_no_request_is_told_as_a_problem() {
         ("/v1/simulations?colour=red", 400, "invalid_request"),
         ("/v1/simulations?cursor=nonsense", 400, "invalid_request"),
         ("/v1/simulations?status=odd", 400, "invalid_request"),
-        ("/v1/failures?limit=1001", 400, "invalid_request"),
+        ("/v1/failures?limit=10001", 400, "invalid_request"),
     ] {
         let problem = service.get(path).has_problem(status, code);
         assert!(!problem["detail"].as_str().unwrap().contains("command"), "{problem}");
+    }
+    // Before the answer has begun, also where it is a stream.
+    for list in [outcomes.clone(), format!("/v1/simulations/{id}/rejected")] {
+        for accept in ["application/json", "application/x-ndjson"] {
+            let wrong = format!("{list}?cursor=nonsense");
+            let answer = service.send(Method::GET, &wrong, &[("accept", accept)], "");
+            answer.has_problem(400, "invalid_request");
+        }
     }
     let nul = format!("{outcomes}?scenario_id=a%00b");
     for accept in ["application/json", "application/x-ndjson"] {

@@ -97,6 +97,16 @@ impl Service {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
+    /// Waits until it has logged a text.
+    #[track_caller]
+    pub fn wait_for_log(&self, text: &str) {
+        let since = Instant::now();
+        while !self.log().contains(text) {
+            assert!(since.elapsed() < DEADLINE, "{text} is not in the log: {}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Sends a header with every request.
     pub fn send_header(&mut self, name: &'static str, value: &str) {
         self.http

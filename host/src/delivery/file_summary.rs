@@ -1,0 +1,113 @@
+//! What became of a file's results.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::recorder::{ItemVerdict, Verdict};
+use crate::wire::Reason;
+
+/// How many rejected results are remembered one by one; all of them are counted, and kept in the
+/// database.
+pub const REMEMBERED_REJECTED: usize = 1_000;
+
+/// A rejected result of a file.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RejectedItem {
+    /// Where it stands in the file, counted from 0.
+    pub position: u64,
+    /// The id under which it is kept.
+    pub outcome_id: Uuid,
+    /// The first violation's JSON Pointer.
+    pub path: String,
+    /// The first violation's code.
+    pub code: String,
+    /// The first violation as a sentence.
+    pub message: String,
+    /// All of them.
+    pub violations: Vec<Reason>,
+}
+
+/// A result of a file that was not recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFailure {
+    /// Where it stands in the file, counted from 0.
+    pub position: u64,
+    /// Why it was not.
+    pub message: String,
+    /// Whether the same result again may be recorded.
+    pub retryable: bool,
+    /// Whether others fail just now, too, because the database or the service is away.
+    pub away: bool,
+}
+
+impl fmt::Display for FileFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        write!(formatter, "result {}: {}", self.position, self.message)
+    }
+}
+
+/// What became of a file's results.
+#[derive(Clone, Debug, Default)]
+pub struct FileSummary {
+    /// Results that were stored now.
+    pub stored: u64,
+    /// Results that were there before.
+    pub duplicate: u64,
+    /// Results that are kept in a spool until the database is back.
+    pub spooled: u64,
+    /// Results that are not valid.
+    pub rejected: u64,
+    /// The first of them, in order: at most [`REMEMBERED_REJECTED`].
+    pub rejected_results: Vec<RejectedItem>,
+    /// Results that were not recorded.
+    pub failed: u64,
+    /// The first one that was not recorded.
+    pub failure: Option<FileFailure>,
+    /// Whether the same call again may record some of those that were not.
+    pub retryable: bool,
+    /// How many accepted results have each warning.
+    pub warnings: BTreeMap<String, u64>,
+    /// Whether it was stopped before the end of the file.
+    pub interrupted: bool,
+}
+
+impl FileSummary {
+    /// Counts the verdict on the result at this position.
+    pub(super) fn add(&mut self, position: u64, item: ItemVerdict) {
+        for warning in item.warnings {
+            *self.warnings.entry(warning.code).or_default() += 1;
+        }
+        match item.verdict {
+            Verdict::Stored => self.stored += 1,
+            Verdict::Duplicate => self.duplicate += 1,
+            Verdict::Spooled => self.spooled += 1,
+            Verdict::Failed { retryable, away, message } => {
+                self.failed += 1;
+                self.retryable |= retryable;
+                self.failure.get_or_insert(FileFailure { position, message, retryable, away });
+            }
+            Verdict::Rejected(_) if self.rejected_results.len() >= REMEMBERED_REJECTED => {
+                self.rejected += 1;
+            }
+            Verdict::Rejected(violations) => {
+                self.rejected += 1;
+                let reasons: Vec<Reason> = violations.into_iter().map(Reason::from).collect();
+                let first = reasons.first().cloned();
+                let (path, code, message) =
+                    first.map(|first| (first.path, first.code, first.message)).unwrap_or_default();
+                self.rejected_results.push(RejectedItem {
+                    position,
+                    outcome_id: item.outcome_id,
+                    path,
+                    code,
+                    message,
+                    violations: reasons,
+                });
+            }
+        }
+    }
+}

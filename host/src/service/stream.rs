@@ -1,0 +1,190 @@
+//! Results that come as a stream of lines, and their verdicts, which go out as they are committed.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, header};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesOrdered;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use uuid::Uuid;
+
+use super::answer::{Answer, Failure, Uncompressed};
+use super::app::SharedApp;
+use super::guard::Standing;
+use super::observe::RequestId;
+use super::parameters::RecordQuery;
+use super::reader::Reader;
+use super::record::{fill, format_of, keep_causes, no_verdict};
+use super::room::Held;
+use crate::recorder::{ItemVerdict, ResultFormat, Submission};
+use crate::wire::{NDJSON, ProblemCode, ResultVerdict};
+
+/// How many batches of a stream are on their way at once: one is stored while the next is extracted.
+const BATCHES_UNDER_WAY: usize = 3;
+
+/// How many lines of answers wait for the client to read them, in batches.
+const ANSWERS_WAITING: usize = 2;
+
+/// Records a stream of lines, and answers with a line for each as they are committed. What the
+/// client does not read keeps the service from reading on, so that neither side fills its memory.
+pub(super) async fn stream(app: SharedApp, of: StreamOf, body: Body) -> Answer {
+    let (lines, mut answers) = mpsc::channel::<Result<Bytes, Failure>>(ANSWERS_WAITING);
+    let format = format_of(&of.query, None)?;
+    let request_id = of.request_id.clone();
+    let work = Lines { app, of, format, lines };
+    tokio::spawn(work.run(body));
+    // An error before the first verdict, such as an unknown simulation, is the whole answer.
+    let first = match answers.recv().await {
+        Some(Ok(line)) => line,
+        Some(Err(failure)) => return Err(failure),
+        None => Bytes::new(),
+    };
+    let rest = futures_util::stream::unfold(answers, move |mut answers| {
+        let request_id = request_id.clone();
+        async move {
+            let line = match answers.recv().await? {
+                Ok(line) => line,
+                // The status has gone out: the error is the last line.
+                Err(failure) => problem_line(failure, request_id),
+            };
+            Some((Ok::<_, std::convert::Infallible>(line), answers))
+        }
+    });
+    let all = futures_util::stream::once(async { Ok(first) }).chain(rest);
+    let mut response = Response::new(Body::from_stream(all));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    response.extensions_mut().insert(Uncompressed);
+    Ok(response)
+}
+
+fn problem_line(failure: Failure, request_id: Option<RequestId>) -> Bytes {
+    let Failure { mut problem, cause } = failure;
+    let request_id = request_id.map(|id| id.0.to_string());
+    let status = problem.status;
+    tracing::warn!(target: "arc_host::requests", request_id, status, cause, "a stream ended early");
+    problem.request_id = request_id;
+    let mut line =
+        serde_json::to_vec(&serde_json::json!({ "problem": problem })).unwrap_or_default();
+    line.push(b'\n');
+    line.into()
+}
+
+/// What is known of a stream before it is read.
+pub(super) struct StreamOf {
+    pub(super) simulation_id: Uuid,
+    pub(super) query: RecordQuery,
+    pub(super) request_id: Option<RequestId>,
+    /// Kept for as long as anything is read.
+    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) standing: Standing,
+}
+
+/// The recording of one stream.
+struct Lines {
+    app: SharedApp,
+    of: StreamOf,
+    format: Option<Arc<ResultFormat>>,
+    lines: mpsc::Sender<Result<Bytes, Failure>>,
+}
+
+impl Lines {
+    async fn run(mut self, body: Body) {
+        let mut under_way = FuturesOrdered::new();
+        let mut reader = Reader::new(&self.app, body);
+        let app = SharedApp::clone(&self.app);
+        let mut answered = 0_u64;
+        loop {
+            if under_way.is_empty() {
+                reader.take_what_is_there().await;
+            }
+            let room = if reader.ended() { Ok(()) } else { reader.make_room() };
+            // What comes while others are stored waits for them, and shares a transaction.
+            let due = reader.full() || reader.ended() || under_way.is_empty() || room.is_err();
+            if due && !reader.is_empty() && under_way.len() < BATCHES_UNDER_WAY {
+                match self.of.standing.check() {
+                    Ok(()) => under_way.push_back(self.record(reader.take())),
+                    Err(failure) => reader.abandon(failure),
+                }
+                continue;
+            }
+            let reading = !reader.ended() && !reader.full() && room.is_ok();
+            // Its own batches give room back; who has none under way must not wait for others.
+            if let Err(failure) = room
+                && under_way.is_empty()
+            {
+                reader.stop(failure);
+            }
+            if reader.ended() && under_way.is_empty() && reader.is_empty() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = self.lines.closed() => return,
+                Some(recorded) = under_way.next() => {
+                    let mut verdicts: Vec<ItemVerdict> = match recorded {
+                        Ok(verdicts) => verdicts,
+                        Err(failure) => {
+                            let _ = self.lines.send(Err(failure)).await;
+                            return;
+                        }
+                    };
+                    self.app.metrics.count(&verdicts);
+                    keep_causes(&mut verdicts, self.of.request_id.as_ref());
+                    let lines = verdict_lines(&mut answered, verdicts);
+                    if self.lines.send(Ok(lines)).await.is_err() {
+                        // The client has gone; what is under way is stored, and nobody asks.
+                        return;
+                    }
+                }
+                () = app.stopped(), if !reader.ended() => {
+                    reader.stop(Failure::new(
+                        ProblemCode::ShuttingDown,
+                        "the service is stopping; send what has no verdict yet again",
+                    ));
+                }
+                failure = self.of.standing.ended(), if !reader.ended() => reader.abandon(failure),
+                () = reader.read(), if reading => {}
+            }
+        }
+        // What came before an error has had its verdicts.
+        if let Some(failure) = reader.into_failure() {
+            let _ = self.lines.send(Err(failure)).await;
+        }
+    }
+
+    /// Records a batch, in a task of its own, so that it goes on while the stream is read.
+    fn record(
+        &self,
+        (mut batch, room): (Vec<Submission>, Held),
+    ) -> impl Future<Output = Result<Vec<ItemVerdict>, Failure>> + use<> {
+        batch
+            .iter_mut()
+            .for_each(|submission| fill(submission, &self.of.query, self.format.as_ref()));
+        let (app, simulation_id) = (SharedApp::clone(&self.app), self.of.simulation_id);
+        let recording = tokio::spawn(async move {
+            let verdicts = app.delivery.record_batch(simulation_id, batch).await;
+            drop(room);
+            verdicts
+        });
+        async move {
+            match recording.await {
+                Ok(verdicts) => verdicts.map_err(Failure::from),
+                Err(_) => Err(no_verdict()),
+            }
+        }
+    }
+}
+
+fn verdict_lines(answered: &mut u64, verdicts: Vec<ItemVerdict>) -> Bytes {
+    let mut lines = Vec::with_capacity(verdicts.len() * 96);
+    for item in verdicts {
+        let body = ResultVerdict::new(*answered, item);
+        *answered += 1;
+        // Writing to memory does not fail.
+        let _ = serde_json::to_writer(&mut lines, &body);
+        lines.push(b'\n');
+    }
+    lines.into()
+}
