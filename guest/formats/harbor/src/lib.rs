@@ -90,10 +90,7 @@ impl Format for HarborFormat {
                 bench::outcome(&mut reader, &members)
             }
         });
-        let warnings = std::mem::take(&mut reader.warnings);
-        let mut outcome = reader.finish(answer)?;
-        outcome.warnings = warnings;
-        Ok(outcome)
+        reader.finish_outcome(answer)
     }
 
     fn scenario(_header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {

@@ -83,10 +83,7 @@ impl Format for OtelFormat {
         let (mut reader, root) = Reader::new(item)?;
         let answer = span::read_all(&mut reader, root)
             .and_then(|spans| trace::outcome(&mut reader, root, &spans));
-        let warnings = std::mem::take(&mut reader.warnings);
-        let mut outcome = reader.finish(answer)?;
-        outcome.warnings = warnings;
-        Ok(outcome)
+        reader.finish_outcome(answer)
     }
 
     fn scenario(_header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
