@@ -1,5 +1,6 @@
 //! Builds the components that the tests run: the command component, under the wasmtime command, the
-//! runners that are written in Rust, under `arc-host run`, and a format that misbehaves.
+//! runners that are written in Rust, under `arc-host run`, a format that misbehaves, and formats of the
+//! program as components of their own.
 
 use std::path::PathBuf;
 
@@ -30,7 +31,15 @@ fn main() -> Result<()> {
     let hostile = arc_guest_build::build_extractor("arc-hostile-format")?;
     write("ARC_HOSTILE_FORMAT", "hostile.wasm", &hostile)?;
     let with_wasi = arc_guest_build::build_with_wasi("arc-hostile-format")?;
-    write("ARC_WASI_FORMAT", "hostile-wasi.wasm", &with_wasi)
+    write("ARC_WASI_FORMAT", "hostile-wasi.wasm", &with_wasi)?;
+    // Those of the program too, to be added to it again, where they are held to fuel.
+    for name in ["harbor", "lm-eval", "openai-evals", "otel", "promptfoo"] {
+        arc_guest_build::rerun_if_changed(&[&format!("guest/formats/{name}/src")])?;
+        let component = arc_guest_build::build_extractor(&format!("arc-format-{name}"))?;
+        let variable = format!("ARC_FORMAT_{}", name.to_uppercase().replace('-', "_"));
+        write(&variable, &format!("{name}.wasm"), &component)?;
+    }
+    Ok(())
 }
 
 /// Writes a component for the tests, which find it by the variable.

@@ -28,10 +28,7 @@ pub fn extract_outcome(document: &str) -> Result<Outcome, Vec<Violation>> {
         "error",
     ];
     let answer = reader.root(root, names).and_then(|members| read(&mut reader, members));
-    let warnings = std::mem::take(&mut reader.warnings);
-    let mut outcome = reader.finish(answer)?;
-    outcome.warnings = warnings;
-    Ok(outcome)
+    reader.finish_outcome(answer)
 }
 
 /// The verdict on one result as JSON text; see `extract-json` in `wit/extraction.wit`.

@@ -41,7 +41,7 @@ pub(crate) fn read_scenario<'a>(
         }
         None => {
             let task_prompt = prompt_of(reader, trajectory);
-            let id = make_id(reader, place, 0, None, task_prompt.as_deref())?;
+            let id = make_id(reader, &place.pointer(), 0, None, task_prompt.as_deref())?;
             Some(Scenario { id, name: None, task_prompt, definition: None })
         }
     }

@@ -21,9 +21,10 @@ pytest_plugins = ["pytester"]
 
 
 def pytest_configure() -> None:
-    # The variables of whoever runs the tests are about their own databases.
-    for name in ("ARC_DATABASE_URL", "TIMESCALE_SERVICE_URL", "MODAL_TASK_ID", "ARC_DATA_DIR"):
-        os.environ.pop(name, None)
+    # The variables of whoever runs the tests are about their own databases, services and sandboxes.
+    for name in list(os.environ):
+        if name.startswith(("ARC_", "MODAL_", "TIMESCALE_")) and not name.startswith("ARC_TEST_"):
+            del os.environ[name]
 
 
 class Server:

@@ -278,10 +278,13 @@ def test_outcomes_of_every_kind(suite: Suite) -> None:
 def test_times_are_the_calls(suite: Suite) -> None:
     suite.pytester.makepyfile(
         """
-        import time, pytest
+        import pathlib, pytest, time
         @pytest.fixture
         def slow():
+            begun = time.perf_counter()
             time.sleep(0.3)
+            yield
+            pathlib.Path("seconds").write_text(str(time.perf_counter() - begun))
         def test_it(slow): time.sleep(0.05)
         """
     )
@@ -289,7 +292,9 @@ def test_times_are_the_calls(suite: Suite) -> None:
     suite.run()
     recorded = suite.recorded()
     outcome = recorded.outcome("test_it")
-    assert 50 <= outcome["execution_time_ms"] < 300
+    # However busy the machine is: what the fixture took is not in it.
+    whole_ms = float((Path(suite.pytester.path) / "seconds").read_text()) * 1000
+    assert 50 <= outcome["execution_time_ms"] <= whole_ms - 299
     start_time = recorded.document("test_it")["trajectory"]["start_time"]
     assert start_time.endswith("+00:00")
     assert outcome["warnings"] is None
@@ -301,7 +306,7 @@ def test_a_time_limit_of_pytest_timeout_is_a_timeout(suite: Suite) -> None:
     suite.pytester.makepyfile(
         """
         import time, pytest
-        @pytest.mark.timeout(0.01, method="signal")
+        @pytest.mark.timeout(0.01, method="signal", func_only=True)
         def test_it(): time.sleep(20)
         """
     )

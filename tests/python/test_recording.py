@@ -330,6 +330,13 @@ def test_the_way_out_to_sql_takes_and_gives_what_people_expect(database_url: str
             "number": 2, "text": "it's", "time": "2026-01-02T03:04:05+00:00", "json": {"k": [1]},
             "literal": "x:y", "nothing": True, "list": [1, 2], "truth": True,
         }
+        seconds = execute(
+            "SELECT extract(epoch FROM :a::interval)::float8 AS a, extract(epoch FROM :b::interval)::float8 AS b,"
+            " extract(epoch FROM :c::interval)::float8 AS c, :d::int[] AS d",
+            {"a": timedelta(microseconds=1), "b": timedelta(seconds=-1.5), "c": timedelta(days=20_000),
+             "d": [{1}, (2,)]},
+        )
+        assert seconds.fetchone() == {"a": 1e-6, "b": -1.5, "c": 1_728_000_000.0, "d": [[1], [2]]}
         assert execute("SHOW search_path").scalar()
         assert "Seq Scan" in str(execute("EXPLAIN SELECT * FROM simulations").fetchall())
         execute("CREATE TABLE public.notes (n int)")

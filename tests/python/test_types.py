@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,9 @@ from arc_recorder import ArcAPI, ArcDBClient, SyncArcAPI, SyncArcDBClient
 
 REQUIRED = os.environ.get("ARC_TEST_REQUIRE_TOOLS") == "1"
 INSTALLED = Path(arc_recorder.__file__).parent
+
+#: Where the package is made.
+SOURCES = Path(__file__).parents[2] / "host" / "python"
 
 #: A user's program with every call.
 RIGHT = '''
@@ -331,3 +335,9 @@ def test_mypy_finds_wrong_uses(mypy: Faults, use: str) -> None:
 @pytest.mark.parametrize("use", WRONG)
 def test_pyright_finds_wrong_uses(pyright: Faults, use: str) -> None:
     assert FIRST_WRONG_LINE + list(WRONG).index(use) in pyright["wrong.py"]
+
+
+def test_the_calls_for_threads_are_made_from_those_for_event_loops() -> None:
+    names = runpy.run_path(str(SOURCES / "make_sync.py"))
+    made, kept = names["make"](), (SOURCES / "python" / "arc_recorder" / "sync.py").read_text()
+    assert made == kept, "run `python host/python/make_sync.py`"

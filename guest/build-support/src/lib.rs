@@ -23,14 +23,12 @@ pub const WASI: &str = "wasm32-wasip2";
 /// # Errors
 /// Where the target or the crate cannot be built, or the module does not fit its world.
 pub fn build_extractor(package: &str) -> Result<Vec<u8>> {
-    let module = build(package, BARE, "--lib")?;
-    let path = module.join(format!("{}.wasm", package.replace('-', "_")));
-    let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    let module = library(package, BARE)?;
     wit_component::ComponentEncoder::default()
         .validate(true)
-        .module(&bytes)
+        .module(&module)
         .and_then(|encoder| encoder.encode())
-        .with_context(|| format!("turn {} into a component", path.display()))
+        .with_context(|| format!("turn {package} into a component"))
 }
 
 /// Builds the library crate `package` for [`WASI`] and gives the component's bytes.
@@ -38,9 +36,7 @@ pub fn build_extractor(package: &str) -> Result<Vec<u8>> {
 /// # Errors
 /// Where the target or the crate cannot be built.
 pub fn build_with_wasi(package: &str) -> Result<Vec<u8>> {
-    let built = build(package, WASI, "--lib")?;
-    let path = built.join(format!("{}.wasm", package.replace('-', "_")));
-    std::fs::read(&path).with_context(|| format!("read {}", path.display()))
+    library(package, WASI)
 }
 
 /// Builds the program `package` for [`WASI`] and gives the path of the command component.
@@ -49,6 +45,13 @@ pub fn build_with_wasi(package: &str) -> Result<Vec<u8>> {
 /// Where the target or the crate cannot be built.
 pub fn build_command(package: &str) -> Result<PathBuf> {
     Ok(build(package, WASI, "--bins")?.join(format!("{package}.wasm")))
+}
+
+/// Builds a library crate and gives the bytes of what it became.
+fn library(package: &str, target: &str) -> Result<Vec<u8>> {
+    let name = format!("{}.wasm", package.replace('-', "_"));
+    let path = build(package, target, "--lib")?.join(name);
+    std::fs::read(&path).with_context(|| format!("read {}", path.display()))
 }
 
 /// Runs the nested cargo and gives the folder that holds what it built.

@@ -31,6 +31,8 @@ pub const ID_TOO_LONG: &str = "id_too_long";
 pub const DUPLICATE_SCENARIO: &str = "duplicate_scenario";
 /// The document is of the format, but nothing in it is an evaluation's result.
 pub const NOT_AN_EVALUATION: &str = "not_an_evaluation";
+/// More was found than is told; also as a warning.
+pub const MORE_FOUND: &str = "more_found";
 
 /// Warning: a score is not from 0 to 1, so it is no dimension.
 pub const SCORE_OUT_OF_SCALE: &str = "score_out_of_scale";

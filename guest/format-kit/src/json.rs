@@ -10,9 +10,14 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::answer::{Span, Violation};
+use crate::answer::{Outcome, Span, SuiteSummary, Violation};
 use crate::score::MAX_WHOLE;
+use crate::time::milliseconds_of;
 use crate::{codes, syntax};
+
+/// How many violations, and how many warnings, are told of one document. More help nobody, and a
+/// document of 16 MiB may have a million.
+pub const MAX_TOLD: usize = 1_000;
 
 /// A value of the document, as it is written there.
 #[derive(Clone, Copy, Debug)]
@@ -342,9 +347,54 @@ impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
 /// replaced (warnings). A reading method gives what it could, so that all violations are found.
 pub struct Reader<'a> {
     document: &'a str,
-    violations: Vec<Violation>,
-    /// What was assumed or replaced so far.
-    pub warnings: Vec<Violation>,
+    violations: Told,
+    warnings: Told,
+}
+
+/// The first [`MAX_TOLD`] of what was found, and how many more there were.
+#[derive(Default)]
+struct Told {
+    list: Vec<Violation>,
+    more: usize,
+}
+
+impl Told {
+    fn push(&mut self, violation: Violation) {
+        if self.list.len() < MAX_TOLD {
+            self.list.push(violation);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.list.len() + self.more
+    }
+
+    /// Takes away what came after the first `count`.
+    fn split_off(&mut self, count: usize) -> Told {
+        let list = self.list.split_off(count.min(self.list.len()));
+        let more = (self.count() + list.len()).saturating_sub(count).saturating_sub(list.len());
+        self.more -= more;
+        Told { list, more }
+    }
+
+    fn append(&mut self, other: Told) {
+        other.list.into_iter().for_each(|violation| self.push(violation));
+        self.more += other.more;
+    }
+
+    /// The list; where there was more, it ends with how much.
+    fn into_list(mut self) -> Vec<Violation> {
+        if self.more > 0 {
+            self.list.push(Violation {
+                path: String::new(),
+                code: codes::MORE_FOUND,
+                message: format!("{} more were found; the first {MAX_TOLD} are told", self.more),
+            });
+        }
+        self.list
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -355,7 +405,7 @@ impl<'a> Reader<'a> {
     pub fn new(document: &'a str) -> Result<(Self, Value<'a>), Vec<Violation>> {
         syntax::check_limits(document).map_err(|violation| vec![violation])?;
         let value = Value(document.trim_matches([' ', '\t', '\r', '\n']));
-        Ok((Reader { document, violations: Vec::new(), warnings: Vec::new() }, value))
+        Ok((Reader { document, violations: Told::default(), warnings: Told::default() }, value))
     }
 
     /// Gives the answer, or every violation found.
@@ -363,23 +413,54 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// The violations, where there are any or there is no answer.
     pub fn finish<T>(self, answer: Option<T>) -> Result<T, Vec<Violation>> {
+        self.finish_warned(answer).map(|(answer, _)| answer)
+    }
+
+    /// Gives an outcome with its warnings, or every violation found.
+    ///
+    /// # Errors
+    /// The violations, where there are any or there is no outcome.
+    pub fn finish_outcome(self, answer: Option<Outcome>) -> Result<Outcome, Vec<Violation>> {
+        let (outcome, warnings) = self.finish_warned(answer)?;
+        Ok(Outcome { warnings, ..outcome })
+    }
+
+    /// Gives a suite's figures with their warnings, or every violation found.
+    ///
+    /// # Errors
+    /// The violations, where there are any or there are no figures.
+    pub fn finish_suite(
+        self,
+        answer: Option<SuiteSummary>,
+    ) -> Result<SuiteSummary, Vec<Violation>> {
+        let (suite, warnings) = self.finish_warned(answer)?;
+        Ok(SuiteSummary { warnings, ..suite })
+    }
+
+    fn finish_warned<T>(self, answer: Option<T>) -> Result<(T, Vec<Violation>), Vec<Violation>> {
         match answer {
-            Some(answer) if self.violations.is_empty() => Ok(answer),
-            _ => Err(self.violations),
+            Some(answer) if self.violations.count() == 0 => Ok((answer, self.warnings.into_list())),
+            _ => Err(self.violations.into_list()),
         }
     }
 
     /// Reads something that only decorates the result: what is wrong with it becomes a warning.
     pub fn decoration<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
-        let told = self.violations.len();
+        let told = self.violations.count();
         let answer = read(self);
-        self.warnings.extend(self.violations.drain(told.min(self.violations.len())..));
+        let decorations = self.violations.split_off(told);
+        self.warnings.append(decorations);
         answer
     }
 
     /// How many violations were found so far.
     pub fn violation_count(&self) -> usize {
-        self.violations.len()
+        self.violations.count()
+    }
+
+    /// What was assumed or replaced so far.
+    pub fn warnings(&self) -> &[Violation] {
+        &self.warnings.list
     }
 
     /// Notes that something is wrong.
@@ -435,7 +516,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The named members of an object at `path`; `null` means absent.
+    /// The named members of the object at a place; `null` means absent.
     pub fn object<const N: usize>(
         &mut self,
         value: Option<Value<'a>>,
@@ -547,12 +628,9 @@ impl<'a> Reader<'a> {
 
     /// A member in seconds, as milliseconds.
     pub fn milliseconds(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
-        let milliseconds = self.amount(value, place)? * 1_000.0;
+        let milliseconds = milliseconds_of(self.amount(value, place)?);
         if milliseconds.is_finite() {
-            // A thousand times a decimal fraction is seldom exact: 1.001 s is 1001 ms.
-            return Some((milliseconds * 1e6).round() / 1e6)
-                .filter(|rounded| rounded.is_finite())
-                .or(Some(milliseconds));
+            return Some(milliseconds);
         }
         self.out_of_range(place, value?, "a duration that a 64-bit float can hold in milliseconds");
         None
@@ -667,8 +745,8 @@ mod tests {
         let [a, b] = reader.root(value, ["a", "b"]).unwrap();
         let at = |member| Place { object: "", member };
         assert_eq!(reader.decoration(|reader| reader.tokens(a, at("a"))), None);
-        assert_eq!(reader.warnings.len(), 1);
-        assert_eq!(reader.warnings[0].code, codes::WRONG_TYPE);
+        assert_eq!(reader.warnings().len(), 1);
+        assert_eq!(reader.warnings()[0].code, codes::WRONG_TYPE);
         assert_eq!(reader.number(b, at("b")), None);
         assert_eq!(reader.finish(Some(())).unwrap_err()[0].path, "/b");
     }
@@ -681,5 +759,31 @@ mod tests {
         let violations = reader.finish(Some(())).unwrap_err();
         assert_eq!(violations.len(), 1);
         assert_eq!((violations[0].path.as_str(), violations[0].code), ("/a", codes::DUPLICATE_KEY));
+    }
+
+    #[test]
+    fn the_first_thousand_are_told_and_the_others_counted() {
+        let found = |count: usize, decorations: usize| {
+            let (mut reader, _) = Reader::new("0").unwrap();
+            let place = Place { object: "", member: "a" };
+            for index in 0..count.max(decorations) {
+                if index < count {
+                    reader.wrong_type(place, Value("0"), "a string");
+                }
+                if index < decorations {
+                    reader.decoration(|reader| reader.wrong_type(place, Value("0"), "a string"));
+                }
+            }
+            (reader.violation_count(), reader.finish_warned(Some(())))
+        };
+        assert_eq!(found(MAX_TOLD, 5).1.unwrap_err().len(), MAX_TOLD);
+        let (count, told) = found(MAX_TOLD + 7, MAX_TOLD + 9);
+        let told = told.unwrap_err();
+        assert_eq!((count, told.len()), (MAX_TOLD + 7, MAX_TOLD + 1));
+        let last = told.last().unwrap();
+        assert_eq!(last.code, codes::MORE_FOUND);
+        assert_eq!(last.message, "7 more were found; the first 1000 are told");
+        let ((), warnings) = found(0, MAX_TOLD + 2).1.unwrap();
+        assert_eq!(warnings.last().unwrap().message, "2 more were found; the first 1000 are told");
     }
 }

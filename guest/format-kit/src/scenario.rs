@@ -71,7 +71,9 @@ pub fn read_definition<'a>(
     };
     let id = match id {
         Some(_) => checked_id(reader, id, at("id"))?,
-        None => make_id(reader, at("id"), told, name.as_deref(), task_prompt.as_deref())?,
+        None => {
+            make_id(reader, &at("id").pointer(), told, name.as_deref(), task_prompt.as_deref())?
+        }
     };
     Some(Scenario { id, name, task_prompt, definition: reader.span(definition) })
 }
@@ -113,12 +115,17 @@ pub fn bounded_id(text: String) -> String {
 
 /// A fingerprint of these texts: 16 hexadecimal digits that are the same for the same texts only.
 pub fn fingerprint(texts: &[&str]) -> String {
+    hash_of(texts, 8)
+}
+
+/// The first bytes of a hash of these texts, each with its length before it.
+fn hash_of(texts: &[&str], bytes: usize) -> String {
     let mut hash = Sha256::new();
     for text in texts {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text.as_bytes());
     }
-    short_hash(hash.finalize().as_ref(), 8)
+    short_hash(hash.finalize().as_ref(), bytes)
 }
 
 /// The first bytes of a hash in hexadecimal digits.
@@ -127,11 +134,11 @@ fn short_hash(digest: &[u8], bytes: usize) -> String {
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
-/// Makes an id that is the same for the same name and prompt. Where both are missing because
-/// something is wrong with them, that was told since there were `told` violations.
+/// Makes an id that is the same for the same name and prompt. `path` is where an id would stand. Where
+/// both are missing because something is wrong with them, that was told since there were `told` violations.
 pub fn make_id(
     reader: &mut Reader,
-    place: Place,
+    path: &str,
     told: usize,
     name: Option<&str>,
     prompt: Option<&str>,
@@ -142,21 +149,16 @@ pub fn make_id(
             return None;
         }
         reader.violation(
-            place.pointer(),
+            path.to_owned(),
             codes::MISSING_SCENARIO,
             "the scenario has no id, and no name or prompt to make one from".to_owned(),
         );
         return None;
     }
-    let mut hash = Sha256::new();
-    for part in [name, prompt] {
-        let part = part.unwrap_or_default();
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    let id = format!("scenario-{}", short_hash(hash.finalize().as_ref(), 10));
+    let digits = hash_of(&[name.unwrap_or_default(), prompt.unwrap_or_default()], 10);
+    let id = format!("scenario-{digits}");
     reader.warning(
-        place.pointer(),
+        path.to_owned(),
         codes::SCENARIO_ID_MADE,
         format!("the scenario has no id; {id} was made from its name and prompt"),
     );

@@ -1,5 +1,7 @@
 //! Scores: 0 to 1, whatever scale they were written in.
 
+use std::collections::BTreeMap;
+
 use crate::answer::DimensionScore;
 use crate::codes;
 use crate::json::{Place, Reader, Text, Value};
@@ -84,6 +86,48 @@ impl Scale {
     }
 }
 
+/// Dimension scores in the order in which their names came first. Of two with one name, the last
+/// stands. A result may have very many, so a name is not searched for among all.
+#[derive(Debug, Default)]
+pub struct Dimensions {
+    scores: Vec<DimensionScore>,
+    places: BTreeMap<String, usize>,
+}
+
+impl Dimensions {
+    /// Sets the score of a dimension.
+    pub fn set(&mut self, name: String, score: f64) {
+        let place = self.places.get(&name).and_then(|place| self.scores.get_mut(*place));
+        if let Some(known) = place {
+            known.score = score;
+            return;
+        }
+        self.places.insert(name.clone(), self.scores.len());
+        self.scores.push(DimensionScore { name, score });
+    }
+
+    /// The score of a dimension.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.places.get(name).and_then(|place| self.scores.get(*place)).map(|found| found.score)
+    }
+
+    /// The score of the dimension that came first.
+    pub fn first(&self) -> Option<f64> {
+        self.scores.first().map(|found| found.score)
+    }
+
+    /// The mean of all scores; nothing where there are none.
+    pub fn mean(&self) -> Option<f64> {
+        let sum: f64 = self.scores.iter().map(|found| found.score).sum();
+        (!self.scores.is_empty()).then(|| sum / self.scores.len() as f64)
+    }
+
+    /// The scores.
+    pub fn into_scores(self) -> Vec<DimensionScore> {
+        self.scores
+    }
+}
+
 /// A score that must lie within 0 and 1; one that does not is left out, with a warning.
 pub fn within_scale<'a>(
     reader: &mut Reader<'a>,
@@ -104,8 +148,8 @@ pub fn within_scale<'a>(
     None
 }
 
-/// Two scores for one dimension cannot both be true.
-fn refuse_twins(reader: &mut Reader, members: &[(Text, Value)], object: &str) {
+/// Refuses members of an object that have one name: two scores for one dimension cannot both be true.
+pub fn refuse_twins(reader: &mut Reader, members: &[(Text, Value)], object: &str) {
     let mut names: Vec<&str> = members.iter().map(|(name, _)| &*name.text).collect();
     names.sort_unstable();
     for twins in names.chunk_by(|first, second| first == second) {
@@ -124,6 +168,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_last_score_of_a_name_stands_in_the_place_of_the_first() {
+        let mut dimensions = Dimensions::default();
+        assert_eq!((dimensions.mean(), dimensions.first()), (None, None));
+        for (name, score) in [("b", 0.5), ("a", 1.0), ("b", 0.25)] {
+            dimensions.set(name.to_owned(), score);
+        }
+        assert_eq!((dimensions.get("b"), dimensions.get("c")), (Some(0.25), None));
+        assert_eq!((dimensions.first(), dimensions.mean()), (Some(0.25), Some(0.625)));
+        let names: Vec<String> =
+            dimensions.into_scores().into_iter().map(|score| score.name).collect();
+        assert_eq!(names, ["b", "a"]);
+    }
+
+    #[test]
     fn a_score_outside_the_scale_is_left_out_with_a_warning() {
         let text = r#"{"in": 0.5, "above": 17, "below": -0.1, "text": "1", "minus": -0.0}"#;
         let (mut reader, root) = Reader::new(text).unwrap();
@@ -136,7 +194,7 @@ mod tests {
             .collect();
         assert_eq!(scores, [Some(0.5), None, None, None, Some(0.0)]);
         assert!(scores[4].unwrap().is_sign_positive());
-        let codes: Vec<&str> = reader.warnings.iter().map(|warning| warning.code).collect();
+        let codes: Vec<&str> = reader.warnings().iter().map(|warning| warning.code).collect();
         assert_eq!(
             codes,
             [codes::SCORE_OUT_OF_SCALE, codes::SCORE_OUT_OF_SCALE, codes::WRONG_TYPE]

@@ -3,6 +3,8 @@
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
+use crate::score::MAX_WHOLE;
+
 /// An RFC 3339 time in UTC with microseconds; what is finer is cut off. Nothing for another text.
 /// The year 0 is refused: it may be before the calendar of whoever reads the time.
 pub fn in_utc(text: &str) -> Option<String> {
@@ -14,6 +16,15 @@ pub fn in_utc(text: &str) -> Option<String> {
 pub fn milliseconds_between(start: &str, end: &str) -> Option<f64> {
     let nanoseconds = (parse(end)? - parse(start)?).whole_nanoseconds();
     (nanoseconds >= 0).then_some(nanoseconds as f64 / 1e6)
+}
+
+/// Seconds as milliseconds, to the nanosecond: a thousand times a decimal fraction is seldom exact,
+/// and 1.001 s is 1001 ms. Infinite where a 64-bit float cannot hold it.
+pub fn milliseconds_of(seconds: f64) -> f64 {
+    let milliseconds = seconds * 1_000.0;
+    let nanoseconds = milliseconds * 1e6;
+    // Beyond that there is no fraction to round, and dividing again would lose the last digit.
+    if nanoseconds < MAX_WHOLE { nanoseconds.round() / 1e6 } else { milliseconds }
 }
 
 fn parse(text: &str) -> Option<OffsetDateTime> {
@@ -44,6 +55,25 @@ fn write(time: OffsetDateTime) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_become_milliseconds_to_the_nanosecond() {
+        for (seconds, milliseconds) in [
+            (0.0, 0.0),
+            (1.001, 1001.0),
+            (0.000_000_001, 0.000_001),
+            (86_399.999_999_999, 86_399_999.999_999),
+            (1e15, 1e18),
+            (1e305, 1e308),
+            (1e308, f64::INFINITY),
+        ] {
+            assert_eq!(milliseconds_of(seconds), milliseconds, "{seconds}");
+        }
+        // A duration too long to have a fraction of a nanosecond is not moved by rounding it.
+        for seconds in (0..1_000).map(|step| 12_345_678.123 + f64::from(step) * 0.37) {
+            assert_eq!(milliseconds_of(seconds), seconds * 1_000.0, "{seconds}");
+        }
+    }
 
     #[test]
     fn durations_are_whole_times_apart() {

@@ -105,3 +105,19 @@ pub fn warnings(outcome: &Outcome) -> Vec<(&str, &'static str)> {
     warnings.sort_unstable();
     warnings
 }
+
+/// An outcome's dimensions, in their order.
+pub fn dimensions(outcome: &Outcome) -> Vec<(&str, f64)> {
+    outcome.dimension_scores.iter().map(|it| (it.name.as_str(), it.score)).collect()
+}
+
+/// A result that must be valid, cut off anywhere: it is no JSON any more, and nothing else is said.
+#[track_caller]
+pub fn refuses_what_is_cut_off<F: Format>(header: Option<&str>, item: &str) {
+    accepted::<F>(header, item);
+    for end in (0..item.len()).filter(|end| item.is_char_boundary(*end)) {
+        let found = rejected::<F>(header, &item[..end]);
+        let codes: Vec<&str> = found.iter().map(|(_, code)| *code).collect();
+        assert_eq!(codes, [arc_format_kit::codes::MALFORMED_JSON], "{end}: {found:?}");
+    }
+}

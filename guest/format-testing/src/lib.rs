@@ -15,7 +15,9 @@ mod any;
 mod framed;
 mod others;
 
-pub use answers::{accepted, check, rejected, slice, warnings};
+pub use answers::{
+    accepted, check, dimensions, refuses_what_is_cut_off, rejected, slice, warnings,
+};
 pub use any::any_json;
 pub use framed::{Framed, frame};
 pub use others::recognises_no_other;

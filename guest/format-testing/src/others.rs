@@ -15,7 +15,7 @@ pub fn recognises_no_other<F: Format>(own_folder: &str) {
     assert!(files.len() > 5, "the fixtures are not where they were: {files:?}");
     let real = root.join("../shared/data");
     if real.exists() {
-        collect(&real, &own, &mut files);
+        collect(&real, &real.join(own_folder), &mut files);
     } else {
         eprintln!("SKIPPED: there are no real results beside the repository");
     }

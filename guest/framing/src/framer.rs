@@ -12,10 +12,12 @@ use crate::scanner::{Documents, Ending, Scanner, head_length};
 
 /// Finds the documents of a stream of any size.
 ///
-/// Push chunks as they come, take the frames out after each, and finish. Memory holds at most one
-/// document up to the limit (two for a moment, when a broken first line is read again), 1 MiB of an envelope's members, and the frames not yet taken: those of
-/// one chunk, if they are taken after each push. How the stream is cut into chunks does not matter
-/// to the answer; 64 KiB to 1 MiB is a good size.
+/// Push chunks as they come, take the frames out after each, and finish. How the stream is cut into
+/// chunks does not matter to the answer; 64 KiB to 1 MiB is a good size.
+///
+/// Memory holds at most one document up to the limit (two for a moment, when a broken first line is
+/// read again), 1 MiB of an envelope's members, or 16 MiB around elements, and the frames not yet
+/// taken: those of one chunk, if they are taken after each push.
 #[derive(Debug)]
 pub struct Framer {
     state: State,

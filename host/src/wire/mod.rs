@@ -8,6 +8,8 @@ mod documents;
 mod problem;
 mod reading;
 mod recording;
+#[cfg(test)]
+mod tests;
 
 pub use documents::{
     ResultDocument, ResultsDocument, ResultsEnvelope, ScenarioDocument, SuiteDocument,

@@ -4,6 +4,7 @@ mod bundled;
 mod hostile;
 mod registry;
 mod templates;
+mod work;
 
 use std::path::PathBuf;
 

@@ -68,6 +68,50 @@ fn a_file_is_recorded_and_asked_about_as_with_the_database() {
     assert!(unknown.stderr.contains("not found"), "{}", unknown.stderr);
 }
 
+/// Quick parsers of floats read some of these one bit off.
+#[test]
+fn figures_are_the_doubles_that_were_written_however_they_travel() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let direct = Program::on(&database);
+    let service = Service::start(&direct, &files, &[]);
+    let over = service.program();
+    let thirds = (1..200).map(|number| f64::from(number) / 601.0);
+    let figures: Vec<f64> = [0.1 + 0.2, 0.851_234_567_890_123_3, 5e-324, f64::MIN_POSITIVE]
+        .into_iter()
+        .chain(thirds)
+        .collect();
+    let results: Vec<Value> = (0..)
+        .zip(&figures)
+        .map(|(number, figure)| {
+            let mut result = result(&format!("s{number:03}"), "success", *figure);
+            result["trajectory"]["token_usage"] = json!({"total_cost": figure * 1e3});
+            result
+        })
+        .collect();
+    let path = files.write_lines("results.jsonl", &results);
+    let id = record(&over, &path, &[]).ended(0).json()["simulation_id"].clone();
+    let id = id.as_str().unwrap();
+    let bits = |number: f64| number.to_bits();
+    let written: Vec<[u64; 2]> = figures.iter().map(|it| [*it, it * 1e3].map(bits)).collect();
+    let rows = database.query(
+        "SELECT reliability_score, cost_usd FROM arc_recorder.outcomes ORDER BY scenario_id",
+    );
+    let stored: Vec<[u64; 2]> = rows.iter().map(|row| [row.get(0), row.get(1)].map(bits)).collect();
+    assert_eq!(stored, written);
+    for program in [&over, &direct] {
+        let outcomes = program.run(["outcomes", id, "--json"]).ended(0).json_lines();
+        let told = |outcome: &Value| {
+            ["reliability_score", "cost_usd"].map(|name| bits(outcome[name].as_f64().unwrap()))
+        };
+        assert_eq!(outcomes.iter().map(told).collect::<Vec<_>>(), written);
+    }
+    for command in ["status", "performance"] {
+        let [over, direct] =
+            [&over, &direct].map(|program| program.run([command, id, "--json"]).ended(0).json());
+        assert_eq!(over, direct, "{command}");
+    }
+}
+
 #[test]
 fn every_kind_of_document_has_the_same_verdict_both_ways() {
     let [one, other] = [TestDatabase::new(), TestDatabase::new()];

@@ -173,7 +173,8 @@ fn stopping_takes_no_longer_than_it_may() {
     assert_eq!(verdict["verdict"], "spooled", "{verdict}");
     assert_eq!(service.wait(), Some(0));
     let took = since.elapsed();
-    assert!(took < std::time::Duration::from_secs(6), "{took:?}");
+    // The lock is not given back before; without the option, stopping may take 20 seconds.
+    assert!(took < std::time::Duration::from_secs(12), "{took:?}");
     drop(held);
 }
 

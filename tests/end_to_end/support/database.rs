@@ -95,14 +95,7 @@ pub fn installed_programs() -> &'static Path {
 /// Makes the migrated database that the others are copied from, named after what it holds.
 async fn make_template(config: &Config) -> String {
     let client = connect(config).await;
-    let schema = concat!(
-        include_str!("../../../migrations/0001_recording.sql"),
-        include_str!("../../../migrations/0002_quick_queries.sql"),
-        include_str!("../../../migrations/0003_history.sql"),
-        include_str!("../../../migrations/0004_access_tokens.sql"),
-        include_str!("../../../migrations/0005_document_headers.sql"),
-    );
-    let digest = <sha2::Sha256 as sha2::Digest>::digest(schema);
+    let digest = <sha2::Sha256 as sha2::Digest>::digest(migrations());
     let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     let name = format!("template_{name}");
     client.execute("SELECT pg_advisory_lock($1)", &[&TEMPLATE_LOCK]).await.unwrap();
@@ -120,6 +113,20 @@ async fn make_template(config: &Config) -> String {
     }
     client.execute("SELECT pg_advisory_unlock($1)", &[&TEMPLATE_LOCK]).await.unwrap();
     name
+}
+
+/// The text of all migrations and layouts, in order.
+fn migrations() -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
+    let mut files: Vec<_> = [folder.clone(), folder.join("layouts")]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+        .collect();
+    files.sort();
+    assert!(files.len() > 5, "the migrations are not where they were: {files:?}");
+    files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
 }
 
 async fn connect(config: &Config) -> Client {

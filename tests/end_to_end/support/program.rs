@@ -57,25 +57,16 @@ impl Program {
     /// A command with these arguments, in an environment without anything of the user's.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(Self::path());
-        for name in [
-            "ARC_DATABASE_URL",
-            "TIMESCALE_SERVICE_URL",
-            "ARC_DATA_DIR",
-            "MODAL_TASK_ID",
-            "ARC_SERVER",
-            "ARC_TOKEN",
-            "ARC_POSTGRES_MIRROR",
-        ] {
-            command.env_remove(name);
-        }
-        // Nothing comes from elsewhere unless a test is about that.
-        command.env("ARC_NO_DOWNLOAD", "1");
-        // libpq's variables are defaults of every URL.
+        // Settings of every kind; libpq's variables are defaults of every URL.
         for (name, _) in std::env::vars_os() {
-            if name.as_encoded_bytes().starts_with(b"PG") {
+            let bytes = name.as_encoded_bytes();
+            let settings = [&b"ARC_"[..], b"MODAL_", b"TIMESCALE_", b"PG"];
+            if settings.iter().any(|prefix| bytes.starts_with(prefix)) {
                 command.env_remove(name);
             }
         }
+        // Nothing comes from elsewhere unless a test is about that.
+        command.env("ARC_NO_DOWNLOAD", "1");
         if let Some(url) = &self.database {
             command.env("ARC_DATABASE_URL", url);
         }

@@ -60,8 +60,7 @@ impl Format for ExamFormat {
         let (mut reader, root) = Reader::new(item)?;
         let answer = members(&mut reader, root)
             .and_then(|members| read_outcome(&mut reader, header, &members));
-        let warnings = std::mem::take(&mut reader.warnings);
-        reader.finish(answer).map(|outcome| Outcome { warnings, ..outcome })
+        reader.finish_outcome(answer)
     }
 }
 

@@ -34,6 +34,5 @@ pub(crate) fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
             }
         })
     });
-    let warnings = std::mem::take(&mut reader.warnings);
-    reader.finish(answer.map(|summary| SuiteSummary { warnings, ..summary }))
+    reader.finish_suite(answer)
 }

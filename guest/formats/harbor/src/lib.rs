@@ -30,7 +30,7 @@
 //! | `scenario.id` | `source/task_name`, or `task_name` |
 //! | `scenario.name` | `task_name` |
 //! | `scenario.definition` | `task_id` |
-//! | `trial` | nothing: Harbor does not number the trials of a task |
+//! | `trial` | nothing: Harbor does not number the trials of a task. Each further one is a further attempt: its cost and tokens count, and the latest gives the score |
 //! | `status` | `exception_info`, else the first of `step_results/*/exception_info`: nothing is a success; a time limit of Harbor's own (`AgentTimeoutError`, `AgentSetupTimeoutError`, `EnvironmentStartTimeoutError`, `VerifierTimeoutError`) a timeout; `CancelledError` and `KeyboardInterrupt` a cancellation; any other an error |
 //! | `reliability_score` | `verifier_result.rewards.reward`, else the mean of the rewards that are from 0 to 1. Nothing where `reward_valid` is false, as in Harbor's own metrics |
 //! | `dimension_scores`, `dimensions` | `verifier_result.rewards`; those not from 0 to 1 are left out with a warning |
@@ -90,10 +90,7 @@ impl Format for HarborFormat {
                 bench::outcome(&mut reader, &members)
             }
         });
-        let warnings = std::mem::take(&mut reader.warnings);
-        let mut outcome = reader.finish(answer)?;
-        outcome.warnings = warnings;
-        Ok(outcome)
+        reader.finish_outcome(answer)
     }
 
     fn scenario(_header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {

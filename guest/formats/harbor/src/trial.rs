@@ -3,7 +3,7 @@
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::scenario::bounded_id;
-use arc_format_kit::score::{MAX_WHOLE, within_scale};
+use arc_format_kit::score::{Dimensions, MAX_WHOLE, within_scale};
 use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, PlannedScenario, Scenario, codes};
 
 use crate::{Members, required_text, time};
@@ -149,7 +149,7 @@ fn read_rewards<'a>(
     reader: &mut Reader<'a>,
     rewards: Option<Value<'a>>,
 ) -> (Option<f64>, Vec<DimensionScore>) {
-    let mut scores: Vec<DimensionScore> = Vec::new();
+    let mut scores = Dimensions::default();
     let mut reward = None;
     if let Some(value) = rewards {
         let Some(members) = value.members() else {
@@ -164,24 +164,15 @@ fn read_rewards<'a>(
                 reward = value;
             }
             let Some(score) = within_scale(reader, value, place) else { continue };
-            let name = name.text.into_owned();
-            match scores.iter_mut().find(|other| other.name == name) {
-                Some(other) => other.score = score,
-                None => scores.push(DimensionScore { name, score }),
-            }
+            scores.set(name.text.into_owned(), score);
         }
     }
-    let named = scores.iter().find(|score| score.name == "reward").map(|score| score.score);
-    let mean = scores.iter().map(|score| score.score).sum::<f64>() / scores.len() as f64;
     // A reward beyond the scale is not made up for by the others.
     let overall = match reward {
-        Some(_) => named,
-        None => Some(mean).filter(|_| !scores.is_empty()),
+        Some(_) => scores.get("reward"),
+        None => scores.mean(),
     };
-    match overall {
-        Some(overall) => (Some(overall), scores),
-        None => (missing(reader).0, scores),
-    }
+    (overall.or_else(|| missing(reader).0), scores.into_scores())
 }
 
 fn missing(reader: &mut Reader) -> (Option<f64>, Vec<DimensionScore>) {

@@ -39,10 +39,7 @@ pub(crate) fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<V
     let (mut reader, root) = Reader::new(item)?;
     let members = reader.root(root, NAMES);
     let answer = members.and_then(|members| read(&mut reader, header, members));
-    let warnings = std::mem::take(&mut reader.warnings);
-    let mut outcome = reader.finish(answer)?;
-    outcome.warnings = warnings;
-    Ok(outcome)
+    reader.finish_outcome(answer)
 }
 
 fn read<'a>(
@@ -86,7 +83,7 @@ fn read<'a>(
     Some(Outcome {
         trial,
         reliability_score: scores.overall,
-        dimension_scores: scores.dimensions,
+        dimension_scores: scores.dimensions.into_scores(),
         execution_time: start_time(reader, started),
         execution_time_ms: duration(reader, seconds, started, completed),
         tokens_used: usage.total,

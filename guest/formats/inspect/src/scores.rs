@@ -1,9 +1,8 @@
 //! Scores, as numbers from 0 to 1.
 
-use std::collections::BTreeSet;
-
-use arc_format_kit::json::{Place, Reader, Text, Value};
-use arc_format_kit::{DimensionScore, codes};
+use arc_format_kit::codes;
+use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::score::{Dimensions, refuse_twins};
 
 /// The scores of a sample.
 #[derive(Debug, Default)]
@@ -11,7 +10,7 @@ pub(crate) struct Scores<'a> {
     /// The one that stands for the sample.
     pub(crate) overall: Option<f64>,
     /// In the log's order.
-    pub(crate) dimensions: Vec<DimensionScore>,
+    pub(crate) dimensions: Dimensions,
     /// The object that they stand in.
     pub(crate) object: Option<Value<'a>>,
 }
@@ -61,23 +60,22 @@ impl<'a> Scores<'a> {
         let Some(value) = score.member("value") else { return };
         let object = place.pointer();
         let place = Place { object: &object, member: "value" };
-        let before = self.dimensions.len();
+        let mut own = Vec::new();
         if let Some(parts) = value.members() {
             refuse_twins(reader, &parts, &place.pointer());
             for (key, part) in parts {
-                self.read_part(reader, name, &key.text, part, place);
+                own.extend(self.read_part(reader, name, &key.text, part, place));
             }
         } else if let Some(parts) = value.elements() {
             for (index, part) in parts.into_iter().enumerate() {
-                self.read_part(reader, name, &index.to_string(), part, place);
+                own.extend(self.read_part(reader, name, &index.to_string(), part, place));
             }
         } else if let Some(score) = scale(reader, value, place) {
-            self.dimensions.push(DimensionScore { name: name.to_owned(), score });
+            self.dimensions.set(name.to_owned(), score);
+            own.push(score);
         }
-        let own = self.dimensions.get(before..).unwrap_or_default();
         if self.overall.is_none() && !own.is_empty() {
-            let sum: f64 = own.iter().map(|dimension| dimension.score).sum();
-            self.overall = Some(sum / own.len() as f64);
+            self.overall = Some(own.iter().sum::<f64>() / own.len() as f64);
         }
     }
 
@@ -88,11 +86,11 @@ impl<'a> Scores<'a> {
         key: &str,
         part: Value<'a>,
         place: Place,
-    ) {
+    ) -> Option<f64> {
         let object = place.pointer();
-        if let Some(score) = scale(reader, part, Place { object: &object, member: key }) {
-            self.dimensions.push(DimensionScore { name: format!("{scorer}/{key}"), score });
-        }
+        let score = scale(reader, part, Place { object: &object, member: key })?;
+        self.dimensions.set(format!("{scorer}/{key}"), score);
+        Some(score)
     }
 }
 
@@ -135,19 +133,5 @@ fn to_number(value: Value) -> Option<f64> {
             "no" | "false" => Some(0.0),
             text => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
         },
-    }
-}
-
-/// Two scores of one name cannot both be true.
-fn refuse_twins(reader: &mut Reader, members: &[(Text, Value)], object: &str) {
-    let mut seen = BTreeSet::new();
-    for (name, _) in members {
-        if !seen.insert(&name.text) {
-            reader.violation(
-                Place { object, member: &name.text }.pointer(),
-                codes::DUPLICATE_KEY,
-                format!("{:?} is scored more than once", name.text),
-            );
-        }
     }
 }

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use arc_format_kit::json::{Place, Reader, Value, with_null_for_nan};
+use arc_format_kit::score::Dimensions;
 use arc_format_kit::time::milliseconds_between;
-use arc_format_kit::{DimensionScore, SuiteSummary, Violation};
+use arc_format_kit::{SuiteSummary, Violation};
 
 use crate::usage::Usage;
 
@@ -34,16 +35,14 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
         }
         summary
     });
-    let warnings = std::mem::take(&mut reader.warnings);
-    let mut summary = reader.finish(answer)?;
-    summary.warnings = warnings;
-    Ok(summary)
+    reader.finish_suite(answer)
 }
 
 /// Reads the mean of every score that has one. The first score is the first scorer's, as the
 /// overall score of a sample is; not where that has several by key, whose scores have other names.
 fn read_scores(summary: &mut SuiteSummary, results: Option<Value>) {
     let scores = results.and_then(|results| results.member("scores"));
+    let mut means = Dimensions::default();
     for (index, score) in scores.and_then(Value::elements).into_iter().flatten().enumerate() {
         let member = |name| score.member(name).and_then(text);
         // `pass_at_2`, `max` and the like are not the mean over all trials.
@@ -62,11 +61,11 @@ fn read_scores(summary: &mut SuiteSummary, results: Option<Value>) {
             summary.average_reliability_score = Some(mean);
         }
         let name = if single { name.into_owned() } else { format!("{scorer}/{name}") };
-        let dimensions = &mut summary.average_dimension_scores;
-        if dimensions.iter().all(|known| known.name != name) {
-            dimensions.push(DimensionScore { name, score: mean });
+        if means.get(&name).is_none() {
+            means.set(name, mean);
         }
     }
+    summary.average_dimension_scores = means.into_scores();
 }
 
 fn mean_of(metrics: Value, metric: &str) -> Option<f64> {

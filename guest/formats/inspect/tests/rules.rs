@@ -10,8 +10,9 @@
 )]
 
 use arc_format_inspect::InspectFormat;
-use arc_format_kit::{
-    ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Span, Violation, codes,
+use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Span, codes};
+use arc_format_testing::{
+    check, dimensions, recognises_no_other, refuses_what_is_cut_off, warnings,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ fn sample(members: &Value) -> String {
 
 #[track_caller]
 fn accepted(item: &str) -> Outcome {
-    InspectFormat::outcome(Some(HEADER), item).unwrap_or_else(|found| panic!("{item}: {found:?}"))
+    arc_format_testing::accepted::<InspectFormat>(Some(HEADER), item)
 }
 
 #[track_caller]
@@ -38,28 +39,13 @@ fn accept(members: Value) -> Outcome {
     accepted(&sample(&members))
 }
 
-fn places(found: &[Violation]) -> Vec<(&str, &'static str)> {
-    let mut places: Vec<_> =
-        found.iter().map(|violation| (violation.path.as_str(), violation.code)).collect();
-    places.sort_unstable();
-    places
-}
-
 #[track_caller]
 fn rejected(item: &str) -> Vec<(String, &'static str)> {
-    let violations = InspectFormat::outcome(Some(HEADER), item).unwrap_err();
-    assert!(violations.iter().all(|violation| !violation.message.is_empty()));
-    places(&violations).into_iter().map(|(path, code)| (path.to_owned(), code)).collect()
+    arc_format_testing::rejected::<InspectFormat>(Some(HEADER), item)
 }
 
 fn slice(text: &str, span: Option<Span>) -> Option<Value> {
-    let span = span?;
-    let part = &text[span.offset as usize..][..span.length as usize];
-    Some(serde_json::from_str(part).unwrap())
-}
-
-fn dimensions(outcome: &Outcome) -> Vec<(&str, f64)> {
-    outcome.dimension_scores.iter().map(|score| (score.name.as_str(), score.score)).collect()
+    arc_format_testing::slice(text, span).map(|part| serde_json::from_str(part).unwrap())
 }
 
 #[test]
@@ -133,7 +119,7 @@ fn a_sample_without_its_header_is_taken_with_a_warning() {
     for header in [None, Some("{}"), Some("nonsense"), Some(r#"{"eval": {"task": ""}}"#)] {
         let outcome = InspectFormat::outcome(header, &sample(&json!({}))).unwrap();
         assert_eq!(outcome.scenario.id, "s");
-        assert_eq!(places(&outcome.warnings), [("", codes::HEADER_MISSING)]);
+        assert_eq!(warnings(&outcome), [("", codes::HEADER_MISSING)]);
     }
     // What stands behind the task is not read.
     let header = r#"{"version": 2, "eval": {"task": "t"}, "results": {"value": NaN}}"#;
@@ -157,7 +143,7 @@ fn the_prompt_is_the_last_text_of_the_user() {
         assert_eq!(prompt(none), None);
     }
     let outcome = accept(json!({"input": 5}));
-    assert_eq!(places(&outcome.warnings), [("/input", codes::WRONG_TYPE)]);
+    assert_eq!(warnings(&outcome), [("/input", codes::WRONG_TYPE)]);
 }
 
 #[test]
@@ -266,7 +252,7 @@ fn an_error_and_a_limit_tell_how_a_sample_ended() {
     assert_eq!(accept(both).status, OutcomeStatus::Error);
     let outcome = accept(json!({"limit": 5}));
     assert_eq!(outcome.status, OutcomeStatus::Success);
-    assert_eq!(places(&outcome.warnings), [("/limit", codes::WRONG_TYPE)]);
+    assert_eq!(warnings(&outcome), [("/limit", codes::WRONG_TYPE)]);
     // A traceback speaks only where there is no message.
     let outcome = accept(json!({"error": {"message": " ", "traceback": "OSError: no space left"}}));
     assert_eq!(outcome.error_category, Some(ErrorCategory::Resource));
@@ -301,7 +287,7 @@ fn scores_become_numbers_as_inspect_counts_them() {
         } else {
             &[("/scores", codes::SCORE_MISSING), ("/scores/x/value", codes::SCORE_OUT_OF_SCALE)]
         };
-        assert_eq!(places(&outcome.warnings), warned, "{value}");
+        assert_eq!(warnings(&outcome), warned, "{value}");
     }
     let huge = r#"{"id": 1, "scores": {"x": {"value": 1e999}}}"#;
     assert_eq!(accepted(huge).reliability_score, None);
@@ -331,7 +317,7 @@ fn the_first_scorer_with_a_score_stands_for_the_sample() {
         ]
     );
     assert_eq!(
-        places(&outcome.warnings),
+        warnings(&outcome),
         [
             ("/scores/length/value", codes::SCORE_OUT_OF_SCALE),
             ("/scores/list/value/2", codes::SCORE_OUT_OF_SCALE),
@@ -346,11 +332,11 @@ fn a_sample_that_was_not_scored_is_valid() {
     for scores in [json!({}), json!(null)] {
         let outcome = accept(json!({"scores": scores}));
         assert_eq!(outcome.reliability_score, None);
-        assert_eq!(places(&outcome.warnings), [("/scores", codes::SCORE_MISSING)]);
+        assert_eq!(warnings(&outcome), [("/scores", codes::SCORE_MISSING)]);
     }
     let outcome = accept(json!({"scores": [1]}));
     let warned = [("/scores", codes::SCORE_MISSING), ("/scores", codes::WRONG_TYPE)];
-    assert_eq!(places(&outcome.warnings), warned);
+    assert_eq!(warnings(&outcome), warned);
     assert_eq!(outcome.dimensions, None);
 }
 
@@ -399,7 +385,7 @@ fn a_wrong_usage_is_a_warning() {
     }}));
     assert_eq!(outcome.tokens_used, 5.0);
     assert_eq!(
-        places(&outcome.warnings),
+        warnings(&outcome),
         [
             ("/model_usage/a/input_tokens", codes::WRONG_TYPE),
             ("/model_usage/a/output_tokens", codes::NOT_AN_INTEGER),
@@ -412,9 +398,9 @@ fn a_wrong_usage_is_a_warning() {
     let usage = json!({"a": {"total_tokens": most}, "b": {"total_tokens": most}});
     let outcome = accept(json!({"model_usage": usage}));
     assert_eq!(outcome.tokens_used, 0.0);
-    assert_eq!(places(&outcome.warnings), [("/model_usage", codes::OUT_OF_RANGE)]);
+    assert_eq!(warnings(&outcome), [("/model_usage", codes::OUT_OF_RANGE)]);
     let outcome = accept(json!({"model_usage": []}));
-    assert_eq!(places(&outcome.warnings), [("/model_usage", codes::WRONG_TYPE)]);
+    assert_eq!(warnings(&outcome), [("/model_usage", codes::WRONG_TYPE)]);
 }
 
 #[test]
@@ -429,7 +415,7 @@ fn times_are_those_of_the_sample() {
     let outcome = accept(json!({"started_at": "yesterday", "total_time": "long"}));
     assert_eq!((outcome.execution_time.clone(), outcome.execution_time_ms), (None, 0.0));
     let warned = [("/started_at", codes::TIME_UNREADABLE), ("/total_time", codes::WRONG_TYPE)];
-    assert_eq!(places(&outcome.warnings), warned);
+    assert_eq!(warnings(&outcome), warned);
     let outcome = accept(json!({"events": [{"timestamp": null}], "started_at": null}));
     assert_eq!((outcome.execution_time, outcome.warnings), (None, Vec::new()));
 }
@@ -448,7 +434,7 @@ fn spans_point_at_output_messages_and_scores() {
     assert_eq!(outcome.event_count, 2, "messages, where there are no events");
     let outcome = accept(json!({"messages": {}, "output": [], "events": 5}));
     assert_eq!((outcome.trajectory, outcome.detailed_trajectory), (None, None));
-    assert_eq!(places(&outcome.warnings), [("/events", codes::EVENTS_UNCOUNTED)]);
+    assert_eq!(warnings(&outcome), [("/events", codes::EVENTS_UNCOUNTED)]);
 }
 
 #[test]
@@ -564,6 +550,28 @@ const MEMBERS: [&str; 13] = [
     "attachments",
 ];
 
+/// A name that two scorers make has one score: the last.
+#[test]
+fn a_dimension_of_two_scorers_stands_once() {
+    let outcome =
+        accepted(&sample(&json!({"scores": {"a": {"value": {"b": 1}}, "a/b": {"value": 0}}})));
+    assert_eq!(dimensions(&outcome), [("a/b", 0.0)]);
+    assert_eq!(outcome.reliability_score, Some(1.0));
+}
+
+#[test]
+fn a_truncated_sample_is_refused() {
+    refuses_what_is_cut_off::<InspectFormat>(
+        Some(HEADER),
+        &sample(&json!({"messages": ["é", {}]})),
+    );
+}
+
+#[test]
+fn files_of_other_formats_are_not_recognised() {
+    recognises_no_other::<InspectFormat>("inspect");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -579,19 +587,8 @@ proptest! {
         let cut = sample.get(..cut).unwrap_or(&sample);
         for text in [sample.as_str(), cut, &other.to_string()] {
             let header = other.to_string();
-            let answer = InspectFormat::outcome(Some(&header), text);
-            let planned = InspectFormat::scenario(Some(&header), text);
-            let _ = InspectFormat::suite(text);
-            let _ = InspectFormat::recognise("a.json", text.as_bytes());
-            if let Ok(outcome) = answer {
-                prop_assert_eq!(outcome.scenario, planned.unwrap().scenario);
-                for score in outcome.dimension_scores {
-                    prop_assert!((0.0..=1.0).contains(&score.score));
-                }
-                for span in [outcome.trajectory, outcome.detailed_trajectory, outcome.dimensions] {
-                    slice(text, span);
-                }
-            }
+            let _ = check::<InspectFormat>(Some(&header), text);
+            let _ = check::<InspectFormat>(None, text);
         }
     }
 }

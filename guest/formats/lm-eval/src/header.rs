@@ -1,9 +1,10 @@
 //! What the results of a run say of its tasks.
 
-use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use arc_format_kit::json::{Reader, Value, with_null_for_nan};
+use arc_format_kit::memo::Memo;
 use arc_format_kit::time::of_unix_nanoseconds;
 
 /// What a run's results say.
@@ -20,31 +21,24 @@ pub(crate) struct Run {
 pub(crate) struct Task {
     pub(crate) name: String,
     /// The names of its figures, `METRIC,FILTER`; `METRIC` in old results.
-    figures: Vec<String>,
+    figures: BTreeSet<String>,
     /// How many documents it has.
     documents: Option<f64>,
     /// Members that every document must have.
-    fields: Vec<String>,
+    fields: BTreeSet<String>,
     /// Metrics that are better when lower.
-    falling: Vec<String>,
+    falling: BTreeSet<String>,
 }
 
 thread_local! {
-    /// The last header and what it says: it comes with every line again, and may be large.
-    static LAST: RefCell<Option<(String, Rc<Run>)>> = const { RefCell::new(None) };
+    static HEADER: Memo<Run> = const { Memo::new() };
 }
 
 impl Run {
     /// Reads a header. One that is no results file has no tasks.
     pub(crate) fn read(header: &str) -> Rc<Run> {
-        let known = LAST.with_borrow(|last| match last {
-            Some((text, run)) if text == header => Some(Rc::clone(run)),
-            _ => None,
-        });
-        known.unwrap_or_else(|| {
-            let run = Rc::new(Run::parse(&with_null_for_nan(header)).unwrap_or_default());
-            LAST.set(Some((header.to_owned(), Rc::clone(&run))));
-            run
+        HEADER.with(|memo| {
+            memo.get(header, |text| Run::parse(&with_null_for_nan(text)).unwrap_or_default())
         })
     }
 
@@ -79,24 +73,19 @@ impl Run {
 }
 
 impl Task {
-    /// Whether a line with these metrics, filter, document and number of it may be of this task.
+    /// Whether a line with these metrics, filter, number of its document and members of it may be of
+    /// this task. Nothing is known of a document that is no object.
     pub(crate) fn may_have(
         &self,
-        metrics: &[String],
+        metrics: &[&str],
         filter: &str,
         number: Option<f64>,
-        document: Option<Value>,
+        members: Option<&BTreeSet<String>>,
     ) -> bool {
-        let has_figure = |metric: &String| {
-            self.figures.iter().any(|figure| match figure.strip_prefix(metric.as_str()) {
-                Some(rest) => rest.is_empty() || rest.strip_prefix(',') == Some(filter),
-                None => false,
-            })
+        let has_figure = |metric: &&str| {
+            self.figures.contains(*metric) || self.figures.contains(&format!("{metric},{filter}"))
         };
-        let has_field = |field: &String| {
-            document
-                .is_none_or(|document| !document.is_object() || document.member(field).is_some())
-        };
+        let has_field = |field: &String| members.is_none_or(|members| members.contains(field));
         (self.figures.is_empty() || metrics.iter().all(has_figure))
             && self.documents.zip(number).is_none_or(|(count, number)| number < count)
             && self.fields.iter().all(has_field)
@@ -104,12 +93,12 @@ impl Task {
 
     /// Whether a metric is better when lower.
     pub(crate) fn falls(&self, metric: &str) -> bool {
-        self.falling.iter().any(|falling| falling == metric)
+        self.falling.contains(metric)
     }
 }
 
 /// The names of the members that are as wanted.
-fn names_of(object: Option<Value>, wanted: impl Fn(Value) -> bool) -> Vec<String> {
+pub(crate) fn names_of(object: Option<Value>, wanted: impl Fn(Value) -> bool) -> BTreeSet<String> {
     let members = object.and_then(Value::members).unwrap_or_default();
     let wanted = members.into_iter().filter(|(_, value)| wanted(*value));
     wanted.map(|(name, _)| name.text.into_owned()).collect()
@@ -117,9 +106,9 @@ fn names_of(object: Option<Value>, wanted: impl Fn(Value) -> bool) -> Vec<String
 
 /// The members of a document that a template takes as they are: `{{question}}`. A template with
 /// statements may define names itself, so it tells nothing.
-fn fields_of(template: &str) -> Vec<String> {
+fn fields_of(template: &str) -> BTreeSet<String> {
     if template.contains("{%") {
-        return Vec::new();
+        return BTreeSet::new();
     }
     let taken = template.split("{{").skip(1).filter_map(|part| part.split_once("}}"));
     let names = taken.map(|(expression, _)| expression.trim());
@@ -138,10 +127,10 @@ mod tests {
     fn only_plain_names_are_taken_from_a_template() {
         assert_eq!(
             fields_of("Q: {{question}}\n{{ a_1 }} {{x.y}} {{x|trim}} {{1}}"),
-            ["question", "a_1"]
+            BTreeSet::from(["a_1", "question"].map(str::to_owned))
         );
         for none in ["", "question", "{{", "{{a", "{% set a = 1 %}{{a}}", "{{}}"] {
-            assert_eq!(fields_of(none), Vec::<String>::new(), "{none}");
+            assert_eq!(fields_of(none), BTreeSet::new(), "{none}");
         }
     }
 
@@ -152,7 +141,7 @@ mod tests {
         let again =
             Run::read(r#"{"configs": {"a": {}}, "results": {"a": {"x,none": NaN}}, "date": 0}"#);
         assert!(Rc::ptr_eq(&first, &again));
-        assert_eq!(first.tasks[0].figures, ["x,none"]);
+        assert_eq!(first.tasks[0].figures, BTreeSet::from(["x,none".to_owned()]));
         assert_eq!(first.date.as_deref(), Some("1970-01-01T00:00:00.000000Z"));
         let other = Run::read(r#"{"results": {"b": {}}, "date": 1e300}"#);
         assert_eq!((other.tasks[0].name.as_str(), &other.date), ("b", &None));

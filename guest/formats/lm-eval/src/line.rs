@@ -1,7 +1,7 @@
 //! What one line says.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use arc_format_kit::json::{Place, Reader, Value};
@@ -29,10 +29,7 @@ const DOC_ID: Place = Place { object: "", member: "doc_id" };
 pub(crate) fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
     let (mut reader, line) = Line::read(header, item)?;
     let answer = line.and_then(|line| line.outcome(&mut reader));
-    let warnings = std::mem::take(&mut reader.warnings);
-    let mut outcome = reader.finish(answer)?;
-    outcome.warnings = warnings;
-    Ok(outcome)
+    reader.finish_outcome(answer)
 }
 
 /// See [`arc_format_kit::Format::scenario`].
@@ -136,10 +133,15 @@ impl<'a> Line<'a> {
 
     /// The tasks that the line may belong to.
     fn tasks(&self) -> Vec<&Task> {
-        let metrics: Vec<String> = self.metrics.iter().map(|(name, _)| name.clone()).collect();
+        let Some(run) = &self.run else { return Vec::new() };
+        let metrics: Vec<&str> = self.metrics.iter().map(|(name, _)| name.as_str()).collect();
         let number = self.id.and_then(Value::number);
-        let tasks = self.run.iter().flat_map(|run| &run.tasks);
-        tasks.filter(|task| task.may_have(&metrics, &self.filter, number, self.document)).collect()
+        let members = self.document.and_then(Value::members).map(|members| {
+            members.into_iter().map(|(name, _)| name.text.into_owned()).collect::<BTreeSet<_>>()
+        });
+        let may_have =
+            |task: &&Task| task.may_have(&metrics, &self.filter, number, members.as_ref());
+        run.tasks.iter().filter(may_have).collect()
     }
 
     fn is_filtered(&self) -> bool {
@@ -163,7 +165,7 @@ impl<'a> Line<'a> {
         let Some(digits) =
             digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
         else {
-            return make_id(reader, DOC_ID, 0, Some(number), prompt);
+            return make_id(reader, &DOC_ID.pointer(), 0, Some(number), prompt);
         };
         let id = format!("doc-{digits}/{number}");
         let why = match tasks {
@@ -240,10 +242,14 @@ fn metrics_of<'a>(root: Value<'a>, named: Option<Value<'a>>) -> Vec<(String, Val
     let members = root.members().unwrap_or_default();
     let named = named.and_then(Value::elements).map(|names| {
         let names = names.into_iter().filter_map(Value::decode);
-        names.map(|name| name.text.into_owned()).collect::<Vec<String>>()
+        let mut places = BTreeMap::new();
+        for (place, name) in names.enumerate() {
+            places.entry(name.text.into_owned()).or_insert(place);
+        }
+        places
     });
     let is_metric = |name: &str, value: Value| match &named {
-        Some(named) => named.iter().any(|known| known == name),
+        Some(named) => named.contains_key(name),
         None => {
             !NAMES.contains(&name)
                 && !OTHERS.contains(&name)
@@ -256,7 +262,7 @@ fn metrics_of<'a>(root: Value<'a>, named: Option<Value<'a>>) -> Vec<(String, Val
         .map(|(name, value)| (name.text.into_owned(), value))
         .collect();
     if let Some(named) = &named {
-        found.sort_by_key(|(name, _)| named.iter().position(|known| known == name));
+        found.sort_by_key(|(name, _)| named.get(name));
     }
     found
 }

@@ -1,7 +1,13 @@
 //! The figures of a run of one task.
 
+use std::collections::BTreeSet;
+
 use arc_format_kit::json::{Reader, Value, with_null_for_nan};
-use arc_format_kit::{DimensionScore, SuiteSummary, Violation};
+use arc_format_kit::score::Dimensions;
+use arc_format_kit::time::milliseconds_of;
+use arc_format_kit::{SuiteSummary, Violation};
+
+use crate::header::names_of;
 
 /// See [`arc_format_kit::Format::suite`].
 pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
@@ -19,7 +25,7 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
         }
         summary
     });
-    reader.finish(answer)
+    reader.finish_suite(answer)
 }
 
 /// Reads the means among a task's figures, which are called `METRIC,FILTER`.
@@ -30,38 +36,33 @@ fn read_figures(
     rising: Option<Value>,
 ) {
     let metrics = config.member("metric_list").and_then(Value::elements).unwrap_or_default();
-    let is_mean = |metric: &str| {
-        metrics.iter().any(|known| {
-            is_text(*known, "metric", metric) && is_text(*known, "aggregation", "mean")
-        })
+    let text = |object: Value<'_>, member| {
+        object.member(member).and_then(Value::decode).map(|text| text.text.into_owned())
     };
-    let falls = |metric: &str| {
-        rising.and_then(|rising| rising.member(metric)).is_some_and(|value| value.json() == "false")
-    };
-    let mut filters: Vec<String> = Vec::new();
+    let means: BTreeSet<String> = metrics
+        .into_iter()
+        .filter(|metric| text(*metric, "aggregation").is_some_and(|kind| kind == "mean"))
+        .filter_map(|metric| text(metric, "metric"))
+        .collect();
+    let falling = names_of(rising, |value| value.json() == "false");
+    let mut filters = BTreeSet::new();
+    let mut dimensions = Dimensions::default();
     let mut overall = None;
     for (name, value) in figures.and_then(Value::members).unwrap_or_default() {
         let Some((metric, filter)) = name.text.split_once(',') else { continue };
-        if !filters.iter().any(|known| known == filter) {
-            filters.push(filter.to_owned());
-        }
+        filters.insert(filter.to_owned());
         let Some(mean) = value.number().filter(|mean| (0.0..=1.0).contains(mean)) else { continue };
-        if !is_mean(metric) {
+        if !means.contains(metric) {
             continue;
         }
-        if !falls(metric) {
+        if !falling.contains(metric) {
             overall = overall.or(Some(mean));
         }
         let name = if filter == "none" { metric } else { &name.text };
-        let score = DimensionScore { name: name.to_owned(), score: mean + 0.0 };
-        summary.average_dimension_scores.push(score);
+        dimensions.set(name.to_owned(), mean + 0.0);
     }
+    summary.average_dimension_scores = dimensions.into_scores();
     summary.average_reliability_score = overall.filter(|_| filters.len() == 1);
-}
-
-/// Whether a member is this text.
-fn is_text(object: Value, member: &str, wanted: &str) -> bool {
-    object.member(member).and_then(Value::decode).is_some_and(|text| text.text == wanted)
 }
 
 /// Seconds, which the tool writes as a text.
@@ -70,5 +71,5 @@ fn milliseconds(seconds: Value) -> Option<f64> {
         Some(text) => text.text.trim().parse().ok(),
         None => seconds.number(),
     };
-    seconds.map(|seconds: f64| seconds * 1_000.0).filter(|time| time.is_finite() && *time >= 0.0)
+    seconds.map(milliseconds_of).filter(|time| time.is_finite() && *time >= 0.0)
 }

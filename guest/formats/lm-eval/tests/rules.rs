@@ -9,8 +9,11 @@
     reason = "tests fail by panicking"
 )]
 
-use arc_format_kit::{Format, Header, Items, Outcome, OutcomeStatus, Span, Violation, codes};
+use arc_format_kit::{Format, Header, Items, Outcome, OutcomeStatus, Span, codes};
 use arc_format_lm_eval::LmEvalFormat;
+use arc_format_testing::{
+    check, dimensions, recognises_no_other, refuses_what_is_cut_off, rejected, warnings,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -55,8 +58,7 @@ fn with(members: &Value) -> String {
 
 #[track_caller]
 fn accepted(text: &str) -> Outcome {
-    LmEvalFormat::outcome(Some(&one_task()), text)
-        .unwrap_or_else(|found| panic!("{text}: {found:?}"))
+    arc_format_testing::accepted::<LmEvalFormat>(Some(&one_task()), text)
 }
 
 #[track_caller]
@@ -64,28 +66,17 @@ fn accept(members: Value) -> Outcome {
     accepted(&with(&members))
 }
 
-fn places(found: &[Violation]) -> Vec<(&str, &'static str)> {
-    let mut places: Vec<_> =
-        found.iter().map(|violation| (violation.path.as_str(), violation.code)).collect();
-    places.sort_unstable();
-    places
-}
-
 #[track_caller]
 fn check_rejected(text: &str, path: &str, code: &'static str) {
-    let violations = LmEvalFormat::outcome(Some(&one_task()), text).unwrap_err();
-    assert!(violations.iter().all(|violation| !violation.message.is_empty()));
-    assert_eq!(places(&violations), [(path, code)], "{text}");
-}
-
-fn dimensions(outcome: &Outcome) -> Vec<(&str, f64)> {
-    outcome.dimension_scores.iter().map(|score| (score.name.as_str(), score.score)).collect()
+    assert_eq!(
+        rejected::<LmEvalFormat>(Some(&one_task()), text),
+        [(path.to_owned(), code)],
+        "{text}"
+    );
 }
 
 fn slice(text: &str, span: Option<Span>) -> Option<Value> {
-    let span = span?;
-    let part = &text[span.offset as usize..][..span.length as usize];
-    Some(serde_json::from_str(part).unwrap())
+    arc_format_testing::slice(text, span).map(|part| serde_json::from_str(part).unwrap())
 }
 
 #[test]
@@ -148,7 +139,7 @@ fn a_line_without_results_or_with_others_has_an_id_of_its_document() {
     let outcome = LmEvalFormat::outcome(None, &text).unwrap();
     assert_eq!(outcome.scenario.id, made);
     let warned = [("", codes::HEADER_MISSING), ("/doc_id", codes::SCENARIO_ID_MADE)];
-    assert_eq!(places(&outcome.warnings), warned);
+    assert_eq!(warnings(&outcome), warned);
     assert_eq!(outcome.execution_time, None);
     for other in [
         "{}".to_owned(),
@@ -161,7 +152,7 @@ fn a_line_without_results_or_with_others_has_an_id_of_its_document() {
     ] {
         let outcome = LmEvalFormat::outcome(Some(&other), &text).unwrap();
         assert_eq!(outcome.scenario.id, made, "{other}");
-        assert_eq!(places(&outcome.warnings), [("/doc_id", codes::SCENARIO_ID_MADE)]);
+        assert_eq!(warnings(&outcome), [("/doc_id", codes::SCENARIO_ID_MADE)]);
     }
     let filtered = LmEvalFormat::outcome(None, &with(&json!({"filter": "strict"}))).unwrap();
     assert_eq!(filtered.scenario.id, format!("{made}/strict"));
@@ -208,11 +199,11 @@ fn metrics_that_are_no_score_are_left_out_with_a_warning() {
     assert_eq!(dimensions(&outcome), [("acc", 0.25)]);
     assert_eq!(outcome.reliability_score, Some(0.25));
     let warned = [("/acc_norm", codes::WRONG_TYPE), ("/f1", codes::SCORE_OUT_OF_SCALE)];
-    assert_eq!(places(&outcome.warnings), warned);
+    assert_eq!(warnings(&outcome), warned);
     for acc in [json!(null), json!("1"), json!(-0.5)] {
         let outcome = accept(json!({"acc": acc}));
         assert_eq!(outcome.reliability_score, None);
-        assert!(places(&outcome.warnings).contains(&("/metrics", codes::SCORE_MISSING)));
+        assert!(warnings(&outcome).contains(&("/metrics", codes::SCORE_MISSING)));
     }
     let huge = with(&json!({})).replace("\"acc\":1.0", "\"acc\":1e999");
     assert_eq!(accepted(&huge).reliability_score, None);
@@ -257,10 +248,10 @@ fn what_is_no_line_is_refused_at_its_place() {
 fn missing_members_and_odd_texts_do_no_harm() {
     let outcome = accepted(r#"{"doc_id": "x\ud800"}"#);
     assert_eq!(outcome.scenario.id, "t/x\u{FFFD}");
-    assert_eq!((outcome.scenario.task_prompt, outcome.scenario.definition), (None, None));
+    assert!(outcome.scenario.task_prompt.is_none() && outcome.scenario.definition.is_none());
     assert_eq!(outcome.event_count, 0);
     let warned = [("/doc_id", codes::TEXT_REPLACED), ("/metrics", codes::SCORE_MISSING)];
-    assert_eq!(places(&outcome.warnings), warned);
+    assert_eq!(warnings(&outcome), warned);
     for arguments in [json!([]), json!([[]]), json!({"gen_args_0": 1}), json!(5), json!([[5]])] {
         let outcome = accept(json!({"arguments": arguments, "resps": "x", "doc": [1]}));
         assert_eq!(outcome.scenario.task_prompt, None, "{arguments}");
@@ -359,6 +350,19 @@ fn any_document() -> impl Strategy<Value = String> {
     )
 }
 
+#[test]
+fn a_truncated_line_is_refused() {
+    refuses_what_is_cut_off::<LmEvalFormat>(
+        Some(&one_task()),
+        &with(&json!({"doc": {"question": "é"}})),
+    );
+}
+
+#[test]
+fn files_of_other_formats_are_not_recognised() {
+    recognises_no_other::<LmEvalFormat>("lm-eval");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -368,21 +372,8 @@ proptest! {
     ) {
         let cut = line.get(..cut).unwrap_or(&line);
         for text in [line.as_str(), cut, &other.to_string()] {
-            let answer = LmEvalFormat::outcome(Some(&header), text);
-            let planned = LmEvalFormat::scenario(Some(&header), text);
-            let _ = LmEvalFormat::suite(text);
-            let _ = LmEvalFormat::recognise("a.jsonl", text.as_bytes());
-            if let Ok(outcome) = answer {
-                prop_assert_eq!(&outcome.scenario, &planned.unwrap().scenario);
-                for score in &outcome.dimension_scores {
-                    prop_assert!((0.0..=1.0).contains(&score.score));
-                }
-                for span in
-                    [outcome.trajectory, outcome.detailed_trajectory, outcome.scenario.definition]
-                {
-                    slice(text, span);
-                }
-            }
+            let _ = check::<LmEvalFormat>(Some(&header), text);
+            let _ = check::<LmEvalFormat>(None, text);
         }
     }
 }

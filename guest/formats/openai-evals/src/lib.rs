@@ -76,10 +76,7 @@ impl Format for OpenAiEvalsFormat {
         let (mut reader, root) = Reader::new(item)?;
         let answer = event::read_all(&mut reader, root)
             .and_then(|events| sample::outcome(&mut reader, root, &events));
-        let warnings = std::mem::take(&mut reader.warnings);
-        let mut outcome = reader.finish(answer)?;
-        outcome.warnings = warnings;
-        Ok(outcome)
+        reader.finish_outcome(answer)
     }
 
     fn scenario(_header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {

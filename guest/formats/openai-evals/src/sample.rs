@@ -3,7 +3,7 @@
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::scenario::checked_id;
-use arc_format_kit::score::{MAX_WHOLE, within_scale};
+use arc_format_kit::score::{Dimensions, MAX_WHOLE, within_scale};
 use arc_format_kit::time::{in_utc, milliseconds_between};
 use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Scenario, codes};
 
@@ -107,11 +107,7 @@ pub(crate) fn outcome<'a>(
 
 /// The overall score and the dimensions.
 fn scores<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Option<f64>, Vec<DimensionScore>) {
-    let mut dimensions: Vec<DimensionScore> = Vec::new();
-    let mut set = |name: String, score| match dimensions.iter_mut().find(|it| it.name == name) {
-        Some(dimension) => dimension.score = score,
-        None => dimensions.push(DimensionScore { name, score }),
-    };
+    let mut dimensions = Dimensions::default();
     let verdicts = of_kind(events, "match").filter_map(|event| {
         let correct = event.data?.member("correct")?;
         boolean(correct)
@@ -120,7 +116,7 @@ fn scores<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Option<f64>, Ve
     let matched =
         (!verdicts.is_empty()).then(|| verdicts.iter().sum::<f64>() / verdicts.len() as f64);
     if let Some(matched) = matched {
-        set("correct".to_owned(), matched);
+        dimensions.set("correct".to_owned(), matched);
     }
     for event in of_kind(events, "metrics") {
         let pointer = event.data_pointer();
@@ -132,12 +128,12 @@ fn scores<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Option<f64>, Ve
             };
             // What matches say is not overwritten by a metric of the same name.
             if let Some(score) = score.filter(|_| matched.is_none() || name.text != "correct") {
-                set(name.text.into_owned(), score);
+                dimensions.set(name.text.into_owned(), score);
             }
         }
     }
-    let named = OVERALL.iter().find_map(|name| dimensions.iter().find(|it| it.name == *name));
-    let overall = matched.or_else(|| named.or(dimensions.first()).map(|it| it.score));
+    let named = OVERALL.iter().find_map(|name| dimensions.get(name));
+    let overall = matched.or(named).or_else(|| dimensions.first());
     if overall.is_none() {
         reader.warning(
             String::new(),
@@ -145,7 +141,7 @@ fn scores<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Option<f64>, Ve
             "the sample has no match, and no metric from 0 to 1; averages leave it out".to_owned(),
         );
     }
-    (overall, dimensions)
+    (overall, dimensions.into_scores())
 }
 
 fn boolean(value: Value) -> Option<f64> {

@@ -11,7 +11,9 @@
 
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
 use arc_format_openai_evals::OpenAiEvalsFormat;
-use arc_format_testing::{Framed, any_json, check, frame, rejected, slice, warnings};
+use arc_format_testing::{
+    Framed, any_json, check, dimensions, frame, refuses_what_is_cut_off, rejected, slice, warnings,
+};
 use proptest::prelude::*;
 
 fn framed(name: &str) -> Framed {
@@ -34,10 +36,6 @@ fn event(kind: &str, data: &str) -> String {
 fn sample(events: &[(&str, &str)]) -> String {
     let events: Vec<String> = events.iter().map(|(kind, data)| event(kind, data)).collect();
     format!("[{}]", events.join(","))
-}
-
-fn dimensions(outcome: &Outcome) -> Vec<(&str, f64)> {
-    outcome.dimension_scores.iter().map(|it| (it.name.as_str(), it.score)).collect()
 }
 
 #[test]
@@ -289,6 +287,14 @@ const NAMES: &[&str] = &[
     "spec",
     "final_report",
 ];
+
+#[test]
+fn a_truncated_result_is_refused() {
+    refuses_what_is_cut_off::<OpenAiEvalsFormat>(
+        None,
+        &sample(&[("match", r#"{"correct": true}"#)]),
+    );
+}
 
 proptest! {
     #[test]

@@ -11,7 +11,7 @@
 //! | `scenario.id` | `test.suite.name/test.case.name`; else made from agent and prompt, with a warning; else `gen_ai.conversation.id` or the trace's id, with a warning, as neither is the same in another run |
 //! | `scenario.name` | `test.case.name`, else `gen_ai.agent.name` |
 //! | `scenario.task_prompt` | the last message of the user in the first `gen_ai.input.messages`, else `content` of the first event `gen_ai.user.message`, else `gen_ai.prompt` |
-//! | `trial` | nothing: a trace does not say it |
+//! | `trial` | nothing: a trace does not say it. Further traces of a scenario are further attempts, of which the latest gives the score |
 //! | `status` | that of the first `invoke_agent` or `invoke_workflow` span that has no GenAI span above it; without one, of the GenAI span that ended last of those that have none above (an earlier call may have been tried again): code 2 is an error, or a timeout or cancellation where `error.type` says so |
 //! | `dimension_scores` | events `gen_ai.evaluation.result` (or spans with the same attributes): `gen_ai.evaluation.score.value` by `gen_ai.evaluation.name`, the last of each; without a value, the label `pass` is 1 and `fail` 0. Those not from 0 to 1 are left out with a warning |
 //! | `reliability_score` | the mean of the dimensions; without any, `test.case.result.status`: `pass` is 1, `fail` 0 |
@@ -83,10 +83,7 @@ impl Format for OtelFormat {
         let (mut reader, root) = Reader::new(item)?;
         let answer = span::read_all(&mut reader, root)
             .and_then(|spans| trace::outcome(&mut reader, root, &spans));
-        let warnings = std::mem::take(&mut reader.warnings);
-        let mut outcome = reader.finish(answer)?;
-        outcome.warnings = warnings;
-        Ok(outcome)
+        reader.finish_outcome(answer)
     }
 
     fn scenario(_header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {

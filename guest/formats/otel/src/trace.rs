@@ -1,9 +1,11 @@
 //! What the spans of a trace say together.
 
+use std::collections::BTreeSet;
+
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::scenario::{bounded_id, make_id};
-use arc_format_kit::score::MAX_WHOLE;
+use arc_format_kit::score::{Dimensions, MAX_WHOLE};
 use arc_format_kit::time::of_unix_nanoseconds;
 use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Scenario, codes};
 
@@ -32,14 +34,9 @@ pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Optio
         (Some(test), Some(suite), _) => bounded_id(format!("{suite}/{test}")),
         (Some(test), None, _) => bounded_id(test.clone()),
         (None, _, Some(prompt)) => {
-            let place = Place { object: "", member: "" };
-            let told = reader.violation_count();
-            let id = make_id(reader, place, told, agent.as_deref(), Some(prompt))?;
             // The place of what is missing is the trace itself.
-            if let Some(warning) = reader.warnings.last_mut() {
-                warning.path.clear();
-            }
-            id
+            let told = reader.violation_count();
+            make_id(reader, "", told, agent.as_deref(), Some(prompt))?
         }
         (None, _, None) => {
             let trace = spans.iter().find_map(|span| span.trace_id.clone());
@@ -136,12 +133,9 @@ pub(crate) fn outcome<'a>(
 
 /// The span whose status is that of the run.
 fn deciding<'s, 'a>(spans: &'s [Span<'a>]) -> Option<&'s Span<'a>> {
-    let is_below = |span: &Span| {
-        span.parent.as_ref().is_some_and(|parent| {
-            spans.iter().any(|other| other.generative && other.id.as_ref() == Some(parent))
-        })
-    };
     let generative = || spans.iter().filter(|span| span.generative);
+    let ids: BTreeSet<&str> = generative().filter_map(|span| span.id.as_deref()).collect();
+    let is_below = |span: &Span| span.parent.as_deref().is_some_and(|parent| ids.contains(parent));
     let roots: Vec<&Span> = generative().filter(|span| !is_below(span)).collect();
     let is_agent = |span: &&&Span| {
         matches!(span.operation.as_deref(), Some("invoke_agent" | "invoke_workflow"))
@@ -189,25 +183,20 @@ fn status<'a>(reader: &mut Reader<'a>, span: &Span<'a>) -> (OutcomeStatus, Failu
 
 /// The overall score and the dimensions.
 fn scores<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> (Option<f64>, Vec<DimensionScore>) {
-    let mut dimensions: Vec<DimensionScore> = Vec::new();
+    let mut dimensions = Dimensions::default();
     for span in spans {
         let events = span.events.iter().filter(|event| event.name == EVALUATION);
         for attributes in events.map(|event| &event.attributes).chain([&span.attributes]) {
             let Some(name) = attributes.text(reader, "gen_ai.evaluation.name") else { continue };
             let Some(score) = evaluation(reader, attributes) else { continue };
-            match dimensions.iter_mut().find(|other| other.name == name) {
-                Some(dimension) => dimension.score = score,
-                None => dimensions.push(DimensionScore { name, score }),
-            }
+            dimensions.set(name, score);
         }
     }
-    let mean = dimensions.iter().map(|it| it.score).sum::<f64>() / dimensions.len() as f64;
-    let overall = match dimensions.is_empty() {
-        false => Some(mean.clamp(0.0, 1.0)),
-        true => spans
-            .iter()
-            .find_map(|span| verdict(&span.attributes.text(reader, "test.case.result.status")?)),
-    };
+    let overall = dimensions.mean().or_else(|| {
+        let mut statuses =
+            spans.iter().map(|span| span.attributes.text(reader, "test.case.result.status"));
+        statuses.find_map(|status| verdict(&status?))
+    });
     if overall.is_none() {
         reader.warning(
             String::new(),
@@ -216,7 +205,7 @@ fn scores<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> (Option<f64>, Vec<
                 .to_owned(),
         );
     }
-    (overall, dimensions)
+    (overall, dimensions.into_scores())
 }
 
 /// The score of an evaluation, from 0 to 1.

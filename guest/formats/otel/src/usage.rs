@@ -1,5 +1,8 @@
 //! What a trace used, each token once.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
 use arc_format_kit::codes;
 use arc_format_kit::json::Reader;
 use arc_format_kit::score::MAX_WHOLE;
@@ -36,42 +39,120 @@ pub(crate) fn sum(reader: &mut Reader, spans: &[Span]) -> Usage {
         .map(|span| (span, of(reader, span)))
         .filter(|(_, usage)| usage.told)
         .collect();
+    let above = Above::of(spans, &agents);
     let mut outermost = Usage::default();
-    for (agent, usage) in &agents {
-        let inside = agents.iter().any(|(other, _)| is_inside(agent, other, spans));
-        if !inside {
-            outermost.add(*usage);
-        }
-    }
+    let outside = agents.iter().filter(|(agent, _)| !above.is_inside(agent));
+    outside.for_each(|(_, usage)| outermost.add(*usage));
     outermost
 }
 
-/// Whether a span is below another: by its parents, or, where a span between them was left out, by
-/// its time.
-fn is_inside(inner: &Span, outer: &Span, spans: &[Span]) -> bool {
-    if inner.pointer == outer.pointer {
-        return false;
-    }
-    let mut above = inner;
-    // Spans that are each other's parents would never end.
-    for _ in 0..spans.len() {
-        let Some(parent) = above.parent.as_ref() else { return false };
-        if outer.id.as_ref() == Some(parent) {
-            return true;
-        }
-        match spans.iter().find(|span| span.id.as_ref() == Some(parent)) {
-            Some(parent) => above = parent,
-            None => {
-                return match (outer.start, above.start, above.end, outer.end) {
-                    (Some(begin), Some(start), Some(stop), Some(end)) => {
-                        begin <= start && stop <= end && (begin, end) != (start, stop)
-                    }
-                    _ => false,
-                };
+/// Which spans are below an agent that tells its usage: by their parents, or, where a span between
+/// them was left out, by its time. A trace may have very many spans, so each is looked at once.
+struct Above<'s, 'a> {
+    by_id: BTreeMap<&'s str, &'s Span<'a>>,
+    /// The ids of the agents.
+    agents: BTreeSet<&'s str>,
+    /// The agents' times by start; see [`Enclosing`].
+    times: Vec<Enclosing<'s>>,
+    /// What is known of the spans with these ids.
+    known: RefCell<BTreeMap<&'s str, Inside<'s, 'a>>>,
+}
+
+/// What is above a span: an agent, or a span that has nothing above it in the trace.
+#[derive(Clone, Copy)]
+enum Inside<'s, 'a> {
+    /// The first agent above, by its id.
+    Agent(&'s str),
+    Nothing,
+    /// The parent of this span was left out.
+    Unknown(&'s Span<'a>),
+}
+
+/// Of the agents that begin no later than `start`: the two that end last, with the pointers to them.
+struct Enclosing<'s> {
+    start: i128,
+    latest: [Option<(i128, &'s str)>; 2],
+}
+
+impl<'s, 'a> Above<'s, 'a> {
+    fn of(spans: &'s [Span<'a>], agents: &[(&'s Span<'a>, Usage)]) -> Self {
+        let mut by_id = BTreeMap::new();
+        for span in spans {
+            if let Some(id) = span.id.as_deref() {
+                by_id.entry(id).or_insert(span);
             }
         }
+        let mut times: Vec<(i128, i128, &str)> = agents
+            .iter()
+            .filter_map(|(agent, _)| Some((agent.start?, agent.end?, agent.pointer.as_str())))
+            .collect();
+        times.sort_unstable();
+        let mut latest = [None; 2];
+        let times = times.into_iter().map(|(start, end, pointer)| {
+            let [first, second] = latest;
+            let found = Some((end, pointer));
+            latest = match () {
+                () if first.is_none_or(|(first, _)| end > first) => [found, first],
+                () if second.is_none_or(|(second, _)| end > second) => [first, found],
+                () => latest,
+            };
+            Enclosing { start, latest }
+        });
+        let times = times.collect();
+        let agents = agents.iter().filter_map(|(agent, _)| agent.id.as_deref()).collect();
+        Above { by_id, agents, times, known: RefCell::default() }
     }
-    false
+
+    fn is_inside(&self, span: &'s Span<'a>) -> bool {
+        match self.above(span) {
+            // It is not above itself, though spans may be each other's parents.
+            Inside::Agent(id) => span.id.as_deref() != Some(id),
+            Inside::Nothing => false,
+            Inside::Unknown(top) => self.is_within_time(top, &span.pointer),
+        }
+    }
+
+    /// Follows the parents up to an agent, or as far as they are known.
+    fn above(&self, span: &'s Span<'a>) -> Inside<'s, 'a> {
+        let mut passed: Vec<&str> = Vec::new();
+        let mut known = self.known.borrow_mut();
+        let mut at = span;
+        let found = loop {
+            if let Some(id) = at.id.as_deref() {
+                if let Some(found) = known.get(id) {
+                    break *found;
+                }
+                // Spans that are each other's parents would never end.
+                known.insert(id, Inside::Nothing);
+                passed.push(id);
+            }
+            let Some(parent) = at.parent.as_deref() else { break Inside::Nothing };
+            if self.agents.contains(parent) {
+                break Inside::Agent(parent);
+            }
+            match self.by_id.get(parent) {
+                Some(parent) => at = parent,
+                None => break Inside::Unknown(at),
+            }
+        };
+        passed.into_iter().for_each(|id| {
+            known.insert(id, found);
+        });
+        found
+    }
+
+    /// Whether an agent, but not the one at `own`, encloses a span in time and is longer.
+    fn is_within_time(&self, span: &Span, own: &str) -> bool {
+        let (Some(start), Some(end)) = (span.start, span.end) else { return false };
+        let longest = |count: usize| {
+            let enclosing = self.times.get(count.checked_sub(1)?)?;
+            let others = enclosing.latest.into_iter().flatten();
+            others.filter(|(_, pointer)| *pointer != own).map(|(end, _)| end).max()
+        };
+        let earlier = longest(self.times.partition_point(|agent| agent.start < start));
+        let no_later = longest(self.times.partition_point(|agent| agent.start <= start));
+        earlier.is_some_and(|latest| latest >= end) || no_later.is_some_and(|latest| latest > end)
+    }
 }
 
 /// What one span tells.

@@ -11,7 +11,9 @@
 
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
 use arc_format_otel::OtelFormat;
-use arc_format_testing::{Framed, any_json, check, frame, rejected, slice, warnings};
+use arc_format_testing::{
+    Framed, any_json, check, dimensions, frame, refuses_what_is_cut_off, rejected, slice, warnings,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -22,10 +24,6 @@ fn framed(name: &str) -> Framed {
 
 fn accepted(item: &str) -> Outcome {
     arc_format_testing::accepted::<OtelFormat>(None, item)
-}
-
-fn dimensions(outcome: &Outcome) -> Vec<(&str, f64)> {
-    outcome.dimension_scores.iter().map(|it| (it.name.as_str(), it.score)).collect()
 }
 
 fn attributes(values: &[(&str, Value)]) -> Value {
@@ -494,6 +492,53 @@ const NAMES: &[&str] = &[
     "exception",
     "resourceSpans",
 ];
+
+#[test]
+fn of_very_many_agents_the_outermost_is_counted() {
+    const SPANS: u64 = 1_000;
+    let agent = |id: u64, above: String, from, to| {
+        let [input, output] = tokens(1, 2);
+        span(&format!("{id:x}"), &above, from, to, &[operation("invoke_agent"), input, output])
+    };
+    // A chain, one below the other; and those of which the parent was left out, inside the chain's time.
+    let chain = (1..=SPANS).map(|id| agent(id, format!("{:x}", id - 1), id, 9 * SPANS - id));
+    let lost = (1..=SPANS).map(|id| agent(SPANS + id, "ffffff".into(), SPANS + id, SPANS + id + 1));
+    let scored = (0..SPANS).map(|id| {
+        let name = ("gen_ai.evaluation.name", json!(format!("score {id}")));
+        let score = ("gen_ai.evaluation.score.value", json!(0.5));
+        span(&format!("e{id:x}"), "1", 2, 3, &[name, score])
+    });
+    let trace: Value = chain.chain(lost).chain(scored).collect();
+    let outcome = OtelFormat::outcome(None, &trace.to_string()).unwrap();
+    assert_eq!((outcome.prompt_tokens, outcome.completion_tokens), (1.0, 2.0));
+    assert_eq!(outcome.dimension_scores.len() as u64, SPANS);
+}
+
+#[test]
+fn agents_that_are_their_own_parents_count_once() {
+    let agent = |id, above| {
+        let [input, output] = tokens(1, 2);
+        span(id, above, 1, 2, &[operation("invoke_agent"), input, output])
+    };
+    let between = |id, above| span(id, above, 1, 2, &[operation("execute_tool")]);
+    for (spans, expected) in [
+        (vec![agent("a", "a")], 1.0),
+        (vec![agent("a", "b"), between("b", "a")], 1.0),
+        (vec![agent("a", "b"), between("b", "a"), agent("c", "b")], 1.0),
+        (vec![agent("c", "b"), agent("a", "b"), between("b", "a")], 1.0),
+        (vec![agent("c", "b"), between("b", "d"), between("d", "b")], 1.0),
+        (vec![agent("a", "b"), agent("b", "a")], 0.0),
+        (vec![agent("a", "x"), agent("b", "x")], 2.0),
+    ] {
+        let outcome = accepted(&Value::from(spans).to_string());
+        assert_eq!(outcome.prompt_tokens, expected, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_truncated_result_is_refused() {
+    refuses_what_is_cut_off::<OtelFormat>(None, &trace(&[span("a", "", 1, 2, &tokens(1, 2))]));
+}
 
 proptest! {
     #[test]

@@ -2,7 +2,7 @@
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
-use arc_format_kit::score::{MAX_WHOLE, within_scale};
+use arc_format_kit::score::{Dimensions, MAX_WHOLE, within_scale};
 use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Violation, codes};
 
 use crate::header::{About, about};
@@ -36,10 +36,7 @@ pub(crate) fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<V
     let about = about(header);
     let (mut reader, root) = Reader::new(item)?;
     let answer = reader.root(root, NAMES).and_then(|members| read(&mut reader, &about, members));
-    let warnings = std::mem::take(&mut reader.warnings);
-    let mut outcome = reader.finish(answer)?;
-    outcome.warnings = warnings;
-    Ok(outcome)
+    reader.finish_outcome(answer)
 }
 
 fn read<'a>(
@@ -148,18 +145,14 @@ fn dimensions<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Vec<Dime
         reader.decoration(|reader| reader.wrong_type(place, value, "an object"));
         return Vec::new();
     };
-    let mut scores: Vec<DimensionScore> = Vec::with_capacity(members.len());
+    let mut scores = Dimensions::default();
     for (name, value) in members {
         let place = Place { object: "/namedScores", member: &name.text };
         let Some(score) = within_scale(reader, Some(value).filter(|it| it.json() != "null"), place)
         else {
             continue;
         };
-        let name = name.text.into_owned();
-        match scores.iter_mut().find(|other| other.name == name) {
-            Some(other) => other.score = score,
-            None => scores.push(DimensionScore { name, score }),
-        }
+        scores.set(name.text.into_owned(), score);
     }
-    scores
+    scores.into_scores()
 }

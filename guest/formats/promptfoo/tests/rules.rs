@@ -13,7 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arc_format_kit::{ErrorCategory, Format, Header, Items, OutcomeStatus, codes};
 use arc_format_promptfoo::{PromptfooFormat, TRIAL_UNKNOWN};
-use arc_format_testing::{any_json, check, frame, rejected, slice, warnings};
+use arc_format_testing::{
+    any_json, check, frame, refuses_what_is_cut_off, rejected, slice, warnings,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -538,6 +540,11 @@ const NAMES: &[&str] = &[
     "runtimeOptions",
     "repeat",
 ];
+
+#[test]
+fn a_truncated_result_is_refused() {
+    refuses_what_is_cut_off::<PromptfooFormat>(Some(HEADER), &with(r#""score": 1"#));
+}
 
 proptest! {
     #[test]

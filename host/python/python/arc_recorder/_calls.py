@@ -232,7 +232,7 @@ class Calls:
 
         def take(answer: Any, count: int) -> None:
             failed = isinstance(answer, DatabaseError)
-            verdicts.extend(_failed(count, answer) if failed else answer)
+            verdicts.extend(unrecorded(count, answer) if failed else answer)
 
         if header is not None and format is None:
             raise ValidationError("a header belongs to a format; name the format, too")
@@ -279,7 +279,7 @@ class Calls:
 
         def take(answer: Any, count: int) -> None:
             if isinstance(answer, DatabaseError):
-                others.extend(enumerate(_failed(count, answer), len(ids)))
+                others.extend(enumerate(unrecorded(count, answer), len(ids)))
                 ids.extend([None] * count)
             else:
                 ids.extend(answer[0])
@@ -517,7 +517,8 @@ def sentences(violations: Sequence[Violation]) -> str:
     return "; ".join(shown)
 
 
-def _failed(count: int, error: DatabaseError) -> list[ItemVerdict]:
+def unrecorded(count: int, error: DatabaseError) -> list[ItemVerdict]:
+    """The verdicts on so many results of a call that has failed."""
     return [
         {
             "verdict": "failed",
@@ -529,11 +530,6 @@ def _failed(count: int, error: DatabaseError) -> list[ItemVerdict]:
         }
         for _ in range(count)
     ]
-
-
-def unrecorded(results: Iterable[Any], error: DatabaseError) -> list[ItemVerdict]:
-    """The verdicts on results of a call that has failed as a whole."""
-    return _failed(len(results) if isinstance(results, Sequence) else 0, error)
 
 
 async def _ignored(under_way: Iterable[tuple[int, Awaitable[Any]]]) -> None:
@@ -652,7 +648,9 @@ def sql_text(value: Any) -> Optional[str]:
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, timedelta):
-        return f"{value.total_seconds()} seconds"
+        # As whole numbers: a short time as a float would be written with an exponent.
+        microseconds = value // timedelta(microseconds=1)
+        return f"{microseconds // 1_000_000} seconds {microseconds % 1_000_000} microseconds"
     if isinstance(value, (bytes, bytearray)):
         return "\\x" + value.hex()
     if isinstance(value, Mapping):
@@ -667,7 +665,7 @@ def _array_item(value: Any) -> str:
     text = sql_text(value)
     if text is None:
         return "NULL"
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, set, frozenset)):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

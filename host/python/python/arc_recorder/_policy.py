@@ -101,7 +101,7 @@ class Recording:
                 simulation_id, results, modal_call_ids, sandbox_ids, trials, format, header
             )
         except DatabaseError as error:
-            verdicts = unrecorded(results, error)
+            verdicts = unrecorded(len(results), error)
             self._warn(f"simulation {simulation_id}: {len(verdicts)} results not recorded", error)
             return verdicts
 

@@ -1,4 +1,7 @@
-"""The same calls for threads: each blocks until its answer is there."""
+"""The same calls for threads: each blocks until its answer is there.
+
+Made by `make_sync.py` from `client.py` and `api.py`: change those.
+"""
 
 from __future__ import annotations
 

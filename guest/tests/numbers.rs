@@ -1,0 +1,125 @@
+//! A number in a result is the very double that was written, however it was written, and stays it in
+//! the verdict that is JSON text.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests fail by panicking"
+)]
+
+use arc_extractor::{Outcome, codes, extract_json, extract_outcome};
+use proptest::prelude::*;
+
+fn result(score: &str, seconds: &str, cost: &str) -> String {
+    format!(
+        r#"{{"scenario": {{"id": "s"}}, "reliability_score": {{"overall_score": {score}, "dimension_scores": {{"d": {score}}}}},
+            "trajectory": {{"status": "success", "execution_time_seconds": {seconds}, "token_usage": {{"total_cost": {cost}}}}}}}"#
+    )
+}
+
+fn outcome(document: &str) -> Outcome {
+    extract_outcome(document).unwrap_or_else(|found| panic!("{document}: {found:?}"))
+}
+
+/// The text of a number in the verdict's JSON, which the standard library reads to the last bit.
+fn written(verdict: &str, member: &str) -> f64 {
+    let (_, after) = verdict.split_once(&format!("\"{member}\":")).unwrap();
+    let end = after.find([',', '}']).unwrap();
+    after[..end].parse().unwrap()
+}
+
+/// The ways in which programs write a double so that it can be read again.
+fn spellings(number: f64) -> [String; 5] {
+    [
+        format!("{number:?}").replace("inf", "1e999"),
+        format!("{number:.17e}"),
+        format!("{number:.16e}"),
+        format!("{number:E}"),
+        serde_json::to_string(&number).unwrap(),
+    ]
+}
+
+/// A double of any size that is finite and not negative: any pattern of bits.
+fn any_amount() -> impl Strategy<Value = f64> {
+    any::<u64>()
+        .prop_map(|bits| f64::from_bits(bits & (u64::MAX >> 1)))
+        .prop_filter("an amount is finite", |number| number.is_finite())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_cost_is_the_double_that_was_written(cost in any_amount()) {
+        for text in spellings(cost) {
+            let document = result("1", "0", &text);
+            prop_assert_eq!(outcome(&document).cost_usd.to_bits(), cost.to_bits(), "{}", &text);
+            let verdict = extract_json(&document);
+            prop_assert_eq!(written(&verdict, "cost_usd").to_bits(), cost.to_bits(), "{}", &text);
+        }
+    }
+
+    #[test]
+    fn a_score_is_the_double_that_was_written(score in 0.0..=1.0_f64) {
+        for text in spellings(score) {
+            let document = result(&text, "0", "0");
+            let outcome = outcome(&document);
+            prop_assert_eq!(outcome.reliability_score.map(f64::to_bits), Some(score.to_bits()));
+            prop_assert_eq!(outcome.dimension_scores.first().map(|it| it.score), Some(score));
+            let verdict = extract_json(&document);
+            prop_assert_eq!(written(&verdict, "reliability_score").to_bits(), score.to_bits());
+            prop_assert_eq!(written(&verdict, "score").to_bits(), score.to_bits());
+        }
+    }
+
+    /// Durations are written in seconds and kept in milliseconds: the double nearest to the same number
+    /// of nanoseconds.
+    #[test]
+    fn a_duration_has_the_nanoseconds_that_were_written(nanoseconds in 0..1_000_000_000_000_000_u64) {
+        let seconds = format!("{}.{:09}", nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+        let milliseconds = format!("{}.{:06}", nanoseconds / 1_000_000, nanoseconds % 1_000_000);
+        let milliseconds: f64 = milliseconds.parse().unwrap();
+        let document = result("1", &seconds, "0");
+        prop_assert_eq!(outcome(&document).execution_time_ms.to_bits(), milliseconds.to_bits());
+        let verdict = extract_json(&document);
+        prop_assert_eq!(written(&verdict, "execution_time_ms").to_bits(), milliseconds.to_bits());
+    }
+}
+
+/// Shortest texts that quick parsers of floats read one bit off.
+#[test]
+fn the_last_bit_is_read() {
+    for text in [
+        "0.30000000000000004",
+        "1.7976931348623157e308",
+        "5e-324",
+        "2.2250738585072014e-308",
+        "9007199254740993.0000000001",
+        "0.000000000000000000000000012345678901234567",
+        "12345678901234567890.12345",
+        "8.41e21",
+        "0.8512345678901233",
+    ] {
+        let expected: f64 = text.parse().unwrap();
+        let found = outcome(&result("1", "0", text)).cost_usd;
+        assert_eq!(found.to_bits(), expected.to_bits(), "{text}");
+    }
+}
+
+/// A verdict stays small however much is wrong: a document of 16 MiB may have a million wrong scores.
+#[test]
+fn of_very_many_violations_the_first_are_told() {
+    let wrong: Vec<String> = (0..300_000).map(|index| format!(r#""d{index}": "x""#)).collect();
+    let document = format!(
+        r#"{{"scenario": {{"id": "s"}}, "reliability_score": {{"overall_score": 1, "dimension_scores": {{{}}}}}}}"#,
+        wrong.join(", ")
+    );
+    let violations = extract_outcome(&document).unwrap_err();
+    assert_eq!(violations.len(), 1_001);
+    let last = violations.last().unwrap();
+    assert_eq!((last.code, last.path.as_str()), (codes::MORE_FOUND, ""));
+    assert_eq!(last.message, "299000 more were found; the first 1000 are told");
+    assert!(extract_json(&document).len() < 200_000);
+}

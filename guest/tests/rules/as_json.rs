@@ -1,0 +1,110 @@
+//! The verdict as JSON text.
+
+use super::*;
+
+/// A struct as the interface says that its JSON text looks.
+fn expected(outcome: &Outcome) -> Value {
+    let span = |span: Option<Span>| span.map(|span| json!([span.offset, span.length]));
+    let snake = |debug: String| {
+        let mut name = String::new();
+        for character in debug.chars() {
+            if character.is_uppercase() && !name.is_empty() {
+                name.push('_');
+            }
+            name.extend(character.to_lowercase());
+        }
+        name
+    };
+    let warnings: Vec<_> = outcome
+        .warnings
+        .iter()
+        .map(|each| json!({"path": each.path, "code": each.code, "message": each.message}))
+        .collect();
+    let dimensions: Vec<_> = outcome
+        .dimension_scores
+        .iter()
+        .map(|each| json!({"name": each.name, "score": each.score}))
+        .collect();
+    json!({
+        "scenario": {
+            "id": outcome.scenario.id,
+            "name": outcome.scenario.name,
+            "task_prompt": outcome.scenario.task_prompt,
+            "definition": span(outcome.scenario.definition),
+        },
+        "trial": outcome.trial,
+        "status": snake(format!("{:?}", outcome.status)),
+        "reliability_score": outcome.reliability_score,
+        "grade": outcome.grade,
+        "dimension_scores": dimensions,
+        "execution_time": outcome.execution_time,
+        "execution_time_ms": outcome.execution_time_ms,
+        "tokens_used": outcome.tokens_used,
+        "prompt_tokens": outcome.prompt_tokens,
+        "completion_tokens": outcome.completion_tokens,
+        "cost_usd": outcome.cost_usd,
+        "event_count": outcome.event_count,
+        "error_code": outcome.error_code,
+        "error_message": outcome.error_message,
+        "error_category": outcome.error_category.map(|category| snake(format!("{category:?}"))),
+        "modal_call_id": outcome.modal_call_id,
+        "sandbox_id": outcome.sandbox_id,
+        "trajectory": span(outcome.trajectory),
+        "detailed_trajectory": span(outcome.detailed_trajectory),
+        "dimensions": span(outcome.dimensions),
+        "warnings": warnings,
+    })
+}
+
+/// The same value with every number as a float: 1 and 1.0 are one number.
+fn floats(value: Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.as_f64().unwrap()),
+        Value::Array(items) => items.into_iter().map(floats).collect(),
+        Value::Object(members) => {
+            members.into_iter().map(|(key, value)| (key, floats(value))).collect()
+        }
+        other => other,
+    }
+}
+
+#[track_caller]
+pub(crate) fn check(document: &str) {
+    let text = extract_json(document);
+    let found: Value = serde_json::from_str(&text).unwrap();
+    let expected = match extract_outcome(document) {
+        Ok(outcome) => json!({"verdict": "accepted", "outcome": expected(&outcome)}),
+        Err(violations) => {
+            let violations: Vec<_> = violations
+                .iter()
+                .map(|each| json!({"path": each.path, "code": each.code, "message": each.message}))
+                .collect();
+            json!({"verdict": "rejected", "violations": violations})
+        }
+    };
+    assert_eq!(floats(found), floats(expected), "{document}");
+}
+
+#[test]
+fn whole_numbers_are_written_without_a_fraction() {
+    let text = extract_json(&with_trajectory(
+        r#""execution_time_seconds": 2, "token_usage": {"total_tokens": 9007199254740992, "total_cost": 1e6}"#,
+    ));
+    for part in [
+        r#""execution_time_ms":2000,"#,
+        r#""tokens_used":9007199254740992,"#,
+        r#""cost_usd":1000000,"#,
+        r#""reliability_score":1,"#,
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
+#[test]
+fn a_verdict_is_json_whatever_the_document() {
+    for document in
+        ["", "\u{0}", "{", "[[[", r#"{"\ud800": "#, "{\"a\u{1}\": NaN}", "\u{feff}{}", "nul"]
+    {
+        check(document);
+    }
+}

@@ -1,0 +1,147 @@
+//! What a failure says: its text, code and category.
+
+use super::*;
+
+/// What tells each category and no other, in the order in which they are tried.
+const TOLD: [(&str, ErrorCategory); 8] = [
+    ("it timed out", ErrorCategory::Timeout),
+    ("rate limit exceeded", ErrorCategory::RateLimit),
+    ("connection refused", ErrorCategory::Network),
+    ("out of memory", ErrorCategory::Resource),
+    ("the tool search failed", ErrorCategory::ToolError),
+    ("the model refused", ErrorCategory::ModelError),
+    ("validation failed", ErrorCategory::ValidationError),
+    ("the sandbox died", ErrorCategory::SandboxError),
+];
+
+fn with_error(status: &str, error: &str) -> Outcome {
+    accepted(&with_trajectory(&format!(r#""status": "{status}", "error": {error}"#)))
+}
+
+#[test]
+fn each_category_is_told_by_its_text() {
+    for (text, category) in TOLD {
+        assert_eq!(with_error("error", &json!(text).to_string()).error_category, Some(category));
+        let shouted = json!(text.to_uppercase()).to_string();
+        assert_eq!(with_error("error", &shouted).error_category, Some(category));
+        let object = json!({"type": "E", "message": text}).to_string();
+        assert_eq!(with_error("error", &object).error_category, Some(category));
+    }
+    assert_eq!(
+        with_error("error", r#""it broke""#).error_category,
+        Some(ErrorCategory::SystemError)
+    );
+}
+
+#[test]
+fn the_first_category_wins_wherever_its_words_stand() {
+    for (index, (first, category)) in TOLD.iter().enumerate() {
+        for (later, _) in &TOLD[index + 1..] {
+            for text in [format!("{first}; {later}"), format!("{later}\n{first}")] {
+                let outcome = with_error("error", &json!(text).to_string());
+                assert_eq!(outcome.error_category, Some(*category), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn common_errors_have_the_category_that_people_expect() {
+    for (text, category) in [
+        ("asyncio.exceptions.TimeoutError", ErrorCategory::Timeout),
+        ("ReadTimeout: HTTPSConnectionPool(host='x', port=443)", ErrorCategory::Timeout),
+        ("DEADLINE_EXCEEDED", ErrorCategory::Timeout),
+        ("openai.RateLimitError: Error code: 429", ErrorCategory::RateLimit),
+        ("rate_limit_exceeded", ErrorCategory::RateLimit),
+        ("You exceeded your current quota", ErrorCategory::RateLimit),
+        ("ThrottlingException", ErrorCategory::RateLimit),
+        ("ConnectionResetError: [Errno 104] Connection reset by peer", ErrorCategory::Network),
+        ("[Errno -2] Name or service not known (getaddrinfo)", ErrorCategory::Network),
+        ("BrokenPipeError: [Errno 32] Broken pipe", ErrorCategory::Network),
+        ("MemoryError", ErrorCategory::Resource),
+        ("OSError: [Errno 28] No space left on device", ErrorCategory::Resource),
+        ("ToolError: get_weather", ErrorCategory::ToolError),
+        ("anthropic.InternalServerError", ErrorCategory::ModelError),
+        ("pydantic_core.ValidationError: 1 field", ErrorCategory::ValidationError),
+        ("json.decoder.JSONDecodeError: Expecting value", ErrorCategory::ValidationError),
+        ("Container exited with 137", ErrorCategory::SandboxError),
+        ("RuntimeError: unexpected state", ErrorCategory::SystemError),
+        ("ZeroDivisionError: division by zero", ErrorCategory::SystemError),
+    ] {
+        let outcome = with_error("error", &json!(text).to_string());
+        assert_eq!(outcome.error_category, Some(category), "{text}");
+    }
+}
+
+#[test]
+fn the_status_tells_where_there_is_no_text() {
+    for error in ["null", r#""""#] {
+        assert_eq!(with_error("timeout", error).error_category, Some(ErrorCategory::Timeout));
+        assert_eq!(with_error("error", error).error_category, Some(ErrorCategory::SystemError));
+        assert_eq!(with_error("success", error).error_category, None);
+        let outcome = with_error("timeout", error);
+        assert_eq!((outcome.error_code, outcome.error_message), (None, None));
+    }
+    assert_eq!(
+        with_error("timeout", r#""the sandbox died""#).error_category,
+        Some(ErrorCategory::SandboxError)
+    );
+}
+
+#[test]
+fn a_success_has_no_category_but_keeps_its_text() {
+    let outcome = with_error("success", r#""network down for a moment""#);
+    assert_eq!(outcome.error_category, None);
+    assert_eq!(outcome.error_message.as_deref(), Some("network down for a moment"));
+}
+
+#[test]
+fn the_code_is_the_first_word_of_a_text() {
+    for (text, code) in [
+        ("ValueError: no", "ValueError"),
+        ("openai.RateLimitError: slow down", "openai.RateLimitError"),
+        ("  \n Traceback (most recent call last)", "Traceback"),
+        ("broken", "broken"),
+    ] {
+        let outcome = with_error("error", &json!(text).to_string());
+        assert_eq!(outcome.error_code.as_deref(), Some(code));
+        assert_eq!(outcome.error_message.as_deref(), Some(text));
+    }
+}
+
+#[test]
+fn the_code_has_at_most_128_bytes_and_ends_with_a_character() {
+    for (word, length) in [("x", 128), ("é", 128), ("天", 126), ("😀", 128), ("a天", 128)] {
+        let text = word.repeat(5_000);
+        let outcome = with_error("error", &json!(text).to_string());
+        let code = outcome.error_code.unwrap();
+        assert!(text.starts_with(&code));
+        assert_eq!(code.len(), length, "{word}");
+        assert_eq!(outcome.error_message, Some(text));
+    }
+}
+
+#[test]
+fn an_error_that_is_an_object_has_its_type_and_its_json_text() {
+    let error = r#"{ "message":"it \u00e9 broke","n":1e2 ,"type":"E\u0031" }"#;
+    let outcome = with_error("error", error);
+    assert_eq!(outcome.error_code.as_deref(), Some("E1"));
+    assert_eq!(outcome.error_message.as_deref(), Some(error));
+}
+
+#[test]
+fn any_other_error_counts_as_its_json_text() {
+    for error in ["false", "1E+2", r#"["a", {"type": "b"}]"#] {
+        assert_eq!(with_error("error", error).error_message.as_deref(), Some(error));
+    }
+}
+
+#[test]
+fn an_error_beside_the_trajectory_counts_where_the_trajectory_has_none() {
+    for inner in ["", r#", "error": null"#] {
+        let outcome = accepted(&format!(
+            r#"{{"scenario": {{"id": "s"}}, "trajectory": {{"status": "error"{inner}}}, "error": "the sandbox died"}}"#
+        ));
+        assert_eq!(outcome.error_category, Some(ErrorCategory::SandboxError));
+    }
+}

@@ -1,0 +1,147 @@
+//! What is answered is the same on the other side, to the last bit of every figure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::recorder::{SimulationCompleted, SimulationFigures, SimulationProgress};
+use crate::store::{
+    HourlyPerformance, Performance, PerformanceSummary, RecordedOutcome, SimulationStatus,
+};
+
+/// What the client makes of what the service writes.
+fn sent<T: Serialize + DeserializeOwned>(answer: &T) -> T {
+    serde_json::from_slice(&serde_json::to_vec(answer).unwrap()).unwrap()
+}
+
+/// The doubles that JSON can hold: any pattern of bits but those of infinities and of no number.
+fn figure() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        any::<u64>().prop_map(f64::from_bits).prop_filter("JSON has it", |it| it.is_finite()),
+        0.0..=1.0_f64,
+        // A mean, whose last digits are whatever division left.
+        (1..1_000_000_u32, 1..1_000_000_u32)
+            .prop_map(|(sum, count)| f64::from(sum) / f64::from(count)),
+    ]
+}
+
+fn completed_at() -> Timestamp {
+    "2026-01-02T03:04:05.000006Z".parse().unwrap()
+}
+
+fn progress(
+    [progress_percentage, score, total_cost_usd, execution_time_ms]: [f64; 4],
+) -> SimulationProgress {
+    SimulationProgress {
+        simulation_id: Uuid::nil(),
+        simulation_name: None,
+        config_version_id: "c".to_owned(),
+        status: SimulationStatus::Completed,
+        progress_percentage,
+        total_scenarios: 1,
+        completed_scenarios: 1,
+        successful_outcomes: 1,
+        failed_outcomes: 0,
+        rejected_results: 0,
+        recorded_outcomes: 1,
+        by_status: BTreeMap::new(),
+        by_error_category: BTreeMap::new(),
+        overall_score: Some(score),
+        total_tokens: i64::MAX,
+        total_cost_usd,
+        execution_time_ms,
+        modal_app_id: None,
+        metadata: Some(serde_json::json!({ "figure": score })),
+        created_at: completed_at(),
+        started_at: completed_at(),
+        completed_at: Some(completed_at()),
+    }
+}
+
+fn outcome([score, cost_usd, execution_time_ms, dimension]: [f64; 4]) -> RecordedOutcome {
+    RecordedOutcome {
+        outcome_id: Uuid::nil(),
+        scenario_id: "s".to_owned(),
+        scenario_name: None,
+        trial: 1,
+        attempt: 1,
+        execution_time: completed_at(),
+        received_at: completed_at(),
+        status: "success".to_owned(),
+        reliability_score: Some(score),
+        execution_time_ms,
+        tokens_used: i64::MAX,
+        cost_usd,
+        error_code: None,
+        error_category: None,
+        error_message: None,
+        modal_call_id: None,
+        sandbox_id: None,
+        metrics: serde_json::json!({ "dimension_scores": { "d": dimension } }),
+        warnings: None,
+        extractor: "e".to_owned(),
+        trajectory: None,
+        document: None,
+    }
+}
+
+fn bits(outcome: &RecordedOutcome) -> [Option<u64>; 4] {
+    let dimension = outcome.metrics.pointer("/dimension_scores/d").and_then(|it| it.as_f64());
+    let RecordedOutcome { reliability_score, execution_time_ms, cost_usd, .. } = outcome;
+    [*reliability_score, Some(*cost_usd), Some(*execution_time_ms), dimension]
+        .map(|figure| figure.map(f64::to_bits))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_status_arrives_as_it_was_sent(figures in [figure(), figure(), figure(), figure()]) {
+        let status = progress(figures);
+        prop_assert_eq!(sent(&status), status);
+    }
+
+    #[test]
+    fn an_outcome_arrives_as_it_was_sent(figures in [figure(), figure(), figure(), figure()]) {
+        let outcome = outcome(figures);
+        prop_assert_eq!(bits(&sent(&outcome)), bits(&outcome));
+        prop_assert_eq!(bits(&outcome), figures.map(|figure| Some(figure.to_bits())));
+    }
+
+    #[test]
+    fn figures_arrive_as_they_were_sent(figures in [figure(), figure(), figure(), figure()]) {
+        let [score, total_cost_usd, execution_time_seconds, time_range_hours] = figures;
+        let figures =
+            SimulationFigures { overall_score: Some(score), total_cost_usd, execution_time_seconds };
+        let completed = SimulationCompleted {
+            simulation_id: Uuid::nil(),
+            status: SimulationStatus::Completed,
+            figures,
+            computed: figures,
+            completed_at: completed_at(),
+        };
+        prop_assert_eq!(sent(&completed), completed);
+        let performance = Performance {
+            simulation_id: Uuid::nil(),
+            time_range_hours,
+            hourly_metrics: vec![HourlyPerformance {
+                hour: completed_at(),
+                total_outcomes: 1,
+                avg_reliability: Some(score),
+                avg_execution_time: execution_time_seconds,
+                total_cost: total_cost_usd,
+                error_count: 0,
+            }],
+            summary: PerformanceSummary {
+                total_outcomes: 1,
+                avg_reliability: Some(score),
+                total_cost: total_cost_usd,
+            },
+        };
+        prop_assert_eq!(sent(&performance), performance);
+    }
+}
