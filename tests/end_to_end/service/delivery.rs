@@ -114,10 +114,10 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_away() 
         assert_eq!(verdicts[1].verdict, Verdict::Stored);
         assert_eq!((delivery.away(), spool.state().depth), (None, 0));
         delivery.close().await;
-        drop((delivery, spool));
 
-        // One that waits in the spool is put aside, and keeps nobody waiting.
-        let spool = self::spool(&files);
+        // One that waits in a spool is put aside, and keeps nobody waiting.
+        let folder = files.path("another-spool");
+        let spool = Spool::open(&SpoolSettings { folder, limit_bytes: 64 << 20 }).unwrap();
         let [late, _] = results;
         let call = SpooledCall::Result {
             simulation_id: new.simulation_id,
