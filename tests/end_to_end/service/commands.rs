@@ -177,9 +177,14 @@ fn a_file_goes_to_the_services_spool_while_the_database_is_away() {
 
 #[test]
 fn a_file_has_the_same_plan_whichever_way_it_goes() {
-    // Some of its results have no scenario object, or one without an id.
-    let path = fixture("results.jsonl");
     let (over, direct, files) = (TestDatabase::new(), TestDatabase::new(), Files::new());
+    // Its results have no scenario object: their scenarios are found elsewhere in them.
+    let text = std::fs::read_to_string(fixture("results.jsonl")).unwrap();
+    let mut results: Vec<Value> =
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    results.retain(|result| result["scenario"].is_null());
+    assert!(results.len() > 1, "{results:?}");
+    let path = files.write_lines("results.jsonl", &results);
     let service = Service::start(&Program::on(&over), &files, &[]);
     record(&service.program(), &path, &[]).ended(0);
     record(&Program::on(&direct), &path, &[]).ended(0);
