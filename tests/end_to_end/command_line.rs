@@ -329,7 +329,9 @@ fn what_is_missing_is_told_before_a_database_is_made() {
 fn lists_say_that_there_is_more() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
-    let broken = files.write("broken.jsonl", "{\n[1]\n7\n");
+    // Nothing tells their scenarios.
+    let broken: Vec<Value> = (0..3).map(|number| json!({"number": number})).collect();
+    let broken = files.write_lines("broken.jsonl", &broken);
     let id = record(&program, &broken, &[]).ended(2).json()["simulation_id"].clone();
     let id = id.as_str().unwrap();
     let all = program.run(["--json", "rejected", id]).ended(0).json_lines();

@@ -108,9 +108,9 @@ impl FileRecording {
         Ok(Survey { file, sha256, envelope, found, plan_sha256: digest.finish(), trials, results })
     }
 
-    /// A scenario as a row of the plan, which is the same whether the plan goes to a database or, as a
-    /// list of scenarios, to a service. So one that no scenario object of the guide's format defines
-    /// gets a definition here.
+    /// A scenario as a row of the plan. One that no scenario object of the guide's format defines gets
+    /// a definition here, so that it is the same row whether the plan goes to a database or, as a list
+    /// of scenarios, to a service.
     fn planned_row(&self, scenario: Scenario, document: &str) -> PlannedRow {
         if self.format.is_none() && scenario.definition.is_some() {
             return planned_row(scenario, document);
