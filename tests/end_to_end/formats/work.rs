@@ -74,12 +74,12 @@ fn many_metrics_of_lm_eval() {
 #[test]
 fn many_agents_of_a_trace() {
     let attribute = |key: &str, value: Value| json!({"key": key, "value": value});
-    let spans: Vec<Value> = (1..=3_000)
+    let spans: Vec<Value> = (1..=8_000)
         .map(|number| {
             json!({
                 "traceId": "01", "spanId": format!("{number:x}"),
                 "parentSpanId": format!("{:x}", number - 1),
-                "startTimeUnixNano": number.to_string(), "endTimeUnixNano": (9_000 - number).to_string(),
+                "startTimeUnixNano": number.to_string(), "endTimeUnixNano": (24_000 - number).to_string(),
                 "attributes": [
                     attribute("gen_ai.operation.name", json!({"stringValue": "invoke_agent"})),
                     attribute("gen_ai.usage.input_tokens", json!({"intValue": 1})),
