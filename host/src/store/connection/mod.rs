@@ -13,6 +13,8 @@
 
 mod certificate;
 mod connect;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod parse;
 mod passfile;
 mod pool;
@@ -21,6 +23,8 @@ mod settings;
 mod tls;
 
 pub(super) use connect::Connector;
+#[cfg(any(test, fuzzing))]
+pub(crate) use fuzzing::connections as fuzz_connections;
 pub(super) use pool::{Manager, Pool};
 pub(super) use session::{GenericClient, Session, Transaction};
 pub(super) use settings::CONNECT_TIMEOUT;
