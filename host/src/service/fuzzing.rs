@@ -148,7 +148,7 @@ pub(crate) fn lines(input: &[u8]) {
     let mut submissions = Vec::new();
     while !reader.ended() {
         wait(async {
-            if submissions.len() % 2 == 0 {
+            if submissions.len().is_multiple_of(2) {
                 reader.take_what_is_there().await;
             } else {
                 reader.make_room().unwrap();
@@ -204,7 +204,7 @@ pub(crate) fn gzip(input: &[u8]) {
 
 /// The input is a body that is said to be compressed with zstd.
 pub(crate) fn zstd(input: &[u8]) {
-    compressed("zstd", input, |input| zstd::stream::decode_all(input));
+    compressed("zstd", input, |mut input| zstd::stream::decode_all(&mut input));
     comes_back("zstd", input, &zstd::stream::encode_all(input, 1).unwrap());
 }
 

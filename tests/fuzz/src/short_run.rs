@@ -29,7 +29,7 @@ pub fn short_run((name, run): Target) {
     for input in corpus.iter().map(Vec::as_slice).chain([&b""[..]]) {
         give(name, run, input);
     }
-    let seed = name.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31) + u64::from(byte));
+    let seed = name.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31) ^ u64::from(byte));
     let (mut random, dictionary) = (Random::new(seed), dictionary());
     for _ in 0..MUTATIONS {
         let mut input = corpus[random.below(corpus.len())].clone();

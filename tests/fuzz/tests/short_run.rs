@@ -1,5 +1,7 @@
 //! The targets of what runs in components, on their corpus and on mutations of it.
 
+#![allow(clippy::expect_used, reason = "tests fail by panicking")]
+
 macro_rules! targets {
     ($($name:ident = $target:literal;)*) => {
         $(#[test] fn $name() { run($target); })*
