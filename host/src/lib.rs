@@ -82,6 +82,8 @@ mod error;
 pub mod export;
 pub mod extraction;
 pub mod formats;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod identity;
 pub mod recorder;
 pub mod runners;

@@ -188,6 +188,16 @@ fn native_and_component_agree_on_the_fixtures() {
     }
 }
 
+#[test]
+fn native_and_component_agree_on_what_the_fuzzer_found() {
+    let mut session = session(ExtractionLimits::default());
+    for input in arc_fuzz::corpus("result") {
+        if let Ok(document) = std::str::from_utf8(&input) {
+            assert_same_verdict(&mut session, document);
+        }
+    }
+}
+
 /// JSON-like values, good and bad, that members are made of.
 fn any_value() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![

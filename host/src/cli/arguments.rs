@@ -367,6 +367,23 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// Any text as what a runner is given; see [`crate::fuzzing`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_words(text: &str) {
+    if let Ok((host, guest)) = folder(text) {
+        assert!(!host.as_os_str().is_empty() && !guest.is_empty(), "{text}");
+        assert!(text.starts_with(&*host.to_string_lossy()) && text.ends_with(&guest), "{text}");
+    }
+    if let Ok((name, value)) = variable(text) {
+        assert!(!name.is_empty(), "{text}");
+        assert!(!text.contains('=') || format!("{name}={value}") == text, "{text}");
+    }
+    if let Ok(arguments) = Arguments::try_parse_from(["arc-host"].into_iter().chain(text.lines())) {
+        // What is shown of the arguments shows no secret.
+        assert!(!format!("{arguments:?}").is_empty());
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Extract {
     /// A file of results; - is standard input.

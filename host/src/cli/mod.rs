@@ -25,6 +25,8 @@ use clap::Parser as _;
 use crate::embedded;
 use crate::error::{Error, Result};
 use crate::store::SimulationStatus;
+#[cfg(any(test, fuzzing))]
+pub(crate) use arguments::fuzz_words;
 use arguments::{Arguments, Command};
 use output::Output;
 pub use program::Program;

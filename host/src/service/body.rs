@@ -85,8 +85,18 @@ fn unreadable(error: axum::Error) -> Failure {
 /// # Errors
 /// Where it is longer than `limit` bytes, or there is no room for it, or as [`Chunks::next`].
 pub(super) async fn whole(app: &App, body: Body, limit: u64) -> Result<(Vec<u8>, Held), Failure> {
-    let mut chunks = Chunks::new(body, app.body_stall());
-    let mut room = app.room.for_a_body();
+    collected(Chunks::new(body, app.body_stall()), app.room.for_a_body(), limit).await
+}
+
+/// All parts of a body in one.
+///
+/// # Errors
+/// As [`whole`].
+pub(super) async fn collected(
+    mut chunks: Chunks,
+    mut room: Held,
+    limit: u64,
+) -> Result<(Vec<u8>, Held), Failure> {
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await? {
         let length = bytes.len() + chunk.len();

@@ -14,8 +14,7 @@ use hyper::body::Frame;
 use zstd::zstd_safe::{self, DCtx, DParameter, InBuffer, OutBuffer};
 
 use super::answer::Failure;
-use super::app::App;
-use super::room::Held;
+use super::room::{Held, Room};
 use crate::wire::ProblemCode;
 
 /// The largest window of zstd, as a power of two: the 8 MiB that everybody has to take (RFC 9659).
@@ -24,18 +23,18 @@ const WINDOW_LOG: u32 = 23;
 /// How much comes out of a decoder at once.
 const PART_BYTES: usize = 32 << 10;
 
-/// Decompresses a request's body as it is read.
+/// Decompresses a request's body as it is read; what a decoder needs itself is taken from `room`.
 ///
 /// # Errors
 /// Where it is encoded in a way that is not known.
-pub(super) fn decode(app: &App, mut request: Request) -> Result<Request, Failure> {
+pub(super) fn decode(room: &Room, mut request: Request) -> Result<Request, Failure> {
     let Some(encoding) = request.headers().get(header::CONTENT_ENCODING) else {
         return Ok(request);
     };
     let decoder = match encoding.as_bytes() {
         b"identity" => return Ok(request),
         b"gzip" => Decoder::Gzip(Box::new(MultiGzDecoder::new(Vec::new()))),
-        b"zstd" => Decoder::Zstd(Zstd::new(app)?),
+        b"zstd" => Decoder::Zstd(Zstd::new(room)?),
         _ => {
             return Err(Failure::new(
                 ProblemCode::UnsupportedMediaType,
@@ -155,7 +154,7 @@ struct Zstd {
 }
 
 impl Zstd {
-    fn new(app: &App) -> Result<Self, Failure> {
+    fn new(room: &Room) -> Result<Self, Failure> {
         let context = DCtx::try_create().and_then(|mut context| {
             context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).ok()?;
             Some(context)
@@ -163,7 +162,7 @@ impl Zstd {
         let Some(context) = context else {
             return Err(Failure::new(ProblemCode::Internal, "there is no decoder for zstd"));
         };
-        Ok(Zstd { context, room: app.room.for_a_body(), open: false })
+        Ok(Zstd { context, room: room.for_a_body(), open: false })
     }
 
     fn decode(&mut self, input: &mut Bytes) -> Result<Vec<u8>, BoxError> {

@@ -58,7 +58,7 @@ async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
     let place = Arc::clone(&app.requests).try_acquire_owned();
     let place = place.map_err(|_| too_many("requests are under way", app.settings.requests))?;
     let caller = check(gate.scope, app, request.headers())?;
-    request = decoding::decode(app, request)?;
+    request = decoding::decode(&app.room, request)?;
     if let Some(caller) = &caller {
         request.extensions_mut().insert(caller.clone());
     }

@@ -21,6 +21,8 @@ mod body;
 mod decoding;
 mod events;
 mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod guard;
 mod idempotency;
 mod listener;

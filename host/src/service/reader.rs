@@ -1,6 +1,6 @@
 //! Batches of results out of a stream of lines.
 
-use arc_framing::{Container, Framer};
+use arc_framing::{Container, Framer, Limits};
 use axum::body::Body;
 
 use super::answer::Failure;
@@ -43,10 +43,15 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(app: &App, body: Body) -> Self {
-        let limits = limits(app);
+        let chunks = Chunks::new(body, app.body_stall());
+        Reader::of(chunks, limits(app), app.body_limit(), app.stream_room.for_a_body())
+    }
+
+    /// `body_limit` is how many bytes may come without the end of a document, at least.
+    pub(super) fn of(chunks: Chunks, limits: Limits, body_limit: u64, room: Held) -> Self {
         let document_bytes = limits.max_document_bytes;
         Reader {
-            chunks: Chunks::new(body, app.body_stall()),
+            chunks,
             framer: Framer::new(Container::Lines, limits),
             position: 0,
             batch: Vec::new(),
@@ -54,9 +59,9 @@ impl Reader {
             come_bytes: 0,
             framed_bytes: 0,
             // A document that is a little too long is told as such, and costs no others.
-            limit_bytes: app.body_limit().max(2 * document_bytes as u64),
+            limit_bytes: body_limit.max(2 * document_bytes as u64),
             document_bytes,
-            room: app.stream_room.for_a_body(),
+            room,
             ended: false,
             failure: None,
         }

@@ -72,7 +72,8 @@ pub(super) async fn record_outcomes(
         BodyType::OneDocument => one_document(&app, &parts.headers, bytes),
         _ => {
             let answer = async {
-                let sent = documents(&app, &bytes, &mut room).await?;
+                let most = app.settings.batch_items;
+                let sent = documents(&bytes, limits(&app), most, &mut room).await?;
                 record(&app, simulation_id, &query, sent, request_id.as_ref()).await
             };
             return app.keys.once(&parts.headers, &path, &bytes, Box::pin(answer)).await;

@@ -11,6 +11,7 @@ use crate::recorder::{Document, Submission};
 use crate::wire::{DOCUMENT_BYTES, ItemBody, Problem, ProblemCode};
 
 /// What a body holds.
+#[derive(Debug)]
 pub(super) struct Sent {
     pub(super) submissions: Vec<Submission>,
     /// Whether it is one result, and not a list with one.
@@ -20,21 +21,29 @@ pub(super) struct Sent {
 }
 
 /// The documents of a JSON body, as the framing finds them: a part at a time, so that others have
-/// their turn, and a body of very many is refused before they take room.
-pub(super) async fn documents(app: &App, bytes: &[u8], room: &mut Held) -> Result<Sent, Failure> {
-    let mut framer = Framer::new(Container::Auto, limits(app));
+/// their turn, and a body with more than `most` is refused before they take room.
+///
+/// # Errors
+/// Where there are too many, or no room for them, or what stands beside them is wrong.
+pub(super) async fn documents(
+    bytes: &[u8],
+    limits: Limits,
+    most: u64,
+    room: &mut Held,
+) -> Result<Sent, Failure> {
+    let mut framer = Framer::new(Container::Auto, limits);
     let mut submissions = Vec::new();
     let mut held_bytes = bytes.len();
     for part in bytes.chunks(TURN_BYTES) {
         framer.push(part).map_err(unreadable)?;
-        take_frames(app, &mut framer, &mut submissions, &mut held_bytes)?;
+        take_frames(most, &mut framer, &mut submissions, &mut held_bytes)?;
         room.grow(held_bytes)?;
         if part.len() == TURN_BYTES {
             tokio::task::yield_now().await;
         }
     }
     framer.finish().map_err(unreadable)?;
-    take_frames(app, &mut framer, &mut submissions, &mut held_bytes)?;
+    take_frames(most, &mut framer, &mut submissions, &mut held_bytes)?;
     room.grow(held_bytes)?;
     let envelope = framer.envelope().map(|envelope| envelope.text().to_owned());
     let header = match &envelope {
@@ -57,12 +66,11 @@ pub(super) async fn documents(app: &App, bytes: &[u8], room: &mut Held) -> Resul
 /// # Errors
 /// Where there are more than a body may have.
 fn take_frames(
-    app: &App,
+    limit: u64,
     framer: &mut Framer,
     submissions: &mut Vec<Submission>,
     held_bytes: &mut usize,
 ) -> Result<(), Failure> {
-    let limit = app.settings.batch_items;
     while let Some(frame) = framer.next_frame() {
         let position = submissions.len() as u64;
         if position >= limit {

@@ -137,9 +137,9 @@ trait Shown {
     fn toml(&self) -> Option<String>;
 }
 
-/// TOML's basic strings are written as JSON's.
+/// TOML's basic strings are written as JSON's, but for one character that JSON has as it is.
 fn quoted(text: &str) -> Option<String> {
-    Some(serde_json::Value::from(text).to_string())
+    Some(serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F"))
 }
 
 impl Shown for bool {
@@ -247,6 +247,17 @@ impl ServiceSettings {
         Ok(settings)
     }
 
+    /// Reads the text of a settings file, and nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] that names the setting, or the line that is no TOML.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        let settings = ServiceSettings::deserialize(table("the settings", text)?)
+            .map_err(|error| Error::Configuration(first_line(&error)))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
     /// The values as TOML by name; nothing for one that is not set.
     pub(crate) fn values_by_name(&self) -> Vec<(&'static str, Option<String>)> {
         SETTINGS.iter().map(|setting| setting.name).zip(self.values()).collect()
@@ -348,11 +359,16 @@ fn read_file(path: &Path) -> Result<toml::Table> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Error::io(format!("could not read the settings file {}", path.display()), error)
     })?;
-    toml::from_str(&text).map_err(|error| {
+    table(&path.display().to_string(), &text)
+}
+
+/// The text of a settings file, which messages call by this name.
+fn table(name: &str, text: &str) -> Result<toml::Table> {
+    toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| {
             text.get(..span.start).map_or(1, |before| before.lines().count().max(1))
         });
-        Error::Configuration(format!("{}, line {line}: {}", path.display(), error.message()))
+        Error::Configuration(format!("{name}, line {line}: {}", error.message()))
     })
 }
 
@@ -412,6 +428,13 @@ mod tests {
         // What is said on the command line comes first.
         let one = [("requests".to_owned(), "9".to_owned())];
         assert_eq!(ServiceSettings::read(Some(&file), &one).unwrap().requests, 9);
+    }
+
+    #[test]
+    fn control_characters_are_printed_as_toml_has_them() {
+        let path: String = (1..0x20).chain([0x7f, 0x80, 0xe9]).filter_map(char::from_u32).collect();
+        let settings = ServiceSettings { spool_dir: Some(path.into()), ..Default::default() };
+        assert_eq!(ServiceSettings::from_toml(&settings.to_toml()).unwrap(), settings);
     }
 
     #[test]

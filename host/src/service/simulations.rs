@@ -38,7 +38,11 @@ async fn read(
     Ok((parts, bytes, room))
 }
 
-fn parse<'b, T: serde::Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Failure> {
+/// A body as what it should be.
+///
+/// # Errors
+/// Where it is something else.
+pub(super) fn parse<'b, T: serde::Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Failure> {
     serde_json::from_slice(bytes).map_err(|error| {
         Failure::new(ProblemCode::InvalidRequest, format!("the body does not do: {error}"))
     })

@@ -71,6 +71,22 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
     hex.as_bytes().chunks(2).map(pair).collect()
 }
 
+/// Any text as a cursor, and as a place in one; see [`crate::fuzzing`].
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(text: &str) {
+    if let Ok(place) = decode::<serde_json::Value>("outcomes1", text) {
+        // The same place has one cursor, whatever case its digits have.
+        let again = encode("outcomes1", &place).unwrap_or_default();
+        assert_eq!(decode::<serde_json::Value>("outcomes1", &again).ok(), Some(place), "{text}");
+    }
+    let place = (text, text.len());
+    let cursor = encode("outcomes1", &place).unwrap_or_default();
+    let given = decode::<(String, usize)>("outcomes1", &cursor).ok();
+    let fits = cursor.len() <= LONGEST;
+    assert!(!fits || given == Some((text.to_owned(), text.len())), "{cursor}");
+    assert!(decode::<(String, usize)>("simulations1", &cursor).is_err(), "another list's");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

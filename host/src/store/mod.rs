@@ -42,6 +42,8 @@ use tokio_postgres::config::SslMode;
 
 pub use access_tokens::TokenRow;
 pub use connection::ConnectionSettings;
+#[cfg(any(test, fuzzing))]
+pub(crate) use connection::fuzz_connections;
 pub use export::{ExportSelection, OutcomeRecord, OutcomeRows};
 pub use extracted::ColumnChange;
 pub(crate) use extracted::ExtractedColumns;
@@ -71,6 +73,8 @@ pub(crate) use writing::{Replay, Rewriting, Rewritten};
 use connection::{CONNECT_TIMEOUT, Connector, Manager, Pool};
 
 use crate::error::{Error, Result};
+#[cfg(any(test, fuzzing))]
+pub(crate) use cursor::fuzz as fuzz_cursor;
 use metrics::Counters;
 use writing::Caution;
 

@@ -19,6 +19,8 @@
 mod certificate;
 mod connect;
 mod environment;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod parse;
 mod passfile;
 mod pool;
@@ -31,6 +33,8 @@ mod unconnected;
 mod watch;
 
 pub(super) use connect::Connector;
+#[cfg(any(test, fuzzing))]
+pub(crate) use fuzzing::connections as fuzz_connections;
 pub(super) use pool::{Manager, Pool};
 pub(super) use session::{GenericClient, Session, Transaction};
 pub(super) use settings::CONNECT_TIMEOUT;

@@ -1,0 +1,96 @@
+//! A format, asked as a host asks it.
+
+use std::collections::BTreeMap;
+
+use arc_format_kit::{Format, Header, Items, Role};
+use arc_format_testing::check;
+use arc_framing::{Container, ElementPattern, Frame, Framer, Limits};
+
+use super::extraction::{are_reasons, is_a_summary};
+
+/// How many results of a file are looked at: each is asked for several times.
+const MOST_RESULTS: usize = 16;
+
+/// The input is a file, or a header, a zero byte, and a result. A zero byte is never in JSON.
+pub(super) fn format<F: Format>(input: &[u8]) {
+    let names = ["", "log.json", "samples_task.jsonl", "log.eval"];
+    let head = &input[..input.len().min(4096)];
+    let layouts = names.map(|name| F::recognise(name, head));
+    // What is recognised without a name is recognised with one.
+    assert!(layouts[0].is_none() || layouts.iter().all(Option::is_some), "{layouts:?}");
+    match input.iter().position(|byte| *byte == 0) {
+        Some(end) => {
+            let (header, item) = (&input[..end], &input[end + 1..]);
+            if let (Ok(header), Ok(item)) = (std::str::from_utf8(header), std::str::from_utf8(item))
+            {
+                ask::<F>(Some(header), item);
+            }
+        }
+        None => {
+            if let Ok(item) = std::str::from_utf8(input) {
+                ask::<F>(None, item);
+            }
+            file::<F>(input);
+        }
+    }
+}
+
+fn ask<F: Format>(header: Option<&str>, item: &str) {
+    // It checks what must hold for an outcome; the same again must be the same, whatever was asked
+    // between.
+    let answer = check::<F>(header, item);
+    let _ = check::<F>(None, item);
+    assert_eq!(F::outcome(header, item), answer, "asked again: {item}");
+    assert_eq!(F::classify(item), F::classify(item), "asked twice: {item}");
+    if let Err(violations) = &answer {
+        are_reasons(violations);
+    }
+    for text in header.into_iter().chain([item]) {
+        match F::suite(text) {
+            Ok(suite) => is_a_summary(&suite),
+            Err(violations) => are_reasons(&violations),
+        }
+    }
+}
+
+/// Takes a file apart as the host does, and asks for its results with the header.
+fn file<F: Format>(input: &[u8]) {
+    let Some(layout) = F::recognise("", &input[..input.len().min(4096)]) else { return };
+    let limits = Limits::default();
+    let mut framer = match &layout.items {
+        Items::Documents => Framer::new(Container::Auto, limits),
+        Items::Lines => Framer::new(Container::Lines, limits),
+        Items::Elements(pointer) => {
+            let pattern =
+                ElementPattern::new(pointer).expect("a format gives patterns that are some");
+            Framer::of_elements(pattern, limits)
+        }
+        // Archives are the host's; their entries are single results here.
+        Items::Entries(_) => return,
+    };
+    if framer.push(input).and_then(|()| framer.finish()).is_err() {
+        return;
+    }
+    let frames: Vec<Frame> = std::iter::from_fn(|| framer.next_frame()).collect();
+    let items = frames.iter().filter(|frame| frame.problem.is_none()).filter_map(Frame::text);
+    let mut header = match layout.header {
+        Header::Surroundings => framer.surroundings().map(str::to_owned),
+        _ => None,
+    };
+    let mut results = Vec::new();
+    let mut parts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for item in items {
+        match if layout.classified { F::classify(item) } else { Role::Result } {
+            Role::Result => results.push(item.to_owned()),
+            Role::Part(key) => parts.entry(key).or_default().push(item),
+            Role::Header if layout.header == Header::Item => {
+                header.get_or_insert_with(|| item.to_owned());
+            }
+            Role::Header | Role::Other => {}
+        }
+    }
+    results.extend(parts.into_values().map(|parts| format!("[{}]", parts.join(","))));
+    for result in results.iter().take(MOST_RESULTS) {
+        ask::<F>(header.as_deref(), result);
+    }
+}
