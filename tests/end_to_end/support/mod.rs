@@ -16,7 +16,9 @@ pub use files::{Files, record, result};
 pub use javascript::{chromium, copy_folder, node_modules, run, typescript};
 pub use program::{Finished, Program};
 pub use server::{DatabaseServer, as_server, free_port, give_away};
-pub use service::{Answer, DEADLINE, Http, OpenStream, Service, read_to_end};
+pub use service::{
+    Answer, DEADLINE, Http, OpenStream, Service, client as http_client, read_to_end,
+};
 
 /// A file of `tests/fixtures`.
 pub fn fixture(name: &str) -> PathBuf {

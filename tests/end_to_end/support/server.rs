@@ -24,7 +24,10 @@ const DEADLINE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct DatabaseServer {
     runtime: Runtime,
-    folder: TempDir,
+    folder: PathBuf,
+    /// Goes with the server, where the folder is its own.
+    _own: Option<TempDir>,
+    settings: Vec<String>,
     child: Option<Child>,
 }
 
@@ -38,22 +41,47 @@ impl DatabaseServer {
 
     /// One that has not been started yet.
     pub fn stopped() -> Self {
-        let folder = TempDir::new().unwrap();
-        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-        let cluster = folder.path().join("cluster");
-        fs::create_dir(&cluster).unwrap();
-        give_away(&cluster);
+        let own = TempDir::new().unwrap();
+        let mut server = Self::within(own.path(), &[]);
+        server._own = Some(own);
+        server
+    }
+
+    /// One in a folder of the caller's, with further settings (`name=value`), not started yet.
+    pub fn within(folder: &Path, settings: &[&str]) -> Self {
+        let server = Self::without_cluster(folder, settings);
+        fs::create_dir(server.cluster()).unwrap();
+        give_away(&server.cluster());
         let made = as_server(&installed_programs().join("initdb"))
             .args(["--no-sync", "--auth=trust", "--username=arc", "--encoding=UTF8"])
-            .args(["--locale=C".as_ref(), "--pgdata".as_ref(), cluster.as_os_str()])
+            // Small files of the log, so that a small disk has room for some.
+            .args(["--locale=C", "--wal-segsize=1", "--pgdata"])
+            .arg(server.cluster())
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        DatabaseServer { runtime: Runtime::new().unwrap(), folder, child: None }
+        server
+    }
+
+    /// One in a folder of the caller's that has nothing yet: see [`DatabaseServer::follow`].
+    pub fn without_cluster(folder: &Path, settings: &[&str]) -> Self {
+        fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+        DatabaseServer {
+            runtime: Runtime::new().unwrap(),
+            folder: folder.to_owned(),
+            _own: None,
+            settings: settings.iter().map(|&setting| setting.to_owned()).collect(),
+            child: None,
+        }
     }
 
     fn cluster(&self) -> PathBuf {
-        self.folder.path().join("cluster")
+        self.folder.join("cluster")
+    }
+
+    /// The folder of its socket.
+    pub fn socket_folder(&self) -> PathBuf {
+        self.cluster()
     }
 
     /// The URL of its database.
@@ -65,24 +93,60 @@ impl DatabaseServer {
     /// Starts it where it is stopped, and waits until it answers.
     pub fn resume(&mut self) {
         assert!(self.child.is_none(), "it runs");
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.folder.path().join("log"))
-            .unwrap();
-        let child = as_server(&installed_programs().join("postgres"))
+        let since = Instant::now();
+        self.child = Some(self.spawn());
+        loop {
+            match self.runtime.block_on(self.try_connect()) {
+                Ok(_) => return,
+                Err(error) => assert!(since.elapsed() < DEADLINE, "{error:?}\n{}", self.log()),
+            }
+            // After a kill -9 the server's other processes go on for a moment, and keep a new one
+            // from starting.
+            if !self.runs() {
+                self.child = Some(self.spawn());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn spawn(&self) -> Child {
+        let log = fs::File::options().create(true).append(true).open(self.folder.join("log"));
+        let mut command = as_server(&installed_programs().join("postgres"));
+        command
             .arg("-D")
             .arg(self.cluster())
             // What a crash of the machine would do is not tested here.
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=100"])
             .arg("-c")
-            .arg(format!("unix_socket_directories={}", self.cluster().display()))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
-        self.query("SELECT 1");
+            .arg(format!("unix_socket_directories={}", self.cluster().display()));
+        for setting in &self.settings {
+            command.args(["-c", setting]);
+        }
+        command.stdout(Stdio::null()).stderr(log.unwrap()).spawn().unwrap()
+    }
+
+    /// Whether it was started and has not ended, by itself or otherwise.
+    fn runs(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// Waits until it answers, and starts it where it has ended by itself.
+    pub fn restore(&mut self) {
+        let since = Instant::now();
+        while self.runs() {
+            match self.runtime.block_on(self.try_connect()) {
+                Ok(_) => return,
+                Err(error) => assert!(since.elapsed() < DEADLINE, "{error:?}\n{}", self.log()),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.kill();
+        self.resume();
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
     /// Ends it as an administrator does: what is under way is broken off.
@@ -95,6 +159,22 @@ impl DatabaseServer {
         self.end(Signal::SIGQUIT);
     }
 
+    /// Ends its first process with SIGKILL. The others notice, and follow.
+    pub fn kill(&mut self) {
+        self.end(Signal::SIGKILL);
+    }
+
+    /// Ends one of the processes that serve a connection with SIGKILL, whereupon the server ends all
+    /// of them and recovers.
+    pub fn kill_a_connection(&self) {
+        let find = "SELECT pid FROM pg_stat_activity
+             WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+             ORDER BY state = 'active' DESC LIMIT 1";
+        if let [row] = self.query(find).as_slice() {
+            let _ = kill(Pid::from_raw(row.get(0)), Signal::SIGKILL);
+        }
+    }
+
     fn end(&mut self, signal: Signal) {
         if let Some(mut child) = self.child.take() {
             let _ = kill(Pid::from_raw(child.id() as i32), signal);
@@ -102,19 +182,70 @@ impl DatabaseServer {
         }
     }
 
-    async fn connect(&self) -> Client {
+    /// Becomes a standby of another one, from a copy of all it has, and runs. What was here before
+    /// is gone.
+    pub fn follow(&mut self, primary: &DatabaseServer) {
+        assert!(self.child.is_none(), "it runs");
+        let _ = fs::remove_dir_all(self.cluster());
+        fs::create_dir(self.cluster()).unwrap();
+        give_away(&self.cluster());
+        fs::set_permissions(self.cluster(), Permissions::from_mode(0o700)).unwrap();
+        let copied = as_server(&installed_programs().join("pg_basebackup"))
+            .args(["--no-sync", "--checkpoint=fast", "--write-recovery-conf", "--username=arc"])
+            .arg("--host")
+            .arg(primary.socket_folder())
+            .arg("--pgdata")
+            .arg(self.cluster())
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        // The primary's socket stands among its files.
+        let _ = fs::remove_file(self.cluster().join(".s.PGSQL.5432.lock"));
+        self.resume();
+    }
+
+    /// Ends being a standby.
+    pub fn promote(&self) {
+        let promoted = as_server(&installed_programs().join("pg_ctl"))
+            .args(["promote", "--wait", "--silent", "--pgdata"])
+            .arg(self.cluster())
+            .output()
+            .unwrap();
+        assert!(promoted.status.success(), "{}", String::from_utf8_lossy(&promoted.stderr));
+    }
+
+    /// Changes a setting of the running server; nothing takes the change back.
+    pub fn set(&self, name: &str, value: Option<&str>) {
+        match value {
+            Some(value) => self.query(&format!("ALTER SYSTEM SET {name} = '{value}'")),
+            None => self.query(&format!("ALTER SYSTEM RESET {name}")),
+        };
+        self.query("SELECT pg_reload_conf()");
+    }
+
+    /// Asks until what a query counts is as it should be.
+    #[track_caller]
+    pub fn wait_until(&self, sql: &str, good: impl Fn(i64) -> bool) {
+        let since = Instant::now();
+        while !good(self.count(sql)) {
+            assert!(since.elapsed() < DEADLINE, "{sql} gives {}\n{}", self.count(sql), self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    async fn try_connect(&self) -> Result<Client, tokio_postgres::Error> {
         let config = Config::from_str(&self.url()).unwrap();
+        let (client, connection) = config.connect(NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    async fn connect(&self) -> Client {
         let since = Instant::now();
         loop {
-            match config.connect(NoTls).await {
-                Ok((client, connection)) => {
-                    tokio::spawn(connection);
-                    return client;
-                }
-                Err(error) => {
-                    let log = fs::read_to_string(self.folder.path().join("log"));
-                    assert!(since.elapsed() < DEADLINE, "{error:?}\n{}", log.unwrap_or_default());
-                }
+            match self.try_connect().await {
+                Ok(client) => return client,
+                Err(error) => assert!(since.elapsed() < DEADLINE, "{error:?}\n{}", self.log()),
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -139,8 +270,7 @@ impl DatabaseServer {
 impl Drop for DatabaseServer {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = fs::read_to_string(self.folder.path().join("log"));
-            println!("the database's log:\n{}", log.unwrap_or_default());
+            println!("the database's log:\n{}", self.log());
         }
         self.end(Signal::SIGQUIT);
     }

@@ -295,7 +295,7 @@ impl Http {
 }
 
 /// A client that knows no proxy, and trusts nobody, as it speaks no TLS.
-fn client(builder: reqwest::ClientBuilder) -> Client {
+pub fn client(builder: reqwest::ClientBuilder) -> Client {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -1,20 +1,21 @@
-//! What is promised about faults: nothing acknowledged is lost, nothing is stored twice.
+//! The command line: killed and repeated, at once with another, on a file that changes.
 
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use arc_host::recorder::Submission;
 use serde_json::json;
 
-use crate::support::{Program, TestDatabase};
+use super::ledger::Way;
+use super::run::Run;
+use crate::support::{DatabaseServer, Program, TestDatabase};
 
-fn write_results(path: &Path, count: usize, bytes: usize) {
+fn write_results(path: &Path, prefix: &str, count: usize, bytes: usize) {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
     for number in 0..count {
         let result = json!({
-            "scenario": {"id": format!("scenario-{number}"), "name": "A scenario", "task_prompt": "Do it."},
+            "scenario": {"id": format!("{prefix}{number}"), "name": "A scenario", "task_prompt": "Do it."},
             "trajectory": {"status": "success", "full_trajectory": [{"content": "x".repeat(bytes)}]},
             "reliability_score": {"overall_score": 0.5},
         });
@@ -24,37 +25,57 @@ fn write_results(path: &Path, count: usize, bytes: usize) {
 
 #[test]
 fn a_recording_that_is_killed_is_finished_by_the_same_command() {
-    const RESULTS: usize = 20_000;
-    let database = TestDatabase::new();
-    let program = Program::on(&database);
+    const RESULTS: usize = 4_000;
+    let mut run = Run::begin(
+        "faults::commands::a_recording_that_is_killed_is_finished_by_the_same_command",
+        "kill -9 of a recording command, of its database, of both",
+    );
+    let mut server = DatabaseServer::start();
+    let program = Program::with_url(&server.url());
+    program.run(["migrate"]).ended(0);
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("results.jsonl");
-    write_results(&path, RESULTS, 500);
-    let arguments = ["record".as_ref(), path.as_os_str(), "--json".as_ref()];
-    let stored = || database.count("SELECT count(*) FROM arc_recorder.outcomes");
-
-    // Each round kills a run as soon as it has stored something more.
     let mut killed = 0;
-    for _ in 0..3 {
-        let before = stored();
-        let mut child = program.spawn(arguments);
-        while stored() == before && child.try_wait().unwrap().is_none() {}
-        let running = child.try_wait().unwrap().is_none();
-        kill(Pid::from_raw(child.id() as i32), Signal::SIGKILL).unwrap();
-        child.wait().unwrap();
-        killed += usize::from(running);
+    for round in 0..Run::rounds(3) {
+        let path = folder.path().join(format!("results-{round}.jsonl"));
+        write_results(&path, &format!("{round}-"), RESULTS, 500);
+        let lines = std::fs::read_to_string(&path).unwrap();
+        lines.lines().for_each(|line| run.ledger.send(line));
+        let arguments = ["record".as_ref(), path.as_os_str(), "--json".as_ref()];
+        // Each is killed as soon as it has stored so many more.
+        for _ in 0..run.random.between(1, 3) {
+            let stored = || server.count("SELECT count(*) FROM arc_recorder.outcomes");
+            let enough = stored() + i64::try_from(run.random.between(1, 1_000)).unwrap();
+            let mut child = program.spawn(arguments);
+            while stored() < enough && child.try_wait().unwrap().is_none() {}
+            killed += usize::from(child.try_wait().unwrap().is_none());
+            if round % 3 > 0 {
+                server.kill();
+            }
+            if round % 3 != 1 {
+                // One that has ended meanwhile is no error.
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+            if round % 3 > 0 {
+                server.resume();
+            }
+            // One that was not killed may finish, or give up.
+            child.wait_with_output().unwrap();
+        }
+        let summary = program.run(arguments).ended(0).json();
+        assert_eq!(summary["status"], "completed");
+        let [new, old] =
+            ["stored", "duplicate"].map(|figure| summary[figure].as_u64().unwrap() as usize);
+        assert_eq!(new + old, RESULTS);
+        let simulation_id = summary["simulation_id"].as_str().unwrap().parse().unwrap();
+        for line in lines.lines() {
+            let outcome_id = Submission::new(line).outcome_id(simulation_id).to_string();
+            run.ledger.acknowledge(&outcome_id, line, Way::Direct);
+        }
+        run.count_round();
     }
-    assert!(killed > 0, "at least one run was killed in the middle");
-    let before = stored();
-    assert!(before > 0);
-
-    let summary = program.run(arguments).ended(0).json();
-    assert_eq!(stored(), RESULTS as i64, "exactly once");
-    assert_eq!(summary["status"], "completed");
-    // What a killed run had under way may have been committed after the count above.
-    let [new, old] = ["stored", "duplicate"].map(|figure| summary[figure].as_i64().unwrap());
-    assert_eq!(new + old, RESULTS as i64);
-    assert!(old >= before);
+    assert!(killed > 0, "at least one was killed in the middle");
+    run.check(&server);
 }
 
 #[test]
@@ -65,7 +86,7 @@ fn two_processes_that_send_the_same_results_at_once_store_each_of_them_once() {
     let folder = tempfile::tempdir().unwrap();
     let [forward, backward, first] =
         ["forward", "backward", "first"].map(|name| folder.path().join(format!("{name}.jsonl")));
-    write_results(&forward, RESULTS, 500);
+    write_results(&forward, "", RESULTS, 500);
     // The other one sends them in the opposite order, so that two who lock rows in the order of
     // arrival would wait for each other.
     let lines = std::fs::read_to_string(&forward).unwrap();
@@ -101,7 +122,7 @@ fn a_file_that_changes_while_it_is_recorded_is_told() {
     let program = Program::on(&database);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("results.jsonl");
-    write_results(&path, RESULTS, 20_000);
+    write_results(&path, "", RESULTS, 20_000);
     // Its plan is made, and the first results wait for the lock: the rest is not read again yet.
     let held = database.hold("LOCK TABLE arc_recorder.outcomes");
     let child = program.spawn(["record".as_ref(), path.as_os_str()]);

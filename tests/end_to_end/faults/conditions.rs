@@ -1,0 +1,230 @@
+//! A database that is there, but does not do: slow, full, read-only, without a free connection.
+
+use std::path::Path;
+use std::process::Command;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use nix::fcntl::posix_fallocate;
+use nix::unistd::geteuid;
+use tempfile::TempDir;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Config, NoTls};
+
+use super::ledger::Way;
+use super::proxy::{Network, Target};
+use super::run::{Host, Run, leave_out};
+use crate::support::{DatabaseServer, skip, skip_without_tool};
+
+const SENDERS: usize = 3;
+const DIRECT_SENDERS: usize = 2;
+const EVERY: &[Way] = &[Way::Service, Way::Spool, Way::Direct];
+
+fn end(mut run: Run, server: &DatabaseServer, host: &Host) {
+    run.wait(&[Way::Service]);
+    run.wait(&[Way::Direct]);
+    run.end_senders();
+    host.settle();
+    run.check(server);
+}
+
+#[test]
+fn a_database_that_is_slow() {
+    let mut run = Run::begin("faults::conditions::a_database_that_is_slow", "slow database");
+    let server = DatabaseServer::start();
+    let network = Network::before(Target::Socket(server.socket_folder().join(".s.PGSQL.5432")));
+    let url = network_url(&network);
+    let host = Host::start(&url);
+    run.send_to_service(host.place(), SENDERS);
+    run.send_directly(&url, DIRECT_SENDERS);
+    for round in 0..Run::rounds(2) {
+        run.wait(EVERY);
+        if round % 2 == 0 {
+            // So slow that each commit is felt.
+            network.slow(Duration::from_millis(run.random.between(1, 30)));
+            run.wait(&[Way::Service, Way::Spool]);
+            run.wait(&[Way::Direct]);
+        } else {
+            // So slow that it is as good as away.
+            network.slow(Duration::from_secs(1));
+            run.wait(&[Way::Spool]);
+        }
+        network.slow(Duration::ZERO);
+        run.wait(&[Way::Direct]);
+        run.count_round();
+    }
+    end(run, &server, &host);
+}
+
+/// The URL of the database behind a network.
+pub(super) fn network_url(network: &Network) -> String {
+    format!("postgresql://arc@{}/postgres?sslmode=disable", network.address())
+}
+
+#[test]
+fn a_database_that_is_read_only() {
+    let mut run =
+        Run::begin("faults::conditions::a_database_that_is_read_only", "read-only database");
+    let server = DatabaseServer::start();
+    let host = Host::start(&server.url());
+    run.send_to_service(host.place(), SENDERS);
+    run.send_directly(&server.url(), DIRECT_SENDERS);
+    for _ in 0..Run::rounds(2) {
+        run.wait(EVERY);
+        server.set("default_transaction_read_only", Some("on"));
+        run.wait(&[Way::Spool]);
+        server.set("default_transaction_read_only", None);
+        run.wait(&[Way::Direct]);
+        run.count_round();
+    }
+    end(run, &server, &host);
+}
+
+#[test]
+fn a_database_without_a_free_connection() {
+    let mut run = Run::begin(
+        "faults::conditions::a_database_without_a_free_connection",
+        "database without a free connection",
+    );
+    let folder = TempDir::new().unwrap();
+    let settings = ["max_connections=16", "superuser_reserved_connections=0"];
+    let mut server = DatabaseServer::within(folder.path(), &settings);
+    server.resume();
+    let host = Host::start(&server.url());
+    run.send_to_service(host.place(), SENDERS);
+    run.send_directly(&server.url(), DIRECT_SENDERS);
+    for _ in 0..Run::rounds(2) {
+        run.wait(EVERY);
+        let taken = run.runtime().block_on(take_all_connections(&server.url()));
+        run.wait(&[Way::Spool]);
+        drop(taken);
+        run.wait(&[Way::Direct]);
+        run.count_round();
+    }
+    end(run, &server, &host);
+}
+
+/// Takes every connection that the server has, whoever has it.
+async fn take_all_connections(url: &str) -> Vec<Client> {
+    let mut config = Config::from_str(url).unwrap();
+    config.application_name("taken");
+    let mut taken: Vec<Client> = Vec::new();
+    loop {
+        match config.connect(NoTls).await {
+            Ok((client, connection)) => {
+                tokio::spawn(connection);
+                taken.push(client);
+            }
+            Err(error) => {
+                assert_eq!(error.code(), Some(&SqlState::TOO_MANY_CONNECTIONS), "{error:?}");
+                let Some(own) = taken.first() else { continue };
+                let ended = own
+                    .query(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                         WHERE backend_type = 'client backend' AND application_name <> 'taken'",
+                        &[],
+                    )
+                    .await
+                    .unwrap();
+                if ended.is_empty() {
+                    return taken;
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_database_that_is_full() {
+    let rounds = Run::rounds(2);
+    let Some(disk) = SmallDisk::mount(rounds) else { return leave_out() };
+    let mut run = Run::begin("faults::conditions::a_database_that_is_full", "full database");
+    // Little memory of its own, so that what is written is soon on the disk.
+    let settings = ["shared_buffers=2MB", "max_wal_size=16MB", "min_wal_size=2MB"];
+    let mut server = DatabaseServer::within(disk.folder.path(), &settings);
+    server.resume();
+    let host = Host::start(&server.url());
+    run.send_to_service(host.place(), SENDERS);
+    run.send_directly(&server.url(), DIRECT_SENDERS);
+    for _ in 0..rounds {
+        run.wait(EVERY);
+        let left = run.random.between(0, 256) << 10;
+        disk.fill(left);
+        run.wait(&[Way::Spool]);
+        disk.clear();
+        // A server that could not write its log has ended by itself.
+        server.restore();
+        run.wait(&[Way::Direct]);
+        run.count_round();
+    }
+    assert!(server.log().contains("No space left on device"), "{}", server.log());
+    end(run, &server, &host);
+}
+
+/// A disk of little room, in memory.
+struct SmallDisk {
+    folder: TempDir,
+}
+
+impl SmallDisk {
+    /// How much has room at first, in mebibytes, and how much more for each round.
+    const SIZE_MIB: u64 = 160;
+    const ROUND_MIB: u64 = 16;
+
+    /// Nothing where none may be mounted, which only root may.
+    fn mount(rounds: u64) -> Option<Self> {
+        let folder = TempDir::new().unwrap();
+        let what = "a database that is full";
+        if !geteuid().is_root() {
+            skip(what, "only root may mount a small disk");
+            return None;
+        }
+        let size = format!("size={}m", Self::SIZE_MIB + rounds * Self::ROUND_MIB);
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
+            .arg(folder.path())
+            .output();
+        match mounted {
+            Ok(output) if output.status.success() => Some(SmallDisk { folder }),
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                skip_without_tool(what, &format!("no small disk may be mounted: {}", said.trim()));
+                None
+            }
+            Err(error) => {
+                skip_without_tool(what, &format!("there is no mount: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Leaves so many bytes of room.
+    fn fill(&self, left_bytes: u64) {
+        let file = std::fs::File::create(self.ballast()).unwrap();
+        // Whoever writes meanwhile may take a part of it.
+        loop {
+            let stat = nix::sys::statvfs::statvfs(self.folder.path()).unwrap();
+            let free: u64 = stat.blocks_available() * stat.fragment_size();
+            let bytes = free.saturating_sub(left_bytes);
+            if bytes == 0 || posix_fallocate(&file, 0, i64::try_from(bytes).unwrap()).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Gives the room back.
+    fn clear(&self) {
+        std::fs::remove_file(self.ballast()).unwrap();
+    }
+
+    fn ballast(&self) -> std::path::PathBuf {
+        Path::new(self.folder.path()).join("ballast")
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // At once, whoever still has files open there.
+        let _ = Command::new("umount").arg("--lazy").arg(self.folder.path()).output();
+    }
+}

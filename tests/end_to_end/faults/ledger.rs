@@ -1,0 +1,142 @@
+//! What was sent, what was acknowledged, and what the database has of it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sha2::Digest as _;
+
+use crate::support::DatabaseServer;
+
+/// How long nothing may be acknowledged before a test gives up: longer than a recorder tries again.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// By whom a result was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By a service, into the database.
+    Service,
+    /// By a service, into its spool.
+    Spool,
+    /// By the database, without a service.
+    Direct,
+}
+
+/// What was sent and what was acknowledged, shared by everybody who sends.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    sent: HashSet<Digest>,
+    /// The documents by the ids of their outcomes.
+    acknowledged: HashMap<String, Digest>,
+    service: u64,
+    spool: u64,
+    direct: u64,
+}
+
+/// What stands for a document's bytes: its SHA-256, since a long run sends gigabytes.
+type Digest = [u8; 32];
+
+fn digest(document: &str) -> Digest {
+    sha2::Sha256::digest(document).into()
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    /// Results that were acknowledged.
+    pub(super) acknowledged: u64,
+    /// Those of them that were in a spool when they were.
+    pub(super) spooled: u64,
+    /// Results that were sent, and never acknowledged.
+    pub(super) unknown: u64,
+    /// Acknowledged results that the database does not have, byte for byte under their ids.
+    pub(super) lost: u64,
+    /// Results that it has more than once.
+    pub(super) twice: u64,
+}
+
+impl Ledger {
+    fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A document is about to be sent for the first time.
+    pub(super) fn send(&self, document: &str) {
+        assert!(self.inner().sent.insert(digest(document)), "each document is sent once");
+    }
+
+    /// A document has been acknowledged.
+    pub(super) fn acknowledge(&self, outcome_id: &str, document: &str, way: Way) {
+        let digest = digest(document);
+        let mut inner = self.inner();
+        let before = inner.acknowledged.insert(outcome_id.to_owned(), digest);
+        assert!(before.is_none(), "{outcome_id} was acknowledged for two documents");
+        *match way {
+            Way::Service => &mut inner.service,
+            Way::Spool => &mut inner.spool,
+            Way::Direct => &mut inner.direct,
+        } += 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits until so many more were acknowledged in one of these ways.
+    #[track_caller]
+    pub(super) fn wait(&self, ways: &[Way], more: u64) {
+        let count = |inner: &Inner| -> u64 {
+            ways.iter()
+                .map(|way| match way {
+                    Way::Service => inner.service,
+                    Way::Spool => inner.spool,
+                    Way::Direct => inner.direct,
+                })
+                .sum()
+        };
+        let since = Instant::now();
+        let mut inner = self.inner();
+        let enough = count(&inner) + more;
+        while count(&inner) < enough {
+            assert!(since.elapsed() < PATIENCE, "nothing is acknowledged any more: {ways:?}");
+            let waited = self.changed.wait_timeout(inner, PATIENCE);
+            inner = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// How many were acknowledged.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.inner().acknowledged.len() as u64
+    }
+
+    /// Compares what was acknowledged with what the database has.
+    pub(super) fn compare(&self, server: &DatabaseServer) -> Count {
+        let inner = self.inner();
+        let rows = server.query(
+            "SELECT outcome_id::text, sha256(convert_to(document::text, 'UTF8'))
+             FROM arc_recorder.outcomes",
+        );
+        let mut found: HashMap<&str, &[u8]> = HashMap::new();
+        let mut documents: HashMap<&[u8], u64> = HashMap::new();
+        for row in &rows {
+            let (id, document): (&str, &[u8]) = (row.get(0), row.get(1));
+            assert!(inner.sent.contains(document), "nobody has sent what is stored as {id}");
+            *documents.entry(document).or_default() += 1;
+            found.insert(id, document);
+        }
+        let lost = inner
+            .acknowledged
+            .iter()
+            .filter(|(id, document)| found.get(id.as_str()) != Some(&document.as_slice()));
+        Count {
+            acknowledged: inner.acknowledged.len() as u64,
+            spooled: inner.spool,
+            unknown: (inner.sent.len() - inner.acknowledged.len()) as u64,
+            lost: lost.count() as u64,
+            twice: documents.values().filter(|&&times| times > 1).count() as u64,
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! A run of one test: rounds, moments, the check, and the line that sums it up.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+use super::ledger::{Count, Ledger, Way};
+use super::senders::{DirectSender, Place, ServiceSender, direct_recorder};
+use crate::support::{DatabaseServer, Files, Program, Service, tell};
+
+/// The tests that have a line, as the harness knows them.
+const TESTS: [&str; 12] = [
+    "faults::commands::a_recording_that_is_killed_is_finished_by_the_same_command",
+    "faults::conditions::a_database_that_is_full",
+    "faults::conditions::a_database_that_is_read_only",
+    "faults::conditions::a_database_that_is_slow",
+    "faults::conditions::a_database_without_a_free_connection",
+    "faults::failover::a_primary_that_is_killed_and_its_standby",
+    "faults::kills::the_database_is_killed",
+    "faults::kills::the_host_and_the_database_are_killed",
+    "faults::kills::the_host_is_killed",
+    "faults::network::between_the_host_and_the_database",
+    "faults::network::between_the_service_and_its_clients",
+    "faults::network::between_the_service_and_a_client_with_a_spool",
+];
+
+/// How long the senders may take for what they have begun.
+const ENDING: Duration = Duration::from_secs(120);
+
+/// Numbers from a seed (SplitMix64).
+#[derive(Clone, Debug)]
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Random(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number from one to another, both included.
+    pub(super) fn between(&mut self, least: u64, most: u64) -> u64 {
+        least + self.next() % (most - least + 1)
+    }
+
+    /// A source of numbers of its own, for somebody else.
+    pub(super) fn branch(&mut self) -> Self {
+        Random(self.next())
+    }
+}
+
+/// A run, which says how it ended when it is dropped.
+#[derive(Debug)]
+pub(super) struct Run {
+    name: &'static str,
+    seed: u64,
+    rounds: u64,
+    begun: Instant,
+    count: Option<Count>,
+    pub(super) random: Random,
+    pub(super) ledger: Arc<Ledger>,
+    runtime: Runtime,
+    stop: Arc<AtomicBool>,
+    senders: Vec<JoinHandle<()>>,
+}
+
+impl Run {
+    /// Begins a run: `test` is one of [`TESTS`], `name` says it in the line.
+    pub(super) fn begin(test: &'static str, name: &'static str) -> Self {
+        assert!(TESTS.contains(&test), "{test} is on the list");
+        let seed = match std::env::var("ARC_TEST_FAULT_SEED") {
+            Ok(text) => text.parse().expect("ARC_TEST_FAULT_SEED is a number"),
+            Err(_) => RandomState::new().hash_one(name) >> 32,
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        Run {
+            name,
+            seed,
+            rounds: 0,
+            begun: Instant::now(),
+            count: None,
+            random: Random::new(seed),
+            ledger: Arc::default(),
+            runtime,
+            stop: Arc::default(),
+            senders: Vec::new(),
+        }
+    }
+
+    /// How many rounds there are: so many, unless the environment says otherwise.
+    pub(super) fn rounds(by_default: u64) -> u64 {
+        match std::env::var("ARC_TEST_FAULT_ROUNDS") {
+            Ok(text) => text.parse().expect("ARC_TEST_FAULT_ROUNDS is a number"),
+            Err(_) => by_default,
+        }
+    }
+
+    /// A round is over.
+    pub(super) fn count_round(&mut self) {
+        self.rounds += 1;
+    }
+
+    /// Where the asynchronous parts of the test run.
+    pub(super) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Has runners send to a service all the time.
+    pub(super) fn send_to_service(&mut self, place: &Place, runners: usize) {
+        for _ in 0..runners {
+            let number = self.senders.len();
+            let (ledger, stop) = (Arc::clone(&self.ledger), Arc::clone(&self.stop));
+            let sender = ServiceSender::new(ledger, stop, place, self.random.branch(), number);
+            self.senders.push(self.runtime.spawn(sender.run()));
+        }
+    }
+
+    /// Has runners record straight into the database all the time, all with one recorder.
+    pub(super) fn send_directly(&mut self, url: &str, runners: usize) {
+        let recorder = self.runtime.block_on(async { direct_recorder(url) });
+        for _ in 0..runners {
+            let number = self.senders.len();
+            let (ledger, stop) = (Arc::clone(&self.ledger), Arc::clone(&self.stop));
+            let recorder = recorder.clone();
+            let sender = DirectSender::new(ledger, stop, recorder, self.random.branch(), number);
+            self.senders.push(self.runtime.spawn(sender.run()));
+        }
+    }
+
+    /// Has another one send, which ends when it is told to stop.
+    pub(super) fn send_otherwise<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        sender: impl FnOnce(Arc<Ledger>, Arc<AtomicBool>, Random, usize) -> F,
+    ) {
+        let (ledger, stop) = (Arc::clone(&self.ledger), Arc::clone(&self.stop));
+        let sending = sender(ledger, stop, self.random.branch(), self.senders.len());
+        self.senders.push(self.runtime.spawn(sending));
+    }
+
+    /// Waits for a moment: until a random number of results was acknowledged in one of these ways.
+    #[track_caller]
+    pub(super) fn wait(&mut self, ways: &[Way]) {
+        let more = self.random.between(1, 150);
+        self.ledger.wait(ways, more);
+    }
+
+    /// Lets the senders finish what they have begun.
+    pub(super) fn end_senders(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for sender in std::mem::take(&mut self.senders) {
+            let ended = self.runtime.block_on(async { tokio::time::timeout(ENDING, sender).await });
+            ended.expect("what was begun comes to an end").expect("the sender fails at nothing");
+        }
+    }
+
+    /// Compares what was acknowledged with what the database has: all of it, once.
+    pub(super) fn check(mut self, server: &DatabaseServer) {
+        let count = self.ledger.compare(server);
+        self.check_count(count);
+    }
+
+    /// The same for what was counted in another way.
+    pub(super) fn check_count(&mut self, count: Count) {
+        self.count = Some(count);
+        assert!(count.acknowledged > 0, "something was acknowledged");
+        assert_eq!((count.lost, count.twice), (0, 0), "{count:?}, seed {}", self.seed);
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let failed = std::thread::panicking();
+        let count = self.count.unwrap_or_default();
+        let mut line = sentence(self.name, self.rounds, &count);
+        if self.count.is_none() {
+            // Nobody knows what was lost.
+            let (rounds, sent) = (thousands(self.rounds), thousands(self.ledger.acknowledged()));
+            let name = self.name;
+            line = format!("faults: {name}: {rounds} rounds, {sent} acknowledged, not compared");
+        }
+        if failed {
+            line.push_str(": FAILED");
+        }
+        let seconds = self.begun.elapsed().as_secs_f64();
+        tell(&format!(
+            "{line} ({} spooled, {} never acknowledged; {seconds:.0} s, seed {})",
+            thousands(count.spooled),
+            thousands(count.unknown),
+            self.seed
+        ));
+        add(self.rounds, &count, failed);
+    }
+}
+
+/// A test of the list was left out.
+pub(super) fn leave_out() {
+    add(0, &Count::default(), false);
+}
+
+/// Adds a run to the sum of all, and says that when it was the last.
+fn add(rounds: u64, count: &Count, failed: bool) {
+    let mut total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
+    total.ended += 1;
+    total.failed += usize::from(failed);
+    total.rounds += rounds;
+    total.acknowledged += count.acknowledged;
+    total.lost += count.lost;
+    total.twice += count.twice;
+    if total.ended < expected() {
+        return;
+    }
+    let sum = Count {
+        acknowledged: total.acknowledged,
+        lost: total.lost,
+        twice: total.twice,
+        ..Count::default()
+    };
+    let failed = match total.failed {
+        0 => String::new(),
+        some => format!(", {some} FAILED"),
+    };
+    let all = sentence("all", total.rounds, &sum);
+    tell(&format!("{all} ({} tests{failed})", total.ended));
+}
+
+/// What all runs of this process came to.
+struct Total {
+    ended: usize,
+    failed: usize,
+    rounds: u64,
+    acknowledged: u64,
+    lost: u64,
+    twice: u64,
+}
+
+static TOTAL: Mutex<Total> =
+    Mutex::new(Total { ended: 0, failed: 0, rounds: 0, acknowledged: 0, lost: 0, twice: 0 });
+
+fn sentence(name: &str, rounds: u64, count: &Count) -> String {
+    format!(
+        "faults: {name}: {} rounds, {} acknowledged, {} lost, {} twice",
+        thousands(rounds),
+        thousands(count.acknowledged),
+        thousands(count.lost),
+        thousands(count.twice)
+    )
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut shown = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+/// How many of the tests this process runs, as its arguments say to the harness.
+fn expected() -> usize {
+    let (mut wanted, mut skipped, mut exact) = (Vec::new(), Vec::new(), false);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--exact" => exact = true,
+            "--skip" => skipped.extend(arguments.next()),
+            "--test-threads" | "--format" | "--color" | "--logfile" | "-Z" | "--shuffle-seed" => {
+                arguments.next();
+            }
+            option if option.starts_with('-') => {
+                skipped.extend(option.strip_prefix("--skip=").map(str::to_owned));
+            }
+            _ => wanted.push(argument),
+        }
+    }
+    let matches = |test: &str, filter: &String| match exact {
+        true => test == filter,
+        false => test.contains(filter.as_str()),
+    };
+    let runs = |test: &&&str| {
+        (wanted.is_empty() || wanted.iter().any(|filter| matches(test, filter)))
+            && !skipped.iter().any(|filter| matches(test, filter))
+    };
+    TESTS.iter().filter(runs).count()
+}
+
+/// The service under test, which may be killed and started.
+#[derive(Debug)]
+pub(super) struct Host {
+    program: Program,
+    /// Goes before the files, in which its log is.
+    service: Option<Service>,
+    files: Files,
+    place: Place,
+}
+
+impl Host {
+    /// One that runs, with the database that a URL names.
+    pub(super) fn start(url: &str) -> Self {
+        let mut host = Host {
+            program: Program::with_url(url),
+            files: Files::new(),
+            service: None,
+            place: Place::default(),
+        };
+        host.resume();
+        host
+    }
+
+    /// Where it is; up to date whenever it is started.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The service while it runs.
+    pub(super) fn service(&self) -> &Service {
+        self.service.as_ref().expect("it runs")
+    }
+
+    /// Ends it with SIGKILL.
+    pub(super) fn kill(&mut self) {
+        if let Some(mut service) = self.service.take() {
+            service.kill();
+        }
+    }
+
+    /// Starts it again, with the spool that it had.
+    pub(super) fn resume(&mut self) {
+        let service = Service::start(&self.program, &self.files, &["--log-level", "info"]);
+        self.place.set(service.url());
+        self.service = Some(service);
+    }
+
+    /// Waits until the spool is delivered, for as long as it becomes less, and nothing of it was
+    /// refused.
+    pub(super) fn settle(&self) {
+        let service = self.service();
+        let depth = || {
+            let health = service.get("/v1/health").has(200).json();
+            health["spool"]["depth"].as_u64().unwrap_or_else(|| panic!("{health}"))
+        };
+        let (mut left, mut since) = (depth(), Instant::now());
+        while left > 0 {
+            std::thread::sleep(Duration::from_millis(20));
+            let now = depth();
+            if now < left {
+                (left, since) = (now, Instant::now());
+            }
+            let health = || service.get("/v1/health").text();
+            assert!(since.elapsed() < ENDING, "{left} wait: {}", health());
+        }
+        let health = service.get("/v1/health").has(200).json();
+        assert_eq!(health["spool"]["aside"], 0, "{health}");
+    }
+}
