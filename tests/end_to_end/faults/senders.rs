@@ -25,6 +25,11 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How long one thing is sent again and again before the test fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The pause after each result, and after one that went to a spool: runners work for a result, and a
+/// spool that is filled as fast as anybody can is never empty again.
+const WORK: Duration = Duration::from_millis(1);
+const WORK_WHILE_SPOOLED: Duration = Duration::from_millis(5);
+
 /// How many connections the direct recorder has.
 const CONNECTIONS: usize = 4;
 
@@ -94,16 +99,21 @@ impl Common {
 /// What became of a document: its id and who has it, where it was acknowledged.
 type Acknowledged = Option<(String, Way)>;
 
-/// Notes what was acknowledged, and gives the documents that were not.
-fn note(ledger: &Ledger, documents: Vec<String>, answers: Vec<Acknowledged>) -> Vec<String> {
+/// Notes what was acknowledged, and gives the documents that were not, after the time that the others
+/// were worked for.
+async fn note(ledger: &Ledger, documents: Vec<String>, answers: Vec<Acknowledged>) -> Vec<String> {
     let mut answers = answers.into_iter();
-    let mut left = Vec::new();
+    let (mut left, mut work) = (Vec::new(), Duration::ZERO);
     for document in documents {
         match answers.next().flatten() {
-            Some((outcome_id, way)) => ledger.acknowledge(&outcome_id, &document, way),
+            Some((outcome_id, way)) => {
+                ledger.acknowledge(&outcome_id, &document, way);
+                work += if way == Way::Spool { WORK_WHILE_SPOOLED } else { WORK };
+            }
             None => left.push(document),
         }
     }
+    tokio::time::sleep(work).await;
     left
 }
 
@@ -163,7 +173,7 @@ impl ServiceSender {
                 1 => self.send_batch(path, &documents).await,
                 _ => self.send_stream(path, &documents).await,
             };
-            documents = note(&self.common.ledger, documents, answers);
+            documents = note(&self.common.ledger, documents, answers).await;
             if documents.is_empty() || given_up {
                 return;
             }
@@ -341,7 +351,7 @@ async fn send_calls<S, R>(
                         Vec::new()
                     }
                 };
-                documents = note(&common.ledger, documents, answers);
+                documents = note(&common.ledger, documents, answers).await;
                 if documents.is_empty() || given_up {
                     break;
                 }

@@ -126,8 +126,22 @@ impl DatabaseServer {
     }
 
     /// Whether it was started and has not ended, by itself or otherwise.
-    pub fn runs(&mut self) -> bool {
+    fn runs(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+    }
+
+    /// Waits until it answers, and starts it where it has ended by itself.
+    pub fn restore(&mut self) {
+        let since = Instant::now();
+        while self.runs() {
+            match self.runtime.block_on(self.try_connect()) {
+                Ok(_) => return,
+                Err(error) => assert!(since.elapsed() < DEADLINE, "{error:?}\n{}", self.log()),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.kill();
+        self.resume();
     }
 
     /// What it has logged.
