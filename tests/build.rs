@@ -12,6 +12,7 @@ fn main() -> Result<()> {
         "guest/src",
         "guest/command",
         "guest/format-kit/Cargo.toml",
+        "guest/format-kit/build.rs",
         "guest/format-kit/src",
         "guest/framing/Cargo.toml",
         "guest/framing/src",

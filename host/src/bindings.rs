@@ -1,20 +1,21 @@
 //! What `wit/` says, as Rust types. Nothing else in the crate calls `bindgen!`.
 
-wasmtime::component::bindgen!({
-    path: "../wit",
+// Wasmtime's macro of this name, with the folder where the build script found the contract.
+include!(concat!(env!("OUT_DIR"), "/bindgen.rs"));
+
+bindgen! {
     world: "extractor",
     additional_derives: [PartialEq],
-});
+}
 
 /// The world of runners, with the very types of the extractor's, so that a violation is one type
 /// on its whole way.
 pub(crate) mod runner {
-    wasmtime::component::bindgen!({
-        path: "../wit",
+    bindgen! {
         world: "runner",
         imports: { default: async },
         with: { "arc:recording/types": super::types },
-    });
+    }
 }
 
 /// The types of the extractor's world in the shape of an imported interface, which is what

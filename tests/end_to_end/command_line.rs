@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::support::{Files, Finished, Program, TestDatabase, fixture, record, result};
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 12] = [
     "record",
     "extract",
     "simulations",
@@ -18,6 +18,8 @@ const COMMANDS: [&str; 10] = [
     "migrate",
     "psql",
     "component",
+    "completions",
+    "man",
 ];
 
 fn names(object: &Value) -> BTreeSet<&str> {

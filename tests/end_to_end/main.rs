@@ -13,6 +13,8 @@
 //! | [`formats`] | components that read what other tools write, hostile ones among them |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
 //! | [`late_results`] | figures that are frozen, and the results that come after |
+//! | [`manual`] | the manual's pages, and completions of shells |
+//! | [`packages`] | crates carry what their builds need, and nothing else |
 //! | [`pages`] | lists a page at a time, and their cursors |
 //! | [`plans`] | which indexes the important queries use |
 //! | [`history`] | rejected results replayed, outcomes extracted again |
@@ -54,6 +56,8 @@ mod faults;
 mod formats;
 mod history;
 mod late_results;
+mod manual;
+mod packages;
 mod pages;
 mod plans;
 mod python;

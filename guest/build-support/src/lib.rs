@@ -75,9 +75,7 @@ fn build(package: &str, target: &str, kind: &str) -> Result<PathBuf> {
     for name in own {
         command.env_remove(name);
     }
-    if target == BARE {
-        command.env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+simd128");
-    }
+    command.env("CARGO_ENCODED_RUSTFLAGS", compiler_flags(target).join("\x1f"));
     // The manifest's directory is inside the workspace, whose Cargo.lock pins the versions.
     let output = command
         .current_dir(workspace_root()?)
@@ -90,6 +88,22 @@ fn build(package: &str, target: &str, kind: &str) -> Result<PathBuf> {
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(target_dir.join(target).join("component"))
+}
+
+/// The compiler's flags. Where cargo keeps the sources of crates is this machine's affair: without
+/// its path in messages of panics, the same sources from the same registry give the same bytes.
+fn compiler_flags(target: &str) -> Vec<String> {
+    let mut flags = Vec::new();
+    if target == BARE {
+        flags.push("-Ctarget-feature=+simd128".to_owned());
+    }
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = || env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    if let Some(folder) = cargo_home.or_else(home) {
+        let sources = folder.join("registry/src");
+        flags.push(format!("--remap-path-prefix={}=crates", sources.display()));
+    }
+    flags
 }
 
 /// What cargo tells a build script about the package it builds; wrong for another package.

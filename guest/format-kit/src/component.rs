@@ -19,12 +19,14 @@ use crate::{answer, codes, verdict};
     reason = "generated code"
 )]
 pub mod bindings {
-    wit_bindgen::generate!({
-        path: "../../wit",
+    // The macro of wit-bindgen, with the folder where the build script found the contract.
+    include!(concat!(env!("OUT_DIR"), "/generate.rs"));
+
+    generate! {
         world: "extractor",
         pub_export_macro: true,
         default_bindings_module: "arc_format_kit::component::bindings",
-    });
+    }
 }
 
 /// A format as the world's exports.

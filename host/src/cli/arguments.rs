@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
+use super::completions::Completions;
+use super::manual::Manual;
 use super::program::Program;
 use super::serve::Serve;
 use crate::access::Scope;
@@ -205,8 +207,12 @@ pub(super) enum Command {
     Retention(Retention),
     /// Open psql on the database, which stays up as long as psql runs.
     Psql(Psql),
-    /// Write the extraction component (a .wasm file) for other hosts.
+    /// Write the extraction component (a .wasm file), or that of a format, for other hosts.
     Component(Component),
+    /// Write a script that completes commands, options and values in a shell.
+    Completions(Completions),
+    /// Write the manual: a page for this program, and one for each of its commands.
+    Man(Manual),
 }
 
 #[derive(Debug, Args)]
@@ -636,13 +642,18 @@ pub(super) struct Psql {
 
 #[derive(Debug, Args)]
 pub(super) struct Component {
+    /// The component of this format, as `arc-host formats list` names it.
+    /// Default: arc-guide, the built-in one.
+    #[arg(long, value_name = "NAME")]
+    pub(super) format: Option<String>,
+
     /// Write the core module that is inside of it, for hosts that load no components. Its functions
     /// take and give strings as the Canonical ABI has them.
     #[arg(long)]
     pub(super) core: bool,
 
-    /// Where to write it; - is standard output. Default: arc-extractor.wasm, and
-    /// arc-extractor.core.wasm with --core.
+    /// Where to write it; - is standard output. Default: arc-extractor.wasm, or
+    /// arc-format-NAME.wasm; with --core they end with .core.wasm.
     #[arg(long, short, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
 }

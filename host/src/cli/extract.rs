@@ -1,5 +1,6 @@
 //! `arc-host extract`: verdicts without a database; `arc-host component`: the component itself.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::PathBuf;
 
@@ -13,6 +14,9 @@ use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::{BUILT_IN, Session, core_module};
 use crate::recorder::{Document, Submission};
+
+/// The name of the built-in format.
+const BUILT_IN_NAME: &str = "arc-guide";
 
 pub(super) async fn run(global: &Global, arguments: Extract, output: &mut Output) -> Result<Done> {
     let built_in = connection::extractor(global)?;
@@ -127,15 +131,24 @@ fn describe(position: u64, verdict: &Value) -> String {
     format!("{position:>6}  {BAD}rejected{BAD:#}  {}", reasons.join("; "))
 }
 
-/// Writes the built-in component, or the core module inside of it.
-pub(super) fn component(arguments: Component, output: &mut Output) -> Result<Done> {
+/// Writes the built-in component or that of a format, or the core module inside of it.
+pub(super) fn component(
+    global: &Global,
+    arguments: Component,
+    output: &mut Output,
+) -> Result<Done> {
+    let (component, name) = match arguments.format.as_deref() {
+        None | Some(BUILT_IN_NAME) => (Cow::Borrowed(BUILT_IN), "arc-extractor".to_owned()),
+        Some(format) => {
+            (connection::formats(global)?.component(format)?, format!("arc-format-{format}"))
+        }
+    };
     let (bytes, name) = if arguments.core {
-        let module = core_module(BUILT_IN).ok_or_else(|| {
-            Error::Component("the built-in component holds no core module".to_owned())
-        })?;
-        (module, "arc-extractor.core.wasm")
+        let module = core_module(&component)
+            .ok_or_else(|| Error::Component("the component holds no core module".to_owned()))?;
+        (module, format!("{name}.core.wasm"))
     } else {
-        (BUILT_IN, "arc-extractor.wasm")
+        (&*component, format!("{name}.wasm"))
     };
     let file = arguments.output.unwrap_or_else(|| PathBuf::from(name));
     if file == std::path::Path::new("-") {

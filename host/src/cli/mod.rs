@@ -1,11 +1,13 @@
 //! The command line: what it understands, and one module for each group of commands.
 
 mod arguments;
+mod completions;
 mod connection;
 mod export;
 mod extract;
 mod formats;
 mod history;
+mod manual;
 mod output;
 mod program;
 mod record;
@@ -148,6 +150,8 @@ async fn run(arguments: Arguments) -> Result<Done> {
         Command::Migrate(arguments) => schema::migrate(&global, arguments, &mut output).await,
         Command::Retention(arguments) => retention::run(&global, arguments, &mut output).await,
         Command::Psql(arguments) => schema::psql(&global, arguments).await,
-        Command::Component(arguments) => extract::component(arguments, &mut output),
+        Command::Component(arguments) => extract::component(&global, arguments, &mut output),
+        Command::Completions(arguments) => completions::run(&arguments, &mut output),
+        Command::Man(arguments) => manual::run(&arguments, &mut output),
     }
 }

@@ -14,6 +14,7 @@ mod bundled;
 mod opening;
 mod registry;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -154,6 +155,21 @@ impl Formats {
         let loaded = Loaded { extractor: extractor.clone(), looked_at };
         self.lock_loaded().insert(name.to_owned(), loaded);
         Ok(extractor)
+    }
+
+    /// The component of the format with this name, as it was built or added.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none; [`Error::Io`] where it cannot be read.
+    pub fn component(&self, name: &str) -> Result<Cow<'static, [u8]>> {
+        let registry = self.registry();
+        if let Some(added) = registry.find(name)? {
+            return registry.component(&added).map(|(_, bytes)| Cow::Owned(bytes));
+        }
+        match BUNDLED.iter().find(|bundled| bundled.name == name) {
+            Some(bundled) => Ok(Cow::Borrowed(bundled.component)),
+            None => Err(self.unknown(name)),
+        }
     }
 
     /// The format that recognises a file by its name (without its folder) and its first bytes, and

@@ -25,11 +25,12 @@ pub enum Layout {
     Citus,
 }
 
-const TIMESCALE: &str = include_str!("../../../migrations/layouts/timescale.sql");
-const CITUS: &str = include_str!("../../../migrations/layouts/citus.sql");
+const TIMESCALE: &str = include_str!(concat!(env!("ARC_MIGRATIONS"), "/layouts/timescale.sql"));
+const CITUS: &str = include_str!(concat!(env!("ARC_MIGRATIONS"), "/layouts/citus.sql"));
 const PLAIN_FROM_TIMESCALE: &str =
-    include_str!("../../../migrations/layouts/plain_from_timescale.sql");
-const PLAIN_FROM_CITUS: &str = include_str!("../../../migrations/layouts/plain_from_citus.sql");
+    include_str!(concat!(env!("ARC_MIGRATIONS"), "/layouts/plain_from_timescale.sql"));
+const PLAIN_FROM_CITUS: &str =
+    include_str!(concat!(env!("ARC_MIGRATIONS"), "/layouts/plain_from_citus.sql"));
 
 impl Layout {
     /// The word in the database and in JSON.

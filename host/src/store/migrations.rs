@@ -43,27 +43,27 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
         name: "recording",
-        sql: include_str!("../../../migrations/0001_recording.sql"),
+        sql: include_str!(concat!(env!("ARC_MIGRATIONS"), "/0001_recording.sql")),
     },
     Migration {
         version: 2,
         name: "quick_queries",
-        sql: include_str!("../../../migrations/0002_quick_queries.sql"),
+        sql: include_str!(concat!(env!("ARC_MIGRATIONS"), "/0002_quick_queries.sql")),
     },
     Migration {
         version: 3,
         name: "history",
-        sql: include_str!("../../../migrations/0003_history.sql"),
+        sql: include_str!(concat!(env!("ARC_MIGRATIONS"), "/0003_history.sql")),
     },
     Migration {
         version: 4,
         name: "access_tokens",
-        sql: include_str!("../../../migrations/0004_access_tokens.sql"),
+        sql: include_str!(concat!(env!("ARC_MIGRATIONS"), "/0004_access_tokens.sql")),
     },
     Migration {
         version: 5,
         name: "document_headers",
-        sql: include_str!("../../../migrations/0005_document_headers.sql"),
+        sql: include_str!(concat!(env!("ARC_MIGRATIONS"), "/0005_document_headers.sql")),
     },
 ];
 

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 
 use super::run;
-use crate::support::{Files, Program, TestDatabase, fixture, shared_data, skip};
+use crate::support::{Files, Finished, Program, TestDatabase, fixture, shared_data, skip};
 
 /// A file of a format's fixtures.
 fn log(name: &str) -> PathBuf {
@@ -213,4 +214,34 @@ fn published_logs_are_recorded() {
         let stored = summary["stored"].as_u64().unwrap();
         assert!(stored > 0 && (results == 0 || stored == results), "{name}: {summary}");
     }
+}
+
+#[test]
+fn the_component_of_a_format_is_written_as_it_runs() {
+    let (program, files) = (Program::without_database(), Files::new());
+    let run = |arguments: &[&str]| {
+        let mut command = program.command(["--data-dir".as_ref(), files.path("data").as_os_str()]);
+        command.args(arguments).current_dir(files.path("")).output().unwrap()
+    };
+    let list = Finished::from(run(&["formats", "list", "--json"])).ended(0).json_lines();
+    assert_eq!(list.len(), 7, "{list:?}");
+    for entry in &list {
+        let name = entry["name"].as_str().unwrap();
+        let written = run(&["component", "--format", name, "--output", "-"]).stdout;
+        let digest: [u8; 32] = Sha256::digest(&written).into();
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(entry["sha256"], digest, "{name}");
+        // The path of no machine is in it.
+        for word in ["/registry/src/", "/.cargo/", env!("CARGO_MANIFEST_DIR")] {
+            let found = written.windows(word.len()).any(|bytes| bytes == word.as_bytes());
+            assert!(!found, "{name} names {word}");
+        }
+    }
+    let core = Finished::from(run(&["component", "--format", "otel", "--core", "--json"])).ended(0);
+    assert_eq!(core.json()["file"], "arc-format-otel.core.wasm");
+    assert!(
+        std::fs::read(files.path("arc-format-otel.core.wasm")).unwrap().starts_with(b"\0asm\x01\0")
+    );
+    let refused = Finished::from(run(&["component", "--format", "no-such"])).ended(1);
+    assert!(refused.stderr.contains("inspect"), "{}", refused.stderr);
 }
