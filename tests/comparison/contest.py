@@ -66,12 +66,14 @@ class Process:
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)
         }
+        # What is written by hand is the Python package's benchmark's, too.
+        environment.update(PYTHONPATH=str(BENCHMARKS), PYTHONDONTWRITEBYTECODE="1")
         file, *arguments = subject.command
         with log.open("wb") as written:
             self.process = subprocess.Popen(
                 [python, HERE / "subjects" / file, *arguments],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=written, text=True,
-                cwd=settings["folder"], env={**environment, "PYTHONDONTWRITEBYTECODE": "1"},
+                cwd=settings["folder"], env=environment,
             )  # fmt: skip
         self.ready = self.ask(settings)
 

@@ -86,7 +86,7 @@ def text(answer: dict[str, Any]) -> str:
     # Turned: a terminal is narrower than these columns.
     columns = [list(HEADINGS), *rows(answer)]
     widths = [max(map(len, column)) for column in columns]
-    for cells in zip(*columns):
+    for cells in zip(*columns) if answer["subjects"] else ():
         first, *others = (cell.rjust(width) for cell, width in zip(cells, widths))
         lines.append("  ".join([cells[0].ljust(widths[0]), *others]).rstrip())
     lines.append("")

@@ -21,6 +21,8 @@ class Copy(Subject):
 
     def prepare(self) -> None:
         self.loop = asyncio.new_event_loop()
+        # A pool belongs to the loop in which it is made.
+        asyncio.set_event_loop(self.loop)
         self.pool = self.wait(asyncpg.create_pool(self.url, min_size=1, max_size=1))
         self.wait(self.pool.execute(TABLES))
         started_at = self.wait(self.pool.fetchval("SELECT now()"))

@@ -6,6 +6,7 @@ committed; `probe` hands over one odd document; `end` ends it. Each answer is a 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -15,10 +16,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-BENCHMARKS = Path(__file__).parents[3] / "host" / "python" / "benchmarks"
-# What is written by hand is the Python package's benchmark's, too.
-sys.path.append(str(BENCHMARKS))
 
 
 class Subject:
@@ -88,6 +85,12 @@ def run(make: Callable[[dict[str, Any]], Subject]) -> None:
     subject = make(json.loads(sys.stdin.readline()))
     try:
         subject.prepare()
+    except Exception as error:
+        # What it has not got so far, it cannot end; its own error counts.
+        with contextlib.suppress(Exception):
+            subject.close()
+        sys.exit(first_line(error))
+    try:
         # The collector's looks at the documents are no subject's own cost.
         gc.collect()
         gc.freeze()
