@@ -22,10 +22,8 @@ import argparse
 import asyncio
 import contextlib
 import gc
-import hashlib
 import json
 import os
-import random
 import statistics
 import subprocess
 import sys
@@ -33,195 +31,16 @@ import tempfile
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import datetime, timezone
 from typing import Any
 
-try:
-    import asyncpg
-    import orjson
-    from sqlalchemy import URL
-    from sqlalchemy.dialects.postgresql import JSONB, UUID
-    from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
-    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-except ImportError as error:
-    sys.exit(f'{error.name} is missing: pip install asyncpg orjson "sqlalchemy[asyncio]"')
+import asyncpg
+import orjson
+from by_hand import TABLES, Script, record_row_by_row
+from results import make_results
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from arc_recorder import create_arc_api
-
-BATCH = 1_000
-EXTRACTOR = uuid.UUID("00000000-0000-8000-8000-000000000001")
-COLUMNS = [
-    "simulation_id", "outcome_id", "started_at", "scenario_id", "trial", "received_at",
-    "execution_time", "status", "reliability_score", "execution_time_ms", "tokens_used", "cost_usd",
-    "error_code", "error_category", "error_message", "modal_call_id", "metrics", "extractor_id",
-    "document",
-]  # fmt: skip
-
-
-def make_results(count: int, bytes_each: int) -> list[dict[str, Any]]:
-    """Believable results of about so many bytes as JSON, always the same."""
-    chance = random.Random(20_26)
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    vocabulary = [
-        "".join(chance.choices(letters, k=chance.randint(2, 10))) for _ in range(4_000)
-    ]
-
-    def text(words: int) -> str:
-        return " ".join(chance.choices(vocabulary, k=words))
-
-    def result(number: int) -> dict[str, Any]:
-        steps = []
-        for step in range(max(1, bytes_each // 700)):
-            steps.append(
-                {
-                    "type": "tool_call" if step % 2 else "message",
-                    "tool": chance.choice(vocabulary),
-                    "arguments": {"query": text(6), "limit": chance.randint(1, 50)},
-                    "output": text(70),
-                    "duration_ms": round(chance.random() * 900, 2),
-                    "ok": True,
-                }
-            )
-        failed = number % 9 == 0
-        prompt, completion = chance.randint(100, 4_000), chance.randint(20, 900)
-        trajectory: dict[str, Any] = {
-            "status": "error" if failed else "success",
-            "task_prompt": text(30),
-            "final_response": text(60),
-            "execution_time_seconds": round(chance.random() * 30, 3),
-            "start_time": f"2026-03-{number % 28 + 1:02}T10:00:00Z",
-            "full_trajectory": steps,
-            "token_usage": {
-                "prompt_tokens": prompt,
-                "completion_tokens": completion,
-                "total_tokens": prompt + completion,
-                "total_cost": round((prompt + 4 * completion) * 2.5e-6, 6),
-            },
-        }
-        if failed:
-            trajectory["error"] = "RateLimitError: too many requests, retry later"
-        return {
-            "scenario": {"id": f"scenario-{number}", "name": text(3), "task_prompt": text(30)},
-            "trajectory": trajectory,
-            "reliability_score": {
-                "overall_score": round(chance.random(), 3),
-                "grade": "B",
-                "dimension_scores": {"tool_execution": 0.9, "response_quality": 0.8},
-            },
-        }
-
-    return [result(number) for number in range(count)]
-
-
-def category(text: str) -> str:
-    """The error category, as the rules have it: the first that matches."""
-    lower = text.lower()
-    for name, signs in (
-        ("timeout", ("timeout", "timed out", "deadline")),
-        ("rate_limit", ("rate limit", "ratelimit", "429", "too many requests")),
-        ("network", ("connection", "network", "dns", "socket")),
-        ("resource", ("memory", "disk", "quota")),
-        ("tool_error", ("tool",)),
-        ("model_error", ("model",)),
-        ("validation_error", ("validation", "invalid")),
-        ("sandbox_error", ("sandbox",)),
-    ):
-        if any(sign in lower for sign in signs):
-            return name
-    return "system_error"
-
-
-class Script:
-    """What an experienced engineer would write by hand."""
-
-    def __init__(self, simulation_id: uuid.UUID, started_at: datetime) -> None:
-        self.simulation_id = simulation_id
-        self.started_at = started_at
-
-    def row(self, result: dict[str, Any]) -> tuple[Any, ...]:
-        document = orjson.dumps(result)
-        simulation = self.simulation_id
-        digest = hashlib.sha256(simulation.bytes + len(document).to_bytes(8, "big") + document)
-        trajectory, scores = result["trajectory"], result["reliability_score"]
-        usage, error = trajectory["token_usage"], trajectory.get("error")
-        received_at = datetime.now(timezone.utc)
-        metrics = {
-            "prompt_tokens": usage["prompt_tokens"],
-            "completion_tokens": usage["completion_tokens"],
-            "event_count": len(trajectory["full_trajectory"]),
-            "grade": scores["grade"],
-            "dimension_scores": scores["dimension_scores"],
-        }
-        return (
-            simulation,
-            uuid.UUID(bytes=digest.digest()[:16], version=4),
-            self.started_at,
-            result["scenario"]["id"],
-            1,
-            received_at,
-            datetime.fromisoformat(trajectory["start_time"].replace("Z", "+00:00")),
-            trajectory["status"],
-            scores["overall_score"],
-            trajectory["execution_time_seconds"] * 1_000,
-            usage["total_tokens"],
-            usage["total_cost"],
-            error.split(":", 1)[0] if error else None,
-            category(error) if error else None,
-            error,
-            None,
-            orjson.dumps(metrics).decode(),
-            EXTRACTOR,
-            document.decode(),
-        )
-
-    async def copy(self, pool: asyncpg.Pool, table: str, results: list[dict[str, Any]]) -> None:
-        async def part(first: int) -> None:
-            rows = [self.row(result) for result in results[first : first + BATCH]]
-            async with pool.acquire() as connection, connection.transaction():
-                await connection.copy_records_to_table(
-                    table, schema_name="arc_recorder", columns=COLUMNS, records=rows
-                )
-
-        waiting = asyncio.Semaphore(pool.get_max_size() + 1)
-
-        async def bounded(first: int) -> None:
-            async with waiting:
-                await part(first)
-
-        await asyncio.gather(*(bounded(first) for first in range(0, len(results), BATCH)))
-
-
-class Base(DeclarativeBase):
-    pass
-
-
-class Outcome(Base):
-    """The row-by-row way: an object for each result."""
-
-    __tablename__ = "outcomes_by_row"
-    __table_args__ = {"schema": "arc_recorder"}  # noqa: RUF012
-    outcome_id: Mapped[uuid.UUID] = mapped_column(UUID, primary_key=True, default=uuid.uuid4)
-    simulation_id: Mapped[uuid.UUID] = mapped_column(UUID)
-    scenario_id: Mapped[str]
-    status: Mapped[str]
-    reliability_score: Mapped[float]
-    execution_time_ms: Mapped[float]
-    tokens_used: Mapped[int]
-    cost_usd: Mapped[float]
-    trajectory: Mapped[dict[str, Any]] = mapped_column(JSONB)
-
-
-TABLES = """
-CREATE TABLE IF NOT EXISTS arc_recorder.outcomes_jsonb
-    (LIKE arc_recorder.outcomes INCLUDING ALL);
-ALTER TABLE arc_recorder.outcomes_jsonb
-    ALTER document TYPE jsonb, ALTER document SET COMPRESSION pglz,
-    ALTER metrics SET COMPRESSION pglz;
-CREATE TABLE IF NOT EXISTS arc_recorder.outcomes_by_row (
-    outcome_id uuid PRIMARY KEY, simulation_id uuid NOT NULL, scenario_id text NOT NULL,
-    status text NOT NULL, reliability_score float8, execution_time_ms float8 NOT NULL,
-    tokens_used bigint NOT NULL, cost_usd float8 NOT NULL, trajectory jsonb NOT NULL);
-"""
 
 
 class Watch:
@@ -337,22 +156,7 @@ class Contest:
     async def rows(self) -> float:
         script = await self.fresh()
         begun = time.perf_counter()
-        async with AsyncSession(self.engine) as session:
-            for result in self.results[: self.by_row]:
-                trajectory = result["trajectory"]
-                session.add(
-                    Outcome(
-                        simulation_id=script.simulation_id,
-                        scenario_id=result["scenario"]["id"],
-                        status=trajectory["status"],
-                        reliability_score=result["reliability_score"]["overall_score"],
-                        execution_time_ms=trajectory["execution_time_seconds"] * 1_000,
-                        tokens_used=trajectory["token_usage"]["total_tokens"],
-                        cost_usd=trajectory["token_usage"]["total_cost"],
-                        trajectory=result,
-                    )
-                )
-                await session.commit()
+        await record_row_by_row(self.engine, script.simulation_id, self.results[: self.by_row])
         elapsed = time.perf_counter() - begun
         await self.check("outcomes_by_row", self.by_row)
         return self.by_row / elapsed
