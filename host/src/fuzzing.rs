@@ -13,8 +13,11 @@
 use crate::recorder::duration_hours;
 use crate::{access, extraction, service, store};
 
+/// What is done with an input. It panics where a property does not hold.
+pub type Target = fn(&[u8]);
+
 /// Every target: its name, which is that of its corpus too, and what takes the bytes.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("host-bodies", service::fuzzing::bodies),
     ("host-record", service::fuzzing::record),
     ("host-lines", service::fuzzing::lines),

@@ -195,8 +195,8 @@ fn a_document_that_the_component_cannot_cope_with_fails_alone() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
-    // Each wrong score is a violation, and a million of them are more than the memory it may use.
-    let scores: Vec<String> = (0..1_300_000).map(|number| format!("\"{number:x}\":\"\"")).collect();
+    // Each score is a dimension, and a million of them are more than the memory it may use.
+    let scores: Vec<String> = (0..1_300_000).map(|number| format!("\"{number:x}\":1")).collect();
     let greedy = format!(
         r#"{{"scenario":{{"id":"greedy"}},"reliability_score":{{"dimension_scores":{{{}}}}}}}"#,
         scores.join(",")

@@ -13,7 +13,7 @@ use super::body;
 use super::guard::{self, Caller, Standing};
 use super::observe::RequestId;
 use super::parameters::{BodyType, Parameters, RecordQuery, SimulationId, body_type};
-use super::sent::{Sent, documents, one_document};
+use super::sent::{Sent, documents, limits, one_document};
 use super::stream::{StreamOf, stream};
 use crate::recorder::{ItemVerdict, ResultFormat, Submission, Verdict};
 use crate::wire::{BatchVerdicts, Problem, ProblemCode, Reason, ResultVerdict, ResultsDocument};
