@@ -195,8 +195,13 @@ fn a_document_that_the_component_cannot_cope_with_fails_alone() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
-    // Each score is a dimension, and a million of them are more than the memory it may use.
-    let scores: Vec<String> = (0..1_300_000).map(|number| format!("\"{number:x}\":1")).collect();
+    // Each score is a dimension, and as many as a document can hold are more than the memory it may use.
+    let letter = |number: u32| char::from_digit(number % 36, 36).unwrap();
+    let name = |number: u32| {
+        [36 * 36 * 36 * 36, 36 * 36 * 36, 36 * 36, 36, 1].map(|power| letter(number / power))
+    };
+    let score = |number| format!("\"{}\":1", name(number).iter().collect::<String>());
+    let scores: Vec<String> = (0..1_670_000).map(score).collect();
     let greedy = format!(
         r#"{{"scenario":{{"id":"greedy"}},"reliability_score":{{"dimension_scores":{{{}}}}}}}"#,
         scores.join(",")

@@ -16,7 +16,7 @@ impl DocumentFile {
     /// frames with a problem.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be read.
+    /// [`Error::Io`](crate::Error::Io) where the file cannot be read.
     pub fn frames(&self, document_bytes: usize) -> Result<Frames> {
         let limits = Limits { max_document_bytes: document_bytes };
         let source = match &self.documents {
@@ -59,7 +59,8 @@ impl Frames {
     /// The next document, and where it is; nothing at the end.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Invalid`] where the file as a whole is not JSON text.
+    /// [`Error::Io`](crate::Error::Io); [`Error::Invalid`](crate::Error::Invalid) where the file as a
+    /// whole is not JSON text.
     pub fn next_document(&mut self) -> Result<Option<(DocumentPlace, Frame)>> {
         let (place, frame) = match &mut self.source {
             Source::Stream(stream) => {
@@ -120,7 +121,7 @@ impl Frames {
     /// results, as a JSON object.
     ///
     /// # Errors
-    /// [`Error::Io`] where the file cannot be read again.
+    /// [`Error::Io`](crate::Error::Io) where the file cannot be read again.
     pub fn finish(self) -> Result<([u8; 32], Option<String>)> {
         match self.source {
             Source::Stream(stream) => Ok(stream.finish()),

@@ -15,7 +15,14 @@ fn a_cluster_whose_maker_was_killed_is_made_by_the_next_user() {
     });
     user.kill();
     assert_eq!(folder.record(&folder.results(3)), (3, 0));
-    assert!(folder.half_made().is_empty());
+    // What initdb has begun may write for a moment after it was killed, and who comes next clears it away.
+    until("nothing half made is left", || {
+        let cleared = folder.half_made().is_empty();
+        if !cleared {
+            assert_eq!(folder.record(&folder.results(3)), (0, 3));
+        }
+        cleared.then_some(())
+    });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
