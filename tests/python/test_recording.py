@@ -450,6 +450,8 @@ def test_ctrl_c_ends_a_wait(database_url: str) -> None:
     program = """
         import os, signal, sys, threading
         from arc_recorder import create_sync_arc_api
+        # Whoever started the tests in the background left the signal ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         api = create_sync_arc_api(sys.argv[1])
         try:
             threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()

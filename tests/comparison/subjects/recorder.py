@@ -60,7 +60,8 @@ class Program(Recorder):
         path = self.path
         if results is not self.results:
             path = self.folder / "probe.jsonl"
-            path.write_text("".join(json.dumps(result) + "\n" for result in results))
+            lines = (json.dumps(result, separators=(",", ":"), ensure_ascii=False) for result in results)
+            path.write_text("".join(line + "\n" for line in lines))
         command = [*PROGRAM, "record", "--json", "--database-url", self.url, str(path)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:

@@ -18,7 +18,7 @@ from frame import Subject, package_versions, run
 from mlflow.entities import Metric, RunTag
 from mlflow.tracing.constant import SpanAttributeKey
 
-#: Threads that log runs at once; more were no faster on two cores.
+#: Threads that log runs at once.
 WRITERS = 4
 
 
