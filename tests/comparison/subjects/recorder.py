@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from typing import Any
 
 from arc_recorder import create_sync_arc_api
-from frame import Subject, package_versions, run
+from frame import Subject, memory_bytes, package_versions, run
 
 PROGRAM = [sys.executable, "-m", "arc_recorder"]
 
@@ -63,10 +64,15 @@ class Program(Recorder):
             lines = (json.dumps(result, separators=(",", ":"), ensure_ascii=False) for result in results)
             path.write_text("".join(line + "\n" for line in lines))
         command = [*PROGRAM, "record", "--json", "--database-url", self.url, str(path)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            rejected = json.loads(done.stdout.splitlines()[0]).get("rejected_results") or [{}]
-            raise ValueError(json.dumps(rejected[0]) if done.stdout else done.stderr)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        # What the system says of ended children counts this process's memory, too, as it was when they were made.
+        while process.poll() is None:
+            self.child_bytes = max(self.child_bytes, memory_bytes(process.pid, "VmHWM"))
+            time.sleep(0.01)
+        stdout, stderr = process.communicate()
+        if process.returncode != 0:
+            rejected = json.loads(stdout.splitlines()[0]).get("rejected_results") or [{}] if stdout else [{}]
+            raise ValueError(json.dumps(rejected[0]) if stdout else stderr)
 
 
 class Service(Recorder):
