@@ -171,7 +171,7 @@ impl SmallDisk {
     const SIZE_MIB: u64 = 160;
     const ROUND_MIB: u64 = 16;
 
-    /// Nothing where none may be mounted, which only root may.
+    /// Nothing where none may be mounted, which only root may, and not in every container.
     fn mount(rounds: u64) -> Option<Self> {
         let folder = TempDir::new().unwrap();
         let what = "a database that is full";
@@ -188,7 +188,8 @@ impl SmallDisk {
             Ok(output) if output.status.success() => Some(SmallDisk { folder }),
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stderr).into_owned();
-                skip_without_tool(what, &format!("no small disk may be mounted: {}", said.trim()));
+                // A container's root may not, and no tool gives it the right.
+                skip(what, &format!("no small disk may be mounted: {}", said.trim()));
                 None
             }
             Err(error) => {
