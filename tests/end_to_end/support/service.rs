@@ -129,7 +129,15 @@ impl Service {
         body: impl Into<reqwest::Body>,
     ) -> Answer {
         let url = format!("{}{path}", self.url);
-        let sent = self.http.send(method, &url, headers, body);
+        let body: reqwest::Body = body.into();
+        let bytes = body.as_bytes().map(<[u8]>::to_vec);
+        let mut sent = self.http.send(method.clone(), &url, headers, body);
+        // Who is refused while still sending may find the connection closed before the answer is read.
+        for _ in 0..5 {
+            let cut = sent.as_ref().is_err_and(|error| format!("{error:?}").contains("BrokenPipe"));
+            let (true, Some(bytes)) = (cut, &bytes) else { break };
+            sent = self.http.send(method.clone(), &url, headers, bytes.clone());
+        }
         sent.unwrap_or_else(|error| panic!("{path}: {error:?}"))
     }
 
