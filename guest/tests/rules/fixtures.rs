@@ -146,6 +146,16 @@ fn framing_finds_the_lines_of_the_hostile_file() {
     }
 }
 
+/// Asserts that a case is to be rejected, and for these reasons.
+#[track_caller]
+fn assert_rejected(case: &Value, violations: Vec<Violation>) {
+    let name = &case["case"];
+    let found: Vec<_> =
+        places(violations).into_iter().map(|(path, code)| (path, code.to_owned())).collect();
+    assert_eq!(case["verdict"], "rejected", "{name}: {found:?}");
+    assert_eq!(found, sorted(case["violations"].as_array().unwrap()), "{name}");
+}
+
 #[test]
 fn every_suite_has_the_expected_figures() {
     for case in json_fixture("suites.json").as_array().unwrap() {
@@ -156,14 +166,7 @@ fn every_suite_has_the_expected_figures() {
                 assert_eq!(found.as_object_mut().unwrap().remove("warnings"), Some(json!([])));
                 assert_eq!(found, case["expected"], "{name}");
             }
-            Err(violations) => {
-                let found: Vec<_> = places(violations)
-                    .into_iter()
-                    .map(|(path, code)| (path, code.to_owned()))
-                    .collect();
-                assert_eq!(case["verdict"], "rejected", "{name}: {found:?}");
-                assert_eq!(found, sorted(case["violations"].as_array().unwrap()), "{name}");
-            }
+            Err(violations) => assert_rejected(case, violations),
         }
     }
 }
@@ -187,14 +190,7 @@ fn every_plan_has_the_expected_scenarios() {
                     .collect();
                 assert_eq!(json!(found), case["expected"], "{name}");
             }
-            Err(violations) => {
-                let found: Vec<_> = places(violations)
-                    .into_iter()
-                    .map(|(path, code)| (path, code.to_owned()))
-                    .collect();
-                assert_eq!(case["verdict"], "rejected", "{name}: {found:?}");
-                assert_eq!(found, sorted(case["violations"].as_array().unwrap()), "{name}");
-            }
+            Err(violations) => assert_rejected(case, violations),
         }
     }
 }
