@@ -121,7 +121,9 @@ fn assert_shown(command: &str, shown: &[&str], came: &str) {
 
 #[test]
 fn what_is_shown_is_what_comes() {
-    let mut shown = 0;
+    // Those that need a tool the machine lacks are counted as well: how many the pages have does not
+    // depend on the machine.
+    let mut commands = 0;
     for file in ["README.md", "guest/formats/README.md", "host/DATABASES.md", "host/SERVICE.md"] {
         let database = TestDatabase::new();
         let mut shell = Shell::new(&Program::on(&database));
@@ -136,6 +138,7 @@ fn what_is_shown_is_what_comes() {
                 while script.ends_with('\\') {
                     script = format!("{script}\n{}", lines.next().unwrap_or_default());
                 }
+                commands += 1;
                 if script.starts_with("wasmtime ") && wasmtime.is_none() {
                     skip_without_tool(&script, "the wasmtime command is not on PATH");
                     continue;
@@ -149,11 +152,10 @@ fn what_is_shown_is_what_comes() {
                 } else {
                     assert_shown(&script, &lines, &finished.stdout);
                 }
-                shown += 1;
             }
         }
     }
-    assert!(shown >= 5, "{shown} commands with output");
+    assert!(commands >= 5, "the pages show {commands} commands");
 }
 
 #[test]
