@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
-# Inspect AI's mock model needs the internet: without it, an evaluation with `mockllm/model` ends with the
-# status "error".
+# Inspect AI's mock model needs the internet: without it, an evaluation with `mockllm/model` ends
+# with the status "error".
 #
 # Versions: inspect-ai 0.3.285, tiktoken 0.14.0.
 # Seen:     2026-11-29, Linux x86-64, Python 3.11.
 #
-# What happens: the mock model estimates the usage of its answers with tiktoken, whose wheel does not contain its
-# encodings and downloads `o200k_base` at first use (into a cache in the temporary folder). Where that
-# download fails, the sample fails with the exception of the HTTP library. Outputs that have a `usage` of
-# their own are not counted, and work. Here a proxy at a closed port of this machine stands for the missing internet.
+# What happens: the mock model estimates the usage of its answers with tiktoken, whose wheel does
+# not contain its encodings and downloads `o200k_base` at first use (into a cache in the temporary
+# folder). If that download fails, the sample fails with the exception of the HTTP library. Outputs
+# that have a `usage` of their own are not counted, and work. Here a proxy at a closed port of this
+# machine stands for the missing internet.
 #
 # Output seen:
 #   default output: status error, ProxyError
 #   output with usage: status success
 #
-# Why it matters: tests of log readers use the mock model, because it needs no key and no network. In a sandboxed CI they
-# fail, or pass only because another job has filled the cache.
+# Why it matters: tests of log readers use the mock model, because it needs no key and no network.
+# In a sandboxed CI they fail, or pass only because another job has filled the cache.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# After Inspect AI's `eval_retry`, the samples that had finished stand in two logs, with one `uuid`; the
-# second log has another `eval_id` and `run_id`, and contains samples that are older than itself.
+# After Inspect AI's `eval_retry`, the samples that had finished are in two logs, with the same
+# `uuid`; the second log has another `eval_id` and `run_id`, and contains samples that are older
+# than itself.
 #
 # Versions: inspect-ai 0.3.285.
 # Seen:     2026-11-29, Linux x86-64, Python 3.11.
 #
-# What happens: in the first run one sample finishes and one raises an error, so the log has the status "error". The
-# retry writes a further log beside it and leaves the first. It runs only what failed (under a new `uuid`), and copies the
-# finished sample as it was, `started_at` included. Of the ids in the header only `task_id` says that both are one run.
+# What happens: in the first run one sample finishes and one raises an error, so the log has the
+# status "error". The retry writes a further log beside it and leaves the first. It runs only what
+# failed (under a new `uuid`), and copies the finished sample as it was, `started_at` included. Of
+# the ids in the header only `task_id` shows that both are one run.
 #
 # Output seen:
 #   first log: status error, samples finished ok, flaky failed
@@ -18,8 +20,9 @@
 #   uuid of "flaky": another
 #   "finished" in the second log started before that log was created: True
 #
-# Why it matters: whoever loads a log folder into a table counts finished samples twice, with their tokens and
-# costs, unless the key is the sample's `uuid`. Grouping by `eval_id` makes two runs of one.
+# Why it matters: a program that loads a log folder into a table counts finished samples twice, with
+# their tokens and costs, unless the key is the sample's `uuid`. Grouping by `eval_id` makes two
+# runs of one.
 set -euo pipefail
 
 folder=$(mktemp -d)

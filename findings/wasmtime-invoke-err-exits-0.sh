@@ -6,8 +6,9 @@
 #
 # What happens: a component exports `check: func() -> result<u32, string>`, and the function returns
 # `err("no")`. The command prints the value in WAVE notation on standard output, writes nothing to
-# standard error, and exits with 0, as it does after `ok(7)`. The same command without `--invoke` runs a
-# component's `wasi:cli/run`, which also returns a `result`, and turns its `err` into exit code 1.
+# standard error, and exits with 0, as it does after `ok(7)`. The same command without `--invoke`
+# runs a component's `wasi:cli/run`, which also returns a `result`, and turns its `err` into exit
+# code 1.
 #
 # Output seen:
 #   ok: exit code 0, standard output: ok(7)
@@ -15,8 +16,8 @@
 #   standard error of err: 0 bytes
 #   err of wasi:cli/run, without --invoke: exit code 1
 #
-# Why it matters: a script or a CI step that calls a component's function in this way never fails. It has
-# to compare the printed text.
+# Why it matters: a script or a CI step that calls a component's function in this way never fails.
+# It has to compare the printed text.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Passing bytes to a component as `list<u8>` costs a thousand times as much as passing a `string` of the
-# same length, through wasmtime's Python package.
+# Passing bytes to a component as `list<u8>` costs a thousand times as much as passing a `string` of
+# the same length, through wasmtime's Python package.
 #
 # Versions: wasmtime 50.0.1 (PyPI).
 # Seen:     2026-11-29, Linux x86-64, Python 3.11.
 #
-# What happens: the canonical ABI copies both parameters in the same way, as one block of bytes. The C API
-# under the Python package has no form for "a list of bytes", so Python makes a tagged value of 32 bytes for
-# each byte, in a loop. Both calls below take 57,000 bytes and return their number; the component does
-# nothing else.
+# What happens: the canonical ABI copies both parameters in the same way, as one block of bytes. The
+# C API under the Python package has no form for "a list of bytes", so Python makes a tagged value
+# of 32 bytes for each byte, in a loop. Both calls below take 57,000 bytes and return their number;
+# the component does nothing else.
 #
 # Output seen (the times differ between machines, the ratio stays in the hundreds to thousands):
 #   string: 15 microseconds, list<u8>: 34829 microseconds, ratio 2297
 #
-# Why it matters: in an interface that embedders in Python call, text belongs into `string`, although
-# `list<u8>` looks like the cheaper, unchecked choice.
+# Why it matters: in an interface that embedders in Python call, text belongs into `string`,
+# although `list<u8>` looks like the cheaper, unchecked choice.
 set -euo pipefail
 
 folder=$(mktemp -d)
