@@ -20,7 +20,8 @@ struct Found {
 
 fn find(pattern: &str, text: &[u8], chunk: usize, limit: usize) -> Found {
     let pattern = ElementPattern::new(pattern).unwrap();
-    let mut framer = Framer::of_elements(pattern, Limits { max_document_bytes: limit });
+    let mut framer =
+        Framer::of_elements(pattern, Limits { max_document_bytes: limit, ..Limits::default() });
     let mut items = Vec::new();
     for chunk in text.chunks(chunk) {
         framer.push(chunk).unwrap();
@@ -77,6 +78,27 @@ fn items_are_found_where_the_pattern_says() {
 #[test]
 fn of_several_documents_all_are_read_and_the_first_is_around() {
     finds("/a/*", "{\"a\":[1]}\n{\"a\":[2,3],\"b\":1}\n", &["1", "2", "3"], "{\"a\":[null]}");
+}
+
+#[test]
+fn several_documents_are_told() {
+    for (text, several) in [
+        ("{\"a\":[1]}", false),
+        ("{\"a\":[1]}\n \n", false),
+        ("[{\"a\":[1]},{\"a\":[2]}]", false),
+        ("{\"a\":[1]}\n{\"b\":2}", true),
+        ("{\"a\":[1]}[", true),
+    ] {
+        for chunk in [1, text.len()] {
+            let pattern = ElementPattern::new("/a/*").unwrap();
+            let mut framer = Framer::of_elements(pattern, Limits::default());
+            for part in text.as_bytes().chunks(chunk) {
+                framer.push(part).unwrap();
+            }
+            framer.finish().unwrap();
+            assert_eq!(framer.several_documents(), several, "{text}");
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::extraction::HeaderLayout;
 
 /// The longest header in bytes: it is read with every item.
-const HEADER_BYTES: usize = 16 << 20;
+pub(crate) const HEADER_BYTES: usize = 16 << 20;
 
 impl DocumentFile {
     /// The header of a file whose documents are found; `header_file` is the one that was named.
@@ -26,6 +26,13 @@ impl DocumentFile {
             (HeaderLayout::Surroundings, None) => {
                 let mut frames = self.frames(0)?;
                 while frames.next_frame()?.is_some() {}
+                if frames.several_documents() {
+                    return Err(Error::Invalid(format!(
+                        "{} holds more than one document, and the first says nothing of the \
+                         results of the others; part it into a file for each",
+                        self.name
+                    )));
+                }
                 match frames.surroundings() {
                     Some(text) => (self.name.clone(), text.to_owned()),
                     None => return Err(self.no_header(&self.name, "is too long, or not UTF-8")),

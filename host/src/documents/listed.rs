@@ -80,7 +80,14 @@ impl Listed {
                 }
                 ItemRole::Header => {
                     let Content::Text(text) = frame.content else { continue };
-                    header.get_or_insert(text);
+                    if header.as_ref().is_some_and(|first| *first != text) {
+                        return Err(Error::Invalid(format!(
+                            "{} has more than one header, so it is more than one run: part it \
+                             before each of them",
+                            file.name()
+                        )));
+                    }
+                    header = Some(text);
                 }
                 ItemRole::Other => {}
             }

@@ -35,6 +35,7 @@ use at::ReadAt;
 use listed::Listed;
 
 pub use frames::Frames;
+pub(crate) use header::HEADER_BYTES;
 
 /// How much is read at once: large enough that system calls cost nothing, small beside a batch.
 const CHUNK_BYTES: usize = 256 << 10;
