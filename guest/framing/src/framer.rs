@@ -143,16 +143,6 @@ impl Framer {
         }
     }
 
-    /// Whether another document follows the one of [`surroundings`](Self::surroundings), which says
-    /// nothing of its values.
-    #[must_use]
-    pub fn several_documents(&self) -> bool {
-        match &self.walk {
-            Walk::Documents(_) => false,
-            Walk::Elements(scanner) => scanner.several(),
-        }
-    }
-
     /// Decides by the first bytes whether the stream can be read, and reads them.
     fn open(&mut self) -> Result<(), FramingError> {
         let State::Opening(head) = core::mem::replace(&mut self.state, State::Running) else {

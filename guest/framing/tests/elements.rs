@@ -81,27 +81,6 @@ fn of_several_documents_all_are_read_and_the_first_is_around() {
 }
 
 #[test]
-fn several_documents_are_told() {
-    for (text, several) in [
-        ("{\"a\":[1]}", false),
-        ("{\"a\":[1]}\n \n", false),
-        ("[{\"a\":[1]},{\"a\":[2]}]", false),
-        ("{\"a\":[1]}\n{\"b\":2}", true),
-        ("{\"a\":[1]}[", true),
-    ] {
-        for chunk in [1, text.len()] {
-            let pattern = ElementPattern::new("/a/*").unwrap();
-            let mut framer = Framer::of_elements(pattern, Limits::default());
-            for part in text.as_bytes().chunks(chunk) {
-                framer.push(part).unwrap();
-            }
-            framer.finish().unwrap();
-            assert_eq!(framer.several_documents(), several, "{text}");
-        }
-    }
-}
-
-#[test]
 fn a_name_that_only_looks_alike_is_not_meant() {
     finds(
         "/ab/*",

@@ -117,11 +117,6 @@ impl Frames {
         }
     }
 
-    /// Whether what stands around items is that of the first of several documents.
-    pub(super) fn several_documents(&self) -> bool {
-        matches!(&self.source, Source::Stream(stream) if stream.several_documents())
-    }
-
     /// At the end: the SHA-256 of all bytes of the file, and the members that stood around the
     /// results, which say themselves whether they are all there.
     ///

@@ -26,13 +26,6 @@ impl DocumentFile {
             (HeaderLayout::Surroundings, None) => {
                 let mut frames = self.frames(0)?;
                 while frames.next_frame()?.is_some() {}
-                if frames.several_documents() {
-                    return Err(Error::Invalid(format!(
-                        "{} holds more than one document, and the first says nothing of the \
-                         results of the others; part it into a file for each",
-                        self.name
-                    )));
-                }
                 match frames.surroundings() {
                     Some(text) => (self.name.clone(), text.to_owned()),
                     None => return Err(self.no_header(&self.name, "is too long, or not UTF-8")),

@@ -68,10 +68,6 @@ impl Stream {
         self.framer.surroundings()
     }
 
-    pub(super) fn several_documents(&self) -> bool {
-        self.framer.several_documents()
-    }
-
     /// At the end: the digest, and the members around the results.
     pub(super) fn finish(self) -> ([u8; 32], Option<Envelope>) {
         (self.digest.finalize().into(), self.framer.envelope().cloned())

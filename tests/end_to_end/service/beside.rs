@@ -47,7 +47,7 @@ impl Running {
     /// All that is stored of a simulation, by the outcomes' ids.
     fn stored(&self, simulation_id: &str) -> BTreeMap<Uuid, Stored> {
         let sql = format!(
-            "SELECT outcome_id, trial, modal_call_id, sandbox_id, document
+            "SELECT outcome_id, trial, modal_call_id, sandbox_id, document::text
              FROM arc_recorder.outcomes WHERE simulation_id = '{simulation_id}'"
         );
         let rows = self.database.query(&sql);

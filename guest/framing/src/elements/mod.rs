@@ -61,19 +61,12 @@ pub(crate) struct ElementScanner {
     levels: Vec<Level>,
     state: State,
     surroundings: Surroundings,
-    /// Whether another document follows the first.
-    several: bool,
 }
 
 impl ElementScanner {
     pub(crate) fn new(pattern: ElementPattern) -> Self {
         let (levels, state, surroundings) = (Vec::new(), State::Between, Surroundings::default());
-        ElementScanner { pattern, levels, state, surroundings, several: false }
-    }
-
-    /// Whether there is more than one document, of which only the first has its surroundings kept.
-    pub(crate) fn several(&self) -> bool {
-        self.several
+        ElementScanner { pattern, levels, state, surroundings }
     }
 
     /// The first document, with `null` in the place of each item; nothing where it is too long or
@@ -138,7 +131,6 @@ impl ElementScanner {
     fn between<D: Documents>(&mut self, view: View<'_>, at: usize, documents: &mut D) -> usize {
         let Some(&byte) = view.bytes.get(at) else { return view.bytes.len() };
         let depth = self.levels.len();
-        self.several |= depth == 0 && self.surroundings.whole() && matches!(byte, b'{' | b'[');
         match byte {
             _ if white(byte) => {}
             b',' => {

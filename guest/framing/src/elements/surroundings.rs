@@ -21,11 +21,6 @@ impl Surroundings {
         if self.too_long { None } else { core::str::from_utf8(&self.bytes).ok() }
     }
 
-    /// Whether the document has come to its end.
-    pub(super) fn whole(&self) -> bool {
-        self.whole
-    }
-
     /// A chunk comes.
     pub(super) fn enter(&mut self) {
         self.from = (!self.within_item && !self.whole).then_some(0);
