@@ -112,6 +112,14 @@ impl FileRecording {
             }
             (None, None) => {}
         }
+        if self.file.has_further_headers() {
+            summary.incomplete = true;
+            summary.notes.push(format!(
+                "{} has more than one header, and only the first is used: record each run as a file \
+                 of its own",
+                self.file.name()
+            ));
+        }
         let file = self.file.clone();
         Ok(Survey { file, sha256, summary, found, plan_sha256: digest.finish(), trials, results })
     }

@@ -150,6 +150,11 @@ impl DocumentFile {
         self.header.as_deref()
     }
 
+    /// Whether the file has headers other than the first, which are used for none of its results.
+    pub(crate) fn has_further_headers(&self) -> bool {
+        matches!(&self.documents, Documents::Listed(listed) if listed.further_headers())
+    }
+
     /// The first bytes of the file, by which its format is recognised.
     ///
     /// # Errors
