@@ -61,7 +61,7 @@ fn every_command_answers_programs_in_json() {
         &summary,
         "file simulation_id simulation_name status stored duplicate rejected failed interrupted
          by_status by_error_category overall_score total_tokens total_cost_usd total_scenarios
-         completed_scenarios warnings rejected_results elapsed_seconds",
+         completed_scenarios warnings rejected_results notes elapsed_seconds",
     );
     let item = &summary["rejected_results"][0];
     has(item, "position outcome_id path code message violations");

@@ -112,10 +112,24 @@ fn the_package_holds_what_it_should_and_nothing_else() {
 fn it_works_in_node() {
     let Some(package) = package("the TypeScript package in Node") else { return };
     let (database, files) = (TestDatabase::new(), Files::new());
-    let service = Service::start(&Program::on(&database), &files, &[]);
+    let program = Program::on(&database);
+    let service = Service::start(&program, &files, &[]);
+    let small_files = Files::new();
+    let small = ["--body-limit-mib", "1", "--batch-items", "100"];
+    let small = Service::start(&program, &small_files, &small);
+    // One whose certificate nobody trusts.
+    let secret_files = Files::new();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let parameters = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = parameters.self_signed(&key).unwrap().pem();
+    let [certificate, key] = [("server.crt", certificate), ("server.key", key.serialize_pem())]
+        .map(|(name, text)| secret_files.write(name, text).display().to_string());
+    let tls = ["--tls-certificate", &certificate, "--tls-key", &key];
+    let secret = Service::start(&program, &secret_files, &tls);
     let mut node = Command::new("node");
     node.args(["--test", "--test-reporter=tap", "node.js"]).current_dir(&package.installed);
-    let printed = run(node.env("ARC_TEST_SERVICE", service.url()));
+    node.env("ARC_TEST_SERVICE", service.url()).env("ARC_TEST_SMALL_SERVICE", small.url());
+    let printed = run(node.env("ARC_TEST_SECRET_SERVICE", secret.url()));
     assert!(printed.contains("\n# pass ") && printed.contains("\n# fail 0\n"), "{printed}");
     assert!(!printed.contains("\n# pass 0\n"), "{printed}");
 }

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { type Socket, connect, createServer } from 'node:net';
 import { test } from 'node:test';
-import { ArcClient } from 'arc-recorder';
-import { type Context, same } from './checks.js';
+import { ArcClient, ArcError, Submission } from 'arc-recorder';
+import { type Context, all, holds, same, thrown } from './checks.js';
 import { checks as extraction } from './extraction.js';
 import { checks as service } from './service.js';
 
@@ -39,4 +39,75 @@ test('a call whose connection is lost is sent again, and recorded once', async (
   same([verdict, connections], ['duplicate', 3]);
   same((await arc.outcomes(simulation_id)).outcomes.length, 1);
   between.close();
+});
+
+test('a result that is longer than the service takes fails alone', async () => {
+  const arc = new ArcClient(process.env.ARC_TEST_SMALL_SERVICE ?? '', { compress: false });
+  const { simulation_id } = await arc.startSimulation({ scenarios: [{ id: 'a' }] });
+  const long = 'x'.repeat(1 << 20);
+  const text = (place: number, more = '') => `{"scenario":{"id":"s${place}"},"more":"${more}"}`;
+  const results = [
+    text(0),
+    text(1, long),
+    // A broken one goes apart from the others in any case.
+    `${text(2, long)} `,
+    text(3),
+    // Its own text is short, and what stands beside it is not.
+    new Submission(text(4), { modalCallId: long }),
+    // So is one that cannot go in a list, with an id that no URL has room for.
+    new Submission(`${text(5)} `, { sandboxId: long }),
+    text(6, 'é'.repeat(1 << 18)),
+    text(7, 'é'.repeat(1 << 18)),
+    ...Array.from({ length: 250 }, (_, place) => new Submission(text(8 + place), { modalCallId: `fc-${'y'.repeat(9_000)}${place}` })),
+  ];
+  const expected = ['stored', 'failed', 'failed', 'stored', 'failed', 'failed', 'stored', 'stored', ...Array(250).fill('stored')];
+  const told = await arc.recordBatch(simulation_id, results);
+  same(told.map(({ verdict }) => verdict), expected);
+  same(told.map(({ position }) => position), results.map((_, place) => place));
+  holds(told.filter(({ verdict }) => verdict === 'failed').every(({ retryable, message }) => retryable === false && message !== ''), 'they say why');
+  same((await all(arc.allOutcomes(simulation_id))).length, 254);
+  const calls = (await all(arc.allOutcomes(simulation_id))).filter(({ modal_call_id }) => modal_call_id?.startsWith('fc-y'));
+  same(new Set(calls.map(({ modal_call_id }) => modal_call_id)).size, 250);
+  // The same as they come.
+  async function* asTheyCome() {
+    yield* results;
+  }
+  const again = await all(arc.recordAll(simulation_id, asTheyCome()));
+  same(again.map(({ verdict }) => verdict), expected.map((verdict) => (verdict === 'stored' ? 'duplicate' : verdict)));
+});
+
+test('a source that keeps everything else waiting has its verdicts between its results', async () => {
+  const arc = new ArcClient(context.service);
+  const { simulation_id } = await arc.startSimulation({ scenarios: [{ id: 'a' }] });
+  // Each result takes a while without giving others their turn, as a synchronous evaluation does.
+  let given = 0;
+  function* busy() {
+    for (; given < 5; given += 1) {
+      for (const until = Date.now() + 50; Date.now() < until; );
+      yield { scenario: { id: `s${given}` } };
+    }
+  }
+  let verdicts = 0;
+  for await (const { verdict } of arc.recordAll(simulation_id, busy())) {
+    same(verdict, 'stored');
+    verdicts += 1;
+    holds(given - verdicts <= 1, `${given} were given at ${verdicts}`);
+  }
+  same(verdicts, 5);
+});
+
+test('what can never connect is told at once', async () => {
+  // A minute is longer than a test of this waits.
+  const options = { retrySeconds: 60 };
+  for (const [url, reason] of [
+    // One of the ports that the standard forbids.
+    ['http://127.0.0.1:9', 'port'],
+    [process.env.ARC_TEST_SECRET_SERVICE ?? '', 'certificate'],
+  ] as const) {
+    const begun = Date.now();
+    const error = await thrown(() => new ArcClient(url, options).health());
+    if (!(error instanceof ArcError)) throw error;
+    same([error.code, error.retryable, error.message.includes(reason)], ['not_connectable', false, true], error.message);
+    holds(Date.now() - begun < 30_000, 'it is not tried again');
+  }
 });

@@ -18,6 +18,27 @@ async function failure(call: () => Promise<unknown>): Promise<ArcError> {
   return error;
 }
 
+/** How long anything may take before a check gives up, in milliseconds. */
+const DEADLINE_MS = 30_000;
+
+/** What a promise gives, unless it takes too long. */
+async function inTime<T>(what: string, promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} did not come`)), DEADLINE_MS);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Waits until something is so. */
+async function until(good: () => boolean): Promise<void> {
+  while (!good()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
 export const checks: Record<string, Check> = {
   async 'an evaluation from its start to its end'({ service }) {
     const arc = new ArcClient(service);
@@ -110,6 +131,111 @@ export const checks: Record<string, Check> = {
     same((await all(arc.allOutcomes(id, { limit: 1100 }))).length, 1100);
   },
 
+  async 'a result is recorded as soon as it is there'({ service }) {
+    const arc = new ArcClient(service);
+    const id = await started(arc, 'a', 'b', 'c');
+    // Each result comes only when the one before has its verdict.
+    const told = new Map<number, () => void>();
+    async function* results() {
+      for (const [place, name] of ['a', 'b', 'c'].entries()) {
+        if (place > 0) await inTime(`the verdict on result ${place - 1}`, new Promise<void>((done) => told.set(place - 1, done)));
+        yield result(name);
+      }
+    }
+    let verdicts = 0;
+    for await (const { position, verdict } of arc.recordAll(id, results())) {
+      same([position, verdict], [verdicts, 'stored']);
+      verdicts += 1;
+      // The source may ask for it a moment later.
+      await inTime('the source', until(() => position === 2 || told.has(position)));
+      told.get(position)?.();
+    }
+    same([verdicts, (await arc.outcomes(id)).outcomes.length], [3, 3]);
+  },
+
+  async 'what a source gave before it failed is recorded'({ service }) {
+    const arc = new ArcClient(service);
+    const id = await started(arc, 'a', 'b', 'c', 'd', 'e');
+    for (const sources of [
+      async function* () {
+        for (const name of ['a', 'b', 'c', 'd', 'e']) yield result(name);
+        throw new Error('the source is broken');
+      },
+      function* () {
+        for (const name of ['a', 'b', 'c', 'd', 'e']) yield result(name);
+        throw new Error('the source is broken');
+      },
+    ]) {
+      const verdicts: string[] = [];
+      const error = await thrown(async () => {
+        for await (const { verdict } of arc.recordAll(id, sources())) verdicts.push(verdict);
+      });
+      same((error as Error).message, 'the source is broken');
+      same(verdicts.length, 5);
+      same((await arc.outcomes(id)).outcomes.length, 5);
+    }
+  },
+
+  async 'who stops ends the source'({ service }) {
+    const arc = new ArcClient(service);
+    const id = await started(arc, 'a');
+    // A source that gives one result, and then nothing for ever.
+    let returned = 0;
+    const silent = (): AsyncIterable<object> => ({
+      [Symbol.asyncIterator]() {
+        let asked = 0;
+        return {
+          next: () => (asked++ === 0 ? Promise.resolve({ done: false, value: result('a') }) : new Promise(() => undefined)),
+          return: () => {
+            returned += 1;
+            return new Promise(() => undefined);
+          },
+        };
+      },
+    });
+    const stop = new AbortController();
+    const recording = thrown(async () => {
+      for await (const { verdict } of arc.recordAll(id, silent(), { signal: stop.signal })) {
+        holds(['stored', 'duplicate'].includes(verdict), verdict);
+        setTimeout(() => stop.abort(new Error('enough')), 1);
+      }
+    });
+    same(((await inTime('the end', recording)) as Error).message, 'enough');
+    same(returned, 1);
+    // Who reads no further wants nothing more.
+    let closed = 0;
+    async function* endless() {
+      try {
+        for (;;) yield result('a');
+      } finally {
+        closed += 1;
+      }
+    }
+    for await (const _ of arc.recordAll(id, endless())) break;
+    same(closed, 1);
+  },
+
+  async 'what cannot be sent as it is is refused and not replaced'({ service }) {
+    const arc = new ArcClient(service);
+    const id = await started(arc, 'a');
+    const half = '{"scenario": {"id": "a"}, "note": "\ud800"}';
+    const told = await arc.recordBatch(id, [result('a'), half, result('a', { note: '\ud800' })]);
+    same(told.map(({ verdict }) => verdict), ['stored', 'failed', 'stored']);
+    for (const call of [
+      async () => arc.recordOutcome(id, half),
+      async () => new Submission(result('a'), { modalCallId: '\udc00' }),
+      async () => new Submission(result('a'), { trial: 1.5 }),
+      async () => arc.createConfiguration('agent', { temperature: NaN }),
+      async () => arc.startSimulation({ scenarios: [{ id: 'a' }], metadata: { budget: Infinity } }),
+      async () => arc.completeSimulation(id, { total_cost_usd: NaN }),
+    ]) {
+      same((await failure(call)).code, 'invalid_call', String(call));
+    }
+    // An id that is not given is made here, so that a retry starts no other simulation.
+    const start = { simulation_id: undefined, scenarios: [{ id: 'a' }] } as unknown as { scenarios: { id: string }[] };
+    holds((await arc.startSimulation(start)).simulation_id.length === 36, 'it has an id');
+  },
+
   async 'a result that is not valid says where'({ service }) {
     const arc = new ArcClient(service);
     const id = await started(arc, 'a');
@@ -171,12 +297,18 @@ export const checks: Record<string, Check> = {
     same([unknown.code, unknown.status, unknown.retryable], ['not_found', 404, false]);
     const wrong = await failure(() => arc.simulations({ limit: 50_000 }));
     same([wrong.code, wrong.retryable], ['invalid_request', false]);
-    const away = await failure(() => new ArcClient('http://127.0.0.1:9', { retrySeconds: 0 }).health());
+    // A port that browsers and Node let programs use, and nobody listens on.
+    const away = await failure(() => new ArcClient('http://127.0.0.1:2', { retrySeconds: 0 }).health());
     same([away.code, away.retryable, away.status], ['unanswered', true, undefined]);
     for (const url of ['arc.example', 'ftp://arc.example', 'http://user:secret@arc.example']) {
       const error = await failure(async () => new ArcClient(url));
       same([error.code, error.message.includes('secret')], ['invalid_call', false]);
     }
+    for (const token of ['arc_hidden\nx: y', 'arc_hiddené', 'arc hidden', 'arc_hidden\u0000']) {
+      const error = await failure(async () => new ArcClient(service, { token }));
+      same([error.code, error.message.includes('hidden')], ['invalid_call', false]);
+    }
+    same((await new ArcClient(service, { token: ' arc_padded\n' }).health()).status, 'ok');
     const stop = new AbortController();
     stop.abort(new Error('enough'));
     const stopped = await thrown(() => arc.health({ signal: stop.signal }));

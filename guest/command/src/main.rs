@@ -27,7 +27,8 @@ fn main() -> ExitCode {
 
 /// Writes a verdict for each result and gives how many were rejected.
 fn judge(input: &mut impl Read, output: &mut impl Write) -> io::Result<u64> {
-    let limits = Limits { max_document_bytes: arc_extractor::MAX_DOCUMENT_BYTES };
+    let limits =
+        Limits { max_document_bytes: arc_extractor::MAX_DOCUMENT_BYTES, ..Limits::default() };
     let mut framer = Framer::new(Container::Auto, limits);
     let mut buffer = vec![0; CHUNK_BYTES];
     let mut rejected = 0;

@@ -46,7 +46,11 @@ impl<F: Format + 'static> extraction::Guest for Exported<F> {
     }
 
     fn split(text: String) -> Result<Vec<extraction::DocumentFrame>, types::Violation> {
-        let limits = Limits { max_document_bytes: crate::MAX_DOCUMENT_BYTES };
+        let limits = Limits {
+            max_document_bytes: crate::MAX_DOCUMENT_BYTES,
+            // The answer is about documents alone, so what stands beside them is not copied.
+            max_envelope_bytes: 0,
+        };
         match arc_framing::split(&text, Container::Auto, limits) {
             Ok(split) => Ok(split.spans.iter().map(frame).collect()),
             Err(error) => Err(types::Violation {

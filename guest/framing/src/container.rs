@@ -1,5 +1,7 @@
 //! What a stream is said to be, and how large its documents may be.
 
+use crate::envelope::ENVELOPE_LIMIT_BYTES;
+
 /// How the documents of a stream are laid out, as far as the caller knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Container {
@@ -19,11 +21,15 @@ pub struct Limits {
     /// The largest document that is handed out whole. A larger one is skipped without being kept,
     /// and its frame carries [`Problem::DocumentTooLarge`](crate::Problem::DocumentTooLarge).
     pub max_document_bytes: usize,
+    /// How many bytes of the members beside `"results"` are kept. An envelope with more of them
+    /// is incomplete, and says so ([`Envelope::problem`](crate::Envelope::problem)). 0 where they
+    /// are not looked at.
+    pub max_envelope_bytes: usize,
 }
 
 impl Default for Limits {
-    /// 16 MiB a document.
+    /// 16 MiB a document, and as much beside `"results"`.
     fn default() -> Self {
-        Self { max_document_bytes: 16 << 20 }
+        Self { max_document_bytes: 16 << 20, max_envelope_bytes: ENVELOPE_LIMIT_BYTES }
     }
 }

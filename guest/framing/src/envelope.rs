@@ -1,10 +1,12 @@
 //! The members of an envelope other than its documents, kept as they are written.
 
+use core::fmt;
+
 use crate::kept::{Kept, View};
 
-/// How many bytes of members are kept. Envelopes carry names and settings; whatever is larger is
-/// not about the whole suite.
-pub const ENVELOPE_LIMIT_BYTES: usize = 1 << 20;
+/// How many bytes of members are kept unless [`Limits`](crate::Limits) say otherwise: as many as a
+/// document has.
+pub const ENVELOPE_LIMIT_BYTES: usize = 16 << 20;
 
 const SEPARATOR: &str = ", ";
 
@@ -12,22 +14,77 @@ const SEPARATOR: &str = ", ";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
     text: String,
-    complete: bool,
+    problem: Option<EnvelopeProblem>,
+}
+
+/// Why an envelope does not have every member that the stream has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EnvelopeProblem {
+    /// The members are longer than the limit.
+    TooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// A member is not UTF-8.
+    InvalidUtf8,
+    /// Text where only a member can be: one that does not begin with a string, or follows
+    /// something else without a comma.
+    NotAMember,
+    /// The stream ends before the `}` that closes the envelope.
+    Truncated,
+}
+
+impl EnvelopeProblem {
+    /// A name for programs, which never changes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "envelope_too_large",
+            Self::InvalidUtf8 => "invalid_utf8",
+            Self::NotAMember => "malformed_json",
+            Self::Truncated => "truncated",
+        }
+    }
+}
+
+impl fmt::Display for EnvelopeProblem {
+    /// A sentence for people.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { limit_bytes } => write!(
+                formatter,
+                "the members beside `results` are longer than the limit of {limit_bytes} bytes"
+            ),
+            Self::InvalidUtf8 => formatter.write_str("a member beside `results` is not UTF-8"),
+            Self::NotAMember => formatter.write_str(
+                "beside `results` is text that is not a member: check its quotation marks and commas",
+            ),
+            Self::Truncated => {
+                formatter.write_str("the text ends before the `}` that closes the object of `results`")
+            }
+        }
+    }
 }
 
 impl Envelope {
     /// One object with the other members, keys and values exactly as written, in their order.
-    /// Whether the values are valid JSON has not been looked at.
+    /// The values are not checked for being valid JSON.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether every member is there. Left out are members beyond [`ENVELOPE_LIMIT_BYTES`], ones
-    /// that are not UTF-8, that do not begin with a string, or that the end of the stream cut off.
+    /// Whether every member is in [`text`](Self::text).
     #[must_use]
     pub fn complete(&self) -> bool {
-        self.complete
+        self.problem.is_none()
+    }
+
+    /// The first reason why a member is missing from [`text`](Self::text). What an incomplete
+    /// envelope says must not be applied: a member that is missing may be the one that matters.
+    #[must_use]
+    pub fn problem(&self) -> Option<EnvelopeProblem> {
+        self.problem
     }
 }
 
@@ -35,14 +92,16 @@ impl Envelope {
 #[derive(Debug)]
 pub(crate) struct EnvelopeCollector {
     envelope: Envelope,
+    limit_bytes: usize,
     confirmed: bool,
     member: Option<Kept>,
 }
 
 impl EnvelopeCollector {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(limit_bytes: usize) -> Self {
         Self {
-            envelope: Envelope { text: String::from("{}"), complete: true },
+            envelope: Envelope { text: String::from("{}"), problem: None },
+            limit_bytes,
             confirmed: false,
             member: None,
         }
@@ -61,20 +120,27 @@ impl EnvelopeCollector {
         self.member.is_some()
     }
 
+    /// How many bytes may still be kept.
+    fn room(&self) -> usize {
+        self.limit_bytes.saturating_sub(self.envelope.text.len())
+    }
+
     pub(crate) fn begin(&mut self, start: u64) {
-        // One byte more than fits tells a member that fits exactly from a longer one.
-        let room = ENVELOPE_LIMIT_BYTES.saturating_sub(self.envelope.text.len());
-        self.member = Some(Kept::new(start, room + 1));
+        self.member = Some(Kept::new(start, self.room()));
     }
 
     pub(crate) fn end(&mut self, view: View<'_>, end: u64) {
         let Some(member) = self.member.take() else {
             return;
         };
-        let room = ENVELOPE_LIMIT_BYTES.saturating_sub(self.envelope.text.len());
+        let length = end.saturating_sub(member.start());
+        // What separates it from the member before counts as well.
+        if length.saturating_add(SEPARATOR.len() as u64) > self.room() as u64 {
+            self.incomplete(EnvelopeProblem::TooLarge { limit_bytes: self.limit_bytes });
+            return;
+        }
         match String::from_utf8(member.finish(view, end)) {
-            // What separates it from the member before counts as well.
-            Ok(member) if member.len() + SEPARATOR.len() <= room => {
+            Ok(member) => {
                 let text = &mut self.envelope.text;
                 text.pop();
                 if text.len() > 1 {
@@ -83,7 +149,7 @@ impl EnvelopeCollector {
                 text.push_str(&member);
                 text.push('}');
             }
-            _ => self.envelope.complete = false,
+            Err(_) => self.incomplete(EnvelopeProblem::InvalidUtf8),
         }
     }
 
@@ -93,15 +159,15 @@ impl EnvelopeCollector {
         self.member = None;
     }
 
-    /// Something is in the envelope that cannot be kept.
-    pub(crate) fn lose_member(&mut self) {
+    /// Something is in the envelope that cannot be kept, or is missing from it.
+    pub(crate) fn incomplete(&mut self, problem: EnvelopeProblem) {
         self.member = None;
-        self.envelope.complete = false;
+        self.envelope.problem.get_or_insert(problem);
     }
 
     /// The object turned out to be a document.
     pub(crate) fn discard(&mut self) {
-        *self = Self::new();
+        *self = Self::new(self.limit_bytes);
     }
 
     pub(crate) fn carry(&mut self, view: View<'_>) {

@@ -16,8 +16,8 @@ use crate::scanner::{Documents, Ending, Scanner, head_length};
 /// chunks does not matter to the answer; 64 KiB to 1 MiB is a good size.
 ///
 /// Memory holds at most one document up to the limit (two for a moment, when a broken first line is
-/// read again), 1 MiB of an envelope's members, or 16 MiB around elements, and the frames not yet
-/// taken: those of one chunk, if they are taken after each push.
+/// read again), an envelope's members up to their limit, or 16 MiB around elements, and the frames
+/// not yet taken: those of one chunk, if they are taken after each push.
 #[derive(Debug)]
 pub struct Framer {
     state: State,
@@ -46,7 +46,7 @@ impl Framer {
     /// A framer for one stream.
     #[must_use]
     pub fn new(container: Container, limits: Limits) -> Self {
-        Self::walking(Walk::Documents(Box::new(Scanner::new(container))), limits)
+        Self::walking(Walk::Documents(Box::new(Scanner::new(container, limits))), limits)
     }
 
     /// A framer for the values at these places of the stream's documents.
@@ -123,7 +123,7 @@ impl Framer {
 
     /// The members around `"results"`, if the stream is an envelope. It is known to be one before
     /// the first frame comes out; members after the documents are added as they stream by, so it is
-    /// whole after [`finish`](Self::finish).
+    /// whole after [`finish`](Self::finish), unless [`Envelope::problem`] says why it is not.
     #[must_use]
     pub fn envelope(&self) -> Option<&Envelope> {
         match &self.walk {

@@ -71,6 +71,12 @@ impl Lexer {
         self.last = byte;
     }
 
+    /// The same, where that byte ends at this offset of the stream.
+    pub(crate) fn resume_at(&mut self, byte: u8, end: u64) {
+        self.resume_after(byte);
+        self.solid_end = end;
+    }
+
     /// Notes where text that is not lexed ends: the last byte of `bytes` that is not white space.
     pub(crate) fn settle(&mut self, view: View<'_>, from: usize, bytes: &[u8]) {
         if let Some(last) = bytes.iter().rposition(|&byte| !white(byte)) {

@@ -58,7 +58,7 @@ mod split;
 
 pub use container::{Container, Limits};
 pub use elements::{ElementPattern, PatternError};
-pub use envelope::{ENVELOPE_LIMIT_BYTES, Envelope};
+pub use envelope::{ENVELOPE_LIMIT_BYTES, Envelope, EnvelopeProblem};
 pub use error::FramingError;
 pub use frame::{Content, Frame, HEAD_BYTES, Problem, Unclosed};
 pub use framer::Framer;

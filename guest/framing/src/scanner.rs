@@ -41,8 +41,8 @@ mod values;
 
 use memchr::memchr;
 
-use crate::container::Container;
-use crate::envelope::{Envelope, EnvelopeCollector};
+use crate::container::{Container, Limits};
+use crate::envelope::{Envelope, EnvelopeCollector, EnvelopeProblem};
 use crate::frame::{HEAD_BYTES, Problem, Unclosed};
 use crate::kept::{View, white};
 use crate::lexer::Lexer;
@@ -132,7 +132,7 @@ pub(crate) struct Scanner {
 }
 
 impl Scanner {
-    pub(crate) fn new(container: Container) -> Self {
+    pub(crate) fn new(container: Container, limits: Limits) -> Self {
         Self {
             container,
             mode: Mode::Start,
@@ -144,7 +144,7 @@ impl Scanner {
             line_fresh: false,
             object: object::ObjectState::default(),
             plain_text: false,
-            envelope: EnvelopeCollector::new(),
+            envelope: EnvelopeCollector::new(limits.max_envelope_bytes),
         }
     }
 
@@ -195,14 +195,15 @@ impl Scanner {
         };
         let cut_off = self.open && matches!(ending, Ending::EndOfStream);
         self.end_document(view, self.lexer.solid_end(), ending, documents);
+        // Whatever would have come beside the documents is missing, too.
+        if matches!(self.mode, Mode::Array | Mode::Envelope) && self.envelope.get().is_some() {
+            self.envelope.incomplete(EnvelopeProblem::Truncated);
+        }
         match self.mode {
             Mode::Array if !cut_off => {
                 documents.report(view.base, Problem::Truncated(Unclosed::Array));
             }
             Mode::Envelope => {
-                if self.envelope.member_open() {
-                    self.envelope.lose_member();
-                }
                 documents.report(view.base, Problem::Truncated(Unclosed::Envelope));
             }
             Mode::FirstObject => self.envelope.discard(),

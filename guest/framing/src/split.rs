@@ -45,7 +45,7 @@ pub fn split(text: &str, container: Container, limits: Limits) -> Result<Split, 
     let mark = check_signature(text.as_bytes())?;
     let base = mark as u64;
     let view = View { base, bytes: text.as_bytes().get(mark..).unwrap_or_default() };
-    let mut scanner = Scanner::new(container);
+    let mut scanner = Scanner::new(container, limits);
     let mut spans = Spans { limit: limits.max_document_bytes, open: None, spans: Vec::new() };
     scanner.begin_at(base);
     scanner.scan(view, &mut spans);

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
-use arc_framing::{Container, Framer, FramingError, Limits, Problem, Unclosed, split};
+use arc_framing::{
+    Container, EnvelopeProblem, Framer, FramingError, Limits, Problem, Unclosed, split,
+};
 
 /// The documents and the codes of problems, checked to be the same from both fronts and from a
 /// stream that comes a byte at a time.
@@ -131,6 +133,46 @@ fn envelope_that_is_too_large_says_so() {
 }
 
 #[test]
+fn members_are_kept_up_to_the_limit_and_not_a_byte_more() {
+    let text = r#"{"a": 1, "results": [7], "b": 22}"#;
+    let whole = r#"{"a": 1, "b": 22}"#;
+    for limit in 0..=whole.len() + 3 {
+        let limits = Limits { max_envelope_bytes: limit, ..Limits::default() };
+        let envelope = split(text, Container::Auto, limits).unwrap().envelope.unwrap();
+        assert_eq!(envelope.complete(), envelope.text() == whole, "{limit}");
+        if let Some(problem) = envelope.problem() {
+            assert_eq!(problem, EnvelopeProblem::TooLarge { limit_bytes: limit });
+            assert!(limit < text.len(), "what a text has fits a limit of its own length");
+        }
+    }
+}
+
+#[test]
+fn whatever_is_missing_from_an_envelope_makes_it_incomplete() {
+    for (text, problem) in [
+        (r#"{"results": [1] "a": 2}"#, EnvelopeProblem::NotAMember),
+        (r#"{"results": [1]], "a": 2}"#, EnvelopeProblem::NotAMember),
+        (r#"{"results": [1] 5}"#, EnvelopeProblem::NotAMember),
+        (r#"{"results": [1,], 5, "a": 2}"#, EnvelopeProblem::NotAMember),
+        (r#"{"results": [{}], a: 2}"#, EnvelopeProblem::NotAMember),
+        (r#"{5, "results": [1]}"#, EnvelopeProblem::NotAMember),
+        (r#"{"results": [1]"#, EnvelopeProblem::Truncated),
+        (r#"{"results": [1], "#, EnvelopeProblem::Truncated),
+        (r#"{"results": [1], "a": [2"#, EnvelopeProblem::Truncated),
+        (r#"{"a": 2, "results": [1"#, EnvelopeProblem::Truncated),
+        (r#"{"a": 2, "results": ["#, EnvelopeProblem::Truncated),
+    ] {
+        frames(text, Container::Auto);
+        let envelope = split(text, Container::Auto, Limits::default()).unwrap().envelope.unwrap();
+        assert_eq!(envelope.problem(), Some(problem), "{text}");
+    }
+    let mut framer = Framer::new(Container::Auto, Limits::default());
+    framer.push(b"{\"results\": [1], \"a\": \"\xff\"}").unwrap();
+    framer.finish().unwrap();
+    assert_eq!(framer.envelope().unwrap().problem(), Some(EnvelopeProblem::InvalidUtf8));
+}
+
+#[test]
 fn a_first_object_on_one_line_means_lines() {
     check("{\"a\": 1} \r\n\n{\"b\": [\n{\"c\": 3}", &["{\"a\": 1}", "{\"b\": [", "{\"c\": 3}"]);
 }
@@ -213,7 +255,7 @@ fn text_after_the_end_is_one_frame() {
 
 #[test]
 fn large_documents_are_skipped() {
-    let limits = Limits { max_document_bytes: 10 };
+    let limits = Limits { max_document_bytes: 10, ..Limits::default() };
     let text = "[\"123456789\", \"12345678\", \"an even longer one\"   ,           5             ]";
     let mut framer = Framer::new(Container::Auto, limits);
     for chunk in text.as_bytes().chunks(7) {

@@ -20,7 +20,8 @@ struct Found {
 
 fn find(pattern: &str, text: &[u8], chunk: usize, limit: usize) -> Found {
     let pattern = ElementPattern::new(pattern).unwrap();
-    let mut framer = Framer::of_elements(pattern, Limits { max_document_bytes: limit });
+    let mut framer =
+        Framer::of_elements(pattern, Limits { max_document_bytes: limit, ..Limits::default() });
     let mut items = Vec::new();
     for chunk in text.chunks(chunk) {
         framer.push(chunk).unwrap();

@@ -47,8 +47,11 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn limits() -> impl Strategy<Value = Limits> {
-    prop_oneof![Just(1 << 20), 0_usize..30]
-        .prop_map(|max_document_bytes| Limits { max_document_bytes })
+    let bytes = || prop_oneof![Just(1 << 20), 0_usize..30];
+    (bytes(), bytes()).prop_map(|(max_document_bytes, max_envelope_bytes)| Limits {
+        max_document_bytes,
+        max_envelope_bytes,
+    })
 }
 
 type Answer = Result<(Vec<Frame>, Option<Envelope>), String>;

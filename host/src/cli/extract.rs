@@ -56,9 +56,14 @@ pub(super) async fn run(global: &Global, arguments: Extract, output: &mut Output
             return Ok(Done::All);
         }
     }
+    let (_, envelope) = frames.finish()?;
     // An envelope around no results is a suite that had none.
-    if position == 0 && file.header().is_none() && frames.finish()?.1.is_none() {
+    if position == 0 && file.header().is_none() && envelope.is_none() {
         return Err(Error::Invalid(format!("{} holds no results", file.name())));
+    }
+    let incomplete = envelope.and_then(|envelope| envelope.problem());
+    if let Some(problem) = incomplete {
+        output::warn(&format!("{}: {problem}", file.name()));
     }
     if !output.json() {
         output.line(&format!(
@@ -71,6 +76,7 @@ pub(super) async fn run(global: &Global, arguments: Extract, output: &mut Output
     Ok(match (failed, rejected) {
         (1.., _) => Done::Not,
         (_, 1..) => Done::Rejected,
+        _ if incomplete.is_some() => Done::Rejected,
         _ => Done::All,
     })
 }

@@ -220,6 +220,7 @@ impl Shown<'_> {
             FileSummary { interrupted: true, .. } => Done::Interrupted,
             FileSummary { failed: 1.., .. } => Done::Not,
             FileSummary { rejected: 1.., .. } => Done::Rejected,
+            _ if self.0.incomplete => Done::Rejected,
             _ => Done::All,
         }
     }

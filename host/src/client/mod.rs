@@ -182,9 +182,13 @@ impl ServiceClient {
         }
         let here = of_this_machine(&base);
         let mut headers = HeaderMap::new();
-        if let Some(token) = &settings.token {
-            let value = HeaderValue::from_str(&format!("Bearer {}", token.trim()));
-            let mut value = value.map_err(|_| {
+        let token = settings.token.as_deref().map(str::trim).filter(|token| !token.is_empty());
+        if let Some(token) = token {
+            // The token is a secret, so none of it is shown.
+            let value = Some(token)
+                .filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()))
+                .and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok());
+            let mut value = value.ok_or_else(|| {
                 Error::Configuration(
                     "the token holds characters that no token has; copy it again".to_owned(),
                 )
@@ -348,6 +352,11 @@ impl ServiceClient {
     fn unanswered(&self, error: &reqwest::Error) -> Trouble {
         let reason = innermost(error);
         let place = self.describe();
+        if error.is_builder() {
+            return Trouble::Done(Error::Invalid(format!(
+                "the request to {place} cannot be made: {reason}; nothing was sent"
+            )));
+        }
         if tls_refused(error) {
             return Trouble::Done(Error::Configuration(format!(
                 "{place} could not be trusted: {reason}; SSL_CERT_FILE names the authority to trust"
@@ -399,6 +408,7 @@ fn error_of(problem: Problem) -> Error {
             "the service refuses: {detail}; give a token with --token or {TOKEN_VARIABLE}"
         )),
         ProblemCode::InvalidRequest
+        | ProblemCode::EnvelopeIncomplete
         | ProblemCode::MethodNotAllowed
         | ProblemCode::NotAcceptable
         | ProblemCode::UnsupportedMediaType
@@ -464,6 +474,25 @@ mod tests {
         }
         // The secret of a URL is in no message.
         assert!(!client("http://a:hidden@arc.example").unwrap_err().to_string().contains("hidden"));
+    }
+
+    #[test]
+    fn a_token_that_no_header_can_hold_is_refused_and_not_shown() {
+        let with = |token: &str| {
+            ServiceClient::new(&ClientSettings {
+                url: "http://127.0.0.1:7117".to_owned(),
+                token: Some(token.to_owned()),
+                compress: None,
+            })
+        };
+        for token in ["arc_hidden\nx: y", "arc_hidden\0", "arc_hiddené", "arc hidden"] {
+            let error = with(token).unwrap_err();
+            assert!(matches!(error, Error::Configuration(_)), "{error}");
+            assert!(!error.to_string().contains("hidden"), "{error}");
+        }
+        for token in [" arc_padded\r\n", ""] {
+            with(token).unwrap();
+        }
     }
 
     #[test]

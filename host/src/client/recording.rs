@@ -2,25 +2,27 @@
 
 use std::collections::VecDeque;
 
-use arc_framing::{Container, Limits, split};
+use arc_framing::{Container, Limits, Split, split};
 use reqwest::header::HeaderValue;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{Call, ServiceClient, Trouble};
 use crate::delivery::{Delivered, Started};
+use crate::documents;
 use crate::error::{Error, Result};
 use crate::recorder::{
-    Document, ItemVerdict, SimulationCompleted, SimulationStart, Submission, Verdict,
+    Document, ItemVerdict, ResultFormat, SimulationCompleted, SimulationStart, Submission, Verdict,
 };
 use crate::store::SimulationStatus;
 use crate::wire::{
-    BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, EndRequest, ItemBody, NotFiniteBody,
-    ONE_DOCUMENT, Reason, ResultVerdict, SimulationEnded, StartRequest, StartedBody, VerdictWord,
+    BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, EndRequest, HEADER_BYTES, ItemBody,
+    NotFiniteBody, ONE_DOCUMENT, Reason, ResultVerdict, SimulationEnded, StartRequest, StartedBody,
+    VerdictWord,
 };
 
-/// The longest header in bytes: what a service keeps of the members beside the results.
-const HEADER_BYTES: usize = 1_000_000;
+/// The longest ids in bytes that go with a result that goes alone: they are in the URL.
+const URL_IDS_BYTES: usize = 8 << 10;
 
 const JSON: &str = "application/json";
 
@@ -105,7 +107,7 @@ impl ServiceClient {
                 ids.push(id);
                 self.record_alone(&path, id, submission).await.map(|verdict| vec![verdict])
             } else {
-                match self.record_portion(&path, &portion).await {
+                match self.record_portion(&path, &portion, &ids).await {
                     Err(Trouble::TooLarge(too_large)) if portion.len() > 1 => {
                         self.portions.too_large(&portion, too_large.limit.as_ref());
                         portion.into_iter().rev().for_each(|one| left.push_front(one));
@@ -141,6 +143,7 @@ impl ServiceClient {
         &self,
         path: &str,
         portion: &[Submission],
+        ids: &[Uuid],
     ) -> std::result::Result<Vec<ItemVerdict>, Trouble> {
         let body = list(portion).map_err(Trouble::Done)?;
         let format = portion.first().and_then(|submission| submission.format.as_deref());
@@ -154,6 +157,12 @@ impl ServiceClient {
                 "the service gave {given} verdicts on {sent} results; its version may be another"
             ))));
         }
+        for (verdict, id) in answer.verdicts.iter().zip(ids) {
+            // What is rejected may be kept in part, or with what JSON cannot hold spelled out.
+            if verdict.outcome_id != *id && verdict.verdict != VerdictWord::Rejected {
+                return Err(Trouble::Done(another(verdict.outcome_id, *id)));
+            }
+        }
         self.counters.stored(answer.stored);
         Ok(answer.verdicts.into_iter().map(ItemVerdict::from).collect())
     }
@@ -166,20 +175,34 @@ impl ServiceClient {
         submission: Submission,
     ) -> Result<ItemVerdict> {
         let Submission { document, trial, modal_call_id, sandbox_id, format, .. } = submission;
-        let (bytes, length) = match document {
+        let ids = [&modal_call_id, &sandbox_id].into_iter().flatten().map(String::len);
+        if ids.sum::<usize>() > URL_IDS_BYTES {
+            return Err(Error::Invalid(format!(
+                "modal_call_id and sandbox_id have more than {URL_IDS_BYTES} bytes, and the result \
+                 is not one JSON object, with which longer ones could be sent; shorten them"
+            )));
+        }
+        let format = format.as_deref();
+        let (bytes, length, header) = match document {
             Document::Text(text) => {
                 let length = text.len() as u64;
-                (text.into_bytes(), length)
+                let header = format.and_then(ResultFormat::header);
+                let mut bytes = text.into_bytes();
+                bytes.extend_from_slice(header.unwrap_or_default().as_bytes());
+                (bytes, length, header)
             }
-            Document::Unreadable { bytes, length, .. } => (bytes, length),
+            // It is rejected before anybody looks at the header.
+            Document::Unreadable { bytes, length, .. } => (bytes, length, None),
         };
-        let format = format.map(|format| format.name().to_owned());
-        let call = Call::post(path, ONE_DOCUMENT, bytes)
-            .with("format", format)
+        let mut call = Call::post(path, ONE_DOCUMENT, bytes)
+            .with("format", format.map(|format| format.name().to_owned()))
             .header(DOCUMENT_BYTES, HeaderValue::from(length))
             .with("trial", trial)
             .with("modal_call_id", modal_call_id)
             .with("sandbox_id", sandbox_id);
+        if let Some(header) = header {
+            call = call.header(HEADER_BYTES, HeaderValue::from(header.len()));
+        }
         let verdict = match self.json::<ResultVerdict>(call).await {
             Ok(verdict) => {
                 self.counters.stored(u64::from(verdict.verdict == VerdictWord::Stored));
@@ -264,31 +287,41 @@ fn written(value: &impl serde::Serialize) -> Result<Vec<u8>> {
         .map_err(|error| Error::Invalid(format!("could not write the request: {error}")))
 }
 
-/// Whether a result in a list is found again as it is: an object from the first byte to the last.
-fn fits_a_list(submission: &Submission) -> bool {
-    let Document::Text(text) = &submission.document else { return false };
-    if text.starts_with('[') {
-        return fits_as_array(text);
-    }
-    if !text.starts_with('{') {
-        return false;
-    }
-    let limits = Limits { max_document_bytes: usize::MAX };
-    let Ok(found) = split(text, Container::Auto, limits) else { return false };
-    match found.spans.as_slice() {
-        // Envelopes are found as such only where they are not in a list.
-        _ if found.envelope.is_some() => false,
-        [one] => one.problem.is_none() && one.offset == 0 && one.length == text.len(),
-        _ => false,
-    }
+/// The error where a service says of a result that it is another one.
+fn another(found: Uuid, sent: Uuid) -> Error {
+    Error::Configuration(format!(
+        "the service has recorded {found} where {sent} was sent: something between here and there \
+         has changed the results, or the service's version is another"
+    ))
 }
 
-/// The same for an array, as the documents of some formats are.
-fn fits_as_array(text: &str) -> bool {
-    let limits = Limits { max_document_bytes: usize::MAX };
-    let Ok(found) = split(&format!("[{text}]"), Container::Auto, limits) else { return false };
+/// Whether a result in a list is found again as it is: an object or array from the first byte to
+/// the last. Which lines begin a document depends on where it begins itself, so it is looked at as
+/// the list has it, see [`list`].
+fn fits_a_list(submission: &Submission) -> bool {
+    let Document::Text(text) = &submission.document else { return false };
+    if !text.starts_with(['{', '[']) {
+        return false;
+    }
+    if text.starts_with('{')
+        && let Some(found) = documents_of(text)
+        && found.envelope.is_none()
+    {
+        return is_alone(&found, 0, text.len());
+    }
+    // An array, or an object with results of its own, is a document only within a list.
+    documents_of(&format!("[\n{text}]")).is_some_and(|found| is_alone(&found, 2, text.len()))
+}
+
+fn documents_of(text: &str) -> Option<Split> {
+    let limits = Limits { max_document_bytes: usize::MAX, max_envelope_bytes: 0 };
+    split(text, Container::Auto, limits).ok()
+}
+
+/// Whether the only document is there, and nothing is wrong with it.
+fn is_alone(found: &Split, offset: usize, length: usize) -> bool {
     match found.spans.as_slice() {
-        [one] => one.problem.is_none() && one.offset == 1 && one.length == text.len(),
+        [one] => one.problem.is_none() && one.offset == offset && one.length == length,
         _ => false,
     }
 }
@@ -303,6 +336,10 @@ fn list(part: &[Submission]) -> Result<Vec<u8>> {
             body.push(b',');
         }
         if let Document::Text(text) = &submission.document {
+            if text.contains('\n') {
+                // It begins in the first column, as it does where it is looked at alone.
+                body.push(b'\n');
+            }
             body.extend_from_slice(text.as_bytes());
         }
     }
@@ -330,22 +367,28 @@ fn list(part: &[Submission]) -> Result<Vec<u8>> {
 
 /// A header as a member of the body.
 fn raw_header(header: &str) -> Result<Box<RawValue>> {
-    if header.len() > HEADER_BYTES {
+    if header.len() > documents::HEADER_BYTES {
         return Err(Error::Invalid(format!(
-            "the header of the results has {} bytes, and a service takes {HEADER_BYTES}; record the \
-             file into the database itself (--database-url)",
-            header.len()
+            "the header of the results has {} bytes; a header has at most {}",
+            header.len(),
+            documents::HEADER_BYTES
         )));
     }
-    let member = match serde_json::from_str::<&RawValue>(header) {
-        // The text of a string would be taken for the header itself.
-        Ok(member) if !member.get().starts_with('"') => Ok(member.to_owned()),
-        // Some tools write NaN into their headers, which is no JSON.
-        _ => serde_json::value::to_raw_value(header),
+    let member = match goes_as_it_is(header) {
+        true => RawValue::from_string(header.to_owned()),
+        false => serde_json::value::to_raw_value(header),
     };
     member.map_err(|error| {
         Error::Invalid(format!("the header of the results cannot be sent: {error}"))
     })
+}
+
+/// Whether a header is a member as it stands; else it goes as a string. Some tools write NaN into
+/// their headers, which is no JSON; the text of a string would be taken for the header itself; and
+/// white space around it would be lost.
+pub(super) fn goes_as_it_is(header: &str) -> bool {
+    let raw: serde_json::Result<&RawValue> = serde_json::from_str(header);
+    raw.is_ok_and(|raw| raw.get().len() == header.len() && !header.starts_with('"'))
 }
 
 /// What results say, where any of them says it.
@@ -363,7 +406,16 @@ mod tests {
 
     #[test]
     fn what_would_break_a_list_goes_alone() {
-        for text in ["{}", r#"{"a":[1,{"b":"]}"}]}"#, "{\n}", "[]", r#"[{"a":1},[2]]"#] {
+        for text in [
+            "{}",
+            r#"{"a":[1,{"b":"]}"}]}"#,
+            "{\n}",
+            "[]",
+            r#"[{"a":1},[2]]"#,
+            // In a list it is one document, whatever it has.
+            r#"{"results":[]}"#,
+            r#"{"results":[{"a":1}],"header":{}}"#,
+        ] {
             assert!(fits_a_list(&Submission::new(text)), "{text}");
         }
         for text in [
@@ -375,7 +427,6 @@ mod tests {
             "{},{}",
             "1",
             "{}\n{}",
-            r#"{"results":[]}"#,
             "[1]]",
             "[1],[2]",
             "[1",
@@ -386,6 +437,20 @@ mod tests {
             assert!(!fits_a_list(&Submission::new(text)), "{text}");
         }
         assert!(!fits_a_list(&Submission::from_bytes(vec![b'{', 0xff, b'}'], 100)));
+    }
+
+    #[test]
+    fn a_broken_result_is_in_a_list_what_it_is_alone() {
+        // Where its second line begins a document of its own depends on its first column.
+        let odd = "{\"a\"\n  {\"b\":1}}";
+        let whole = [Submission::new("{\"a\":1}"), Submission::new(odd), Submission::new("{}")];
+        for one in &whole {
+            assert!(fits_a_list(one), "{one:?}");
+        }
+        let body = String::from_utf8(list(&whole).unwrap()).unwrap();
+        let found = documents_of(&body).unwrap();
+        let found: Vec<&str> = found.spans.iter().filter_map(|span| span.of(&body)).collect();
+        assert_eq!(found, ["{\"a\":1}", odd, "{}"]);
     }
 
     #[test]

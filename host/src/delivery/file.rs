@@ -265,7 +265,7 @@ impl FileRecording {
     /// As [`Recorder::complete_simulation`](crate::Recorder::complete_simulation).
     pub async fn complete(&self, survey: &Survey, simulation_id: Uuid) -> Result<Option<String>> {
         let complete = |suite| self.destination.complete_simulation(simulation_id, suite);
-        match complete(survey.envelope.as_deref()).await {
+        match complete(survey.summary.text.as_deref()).await {
             Ok(Delivered::Committed(_) | Delivered::Spooled) => Ok(None),
             Err(reason @ Error::Rejected { .. }) => {
                 complete(None).await?;

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use arc_framing::Content;
+use arc_framing::{Content, Envelope};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::file::{FileRecording, Progress, Stage};
@@ -12,6 +14,7 @@ use crate::extraction::{Scenario, Session, Span, SuiteSummary};
 use crate::identity::Fingerprint;
 use crate::recorder::{PlanDigest, blocking, planned_row};
 use crate::store::{PlannedRow, scenario_key};
+use crate::wire::NotFiniteBody;
 
 /// What a file holds.
 #[derive(Debug)]
@@ -19,7 +22,7 @@ pub struct Survey {
     file: DocumentFile,
     pub(super) sha256: [u8; 32],
     /// What the file says of the whole suite.
-    pub(super) envelope: Option<String>,
+    pub(super) summary: Summary,
     /// Of each scenario, where the result that defines it stands.
     found: Vec<DocumentPlace>,
     plan_sha256: [u8; 32],
@@ -99,13 +102,26 @@ impl FileRecording {
         if results == 0 && envelope.is_none() && header.is_none() {
             return Err(Error::Invalid(format!("{} holds no results", self.file.name())));
         }
-        // A header says the same of all results as the members around them do.
-        let envelope = match header {
-            None => envelope,
-            Some(header) => summary_of(&mut session, header),
-        };
+        let mut summary = Summary::default();
+        match (header, envelope) {
+            // A header says the same of all results as the members around them do.
+            (Some(header), _) => summary.read_header(&mut session, header),
+            (None, Some(envelope)) => {
+                let (name, results) = (self.file.name(), usize::try_from(results));
+                summary.read_envelope(name, &envelope, results.unwrap_or(usize::MAX))?;
+            }
+            (None, None) => {}
+        }
+        if self.file.has_further_headers() {
+            summary.incomplete = true;
+            summary.notes.push(format!(
+                "{} has more than one header, and only the first is used: record each run as a file \
+                 of its own",
+                self.file.name()
+            ));
+        }
         let file = self.file.clone();
-        Ok(Survey { file, sha256, envelope, found, plan_sha256: digest.finish(), trials, results })
+        Ok(Survey { file, sha256, summary, found, plan_sha256: digest.finish(), trials, results })
     }
 
     /// A scenario as a row of the plan. One that no scenario object of the guide's format defines gets
@@ -127,37 +143,137 @@ impl FileRecording {
     }
 }
 
-/// What a header says of all results, in the words of a suite's own summary; nothing where it says
-/// nothing that can be used.
-fn summary_of(session: &mut Session, header: &str) -> Option<String> {
-    let summary = session.extract_suite(header).ok()?.ok()?;
-    let SuiteSummary {
-        average_reliability_score,
-        total_cost_usd,
-        execution_time_ms,
-        successful_runs,
-        total_tokens_used,
-        average_execution_time_ms,
-        average_dimension_scores,
-        speedup_factor,
-        warnings: _,
-    } = summary;
-    let seconds = |milliseconds: Option<f64>| milliseconds.map(|milliseconds| milliseconds / 1e3);
-    let dimensions: serde_json::Map<String, serde_json::Value> = average_dimension_scores
+/// What a file says of all its results.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    /// A suite's own summary; nothing where there is none that can be used.
+    pub(super) text: Option<String>,
+    /// What people should know of it.
+    pub(super) notes: Vec<String>,
+    /// Whether something of it could not be read, and is left out.
+    pub(super) incomplete: bool,
+}
+
+/// The members that belong to a request of the service, and each of which is for one result.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RequestMembers<'e> {
+    #[serde(borrow)]
+    modal_call_ids: Option<&'e RawValue>,
+    #[serde(borrow)]
+    sandbox_ids: Option<&'e RawValue>,
+    #[serde(borrow)]
+    trials: Option<&'e RawValue>,
+    #[serde(borrow)]
+    not_finite: Option<&'e RawValue>,
+}
+
+impl RequestMembers<'_> {
+    /// The first member that says something of each result, as a request does.
+    fn first(&self, results: usize) -> Option<&'static str> {
+        fn each<T: serde::de::DeserializeOwned>(raw: Option<&RawValue>, results: usize) -> bool {
+            let values: Option<Vec<Option<T>>> =
+                raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
+            values
+                .is_some_and(|values| values.len() == results && values.iter().any(Option::is_some))
+        }
+        [
+            ("trials", each::<u32>(self.trials, results)),
+            ("modal_call_ids", each::<String>(self.modal_call_ids, results)),
+            ("sandbox_ids", each::<String>(self.sandbox_ids, results)),
+            ("not_finite", each::<Vec<NotFiniteBody>>(self.not_finite, results)),
+        ]
         .into_iter()
-        .map(|dimension| (dimension.name, dimension.score.into()))
-        .collect();
-    let words = serde_json::json!({
-        "average_reliability_score": average_reliability_score,
-        "total_cost_usd": total_cost_usd,
-        "parallel_execution_time": seconds(execution_time_ms),
-        "successful_runs": successful_runs,
-        "total_tokens_used": total_tokens_used,
-        "average_execution_time": seconds(average_execution_time_ms),
-        "average_dimension_scores": dimensions,
-        "speedup_factor": speedup_factor,
-    });
-    Some(words.to_string())
+        .find_map(|(name, found)| found.then_some(name))
+    }
+}
+
+impl Summary {
+    /// Reads what stands around the results of a file. What is not whole is not used at all: a figure
+    /// that is missing would be taken for one that the suite does not give.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where it says of each result what only a request can say of it.
+    fn read_envelope(&mut self, file: &str, envelope: &Envelope, results: usize) -> Result<()> {
+        let members: RequestMembers = serde_json::from_str(envelope.text()).unwrap_or_default();
+        if let Some(name) = members.first(results) {
+            return Err(Error::Invalid(format!(
+                "{file} has `{name}` beside its results, as the body of a request has; in a file \
+                 each result says it itself, as \"recording\": {{\"trial\": 1, \"modal_call_id\": \
+                 \"…\", \"sandbox_id\": \"…\"}}, or send the file as a request \
+                 (POST /v1/simulations/ID/outcomes)"
+            )));
+        }
+        match envelope.problem() {
+            None => self.text = Some(envelope.text().to_owned()),
+            Some(problem) => {
+                self.incomplete = true;
+                self.notes.push(format!(
+                    "{file}: {problem}; nothing of what stands beside the results is used, and the \
+                     computed figures count"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what a header says of all results, in the words of a suite's own summary.
+    fn read_header(&mut self, session: &mut Session, header: &str) {
+        let summary = match session.extract_suite(header) {
+            Ok(Ok(summary)) => summary,
+            Ok(Err(violations)) => {
+                let first = violations.first().map_or_else(String::new, |first| {
+                    let place = if first.path.is_empty() { "the header" } else { &first.path };
+                    format!(" ({} at {place}: {})", first.code, first.message)
+                });
+                self.incomplete = true;
+                self.notes.push(format!(
+                    "the figures of the file's header are not valid{first}; the computed figures \
+                     count"
+                ));
+                return;
+            }
+            Err(error) => {
+                self.incomplete = true;
+                self.notes.push(format!(
+                    "the figures of the file's header could not be read ({error}); the computed \
+                     figures count"
+                ));
+                return;
+            }
+        };
+        let SuiteSummary {
+            average_reliability_score,
+            total_cost_usd,
+            execution_time_ms,
+            successful_runs,
+            total_tokens_used,
+            average_execution_time_ms,
+            average_dimension_scores,
+            speedup_factor,
+            warnings,
+        } = summary;
+        self.notes.extend(warnings.into_iter().map(|warning| {
+            format!("the file's header: {} at {}: {}", warning.code, warning.path, warning.message)
+        }));
+        let seconds =
+            |milliseconds: Option<f64>| milliseconds.map(|milliseconds| milliseconds / 1e3);
+        let dimensions: serde_json::Map<String, serde_json::Value> = average_dimension_scores
+            .into_iter()
+            .map(|dimension| (dimension.name, dimension.score.into()))
+            .collect();
+        let words = serde_json::json!({
+            "average_reliability_score": average_reliability_score,
+            "total_cost_usd": total_cost_usd,
+            "parallel_execution_time": seconds(execution_time_ms),
+            "successful_runs": successful_runs,
+            "total_tokens_used": total_tokens_used,
+            "average_execution_time": seconds(average_execution_time_ms),
+            "average_dimension_scores": dimensions,
+            "speedup_factor": speedup_factor,
+        });
+        self.text = Some(words.to_string());
+    }
 }
 
 /// A plan as the list that a service takes.

@@ -62,6 +62,9 @@ pub struct FileRecorded {
     pub progress: Option<SimulationProgress>,
     /// What people should know.
     pub notes: Vec<String>,
+    /// Whether something that the file says of all its results could not be read, and is left out;
+    /// `notes` say what.
+    pub incomplete: bool,
     /// Why the simulation could not be completed, or asked about.
     pub trouble: Option<Error>,
     /// How long all of it took, in seconds.
@@ -113,6 +116,8 @@ pub struct FileReport {
     pub warnings: BTreeMap<String, u64>,
     /// The first results that are not valid.
     pub rejected_results: Vec<RejectedItem>,
+    /// What else of the file is not recorded as it stands there, or worth knowing.
+    pub notes: Vec<String>,
     /// How long it took, in seconds.
     pub elapsed_seconds: f64,
 }
@@ -145,6 +150,7 @@ impl FileRecorded {
             completed_scenarios: progress.map(|known| known.completed_scenarios),
             warnings: summary.warnings.clone(),
             rejected_results: summary.rejected_results.clone(),
+            notes: self.notes.clone(),
             elapsed_seconds: self.elapsed_seconds,
         }
     }
@@ -180,7 +186,7 @@ pub async fn record_file(
         FileIdentity::Named(simulation_id) => simulation_id,
     };
     let new = FileSimulation { simulation_id, name: name.clone(), config_version_id };
-    let mut notes = Vec::new();
+    let mut notes = survey.summary.notes.clone();
     let started = match recording.start(&survey, new).await {
         Ok(started) => Some(started),
         // It exists with a plan of its own, and takes the results.
@@ -214,6 +220,7 @@ pub async fn record_file(
         summary,
         progress,
         notes,
+        incomplete: survey.summary.incomplete,
         trouble,
         elapsed_seconds,
     })

@@ -35,7 +35,8 @@ impl Archive {
             .file_names_raw()
             .enumerate()
             .filter(|(_, name)| {
-                std::str::from_utf8(name).is_ok_and(|name| matches_pattern(pattern, name))
+                // A name in another encoding is as good as any: what it holds is what counts.
+                matches_pattern(pattern, &String::from_utf8_lossy(name))
             })
             .map(|(number, _)| number)
             .collect();

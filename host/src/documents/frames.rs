@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arc_framing::{Container, Content, Frame, Framer, Limits, Problem};
+use arc_framing::{Container, Content, Envelope, Frame, Framer, Limits, Problem};
 
 use super::archive::Archive;
 use super::listed::Listed;
@@ -18,7 +18,7 @@ impl DocumentFile {
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) where the file cannot be read.
     pub fn frames(&self, document_bytes: usize) -> Result<Frames> {
-        let limits = Limits { max_document_bytes: document_bytes };
+        let limits = Limits { max_document_bytes: document_bytes, ..Limits::default() };
         let source = match &self.documents {
             Documents::Stream(items) => {
                 let framer = match items {
@@ -118,11 +118,11 @@ impl Frames {
     }
 
     /// At the end: the SHA-256 of all bytes of the file, and the members that stood around the
-    /// results, as a JSON object.
+    /// results, which say themselves whether they are all there.
     ///
     /// # Errors
     /// [`Error::Io`](crate::Error::Io) where the file cannot be read again.
-    pub fn finish(self) -> Result<([u8; 32], Option<String>)> {
+    pub fn finish(self) -> Result<([u8; 32], Option<Envelope>)> {
         match self.source {
             Source::Stream(stream) => Ok(stream.finish()),
             _ => Ok((self.file.sha256()?, None)),

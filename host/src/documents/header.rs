@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::extraction::HeaderLayout;
 
 /// The longest header in bytes: it is read with every item.
-const HEADER_BYTES: usize = 16 << 20;
+pub(crate) const HEADER_BYTES: usize = 16 << 20;
 
 impl DocumentFile {
     /// The header of a file whose documents are found; `header_file` is the one that was named.

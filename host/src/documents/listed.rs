@@ -22,6 +22,8 @@ pub(super) struct Listed {
     /// The archive that the items are in, where they are in one.
     archive: Option<Archive>,
     documents: Vec<Document>,
+    /// Whether there are headers other than the first.
+    further_headers: bool,
 }
 
 #[derive(Debug)]
@@ -51,7 +53,7 @@ impl Listed {
             Documents::Archive(archive) => Some(archive.clone()),
             _ => None,
         };
-        let mut listed = Listed { archive, documents: Vec::new() };
+        let mut listed = Listed { archive, documents: Vec::new(), further_headers: false };
         let mut header = None;
         // A key has as many bytes as the component gives it, and there may be very many.
         let mut by_key: HashMap<Uuid, usize> = HashMap::new();
@@ -80,12 +82,18 @@ impl Listed {
                 }
                 ItemRole::Header => {
                     let Content::Text(text) = frame.content else { continue };
+                    // The first counts, and the others are told.
+                    listed.further_headers |= header.as_ref().is_some_and(|first| *first != text);
                     header.get_or_insert(text);
                 }
                 ItemRole::Other => {}
             }
         }
         Ok((listed, header))
+    }
+
+    pub(super) fn further_headers(&self) -> bool {
+        self.further_headers
     }
 
     pub(super) fn len(&self) -> usize {

@@ -35,6 +35,7 @@ use at::ReadAt;
 use listed::Listed;
 
 pub use frames::Frames;
+pub(crate) use header::HEADER_BYTES;
 
 /// How much is read at once: large enough that system calls cost nothing, small beside a batch.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -147,6 +148,11 @@ impl DocumentFile {
     /// What is said once for all results of the file; known once it was laid out.
     pub fn header(&self) -> Option<&str> {
         self.header.as_deref()
+    }
+
+    /// Whether the file has headers other than the first, which are used for none of its results.
+    pub(crate) fn has_further_headers(&self) -> bool {
+        matches!(&self.documents, Documents::Listed(listed) if listed.further_headers())
     }
 
     /// The first bytes of the file, by which its format is recognised.

@@ -2,7 +2,7 @@
 
 use std::io::Read as _;
 
-use arc_framing::{Frame, Framer};
+use arc_framing::{Envelope, Frame, Framer};
 use sha2::{Digest, Sha256};
 
 use super::CHUNK_BYTES;
@@ -69,8 +69,7 @@ impl Stream {
     }
 
     /// At the end: the digest, and the members around the results.
-    pub(super) fn finish(self) -> ([u8; 32], Option<String>) {
-        let envelope = self.framer.envelope().map(|envelope| envelope.text().to_owned());
-        (self.digest.finalize().into(), envelope)
+    pub(super) fn finish(self) -> ([u8; 32], Option<Envelope>) {
+        (self.digest.finalize().into(), self.framer.envelope().cloned())
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::history::{Headers, next_batch, passed_trial};
-use super::rows::{Extracted, NOT_FINITE, Received, Target};
+use super::rows::{Extracted, ID_REPLACED, NOT_FINITE, Received, Target};
 use super::{Recorder, Submission};
 use crate::error::Result;
 use crate::extraction::{Violation, violations_of_json};
@@ -137,7 +137,7 @@ impl Reextraction {
 /// The warnings that did not come from the document, which extracting it again would not give.
 fn noted_by_sender(columns: &ExtractedColumns) -> Vec<Violation> {
     let mut warnings = columns.value("warnings").map(violations_of_json).unwrap_or_default();
-    warnings.retain(|warning| warning.code == NOT_FINITE);
+    warnings.retain(|warning| matches!(&*warning.code, NOT_FINITE | ID_REPLACED));
     warnings
 }
 

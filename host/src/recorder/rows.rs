@@ -23,6 +23,12 @@ pub(super) const NOT_FINITE: &str = "not_finite";
 /// The code of what is said about a result whose scenario is not planned.
 pub(super) const UNPLANNED: &str = "unplanned_scenario";
 
+/// Warning: a result says something else of itself than was sent with it, which counts.
+const OVERRIDDEN: &str = "overridden";
+
+/// Warning: what PostgreSQL's text cannot hold was replaced in an id that was sent with the result.
+pub(super) const ID_REPLACED: &str = "id_replaced";
+
 /// Where results go, and who extracts them.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
@@ -206,7 +212,7 @@ impl Received {
         Extracted::Rejected(Arc::new(row), violations)
     }
 
-    fn accept(self, target: &Target, outcome: Outcome) -> Extracted {
+    fn accept(mut self, target: &Target, outcome: Outcome) -> Extracted {
         let trial = match self.submission.trial.or(outcome.trial) {
             Some(trial) => match i32::try_from(trial) {
                 Ok(trial) if trial >= 1 => trial,
@@ -228,7 +234,26 @@ impl Received {
         };
         let metrics = metrics(&outcome);
         let mut warnings = outcome.warnings;
+        let sent_trial = self.submission.trial;
+        warnings.extend(overridden("trial", sent_trial.as_ref(), outcome.trial.as_ref()));
+        let mut replaced = Vec::new();
+        for (name, sent, own) in [
+            ("modal_call_id", &mut self.submission.modal_call_id, &outcome.modal_call_id),
+            ("sandbox_id", &mut self.submission.sandbox_id, &outcome.sandbox_id),
+        ] {
+            if sent.as_ref().is_some_and(|id| id.contains('\0')) {
+                *sent = storable(sent.take());
+                replaced.push(Violation {
+                    path: format!("/recording/{name}"),
+                    code: ID_REPLACED.to_owned(),
+                    message: format!("{name} has a NUL character, which is recorded as U+FFFD"),
+                });
+            }
+            warnings.extend(overridden(name, sent.as_ref(), own.as_ref()));
+        }
+        // In this order, so that extracting it again gives the same list.
         warnings.extend(self.noted);
+        warnings.extend(replaced);
         if !target.plan.contains(&outcome.scenario.id, trial) {
             warnings.push(Violation {
                 path: "/scenario/id".to_owned(),
@@ -274,6 +299,20 @@ impl Received {
             document,
         }))
     }
+}
+
+/// The warning where a result says something else of itself than was sent with it, which counts.
+fn overridden<T: PartialEq + std::fmt::Debug>(
+    name: &str,
+    sent: Option<&T>,
+    own: Option<&T>,
+) -> Option<Violation> {
+    let (sent, own) = (sent?, own?);
+    (sent != own).then(|| Violation {
+        path: format!("/recording/{name}"),
+        code: OVERRIDDEN.to_owned(),
+        message: format!("the result says {own:?}; {sent:?} was sent with it, and is recorded"),
+    })
 }
 
 /// An id as PostgreSQL can keep it, whose texts hold no NUL.

@@ -148,11 +148,14 @@ async fn record_sent(
     };
     let (formats, built_in) = (app.recorder.formats().clone(), app.recorder.extractor().clone());
     let named = query.format.clone();
-    let opened = blocking(move || {
+    let (opened, problems) = blocking(move || {
         let file = DocumentFile::opened(file, name)?;
-        formats.open(&built_in, file, named.as_deref(), None, |problem| {
+        let mut problems = Vec::new();
+        let opened = formats.open(&built_in, file, named.as_deref(), None, |problem| {
             tracing::warn!("{problem}");
-        })
+            problems.push(problem.to_owned());
+        })?;
+        Ok::<_, Error>((opened, problems))
     })
     .await??;
     let options = FileOptions {
@@ -161,7 +164,17 @@ async fn record_sent(
         identity: query.simulation_id.map_or(FileIdentity::OfContent, FileIdentity::Named),
     };
     let destination = Destination::Database(app.recorder.clone());
-    Ok(record_file(opened, &destination, &options, Arc::clone(&stop.0), |_| {}).await?)
+    let mut recorded =
+        record_file(opened, &destination, &options, Arc::clone(&stop.0), |_| {}).await?;
+    if !problems.is_empty() {
+        // What they are may show paths of this machine, so the log has them.
+        recorded.notes.push(format!(
+            "{} of the service's formats could not be asked about the file; the service's log says \
+             why",
+            problems.len()
+        ));
+    }
+    Ok(recorded)
 }
 
 /// A name without the folders before it.

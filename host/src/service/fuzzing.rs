@@ -116,7 +116,7 @@ fn same_again<T: DeserializeOwned + Serialize>(input: &[u8]) -> Option<T> {
 
 /// The input is the JSON body of a request that records.
 pub(crate) fn record(input: &[u8]) {
-    let limits = Limits { max_document_bytes: 1 << 10 };
+    let limits = Limits { max_document_bytes: 1 << 10, ..Limits::default() };
     let room = Room::new(ROOM_MIB);
     let mut held = room.for_a_body();
     let sent = wait(sent::documents(input, limits, MOST_RESULTS, &mut held));
@@ -141,7 +141,7 @@ pub(crate) fn record(input: &[u8]) {
 
 /// The input is a stream of lines, which comes in parts.
 pub(crate) fn lines(input: &[u8]) {
-    let limits = Limits { max_document_bytes: 1 << 10 };
+    let limits = Limits { max_document_bytes: 1 << 10, ..Limits::default() };
     let room = Room::new(ROOM_MIB);
     let chunks = Chunks::new(in_parts(input, 1 + mix(input) % 97), STALL);
     let mut reader = Reader::of(chunks, limits, BODY_LIMIT_BYTES, room.for_a_body());

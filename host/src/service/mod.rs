@@ -17,6 +17,7 @@
 
 mod answer;
 mod app;
+mod beside;
 mod body;
 mod decoding;
 mod events;

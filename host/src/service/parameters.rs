@@ -3,7 +3,7 @@
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Uri, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
@@ -18,6 +18,9 @@ pub(super) const MOST_OUTCOMES: u32 = 1_000;
 
 /// How many simulations or failures a page has at most: they are short.
 pub(super) const MOST_LISTED: u32 = 10_000;
+
+/// How much of an unknown parameter's name is shown, in characters.
+const SHOWN_CHARACTERS: usize = 64;
 
 /// The id of the simulation in the path.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +60,20 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Paramet
             Err(rejection) => Err(Failure::new(ProblemCode::InvalidRequest, rejection.body_text())),
         }
     }
+}
+
+/// Refuses parameters where a call takes none: they would have no effect, and nobody would know.
+///
+/// # Errors
+/// Where there is any.
+pub(super) fn no_parameters(uri: &Uri) -> Result<(), Failure> {
+    let Some(query) = uri.query().filter(|query| !query.is_empty()) else { return Ok(()) };
+    let name: String =
+        query.split(['=', '&']).next().unwrap_or_default().chars().take(SHOWN_CHARACTERS).collect();
+    Err(Failure::new(
+        ProblemCode::InvalidRequest,
+        format!("unknown query parameter {name:?}: this call takes none; leave it out"),
+    ))
 }
 
 /// A page of a list.

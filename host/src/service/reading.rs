@@ -234,6 +234,7 @@ pub(super) async fn list_failures(
 )]
 pub(super) async fn extract(State(app): State<SharedApp>, request: Request) -> Answer {
     let (parts, body) = request.into_parts();
+    super::parameters::no_parameters(&parts.uri)?;
     super::parameters::body_type(&parts.headers)?;
     let limit = app.recorder.extractor().limits().document_bytes as u64;
     let (bytes, _room) = super::body::whole(&app, body, limit.min(app.body_limit())).await?;

@@ -69,7 +69,7 @@ pub(super) async fn record_outcomes(
     let (bytes, mut room) = body::whole(&app, body, app.body_limit()).await?;
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
     let sent = match kind {
-        BodyType::OneDocument => one_document(&app, &parts.headers, bytes),
+        BodyType::OneDocument => one_document(&app, &parts.headers, bytes)?,
         _ => {
             let answer = async {
                 let most = app.settings.batch_items;

@@ -5,10 +5,16 @@ use axum::http::HeaderMap;
 
 use super::answer::Failure;
 use super::app::App;
+use super::beside::{Beside, members_beside};
 use super::body::TURN_BYTES;
 use super::room::{Held, RESULT_BYTES};
-use crate::recorder::{Document, Submission};
-use crate::wire::{DOCUMENT_BYTES, ItemBody, Problem, ProblemCode};
+use crate::documents;
+use crate::recorder::{Document, Submission, blocking};
+use crate::wire::{DOCUMENT_BYTES, HEADER_BYTES, Problem, ProblemCode};
+
+/// How much room what stands beside the results takes while it is read, for each of its bytes: the
+/// body, the copy of it, and what is made of it.
+const BESIDE_COPIES: usize = 3;
 
 /// What a body holds.
 #[derive(Debug)]
@@ -21,21 +27,25 @@ pub(super) struct Sent {
 }
 
 /// The documents of a JSON body, as the framing finds them: a part at a time, so that others have
-/// their turn, and a body with more than `most` is refused before they take room.
+/// their turn, and a body with more than `most` is refused before they take room. What stands beside
+/// them may be as long as the body: all of it is applied, or the request is refused.
 ///
 /// # Errors
-/// Where there are too many, or no room for them, or what stands beside them is wrong.
+/// Where there are too many, or no room for them, or what stands beside them is wrong or not whole.
 pub(super) async fn documents(
     bytes: &[u8],
     limits: Limits,
     most: u64,
     room: &mut Held,
 ) -> Result<Sent, Failure> {
+    // What separates the members may be longer in the copy than in the body.
+    let limits = Limits { max_envelope_bytes: bytes.len().saturating_mul(2), ..limits };
     let mut framer = Framer::new(Container::Auto, limits);
     let mut submissions = Vec::new();
     let mut held_bytes = bytes.len();
     for part in bytes.chunks(TURN_BYTES) {
         framer.push(part).map_err(unreadable)?;
+        whole_envelope(&framer)?;
         take_frames(most, &mut framer, &mut submissions, &mut held_bytes)?;
         room.grow(held_bytes)?;
         if part.len() == TURN_BYTES {
@@ -43,13 +53,11 @@ pub(super) async fn documents(
         }
     }
     framer.finish().map_err(unreadable)?;
+    whole_envelope(&framer)?;
     take_frames(most, &mut framer, &mut submissions, &mut held_bytes)?;
-    room.grow(held_bytes)?;
     let envelope = framer.envelope().map(|envelope| envelope.text().to_owned());
-    let header = match &envelope {
-        Some(envelope) => apply_envelope(&mut submissions, envelope)?,
-        None => None,
-    };
+    held_bytes += envelope.as_ref().map_or(0, |envelope| BESIDE_COPIES * envelope.len());
+    room.grow(held_bytes)?;
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     if first.is_none() {
         return Err(Failure::new(
@@ -58,7 +66,30 @@ pub(super) async fn documents(
         ));
     }
     let single = submissions.len() == 1 && envelope.is_none() && first != Some(&b'[');
+    let Some(envelope) = envelope else {
+        return Ok(Sent { submissions, single, header: None });
+    };
+    // A long one takes a while to read, and others have their turn meanwhile.
+    let (submissions, header) = if envelope.len() > TURN_BYTES {
+        blocking(move || apply_envelope(submissions, &envelope)).await??
+    } else {
+        apply_envelope(submissions, &envelope)?
+    };
     Ok(Sent { submissions, single, header })
+}
+
+/// Sees to it that nothing of what stands beside the results is missing, so far.
+///
+/// # Errors
+/// Where something is: it may be what tells one result from another.
+fn whole_envelope(framer: &Framer) -> Result<(), Failure> {
+    let Some(problem) = framer.envelope().and_then(arc_framing::Envelope::problem) else {
+        return Ok(());
+    };
+    Err(Failure::new(
+        ProblemCode::EnvelopeIncomplete,
+        format!("{problem}; nothing of this request was recorded, send it whole"),
+    ))
 }
 
 /// Takes the documents that are there.
@@ -91,38 +122,32 @@ fn take_frames(
     Ok(())
 }
 
-/// What stands beside `results`; gives the header of all of them.
+/// Gives each result what stands beside all of them, and the header of all.
 fn apply_envelope(
-    submissions: &mut [Submission],
+    mut submissions: Vec<Submission>,
     envelope: &str,
-) -> Result<Option<String>, Failure> {
+) -> Result<(Vec<Submission>, Option<String>), Failure> {
     let wrong = |detail: String| Failure::new(ProblemCode::InvalidRequest, detail);
-    let beside: ItemBody = serde_json::from_str(envelope)
-        .map_err(|error| wrong(format!("what stands beside `results` does not do: {error}")))?;
     let count = submissions.len();
-    let lengths = [
-        ("modal_call_ids", beside.modal_call_ids.as_ref().map(Vec::len)),
-        ("sandbox_ids", beside.sandbox_ids.as_ref().map(Vec::len)),
-        ("trials", beside.trials.as_ref().map(Vec::len)),
-        ("not_finite", beside.not_finite.as_ref().map(Vec::len)),
-    ];
-    for (name, length) in lengths {
-        if let Some(length) = length.filter(|length| *length != count) {
-            return Err(wrong(format!(
-                "{name} has {length} members for {count} results; it must have one for each"
-            )));
-        }
+    let beside = members_beside(envelope, count)
+        .map_err(|error| wrong(format!("what stands beside `results` does not do: {error}")))?;
+    if let Some((name, length)) = beside.other_length(count) {
+        return Err(wrong(format!(
+            "{name} has {length} members for {count} results; it must have one for each"
+        )));
     }
-    let ItemBody { modal_call_ids, sandbox_ids, trials, not_finite, header } = beside;
-    let mut modal_call_ids = modal_call_ids.unwrap_or_default().into_iter();
-    let mut sandbox_ids = sandbox_ids.unwrap_or_default().into_iter();
-    let mut trials = trials.unwrap_or_default().into_iter();
-    let mut not_finite = not_finite.unwrap_or_default().into_iter();
+    let Beside { modal_call_ids, sandbox_ids, trials, not_finite, header } = beside;
+    let mut modal_call_ids = modal_call_ids.into_iter().flatten();
+    let mut sandbox_ids = sandbox_ids.into_iter().flatten();
+    let mut trials = trials.into_iter().flatten();
+    let mut not_finite = not_finite.into_iter().flatten();
     for (position, submission) in submissions.iter_mut().enumerate() {
         submission.modal_call_id = modal_call_ids.next().flatten();
         submission.sandbox_id = sandbox_ids.next().flatten();
         submission.trial = trials.next().flatten();
-        let (Some(places), Document::Text(text)) = (not_finite.next(), &submission.document) else {
+        let places = not_finite.next().unwrap_or_default();
+        let Document::Text(text) = &submission.document else {
+            // It is refused whatever its numbers are.
             continue;
         };
         let found: Option<Vec<_>> = places.iter().map(|place| place.place(text)).collect();
@@ -137,27 +162,87 @@ fn apply_envelope(
         }
         submission.not_finite = found;
     }
+    let Some(header) = header else { return Ok((submissions, None)) };
     // What is no JSON comes as a string.
-    Ok(header.map(|header| match serde_json::from_str::<String>(header.get()) {
+    let header = match serde_json::from_str::<String>(header.get()) {
         Ok(text) => text,
         Err(_) => header.get().to_owned(),
-    }))
+    };
+    short_enough(header.len())?;
+    Ok((submissions, Some(header)))
 }
 
-/// A result that is the whole body, whatever it is.
-pub(super) fn one_document(app: &App, headers: &HeaderMap, bytes: Vec<u8>) -> Sent {
-    let limit = limits(app).max_document_bytes;
-    let whole = headers.get(DOCUMENT_BYTES).and_then(|value| value.to_str().ok());
-    let whole = whole.and_then(|value| value.parse::<u64>().ok());
-    let mut submission = Submission::from_bytes(bytes, limit);
-    if let Some(whole) = whole {
-        submission.part_of(whole, limit);
+/// Refuses a header that is longer than one of a file can be.
+fn short_enough(header_bytes: usize) -> Result<(), Failure> {
+    if header_bytes <= documents::HEADER_BYTES {
+        return Ok(());
     }
-    Sent { submissions: vec![submission], single: true, header: None }
+    Err(Failure::new(
+        ProblemCode::InvalidRequest,
+        format!(
+            "the header has {header_bytes} bytes; a header has at most {}",
+            documents::HEADER_BYTES
+        ),
+    ))
+}
+
+/// A result that is the whole body, whatever it is, or all of it before its header.
+///
+/// # Errors
+/// Where the headers of the request say other lengths than the body has.
+pub(super) fn one_document(
+    app: &App,
+    headers: &HeaderMap,
+    mut bytes: Vec<u8>,
+) -> Result<Sent, Failure> {
+    let wrong = |detail: String| Failure::new(ProblemCode::InvalidRequest, detail);
+    let header = match length_in(headers, HEADER_BYTES)? {
+        None => None,
+        Some(length) => {
+            let begin = usize::try_from(length).ok().and_then(|it| bytes.len().checked_sub(it));
+            let Some(begin) = begin else {
+                return Err(wrong(format!(
+                    "{HEADER_BYTES} is {length}, and the body has {} bytes",
+                    bytes.len()
+                )));
+            };
+            let header = String::from_utf8(bytes.split_off(begin))
+                .map_err(|_| wrong("the header of the result is not UTF-8 text".to_owned()))?;
+            short_enough(header.len())?;
+            Some(header)
+        }
+    };
+    let limit = limits(app).max_document_bytes;
+    let come = bytes.len() as u64;
+    let whole = length_in(headers, DOCUMENT_BYTES)?.unwrap_or(come);
+    // Only the beginning comes of what is longer than any extractor takes; nothing else is cut.
+    if whole < come || (whole > come && whole <= limit as u64) {
+        return Err(wrong(format!(
+            "{DOCUMENT_BYTES} is {whole}, and the body has {come} bytes of the result"
+        )));
+    }
+    let mut submission = Submission::from_bytes(bytes, limit);
+    submission.part_of(whole, limit);
+    Ok(Sent { submissions: vec![submission], single: true, header })
+}
+
+/// A length that a header of the request says.
+fn length_in(headers: &HeaderMap, name: &str) -> Result<Option<u64>, Failure> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    match value.to_str().ok().and_then(|value| value.parse().ok()) {
+        Some(length) => Ok(Some(length)),
+        None => Err(Failure::new(
+            ProblemCode::InvalidRequest,
+            format!("{name} is not a number of bytes"),
+        )),
+    }
 }
 
 pub(super) fn limits(app: &App) -> Limits {
-    Limits { max_document_bytes: app.recorder.extractor().limits().document_bytes }
+    Limits {
+        max_document_bytes: app.recorder.extractor().limits().document_bytes,
+        ..Limits::default()
+    }
 }
 
 pub(super) fn unreadable(error: FramingError) -> Failure {

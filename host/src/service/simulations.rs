@@ -9,6 +9,7 @@ use super::app::{App, SharedApp};
 use super::body;
 use super::parameters::{
     BodyType, MOST_LISTED, Parameters, SimulationId, SimulationsQuery, body_type, checked_limit,
+    no_parameters,
 };
 use super::room::Held;
 use crate::delivery::Delivered;
@@ -28,6 +29,7 @@ async fn read(
     request: Request,
 ) -> Result<(axum::http::request::Parts, Vec<u8>, Held), Failure> {
     let (parts, body) = request.into_parts();
+    no_parameters(&parts.uri)?;
     let (bytes, room) = body::whole(app, body, app.body_limit()).await?;
     if !bytes.is_empty() && body_type(&parts.headers)? != BodyType::Json {
         return Err(Failure::new(

@@ -34,3 +34,6 @@ pub const ONE_DOCUMENT: &str = "application/octet-stream";
 /// The whole length in bytes of a result of which only the beginning is sent, because it is longer
 /// than any extractor takes.
 pub const DOCUMENT_BYTES: &str = "arc-document-bytes";
+
+/// How many bytes at the end of a body that is one result are the header of its file.
+pub const HEADER_BYTES: &str = "arc-header-bytes";

@@ -13,6 +13,8 @@ use crate::error::Error;
 pub enum ProblemCode {
     /// The request is not as the OpenAPI document has it.
     InvalidRequest,
+    /// What stands beside `results` in the body is not whole, so none of the body is recorded.
+    EnvelopeIncomplete,
     /// A document is not valid; `violations` says where and how.
     Rejected,
     /// There is no such thing.
@@ -62,7 +64,7 @@ impl ProblemCode {
     /// The HTTP status that goes with it.
     pub fn status(self) -> u16 {
         match self {
-            ProblemCode::InvalidRequest => 400,
+            ProblemCode::InvalidRequest | ProblemCode::EnvelopeIncomplete => 400,
             ProblemCode::Unauthorized => 401,
             ProblemCode::Forbidden => 403,
             ProblemCode::NotFound => 404,
@@ -84,6 +86,7 @@ impl ProblemCode {
     pub fn title(self) -> &'static str {
         match self {
             ProblemCode::InvalidRequest => "The request is not valid",
+            ProblemCode::EnvelopeIncomplete => "What is beside the results is not whole",
             ProblemCode::Rejected => "The document is not valid",
             ProblemCode::NotFound => "Not found",
             ProblemCode::MethodNotAllowed => "This method is not for this path",

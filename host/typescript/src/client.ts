@@ -19,10 +19,12 @@ import type {
   StartRequest,
 } from './bodies.js';
 import { ArcError, RejectedError } from './errors.js';
+import { Gathering, Portions, failed } from './gathering.js';
+import type { Item } from './gathering.js';
 import { Http, sleep } from './http.js';
 import type { Call, ClientOptions } from './http.js';
 import { events } from './streams.js';
-import { Submission } from './submission.js';
+import { Submission, jsonText } from './submission.js';
 import type { Result } from './submission.js';
 
 export type { ClientOptions } from './http.js';
@@ -67,9 +69,11 @@ export interface SimulationQuery extends CallOptions {
   cursor?: string | null;
 }
 
-/** How much goes into one request. */
-const REQUEST_RESULTS = 500;
-const REQUEST_CHARACTERS = 4 << 20;
+/** Longer ids than these, in characters, do not go in a URL. */
+const URL_IDS_CHARACTERS = 4_096;
+
+/** The statuses of answers that are about one request's own body or URL. */
+const ABOUT_THE_REQUEST = new Set([400, 413, 414, 422, 431]);
 
 /** How long to wait before events are asked for again, in milliseconds. */
 const EVENTS_PAUSE_MS = 1_000;
@@ -83,6 +87,7 @@ const EVENTS_PAUSE_MS = 1_000;
  */
 export class ArcClient {
   readonly #http: Http;
+  readonly #portions = new Portions();
 
   /** @param url `https://host` or `http://host:port`, with a path where the service lies under one. */
   constructor(url: string | URL, options: ClientOptions = {}) {
@@ -101,7 +106,7 @@ export class ArcClient {
 
   /** Starts a simulation. Its id is made here unless it is given, so that a retry makes no other. */
   startSimulation(start: StartRequest, options: CallOptions = {}): Promise<SimulationStarted> {
-    return this.#post('v1/simulations', { simulation_id: newId(), ...start }, options);
+    return this.#post('v1/simulations', { ...start, simulation_id: start.simulation_id ?? newId() }, options);
   }
 
   /**
@@ -125,34 +130,23 @@ export class ArcClient {
   }
 
   /**
-   * The same for any number of results: the verdicts come as the results are committed, and results
-   * are asked for no faster than they are recorded.
+   * The same for any number of results, as they come. A result is sent at once where no request is under
+   * way, and else with those that come meanwhile, so its verdict does not wait for others. Results are
+   * asked for no faster than they are recorded.
+   *
+   * An error of the source is thrown after the verdicts on all that it has given. Who stops reading the
+   * verdicts, or aborts, ends the source; results without a verdict may be recorded or not.
    */
   async *recordAll(
     simulationId: string,
     results: Iterable<Result> | AsyncIterable<Result>,
     options: CallOptions = {},
   ): AsyncGenerator<ItemVerdict, void, void> {
-    let [position, characters, part] = [0, 0, [] as Submission[]];
-    const numbered = (verdict: ItemVerdict): ItemVerdict => ({ ...verdict, position: position++ });
-    for await (const result of results) {
-      const submission = submitted(result);
-      const fits = submission instanceof Submission && submission.fitsAList();
-      if (fits) {
-        part.push(submission);
-        characters += submission.text.length;
-      }
-      if (!fits || part.length >= REQUEST_RESULTS || characters >= REQUEST_CHARACTERS) {
-        for (const verdict of await this.#list(simulationId, part, options)) yield numbered(verdict);
-        [characters, part] = [0, []];
-      }
-      if (!fits) {
-        const verdict =
-          submission instanceof Submission ? await this.#apart(simulationId, submission, options) : submission;
-        yield numbered(verdict);
-      }
-    }
-    for (const verdict of await this.#list(simulationId, part, options)) yield numbered(verdict);
+    options.signal?.throwIfAborted();
+    const send = (items: Item[]) => this.#portion(simulationId, items, options);
+    const gathering = new Gathering(results, this.#portions, send, options.signal);
+    let position = 0;
+    for await (const verdict of gathering.verdicts()) yield { ...verdict, position: position++ };
   }
 
   /** Completes a simulation, with the suite's own figures where it has some. */
@@ -294,8 +288,30 @@ export class ArcClient {
   }
 
   #post<T>(where: string, body: object | string | null, options: CallOptions): Promise<T> {
-    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    const text = typeof body === 'string' || body === null ? (body ?? 'null') : jsonText('the body', body);
     return this.#http.json({ method: 'POST', path: where, body: text, signal: options.signal });
+  }
+
+  /** A request's worth of items, in as many requests as the service wants. */
+  async #portion(simulationId: string, items: Item[], options: CallOptions): Promise<ItemVerdict[]> {
+    const [first] = items;
+    if (first === undefined) return [];
+    if (!(first instanceof Submission)) return [first];
+    if (!first.fitsAList()) return [await this.#apart(simulationId, first, options)];
+    const part = items as Submission[];
+    try {
+      return await this.#list(simulationId, part, options);
+    } catch (error) {
+      if (!(error instanceof ArcError && error.status === 413)) throw error;
+      // What is wrong with one result is its own verdict.
+      if (part.length === 1) return [failed(error)];
+      this.#portions.tooLarge(part, error);
+    }
+    const [verdicts, left] = [[] as ItemVerdict[], [...items]];
+    while (left.length > 0) {
+      verdicts.push(...(await this.#portion(simulationId, this.#portions.take(left), options)));
+    }
+    return verdicts;
   }
 
   /** A list of results that fit one, their documents byte for byte. */
@@ -305,9 +321,11 @@ export class ArcClient {
     const body = `{"results":[${part.map(({ text }) => text).join(',')}]${beside === '{}' ? '' : ','}${beside.slice(1)}`;
     const call: Call = { method: 'POST', path: `${path(simulationId)}/outcomes`, body, signal };
     const { verdicts } = await this.#http.json<BatchVerdicts>(call);
-    if (verdicts.length !== part.length) {
+    // Whatever has answered may be no service.
+    const given = (verdicts as ResultVerdict[] | undefined)?.length ?? 0;
+    if (given !== part.length) {
       throw new ArcError(
-        `the service gave ${verdicts.length} verdicts on ${part.length} results; its version may be another`,
+        `the service gave ${given} verdicts on ${part.length} results; its version may be another`,
         'foreign_answer',
         false,
       );
@@ -317,8 +335,10 @@ export class ArcClient {
 
   async #alone(simulationId: string, submission: Submission, { signal }: CallOptions): Promise<ResultVerdict> {
     const where = `${path(simulationId)}/outcomes`;
-    if (submission.notFinite.length > 0) {
-      // What JSON cannot hold is told beside a list.
+    const { trial, modalCallId, sandboxId } = submission.options;
+    const longIds = (modalCallId?.length ?? 0) + (sandboxId?.length ?? 0) > URL_IDS_CHARACTERS;
+    if (submission.notFinite.length > 0 || (longIds && submission.fitsAList())) {
+      // What JSON cannot hold, and what is too long for a URL, is told beside a list.
       const [verdict] = await this.#list(simulationId, [submission], signal === undefined ? {} : { signal });
       if (verdict?.verdict !== 'rejected') return verdict as ResultVerdict;
       const { outcome_id, violations = [] } = verdict;
@@ -334,7 +354,6 @@ export class ArcClient {
         violations,
       });
     }
-    const { trial, modalCallId, sandboxId } = submission.options;
     return this.#http.json({
       method: 'POST',
       path: where,
@@ -350,20 +369,13 @@ export class ArcClient {
     try {
       return await this.#alone(simulationId, submission, options);
     } catch (error) {
-      if (!(error instanceof RejectedError)) throw error;
+      if (!(error instanceof RejectedError)) {
+        if (error instanceof ArcError && ABOUT_THE_REQUEST.has(error.status ?? 0)) return failed(error);
+        throw error;
+      }
       const { outcomeId, violations } = error;
       return { position: 0, outcome_id: outcomeId, verdict: 'rejected', violations: [...violations] };
     }
-  }
-}
-
-/** A result as a submission, or the verdict on one that cannot be sent. */
-function submitted(result: Result): Submission | ItemVerdict {
-  try {
-    return Submission.of(result);
-  } catch (error) {
-    if (!(error instanceof ArcError)) throw error;
-    return { position: 0, outcome_id: null, verdict: 'failed', retryable: false, message: error.message };
   }
 }
 

@@ -5,6 +5,11 @@ export type ErrorCode =
   | ProblemCode
   /** No answer came: the service or the network is away. */
   | 'unanswered'
+  /**
+   * No connection can be made from here, however often it is tried: a permission is missing, the port is
+   * none that may be used, or the certificate is not trusted. Nothing was sent.
+   */
+  | 'not_connectable'
   /** Something other than a service has answered. */
   | 'foreign_answer'
   /** The call itself is not valid; nothing was sent. */

@@ -1,6 +1,7 @@
 import type { Problem } from './bodies.js';
 import { ArcError, RejectedError } from './errors.js';
 import type { ErrorCode } from './errors.js';
+import { wellFormed } from './submission.js';
 
 /** Settings of a client. */
 export interface ClientOptions {
@@ -42,10 +43,16 @@ export class Http {
   readonly base: URL;
   readonly #options: ClientOptions;
   readonly #compress: boolean;
+  readonly #token: string;
 
   constructor(url: string | URL, options: ClientOptions) {
     this.base = base(url);
     this.#options = options;
+    this.#token = options.token?.trim() ?? '';
+    if (!/^[!-~]*$/.test(this.#token)) {
+      // The token is a secret, so none of it is shown.
+      throw new ArcError('the token has characters that no token has; copy it again', 'invalid_call', false);
+    }
     const here = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(this.base.hostname);
     this.#compress = options.compress ?? !here;
   }
@@ -95,9 +102,10 @@ export class Http {
       if (value !== undefined && value !== null) url.searchParams.set(name, String(value));
     }
     const headers = new Headers({ accept: call.accept ?? 'application/json' });
-    if (this.#options.token !== undefined) headers.set('authorization', `Bearer ${this.#options.token.trim()}`);
+    if (this.#token !== '') headers.set('authorization', `Bearer ${this.#token}`);
     const init: RequestInit = { method: call.method ?? 'GET', headers, redirect: 'error' };
     if (call.body !== undefined) {
+      wellFormed('the body', call.body);
       headers.set('content-type', call.type ?? 'application/json');
       init.body = call.body;
       if (this.#compress && call.body.length >= COMPRESSED_FROM) {
@@ -122,6 +130,11 @@ export class Http {
     if (signal?.aborted === true) return signal.reason;
     const { message, cause: deeper } = cause as Error;
     const reason = deeper instanceof Error ? `${message}: ${deeper.message}` : message;
+    const advice = hopeless(cause);
+    if (advice !== undefined) {
+      const said = `${this.base.href} cannot be reached from here (${reason}); ${advice}`;
+      return new ArcError(said, 'not_connectable', false, { cause });
+    }
     return new ArcError(
       `${this.base.href} did not answer (${reason}); check the URL, that the service runs, and, ` +
         'in a browser, that it allows this origin, and try again',
@@ -155,6 +168,27 @@ export class Http {
       { status },
     );
   }
+}
+
+/** What is wrong with a certificate, or with TLS, in the words of OpenSSL. */
+const CERTIFICATE =
+  /^(CERT_|CRL_|ERR_TLS|ERR_SSL|ERROR_IN_C|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_|HOSTNAME_MISMATCH)/;
+
+/** What to do about an error that comes again however often the request is sent; nothing for others. */
+function hopeless(error: unknown): string | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const { name, message } = cause;
+    const code = String((cause as { code?: unknown }).code ?? '');
+    if (name === 'NotCapable' || name === 'PermissionDenied' || code === 'ERR_ACCESS_DENIED') {
+      return 'allow this program to use the network (Deno: --allow-net)';
+    }
+    if (CERTIFICATE.test(code) || /invalid peer certificate/i.test(message)) {
+      return 'check the certificate of the service, and name the authority to trust (Node: NODE_EXTRA_CA_CERTS)';
+    }
+    if (/bad port/i.test(message)) return 'no program of this kind may use this port; let the service listen on another';
+    if (/redirect/i.test(`${code} ${message}`)) return 'it leads somewhere else; give the URL that answers itself';
+  }
+  return undefined;
 }
 
 function base(url: string | URL): URL {

@@ -79,6 +79,7 @@ fn items_become_results_parts_and_a_header() {
     // The component takes what is no JSON, and the database does not.
     let recorded = recorded.ended(1).json();
     assert_eq!((&recorded["stored"], &recorded["failed"]), (&3.into(), &1.into()), "{recorded}");
+    assert!(recorded["notes"].to_string().contains("more than one header"), "{recorded}");
     let rows = database.query(
         "SELECT document::text, scenario_name, header FROM arc_recorder.outcomes
          LEFT JOIN arc_recorder.document_headers USING (header_id) ORDER BY received_at",

@@ -10,7 +10,7 @@ use crate::support::{
 const FILE: (&str, &str) = ("content-type", "application/octet-stream");
 
 /// An Inspect log as its header and its samples.
-fn log() -> (Value, Vec<Value>) {
+pub(super) fn log() -> (Value, Vec<Value>) {
     let text = std::fs::read_to_string(fixture("formats/inspect/arithmetic.json")).unwrap();
     let mut header: Value = serde_json::from_str(&text).unwrap();
     let samples = header["samples"].take();

@@ -6,6 +6,7 @@
 //! | [`streams`] | streams: their limits, their ends, and what they leave to others |
 //! | [`failures`] | results that the database refuses, and what a caller hears of it |
 //! | [`limits`] | each limit, broken |
+//! | [`beside`] | what stands beside results is applied, or the request is refused |
 //! | [`protocol`] | limits of TLS and HTTP/2 |
 //! | [`access`] | tokens and their scopes, revoked while it runs; TLS |
 //! | [`spool`] | the database away, back, away; the service killed; the spool full |
@@ -15,6 +16,7 @@
 //! | [`formats`] | results of other formats: items, whole files, the spool |
 
 mod access;
+mod beside;
 mod commands;
 mod delivery;
 mod failures;

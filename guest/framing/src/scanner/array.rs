@@ -23,7 +23,7 @@ impl Scanner {
                         continue;
                     }
                     b']' => {
-                        self.close_array();
+                        self.close_array(view.offset(at + 1));
                         return at + 1;
                     }
                     _ => self.begin_document(view, at, documents),
@@ -56,7 +56,7 @@ impl Scanner {
                 }
                 Token::Close(b']') if between => {
                     self.end_document(view, mark.before_end, Ending::Reached, documents);
-                    self.close_array();
+                    self.close_array(view.offset(at));
                     return at;
                 }
                 Token::Close(bracket) => {
@@ -71,9 +71,10 @@ impl Scanner {
         }
     }
 
-    fn close_array(&mut self) {
+    /// The array ends with the bracket before `end`.
+    fn close_array(&mut self, end: u64) {
         if self.envelope.get().is_some() {
-            self.close_results();
+            self.close_results(end);
         } else {
             self.mode = Mode::Trailing;
         }

@@ -1,6 +1,7 @@
 //! The first object of a stream, which may be an envelope, and the members of an envelope.
 
 use super::{Documents, Ending, Mode, Scanner};
+use crate::envelope::EnvelopeProblem;
 use crate::kept::View;
 use crate::lexer::{Mark, Token};
 
@@ -13,13 +14,13 @@ pub(super) struct ObjectState {
     lines_alike: bool,
     /// Whether the value of `"results"` comes next.
     results_next: bool,
-    /// Whether the current member was the array of documents.
-    results_passed: bool,
+    /// Where the array of documents ended, if the current member was that.
+    results_end: Option<u64>,
 }
 
 impl Default for ObjectState {
     fn default() -> Self {
-        Self { first_newline: None, lines_alike: true, results_next: false, results_passed: false }
+        Self { first_newline: None, lines_alike: true, results_next: false, results_end: None }
     }
 }
 
@@ -107,7 +108,7 @@ impl Scanner {
                         if last_of_member {
                             self.end_member(view, mark);
                         } else {
-                            self.envelope.lose_member();
+                            self.envelope.incomplete(EnvelopeProblem::NotAMember);
                         }
                         self.mode = Mode::Trailing;
                         return at;
@@ -128,12 +129,12 @@ impl Scanner {
     }
 
     /// Goes back into the envelope after the `]` of its array.
-    pub(super) fn close_results(&mut self) {
+    pub(super) fn close_results(&mut self, end: u64) {
         self.mode = Mode::Envelope;
         self.nesting.clear();
         self.nesting.open(b'{');
-        self.lexer.resume_after(b']');
-        self.object.results_passed = true;
+        self.lexer.resume_at(b']', end);
+        self.object.results_end = Some(end);
     }
 
     fn opens_results(&self, mark: Mark) -> bool {
@@ -170,13 +171,18 @@ impl Scanner {
     }
 
     fn end_member(&mut self, view: View<'_>, mark: Mark) {
+        let nothing_between = match self.object.results_end {
+            // A member that follows the array without a comma must not vanish.
+            Some(results_end) => mark.before_end == results_end,
+            None => matches!(mark.before, b'{' | b','),
+        };
         if self.envelope.member_open() {
             self.envelope.end(view, mark.before_end);
-        } else if !self.object.results_passed && !matches!(mark.before, b'{' | b',') {
-            self.envelope.lose_member();
+        } else if !nothing_between {
+            self.envelope.incomplete(EnvelopeProblem::NotAMember);
         }
         self.object.results_next = false;
-        self.object.results_passed = false;
+        self.object.results_end = None;
     }
 
     /// The stream is line by line, and its first line is broken.

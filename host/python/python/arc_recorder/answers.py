@@ -88,6 +88,8 @@ class FileRecorded(TypedDict):
     warnings: dict[str, int]
     #: The first results that are not valid.
     rejected_results: list[RejectedItem]
+    #: What else of the file is not recorded as it stands there, or worth knowing.
+    notes: list[str]
     #: How long it took, in seconds.
     elapsed_seconds: float
 

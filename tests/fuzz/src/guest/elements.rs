@@ -11,7 +11,7 @@ pub(super) fn elements(input: &[u8]) {
     };
     let Ok(pattern) = std::str::from_utf8(pattern) else { return };
     let Ok(parsed) = ElementPattern::new(pattern) else { return };
-    let small = Limits { max_document_bytes: input.len() % 32 };
+    let small = Limits { max_document_bytes: input.len() % 32, ..Limits::default() };
     for limits in [Limits::default(), small] {
         let whole = find(&parsed, stream, usize::MAX, limits);
         for chunk in [1, 2 + input.len() % 13] {

@@ -8,7 +8,7 @@ type Framed = Result<(Vec<Frame>, Option<Envelope>), FramingError>;
 pub(super) fn split(input: &[u8]) {
     // Something of the input says how it is cut, so that every input is a stream as it stands.
     let mix = input.iter().fold(7_usize, |mix, byte| mix.wrapping_mul(31) ^ usize::from(*byte));
-    let small = Limits { max_document_bytes: mix % 64 };
+    let small = Limits { max_document_bytes: mix % 64, max_envelope_bytes: mix % 128 };
     for container in [Container::Auto, Container::Lines] {
         for limits in [Limits::default(), small] {
             let whole = frame(input, &[usize::MAX], container, limits);

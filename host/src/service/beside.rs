@@ -1,0 +1,196 @@
+//! The members beside the results of a body, read in memory that the number of results bounds.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::wire::NotFiniteBody;
+
+/// The members that a request takes beside its results.
+const MEMBERS: &str = "modal_call_ids, sandbox_ids, trials, not_finite and header";
+
+/// How much of an unknown member's name is shown, in characters.
+const SHOWN_CHARACTERS: usize = 64;
+
+/// What stands beside the results: see [`ItemBody`](crate::wire::ItemBody).
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    pub(super) modal_call_ids: Option<Each<Option<String>>>,
+    pub(super) sandbox_ids: Option<Each<Option<String>>>,
+    pub(super) trials: Option<Each<Option<u32>>>,
+    pub(super) not_finite: Option<Each<Vec<NotFiniteBody>>>,
+    pub(super) header: Option<Box<RawValue>>,
+}
+
+impl Beside {
+    /// The first member that has not one value for each result, and how many it has.
+    pub(super) fn other_length(&self, count: usize) -> Option<(&'static str, usize)> {
+        let lengths = [
+            ("modal_call_ids", self.modal_call_ids.as_ref().map(|each| each.length)),
+            ("sandbox_ids", self.sandbox_ids.as_ref().map(|each| each.length)),
+            ("trials", self.trials.as_ref().map(|each| each.length)),
+            ("not_finite", self.not_finite.as_ref().map(|each| each.length)),
+        ];
+        lengths.into_iter().find_map(|(name, length)| {
+            length.filter(|length| *length != count).map(|length| (name, length))
+        })
+    }
+}
+
+/// Values in the results' order: as many as there are results, and how many there were.
+#[derive(Debug)]
+pub(super) struct Each<T> {
+    values: Vec<T>,
+    length: usize,
+}
+
+impl<T> IntoIterator for Each<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.values.into_iter()
+    }
+}
+
+/// Reads the members beside `count` results.
+///
+/// # Errors
+/// Where one is not what it should be, or is none that a request takes: a slip of the pen must not
+/// record results without what was said of them.
+pub(super) fn members_beside(envelope: &str, count: usize) -> serde_json::Result<Beside> {
+    let mut reader = serde_json::Deserializer::from_str(envelope);
+    let beside = reader.deserialize_map(Members { count })?;
+    reader.end()?;
+    Ok(beside)
+}
+
+/// The object of all members.
+struct Members {
+    count: usize,
+}
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Beside;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Beside, A::Error> {
+        let mut beside = Beside::default();
+        let mut seen: Vec<String> = Vec::new();
+        while let Some(name) = members.next_key::<String>()? {
+            if seen.contains(&name) {
+                return Err(A::Error::custom(format!("{name} is there twice")));
+            }
+            let count = self.count;
+            match name.as_str() {
+                "modal_call_ids" => beside.modal_call_ids = each(&mut members, count)?,
+                "sandbox_ids" => beside.sandbox_ids = each(&mut members, count)?,
+                "trials" => beside.trials = each(&mut members, count)?,
+                "not_finite" => beside.not_finite = each(&mut members, count)?,
+                "header" => beside.header = members.next_value()?,
+                _ => {
+                    let name: String = name.chars().take(SHOWN_CHARACTERS).collect();
+                    return Err(A::Error::custom(format!(
+                        "unknown member {name:?} (expected {MEMBERS}); the figures of a suite go \
+                         to /complete, and a file with results and figures to /v1/files"
+                    )));
+                }
+            }
+            seen.push(name);
+        }
+        Ok(beside)
+    }
+}
+
+fn each<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+    members: &mut A,
+    count: usize,
+) -> Result<Option<Each<T>>, A::Error> {
+    members.next_value_seed(EachOf { count, values: PhantomData })
+}
+
+/// An array with a value for each result, or `null`.
+struct EachOf<T> {
+    count: usize,
+    values: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for EachOf<T> {
+    type Value = Option<Each<T>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
+        reader.deserialize_option(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for EachOf<T> {
+    type Value = Option<Each<T>>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("an array with one member for each result")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
+        reader.deserialize_seq(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
+        let (mut values, mut length) = (Vec::new(), 0);
+        loop {
+            // What is too many is counted and not kept.
+            let more = if values.len() < self.count {
+                let value = sequence.next_element()?;
+                let more = value.is_some();
+                values.extend(value);
+                more
+            } else {
+                sequence.next_element::<IgnoredAny>()?.is_some()
+            };
+            if !more {
+                return Ok(Some(Each { values, length }));
+            }
+            length += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_is_not_known_is_refused_by_its_name() {
+        for envelope in [r#"{"trails": [1]}"#, r#"{"trials": [1], "suite": "nightly"}"#] {
+            let error = members_beside(envelope, 1).unwrap_err().to_string();
+            assert!(error.contains("unknown member"), "{error}");
+            assert!(error.contains("trails") || error.contains("suite"), "{error}");
+        }
+        let twice = members_beside(r#"{"trials": [1], "trials": [2]}"#, 1).unwrap_err();
+        assert!(twice.to_string().contains("trials is there twice"), "{twice}");
+    }
+
+    #[test]
+    fn values_that_are_too_many_are_counted_and_not_kept() {
+        let envelope = format!(r#"{{"trials": [{}1]}}"#, "null,".repeat(9_999));
+        let beside = members_beside(&envelope, 3).unwrap();
+        assert_eq!(beside.other_length(3), Some(("trials", 10_000)));
+        assert_eq!(beside.trials.unwrap().values, [None, None, None]);
+        let beside = members_beside(r#"{"trials": null, "sandbox_ids": [null, "a"]}"#, 2).unwrap();
+        assert_eq!(beside.other_length(2), None);
+        assert!(beside.trials.is_none());
+    }
+}

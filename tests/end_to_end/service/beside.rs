@@ -1,0 +1,523 @@
+//! What stands beside results in a request is applied to all of them, or the request is refused: what
+//! was sent is what is stored, or the answer says what is not.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use arc_host::client::{ClientSettings, ServiceClient};
+use arc_host::recorder::{NotFinite, NotFiniteNumber, ResultFormat, Submission, Verdict};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use crate::support::{Files, Program, Service, TestDatabase, record, result};
+
+/// How long a property may look for what breaks it.
+const TIME_OF_A_PROPERTY: Duration = Duration::from_secs(25);
+
+/// A service with a database of its own.
+struct Running {
+    database: TestDatabase,
+    service: Service,
+    _files: Files,
+}
+
+/// What was stored of a result: trial, call, sandbox and document.
+type Stored = (i32, Option<String>, Option<String>, String);
+
+impl Running {
+    fn new(options: &[&str]) -> Self {
+        let (database, files) = (TestDatabase::new(), Files::new());
+        let service = Service::start(&Program::on(&database), &files, options);
+        Running { database, service, _files: files }
+    }
+
+    fn outcomes(&self) -> String {
+        format!("/v1/simulations/{}/outcomes", self.service.start_simulation(&[]))
+    }
+
+    fn client(&self) -> ServiceClient {
+        let url = self.service.url().to_owned();
+        ServiceClient::new(&ClientSettings { url, token: None, compress: Some(true) }).unwrap()
+    }
+
+    /// All that is stored of a simulation, by the outcomes' ids.
+    fn stored(&self, simulation_id: &str) -> BTreeMap<Uuid, Stored> {
+        let sql = format!(
+            "SELECT outcome_id, trial, modal_call_id, sandbox_id, document::text
+             FROM arc_recorder.outcomes WHERE simulation_id = '{simulation_id}'"
+        );
+        let rows = self.database.query(&sql);
+        rows.iter()
+            .map(|row| (row.get(0), (row.get(1), row.get(2), row.get(3), row.get(4))))
+            .collect()
+    }
+
+    fn count(&self) -> i64 {
+        self.database.count("SELECT count(*) FROM arc_recorder.outcomes")
+            + self.database.count("SELECT count(*) FROM arc_recorder.rejected_results")
+    }
+}
+
+/// A small result of its own.
+fn document(number: usize) -> String {
+    format!(r#"{{"scenario":{{"id":"s{number}"}},"trajectory":{{"status":"success"}}}}"#)
+}
+
+#[test]
+fn more_than_a_mebibyte_beside_the_results_is_applied_to_each() {
+    const DOCUMENTS: usize = 3_000;
+    const TRIALS: usize = 3;
+    let running = Running::new(&[]);
+    let path = running.outcomes();
+    // The same documents for each trial: without their trials they would be duplicates.
+    let results: Vec<String> = (0..DOCUMENTS * TRIALS).map(|at| document(at / TRIALS)).collect();
+    let trials: Vec<usize> = (0..DOCUMENTS * TRIALS).map(|at| 1 + at % TRIALS).collect();
+    let call = |at: usize| format!("fc-{at}-{}", "x".repeat(120));
+    let calls: Vec<String> = (0..DOCUMENTS * TRIALS).map(call).collect();
+    let beside = json!({"trials": trials, "modal_call_ids": calls}).to_string();
+    assert!(beside.len() > 1 << 20);
+    let body = format!(r#"{{"results":[{}],{}"#, results.join(","), &beside[1..]);
+    let answer = running.service.send(Method::POST, &path, &[], body).has(200).json();
+    assert_eq!(answer["stored"], DOCUMENTS * TRIALS);
+    let kept = "SELECT count(DISTINCT (scenario_id, trial, modal_call_id))
+                FROM arc_recorder.outcomes";
+    assert_eq!(running.database.count(kept), (DOCUMENTS * TRIALS) as i64);
+
+    // Few results with much beside them, too.
+    let path = running.outcomes();
+    let calls: Vec<String> = (0..50).map(|at| format!("{at}{}", "y".repeat(20_500))).collect();
+    let results: Vec<Value> = (0..50).map(|at| result(&format!("s{at}"), "success", 1.0)).collect();
+    let body = json!({"results": results, "modal_call_ids": calls});
+    assert_eq!(running.service.post(&path, &body).has(200).json()["stored"], 50);
+    let kept = "SELECT count(*) FROM arc_recorder.outcomes WHERE length(modal_call_id) > 20500";
+    assert_eq!(running.database.count(kept), 50);
+}
+
+#[test]
+fn what_is_beside_the_results_is_refused_as_a_whole_where_something_of_it_is_missing() {
+    let running = Running::new(&[]);
+    let path = running.outcomes();
+    let one = document(1);
+    let incomplete: [(&[u8], &str); 7] = [
+        (b"\"trials\":[1", "ends before"),
+        (b"\"trials\":[1]", "ends before"),
+        (b"\"trials\":[2],\"modal_call_ids\":[\"\xff\"]}", "not UTF-8"),
+        (b"5,\"trials\":[2]}", "not a member"),
+        (b"\"modal_call_ids\":[\"a\"],trials:[2]}", "not a member"),
+        (b"\"trials\":[2],{}}", "not a member"),
+        (b"", "ends before"),
+    ];
+    for (rest, sentence) in incomplete {
+        let body = [format!("{{\"results\":[{one}],").as_bytes(), rest].concat();
+        let problem = running.service.send(Method::POST, &path, &[], body);
+        let problem = problem.has_problem(400, "envelope_incomplete");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(sentence), "{detail}");
+        assert_eq!(problem["retryable"], false);
+    }
+    // A comma that is missing must not hide what follows, nor a bracket that is one too many.
+    for between in ["", "]", " 7"] {
+        let body = format!("{{\"results\":[{one}]{between} \"trials\":[2]}}");
+        let refused = running.service.send(Method::POST, &path, &[], body);
+        refused.has_problem(400, "envelope_incomplete");
+    }
+    // What is no member of a request is refused by its name.
+    for (member, sentence) in [
+        (r#""trails":[2]"#, "\"trails\""),
+        (r#""average_reliability_score":0.9"#, "/complete"),
+        (r#""trials":[2],"trials":[3]"#, "twice"),
+        (r#""trials":[2,3]"#, "trials has 2 members for 1 results"),
+        (r#""trials":[1.5]"#, "1.5"),
+        (r#""sandbox_ids":"a""#, "sandbox_ids"),
+    ] {
+        let body = format!("{{\"results\":[{one}],{member}}}");
+        let problem = running.service.send(Method::POST, &path, &[], body);
+        let problem = problem.has_problem(400, "invalid_request");
+        let detail = problem["detail"].as_str().unwrap();
+        if sentence != "1.5" && sentence != "sandbox_ids" {
+            assert!(detail.contains(sentence), "{detail}");
+        }
+    }
+    // So is a parameter of a call that takes none.
+    let ended = path.replace("/outcomes", "/fail?reason=slow");
+    let problem = running.service.post(&ended, &json!({})).has_problem(400, "invalid_request");
+    assert!(problem["detail"].as_str().unwrap().contains("\"reason\""), "{problem}");
+    let status = running.service.get(&path.replace("/outcomes", "")).has(200).json();
+    assert_eq!(status["status"], "running");
+    assert_eq!(running.count(), 0, "nothing of them was recorded");
+}
+
+#[test]
+fn a_lone_result_comes_as_long_as_its_headers_say() {
+    let running = Running::new(&[]);
+    let path = running.outcomes();
+    let text = document(1);
+    let length = text.len().to_string();
+    let send = |name: &str, value: &str| {
+        let headers = [("content-type", "application/octet-stream"), (name, value)];
+        running.service.send(Method::POST, &path, &headers, text.clone())
+    };
+    for (name, value) in [
+        ("arc-document-bytes", "1"),
+        ("arc-document-bytes", "100000"),
+        ("arc-document-bytes", "many"),
+        ("arc-header-bytes", "100000"),
+        ("arc-header-bytes", "-1"),
+    ] {
+        send(name, value).has_problem(400, "invalid_request");
+    }
+    assert_eq!(running.count(), 0);
+    assert_eq!(send("arc-document-bytes", &length).has(200).json()["verdict"], "stored");
+}
+
+#[test]
+fn a_header_of_more_than_a_mebibyte_reaches_every_result() {
+    let running = Running::new(&[]);
+    let (header, samples) = super::formats::log();
+    let mut header = header;
+    header["plan"] = json!({"name": "x".repeat(1_200_000)});
+    let text = header.to_string();
+    let simulation = running.service.start_simulation(&[]);
+    let path = format!("/v1/simulations/{simulation}/outcomes?format=inspect");
+    let body = json!({"results": samples, "header": header});
+    let answer = running.service.post(&path, &body).has(200).json();
+    assert_eq!(answer["stored"], samples.len(), "{answer}");
+    assert!(!answer.to_string().contains("header_missing"), "{answer}");
+
+    // The client sends it, too, also with what goes alone: a sample that is no object.
+    let format = std::sync::Arc::new(ResultFormat::new("inspect", Some(format!("{text}\n"))));
+    let mut texts: Vec<String> = samples.iter().map(Value::to_string).collect();
+    texts.push(format!(" {}", texts[0]));
+    let submissions = texts.iter().map(|text| {
+        let mut submission = Submission::new(text.as_str());
+        submission.format = Some(std::sync::Arc::clone(&format));
+        submission
+    });
+    let other = running.service.start_simulation(&[]).parse().unwrap();
+    let verdicts = Runtime::new()
+        .unwrap()
+        .block_on(running.client().record_batch(other, submissions.collect()))
+        .unwrap();
+    for item in &verdicts {
+        assert_eq!(item.verdict, Verdict::Stored, "{item:?}");
+        let missing = item.warnings.iter().any(|warning| warning.code == "header_missing");
+        assert!(!missing, "{item:?}");
+    }
+    let kept = format!(
+        "SELECT count(*) FROM arc_recorder.outcomes JOIN arc_recorder.document_headers
+         USING (header_id) WHERE simulation_id = '{other}' AND right(header, 1) = E'\\n'"
+    );
+    assert_eq!(running.database.count(&kept), texts.len() as i64);
+
+    // One that is longer than any file's is refused.
+    let longer = json!({"results": samples, "header": "x".repeat((16 << 20) + 1)});
+    let problem = running.service.post(&path, &longer).has_problem(400, "invalid_request");
+    assert!(problem["detail"].as_str().unwrap().contains("at most 16777216"), "{problem}");
+}
+
+#[test]
+fn a_result_that_says_something_else_than_was_sent_with_it_is_stored_with_a_warning() {
+    let running = Running::new(&[]);
+    let path = running.outcomes();
+    let mut odd = result("a", "success", 1.0);
+    odd["recording"] = json!({"trial": 2, "modal_call_id": "fc-own"});
+    let body = json!({"results": [odd], "trials": [3], "modal_call_ids": ["fc\u{0}"]});
+    let answer = running.service.post(&path, &body).has(200).json();
+    let warnings = answer["verdicts"][0]["warnings"].as_array().unwrap().clone();
+    let told: Vec<(&str, &str)> = warnings
+        .iter()
+        .map(|it| (it["code"].as_str().unwrap(), it["path"].as_str().unwrap()))
+        .collect();
+    for expected in [
+        ("overridden", "/recording/trial"),
+        ("overridden", "/recording/modal_call_id"),
+        ("id_replaced", "/recording/modal_call_id"),
+    ] {
+        assert!(told.contains(&expected), "{told:?}");
+    }
+}
+
+#[test]
+fn a_file_says_what_of_it_is_not_recorded() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let one = document(1);
+    // The figures that are there must not count where some are missing.
+    let mut text = format!("{{\"results\":[{one}],\"total_cost_usd\":7,\"note\":\"").into_bytes();
+    text.extend_from_slice(b"\xff\"}");
+    let finished = record(&program, &files.write("suite.json", text), &[]).ended(2);
+    let summary = finished.json();
+    assert_eq!((&summary["stored"], &summary["rejected"]), (&json!(1), &json!(0)));
+    assert_eq!(summary["total_cost_usd"], 0.0, "{summary}");
+    assert!(summary["notes"].to_string().contains("not UTF-8"), "{summary}");
+    assert!(finished.stderr.contains("not UTF-8"), "{}", finished.stderr);
+    let broken = format!("{{\"results\":[{one}] \"total_cost_usd\":7}}");
+    program.run(["extract".as_ref(), files.write("a.json", broken).as_os_str()]).ended(2);
+
+    // What only a request says of each result is not left out in silence.
+    for member in [r#""trials":[2,null]"#, r#""sandbox_ids":[null,"sb"]"#] {
+        let text = format!("{{\"results\":[{one},{}],{member}}}", document(2));
+        let finished = record(&program, &files.write("body.json", text), &[]).ended(1);
+        assert!(finished.stderr.contains("recording"), "{}", finished.stderr);
+    }
+    // A suite may have such a name for something of its own.
+    let own = format!("{{\"results\":[{one}],\"trials\":3,\"sandbox_ids\":[\"a\",\"b\"]}}");
+    record(&program, &files.write("own.json", own), &[]).ended(0);
+}
+
+/// A result as a property makes it.
+#[derive(Clone, Debug)]
+struct Shot {
+    filler: usize,
+    pretty: bool,
+    trial: Option<u32>,
+    call: Option<String>,
+    sandbox: Option<String>,
+    not_finite: usize,
+}
+
+impl Shot {
+    /// The document, which has `not_finite` places with `null`, and those places.
+    fn document(&self, number: usize) -> (String, Vec<NotFinite>) {
+        let (end, filler) = (if self.pretty { "\n  " } else { "" }, "é".repeat(self.filler));
+        let mut text = format!(
+            "{{{end}\"scenario\":{{{end}\"id\":\"s{number}\"}},{end}\"trajectory\":{{\"status\":\"success\"}},\
+             {end}\"filler\":\"{filler}\",{end}\"odd\":["
+        );
+        let mut places = Vec::new();
+        for place in 0..self.not_finite {
+            if place > 0 {
+                text.push(',');
+            }
+            places.push(NotFinite {
+                offset: text.len(),
+                path: format!("/odd/{place}"),
+                number: NotFiniteNumber::NaN,
+            });
+            text.push_str("null");
+        }
+        text.push_str("]}");
+        (text, places)
+    }
+
+    fn submission(&self, number: usize) -> Submission {
+        let (text, not_finite) = self.document(number);
+        Submission {
+            trial: self.trial,
+            modal_call_id: self.call.clone(),
+            sandbox_id: self.sandbox.clone(),
+            not_finite,
+            ..Submission::new(text)
+        }
+    }
+
+    fn stored(&self, number: usize) -> Stored {
+        let (text, _) = self.document(number);
+        let trial = self.trial.map_or(1, |trial| trial as i32);
+        (trial, self.call.clone(), self.sandbox.clone(), text)
+    }
+}
+
+/// An id, mostly short, sometimes longer than a URL or a whole small body.
+fn id() -> impl Strategy<Value = Option<String>> {
+    prop_oneof![
+        4 => Just(None),
+        6 => "[a-zé\"\\\\\u{1}]{0,20}".prop_map(Some),
+        2 => (1_000_usize..20_000).prop_map(|length| Some("i\"".repeat(length / 2))),
+    ]
+}
+
+fn shot() -> impl Strategy<Value = Shot> {
+    let filler = prop_oneof![8 => 0_usize..40, 2 => 1_000_usize..30_000];
+    (filler, any::<bool>(), prop::option::of(1_u32..5), id(), id(), 0_usize..4).prop_map(
+        |(filler, pretty, trial, call, sandbox, not_finite)| Shot {
+            filler,
+            pretty,
+            trial,
+            call,
+            sandbox,
+            not_finite,
+        },
+    )
+}
+
+/// Runs a property with random values until its time is over.
+fn holds<S: Strategy>(strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
+    let until = Instant::now() + TIME_OF_A_PROPERTY;
+    TestRunner::new(config)
+        .run(strategy, |value| if Instant::now() < until { test(value) } else { Ok(()) })
+        .unwrap();
+}
+
+#[test]
+fn what_the_client_sends_is_what_is_stored_or_its_verdict_says_otherwise() {
+    const LIMIT: usize = 1 << 20;
+    let small = Running::new(&["--body-limit-mib", "1", "--batch-items", "70"]);
+    let large = Running::new(&[]);
+    let clients = [small.client(), large.client()];
+    let runtime = Runtime::new().unwrap();
+    // Some results are longer than the small service's bodies, by themselves or with what is beside.
+    let giant = prop_oneof![
+        3 => Just(None),
+        1 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(Some),
+    ];
+    let shots = (prop::collection::vec(shot(), 1..120), giant);
+    holds(&(shots, any::<bool>()), |((mut shots, giant), to_small)| {
+        if let Some((index, in_id)) = giant {
+            let place = index.index(shots.len());
+            match in_id {
+                true => shots[place].call = Some("c".repeat(LIMIT)),
+                false => shots[place].filler = LIMIT / 2,
+            }
+        }
+        let (running, client) =
+            if to_small { (&small, &clients[0]) } else { (&large, &clients[1]) };
+        let simulation = running.service.start_simulation(&[]);
+        let submissions: Vec<Submission> =
+            shots.iter().enumerate().map(|(number, shot)| shot.submission(number)).collect();
+        let ids: Vec<Uuid> =
+            submissions.iter().map(|it| it.outcome_id(simulation.parse().unwrap())).collect();
+        let recording = client.record_batch(simulation.parse().unwrap(), submissions);
+        let verdicts = match runtime.block_on(recording) {
+            Ok(verdicts) => verdicts,
+            // A single one that is refused is an error, as of a call that records one.
+            Err(error) => {
+                prop_assert!(shots.len() == 1 && to_small && giant.is_some(), "{}", error);
+                return Ok(());
+            }
+        };
+        let mut stored = running.stored(&simulation);
+        prop_assert_eq!(verdicts.len(), shots.len());
+        for (number, (item, shot)) in verdicts.iter().zip(&shots).enumerate() {
+            prop_assert_eq!(item.outcome_id, ids[number]);
+            let found = stored.remove(&ids[number]);
+            match &item.verdict {
+                Verdict::Stored => {
+                    prop_assert!(found == Some(shot.stored(number)), "{} is another", number);
+                    let told = item.warnings.iter().filter(|it| it.code == "not_finite").count();
+                    prop_assert_eq!(told, shot.not_finite);
+                }
+                Verdict::Failed { retryable: false, away: false, message } => {
+                    let too_long = shot.filler >= LIMIT / 2
+                        || shot.call.as_ref().is_some_and(|call| call.len() >= LIMIT);
+                    prop_assert!(to_small && too_long, "{}: {}", number, message);
+                    prop_assert_eq!(found, None);
+                }
+                other => prop_assert!(false, "{}: {:?}", number, other),
+            }
+        }
+        prop_assert!(stored.is_empty(), "nothing else is stored");
+        Ok(())
+    });
+}
+
+/// What is done to a body after it was written.
+#[derive(Clone, Debug)]
+enum Damage {
+    None,
+    Cut(prop::sample::Index),
+    Byte(prop::sample::Index, u8),
+    Shorter(&'static str),
+    Renamed(&'static str),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    let member = prop::sample::select(vec!["trials", "modal_call_ids", "sandbox_ids"]);
+    prop_oneof![
+        3 => Just(Damage::None),
+        2 => any::<prop::sample::Index>().prop_map(Damage::Cut),
+        2 => (any::<prop::sample::Index>(), prop::sample::select(b"\xff,}]{[\"x5 ".to_vec()))
+            .prop_map(|(index, byte)| Damage::Byte(index, byte)),
+        1 => member.clone().prop_map(Damage::Shorter),
+        1 => member.prop_map(Damage::Renamed),
+    ]
+}
+
+#[test]
+fn of_any_body_everything_is_applied_or_the_answer_says_what_is_not() {
+    let running = Running::new(&[]);
+    let before = any::<bool>();
+    let bodies = (prop::collection::vec(shot(), 1..40), damage(), before);
+    holds(&bodies, |(shots, damage, before)| {
+        let simulation = running.service.start_simulation(&[]);
+        let path = format!("/v1/simulations/{simulation}/outcomes");
+        let documents: Vec<String> =
+            shots.iter().enumerate().map(|(number, shot)| shot.document(number).0).collect();
+        let mut beside = json!({
+            "trials": shots.iter().map(|shot| shot.trial).collect::<Vec<_>>(),
+            "modal_call_ids": shots.iter().map(|shot| shot.call.clone()).collect::<Vec<_>>(),
+            "sandbox_ids": shots.iter().map(|shot| shot.sandbox.clone()).collect::<Vec<_>>(),
+        });
+        match damage {
+            Damage::Shorter(name) => drop(beside[name].as_array_mut().unwrap().pop()),
+            Damage::Renamed(name) => {
+                let value = beside.as_object_mut().unwrap().remove(name).unwrap();
+                beside[format!("{name}_")] = value;
+            }
+            _ => {}
+        }
+        let beside = beside.to_string();
+        let (members, results) = (&beside[1..beside.len() - 1], documents.join(",\n"));
+        let mut body = match before {
+            true => format!("{{{members}, \"results\": [{results}]}}"),
+            false => format!("{{\"results\": [{results}],\n{members}}}"),
+        }
+        .into_bytes();
+        let whole = body.clone();
+        match damage {
+            Damage::Cut(index) => body.truncate(1 + index.index(body.len() - 1)),
+            Damage::Byte(index, byte) => {
+                let place = index.index(body.len());
+                body[place] = byte;
+            }
+            _ => {}
+        }
+        let untouched =
+            body == whole && matches!(damage, Damage::None | Damage::Cut(_) | Damage::Byte(..));
+        let answer = running.service.send(Method::POST, &path, &[], body.clone());
+        let stored = running.stored(&simulation);
+        if answer.status != 200 {
+            prop_assert!((400..500).contains(&answer.status), "{:?}", answer);
+            prop_assert!(!untouched, "{:?}", answer);
+            prop_assert!(stored.is_empty(), "{:?}", answer);
+            return Ok(());
+        }
+        let answer = answer.json();
+        let Some(verdicts) = answer["verdicts"].as_array() else {
+            // What was cut or changed may be one document, which is kept as it came.
+            let id: Uuid = answer["outcome_id"].as_str().unwrap().parse().unwrap();
+            prop_assert!(stored[&id].3.as_bytes() == body, "{}", answer);
+            return Ok(());
+        };
+        // Whatever is stored stands in what was sent with exactly what was sent beside it, or with what
+        // the damaged byte made of it.
+        let text = String::from_utf8_lossy(&body).into_owned();
+        let kept = verdicts.iter().filter(|it| it["verdict"] == "stored").count();
+        prop_assert_eq!(kept, stored.len());
+        for (position, verdict) in verdicts.iter().enumerate() {
+            if verdict["verdict"] != "stored" {
+                prop_assert!(!untouched, "{}", verdict);
+                continue;
+            }
+            let id: Uuid = verdict["outcome_id"].as_str().unwrap().parse().unwrap();
+            let (trial, call, sandbox, document) = &stored[&id];
+            prop_assert!(text.contains(document.as_str()));
+            if untouched {
+                let sent = shots[position].stored(position);
+                let found = (*trial, call.clone(), sandbox.clone(), document.clone());
+                prop_assert!(found == sent, "{} is another", position);
+            } else if let Ok(read) = serde_json::from_slice::<Value>(&body) {
+                prop_assert_eq!(&read["modal_call_ids"][position], &json!(call));
+                prop_assert_eq!(&read["sandbox_ids"][position], &json!(sandbox));
+                let own = read["trials"][position].as_i64().unwrap_or(1);
+                prop_assert_eq!(own, i64::from(*trial));
+            }
+        }
+        Ok(())
+    });
+}
