@@ -40,6 +40,7 @@ mod router;
 mod sent;
 pub mod settings;
 mod simulations;
+mod spool;
 mod stream;
 mod tls;
 
