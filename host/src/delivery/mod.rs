@@ -450,14 +450,13 @@ impl Delivery {
         {
             return Ok(());
         }
-        match spooling.spool.start_of(simulation_id).await? {
-            Some(start) => match destination.check_start(&start).await {
+        if let Some(start) = spooling.spool.start_of(simulation_id).await? {
+            match destination.check_start(&start).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.retryable() => return Err(error),
                 // It is refused when its turn comes, and says nothing of a plan.
                 Err(_) => {}
-            },
-            None => {}
+            }
         }
         let mut without = spooling.without_start();
         if without.len() >= REMEMBERED_WITHOUT_START {

@@ -329,8 +329,13 @@ fn discard(open: &mut Opened) {
 pub(super) fn trouble_of(error: &redb::Error) -> SpoolTrouble {
     match error {
         redb::Error::Io(error) if reserve::is_full(error) => SpoolTrouble::DiskFull,
-        // It reads beyond the end of a file that is cut off.
-        redb::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+        // It reads beyond the end of a file that is cut off, or finds another beginning.
+        redb::Error::Io(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData
+            ) =>
+        {
             SpoolTrouble::Damaged
         }
         redb::Error::Io(_) | redb::Error::PreviousIo => SpoolTrouble::DiskError,

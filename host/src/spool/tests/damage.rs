@@ -89,7 +89,8 @@ async fn a_changed_byte_of_the_last_commit_undoes_it_not_even_after_a_kill() {
     assert!(error.to_string().contains("arc-host spool salvage --spool-dir"), "{error}");
     let salvaged = salvage(&settings(copy.path(), MB).folder).unwrap();
     assert_eq!((salvaged.read, salvaged.damaged), (ENTRIES_OF_TEST as u64, 1));
-    assert!(salvaged.lists_read);
+    // The file as a whole cannot be trusted: every entry in it was looked for.
+    assert!(!salvaged.lists_read);
     let spool = open(&copy);
     assert_eq!((spool.state().depth, spool.state().aside), (ENTRIES_OF_TEST as u64, 1));
     spool.close().await;
