@@ -78,14 +78,15 @@ fn a_full_disk() {
         disk.fill(run.random.between(0, 512) << 10);
         wait("a full disk", || host.spool_state()["error"] == "disk_full");
         // Nothing can be taken, and everybody is told why.
-        wait("a service that is not ready", || host.service().get("/health/ready").status == 503);
-        let problem = host.service().get("/health/ready").has_problem(503, "spool_unavailable");
+        let not_ready = host.service().wait_until("/health/ready", |answer| answer.status == 503);
+        let problem = not_ready.has_problem(503, "spool_unavailable");
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains("the spool's disk is full"), "{detail}");
         let health = host.service().get("/v1/health").has(200).json();
         assert_eq!(health["status"], "error", "{health}");
-        let metrics = host.service().get("/metrics").has(200).text();
-        assert!(metrics.lines().any(|line| line == "arc_spool_up 0"), "{metrics}");
+        host.service().wait_until("/metrics", |metrics| {
+            metrics.text().lines().any(|line| line == "arc_spool_up 0")
+        });
         // The database is back, and the disk is still full: what the spool has is delivered, and what
         // is new goes straight to the database.
         server.resume();
@@ -225,8 +226,9 @@ fn two_services_of_which_one_is_away() {
             let state = other.spool_state();
             state["depth"] == 0 && state["aside"] == 0
         });
-        let status = other.service().get(&format!("/v1/simulations/{id}")).has(200).json();
-        assert_eq!(status["completed_scenarios"], RESULTS, "{status}");
+        let stored =
+            format!("SELECT count(*) FROM arc_recorder.outcomes WHERE simulation_id = '{id}'");
+        assert_eq!(server.count(&stored), RESULTS as i64);
         run.count_round();
     }
     run.settle(&one);
