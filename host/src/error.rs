@@ -5,6 +5,7 @@ use std::error::Error as _;
 use tokio_postgres::error::{DbError, SqlState};
 
 use crate::extraction::{ExtractionError, Violation};
+use crate::spool::SpoolTrouble;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -54,6 +55,16 @@ pub enum Error {
         message: String,
     },
 
+    /// The spool can keep nothing: its disk is full, does not work, or its file is damaged. This says
+    /// nothing of the database. The same call again may work.
+    #[error("{message}")]
+    SpoolUnavailable {
+        /// What is wrong, without a path.
+        trouble: SpoolTrouble,
+        /// What happened and what to do.
+        message: String,
+    },
+
     /// The database refuses what it was given, and would refuse it again, whoever sends it: a value
     /// or a row does not do. Nothing else is wrong with it.
     #[error("{0}")]
@@ -89,7 +100,10 @@ pub enum Error {
 impl Error {
     /// Whether the same call again may work without anybody changing anything.
     pub fn retryable(&self) -> bool {
-        matches!(self, Error::Unavailable(_) | Error::SpoolFull { .. })
+        matches!(
+            self,
+            Error::Unavailable(_) | Error::SpoolFull { .. } | Error::SpoolUnavailable { .. }
+        )
     }
 
     pub(crate) fn io(context: impl Into<String>, source: std::io::Error) -> Self {
@@ -135,6 +149,7 @@ impl Error {
             Error::Configuration(_)
             | Error::Unavailable(_)
             | Error::SpoolFull { .. }
+            | Error::SpoolUnavailable { .. }
             | Error::Database(_)
             | Error::Schema(_)
             | Error::Component(_)

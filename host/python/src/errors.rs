@@ -22,7 +22,7 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
         Error::NotFound(_) => "NotFoundError",
         Error::Conflict(_) => "ConflictError",
         Error::Configuration(_) | Error::Embedded(_) => "ConfigurationError",
-        Error::Unavailable(_) => "UnavailableError",
+        Error::Unavailable(_) | Error::SpoolUnavailable { .. } => "UnavailableError",
         Error::Schema(_) => "SchemaError",
         _ => "DatabaseError",
     };

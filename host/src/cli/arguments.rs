@@ -186,6 +186,14 @@ pub(super) enum Command {
     /// --spool, what a process has kept while the database was away is delivered. Safe to repeat
     /// and to break off.
     Replay(Replay),
+    /// Show what a spool holds, and requeue or drop its dead letters.
+    ///
+    /// A spool keeps what the database did not take. What it refuses for good is a dead letter: it is
+    /// kept, with the reason, until it is requeued or dropped. The spool of a running service is asked
+    /// through the service (--server, with a token of the scope admin); one that no process has open
+    /// is named by its folder (--spool-dir).
+    #[command(subcommand)]
+    Spool(SpoolCommand),
     /// Extract the fields of recorded outcomes again, with the extractor of today.
     ///
     /// Ids, times of receipt and documents never change; what the fields were is kept in
@@ -560,6 +568,88 @@ pub(super) struct Replay {
     /// With --rejected: only those of this simulation.
     #[arg(long, value_name = "ID", value_parser = id, conflicts_with_all = ["spool", "refused"])]
     pub(super) simulation: Option<Uuid>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SpoolCommand {
+    /// List dead letters, oldest first: number, what they record, why they were refused.
+    List(SpoolList),
+    /// Show one entry: what it records, why it was refused, and its document.
+    Show(SpoolShow),
+    /// Put dead letters back into the queue, for example after the reason was mended.
+    ///
+    /// They go behind all that waits, under new numbers. What is refused again is a dead letter again.
+    /// Those whose simulation was not known are tried again by themselves for a day.
+    #[command(
+        after_help = "Examples:\n  arc-host spool requeue 17 18\n  arc-host spool requeue --all --server http://127.0.0.1:7117"
+    )]
+    Requeue(DeadLetters),
+    /// Remove dead letters for good. What waits is never dropped.
+    ///
+    /// Their results are then recorded nowhere. Each one that goes is printed with its reason.
+    #[command(
+        after_help = "Examples:\n  arc-host spool drop 17 18\n  arc-host spool drop --all --spool-dir /volume/spool"
+    )]
+    Drop(DeadLetters),
+    /// Read what can be read of a damaged spool into a new one, and keep the damaged file beside it.
+    ///
+    /// For a folder that no process has open. Entries that are as they were written are kept, in their
+    /// order; of a damaged one, what is left of it becomes a dead letter. If the lists of the entries
+    /// are damaged too, entries that were delivered or dropped before may come back: to record them
+    /// again changes nothing.
+    #[command(after_help = "Example:\n  arc-host spool salvage --spool-dir /volume/spool")]
+    Salvage(SpoolPlace),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolPlace {
+    /// The folder of a spool that no process has open. Default: the one in the user's data folder,
+    /// unless --server names a service.
+    #[arg(long, value_name = "DIR")]
+    pub(super) spool_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolList {
+    /// Also what waits.
+    #[arg(long)]
+    pub(super) waiting: bool,
+
+    /// How many at most.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) limit: u32,
+
+    /// Only entries with a greater number than this one.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(super) after: u64,
+
+    #[command(flatten)]
+    pub(super) place: SpoolPlace,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolShow {
+    /// The entry's number, as `arc-host spool list` shows it.
+    #[arg(value_name = "NUMBER")]
+    pub(super) sequence: u64,
+
+    #[command(flatten)]
+    pub(super) place: SpoolPlace,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["sequences", "all"]))]
+pub(super) struct DeadLetters {
+    /// The numbers of dead letters, as `arc-host spool list` shows them.
+    #[arg(value_name = "NUMBER")]
+    pub(super) sequences: Vec<u64>,
+
+    /// All dead letters.
+    #[arg(long)]
+    pub(super) all: bool,
+
+    #[command(flatten)]
+    pub(super) place: SpoolPlace,
 }
 
 #[derive(Debug, Args)]

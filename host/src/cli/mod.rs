@@ -139,6 +139,7 @@ async fn run(arguments: Arguments) -> Result<Done> {
             simulations::failures(&global, arguments, &mut output).await
         }
         Command::Replay(arguments) => history::replay(&global, arguments, &mut output).await,
+        Command::Spool(command) => spool::run(&global, command, &mut output).await,
         Command::Reextract(arguments) => history::reextract(&global, arguments, &mut output).await,
         Command::Fail(arguments) => {
             simulations::end(&global, arguments, SimulationStatus::Failed, &mut output).await

@@ -1,4 +1,5 @@
-//! `arc-host replay --spool`: what a process has kept while the database was away.
+//! `arc-host spool` and `arc-host replay --spool`: what a process has kept while the database was
+//! away.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,14 +10,19 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::Done;
-use super::arguments::Global;
+use super::arguments::{DeadLetters, Global, SpoolCommand, SpoolList, SpoolPlace, SpoolShow};
 use super::connection;
 use super::output::{self, BAD, GOOD, Output};
 use super::record::stop_on_interrupt;
+use crate::client::ServiceClient;
+use crate::database;
 use crate::delivery::{Destination, ReplayedSpool, replay_spool};
 use crate::error::{Error, Result};
-use crate::spool::{Aside, Spool, SpoolSettings, SpooledCall};
-use crate::wire::SpoolRetried;
+use crate::spool::{self, Aside, Listed, Spool, SpoolSettings, SpooledCall};
+use crate::wire::{
+    DeadLetterChoice, SpoolDropped, SpoolEntry, SpoolEntryDocument, SpoolEntryKind,
+    SpoolEntryState, SpoolRequeued, SpoolRetried,
+};
 
 /// How many refused entries are shown; all are in the spool.
 const SHOWN_REFUSED: usize = 1_000;
@@ -42,19 +48,12 @@ pub(super) async fn replay(
     refused_too: bool,
     output: &mut Output,
 ) -> Result<Done> {
-    if !folder.is_dir() {
-        return Err(Error::Invalid(format!(
-            "there is no spool in {}; name the folder that the process was given",
-            folder.display()
-        )));
-    }
+    check_folder(folder)?;
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_interrupt(Arc::clone(&stop), Arc::new(AtomicBool::new(true)))?;
     let opened = connection::open_source(global).await?;
     let destination = connection::destination(global, opened.source()).await?;
-    // Nothing is added to it here.
-    let settings = SpoolSettings { folder: folder.to_owned(), limit_bytes: u64::MAX };
-    let spool = Spool::open(&settings)?;
+    let spool = open_spool(folder)?;
     if refused_too {
         spool.take_back().await?;
     }
@@ -160,4 +159,338 @@ fn what(aside: &Aside) -> (&'static str, Option<Uuid>) {
         SpooledCall::Complete { simulation_id, .. } => ("a completion", Some(*simulation_id)),
         SpooledCall::End { simulation_id, .. } => ("an end", Some(*simulation_id)),
     }
+}
+
+/// How many entries are asked for at once.
+const PAGE: u32 = 1_000;
+
+/// How many bytes of them are read at once.
+const PAGE_BYTES: u64 = 64 << 20;
+
+/// The spool that a command is about.
+enum Place {
+    /// That of a running service.
+    Service(ServiceClient),
+    /// One that no process has open.
+    Folder(Spool),
+}
+
+/// `arc-host spool`.
+pub(super) async fn run(
+    global: &Global,
+    command: SpoolCommand,
+    output: &mut Output,
+) -> Result<Done> {
+    match command {
+        SpoolCommand::List(arguments) => list(global, &arguments, output).await,
+        SpoolCommand::Show(arguments) => show(global, &arguments, output).await,
+        SpoolCommand::Requeue(arguments) => requeue(global, arguments, output).await,
+        SpoolCommand::Drop(arguments) => drop_letters(global, arguments, output).await,
+        SpoolCommand::Salvage(place) => salvage(global, &place, output).await,
+    }
+}
+
+fn check_folder(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "there is no spool in {}; name the folder that the process was given",
+        folder.display()
+    )))
+}
+
+/// Opens a spool that no process has open. Nothing is added to it here.
+fn open_spool(folder: &Path) -> Result<Spool> {
+    check_folder(folder)?;
+    Spool::open(&SpoolSettings { folder: folder.to_owned(), limit_bytes: u64::MAX })
+}
+
+/// The folder that is meant where no service is.
+fn folder_of(global: &Global, place: &SpoolPlace) -> Result<std::path::PathBuf> {
+    match &place.spool_dir {
+        Some(folder) => Ok(folder.clone()),
+        None => database::spool_folder(global.data_dir.as_deref()),
+    }
+}
+
+impl Place {
+    fn open(global: &Global, place: &SpoolPlace) -> Result<Self> {
+        if place.spool_dir.is_none()
+            && let Some(client) = connection::service(global)?
+        {
+            return Ok(Place::Service(client));
+        }
+        open_spool(&folder_of(global, place)?).map(Place::Folder)
+    }
+
+    /// Entries after a number, and where the next page begins.
+    async fn page(
+        &self,
+        waiting: bool,
+        limit: u32,
+        after: u64,
+    ) -> Result<(Vec<SpoolEntry>, Option<u64>)> {
+        match self {
+            Place::Service(client) => {
+                let page = client.spool_entries(waiting, Some(limit), Some(after)).await?;
+                Ok((page.entries, page.after))
+            }
+            Place::Folder(spool) => {
+                let listed = Listed { after, dead_letters: !waiting };
+                let found = spool.list(listed, limit as usize, PAGE_BYTES).await?;
+                let next = found.last().map(|last| last.sequence);
+                Ok((found.iter().map(SpoolEntry::from).collect(), next))
+            }
+        }
+    }
+
+    /// Entries after a number, at most so many.
+    async fn entries(&self, waiting: bool, limit: u32, after: u64) -> Result<Vec<SpoolEntry>> {
+        let (mut all, mut after) = (Vec::new(), Some(after));
+        while let Some(from) = after
+            && all.len() < limit as usize
+        {
+            let left = limit.saturating_sub(u32::try_from(all.len()).unwrap_or(u32::MAX));
+            let (page, next) = self.page(waiting, left.min(PAGE), from).await?;
+            all.extend(page);
+            after = next;
+        }
+        Ok(all)
+    }
+
+    async fn entry(&self, sequence: u64) -> Result<SpoolEntryDocument> {
+        match self {
+            Place::Service(client) => client.spool_entry(sequence).await,
+            Place::Folder(spool) => match spool.entry(sequence).await? {
+                Some((kept, bytes)) => Ok(SpoolEntryDocument::new(&kept, &bytes)),
+                None => Err(Error::NotFound(format!(
+                    "the spool has no entry with the number {sequence}"
+                ))),
+            },
+        }
+    }
+
+    async fn requeue(&self, choice: DeadLetterChoice) -> Result<SpoolRequeued> {
+        match self {
+            Place::Service(client) => client.requeue_dead_letters(&choice).await,
+            Place::Folder(spool) => {
+                let requeued = spool.requeue(sequences(choice)?).await?;
+                let spool::Requeued { entries, unreadable } = requeued;
+                Ok(SpoolRequeued { entries, unreadable })
+            }
+        }
+    }
+
+    async fn drop_letters(&self, choice: DeadLetterChoice) -> Result<SpoolDropped> {
+        match self {
+            Place::Service(client) => client.drop_dead_letters(&choice).await,
+            Place::Folder(spool) => {
+                let entries = spool.drop_dead_letters(sequences(choice)?).await?;
+                Ok(SpoolDropped { entries })
+            }
+        }
+    }
+
+    async fn close(self) {
+        if let Place::Folder(spool) = self {
+            spool.close().await;
+        }
+    }
+}
+
+fn sequences(choice: DeadLetterChoice) -> Result<Option<Vec<u64>>> {
+    choice.sequences().map_err(|reason| Error::Invalid(reason.to_owned()))
+}
+
+fn kind_word(kind: SpoolEntryKind) -> &'static str {
+    match kind {
+        SpoolEntryKind::Configuration => "configuration",
+        SpoolEntryKind::Start => "start",
+        SpoolEntryKind::Result => "result",
+        SpoolEntryKind::Completion => "completion",
+        SpoolEntryKind::End => "end",
+        SpoolEntryKind::Unreadable => "unreadable",
+        SpoolEntryKind::Other => "other",
+    }
+}
+
+fn state_word(state: SpoolEntryState) -> &'static str {
+    match state {
+        SpoolEntryState::Waiting => "waiting",
+        SpoolEntryState::DeadLetter => "dead letter",
+        SpoolEntryState::Other => "other",
+    }
+}
+
+fn id_or_none(id: Option<Uuid>) -> String {
+    id.map_or_else(String::new, |id| id.to_string())
+}
+
+async fn list(global: &Global, arguments: &SpoolList, output: &mut Output) -> Result<Done> {
+    let SpoolList { waiting, limit, after, place } = arguments;
+    let place = Place::open(global, place)?;
+    let entries = place.entries(*waiting, *limit, *after).await?;
+    place.close().await;
+    if output.json() {
+        entries.iter().try_for_each(|entry| output.value(entry))?;
+        return Ok(Done::All);
+    }
+    if entries.is_empty() {
+        output::note(if *waiting { "the spool is empty" } else { "no dead letters" });
+        return Ok(Done::All);
+    }
+    let last = entries.last().map(|entry| entry.sequence);
+    let full = entries.len() >= *limit as usize;
+    let rows = entries.into_iter().map(|entry| {
+        vec![
+            entry.sequence.to_string(),
+            state_word(entry.state).to_owned(),
+            kind_word(entry.kind).to_owned(),
+            id_or_none(entry.simulation_id),
+            format!("{:.0}", entry.spooled_at),
+            output::count(entry.bytes),
+            entry.reason.unwrap_or_default(),
+        ]
+    });
+    output.table(
+        &["number", "state", "records", "simulation", "spooled", "bytes", "reason"],
+        &["number", "bytes"],
+        rows,
+    )?;
+    if let Some(last) = last.filter(|_| full) {
+        output::note(&format!("there may be more: --after {last} shows the next ones"));
+    }
+    Ok(Done::All)
+}
+
+async fn show(global: &Global, arguments: &SpoolShow, output: &mut Output) -> Result<Done> {
+    let place = Place::open(global, &arguments.place)?;
+    let shown = place.entry(arguments.sequence).await?;
+    place.close().await;
+    if output.json() {
+        output.value(&shown)?;
+        return Ok(Done::All);
+    }
+    let SpoolEntryDocument { entry, document, exact } = shown;
+    let retried = entry.retry_until.map(|until| format!("by itself until {until:.0}"));
+    let fields = [
+        ("number", entry.sequence.to_string()),
+        ("state", state_word(entry.state).to_owned()),
+        ("records", kind_word(entry.kind).to_owned()),
+        ("simulation", id_or_none(entry.simulation_id)),
+        ("outcome", id_or_none(entry.outcome_id)),
+        ("spooled", format!("{:.0}", entry.spooled_at)),
+        ("bytes", output::count(entry.bytes)),
+        ("reason", output::printable(entry.reason.as_deref().unwrap_or_default())),
+        ("tried again", retried.unwrap_or_default()),
+    ];
+    let fields: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    output.fields(&fields)?;
+    output.line("")?;
+    output.bare_line(&document)?;
+    if !exact {
+        output::warn("the document is not UTF-8 text; what is not is shown as U+FFFD");
+    }
+    Ok(Done::All)
+}
+
+async fn requeue(global: &Global, letters: DeadLetters, output: &mut Output) -> Result<Done> {
+    let DeadLetters { sequences, all, place } = letters;
+    let place = Place::open(global, &place)?;
+    let requeued = place.requeue(DeadLetterChoice { sequences, all }).await?;
+    let running = matches!(place, Place::Service(_));
+    place.close().await;
+    if output.json() {
+        output.value(&requeued)?;
+    } else {
+        output.line(&format!("{} dead letters wait again", output::count(requeued.entries)))?;
+    }
+    if requeued.entries > 0 && !running {
+        output::note(
+            "the next process that opens the spool delivers them, and so does `arc-host replay --spool DIR`",
+        );
+    }
+    if requeued.unreadable == 0 {
+        return Ok(Done::All);
+    }
+    output::complain(&format!(
+        "{} cannot be read, and stay dead letters; `arc-host spool list` says why",
+        output::count(requeued.unreadable)
+    ));
+    Ok(Done::Not)
+}
+
+async fn drop_letters(global: &Global, letters: DeadLetters, output: &mut Output) -> Result<Done> {
+    let DeadLetters { sequences, all, place } = letters;
+    let place = Place::open(global, &place)?;
+    // What is shown is what goes: one that is refused meanwhile stays.
+    let found = match all {
+        true => place.entries(false, u32::MAX, 0).await?,
+        false => {
+            let mut found = Vec::with_capacity(sequences.len());
+            for sequence in sequences {
+                found.push(place.entry(sequence).await?.entry);
+            }
+            found
+        }
+    };
+    let sequences: Vec<u64> = found.iter().map(|entry| entry.sequence).collect();
+    let dropped = match sequences.is_empty() {
+        true => SpoolDropped::default(),
+        false => place.drop_letters(DeadLetterChoice { sequences, all: false }).await?,
+    };
+    place.close().await;
+    if output.json() {
+        output.value(&json!({"entries": dropped.entries, "dropped": found}))?;
+        return Ok(Done::All);
+    }
+    for entry in &found {
+        output.line(&format!(
+            "  {BAD}dropped{BAD:#} {} ({}): {}",
+            entry.sequence,
+            kind_word(entry.kind),
+            output::printable(entry.reason.as_deref().unwrap_or_default())
+        ))?;
+    }
+    output.line(&format!("{} dead letters were dropped", output::count(dropped.entries)))?;
+    Ok(Done::All)
+}
+
+async fn salvage(global: &Global, place: &SpoolPlace, output: &mut Output) -> Result<Done> {
+    let folder = folder_of(global, place)?;
+    check_folder(&folder)?;
+    let salvaging = tokio::task::spawn_blocking(move || spool::salvage(&folder)).await;
+    let salvaged = salvaging
+        .map_err(|error| Error::Invalid(format!("the salvage was broken off: {error}")))??;
+    if output.json() {
+        output.value(&salvaged)?;
+    } else {
+        let Some(damaged_file) = &salvaged.damaged_file else {
+            output.line(&format!(
+                "{GOOD}nothing is damaged{GOOD:#}: {} entries can be read; the spool stays as it is",
+                output::count(salvaged.read)
+            ))?;
+            return Ok(Done::All);
+        };
+        output.fields(&[
+            ("read", output::count(salvaged.read)),
+            ("damaged", output::count(salvaged.damaged)),
+            ("damaged file", damaged_file.display().to_string()),
+        ])?;
+    }
+    if salvaged.damaged > 0 {
+        output::warn(
+            "of the damaged entries, what is left is kept as dead letters: `arc-host spool list` and \
+             `spool show` show them, `spool drop` removes them",
+        );
+    }
+    if !salvaged.lists_read {
+        output::warn(
+            "the list of the entries was damaged, too: some may be missing, and some that were \
+             delivered before may be among those that were read; to record these again changes \
+             nothing",
+        );
+    }
+    Ok(if salvaged.damaged > 0 { Done::Not } else { Done::All })
 }

@@ -11,7 +11,10 @@ use crate::store::{
     Attached, Failure, Metrics, OutcomeFilter, OutcomePage, Performance, RecordedOutcome,
     RejectedPage, SimulationStatus,
 };
-use crate::wire::{FailureList, RejectedList, ServiceHealth, SimulationList, SpoolRetried};
+use crate::wire::{
+    DeadLetterChoice, FailureList, RejectedList, ServiceHealth, SimulationList, SpoolDropped,
+    SpoolEntryDocument, SpoolEntryList, SpoolRequeued, SpoolRetried,
+};
 
 /// A page of outcomes whose outcomes are read one by one.
 #[derive(Deserialize)]
@@ -140,6 +143,45 @@ impl ServiceClient {
         Ok(retried.entries)
     }
 
+    /// Entries of the service's spool after this number, oldest first: dead letters, or all of them.
+    /// Takes a token with the scope `admin`, as all that follow here do.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the service has no spool.
+    pub async fn spool_entries(
+        &self,
+        waiting: bool,
+        limit: Option<u32>,
+        after: Option<u64>,
+    ) -> Result<SpoolEntryList> {
+        let call = Call::get("v1/spool/entries").with("waiting", waiting.then_some(true));
+        self.json(call.with("limit", limit).with("after", after)).await
+    }
+
+    /// An entry of the service's spool with its document.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is none of this number.
+    pub async fn spool_entry(&self, sequence: u64) -> Result<SpoolEntryDocument> {
+        self.json(Call::get(format!("v1/spool/entries/{sequence}"))).await
+    }
+
+    /// Has the service put dead letters back into its queue.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where one of them is no dead letter.
+    pub async fn requeue_dead_letters(&self, choice: &DeadLetterChoice) -> Result<SpoolRequeued> {
+        self.json(chosen("v1/spool/requeue", choice)?).await
+    }
+
+    /// Has the service remove dead letters for good.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where one of them is no dead letter.
+    pub async fn drop_dead_letters(&self, choice: &DeadLetterChoice) -> Result<SpoolDropped> {
+        self.json(chosen("v1/spool/drop", choice)?).await
+    }
+
     /// What the service has done since it was started.
     ///
     /// # Errors
@@ -155,4 +197,11 @@ fn outcome(text: &str) -> serde_json::Result<RecordedOutcome> {
     let beside: WithTrajectory = serde_json::from_str(text)?;
     outcome.trajectory = beside.trajectory.map(|raw| raw.get().to_owned());
     Ok(outcome)
+}
+
+fn chosen(path: &str, choice: &DeadLetterChoice) -> Result<Call> {
+    let body = serde_json::to_vec(choice).map_err(|error| {
+        Error::Invalid(format!("the numbers could not be written as JSON: {error}"))
+    })?;
+    Ok(Call::post(path, "application/json", body))
 }

@@ -106,6 +106,15 @@ impl Destination {
         }
     }
 
+    /// Whether a preview needs no more to know the plan of a simulation.
+    pub(crate) fn knows_plan(&self, simulation_id: Uuid) -> bool {
+        match self {
+            Destination::Database(recorder) => recorder.knows_plan(simulation_id),
+            // Results are looked into by the service alone.
+            Destination::Service(_) => true,
+        }
+    }
+
     /// What would become of results, as far as it can be told without the destination.
     pub(crate) async fn preview(
         &self,

@@ -45,12 +45,25 @@ pub(super) struct Held {
     failing: Option<(Culprit, u32)>,
     /// For how long a simulation may be unknown to the destination.
     unknown_for: Duration,
+    first_pause: Duration,
+    longest_pause: Duration,
 }
 
 impl Held {
     /// Nothing is held. A simulation that the destination does not know is held for so long.
     pub(super) fn new(unknown_for: Duration) -> Self {
-        Held { holds: HashMap::new(), failing: None, unknown_for }
+        Held {
+            holds: HashMap::new(),
+            failing: None,
+            unknown_for,
+            first_pause: FIRST_PAUSE,
+            longest_pause: LONGEST_PAUSE,
+        }
+    }
+
+    /// Nothing is held, and nothing is refused because it is unknown; with pauses between these.
+    pub(super) fn with_pauses(first_pause: Duration, longest_pause: Duration) -> Self {
+        Held { first_pause, longest_pause, ..Held::new(Duration::MAX) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -105,7 +118,8 @@ impl Held {
         let now = Instant::now();
         let before = self.holds.get(&culprit);
         let since = before.map_or(now, |hold| hold.since);
-        let pause = before.map_or(FIRST_PAUSE, |hold| (hold.pause * 2).min(LONGEST_PAUSE));
+        let pause =
+            before.map_or(self.first_pause, |hold| (hold.pause * 2).min(self.longest_pause));
         self.holds.insert(culprit, Hold { since, pause, again_at: now + pause });
     }
 

@@ -23,8 +23,9 @@ mod survey;
 mod watch;
 mod whole_file;
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -51,11 +52,14 @@ use crate::recorder::{
     ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart, SimulationStarted,
     Submission, Verdict,
 };
-use crate::spool::{Entry, Spool, SpoolState, SpooledCall};
+use crate::spool::{Entry, Requeued, Spool, SpoolState, SpooledCall};
 use crate::store::SimulationStatus;
 
 /// How long a call waits for an answer before it is asked whether the destination is there at all.
 const DOUBT_AFTER: Duration = Duration::from_secs(1);
+
+/// How many simulations are remembered whose start is not in the spool.
+const REMEMBERED_WITHOUT_START: usize = 10_000;
 
 /// How often the spool is looked at by whoever waits until it is empty.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -100,8 +104,16 @@ struct Spooling {
     /// Somebody has waited long for an answer.
     doubt: Arc<Notify>,
     notices: Arc<Notices>,
+    /// Simulations whose start is not in the spool.
+    without_start: Mutex<HashSet<Uuid>>,
     /// Ends with the last clone of the delivery.
     tasks: [AbortHandle; 2],
+}
+
+impl Spooling {
+    fn without_start(&self) -> MutexGuard<'_, HashSet<Uuid>> {
+        self.without_start.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Spooling {
@@ -127,13 +139,19 @@ impl Delivery {
         let replaying =
             replay::replay(destination.clone(), spool.clone(), away.clone(), Arc::clone(&notices));
         let tasks = [tokio::spawn(watching).abort_handle(), tokio::spawn(replaying).abort_handle()];
-        let spooling = Spooling { spool, away, doubt, notices, tasks };
+        let without_start = Mutex::default();
+        let spooling = Spooling { spool, away, doubt, notices, without_start, tasks };
         Delivery { shared: Arc::new(Shared { destination, spooling: Some(spooling) }) }
     }
 
     /// Where it delivers to.
     pub fn destination(&self) -> &Destination {
         &self.shared.destination
+    }
+
+    /// The spool, where there is one.
+    pub fn spool(&self) -> Option<&Spool> {
+        Some(&self.shared.spooling.as_ref()?.spool)
     }
 
     /// The spool's state, where there is one.
@@ -158,12 +176,21 @@ impl Delivery {
     /// there is no spool.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the spool's disk fails; some may be back by then.
+    /// [`Error::SpoolUnavailable`] where the spool's disk fails; some may be back by then.
     pub async fn try_refused_again(&self) -> Result<Option<u64>> {
+        Ok(self.requeue(None).await?.map(|requeued| requeued.entries))
+    }
+
+    /// Tries these dead letters again, or all of them, behind all that waits, and at once what waits
+    /// although the destination takes others. Nothing where there is no spool.
+    ///
+    /// # Errors
+    /// As [`Spool::requeue`].
+    pub async fn requeue(&self, sequences: Option<Vec<u64>>) -> Result<Option<Requeued>> {
         let Some(spooling) = &self.shared.spooling else { return Ok(None) };
-        let taken = spooling.spool.take_back().await?;
+        let requeued = spooling.spool.requeue(sequences).await?;
         spooling.notices.again.notify_one();
-        Ok(Some(taken))
+        Ok(Some(requeued))
     }
 
     /// Keeps a version of an agent's configuration and gives its id.
@@ -208,6 +235,9 @@ impl Delivery {
                 let scenario_count = self.shared.destination.check_start(&start).await?;
                 let created_at = start.started_at.unwrap_or_else(Timestamp::now);
                 self.keep(vec![SpooledCall::Start(Box::new(start))]).await?;
+                if let Some(spooling) = &self.shared.spooling {
+                    spooling.without_start().remove(&simulation_id);
+                }
                 let simulation = SimulationStarted {
                     simulation_id,
                     scenario_count,
@@ -398,6 +428,7 @@ impl Delivery {
         simulation_id: Uuid,
         received: Vec<ReceivedResult>,
     ) -> Result<Vec<ItemVerdict>> {
+        self.learn_spooled_plan(simulation_id).await?;
         let verdicts = self.shared.destination.preview(simulation_id, received.clone()).await?;
         let calls = received.into_iter().map(|received| SpooledCall::Result {
             simulation_id,
@@ -407,6 +438,32 @@ impl Delivery {
         });
         self.keep(calls.collect()).await?;
         Ok(verdicts)
+    }
+
+    /// Reads a simulation's plan from the spool, where its start is there and nobody knows it any
+    /// more: the process was started since.
+    async fn learn_spooled_plan(&self, simulation_id: Uuid) -> Result<()> {
+        let destination = &self.shared.destination;
+        let Some(spooling) = &self.shared.spooling else { return Ok(()) };
+        if destination.knows_plan(simulation_id)
+            || spooling.without_start().contains(&simulation_id)
+        {
+            return Ok(());
+        }
+        if let Some(start) = spooling.spool.start_of(simulation_id).await? {
+            match destination.check_start(&start).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.retryable() => return Err(error),
+                // It is refused when its turn comes, and says nothing of a plan.
+                Err(_) => {}
+            }
+        }
+        let mut without = spooling.without_start();
+        if without.len() >= REMEMBERED_WITHOUT_START {
+            without.clear();
+        }
+        without.insert(simulation_id);
+        Ok(())
     }
 
     async fn keep(&self, calls: Vec<SpooledCall>) -> Result<()> {

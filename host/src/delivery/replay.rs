@@ -4,6 +4,12 @@
 //! it again, and the destination finds a duplicate. What the destination refuses for good is put
 //! aside with the reason, so that it neither blocks the others nor gets lost. What fails although the
 //! destination is there is held with all that belongs to it, and tried again later.
+//!
+//! A refusal may end by itself: the simulation becomes known when its start comes from the spool of
+//! another service. Such dead letters are tried again for a day.
+//!
+//! An error of the spool says nothing of the destination: results of simulations of which nothing is
+//! in the spool go straight there.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::AddAssign;
@@ -12,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -22,7 +29,7 @@ use super::held::{Culprit, Held};
 use super::watch::{note_away, note_back};
 use crate::error::{Error, Result};
 use crate::recorder::{Pauses, ReceivedResult, Verdict};
-use crate::spool::{Spool, SpooledCall, Waiting};
+use crate::spool::{Refusal, Spool, SpooledCall, Waiting};
 
 /// How many entries are replayed at once, as many as a transaction takes.
 const MOST_ENTRIES: usize = 1_000;
@@ -42,6 +49,16 @@ const UNKNOWN_IN_DATABASE: Duration = Duration::from_secs(5);
 
 /// How long one may be unknown to a service, which may have to wait for the database itself.
 const UNKNOWN_IN_SERVICE: Duration = Duration::from_secs(600);
+
+/// How long dead letters are tried again by themselves whose refusal may end by itself.
+const RETRY_REFUSED_FOR: SignedDuration = SignedDuration::from_hours(24);
+
+/// How often it is looked whether any of them is due.
+const RETRY_REFUSED_EVERY: Duration = Duration::from_secs(1);
+
+/// The first and the longest pause between two tries of those of one simulation.
+const RETRY_REFUSED_PAUSES: (Duration, Duration) =
+    (Duration::from_secs(2), Duration::from_secs(60));
 
 /// How many simulations a line of the log names.
 const SHOWN_SIMULATIONS: usize = 8;
@@ -111,6 +128,40 @@ struct Part {
     trouble: Option<Trouble>,
 }
 
+/// What the destination has answered, and the spool has not noted yet.
+#[derive(Debug, Default)]
+struct Settlement {
+    removed: Vec<u64>,
+    refused: Vec<Refusal>,
+}
+
+impl Settlement {
+    fn add(&mut self, done: &[Done]) {
+        let now = Timestamp::now();
+        for Done { sequence, replayed, retry, .. } in done {
+            match replayed {
+                Replayed::Refused(reason) => self.refused.push(Refusal {
+                    sequence: *sequence,
+                    reason: reason.clone(),
+                    retry_until: retry
+                        .then(|| now.saturating_add(RETRY_REFUSED_FOR).unwrap_or(now)),
+                }),
+                _ => self.removed.push(*sequence),
+            }
+        }
+    }
+
+    /// Notes it in the spool. What could not be noted is kept for the next time: the destination is
+    /// not asked again for what it has taken.
+    async fn settle(&mut self, spool: &Spool) -> Result<()> {
+        spool.remove(self.removed.clone()).await?;
+        self.removed.clear();
+        spool.set_aside_refused(self.refused.clone()).await?;
+        self.refused.clear();
+        Ok(())
+    }
+}
+
 /// Replays for as long as it is polled: what waits, and what comes.
 pub(super) async fn replay(
     destination: Destination,
@@ -123,21 +174,44 @@ pub(super) async fn replay(
         Destination::Database(_) => UNKNOWN_IN_DATABASE,
         Destination::Service(_) => UNKNOWN_IN_SERVICE,
     });
+    let (first_pause, longest_pause) = RETRY_REFUSED_PAUSES;
+    let mut refused = Held::with_pauses(first_pause, longest_pause);
+    let mut retry_at = Instant::now();
+    let mut settlement = Settlement::default();
     let mut pauses = Pauses::new();
     loop {
         held.forget_gone(&spool);
         if notices.again.notified().now_or_never().is_some() {
             held.release();
+            refused.release();
+            retry_at = Instant::now();
         }
         notices.held.store(held.len(), Ordering::Relaxed);
         let known_away = away.borrow().is_some();
+        if let Err(error) = settlement.settle(&spool).await {
+            // What it has taken would be sent once more. What is new goes to it directly.
+            tracing::warn!(target: "arc_host::delivery", %error, "what was delivered cannot be removed from the spool");
+            if known_away && destination.answers().await.is_ok() {
+                note_back(&away);
+            }
+            tokio::time::sleep(pauses.next_pause()).await;
+            continue;
+        }
         let state = spool.state();
+        if state.aside == 0 {
+            refused.release();
+        } else if !known_away && retry_at <= Instant::now() {
+            retry_refused(&destination, &spool, &mut refused).await;
+            retry_at = Instant::now() + RETRY_REFUSED_EVERY;
+        }
         if state.depth == 0 {
             if !known_away {
                 let mut trouble = away.subscribe();
                 tokio::select! {
                     () = spool.changed() => {}
                     _ = trouble.wait_for(Option::is_some) => {}
+                    () = notices.again.notified() => refused.release(),
+                    () = tokio::time::sleep_until(retry_at), if state.aside > 0 => {}
                 }
                 continue;
             }
@@ -155,7 +229,7 @@ pub(super) async fn replay(
             continue;
         }
         let Part { done, taken, trouble } =
-            replay_next(&destination, &spool, most, &held, true).await;
+            replay_next(&destination, &spool, most, &held, true, &mut settlement).await;
         if !done.is_empty() {
             pauses = Pauses::new();
             held.taken(&taken);
@@ -165,37 +239,46 @@ pub(super) async fn replay(
             if done.is_empty() {
                 // All that waits is held. Without room for more nobody can show that the
                 // destination takes other things: they are let through to it.
-                if state.full {
+                if !state.takes_entries() {
                     note_back(&away);
                 }
                 let until = held.again_at().unwrap_or_else(|| Instant::now() + ASK_EVERY);
                 tokio::select! {
                     () = tokio::time::sleep_until(until.min(Instant::now() + ASK_EVERY)) => {}
-                    () = notices.again.notified() => held.release(),
+                    () = notices.again.notified() => {
+                        held.release();
+                        refused.release();
+                    }
                 }
             }
             continue;
         };
-        let there = match (culprit, &error) {
-            (None, _) => Err(error.to_string()),
-            (Some(culprit), Error::NotFound(_)) => {
-                if !held.knows(culprit) {
-                    tracing::info!(target: "arc_host::delivery", ?culprit, %error, "what the spool has of a simulation waits until the simulation is known");
-                }
-                held.hold(culprit);
-                // It has answered.
+        let Some(culprit) = culprit else {
+            // The spool itself: of the destination that says nothing, and it has just answered
+            // where it was away.
+            tracing::warn!(target: "arc_host::delivery", %error, "the spool cannot be read or written");
+            if known_away {
                 note_back(&away);
-                continue;
             }
-            (Some(_), _) => destination.answers().await.map_err(|away| away.to_string()),
+            tokio::time::sleep(pauses.next_pause()).await;
+            continue;
         };
-        match (there, culprit) {
+        if matches!(error, Error::NotFound(_)) {
+            if !held.knows(culprit) {
+                tracing::info!(target: "arc_host::delivery", ?culprit, %error, "what the spool has of a simulation waits until the simulation is known");
+            }
+            held.hold(culprit);
+            // It has answered.
+            note_back(&away);
+            continue;
+        }
+        match destination.answers().await {
             // It was held, and others were delivered meanwhile, or may be.
-            (Ok(()), Some(culprit)) if held.knows(culprit) => {
+            Ok(()) if held.knows(culprit) => {
                 held.failed(culprit);
                 continue;
             }
-            (Ok(()), Some(culprit)) => {
+            Ok(()) => {
                 if held.failed(culprit) {
                     tracing::warn!(target: "arc_host::delivery", ?culprit, %error, "the oldest entry of the spool cannot be delivered although the database is there; it and what belongs to it wait, and the others go on");
                     continue;
@@ -204,10 +287,52 @@ pub(super) async fn replay(
                     note_away(&away, &error.to_string());
                 }
             }
-            (Ok(()), None) => {}
-            (Err(reason), _) => note_away(&away, &reason),
+            Err(reason) => note_away(&away, &reason.to_string()),
         }
         tokio::time::sleep(pauses.next_pause()).await;
+    }
+}
+
+/// Tries dead letters again that are due. Those that are taken leave the spool; the others stay where
+/// they are.
+async fn retry_refused(destination: &Destination, spool: &Spool, refused: &mut Held) {
+    loop {
+        let letters = match spool
+            .next_retried(refused.passed_over(), MOST_ENTRIES, MOST_BYTES)
+            .await
+        {
+            Ok(letters) if letters.is_empty() => return,
+            Ok(letters) => letters,
+            Err(error) => {
+                tracing::warn!(target: "arc_host::delivery", %error, "dead letters cannot be read");
+                return;
+            }
+        };
+        let mut delivering =
+            Delivering { destination, held: refused, unknown_may_wait: true, done: Vec::new() };
+        let trouble = delivering.deliver(letters).await.err();
+        let done = delivering.done;
+        let mut settlement = Settlement::default();
+        settlement.add(&done);
+        if let Err(error) = settlement.settle(spool).await {
+            // They are tried again, and found to be duplicates.
+            tracing::warn!(target: "arc_host::delivery", %error, "dead letters that were delivered cannot be removed");
+            return;
+        }
+        let taken = done.iter().filter(|done| !matches!(done.replayed, Replayed::Refused(_)));
+        let entries = taken.clone().count();
+        if entries > 0 {
+            tracing::info!(target: "arc_host::delivery", entries, "dead letters were delivered");
+        }
+        refused.taken(&taken.map(|done| culprit(done.sequence, done.simulation_id)).collect());
+        let Some(Trouble { culprit, error }) = trouble else { continue };
+        // Only the delivery itself fails here, of which each part has a culprit.
+        let Some(culprit) = culprit else { return };
+        refused.hold(culprit);
+        if !matches!(error, Error::NotFound(_)) && destination.answers().await.is_err() {
+            // What is new finds out by itself.
+            return;
+        }
     }
 }
 
@@ -227,9 +352,10 @@ pub async fn replay_spool(
     let mut total = ReplayedSpool::default();
     let mut held = Held::new(Duration::ZERO);
     let mut first_reason = None;
+    let mut settlement = Settlement::default();
     while spool.state().depth > 0 && !stop.load(Ordering::Relaxed) {
         let Part { done, trouble, .. } =
-            replay_next(destination, spool, MOST_ENTRIES, &held, false).await;
+            replay_next(destination, spool, MOST_ENTRIES, &held, false, &mut settlement).await;
         for replayed in &done {
             total += replayed;
         }
@@ -255,6 +381,7 @@ async fn replay_next(
     most_entries: usize,
     held: &Held,
     unknown_may_wait: bool,
+    settlement: &mut Settlement,
 ) -> Part {
     let mut part = Part::default();
     let waiting = match spool.next_but(held.passed_over(), most_entries, MOST_BYTES).await {
@@ -266,23 +393,13 @@ async fn replay_next(
     };
     let mut delivering = Delivering { destination, held, unknown_may_wait, done: Vec::new() };
     part.trouble = delivering.deliver(waiting).await.err();
-    let (mut removed, mut aside) = (Vec::new(), Vec::new());
-    for Done { sequence, replayed, .. } in &delivering.done {
-        match replayed {
-            Replayed::Refused(reason) => aside.push((*sequence, reason.clone())),
-            _ => removed.push(*sequence),
-        }
-    }
-    tell_of_refused(&delivering.done);
-    let settled = async {
-        spool.remove(removed).await?;
-        spool.set_aside(aside).await
-    };
-    if let Err(error) = settled.await {
+    let done = delivering.done;
+    tell_of_refused(&done);
+    settlement.add(&done);
+    if let Err(error) = settlement.settle(spool).await {
         part.trouble = Some(Trouble { culprit: None, error });
-        return part;
     }
-    for Done { sequence, replayed, simulation_id } in delivering.done {
+    for Done { sequence, replayed, simulation_id, .. } in done {
         part.taken.insert(culprit(sequence, simulation_id));
         part.done.push(replayed);
     }
@@ -311,7 +428,7 @@ fn tell_of_refused(done: &[Done]) {
         simulations = simulations.len(),
         shown = shown.join(" "),
         reason = reason.as_str(),
-        "entries of the spool are refused for good, and put aside; `arc-host replay --refused` tries them again"
+        "entries of the spool are refused for good, and put aside; `arc-host spool list` shows them, `arc-host spool requeue` tries them again"
     );
 }
 
@@ -320,6 +437,8 @@ struct Done {
     sequence: u64,
     simulation_id: Option<Uuid>,
     replayed: Replayed,
+    /// Whether a refusal may end by itself.
+    retry: bool,
 }
 
 /// The delivery of some entries.
@@ -350,8 +469,8 @@ impl Delivering<'_> {
                     let answer = deliver_call(self.destination, other).await;
                     let trouble =
                         |error| Trouble { culprit: Some(culprit(sequence, simulation_id)), error };
-                    let replayed = self.settled(answer, simulation_id).map_err(trouble)?;
-                    self.done.push(Done { sequence, simulation_id, replayed });
+                    let (replayed, retry) = self.settled(answer, simulation_id).map_err(trouble)?;
+                    self.done.push(Done { sequence, simulation_id, replayed, retry });
                 }
             }
         }
@@ -368,15 +487,19 @@ impl Delivering<'_> {
             let verdicts = match self.destination.record_received(id, received).await {
                 Ok(verdicts) => verdicts,
                 Err(error) => {
-                    let replayed = self.settled(Err(error), simulation_id).map_err(trouble)?;
-                    let done =
-                        |sequence| Done { sequence, simulation_id, replayed: replayed.clone() };
+                    let (replayed, retry) =
+                        self.settled(Err(error), simulation_id).map_err(trouble)?;
+                    let done = |sequence| {
+                        let replayed = replayed.clone();
+                        Done { sequence, simulation_id, replayed, retry }
+                    };
                     self.done.extend(sequences.into_iter().map(done));
                     continue;
                 }
             };
             let mut left = None;
             for (sequence, item) in sequences.into_iter().zip(verdicts) {
+                let mut retry = false;
                 let replayed = match item.verdict {
                     // A service that keeps it in its own spool has taken it, too.
                     Verdict::Stored | Verdict::Spooled => Replayed::Recorded,
@@ -387,9 +510,12 @@ impl Delivering<'_> {
                         continue;
                     }
                     // Also what ran out of time: it must not keep all that comes after it waiting.
-                    Verdict::Failed { away: false, message, .. } => Replayed::Refused(message),
+                    Verdict::Failed { away: false, message, retryable } => {
+                        retry = retryable;
+                        Replayed::Refused(message)
+                    }
                 };
-                self.done.push(Done { sequence, simulation_id, replayed });
+                self.done.push(Done { sequence, simulation_id, replayed, retry });
             }
             if let Some(error) = left {
                 return Err(trouble(error));
@@ -398,17 +524,21 @@ impl Delivering<'_> {
         Ok(())
     }
 
-    /// What became of an entry whose call has this answer; an error where it is to be tried again.
-    fn settled(&self, answer: Result<()>, simulation_id: Option<Uuid>) -> Result<Replayed> {
+    /// What became of an entry whose call has this answer, and whether a refusal may end by itself;
+    /// an error where it is to be tried again.
+    fn settled(&self, answer: Result<()>, simulation_id: Option<Uuid>) -> Result<(Replayed, bool)> {
         match answer {
-            Ok(()) => Ok(Replayed::Recorded),
+            Ok(()) => Ok((Replayed::Recorded, false)),
             Err(error @ Error::NotFound(_))
                 if self.unknown_may_wait
                     && simulation_id.is_some_and(|id| self.held.may_become_known(id)) =>
             {
                 Err(error)
             }
-            Err(error) if error.about_the_call() => Ok(Replayed::Refused(error.to_string())),
+            Err(error) if error.about_the_call() => {
+                let retry = matches!(error, Error::NotFound(_));
+                Ok((Replayed::Refused(error.to_string()), retry))
+            }
             // The same may work when the database was mended, and nothing may be lost until then.
             Err(error) => Err(error),
         }

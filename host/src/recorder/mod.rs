@@ -82,6 +82,8 @@ struct Shared {
     store: Store,
     queue: Queue,
     plans: Mutex<HashMap<Uuid, Arc<Plan>>>,
+    /// Plans of starts that the database has not seen yet.
+    expected_plans: Mutex<HashMap<Uuid, Arc<Plan>>>,
     /// Set once the schema is current and knows the extractor.
     ready: OnceCell<()>,
     /// Extractors and headers that the database knows.
@@ -126,6 +128,7 @@ impl Recorder {
             store,
             queue,
             plans: Mutex::default(),
+            expected_plans: Mutex::default(),
             ready: OnceCell::new(),
             known: Mutex::default(),
         };
@@ -305,16 +308,29 @@ impl Recorder {
         let simulation = self.shared.store.simulation(simulation_id).await?;
         let keys = self.shared.store.planned_keys(simulation_id).await?;
         let plan = Arc::new(Plan::new(&simulation, keys));
-        let mut plans = self.plans();
-        if plans.len() >= KEPT_PLANS
-            && let Some(one) = plans.keys().next().copied()
-        {
-            // Which one goes hardly matters: it is read again when it is needed. All at once would
-            // have to be read again where one more simulation than these is recorded.
-            plans.remove(&one);
-        }
-        plans.insert(simulation_id, Arc::clone(&plan));
+        keep_plan(&mut self.plans(), &plan);
+        self.expected_plans().remove(&simulation_id);
         Ok(plan)
+    }
+
+    /// Whether the plan of a simulation is known without the database.
+    pub(crate) fn knows_plan(&self, simulation_id: Uuid) -> bool {
+        self.known_plan(simulation_id).is_some()
+    }
+
+    /// The plan of a simulation, where it is known without the database.
+    fn known_plan(&self, simulation_id: Uuid) -> Option<Arc<Plan>> {
+        let read = self.plans().get(&simulation_id).cloned();
+        read.or_else(|| self.expected_plans().get(&simulation_id).cloned())
+    }
+
+    /// Remembers the plan of a start that the database has not seen yet.
+    fn expect_plan(&self, plan: Plan) {
+        keep_plan(&mut self.expected_plans(), &Arc::new(plan));
+    }
+
+    fn expected_plans(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<Plan>>> {
+        self.shared.expected_plans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn plans(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<Plan>>> {
@@ -354,6 +370,18 @@ impl Recorder {
         }
         Ok(try_join_all(tasks).await?.into_iter().flatten().collect())
     }
+}
+
+/// Keeps a plan beside those that are kept already.
+fn keep_plan(plans: &mut HashMap<Uuid, Arc<Plan>>, plan: &Arc<Plan>) {
+    if plans.len() >= KEPT_PLANS
+        && let Some(one) = plans.keys().next().copied()
+    {
+        // Which one goes hardly matters: it is read again when it is needed. All at once would
+        // have to be read again where one more simulation than these is recorded.
+        plans.remove(&one);
+    }
+    plans.insert(plan.simulation_id, Arc::clone(plan));
 }
 
 fn extract_part(target: &Target, session: &mut Session, part: Vec<Received>) -> Vec<Extracted> {

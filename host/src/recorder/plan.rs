@@ -33,6 +33,12 @@ impl Plan {
         Plan { simulation_id, started_at: Timestamp::now(), trials: 1, scenarios: HashSet::new() }
     }
 
+    /// The plan of a start that the database has not seen yet.
+    pub(super) fn expected(simulation_id: Uuid, trials: i32, planned: &[PlannedRow]) -> Self {
+        let scenarios = planned.iter().map(|row| scenario_key(&row.scenario_id)).collect();
+        Plan { trials, scenarios, ..Plan::unknown(simulation_id) }
+    }
+
     /// Whether a scenario and trial are part of the plan.
     pub(super) fn contains(&self, scenario_id: &str, trial: i32) -> bool {
         trial <= self.trials && self.scenarios.contains(&scenario_key(scenario_id))

@@ -84,7 +84,8 @@ impl Recorder {
     }
 
     /// What would become of results, as far as it can be told without the database: accepted ones
-    /// have the verdict [`Verdict::Spooled`]. Nothing is recorded.
+    /// have the verdict [`Verdict::Spooled`]. The plan is the one that was read from the database or
+    /// that [`Recorder::check_start`] has seen, if any. Nothing is recorded.
     ///
     /// # Errors
     /// An error of the extraction as a whole.
@@ -93,13 +94,16 @@ impl Recorder {
         simulation_id: Uuid,
         received: Vec<ReceivedResult>,
     ) -> Result<Vec<ItemVerdict>> {
-        let plan = Arc::new(Plan::unknown(simulation_id));
+        let known = self.known_plan(simulation_id);
+        let planned = known.is_some();
+        let plan = known.unwrap_or_else(|| Arc::new(Plan::unknown(simulation_id)));
         let mut verdicts = Vec::with_capacity(received.len());
         for part in by_format(received) {
             let sessions = self.sessions_for(part.first()).await?;
             let target = Target { plan: Arc::clone(&plan), sessions };
             let part = part.into_iter().map(Received::from).collect();
-            verdicts.extend(self.extract(&target, part).await?.into_iter().map(preview));
+            let extracted = self.extract(&target, part).await?;
+            verdicts.extend(extracted.into_iter().map(|extracted| preview(extracted, planned)));
         }
         Ok(verdicts)
     }
@@ -149,12 +153,12 @@ fn by_format(received: Vec<ReceivedResult>) -> Vec<Vec<ReceivedResult>> {
     runs
 }
 
-fn preview(extracted: Extracted) -> ItemVerdict {
+fn preview(extracted: Extracted, planned: bool) -> ItemVerdict {
     let (outcome_id, verdict, warnings) = match extracted {
         Extracted::Outcome(row) => {
             let mut warnings = row.warning_list.clone();
             // Of a plan that is not known nothing can be said.
-            warnings.retain(|warning| warning.code != UNPLANNED);
+            warnings.retain(|warning| planned || warning.code != UNPLANNED);
             (row.key.outcome_id, Verdict::Spooled, warnings)
         }
         Extracted::Rejected(row, violations) => {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::plan::{PlanDigest, planned_row};
+use super::plan::{Plan, PlanDigest, planned_row};
 use super::{Recorder, blocking};
 use crate::error::{Error, Result};
 use crate::extraction::{Scenario, Violation};
@@ -122,13 +122,17 @@ impl Recorder {
         })
     }
 
-    /// What is wrong with a start, without the database; gives how many scenarios it plans.
+    /// What is wrong with a start, without the database; gives how many scenarios it plans. Its plan
+    /// is remembered for [`Recorder::preview`].
     ///
     /// # Errors
     /// As [`Recorder::start_simulation`], but for what only the database knows.
     pub async fn check_start(&self, start: &SimulationStart) -> Result<u32> {
-        check(start)?;
+        let trials = check(start)?;
         let plan = self.read_scenarios(start.scenarios.clone()).await?;
+        if let Some(simulation_id) = start.simulation_id {
+            self.expect_plan(Plan::expected(simulation_id, whole(trials), &plan));
+        }
         Ok(u32::try_from(plan.len()).unwrap_or(u32::MAX))
     }
 

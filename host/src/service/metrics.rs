@@ -60,6 +60,7 @@ struct Gauges {
     spool_limit_bytes: Gauge,
     spool_age_seconds: Gauge<f64, AtomicU64>,
     spool_aside: Gauge,
+    spool_up: Gauge,
     database_connections: Gauge,
     database_connections_free: Gauge,
     database_connections_wanted: Gauge,
@@ -97,9 +98,14 @@ impl ServiceMetrics {
         let gauges = Gauges::default();
         for (name, help, gauge) in [
             ("spool_depth", "Entries in the spool", &gauges.spool_depth),
-            ("spool_limit_bytes", "What the spool may hold", &gauges.spool_limit_bytes),
-            ("spool_bytes", "What the spool holds", &gauges.spool_bytes),
+            ("spool_limit_bytes", "What the spool may take of the disk", &gauges.spool_limit_bytes),
+            ("spool_bytes", "What the spool takes of the disk", &gauges.spool_bytes),
             ("spool_aside", "Entries refused for good", &gauges.spool_aside),
+            (
+                "spool_up",
+                "0 while the spool can keep nothing: disk full or broken, file damaged",
+                &gauges.spool_up,
+            ),
             ("database_connections", "Open connections", &gauges.database_connections),
             ("database_connections_free", "Open and free", &gauges.database_connections_free),
             ("database_connections_wanted", "Waited for", &gauges.database_connections_wanted),
@@ -185,6 +191,7 @@ impl ServiceMetrics {
             set(&gauges.spool_bytes, spool.bytes);
             set(&gauges.spool_limit_bytes, spool.limit_bytes);
             set(&gauges.spool_aside, spool.aside);
+            set(&gauges.spool_up, spool.error.is_none().into());
             gauges.spool_age_seconds.set(spool.oldest_at.map_or(0.0, |oldest| {
                 jiff::Timestamp::now().duration_since(oldest).as_secs_f64().max(0.0)
             }));

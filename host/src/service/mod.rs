@@ -41,6 +41,7 @@ mod router;
 mod sent;
 pub mod settings;
 mod simulations;
+mod spool;
 mod stream;
 mod tls;
 

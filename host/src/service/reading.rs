@@ -286,6 +286,11 @@ pub(super) async fn health(State(app): State<SharedApp>) -> Answer {
 /// What does not reach the database although it answers.
 fn waits(app: &App) -> Option<String> {
     let delivery = &app.delivery;
+    if let Some(trouble) = delivery.spool_state().and_then(|spool| spool.error) {
+        return Some(format!(
+            "{trouble}: what the database does not take is not kept; the service's log says more"
+        ));
+    }
     if delivery.away().is_some() {
         return Some(
             "the database takes nothing just now; what is sent waits in the spool, and the \
@@ -302,8 +307,8 @@ fn waits(app: &App) -> Option<String> {
     }
     (aside > 0).then(|| {
         format!(
-            "{aside} entries of the spool were refused for good; the service's log says why, and \
-             POST /v1/spool/retry tries them again"
+            "{aside} entries of the spool were refused for good; `arc-host spool list` says why, and \
+             `arc-host spool requeue`, or POST /v1/spool/retry, tries them again"
         )
     })
 }
@@ -378,13 +383,19 @@ pub(super) async fn ready(State(app): State<SharedApp>) -> Result<&'static str, 
         return Err(Failure::new(ProblemCode::ShuttingDown, "the service is stopping"));
     }
     match app.delivery.spool_state() {
-        Some(spool) if !spool.full => Ok("ok\n"),
-        Some(spool) if app.delivery.away().is_some() => {
-            Err(Problem::new(ProblemCode::SpoolFull, "the database is away and the spool is full")
-                .limit(spool.limit_bytes)
-                .into())
-        }
-        Some(_) => Ok("ok\n"),
+        // The database takes results, or the spool does.
+        Some(spool) if spool.takes_entries() || app.delivery.away().is_none() => Ok("ok\n"),
+        Some(spool) => Err(match spool.error {
+            Some(trouble) => Failure::new(
+                ProblemCode::SpoolUnavailable,
+                format!("the database is away and {trouble}"),
+            ),
+            None => {
+                Problem::new(ProblemCode::SpoolFull, "the database is away and the spool is full")
+                    .limit(spool.limit_bytes)
+                    .into()
+            }
+        }),
         None => {
             app.recorder.store().answers().await?;
             Ok("ok\n")

@@ -20,7 +20,7 @@ use utoipa_axum::routes;
 use super::answer::{Failure, Uncompressed};
 use super::app::SharedApp;
 use super::guard::Gate;
-use super::{answer, events, files, guard, observe, reading, record, simulations};
+use super::{answer, events, files, guard, observe, reading, record, simulations, spool};
 use crate::access::Scope;
 use crate::wire::ProblemCode;
 
@@ -94,7 +94,12 @@ fn health() -> OpenApiRouter<SharedApp> {
 
 /// What only an administrator may do.
 fn administration() -> OpenApiRouter<SharedApp> {
-    OpenApiRouter::new().routes(routes!(reading::retry_spool))
+    OpenApiRouter::new()
+        .routes(routes!(reading::retry_spool))
+        .routes(routes!(spool::list_spool_entries))
+        .routes(routes!(spool::spool_entry))
+        .routes(routes!(spool::requeue_dead_letters))
+        .routes(routes!(spool::drop_dead_letters))
 }
 
 fn probes() -> OpenApiRouter<SharedApp> {

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::SpoolState;
 use super::entry::Head;
+use super::{SpoolState, SpoolTrouble};
 use crate::error::{Error, Result};
 
 /// The counts of what is on the disk and of what is on its way there.
@@ -29,6 +29,8 @@ struct Inner {
     accepted: HashMap<Uuid, u64>,
     /// Whether there was no room, and none has come since.
     refused: bool,
+    /// Why nothing can be kept, whatever the limit says.
+    trouble: Option<SpoolTrouble>,
     closed: bool,
 }
 
@@ -37,7 +39,7 @@ struct Inner {
 pub(super) struct Kept {
     waiting: u64,
     aside: u64,
-    /// Of both.
+    /// What both take of the disk.
     bytes: u64,
     oldest_at: Option<Timestamp>,
     /// How many entries of each simulation wait.
@@ -48,15 +50,20 @@ impl Kept {
     /// Counts an entry that waits.
     pub(super) fn add_waiting(&mut self, head: &Head) {
         self.waiting += 1;
-        self.bytes += head.bytes;
+        self.bytes += head.disk_bytes();
         self.oldest_at = self.oldest_at.or(Some(head.spooled_at));
         add(&mut self.simulations, head.simulation_id, 1);
+    }
+
+    /// How many entries there are, waiting and aside.
+    pub(super) fn entries(&self) -> u64 {
+        self.waiting + self.aside
     }
 
     /// Counts an entry that is aside.
     pub(super) fn add_aside(&mut self, head: &Head) {
         self.aside += 1;
-        self.bytes += head.bytes;
+        self.bytes += head.disk_bytes();
     }
 }
 
@@ -75,7 +82,7 @@ impl Change {
     /// An entry has come into the queue (1) or left it (-1).
     pub(super) fn waiting(&mut self, head: &Head, by: i64) {
         self.waiting += by;
-        self.bytes += by * i64::try_from(head.bytes).unwrap_or(i64::MAX);
+        self.bytes += by * i64::try_from(head.disk_bytes()).unwrap_or(i64::MAX);
         if let Some(id) = head.simulation_id {
             *self.simulations.entry(id).or_default() += by;
         }
@@ -84,7 +91,7 @@ impl Change {
     /// An entry was put aside (1) or is aside no more (-1).
     pub(super) fn aside(&mut self, head: &Head, by: i64) {
         self.aside += by;
-        self.bytes += by * i64::try_from(head.bytes).unwrap_or(i64::MAX);
+        self.bytes += by * i64::try_from(head.disk_bytes()).unwrap_or(i64::MAX);
     }
 }
 
@@ -102,7 +109,7 @@ impl Counts {
         heads: &[Head],
         hand_on: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        let more: u64 = heads.iter().map(|head| head.bytes).sum();
+        let more: u64 = heads.iter().map(Head::disk_bytes).sum();
         let mut inner = self.inner();
         inner.open()?;
         let held = inner.kept.bytes + inner.accepted_bytes;
@@ -110,9 +117,9 @@ impl Counts {
             inner.refused = true;
             let limit_bytes = self.limit_bytes;
             let message = format!(
-                "the spool in {} is full: it holds {held} of at most {limit_bytes} bytes, and \
-                 {more} more do not fit; it has room again when the database has taken some of \
-                 it, or with a higher limit",
+                "the spool in {} is full: it holds {held} of at most {limit_bytes} bytes of the \
+                 disk, and {more} more do not fit; it has room again when the database has taken \
+                 some of it, or with a higher limit",
                 folder.display()
             );
             return Err(Error::SpoolFull { limit_bytes, message });
@@ -178,6 +185,29 @@ impl Counts {
         inner.kept.simulations.contains_key(&id) || inner.accepted.contains_key(&id)
     }
 
+    /// Notes why nothing can be kept, or that it can be again.
+    pub(super) fn trouble(&self, trouble: Option<SpoolTrouble>) {
+        let mut inner = self.inner();
+        if inner.trouble == trouble {
+            return;
+        }
+        match trouble {
+            Some(trouble) => tracing::warn!(%trouble, "the spool is unavailable"),
+            None => tracing::info!("the spool is available again"),
+        }
+        inner.trouble = trouble;
+    }
+
+    /// Whether anything is wrong with the file or its disk.
+    pub(super) fn troubled(&self) -> bool {
+        self.inner().trouble.is_some()
+    }
+
+    /// How much of the disk the entries take.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        self.inner().kept.bytes
+    }
+
     /// Whether nothing is on the disk.
     pub(super) fn empty(&self) -> bool {
         let inner = self.inner();
@@ -194,6 +224,7 @@ impl Counts {
             oldest_at: inner.kept.oldest_at,
             aside: inner.kept.aside,
             full: bytes >= self.limit_bytes || (inner.refused && bytes > 0),
+            error: inner.trouble,
         }
     }
 
@@ -219,7 +250,7 @@ impl Inner {
 
     fn settle(&mut self, accepted: &[Head]) {
         for head in accepted {
-            self.accepted_bytes = self.accepted_bytes.saturating_sub(head.bytes);
+            self.accepted_bytes = self.accepted_bytes.saturating_sub(head.disk_bytes());
             add(&mut self.accepted, head.simulation_id, -1);
         }
     }
@@ -227,7 +258,10 @@ impl Inner {
 
 /// What a call gets that comes after the end.
 pub(super) fn closed() -> Error {
-    Error::Unavailable("the spool was closed; open it again".to_owned())
+    Error::SpoolUnavailable {
+        trouble: SpoolTrouble::Closed,
+        message: "the spool was closed; open it again".to_owned(),
+    }
 }
 
 /// Counts so many more of a simulation; one without any is not kept.

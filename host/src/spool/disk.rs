@@ -3,10 +3,16 @@
 //! An entry lies in one table under its sequence number for as long as it is kept. Two further
 //! tables say which entries wait and which are aside, with what must be known of each without
 //! reading it: opening the spool reads these alone, and putting aside does not move a document.
+//!
+//! Of a file that somebody else has changed redb promises nothing: where it stumbles over one, that
+//! is an error here like any other.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -14,12 +20,15 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use jiff::Timestamp;
 use redb::backends::FileBackend;
 use redb::{
-    Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError,
+    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
+    ReadableTableMetadata as _, TableDefinition, TableError,
 };
 use uuid::Uuid;
 
+use super::SpoolTrouble;
 use super::counts::{Counts, Kept, closed};
 use super::entry::Head;
+use super::reserve::{self, Reserve};
 use crate::error::{Error, Result};
 
 /// The encoded entries, waiting or aside.
@@ -31,11 +40,14 @@ pub(super) const WAITING: TableDefinition<'_, u64, HeadRow> = TableDefinition::n
 /// Which entries are aside, and why.
 pub(super) const ASIDE: TableDefinition<'_, u64, (HeadRow, &str)> = TableDefinition::new("aside");
 
+/// Until when dead letters are tried again by themselves, in nanoseconds.
+pub(super) const RETRIED: TableDefinition<'_, u64, i128> = TableDefinition::new("retried");
+
 /// A head in the database: the simulation, when it was spooled in nanoseconds, and its bytes.
 pub(super) type HeadRow = (Option<u128>, i128, u64);
 
 /// The file's name in the folder.
-const FILE: &str = "spool.redb";
+pub(super) const FILE: &str = "spool.redb";
 
 /// How many bytes of memory redb may use for pages: the newest are written, and the oldest read
 /// soon after one another, so that more would hold what nobody asks for again.
@@ -57,6 +69,7 @@ pub(super) struct Disk {
     opener: Opener,
     open: RwLock<Opened>,
     pub(super) counts: Arc<Counts>,
+    pub(super) reserve: Reserve,
     next_sequence: AtomicU64,
 }
 
@@ -86,10 +99,15 @@ impl Disk {
             opener,
             open: RwLock::new(Opened::Failed),
             counts,
+            reserve: Reserve::new(folder),
             next_sequence: AtomicU64::new(1),
         };
         let database = disk.open_file().map_err(|error| disk.open_error(error))?;
         *disk.open.write().unwrap_or_else(PoisonError::into_inner) = Opened::Yes(database);
+        if !disk.has_room_for(0) {
+            // It is noted, and what the spool holds can still be delivered, if its file has pages.
+            tracing::warn!(error = %disk.no_room(), "the spool keeps nothing for the moment");
+        }
         Ok(disk)
     }
 
@@ -102,50 +120,123 @@ impl Disk {
         self.next_sequence.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// All sequence numbers so far are smaller.
-    pub(super) fn sequences_end(&self) -> u64 {
-        self.next_sequence.load(Ordering::Relaxed)
-    }
-
     /// Works with the database, which is opened again where it has failed before. Where the work
     /// fails the database has failed with it. It is not opened while anything works with it, so
     /// that work may count what it does.
     pub(super) fn with<T>(&self, work: impl FnOnce(&Database) -> DiskResult<T>) -> Result<T> {
+        self.with_database(work).map_err(|failure| self.unavailable(failure))
+    }
+
+    /// The same, with what redb or the system said.
+    pub(super) fn with_database<T>(
+        &self,
+        work: impl FnOnce(&Database) -> DiskResult<T>,
+    ) -> std::result::Result<T, Failure> {
         let guard = self.opened()?;
-        let Opened::Yes(database) = &*guard else { return Err(closed()) };
-        let done = work(database);
+        let Opened::Yes(database) = &*guard else { return Err(Failure::Closed) };
+        let done = caught(|| work(database));
         drop(guard);
         done.map_err(|error| {
             // redb refuses everything after an error of the disk, until it is opened again.
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
             if matches!(*open, Opened::Yes(_)) {
-                *open = Opened::Failed;
+                discard(&mut open);
             }
-            self.unavailable(&error)
+            Failure::Of(error)
         })
+    }
+
+    /// Notes why nothing can be kept, and says it to a caller.
+    pub(super) fn unavailable(&self, failure: Failure) -> Error {
+        let folder = self.folder.display();
+        let error = match failure {
+            Failure::Closed => return closed(),
+            Failure::Of(error) => error,
+        };
+        let trouble = trouble_of(&error);
+        self.counts.trouble(Some(trouble));
+        let message = match trouble {
+            SpoolTrouble::DiskFull => format!(
+                "the disk of the spool in {folder} is full: {error}; what the spool holds is still \
+                 delivered, and it keeps more when there is room on the disk"
+            ),
+            SpoolTrouble::Damaged => format!(
+                "the file of the spool in {folder} is damaged: {error}; end this process, and read \
+                 what can be read with `arc-host spool salvage --spool-dir {folder}`"
+            ),
+            SpoolTrouble::DiskError | SpoolTrouble::Closed => format!(
+                "the spool in {folder} could not be read or written: {error}; it works again when \
+                 its disk does"
+            ),
+        };
+        Error::SpoolUnavailable { trouble, message }
+    }
+
+    /// What a caller is told whose entries are not written, because there is no room for them.
+    pub(super) fn no_room(&self) -> Error {
+        self.unavailable(Failure::Of(redb::Error::Io(io::ErrorKind::StorageFull.into())))
+    }
+
+    /// Whether the disk has room for entries that take so many bytes of it, beside the reserve for
+    /// removing, which is made where it is missing.
+    pub(super) fn has_room_for(&self, disk_bytes: u64) -> bool {
+        let made = match self.reserve.make() {
+            Ok(()) => true,
+            Err(error) if reserve::is_full(&error) => false,
+            // The spool's own file shows what else is wrong.
+            Err(_) => return true,
+        };
+        let used = self.counts.disk_bytes();
+        made && self.reserve.room_for(disk_bytes, self.file_bytes(), used).unwrap_or(true)
+    }
+
+    /// Looks whether the trouble is over.
+    pub(super) fn probe(&self) {
+        // A damaged file stays one.
+        if self.counts.state().error == Some(SpoolTrouble::Damaged) || !self.has_room_for(0) {
+            return;
+        }
+        let readable = self.with(|database| {
+            let transaction = database.begin_read()?;
+            Ok(transaction.open_table(WAITING).map(drop)?)
+        });
+        if readable.is_ok() {
+            self.counts.trouble(None);
+        }
+    }
+
+    /// How much of the disk the file takes.
+    fn file_bytes(&self) -> u64 {
+        self.folder.join(FILE).metadata().map_or(0, |file| file.blocks().saturating_mul(512))
     }
 
     /// Gives the room of an empty spool back to the disk, where it is worth it.
     pub(super) fn shrink_empty(&self) {
-        let length = || self.folder.join(FILE).metadata().map_or(0, |file| file.len());
-        if !self.counts.empty() || length() <= SHRINK_BYTES {
+        let least = match self.counts.state().error {
+            // Each page is worth it.
+            Some(SpoolTrouble::DiskFull) => 1 << 20,
+            _ => SHRINK_BYTES,
+        };
+        if !self.counts.empty() || self.file_bytes() <= least {
             return;
         }
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         if let Opened::Yes(database) = &mut *open
-            && database.compact().is_err()
+            && caught(|| database.compact().map_err(redb::Error::from)).is_err()
         {
             // Nobody asked for it, and nothing was lost: whoever comes next opens the file again.
-            *open = Opened::Failed;
+            discard(&mut open);
         }
     }
 
     /// Closes the file, after what is under way.
     pub(super) fn close(&self) {
-        *self.open.write().unwrap_or_else(PoisonError::into_inner) = Opened::Closed;
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        discard(&mut open);
+        *open = Opened::Closed;
     }
 
-    fn opened(&self) -> Result<RwLockReadGuard<'_, Opened>> {
+    fn opened(&self) -> std::result::Result<RwLockReadGuard<'_, Opened>, Failure> {
         loop {
             let guard = self.open.read().unwrap_or_else(PoisonError::into_inner);
             if !matches!(*guard, Opened::Failed) {
@@ -154,7 +245,7 @@ impl Disk {
             drop(guard);
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
             if matches!(*open, Opened::Failed) {
-                let database = self.open_file().map_err(|error| self.unavailable(&error))?;
+                let database = self.open_file().map_err(Failure::Of)?;
                 *open = Opened::Yes(database);
             }
         }
@@ -169,13 +260,13 @@ impl Disk {
         let file = options.mode(0o600).custom_flags(nix::libc::O_NOFOLLOW).open(&path)?;
         // Whoever may read the folder must not read what agents have said.
         file.set_permissions(Permissions::from_mode(0o600))?;
-        let database = (self.opener)(file)?;
-        make_tables(&database)?;
+        let database = caught(|| (self.opener)(file).map_err(redb::Error::from))?;
+        caught(|| make_tables(&database))?;
         if new {
             // The name of a new file is on the disk when its folder is; redb syncs the file alone.
             File::open(&self.folder)?.sync_all()?;
         }
-        let (kept, last) = count(&database)?;
+        let (kept, last) = caught(|| count(&database))?;
         self.next_sequence.fetch_max(last.saturating_add(1), Ordering::Relaxed);
         self.counts.begin(kept);
         Ok(database)
@@ -195,21 +286,77 @@ impl Disk {
                  version of the program that wrote it, or name another folder"
             )),
             error => {
-                let context = format!(
-                    "could not open the spool in {folder} (where the file itself is damaged, move \
-                     {FILE} away, and the spool begins anew)"
-                );
+                let context = match trouble_of(&error) {
+                    SpoolTrouble::Damaged => format!(
+                        "the file of the spool in {folder} is damaged; `arc-host spool salvage \
+                         --spool-dir {folder}` reads what can be read into a new one, and keeps \
+                         the damaged one beside it"
+                    ),
+                    _ => format!("could not open the spool in {folder}"),
+                };
                 Error::io(context, io_error(error))
             }
         }
     }
+}
 
-    fn unavailable(&self, error: &redb::Error) -> Error {
-        Error::Unavailable(format!(
-            "the spool in {} could not be read or written: {error}; it works again when its disk \
-             does, so make sure that there is room on it, and try again",
-            self.folder.display()
-        ))
+/// Why the database could not be worked with.
+pub(super) enum Failure {
+    /// It was closed.
+    Closed,
+    /// What redb or the system said.
+    Of(redb::Error),
+}
+
+/// Does what works with redb. Of a damaged file it promises nothing, and may panic.
+pub(super) fn caught<T>(work: impl FnOnce() -> DiskResult<T>) -> DiskResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(redb::Error::Corrupted("what it says of itself is not consistent".to_owned()))
+    })
+}
+
+/// Closes a database that may be damaged.
+fn discard(open: &mut Opened) {
+    let failed = std::mem::replace(open, Opened::Failed);
+    // What a damaged one does not close is closed with the process.
+    let _ = caught(|| {
+        drop(failed);
+        Ok(())
+    });
+}
+
+/// What is wrong where redb says this.
+pub(super) fn trouble_of(error: &redb::Error) -> SpoolTrouble {
+    match error {
+        redb::Error::Io(error) if reserve::is_full(error) => SpoolTrouble::DiskFull,
+        // It reads beyond the end of a file that is cut off, or finds another beginning.
+        redb::Error::Io(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData
+            ) =>
+        {
+            SpoolTrouble::Damaged
+        }
+        redb::Error::Io(_) | redb::Error::PreviousIo => SpoolTrouble::DiskError,
+        redb::Error::Corrupted(_)
+        | redb::Error::LockPoisoned(_)
+        | redb::Error::TableTypeMismatch { .. }
+        | redb::Error::TableIsMultimap(_)
+        | redb::Error::TypeDefinitionChanged { .. }
+        | redb::Error::TableDoesNotExist(_) => SpoolTrouble::Damaged,
+        _ => SpoolTrouble::DiskError,
+    }
+}
+
+/// A table that files of older versions do not have.
+pub(super) fn retried_table(
+    transaction: &ReadTransaction,
+) -> DiskResult<Option<redb::ReadOnlyTable<u64, i128>>> {
+    match transaction.open_table(RETRIED) {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -251,7 +398,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes the tables of a new file. An old one is not written to: its disk may be full.
-fn make_tables(database: &Database) -> DiskResult<()> {
+pub(super) fn make_tables(database: &Database) -> DiskResult<()> {
     match database.begin_read()?.open_table(ASIDE) {
         Ok(_) => return Ok(()),
         Err(TableError::TableDoesNotExist(_)) => {}
@@ -261,6 +408,7 @@ fn make_tables(database: &Database) -> DiskResult<()> {
     transaction.open_table(ENTRIES)?;
     transaction.open_table(WAITING)?;
     transaction.open_table(ASIDE)?;
+    transaction.open_table(RETRIED)?;
     Ok(transaction.commit()?)
 }
 
@@ -277,6 +425,13 @@ fn count(database: &Database) -> DiskResult<(Kept, u64)> {
         let (sequence, row) = row?;
         kept.add_aside(&head(row.value().0));
         last = last.max(sequence.value());
+    }
+    // A damaged list may end too early, and what it does not name would never be delivered.
+    let (listed, entries) = (kept.entries(), transaction.open_table(ENTRIES)?.len()?);
+    if listed != entries {
+        return Err(redb::Error::Corrupted(format!(
+            "its lists name {listed} entries, and it has {entries}"
+        )));
     }
     Ok((kept, last))
 }

@@ -1,25 +1,47 @@
 //! What is spooled, and how it lies on the disk.
 //!
-//! A version byte, the length of the header (4 bytes, little-endian), the header as JSON, and the
-//! document's bytes as they came: what is long is neither escaped nor copied into JSON, and a
-//! document that is no text stays what it is.
+//! A preamble of fixed length, the header as JSON, and the document's bytes as they came: what is
+//! long is neither escaped nor copied into JSON, and a document that is no text stays what it is.
+//!
+//! The preamble has the version, a mark by which entries are found in a damaged file, the entry's
+//! sequence number, both lengths, the SHA-256 of header and document, and a checksum of itself. So
+//! an entry is read only if every byte of it is the one that was written, whatever the file around
+//! it looks like.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::extraction::Violation;
+use crate::identity::Fingerprint;
 use crate::recorder::{Document, NotFinite, ResultFormat, SimulationStart, Submission};
 use crate::store::SimulationStatus;
 
 /// The version of the encoding. Whatever changes the header changes it too.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
-/// The version before results could name a format: its headers read the same.
-const BEFORE_FORMATS: u8 = 1;
+/// The versions without a preamble: only the length of the header follows the version.
+const WITHOUT_DIGEST: [u8; 2] = [1, 2];
+
+/// What follows the version byte, by which an entry is found in a damaged file. Its first byte is in
+/// no UTF-8 text as the beginning of a character.
+pub(super) const MARK: [u8; 7] = *b"\xA7arcspl";
+
+/// The length of the preamble: version, mark, sequence number, two lengths, digest, checksum.
+pub(super) const PREAMBLE_BYTES: usize = 1 + 7 + 8 + 4 + 8 + 32 + 8;
+
+/// Where the preamble's checksum begins: it covers what is before it.
+const CHECKSUM_AT: usize = PREAMBLE_BYTES - 8;
+
+/// A page of the file. An entry that does not share one takes a power of two of them.
+const PAGE_BYTES: u64 = 4096;
+
+/// What an entry takes beside its own bytes: its keys, its heads, and its part of the pages above.
+const ROW_BYTES: u64 = 256;
 
 /// A call that could not be recorded, and when it was spooled.
 #[derive(Clone, Debug)]
@@ -95,11 +117,90 @@ pub(super) struct Head {
     pub(super) bytes: u64,
 }
 
-/// An entry as it lies on the disk.
+impl Head {
+    /// How much of the disk an entry takes. The file's pages are powers of two, and those that
+    /// several short entries share are about half full.
+    pub(super) fn disk_bytes(&self) -> u64 {
+        let bytes = self.bytes.saturating_add(ROW_BYTES);
+        if bytes <= PAGE_BYTES / 2 { 2 * bytes } else { bytes.next_power_of_two() + ROW_BYTES }
+    }
+}
+
+/// An entry as it lies on the disk, but for its sequence number.
 #[derive(Debug)]
 pub(super) struct Encoded {
     pub(super) head: Head,
     pub(super) bytes: Vec<u8>,
+}
+
+impl Encoded {
+    /// Writes the bytes to a place of their length, with the sequence number in the preamble.
+    pub(super) fn write(&self, sequence: u64, place: &mut [u8]) {
+        place.iter_mut().zip(&self.bytes).for_each(|(slot, byte)| *slot = *byte);
+        seal(place, sequence);
+    }
+}
+
+/// What the preamble says of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Preamble {
+    pub(super) sequence: u64,
+    header_bytes: usize,
+    /// The whole length, with the preamble.
+    pub(super) entry_bytes: u64,
+    digest: [u8; 32],
+}
+
+impl Preamble {
+    /// Reads what begins with a preamble; nothing if a byte of it is not as it was written.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let preamble: &[u8; PREAMBLE_BYTES] = bytes.first_chunk()?;
+        let (checked, checksum) = preamble.split_at_checked(CHECKSUM_AT)?;
+        if *checksum != checksum_of(checked) {
+            return None;
+        }
+        let (version, rest) = checked.split_first()?;
+        let (mark, rest) = rest.split_first_chunk::<7>()?;
+        let (sequence, rest) = rest.split_first_chunk()?;
+        let (header_bytes, rest) = rest.split_first_chunk()?;
+        let (document_bytes, rest) = rest.split_first_chunk()?;
+        if *version != VERSION || *mark != MARK {
+            return None;
+        }
+        let header_bytes = u32::from_le_bytes(*header_bytes);
+        Some(Preamble {
+            sequence: u64::from_le_bytes(*sequence),
+            header_bytes: usize::try_from(header_bytes).ok()?,
+            entry_bytes: u64::from_le_bytes(*document_bytes)
+                .checked_add(u64::from(header_bytes))?
+                .checked_add(PREAMBLE_BYTES as u64)?,
+            digest: *rest.first_chunk()?,
+        })
+    }
+}
+
+fn checksum_of(bytes: &[u8]) -> [u8; 8] {
+    let digest: [u8; 32] = Sha256::digest(bytes).into();
+    let mut checksum = [0; 8];
+    checksum.iter_mut().zip(digest).for_each(|(slot, byte)| *slot = byte);
+    checksum
+}
+
+fn digest_of(header: &[u8], document: &[u8]) -> [u8; 32] {
+    let mut fingerprint = Fingerprint::new("spool-entry");
+    fingerprint.part(header);
+    fingerprint.part(document);
+    fingerprint.digest()
+}
+
+/// Writes a sequence number into the preamble of an entry.
+fn seal(bytes: &mut [u8], sequence: u64) {
+    let Some((checked, rest)) = bytes.split_at_mut_checked(CHECKSUM_AT) else { return };
+    if let Some(slot) = checked.get_mut(8..16) {
+        slot.copy_from_slice(&sequence.to_le_bytes());
+    }
+    let checksum = checksum_of(checked);
+    rest.iter_mut().zip(checksum).for_each(|(slot, byte)| *slot = byte);
 }
 
 // A header with members that are not known is of a later version, and not to be read in part.
@@ -134,7 +235,7 @@ enum Call {
         simulation_id: Uuid,
         outcome_id: Uuid,
         received_at: Timestamp,
-        unreadable: Option<Unreadable>,
+        unreadable: Option<NoText>,
         position: Option<u64>,
         trial: Option<u32>,
         modal_call_id: Option<String>,
@@ -160,7 +261,7 @@ struct Format {
 /// Why a document is not text.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Unreadable {
+struct NoText {
     length: u64,
     path: String,
     code: String,
@@ -171,8 +272,6 @@ impl Entry {
     pub(super) fn encode(self) -> Result<Encoded> {
         let (simulation_id, spooled_at) = (self.call.simulation_id(), self.spooled_at);
         let (call, document) = parts(self.call);
-        let named = matches!(&call, Call::Result { format: Some(_), .. });
-        let version = if named { VERSION } else { BEFORE_FORMATS };
         let header = serde_json::to_vec(&Header { spooled_at, call });
         let header = header.map_err(|error| {
             Error::Invalid(format!("what is to be spooled cannot be written down: {error}"))
@@ -183,32 +282,109 @@ impl Entry {
                 header.len()
             ))
         })?;
-        let mut bytes = Vec::with_capacity(1 + 4 + header.len() + document.len());
-        // What names no format is written as before, so that an older program takes it too.
-        bytes.push(version);
+        let mut bytes = Vec::with_capacity(PREAMBLE_BYTES + header.len() + document.len());
+        bytes.push(VERSION);
+        bytes.extend(MARK);
+        // The sequence number comes when the entry is written.
+        bytes.extend([0; 8]);
         bytes.extend(length.to_le_bytes());
+        bytes.extend((document.len() as u64).to_le_bytes());
+        bytes.extend(digest_of(&header, &document));
+        bytes.extend([0; 8]);
         bytes.extend(header);
         bytes.extend(document);
         let head = Head { simulation_id, spooled_at, bytes: bytes.len() as u64 };
         Ok(Encoded { head, bytes })
     }
 
-    /// Reads an entry, or says why this version cannot.
-    pub(super) fn decode(bytes: &[u8]) -> std::result::Result<Entry, String> {
-        let cut_off = || "the entry in the spool is cut off".to_owned();
-        let (version, rest) = bytes.split_first().ok_or_else(cut_off)?;
-        if !matches!(*version, VERSION | BEFORE_FORMATS) {
-            return Err(format!(
-                "the entry in the spool has format {version}, and this version of the program \
-                 reads format {VERSION}; take it back with the version that wrote it, or a newer one"
-            ));
+    /// Reads what is stored under a sequence number: every byte of it is the one that was written
+    /// there, and the id of a result is the one that its bytes make.
+    pub(super) fn read(sequence: u64, bytes: &[u8]) -> std::result::Result<Entry, Unreadable> {
+        let entry = Entry::decode(bytes)?;
+        if let Some(preamble) = Preamble::read(bytes)
+            && preamble.sequence != sequence
+        {
+            return Err(Unreadable::Damaged(format!(
+                "the entry in the spool is damaged: it is the one with the number {}",
+                preamble.sequence
+            )));
         }
-        let (length, rest) = rest.split_first_chunk().ok_or_else(cut_off)?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| cut_off())?;
-        let (header, document) = rest.split_at_checked(length).ok_or_else(cut_off)?;
-        let header: Header = serde_json::from_slice(header)
-            .map_err(|error| format!("the entry in the spool has an unknown header: {error}"))?;
-        Ok(Entry { spooled_at: header.spooled_at, call: whole(header.call, document)? })
+        Ok(entry)
+    }
+
+    /// Reads an entry, or says why that cannot be done.
+    pub(super) fn decode(bytes: &[u8]) -> std::result::Result<Entry, Unreadable> {
+        let cut_off = || Unreadable::Damaged("the entry in the spool is cut off".to_owned());
+        let damaged = |what: &str| Unreadable::Damaged(format!("the entry in the spool {what}"));
+        let (version, rest) = bytes.split_first().ok_or_else(cut_off)?;
+        let (header, document) = if WITHOUT_DIGEST.contains(version) {
+            let (length, rest) = rest.split_first_chunk().ok_or_else(cut_off)?;
+            let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| cut_off())?;
+            rest.split_at_checked(length).ok_or_else(cut_off)?
+        } else if *version == VERSION {
+            let body = bytes.get(PREAMBLE_BYTES..).ok_or_else(cut_off)?;
+            let preamble = Preamble::read(bytes)
+                .ok_or_else(|| damaged("is damaged: its preamble is not what was written"))?;
+            if preamble.entry_bytes != bytes.len() as u64 {
+                return Err(cut_off());
+            }
+            let parts = body.split_at_checked(preamble.header_bytes).ok_or_else(cut_off)?;
+            if digest_of(parts.0, parts.1) != preamble.digest {
+                return Err(damaged("is damaged: its bytes are not those that were written"));
+            }
+            parts
+        } else {
+            return Err(Unreadable::Unknown(format!(
+                "the entry in the spool has format {version}, and this version of the program \
+                 reads format {VERSION}; requeue it with the version that wrote it, or a newer one"
+            )));
+        };
+        let header: Header = serde_json::from_slice(header).map_err(|error| {
+            Unreadable::Unknown(format!("the entry in the spool has an unknown header: {error}"))
+        })?;
+        let call = whole(header.call, document).map_err(Unreadable::Damaged)?;
+        if let SpooledCall::Result { simulation_id, outcome_id, submission, .. } = &call
+            && submission.outcome_id(*simulation_id) != *outcome_id
+        {
+            return Err(damaged(&format!(
+                "is damaged: its document is not that of the result {outcome_id}"
+            )));
+        }
+        Ok(Entry { spooled_at: header.spooled_at, call })
+    }
+
+    /// Reads the preamble, header and document of an entry that may be damaged, as far as they can
+    /// be told apart: for people.
+    pub(super) fn document_of(bytes: &[u8]) -> &[u8] {
+        let length = |at: usize| {
+            let length: &[u8; 4] = bytes.get(at..)?.first_chunk()?;
+            usize::try_from(u32::from_le_bytes(*length)).ok()
+        };
+        let begins = match bytes.first() {
+            Some(version) if WITHOUT_DIGEST.contains(version) => length(1).map(|header| 5 + header),
+            _ => length(16).map(|header| PREAMBLE_BYTES.saturating_add(header)),
+        };
+        begins.and_then(|begins| bytes.get(begins..)).unwrap_or(bytes)
+    }
+}
+
+/// How each reason begins for which an entry cannot be read.
+pub(super) const UNREADABLE: &str = "the entry in the spool";
+
+/// Why an entry cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// Its bytes are not those that were written, or are missing.
+    Damaged(String),
+    /// It is of another version of the program.
+    Unknown(String),
+}
+
+impl Unreadable {
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Unreadable::Damaged(reason) | Unreadable::Unknown(reason) => reason,
+        }
     }
 }
 
@@ -263,7 +439,7 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
                 Document::Text(text) => (text.into_bytes(), None),
                 Document::Unreadable { bytes, length, violation } => {
                     let Violation { path, code, message } = violation;
-                    (bytes, Some(Unreadable { length, path, code, message }))
+                    (bytes, Some(NoText { length, path, code, message }))
                 }
             };
             let call = Call::Result {
@@ -337,7 +513,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
         } => {
             let document = match unreadable {
                 None => Document::Text(text()?),
-                Some(Unreadable { length, path, code, message }) => Document::Unreadable {
+                Some(NoText { length, path, code, message }) => Document::Unreadable {
                     bytes: document.to_vec(),
                     length,
                     violation: Violation { path, code, message },

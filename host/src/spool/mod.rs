@@ -4,29 +4,38 @@
 //! nothing is dropped, neither by a kill at any moment nor by a full disk. One process has a spool
 //! open at a time.
 //!
-//! The file is a [redb] database. Its commits ([`redb::Durability::Immediate`]) write new pages
-//! beside the old ones, then the header that names them with a checksum, and call `fdatasync` once
-//! (`F_FULLFSYNC` on macOS); after a crash, a header whose checksum is wrong is passed over for the
-//! one before it. So each commit costs one `fdatasync`, whatever it holds, and what arrives while
-//! one is under way shares the next.
+//! The file is a [redb] database. Its commits ([`redb::Durability::Immediate`], in two phases) write
+//! new pages beside the old ones, call `fdatasync` (`F_FULLFSYNC` on macOS), and then the same for
+//! the header that names them. In one phase a crash, or one damaged page after it, would be mended
+//! by going back to the commit before, and what was acknowledged since would silently be gone. So
+//! each commit costs two `fdatasync`, whatever it holds, and what arrives while one is under way
+//! shares the next.
+//!
+//! Each entry has a digest of its own, which is checked whenever it is read: a damaged one is put
+//! aside alone. Of a file that is damaged as a whole, [`salvage`] reads what can be read.
 //!
 //! Measured on 2 cores and a virtual disk, with entries of 9.0 KB, of which 8.7 KB are the document,
 //! in three runs: 1,200 to 1,700 appends a second by one caller, 13,000 to 18,000 by 64 tasks;
 //! 25,000 to 51,000 read and removed again, in portions of 500. A spool of 20,000 of them opens in
 //! 4 ms, and in 0.5 s after a kill, because redb then checks the whole file.
 //!
-//! The limit counts the entries' own bytes. redb gives each a page of a power of two, so that they
-//! take up to twice as much of the disk (1.8 times, in that measurement), and the file may seem
-//! larger still, because it has holes. An empty spool gives the room back.
+//! The limit counts what entries take of the disk: redb gives each a page of a power of two, up to
+//! twice its own bytes. The file may seem larger, because it has holes. An empty spool gives the room
+//! back. A reserve of 4 MiB beside the file, which the limit does not count, sees to it that entries
+//! can be removed while the disk is full.
 
 mod counts;
 mod disk;
 mod entry;
+mod reserve;
+mod salvage;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::collections::HashSet;
+use std::fmt;
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -39,19 +48,53 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::recorder::SimulationStart;
 use counts::Counts;
-use disk::{ASIDE, Disk, DiskResult, ENTRIES, Opener, WAITING, head};
-use entry::Head;
+use disk::{ASIDE, Disk, DiskResult, ENTRIES, Opener, WAITING, caught, head, retried_table};
 pub use entry::{Entry, SpooledCall};
-use writer::{Job, Order, Work};
+use entry::{Head, Unreadable};
+pub use salvage::{Salvaged, salvage};
+use writer::{Job, Order, SetAside, Work};
+
+/// How many entries are requeued in a transaction at most, and how many bytes of them.
+const REQUEUED_ENTRIES: usize = 1_000;
+const REQUEUED_BYTES: u64 = 8 << 20;
+
+/// How many of a simulation's first entries its start may be among.
+const FIRST_ENTRIES: usize = 16;
 
 /// Where the spool is, and how much it may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpoolSettings {
     /// A folder that outlives the process; made where it is missing, closed to others.
     pub folder: PathBuf,
-    /// The most bytes of entries, waiting and aside.
+    /// The most bytes of the disk that entries take, waiting and aside.
     pub limit_bytes: u64,
+}
+
+/// Why a spool can keep nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SpoolTrouble {
+    /// Its disk has no room.
+    DiskFull,
+    /// Its disk cannot be read or written.
+    DiskError,
+    /// Its file is not as it was written.
+    Damaged,
+    /// It was closed.
+    Closed,
+}
+
+impl fmt::Display for SpoolTrouble {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            SpoolTrouble::DiskFull => "the spool's disk is full",
+            SpoolTrouble::DiskError => "the spool's disk cannot be read or written",
+            SpoolTrouble::Damaged => "the spool's file is damaged",
+            SpoolTrouble::Closed => "the spool was closed",
+        })
+    }
 }
 
 /// A queue on disk. Cheap to clone; the last clone that goes closes it, and [`Spool::close`] waits
@@ -73,16 +116,26 @@ struct Shared {
 pub struct SpoolState {
     /// How many entries wait.
     pub depth: u64,
-    /// How many bytes the entries have, waiting, aside, and under way to the disk.
+    /// How many bytes of the disk the entries take, waiting, aside, and under way there.
     pub bytes: u64,
-    /// The most bytes that they may have.
+    /// The most bytes that they may take.
     pub limit_bytes: u64,
     /// When the entry at the head of the queue was spooled.
     pub oldest_at: Option<Timestamp>,
     /// How many entries were put aside.
     pub aside: u64,
-    /// Whether there is no room: entries were refused, and none was removed since.
+    /// Whether the limit is reached: entries were refused, and none was removed since.
     pub full: bool,
+    /// Why nothing can be kept, whatever the limit says.
+    #[serde(default)]
+    pub error: Option<SpoolTrouble>,
+}
+
+impl SpoolState {
+    /// Whether it takes entries.
+    pub fn takes_entries(&self) -> bool {
+        !self.full && self.error.is_none()
+    }
 }
 
 /// An entry that waits.
@@ -110,15 +163,65 @@ impl PassedOver {
     }
 }
 
-/// An entry that was put aside.
+/// An entry that was put aside: a dead letter.
 #[derive(Clone, Debug)]
 pub struct Aside {
     /// Its number.
     pub sequence: u64,
     /// Why it was put aside.
     pub reason: String,
-    /// What was to be recorded; none where this version of the program cannot read it.
+    /// What was to be recorded; none where it is damaged, or of a newer version of the program.
     pub entry: Option<Entry>,
+}
+
+/// An entry that waits, or is aside.
+#[derive(Clone, Debug)]
+pub struct KeptEntry {
+    /// Its number: later entries have greater ones. One that is requeued gets a new one.
+    pub sequence: u64,
+    /// The simulation that it is about; none for a configuration.
+    pub simulation_id: Option<Uuid>,
+    /// When it was given to the spool.
+    pub spooled_at: Timestamp,
+    /// Its length.
+    pub bytes: u64,
+    /// What was to be recorded; none where it cannot be read.
+    pub entry: Option<Entry>,
+    /// Why it cannot be read.
+    pub unreadable: Option<String>,
+    /// Why it is aside; none while it waits.
+    pub dead_letter: Option<String>,
+    /// Until when it is tried again by itself, where it is.
+    pub retry_until: Option<Timestamp>,
+}
+
+/// Which entries are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// Only those with a greater number.
+    pub after: u64,
+    /// Only those that are aside.
+    pub dead_letters: bool,
+}
+
+/// What came of requeuing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requeued {
+    /// How many wait again.
+    pub entries: u64,
+    /// How many cannot be read, and stay dead letters.
+    pub unreadable: u64,
+}
+
+/// An entry that the destination refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its number.
+    pub sequence: u64,
+    /// Why it is refused.
+    pub reason: String,
+    /// Until when it is tried again by itself.
+    pub retry_until: Option<Timestamp>,
 }
 
 impl Spool {
@@ -144,8 +247,9 @@ impl Spool {
     /// fsync. What has begun is kept even where nobody waits for the answer any more.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where they do not fit into the limit; and where the disk fails, after
-    /// which they may be there or not, so that appending them again may keep them twice.
+    /// [`Error::SpoolFull`] where they do not fit into the limit; [`Error::SpoolUnavailable`] where
+    /// the disk is full or fails, after which they may be there or not, so that appending them again
+    /// may keep them twice.
     pub async fn append(&self, entries: Vec<Entry>) -> Result<Vec<u64>> {
         if entries.is_empty() {
             return Ok(Vec::new());
@@ -168,7 +272,7 @@ impl Spool {
     /// where there is any. Those that cannot be read are put aside on the way.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the disk fails.
+    /// [`Error::SpoolUnavailable`] where the disk fails.
     pub async fn next(&self, most_entries: usize, most_bytes: usize) -> Result<Vec<Waiting>> {
         self.next_but(PassedOver::default(), most_entries, most_bytes).await
     }
@@ -188,28 +292,52 @@ impl Spool {
             let but = Arc::clone(&passed_over);
             let read =
                 move |database: &Database| read_next(database, &but, most_entries, most_bytes);
-            let (waiting, unread) = self.read(read).await?;
-            let nothing_read = unread.is_empty();
-            if !nothing_read {
-                let reason = unread.first().map_or("", |(_, reason)| reason.as_str());
+            let Read { waiting, unread, wrong_heads } = self.read(read).await?;
+            let all_read = unread.is_empty() && wrong_heads.is_empty();
+            if let Some((_, reason)) = unread.first() {
                 tracing::warn!(
                     entries = unread.len(),
-                    reason,
+                    reason = reason.as_str(),
                     "entries of the spool cannot be read, and are put aside"
                 );
                 self.set_aside(unread).await?;
             }
-            if nothing_read || !waiting.is_empty() {
+            if !wrong_heads.is_empty() {
+                tracing::warn!(
+                    entries = wrong_heads.len(),
+                    "the list of the spool's entries is damaged, and corrected from the entries"
+                );
+                self.work(Work::Correct(wrong_heads)).await?;
+            }
+            if all_read || !waiting.is_empty() {
                 return Ok(waiting);
             }
         }
+    }
+
+    /// Dead letters that are tried again by themselves, oldest first, without what is passed over:
+    /// at most so many, and at most so many bytes, but one where there is any.
+    ///
+    /// # Errors
+    /// As [`Spool::next`].
+    pub async fn next_retried(
+        &self,
+        passed_over: PassedOver,
+        most_entries: usize,
+        most_bytes: usize,
+    ) -> Result<Vec<Waiting>> {
+        let (now, most_bytes) = (Timestamp::now(), most_bytes as u64);
+        self.read(move |database| {
+            read_retried(database, &passed_over, now, most_entries, most_bytes)
+        })
+        .await
     }
 
     /// Removes entries durably, because they were recorded; also such as are aside. One that is not
     /// there is passed over.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the disk fails.
+    /// [`Error::SpoolUnavailable`] where the disk fails.
     pub async fn remove(&self, sequences: Vec<u64>) -> Result<()> {
         if !sequences.is_empty() {
             self.work(Work::Remove(sequences)).await?;
@@ -218,42 +346,150 @@ impl Spool {
     }
 
     /// Puts waiting entries aside that the database refused for good, each with the reason. They are
-    /// kept, and count for the limit, but are not among [`Spool::next`]. One that does not wait is
-    /// passed over.
+    /// kept, and count for the limit, but are not among [`Spool::next`]. Of one that is aside already
+    /// the reason changes; one that is not there is passed over.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the disk fails.
+    /// [`Error::SpoolUnavailable`] where the disk fails.
     pub async fn set_aside(&self, entries: Vec<(u64, String)>) -> Result<()> {
-        if !entries.is_empty() {
-            self.work(Work::SetAside(entries)).await?;
+        let refusals = entries.into_iter().map(|(sequence, reason)| Refusal {
+            sequence,
+            reason,
+            retry_until: None,
+        });
+        self.set_aside_refused(refusals.collect()).await
+    }
+
+    /// The same, for entries that may be tried again by themselves for a while.
+    ///
+    /// # Errors
+    /// As [`Spool::set_aside`].
+    pub async fn set_aside_refused(&self, entries: Vec<Refusal>) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
         }
+        let set_aside =
+            |Refusal { sequence, reason, retry_until }| SetAside { sequence, reason, retry_until };
+        self.work(Work::SetAside(entries.into_iter().map(set_aside).collect())).await?;
         Ok(())
     }
 
     /// Entries that are aside, the oldest first, at most so many.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the disk fails.
+    /// [`Error::SpoolUnavailable`] where the disk fails.
     pub async fn aside(&self, most: usize) -> Result<Vec<Aside>> {
-        self.read(move |database| read_aside(database, most)).await
+        let listed = Listed { after: 0, dead_letters: true };
+        let entries = self.list(listed, most, u64::MAX).await?;
+        let aside = |kept: KeptEntry| Aside {
+            sequence: kept.sequence,
+            reason: kept.dead_letter.unwrap_or_default(),
+            entry: kept.entry,
+        };
+        Ok(entries.into_iter().map(aside).collect())
+    }
+
+    /// Entries, the oldest first: at most so many, and at most so many bytes, but one where there is
+    /// any.
+    ///
+    /// # Errors
+    /// [`Error::SpoolUnavailable`] where the disk fails.
+    pub async fn list(
+        &self,
+        listed: Listed,
+        most_entries: usize,
+        most_bytes: u64,
+    ) -> Result<Vec<KeptEntry>> {
+        self.read(move |database| read_list(database, listed, most_entries, most_bytes)).await
+    }
+
+    /// An entry, and its bytes as far as they can be read; none where there is none of this number.
+    ///
+    /// # Errors
+    /// [`Error::SpoolUnavailable`] where the disk fails.
+    pub async fn entry(&self, sequence: u64) -> Result<Option<(KeptEntry, Vec<u8>)>> {
+        self.read(move |database| read_one(database, sequence)).await
+    }
+
+    /// The start of a simulation, where it waits.
+    ///
+    /// # Errors
+    /// [`Error::SpoolUnavailable`] where the disk fails.
+    pub async fn start_of(&self, simulation_id: Uuid) -> Result<Option<SimulationStart>> {
+        self.read(move |database| read_start(database, simulation_id)).await
     }
 
     /// Puts everything that is aside by now back at the end of the queue, under new sequence
-    /// numbers, and gives how many they are.
+    /// numbers, and gives how many they are. What cannot be read stays aside.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the disk fails; some may be back by then.
+    /// [`Error::SpoolUnavailable`] where the disk fails; some may be back by then.
     pub async fn take_back(&self) -> Result<u64> {
-        // Those that are put aside while this goes on are left there, so that it comes to an end.
-        let end = self.shared.disk.sequences_end();
-        let mut taken = 0;
-        loop {
-            let some = self.work(Work::TakeBack(end)).await?.len() as u64;
-            if some == 0 {
-                return Ok(taken);
-            }
-            taken += some;
+        Ok(self.requeue(None).await?.entries)
+    }
+
+    /// Puts these dead letters, or all of them, back at the end of the queue, under new sequence
+    /// numbers. What cannot be read stays a dead letter.
+    ///
+    /// # Errors
+    /// [`Error::SpoolUnavailable`] where the disk fails; some may be back by then.
+    /// [`Error::NotFound`] where one of these numbers is no dead letter: none is requeued then.
+    pub async fn requeue(&self, sequences: Option<Vec<u64>>) -> Result<Requeued> {
+        let mut requeued = Requeued::default();
+        for part in self.dead_letters(sequences).await? {
+            let wanted = part.len() as u64;
+            let taken = self.work(Work::TakeBack(part)).await?.len() as u64;
+            requeued.entries += taken;
+            requeued.unreadable += wanted.saturating_sub(taken);
         }
+        Ok(requeued)
+    }
+
+    /// Removes these dead letters, or all of them, for good, and gives how many they were. What waits
+    /// is never removed by this.
+    ///
+    /// # Errors
+    /// As [`Spool::requeue`].
+    pub async fn drop_dead_letters(&self, sequences: Option<Vec<u64>>) -> Result<u64> {
+        let mut dropped = 0;
+        for part in self.dead_letters(sequences).await? {
+            dropped += self.work(Work::Drop(part)).await?.len() as u64;
+        }
+        Ok(dropped)
+    }
+
+    /// These dead letters, or all of them, in parts that a transaction takes.
+    async fn dead_letters(&self, sequences: Option<Vec<u64>>) -> Result<Vec<Vec<u64>>> {
+        // Those that are put aside while this goes on are left there, so that it comes to an end.
+        let heads = self.read(read_aside_heads).await?;
+        let wanted: Option<HashSet<u64>> = sequences.map(|list| list.into_iter().collect());
+        if let Some(wanted) = &wanted {
+            let known: HashSet<u64> = heads.iter().map(|(sequence, _)| *sequence).collect();
+            let mut unknown: Vec<u64> = wanted.difference(&known).copied().collect();
+            unknown.sort_unstable();
+            if let Some(first) = unknown.first() {
+                return Err(Error::NotFound(format!(
+                    "the spool has no dead letter with the number {first}; `arc-host spool list` \
+                     shows them"
+                )));
+            }
+        }
+        let (mut parts, mut bytes) = (Vec::new(), 0);
+        let mut part = Vec::new();
+        for (sequence, length) in heads {
+            if wanted.as_ref().is_some_and(|wanted| !wanted.contains(&sequence)) {
+                continue;
+            }
+            part.push(sequence);
+            bytes += length;
+            if part.len() >= REQUEUED_ENTRIES || bytes >= REQUEUED_BYTES {
+                parts.push(std::mem::take(&mut part));
+                bytes = 0;
+            }
+        }
+        parts.push(part);
+        parts.retain(|part| !part.is_empty());
+        Ok(parts)
     }
 
     /// What the spool holds. Quick: nothing is read.
@@ -267,7 +503,7 @@ impl Spool {
     }
 
     /// Waits for what is under way, and closes the file. Later calls fail with
-    /// [`Error::Unavailable`]; closing again does nothing.
+    /// [`Error::SpoolUnavailable`]; closing again does nothing.
     pub async fn close(&self) {
         let (sender, closed) = oneshot::channel();
         self.shared.counts.close(|| {
@@ -296,10 +532,15 @@ impl Spool {
         let disk = Arc::clone(&self.shared.disk);
         let reading = tokio::task::spawn_blocking(move || {
             // A second time, because the first may only have met what a commit has left behind.
-            disk.with(&read).or_else(|_| disk.with(&read))
+            disk.with_database(&read).or_else(|_| disk.with(&read))
         });
         reading.await.map_err(|_| broken_off())?
     }
+}
+
+/// The document of an entry that cannot be read as a whole, as far as it can be told from the rest.
+pub(crate) fn document_of(bytes: &[u8]) -> &[u8] {
+    Entry::document_of(bytes)
 }
 
 fn order(work: Work) -> (Order, oneshot::Receiver<Result<Vec<u64>>>) {
@@ -312,14 +553,51 @@ async fn answered(answer: oneshot::Receiver<Result<Vec<u64>>>) -> Result<Vec<u64
 }
 
 fn broken_off() -> Error {
-    Error::Unavailable(
-        "the spool's work was broken off; start the program again, which keeps what the spool holds"
+    Error::SpoolUnavailable {
+        trouble: SpoolTrouble::Closed,
+        message: "the spool's work was broken off; start the program again, which keeps what the \
+                  spool holds"
             .to_owned(),
-    )
+    }
 }
 
-/// What was read, and the reasons why the rest cannot be.
-type Read = (Vec<Waiting>, Vec<(u64, String)>);
+/// What was read of the queue.
+#[derive(Default)]
+struct Read {
+    waiting: Vec<Waiting>,
+    /// What cannot be read, and why.
+    unread: Vec<(u64, String)>,
+    /// Entries of which the list says something else than they do themselves.
+    wrong_heads: Vec<(u64, Head)>,
+}
+
+type Entries = redb::ReadOnlyTable<u64, &'static [u8]>;
+
+/// The bytes of an entry, as far as they can be read. An error where nothing can be.
+fn bytes_of(
+    entries: &Entries,
+    sequence: u64,
+) -> DiskResult<std::result::Result<Vec<u8>, Unreadable>> {
+    match caught(|| Ok(entries.get(sequence)?.map(|entry| entry.value().to_vec()))) {
+        Ok(Some(bytes)) => Ok(Ok(bytes)),
+        Ok(None) => Ok(Err(Unreadable::Damaged(
+            "the entry in the spool is damaged: its bytes are missing; `arc-host spool salvage` may \
+             find them"
+                .to_owned(),
+        ))),
+        Err(redb::Error::Corrupted(reason)) => Ok(Err(Unreadable::Damaged(format!(
+            "the entry in the spool is damaged: {reason}; `arc-host spool salvage` may find its bytes"
+        )))),
+        Err(error) => Err(error),
+    }
+}
+
+fn entry_of(
+    entries: &Entries,
+    sequence: u64,
+) -> DiskResult<std::result::Result<Entry, Unreadable>> {
+    Ok(bytes_of(entries, sequence)?.and_then(|bytes| Entry::read(sequence, &bytes)))
+}
 
 /// The oldest entries that wait.
 fn read_next(
@@ -330,9 +608,9 @@ fn read_next(
 ) -> DiskResult<Read> {
     let transaction = database.begin_read()?;
     let entries = transaction.open_table(ENTRIES)?;
-    let (mut waiting, mut unread, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let (mut read, mut bytes) = (Read::default(), 0);
     for row in transaction.open_table(WAITING)?.iter()? {
-        if waiting.len() + unread.len() >= most_entries {
+        if read.waiting.len() + read.unread.len() >= most_entries {
             break;
         }
         let (sequence, row) = row?;
@@ -341,29 +619,188 @@ fn read_next(
             continue;
         }
         bytes += head.bytes;
-        if bytes > most_bytes && !waiting.is_empty() {
+        if bytes > most_bytes && !read.waiting.is_empty() {
             break;
         }
-        let entry = entries.get(sequence)?;
-        match Entry::decode(entry.as_ref().map_or(&[], |entry| entry.value())) {
-            Ok(entry) => waiting.push(Waiting { sequence, entry }),
-            Err(reason) => unread.push((sequence, reason)),
+        match entry_of(&entries, sequence) {
+            Ok(Ok(entry)) => {
+                let right = Head {
+                    simulation_id: entry.call.simulation_id(),
+                    spooled_at: entry.spooled_at,
+                    bytes: head.bytes,
+                };
+                if right == head {
+                    read.waiting.push(Waiting { sequence, entry });
+                } else {
+                    read.wrong_heads.push((sequence, right));
+                }
+            }
+            Ok(Err(unreadable)) => read.unread.push((sequence, unreadable.reason().to_owned())),
+            // What was read until then is dealt with first, so that it is behind the trouble.
+            Err(error) if read.waiting.is_empty() && read.unread.is_empty() => return Err(error),
+            Err(_) => break,
         }
     }
-    Ok((waiting, unread))
+    Ok(read)
 }
 
-fn read_aside(database: &Database, most: usize) -> DiskResult<Vec<Aside>> {
+fn read_retried(
+    database: &Database,
+    but: &PassedOver,
+    now: Timestamp,
+    most_entries: usize,
+    most_bytes: u64,
+) -> DiskResult<Vec<Waiting>> {
+    let transaction = database.begin_read()?;
+    let Some(retried) = retried_table(&transaction)? else { return Ok(Vec::new()) };
+    let entries = transaction.open_table(ENTRIES)?;
+    let aside = transaction.open_table(ASIDE)?;
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    for row in retried.iter()? {
+        let (sequence, until) = row?;
+        let sequence = sequence.value();
+        if found.len() >= most_entries {
+            break;
+        }
+        let Some(row) = aside.get(sequence)? else { continue };
+        let head = head(row.value().0);
+        if until.value() < now.as_nanosecond() || but.has(sequence, &head) {
+            continue;
+        }
+        bytes += head.bytes;
+        if bytes > most_bytes && !found.is_empty() {
+            break;
+        }
+        // What has become unreadable meanwhile stays a dead letter, and is listed as one.
+        if let Ok(entry) = entry_of(&entries, sequence)? {
+            found.push(Waiting { sequence, entry });
+        }
+    }
+    Ok(found)
+}
+
+/// The numbers of what is aside, and how many bytes each has.
+fn read_aside_heads(database: &Database) -> DiskResult<Vec<(u64, u64)>> {
+    let transaction = database.begin_read()?;
+    let mut heads = Vec::new();
+    for row in transaction.open_table(ASIDE)?.iter()? {
+        let (sequence, row) = row?;
+        heads.push((sequence.value(), head(row.value().0).bytes));
+    }
+    Ok(heads)
+}
+
+/// Reads entries of the two lists.
+struct Lists {
+    entries: Entries,
+    retried: Option<redb::ReadOnlyTable<u64, i128>>,
+}
+
+impl Lists {
+    fn open(transaction: &redb::ReadTransaction) -> DiskResult<Self> {
+        let entries = transaction.open_table(ENTRIES)?;
+        Ok(Lists { entries, retried: retried_table(transaction)? })
+    }
+
+    fn kept(
+        &self,
+        sequence: u64,
+        head: &Head,
+        dead_letter: Option<String>,
+    ) -> DiskResult<(KeptEntry, Vec<u8>)> {
+        let until = match &self.retried {
+            Some(retried) => retried.get(sequence)?.map(|until| until.value()),
+            None => None,
+        };
+        let bytes = bytes_of(&self.entries, sequence)?;
+        let entry = match &bytes {
+            Ok(bytes) => Entry::read(sequence, bytes),
+            Err(unreadable) => Err(unreadable.clone()),
+        };
+        let kept = KeptEntry {
+            sequence,
+            simulation_id: head.simulation_id,
+            spooled_at: head.spooled_at,
+            bytes: head.bytes,
+            unreadable: entry.as_ref().err().map(|error| error.reason().to_owned()),
+            entry: entry.ok(),
+            dead_letter,
+            retry_until: until.and_then(|until| Timestamp::from_nanosecond(until).ok()),
+        };
+        Ok((kept, bytes.unwrap_or_default()))
+    }
+}
+
+fn read_list(
+    database: &Database,
+    listed: Listed,
+    most_entries: usize,
+    most_bytes: u64,
+) -> DiskResult<Vec<KeptEntry>> {
+    let transaction = database.begin_read()?;
+    let range = (Bound::Excluded(listed.after), Bound::Unbounded);
+    let mut rows: Vec<(u64, Head, Option<String>)> = Vec::new();
+    for row in transaction.open_table(ASIDE)?.range(range)?.take(most_entries) {
+        let (sequence, row) = row?;
+        let (row, reason) = row.value();
+        rows.push((sequence.value(), head(row), Some(reason.to_owned())));
+    }
+    if !listed.dead_letters {
+        for row in transaction.open_table(WAITING)?.range(range)?.take(most_entries) {
+            let (sequence, row) = row?;
+            rows.push((sequence.value(), head(row.value()), None));
+        }
+        rows.sort_unstable_by_key(|(sequence, ..)| *sequence);
+        rows.truncate(most_entries);
+    }
+    let lists = Lists::open(&transaction)?;
+    let (mut found, mut bytes) = (Vec::new(), 0_u64);
+    for (sequence, head, dead_letter) in rows {
+        bytes = bytes.saturating_add(head.bytes);
+        if bytes > most_bytes && !found.is_empty() {
+            break;
+        }
+        found.push(lists.kept(sequence, &head, dead_letter)?.0);
+    }
+    Ok(found)
+}
+
+fn read_one(database: &Database, sequence: u64) -> DiskResult<Option<(KeptEntry, Vec<u8>)>> {
+    let transaction = database.begin_read()?;
+    let aside = transaction.open_table(ASIDE)?.get(sequence)?.map(|row| {
+        let (row, reason) = row.value();
+        (head(row), Some(reason.to_owned()))
+    });
+    let found = match aside {
+        Some(aside) => Some(aside),
+        None => {
+            let row = transaction.open_table(WAITING)?.get(sequence)?;
+            row.map(|row| (head(row.value()), None))
+        }
+    };
+    let Some((head, dead_letter)) = found else { return Ok(None) };
+    Lists::open(&transaction)?.kept(sequence, &head, dead_letter).map(Some)
+}
+
+fn read_start(database: &Database, simulation_id: Uuid) -> DiskResult<Option<SimulationStart>> {
     let transaction = database.begin_read()?;
     let entries = transaction.open_table(ENTRIES)?;
-    let mut aside = Vec::new();
-    for row in transaction.open_table(ASIDE)?.iter()?.take(most) {
+    let mut seen = 0;
+    for row in transaction.open_table(WAITING)?.iter()? {
         let (sequence, row) = row?;
-        let sequence = sequence.value();
-        let reason = row.value().1.to_owned();
-        let entry = entries.get(sequence)?;
-        let entry = entry.and_then(|entry| Entry::decode(entry.value()).ok());
-        aside.push(Aside { sequence, reason, entry });
+        if head(row.value()).simulation_id != Some(simulation_id) {
+            continue;
+        }
+        // One that cannot be read is put aside when its turn comes.
+        if let Ok(Entry { call: SpooledCall::Start(start), .. }) =
+            entry_of(&entries, sequence.value())?
+        {
+            return Ok(Some(*start));
+        }
+        seen += 1;
+        if seen >= FIRST_ENTRIES {
+            break;
+        }
     }
-    Ok(aside)
+    Ok(None)
 }

@@ -2,16 +2,25 @@
 //!
 //! It takes what is there, writes it in one transaction, and answers after the fsync. What comes
 //! meanwhile shares the next one, so that a crowd of callers costs little more than one.
+//!
+//! Where the disk is full, nothing is added, and what frees room goes on with the room that is kept
+//! for it.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::time::Duration;
 
-use redb::{Durability, ReadableTable as _, Table, WriteTransaction};
+use jiff::Timestamp;
+use redb::{Database, Durability, ReadableTable as _, Table, WriteTransaction};
 use tokio::sync::oneshot;
 
+use super::SpoolTrouble;
 use super::counts::Change;
-use super::disk::{ASIDE, Disk, DiskResult, ENTRIES, HeadRow, WAITING, head, head_row};
-use super::entry::{Encoded, Head};
+use super::disk::{
+    ASIDE, Disk, DiskResult, ENTRIES, Failure, HeadRow, RETRIED, WAITING, head, head_row,
+    trouble_of,
+};
+use super::entry::{Encoded, Entry, Head};
 use crate::error::{Error, Result};
 
 /// How many jobs share a transaction at most, so that the first of them does not wait for long.
@@ -20,6 +29,13 @@ const TRANSACTION_JOBS: usize = 1_000;
 /// With so many bytes a transaction is full; a job that is greater has one of its own.
 const TRANSACTION_BYTES: u64 = 8 << 20;
 
+/// How many entries leave the queue in a transaction while the disk is full: few, so that the room
+/// that is kept for it is enough.
+const FULL_DISK_ENTRIES: usize = 100;
+
+/// How often it is looked whether a trouble is over.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+
 /// What is to be done in a transaction.
 #[derive(Debug)]
 pub(super) enum Work {
@@ -27,11 +43,22 @@ pub(super) enum Work {
     Append(Vec<Encoded>),
     /// Removes entries, waiting or aside.
     Remove(Vec<u64>),
-    /// Puts waiting entries aside, each with a reason.
-    SetAside(Vec<(u64, String)>),
-    /// Puts entries that are aside and come before this one at the end of the queue, as many as
-    /// one transaction takes.
-    TakeBack(u64),
+    /// Removes entries that are aside, and no others.
+    Drop(Vec<u64>),
+    /// Puts entries aside, each with a reason, and until when it is tried again by itself.
+    SetAside(Vec<SetAside>),
+    /// Puts entries that are aside at the end of the queue, but for those that cannot be read.
+    TakeBack(Vec<u64>),
+    /// Corrects the heads of waiting entries, which are not those of the entries themselves.
+    Correct(Vec<(u64, Head)>),
+}
+
+/// An entry that is put aside.
+#[derive(Clone, Debug)]
+pub(super) struct SetAside {
+    pub(super) sequence: u64,
+    pub(super) reason: String,
+    pub(super) retry_until: Option<Timestamp>,
 }
 
 /// Work, and where its answer goes: the sequence numbers that it made or found.
@@ -62,7 +89,7 @@ fn run(disk: &Disk, orders: &Receiver<Order>) {
         let mut jobs = Vec::new();
         let mut bytes = 0;
         // Waits for the first, and takes what else is there.
-        let mut next = orders.recv().map_err(|_| TryRecvError::Disconnected);
+        let mut next = first(disk, orders);
         loop {
             match next {
                 Ok(Order::Work(job)) => {
@@ -93,33 +120,124 @@ fn run(disk: &Disk, orders: &Receiver<Order>) {
     drop(closing);
 }
 
-/// Does the jobs in one transaction, all or none, and answers them.
+/// Waits for an order; looks meanwhile whether a trouble is over.
+fn first(disk: &Disk, orders: &Receiver<Order>) -> std::result::Result<Order, TryRecvError> {
+    loop {
+        if !disk.counts.troubled() {
+            return orders.recv().map_err(|_| TryRecvError::Disconnected);
+        }
+        match orders.recv_timeout(PROBE_EVERY) {
+            Ok(order) => return Ok(order),
+            Err(RecvTimeoutError::Disconnected) => return Err(TryRecvError::Disconnected),
+            Err(RecvTimeoutError::Timeout) => disk.probe(),
+        }
+    }
+}
+
+/// Does the jobs in one transaction, all or none, and answers them. On a full disk those that add
+/// something are refused, and the others are done apart.
 fn commit(disk: &Disk, jobs: Vec<Job>) {
+    let adding: u64 = jobs.iter().map(|job| job.work.disk_bytes()).sum();
+    let (jobs, refused) = if adding > 0 && !disk.has_room_for(adding) {
+        jobs.into_iter().partition(|job| job.work.disk_bytes() == 0)
+    } else {
+        (jobs, Vec::new())
+    };
+    refuse(disk, refused);
+    if jobs.is_empty() {
+        return;
+    }
+    match transact(disk, &jobs) {
+        Ok(answers) => {
+            if adding > 0 {
+                disk.counts.trouble(None);
+            }
+            answer(jobs, answers);
+        }
+        Err(Failure::Of(error)) if trouble_of(&error) == SpoolTrouble::DiskFull => {
+            let (freeing, adding) = jobs.into_iter().partition(|job| job.work.disk_bytes() == 0);
+            refuse(disk, adding);
+            free(disk, freeing);
+        }
+        Err(failure) => fail(disk, jobs, failure),
+    }
+}
+
+fn answer(jobs: Vec<Job>, answers: Vec<Vec<u64>>) {
+    for (job, answer) in jobs.into_iter().zip(answers) {
+        // Whoever asked may have gone; what is done stays done.
+        let _ = job.answer.send(Ok(answer));
+    }
+}
+
+/// Answers jobs for which the disk has no room.
+fn refuse(disk: &Disk, jobs: Vec<Job>) {
+    for job in jobs {
+        disk.counts.failed(&job.work.accepted().collect::<Vec<_>>());
+        let _ = job.answer.send(Err(disk.no_room()));
+    }
+}
+
+fn fail(disk: &Disk, jobs: Vec<Job>, failure: Failure) {
+    let error = disk.unavailable(failure);
+    for job in jobs {
+        disk.counts.failed(&job.work.accepted().collect::<Vec<_>>());
+        let again = match &error {
+            Error::SpoolUnavailable { trouble, message } => {
+                Error::SpoolUnavailable { trouble: *trouble, message: message.clone() }
+            }
+            other => Error::Unavailable(other.to_string()),
+        };
+        let _ = job.answer.send(Err(again));
+    }
+}
+
+/// Does what frees room on a full disk, with the room that is kept for it.
+fn free(disk: &Disk, jobs: Vec<Job>) {
+    if jobs.is_empty() {
+        return;
+    }
+    if let Err(error) = disk.reserve.release() {
+        return fail(disk, jobs, Failure::Of(redb::Error::Io(error)));
+    }
+    for job in jobs {
+        let Job { work, answer } = job;
+        let mut done = Vec::new();
+        let freed = work.parts(FULL_DISK_ENTRIES).into_iter().try_for_each(|work| {
+            // Its answer goes nowhere.
+            let part = Job { work, answer: oneshot::channel().0 };
+            let answers = transact(disk, std::slice::from_ref(&part))?;
+            done.extend(answers.into_iter().flatten());
+            Ok(())
+        });
+        let _ = answer.send(match freed {
+            Ok(()) => Ok(done),
+            Err(failure) => Err(disk.unavailable(failure)),
+        });
+    }
+}
+
+/// Does the jobs in one transaction, all or none.
+fn transact(disk: &Disk, jobs: &[Job]) -> std::result::Result<Vec<Vec<u64>>, Failure> {
     let accepted: Vec<Head> = jobs.iter().flat_map(|job| job.work.accepted()).collect();
-    let done = disk.with(|database| {
-        let mut transaction = database.begin_write()?;
-        // The default too; said here because everything rests on it.
-        transaction.set_durability(Durability::Immediate)?;
-        let (answers, change) = write(disk, &transaction, &jobs)?;
+    disk.with_database(|database| {
+        let transaction = begin(database)?;
+        let (answers, change) = write(disk, &transaction, jobs)?;
         transaction.commit()?;
         disk.counts.committed(&change, &accepted);
         Ok(answers)
-    });
-    // Whoever asked may have gone; what is done stays done.
-    match done {
-        Ok(answers) => {
-            for (job, answer) in jobs.into_iter().zip(answers) {
-                let _ = job.answer.send(Ok(answer));
-            }
-        }
-        Err(error) => {
-            disk.counts.failed(&accepted);
-            let message = error.to_string();
-            for job in jobs {
-                let _ = job.answer.send(Err(Error::Unavailable(message.clone())));
-            }
-        }
-    }
+    })
+}
+
+/// Begins a transaction that is on the disk when it is committed, and that no crash can undo: the
+/// header that names it is written after all that it names.
+pub(super) fn begin(database: &Database) -> DiskResult<WriteTransaction> {
+    let mut transaction = database.begin_write()?;
+    // The default too; said here because everything rests on it.
+    transaction.set_durability(Durability::Immediate)?;
+    // In one phase a damaged page of the last commit would, after a kill, silently undo it.
+    transaction.set_two_phase_commit(true);
+    Ok(transaction)
 }
 
 impl Work {
@@ -128,7 +246,15 @@ impl Work {
         match self {
             Work::Append(entries) => entries.iter().map(|entry| entry.head.bytes).sum(),
             Work::TakeBack(_) => TRANSACTION_BYTES,
-            Work::Remove(_) | Work::SetAside(_) => 0,
+            Work::Remove(_) | Work::Drop(_) | Work::SetAside(_) | Work::Correct(_) => 0,
+        }
+    }
+
+    /// How much more of the disk it takes; nothing where it frees some.
+    fn disk_bytes(&self) -> u64 {
+        match self {
+            Work::Append(entries) => entries.iter().map(|entry| entry.head.disk_bytes()).sum(),
+            other => other.bytes(),
         }
     }
 
@@ -140,6 +266,20 @@ impl Work {
         };
         entries.iter().map(|entry| entry.head)
     }
+
+    /// The same in parts of at most so many entries.
+    fn parts(self, most: usize) -> Vec<Work> {
+        fn parts<T: Clone>(all: &[T], most: usize, work: impl Fn(Vec<T>) -> Work) -> Vec<Work> {
+            all.chunks(most).map(|part| work(part.to_vec())).collect()
+        }
+        match self {
+            Work::Remove(all) => parts(&all, most, Work::Remove),
+            Work::Drop(all) => parts(&all, most, Work::Drop),
+            Work::SetAside(all) => parts(&all, most, Work::SetAside),
+            Work::Correct(all) => parts(&all, most, Work::Correct),
+            whole @ (Work::Append(_) | Work::TakeBack(_)) => vec![whole],
+        }
+    }
 }
 
 /// The tables of a transaction, and what it changes.
@@ -147,6 +287,7 @@ struct Tables<'t> {
     entries: Table<'t, u64, &'static [u8]>,
     waiting: Table<'t, u64, HeadRow>,
     aside: Table<'t, u64, (HeadRow, &'static str)>,
+    retried: Table<'t, u64, i128>,
     change: Change,
 }
 
@@ -159,6 +300,7 @@ fn write(
         entries: transaction.open_table(ENTRIES)?,
         waiting: transaction.open_table(WAITING)?,
         aside: transaction.open_table(ASIDE)?,
+        retried: transaction.open_table(RETRIED)?,
         change: Change::default(),
     };
     let mut answers = Vec::with_capacity(jobs.len());
@@ -168,14 +310,16 @@ fn write(
                 let mut sequences = Vec::with_capacity(entries.len());
                 for entry in entries {
                     let sequence = disk.next_sequence();
-                    tables.append(sequence, &entry.head, &entry.bytes)?;
+                    tables.append(sequence, entry)?;
                     sequences.push(sequence);
                 }
                 sequences
             }
-            Work::Remove(sequences) => tables.remove(sequences)?,
+            Work::Remove(sequences) => tables.remove(sequences, true)?,
+            Work::Drop(sequences) => tables.remove(sequences, false)?,
             Work::SetAside(entries) => tables.set_aside(entries)?,
-            Work::TakeBack(end) => tables.take_back(disk, *end)?,
+            Work::TakeBack(sequences) => tables.take_back(disk, sequences)?,
+            Work::Correct(heads) => tables.correct(heads)?,
         });
     }
     let first = tables.waiting.first()?.map(|(_, row)| head(row.value()));
@@ -184,18 +328,24 @@ fn write(
 }
 
 impl Tables<'_> {
-    fn append(&mut self, sequence: u64, head: &Head, bytes: &[u8]) -> DiskResult<()> {
-        self.entries.insert(sequence, bytes)?;
-        self.waiting.insert(sequence, head_row(head))?;
-        self.change.waiting(head, 1);
+    fn append(&mut self, sequence: u64, entry: &Encoded) -> DiskResult<()> {
+        let mut place = self.entries.insert_reserve(sequence, entry.bytes.len())?;
+        entry.write(sequence, place.as_mut());
+        drop(place);
+        self.waiting.insert(sequence, head_row(&entry.head))?;
+        self.change.waiting(&entry.head, 1);
         Ok(())
     }
 
-    /// Gives those that were there. One that is not was removed before, which is as well.
-    fn remove(&mut self, sequences: &[u64]) -> DiskResult<Vec<u64>> {
+    /// Gives those that were there: aside, or waiting too. One that is not was removed before, which
+    /// is as well.
+    fn remove(&mut self, sequences: &[u64], waiting_too: bool) -> DiskResult<Vec<u64>> {
         let mut removed = Vec::with_capacity(sequences.len());
         for sequence in sequences {
-            let waiting = self.waiting.remove(sequence)?.map(|row| head(row.value()));
+            let waiting = match waiting_too {
+                true => self.waiting.remove(sequence)?.map(|row| head(row.value())),
+                false => None,
+            };
             let aside = match waiting {
                 Some(_) => None,
                 None => self.aside.remove(sequence)?.map(|row| head(row.value().0)),
@@ -205,46 +355,68 @@ impl Tables<'_> {
                 (None, Some(head)) => self.change.aside(&head, -1),
                 (None, None) => continue,
             }
+            self.retried.remove(sequence)?;
             self.entries.remove(sequence)?;
             removed.push(*sequence);
         }
         Ok(removed)
     }
 
-    fn set_aside(&mut self, entries: &[(u64, String)]) -> DiskResult<Vec<u64>> {
+    /// Puts entries aside; of those that are aside already, the reason changes.
+    fn set_aside(&mut self, entries: &[SetAside]) -> DiskResult<Vec<u64>> {
         let mut put = Vec::with_capacity(entries.len());
-        for (sequence, reason) in entries {
-            let row = self.waiting.remove(sequence)?.map(|row| row.value());
-            let Some(row) = row else { continue };
+        for SetAside { sequence, reason, retry_until } in entries {
+            let waiting = self.waiting.remove(sequence)?.map(|row| row.value());
+            let row = match waiting {
+                Some(row) => {
+                    self.change.waiting(&head(row), -1);
+                    self.change.aside(&head(row), 1);
+                    row
+                }
+                None => match self.aside.get(sequence)?.map(|row| row.value().0) {
+                    Some(row) => row,
+                    None => continue,
+                },
+            };
             self.aside.insert(sequence, (row, reason.as_str()))?;
-            self.change.waiting(&head(row), -1);
-            self.change.aside(&head(row), 1);
+            match retry_until {
+                Some(until) => self.retried.insert(sequence, until.as_nanosecond())?,
+                None => self.retried.remove(sequence)?,
+            };
             put.push(*sequence);
         }
         Ok(put)
     }
 
-    fn take_back(&mut self, disk: &Disk, end: u64) -> DiskResult<Vec<u64>> {
-        let mut bytes = 0;
-        let mut taken = Vec::new();
-        for row in self.aside.range(..end)? {
-            let (sequence, row) = row?;
-            let head = head(row.value().0);
-            bytes += head.bytes;
-            taken.push((sequence.value(), head));
-            if taken.len() >= TRANSACTION_JOBS || bytes >= TRANSACTION_BYTES {
-                break;
-            }
-        }
-        let mut sequences = Vec::with_capacity(taken.len());
-        for (old, head) in taken {
-            self.aside.remove(old)?;
-            self.change.aside(&head, -1);
-            let entry = self.entries.remove(old)?.map(|entry| entry.value().to_vec());
+    /// Gives those that wait again.
+    fn take_back(&mut self, disk: &Disk, sequences: &[u64]) -> DiskResult<Vec<u64>> {
+        let mut taken = Vec::with_capacity(sequences.len());
+        for old in sequences {
+            let bytes = self.entries.get(old)?.map(|entry| entry.value().to_vec());
+            // What cannot be read would only be put aside again. A newer version may read it.
+            let Some(Ok(entry)) = bytes.map(|bytes| Entry::read(*old, &bytes)) else { continue };
+            let Ok(encoded) = entry.encode() else { continue };
+            let Some(row) = self.aside.remove(old)?.map(|row| row.value().0) else { continue };
+            self.change.aside(&head(row), -1);
+            self.retried.remove(old)?;
+            self.entries.remove(old)?;
             let sequence = disk.next_sequence();
-            self.append(sequence, &head, &entry.unwrap_or_default())?;
-            sequences.push(sequence);
+            self.append(sequence, &encoded)?;
+            taken.push(*old);
         }
-        Ok(sequences)
+        Ok(taken)
+    }
+
+    fn correct(&mut self, heads: &[(u64, Head)]) -> DiskResult<Vec<u64>> {
+        let mut corrected = Vec::with_capacity(heads.len());
+        for (sequence, right) in heads {
+            let row = self.waiting.remove(sequence)?.map(|row| row.value());
+            let Some(row) = row else { continue };
+            self.change.waiting(&head(row), -1);
+            self.waiting.insert(sequence, head_row(right))?;
+            self.change.waiting(right, 1);
+            corrected.push(*sequence);
+        }
+        Ok(corrected)
     }
 }

@@ -8,6 +8,7 @@ mod documents;
 mod problem;
 mod reading;
 mod recording;
+mod spool;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,10 @@ pub use reading::{
 pub use recording::{
     BatchVerdicts, ConfigurationCreated, ConfigurationRequest, EndRequest, ItemBody, NotFiniteBody,
     Reason, ResultVerdict, SimulationEnded, StartRequest, StartedBody, VerdictWord,
+};
+pub use spool::{
+    DeadLetterChoice, SpoolDropped, SpoolEntry, SpoolEntryDocument, SpoolEntryKind, SpoolEntryList,
+    SpoolEntryState, SpoolRequeued,
 };
 
 /// One result a line.

@@ -47,8 +47,11 @@ pub enum ProblemCode {
     Refused,
     /// The database is away or overloaded.
     Unavailable,
-    /// The spool is full: nothing can be kept until the database is back.
+    /// The spool has reached its limit: nothing can be kept until the database has taken some of it.
     SpoolFull,
+    /// The spool can keep nothing, whatever the database does: its disk is full, does not work, or
+    /// its file is damaged.
+    SpoolUnavailable,
     /// The service stops.
     ShuttingDown,
     /// The answer took too long.
@@ -77,7 +80,10 @@ impl ProblemCode {
             ProblemCode::Rejected | ProblemCode::IdempotencyKeyReused | ProblemCode::Refused => 422,
             ProblemCode::TooManyRequests => 429,
             ProblemCode::Internal | ProblemCode::Other => 500,
-            ProblemCode::Unavailable | ProblemCode::SpoolFull | ProblemCode::ShuttingDown => 503,
+            ProblemCode::Unavailable
+            | ProblemCode::SpoolFull
+            | ProblemCode::SpoolUnavailable
+            | ProblemCode::ShuttingDown => 503,
             ProblemCode::Timeout => 504,
         }
     }
@@ -104,6 +110,7 @@ impl ProblemCode {
             ProblemCode::Refused => "The database refuses this",
             ProblemCode::Unavailable => "The database is away",
             ProblemCode::SpoolFull => "The spool is full",
+            ProblemCode::SpoolUnavailable => "The spool is unavailable",
             ProblemCode::ShuttingDown => "The service is stopping",
             ProblemCode::Timeout => "The answer took too long",
             ProblemCode::Internal | ProblemCode::Other => "A fault of the service",
@@ -205,11 +212,16 @@ impl From<Error> for Problem {
             Error::SpoolFull { limit_bytes, .. } => Problem::new(
                 ProblemCode::SpoolFull,
                 format!(
-                    "the database is away and the spool has reached its {limit_bytes} bytes; \
-                     nothing of this request was kept, send it again later"
+                    "the spool has reached its limit of {limit_bytes} bytes; nothing of this \
+                     request was kept, send it again later"
                 ),
             )
             .limit(limit_bytes)
+            .retry_after(SPOOL_FULL_SECONDS),
+            Error::SpoolUnavailable { trouble, .. } => Problem::new(
+                ProblemCode::SpoolUnavailable,
+                format!("{trouble}; nothing of this request was kept, send it again later"),
+            )
             .retry_after(SPOOL_FULL_SECONDS),
             Error::Unavailable(_) | Error::Schema(_) | Error::Configuration(_) => Problem::new(
                 ProblemCode::Unavailable,
@@ -234,5 +246,5 @@ impl From<Error> for Problem {
 /// When to try again while the database is away: a restart takes a few seconds.
 const AWAY_SECONDS: u32 = 2;
 
-/// When to try again while the spool is full, which lasts longer.
+/// When to try again while the spool is full or unavailable, which lasts longer.
 const SPOOL_FULL_SECONDS: u32 = 15;

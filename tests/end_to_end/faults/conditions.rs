@@ -24,7 +24,7 @@ fn end(mut run: Run, server: &DatabaseServer, host: &Host) {
     run.wait(&[Way::Service]);
     run.wait(&[Way::Direct]);
     run.end_senders();
-    host.settle();
+    run.settle(host);
     run.check(server);
 }
 
@@ -137,7 +137,10 @@ async fn take_all_connections(url: &str) -> Vec<Client> {
 #[test]
 fn a_database_that_is_full() {
     let rounds = Run::rounds(2);
-    let Some(disk) = SmallDisk::mount(rounds) else { return leave_out() };
+    let mebibytes = SmallDisk::SIZE_MIB + rounds * SmallDisk::ROUND_MIB;
+    let Some(disk) = SmallDisk::mount("a database that is full", mebibytes) else {
+        return leave_out();
+    };
     let mut run = Run::begin("faults::conditions::a_database_that_is_full", "full database");
     // Little memory of its own, so that what is written is soon on the disk.
     let settings = ["shared_buffers=2MB", "max_wal_size=16MB", "min_wal_size=2MB"];
@@ -165,24 +168,23 @@ fn a_database_that_is_full() {
 }
 
 /// A disk of little room, in memory.
-struct SmallDisk {
-    folder: TempDir,
+pub(super) struct SmallDisk {
+    pub(super) folder: TempDir,
 }
 
 impl SmallDisk {
-    /// How much has room at first, in mebibytes, and how much more for each round.
+    /// How much room a database needs at first, in mebibytes, and how much more for each round.
     const SIZE_MIB: u64 = 160;
     const ROUND_MIB: u64 = 16;
 
     /// Nothing where none may be mounted, which only root may, and not in every container.
-    fn mount(rounds: u64) -> Option<Self> {
+    pub(super) fn mount(what: &str, mebibytes: u64) -> Option<Self> {
         let folder = TempDir::new().unwrap();
-        let what = "a database that is full";
         if !geteuid().is_root() {
             skip(what, "only root may mount a small disk");
             return None;
         }
-        let size = format!("size={}m", Self::SIZE_MIB + rounds * Self::ROUND_MIB);
+        let size = format!("size={mebibytes}m");
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
             .arg(folder.path())
@@ -203,7 +205,7 @@ impl SmallDisk {
     }
 
     /// Leaves so many bytes of room.
-    fn fill(&self, left_bytes: u64) {
+    pub(super) fn fill(&self, left_bytes: u64) {
         let file = std::fs::File::create(self.ballast()).unwrap();
         // Whoever writes meanwhile may take a part of it.
         loop {
@@ -217,7 +219,7 @@ impl SmallDisk {
     }
 
     /// Gives the room back.
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         std::fs::remove_file(self.ballast()).unwrap();
     }
 

@@ -80,6 +80,6 @@ fn a_primary_that_is_killed_and_its_standby() {
     run.wait(&[Way::Service]);
     run.wait(&[Way::Direct]);
     run.end_senders();
-    host.settle();
+    run.settle(&host);
     run.check(&primary);
 }

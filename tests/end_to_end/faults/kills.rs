@@ -26,7 +26,7 @@ fn end(mut run: Run, server: &DatabaseServer, host: &Host) {
     run.wait(&[Way::Service]);
     run.wait(&[Way::Direct]);
     run.end_senders();
-    host.settle();
+    run.settle(host);
     run.check(server);
 }
 

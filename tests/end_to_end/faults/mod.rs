@@ -1,5 +1,5 @@
-//! What is promised about faults, against real processes: nothing that was acknowledged is lost, and
-//! nothing is stored twice.
+//! What is promised about faults, against real processes: nothing that was acknowledged is lost or
+//! altered, nothing is stored twice, and nothing is stuck in a spool when the fault is over.
 //!
 //! | module | what it shows |
 //! |---|---|
@@ -7,6 +7,7 @@
 //! | [`commands`] | the command line killed and repeated, at once with another, on a file that changes |
 //! | [`conditions`] | a database that is slow, full, read-only or has no connection left |
 //! | [`failover`] | a primary that is killed, and its standby that takes its place |
+//! | [`spool`] | a spool whose disk is full, whose file is damaged, whose simulation starts elsewhere |
 //! | [`network`] | connections that stall, are cut and are forgotten: to the database, to the service |
 //!
 //! | part | what it does |
@@ -31,3 +32,4 @@ mod network;
 mod proxy;
 mod run;
 mod senders;
+mod spool;

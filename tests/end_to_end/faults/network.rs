@@ -99,7 +99,7 @@ fn between_the_host_and_the_database() {
     }
     run.wait(&[Way::Service]);
     run.end_senders();
-    host.settle();
+    run.settle(&host);
     run.check(&server);
 }
 
@@ -138,7 +138,7 @@ fn between_the_service_and_its_clients() {
         run.count_round();
     }
     run.end_senders();
-    host.settle();
+    run.settle(&host);
     run.check(&server);
 }
 
@@ -184,6 +184,6 @@ fn between_the_service_and_a_client_with_a_spool() {
         assert_eq!(delivery.spool_state().map(|state| (state.depth, state.aside)), Some((0, 0)));
         delivery.close().await;
     });
-    host.settle();
+    run.settle(&host);
     run.check(&server);
 }

@@ -1,10 +1,12 @@
 //! A run of one test: rounds, moments, the check, and the line that sums it up.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
@@ -13,7 +15,7 @@ use super::senders::{DirectSender, Place, ServiceSender, direct_recorder};
 use crate::support::{DatabaseServer, Files, Program, Service, tell};
 
 /// The tests that have a line, as the harness knows them.
-const TESTS: [&str; 12] = [
+const TESTS: [&str; 15] = [
     "faults::commands::a_recording_that_is_killed_is_finished_by_the_same_command",
     "faults::conditions::a_database_that_is_full",
     "faults::conditions::a_database_that_is_read_only",
@@ -26,6 +28,9 @@ const TESTS: [&str; 12] = [
     "faults::network::between_the_host_and_the_database",
     "faults::network::between_the_service_and_its_clients",
     "faults::network::between_the_service_and_a_client_with_a_spool",
+    "faults::spool::a_file_that_is_damaged",
+    "faults::spool::a_full_disk",
+    "faults::spool::two_services_of_which_one_is_away",
 ];
 
 /// How long the senders may take for what they have begun.
@@ -66,6 +71,7 @@ pub(super) struct Run {
     rounds: u64,
     begun: Instant,
     count: Option<Count>,
+    stuck: u64,
     pub(super) random: Random,
     pub(super) ledger: Arc<Ledger>,
     runtime: Runtime,
@@ -92,6 +98,7 @@ impl Run {
             rounds: 0,
             begun: Instant::now(),
             count: None,
+            stuck: 0,
             random: Random::new(seed),
             ledger: Arc::default(),
             runtime,
@@ -166,6 +173,11 @@ impl Run {
         }
     }
 
+    /// Waits until the spool of a service is delivered, and counts what is left in it.
+    pub(super) fn settle(&mut self, host: &Host) {
+        self.stuck += host.settle();
+    }
+
     /// Compares what was acknowledged with what the database has: all of it, once.
     pub(super) fn check(mut self, server: &DatabaseServer) {
         let count = self.ledger.compare(server);
@@ -174,9 +186,11 @@ impl Run {
 
     /// The same for what was counted in another way.
     pub(super) fn check_count(&mut self, count: Count) {
+        let count = Count { stuck: count.stuck + self.stuck, ..count };
         self.count = Some(count);
         assert!(count.acknowledged > 0, "something was acknowledged");
-        assert_eq!((count.lost, count.twice), (0, 0), "{count:?}, seed {}", self.seed);
+        let Count { lost, twice, altered, stuck, .. } = count;
+        assert_eq!((lost, twice, altered, stuck), (0, 0, 0, 0), "{count:?}, seed {}", self.seed);
     }
 }
 
@@ -220,6 +234,8 @@ fn add(rounds: u64, count: &Count, failed: bool) {
     total.acknowledged += count.acknowledged;
     total.lost += count.lost;
     total.twice += count.twice;
+    total.altered += count.altered;
+    total.stuck += count.stuck;
     if total.ended < expected() {
         return;
     }
@@ -227,6 +243,8 @@ fn add(rounds: u64, count: &Count, failed: bool) {
         acknowledged: total.acknowledged,
         lost: total.lost,
         twice: total.twice,
+        altered: total.altered,
+        stuck: total.stuck,
         ..Count::default()
     };
     let failed = match total.failed {
@@ -245,18 +263,30 @@ struct Total {
     acknowledged: u64,
     lost: u64,
     twice: u64,
+    altered: u64,
+    stuck: u64,
 }
 
-static TOTAL: Mutex<Total> =
-    Mutex::new(Total { ended: 0, failed: 0, rounds: 0, acknowledged: 0, lost: 0, twice: 0 });
+static TOTAL: Mutex<Total> = Mutex::new(Total {
+    ended: 0,
+    failed: 0,
+    rounds: 0,
+    acknowledged: 0,
+    lost: 0,
+    twice: 0,
+    altered: 0,
+    stuck: 0,
+});
 
 fn sentence(name: &str, rounds: u64, count: &Count) -> String {
     format!(
-        "faults: {name}: {} rounds, {} acknowledged, {} lost, {} twice",
+        "faults: {name}: {} rounds, {} acknowledged, {} lost, {} twice, {} altered, {} stuck",
         thousands(rounds),
         thousands(count.acknowledged),
         thousands(count.lost),
-        thousands(count.twice)
+        thousands(count.twice),
+        thousands(count.altered),
+        thousands(count.stuck)
     )
 }
 
@@ -307,18 +337,26 @@ pub(super) struct Host {
     /// Goes before the files, in which its log is.
     service: Option<Service>,
     files: Files,
+    spool: PathBuf,
     place: Place,
 }
 
 impl Host {
     /// One that runs, with the database that a URL names.
     pub(super) fn start(url: &str) -> Self {
-        let mut host = Host {
-            program: Program::with_url(url),
-            files: Files::new(),
-            service: None,
-            place: Place::default(),
-        };
+        let files = Files::new();
+        let spool = files.path("spool");
+        Host::begin(url, files, spool)
+    }
+
+    /// The same with its spool in this folder.
+    pub(super) fn start_with_spool(url: &str, spool: &Path) -> Self {
+        Host::begin(url, Files::new(), spool.to_owned())
+    }
+
+    fn begin(url: &str, files: Files, spool: PathBuf) -> Self {
+        let program = Program::with_url(url);
+        let mut host = Host { program, files, service: None, spool, place: Place::default() };
         host.resume();
         host
     }
@@ -326,6 +364,16 @@ impl Host {
     /// Where it is; up to date whenever it is started.
     pub(super) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// Where its spool is.
+    pub(super) fn spool(&self) -> &Path {
+        &self.spool
+    }
+
+    /// The command line, with the database of the service.
+    pub(super) fn program(&self) -> &Program {
+        &self.program
     }
 
     /// The service while it runs.
@@ -340,32 +388,43 @@ impl Host {
         }
     }
 
+    /// Ends it as an operator does.
+    pub(super) fn stop(&mut self) {
+        if let Some(service) = self.service.take() {
+            assert_eq!(service.stop(), Some(0));
+        }
+    }
+
     /// Starts it again, with the spool that it had.
     pub(super) fn resume(&mut self) {
-        let service = Service::start(&self.program, &self.files, &["--log-level", "info"]);
+        let spool = self.spool.display().to_string();
+        let options = ["--spool-dir", spool.as_str(), "--log-level", "info"];
+        let service = Service::start_with(&self.program, &self.files.path("service.log"), &options);
         self.place.set(service.url());
         self.service = Some(service);
     }
 
-    /// Waits until the spool is delivered, for as long as it becomes less, and nothing of it was
-    /// refused.
-    pub(super) fn settle(&self) {
-        let service = self.service();
-        let depth = || {
-            let health = service.get("/v1/health").has(200).json();
-            health["spool"]["depth"].as_u64().unwrap_or_else(|| panic!("{health}"))
+    /// What its health says of the spool.
+    pub(super) fn spool_state(&self) -> Value {
+        let health = self.service().get("/v1/health").has(200).json();
+        assert!(health["spool"].is_object(), "{health}");
+        health["spool"].clone()
+    }
+
+    /// Waits until the spool is delivered, for as long as it becomes less. Gives how many entries are
+    /// left in it, and how many of it were refused.
+    pub(super) fn settle(&self) -> u64 {
+        let count = |state: &Value| {
+            ["depth", "aside"].map(|member| state[member].as_u64().unwrap()).iter().sum::<u64>()
         };
-        let (mut left, mut since) = (depth(), Instant::now());
-        while left > 0 {
+        let (mut left, mut since) = (count(&self.spool_state()), Instant::now());
+        while left > 0 && since.elapsed() < ENDING {
             std::thread::sleep(Duration::from_millis(20));
-            let now = depth();
+            let now = count(&self.spool_state());
             if now < left {
                 (left, since) = (now, Instant::now());
             }
-            let health = || service.get("/v1/health").text();
-            assert!(since.elapsed() < ENDING, "{left} wait: {}", health());
         }
-        let health = service.get("/v1/health").has(200).json();
-        assert_eq!(health["spool"]["aside"], 0, "{health}");
+        left
     }
 }

@@ -406,3 +406,178 @@ fn a_database_that_takes_no_writes_for_a_while_costs_nothing() {
     assert_eq!(service.get("/v1/health").json()["spool"]["aside"], 0);
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 3);
 }
+
+#[test]
+fn what_the_spooled_plan_refuses_is_refused_at_once() {
+    let mut server = DatabaseServer::start();
+    let files = Files::new();
+    let program = Program::with_url(&server.url());
+    let mut service = Service::start(&program, &files, &[]);
+    let path = |id: &str| format!("/v1/simulations/{id}/outcomes");
+    let with_trial = |trial: u32| {
+        let mut document = result("a", "success", 1.0);
+        document["recording"] = json!({"trial": trial});
+        document
+    };
+    let refused = |service: &Service, id: &str| {
+        let problem = service.post(&path(id), &result("a", "success", 1.0));
+        let problem = problem.has_problem(422, "rejected");
+        assert_eq!(problem["violations"][0]["code"], "trial_required", "{problem}");
+        service.post(&path(id), &with_trial(2)).has(202);
+    };
+    // One whose plan the service has read from the database, and one whose start is in the spool.
+    let known = "01920000-0000-7000-8000-0000000000a1";
+    let spooled = "01920000-0000-7000-8000-0000000000a2";
+    let start = |id: &str| json!({"simulation_id": id, "scenarios": [{"id": "a"}], "trials": 3});
+    service.post("/v1/simulations", &start(known)).has(200);
+    service.post(&path(known), &with_trial(1)).has(200);
+    server.stop();
+    refused(&service, known);
+    service.post("/v1/simulations", &start(spooled)).has(202);
+    refused(&service, spooled);
+    // What is planned is known, too.
+    let other = service.post(&path(spooled), &{
+        let mut document = result("b", "success", 1.0);
+        document["recording"] = json!({"trial": 1});
+        document
+    });
+    let warnings = other.has(202).json()["warnings"].clone();
+    assert_eq!(warnings[0]["code"], "unplanned_scenario", "{warnings}");
+    // A new process reads the plan from the spool.
+    service.kill();
+    service = Service::start(&program, &files, &[]);
+    refused(&service, spooled);
+    server.resume();
+    service.wait_for_empty_spool();
+    assert_eq!(service.get("/v1/health").json()["spool"]["aside"], 0);
+    assert_eq!(outcomes(&server), 4);
+}
+
+#[test]
+fn dead_letters_are_listed_shown_requeued_and_dropped() {
+    let mut server = DatabaseServer::start();
+    let files = Files::new();
+    let program = Program::with_url(&server.url());
+    let service = Service::start(&program, &files, &[]);
+    server.stop();
+    let ids = [1, 2, 3].map(|number| format!("01920000-0000-7000-8000-0000000000f{number}"));
+    for (id, name) in ids.iter().zip(["one", "two", "three"]) {
+        let path = format!("/v1/simulations/{id}/outcomes");
+        service.post(&path, &result(name, "success", 1.0)).has(202);
+    }
+    server.resume();
+    service.wait_until("/v1/health", |health| health.json()["spool"]["aside"] == 3);
+    let asked = service.program();
+    let letters = asked.run(["spool", "list", "--json"]).ended(0).json_lines();
+    assert_eq!(letters.len(), 3);
+    for (letter, id) in letters.iter().zip(&ids) {
+        assert_eq!(
+            (&letter["state"], &letter["kind"]),
+            (&json!("dead_letter"), &json!("result")),
+            "{letter}"
+        );
+        assert_eq!(letter["simulation_id"], **id);
+        assert!(letter["reason"].as_str().unwrap().contains(id.as_str()), "{letter}");
+        assert!(letter["retry_until"].is_string(), "{letter}");
+    }
+    let numbers: Vec<String> =
+        letters.iter().map(|letter| letter["sequence"].to_string()).collect();
+    let table = asked.run(["spool", "list", "--limit", "2"]).ended(0);
+    assert!(table.stdout.contains("dead letter") && table.stdout.contains(&ids[0]));
+    assert!(!table.stdout.contains(&ids[2]) && table.stderr.contains("--after"), "{table:?}");
+    let shown = asked.run(["spool", "show", &numbers[1], "--json"]).ended(0).json();
+    assert_eq!(shown["exact"], true);
+    let document: Value = serde_json::from_str(shown["document"].as_str().unwrap()).unwrap();
+    assert_eq!(document, result("two", "success", 1.0));
+    let shown = asked.run(["spool", "show", &numbers[1]]).ended(0).stdout;
+    assert!(shown.contains(&ids[1]) && shown.contains("\"two\""), "{shown}");
+
+    // One is requeued when its simulation is there, and one is dropped.
+    let start = json!({"simulation_id": ids[0], "scenarios": []});
+    service.post("/v1/simulations", &start).has(200);
+    let unknown = asked.run(["spool", "drop", "99999"]).ended(1);
+    assert!(unknown.stderr.contains("99999"), "{unknown:?}");
+    let dropped = asked.run(["spool", "drop", &numbers[1]]).ended(0);
+    assert!(dropped.stdout.contains("dropped") && dropped.stdout.contains(&ids[1]), "{dropped:?}");
+    service.wait_until("/v1/health", |health| health.json()["spool"]["aside"] == 1);
+    assert_eq!(outcomes(&server), 1, "the one whose simulation is known was tried by itself");
+    assert_eq!(service.stop(), Some(0));
+
+    // The same on a folder that no process has open.
+    let spool = files.path("spool").display().to_string();
+    let on_folder = |arguments: &[&str], code: i32| {
+        program.run([arguments, &["--json", "--spool-dir", &spool]].concat()).ended(code)
+    };
+    let letters = on_folder(&["spool", "list"], 0).json_lines();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0]["simulation_id"], *ids[2]);
+    let requeued = on_folder(&["spool", "requeue", "--all"], 0).json();
+    assert_eq!(requeued, json!({"entries": 1, "unreadable": 0}));
+    assert!(on_folder(&["spool", "list"], 0).json_lines().is_empty());
+    let waiting = on_folder(&["spool", "list", "--waiting"], 0).json_lines();
+    assert_eq!((waiting.len(), &waiting[0]["state"]), (1, &json!("waiting")));
+    let number = waiting[0]["sequence"].to_string();
+    assert!(waiting[0]["sequence"].as_u64() > letters[0]["sequence"].as_u64(), "a new number");
+    // What waits is not dropped.
+    on_folder(&["spool", "drop", &number], 1);
+    let replayed = program.run(["replay", "--json", "--spool", &spool]).ended(2).json();
+    assert_eq!(replayed["aside"], 1);
+    let dropped = on_folder(&["spool", "drop", "--all"], 0).json();
+    assert_eq!(dropped["entries"], 1, "{dropped}");
+    assert!(dropped["dropped"][0]["reason"].is_string(), "{dropped}");
+    let salvaged = on_folder(&["spool", "salvage"], 0).json();
+    assert_eq!((&salvaged["read"], &salvaged["damaged_file"]), (&json!(0), &Value::Null));
+    let neither = program.run(["spool", "drop", "--spool-dir", &spool]).ended(1);
+    assert!(neither.stderr.contains("--all"), "{neither:?}");
+    // Nothing is left to ring an alert for.
+    let service = Service::start(&program, &files, &[]);
+    let metrics = service.get("/metrics").has(200).text();
+    for line in ["arc_spool_aside 0", "arc_spool_depth 0", "arc_spool_up 1"] {
+        assert!(metrics.lines().any(|other| other == line), "{line}: {metrics}");
+    }
+}
+
+#[test]
+fn a_damaged_result_is_never_stored_as_the_one_that_was_acknowledged() {
+    let mut server = DatabaseServer::start();
+    let files = Files::new();
+    let program = Program::with_url(&server.url());
+    let service = Service::start(&program, &files, &[]);
+    let id = service.start_simulation(&[]);
+    server.stop();
+    let path = format!("/v1/simulations/{id}/outcomes");
+    let good = result("good", "success", 0.25);
+    let mut bad = result("bad", "success", 0.25);
+    bad["trajectory"]["text"] = json!(format!("marked {}", "x".repeat(6_000)));
+    for document in [&good, &bad] {
+        service.post(&path, document).has(202);
+    }
+    assert_eq!(service.stop(), Some(0));
+    let file = files.path("spool").join("spool.redb");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let places: Vec<usize> = bytes
+        .windows(7)
+        .enumerate()
+        .filter(|(_, window)| *window == b"marked ")
+        .map(|(at, _)| at)
+        .collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at] = b'M';
+    }
+    std::fs::write(&file, bytes).unwrap();
+    let service = Service::start(&program, &files, &[]);
+    server.resume();
+    service.wait_for_empty_spool();
+    assert_eq!(outcomes(&server), 1, "the other one");
+    assert_eq!(service.get("/v1/health").json()["spool"]["aside"], 1);
+    // The honest retry is stored.
+    let again = service.post(&path, &bad).has(200).json();
+    assert_eq!(again["verdict"], "stored", "{again}");
+    let letters = service.program().run(["spool", "list", "--json"]).ended(0).json_lines();
+    assert_eq!(letters[0]["kind"], "unreadable");
+    assert!(letters[0]["reason"].as_str().unwrap().contains("damaged"), "{letters:?}");
+    let shown = service.get(&format!("/v1/spool/entries/{}", letters[0]["sequence"]));
+    let shown = shown.has(200).json();
+    assert!(shown["document"].as_str().unwrap().contains("Marked xxx"), "{shown}");
+}

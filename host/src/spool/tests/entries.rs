@@ -106,14 +106,10 @@ fn call() -> impl Strategy<Value = SpooledCall> {
             SpooledCall::Configuration { name, configuration, user_id }
         }),
         start().prop_map(|start| SpooledCall::Start(Box::new(start))),
-        (id(), id(), time(), submission()).prop_map(
-            |(simulation_id, outcome_id, received_at, submission)| SpooledCall::Result {
-                simulation_id,
-                outcome_id,
-                received_at,
-                submission
-            }
-        ),
+        (id(), time(), submission()).prop_map(|(simulation_id, received_at, submission)| {
+            let outcome_id = submission.outcome_id(simulation_id);
+            SpooledCall::Result { simulation_id, outcome_id, received_at, submission }
+        }),
         (id(), maybe(text()))
             .prop_map(|(simulation_id, suite)| SpooledCall::Complete { simulation_id, suite }),
         (id(), status, text()).prop_map(|(simulation_id, status, reason)| SpooledCall::End {
@@ -124,37 +120,88 @@ fn call() -> impl Strategy<Value = SpooledCall> {
     ]
 }
 
+/// An entry as it is stored under a number.
+fn stored(entry: Entry, sequence: u64) -> Vec<u8> {
+    let encoded = entry.encode().unwrap();
+    let mut bytes = vec![0; encoded.bytes.len()];
+    encoded.write(sequence, &mut bytes);
+    bytes
+}
+
 proptest! {
     #[test]
-    fn every_entry_is_read_as_it_was_written(spooled_at in time(), call in call()) {
+    fn every_entry_is_read_as_it_was_written(spooled_at in time(), call in call(), sequence: u64) {
         let entry = Entry { spooled_at, call };
         let encoded = entry.clone().encode().unwrap();
         prop_assert_eq!(encoded.head.simulation_id, entry.call.simulation_id());
         prop_assert_eq!(encoded.head.spooled_at, spooled_at);
         prop_assert_eq!(encoded.head.bytes, encoded.bytes.len() as u64);
-        let read = Entry::decode(&encoded.bytes).unwrap();
+        let bytes = stored(entry.clone(), sequence);
+        let read = Entry::read(sequence, &bytes).unwrap();
         prop_assert_eq!(format!("{read:?}"), format!("{entry:?}"));
+        prop_assert!(Entry::read(sequence ^ 1, &bytes).is_err());
+    }
+
+    #[test]
+    fn a_changed_byte_is_seen_wherever_it_is(
+        call in call(), at: proptest::sample::Index, changed in 1..=u8::MAX
+    ) {
+        let entry = Entry { spooled_at: Timestamp::UNIX_EPOCH, call };
+        let mut bytes = stored(entry, 7);
+        let at = at.index(bytes.len());
+        bytes[at] ^= changed;
+        prop_assert!(Entry::read(7, &bytes).is_err());
     }
 
     #[test]
     fn whatever_lies_there_is_refused_with_a_reason(bytes: Vec<u8>) {
-        prop_assert!(Entry::decode(&bytes).unwrap_err().contains("the entry in the spool"));
+        let error = Entry::decode(&bytes).unwrap_err();
+        prop_assert!(error.reason().contains("the entry in the spool"));
     }
 }
 
 #[test]
 fn what_is_of_another_version_is_not_read_in_part() {
     let call = SpooledCall::Complete { simulation_id: Uuid::nil(), suite: None };
-    let encoded = Entry { spooled_at: Timestamp::UNIX_EPOCH, call }.encode().unwrap();
-    let mut later = encoded.bytes.clone();
+    let bytes = stored(Entry { spooled_at: Timestamp::UNIX_EPOCH, call }, 1);
+    let mut later = bytes.clone();
     later[0] = 7;
-    assert!(Entry::decode(&later).unwrap_err().contains("has format 7"));
+    assert!(Entry::decode(&later).unwrap_err().reason().contains("has format 7"));
     let header = br#"{"spooled_at":"1970-01-01T00:00:00Z","call":{"complete":{"simulation_id":"00000000-0000-0000-0000-000000000000","has_suite":false,"more":1}}}"#;
-    let mut more = vec![encoded.bytes[0]];
+    let mut more = vec![1];
     more.extend(u32::try_from(header.len()).unwrap().to_le_bytes());
     more.extend(header);
-    assert!(Entry::decode(&more).unwrap_err().contains("unknown field `more`"));
-    for length in 0..encoded.bytes.len() {
-        Entry::decode(&encoded.bytes[..length]).unwrap_err();
+    let error = Entry::decode(&more).unwrap_err();
+    assert!(error.reason().contains("unknown field `more`"), "{error:?}");
+    for length in 0..bytes.len() {
+        Entry::decode(&bytes[..length]).unwrap_err();
     }
+}
+
+#[test]
+fn an_entry_without_a_digest_is_read_if_its_id_is_that_of_its_bytes() {
+    let document = r#"{"reliability_score": 0.25}"#;
+    let simulation_id = Uuid::from_u128(1);
+    let submission = Submission::new(document);
+    let header = serde_json::json!({
+        "spooled_at": "1970-01-01T00:00:00Z",
+        "call": {"result": {
+            "simulation_id": simulation_id,
+            "outcome_id": submission.outcome_id(simulation_id),
+            "received_at": "1970-01-01T00:00:00Z",
+            "unreadable": null, "position": null, "trial": null, "modal_call_id": null,
+            "sandbox_id": null, "not_finite": [],
+        }},
+    });
+    let header = header.to_string();
+    let encoded = |document: &str| {
+        let mut bytes = vec![1];
+        bytes.extend(u32::try_from(header.len()).unwrap().to_le_bytes());
+        bytes.extend(header.as_bytes());
+        bytes.extend(document.as_bytes());
+        bytes
+    };
+    Entry::read(1, &encoded(document)).unwrap();
+    let error = Entry::read(1, &encoded(&document.replace("0.25", "0.95"))).unwrap_err();
+    assert!(matches!(&error, Unreadable::Damaged(text) if text.contains("not that of the result")));
 }

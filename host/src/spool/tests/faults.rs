@@ -114,3 +114,46 @@ async fn the_spool_works_again_when_its_disk_has_room() {
     assert_eq!(spool.state(), state, "the counts in memory are those of the file");
     spool.close().await;
 }
+
+#[tokio::test]
+async fn what_is_removed_on_a_full_disk_has_the_room_that_is_kept_for_it() {
+    let folder = TempDir::new().unwrap();
+    let full = Arc::new(AtomicBool::new(false));
+    let spool = open_on(&full, &folder);
+    let sequences = spool
+        .append((0..300).map(|number| result(simulation(1), number.to_string())).collect())
+        .await
+        .unwrap();
+    assert_eq!(spool.state().error, None);
+    full.store(true, Ordering::Relaxed);
+    let error = spool.append(vec![result(simulation(2), "no room")]).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::SpoolUnavailable { trouble: SpoolTrouble::DiskFull, .. }),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("is full"), "{error}");
+    assert_eq!(spool.state().error, Some(SpoolTrouble::DiskFull));
+    assert!(!spool.state().takes_entries());
+    // This disk has no room for anything, also not for the reserve: the error says what it is, and
+    // nothing is lost.
+    spool.remove(sequences[..250].to_vec()).await.unwrap_err();
+    full.store(false, Ordering::Relaxed);
+    spool.remove(sequences[..250].to_vec()).await.unwrap();
+    assert_eq!(everything(&spool).await.len(), 50);
+    spool.append(vec![result(simulation(2), "room again")]).await.unwrap();
+    assert_eq!(spool.state().error, None);
+    spool.close().await;
+}
+
+#[tokio::test]
+async fn a_reserve_is_kept_beside_the_file_and_made_again() {
+    let folder = TempDir::new().unwrap();
+    let reserve = settings(folder.path(), 0).folder.join("spool.reserve");
+    let spool = open(&folder);
+    let length = || reserve.metadata().map_or(0, |file| file.len());
+    assert_eq!(length(), 4 * MB);
+    std::fs::remove_file(&reserve).unwrap();
+    spool.append(vec![result(simulation(1), "one")]).await.unwrap();
+    assert_eq!(length(), 4 * MB);
+    spool.close().await;
+}

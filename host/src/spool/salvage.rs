@@ -1,0 +1,599 @@
+//! A damaged file: what can be read of it goes into a new one.
+//!
+//! The file's lists of entries are read as far as they can be, and every entry that they name. What
+//! is still missing then is looked for in the whole file, by the mark that each entry begins with:
+//! one whose digest is right is as it was written, wherever it was found. The damaged file itself is
+//! not changed, and stays beside the new one.
+//!
+//! An entry that was removed may still be in the file. Where the lists can be read it stays removed.
+//! Where they cannot, nobody knows, and it is kept once more: to record it again changes nothing.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::ops::Bound;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use redb::backends::FileBackend;
+use redb::{
+    BackendError, Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+    StorageBackend,
+};
+use serde::Serialize;
+
+use super::bytes_of;
+use super::disk::{
+    ASIDE, DiskResult, ENTRIES, FILE, RETRIED, WAITING, caught, head, head_row, make_tables,
+    retried_table,
+};
+use super::entry::{Entry, Head, MARK, PREAMBLE_BYTES, Preamble, UNREADABLE, Unreadable};
+use super::writer::begin;
+use crate::error::{Error, Result};
+
+/// The new file's name until it is whole.
+const NEW_FILE: &str = "spool.redb.new";
+
+/// With so many bytes a transaction is full.
+const TRANSACTION_BYTES: usize = 8 << 20;
+
+/// How much of the file is searched at once.
+const SEARCHED_BYTES: usize = 4 << 20;
+
+/// The pages that are kept in memory where redb changes a file while it opens it.
+const BLOCK_BYTES: u64 = 4096;
+
+/// What was read of a damaged file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Salvaged {
+    /// Entries that are as they were written: in the new file.
+    pub read: u64,
+    /// Entries that are not. They are dead letters of the new file, with what is left of them.
+    pub damaged: u64,
+    /// Whether the lists of the entries could be read. If not, an entry that was delivered before
+    /// may be among those that were read, and others may be missing.
+    pub lists_read: bool,
+    /// Where the damaged file is now; none where nothing was damaged, and nothing was done.
+    pub damaged_file: Option<PathBuf>,
+}
+
+/// Reads what can be read of the spool in a folder that no process has open, into a new one. A spool
+/// without damage is left as it is.
+///
+/// # Errors
+/// [`Error::Invalid`] where there is no spool, [`Error::Configuration`] where a process has it open,
+/// [`Error::Io`] where the new file cannot be written; the old one is still there then.
+pub fn salvage(folder: &Path) -> Result<Salvaged> {
+    let path = folder.join(FILE);
+    let io = |what: &str, error| Error::io(format!("could not {what} {}", path.display()), error);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(nix::libc::O_NOFOLLOW);
+    let file = match options.open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::Invalid(format!(
+                "there is no spool in {}; name the folder that the process was given",
+                folder.display()
+            )));
+        }
+        Err(error) => return Err(io("open", error)),
+    };
+    let second = || file.try_clone().map_err(|error| io("open", error));
+    // Where redb does not get as far as its own lock, this one keeps others out.
+    let old = match open_unchanged(second()?) {
+        Ok(old) => Some(old),
+        Err(redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch) => {
+            return Err(in_use(folder));
+        }
+        Err(error) => {
+            tracing::debug!(%error, "the file cannot be opened as a database");
+            if matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
+                return Err(in_use(folder));
+            }
+            None
+        }
+    };
+
+    let new_path = folder.join(NEW_FILE);
+    let made = Salvage::new(&new_path).and_then(|mut salvage| {
+        let lists_read = match &old {
+            Some(old) => salvage.take_listed(old),
+            None => Ok(false),
+        }?;
+        if !lists_read || !salvage.missing.is_empty() {
+            salvage.search(&file, lists_read)?;
+        }
+        salvage.finish(lists_read)
+    });
+    let mut salvaged = match made {
+        Ok(salvaged) => salvaged,
+        Err(error) => {
+            remove(&new_path)?;
+            let (context, error) = (format!("could not write {}", new_path.display()), error);
+            return Err(Error::io(context, io_error(error)));
+        }
+    };
+    drop(old);
+    if salvaged.lists_read && salvaged.damaged == 0 {
+        remove(&new_path)?;
+        return Ok(salvaged);
+    }
+    let damaged_file = folder.join(format!("{FILE}.damaged-{}", Timestamp::now().as_second()));
+    std::fs::rename(&path, &damaged_file).map_err(|error| io("rename", error))?;
+    std::fs::rename(&new_path, &path).map_err(|error| io("make", error))?;
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| io("make", error))?;
+    salvaged.damaged_file = Some(damaged_file);
+    Ok(salvaged)
+}
+
+fn in_use(folder: &Path) -> Error {
+    Error::Configuration(format!(
+        "another process has the spool in {} open; end it first",
+        folder.display()
+    ))
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io(format!("could not remove {}", path.display()), error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn io_error(error: redb::Error) -> io::Error {
+    match error {
+        redb::Error::Io(error) => error,
+        other => io::Error::other(other),
+    }
+}
+
+/// An entry that is missing, or is not as it was written.
+struct Missing {
+    head: Head,
+    /// What is left of it.
+    bytes: Vec<u8>,
+    reason: String,
+    /// Why it is aside, where it is.
+    aside: Option<String>,
+    retry_until: Option<i128>,
+}
+
+/// A row of one of the lists.
+struct Row {
+    sequence: u64,
+    head: Head,
+    aside: Option<String>,
+    retry_until: Option<i128>,
+}
+
+/// What is written to the new file.
+struct Salvage {
+    new: Database,
+    read: u64,
+    /// What the new file has already, by the digests of its preamble.
+    taken: HashSet<[u8; PREAMBLE_BYTES]>,
+    taken_sequences: HashSet<u64>,
+    missing: BTreeMap<u64, Missing>,
+    unwritten: Vec<(Row, Vec<u8>)>,
+    unwritten_bytes: usize,
+}
+
+impl Salvage {
+    fn new(path: &Path) -> DiskResult<Self> {
+        // One that was begun before, and not finished.
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        let new = Database::builder().create_with_backend(FileBackend::new(file)?)?;
+        make_tables(&new)?;
+        Ok(Salvage {
+            new,
+            read: 0,
+            taken: HashSet::new(),
+            taken_sequences: HashSet::new(),
+            missing: BTreeMap::new(),
+            unwritten: Vec::new(),
+            unwritten_bytes: 0,
+        })
+    }
+
+    /// Takes the entries that the lists name. True where the lists could be read to their ends.
+    fn take_listed(&mut self, old: &Database) -> DiskResult<bool> {
+        let (rows, all) = listed(old);
+        let opened = caught(|| {
+            let transaction = old.begin_read()?;
+            Ok(transaction.open_table(ENTRIES)?)
+        });
+        let Ok(entries) = opened else { return Ok(false) };
+        for row in rows {
+            let bytes = match bytes_of(&entries, row.sequence) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    Err(Unreadable::Damaged(format!("the entry in the spool is damaged: {error}")))
+                }
+            };
+            let read = match &bytes {
+                Ok(bytes) => Entry::read(row.sequence, bytes),
+                Err(unreadable) => Err(unreadable.clone()),
+            };
+            match (read, bytes) {
+                (Ok(entry), Ok(bytes)) => self.take(row, &entry, bytes)?,
+                // A newer version reads it, and it is what was written as far as this one knows.
+                (Err(Unreadable::Unknown(_)), Ok(bytes)) => self.keep(row, bytes)?,
+                (Err(unreadable), bytes) => {
+                    let missing = Missing {
+                        head: row.head,
+                        bytes: bytes.unwrap_or_default(),
+                        reason: unreadable.reason().to_owned(),
+                        aside: row.aside,
+                        retry_until: row.retry_until,
+                    };
+                    self.missing.insert(row.sequence, missing);
+                }
+                (Ok(_), Err(_)) => {}
+            }
+        }
+        Ok(all)
+    }
+
+    /// Takes an entry that is as it was written.
+    fn take(&mut self, mut row: Row, entry: &Entry, bytes: Vec<u8>) -> DiskResult<()> {
+        // The list may be damaged, and the entry is not.
+        row.head = Head {
+            simulation_id: entry.call.simulation_id(),
+            spooled_at: entry.spooled_at,
+            bytes: bytes.len() as u64,
+        };
+        if let Some(preamble) = bytes.first_chunk() {
+            self.taken.insert(*preamble);
+        }
+        self.keep(row, bytes)
+    }
+
+    fn keep(&mut self, row: Row, bytes: Vec<u8>) -> DiskResult<()> {
+        self.read += 1;
+        self.taken_sequences.insert(row.sequence);
+        self.write(row, bytes)
+    }
+
+    fn write(&mut self, row: Row, bytes: Vec<u8>) -> DiskResult<()> {
+        self.unwritten_bytes += bytes.len();
+        self.unwritten.push((row, bytes));
+        if self.unwritten_bytes >= TRANSACTION_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> DiskResult<()> {
+        let transaction = begin(&self.new)?;
+        {
+            let mut entries = transaction.open_table(ENTRIES)?;
+            let mut waiting = transaction.open_table(WAITING)?;
+            let mut aside = transaction.open_table(ASIDE)?;
+            let mut retried = transaction.open_table(RETRIED)?;
+            for (row, bytes) in self.unwritten.drain(..) {
+                entries.insert(row.sequence, bytes.as_slice())?;
+                match &row.aside {
+                    None => drop(waiting.insert(row.sequence, head_row(&row.head))?),
+                    Some(reason) => {
+                        aside.insert(row.sequence, (head_row(&row.head), reason.as_str()))?;
+                        if let Some(until) = row.retry_until {
+                            retried.insert(row.sequence, until)?;
+                        }
+                    }
+                }
+            }
+        }
+        self.unwritten_bytes = 0;
+        Ok(transaction.commit()?)
+    }
+
+    /// Searches the whole file for what is missing; where the lists could not be read, for every
+    /// entry.
+    fn search(&mut self, file: &File, lists_read: bool) -> DiskResult<()> {
+        let length = file.metadata()?.len();
+        let mut damaged: HashMap<u64, (u64, u64)> = HashMap::new();
+        for at in marks(file)? {
+            let mut preamble = [0; PREAMBLE_BYTES];
+            // It may be cut off right here.
+            if file.read_exact_at(&mut preamble, at).is_err() {
+                continue;
+            }
+            let Some(read) = Preamble::read(&preamble) else { continue };
+            let sequence = read.sequence;
+            if self.taken.contains(&preamble)
+                || self.taken_sequences.contains(&sequence)
+                || (lists_read && !self.missing.contains_key(&sequence))
+            {
+                continue;
+            }
+            let left = length.saturating_sub(at);
+            let bytes = read_at(file, at, read.entry_bytes.min(left))?;
+            match Entry::read(sequence, &bytes) {
+                Ok(entry) => {
+                    let missing = self.missing.remove(&sequence);
+                    let (aside, retry_until) = match missing {
+                        // One that was put aside because it could not be read waits again.
+                        Some(Missing { aside: Some(reason), .. })
+                            if reason.starts_with(UNREADABLE) =>
+                        {
+                            (None, None)
+                        }
+                        Some(missing) => (missing.aside, missing.retry_until),
+                        None => (None, None),
+                    };
+                    damaged.remove(&sequence);
+                    let head = Head { simulation_id: None, spooled_at: entry.spooled_at, bytes: 0 };
+                    self.take(Row { sequence, head, aside, retry_until }, &entry, bytes)?;
+                }
+                Err(_) => {
+                    damaged.insert(sequence, (at, bytes.len() as u64));
+                }
+            }
+        }
+        for (sequence, (at, bytes)) in damaged {
+            let bytes = read_at(file, at, bytes)?;
+            let head = Head {
+                simulation_id: None,
+                spooled_at: Timestamp::now(),
+                bytes: bytes.len() as u64,
+            };
+            let missing = self.missing.entry(sequence).or_insert(Missing {
+                head,
+                bytes: Vec::new(),
+                reason: "the entry in the spool is damaged: its bytes are not those that were \
+                         written"
+                    .to_owned(),
+                aside: None,
+                retry_until: None,
+            });
+            if missing.bytes.len() < bytes.len() {
+                missing.bytes = bytes;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is missing as dead letters, and closes the new file.
+    fn finish(mut self, lists_read: bool) -> DiskResult<Salvaged> {
+        let damaged = self.missing.len() as u64;
+        for (sequence, missing) in std::mem::take(&mut self.missing) {
+            let Missing { mut head, bytes, reason, .. } = missing;
+            head.bytes = bytes.len() as u64;
+            let row = Row { sequence, head, aside: Some(reason), retry_until: None };
+            self.write(row, bytes)?;
+        }
+        self.flush()?;
+        Ok(Salvaged { read: self.read, damaged, lists_read, damaged_file: None })
+    }
+}
+
+/// The rows of both lists, as far as they can be read from either end, and whether these are all.
+fn listed(old: &Database) -> (Vec<Row>, bool) {
+    let mut rows: BTreeMap<u64, Row> = BTreeMap::new();
+    let mut all = true;
+    let mut until: HashMap<u64, i128> = HashMap::new();
+    all &= caught(|| {
+        let Some(retried) = retried_table(&old.begin_read()?)? else { return Ok(()) };
+        for row in retried.iter()? {
+            let (sequence, value) = row?;
+            until.insert(sequence.value(), value.value());
+        }
+        Ok(())
+    })
+    .is_ok();
+    let mut add = |sequence: u64, head: Head, aside: Option<String>| {
+        let retry_until = until.get(&sequence).copied();
+        rows.insert(sequence, Row { sequence, head, aside, retry_until });
+    };
+    all &= caught(|| {
+        let table = old.begin_read()?.open_table(WAITING)?;
+        for row in table.iter()? {
+            let (sequence, row) = row?;
+            add(sequence.value(), head(row.value()), None);
+        }
+        Ok(())
+    })
+    .is_ok();
+    all &= caught(|| {
+        let table = old.begin_read()?.open_table(ASIDE)?;
+        for row in table.iter()? {
+            let (sequence, row) = row?;
+            let (row, reason) = row.value();
+            add(sequence.value(), head(row), Some(reason.to_owned()));
+        }
+        Ok(())
+    })
+    .is_ok();
+    // A list that lost a row to the damage, or got one, is none.
+    all &= caught(|| {
+        let entries = old.begin_read()?.open_table(ENTRIES)?;
+        let mut named = 0;
+        for row in entries.iter()? {
+            named += u64::from(rows.contains_key(&row?.0.value()));
+        }
+        Ok(named == rows.len() as u64 && named == entries.len()?)
+    })
+    .unwrap_or(false);
+    (rows.into_values().collect(), all)
+}
+
+/// Where marks begin in the file, each less the version byte before it.
+fn marks(file: &File) -> io::Result<Vec<u64>> {
+    let length = file.metadata()?.len();
+    let finder = memchr::memmem::Finder::new(&MARK);
+    let (mut found, mut at) = (Vec::new(), 0);
+    while at < length {
+        let part = read_at(file, at, (SEARCHED_BYTES as u64).min(length - at))?;
+        found
+            .extend(finder.find_iter(&part).filter_map(|place| (at + place as u64).checked_sub(1)));
+        if part.len() < SEARCHED_BYTES {
+            break;
+        }
+        // A mark may lie across the border.
+        at += (part.len() - MARK.len() + 1) as u64;
+    }
+    found.dedup();
+    Ok(found)
+}
+
+fn read_at(file: &File, at: u64, length: u64) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, at)?;
+    Ok(bytes)
+}
+
+/// Opens a file as it is: what redb changes stays in memory.
+fn open_unchanged(file: File) -> DiskResult<Database> {
+    caught(|| {
+        let length = file.metadata()?.len();
+        let backend = Unchanged {
+            file: FileBackend::new(file)?,
+            changed: Mutex::new(Changed { blocks: HashMap::new(), length }),
+        };
+        Ok(Database::builder().create_with_backend(backend)?)
+    })
+}
+
+/// A file that is read and locked, but not written to.
+#[derive(Debug)]
+struct Unchanged {
+    file: FileBackend,
+    changed: Mutex<Changed>,
+}
+
+#[derive(Debug)]
+struct Changed {
+    /// By their numbers.
+    blocks: HashMap<u64, Vec<u8>>,
+    length: u64,
+}
+
+impl Unchanged {
+    /// The block as it is now.
+    fn block(&self, changed: &Changed, number: u64) -> io::Result<Vec<u8>> {
+        if let Some(block) = changed.blocks.get(&number) {
+            return Ok(block.clone());
+        }
+        let mut block = vec![0; usize::try_from(BLOCK_BYTES).map_err(io::Error::other)?];
+        let (begin, length) = (number * BLOCK_BYTES, self.file.len()?);
+        let there = length.saturating_sub(begin).min(BLOCK_BYTES);
+        let there = usize::try_from(there).map_err(io::Error::other)?;
+        if let Some(place) = block.get_mut(..there).filter(|place| !place.is_empty()) {
+            self.file.read(begin, place)?;
+        }
+        Ok(block)
+    }
+
+    /// Goes over the blocks that a range touches: with each its number, where the range begins in
+    /// it, and which part of the range that is.
+    fn parts(
+        offset: u64,
+        length: usize,
+    ) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
+        let block = BLOCK_BYTES as usize;
+        let mut done = 0;
+        std::iter::from_fn(move || {
+            if done >= length {
+                return None;
+            }
+            let at = offset + done as u64;
+            let begin = (at % BLOCK_BYTES) as usize;
+            let take = (block - begin).min(length - done);
+            done += take;
+            Some((at / BLOCK_BYTES, begin, done - take..done))
+        })
+    }
+
+    fn changed(&self) -> std::sync::MutexGuard<'_, Changed> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StorageBackend for Unchanged {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.changed().length)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let changed = self.changed();
+        if offset.saturating_add(out.len() as u64) > changed.length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        for (number, begin, part) in Unchanged::parts(offset, out.len()) {
+            let block = self.block(&changed, number)?;
+            if let (Some(place), Some(from)) =
+                (out.get_mut(part.clone()), block.get(begin..begin + part.len()))
+            {
+                place.copy_from_slice(from);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.changed().length = length;
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut changed = self.changed();
+        for (number, begin, part) in Unchanged::parts(offset, data.len()) {
+            let mut block = self.block(&changed, number)?;
+            if let (Some(place), Some(from)) =
+                (block.get_mut(begin..begin + part.len()), data.get(part))
+            {
+                place.copy_from_slice(from);
+            }
+            changed.blocks.insert(number, block);
+        }
+        Ok(())
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.close()
+    }
+
+    fn try_lock_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> std::result::Result<bool, BackendError> {
+        self.file.try_lock_range(start, end)
+    }
+
+    fn lock_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> std::result::Result<(), BackendError> {
+        self.file.lock_range(start, end)
+    }
+
+    fn unlock_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> std::result::Result<(), BackendError> {
+        self.file.unlock_range(start, end)
+    }
+
+    fn query_lock_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> std::result::Result<bool, BackendError> {
+        self.file.query_lock_range(start, end)
+    }
+}

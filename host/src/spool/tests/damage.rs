@@ -1,0 +1,221 @@
+//! Files that are not as they were written: a byte changed, the end missing, killed in between.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt as _;
+
+use super::*;
+
+const ENTRIES_OF_TEST: usize = 200;
+
+fn path(folder: &TempDir) -> std::path::PathBuf {
+    settings(folder.path(), 0).folder.join("spool.redb")
+}
+
+fn text(number: usize) -> String {
+    format!("{{\"number\": {number}, \"score\": 0.25, \"text\": \"{}\"}}", "x".repeat(number * 40))
+}
+
+/// A spool with entries of different lengths, closed.
+async fn filled(folder: &TempDir) -> Vec<u64> {
+    let spool = open(folder);
+    let mut sequences = Vec::new();
+    for part in 0..ENTRIES_OF_TEST / 20 {
+        let entries = (part * 20..part * 20 + 20).map(|number| result(simulation(1), text(number)));
+        sequences.extend(spool.append(entries.collect()).await.unwrap());
+    }
+    spool.close().await;
+    sequences
+}
+
+/// The file as a kill leaves it: copied while a process has it open.
+async fn killed(folder: &TempDir) -> TempDir {
+    let spool = open(folder);
+    spool.append(vec![result(simulation(1), text(ENTRIES_OF_TEST))]).await.unwrap();
+    let copy = TempDir::new().unwrap();
+    std::fs::create_dir(settings(copy.path(), 0).folder).unwrap();
+    std::fs::copy(path(folder), path(&copy)).unwrap();
+    spool.close().await;
+    copy
+}
+
+/// Every place in the file where this stands.
+fn places(folder: &TempDir, wanted: &str) -> Vec<u64> {
+    let bytes = std::fs::read(path(folder)).unwrap();
+    let found = memchr::memmem::find_iter(&bytes, wanted.as_bytes()).map(|at| at as u64);
+    found.collect()
+}
+
+fn write(folder: &TempDir, at: u64, bytes: &[u8]) {
+    OpenOptions::new().write(true).open(path(folder)).unwrap().write_all_at(bytes, at).unwrap();
+}
+
+#[tokio::test]
+async fn a_changed_byte_costs_its_own_entry_alone() {
+    let folder = TempDir::new().unwrap();
+    let sequences = filled(&folder).await;
+    let found = places(&folder, "\"number\": 150, \"score\": 0.25");
+    assert!(!found.is_empty());
+    for at in found {
+        write(&folder, at + 26, b"9");
+    }
+    let spool = open(&folder);
+    let waiting = everything(&spool).await;
+    let wanted: Vec<String> =
+        (0..ENTRIES_OF_TEST).filter(|number| *number != 150).map(text).collect();
+    assert_eq!(documents(&waiting), wanted);
+    let aside = spool.aside(10).await.unwrap();
+    assert_eq!(aside.len(), 1);
+    assert_eq!(aside[0].sequence, sequences[150]);
+    assert!(aside[0].reason.contains("is damaged"), "{}", aside[0].reason);
+    // What is left of it can be looked at, and dropped.
+    let (kept, bytes) = spool.entry(sequences[150]).await.unwrap().unwrap();
+    assert!(kept.entry.is_none());
+    assert!(document_of(&bytes).starts_with(b"{\"number\": 150"));
+    assert_eq!(spool.drop_dead_letters(None).await.unwrap(), 1);
+    assert_eq!(spool.state().aside, 0);
+    spool.close().await;
+}
+
+#[tokio::test]
+async fn a_changed_byte_of_the_last_commit_undoes_it_not_even_after_a_kill() {
+    let folder = TempDir::new().unwrap();
+    filled(&folder).await;
+    let copy = killed(&folder).await;
+    for at in places(&copy, &format!("\"number\": {ENTRIES_OF_TEST}, \"score\": 0.25")) {
+        write(&copy, at + 26, b"9");
+    }
+    // Going back to the commit before would lose what was acknowledged, and nobody would know.
+    let error = Spool::open(&settings(copy.path(), MB)).unwrap_err();
+    assert!(error.to_string().contains("arc-host spool salvage --spool-dir"), "{error}");
+    let salvaged = salvage(&settings(copy.path(), MB).folder).unwrap();
+    assert_eq!((salvaged.read, salvaged.damaged), (ENTRIES_OF_TEST as u64, 1));
+    // The file as a whole cannot be trusted: every entry in it was looked for.
+    assert!(!salvaged.lists_read);
+    let spool = open(&copy);
+    assert_eq!((spool.state().depth, spool.state().aside), (ENTRIES_OF_TEST as u64, 1));
+    spool.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_cut_off_gives_what_is_left_of_it() {
+    let folder = TempDir::new().unwrap();
+    filled(&folder).await;
+    let whole = std::fs::read(path(&folder)).unwrap();
+    for eighths in [7, 4, 1] {
+        let length = whole.len() / 8 * eighths;
+        std::fs::write(path(&folder), &whole[..length]).unwrap();
+        let error = Spool::open(&settings(folder.path(), MB)).unwrap_err();
+        assert!(error.to_string().contains("arc-host spool salvage --spool-dir"), "{error}");
+        // Everything of which all bytes are still there is read.
+        let left = (0..ENTRIES_OF_TEST)
+            .filter(|number| {
+                let end = format!("\"number\": {number}, \"score\": 0.25, \"text\": \"");
+                memchr::memmem::find_iter(&whole[..length], end.as_bytes())
+                    .any(|at| at + end.len() + number * 40 + 2 <= length)
+            })
+            .count();
+        let salvaged = salvage(&settings(folder.path(), MB).folder).unwrap();
+        assert_eq!(salvaged.read, left as u64, "{eighths} eighths");
+        assert!(left > 0 || eighths == 1);
+        let damaged_file = salvaged.damaged_file.unwrap();
+        assert_eq!(std::fs::read(&damaged_file).unwrap(), &whole[..length]);
+        std::fs::remove_file(damaged_file).unwrap();
+        let spool = open(&folder);
+        assert_eq!(everything(&spool).await.len(), left);
+        spool.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_byte_changed_anywhere_alters_and_loses_nothing_that_can_be_read() {
+    let folder = TempDir::new().unwrap();
+    filled(&folder).await;
+    let whole = std::fs::read(path(&folder)).unwrap();
+    let wanted: HashSet<String> = (0..ENTRIES_OF_TEST).map(text).collect();
+    // Every so many bytes, and each of the header.
+    let step = whole.len() / 300;
+    for at in (0..320).step_by(16).chain((320..whole.len()).step_by(step)) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x55;
+        std::fs::write(path(&folder), &damaged).unwrap();
+        let mut read = match Spool::open(&settings(folder.path(), 64 * MB)) {
+            Ok(spool) => {
+                let read = spool.next(usize::MAX, usize::MAX).await;
+                spool.close().await;
+                read.map(|waiting| {
+                    documents(&waiting).into_iter().map(str::to_owned).collect::<HashSet<_>>()
+                })
+                .unwrap_or_default()
+            }
+            Err(_) => HashSet::new(),
+        };
+        assert!(read.is_subset(&wanted), "{at}: something was altered");
+        if read.len() + 1 < wanted.len() {
+            std::fs::write(path(&folder), &damaged).unwrap();
+            let salvaged = salvage(&settings(folder.path(), MB).folder).unwrap();
+            if let Some(damaged_file) = salvaged.damaged_file {
+                std::fs::remove_file(damaged_file).unwrap();
+            }
+            let spool = open(&folder);
+            read = documents(&everything(&spool).await).into_iter().map(str::to_owned).collect();
+            spool.close().await;
+        }
+        assert!(read.is_subset(&wanted), "{at}: something was altered");
+        // One byte belongs to one entry at most.
+        assert!(read.len() + 1 >= wanted.len(), "{at}: {} of {}", read.len(), wanted.len());
+    }
+}
+
+#[tokio::test]
+async fn a_sound_spool_is_left_as_it_is_and_what_was_removed_stays_removed() {
+    let folder = TempDir::new().unwrap();
+    let sequences = filled(&folder).await;
+    let spool = open(&folder);
+    spool.remove(sequences[..150].to_vec()).await.unwrap();
+    spool.set_aside(vec![(sequences[150], "refused".to_owned())]).await.unwrap();
+    let place = settings(folder.path(), MB).folder;
+    let error = salvage(&place).unwrap_err();
+    assert!(matches!(&error, Error::Configuration(text) if text.contains("another process")));
+    spool.close().await;
+    let before = std::fs::read(path(&folder)).unwrap();
+    let salvaged = salvage(&place).unwrap();
+    let wanted = Salvaged { read: 50, damaged: 0, lists_read: true, damaged_file: None };
+    assert_eq!(salvaged, wanted);
+    assert_eq!(std::fs::read(path(&folder)).unwrap(), before);
+
+    // One is damaged: the others are what they were, and the dead letter has its reason.
+    for at in places(&folder, "\"number\": 170, \"score\": 0.25") {
+        write(&folder, at + 26, b"9");
+    }
+    let salvaged = salvage(&place).unwrap();
+    assert_eq!((salvaged.read, salvaged.damaged, salvaged.lists_read), (49, 1, true));
+    let spool = open(&folder);
+    assert_eq!((spool.state().depth, spool.state().aside), (48, 2));
+    let aside = spool.aside(10).await.unwrap();
+    assert_eq!(aside[0].reason, "refused");
+    assert_eq!(aside[1].sequence, sequences[170]);
+    spool.close().await;
+}
+
+#[tokio::test]
+async fn a_head_that_is_damaged_is_corrected_from_its_entry() {
+    let folder = TempDir::new().unwrap();
+    let sequences = filled(&folder).await;
+    {
+        let database = Database::open(path(&folder)).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let mut waiting = transaction.open_table(WAITING).unwrap();
+            let (_, at, bytes) = waiting.get(sequences[3]).unwrap().unwrap().value();
+            let other = Some(simulation(9).as_u128());
+            waiting.insert(sequences[3], (other, at, bytes)).unwrap();
+        }
+        transaction.commit().unwrap();
+    }
+    let spool = open(&folder);
+    assert!(spool.holds(simulation(9)));
+    spool.next(10, usize::MAX).await.unwrap();
+    assert!(!spool.holds(simulation(9)));
+    assert_eq!(everything(&spool).await.len(), ENTRIES_OF_TEST);
+    spool.close().await;
+}
