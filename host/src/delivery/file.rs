@@ -193,7 +193,9 @@ impl FileRecording {
                     Some(Err(error)) => { failure.get_or_insert(error); }
                     Some(Ok(batch)) => {
                         // Received now, so that of two attempts the later in the file is the latest.
-                        let received = ReceivedResult::accept(simulation_id, batch.submissions);
+                        let clock = self.destination.clock();
+                        let received =
+                            ReceivedResult::accept(simulation_id, batch.submissions, clock);
                         under_way.push_back(async move {
                             let recorded = self.destination.record_received(simulation_id, received);
                             (batch.read_bytes, recorded.await)

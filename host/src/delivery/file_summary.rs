@@ -85,7 +85,7 @@ impl FileSummary {
             Verdict::Stored => self.stored += 1,
             Verdict::Duplicate => self.duplicate += 1,
             Verdict::Spooled => self.spooled += 1,
-            Verdict::Failed { retryable, away, message } => {
+            Verdict::Failed { retryable, away, internal: _, message } => {
                 self.failed += 1;
                 self.retryable |= retryable;
                 self.failure.get_or_insert(FileFailure { position, message, retryable, away });

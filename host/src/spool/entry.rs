@@ -52,6 +52,8 @@ pub enum SpooledCall {
         outcome_id: Uuid,
         /// When it was received, which recording it later does not change.
         received_at: Timestamp,
+        /// Whether that is by the host's own clock, since the database's was not known.
+        host_clock: bool,
         /// The result itself.
         submission: Submission,
     },
@@ -134,6 +136,8 @@ enum Call {
         simulation_id: Uuid,
         outcome_id: Uuid,
         received_at: Timestamp,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        host_clock: bool,
         unreadable: Option<Unreadable>,
         position: Option<u64>,
         trial: Option<u32>,
@@ -245,7 +249,7 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
             };
             (call, scenarios.into_bytes())
         }
-        SpooledCall::Result { simulation_id, outcome_id, received_at, submission } => {
+        SpooledCall::Result { simulation_id, outcome_id, received_at, host_clock, submission } => {
             let Submission {
                 document,
                 position,
@@ -270,6 +274,7 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
                 simulation_id,
                 outcome_id,
                 received_at,
+                host_clock,
                 unreadable,
                 position,
                 trial,
@@ -327,6 +332,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
             simulation_id,
             outcome_id,
             received_at,
+            host_clock,
             unreadable,
             position,
             trial,
@@ -354,7 +360,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
                 not_finite,
                 format,
             };
-            SpooledCall::Result { simulation_id, outcome_id, received_at, submission }
+            SpooledCall::Result { simulation_id, outcome_id, received_at, host_clock, submission }
         }
         Call::Complete { simulation_id, has_suite } => {
             SpooledCall::Complete { simulation_id, suite: has_suite.then(text).transpose()? }

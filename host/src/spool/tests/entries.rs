@@ -106,12 +106,15 @@ fn call() -> impl Strategy<Value = SpooledCall> {
             SpooledCall::Configuration { name, configuration, user_id }
         }),
         start().prop_map(|start| SpooledCall::Start(Box::new(start))),
-        (id(), id(), time(), submission()).prop_map(
-            |(simulation_id, outcome_id, received_at, submission)| SpooledCall::Result {
-                simulation_id,
-                outcome_id,
-                received_at,
-                submission
+        (id(), id(), time(), any::<bool>(), submission()).prop_map(
+            |(simulation_id, outcome_id, received_at, host_clock, submission)| {
+                SpooledCall::Result {
+                    simulation_id,
+                    outcome_id,
+                    received_at,
+                    host_clock,
+                    submission,
+                }
             }
         ),
         (id(), maybe(text()))

@@ -35,6 +35,7 @@ fn result(simulation_id: Uuid, document: impl Into<String>) -> Entry {
         simulation_id,
         outcome_id: Uuid::from_u128(7),
         received_at: at(1),
+        host_clock: false,
         submission: Submission::new(document),
     };
     Entry { spooled_at: at(100), call }
