@@ -9,6 +9,7 @@ use crate::support::{
 
 /// By how many seconds the clocks are wrong.
 const FAR: i64 = 180;
+const FAR_SECONDS: f64 = 180.0;
 
 fn without_clocks() {
     skip_without_tool("the test of clocks", "nothing can be preloaded here (Linux, cc)");
@@ -64,7 +65,7 @@ fn the_later_attempt_counts_whichever_service_received_it() {
     }
 
     // It is seen how the clocks are.
-    for (service, expected) in services.iter().zip([0.0, -FAR as f64, FAR as f64]) {
+    for (service, expected) in services.iter().zip([0.0, -FAR_SECONDS, FAR_SECONDS]) {
         let health = service.get("/v1/health").has(200).json();
         assert!((skew_seconds(&health) - expected).abs() < 1.0, "{health}");
         let shown = service.program().run(["health", "--json"]).ended(0).json();

@@ -281,9 +281,7 @@ impl FileRecording {
 /// Whether a batch failed as a whole, and not only documents that no neighbour has to suffer for.
 fn nothing_committed(verdicts: &[ItemVerdict]) -> bool {
     let failed = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { .. });
-    let others_too = |item: &ItemVerdict| {
-        matches!(item.verdict, Verdict::Failed { away, internal, .. } if away || internal)
-    };
+    let others_too = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { away, internal, .. } if away || internal);
     verdicts.iter().all(failed) && verdicts.iter().any(others_too)
 }
 
