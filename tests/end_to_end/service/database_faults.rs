@@ -17,7 +17,7 @@ fn outcomes_path() -> String {
 
 /// A service without a spool.
 fn without_spool(database: &TestDatabase, files: &Files) -> Service {
-    Service::start_with(&Program::on(database), &files.path("plain.log"), &[])
+    Service::start_with(&Program::on(database), &files.path("plain.log"), &["--spool=false"])
 }
 
 fn stored(database: &TestDatabase) -> i64 {
