@@ -145,7 +145,7 @@ fn by_hand_too_what_fails_is_passed_over_and_stays() {
     // An error that says nothing of the row.
     database.execute(&format!(
         "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS
-         $$ BEGIN RAISE EXCEPTION 'a fault' USING ERRCODE = 'XX000'; END $$;
+         $$ BEGIN RAISE EXCEPTION 'a fault' USING ERRCODE = 'XX001'; END $$;
          CREATE TRIGGER fails BEFORE INSERT ON arc_recorder.outcomes FOR EACH ROW
          WHEN (NEW.simulation_id = '{stuck}') EXECUTE FUNCTION fails()"
     ));
