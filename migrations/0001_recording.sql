@@ -183,7 +183,7 @@ LEFT JOIN (
 -- A document as jsonb. What jsonb cannot hold is replaced: NUL and lone surrogates by U+FFFD; a
 -- document with a number beyond numeric's range becomes null.
 CREATE FUNCTION arc_recorder.sanitised(document json) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL UNSAFE AS $$
+LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN document::jsonb;
 EXCEPTION WHEN data_exception OR program_limit_exceeded THEN

@@ -26,18 +26,17 @@ ALTER TABLE arc_recorder.simulations
     ADD COLUMN figures_claimed_at timestamptz;
 
 -- The advisory lock of a simulation's figures: shared by those who record, exclusive for the moment
--- in which somebody begins to compute what is to be frozen.
+-- in which somebody begins to compute what is to be frozen. Its names are looked up here, once.
 CREATE FUNCTION arc_recorder.figures_lock(simulation_id uuid) RETURNS bigint
-LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT hashtextextended(simulation_id::text, 6066983)
-$$;
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN pg_catalog.hashtextextended(simulation_id::text, 6066983);
 
 -- Called first in every transaction that records results: marks the figures of simulations that have
 -- ended. While the transaction lasts nobody begins to compute figures, so that every row is either
 -- in the figures or comes after a mark. The lock comes before the look, in statements of their own,
 -- which is why this is a function; in order of the ids, so that nobody waits in a circle.
 CREATE FUNCTION arc_recorder.note_results(simulation_ids uuid[]) RETURNS boolean
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     noted uuid;
 BEGIN

@@ -70,10 +70,15 @@ pub enum Error {
     #[error("{0}")]
     Refused(String),
 
-    /// The database cannot do it as it is: a right or a table is missing, or it has a fault. The
-    /// same call works again when somebody has mended that.
+    /// The database cannot do it as it is: a right or a table is missing, or its files are damaged.
+    /// The same call works again when somebody has mended that.
     #[error("{0}")]
     Database(String),
+
+    /// A fault of this program, or of the database's: a statement that the server does not take. The
+    /// same call works with a version in which it is mended.
+    #[error("{0}")]
+    Internal(String),
 
     /// The schema in the database is not one that this program can work with.
     #[error("{0}")]
@@ -110,7 +115,8 @@ impl Error {
         Error::Io { context: context.into(), source }
     }
 
-    /// A failure of the database while doing `what` (beginning with a verb).
+    /// A failure of the database while doing `what` (beginning with a verb), with values of the
+    /// caller's: what is wrong with these is refused.
     pub(crate) fn database(what: &str, error: &tokio_postgres::Error) -> Self {
         let Some(server) = error.as_db_error() else {
             let reason = innermost(error);
@@ -126,14 +132,22 @@ impl Error {
         Error::of_server(format!("could not {what}: {}", server_message(server)), server.code())
     }
 
+    /// The same while doing what has no value of the caller's, who then cannot be to blame for it:
+    /// nothing is refused for good.
+    pub(crate) fn of_place(what: &str, error: &tokio_postgres::Error) -> Self {
+        match Error::database(what, error) {
+            Error::Refused(message) => Error::Database(message),
+            error => error,
+        }
+    }
+
     /// What the server said, sorted by its code.
     fn of_server(message: String, state: &SqlState) -> Self {
-        if transient(state) {
-            Error::Unavailable(format!("{message}; try again"))
-        } else if refuses_data(state) {
-            Error::Refused(message)
-        } else {
-            Error::Database(message)
+        match Cause::of(state) {
+            Cause::Moment => Error::Unavailable(format!("{message}; try again")),
+            Cause::Call => Error::Refused(message),
+            Cause::Place => Error::Database(message),
+            Cause::Program => Error::Internal(message),
         }
     }
 
@@ -151,6 +165,7 @@ impl Error {
             | Error::SpoolFull { .. }
             | Error::SpoolUnavailable { .. }
             | Error::Database(_)
+            | Error::Internal(_)
             | Error::Schema(_)
             | Error::Component(_)
             | Error::Io { .. }
@@ -227,29 +242,85 @@ fn connection_lost(error: &tokio_postgres::Error) -> bool {
     error.is_closed()
 }
 
-/// Whether an error goes away by itself: connection exceptions (class 08), lost serialisation
-/// races, missing resources (class 53), a server that stops or starts (57P0x), a statement that was
-/// cancelled or took too long, a lock that was not to be had, a server that takes no writes because
-/// another one does by now, faults of its system (class 58), and a name of a statement that somebody
-/// has left behind in a session that a pooler shares out.
-pub(crate) fn transient(state: &SqlState) -> bool {
-    let code = state.code();
-    code.starts_with("08")
-        || code.starts_with("53")
-        || code.starts_with("57P0")
-        || code.starts_with("58")
-        || *state == SqlState::QUERY_CANCELED
-        || *state == SqlState::LOCK_NOT_AVAILABLE
-        || *state == SqlState::READ_ONLY_SQL_TRANSACTION
-        || *state == SqlState::T_R_SERIALIZATION_FAILURE
-        || *state == SqlState::T_R_DEADLOCK_DETECTED
-        || *state == SqlState::DUPLICATE_PSTATEMENT
+/// Who or what is to blame for an error of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The moment: it goes away by itself.
+    Moment,
+    /// The call: the database refuses the values, and would refuse them again.
+    Call,
+    /// The place: the database as it is, until somebody mends it.
+    Place,
+    /// A statement of this program, which this server does not take.
+    Program,
 }
 
-/// Whether an error is about the data: values that do not do (class 22), broken constraints (classes
-/// 23 and 44), limits such as the depth of JSON (class 54), and what a trigger refuses (P0001).
-fn refuses_data(state: &SqlState) -> bool {
-    ["22", "23", "44", "54", "P0001"].iter().any(|class| state.code().starts_with(class))
+/// The causes by the beginning of the SQLSTATE; the longest beginning counts. What is not in it is
+/// [`Cause::Place`]: nothing is lost by that, and nothing is refused.
+const CAUSES: &[(&str, Cause)] = &[
+    // Connection exceptions.
+    ("08", Cause::Moment),
+    ("0A", Cause::Program),
+    // Values that are not valid.
+    ("22", Cause::Call),
+    // Constraints.
+    ("23", Cause::Call),
+    ("21", Cause::Program),
+    ("24", Cause::Program),
+    ("25", Cause::Program),
+    // A server that takes no writes, since another one does by now.
+    ("25006", Cause::Moment),
+    // A transaction that waited for too long.
+    ("25P03", Cause::Moment),
+    // Names of statements in sessions that a pooler shares out: left behind, or gone.
+    ("26000", Cause::Moment),
+    ("42P05", Cause::Moment),
+    ("28", Cause::Place),
+    ("34", Cause::Program),
+    ("3D000", Cause::Place),
+    ("3F000", Cause::Place),
+    // Lost races and deadlocks.
+    ("40", Cause::Moment),
+    ("42", Cause::Program),
+    // A right, a table, a column, an object that is missing.
+    ("42501", Cause::Place),
+    ("42P01", Cause::Place),
+    ("42703", Cause::Place),
+    ("42704", Cause::Place),
+    ("44", Cause::Call),
+    // Resources that are used up, such as the disk.
+    ("53", Cause::Moment),
+    // Limits, such as the depth of JSON.
+    ("54", Cause::Call),
+    ("55", Cause::Place),
+    ("55006", Cause::Moment),
+    ("55P03", Cause::Moment),
+    // What was cancelled or took too long; a server that stops or starts.
+    ("57", Cause::Moment),
+    // Faults of the server's system, such as its disk.
+    ("58", Cause::Moment),
+    ("72000", Cause::Moment),
+    // What a trigger of the database's owner refuses.
+    ("P0", Cause::Program),
+    ("P0001", Cause::Call),
+    // A fault of the server; damaged files.
+    ("XX000", Cause::Program),
+    ("XX001", Cause::Place),
+    ("XX002", Cause::Place),
+];
+
+impl Cause {
+    /// The cause of an error with this code.
+    pub(crate) fn of(state: &SqlState) -> Self {
+        let fitting = CAUSES.iter().filter(|(beginning, _)| state.code().starts_with(beginning));
+        let longest = fitting.max_by_key(|(beginning, _)| beginning.len());
+        longest.map_or(Cause::Place, |(_, cause)| *cause)
+    }
+}
+
+/// Whether an error goes away by itself.
+pub(crate) fn transient(state: &SqlState) -> bool {
+    Cause::of(state) == Cause::Moment
 }
 
 #[cfg(test)]
@@ -262,6 +333,7 @@ mod tests {
             Error::Unavailable(_) => "unavailable",
             Error::Refused(_) => "refused",
             Error::Database(_) => "database",
+            Error::Internal(_) => "internal",
             _ => "other",
         }
     }
@@ -280,8 +352,63 @@ mod tests {
             assert_eq!(kind(code), "unavailable", "{code}");
         }
         // Somebody has to mend these, and nothing may be lost until then.
-        for code in ["42501", "42P01", "3F000", "XX000", "XX001", "0A000"] {
+        for code in ["42501", "42P01", "3F000", "XX001"] {
             assert_eq!(kind(code), "database", "{code}");
+        }
+    }
+
+    #[test]
+    fn every_row_of_the_table_has_its_kind() {
+        let rows = [
+            ("08000", "unavailable"),
+            ("0A000", "internal"),
+            ("21000", "internal"),
+            ("22021", "refused"),
+            ("23505", "refused"),
+            ("24000", "internal"),
+            ("25P02", "internal"),
+            ("25006", "unavailable"),
+            ("25P03", "unavailable"),
+            ("26000", "unavailable"),
+            ("28000", "database"),
+            ("28P01", "database"),
+            ("34000", "internal"),
+            ("3D000", "database"),
+            ("3F000", "database"),
+            ("40001", "unavailable"),
+            ("42601", "internal"),
+            ("42883", "internal"),
+            ("42804", "internal"),
+            ("42501", "database"),
+            ("42P01", "database"),
+            ("42703", "database"),
+            ("42704", "database"),
+            ("42P05", "unavailable"),
+            ("44000", "refused"),
+            ("53200", "unavailable"),
+            ("53300", "unavailable"),
+            ("54001", "refused"),
+            ("55000", "database"),
+            ("55006", "unavailable"),
+            ("55P03", "unavailable"),
+            ("57014", "unavailable"),
+            ("57P03", "unavailable"),
+            ("58030", "unavailable"),
+            ("72000", "unavailable"),
+            ("P0002", "internal"),
+            ("P0001", "refused"),
+            ("XX000", "internal"),
+            ("XX001", "database"),
+            ("XX002", "database"),
+            // A code of which nothing is known.
+            ("ZZ999", "database"),
+        ];
+        for (code, expected) in rows {
+            assert_eq!(kind(code), expected, "{code}");
+        }
+        for (beginning, _) in CAUSES {
+            let tested = rows.iter().any(|(code, _)| code.starts_with(beginning));
+            assert!(tested, "{beginning} has no row here");
         }
     }
 }

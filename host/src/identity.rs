@@ -1,11 +1,8 @@
-//! Ids that are derived from content, and the time of receipt.
+//! Ids that are derived from content.
 //!
 //! A derived id is a UUIDv8 (RFC 9562, section 5.8) whose bits are the beginning of a SHA-256.
 //! Every part is preceded by its length, so that no two lists of parts look the same.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -94,17 +91,6 @@ pub fn new_id() -> Uuid {
     Uuid::now_v7()
 }
 
-/// The time of receipt: strictly increasing in this process, so that of two attempts the later is
-/// always the greater, even when the clock is set back.
-pub fn next_received_at() -> Timestamp {
-    static LAST: AtomicI64 = AtomicI64::new(i64::MIN);
-    let now = Timestamp::now().as_microsecond();
-    let next = |last: i64| Some(now.max(last.saturating_add(1)));
-    let last = LAST.fetch_update(Ordering::AcqRel, Ordering::Acquire, next).unwrap_or(now);
-    let micros = now.max(last.saturating_add(1));
-    Timestamp::from_microsecond(micros).unwrap_or_else(|_| Timestamp::now())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,23 +109,5 @@ mod tests {
         ] {
             assert_ne!(id, other);
         }
-    }
-
-    #[test]
-    fn the_time_of_receipt_never_repeats() {
-        let threads: Vec<_> = (0..4)
-            .map(|_| {
-                std::thread::spawn(|| (0..1_000).map(|_| next_received_at()).collect::<Vec<_>>())
-            })
-            .collect();
-        let mut all = Vec::new();
-        for thread in threads {
-            let times = thread.join().unwrap();
-            assert!(times.is_sorted_by(|earlier, later| earlier < later));
-            all.extend(times);
-        }
-        all.sort();
-        all.dedup();
-        assert_eq!(all.len(), 4_000);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | what it shows |
 //! |---|---|
+//! | [`clocks`] | services whose clocks differ, and attempts that stay in order |
 //! | [`command_line`] | answers, exit codes, help |
 //! | [`component`] | the component alone: imports, verdicts, limits, the wasmtime command |
 //! | [`connections`] | TLS in every mode, certificates, lists of hosts, libpq's variables, PgBouncer |
@@ -25,6 +26,7 @@
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
 //! | [`runners`] | runners that are components: what they record, what they are granted, how they end |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
+//! | [`search_path`] | functions and operators of other roles, which no statement calls |
 //! | [`service`] | the recorder over HTTP: calls, limits, tokens, the spool, its operation |
 //! | [`simulations`] | which simulation takes a result: ids, plans, trials, attempts, figures |
 //! | [`soak`] | everything at once while the database is restarted and the service is killed |
@@ -44,6 +46,7 @@
     reason = "tests fail by panicking, and say on standard output what they skip"
 )]
 
+mod clocks;
 mod command_line;
 mod component;
 mod connections;
@@ -67,6 +70,7 @@ mod recorder_api;
 mod recording;
 mod runners;
 mod schema;
+mod search_path;
 mod service;
 mod simulations;
 mod soak;

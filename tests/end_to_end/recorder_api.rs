@@ -111,7 +111,7 @@ fn metrics_count_and_a_closed_recorder_says_so() {
         recorder.close().await;
         recorder.close().await;
         let late = recorder.record_batch(id, vec![Submission::new(document(64))]).await.unwrap();
-        let Verdict::Failed { retryable: true, away: true, message } = &late[0].verdict else {
+        let Verdict::Failed { retryable: true, away: true, message, .. } = &late[0].verdict else {
             panic!("{:?}", late[0].verdict)
         };
         assert!(message.contains("closed"), "{message}");

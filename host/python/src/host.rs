@@ -626,6 +626,7 @@ fn unreachable_health() -> serde_json::Value {
         "schema_version": null,
         "layout": null,
         "policies": [],
+        "clock_skew_ms": null,
         "timestamp": jiff::Timestamp::now(),
         "response_time_ms": 0.0,
     })

@@ -5,7 +5,6 @@ use super::arguments::{Global, Retention};
 use super::connection;
 use super::output::{self, DIM, GOOD, Output};
 use crate::error::Result;
-use crate::store::before_hours;
 
 /// How many simulations are shown to a person; `--json` shows all.
 const SHOWN: usize = 10;
@@ -15,9 +14,9 @@ pub(super) async fn run(
     arguments: Retention,
     output: &mut Output,
 ) -> Result<Done> {
-    let before = before_hours(arguments.older_than)?;
     let database = connection::open_current(global).await?;
     let store = database.store();
+    let before = store.hours_ago(arguments.older_than).await?;
     if arguments.dry_run {
         let expired = store.expired(before).await?;
         if output.json() {

@@ -56,12 +56,22 @@ pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done>
         ("layout", health.layout.map_or_else(String::new, |layout| layout.to_string())),
         ("hypertables", health.hypertables.join(", ")),
         ("policies", policies(&health.policies)),
+        ("clock", clock(health.clock_skew_ms)),
         ("answered in", format!("{:.1} ms", health.response_time_ms)),
     ])?;
     if let Some(error) = &health.error {
         output::complain(error);
     }
     Ok(done)
+}
+
+/// How this host's clock, or a service's, is to the database's.
+fn clock(skew_ms: Option<f64>) -> String {
+    match skew_ms {
+        None => String::new(),
+        Some(skew) if skew >= 0.0 => format!("{skew:.1} ms ahead of the database's"),
+        Some(skew) => format!("{:.1} ms behind the database's", -skew),
+    }
 }
 
 /// Which policies there are, and whether they run.
@@ -90,6 +100,7 @@ async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<D
     let mut fields = vec![
         ("service", format!("{}, version {}", client.describe(), health.service_version)),
         ("server", health.database.server_version.unwrap_or_else(|| "unknown".to_owned())),
+        ("clock", clock(health.database.clock_skew_ms)),
     ];
     if let Some(spool) = &health.spool {
         let aside = match spool.aside {

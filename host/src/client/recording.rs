@@ -274,7 +274,7 @@ impl ServiceClient {
 /// The verdict on a result that has got none from the service.
 fn failed(outcome_id: Uuid, error: &Error) -> ItemVerdict {
     let (away, message) = (!error.about_the_call(), error.to_string());
-    let verdict = Verdict::Failed { retryable: away, away, message };
+    let verdict = Verdict::Failed { retryable: away, away, internal: false, message };
     ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
 }
 

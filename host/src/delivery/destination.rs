@@ -9,7 +9,7 @@ use crate::Recorder;
 use crate::client::ServiceClient;
 use crate::error::{Error, Result};
 use crate::recorder::{ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart, Verdict};
-use crate::store::SimulationStatus;
+use crate::store::{DatabaseClock, SimulationStatus};
 
 /// How long a destination that is there may take to say so.
 const ANSWER_TIME: Duration = Duration::from_secs(3);
@@ -23,7 +23,18 @@ pub enum Destination {
     Service(ServiceClient),
 }
 
+/// The clock of this host, where a service stamps the time of receipt itself.
+static HOST_CLOCK: DatabaseClock = DatabaseClock::new();
+
 impl Destination {
+    /// The clock that says when a result was received.
+    pub(crate) fn clock(&self) -> &DatabaseClock {
+        match self {
+            Destination::Database(recorder) => recorder.store().clock(),
+            Destination::Service(_) => &HOST_CLOCK,
+        }
+    }
+
     /// Why it stores nothing just now, although it may be there.
     pub(crate) fn trouble(&self) -> Option<String> {
         match self {

@@ -193,7 +193,9 @@ impl FileRecording {
                     Some(Err(error)) => { failure.get_or_insert(error); }
                     Some(Ok(batch)) => {
                         // Received now, so that of two attempts the later in the file is the latest.
-                        let received = ReceivedResult::accept(simulation_id, batch.submissions);
+                        let clock = self.destination.clock();
+                        let received =
+                            ReceivedResult::accept(simulation_id, batch.submissions, clock);
                         under_way.push_back(async move {
                             let recorded = self.destination.record_received(simulation_id, received);
                             (batch.read_bytes, recorded.await)
@@ -279,8 +281,8 @@ impl FileRecording {
 /// Whether a batch failed as a whole, and not only documents that no neighbour has to suffer for.
 fn nothing_committed(verdicts: &[ItemVerdict]) -> bool {
     let failed = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { .. });
-    let away = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { away: true, .. });
-    verdicts.iter().all(failed) && verdicts.iter().any(away)
+    let others_too = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { away, internal, .. } if away || internal);
+    verdicts.iter().all(failed) && verdicts.iter().any(others_too)
 }
 
 /// Results that are recorded together.

@@ -42,6 +42,8 @@ pub struct FileFailure {
     pub retryable: bool,
     /// Whether others fail just now, too, because the database or the service is away.
     pub away: bool,
+    /// Whether it is a fault of the program.
+    pub internal: bool,
 }
 
 impl fmt::Display for FileFailure {
@@ -85,10 +87,11 @@ impl FileSummary {
             Verdict::Stored => self.stored += 1,
             Verdict::Duplicate => self.duplicate += 1,
             Verdict::Spooled => self.spooled += 1,
-            Verdict::Failed { retryable, away, message } => {
+            Verdict::Failed { retryable, away, internal, message } => {
                 self.failed += 1;
                 self.retryable |= retryable;
-                self.failure.get_or_insert(FileFailure { position, message, retryable, away });
+                let failure = FileFailure { position, message, retryable, away, internal };
+                self.failure.get_or_insert(failure);
             }
             Verdict::Rejected(_) if self.rejected_results.len() >= REMEMBERED_REJECTED => {
                 self.rejected += 1;

@@ -225,15 +225,14 @@ impl Delivery {
     /// As [`Recorder::start_simulation`](crate::Recorder::start_simulation).
     pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<Started> {
         let simulation_id = *start.simulation_id.get_or_insert_with(identity::new_id);
-        if self.shared.spooling.is_some() {
-            start.started_at.get_or_insert_with(Timestamp::now);
-        }
+        let begun_at = self.shared.destination.clock().now();
         let direct = self.shared.destination.start_simulation(start.clone());
         match self.try_direct(Some(simulation_id), direct).await? {
             Delivered::Committed(started) => Ok(started),
             Delivered::Spooled => {
                 let scenario_count = self.shared.destination.check_start(&start).await?;
-                let created_at = start.started_at.unwrap_or_else(Timestamp::now);
+                // Else the time is the destination's to say.
+                let created_at = *start.started_at.get_or_insert(begun_at);
                 self.keep(vec![SpooledCall::Start(Box::new(start))]).await?;
                 if let Some(spooling) = &self.shared.spooling {
                     spooling.without_start().remove(&simulation_id);
@@ -260,7 +259,8 @@ impl Delivery {
         submissions: Vec<Submission>,
     ) -> impl Future<Output = Result<Vec<ItemVerdict>>> + Send + use<> {
         let delivery = self.clone();
-        let received = ReceivedResult::accept(simulation_id, submissions);
+        let clock = self.shared.destination.clock();
+        let received = ReceivedResult::accept(simulation_id, submissions, clock);
         async move { delivery.record_received(simulation_id, received).await }
     }
 
@@ -281,16 +281,27 @@ impl Delivery {
                 return Box::pin(self.keep_results(simulation_id, received)).await;
             }
         };
-        let failed =
-            |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { away: true, .. });
+        let failed = |item: &ItemVerdict| {
+            let Verdict::Failed { away, internal, .. } = item.verdict else { return false };
+            away || internal
+        };
         if !verdicts.iter().any(failed) {
             return Ok(verdicts);
         }
         // Some of them the destination did not take for the moment.
-        if let Some(Verdict::Failed { message, .. }) =
-            verdicts.iter().find(|item| failed(item)).map(|item| &item.verdict)
-        {
+        let away = verdicts.iter().find_map(|item| match &item.verdict {
+            Verdict::Failed { away: true, message, .. } => Some(message),
+            _ => None,
+        });
+        if let Some(message) = away {
             self.note_away(message);
+        }
+        let internal = verdicts.iter().find_map(|item| match &item.verdict {
+            Verdict::Failed { internal: true, message, .. } => Some(message),
+            _ => None,
+        });
+        if let Some(message) = internal {
+            log_fault(message);
         }
         let (places, rest): (Vec<usize>, Vec<ReceivedResult>) = received
             .into_iter()
@@ -405,6 +416,11 @@ impl Delivery {
                         self.note_away(&error.to_string());
                         Ok(Delivered::Spooled)
                     }
+                    // It is kept for a version in which that is mended; other calls may work.
+                    Err(Error::Internal(message)) => {
+                        log_fault(&message);
+                        Ok(Delivered::Spooled)
+                    }
                     Err(error) => Err(error),
                 },
                 // What the destination has begun may still be done: the ids make it one thing.
@@ -434,6 +450,7 @@ impl Delivery {
             simulation_id,
             outcome_id: received.outcome_id,
             received_at: received.received_at,
+            host_clock: received.host_clock,
             submission: received.submission,
         });
         self.keep(calls.collect()).await?;
@@ -474,6 +491,11 @@ impl Delivery {
         let entries = calls.into_iter().map(|call| Entry { spooled_at, call }).collect();
         spooling.spool.append(entries).await.map(|_| ())
     }
+}
+
+/// Logs a fault of the program, whose call is kept in the spool.
+fn log_fault(error: &str) {
+    tracing::error!(target: "arc_host::delivery", error, "a call failed for a fault of this program or of the database, and is kept in the spool");
 }
 
 /// Whether an error says that the destination cannot be reached, or cannot be used by anybody, so

@@ -458,10 +458,21 @@ impl Delivering<'_> {
         let mut results: BTreeMap<Uuid, Results> = BTreeMap::new();
         for Waiting { sequence, entry } in waiting {
             match entry.call {
-                SpooledCall::Result { simulation_id, outcome_id, received_at, submission } => {
+                SpooledCall::Result {
+                    simulation_id,
+                    outcome_id,
+                    received_at,
+                    host_clock,
+                    submission,
+                } => {
                     let (sequences, received) = results.entry(simulation_id).or_default();
                     sequences.push(sequence);
-                    received.push(ReceivedResult { outcome_id, received_at, submission });
+                    received.push(ReceivedResult {
+                        outcome_id,
+                        received_at,
+                        host_clock,
+                        submission,
+                    });
                 }
                 other => {
                     self.deliver_results(std::mem::take(&mut results)).await?;
@@ -535,7 +546,8 @@ impl Delivering<'_> {
             {
                 Err(error)
             }
-            Err(error) if error.about_the_call() => {
+            // A fault of the program stays until there is another version, which tries it again.
+            Err(error) if error.about_the_call() || matches!(error, Error::Internal(_)) => {
                 let retry = matches!(error, Error::NotFound(_));
                 Ok((Replayed::Refused(error.to_string()), retry))
             }

@@ -52,7 +52,7 @@ impl Source {
         match self {
             Source::Database(store) => {
                 let (simulation, figures) = store.standing(simulation_id).await?;
-                Ok(SimulationProgress::new(&simulation, &figures))
+                Ok(SimulationProgress::new(&simulation, &figures, store.clock().now()))
             }
             Source::Service(client) => client.simulation_status(simulation_id).await,
         }

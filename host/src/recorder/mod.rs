@@ -262,7 +262,8 @@ impl Recorder {
         submissions: Vec<Submission>,
     ) -> impl Future<Output = Result<Vec<ItemVerdict>>> + Send + use<> {
         let recorder = self.clone();
-        let received = ReceivedResult::accept(simulation_id, submissions);
+        let clock = self.store().clock();
+        let received = ReceivedResult::accept(simulation_id, submissions, clock);
         async move { recorder.record_received(simulation_id, received).await }
     }
 
@@ -287,6 +288,7 @@ impl Recorder {
                 Err(Error::Rejected { what: "the result", violations })
             }
             Verdict::Failed { retryable: true, message, .. } => Err(Error::Unavailable(message)),
+            Verdict::Failed { internal: true, message, .. } => Err(Error::Internal(message)),
             Verdict::Failed { retryable: false, message, .. } => Err(Error::Refused(message)),
         }
     }

@@ -59,8 +59,8 @@ pub struct SimulationProgress {
 }
 
 impl SimulationProgress {
-    /// A simulation's row and the figures of its outcomes in one.
-    pub fn new(simulation: &Simulation, figures: &Figures) -> Self {
+    /// A simulation's row and the figures of its outcomes in one; `now` is by the database's clock.
+    pub fn new(simulation: &Simulation, figures: &Figures, now: Timestamp) -> Self {
         let metadata = simulation.metadata.as_deref();
         SimulationProgress {
             simulation_id: simulation.simulation_id,
@@ -81,7 +81,7 @@ impl SimulationProgress {
             total_cost_usd: simulation.cost_usd(figures),
             execution_time_ms: simulation
                 .execution_time_ms
-                .unwrap_or_else(|| elapsed_ms(simulation)),
+                .unwrap_or_else(|| elapsed_ms(simulation, now)),
             modal_app_id: simulation.modal_app_id.clone(),
             metadata: metadata.and_then(|text| serde_json::from_str(text).ok()),
             created_at: simulation.created_at,
@@ -120,7 +120,9 @@ pub struct SimulationCompleted {
 
 impl SimulationCompleted {
     pub(super) fn new(simulation: &Simulation, computed: &Figures) -> Self {
-        let elapsed_ms = elapsed_ms(simulation);
+        // The completion has just set it.
+        let completed_at = simulation.completed_at.unwrap_or(simulation.started_at);
+        let elapsed_ms = elapsed_ms(simulation, completed_at);
         SimulationCompleted {
             simulation_id: simulation.simulation_id,
             status: simulation.status,
@@ -135,16 +137,15 @@ impl SimulationCompleted {
                 total_cost_usd: computed.total_cost_usd,
                 execution_time_seconds: elapsed_ms / 1_000.0,
             },
-            // The completion has just set it.
-            completed_at: simulation.completed_at.unwrap_or(simulation.started_at),
+            completed_at,
         }
     }
 }
 
 /// Milliseconds from a simulation's start to its end, or to now.
-fn elapsed_ms(simulation: &Simulation) -> f64 {
-    let end = simulation.completed_at.unwrap_or_else(Timestamp::now);
-    // The database's clock and this machine's may differ by more than the simulation took.
+fn elapsed_ms(simulation: &Simulation, now: Timestamp) -> f64 {
+    let end = simulation.completed_at.unwrap_or(now);
+    // A start may have been given a later time than there is.
     (end.duration_since(simulation.started_at).as_secs_f64() * 1_000.0).max(0.0)
 }
 

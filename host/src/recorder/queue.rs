@@ -156,7 +156,8 @@ impl Queue {
         answered.unwrap_or_else(|message| {
             let failed = |outcome_id| {
                 let message = message.to_owned();
-                let verdict = Verdict::Failed { retryable: true, away: true, message };
+                let verdict =
+                    Verdict::Failed { retryable: true, away: true, internal: false, message };
                 ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
             };
             ids.into_iter().map(failed).collect()
@@ -271,7 +272,7 @@ fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
             tracing::warn!(target: "arc_host::recorder", %outcome_id, retryable, message, "a result got no verdict from the extractor");
             return ItemVerdict {
                 outcome_id,
-                verdict: Verdict::Failed { retryable, away: false, message },
+                verdict: Verdict::Failed { retryable, away: false, internal: false, message },
                 warnings: Vec::new(),
             };
         }
@@ -285,9 +286,7 @@ fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
         }
     };
     let verdict = match written.failed.get(&key) {
-        Some((away, message)) => {
-            Verdict::Failed { retryable: *away, away: *away, message: message.clone() }
-        }
+        Some(failure) => failure.verdict(),
         None => verdict,
     };
     ItemVerdict { outcome_id: key.outcome_id, verdict, warnings }

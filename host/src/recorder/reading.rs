@@ -18,7 +18,7 @@ impl Recorder {
     pub async fn simulation_status(&self, simulation_id: Uuid) -> Result<SimulationProgress> {
         self.make_ready().await?;
         let (simulation, figures) = self.shared.store.standing(simulation_id).await?;
-        Ok(SimulationProgress::new(&simulation, &figures))
+        Ok(SimulationProgress::new(&simulation, &figures, self.store().clock().now()))
     }
 
     /// A page of a simulation's outcomes, in order of scenario, trial and attempt: at most `limit`

@@ -12,7 +12,7 @@ use super::sessions::Sessions;
 use super::submission::{ItemVerdict, ResultFormat, Submission, Verdict};
 use super::{INLINE_BYTES, Recorder, UNPLANNED};
 use crate::error::Result;
-use crate::identity;
+use crate::store::{DatabaseClock, ReceiptTime};
 
 /// A result that was accepted, with what the host gives it before anything looks into it.
 #[derive(Clone, Debug)]
@@ -21,17 +21,25 @@ pub struct ReceivedResult {
     pub outcome_id: Uuid,
     /// When it was accepted: strictly increasing in a host.
     pub received_at: Timestamp,
+    /// Whether that is by the host's own clock, since the database's was not known: it is corrected
+    /// when it is recorded.
+    pub host_clock: bool,
     /// The result itself.
     pub submission: Submission,
 }
 
 impl ReceivedResult {
-    /// Accepts results of one simulation now, in their order.
-    pub fn accept(simulation_id: Uuid, submissions: Vec<Submission>) -> Vec<Self> {
-        let accept = |submission: Submission| ReceivedResult {
-            outcome_id: submission.outcome_id(simulation_id),
-            received_at: identity::next_received_at(),
-            submission,
+    /// Accepts results of one simulation now, in their order. The clock is that of the database
+    /// that they are for.
+    pub fn accept(
+        simulation_id: Uuid,
+        submissions: Vec<Submission>,
+        clock: &DatabaseClock,
+    ) -> Vec<Self> {
+        let accept = |submission: Submission| {
+            let outcome_id = submission.outcome_id(simulation_id);
+            let ReceiptTime { at: received_at, host_clock } = clock.next_receipt();
+            ReceivedResult { outcome_id, received_at, host_clock, submission }
         };
         submissions.into_iter().map(accept).collect()
     }
@@ -49,6 +57,7 @@ impl Recorder {
         received: Vec<ReceivedResult>,
     ) -> Result<Vec<ItemVerdict>> {
         let plan = self.plan(simulation_id).await?;
+        let received = self.on_the_databases_clock(received).await?;
         if received.iter().all(|received| received.submission.format.is_none()) {
             let target = Target { plan, sessions: Arc::clone(&self.sessions) };
             self.make_extractor_known(target.sessions.extractor().identity()).await?;
@@ -64,6 +73,22 @@ impl Recorder {
         }
         let verdicts = futures_util::future::try_join_all(verdicts).await?;
         Ok(verdicts.into_iter().flatten().collect())
+    }
+
+    /// The results with times of receipt by the database's clock, whichever they came with.
+    async fn on_the_databases_clock(
+        &self,
+        mut received: Vec<ReceivedResult>,
+    ) -> Result<Vec<ReceivedResult>> {
+        if received.iter().any(|received| received.host_clock) {
+            let store = self.store();
+            store.measure_clock().await?;
+            for received in received.iter_mut().filter(|received| received.host_clock) {
+                received.received_at = store.clock().corrected(received.received_at);
+                received.host_clock = false;
+            }
+        }
+        Ok(received)
     }
 
     /// Records results of one format.

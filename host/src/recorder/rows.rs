@@ -90,7 +90,7 @@ impl Extracted {
 
 impl From<ReceivedResult> for Received {
     fn from(received: ReceivedResult) -> Self {
-        let ReceivedResult { outcome_id, received_at, submission } = received;
+        let ReceivedResult { outcome_id, received_at, host_clock: _, submission } = received;
         Received { outcome_id, received_at, submission, noted: Vec::new() }
     }
 }

@@ -251,6 +251,9 @@ pub enum Verdict {
         /// submission either just now. Where it is not, this one's alone: its extraction ran out
         /// of time, say.
         away: bool,
+        /// Whether it is a fault of the program, which other submissions may meet as well: with a
+        /// spool they are kept, for a version in which it is mended.
+        internal: bool,
         /// What happened and what to do.
         message: String,
     },

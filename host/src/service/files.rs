@@ -129,7 +129,7 @@ fn told(recorded: &FileRecorded, request_id: Option<&RequestId>) -> FileReport {
     if let Some(first) = &recorded.summary.failure {
         let (failed, cause) = (report.failed, first.message.as_str());
         record::log_cause(request_id, failed, cause);
-        let problem = problem(first.retryable, first.away, cause);
+        let problem = problem(first.retryable, first.away, first.internal, cause);
         report.failure = Some(format!("result {}: {}", first.position, problem.detail));
     }
     report

@@ -114,10 +114,12 @@ pub(super) fn keep_causes(verdicts: &mut [ItemVerdict], request_id: Option<&Requ
     let mut causes = BTreeSet::new();
     let mut failed = 0_u64;
     for item in verdicts {
-        let Verdict::Failed { retryable, away, message } = &mut item.verdict else { continue };
+        let Verdict::Failed { retryable, away, internal, message } = &mut item.verdict else {
+            continue;
+        };
         failed += 1;
         let cause = std::mem::take(message);
-        *message = problem(*retryable, *away, &cause).detail;
+        *message = problem(*retryable, *away, *internal, &cause).detail;
         if causes.len() < LOGGED_CAUSES {
             causes.insert(cause);
         }
@@ -134,7 +136,10 @@ pub(super) fn log_cause(request_id: Option<&RequestId>, failed: u64, cause: &str
 }
 
 /// What a caller may know of why a result has failed.
-pub(super) fn problem(retryable: bool, away: bool, cause: &str) -> Problem {
+pub(super) fn problem(retryable: bool, away: bool, internal: bool, cause: &str) -> Problem {
+    if internal {
+        return crate::Error::Internal(cause.to_owned()).into();
+    }
     match (retryable, away) {
         (_, true) => crate::Error::Unavailable(cause.to_owned()).into(),
         (true, false) => Problem::new(
@@ -166,8 +171,8 @@ fn one_answer(item: ItemVerdict) -> Answer {
             problem.outcome_id = Some(item.outcome_id);
             Err(problem.into())
         }
-        Verdict::Failed { retryable, away, message } => {
-            let problem = Box::new(problem(retryable, away, &message));
+        Verdict::Failed { retryable, away, internal, message } => {
+            let problem = Box::new(problem(retryable, away, internal, &message));
             Err(Failure { problem, cause: Some(message) })
         }
     }

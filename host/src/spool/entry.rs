@@ -74,6 +74,8 @@ pub enum SpooledCall {
         outcome_id: Uuid,
         /// When it was received, which recording it later does not change.
         received_at: Timestamp,
+        /// Whether that is by the host's own clock, since the database's was not known.
+        host_clock: bool,
         /// The result itself.
         submission: Submission,
     },
@@ -235,6 +237,8 @@ enum Call {
         simulation_id: Uuid,
         outcome_id: Uuid,
         received_at: Timestamp,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        host_clock: bool,
         unreadable: Option<NoText>,
         position: Option<u64>,
         trial: Option<u32>,
@@ -421,7 +425,7 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
             };
             (call, scenarios.into_bytes())
         }
-        SpooledCall::Result { simulation_id, outcome_id, received_at, submission } => {
+        SpooledCall::Result { simulation_id, outcome_id, received_at, host_clock, submission } => {
             let Submission {
                 document,
                 position,
@@ -446,6 +450,7 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
                 simulation_id,
                 outcome_id,
                 received_at,
+                host_clock,
                 unreadable,
                 position,
                 trial,
@@ -503,6 +508,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
             simulation_id,
             outcome_id,
             received_at,
+            host_clock,
             unreadable,
             position,
             trial,
@@ -530,7 +536,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
                 not_finite,
                 format,
             };
-            SpooledCall::Result { simulation_id, outcome_id, received_at, submission }
+            SpooledCall::Result { simulation_id, outcome_id, received_at, host_clock, submission }
         }
         Call::Complete { simulation_id, has_suite } => {
             SpooledCall::Complete { simulation_id, suite: has_suite.then(text).transpose()? }

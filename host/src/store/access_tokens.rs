@@ -79,7 +79,7 @@ impl Store {
     /// [`Error::NotFound`] where there is none.
     pub async fn revoke_token(&self, id_or_name: &str) -> Result<String> {
         let update = Statement::new(
-            "WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now)
+            "WITH moment AS MATERIALIZED (SELECT pg_catalog.clock_timestamp() AS now)
              UPDATE arc_recorder.access_tokens SET revoked_at = coalesce(revoked_at, moment.now)
              FROM moment
              WHERE token_id = $1 OR (name = $1 AND revoked_at IS NULL) RETURNING token_id",

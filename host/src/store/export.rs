@@ -142,7 +142,8 @@ pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter, documents: 
             extractor_id{last}
         FROM (
             SELECT outcome.outcome_id, outcome.scenario_id, outcome.scenario_name, outcome.trial,
-                row_number() OVER (PARTITION BY outcome.scenario_id COLLATE "C", outcome.trial
+                pg_catalog.row_number() OVER (
+                    PARTITION BY outcome.scenario_id COLLATE "C", outcome.trial
                     ORDER BY outcome.received_at, outcome.outcome_id) AS attempt,
                 outcome.execution_time, outcome.received_at, outcome.status,
                 outcome.reliability_score, outcome.execution_time_ms, outcome.tokens_used,
@@ -189,8 +190,8 @@ impl Store {
 
         let wanted = &selection.simulations;
         let ids = "SELECT simulation_id FROM arc_recorder.simulations
-             WHERE cardinality($1::uuid[]) = 0 OR simulation_id = ANY ($1)
-             ORDER BY array_position($1, simulation_id), created_at, simulation_id";
+             WHERE pg_catalog.cardinality($1::uuid[]) = 0 OR simulation_id = ANY ($1)
+             ORDER BY pg_catalog.array_position($1, simulation_id), created_at, simulation_id";
         let ids = client.query(ids, &[wanted]).await.map_err(failed)?;
         let ids: Vec<Uuid> = ids
             .iter()

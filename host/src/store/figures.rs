@@ -54,23 +54,26 @@ pub struct Figures {
 const FIGURES: &str = r#"
     WITH ranked AS (
         SELECT scenario_id, trial, status, error_category, reliability_score, cost_usd, tokens_used,
-            lead(trial) OVER (
-                PARTITION BY hashtextextended(scenario_id, 0), scenario_id COLLATE "C", trial
+            pg_catalog.lead(trial) OVER (
+                PARTITION BY pg_catalog.hashtextextended(scenario_id, 0),
+                    scenario_id COLLATE "C", trial
                 ORDER BY received_at, outcome_id
             ) IS NULL AS latest
         FROM arc_recorder.outcomes
         WHERE simulation_id = $1
     ), grouped AS MATERIALIZED (
-        SELECT ranked.status, ranked.error_category, count(*) AS recorded,
-            sum(tokens_used) AS tokens,
-            coalesce(sum((cost_usd * 1e12::float8)::bigint) FILTER (WHERE cost_usd < 9e6), 0)
+        SELECT ranked.status, ranked.error_category, pg_catalog.count(*) AS recorded,
+            pg_catalog.sum(tokens_used) AS tokens,
+            coalesce(pg_catalog.sum((cost_usd * 1e12::float8)::bigint)
+                    FILTER (WHERE cost_usd < 9e6::float8), 0)
                     * 0.000000000001
-                + coalesce(sum(cost_usd::numeric) FILTER (WHERE cost_usd >= 9e6), 0) AS cost_usd,
-            count(*) FILTER (WHERE latest) AS latest,
-            count(*) FILTER (WHERE latest
+                + coalesce(pg_catalog.sum(cost_usd::numeric)
+                    FILTER (WHERE cost_usd >= 9e6::float8), 0) AS cost_usd,
+            pg_catalog.count(*) FILTER (WHERE latest) AS latest,
+            pg_catalog.count(*) FILTER (WHERE latest
                 AND (plan.scenario_id IS NULL OR ranked.trial > simulation.trials)) AS unplanned,
-            count(reliability_score) FILTER (WHERE latest) AS scored,
-            sum((reliability_score * 1e15::float8)::bigint) FILTER (WHERE latest) AS score
+            pg_catalog.count(reliability_score) FILTER (WHERE latest) AS scored,
+            pg_catalog.sum((reliability_score * 1e15::float8)::bigint) FILTER (WHERE latest) AS score
         FROM ranked
         JOIN arc_recorder.simulations AS simulation ON simulation.simulation_id = $1
         LEFT JOIN arc_recorder.planned_scenarios AS plan
@@ -80,19 +83,22 @@ const FIGURES: &str = r#"
     SELECT
         (SELECT planned_scenarios::bigint * trials FROM arc_recorder.simulations
             WHERE simulation_id = $1) AS planned,
-        coalesce(sum(unplanned), 0)::bigint AS unplanned,
-        coalesce(sum(latest), 0)::bigint AS completed,
-        coalesce(sum(latest) FILTER (WHERE status = 'success'), 0)::bigint AS successful,
-        (sum(score) * 0.000000000000001 / nullif(sum(scored), 0))::float8 AS overall_score,
-        coalesce(sum(recorded), 0)::bigint AS recorded,
-        least(coalesce(sum(cost_usd), 0), 1.7976931348623157e308)::float8 AS total_cost_usd,
-        least(coalesce(sum(tokens), 0), 9223372036854775807)::bigint AS total_tokens,
-        (SELECT count(*) FROM arc_recorder.rejected_results WHERE simulation_id = $1) AS rejected,
-        (SELECT coalesce(json_object_agg(status, total), '{}') FROM
-            (SELECT status, sum(recorded)::bigint AS total FROM grouped GROUP BY status)
+        coalesce(pg_catalog.sum(unplanned), 0)::bigint AS unplanned,
+        coalesce(pg_catalog.sum(latest), 0)::bigint AS completed,
+        coalesce(pg_catalog.sum(latest) FILTER (WHERE status = 'success'), 0)::bigint AS successful,
+        (pg_catalog.sum(score) * 0.000000000000001 / nullif(pg_catalog.sum(scored), 0::numeric))::float8
+            AS overall_score,
+        coalesce(pg_catalog.sum(recorded), 0)::bigint AS recorded,
+        least(coalesce(pg_catalog.sum(cost_usd), 0), 1.7976931348623157e308)::float8
+            AS total_cost_usd,
+        least(coalesce(pg_catalog.sum(tokens), 0), 9223372036854775807)::bigint AS total_tokens,
+        (SELECT pg_catalog.count(*) FROM arc_recorder.rejected_results WHERE simulation_id = $1)
+            AS rejected,
+        (SELECT coalesce(pg_catalog.json_object_agg(status, total), '{}') FROM
+            (SELECT status, pg_catalog.sum(recorded)::bigint AS total FROM grouped GROUP BY status)
                 AS statuses) AS by_status,
-        (SELECT coalesce(json_object_agg(error_category, total), '{}') FROM
-            (SELECT error_category, sum(recorded)::bigint AS total FROM grouped
+        (SELECT coalesce(pg_catalog.json_object_agg(error_category, total), '{}') FROM
+            (SELECT error_category, pg_catalog.sum(recorded)::bigint AS total FROM grouped
                 WHERE error_category IS NOT NULL GROUP BY error_category) AS categories)
             AS by_error_category
     FROM grouped"#;

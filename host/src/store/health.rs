@@ -35,6 +35,10 @@ pub struct Health {
     /// What TimescaleDB is to do by itself with the tables, and whether it does.
     #[serde(default)]
     pub policies: Vec<Policy>,
+    /// How far this host's clock is ahead of the database's in milliseconds, negative where it is
+    /// behind; none where the database does not answer. Times of receipt are corrected by it.
+    #[serde(default)]
+    pub clock_skew_ms: Option<f64>,
     /// When it was asked.
     pub timestamp: Timestamp,
     /// How long the answer took, in milliseconds.
@@ -86,11 +90,13 @@ impl Store {
             schema_version: None,
             layout: None,
             policies: Vec::new(),
+            clock_skew_ms: None,
             timestamp,
             response_time_ms: asked_at.elapsed().as_secs_f64() * 1_000.0,
         };
         match asked {
             Ok(answer) => {
+                health.clock_skew_ms = self.clock.skew_ms();
                 health.server_version = Some(answer.server_version);
                 health.extensions = answer.extensions;
                 health.hypertables = answer.hypertables;
@@ -116,12 +122,14 @@ impl Store {
     }
 
     async fn ask(&self) -> Result<Answer> {
-        let failed = |error| Error::database("ask the database how it is", &error);
+        let failed = |error| Error::of_place("ask the database how it is", &error);
         let client = self.client().await?;
+        // Measures the host's clock, too.
+        client.answers().await;
         let server_version =
             client.query_one("SHOW server_version", &[]).await.map_err(failed)?.get(0);
         let rows = client
-            .query("SELECT extname::text, extversion FROM pg_extension", &[])
+            .query("SELECT extname::text, extversion FROM pg_catalog.pg_extension", &[])
             .await
             .map_err(failed)?;
         let extensions: BTreeMap<String, String> =
@@ -154,10 +162,11 @@ const HYPERTABLES: &str = "SELECT hypertable_name::text FROM timescaledb_informa
 /// workers to spare, or none at all. A new one has run within seconds.
 const POLICIES: &str = "SELECT job.proc_name::text, job.hypertable_name::text,
          job.scheduled AND coalesce(stats.last_run_status, 'Success') = 'Success' AND coalesce(
-             stats.job_status = 'Running' OR stats.next_start > now() - interval '1 hour', false),
-         CASE WHEN isfinite(stats.last_run_started_at) THEN stats.last_run_started_at END,
+             stats.job_status = 'Running'
+                 OR stats.next_start > pg_catalog.now() - interval '1 hour', false),
+         CASE WHEN pg_catalog.isfinite(stats.last_run_started_at) THEN stats.last_run_started_at END,
          stats.last_run_status,
-         CASE WHEN isfinite(stats.next_start) THEN stats.next_start END
+         CASE WHEN pg_catalog.isfinite(stats.next_start) THEN stats.next_start END
      FROM timescaledb_information.jobs AS job
      LEFT JOIN timescaledb_information.job_stats AS stats USING (job_id)
      WHERE job.hypertable_schema = 'arc_recorder' ORDER BY 2, 1";

@@ -43,7 +43,8 @@ pub(crate) struct ExtractedOutcome {
 }
 
 /// The simulations whose results are to be extracted again.
-const WITH_REJECTED: &str = "SELECT simulation_id, count(*) FROM arc_recorder.rejected_results
+const WITH_REJECTED: &str =
+    "SELECT simulation_id, pg_catalog.count(*) FROM arc_recorder.rejected_results
      WHERE ($1::uuid IS NULL OR simulation_id = $1) AND extractor_id IN (
          SELECT extractor_id FROM arc_recorder.extractors WHERE name = $2)
      GROUP BY simulation_id ORDER BY simulation_id";
@@ -106,7 +107,8 @@ impl Store {
         let failed = |error| Error::database("read the rejected results", &error);
         let client = self.client().await?;
         let select = "SELECT outcome_id, received_at, position, trial, modal_call_id, sandbox_id,
-                violations, CASE WHEN octet_length(document) = document_bytes THEN document END,
+                violations,
+                CASE WHEN pg_catalog.octet_length(document) = document_bytes THEN document END,
                 header_id
             FROM arc_recorder.rejected_results
             WHERE simulation_id = $1 AND extractor_id IN (
@@ -195,7 +197,7 @@ pub(super) async fn lock_history(
     // otherwise; to any other server the setting is a name without meaning.
     transaction
         .query_one(
-            "SELECT pg_advisory_xact_lock($1), set_config(
+            "SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config(
                  'timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true)",
             &[&key.cast_signed()],
         )

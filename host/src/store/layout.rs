@@ -87,7 +87,7 @@ impl Layout {
     pub(super) async fn recorded(client: &Session<impl GenericClient>) -> Result<Self> {
         let select = "SELECT layout FROM arc_recorder.installation";
         let row = client.query_opt(select, &[]).await;
-        let row = row.map_err(|error| Error::database("read the layout", &error))?;
+        let row = row.map_err(|error| Error::of_place("read the layout", &error))?;
         Ok(row.map_or(Layout::Plain, |row| Layout::from_word(row.get(0))))
     }
 }
@@ -112,12 +112,12 @@ pub(super) struct Extension {
 impl Extension {
     /// Asks the server.
     pub(super) async fn ask(client: &Session<impl GenericClient>, name: &str) -> Result<Self> {
-        let select = "SELECT (SELECT extversion FROM pg_extension WHERE extname = $1),
-                 EXISTS (SELECT FROM pg_available_extensions WHERE name = $1),
-                 EXISTS (SELECT FROM pg_settings WHERE name LIKE $2)";
+        let select = "SELECT (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = $1),
+                 EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = $1),
+                 EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name LIKE $2)";
         let settings = format!("{name}.%");
         let row = client.query_one(select, &[&name, &settings]).await;
-        let row = row.map_err(|error| Error::database("look for extensions", &error))?;
+        let row = row.map_err(|error| Error::of_place("look for extensions", &error))?;
         Ok(Extension { created: row.get(0), available: row.get(1), loaded: row.get(2) })
     }
 }
@@ -145,7 +145,8 @@ impl LayoutState {
                      WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
                  )
                  SELECT EXISTS (SELECT FROM hypertable),
-                     coalesce(current_setting('timescaledb.license', true), '') = 'timescale',
+                     coalesce(pg_catalog.current_setting('timescaledb.license', true), '')
+                         = 'timescale',
                      EXISTS (SELECT FROM hypertable WHERE compression_enabled),
                      EXISTS (SELECT FROM timescaledb_information.jobs
                          WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
@@ -154,18 +155,20 @@ impl LayoutState {
             // A later migration may have brought a table that is not arranged yet.
             Layout::Citus => {
                 "SELECT NOT EXISTS (
-                     SELECT FROM unnest(ARRAY['simulations', 'planned_scenarios', 'outcomes',
+                     SELECT FROM pg_catalog.unnest(ARRAY['simulations', 'planned_scenarios',
+                         'outcomes',
                          'rejected_results', 'replaced_extractions', 'installation',
                          'schema_migrations', 'config_versions', 'scenarios', 'extractors',
                          'access_tokens', 'document_headers']) AS name
-                     WHERE to_regclass('arc_recorder.' || name) IS NOT NULL AND NOT EXISTS (
-                         SELECT FROM pg_dist_partition
-                         WHERE logicalrelid = to_regclass('arc_recorder.' || name))
+                     WHERE pg_catalog.to_regclass('arc_recorder.' || name) IS NOT NULL AND NOT EXISTS (
+                         SELECT FROM pg_catalog.pg_dist_partition
+                         WHERE logicalrelid::oid
+                             = pg_catalog.to_regclass('arc_recorder.' || name)::oid)
                  ), false, false, false"
             }
         };
         let row = client.query_one(select, &[]).await;
-        let row = row.map_err(|error| Error::database("look at the layout", &error))?;
+        let row = row.map_err(|error| Error::of_place("look at the layout", &error))?;
         Ok(LayoutState {
             arranged: row.get(0),
             full_edition: row.get(1),

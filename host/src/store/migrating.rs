@@ -9,7 +9,9 @@ use tokio_postgres::error::SqlState;
 
 use super::connection::{GenericClient, Session, Transaction};
 use super::layout::{self, Extension, Layout, LayoutState};
-use super::migrations::{BOOTSTRAP, LOCK, MIGRATIONS, SchemaState, check, check_server};
+use super::migrations::{
+    BOOTSTRAP, LOCK, MIGRATIONS, SEARCH_PATH, SchemaState, check, check_server,
+};
 use super::{Connection, Store};
 use crate::error::{Error, Result};
 
@@ -47,7 +49,11 @@ impl From<tokio_postgres::Error> for Failure {
             Some(server) if *server.code() == SqlState::INSUFFICIENT_PRIVILEGE => {
                 Failure::NotAllowed(server.message().to_owned())
             }
-            _ => Failure::Other(Error::database("bring the schema up to date", &error)),
+            _ => Failure::Other(match Error::of_place("bring the schema up to date", &error) {
+                // Whoever records has no part in it, and it may be mended by another migration.
+                Error::Database(message) | Error::Internal(message) => Error::Schema(message),
+                error => error,
+            }),
         }
     }
 }
@@ -104,7 +110,8 @@ async fn run(client: &mut Connection, wanted: Option<Layout>) -> Step<Migrated> 
     let (mut applied, mut notes) = (Vec::new(), Vec::new());
     loop {
         let transaction = client.transaction().await?;
-        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+        transaction.batch_execute(SEARCH_PATH).await?;
+        transaction.execute("SELECT pg_catalog.pg_advisory_xact_lock($1)", &[&LOCK]).await?;
         let state = check(&transaction).await?;
         if state == SchemaState::Absent {
             transaction.batch_execute(BOOTSTRAP).await?;
@@ -204,7 +211,11 @@ async fn create(
     name: &str,
 ) -> Step<std::result::Result<(), String>> {
     transaction.batch_execute("SAVEPOINT extension").await?;
-    match transaction.batch_execute(&format!("CREATE EXTENSION IF NOT EXISTS {name}")).await {
+    // An extension goes into the first schema of the user's own search path.
+    let create = format!(
+        "SET LOCAL search_path TO DEFAULT; CREATE EXTENSION IF NOT EXISTS {name}; {SEARCH_PATH}"
+    );
+    match transaction.batch_execute(&create).await {
         Ok(()) => {
             transaction.batch_execute("RELEASE SAVEPOINT extension").await?;
             Ok(Ok(()))
@@ -265,13 +276,14 @@ async fn remarks(
 
 /// Who may do what this user may not.
 async fn not_allowed(client: &Session<impl GenericClient>, reason: &str) -> Error {
-    let owners = "SELECT current_user::text, current_database()::text,
-             pg_get_userbyid(datdba)::text,
-             (SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = 'arc_recorder')
-         FROM pg_database WHERE datname = current_database()";
+    let owners = "SELECT current_user::text, pg_catalog.current_database()::text,
+             pg_catalog.pg_get_userbyid(datdba)::text,
+             (SELECT pg_catalog.pg_get_userbyid(nspowner)::text FROM pg_catalog.pg_namespace
+              WHERE nspname = 'arc_recorder')
+         FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
     let row = match client.query_one(owners, &[]).await {
         Ok(row) => row,
-        Err(error) => return Error::database("find the database's owner", &error),
+        Err(error) => return Error::of_place("find the database's owner", &error),
     };
     let (user, database, owner): (String, String, String) = (row.get(0), row.get(1), row.get(2));
     let schema_owner: Option<String> = row.get(3);

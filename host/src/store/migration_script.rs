@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::Store;
 use super::layout::{Extension, Layout, LayoutState};
-use super::migrations::{BOOTSTRAP, LOCK, MIGRATIONS, SchemaState, check, check_server};
+use super::migrations::{
+    BOOTSTRAP, LOCK, MIGRATIONS, SEARCH_PATH, SchemaState, check, check_server,
+};
 use crate::error::Result;
 
 impl Store {
@@ -57,7 +59,8 @@ fn script(applied: i32, from: Layout, to: Layout) -> String {
 -- Written by arc-host {}. Run it as the database's owner, or as the schema's where it is there:
 --     psql -v ON_ERROR_STOP=1 -f THIS_FILE DATABASE
 BEGIN;
-SELECT pg_advisory_xact_lock({LOCK});
+{SEARCH_PATH}
+SELECT pg_catalog.pg_advisory_xact_lock({LOCK});
 
 ",
         env!("CARGO_PKG_VERSION")
@@ -70,7 +73,7 @@ SELECT pg_advisory_xact_lock({LOCK});
         text,
         "DO $$
 BEGIN
-    IF (SELECT count(*) FROM arc_recorder.schema_migrations) <> {applied} THEN
+    IF (SELECT pg_catalog.count(*) FROM arc_recorder.schema_migrations) <> {applied} THEN
         RAISE EXCEPTION 'this file is for version {applied} of the schema, which is not the one that is here'
             USING HINT = 'have it written again: arc-host migrate --print';
     END IF;

@@ -73,6 +73,9 @@ const OLDEST_SERVER: i32 = 140_000;
 /// The advisory lock that lets one migration run at a time: the bytes of "arcrec".
 pub(super) const LOCK: i64 = 0x6172_6372_6563;
 
+/// What a migration's transaction begins with: names that say no schema mean PostgreSQL's own.
+pub(super) const SEARCH_PATH: &str = "SET LOCAL search_path = pg_catalog, pg_temp;";
+
 /// Where the list of applied migrations is kept. It exists before the first of them.
 pub(super) const BOOTSTRAP: &str = "
     CREATE SCHEMA IF NOT EXISTS arc_recorder;
@@ -127,7 +130,7 @@ pub(super) async fn check(client: &Session<impl GenericClient>) -> Result<Schema
                     .to_owned(),
             );
         }
-        Error::database("read the schema's version", &error)
+        Error::of_place("read the schema's version", &error)
     };
     let exists: bool = client
         .query_one(
@@ -188,12 +191,13 @@ fn compare(applied: &[(i32, String, Vec<u8>)]) -> Result<SchemaState> {
 pub(super) async fn check_server(client: &Session<impl GenericClient>) -> Result<()> {
     let row = client
         .query_one(
-            "SELECT current_setting('server_version_num')::integer, current_setting('server_version'),
-                    current_setting('server_encoding')",
+            "SELECT pg_catalog.current_setting('server_version_num')::integer,
+                    pg_catalog.current_setting('server_version'),
+                    pg_catalog.current_setting('server_encoding')",
             &[],
         )
         .await
-        .map_err(|error| Error::database("ask the server for its version", &error))?;
+        .map_err(|error| Error::of_place("ask the server for its version", &error))?;
     let (number, version, encoding): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
     if number < OLDEST_SERVER {
         return Err(Error::Schema(format!(

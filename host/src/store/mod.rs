@@ -4,6 +4,7 @@
 //! stores and gives are rows; what they mean is the recorder's to say.
 
 mod access_tokens;
+mod clock;
 mod columns;
 mod configurations;
 mod connection;
@@ -41,6 +42,7 @@ use tokio::sync::OnceCell;
 use tokio_postgres::config::SslMode;
 
 pub use access_tokens::TokenRow;
+pub use clock::{DatabaseClock, ReceiptTime};
 pub use connection::ConnectionSettings;
 #[cfg(any(test, fuzzing))]
 pub(crate) use connection::fuzz_connections;
@@ -61,7 +63,7 @@ pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummar
 #[doc(hidden)]
 pub use plans::Question;
 pub use rejected::{RejectedPage, RejectedResult};
-pub use retention::{Expired, Removed, before_hours};
+pub use retention::{Expired, Removed, hours_before};
 pub use simulation_page::SimulationPage;
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
@@ -86,6 +88,7 @@ const POOL_WAIT: Duration = Duration::from_secs(30);
 pub struct Store {
     pool: Pool,
     counters: Arc<Counters>,
+    clock: Arc<DatabaseClock>,
     caution: Arc<Caution>,
     copying: Arc<OnceCell<bool>>,
     trouble: Arc<Mutex<Option<String>>>,
@@ -127,7 +130,9 @@ impl Store {
 
     fn with_connector(connector: Connector, connections: usize) -> Result<Self> {
         let counters = Arc::new(Counters::default());
-        let pool = Pool::builder(Manager::new(connector, Arc::clone(&counters)))
+        let clock = Arc::new(DatabaseClock::new());
+        let manager = Manager::new(connector, Arc::clone(&counters), Arc::clone(&clock));
+        let pool = Pool::builder(manager)
             .max_size(connections)
             // The one that was used last has what it needs in the processor's caches.
             .queue_mode(deadpool::managed::QueueMode::Lifo)
@@ -140,6 +145,7 @@ impl Store {
         Ok(Store {
             pool,
             counters,
+            clock,
             caution: Arc::default(),
             copying: Arc::default(),
             trouble: Arc::default(),
@@ -148,6 +154,38 @@ impl Store {
 
     async fn client(&self) -> Result<Connection> {
         self.pool.get().await.map_err(Error::pool)
+    }
+
+    /// The database's clock, as well as this host knows it by now.
+    pub fn clock(&self) -> &DatabaseClock {
+        &self.clock
+    }
+
+    /// Sees to it that the offset of this host's clock is known.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] where the database does not say what time it is.
+    pub(crate) async fn measure_clock(&self) -> Result<()> {
+        if self.clock.is_measured() {
+            return Ok(());
+        }
+        // Where the clock is not known, taking a connection measures it.
+        drop(self.client().await?);
+        if self.clock.is_measured() {
+            return Ok(());
+        }
+        Err(Error::Unavailable("the database's clock could not be read".to_owned()))
+    }
+
+    /// What time it is by the database's clock, which decides what is old.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::Unavailable`].
+    pub async fn now(&self) -> Result<jiff::Timestamp> {
+        let failed = |error| Error::of_place("ask the database for the time", &error);
+        let client = self.client().await?;
+        let row = client.query_one("SELECT pg_catalog.clock_timestamp()", &[]).await;
+        Ok(row.map_err(failed)?.get(0))
     }
 
     /// The connections by now.
@@ -188,7 +226,7 @@ impl Store {
             return Err(Error::Unavailable("the database does not answer; try again".to_owned()));
         }
         let asked = client.query_one("SHOW transaction_read_only", &[]).await;
-        let failed = |error| Error::database("ask whether the database takes writes", &error);
+        let failed = |error| Error::of_place("ask whether the database takes writes", &error);
         let read_only: String = asked.map_err(failed)?.get(0);
         if read_only == "on" {
             return Err(Error::Unavailable(

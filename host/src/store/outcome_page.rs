@@ -193,7 +193,7 @@ pub(super) fn statement(
             SELECT attempts.outcome_id, attempts.attempt
             FROM (SELECT DISTINCT scenario_id COLLATE "C" AS scenario_id, trial FROM page) AS place
             CROSS JOIN LATERAL (
-                SELECT outcome.outcome_id, row_number() OVER (
+                SELECT outcome.outcome_id, pg_catalog.row_number() OVER (
                     ORDER BY outcome.received_at, outcome.outcome_id) AS attempt
                 FROM arc_recorder.outcomes AS outcome
                 WHERE outcome.simulation_id = $1 AND outcome.trial = place.trial
@@ -238,8 +238,8 @@ fn attached_statement(simulation_id: Uuid, ids: Vec<Uuid>, attached: Attached) -
     let part = |name: &str| {
         if attached.trajectories {
             format!(
-                "convert_from(substr(convert_to(document::text, 'UTF8'), {name}_offset + 1,
-                     {name}_length), 'UTF8')"
+                "pg_catalog.convert_from(pg_catalog.substr(pg_catalog.convert_to(document::text, 'UTF8'),
+                     {name}_offset + 1, {name}_length), 'UTF8')"
             )
         } else {
             "NULL::text".to_owned()

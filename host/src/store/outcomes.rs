@@ -77,7 +77,8 @@ pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter) -> Statemen
         r#"SELECT numbered.*, extractor.name || ' ' || extractor.version AS extractor
         FROM (
             SELECT {COLUMNS}, outcome.extractor_id,
-                row_number() OVER (PARTITION BY outcome.scenario_id COLLATE "C", outcome.trial
+                pg_catalog.row_number() OVER (
+                    PARTITION BY outcome.scenario_id COLLATE "C", outcome.trial
                     ORDER BY outcome.received_at, outcome.outcome_id) AS attempt
             FROM arc_recorder.outcomes AS outcome
             WHERE outcome.simulation_id = $1 {scenario}

@@ -71,21 +71,24 @@ pub struct Failure {
 /// [`super::Figures`] are.
 pub(super) fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
     Statement::new(
-        "SELECT date_trunc('hour', execution_time, 'UTC') AS hour,
-             count(*) AS total_outcomes,
-             (sum((reliability_score * 1e15::float8)::bigint) * 0.000000000000001
-                 / nullif(count(reliability_score), 0))::float8 AS avg_reliability,
-             coalesce(avg(execution_time_ms::numeric), 0)::float8 AS avg_execution_time,
+        "SELECT pg_catalog.date_trunc('hour', execution_time, 'UTC') AS hour,
+             pg_catalog.count(*) AS total_outcomes,
+             (pg_catalog.sum((reliability_score * 1e15::float8)::bigint) * 0.000000000000001
+                 / nullif(pg_catalog.count(reliability_score), 0)::numeric)::float8 AS avg_reliability,
+             coalesce(pg_catalog.avg(execution_time_ms::numeric), 0)::float8 AS avg_execution_time,
              least(
-                 coalesce(sum((cost_usd * 1e12::float8)::bigint) FILTER (WHERE cost_usd < 9e6), 0)
+                 coalesce(pg_catalog.sum((cost_usd * 1e12::float8)::bigint)
+                         FILTER (WHERE cost_usd < 9e6::float8), 0)
                          * 0.000000000001
-                     + coalesce(sum(cost_usd::numeric) FILTER (WHERE cost_usd >= 9e6), 0),
+                     + coalesce(pg_catalog.sum(cost_usd::numeric)
+                         FILTER (WHERE cost_usd >= 9e6::float8), 0),
                  1.7976931348623157e308
              )::float8 AS total_cost,
-             count(*) FILTER (WHERE status <> 'success') AS error_count
+             pg_catalog.count(*) FILTER (WHERE status <> 'success') AS error_count
          FROM arc_recorder.outcomes
          WHERE simulation_id = $1
-             AND execution_time >= now() - make_interval(secs => $2::float8 * 3600)
+             AND execution_time >= pg_catalog.now()
+                 - pg_catalog.make_interval(secs => $2::float8 * 3600::float8)
          GROUP BY GROUPING SETS ((1), ())
          ORDER BY 1 NULLS LAST",
     )

@@ -68,19 +68,28 @@ const EXPIRED: &str = "
     ))
     ORDER BY started_at, simulation_id";
 
-/// The time so many hours ago.
+/// The time so many hours before another.
 ///
 /// # Errors
 /// [`Error::Invalid`] where that is before all times that the database can hold.
-pub fn before_hours(hours: f64) -> Result<Timestamp> {
+pub fn hours_before(now: Timestamp, hours: f64) -> Result<Timestamp> {
     let too_long = |_| {
         Error::Invalid(format!("{hours} hours ago is before all times; name a shorter duration"))
     };
     let ago = jiff::SignedDuration::try_from_secs_f64(hours * 3_600.0).map_err(too_long)?;
-    Timestamp::now().checked_sub(ago).map_err(too_long)
+    now.checked_sub(ago).map_err(too_long)
 }
 
 impl Store {
+    /// The time so many hours ago by the database's clock: a host whose clock is wrong removes
+    /// nothing too early.
+    ///
+    /// # Errors
+    /// As [`hours_before`] and [`Store::now`].
+    pub async fn hours_ago(&self, hours: f64) -> Result<Timestamp> {
+        hours_before(self.now().await?, hours)
+    }
+
     /// The simulations that were started before a time, but for those that still run and have had
     /// results since. Nothing is changed.
     ///
@@ -89,8 +98,10 @@ impl Store {
     pub async fn expired(&self, before: Timestamp) -> Result<Expired> {
         let expired = self.find_expired(before, self.layout().await?).await?;
         let count = Statement::new(
-            "SELECT (SELECT count(*) FROM arc_recorder.outcomes WHERE simulation_id = ANY ($1)),
-                 (SELECT count(*) FROM arc_recorder.rejected_results WHERE simulation_id = ANY ($1))",
+            "SELECT (SELECT pg_catalog.count(*) FROM arc_recorder.outcomes
+                     WHERE simulation_id = ANY ($1)),
+                 (SELECT pg_catalog.count(*) FROM arc_recorder.rejected_results
+                     WHERE simulation_id = ANY ($1))",
         )
         .with(expired.simulation_ids.clone());
         let rows = self.rows(&count, "count what is too old").await?;
@@ -157,7 +168,7 @@ impl Store {
         if layout == Layout::Timescale && !expired.simulation_ids.is_empty() {
             // Nothing may go with a chunk that is to stay.
             let kept = Statement::new(
-                "SELECT least($1, min(started_at)) FROM arc_recorder.simulations
+                "SELECT least($1, pg_catalog.min(started_at)) FROM arc_recorder.simulations
                  WHERE started_at < $1 AND simulation_id <> ALL ($2)",
             )
             .with(before)
@@ -179,8 +190,9 @@ impl Store {
     /// extension may be in any schema.
     async fn call_timescale(&self, function: &str, before: Timestamp) -> Result<Vec<String>> {
         let home = Statement::new(
-            "SELECT quote_ident(nspname) FROM pg_extension
-             JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'timescaledb'",
+            "SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_extension
+             JOIN pg_catalog.pg_namespace ON pg_namespace.oid = extnamespace
+             WHERE extname = 'timescaledb'",
         );
         let rows = self.rows(&home, "find TimescaleDB").await?;
         let Some(home) = rows.first().map(|row| row.get::<_, String>(0)) else {
@@ -234,7 +246,8 @@ impl Store {
         let transaction = client.transaction().await.map_err(failed)?;
         transaction
             .query_one(
-                "SELECT pg_advisory_xact_lock(arc_recorder.figures_lock($1)), set_config(
+                "SELECT pg_catalog.pg_advisory_xact_lock(arc_recorder.figures_lock($1)),
+                     pg_catalog.set_config(
                      'timescaledb.max_tuples_decompressed_per_dml_transaction', '0', true)",
                 &[&simulation_id],
             )

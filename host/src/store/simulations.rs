@@ -93,8 +93,8 @@ pub(super) const COLUMNS: &str =
     started_at, completed_at, overall_score, total_cost_usd, execution_time_ms, suite_figures,
     CASE WHEN figures_state = 'frozen' AND status <> 'running'
         THEN computed_figures - '{overall_score,total_cost_usd}'::text[] END AS frozen,
-    (computed_figures->>'overall_score')::float8 AS frozen_score,
-    coalesce((computed_figures->>'total_cost_usd')::float8, 0) AS frozen_cost_usd";
+    (computed_figures->>'overall_score'::text)::float8 AS frozen_score,
+    coalesce((computed_figures->>'total_cost_usd'::text)::float8, 0) AS frozen_cost_usd";
 
 impl Simulation {
     pub(super) fn from_row(row: &Row) -> Self {
@@ -173,7 +173,7 @@ impl Store {
         let update = client
             .prepare_cached(&format!(
                 // The time is read before: Citus takes no changing function within an UPDATE.
-                "WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now)
+                "WITH moment AS MATERIALIZED (SELECT pg_catalog.clock_timestamp() AS now)
                  UPDATE arc_recorder.simulations SET
                      status = $2, status_reason = coalesce(status_reason, $3),
                      completed_at = coalesce(completed_at, moment.now),

@@ -28,8 +28,8 @@ use crate::identity;
 /// The time, and whether the figures lock of `$1` was free and is held now. Both are found before the
 /// UPDATE that needs them: Citus takes no changing function within one.
 const MOMENT: &str = "WITH moment AS MATERIALIZED (
-        SELECT clock_timestamp() AS now,
-            pg_try_advisory_xact_lock(arc_recorder.figures_lock($1::uuid)) AS locked
+        SELECT pg_catalog.clock_timestamp() AS now,
+            pg_catalog.pg_try_advisory_xact_lock(arc_recorder.figures_lock($1::uuid)) AS locked
     )";
 
 /// The columns of [`Simulation`], and whether the figures were claimed by this statement.
@@ -83,10 +83,10 @@ impl Store {
             "{MOMENT}
              UPDATE arc_recorder.simulations SET
                  status = 'completed', completed_at = coalesce(completed_at, moment.now),
-                 execution_time_ms = coalesce(($3::jsonb->>'execution_time_ms')::float8,
+                 execution_time_ms = coalesce(($3::jsonb->>'execution_time_ms'::text)::float8,
                      CASE WHEN completed_at IS NOT NULL THEN execution_time_ms END,
                      extract(epoch FROM coalesce(completed_at, moment.now) - started_at)::float8
-                         * 1000),
+                         * 1000::float8),
                  suite_figures = coalesce($3, suite_figures), figures_claim = $2,
                  figures_claimed_at = moment.now,
                  figures_state = CASE WHEN moment.locked THEN 'computing' ELSE 'stale' END
@@ -124,7 +124,7 @@ impl Store {
         match self.rows(&update, "claim the simulation's figures").await {
             Ok(rows) => Ok(rows.first().is_some_and(|row| row.get("claimed"))),
             // Who may only read gets an answer too; it takes longer.
-            Err(Error::Database(_) | Error::Unavailable(_)) => Ok(false),
+            Err(Error::Database(_) | Error::Internal(_) | Error::Unavailable(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -140,9 +140,9 @@ impl Store {
         let update = Statement::new(format!(
             "UPDATE arc_recorder.simulations SET computed_figures = $3,
                  overall_score = CASE status WHEN 'completed' THEN
-                     coalesce((suite_figures->>'average_reliability_score')::float8, $4) END,
+                     coalesce((suite_figures->>'average_reliability_score'::text)::float8, $4) END,
                  total_cost_usd = CASE status WHEN 'completed' THEN
-                     coalesce((suite_figures->>'total_cost_usd')::float8, $5) END,
+                     coalesce((suite_figures->>'total_cost_usd'::text)::float8, $5) END,
                  figures_state = CASE figures_state WHEN 'computing' THEN 'frozen'
                      ELSE figures_state END
              WHERE simulation_id = $1 AND figures_claim = $2 {}",

@@ -81,7 +81,7 @@ impl Store {
                      config_version_id, modal_app_id, modal_environment, sandbox_instances,
                      metadata, trials, planned_scenarios, plan_sha256, started_at)
                  VALUES ($1, $2, $3, $4, $5, $6, $7::text::json, $8, $9, $10,
-                     coalesce($11, clock_timestamp()))
+                     coalesce($11, pg_catalog.clock_timestamp()))
                  ON CONFLICT (simulation_id) DO NOTHING RETURNING {COLUMNS}"
             ))
             .await
@@ -169,9 +169,9 @@ fn next_rows(plan: &mut impl Iterator<Item = Result<PlannedRow>>) -> Result<Vec<
 /// in one direction only. A plan of several statements, which has no order in the whole, is alone.
 fn lock_scenarios(one_statement: bool) -> &'static str {
     if one_statement {
-        "SELECT pg_advisory_xact_lock_shared(hashtext('arc_recorder.scenarios'))"
+        "SELECT pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtext('arc_recorder.scenarios'))"
     } else {
-        "SELECT pg_advisory_xact_lock(hashtext('arc_recorder.scenarios'))"
+        "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('arc_recorder.scenarios'))"
     }
 }
 

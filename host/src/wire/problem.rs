@@ -223,17 +223,23 @@ impl From<Error> for Problem {
                 format!("{trouble}; nothing of this request was kept, send it again later"),
             )
             .retry_after(SPOOL_FULL_SECONDS),
-            Error::Unavailable(_) | Error::Schema(_) | Error::Configuration(_) => Problem::new(
+            Error::Unavailable(_) => Problem::new(
                 ProblemCode::Unavailable,
                 "the database is away or overloaded; the same request again is safe",
             )
             .retry_after(AWAY_SECONDS),
+            Error::Schema(_) | Error::Configuration(_) | Error::Database(_) => Problem::new(
+                ProblemCode::Unavailable,
+                "the database cannot be used as it is until it is mended; the same request again is \
+                 safe, and the service's log says what is wrong",
+            )
+            .retry_after(UNUSABLE_SECONDS),
             Error::Refused(_) => Problem::new(
                 ProblemCode::Refused,
                 "this cannot be recorded, and sending it again changes nothing; the service's log \
                  has more under the request's id",
             ),
-            Error::Database(_) | Error::Component(_) | Error::Io { .. } | Error::Embedded(_) => {
+            Error::Internal(_) | Error::Component(_) | Error::Io { .. } | Error::Embedded(_) => {
                 Problem::new(
                     ProblemCode::Internal,
                     "the service could not do this; its log has more under the request's id",
@@ -245,6 +251,9 @@ impl From<Error> for Problem {
 
 /// When to try again while the database is away: a restart takes a few seconds.
 const AWAY_SECONDS: u32 = 2;
+
+/// When to try again where somebody has to mend the database first.
+const UNUSABLE_SECONDS: u32 = 30;
 
 /// When to try again while the spool is full or unavailable, which lasts longer.
 const SPOOL_FULL_SECONDS: u32 = 15;

@@ -270,7 +270,7 @@ impl ResultVerdict {
                 body.verdict = VerdictWord::Rejected;
                 body.violations = reasons(violations);
             }
-            Verdict::Failed { retryable, away, message } => {
+            Verdict::Failed { retryable, away, internal: _, message } => {
                 body.verdict = VerdictWord::Failed;
                 body.retryable = Some(retryable);
                 body.away = Some(away);
@@ -295,6 +295,7 @@ impl From<ResultVerdict> for ItemVerdict {
                     retryable,
                     // An earlier service does not say it, and knows no other reason to try again.
                     away: body.away.unwrap_or(retryable),
+                    internal: false,
                     message: body.message.unwrap_or_default(),
                 }
             }

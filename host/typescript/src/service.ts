@@ -525,6 +525,12 @@ export interface components {
         };
         /** @description The database's state. One that cannot be reached is an answer too, not an error. */
         Health: {
+            /**
+             * Format: double
+             * @description How far this host's clock is ahead of the database's in milliseconds, negative where it is
+             *     behind; none where the database does not answer. Times of receipt are corrected by it.
+             */
+            clock_skew_ms?: number | null;
             /** @description What is wrong. */
             error?: string | null;
             /** @description The installed extensions and their versions. */

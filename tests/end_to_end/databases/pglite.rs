@@ -10,8 +10,7 @@ use arc_host::Recorder;
 use arc_host::extraction::{ExtractionSettings, Extractor};
 use arc_host::recorder::{SimulationStart, Submission, Verdict};
 use arc_host::store::{
-    Attached, ConnectionSettings, Layout, OutcomeFilter, Store, before_hours,
-    migration_script_for_empty,
+    Attached, ConnectionSettings, Layout, OutcomeFilter, Store, migration_script_for_empty,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
@@ -194,7 +193,7 @@ fn timescaledb_gets_its_layout_records_answers_and_forgets() {
     // What is too old goes with its chunk; the rest stays.
     pglite.runtime.block_on(async {
         let store = pglite.store();
-        let before = before_hours(180.0 * 24.0).unwrap();
+        let before = store.hours_ago(180.0 * 24.0).await.unwrap();
         let expired = store.expired(before).await.unwrap();
         assert_eq!((expired.simulation_ids.as_slice(), expired.chunks.len()), (&[old][..], 1));
         assert_eq!(expired.outcomes, 2 * SCENARIOS as u64 + 1);
@@ -202,7 +201,7 @@ fn timescaledb_gets_its_layout_records_answers_and_forgets() {
         assert_eq!((removed.simulations, removed.chunks, removed.deleted_outcomes), (1, 1, 0));
         assert!(store.expired(before).await.unwrap().simulation_ids.is_empty());
         // Without a chunk of its own, a simulation is deleted from the columnstore.
-        let now = before_hours(0.000_1).unwrap();
+        let now = store.hours_ago(0.000_1).await.unwrap();
         let removed = store.remove_expired(now, |_| {}).await.unwrap();
         assert_eq!(removed.simulations, 1, "{removed:?}");
         store.close();

@@ -4,6 +4,7 @@
 //! | module | what it shows |
 //! |---|---|
 //! | [`kills`] | the host, the database and both, ended with SIGKILL |
+//! | [`clocks`] | two services whose clocks are minutes apart |
 //! | [`commands`] | the command line killed and repeated, at once with another, on a file that changes |
 //! | [`conditions`] | a database that is slow, full, read-only or has no connection left |
 //! | [`failover`] | a primary that is killed, and its standby that takes its place |
@@ -23,6 +24,7 @@
 //!
 //!     ARC_TEST_FAULT_ROUNDS=50 cargo test --release --test end_to_end faults::
 
+mod clocks;
 mod commands;
 mod conditions;
 mod failover;

@@ -15,7 +15,8 @@ use super::senders::{DirectSender, Place, ServiceSender, direct_recorder};
 use crate::support::{DatabaseServer, Files, Program, Service, tell};
 
 /// The tests that have a line, as the harness knows them.
-const TESTS: [&str; 15] = [
+const TESTS: [&str; 16] = [
+    "faults::clocks::two_services_with_clocks_apart",
     "faults::commands::a_recording_that_is_killed_is_finished_by_the_same_command",
     "faults::conditions::a_database_that_is_full",
     "faults::conditions::a_database_that_is_read_only",

@@ -31,6 +31,7 @@ fn entry(simulation_id: Uuid) -> Entry {
         simulation_id,
         outcome_id: submission.outcome_id(simulation_id),
         received_at: jiff::Timestamp::now(),
+        host_clock: false,
         submission,
     };
     Entry { spooled_at: jiff::Timestamp::now(), call }
@@ -107,7 +108,8 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_away() 
         recorder.start_planned(&new, std::iter::empty()).await.unwrap();
         let results = [r#"{"id": "a", "do": "loop"}"#, r#"{"id": "b"}"#].map(Submission::new);
         let verdicts = delivery.record_batch(new.simulation_id, results.to_vec()).await.unwrap();
-        let Verdict::Failed { retryable: true, away: false, message } = &verdicts[0].verdict else {
+        let Verdict::Failed { retryable: true, away: false, message, .. } = &verdicts[0].verdict
+        else {
             panic!("{verdicts:?}")
         };
         assert!(message.contains("deadline"), "{message}");
@@ -123,6 +125,7 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_away() 
             simulation_id: new.simulation_id,
             outcome_id: late.outcome_id(new.simulation_id),
             received_at: jiff::Timestamp::now(),
+            host_clock: false,
             submission: late,
         };
         spool.append(vec![Entry { spooled_at: jiff::Timestamp::now(), call }]).await.unwrap();
@@ -142,7 +145,7 @@ fn by_hand_too_what_fails_is_passed_over_and_stays() {
     // An error that says nothing of the row.
     database.execute(&format!(
         "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS
-         $$ BEGIN RAISE EXCEPTION 'a fault' USING ERRCODE = 'XX000'; END $$;
+         $$ BEGIN RAISE EXCEPTION 'a fault' USING ERRCODE = 'XX001'; END $$;
          CREATE TRIGGER fails BEFORE INSERT ON arc_recorder.outcomes FOR EACH ROW
          WHEN (NEW.simulation_id = '{stuck}') EXECUTE FUNCTION fails()"
     ));

@@ -5,6 +5,7 @@
 //! | [`recording`] | the calls over HTTP/1.1 and HTTP/2: single, batches, streams, compressed, repeated |
 //! | [`streams`] | streams: their limits, their ends, and what they leave to others |
 //! | [`failures`] | results that the database refuses, and what a caller hears of it |
+//! | [`database_faults`] | a database that cannot be used as it is, and a statement that it does not take |
 //! | [`limits`] | each limit, broken |
 //! | [`beside`] | what stands beside results is applied, or the request is refused |
 //! | [`protocol`] | limits of TLS and HTTP/2 |
@@ -18,6 +19,7 @@
 mod access;
 mod beside;
 mod commands;
+mod database_faults;
 mod delivery;
 mod failures;
 mod formats;

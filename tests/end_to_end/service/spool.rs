@@ -352,7 +352,7 @@ fn what_fails_though_the_database_is_there_waits_and_the_others_go_on() {
     // An error that says nothing of the row.
     server.query(
         "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS
-         $$ BEGIN RAISE EXCEPTION 'a fault' USING ERRCODE = 'XX000'; END $$",
+         $$ BEGIN RAISE EXCEPTION 'a fault' USING ERRCODE = 'XX001'; END $$",
     );
     server.query(&format!(
         "CREATE TRIGGER fails BEFORE INSERT ON arc_recorder.outcomes FOR EACH ROW

@@ -1,6 +1,7 @@
 //! What the tests stand on: a private cluster, a database for each test, a server that is stopped
 //! and started, the program itself, its service, and what JavaScript needs.
 
+mod clock;
 mod database;
 mod files;
 mod javascript;
@@ -11,6 +12,7 @@ mod service;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+pub use clock::ShiftedClock;
 pub use database::{HeldTransaction, TestDatabase, installed_programs};
 pub use files::{Files, record, result};
 pub use javascript::{chromium, copy_folder, node_modules, run, typescript};

@@ -15,6 +15,7 @@ pub struct Program {
     database: Option<String>,
     service: Option<String>,
     cache_dir: PathBuf,
+    variables: Vec<(&'static str, PathBuf)>,
 }
 
 /// A run that has ended.
@@ -51,7 +52,13 @@ impl Program {
         // One cache for all tests: the component is compiled once.
         let cache_dir = std::env::temp_dir()
             .join(format!("arc-recorder-tests-cache-{}", nix::unistd::geteuid()));
-        Program { database: None, service: None, cache_dir }
+        Program { database: None, service: None, cache_dir, variables: Vec::new() }
+    }
+
+    /// The same with a variable of the environment.
+    pub fn with_variable(mut self, name: &'static str, value: impl Into<PathBuf>) -> Self {
+        self.variables.push((name, value.into()));
+        self
     }
 
     /// A command with these arguments, in an environment without anything of the user's.
@@ -73,6 +80,7 @@ impl Program {
         if let Some(url) = &self.service {
             command.env("ARC_SERVER", url);
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.env("ARC_CACHE_DIR", &self.cache_dir).args(arguments);
         command
     }

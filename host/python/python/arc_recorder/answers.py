@@ -326,6 +326,9 @@ class Health(TypedDict):
     #: `plain`, `timescale` or `citus`; none where the schema is not there.
     layout: Optional[str]
     policies: list[Policy]
+    #: How far the host's clock is ahead of the database's; negative where it is behind, none where
+    #: the database does not answer.
+    clock_skew_ms: Optional[float]
     timestamp: str
     response_time_ms: float
     #: The version of the service, where it is one.

@@ -106,10 +106,18 @@ fn call() -> impl Strategy<Value = SpooledCall> {
             SpooledCall::Configuration { name, configuration, user_id }
         }),
         start().prop_map(|start| SpooledCall::Start(Box::new(start))),
-        (id(), time(), submission()).prop_map(|(simulation_id, received_at, submission)| {
-            let outcome_id = submission.outcome_id(simulation_id);
-            SpooledCall::Result { simulation_id, outcome_id, received_at, submission }
-        }),
+        (id(), time(), any::<bool>(), submission()).prop_map(
+            |(simulation_id, received_at, host_clock, submission)| {
+                let outcome_id = submission.outcome_id(simulation_id);
+                SpooledCall::Result {
+                    simulation_id,
+                    outcome_id,
+                    received_at,
+                    host_clock,
+                    submission,
+                }
+            },
+        ),
         (id(), maybe(text()))
             .prop_map(|(simulation_id, suite)| SpooledCall::Complete { simulation_id, suite }),
         (id(), status, text()).prop_map(|(simulation_id, status, reason)| SpooledCall::End {

@@ -37,6 +37,7 @@ fn result(simulation_id: Uuid, document: impl Into<String>) -> Entry {
         simulation_id,
         outcome_id: submission.outcome_id(simulation_id),
         received_at: at(1),
+        host_clock: false,
         submission,
     };
     Entry { spooled_at: at(100), call }

@@ -41,6 +41,9 @@ pub(super) struct Connected {
     pub(super) task: AbortHandle,
     /// What it leads to, where that is known: no pooler stands between.
     pub(super) origin: Option<Origin>,
+    /// Whether the session is this connection's own, so that settings stay in it and reach nobody
+    /// else.
+    pub(super) own_session: bool,
 }
 
 impl Connector {
@@ -74,7 +77,8 @@ impl Connector {
                 let (client, task) =
                     open(config, NoTls).await.map_err(|error| Error::connection(&error))?;
                 let preparing = Preparing::Named(Default::default());
-                Ok(Connected { session: Session::new(client, preparing), task, origin: None })
+                let session = Session::new(client, preparing);
+                Ok(Connected { session, task, origin: None, own_session: true })
             }
             Way::Settings(settings, tls) => {
                 let search = Search { settings, tls: tls.as_ref(), types };
@@ -255,7 +259,9 @@ impl Search<'_> {
         let detect = self.settings.statements == Statements::Detect;
         let mut named = self.settings.statements == Statements::Named;
         let mut origin = None;
-        if detect || wanted != SessionAttributes::Any {
+        // Who asks for statements without names has a pooler.
+        let unnamed = self.settings.statements == Statements::Unnamed;
+        if !unnamed || wanted != SessionAttributes::Any {
             let state = State::ask(&client).await.map_err(|error| Unconnected::of(&error))?;
             if let Some(lack) = state.lack(wanted) {
                 task.abort();
@@ -275,7 +281,8 @@ impl Search<'_> {
         } else {
             Preparing::Unnamed(KnownTypes::clone(self.types))
         };
-        Ok(Connected { session: Session::new(client, preparing), task, origin })
+        let own_session = origin.is_some() && !unnamed;
+        Ok(Connected { session: Session::new(client, preparing), task, origin, own_session })
     }
 
     fn origin(&self, state: State, wanted: SessionAttributes) -> Origin {

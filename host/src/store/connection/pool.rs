@@ -6,8 +6,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio::task::AbortHandle;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
+use super::super::clock::{DatabaseClock, Reading, epoch_micros};
 use super::super::metrics::Counters;
 use super::connect::Connector;
 use super::session::{KnownTypes, Session};
@@ -22,6 +23,11 @@ const TEST_AFTER: Duration = Duration::from_secs(5);
 /// How long the answer to the test may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
+/// No name in a statement is looked for where other roles make functions and operators. All names of
+/// functions say their schema besides, for sessions that a pooler shares out, where no setting
+/// stays: only `unnest` of several arrays does not, which is syntax and always PostgreSQL's own.
+const SEARCH_PATH: &str = "SET search_path = pg_catalog, pg_temp";
+
 /// A pool of connections.
 pub(crate) type Pool = managed::Pool<Manager>;
 
@@ -31,11 +37,16 @@ pub(crate) struct Manager {
     connector: Arc<Connector>,
     types: KnownTypes,
     counters: Arc<Counters>,
+    clock: Arc<DatabaseClock>,
 }
 
 impl Manager {
-    pub(crate) fn new(connector: Connector, counters: Arc<Counters>) -> Self {
-        Manager { connector: Arc::new(connector), types: KnownTypes::default(), counters }
+    pub(crate) fn new(
+        connector: Connector,
+        counters: Arc<Counters>,
+        clock: Arc<DatabaseClock>,
+    ) -> Self {
+        Manager { connector: Arc::new(connector), types: KnownTypes::default(), counters, clock }
     }
 }
 
@@ -47,20 +58,38 @@ impl managed::Manager for Manager {
         // Connecting is rare and takes much room, which every call that may connect would have.
         let connected = Box::pin(self.connector.connect(&self.types)).await?;
         let session = connected.session.counted_by(&self.counters);
+        if connected.own_session {
+            let set = session.client().batch_execute(SEARCH_PATH).await;
+            set.map_err(|error| Error::of_place("set up the connection", &error))?;
+        }
         let watch = connected.origin.map(|origin| {
             let (connector, types) = (Arc::clone(&self.connector), KnownTypes::clone(&self.types));
             let unanswered = Arc::downgrade(session.unanswered());
             let watch = watch::watch(connector, types, origin, unanswered, connected.task.clone());
             tokio::spawn(watch).abort_handle()
         });
-        Ok(Pooled { session, task: connected.task, watch, taken: Moment::now() })
+        let clock = Arc::clone(&self.clock);
+        let pooled = Pooled { session, task: connected.task, watch, taken: Moment::now(), clock };
+        let answers = match self.clock.is_due() {
+            true => pooled.measures_clock().await,
+            false => pooled.answers().await,
+        };
+        if !answers {
+            return Err(Error::Unavailable("the database does not answer; try again".to_owned()));
+        }
+        Ok(pooled)
     }
 
     async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<Error> {
         if pooled.session.client().is_closed() {
             return Err(RecycleError::message("the connection is closed"));
         }
-        if pooled.taken.longer_ago_than(TEST_AFTER) && !pooled.answers().await {
+        let answers = if self.clock.is_due() {
+            pooled.measures_clock().await
+        } else {
+            !pooled.taken.longer_ago_than(TEST_AFTER) || pooled.answers().await
+        };
+        if !answers {
             return Err(RecycleError::message("the connection does not answer"));
         }
         pooled.taken = Moment::now();
@@ -77,13 +106,46 @@ pub(crate) struct Pooled {
     watch: Option<AbortHandle>,
     /// When it was taken from the pool last.
     taken: Moment,
+    clock: Arc<DatabaseClock>,
 }
 
+/// How often the clock is measured in a row, where the first round trips take long.
+const MEASUREMENTS: u32 = 4;
+
+/// What time it is: in a form that no setting of a session changes.
+const TIME: &str = "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())";
+
 impl Pooled {
-    /// Whether the server answers on it, soon.
+    /// Whether the server answers on it, soon. It is asked what time it is, by which the host's
+    /// clock is measured.
     pub(crate) async fn answers(&self) -> bool {
-        let asked = self.session.client().simple_query("");
-        matches!(tokio::time::timeout(ANSWER_WITHIN, asked).await, Ok(Ok(_)))
+        let begun = Reading::now();
+        let asked = self.session.client().simple_query(TIME);
+        let Ok(Ok(messages)) = tokio::time::timeout(ANSWER_WITHIN, asked).await else {
+            return false;
+        };
+        let round_trip = begun.elapsed();
+        let time = messages.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0).and_then(epoch_micros),
+            _ => None,
+        });
+        if let Some(time) = time {
+            self.clock.learn(begun, round_trip, time);
+        }
+        true
+    }
+
+    /// The same, a few times: the quickest answer says most exactly how the clocks are.
+    async fn measures_clock(&self) -> bool {
+        for _ in 0..MEASUREMENTS {
+            if !self.answers().await {
+                return false;
+            }
+            if self.clock.is_precise() {
+                break;
+            }
+        }
+        true
     }
 }
 

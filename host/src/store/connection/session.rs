@@ -287,7 +287,7 @@ impl<C: GenericClient> Session<C> {
             .client()
             .simple_query(&format!(
                 "PREPARE {name} AS {sql};
-                 SELECT array_to_string(parameter_types::oid[], ',')
+                 SELECT pg_catalog.array_to_string(parameter_types::oid[], ',')
                  FROM pg_catalog.pg_prepared_statements WHERE name = '{name}';
                  DEALLOCATE {name}"
             ))

@@ -152,7 +152,7 @@ async fn is_lost(
     origin: &Origin,
     unanswered: &Weak<Unanswered>,
 ) -> bool {
-    let Ok(Connected { session, origin: asked, task }) = connector.connect(types).await else {
+    let Ok(Connected { session, origin: asked, task, .. }) = connector.connect(types).await else {
         return false;
     };
     let _asking = Asking(task);

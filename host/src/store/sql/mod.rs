@@ -35,8 +35,8 @@ pub struct SqlAnswer {
 type Given = (Vec<Row>, Option<u64>);
 
 impl Store {
-    /// Runs one statement in a transaction of its own, with this program's schema before the
-    /// others of the search path. Values stand in it as `:name` and come as text, which the server
+    /// Runs one statement in a transaction of its own, with this program's schema before those of
+    /// the user's own search path. Values stand in it as `:name` and come as text, which the server
     /// reads by the type that the statement wants.
     ///
     /// # Errors
@@ -60,9 +60,11 @@ impl Store {
         }
         // The server makes its rows JSON. A statement that gives none, or is no query, is refused
         // in this form before it does anything.
-        statement.sql =
-            format!("WITH given AS ({}\n) SELECT to_json(given)::text FROM given", numbered.sql)
-                .into();
+        statement.sql = format!(
+            "WITH given AS ({}\n) SELECT pg_catalog.to_json(given)::text FROM given",
+            numbered.sql
+        )
+        .into();
         match self.run(&statement, |row| raw(row.get::<_, String>(0))).await? {
             Ok(answer) => return Ok(answer),
             Err(error) if error.code().is_some_and(refused_as_part) => {}
@@ -83,8 +85,8 @@ impl Store {
             let transaction = client.transaction().await?;
             transaction
                 .batch_execute(
-                    "SELECT pg_catalog.set_config('search_path',
-                         'arc_recorder, ' || pg_catalog.current_setting('search_path'), true)",
+                    "SELECT pg_catalog.set_config('search_path', 'arc_recorder, ' || reset_val, true)
+                     FROM pg_catalog.pg_settings WHERE name = 'search_path'",
                 )
                 .await?;
             let (rows, changed) = rows(&transaction, statement).await?;

@@ -174,8 +174,10 @@ impl Store {
     async fn takes_copy(&self) -> Result<bool> {
         let ask = || async {
             let client = self.client().await?;
-            let row = client.query_one("SELECT version()", &[]).await;
-            let version: String = row.map_err(|error| failed(&error))?.get(0);
+            let row = client.query_one("SELECT pg_catalog.version()", &[]).await;
+            let version: String = row
+                .map_err(|error| Error::of_place("ask the server for its version", &error))?
+                .get(0);
             Ok(!version.contains("compiled by emcc"))
         };
         self.copying.get_or_try_init(ask).await.copied()
@@ -263,7 +265,7 @@ fn failed(error: &tokio_postgres::Error) -> Error {
 /// The LIMIT keeps the planner from joining the key of the whole simulation instead, which it does
 /// while a table has no statistics.
 const LOOK_UP: &str = "
-    SELECT key.outcome_id FROM unnest($3::uuid[]) AS key (outcome_id)
+    SELECT key.outcome_id FROM pg_catalog.unnest($3::uuid[]) AS key (outcome_id)
     CROSS JOIN LATERAL (
         SELECT FROM arc_recorder.outcomes AS outcome
         WHERE outcome.simulation_id = $1 AND outcome.started_at = $2

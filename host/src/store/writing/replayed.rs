@@ -69,7 +69,7 @@ async fn remove(
             "DELETE FROM arc_recorder.rejected_results
              WHERE simulation_id = $1 AND started_at = $2 AND outcome_id = ANY ($3)
              RETURNING outcome_id, extractor_id,
-                 jsonb_build_object('violations', violations, 'position', position)",
+                 pg_catalog.jsonb_build_object('violations', violations, 'position', position)",
         )
         .await?;
     let ids: Vec<Uuid> = replay.accepted.iter().map(|row| row.key.outcome_id).collect();
@@ -80,7 +80,7 @@ async fn remove(
         .prepare_cached(
             "INSERT INTO arc_recorder.replaced_extractions (simulation_id, outcome_id,
                  started_at, replaced_at, extractor_id, replaced_by, verdict, replaced)
-             SELECT $1, outcome_id, $2, clock_timestamp(), extractor_id, $3, 'rejected', replaced
+             SELECT $1, outcome_id, $2, pg_catalog.clock_timestamp(), extractor_id, $3, 'rejected', replaced
              FROM unnest($4::uuid[], $5::uuid[], $6::jsonb[])
                  AS row (outcome_id, extractor_id, replaced)",
         )

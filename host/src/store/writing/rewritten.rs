@@ -87,7 +87,7 @@ impl Rewriting<'_> {
             .prepare_cached(
                 "INSERT INTO arc_recorder.replaced_extractions (simulation_id, outcome_id,
                      started_at, replaced_at, extractor_id, replaced_by, verdict, replaced)
-                 SELECT $1, outcome_id, $2, clock_timestamp(), extractor_id, replaced_by,
+                 SELECT $1, outcome_id, $2, pg_catalog.clock_timestamp(), extractor_id, replaced_by,
                      'accepted', replaced
                  FROM unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::jsonb[])
                      AS row (outcome_id, extractor_id, replaced_by, replaced)",

@@ -1,0 +1,385 @@
+//! The database's clock, as this host knows it.
+//!
+//! Which of two attempts is the latest is said by the times at which they were received, and hosts
+//! whose clocks differ may receive them. So these times are of one clock, the database's: each host
+//! measures how far its own clock is from it, on the connections that it has anyway, and adds that
+//! to its own. Nobody asks the database when a result is received, which may be while it is
+//! unreachable; what was received before the first measurement is corrected when it is recorded.
+//!
+//! A measurement is wrong by at most half of its round trip, and the ones that took least count.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+/// How often the offset is measured while connections are used: a round trip each time.
+const MEASURE_EVERY: Duration = Duration::from_secs(30);
+
+/// By how much the clocks of two machines drift apart: 100 parts in a million, which is more than
+/// crystals do. The greater the age of a measurement, the less it says.
+const DRIFT: i64 = 10_000;
+
+/// By how much the host's clock may differ from the time that has passed since the measurement:
+/// a second, and a thousandth of that time, in which clocks are slewed. What is beyond that is a
+/// clock that was set, or a machine that stood still, and asks for a new measurement.
+const STEP: i64 = 1_000_000;
+
+/// A measurement that is wrong by no more is not worth another one, in microseconds.
+const PRECISE: i64 = 250;
+
+/// From what difference on a warning is logged, in microseconds.
+const WARN_FROM: i64 = 1_000_000;
+
+/// When a result was received, and on which clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiptTime {
+    /// The time.
+    pub at: Timestamp,
+    /// Whether it is the host's own time, since the database's was not known yet.
+    pub host_clock: bool,
+}
+
+/// The host's clocks at one moment: the one that may be set, and the one that only runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    /// Microseconds since 1970.
+    wall: i64,
+    steady: Instant,
+}
+
+impl Reading {
+    /// Both clocks now.
+    pub(super) fn now() -> Self {
+        Reading { wall: Timestamp::now().as_microsecond(), steady: Instant::now() }
+    }
+
+    /// How long ago it was.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.steady.elapsed()
+    }
+}
+
+/// A measurement.
+#[derive(Clone, Copy, Debug)]
+struct Offset {
+    /// The database's clock minus the host's, in microseconds.
+    micros: i64,
+    /// By how much that may be wrong.
+    bound: i64,
+    /// When it was measured.
+    measured: Reading,
+}
+
+impl Offset {
+    /// By how much it may be wrong by now.
+    fn bound_at(&self, now: Reading) -> i64 {
+        self.bound.saturating_add(micros(now.steady.duration_since(self.measured.steady)) / DRIFT)
+    }
+
+    /// Whether the host's clock has run since the measurement as time has.
+    fn holds_at(&self, now: Reading) -> bool {
+        let elapsed = micros(now.steady.duration_since(self.measured.steady));
+        let expected = self.measured.wall.saturating_add(elapsed);
+        now.wall.saturating_sub(expected).saturating_abs() <= STEP + elapsed / 1_000
+    }
+}
+
+/// The database's clock as this host knows it; until it is measured, the host's own.
+#[derive(Debug, Default)]
+pub struct DatabaseClock(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    offset: Option<Offset>,
+    /// The first measurement after a time in which there was none: what was received in that time is
+    /// corrected by it and no other, so that its order stays.
+    first: i64,
+    /// The greatest time that was given out, and the greatest of the host's own clock.
+    last: Option<i64>,
+    last_of_host: Option<i64>,
+    /// When the next measurement is due.
+    due: Option<Instant>,
+    warned: bool,
+}
+
+impl DatabaseClock {
+    /// One that is not measured yet.
+    pub const fn new() -> Self {
+        DatabaseClock(Mutex::new(State {
+            offset: None,
+            first: 0,
+            last: None,
+            last_of_host: None,
+            due: None,
+            warned: false,
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time of receipt of a result: strictly increasing, so that of two attempts the later is
+    /// always the greater, even when the host's clock is set back.
+    pub fn next_receipt(&self) -> ReceiptTime {
+        self.next_receipt_at(Reading::now())
+    }
+
+    fn next_receipt_at(&self, now: Reading) -> ReceiptTime {
+        let mut state = self.state();
+        let offset = state.valid_offset(now);
+        let last = if offset.is_some() { &mut state.last } else { &mut state.last_of_host };
+        let time = now.wall.saturating_add(offset.map_or(0, |offset| offset.micros));
+        let next = last.map_or(time, |last| time.max(last.saturating_add(1)));
+        *last = Some(next);
+        ReceiptTime { at: timestamp(next), host_clock: offset.is_none() }
+    }
+
+    /// The time of receipt of what was received by the host's own clock, on the database's.
+    pub(crate) fn corrected(&self, received_at: Timestamp) -> Timestamp {
+        timestamp(received_at.as_microsecond().saturating_add(self.state().first))
+    }
+
+    /// What the time is, as well as it is known.
+    pub fn now(&self) -> Timestamp {
+        let now = Reading::now();
+        let offset = self.state().valid_offset(now);
+        timestamp(now.wall.saturating_add(offset.map_or(0, |offset| offset.micros)))
+    }
+
+    /// How far the host's clock is ahead of the database's in milliseconds, negative where it is
+    /// behind; none where that was not measured yet.
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    pub fn skew_ms(&self) -> Option<f64> {
+        let offset = self.state().valid_offset(Reading::now())?;
+        Some(-(offset.micros as f64) / 1_000.0)
+    }
+
+    /// Whether the offset is known.
+    pub(super) fn is_measured(&self) -> bool {
+        self.state().valid_offset(Reading::now()).is_some()
+    }
+
+    /// Whether the offset is known as exactly as it is worth.
+    pub(super) fn is_precise(&self) -> bool {
+        let now = Reading::now();
+        self.state().valid_offset(now).is_some_and(|offset| offset.bound_at(now) <= PRECISE)
+    }
+
+    /// Whether it is time to measure. Who is told so measures: nobody else is told for a while.
+    pub(super) fn is_due(&self) -> bool {
+        let now = Reading::now();
+        let mut state = self.state();
+        let due =
+            state.valid_offset(now).is_none() || state.due.is_none_or(|due| now.steady >= due);
+        if due {
+            state.due = Some(now.steady + MEASURE_EVERY);
+        }
+        due
+    }
+
+    /// Learns what the database's clock was, in microseconds, at some moment of a round trip that
+    /// began then.
+    pub(super) fn learn(&self, begun: Reading, round_trip: Duration, database: i64) {
+        let bound = micros(round_trip) / 2;
+        let host = begun.wall.saturating_add(bound);
+        let measured = Reading { wall: host, steady: begun.steady + round_trip / 2 };
+        let new = Offset { micros: database.saturating_sub(host), bound, measured };
+        let mut state = self.state();
+        state.learn(new);
+        state.due = Some(measured.steady + MEASURE_EVERY);
+        state.warn(new.micros);
+    }
+}
+
+impl State {
+    /// The offset, unless the host's clock was set since: then there is none until the next
+    /// measurement.
+    fn valid_offset(&mut self, now: Reading) -> Option<Offset> {
+        self.offset = self.offset.filter(|offset| offset.holds_at(now));
+        self.offset
+    }
+
+    fn learn(&mut self, new: Offset) {
+        let Some(known) = self.valid_offset(new.measured) else {
+            self.first = new.micros;
+            // What comes now is later than what was received before, once that is corrected.
+            let corrected = self.last_of_host.take().map(|last| last.saturating_add(new.micros));
+            self.last = self.last.max(corrected);
+            self.offset = Some(new);
+            return;
+        };
+        let bound = known.bound_at(new.measured);
+        let apart = known.micros.saturating_sub(new.micros).saturating_abs();
+        // The better of the two; another clock where they contradict each other, as after a failover.
+        if new.bound <= bound || apart > new.bound.saturating_add(bound) {
+            self.offset = Some(new);
+        }
+    }
+
+    fn warn(&mut self, offset: i64) {
+        let far = offset.saturating_abs() >= WARN_FROM;
+        let clock_skew_ms = -offset / 1_000;
+        if far && !self.warned {
+            tracing::warn!(target: "arc_host::store", clock_skew_ms, "the clock of this host differs from the database's; times of receipt are corrected, set the clock");
+        } else if !far && self.warned {
+            tracing::info!(target: "arc_host::store", clock_skew_ms, "the clock of this host is the database's again");
+        }
+        self.warned = far;
+    }
+}
+
+fn micros(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// The time of so many microseconds since 1970, or the nearest that there is.
+fn timestamp(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(match micros {
+        ..0 => Timestamp::MIN,
+        _ => Timestamp::MAX,
+    })
+}
+
+/// The time of a clock as `date_part('epoch', …)` writes it, in microseconds.
+pub(super) fn epoch_micros(text: &str) -> Option<i64> {
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits: String = fraction.chars().chain("000000".chars()).take(6).collect();
+    let whole = seconds.parse::<i64>().ok()?.checked_mul(1_000_000)?;
+    whole.checked_add(digits.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = 1_000_000;
+
+    /// A host whose clock is wrong by some microseconds, some milliseconds after the beginning.
+    fn reading(begun: Instant, after_ms: u64, wrong_by: i64) -> Reading {
+        let after = Duration::from_millis(after_ms);
+        Reading { wall: 1_800_000_000 * SECOND + micros(after) + wrong_by, steady: begun + after }
+    }
+
+    /// The database's clock some milliseconds after the beginning.
+    fn database(after_ms: u64) -> i64 {
+        1_800_000_000 * SECOND + micros(Duration::from_millis(after_ms))
+    }
+
+    fn learn(clock: &DatabaseClock, begun: Instant, after_ms: u64, wrong_by: i64) {
+        let asked = reading(begun, after_ms, wrong_by);
+        clock.learn(asked, Duration::from_millis(2), database(after_ms + 1));
+    }
+
+    #[test]
+    fn hosts_with_other_clocks_agree_on_the_order() {
+        let begun = Instant::now();
+        let hosts = [0, -180 * SECOND, 3_600 * SECOND].map(|wrong_by| {
+            let clock = DatabaseClock::new();
+            learn(&clock, begun, 0, wrong_by);
+            (clock, wrong_by)
+        });
+        let mut last = Timestamp::MIN;
+        for turn in 0..300_usize {
+            let (clock, wrong_by) = &hosts[turn % hosts.len()];
+            let received = clock.next_receipt_at(reading(begun, 10 + turn as u64, *wrong_by));
+            assert!(!received.host_clock);
+            assert!(received.at > last, "{turn}: {received:?} after {last}");
+            last = received.at;
+        }
+    }
+
+    #[test]
+    fn what_was_received_before_the_measurement_is_corrected_and_stays_in_order() {
+        let begun = Instant::now();
+        for wrong_by in [-180 * SECOND, 180 * SECOND] {
+            let clock = DatabaseClock::new();
+            let before: Vec<_> = [0, 0, 5]
+                .map(|after| clock.next_receipt_at(reading(begun, after, wrong_by)))
+                .to_vec();
+            assert!(before.iter().all(|received| received.host_clock));
+            learn(&clock, begun, 6, wrong_by);
+            let mut times: Vec<_> = before.iter().map(|one| clock.corrected(one.at)).collect();
+            // Another measurement moves none of them.
+            learn(&clock, begun, 500, wrong_by + 40);
+            assert_eq!(clock.corrected(before[0].at), times[0]);
+            times.push(clock.next_receipt_at(reading(begun, 501, wrong_by)).at);
+            assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
+            assert!((times[3].as_microsecond() - database(501)).abs() < SECOND / 100);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_not_believed_until_it_is_measured() {
+        let begun = Instant::now();
+        for step in [-20 * SECOND, 20 * SECOND] {
+            let clock = DatabaseClock::new();
+            learn(&clock, begun, 0, 0);
+            let first = clock.next_receipt_at(reading(begun, 10, 0));
+            let second = clock.next_receipt_at(reading(begun, 20, step));
+            assert!(!first.host_clock && second.host_clock);
+            learn(&clock, begun, 30, step);
+            let third = clock.next_receipt_at(reading(begun, 40, step));
+            let times = [first.at, clock.corrected(second.at), third.at];
+            assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
+        }
+    }
+
+    #[test]
+    fn the_better_measurement_counts_and_another_clock_at_once() {
+        let begun = Instant::now();
+        let clock = DatabaseClock::new();
+        learn(&clock, begun, 0, 0);
+        let offset = || clock.state().offset.unwrap().micros;
+        assert_eq!(offset(), 0);
+        // A round trip of two seconds says less.
+        clock.learn(reading(begun, 10, 0), Duration::from_secs(2), database(10));
+        assert_eq!(offset(), 0);
+        // A server whose clock is 20 seconds ahead has taken the place of the other.
+        let ahead = database(2_021) + 20 * SECOND;
+        clock.learn(reading(begun, 2_020, 0), Duration::from_millis(2), ahead);
+        assert_eq!(offset(), 20 * SECOND);
+        // Half an hour later a poorer one is better than an old one.
+        let poorer = database(1_800_025) + 20 * SECOND;
+        clock.learn(reading(begun, 1_800_000, 0), Duration::from_millis(40), poorer);
+        assert_eq!(offset(), 20 * SECOND + 5_000);
+    }
+
+    #[test]
+    fn the_time_of_receipt_never_repeats() {
+        let clock = DatabaseClock::new();
+        let threads = |_| {
+            let receive = || (0..1_000).map(|_| clock.next_receipt().at).collect::<Vec<_>>();
+            std::thread::scope(|scope| {
+                let running: Vec<_> = (0..4).map(|_| scope.spawn(receive)).collect();
+                running
+                    .into_iter()
+                    .flat_map(|thread| {
+                        let times = thread.join().unwrap();
+                        assert!(times.is_sorted_by(|earlier, later| earlier < later));
+                        times
+                    })
+                    .collect::<Vec<_>>()
+            })
+        };
+        let mut all = threads(());
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 4_000);
+    }
+
+    #[test]
+    fn a_time_as_the_database_writes_it_is_read_to_the_microsecond() {
+        for (text, micros) in [
+            ("1764437609.123456", Some(1_764_437_609_123_456)),
+            ("1764437609.1", Some(1_764_437_609_100_000)),
+            ("1764437609", Some(1_764_437_609_000_000)),
+            ("1764437609.12345678", Some(1_764_437_609_123_456)),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(epoch_micros(text), micros, "{text}");
+        }
+    }
+}

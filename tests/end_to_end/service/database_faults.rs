@@ -1,0 +1,98 @@
+//! A database that answers and cannot be used as it is: that is no fault of what was sent. Nothing is
+//! refused for good, and nothing is lost until the database is mended.
+
+use serde_json::{Value, json};
+
+use crate::support::{Files, Program, Service, TestDatabase, result};
+
+const SIMULATION: &str = "01920000-0000-7000-8000-0000000000b8";
+
+fn start() -> Value {
+    json!({"simulation_id": SIMULATION, "scenarios": [{"id": "a"}]})
+}
+
+fn outcomes_path() -> String {
+    format!("/v1/simulations/{SIMULATION}/outcomes")
+}
+
+/// A service without a spool.
+fn without_spool(database: &TestDatabase, files: &Files) -> Service {
+    Service::start_with(&Program::on(database), &files.path("plain.log"), &["--spool=false"])
+}
+
+fn stored(database: &TestDatabase) -> i64 {
+    database.count("SELECT count(*) FROM arc_recorder.outcomes")
+}
+
+#[test]
+fn a_migration_that_fails_is_waited_for() {
+    let (database, files) = (TestDatabase::empty(), Files::new());
+    // As an owner's rule against changes by programs.
+    database.execute(
+        "CREATE FUNCTION public.forbid() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+             RAISE EXCEPTION 'no changes today';
+         END $$;
+         CREATE EVENT TRIGGER forbid ON ddl_command_start EXECUTE FUNCTION public.forbid()",
+    );
+    let plain = without_spool(&database, &files);
+    let problem = plain.post("/v1/simulations", &start()).has_problem(503, "unavailable");
+    assert_eq!(problem["retryable"], true);
+    let problem = plain.post(&outcomes_path(), &result("a", "success", 1.0));
+    assert_eq!(problem.has_problem(503, "unavailable")["retryable"], true);
+
+    let spooling = Service::start(&Program::on(&database), &files, &[]);
+    spooling.post("/v1/simulations", &start()).has(202);
+    spooling.post(&outcomes_path(), &result("a", "success", 1.0)).has(202);
+    assert!(spooling.log().contains("no changes today"), "{}", spooling.log());
+
+    database.execute("DROP EVENT TRIGGER forbid");
+    spooling.wait_for_empty_spool();
+    assert_eq!(spooling.get("/v1/health").has(200).json()["spool"]["aside"], 0);
+    assert_eq!(stored(&database), 1);
+}
+
+#[test]
+fn what_is_missing_in_the_database_is_waited_for() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let plain = without_spool(&database, &files);
+    let spooling = Service::start(&Program::on(&database), &files, &[]);
+    plain.post("/v1/simulations", &start()).has(200);
+    database.execute("ALTER TABLE arc_recorder.outcomes RENAME TO elsewhere");
+    let problem = plain.post(&outcomes_path(), &result("a", "success", 1.0));
+    assert_eq!(problem.has_problem(503, "unavailable")["retryable"], true);
+    spooling.post(&outcomes_path(), &result("a", "success", 1.0)).has(202);
+    database.execute("ALTER TABLE arc_recorder.elsewhere RENAME TO outcomes");
+    spooling.wait_for_empty_spool();
+    assert_eq!(spooling.get("/v1/health").has(200).json()["spool"]["aside"], 0);
+    assert_eq!(stored(&database), 1);
+}
+
+#[test]
+fn a_statement_that_the_server_does_not_take_is_a_fault_of_the_program() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let plain = without_spool(&database, &files);
+    let spooling = Service::start(&Program::on(&database), &files, &[]);
+    plain.post("/v1/simulations", &start()).has(200);
+    database.execute("ALTER FUNCTION arc_recorder.note_results(uuid[]) RENAME TO noted_results");
+    let problem = plain.post(&outcomes_path(), &result("a", "success", 1.0));
+    assert_eq!(problem.has_problem(500, "internal")["retryable"], false);
+    let batch = json!({"results": [result("a", "success", 1.0)]});
+    let answer = plain.post(&outcomes_path(), &batch).has(200).json();
+    let verdict = &answer["verdicts"][0];
+    assert_eq!((&verdict["verdict"], &verdict["away"]), (&json!("failed"), &json!(false)));
+    assert_eq!(verdict["retryable"], false);
+
+    // With a spool it is kept, and put aside with the reason; the database is not taken for away.
+    spooling.post(&outcomes_path(), &result("a", "success", 1.0)).has(202);
+    let aside = |answer: &crate::support::Answer| answer.json()["spool"]["aside"] == 1;
+    spooling.wait_until("/v1/health", aside);
+    let metrics = spooling.get("/metrics").has(200).text();
+    assert!(metrics.lines().any(|line| line == "arc_database_away 0"), "{metrics}");
+    assert!(spooling.log().contains("42883"), "{}", spooling.log());
+
+    database.execute("ALTER FUNCTION arc_recorder.noted_results(uuid[]) RENAME TO note_results");
+    spooling.post("/v1/spool/retry", &Value::Null).has(200);
+    spooling.wait_for_empty_spool();
+    assert_eq!(spooling.get("/v1/health").has(200).json()["spool"]["aside"], 0);
+    assert_eq!(stored(&database), 1);
+}
