@@ -35,6 +35,10 @@ pub enum ProblemCode {
     Unauthorized,
     /// The token does not have the scope that this needs.
     Forbidden,
+    /// The service does not answer under this host's name.
+    HostNotAllowed,
+    /// The request comes from a web page that may not use the service.
+    OriginNotAllowed,
     /// Too many requests at once.
     TooManyRequests,
     /// The same key came with another request.
@@ -47,6 +51,8 @@ pub enum ProblemCode {
     Unavailable,
     /// The spool is full: nothing can be kept until the database is back.
     SpoolFull,
+    /// There is no room on the disk for the file that was sent.
+    DiskFull,
     /// The service stops.
     ShuttingDown,
     /// The answer took too long.
@@ -64,7 +70,9 @@ impl ProblemCode {
         match self {
             ProblemCode::InvalidRequest => 400,
             ProblemCode::Unauthorized => 401,
-            ProblemCode::Forbidden => 403,
+            ProblemCode::Forbidden
+            | ProblemCode::HostNotAllowed
+            | ProblemCode::OriginNotAllowed => 403,
             ProblemCode::NotFound => 404,
             ProblemCode::MethodNotAllowed => 405,
             ProblemCode::NotAcceptable => 406,
@@ -75,7 +83,10 @@ impl ProblemCode {
             ProblemCode::Rejected | ProblemCode::IdempotencyKeyReused | ProblemCode::Refused => 422,
             ProblemCode::TooManyRequests => 429,
             ProblemCode::Internal | ProblemCode::Other => 500,
-            ProblemCode::Unavailable | ProblemCode::SpoolFull | ProblemCode::ShuttingDown => 503,
+            ProblemCode::Unavailable
+            | ProblemCode::SpoolFull
+            | ProblemCode::DiskFull
+            | ProblemCode::ShuttingDown => 503,
             ProblemCode::Timeout => 504,
         }
     }
@@ -95,12 +106,15 @@ impl ProblemCode {
             ProblemCode::BodyTimeout => "The body came too slowly",
             ProblemCode::Unauthorized => "A token is needed",
             ProblemCode::Forbidden => "The token does not allow this",
+            ProblemCode::HostNotAllowed => "The service does not have this name",
+            ProblemCode::OriginNotAllowed => "This web page is not allowed",
             ProblemCode::TooManyRequests => "Too many requests at once",
             ProblemCode::IdempotencyKeyReused => "The key belongs to another request",
             ProblemCode::IdempotencyKeyInUse => "The first request with this key is under way",
             ProblemCode::Refused => "The database refuses this",
             ProblemCode::Unavailable => "The database is away",
             ProblemCode::SpoolFull => "The spool is full",
+            ProblemCode::DiskFull => "The disk is full",
             ProblemCode::ShuttingDown => "The service is stopping",
             ProblemCode::Timeout => "The answer took too long",
             ProblemCode::Internal | ProblemCode::Other => "A fault of the service",

@@ -799,7 +799,7 @@ export interface components {
          * @description What went wrong, as a word that programs compare. It never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "invalid_request" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_items" | "body_timeout" | "unauthorized" | "forbidden" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "refused" | "unavailable" | "spool_full" | "shutting_down" | "timeout" | "internal" | "other";
+        ProblemCode: "invalid_request" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_items" | "body_timeout" | "unauthorized" | "forbidden" | "host_not_allowed" | "origin_not_allowed" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "refused" | "unavailable" | "spool_full" | "disk_full" | "shutting_down" | "timeout" | "internal" | "other";
         /** @description One thing that is wrong with a result, or, as a warning, worth knowing about it. */
         Reason: {
             /** @description A stable word. */
