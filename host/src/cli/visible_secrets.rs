@@ -32,7 +32,8 @@ fn warnings(matches: &ArgMatches) -> Vec<String> {
         };
         format!("{what}, which other users of this machine can see among its processes; {instead}")
     };
-    let with_password = OPTIONS.iter().filter(|(name, _)| given(name).is_some_and(has_password));
+    let with_password =
+        OPTIONS.iter().filter(|(name, _)| given(name).is_some_and(|text| has_password(text)));
     let mut warnings: Vec<String> = with_password
         .map(|(name, variable)| {
             let option = name.replace('_', "-");
@@ -46,7 +47,7 @@ fn warnings(matches: &ArgMatches) -> Vec<String> {
 }
 
 /// Whether a URL, or a keyword/value connection string, holds a password.
-fn has_password(text: &String) -> bool {
+fn has_password(text: &str) -> bool {
     let authority = text.split_once("://").map_or("", |(_, rest)| rest);
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
     let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
