@@ -202,7 +202,7 @@ impl Service {
         let mut open = Vec::new();
         for _ in 0..count {
             let mut stream = self.connect().await;
-            stream.write_all(b"GET /v1/health HTTP/1.1\r\nhost: arc\r\n\r\n").await.unwrap();
+            stream.write_all(b"GET /v1/health HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
             let mut answer = [0; 4_096];
             let length = stream.read(&mut answer).await.unwrap();
             assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
@@ -214,7 +214,7 @@ impl Service {
     /// How many transactions have stored results.
     async fn transactions(&self) -> f64 {
         let mut stream = self.connect().await;
-        let request = b"GET /v1/metrics HTTP/1.1\r\nhost: arc\r\nconnection: close\r\n\r\n";
+        let request = b"GET /v1/metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         stream.write_all(request).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -273,7 +273,7 @@ impl Bench {
                 let length: usize = own.iter().map(|document| document.len() + 1).sum();
                 let (reading, mut writing) = stream.into_split();
                 let head = format!(
-                    "POST /v1/simulations/{simulation_id}/outcomes HTTP/1.1\r\nhost: arc\r\n\
+                    "POST /v1/simulations/{simulation_id}/outcomes HTTP/1.1\r\nhost: localhost\r\n\
                      connection: close\r\ncontent-type: application/x-ndjson\r\n\
                      content-length: {length}\r\n\r\n"
                 );
@@ -332,7 +332,7 @@ impl Bench {
                         request.clear();
                         let head = format!(
                             "POST /v1/simulations/{simulation_id}/outcomes HTTP/1.1\r\n\
-                             host: arc\r\ncontent-type: application/json\r\n\
+                             host: localhost\r\ncontent-type: application/json\r\n\
                              content-length: {}\r\n\r\n",
                             document.len()
                         );

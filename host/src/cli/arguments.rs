@@ -46,7 +46,8 @@ Exit codes: 0 all done, 1 something was not done, 2 some results were rejected, 
 #[derive(Debug, Args)]
 pub(super) struct Global {
     /// The database: postgresql://user@host/name, with libpq's parameters and variables.
-    /// Default: ARC_DATABASE_URL, then TIMESCALE_SERVICE_URL, then the embedded database.
+    /// Default: ARC_DATABASE_URL, then TIMESCALE_SERVICE_URL, then the embedded database. A URL with
+    /// a password belongs into the variable: here, other users of the machine can see it.
     #[arg(long, global = true, value_name = "URL", help_heading = "Settings")]
     pub(super) database_url: Option<String>,
 
@@ -304,7 +305,9 @@ pub(super) enum TokenCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct NewToken {
-    /// What it allows: read (questions), record, or admin (all of it). More than one may be given.
+    /// What it allows: read (questions), record, or admin (all of it). More than one may be given. A
+    /// scope holds for all simulations: each token that records can also complete, fail and cancel
+    /// those that others have started.
     #[arg(long, required = true, value_name = "SCOPE")]
     pub(super) scope: Vec<Scope>,
 

@@ -7,6 +7,7 @@ mod export;
 mod extract;
 mod formats;
 mod history;
+mod interrupt;
 mod manual;
 mod output;
 mod program;
@@ -19,10 +20,11 @@ mod simulations;
 mod spool;
 mod status;
 mod token;
+mod visible_secrets;
 
 use std::ffi::OsString;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::embedded;
 use crate::error::{Error, Result};
@@ -78,7 +80,12 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
             Err(error) => fail(&error),
         };
     }
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let parsed = Arguments::command().try_get_matches_from(arguments).and_then(|matches| {
+        let arguments = Arguments::from_arg_matches(&matches)?;
+        visible_secrets::warn(&matches);
+        Ok(arguments)
+    });
+    let arguments = match parsed {
         Ok(mut arguments) => {
             arguments.global.program = program;
             arguments
@@ -97,11 +104,10 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
         Err(error) => return fail(&Error::io("could not start the runtime", error)),
     };
     let done = runtime.block_on(run(arguments));
-    if matches!(done, Ok(Done::Interrupted)) {
-        // What is still going on in a thread that cannot be stopped, such as a read of a pipe to
-        // which nobody writes, is nobody's any more.
-        runtime.shutdown_background();
-    }
+    // What is still going on in a thread that cannot be stopped, such as a read of a pipe to which
+    // nobody writes, or a component that computes, is nobody's any more: what was acknowledged is
+    // committed.
+    runtime.shutdown_background();
     match done {
         Ok(done) => done.exit_code(),
         Err(error) => fail(&error),

@@ -5,11 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::Done;
 use super::arguments::{FormatOptions, Global, Record};
 use super::connection;
+use super::interrupt::stop_on_interrupt;
 use super::output::{self, BAD, BOLD, GOOD, Output, WARNING};
 use crate::delivery::{
     Destination, FileIdentity, FileOptions, FileRecorded, FileSummary, Progress, Stage, record_file,
@@ -134,24 +133,6 @@ impl Configuration {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Configuration { name, text })
     }
-}
-
-/// Lets the batches that are under way end at the first Ctrl-C; a second one ends the program, and
-/// so does the first while nothing is recorded, such as on standard input that does not end.
-pub(super) fn stop_on_interrupt(stop: Arc<AtomicBool>, recording: Arc<AtomicBool>) -> Result<()> {
-    let mut interrupts = signal(SignalKind::interrupt())
-        .map_err(|error| Error::io("could not listen for Ctrl-C", error))?;
-    tokio::spawn(async move {
-        while interrupts.recv().await.is_some() {
-            if stop.swap(true, Ordering::Relaxed) || !recording.load(Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-            output::note(
-                "stopping after the results that are under way; Ctrl-C again ends at once",
-            );
-        }
-    });
-    Ok(())
 }
 
 /// What all files of a command share.

@@ -1,10 +1,9 @@
 //! `arc-host run`: a runner that is a component.
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::Done;
 use super::arguments::{Global, Run};
 use super::connection;
+use super::interrupt::{Interrupts, STOPPING, exit_after};
 use super::output;
 use crate::error::{Error, Result};
 use crate::runners::{GrantedFolder, Grants, Runner, RunnerSettings};
@@ -23,13 +22,13 @@ pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
     let grants = grants(&arguments);
     let mut words = vec![path];
     words.extend(arguments.arguments);
-    // Until here Ctrl-C simply ends the program: nothing has been handed over.
-    let mut interrupts = signal(SignalKind::interrupt())
-        .map_err(|error| Error::io("could not listen for Ctrl-C", error))?;
+    // Until here a signal simply ends the program: nothing has been handed over.
+    let mut interrupts = Interrupts::listen()?;
     let exit = tokio::select! {
         exit = runner.run(recorder.clone(), &words, &grants) => Some(exit),
         _ = interrupts.recv() => {
             output::note("stopping after the results that are under way; Ctrl-C again ends at once");
+            exit_after(STOPPING, Done::Interrupted);
             None
         }
     };

@@ -1,21 +1,22 @@
 //! `arc-host serve`: the recorder as a service.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::Done;
 use super::arguments::Global;
 use super::connection;
+use super::interrupt::{Interrupts, exit_after};
 use super::output::Output;
 use crate::Recorder;
 use crate::access::TokenRegistry;
 use crate::database;
-use crate::error::{Error, Result};
-use crate::service::settings::{FILE_VARIABLE, SETTINGS, unknown_variables};
-use crate::service::{Service, ServiceSettings, start_log};
+use crate::error::Result;
+use crate::service::settings::{FILE_VARIABLE, SETTINGS, is_list, unknown_variables};
+use crate::service::{Service, ServiceSettings, raise_open_files, start_log};
 use crate::spool::{Spool, SpoolSettings};
 
 /// The arguments of `serve`: each setting of the service is an option.
@@ -27,14 +28,19 @@ pub(super) struct Serve {
     given: Vec<(String, String)>,
 }
 
+/// How much longer than its limit a shutdown may take before the process ends as it is, so that the
+/// service itself, which keeps the limit, comes first.
+const SHUTDOWN_MARGIN: Duration = Duration::from_secs(1);
+
 const FILE: &str = "settings";
 const PRINT: &str = "print-config";
 
 impl clap::FromArgMatches for Serve {
     fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
         let given = SETTINGS.iter().filter_map(|setting| {
-            let value = matches.get_one::<String>(setting.name)?;
-            Some((setting.name.to_owned(), value.clone()))
+            let values: Vec<&str> =
+                matches.get_many::<String>(setting.name)?.map(String::as_str).collect();
+            Some((setting.name.to_owned(), values.join(",")))
         });
         Ok(Serve {
             settings_file: matches.get_one::<PathBuf>(FILE).cloned(),
@@ -78,11 +84,15 @@ impl clap::Args for Serve {
                 .value_name(setting.value_name)
                 .help(help)
                 .help_heading("Settings of the service");
-            // A switch needs no value.
-            if setting.value_name == "BOOL" {
-                arg.num_args(0..=1).require_equals(true).default_missing_value("true")
-            } else {
-                arg
+            match setting.name {
+                // A switch needs no value.
+                _ if setting.value_name == "BOOL" => {
+                    arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+                }
+                // One that is given again has one more.
+                "allow_hosts" => arg.action(ArgAction::Append).visible_alias("allow-host"),
+                name if is_list(name) => arg.action(ArgAction::Append),
+                _ => arg,
             }
         });
         command.arg(file).arg(print).args(settings)
@@ -94,12 +104,13 @@ impl clap::Args for Serve {
 }
 
 pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) -> Result<Done> {
-    let settings = ServiceSettings::read(arguments.settings_file.as_deref(), &arguments.given)?;
+    let mut settings = ServiceSettings::read(arguments.settings_file.as_deref(), &arguments.given)?;
     if arguments.print_config {
         output.bare_line(&settings.to_toml())?;
         return Ok(Done::All);
     }
     start_log(&settings)?;
+    raise_open_files();
     for name in unknown_variables() {
         tracing::warn!(
             name,
@@ -107,10 +118,7 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
         );
     }
     // Before anything is begun that is to be ended well.
-    let (mut interrupts, mut terminations) = (
-        signal(SignalKind::interrupt()).map_err(unheard)?,
-        signal(SignalKind::terminate()).map_err(unheard)?,
-    );
+    let mut interrupts = Interrupts::listen()?;
     let extractor = connection::extractor(global)?;
     let database = connection::open_with(global, settings.database_connections).await?;
     let recorder = Recorder::when_reachable(extractor, database.store().clone());
@@ -123,6 +131,7 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
         })?),
         _ => None,
     };
+    settings.spool_dir.clone_from(&folder);
     let tokens = settings.ask_for_tokens().then(|| {
         let copy = folder.map(|folder| folder.join("tokens.json"));
         TokenRegistry::new(database.store().clone(), copy)
@@ -140,6 +149,7 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
             ),
         }
     }
+    let limit = Duration::from_secs(settings.shutdown_seconds);
     let service = Service::bind(settings, recorder, spool, tokens).await?;
     let scheme = if service.has_tls() { "https" } else { "http" };
     let urls: Vec<String> =
@@ -149,23 +159,14 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
     } else {
         output.line(&format!("listening on {}", urls.join(", ")))?;
     }
-    let stop = async {
-        tokio::select! {
-            _ = interrupts.recv() => {}
-            _ = terminations.recv() => {}
-        }
+    let stop = async move {
+        interrupts.recv().await;
         tracing::info!("stopping after the requests that are under way; Ctrl-C again ends at once");
-        tokio::spawn(async move {
-            interrupts.recv().await;
-            std::process::exit(130);
-        });
+        exit_after(limit + SHUTDOWN_MARGIN, Done::Not);
+        tokio::spawn(interrupts.exit_at_next());
     };
     service.serve(stop).await;
     Ok(Done::All)
-}
-
-fn unheard(error: std::io::Error) -> Error {
-    Error::io("could not listen for signals", error)
 }
 
 /// The folder of the spool, where one may be there.

@@ -84,10 +84,7 @@ impl FileRecording {
             results += 1;
             report(Progress { stage: Stage::Survey, read_bytes: frames.read_bytes(), results });
             if self.stopped() {
-                return Err(Error::Invalid(format!(
-                    "stopped before anything of {} was recorded",
-                    self.file.name()
-                )));
+                return Err(self.stopped_at_the_start());
             }
             let (None, Content::Text(text)) = (frame.problem, frame.content) else { continue };
             // What is wrong with a result is said when it is recorded.
@@ -122,6 +119,10 @@ impl FileRecording {
         }
         let file = self.file.clone();
         Ok(Survey { file, sha256, summary, found, plan_sha256: digest.finish(), trials, results })
+    }
+
+    fn stopped_at_the_start(&self) -> Error {
+        Error::Invalid(format!("stopped before anything of {} was recorded", self.file.name()))
     }
 
     /// A scenario as a row of the plan. One that no scenario object of the guide's format defines gets
@@ -305,6 +306,9 @@ impl Iterator for PlanReader<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let place = *self.survey.found.get(self.next)?;
+        if self.recording.stopped() {
+            return Some(Err(self.recording.stopped_at_the_start()));
+        }
         self.next += 1;
         Some(self.read(place))
     }

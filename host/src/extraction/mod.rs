@@ -148,8 +148,6 @@ pub(crate) type SessionOwner = (u64, Uuid);
 struct Compiled {
     engine: Arc<SharedEngine>,
     pre: ExtractorPre<session::State>,
-    /// Whether the component was given WASI, whose functions block the thread while they work.
-    wasi: bool,
 }
 
 /// An engine, which all extractors of one kind share with its limits and its instances. Cheap to
@@ -209,7 +207,7 @@ impl ExtractionEngine {
         let engine = &self.0.engine;
         let component = component_cache::load(engine, bytes, &sha256, loading).map_err(broken)?;
         let pre = prepare(engine, &component, wasi).map_err(broken)?;
-        let compiled = Arc::new(Compiled { engine: Arc::clone(&self.0), pre, wasi });
+        let compiled = Arc::new(Compiled { engine: Arc::clone(&self.0), pre });
         let (identity, about) = identify(&compiled, sha256)?;
         Ok(Extractor { compiled, identity: Arc::new(identity), about: Arc::new(about) })
     }

@@ -231,7 +231,8 @@ impl Session {
         bytes: usize,
         function: impl FnOnce(&Instance, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, ExtractionError> {
-        if self.compiled.wasi {
+        // A component from elsewhere may compute for seconds, or wait for a function of the host.
+        if self.compiled.engine.metering != Metering::Off {
             may_block(|| self.call_now(bytes, function))
         } else {
             self.call_now(bytes, function)

@@ -21,6 +21,7 @@ mod submission;
 mod writing;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::future::try_join_all;
@@ -354,6 +355,7 @@ impl Recorder {
             sessions.give_back(simulation_id, session);
             return Ok(extracted);
         }
+        let dropped = SetOnDrop::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let parts = (received.len() / DOCUMENTS_FOR_A_CORE).clamp(1, cores);
         let part_length = received.len().div_ceil(parts).max(1);
@@ -364,8 +366,11 @@ impl Recorder {
             let target = target.clone();
             let simulation_id = target.plan.simulation_id;
             let mut session = sessions.take(simulation_id).await;
+            let dropped = Arc::clone(&dropped.0);
             tasks.push(blocking(move || {
-                let extracted = extract_part(&target, &mut session, part);
+                // Documents that nobody waits for any more are left alone.
+                let wanted = part.into_iter().take_while(|_| !dropped.load(Ordering::Relaxed));
+                let extracted = extract_part(&target, &mut session, wanted);
                 target.sessions.give_back(simulation_id, session);
                 extracted
             }));
@@ -386,7 +391,21 @@ fn keep_plan(plans: &mut HashMap<Uuid, Arc<Plan>>, plan: &Arc<Plan>) {
     plans.insert(plan.simulation_id, Arc::clone(plan));
 }
 
-fn extract_part(target: &Target, session: &mut Session, part: Vec<Received>) -> Vec<Extracted> {
+/// A flag that is set when this is dropped.
+#[derive(Default)]
+struct SetOnDrop(Arc<AtomicBool>);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn extract_part(
+    target: &Target,
+    session: &mut Session,
+    part: impl IntoIterator<Item = Received>,
+) -> Vec<Extracted> {
     part.into_iter().map(|received| received.extract(target, session)).collect()
 }
 

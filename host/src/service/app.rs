@@ -3,16 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use super::answer::Failure;
+use super::concurrency::ConcurrencyLimits;
 use super::events::Watchers;
+use super::file_disk::FileDisk;
 use super::idempotency::Keys;
 use super::metrics::ServiceMetrics;
+use super::origins::OriginPolicy;
 use super::room::Room;
 use super::settings::ServiceSettings;
+use super::shared_check::SharedCheck;
 use crate::Recorder;
 use crate::access::TokenRegistry;
 use crate::delivery::Delivery;
+use crate::error::Error;
+use crate::store::Health;
 
 /// What all handlers share.
 #[derive(Debug)]
@@ -27,8 +34,14 @@ pub(super) struct App {
     pub(super) metrics: ServiceMetrics,
     pub(super) watchers: Watchers,
     pub(super) keys: Keys,
-    pub(super) requests: Arc<Semaphore>,
-    pub(super) streams: Arc<Semaphore>,
+    pub(super) limits: ConcurrencyLimits,
+    /// Which hosts and origins are answered; none where a token is asked for.
+    pub(super) origins: Option<OriginPolicy>,
+    /// For the files of `/v1/files`.
+    pub(super) file_disk: Arc<FileDisk>,
+    /// Of the database, which many may ask about at once.
+    pub(super) health: SharedCheck<Health>,
+    pub(super) readiness: SharedCheck<bool>,
     /// For whole bodies.
     pub(super) room: Room,
     /// For what streams have sent that is not recorded yet: one that is slow keeps no body out.
@@ -46,6 +59,29 @@ impl App {
 
     pub(super) fn body_stall(&self) -> Duration {
         Duration::from_secs(self.settings.body_seconds)
+    }
+
+    /// Whether the database takes results. However many ask, it is asked once at a time.
+    ///
+    /// # Errors
+    /// If it does not, or does not say so within the time of a request.
+    pub(super) async fn database_answers(&self) -> Result<(), Failure> {
+        let asked = async {
+            let answered = self.recorder.store().answers();
+            let answered = tokio::time::timeout(self.request_time(), answered).await;
+            match answered {
+                Ok(Ok(())) => true,
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "the database does not answer");
+                    false
+                }
+                Err(_) => false,
+            }
+        };
+        if self.readiness.run(asked).await {
+            return Ok(());
+        }
+        Err(Error::Unavailable("the database does not answer".to_owned()).into())
     }
 
     pub(super) fn request_time(&self) -> Duration {

@@ -71,12 +71,22 @@ impl Chunks {
 }
 
 fn unreadable(error: axum::Error) -> Failure {
-    match error.into_inner().downcast::<Refused>() {
-        Ok(refused) => refused.0,
-        Err(error) => Failure::new(
-            ProblemCode::InvalidRequest,
-            format!("the body could not be read to its end: {}", innermost(&*error)),
-        ),
+    let mut error = error.into_inner();
+    loop {
+        error = match error.downcast::<Refused>() {
+            Ok(refused) => return refused.0,
+            Err(error) => error,
+        };
+        // A body within another has wrapped the refusal.
+        error = match error.downcast::<axum::Error>() {
+            Ok(inner) => inner.into_inner(),
+            Err(error) => {
+                return Failure::new(
+                    ProblemCode::InvalidRequest,
+                    format!("the body could not be read to its end: {}", innermost(&*error)),
+                );
+            }
+        };
     }
 }
 

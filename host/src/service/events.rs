@@ -13,12 +13,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Response, header};
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::answer::{Answer, Uncompressed};
 use super::app::SharedApp;
-use super::guard::{self, Caller, Standing};
+use super::concurrency::ConcurrencyPermit;
+use super::guard::{Caller, Standing};
 use super::parameters::SimulationId;
 use crate::error::Error;
 use crate::recorder::SimulationProgress;
@@ -90,7 +91,7 @@ pub(super) async fn simulation_events(
     SimulationId(simulation_id): SimulationId,
     caller: Option<Extension<Caller>>,
 ) -> Answer {
-    let place = guard::stream_place(&app)?;
+    let place = app.limits.events.acquire(caller.as_deref())?;
     let now = Arc::new(app.recorder.simulation_status(simulation_id).await?);
     let (changes, asking) = app.watchers.join(simulation_id, now);
     if let Some(sender) = asking {
@@ -163,7 +164,7 @@ struct Events {
     standing: Standing,
     number: u64,
     ended: bool,
-    _place: OwnedSemaphorePermit,
+    _place: ConcurrencyPermit,
 }
 
 impl Events {

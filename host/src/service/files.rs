@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::answer::{self, Answer, Failure};
 use super::app::{App, SharedApp};
 use super::body::{Chunks, too_large};
+use super::file_disk::{DiskShare, unwritable};
 use super::observe::RequestId;
 use super::parameters::Parameters;
 use super::record::{self, problem};
@@ -22,7 +23,6 @@ use crate::delivery::{
     Destination, FileIdentity, FileOptions, FileRecorded, FileReport, record_file,
 };
 use crate::documents::DocumentFile;
-use crate::error::Error;
 use crate::recorder::blocking;
 use crate::wire::{Problem, ProblemCode};
 
@@ -73,6 +73,7 @@ pub(super) async fn record_file_sent(
     request_id: Option<Extension<RequestId>>,
     request: Request,
 ) -> Answer {
+    check_type(request.headers())?;
     let stop = StopOnDrop(Arc::default());
     let recording = record_sent(&app, query, request.into_body(), &stop);
     let mut recording = std::pin::pin!(recording);
@@ -142,8 +143,8 @@ async fn record_sent(
     stop: &StopOnDrop,
 ) -> Result<FileRecorded, Failure> {
     let name = query.file_name.as_deref().map_or(NO_NAME.to_owned(), base_name);
-    let file = tokio::select! {
-        file = receive(app, body) => file?,
+    let (file, _share) = tokio::select! {
+        received = receive(app, body) => received?,
         () = app.stopped() => return Err(stopped()),
     };
     let (formats, built_in) = (app.recorder.formats().clone(), app.recorder.extractor().clone());
@@ -183,23 +184,47 @@ fn base_name(name: &str) -> String {
     if name.is_empty() { NO_NAME.to_owned() } else { name.replace('\0', "\u{FFFD}") }
 }
 
-/// The body as a temporary file, which is gone with its last user.
-async fn receive(app: &App, body: Body) -> Result<std::fs::File, Failure> {
+/// The body as a file without a name, which is gone with its last user, and its share of the disk.
+async fn receive(app: &App, body: Body) -> Result<(std::fs::File, DiskShare), Failure> {
     let limit = app.settings.file_limit_mib << 20;
     let mut chunks = Chunks::new(body, app.body_stall());
-    let unwritable = |error| Error::io("could not keep the file while it is received", error);
-    let mut file = blocking(tempfile::tempfile).await?.map_err(unwritable)?;
+    let mut share = app.file_disk.share();
+    let disk = Arc::clone(&app.file_disk);
+    let mut file = blocking(move || disk.create()).await?.map_err(unwritable)?;
     let mut received = 0;
     while let Some(chunk) = chunks.next().await? {
         received += chunk.len() as u64;
         if received > limit {
             return Err(too_large(limit).into());
         }
+        share.grow(chunk.len() as u64)?;
         let written = move || file.write_all(&chunk).map(|()| file);
         file = blocking(written).await?.map_err(unwritable)?;
     }
     file.rewind().map_err(unwritable)?;
-    Ok(file)
+    Ok((file, share))
+}
+
+/// Whether the body is of a type that a file may have: any but those that a web page can send
+/// without being asked for permission, and a missing one, which is such a type, too.
+///
+/// # Errors
+/// If it is not.
+fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    match essence.to_ascii_lowercase().as_str() {
+        "" | "text/plain" | "multipart/form-data" | "application/x-www-form-urlencoded" => {
+            Err(Failure::new(
+                ProblemCode::UnsupportedMediaType,
+                format!(
+                    "invalid Content-Type of a file: {essence:?} (expected \
+                     application/octet-stream, or the file's own, such as application/json)"
+                ),
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

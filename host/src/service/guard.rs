@@ -1,7 +1,6 @@
 //! Who gets in, and how many at once.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, HttpBody};
@@ -11,11 +10,13 @@ use axum::middleware::Next;
 use axum::response::IntoResponse as _;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{Answer, Failure};
 use super::app::{App, SharedApp};
+use super::concurrency::ConcurrencyPermit;
 use super::decoding;
+use super::parameters::{BodyType, body_type};
+use super::upload_rate::MinRateBody;
 use crate::access::{AccessError, Bearer, Scope, TokenRegistry, TokenWatch};
 use crate::wire::{Problem, ProblemCode};
 
@@ -31,6 +32,33 @@ pub(super) struct Caller {
     scope: Option<Scope>,
 }
 
+impl Caller {
+    /// The part of the token that is no secret.
+    pub(super) fn token_id(&self) -> &str {
+        &self.token_id
+    }
+
+    #[cfg(test)]
+    pub(super) fn new(token_id: &str) -> Self {
+        Caller { name: token_id.to_owned(), token_id: token_id.to_owned(), scope: None }
+    }
+}
+
+/// The limit that a request counts towards, each of which is apart from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RequestKind {
+    /// It records; a stream of results counts as one instead, which its handler sees to.
+    Record,
+    /// It records, and never is a stream.
+    RecordWhole,
+    /// It reads.
+    Read,
+    /// It sends a file.
+    File,
+    /// It is always answered, such as health and metrics, or counts as a stream.
+    Unlimited,
+}
+
 /// What a path asks of a request before its handler sees it. One layer asks all of it: every layer
 /// of a router is cloned, boxed and polled with each request.
 #[derive(Clone, Debug)]
@@ -40,6 +68,8 @@ pub(super) struct Gate {
     pub(super) scope: Option<Scope>,
     /// Whether its answer must begin in time.
     pub(super) timed: bool,
+    /// Which limit it counts towards.
+    pub(super) kind: RequestKind,
 }
 
 /// Lets a request pass that there is a place for, whose token will do, and whose body can be read;
@@ -55,9 +85,23 @@ pub(super) async fn admit(
 
 async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
     let app = &gate.app;
-    let place = Arc::clone(&app.requests).try_acquire_owned();
-    let place = place.map_err(|_| too_many("requests are under way", app.settings.requests))?;
     let caller = check(gate.scope, app, request.headers())?;
+    let is_stream = gate.kind == RequestKind::Record
+        && body_type(request.headers()).is_ok_and(|kind| kind == BodyType::Lines);
+    let limit = match gate.kind {
+        RequestKind::Record if is_stream => None,
+        RequestKind::Record | RequestKind::RecordWhole => Some(&app.limits.record),
+        RequestKind::Read => Some(&app.limits.read),
+        RequestKind::File => Some(&app.limits.files),
+        RequestKind::Unlimited => None,
+    };
+    let place = limit.map(|limit| limit.acquire(caller.as_ref())).transpose()?;
+    let rate = app.settings.min_body_bytes_per_second;
+    // A stream brings its results as they come to be, however seldom that is.
+    if !is_stream && rate > 0 && !request.body().is_end_stream() {
+        let grace = app.body_stall();
+        request = request.map(|body| Body::new(MinRateBody::new(body, rate, grace)));
+    }
     request = decoding::decode(&app.room, request)?;
     if let Some(caller) = &caller {
         request.extensions_mut().insert(caller.clone());
@@ -77,15 +121,6 @@ async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
         response = response.map(|body| Body::new(LongAnswer { body, _place: place }));
     }
     Ok(response)
-}
-
-/// A place for a stream, which it keeps to its end.
-///
-/// # Errors
-/// Where as many are open as may be.
-pub(super) fn stream_place(app: &App) -> Result<OwnedSemaphorePermit, Failure> {
-    let place = Arc::clone(&app.streams).try_acquire_owned();
-    place.map_err(|_| too_many("streams are open", app.settings.streams))
 }
 
 /// Whether the token of a stream works still.
@@ -122,7 +157,7 @@ impl Standing {
 /// The body of an answer that keeps its request's place.
 struct LongAnswer {
     body: Body,
-    _place: OwnedSemaphorePermit,
+    _place: Option<ConcurrencyPermit>,
 }
 
 impl HttpBody for LongAnswer {
@@ -143,16 +178,6 @@ impl HttpBody for LongAnswer {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
-}
-
-fn too_many(what: &str, limit: usize) -> Failure {
-    Problem::new(
-        ProblemCode::TooManyRequests,
-        format!("{limit} {what}, as many as may be; try again in a second"),
-    )
-    .limit(limit as u64)
-    .retry_after(1)
-    .into()
 }
 
 /// A request has its time until its answer begins; a stream goes on after that.

@@ -2,7 +2,7 @@
 //!
 //! Retries are safe without it, because ids are made from content; with it, the answer to a retry
 //! is the same to the letter (`stored`, and not `duplicate`). Keys are kept in memory, the latest
-//! [`KEPT`] of them with answers of at most [`LONGEST`] bytes. So a service that was started again, or
+//! [`KEPT`] of them with answers of at most [`LONGEST`] bytes, and [`KEPT_BYTES`] in all. So a service that was started again, or
 //! has answered longer, answers anew, as safely.
 
 use std::collections::{HashMap, VecDeque};
@@ -20,7 +20,10 @@ use crate::wire::{Problem, ProblemCode};
 /// How many answers are kept.
 const KEPT: usize = 4_096;
 
-/// The longest answer that is kept, in bytes: so many of them stay below 256 MiB, and most are small.
+/// How many bytes all answers that are kept have.
+const KEPT_BYTES: usize = 64 << 20;
+
+/// The longest answer that is kept, in bytes.
 const LONGEST: usize = 64 << 10;
 
 /// The longest key in bytes.
@@ -36,6 +39,8 @@ pub(super) struct Keys {
 struct Kept {
     known: HashMap<String, Known>,
     order: VecDeque<String>,
+    /// How many bytes the answers have.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -147,12 +152,40 @@ impl Keys {
     fn keep(&self, key: &str, answer: (StatusCode, HeaderValue, Bytes)) {
         let mut kept = self.kept();
         if let Some(known) = kept.known.get_mut(key) {
+            let (_, _, bytes) = &answer;
+            let length = bytes.len();
             known.answer = Some(answer);
+            kept.bytes += length;
             kept.order.push_back(key.to_owned());
         }
-        while kept.order.len() > KEPT {
+        while kept.order.len() > KEPT || kept.bytes > KEPT_BYTES {
             let Some(oldest) = kept.order.pop_front() else { break };
-            kept.known.remove(&oldest);
+            if let Some(Known { answer: Some((_, _, bytes)), .. }) = kept.known.remove(&oldest) {
+                kept.bytes -= bytes.len();
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_bounded_in_number_and_in_bytes() {
+        let keys = Keys::default();
+        let keep = |number: usize, length: usize| {
+            let key = number.to_string();
+            assert!(keys.known(&key, [0; 32]).unwrap().is_none());
+            let kind = HeaderValue::from_static("application/json");
+            keys.keep(&key, (StatusCode::OK, kind, Bytes::from(vec![b' '; length])));
+        };
+        (0..2_000).for_each(|number| keep(number, LONGEST));
+        let kept = |key: &str| keys.kept().known.contains_key(key);
+        assert_eq!(keys.kept().order.len(), KEPT_BYTES / LONGEST);
+        assert!(kept("1999") && !kept("0"));
+        (2_000..2_000 + KEPT).for_each(|number| keep(number, 2));
+        assert_eq!((keys.kept().order.len(), keys.kept().bytes), (KEPT, 2 * KEPT));
+        assert!(kept("2000") && !kept("1999"));
     }
 }

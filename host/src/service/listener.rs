@@ -1,21 +1,26 @@
 //! Connections: accepted up to a limit, with TLS or without, HTTP/1.1 or HTTP/2.
 
+use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::Version;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
+use super::activity::{Activity, State};
 use super::app::SharedApp;
+use super::open_files::{self, REFUSALS};
 use super::patience::{Opening, Patient};
 use super::settings::ServiceSettings;
 use crate::wire::{Problem, ProblemCode};
@@ -32,19 +37,30 @@ const STREAMS: u32 = 256;
 /// How long accepting rests when the system has no file left for another connection.
 const BREATH: Duration = Duration::from_millis(50);
 
+/// How much longer than headers may take a connection with HTTP/2 may do nothing: HTTP/1.1 has its
+/// own limit for this, which comes first.
+const IDLE_MARGIN: Duration = Duration::from_secs(1);
+
 /// Accepts connections, and serves them until it is told to stop.
 pub(super) struct Acceptor {
-    pub(super) app: SharedApp,
-    pub(super) router: Router,
-    pub(super) tls: Option<TlsAcceptor>,
+    app: SharedApp,
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    limit: usize,
     places: Arc<Semaphore>,
-    graceful: GracefulShutdown,
+    refusals: Arc<Semaphore>,
+    /// Held by every connection, and by nothing else once accepting has ended.
+    open: mpsc::Sender<Infallible>,
+    closed: mpsc::Receiver<Infallible>,
 }
 
 impl Acceptor {
     pub(super) fn new(app: SharedApp, router: Router, tls: Option<TlsAcceptor>) -> Self {
-        let places = Arc::new(Semaphore::new(app.settings.connections));
-        Acceptor { app, router, tls, places, graceful: GracefulShutdown::new() }
+        let limit = open_files::connection_limit(&app.settings);
+        let places = Arc::new(Semaphore::new(limit.min(Semaphore::MAX_PERMITS)));
+        let refusals = Arc::new(Semaphore::new(REFUSALS));
+        let (open, closed) = mpsc::channel(1);
+        Acceptor { app, router, tls, limit, places, refusals, open, closed }
     }
 
     /// Accepts from all of these until the service stops.
@@ -56,9 +72,13 @@ impl Acceptor {
         }
     }
 
-    /// Lets every connection end after the request that it has under way.
+    /// Lets every connection end after the request that it has under way. The service has stopped, as
+    /// each of them knows.
     pub(super) async fn finish(self) {
-        self.graceful.shutdown().await;
+        let Acceptor { open, mut closed, .. } = self;
+        drop(open);
+        // Nothing is ever sent: it ends with the last that could.
+        let _ = closed.recv().await;
     }
 
     async fn accept_from(&self, listener: &TcpListener) {
@@ -80,22 +100,32 @@ impl Acceptor {
         let _ = stream.set_nodelay(true);
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             self.app.metrics.refused_connections.inc();
-            if self.tls.is_none() {
-                tokio::spawn(refuse(stream, self.app.settings.connections));
+            // Those that cannot be told for want of files are closed, and so are not left to wait.
+            if self.tls.is_none()
+                && let Ok(telling) = Arc::clone(&self.refusals).try_acquire_owned()
+            {
+                tokio::spawn(refuse(stream, self.limit, telling));
             }
             return;
         };
         let stream = Patient::new(stream, Duration::from_secs(self.app.settings.answer_seconds));
-        let connection =
-            Connection { app: SharedApp::clone(&self.app), router: self.router.clone(), place };
-        let watcher = self.graceful.watcher();
+        let connection = Connection {
+            app: SharedApp::clone(&self.app),
+            router: self.router.clone(),
+            _place: place,
+            _open: self.open.clone(),
+        };
         let handshake = HANDSHAKE.min(Duration::from_secs(self.app.settings.header_seconds));
         match self.tls.clone() {
-            None => drop(tokio::spawn(connection.run(stream, watcher))),
+            None => drop(tokio::spawn(connection.run(stream))),
             Some(tls) => drop(tokio::spawn(async move {
+                let accepted = tokio::select! {
+                    accepted = tokio::time::timeout(handshake, tls.accept(stream)) => accepted,
+                    () = connection.app.stopped() => return,
+                };
                 // A handshake that fails is the client's affair.
-                if let Ok(Ok(stream)) = tokio::time::timeout(handshake, tls.accept(stream)).await {
-                    connection.run(stream, watcher).await;
+                if let Ok(Ok(stream)) = accepted {
+                    connection.run(stream).await;
                 }
             })),
         }
@@ -106,27 +136,73 @@ impl Acceptor {
 struct Connection {
     app: SharedApp,
     router: Router,
-    place: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+    _open: mpsc::Sender<Infallible>,
 }
 
 impl Connection {
-    async fn run<S>(self, stream: S, watcher: hyper_util::server::graceful::Watcher)
+    async fn run<S>(self, stream: S)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Connection { app, router, place } = self;
+        let Connection { app, router, _place, _open } = self;
         app.metrics.connections.inc();
+        let activity = Activity::new();
+        let active = Arc::clone(&activity);
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            router.clone().oneshot(request)
+            let under_way = match request.version() {
+                Version::HTTP_2 => Some(active.begin()),
+                _ => {
+                    active.is_http1();
+                    None
+                }
+            };
+            let answering = router.clone().oneshot(request);
+            async move {
+                let answer = answering.await;
+                match under_way {
+                    None => answer,
+                    Some(request) => answer.map(|answer| answer.map(|body| request.answered(body))),
+                }
+            }
         });
         let builder = builder(&app.settings);
         let opening = Duration::from_secs(app.settings.header_seconds);
         let stream = TokioIo::new(Opening::new(stream, opening));
-        let serving = builder.serve_connection(stream, service).into_owned();
-        // A connection that breaks is the client's affair; requests say themselves how they went.
-        let _ = watcher.watch(serving).await;
+        let mut serving = pin!(builder.serve_connection(stream, service));
+        let (idle, stalled) =
+            (opening + IDLE_MARGIN, Duration::from_secs(app.settings.answer_seconds));
+        let mut looking = tokio::time::interval(idle.min(stalled).max(IDLE_MARGIN) / 2);
+        looking.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ending_since = None;
+        let mut stopped = pin!(app.stopped());
+        let mut stopping = false;
+        loop {
+            tokio::select! {
+                biased;
+                // A connection that breaks is the client's affair; requests say themselves how they
+                // went.
+                _ = serving.as_mut() => break,
+                () = stopped.as_mut(), if !stopping => {
+                    stopping = true;
+                    serving.as_mut().graceful_shutdown();
+                }
+                _ = looking.tick() => match activity.state(idle, stalled) {
+                    State::Busy => {}
+                    State::Stalled => break,
+                    State::Idle => match ending_since {
+                        None => {
+                            ending_since = Some(Instant::now());
+                            serving.as_mut().graceful_shutdown();
+                        }
+                        // It has been told, and does not end.
+                        Some(since) if since.elapsed() >= stalled => break,
+                        Some(_) => {}
+                    },
+                },
+            }
+        }
         app.metrics.connections.dec();
-        drop(place);
     }
 }
 
@@ -155,7 +231,7 @@ fn of_one_connection(error: &std::io::Error) -> bool {
 }
 
 /// Tells a client that there are too many connections, and ends its own.
-async fn refuse(mut stream: TcpStream, limit: usize) {
+async fn refuse(mut stream: TcpStream, limit: usize, _telling: OwnedSemaphorePermit) {
     let problem = Problem::new(
         ProblemCode::TooManyRequests,
         format!("{limit} connections are open, as many as may be; try again in a second"),

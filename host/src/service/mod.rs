@@ -3,11 +3,13 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`settings`] | every setting, in one place |
-//! | `listener`, `patience`, `tls` | connections and their limits |
+//! | `listener`, `patience`, `activity`, `tls`, `open_files` | connections and their limits |
 //! | `router` | paths, and what a request passes through; the OpenAPI document |
-//! | `observe`, `guard` | a request's id, log and counters; who gets in, and how many |
+//! | `observe`, `guard` | a request's id, log and counters; who gets in |
+//! | `origins`, `concurrency`, `upload_rate` | web pages; how many requests at once; how slowly they may come |
 //! | `parameters`, `body`, `decoding`, `room` | what a request says, and the memory for it |
 //! | `simulations`, `record`, `files`, `reading`, `events` | the handlers |
+//! | `file_disk`, `shared_check` | the disk for files; a question that many ask at once |
 //! | `sent`, `stream`, `reader` | the results of a body; a stream of them, and batches out of it |
 //! | `retention` | what is removed when it is old enough |
 //! | `answer`, `idempotency` | what a request gets |
@@ -15,12 +17,15 @@
 //! Handlers translate: they have no rules of their own. What records goes through
 //! [`Delivery`], which spools while the database is away.
 
+mod activity;
 mod answer;
 mod app;
 mod beside;
 mod body;
+mod concurrency;
 mod decoding;
 mod events;
+mod file_disk;
 mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -30,6 +35,8 @@ mod listener;
 mod log;
 mod metrics;
 mod observe;
+mod open_files;
+mod origins;
 mod parameters;
 mod patience;
 mod reader;
@@ -40,20 +47,23 @@ mod room;
 mod router;
 mod sent;
 pub mod settings;
+mod shared_check;
 mod simulations;
 mod spool;
 mod stream;
 mod tls;
+mod upload_rate;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 pub use log::start_log;
+pub use open_files::raise_open_files;
 pub use router::openapi;
 pub use settings::ServiceSettings;
 
@@ -112,6 +122,12 @@ impl Service {
             Some(spool) => Delivery::with_spool(destination, spool),
             None => Delivery::new(destination),
         };
+        let origins = tokens.is_none().then(|| origins::OriginPolicy::new(&settings));
+        let file_disk = file_disk::FileDisk::open(
+            settings.file_dir.as_ref(),
+            settings.spool_dir.as_ref(),
+            settings.max_file_disk_mib.saturating_mul(1 << 20),
+        )?;
         let app = App {
             recorder,
             delivery,
@@ -119,8 +135,11 @@ impl Service {
             metrics: metrics::ServiceMetrics::new(),
             watchers: events::Watchers::default(),
             keys: idempotency::Keys::default(),
-            requests: Arc::new(Semaphore::new(settings.requests)),
-            streams: Arc::new(Semaphore::new(settings.streams)),
+            limits: concurrency::ConcurrencyLimits::new(&settings),
+            origins,
+            file_disk: Arc::new(file_disk),
+            health: shared_check::SharedCheck::default(),
+            readiness: shared_check::SharedCheck::default(),
             room: room::Room::new(settings.body_memory_mib),
             stream_room: room::Room::new(settings.stream_memory_mib),
             stopping: watch::Sender::new(false),
@@ -174,10 +193,13 @@ impl Service {
             }
         }
         // What has begun is committed even where nobody waits for it any more.
-        if timeout_at(begun + limit, app.recorder.close()).await.is_err() {
+        if timeout_at(begun + limit / 16 * 15, app.recorder.close()).await.is_err() {
             tracing::warn!("the database did not take the last results in time");
         }
-        app.delivery.close().await;
+        // What was answered is on the disk by now.
+        if timeout_at(begun + limit, app.delivery.close()).await.is_err() {
+            tracing::warn!("the disk of the spool did not answer in time");
+        }
         if let Some(tokens) = tokens {
             tokens.abort();
         }

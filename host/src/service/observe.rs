@@ -40,7 +40,11 @@ pub(super) async fn observe(
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let shown_path = request.uri().path().to_owned();
-    let handled = std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let allowed = app.origins.as_ref().map_or(Ok(()), |origins| origins.check(&request));
+    let handled = match allowed {
+        Ok(()) => std::panic::AssertUnwindSafe(next.run(request)).catch_unwind().await,
+        Err(failure) => Ok(failure.into_response()),
+    };
     let mut response = handled.unwrap_or_else(|_| {
         let mut failure = Failure::new(
             ProblemCode::Internal,

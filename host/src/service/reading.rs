@@ -5,12 +5,12 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::{BoxError, Extension};
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::answer::{self, Answer, Failure};
 use super::app::{App, SharedApp};
-use super::guard::{self, Caller, Standing};
+use super::concurrency::ConcurrencyPermit;
+use super::guard::{Caller, Standing};
 use super::observe::RequestId;
 use super::parameters::{
     LimitQuery, MOST_OUTCOMES, OutcomesQuery, PageQuery, Parameters, RangeQuery, SimulationId,
@@ -68,7 +68,7 @@ pub(super) async fn list_outcomes(
     }
     // With documents a page may be large: fewer of them at once.
     let page_rows = if query.documents || query.trajectories { 100 } else { 1_000 };
-    let place = guard::stream_place(&app)?;
+    let place = app.limits.read_streams.acquire(caller.as_deref())?;
     let standing = Standing::of(&app, caller.as_deref());
     let most =
         query.limit.map(|limit| checked_limit(Some(limit), PAGE, MOST_OUTCOMES)).transpose()?;
@@ -107,7 +107,7 @@ struct Pages {
     ended: bool,
     standing: Standing,
     request_id: Option<RequestId>,
-    _place: OwnedSemaphorePermit,
+    _place: ConcurrencyPermit,
 }
 
 impl Pages {
@@ -262,7 +262,7 @@ pub(super) async fn extract(State(app): State<SharedApp>, request: Request) -> A
     )
 )]
 pub(super) async fn health(State(app): State<SharedApp>) -> Answer {
-    let mut database = app.recorder.health().await;
+    let mut database = app.health.run(app.recorder.health()).await;
     // Where the database is stays in the house.
     if database.error.is_some() {
         database.error = Some(
@@ -397,7 +397,7 @@ pub(super) async fn ready(State(app): State<SharedApp>) -> Result<&'static str, 
             }
         }),
         None => {
-            app.recorder.store().answers().await?;
+            app.database_answers().await?;
             Ok("ok\n")
         }
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::answer::{self, Answer, Failed, Failure};
 use super::app::{App, SharedApp};
 use super::body;
-use super::guard::{self, Caller, Standing};
+use super::guard::{Caller, Standing};
 use super::observe::RequestId;
 use super::parameters::{BodyType, Parameters, RecordQuery, SimulationId, body_type};
 use super::sent::{Sent, documents, limits, one_document};
@@ -61,8 +61,9 @@ pub(super) async fn record_outcomes(
     let kind = body_type(&parts.headers)?;
     let request_id = parts.extensions.get::<RequestId>().cloned();
     if kind == BodyType::Lines {
-        let place = guard::stream_place(&app)?;
-        let standing = Standing::of(&app, parts.extensions.get::<Caller>());
+        let caller = parts.extensions.get::<Caller>();
+        let place = app.limits.record_streams.acquire(caller)?;
+        let standing = Standing::of(&app, caller);
         let of = StreamOf { simulation_id, query, request_id, _place: place, standing };
         return stream(app, of, body).await;
     }

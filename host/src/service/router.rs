@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 
 use super::answer::{Failure, Uncompressed};
 use super::app::SharedApp;
-use super::guard::Gate;
+use super::guard::{Gate, RequestKind};
 use super::{answer, events, files, guard, observe, reading, record, simulations, spool};
 use crate::access::Scope;
 use crate::wire::ProblemCode;
@@ -63,10 +63,14 @@ fn recording() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new()
         .routes(routes!(simulations::create_configuration))
         .routes(routes!(simulations::start_simulation))
-        .routes(routes!(record::record_outcomes))
         .routes(routes!(simulations::complete_simulation))
         .routes(routes!(simulations::fail_simulation))
         .routes(routes!(simulations::cancel_simulation))
+}
+
+/// Results, which may be a stream.
+fn results() -> OpenApiRouter<SharedApp> {
+    OpenApiRouter::new().routes(routes!(record::record_outcomes))
 }
 
 /// Files may take longer than other requests.
@@ -83,6 +87,11 @@ fn questions() -> OpenApiRouter<SharedApp> {
         .routes(routes!(reading::simulation_performance))
         .routes(routes!(reading::list_failures))
         .routes(routes!(reading::extract))
+}
+
+/// What has to be seen just then when everything else is refused.
+fn metrics() -> OpenApiRouter<SharedApp> {
+    OpenApiRouter::new()
         .routes(routes!(reading::metrics))
         .routes(routes!(reading::prometheus_metrics))
 }
@@ -114,8 +123,10 @@ fn streams() -> OpenApiRouter<SharedApp> {
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let all = OpenApiRouter::with_openapi(Document::openapi())
         .merge(recording())
+        .merge(results())
         .merge(files())
         .merge(questions())
+        .merge(metrics())
         .merge(health())
         .merge(streams())
         .merge(administration())
@@ -130,26 +141,31 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 
 /// The whole service.
 pub(super) fn router(app: &SharedApp) -> Router {
-    let gate = |scope, timed| {
-        from_fn_with_state(Gate { app: SharedApp::clone(app), scope, timed }, guard::admit)
+    let gate = |scope, timed, kind| {
+        from_fn_with_state(Gate { app: SharedApp::clone(app), scope, timed, kind }, guard::admit)
     };
     let (recording, _) = recording().split_for_parts();
+    let (results, _) = results().split_for_parts();
     let (files, _) = files().split_for_parts();
     let (questions, _) = questions().split_for_parts();
+    let (metrics, _) = metrics().split_for_parts();
     let (health, _) = health().split_for_parts();
     let (streams, _) = streams().split_for_parts();
     let (administration, _) = administration().split_for_parts();
     let (probes, _) = probes().split_for_parts();
+    let (record, read, admin) = (Some(Scope::Record), Some(Scope::Read), Some(Scope::Admin));
     // Made once: it asks for no token, and takes longer to make than a result to record.
     let description = Bytes::from(serde_json::to_vec(&openapi()).unwrap_or_default());
     let description = || async { answer::json_text(StatusCode::OK, description) };
     Router::new()
-        .merge(recording.route_layer(gate(Some(Scope::Record), true)))
-        .merge(files.route_layer(gate(Some(Scope::Record), false)))
-        .merge(questions.route_layer(gate(Some(Scope::Read), true)))
-        .merge(health.route_layer(gate(None, true)))
-        .merge(streams.route_layer(gate(Some(Scope::Read), false)))
-        .merge(administration.route_layer(gate(Some(Scope::Admin), true)))
+        .merge(recording.route_layer(gate(record, true, RequestKind::RecordWhole)))
+        .merge(results.route_layer(gate(record, true, RequestKind::Record)))
+        .merge(files.route_layer(gate(record, false, RequestKind::File)))
+        .merge(questions.route_layer(gate(read, true, RequestKind::Read)))
+        .merge(metrics.route_layer(gate(read, true, RequestKind::Unlimited)))
+        .merge(health.route_layer(gate(None, true, RequestKind::Unlimited)))
+        .merge(streams.route_layer(gate(read, false, RequestKind::Unlimited)))
+        .merge(administration.route_layer(gate(admin, true, RequestKind::RecordWhole)))
         .merge(probes)
         .route("/openapi.json", get(description))
         .fallback(unknown_path)

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::origins::allowed_host;
 use crate::error::{Error, Result};
 
 /// What variables of the environment begin with.
@@ -78,6 +79,8 @@ settings! {
         "Asks for tokens on loopback, too.";
     allow_origins: Vec<String> = Vec::new(), "ORIGINS",
         "The web pages that may use it from a browser: origins such as `https://app.example`, separated by commas, or * for all.";
+    allow_hosts: Vec<String> = Vec::new(), "NAMES",
+        "The names under which it answers without a token, beside localhost and its addresses: those of a forwarded port or a proxy, separated by commas, or * for all.";
     log_format: LogFormat = LogFormat::Text, "FORMAT",
         "How it logs to standard error: text or json.";
     log_level: String = "info".to_owned(), "LEVEL",
@@ -96,24 +99,40 @@ settings! {
         "The most results in one body, but for streamed NDJSON, which has no limit.";
     file_limit_mib: u64 = 4_096, "MIB",
         "The longest file that /v1/files takes, which lies on the disk until it is recorded.";
+    file_dir: Option<PathBuf> = None, "DIR",
+        "The folder in which such files lie until they are recorded. Default: one in the folder of the spool, else the system's for temporary files.";
+    max_file_disk_mib: u64 = 8_192, "MIB",
+        "How much disk such files may take, all requests together; others are answered with 503.";
     header_limit_kib: usize = 32, "KIB",
         "The longest request line with its headers.";
     header_seconds: u64 = 30, "SECONDS",
         "How long a connection may take to send the next request's headers.";
     body_seconds: u64 = 30, "SECONDS",
         "How long a body may make no progress before its request is given up.";
+    min_body_bytes_per_second: u64 = 1_024, "BYTES",
+        "The least rate at which a body must come, but for streams: one that is slower for body_seconds is given up. 0 is none.";
     answer_seconds: u64 = 30, "SECONDS",
         "How long a client may take nothing of an answer before its connection is dropped.";
     request_seconds: u64 = 120, "SECONDS",
         "How long a request may take, but for streams.";
     connections: usize = 4_096, "N",
-        "How many connections may be open at once.";
+        "How many connections may be open at once; fewer where the system lets the process open fewer files.";
     requests: usize = 512, "N",
-        "How many requests may be under way at once; others are answered with 429.";
+        "How many requests that record may be under way at once, but for files and streams; others are answered with 429.";
+    max_concurrent_reads: usize = 256, "N",
+        "How many requests that read may be under way at once, but for streams; others are answered with 429. Health and metrics are always answered.";
+    max_concurrent_files: usize = 16, "N",
+        "How many files may be received and recorded at once; others are answered with 429.";
     retention_days: Option<u64> = None, "DAYS",
         "Removes simulations that were started so many days ago, for good, once an hour. Default: nothing is removed.";
     streams: usize = 256, "N",
-        "How many streams may be open at once: lines either way, and events; others are answered with 429.";
+        "How many streams of results may be open at once; others are answered with 429.";
+    max_read_streams: usize = 64, "N",
+        "How many streams of outcomes may be open at once; others are answered with 429.";
+    max_event_streams: usize = 1_024, "N",
+        "How many streams of events may be open at once; others are answered with 429.";
+    max_token_share_percent: u64 = 75, "PERCENT",
+        "Which part of each of these limits one token may have, so that it leaves some to others; 100 is all of it.";
     body_memory_mib: u64 = 512, "MIB",
         "How much memory the bodies of requests under way may take; others are answered with 429.";
     stream_memory_mib: u64 = 256, "MIB",
@@ -281,12 +300,24 @@ impl ServiceSettings {
                  http://localhost:5173, with no path, and * is every one"
             ));
         }
+        if let Some(name) =
+            self.allow_hosts.iter().find(|name| *name != "*" && allowed_host(name).is_none())
+        {
+            return wrong(&format!(
+                "allow_hosts holds \"{name}\"; a name is like arc.example or 192.0.2.7, with no \
+                 scheme, port or path, and * is every one"
+            ));
+        }
         let least_one = [
             ("database_connections", self.database_connections),
             ("header_limit_kib", self.header_limit_kib),
             ("connections", self.connections),
             ("requests", self.requests),
+            ("max_concurrent_reads", self.max_concurrent_reads),
+            ("max_concurrent_files", self.max_concurrent_files),
             ("streams", self.streams),
+            ("max_read_streams", self.max_read_streams),
+            ("max_event_streams", self.max_event_streams),
         ];
         if let Some((name, _)) = least_one.iter().find(|(_, value)| *value == 0) {
             return wrong(&format!("{name} is 0; it must be at least 1"));
@@ -302,6 +333,15 @@ impl ServiceSettings {
         }
         if self.body_memory_mib < self.body_limit_mib {
             return wrong("body_memory_mib is less than body_limit_mib; a body would not fit");
+        }
+        if self.max_file_disk_mib < self.file_limit_mib {
+            return wrong("max_file_disk_mib is less than file_limit_mib; a file would not fit");
+        }
+        if !(1..=100).contains(&self.max_token_share_percent) {
+            return wrong("max_token_share_percent must be from 1 to 100");
+        }
+        if u32::try_from(self.min_body_bytes_per_second).is_err() {
+            return wrong("min_body_bytes_per_second must be less than 4294967296");
         }
         // A document of 16 MiB, and some of the next.
         if self.stream_memory_mib < 32 {
@@ -375,7 +415,7 @@ fn table(name: &str, text: &str) -> Result<toml::Table> {
 /// What was written outside of a file, where no quotation marks are usual.
 fn value(name: &str, text: &str) -> toml::Value {
     let text = text.trim();
-    if matches!(name, "listen" | "allow_origins") {
+    if is_list(name) {
         let items = text.split(',').map(|item| toml::Value::from(item.trim()));
         return toml::Value::Array(items.collect());
     }
@@ -384,6 +424,11 @@ fn value(name: &str, text: &str) -> toml::Value {
         "false" => toml::Value::Boolean(false),
         _ => text.parse::<i64>().map_or_else(|_| toml::Value::from(text), toml::Value::Integer),
     }
+}
+
+/// Whether the setting is a list.
+pub(crate) fn is_list(name: &str) -> bool {
+    matches!(name, "listen" | "allow_origins" | "allow_hosts")
 }
 
 /// Whether a browser may send this as the origin of a page.
@@ -417,6 +462,8 @@ mod tests {
             ("log_format", "json"),
             ("open", "true"),
             ("allow_origins", "https://app.example, http://localhost:5173"),
+            ("allow_hosts", "arc.example, [2001:db8::1]"),
+            ("file_dir", "/f"),
             ("requests", "7"),
         ])
         .unwrap();
@@ -455,6 +502,17 @@ mod tests {
             ("body_memory_mib", "63"),
             ("stream_memory_mib", "31"),
             ("streams", "0"),
+            ("max_concurrent_reads", "0"),
+            ("max_concurrent_files", "0"),
+            ("max_read_streams", "0"),
+            ("max_event_streams", "0"),
+            ("max_token_share_percent", "0"),
+            ("max_token_share_percent", "101"),
+            ("max_file_disk_mib", "4095"),
+            ("min_body_bytes_per_second", "4294967296"),
+            ("allow_hosts", "https://arc.example"),
+            ("allow_hosts", "arc.example:80"),
+            ("allow_hosts", ""),
             ("shutdown_seconds", "0"),
             ("tls_key", "only.pem"),
         ] {

@@ -7,11 +7,12 @@ use axum::http::{HeaderValue, Response, header};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::answer::{Answer, Failure, Uncompressed};
 use super::app::SharedApp;
+use super::concurrency::ConcurrencyPermit;
 use super::guard::Standing;
 use super::observe::RequestId;
 use super::parameters::RecordQuery;
@@ -77,7 +78,7 @@ pub(super) struct StreamOf {
     pub(super) query: RecordQuery,
     pub(super) request_id: Option<RequestId>,
     /// Kept for as long as anything is read.
-    pub(super) _place: OwnedSemaphorePermit,
+    pub(super) _place: ConcurrencyPermit,
     pub(super) standing: Standing,
 }
 

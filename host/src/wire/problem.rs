@@ -37,6 +37,10 @@ pub enum ProblemCode {
     Unauthorized,
     /// The token does not have the scope that this needs.
     Forbidden,
+    /// The service does not answer under this host's name.
+    HostNotAllowed,
+    /// The request comes from a web page that may not use the service.
+    OriginNotAllowed,
     /// Too many requests at once.
     TooManyRequests,
     /// The same key came with another request.
@@ -52,6 +56,8 @@ pub enum ProblemCode {
     /// The spool can keep nothing, whatever the database does: its disk is full, does not work, or
     /// its file is damaged.
     SpoolUnavailable,
+    /// There is no room on the disk for the file that was sent.
+    DiskFull,
     /// The service stops.
     ShuttingDown,
     /// The answer took too long.
@@ -69,7 +75,9 @@ impl ProblemCode {
         match self {
             ProblemCode::InvalidRequest | ProblemCode::EnvelopeIncomplete => 400,
             ProblemCode::Unauthorized => 401,
-            ProblemCode::Forbidden => 403,
+            ProblemCode::Forbidden
+            | ProblemCode::HostNotAllowed
+            | ProblemCode::OriginNotAllowed => 403,
             ProblemCode::NotFound => 404,
             ProblemCode::MethodNotAllowed => 405,
             ProblemCode::NotAcceptable => 406,
@@ -83,6 +91,7 @@ impl ProblemCode {
             ProblemCode::Unavailable
             | ProblemCode::SpoolFull
             | ProblemCode::SpoolUnavailable
+            | ProblemCode::DiskFull
             | ProblemCode::ShuttingDown => 503,
             ProblemCode::Timeout => 504,
         }
@@ -104,6 +113,8 @@ impl ProblemCode {
             ProblemCode::BodyTimeout => "The body came too slowly",
             ProblemCode::Unauthorized => "A token is needed",
             ProblemCode::Forbidden => "The token does not allow this",
+            ProblemCode::HostNotAllowed => "The service does not have this name",
+            ProblemCode::OriginNotAllowed => "This web page is not allowed",
             ProblemCode::TooManyRequests => "Too many requests at once",
             ProblemCode::IdempotencyKeyReused => "The key belongs to another request",
             ProblemCode::IdempotencyKeyInUse => "The first request with this key is under way",
@@ -111,6 +122,7 @@ impl ProblemCode {
             ProblemCode::Unavailable => "The database is away",
             ProblemCode::SpoolFull => "The spool is full",
             ProblemCode::SpoolUnavailable => "The spool is unavailable",
+            ProblemCode::DiskFull => "The disk is full",
             ProblemCode::ShuttingDown => "The service is stopping",
             ProblemCode::Timeout => "The answer took too long",
             ProblemCode::Internal | ProblemCode::Other => "A fault of the service",

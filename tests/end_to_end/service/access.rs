@@ -1,9 +1,13 @@
 //! Who gets in: tokens with scopes, revoked while the service runs; TLS.
 
+use std::io::Write as _;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{DatabaseServer, Files, Program, Service, TestDatabase, record, result};
+use crate::support::{
+    DatabaseServer, Files, Program, Service, TestDatabase, read_to_end, record, result,
+};
 
 /// Makes a token.
 fn token(program: &Program, scopes: &[&str], name: &str) -> Value {
@@ -242,5 +246,147 @@ fn pages_of_the_allowed_origins_may_use_it_from_a_browser() {
     let headers = [("origin", "https://app.example"), ("access-control-request-method", "POST")];
     let answer = closed.send(Method::OPTIONS, "/v1/simulations", &headers, "");
     assert_eq!(answer.header("access-control-allow-origin"), "");
-    answer.has_problem(405, "method_not_allowed");
+    answer.has_problem(403, "origin_not_allowed");
+}
+
+/// Every request that records, with the path and a body that it would be taken with.
+fn recording_requests(service: &Service) -> Vec<(String, &'static str, String)> {
+    let id = service.start_simulation(&["a"]);
+    let document = result("forged", "success", 1.0).to_string();
+    let simulation = format!("/v1/simulations/{id}");
+    vec![
+        ("/v1/files?file_name=a.json".to_owned(), "application/json", document.clone()),
+        (format!("{simulation}/outcomes"), "application/json", document.clone()),
+        (format!("{simulation}/outcomes"), "application/x-ndjson", format!("{document}\n")),
+        ("/v1/simulations".to_owned(), "application/json", r#"{"scenarios": []}"#.to_owned()),
+        (
+            "/v1/configurations".to_owned(),
+            "application/json",
+            r#"{"name": "a", "config": "b"}"#.to_owned(),
+        ),
+        (format!("{simulation}/complete"), "application/json", String::new()),
+        (format!("{simulation}/fail"), "application/json", String::new()),
+        (format!("{simulation}/cancel"), "application/json", String::new()),
+        ("/v1/spool/retry".to_owned(), "application/json", String::new()),
+    ]
+}
+
+fn recorded(database: &TestDatabase) -> (i64, i64) {
+    let ended = "SELECT count(*) FROM arc_recorder.simulations WHERE status <> 'running'";
+    (database.count("SELECT count(*) FROM arc_recorder.outcomes"), database.count(ended))
+}
+
+#[test]
+fn a_web_page_of_another_site_records_and_ends_nothing_where_no_token_is_asked_for() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let requests = recording_requests(&service);
+    let own = service.url().to_owned();
+    let other_port = "http://localhost:1".to_owned();
+    for (path, kind, body) in &requests {
+        for (name, value) in [
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("origin", other_port.as_str()),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+        ] {
+            let headers = [(name, value), ("content-type", *kind)];
+            let answer = service.send(Method::POST, path, &headers, body.clone());
+            answer.has_problem(403, "origin_not_allowed");
+        }
+        // What a page can send without being asked for permission is none of the types.
+        if !body.is_empty() {
+            for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
+                let answer =
+                    service.send(Method::POST, path, &[("content-type", kind)], body.clone());
+                answer.has_problem(415, "unsupported_media_type");
+            }
+        }
+    }
+    assert_eq!(recorded(&database), (0, 0));
+    // Nor does it read, or hold a stream open.
+    for path in ["/v1/simulations", "/metrics", "/openapi.json"] {
+        for headers in [[("origin", "https://evil.example")], [("sec-fetch-site", "cross-site")]] {
+            service.send(Method::GET, path, &headers, "").has_problem(403, "origin_not_allowed");
+        }
+        // Unless a person follows a link to it.
+        let link = [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        service.send(Method::GET, path, &link, "").has(200);
+    }
+    // Its own pages may do all of it, and so may programs.
+    for (path, kind, body) in requests {
+        let same =
+            [("origin", own.as_str()), ("sec-fetch-site", "same-origin"), ("content-type", kind)];
+        let status = service.send(Method::POST, &path, &same, body).status;
+        // One that has been completed is not failed any more.
+        assert!([200, 409].contains(&status), "{path}: {status}");
+    }
+    assert_ne!(recorded(&database), (0, 0));
+}
+
+#[test]
+fn a_name_that_was_made_to_point_here_is_not_answered() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let mut service =
+        Service::start(&program, &files, &["--allow-host", "arc.example", "--allow-host", "other"]);
+    let port = service.url().rsplit_once(':').unwrap().1.to_owned();
+    let hosts = |name: &str| [name.to_owned(), format!("{name}:{port}"), format!("{name}:80")];
+    let check = |service: &Service| {
+        for host in hosts("evil.example").iter().chain(&hosts("192.0.2.1")) {
+            for path in ["/v1/simulations", "/v1/failures", "/metrics", "/openapi.json", "/nothing"]
+            {
+                let problem = service
+                    .send(Method::GET, path, &[("host", host)], "")
+                    .has_problem(403, "host_not_allowed");
+                let detail = problem["detail"].as_str().unwrap();
+                assert!(detail.contains("--allow-host") && detail.contains(host), "{detail}");
+            }
+            // Balancers and orchestrators address probes as they like.
+            service.send(Method::GET, "/health/live", &[("host", host)], "").has(200);
+            service.send(Method::GET, "/health/ready", &[("host", host)], "").has(200);
+        }
+        for name in ["localhost", "127.0.0.1", "arc.example", "other"] {
+            for host in hosts(name) {
+                service.send(Method::GET, "/v1/simulations", &[("host", &host)], "").has(200);
+            }
+        }
+    };
+    check(&service);
+    // A request that names no host, or names another in its first line, is not either.
+    for request in [
+        "GET /v1/simulations HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned(),
+        "GET http://evil.example/v1/simulations HTTP/1.1\r\nhost: localhost\r\nconnection: \
+         close\r\n\r\n"
+            .to_owned(),
+    ] {
+        let mut stream = service.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let answer = read_to_end(&mut stream);
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    }
+    // With HTTP/2 it is the authority.
+    service.speak_http2();
+    check(&service);
+    // With tokens no page gets anything, and any name will do.
+    let files = Files::new();
+    let tokens = Service::start(&program, &files, &["--tokens"]);
+    let headers = [("host", "arc.other.example")];
+    tokens.send(Method::GET, "/v1/simulations", &headers, "").has_problem(401, "unauthorized");
+    // An open service answers under every address, which no page can make its own, and under no name.
+    let files = Files::new();
+    let open = Service::start(&program, &files, &["--open", "--listen", "0.0.0.0:0"]);
+    let get = |host: &str| {
+        let mut stream = open.connect();
+        let request = "GET /v1/simulations HTTP/1.1\r\nconnection: close\r\nhost: ";
+        stream.write_all(format!("{request}{host}\r\n\r\n").as_bytes()).unwrap();
+        read_to_end(&mut stream)
+    };
+    assert!(get("10.1.2.3:7117").starts_with("HTTP/1.1 200 "));
+    assert!(get("evil.example").starts_with("HTTP/1.1 403 "));
 }

@@ -2,7 +2,7 @@
 //! answered as if nothing had been.
 
 use std::io::Write as _;
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -83,7 +83,10 @@ fn headers_in_bytes_and_in_time() {
         let mut stream = service.connect();
         let long = "x".repeat(32 << 10);
         // It may be ended before all of it is sent.
-        let _ = write!(stream, "GET /health/live HTTP/1.1\r\nhost: arc\r\nx-long: {long}\r\n\r\n");
+        let _ = write!(
+            stream,
+            "GET /health/live HTTP/1.1\r\nhost: localhost\r\nx-long: {long}\r\n\r\n"
+        );
         let answer = read_to_end(&mut stream);
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
         // Whoever says nothing, begins and does not go on, or is in the middle of either protocol
@@ -96,7 +99,7 @@ fn headers_in_bytes_and_in_time() {
         }
         // A connection that has had an answer ends as well when no other request comes.
         let mut stream = service.connect();
-        stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: arc\r\n\r\n").unwrap();
+        stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
         assert!(read_to_end(&mut stream).ends_with("ok\n"));
     });
 }
@@ -109,7 +112,7 @@ fn a_body_that_makes_no_progress() {
             let mut stream = service.connect();
             write!(
                 stream,
-                "POST {path} HTTP/1.1\r\nhost: arc\r\ncontent-type: {kind}\r\n\
+                "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n\
                  content-length: 1000\r\nconnection: close\r\n\r\n{{\"scenario\""
             )
             .unwrap();
@@ -122,7 +125,7 @@ fn a_body_that_makes_no_progress() {
         let line = format!("{}\n", result("a", "success", 1.0));
         write!(
             stream,
-            "POST {path} HTTP/1.1\r\nhost: arc\r\ncontent-type: application/x-ndjson\r\n\
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n\
              content-length: 100000\r\nconnection: close\r\n\r\n{line}"
         )
         .unwrap();
@@ -148,32 +151,320 @@ fn a_request_that_takes_too_long() {
     });
 }
 
+/// A request that records and waits for a lock, until its connection is closed.
+fn send_raw(service: &Service, path: &str, token: Option<&str>, text: &str) -> TcpStream {
+    let mut stream = service.connect();
+    let token = token.map_or(String::new(), |token| format!("authorization: Bearer {token}\r\n"));
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{token}\
+         content-length: {}\r\nconnection: close\r\n\r\n{text}",
+        text.len()
+    )
+    .unwrap();
+    stream
+}
+
+/// Whatever else is refused, these are answered.
+fn operation_is_answered(service: &Service) {
+    for path in ["/health/live", "/health/ready", "/v1/health", "/metrics", "/v1/metrics"] {
+        service.get(path).has(200);
+    }
+}
+
 #[test]
-fn requests_at_once() {
+fn requests_that_record_at_once() {
     with_service(&["--requests", "1"], |database, service| {
         let path = outcomes(service);
         let held = hold_recording(database);
         let text = result("a", "success", 1.0).to_string();
-        let mut first = service.connect();
-        write!(
-            first,
-            "POST {path} HTTP/1.1\r\nhost: arc\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\nconnection: close\r\n\r\n{text}",
-            text.len()
-        )
-        .unwrap();
+        let mut first = send_raw(service, &path, None, &text);
         database.wait_for_a_lock();
-        let answer = service.get("/v1/simulations");
+        let answer = service.post(&path, &result("b", "success", 1.0));
         assert_eq!(answer.header("retry-after"), "1");
         let problem = answer.has_problem(429, "too_many_requests");
         assert_eq!((&problem["limit"], &problem["retry_after_seconds"]), (&json!(1), &json!(1)));
-        // The probes are answered all the same.
-        service.get("/health/live").has(200);
-        service.get("/health/ready").has(200);
+        // Those who read are answered all the same, and so are probes.
+        service.get("/v1/simulations").has(200);
+        operation_is_answered(service);
         drop(held);
         assert!(read_to_end(&mut first).contains("\"stored\""));
-        service.wait_until("/v1/simulations", |answer| answer.status == 200);
+        let since = std::time::Instant::now();
+        while service.post(&path, &result("b", "success", 1.0)).status != 200 {
+            assert!(since.elapsed() < DEADLINE);
+        }
     });
+}
+
+#[test]
+fn requests_that_read_at_once() {
+    with_service(&["--max-concurrent-reads", "1"], |database, service| {
+        let path = outcomes(service);
+        let held = database.hold("LOCK TABLE arc_recorder.rejected_results");
+        let id = path.split('/').nth(3).unwrap();
+        let mut first = service.connect();
+        write!(
+            first,
+            "GET /v1/simulations/{id}/rejected HTTP/1.1\r\nhost: localhost\r\nconnection: \
+             close\r\n\r\n"
+        )
+        .unwrap();
+        database.wait_for_a_lock();
+        let problem = service.get("/v1/failures").has_problem(429, "too_many_requests");
+        assert_eq!(problem["limit"], 1);
+        assert!(problem["detail"].as_str().unwrap().contains("max_concurrent_reads"), "{problem}");
+        // Nobody is kept from recording by those who read.
+        service.post(&path, &result("a", "success", 1.0)).has(200);
+        operation_is_answered(service);
+        drop(held);
+        assert!(read_to_end(&mut first).starts_with("HTTP/1.1 200 "));
+        service.wait_until("/v1/failures", |answer| answer.status == 200);
+    });
+}
+
+/// Waits until so many requests are under way beside the one that asks.
+fn wait_for_requests(service: &Service, count: usize) {
+    let line = format!("arc_http_requests_under_way {}", count + 1);
+    service.wait_until("/metrics", |metrics| metrics.text().lines().any(|other| other == line));
+}
+
+/// A file that is sent without an end.
+fn begin_file(service: &Service) -> TcpStream {
+    let mut stream = service.connect();
+    write!(
+        stream,
+        "POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\n\
+         transfer-encoding: chunked\r\n\r\n"
+    )
+    .unwrap();
+    stream
+}
+
+/// A part of it.
+fn send_chunk(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+    let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
+    chunk.extend_from_slice(bytes);
+    chunk.extend_from_slice(b"\r\n");
+    stream.write_all(&chunk)
+}
+
+#[test]
+fn files_at_once() {
+    with_service(&["--max-concurrent-files", "2"], |_, service| {
+        let path = outcomes(service);
+        let mut slow = [begin_file(service), begin_file(service)];
+        for stream in &mut slow {
+            send_chunk(stream, b"{").unwrap();
+        }
+        wait_for_requests(service, 2);
+        let file = result("a", "success", 1.0).to_string();
+        let refused = service.send(Method::POST, "/v1/files", &[], file.clone());
+        let problem = refused.has_problem(429, "too_many_requests");
+        assert_eq!(problem["limit"], 2);
+        // Everything else goes on.
+        service.post(&path, &result("a", "success", 1.0)).has(200);
+        service.get("/v1/simulations").has(200);
+        operation_is_answered(service);
+        drop(slow);
+        let since = std::time::Instant::now();
+        while service.send(Method::POST, "/v1/files", &[], file.clone()).status != 200 {
+            assert!(since.elapsed() < DEADLINE);
+        }
+    });
+}
+
+#[test]
+fn a_token_leaves_some_places_to_others() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let [one, other] = ["one", "other"].map(|name| {
+        let arguments = ["token", "new", "--json", "--name", name, "--scope", "admin"];
+        program.run(arguments).ended(0).json()["token"].as_str().unwrap().to_owned()
+    });
+    let mut service = Service::start(&program, &files, &["--tokens", "--requests", "4"]);
+    service.send_header("authorization", &format!("Bearer {one}"));
+    let path = outcomes(&service);
+    let held = hold_recording(&database);
+    let text = |number: usize| result(&number.to_string(), "success", 1.0).to_string();
+    let mut under_way: Vec<TcpStream> =
+        (0..3).map(|number| send_raw(&service, &path, Some(&one), &text(number))).collect();
+    wait_for_requests(&service, 3);
+    // Three quarters of four are three.
+    let refused = service.post(&path, &json!([])).has_problem(429, "too_many_requests");
+    assert_eq!(refused["limit"], 3);
+    let detail = refused["detail"].as_str().unwrap();
+    assert!(detail.contains("max_token_share_percent"), "{detail}");
+    under_way.push(send_raw(&service, &path, Some(&other), &text(3)));
+    drop(held);
+    for stream in &mut under_way {
+        let answer = read_to_end(stream);
+        assert!(answer.contains("\"stored\""), "{answer}");
+    }
+    assert_eq!(service.stop(), Some(0));
+}
+
+#[test]
+fn a_body_that_always_makes_a_little_progress() {
+    with_service(&["--body-seconds", "2"], |database, service| {
+        let path = outcomes(service);
+        for (path, kind) in [
+            ("/v1/files", "application/octet-stream"),
+            (&path, "application/json"),
+            (&path, "application/octet-stream"),
+            ("/v1/simulations", "application/json"),
+            ("/v1/extract", "application/json"),
+        ] {
+            let mut stream = service.connect();
+            write!(
+                stream,
+                "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\n\
+                 transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+            )
+            .unwrap();
+            let mut sender = stream.try_clone().unwrap();
+            let sending = std::thread::spawn(move || {
+                // Until the service has closed the connection.
+                let since = std::time::Instant::now();
+                while send_chunk(&mut sender, b" ").is_ok() {
+                    assert!(since.elapsed() < DEADLINE, "it is never too slow");
+                    std::thread::sleep(std::time::Duration::from_millis(100));
+                }
+            });
+            let answer = read_to_end(&mut stream);
+            assert!(answer.starts_with("HTTP/1.1 408 "), "{path} {kind}: {answer}");
+            assert!(answer.contains("\"code\":\"body_timeout\""), "{answer}");
+            assert!(answer.contains("min_body_bytes_per_second"), "{answer}");
+            sending.join().unwrap();
+        }
+        // A stream of results brings them as they come to be.
+        let id = path.split('/').nth(3).unwrap();
+        let mut stream = service.open_stream(id, &[]);
+        let text = format!("{}\n", result("a", "success", 1.0));
+        let since = std::time::Instant::now();
+        for byte in text.as_bytes().chunks(text.len() / 30 + 1) {
+            stream.send(byte);
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert!(since.elapsed().as_secs() >= 2);
+        assert_eq!(stream.next()["verdict"], "stored");
+        assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
+    });
+}
+
+#[test]
+fn the_disk_for_files() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let limits = ["--file-limit-mib", "4", "--max-file-disk-mib", "4"];
+    let mut service = Service::start(&program, &files, &limits);
+    let file = format!("{}{}", result("a", "success", 1.0), " ".repeat(2 << 20));
+    let send = |service: &Service| service.send(Method::POST, "/v1/files", &[], file.clone());
+    send(&service).has(200);
+    // The one that comes second to the end of the disk is refused, whichever of the two that is.
+    let since = std::time::Instant::now();
+    let (other, refused) = loop {
+        let mut other = begin_file(&service);
+        for _ in 0..3 {
+            // It may be refused by now.
+            let _ = send_chunk(&mut other, &vec![b' '; 1 << 20]);
+        }
+        let answer = send(&service);
+        if answer.status != 200 {
+            break (other, answer);
+        }
+        assert!(since.elapsed() < DEADLINE);
+    };
+    assert_eq!(refused.header("retry-after"), "15");
+    let problem = refused.has_problem(503, "disk_full");
+    assert_eq!((&problem["retryable"], &problem["limit"]), (&json!(true), &json!(4 << 20)));
+    drop(other);
+    while send(&service).status != 200 {
+        assert!(since.elapsed() < DEADLINE);
+    }
+    // They lie beside the spool, without a name, so that a service that is killed leaves none.
+    let folder = files.path("spool/files");
+    assert!(folder.is_dir());
+    let mut open = begin_file(&service);
+    send_chunk(&mut open, &vec![b' '; 1 << 20]).unwrap();
+    service.kill();
+    std::fs::write(folder.join("arc-receiving-1"), "between its making and losing its name")
+        .unwrap();
+    let elsewhere = files.path("elsewhere").display().to_string();
+    let service = Service::start(&program, &files, &[]);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    send(&service).has(200);
+    assert_eq!(service.stop(), Some(0));
+    let service = Service::start(&program, &files, &["--file-dir", &elsewhere]);
+    send(&service).has(200);
+    assert!(files.path("elsewhere").is_dir());
+    assert_eq!(service.stop(), Some(0));
+}
+
+#[test]
+fn open_files_of_the_process() {
+    const OPEN_FILES: usize = 250;
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let program = Program::on(&database);
+    let spool = files.path("spool").display().to_string();
+    let options = ["--spool-dir", spool.as_str(), "--log-level", "info"];
+    let limit = format!("ulimit -n {OPEN_FILES}");
+    let service = Service::start_after(&limit, &program, &files.path("log"), &options);
+    service.wait_for_log("fewer connections than the settings say");
+    // Every connection is served or told; none is left without an answer.
+    let request = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut open = Vec::new();
+    let mut told = 0;
+    for _ in 0..2 * OPEN_FILES {
+        let mut stream = service.connect();
+        // One that is refused may be closed by now.
+        let _ = stream.write_all(request);
+        let mut begun = [0; 12];
+        let read = std::io::Read::read_exact(&mut stream, &mut begun);
+        match (read, &begun) {
+            (Ok(()), b"HTTP/1.1 200") => open.push(stream),
+            (Ok(()), b"HTTP/1.1 429") => told += 1,
+            // What it had sent was not read, so that the answer was lost on its way.
+            (Err(error), _) if error.kind() != std::io::ErrorKind::WouldBlock => told += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(open.len() >= 100 && told > 0, "{} {told}", open.len());
+    assert_eq!(service.log().matches("fewer connections than the settings say").count(), 1);
+    assert!(!service.log().contains("could not accept"), "{}", service.log());
+    // The rest of the service has files of its own.
+    let mut recording = open.pop().unwrap();
+    let text = result("a", "success", 1.0).to_string();
+    let mut rest = vec![0; 4_096];
+    let _ = std::io::Read::read(&mut recording, &mut rest).unwrap();
+    write!(
+        recording,
+        "POST /v1/files HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n{text}",
+        text.len()
+    )
+    .unwrap();
+    let answer = read_to_end(&mut recording);
+    assert!(answer.contains("\"stored\":1"), "{answer}");
+    drop(open);
+    assert_eq!(service.stop(), Some(0));
+    // The limit that is only a default is raised to what the system allows.
+    let files = Files::new();
+    let spool = files.path("spool").display().to_string();
+    let options = ["--spool-dir", spool.as_str(), "--connections", "300"];
+    let service = Service::start_after("ulimit -S -n 100", &program, &files.path("log"), &options);
+    assert!(!service.log().contains("fewer connections"), "{}", service.log());
+    let open: Vec<TcpStream> = (0..150)
+        .map(|_| {
+            let mut stream = service.connect();
+            stream.write_all(request).unwrap();
+            let mut begun = [0; 12];
+            std::io::Read::read_exact(&mut stream, &mut begun).unwrap();
+            assert_eq!(&begun, b"HTTP/1.1 200");
+            stream
+        })
+        .collect();
+    drop(open);
+    assert_eq!(service.stop(), Some(0));
 }
 
 #[test]
@@ -181,7 +472,7 @@ fn connections_at_once() {
     with_service(&["--connections", "2"], |_, service| {
         let [first, second] = [service.connect(), service.connect()];
         let mut third = service.connect();
-        third.write_all(b"GET /health/live HTTP/1.1\r\nhost: arc\r\n\r\n").unwrap();
+        third.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
         let answer = read_to_end(&mut third);
         assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
         assert!(answer.contains("retry-after: 1"), "{answer}");
@@ -193,7 +484,8 @@ fn connections_at_once() {
         let since = std::time::Instant::now();
         loop {
             let mut stream = service.connect();
-            let request = "GET /health/live HTTP/1.1\r\nhost: arc\r\nconnection: close\r\n\r\n";
+            let request =
+                "GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
             // A connection that is refused may be gone by now.
             let _ = stream.write_all(request.as_bytes());
             if read_to_end(&mut stream).starts_with("HTTP/1.1 200 ") {
@@ -222,7 +514,7 @@ fn a_client_that_does_not_read() {
         let mut slow = service.connect();
         write!(
             slow,
-            "GET {path}?documents=true HTTP/1.1\r\nhost: arc\r\naccept: \
+            "GET {path}?documents=true HTTP/1.1\r\nhost: localhost\r\naccept: \
              application/x-ndjson\r\n\r\n"
         )
         .unwrap();
@@ -303,7 +595,7 @@ fn room_for_bodies() {
         let mut first = service.connect();
         write!(
             first,
-            "POST {path} HTTP/1.1\r\nhost: arc\r\ncontent-type: application/octet-stream\r\n\
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\n\
              content-length: {}\r\nconnection: close\r\n\r\n{text}",
             text.len()
         )
@@ -351,7 +643,7 @@ fn answers_that_are_kept_for_their_keys() {
                 let last = if number == KEPT { "connection: close\r\n" } else { "" };
                 write!(
                     writer,
-                    "POST {asked} HTTP/1.1\r\nhost: arc\r\ncontent-type: application/json\r\n\
+                    "POST {asked} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
                      idempotency-key: k-{number}\r\n{last}content-length: 2\r\n\r\n[]"
                 )
                 .unwrap();

@@ -4,14 +4,16 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::support::{Files, Program, Service, TestDatabase, read_to_end, record, result};
+use crate::support::{
+    DEADLINE, Files, Program, Service, TestDatabase, read_to_end, record, result,
+};
 
 /// Sends a request by hand, so that the answer can come later.
 fn post_raw(service: &Service, path: &str, body: &str) -> std::net::TcpStream {
     let mut stream = service.connect();
     write!(
         stream,
-        "POST {path} HTTP/1.1\r\nhost: arc\r\ncontent-type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
          content-length: {}\r\n\r\n{body}",
         body.len()
     )
@@ -62,6 +64,116 @@ fn what_does_not_end_in_time_goes_to_the_spool() {
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
 }
 
+/// A service that knows the format whose results compute for as long as they may, and a body with very
+/// many of them: some minutes of work.
+fn computing(files: &Files, options: &[&str]) -> (TestDatabase, Service, String, String) {
+    let database = TestDatabase::new();
+    let program = Program::on(&database);
+    let data = files.path("data").display().to_string();
+    let hostile = env!("ARC_HOSTILE_FORMAT");
+    program.run(["--data-dir", &data, "formats", "add", hostile]).ended(0);
+    let mut all = vec!["--data-dir", data.as_str()];
+    all.extend(options);
+    let service = Service::start(&program, files, &all);
+    let id = service.start_simulation(&[]);
+    let path = format!("/v1/simulations/{id}/outcomes?format=hostile");
+    let results: Vec<Value> =
+        (0..2_000).map(|number| json!({"id": number.to_string(), "do": "loop"})).collect();
+    (database, service, path, json!(results).to_string())
+}
+
+/// Waits until a component computes.
+fn wait_for_work(service: &Service) {
+    let since = std::time::Instant::now();
+    let begun = service.processor_time();
+    while service.processor_time() < begun + std::time::Duration::from_secs(2) {
+        assert!(since.elapsed() < DEADLINE, "nothing computes");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn it_stops_in_its_time_while_a_component_computes() {
+    let files = Files::new();
+    let (_database, mut service, path, body) = computing(&files, &["--shutdown-seconds", "2"]);
+    let _under_way = post_raw(&service, &path, &body);
+    let lines = body.trim_matches(['[', ']']).replace("},", "}\n");
+    let _file = post_raw(&service, "/v1/files?file_name=a.hostile", &lines);
+    wait_for_work(&service);
+    service.terminate();
+    // Far less than the results would take.
+    assert_eq!(service.wait_at_most(DEADLINE / 2), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let files = Files::new();
+    let (_database, mut service, path, body) = computing(&files, &["--shutdown-seconds", "3600"]);
+    let _under_way = post_raw(&service, &path, &body);
+    wait_for_work(&service);
+    service.terminate();
+    service.wait_for_log("stopping after");
+    service.terminate();
+    assert_eq!(service.wait_at_most(DEADLINE / 2), Some(130));
+}
+
+#[test]
+fn nothing_is_extracted_for_a_client_that_has_gone() {
+    let files = Files::new();
+    let (_database, service, path, body) = computing(&files, &["--request-seconds", "1"]);
+    service.send(reqwest::Method::POST, &path, &[], body).has_problem(504, "timeout");
+    let since = std::time::Instant::now();
+    loop {
+        let begun = service.processor_time();
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        if service.processor_time() < begun + std::time::Duration::from_millis(300) {
+            break;
+        }
+        assert!(since.elapsed() < DEADLINE, "it computes on");
+    }
+    assert_eq!(service.stop(), Some(0));
+}
+
+#[test]
+fn commands_end_soon_after_sigterm_and_at_once_after_a_second() {
+    let files = Files::new();
+    let data = files.path("data").display().to_string();
+    let hostile = env!("ARC_HOSTILE_FORMAT");
+    let added = Program::without_database().run(["--data-dir", &data, "formats", "add", hostile]);
+    added.ended(0);
+    let lines: String =
+        (0..2_000).map(|number| format!("{{\"id\": \"{number}\", \"do\": \"loop\"}}\n")).collect();
+    let file = files.write("a.hostile", lines).display().to_string();
+    for signals in [1, 2] {
+        let database = TestDatabase::new();
+        let program = Program::on(&database);
+        let mut child = program.spawn(["--data-dir", &data, "record", &file]);
+        let id = nix::unistd::Pid::from_raw(child.id() as i32);
+        let since = std::time::Instant::now();
+        // Its simulation is there when the results are recorded.
+        while database.count("SELECT count(*) FROM arc_recorder.simulations") == 0 {
+            assert!(since.elapsed() < DEADLINE);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        assert!(line.contains("stopping after"), "{line}");
+        if signals == 2 {
+            nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
+        }
+        let code = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status.code();
+            }
+            assert!(since.elapsed() < DEADLINE, "it goes on");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        };
+        assert_eq!(code, Some(130));
+    }
+}
+
 #[test]
 fn events_tell_what_other_processes_commit_and_end_with_the_simulation() {
     let (database, files) = (TestDatabase::new(), Files::new());
@@ -69,7 +181,7 @@ fn events_tell_what_other_processes_commit_and_end_with_the_simulation() {
     let service = Service::start(&program, &files, &[]);
     let id = service.start_simulation(&["a", "b"]);
     let mut stream = service.connect();
-    write!(stream, "GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: arc\r\n\r\n").unwrap();
+    write!(stream, "GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
     let mut next = |event: &str| -> Value {
         let wanted = format!("event: {event}");
@@ -100,7 +212,7 @@ fn events_end_with_a_simulation_that_is_removed() {
     let id = service.start_simulation(&["a"]);
     let mut stream = service.connect();
     let request =
-        format!("GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: arc\r\nconnection: close");
+        format!("GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: localhost\r\nconnection: close");
     write!(stream, "{request}\r\n\r\n").unwrap();
     let mut first = [0; 15];
     stream.read_exact(&mut first).unwrap();
@@ -114,7 +226,7 @@ fn open_events_do_not_keep_it_from_stopping() {
     let mut service = Service::start(&Program::on(&database), &files, &[]);
     let id = service.start_simulation(&["a"]);
     let mut stream = service.connect();
-    write!(stream, "GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: arc\r\n\r\n").unwrap();
+    write!(stream, "GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
     let mut first = [0; 15];
     stream.read_exact(&mut first).unwrap();
     service.terminate();
@@ -185,8 +297,11 @@ fn clients_cannot_make_up_series_of_metrics() {
     let service = Service::start(&Program::on(&database), &files, &[]);
     for method in ["ONE", "TWO", "get"] {
         let mut stream = service.connect();
-        write!(stream, "{method} /nowhere HTTP/1.1\r\nhost: arc\r\nconnection: close\r\n\r\n")
-            .unwrap();
+        write!(
+            stream,
+            "{method} /nowhere HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+        )
+        .unwrap();
         assert!(read_to_end(&mut stream).starts_with("HTTP/1.1 404 "));
     }
     let text = service.get("/metrics").has(200).text();

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use crate::support::{DEADLINE, Files, Program, Service, TestDatabase, read_to_end};
+use crate::support::{DEADLINE, Files, Program, Service, TestDatabase, read_to_end, result};
 
 #[test]
 fn a_handshake_that_is_not_made_is_not_waited_for() {
@@ -64,7 +64,7 @@ fn requests_at_once_on_one_http_2_connection() {
     assert_eq!(pairs.next().unwrap()[2..], 256_u32.to_be_bytes());
     // Requests whose bodies do not come: POST, http, a path, a host, and the type of the body.
     let mut headers = vec![0x83, 0x86];
-    for (index, value) in [(0x04, "/v1/extract"), (0x01, "arc")] {
+    for (index, value) in [(0x04, "/v1/extract"), (0x01, "localhost")] {
         headers.extend([index, u8::try_from(value.len()).unwrap()]);
         headers.extend(value.as_bytes());
     }
@@ -89,5 +89,77 @@ fn requests_at_once_on_one_http_2_connection() {
     assert_eq!((refused.2, refused.3), (256 * 2 + 1, 7_u32.to_be_bytes().to_vec()));
     drop(stream);
     service.get("/v1/simulations").has(200);
+    assert_eq!(service.stop(), Some(0));
+}
+
+/// A GET of HTTP/2 for this path, as lines.
+fn get_lines(path: &str) -> Vec<u8> {
+    let mut headers = vec![0x82, 0x86];
+    for (index, value) in [(0x04, path), (0x01, "localhost")] {
+        headers.extend([index, u8::try_from(value.len()).unwrap()]);
+        headers.extend(value.as_bytes());
+    }
+    headers.push(0x00);
+    for text in ["accept", "application/x-ndjson"] {
+        headers.push(u8::try_from(text.len()).unwrap());
+        headers.extend(text.as_bytes());
+    }
+    headers
+}
+
+/// Reads frames until the service ends the connection, and answers its pings, as clients do by
+/// themselves.
+fn answer_pings_until_the_end(stream: &mut TcpStream) {
+    const PING: u8 = 6;
+    const ACK: u8 = 1;
+    let since = std::time::Instant::now();
+    let mut head = [0; 9];
+    while stream.read_exact(&mut head).is_ok() {
+        assert!(since.elapsed() < DEADLINE, "nobody ends the connection");
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        if stream.read_exact(&mut payload).is_err() {
+            break;
+        }
+        if head[3] == PING && head[4] & ACK == 0 {
+            write_frame(stream, &(PING, ACK, 0, payload));
+        }
+    }
+    assert!(since.elapsed() < DEADLINE, "nobody ends the connection");
+}
+
+#[test]
+fn an_http_2_connection_on_which_nothing_happens_is_ended() {
+    const HEADERS: u8 = 1;
+    const SETTINGS: u8 = 4;
+    const END_STREAM_AND_HEADERS: u8 = 5;
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let limits = ["--header-seconds", "1", "--answer-seconds", "1"];
+    let service = Service::start(&Program::on(&database), &files, &limits);
+    let id = service.start_simulation(&["a"]);
+    let path = format!("/v1/simulations/{id}/outcomes");
+    service.post(&path, &result("a", "success", 1.0)).has(200);
+    let open = |window: u32, requests: &[Frame]| {
+        let mut stream = service.connect();
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        // How many bytes of an answer it takes: setting 4.
+        let mut settings = vec![0, 4];
+        settings.extend(window.to_be_bytes());
+        write_frame(&mut stream, &(SETTINGS, 0, 0, settings));
+        requests.iter().for_each(|request| write_frame(&mut stream, request));
+        stream
+    };
+    // No request, one whose headers do not end, one whose answer was taken, and one whose is not.
+    let whole = (HEADERS, END_STREAM_AND_HEADERS, 1, get_lines(&path));
+    let begun = (HEADERS, 0, 1, get_lines(&path));
+    for (window, requests) in [
+        (1 << 16, vec![]),
+        (1 << 16, vec![begun]),
+        (1 << 16, vec![whole.clone()]),
+        (0, vec![whole]),
+    ] {
+        let mut stream = open(window, &requests);
+        answer_pings_until_the_end(&mut stream);
+    }
     assert_eq!(service.stop(), Some(0));
 }

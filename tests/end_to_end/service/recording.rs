@@ -211,7 +211,7 @@ fn a_stream_is_answered_as_it_is_committed_while_it_is_still_open() {
     let mut stream = service.connect();
     write!(
         stream,
-        "POST /v1/simulations/{id}/outcomes HTTP/1.1\r\nhost: arc\r\ncontent-type: \
+        "POST /v1/simulations/{id}/outcomes HTTP/1.1\r\nhost: localhost\r\ncontent-type: \
          application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n"
     )
     .unwrap();

@@ -1,6 +1,6 @@
 //! Streams: what they may take, how they end, and that they keep nobody else from being served.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::sync::mpsc;
 
 use serde_json::{Value, json};
@@ -60,38 +60,95 @@ fn what_is_decompressed_without_a_result_has_a_limit_and_others_are_served_meanw
 
 #[test]
 fn streams_at_once() {
-    with_service(&["--streams", "2", "--requests", "1"], |_, service| {
+    const LIMITS: [&str; 8] = [
+        "--streams",
+        "1",
+        "--max-event-streams",
+        "2",
+        "--max-read-streams",
+        "1",
+        "--requests",
+        "1",
+    ];
+    with_service(&LIMITS, |_, service| {
         let id = service.start_simulation(&["a"]);
         let mut recording = service.open_stream(&id, &[]);
         recording.send(&line("a"));
         assert_eq!(recording.next()["verdict"], "stored");
-        let mut events = service.connect();
-        write!(events, "GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: arc\r\n\r\n").unwrap();
-        let mut events = BufReader::new(events).lines();
-        events.find(|line| line.as_ref().unwrap() == "event: progress").unwrap().unwrap();
-        // A third one is one too many, whichever it is.
-        let mut third = service.open_stream(&id, &[]);
-        third.send(&line("b"));
-        let problem = third.next();
-        assert_eq!((&problem["code"], &problem["limit"]), (&json!("too_many_requests"), &json!(2)));
-        service.get(&format!("/v1/simulations/{id}/events")).has_problem(429, "too_many_requests");
+        // Another one is one too many.
+        let mut second = service.open_stream(&id, &[]);
+        second.send(&line("b"));
+        let problem = second.next();
+        assert_eq!((&problem["code"], &problem["limit"]), (&json!("too_many_requests"), &json!(1)));
+        // Those who watch have a limit of their own, and so have those who read.
+        let watch = || {
+            let mut events = service.connect();
+            write!(events, "GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                .unwrap();
+            let mut events = BufReader::new(events).lines();
+            events.find(|line| line.as_ref().unwrap() == "event: progress").unwrap().unwrap();
+            events
+        };
+        let watching = [watch(), watch()];
+        let refused = service.get(&format!("/v1/simulations/{id}/events"));
+        assert_eq!(refused.has_problem(429, "too_many_requests")["limit"], 2);
         let path = format!("/v1/simulations/{id}/outcomes");
         let lines = [("accept", "application/x-ndjson")];
-        let list = service.send(reqwest::Method::GET, &path, &lines, "");
-        list.has_problem(429, "too_many_requests");
-        // They take no place of a request's.
+        service.send(reqwest::Method::GET, &path, &lines, "").has(200);
+        // They take no place of a request's, whether it reads or records.
         service.get("/v1/simulations").has(200);
-        // A place is free when its stream has ended.
+        service.post(&path, &result("c", "success", 1.0)).has(200);
+        // A place is free when its stream has ended, however many watch.
         recording.end();
-        service.wait_until(&format!("/v1/simulations/{id}"), |answer| answer.status == 200);
+        assert!(recording.try_next().is_none());
         let since = std::time::Instant::now();
         loop {
-            let list = service.send(reqwest::Method::GET, &path, &lines, "");
-            if list.status == 200 {
+            let mut next = service.open_stream(&id, &[]);
+            next.send(&line("d"));
+            next.end();
+            if next.next().get("verdict").is_some() {
                 break;
             }
-            assert!(since.elapsed() < crate::support::DEADLINE, "{list:?}");
+            assert!(since.elapsed() < crate::support::DEADLINE);
         }
+        drop(watching);
+    });
+}
+
+#[test]
+fn outcomes_that_nobody_takes_hold_a_place_of_their_own() {
+    let options = ["--max-read-streams", "1", "--answer-seconds", "60"];
+    with_service(&options, |_, service| {
+        let id = service.start_simulation(&["a"]);
+        let path = format!("/v1/simulations/{id}/outcomes");
+        for part in 0..4 {
+            let many: Vec<Value> = (0..100)
+                .map(|number| {
+                    let mut document = result(&format!("{part}-{number}"), "success", 1.0);
+                    document["trajectory"]["text"] = json!("x".repeat(50_000));
+                    document
+                })
+                .collect();
+            service.post(&path, &json!(many)).has(200);
+        }
+        let mut slow = service.connect();
+        write!(
+            slow,
+            "GET {path}?documents=true HTTP/1.1\r\nhost: localhost\r\naccept: \
+             application/x-ndjson\r\n\r\n"
+        )
+        .unwrap();
+        // It has begun, and is not taken to its end.
+        let mut begun = [0; 12];
+        slow.read_exact(&mut begun).unwrap();
+        assert_eq!(&begun, b"HTTP/1.1 200");
+        let lines = [("accept", "application/x-ndjson")];
+        let refused = service.send(reqwest::Method::GET, &path, &lines, "");
+        assert_eq!(refused.has_problem(429, "too_many_requests")["limit"], 1);
+        service.get(&path).has(200);
+        let mut recording = service.open_stream(&id, &[]);
+        recording.send(&line("b"));
+        assert_eq!(recording.next()["verdict"], "stored");
     });
 }
 
@@ -194,7 +251,7 @@ fn one_whose_token_is_revoked_ends() {
     let mut events = service.connect();
     write!(
         events,
-        "GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: arc\r\nauthorization: {bearer}\r\n\r\n"
+        "GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: localhost\r\nauthorization: {bearer}\r\n\r\n"
     )
     .unwrap();
     let mut events = BufReader::new(events).lines().map_while(Result::ok);

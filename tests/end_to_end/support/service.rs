@@ -64,15 +64,30 @@ impl Service {
 
     /// Starts one with these options, and waits until it listens.
     pub fn start_with(program: &Program, log: &Path, options: &[&str]) -> Self {
+        let mut command = program.command(["serve", "--json", "--listen", "127.0.0.1:0"]);
+        command.args(options);
+        Self::start_command(command, log)
+    }
+
+    /// The same after a line of shell, such as one that sets a limit of the process.
+    pub fn start_after(shell: &str, program: &Program, log: &Path, options: &[&str]) -> Self {
+        let wanted = program.command(["serve", "--json", "--listen", "127.0.0.1:0"]);
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &format!("{shell}; exec \"$0\" \"$@\"")]);
+        command.arg(wanted.get_program()).args(wanted.get_args()).args(options);
+        for (name, value) in wanted.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        Self::start_command(command, log)
+    }
+
+    fn start_command(mut command: std::process::Command, log: &Path) -> Self {
         let file = std::fs::File::options().create(true).append(true).open(log).unwrap();
-        let mut child = program
-            .command(["serve", "--json", "--listen", "127.0.0.1:0"])
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(file)
-            .spawn()
-            .unwrap();
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let said = || std::fs::read_to_string(log).unwrap_or_default();
@@ -197,7 +212,7 @@ impl Service {
             headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         write!(
             stream,
-            "POST /v1/simulations/{simulation_id}/outcomes HTTP/1.1\r\nhost: arc\r\n{headers}\
+            "POST /v1/simulations/{simulation_id}/outcomes HTTP/1.1\r\nhost: localhost\r\n{headers}\
              content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n"
         )
         .unwrap();
@@ -210,6 +225,28 @@ impl Service {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() >> 10
+    }
+
+    /// How long its threads have computed so far.
+    pub fn processor_time(&self) -> Duration {
+        let line = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = line.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        // In the user's and the system's part, in hundredths of a second.
+        let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// Waits for its end for as long as this, and gives its exit code.
+    #[track_caller]
+    pub fn wait_at_most(&mut self, limit: Duration) -> Option<i32> {
+        let since = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(since.elapsed() < limit, "it has not ended after {limit:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Asks it to stop.

@@ -1,0 +1,75 @@
+//! How many files the system lets this process open, and how many of them connections may be.
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::settings::ServiceSettings;
+
+/// Files beside connections: the standard streams, the spool, the runtime, the embedded database, the
+/// copy of the tokens, components that are loaded.
+const OWN_FILES: u64 = 64;
+
+/// How many connections beyond the limit are told so at once.
+pub(super) const REFUSALS: usize = 32;
+
+/// Lets this process open as many files as the system allows it: the limit that most shells and
+/// service managers set (1,024) is meant for programs that know no other.
+pub fn raise_open_files() {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    if soft < hard {
+        // Some systems allow less than they say; then the limit stays as it is.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// How many connections may be open at once: as many as the settings say, if the system lets the
+/// process open so many files, else as many as it does. This is said in the log.
+pub(super) fn connection_limit(settings: &ServiceSettings) -> usize {
+    let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return settings.connections };
+    let limit = fitting(settings, soft);
+    if limit < settings.connections {
+        tracing::warn!(
+            connections = settings.connections,
+            limit,
+            open_files = soft,
+            "fewer connections than the settings say: the system lets this process open too few \
+             files; raise the limit (ulimit -n, LimitNOFILE)"
+        );
+    }
+    limit
+}
+
+/// How many of so many open files may be connections.
+fn fitting(settings: &ServiceSettings, open_files: u64) -> usize {
+    let others = [
+        settings.database_connections,
+        settings.max_concurrent_files,
+        settings.listen.len(),
+        REFUSALS,
+    ];
+    let reserved = others.into_iter().fold(OWN_FILES, |sum, one| sum.saturating_add(one as u64));
+    // Something must be left for clients, and it is better that all of it is slow than that nothing
+    // is answered.
+    let free = open_files.saturating_sub(reserved).max(open_files / 4).max(1);
+    settings.connections.min(usize::try_from(free).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_for_everything_else() {
+        let settings = ServiceSettings::default();
+        let reserved = 64 + 8 + 16 + 1 + REFUSALS;
+        for (open_files, expected) in [
+            (1_024, 1_024 - reserved),
+            (1 << 20, 4_096),
+            (4_096 + reserved as u64, 4_096),
+            (u64::MAX, 4_096),
+            (100, 25),
+            (0, 1),
+        ] {
+            assert_eq!(fitting(&settings, open_files), expected, "{open_files}");
+        }
+    }
+}

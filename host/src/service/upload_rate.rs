@@ -1,0 +1,162 @@
+//! The least rate at which a body must come.
+//!
+//! A body that always makes a little progress would otherwise hold its place for as long as the
+//! client likes. Only the time counts in which the service waits for the body: one that it does not
+//! read, because it is busy, is never too slow.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::BoxError;
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use super::decoding::Refused;
+use crate::wire::{Problem, ProblemCode};
+
+/// A body that is given up when it comes more slowly than a rate.
+pub(super) struct MinRateBody {
+    body: Body,
+    rate: UploadRate,
+    /// Since when the next part is waited for.
+    waiting_since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl MinRateBody {
+    /// `grace` is how long the body may send nothing at its start, and how much it may save up.
+    pub(super) fn new(body: Body, bytes_per_second: u64, grace: Duration) -> Self {
+        let rate = UploadRate { bytes_per_second, grace, left: grace };
+        MinRateBody { body, rate, waiting_since: None, timer: None }
+    }
+}
+
+impl HttpBody for MinRateBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(context) {
+            if let Some(since) = this.waiting_since.take() {
+                let bytes = match &frame {
+                    Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+                    _ => 0,
+                };
+                this.rate.after(since.elapsed(), bytes);
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
+        }
+        if this.waiting_since.is_none() {
+            let now = Instant::now();
+            this.waiting_since = Some(now);
+            let until = now + this.rate.left;
+            match &mut this.timer {
+                Some(timer) => timer.as_mut().reset(until),
+                none => *none = Some(Box::pin(tokio::time::sleep_until(until))),
+            }
+        }
+        let expired =
+            this.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(context).is_ready());
+        match expired {
+            true => Poll::Ready(Some(Err(Box::new(this.rate.too_slow())))),
+            false => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// How long a body may be waited for: every byte buys a time, and waiting spends it.
+#[derive(Debug)]
+struct UploadRate {
+    bytes_per_second: u64,
+    grace: Duration,
+    left: Duration,
+}
+
+impl UploadRate {
+    /// So many bytes have come after so long.
+    fn after(&mut self, waited: Duration, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let rate = u32::try_from(self.bytes_per_second.max(1)).unwrap_or(u32::MAX);
+        let bought = Duration::from_secs(1).saturating_mul(bytes) / rate;
+        self.left = self.left.saturating_sub(waited).saturating_add(bought).min(self.grace);
+    }
+
+    fn too_slow(&self) -> Refused {
+        let (rate, seconds) = (self.bytes_per_second, self.grace.as_secs());
+        Refused(
+            Problem::new(
+                ProblemCode::BodyTimeout,
+                format!(
+                    "the body came more slowly than {rate} bytes a second for {seconds} s \
+                     (min_body_bytes_per_second, body_seconds)"
+                ),
+            )
+            .limit(rate)
+            .into(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_buy_time_and_none_is_saved_beyond_the_grace() {
+        let second = Duration::from_secs(1);
+        let grace = 30 * second;
+        let mut rate = UploadRate { bytes_per_second: 1_000, grace, left: grace };
+        rate.after(10 * second, 10_000);
+        assert_eq!(rate.left, 30 * second);
+        rate.after(Duration::ZERO, 1 << 30);
+        assert_eq!(rate.left, 30 * second);
+        // A byte every ten seconds has its end in sight.
+        for _ in 0..3 {
+            rate.after(10 * second, 1);
+        }
+        assert!(rate.left < Duration::from_millis(10), "{rate:?}");
+        rate.after(10 * second, 1);
+        assert!(rate.left <= Duration::from_millis(1), "{rate:?}");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_drips_is_given_up_and_one_that_is_not_read_is_not() {
+        use http_body_util::BodyExt as _;
+        let drip = |every: Duration| {
+            Body::from_stream(futures_util::stream::unfold((), move |()| async move {
+                tokio::time::sleep(every).await;
+                Some((Ok::<_, std::convert::Infallible>(Bytes::from_static(b"x")), ()))
+            }))
+        };
+        let grace = Duration::from_millis(200);
+        let mut slow = MinRateBody::new(drip(Duration::from_millis(10)), 1_024, grace);
+        let error = loop {
+            if let Err(error) = slow.frame().await.unwrap() {
+                break error;
+            }
+        };
+        let refused = error.downcast::<Refused>().unwrap();
+        assert_eq!(refused.0.problem.code, ProblemCode::BodyTimeout);
+        // The service takes its time with each part, which costs the client nothing.
+        let mut quick = MinRateBody::new(drip(Duration::ZERO), 1, grace);
+        for _ in 0..10 {
+            quick.frame().await.unwrap().unwrap();
+            tokio::time::sleep(grace / 4).await;
+        }
+    }
+}
