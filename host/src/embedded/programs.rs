@@ -121,7 +121,11 @@ impl Programs {
             }
             (None, _) if !found.is_empty() => EmbeddedError::TooOld { found },
             (None, Some(broken)) => broken,
-            (None, None) => EmbeddedError::NoPrograms { looked_in: places.describe() },
+            (None, None) => {
+                let looked_in = places.describe();
+                tracing::debug!(target: "arc_host::embedded", ?looked_in, "no PostgreSQL was found");
+                EmbeddedError::NoPrograms { looked_in }
+            }
         })
     }
 
@@ -132,7 +136,8 @@ impl Programs {
         }
     }
 
-    fn at(bin_dir: PathBuf) -> Result<Self, EmbeddedError> {
+    /// The programs of a folder, which are asked for their version.
+    pub(super) fn at(bin_dir: PathBuf) -> Result<Self, EmbeddedError> {
         let program = bin_dir.join("postgres");
         let broken =
             |reason: String| EmbeddedError::BrokenProgram { program: program.clone(), reason };
