@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import multiprocessing
 import os
 import signal
@@ -18,7 +17,13 @@ from typing import Any, Optional
 import pytest
 from services import DEADLINE, serving
 
-from arc_recorder import SyncArcAPI, UnavailableError, create_arc_api, create_sync_arc_api
+from arc_recorder import (
+    ConfigurationError,
+    SyncArcAPI,
+    UnavailableError,
+    create_arc_api,
+    create_sync_arc_api,
+)
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="SKIPPED: no fork on this system")
 
@@ -229,22 +234,14 @@ def forked(work: Callable[[], None]) -> int:
     return child
 
 
-@pytest.mark.parametrize("spool", [False, True])
 @pytest.mark.parametrize("used", [False, True])
-def test_a_child_has_a_client_of_its_own(
-    destination: str, tmp_path: Path, spool: bool, used: bool
-) -> None:
-    folder = tmp_path / "spool" if spool else None
-    with create_sync_arc_api(destination, spool_dir=folder) as api:
-        if used:
-            planned = [{"id": f"s-{number}"} for number in range(4)]
-            simulation_id = api.start_simulation("c", planned)["simulation_id"]
-            assert api.record_scenario_outcome(simulation_id, result("s-0"))
-        else:
-            with create_sync_arc_api(destination) as other:
-                started = other.start_simulation("c", [{"id": f"s-{n}"} for n in range(4)])
-                simulation_id = started["simulation_id"]
-                assert other.record_scenario_outcome(simulation_id, result("s-0"))
+def test_a_child_has_a_client_of_its_own(destination: str, used: bool) -> None:
+    with create_sync_arc_api(destination) as api, create_sync_arc_api(destination) as other:
+        planned = [{"id": f"s-{number}"} for number in range(4)]
+        # A client that was never used, or one with open connections.
+        first = api if used else other
+        simulation_id = first.start_simulation("c", planned)["simulation_id"]
+        assert first.record_scenario_outcome(simulation_id, result("s-0"))
 
         def records() -> None:
             assert api.record_scenario_outcome(simulation_id, result("s-1"))
@@ -255,6 +252,24 @@ def test_a_child_has_a_client_of_its_own(
         assert ended(forked(records)) == 0
         assert api.record_scenario_outcome(simulation_id, result("s-3"))
         assert api.get_simulation_status(simulation_id)["recorded_outcomes"] == 4
+
+
+def test_a_child_is_refused_its_parents_spool_at_once_and_has_its_own(
+    destination: str, tmp_path: Path
+) -> None:
+    with create_sync_arc_api(destination, spool_dir=tmp_path / "spool") as api:
+        planned = [{"id": "a"}, {"id": "b"}]
+        simulation_id = api.start_simulation("c", planned)["simulation_id"]
+
+        def records() -> None:
+            with pytest.raises(ConfigurationError, match="another process has the spool"):
+                api.record_scenario_outcome(simulation_id, result("a"))
+            with create_sync_arc_api(destination, spool_dir=tmp_path / "own") as own:
+                assert own.record_scenario_outcome(simulation_id, result("a"))
+
+        assert ended(forked(records)) == 0
+        assert api.record_scenario_outcome(simulation_id, result("b"))
+        assert api.get_simulation_status(simulation_id)["progress_percentage"] == 100
 
 
 def test_a_child_may_make_a_client_beside_its_parents(destination: str) -> None:
@@ -295,34 +310,27 @@ def test_an_event_loop_in_a_child_has_a_client_of_its_own(destination: str) -> N
     asyncio.run(parent())
 
 
+def _with_own_spool(destination: str, folder: Path) -> None:
+    """Gives a worker a client of its own."""
+    global _api
+    _api = create_sync_arc_api(destination, spool_dir=folder / str(os.getpid()))
+
+
 @pytest.mark.parametrize("spool", [False, True])
 def test_workers_of_multiprocessing_record(destination: str, tmp_path: Path, spool: bool) -> None:
     global _api
     folder = tmp_path / "spool" if spool else None
     with create_sync_arc_api(destination, pool_size=2, spool_dir=folder) as _api:
+        own = {"initializer": _with_own_spool, "initargs": (destination, tmp_path / "spools")}
         started = _api.start_simulation("c", [{"id": f"s-{n}"} for n in range(20)])
         simulation_id = started["simulation_id"]
         assert _api.record_scenario_outcome(simulation_id, result("s-0"))
-        with multiprocessing.get_context("fork").Pool(3) as pool:
+        with multiprocessing.get_context("fork").Pool(3, **(own if spool else {})) as pool:
             tasks = [(simulation_id, number) for number in range(20)]
             ids = pool.map_async(_record, tasks).get(timeout=DEADLINE)
         assert len(set(ids)) == 20
         assert _api.get_simulation_status(simulation_id)["progress_percentage"] == 100
     _api = None
-
-
-def test_a_child_says_that_the_spool_is_its_parents(
-    destination: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with create_sync_arc_api(destination, spool_dir=tmp_path / "spool") as api:
-        simulation_id = api.start_simulation("c", [{"id": "a"}])["simulation_id"]
-
-        def records() -> None:
-            logging.basicConfig(stream=sys.stderr, force=True)
-            assert api.record_scenario_outcome(simulation_id, result("a"))
-
-        assert ended(forked(records)) == 0
-        assert "this forked process records without the spool" in capfd.readouterr().err
 
 
 def test_a_child_uses_a_format_that_its_parent_has_loaded(database_url: str) -> None:

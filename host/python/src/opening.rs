@@ -11,7 +11,7 @@ use arc_host::formats::{FormatSettings, Formats};
 use arc_host::spool::{Spool, SpoolSettings};
 use arc_host::{Error, Recorder, Result};
 
-use crate::process::{self, Process};
+use crate::process::Process;
 
 /// What a spool in a process may hold in bytes.
 const SPOOL_BYTES: u64 = 4 << 30;
@@ -135,19 +135,8 @@ impl Opened {
 
     async fn open_new(process: &'static Process, settings: &Settings) -> Result<Self> {
         let spool = match &settings.spool {
-            Some(folder) => match open_spool(folder).await {
-                // The parent of this fork has it open, and goes on with it.
-                Err(Error::Configuration(reason))
-                    if process::generation() > 0 && is_in_use(folder) =>
-                {
-                    process.note(format!(
-                        "this forked process records without the spool, and what cannot be recorded \
-                         is reported as an error: {reason}"
-                    ));
-                    None
-                }
-                opened => Some(opened?),
-            },
+            // The child of a fork is refused while its parent has it open.
+            Some(folder) => Some(open_spool(folder).await?),
             None => None,
         };
         // Loaded formats have threads and engines of this process.
@@ -229,12 +218,4 @@ async fn open_spool(folder: &Path) -> Result<Spool> {
     let settings = SpoolSettings { folder: folder.to_owned(), limit_bytes: SPOOL_BYTES };
     let opened = tokio::task::spawn_blocking(move || Spool::open(&settings)).await;
     opened.map_err(|error| Error::Configuration(format!("could not open the spool: {error}")))?
-}
-
-/// Whether another process has a file of the folder locked.
-fn is_in_use(folder: &Path) -> bool {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    files
-        .filter_map(|entry| std::fs::File::open(entry.path()).ok())
-        .any(|file| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
 }

@@ -263,13 +263,15 @@ mod tests {
     fn errors_say_what_was_found_and_what_to_install() {
         let root = tempfile::tempdir().unwrap();
         let places = Places::under(root.path(), None);
-        let none = Programs::find(None, None, &places).unwrap_err().to_string();
+        let none = Programs::find(None, None, &places).unwrap_err();
+        let text = none.to_string();
         assert!(
-            none.contains("the PATH")
-                && none.contains("apt install postgresql")
-                && none.contains("--database-url"),
-            "{none}"
+            text.contains("apt install postgresql") && text.contains("--database-url"),
+            "{text}"
         );
+        // Where it was looked for is for the log.
+        let EmbeddedError::NoPrograms { looked_in } = none else { panic!("{text}") };
+        assert!(looked_in.iter().any(|place| place == "the PATH"), "{looked_in:?}");
 
         install(&root.path().join("usr/local/pgsql/bin"), "13.14");
         let old = Programs::find(None, None, &places).unwrap_err().to_string();
