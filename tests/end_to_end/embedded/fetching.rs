@@ -191,7 +191,10 @@ fn what_no_release_brings_comes_with_pip() {
 #[test]
 fn a_package_that_python_has_is_used_as_it_is() {
     let packaged = other_version().and_then(|(programs, _)| {
-        let python = programs.ancestors().find(|folder| folder.join("bin/python3").exists());
+        // An environment whose Python finds the package.
+        let python = programs.ancestors().find(|folder| {
+            folder.join("bin/python3").exists() && programs.starts_with(folder.join("lib"))
+        });
         Some((python?.join("bin"), programs))
     });
     let Some((python, programs)) = packaged else {
