@@ -56,4 +56,4 @@ macro_rules! files {
     };
 }
 
-files!(comparison documents forks formats guide modal_example openapi pytest_plugin readme recording service tables types wheel);
+files!(cancelled comparison documents forks formats guide modal_example openapi pytest_plugin readme recording service tables types wheel);

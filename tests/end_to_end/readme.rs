@@ -322,3 +322,49 @@ fn the_commands_of_the_service() {
         1
     );
 }
+
+/// Files that people read or are shown: pages, programs and their messages.
+fn texts() -> Vec<(PathBuf, String)> {
+    let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
+    let Some(listed) = listed.ok().filter(|listed| listed.status.success()) else {
+        return Vec::new();
+    };
+    let names = String::from_utf8(listed.stdout).unwrap();
+    let shown = ["md", "rs", "py", "ts", "mjs", "js", "toml", "pyi"];
+    names
+        .split('\0')
+        .filter(|name| shown.iter().any(|end| name.ends_with(&format!(".{end}"))))
+        // What is done at a release, and this very test.
+        .filter(|name| !["RELEASING.md", "tests/end_to_end/readme.rs"].contains(name))
+        .filter_map(|name| Some((name.into(), std::fs::read_to_string(root().join(name)).ok()?)))
+        .collect()
+}
+
+#[test]
+fn no_page_names_a_package_that_no_index_has() {
+    let texts = texts();
+    if texts.is_empty() {
+        skip_without_tool("the names of packages in all files", "git lists no file here");
+        return;
+    }
+    let commands =
+        ["pip install", "pip_install(", "npm install ", "npm i ", "cargo install ", "cargo add "];
+    let ours = ["arc-recorder", "arc-host", "arc-extractor", "arc-format-kit"];
+    let mut found = Vec::new();
+    for (file, text) in texts {
+        for line in text.lines() {
+            let Some(what) = commands.iter().find_map(|command| line.split_once(command)) else {
+                continue;
+            };
+            let named = what
+                .1
+                .split([' ', '"', '\'', '`', ',', '(', ')', '[', ']'])
+                .any(|word| ours.iter().any(|name| word == *name));
+            // A wheel in a folder is no index, and neither is this repository.
+            if named && !line.contains("--no-index") && !line.contains("--path") {
+                found.push(format!("{}: {}", file.display(), line.trim()));
+            }
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
+import shlex
 import subprocess
 import sys
+import venv
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +19,7 @@ from arc_recorder import create_sync_arc_api
 
 pytest.importorskip("modal")
 
+WHEEL = os.environ.get("ARC_TEST_WHEEL")
 EXAMPLE = Path(__file__).parents[2] / "host" / "python" / "examples" / "modal_evaluation.py"
 STATUSES = {
     "weather_nyc": "success",
@@ -187,3 +191,58 @@ def test_an_evaluation_outlives_a_database_that_is_away(
     result = asyncio.run(evaluate())
     assert result["trajectory"]["status"] == "success"
     assert result["database_tracking"]["outcome_id"] is None
+
+
+#: Builds the example's image as `modal run` does.
+BUILD = """
+import runpy, sys
+runpy.run_path(sys.argv[1], run_name="example")["image"].build()
+"""
+
+
+def test_modals_client_sends_an_image_that_takes_the_wheel(tmp_path: Path) -> None:
+    from modal_server import modal_server
+
+    name = "arc_recorder-0.1.0-cp39-abi3-manylinux_2_36_x86_64.whl"
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    (wheels / name).write_bytes(b"a wheel")
+    (wheels / "notes.txt").write_text("not for the image")
+    with modal_server() as server:
+        built = subprocess.run(
+            [sys.executable, "-c", BUILD, EXAMPLE],
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(tmp_path),
+                "ARC_WHEELS": str(wheels),
+                "MODAL_SERVER_URL": f"http://127.0.0.1:{server.port}",
+                "MODAL_TOKEN_ID": "ak-1",
+                "MODAL_TOKEN_SECRET": "as-1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert built.returncode == 0, built.stderr
+    _, copied, installed = server.layers
+    assert server.files == [f"/wheels/{name}"]
+    assert copied == ["FROM base", "COPY . /"]
+    assert installed == ["FROM base", f"RUN {INSTALL}"]
+
+
+INSTALL = "pip install --no-index --find-links /wheels arc-recorder"
+
+
+@pytest.mark.skipif(WHEEL is None, reason="SKIPPED: ARC_TEST_WHEEL names no wheel")
+def test_the_command_of_the_image_installs_the_wheel(tmp_path: Path) -> None:
+    assert WHEEL
+    venv.create(tmp_path / "image", with_pip=True)
+    command = shlex.split(INSTALL.replace("/wheels", str(Path(WHEEL).parent)))
+    programs = tmp_path / "image" / "bin"
+    command[0] = str(programs / command[0])
+    installed = subprocess.run(command, capture_output=True, text=True)
+    assert installed.returncode == 0, installed.stderr
+    shown = subprocess.run(
+        [programs / "arc-host", "--version"], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.startswith("arc-host ")

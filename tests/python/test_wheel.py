@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from conftest import database_folder
+
+SOURCES = Path(__file__).parents[2] / "host" / "python"
 
 WHEEL = os.environ.get("ARC_TEST_WHEEL")
 REQUIRED = os.environ.get("ARC_TEST_REQUIRE_TOOLS") == "1"
@@ -97,3 +100,56 @@ def test_a_clean_environment_records_with_the_postgresql_of_the_extra(folder: Pa
     )
     assert listed.returncode == 0 and "completed" in listed.stdout, listed.stderr
     assert sys.version_info >= (3, 9)
+
+
+#: Records with the database that this machine has PostgreSQL for; only `sys.path` leads to the package.
+ONLY_BY_SYS_PATH = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from arc_recorder import create_sync_arc_api
+with create_sync_arc_api(data_dir=sys.argv[2]) as api:
+    simulation = api.start_simulation("c", [{"id": "a"}])["simulation_id"]
+    result = {"scenario": {"id": "a"}, "trajectory": {"status": "success"}, "reliability_score": 1}
+    assert api.record_scenario_outcome(simulation, result)
+    print(api.complete_simulation(simulation)["overall_score"])
+"""
+
+
+def test_a_package_that_only_sys_path_leads_to_starts_the_database(folder: Path) -> None:
+    assert WHEEL
+    target, environment = folder / "target", folder / "environment"
+    installed = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, WHEEL],
+        capture_output=True,
+        text=True,
+    )
+    assert installed.returncode == 0, installed.stderr
+    # A Python that knows of no package.
+    venv.create(environment, with_pip=False)
+    python = environment / "bin" / "python"
+    plain = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    done = subprocess.run(
+        [python, "-c", ONLY_BY_SYS_PATH, target, folder / "data"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=plain,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "1.0"
+
+
+def test_without_rust_a_sentence_says_what_is_missing(tmp_path: Path) -> None:
+    pytest.importorskip("maturin")
+    plain = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    if shutil.which("cargo", path=plain["PATH"]):
+        pytest.skip("SKIPPED: cargo is among the programs of the system")
+    command = [sys.executable, "-m", "pip", "wheel", "-v", "--no-deps", "--no-build-isolation"]
+    made = subprocess.run(
+        [*command, "--wheel-dir", tmp_path, SOURCES], capture_output=True, text=True, env=plain
+    )
+    assert made.returncode != 0
+    said = made.stdout + made.stderr
+    assert "Building arc-recorder needs Rust, and there is no cargo on the PATH." in said
+    assert "Traceback" not in said, said
+    assert list(tmp_path.glob("*.whl")) == []

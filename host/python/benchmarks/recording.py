@@ -1,7 +1,7 @@
 """Recording from Python, beside what people write by hand. All contestants store the same results, as
 dicts, in the same PostgreSQL, durably, in one run.
 
-    pip install arc-recorder asyncpg orjson "sqlalchemy[asyncio]"
+    pip install dist/arc_recorder-*.whl asyncpg orjson "sqlalchemy[asyncio]"
     python benchmarks/recording.py                 # a private cluster, fsync on
     python benchmarks/recording.py --quick --json
 

@@ -15,7 +15,11 @@ On Modal the database is the one that the secret names:
 
     modal secret create timescale-secret TIMESCALE_SERVICE_URL=postgresql://...
 
-In this process it is the one of ARC_DATABASE_URL or TIMESCALE_SERVICE_URL, else the embedded one.
+The image takes the wheel of the recorder from the folder `dist`, or the one that ARC_WHEELS names:
+
+    python3 -m pip wheel -v --no-deps --wheel-dir dist ./host/python    # in the recorder's repository
+
+In this process the database is the one of ARC_DATABASE_URL or TIMESCALE_SERVICE_URL, else the embedded one.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import modal
@@ -34,8 +39,21 @@ from arc_recorder import ArcAPI, create_arc_api
 
 Json = dict[str, Any]
 
+#: The folder with the recorder's wheel.
+WHEELS = Path(os.environ.get("ARC_WHEELS", "dist"))
+
+
+def image_with_recorder(wheels: Path) -> modal.Image:
+    """An image that has the recorder: the wheels are copied into it, and pip takes the newest that fits."""
+    return (
+        modal.Image.debian_slim(python_version="3.12")
+        .add_local_dir(wheels, "/wheels", copy=True, ignore=~modal.FilePatternMatcher("*.whl"))
+        .run_commands("pip install --no-index --find-links /wheels arc-recorder")
+    )
+
+
 app = modal.App("arc-evaluation")
-image = modal.Image.debian_slim(python_version="3.12").uv_pip_install("arc-recorder")
+image = image_with_recorder(WHEELS)
 secrets = [modal.Secret.from_name("timescale-secret")]  # holds TIMESCALE_SERVICE_URL
 
 AGENT: Json = {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use arc_host::extraction::Violation;
 use arc_host::recorder::Submission;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyList, PyString};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyList, PyString};
 
 use crate::documents::{Unwritable, Writer, Written};
 use crate::errors::NOT_JSON;
@@ -178,7 +178,10 @@ fn trial_at(
     index: usize,
 ) -> PyResult<Result<Option<u32>, Violation>> {
     let Some(list) = list else { return Ok(Ok(None)) };
-    Ok(list.get_item(index)?.extract::<Option<u32>>().map_err(|_| Violation {
+    let trial = list.get_item(index)?;
+    // Python takes True for 1.
+    let number = if trial.is_instance_of::<PyBool>() { None } else { trial.extract().ok() };
+    Ok(number.ok_or_else(|| Violation {
         path: "/recording/trial".to_owned(),
         code: "trial_out_of_range".to_owned(),
         message: "a trial is an integer that counts from 1".to_owned(),

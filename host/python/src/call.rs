@@ -14,7 +14,7 @@ use crate::errors;
 use crate::process::{self, Process};
 
 /// How often a thread that waits looks whether somebody pressed Ctrl-C.
-const LOOK_FOR_SIGNALS: Duration = Duration::from_millis(50);
+pub(crate) const LOOK_FOR_SIGNALS: Duration = Duration::from_millis(50);
 
 type Value = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
@@ -77,7 +77,7 @@ impl Call {
 
 #[pymethods]
 impl Call {
-    /// Waits for the answer, and for Ctrl-C.
+    /// Waits for the answer, and for Ctrl-C, after which it can be waited for again.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let mut receiver = self.take()?;
         let process = process::process(py)?;
@@ -90,7 +90,13 @@ impl Call {
             match answered {
                 Ok(Ok(answer)) => return answer.into_python(py),
                 Ok(Err(_)) => return Err(broken_off()),
-                Err(_) => py.check_signals()?,
+                Err(_) => {
+                    if let Err(interrupted) = py.check_signals() {
+                        *self.receiver.lock().unwrap_or_else(PoisonError::into_inner) =
+                            Some(receiver);
+                        return Err(interrupted);
+                    }
+                }
             }
         }
     }

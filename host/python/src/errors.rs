@@ -26,15 +26,16 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
         Error::Schema(_) => "SchemaError",
         _ => "DatabaseError",
     };
-    let violations: Vec<Bound<'_, PyDict>> = match error {
+    let violations: PyResult<Vec<Bound<'_, PyDict>>> = match error {
         Error::Rejected { violations, .. } => {
-            violations.iter().filter_map(|violation| dict(py, violation).ok()).collect()
+            violations.iter().map(|violation| dict(py, violation)).collect()
         }
-        _ => Vec::new(),
+        _ => Ok(Vec::new()),
     };
-    let made = MAKE
-        .import(py, "arc_recorder.errors", "from_host")
-        .and_then(|make| make.call1((kind, error.to_string(), error.retryable(), violations)));
+    let made = violations.and_then(|violations| {
+        let make = MAKE.import(py, "arc_recorder.errors", "from_host")?;
+        make.call1((kind, error.to_string(), error.retryable(), violations))
+    });
     made.map_or_else(|error| error, PyErr::from_value)
 }
 

@@ -7,12 +7,13 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_host::cli::Program;
+use arc_host::client::ServiceClient;
 use arc_host::database::{Database, DatabaseSettings, components_cache, formats_folder};
 use arc_host::delivery::{Delivered, FileIdentity, FileOptions, Source, record_file};
 use arc_host::documents::DocumentFile;
 use arc_host::embedded::Download;
 use arc_host::export;
-use arc_host::formats::{FormatSettings, Formats};
+use arc_host::formats::FormatSettings;
 use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict};
 use arc_host::store::{
     Attached, ExportSelection, OutcomeFilter, RecordedOutcome, SimulationStatus,
@@ -29,7 +30,7 @@ use crate::batch::{Batch, Item};
 use crate::call::Call;
 use crate::errors;
 use crate::opening::{Opened, Place, Settings};
-use crate::process::{self, Process};
+use crate::process::{self, Process, UnderWay};
 use crate::table::Table;
 use crate::verdicts::{brief_answer, verdict_dict};
 
@@ -43,8 +44,36 @@ pub(crate) struct Host {
 struct State {
     generation: u64,
     /// What another generation has opened is never dropped.
-    opened: ManuallyDrop<Arc<OnceCell<Opened>>>,
+    opening: ManuallyDrop<Arc<Opening>>,
     closed: bool,
+}
+
+/// What is open or will be, and the calls that record there.
+#[derive(Default)]
+struct Opening {
+    opened: OnceCell<Opened>,
+    recording: UnderWay,
+}
+
+/// A call that records, until it ends. Closing waits for it, and so does the end of the interpreter.
+struct RecordingCall {
+    process: &'static Process,
+    opening: Arc<Opening>,
+}
+
+impl RecordingCall {
+    fn begin(process: &'static Process, opening: &Arc<Opening>) -> Self {
+        process.recording.begin();
+        opening.recording.begin();
+        RecordingCall { process, opening: Arc::clone(opening) }
+    }
+}
+
+impl Drop for RecordingCall {
+    fn drop(&mut self) {
+        self.opening.recording.end();
+        self.process.recording.end();
+    }
 }
 
 impl Drop for State {
@@ -52,35 +81,31 @@ impl Drop for State {
     fn drop(&mut self) {
         if self.generation == process::generation() {
             // SAFETY: nothing uses the value after the drop of what it is in.
-            unsafe { ManuallyDrop::drop(&mut self.opened) }
+            unsafe { ManuallyDrop::drop(&mut self.opening) }
         }
     }
 }
 
 /// Opens what is not open yet. Whoever comes meanwhile waits for the same opening.
-async fn open(
-    process: &'static Process,
-    settings: &Settings,
-    opened: &OnceCell<Opened>,
-) -> Result<Opened> {
-    opened.get_or_try_init(|| Opened::open(process, settings)).await.cloned()
+async fn open(process: &'static Process, settings: &Settings, opening: &Opening) -> Result<Opened> {
+    opening.opened.get_or_try_init(|| Opened::open(process, settings)).await.cloned()
 }
 
 impl Host {
     /// What is open in this process, or will be.
-    fn opened(&self) -> Result<Arc<OnceCell<Opened>>> {
+    fn opening(&self) -> Result<Arc<Opening>> {
         let state = self.state();
         if state.closed {
             return Err(Error::Configuration(
                 "this recorder is closed; make another one to go on".to_owned(),
             ));
         }
-        Ok(Arc::clone(&state.opened))
+        Ok(Arc::clone(&state.opening))
     }
 
     /// The same, also where it is closed.
-    fn opened_or_closed(&self) -> Arc<OnceCell<Opened>> {
-        Arc::clone(&self.state().opened)
+    fn open_or_closed(&self) -> Arc<Opening> {
+        Arc::clone(&self.state().opening)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -105,19 +130,39 @@ impl Host {
         F: Future<Output = Result<T>> + Send,
     {
         let process = process::process(py)?;
-        let opened = self.opened().map_err(|error| errors::exception(py, &error))?;
+        let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
         let settings = Arc::clone(&self.settings);
         Ok(Call::begin(
             process,
-            async move { work(open(process, &settings, &opened).await?).await },
+            async move { work(open(process, &settings, &opening).await?).await },
         ))
+    }
+
+    /// The same with a call that records.
+    fn recording_call<T, F>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(Opened) -> F + Send + 'static,
+    ) -> PyResult<Call>
+    where
+        T: Serialize + Send + 'static,
+        F: Future<Output = Result<T>> + Send,
+    {
+        let process = process::process(py)?;
+        let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
+        let under_way = RecordingCall::begin(process, &opening);
+        self.call(py, move |opened| async move {
+            let answer = work(opened).await;
+            drop(under_way);
+            answer
+        })
     }
 }
 
 impl State {
     fn new() -> Self {
-        let opened = ManuallyDrop::new(Arc::new(OnceCell::new()));
-        State { generation: process::generation(), opened, closed: false }
+        let opening = ManuallyDrop::new(Arc::default());
+        State { generation: process::generation(), opening, closed: false }
     }
 }
 
@@ -148,12 +193,12 @@ impl Host {
             download: Download::of_environment(),
             supervisor,
         };
-        let formats = Formats::new(FormatSettings {
+        let formats = FormatSettings {
             folder: formats_folder(database.data_dir.as_deref()),
             cache_dir: components_cache(),
             compiler: Some(program.compiler().map_err(|error| errors::exception(py, &error))?),
             ..FormatSettings::default()
-        });
+        };
         let settings = Settings::new(database, token, spool_dir, formats)
             .map_err(|error| errors::exception(py, &error))?;
         Ok(Host { settings: Arc::new(settings), state: Mutex::new(State::new()) })
@@ -169,10 +214,10 @@ impl Host {
     /// part of the answer.
     fn initialize(&self, py: Python<'_>) -> PyResult<Call> {
         let process = process::process(py)?;
-        let opened = self.opened().map_err(|error| errors::exception(py, &error))?;
+        let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
         let settings = Arc::clone(&self.settings);
         Ok(Call::begin(process, async move {
-            let error = match open(process, &settings, &opened).await {
+            let error = match open(process, &settings, &opening).await {
                 Ok(opened) => return Ok(health_of(&opened).await),
                 Err(error) => error,
             };
@@ -198,9 +243,9 @@ impl Host {
     fn deploy_schema(&self, py: Python<'_>) -> PyResult<Call> {
         let process = process::process(py)?;
         let settings = Arc::clone(&self.settings);
-        let opened = self.opened().map_err(|error| errors::exception(py, &error))?;
+        let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
         Ok(Call::begin(process, async move {
-            let already = opened.get().and_then(|opened| opened.database.as_ref());
+            let already = opening.opened.get().and_then(|opened| opened.database.as_ref());
             let migrated = match (&settings.place, already) {
                 (_, Some((database, _))) => database.store().migrate().await?,
                 (Place::Database(database), None) => {
@@ -208,7 +253,7 @@ impl Host {
                 }
                 // A service brings its database's schema up to date by itself.
                 (Place::Service(client), None) => {
-                    let health = client.health().await?.database;
+                    let health = ServiceClient::new(client)?.health().await?.database;
                     if let Some(error) = health.error {
                         return Err(Error::Unavailable(error));
                     }
@@ -238,7 +283,7 @@ impl Host {
         configuration: String,
         user_id: Option<String>,
     ) -> PyResult<Call> {
-        self.call(py, |opened| async move {
+        self.recording_call(py, |opened| async move {
             let user_id = user_id.as_deref();
             let kept = opened.delivery.create_configuration(&name, &configuration, user_id).await?;
             Ok(kept.0)
@@ -271,7 +316,10 @@ impl Host {
             metadata,
             started_at: None,
         };
-        self.call(py, |opened| async move { opened.delivery.start_simulation(start).await })
+        self.recording_call(
+            py,
+            |opened| async move { opened.delivery.start_simulation(start).await },
+        )
     }
 
     /// Records what is in the batch, and empties it. `first` is the position of its first result
@@ -293,7 +341,8 @@ impl Host {
         let format = format.map(|name| Arc::new(ResultFormat::new(name, header)));
         let items = batch.try_borrow_mut()?.empty(first);
         let process = process::process(py)?;
-        let opened = self.opened().map_err(|error| errors::exception(py, &error))?;
+        let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
+        let under_way = RecordingCall::begin(process, &opening);
         let settings = Arc::clone(&self.settings);
         // Whether each of them is there to be recorded, or why it is not.
         let (mut unwritable, mut submissions) = (Vec::with_capacity(items.len()), Vec::new());
@@ -309,15 +358,16 @@ impl Host {
         }
         let record = move |opened: Opened| opened.delivery.record_batch(simulation_id, submissions);
         // An open recorder receives the results now, in the order of the calls.
-        let begun = match opened.get() {
+        let begun = match opening.opened.get() {
             Some(opened) => Ok(record(opened.clone())),
             None => Err(record),
         };
         let work = async move {
             let verdicts = match begun {
                 Ok(recording) => recording.await?,
-                Err(record) => record(open(process, &settings, &opened).await?).await?,
+                Err(record) => record(open(process, &settings, &opening).await?).await?,
             };
+            drop(under_way);
             let mut verdicts = verdicts.into_iter();
             Ok(unwritable.into_iter().filter_map(move |violation| match violation {
                 None => verdicts.next(),
@@ -358,8 +408,8 @@ impl Host {
         };
         let options = FileOptions { name: simulation_name, config_version_id, identity };
         let process = process::process(py)?;
-        let formats = self.settings.formats.clone();
-        self.call(py, move |opened| async move {
+        self.recording_call(py, move |opened| async move {
+            let formats = opened.formats.clone();
             let built_in = process.extractor().await?;
             let open_file = move || {
                 let file = DocumentFile::open(&path)?;
@@ -389,7 +439,7 @@ impl Host {
         suite: Option<String>,
     ) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
-        self.call(py, move |opened| async move {
+        self.recording_call(py, move |opened| async move {
             match opened.delivery.complete_simulation(simulation_id, suite.as_deref()).await? {
                 Delivered::Committed(completed) => Ok(json!(completed)),
                 Delivered::Spooled => Ok(json!({"spooled": true})),
@@ -404,7 +454,7 @@ impl Host {
         reason: String,
     ) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
-        self.call(py, move |opened| async move {
+        self.recording_call(py, move |opened| async move {
             end(&opened, simulation_id, SimulationStatus::Failed, &reason).await
         })
     }
@@ -416,7 +466,7 @@ impl Host {
         reason: String,
     ) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
-        self.call(py, move |opened| async move {
+        self.recording_call(py, move |opened| async move {
             end(&opened, simulation_id, SimulationStatus::Cancelled, &reason).await
         })
     }
@@ -466,10 +516,10 @@ impl Host {
             documents,
         };
         let process = process::process(py)?;
-        let opened = self.opened().map_err(|error| errors::exception(py, &error))?;
+        let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
         let settings = Arc::clone(&self.settings);
         let work = async move {
-            let opened = open(process, &settings, &opened).await?;
+            let opened = open(process, &settings, &opening).await?;
             export::table(&opened.source, &selection).await
         };
         Ok(Call::begin_with(process, work, |py, table| Ok(Py::new(py, Table(table))?.into_any())))
@@ -496,12 +546,12 @@ impl Host {
         let process = process::process(py)?;
         let settings = Arc::clone(&self.settings);
         // What was counted is there to be read after the end, too.
-        let opened = self.opened_or_closed();
-        if opened.get().is_none() {
-            self.opened().map_err(|error| errors::exception(py, &error))?;
+        let opening = self.open_or_closed();
+        if opening.opened.get().is_none() {
+            self.opening().map_err(|error| errors::exception(py, &error))?;
         }
         Ok(Call::begin(process, async move {
-            let opened = open(process, &settings, &opened).await?;
+            let opened = open(process, &settings, &opening).await?;
             Ok(match (&opened.database, &opened.source) {
                 (Some((_, recorder)), _) => json!(recorder.metrics()),
                 (None, Source::Service(client)) => json!(client.own_metrics()),
@@ -543,16 +593,18 @@ impl Host {
     /// Waits for what is under way, then closes the connections. Closing again does nothing.
     fn close(&self, py: Python<'_>) -> PyResult<Call> {
         let process = process::process(py)?;
-        let opened = self.opened_or_closed();
+        let opening = self.open_or_closed();
         let settings = Arc::clone(&self.settings);
         let closed_before = std::mem::replace(&mut self.state().closed, true);
         Ok(Call::begin(process, async move {
             if closed_before {
                 return Ok(());
             }
+            // Also what nobody waits for any more.
+            opening.recording.emptied().await;
             // An opening that is under way is waited for, and none is begun.
             let none = || async { Err(()) };
-            if let Ok(opened) = opened.get_or_try_init(none).await {
+            if let Ok(opened) = opening.opened.get_or_try_init(none).await {
                 opened.close(process, &settings).await;
             }
             Ok(())

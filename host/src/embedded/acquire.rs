@@ -1,6 +1,7 @@
 //! Becoming a user of the database: find it running, wait for it, or start it.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use super::launch::Supervisor;
 use super::locks::{self, LockFile, Mode};
 use super::places::Places;
 use super::programs::Programs;
+use super::python_package;
 use super::socket;
 use super::{EmbeddedError, EmbeddedSettings, Stage};
 
@@ -113,11 +115,11 @@ async fn find_programs(
     folder: &DataFolder,
     progress: &mut (impl FnMut(Stage) + Send),
 ) -> Result<(bool, Programs), EmbeddedError> {
-    let find = || {
+    let find = |in_packages: Vec<PathBuf>| {
         let (bin_dir, folder) = (settings.bin_dir.clone(), folder.clone());
         let further = settings.further_bin_dirs.clone();
         blocking(move || {
-            let further = [further, fetch::fetched(&folder)].concat();
+            let further = [further, fetch::fetched(&folder), in_packages].concat();
             let places = Places::of_this_machine().and(&further);
             let cluster = folder.cluster();
             let made_by = cluster::major(&cluster)?;
@@ -125,7 +127,7 @@ async fn find_programs(
             Ok((made_by, Programs::find(bin_dir.as_deref(), needed, &places)))
         })
     };
-    let (made_by, found) = find().await?;
+    let (made_by, found) = find(Vec::new()).await?;
     let lacking = match found {
         Ok(programs) => return Ok((made_by.is_some(), programs)),
         Err(error) => error,
@@ -137,12 +139,21 @@ async fn find_programs(
             | EmbeddedError::TooOld { .. }
             | EmbeddedError::MajorGone { .. }
     );
-    if !absent || settings.bin_dir.is_some() || settings.download == Download::Forbidden {
+    if !absent || settings.bin_dir.is_some() {
         return Err(lacking);
     }
-    progress(Stage::Fetching);
-    fetch::fetch(&settings.download, folder, made_by, lacking).await?;
-    let (made_by, found) = find().await?;
+    let in_packages = python_package::installed().await;
+    if !in_packages.is_empty()
+        && let (made_by, Ok(programs)) = find(in_packages).await?
+    {
+        return Ok((made_by.is_some(), programs));
+    }
+    if settings.download == Download::Forbidden {
+        let attempts = vec!["--no-download (ARC_NO_DOWNLOAD) forbids fetching it".to_owned()];
+        return Err(EmbeddedError::NotFetched { lacking: Box::new(lacking), attempts });
+    }
+    fetch::fetch(&settings.download, folder, made_by, lacking, progress).await?;
+    let (made_by, found) = find(Vec::new()).await?;
     Ok((made_by.is_some(), found?))
 }
 

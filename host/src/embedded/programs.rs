@@ -121,7 +121,11 @@ impl Programs {
             }
             (None, _) if !found.is_empty() => EmbeddedError::TooOld { found },
             (None, Some(broken)) => broken,
-            (None, None) => EmbeddedError::NoPrograms { looked_in: places.describe() },
+            (None, None) => {
+                let looked_in = places.describe();
+                tracing::debug!(target: "arc_host::embedded", ?looked_in, "no PostgreSQL was found");
+                EmbeddedError::NoPrograms { looked_in }
+            }
         })
     }
 
@@ -132,7 +136,8 @@ impl Programs {
         }
     }
 
-    fn at(bin_dir: PathBuf) -> Result<Self, EmbeddedError> {
+    /// The programs of a folder, which are asked for their version.
+    pub(super) fn at(bin_dir: PathBuf) -> Result<Self, EmbeddedError> {
         let program = bin_dir.join("postgres");
         let broken =
             |reason: String| EmbeddedError::BrokenProgram { program: program.clone(), reason };
@@ -258,13 +263,15 @@ mod tests {
     fn errors_say_what_was_found_and_what_to_install() {
         let root = tempfile::tempdir().unwrap();
         let places = Places::under(root.path(), None);
-        let none = Programs::find(None, None, &places).unwrap_err().to_string();
+        let none = Programs::find(None, None, &places).unwrap_err();
+        let text = none.to_string();
         assert!(
-            none.contains("the PATH")
-                && none.contains("apt install postgresql")
-                && none.contains("--database-url"),
-            "{none}"
+            text.contains("apt install postgresql") && text.contains("--database-url"),
+            "{text}"
         );
+        // Where it was looked for is for the log.
+        let EmbeddedError::NoPrograms { looked_in } = none else { panic!("{text}") };
+        assert!(looked_in.iter().any(|place| place == "the PATH"), "{looked_in:?}");
 
         install(&root.path().join("usr/local/pgsql/bin"), "13.14");
         let old = Programs::find(None, None, &places).unwrap_err().to_string();

@@ -23,6 +23,7 @@ use crate::delivery::{
     Destination, FileIdentity, FileOptions, FileRecorded, FileReport, record_file,
 };
 use crate::documents::DocumentFile;
+use crate::error::Error;
 use crate::recorder::blocking;
 use crate::wire::{Problem, ProblemCode};
 

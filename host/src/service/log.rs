@@ -1,6 +1,7 @@
 //! The service's log: to standard error, for people or for programs.
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::settings::{LogFormat, ServiceSettings};
 use crate::error::{Error, Result};
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::Configuration`] where the level is none.
 pub fn start_log(settings: &ServiceSettings) -> Result<()> {
-    let filter = EnvFilter::try_new(&settings.log_level).map_err(|error| {
+    let filter = EnvFilter::try_new(directives(&settings.log_level)).map_err(|error| {
         Error::Configuration(format!(
             "log_level {:?} is none: {error}; try info, or info,arc_host=debug",
             settings.log_level
@@ -26,4 +27,31 @@ pub fn start_log(settings: &ServiceSettings) -> Result<()> {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
     Ok(())
+}
+
+/// A level alone is about this program: what a library warns of is in its own terms, and what follows from it
+/// this program logs itself. Directives with targets, such as `info,reqwest=debug`, are taken as they are.
+fn directives(level: &str) -> String {
+    match level.trim().parse::<LevelFilter>() {
+        Ok(level) if level > LevelFilter::ERROR => format!("error,arc_host={level}"),
+        _ => level.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_alone_leaves_the_warnings_of_libraries_out() {
+        for (level, wanted) in [
+            ("info", "error,arc_host=info"),
+            ("DEBUG", "error,arc_host=debug"),
+            ("error", "error"),
+            ("off", "off"),
+            ("info,reqwest=debug", "info,reqwest=debug"),
+        ] {
+            assert_eq!(directives(level), wanted);
+        }
+    }
 }

@@ -146,3 +146,68 @@ fn a_cluster_whose_version_is_gone_gets_it_from_a_mirror_where_that_is_allowed()
     assert_eq!(run(&[]).ended(0).json()["duplicate"], 3);
     assert_eq!(mirror.asked(), Vec::<String>::new());
 }
+
+/// A folder whose cluster was made by a version that the product does not find, with three results in it.
+fn made_by(programs: &Path) -> (Folder, PathBuf) {
+    let folder = Folder::new();
+    let results = folder.results(3);
+    let mut command = folder.command(["record".as_ref(), "--json".as_ref(), results.as_os_str()]);
+    let made = command.env("ARC_POSTGRES_BIN", programs).output().unwrap();
+    assert_eq!(Finished::from(made).ended(0).json()["stored"], 3);
+    folder.wait_until_stopped();
+    (folder, results)
+}
+
+#[test]
+fn what_no_release_brings_comes_with_pip() {
+    let Some((programs, _)) = other_version() else {
+        skip_without_tool("PostgreSQL with pip", "ARC_TEST_POSTGRES_BINS names none to lack");
+        return;
+    };
+    let (folder, results) = made_by(&programs);
+    let record = ["record".as_ref(), "--json".as_ref(), results.as_os_str()];
+    let run = |no_download: &str| -> Finished {
+        folder.command(record).env("ARC_NO_DOWNLOAD", no_download).output().unwrap().into()
+    };
+    let refused = run("1").ended(1).stderr;
+    assert!(refused.contains("--no-download (ARC_NO_DOWNLOAD) forbids fetching it"), "{refused}");
+
+    let fetched = run("");
+    if fetched.code == Some(1) {
+        for words in ["Fetching it from", "Installing it with pip failed"] {
+            assert!(fetched.stderr.contains(words), "{}", fetched.stderr);
+        }
+        skip_without_tool("PostgreSQL with pip", "neither a release nor a package can be fetched");
+        return;
+    }
+    let fetched = fetched.ended(0);
+    assert!(fetched.stderr.contains("--no-download forbids it"), "{}", fetched.stderr);
+    assert_eq!(fetched.json()["duplicate"], 3, "the data is there");
+    folder.wait_until_stopped();
+    // From then on it is at hand.
+    assert_eq!(run("1").ended(0).json()["duplicate"], 3);
+}
+
+#[test]
+fn a_package_that_python_has_is_used_as_it_is() {
+    let packaged = other_version().and_then(|(programs, _)| {
+        // An environment whose Python finds the package.
+        let python = programs.ancestors().find(|folder| {
+            folder.join("bin/python3").exists() && programs.starts_with(folder.join("lib"))
+        });
+        Some((python?.join("bin"), programs))
+    });
+    let Some((python, programs)) = packaged else {
+        let why = "ARC_TEST_POSTGRES_BINS names no package of a Python";
+        skip_without_tool("PostgreSQL in a package of Python", why);
+        return;
+    };
+    let (folder, results) = made_by(&programs);
+    let mut command = folder.command(["record".as_ref(), "--json".as_ref(), results.as_os_str()]);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::iter::once(python).chain(std::env::split_paths(&path));
+    command.env("PATH", std::env::join_paths(path).unwrap());
+    let found = Finished::from(command.output().unwrap()).ended(0);
+    assert_eq!(found.json()["duplicate"], 3);
+    assert!(!folder.data.join("programs").exists(), "nothing was fetched");
+}

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::support::{Finished, Program, installed_programs, result};
+use crate::support::{Finished, Program, fetched_programs, installed_programs, result};
 
 /// How long anything may take before a test gives up: far longer than it takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -135,7 +135,7 @@ impl Folder {
         EmbeddedSettings {
             data_dir: Some(self.data.clone()),
             bin_dir: self.bin_dir.clone(),
-            further_bin_dirs: Vec::new(),
+            further_bin_dirs: fetched_programs().map(Path::to_owned).into_iter().collect(),
             download: Download::Forbidden,
             supervisor: SupervisorCommand {
                 program: Program::path().to_owned(),

@@ -57,7 +57,8 @@ fn cluster() -> &'static Cluster {
             data_dir: Some(std::env::temp_dir().join(folder)),
             bin_dir,
             further_bin_dirs: Vec::new(),
-            download: Download::Forbidden,
+            // A machine without PostgreSQL gets it as any user does.
+            download: Download::of_environment(),
             supervisor: SupervisorCommand {
                 program: Program::path().to_owned(),
                 args: vec![OsString::from("__supervise")],
@@ -90,6 +91,20 @@ pub fn installed_programs() -> &'static Path {
     // An asynchronous test may not wait for another runtime on its own thread.
     let cluster = std::thread::spawn(cluster).join().expect("the cluster runs");
     &cluster.database.programs().bin_dir
+}
+
+/// The folder of PostgreSQL's programs if the machine has none of its own, so that the product fetched them for
+/// the tests: the programs under test have it on their PATH.
+pub fn fetched_programs() -> Option<&'static Path> {
+    static FETCHED: OnceLock<Option<&'static Path>> = OnceLock::new();
+    *FETCHED.get_or_init(|| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let of_packages = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let on_machine = std::env::split_paths(&path)
+            .chain(of_packages.map(|entry| entry.path().join("bin")))
+            .any(|folder| folder.join("initdb").exists());
+        (!on_machine).then(installed_programs)
+    })
 }
 
 /// Makes the migrated database that the others are copied from, named after what it holds.

@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 pub use clock::ShiftedClock;
-pub use database::{HeldTransaction, TestDatabase, installed_programs};
+pub use database::{HeldTransaction, TestDatabase, fetched_programs, installed_programs};
 pub use files::{Files, record, result};
 pub use javascript::{chromium, copy_folder, node_modules, run, typescript};
 pub use program::{Finished, Program};

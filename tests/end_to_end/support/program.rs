@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
-use super::TestDatabase;
+use super::{TestDatabase, fetched_programs};
 
 /// `arc-host` with the settings of one test.
 #[derive(Clone, Debug)]
@@ -74,6 +74,11 @@ impl Program {
         }
         // Nothing comes from elsewhere unless a test is about that.
         command.env("ARC_NO_DOWNLOAD", "1");
+        if let Some(programs) = fetched_programs() {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            let folders = std::env::split_paths(&path).chain([programs.to_owned()]);
+            command.env("PATH", std::env::join_paths(folders).expect("folders of a PATH"));
+        }
         if let Some(url) = &self.database {
             command.env("ARC_DATABASE_URL", url);
         }

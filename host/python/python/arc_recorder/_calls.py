@@ -7,15 +7,16 @@ import logging
 import math
 import os
 import re
+import threading
 import time
 import uuid
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, Optional, Union, cast
 
 from . import _native
 from ._postgres import program_folders, this_program
+from ._batch import SLICE_MS, BatchRecording, Beside, unrecorded
 from ._waiting import Waiter
 from .answers import (
     Deployment,
@@ -50,23 +51,18 @@ client_log = logging.getLogger("arc.database.client")
 #: A simulation's id, as text or as a UUID.
 SimulationId = Union[str, uuid.UUID]
 
-#: How long objects are made JSON before others have their turn, in milliseconds. With what comes
-#: before and after, an event loop is then held for less than 5 ms.
-_SLICE_MS = 1.0
-
-#: Results that go to the host at once: enough for a transaction, few enough that it begins soon.
-_PART_RESULTS = 1_000
-_PART_BYTES = 8 << 20
-
-#: Parts under way at once: the host works on one while the next is made. More are no faster, and their
-#: threads keep an event loop from its processor for twice as long. It bounds memory too.
-_PARTS_UNDER_WAY = 2
 
 #: Rejected results of a batch that are each logged.
 _WARNED_RESULTS = 10
 
 #: Outcomes that are read at once; their trajectories are parsed between turns.
 _PAGE_OUTCOMES = 100
+
+
+def log_notes() -> None:
+    """Logs what the host has noted meanwhile."""
+    for note in _native.take_notes():
+        client_log.warning("%s", note)
 
 
 def simulation_text(simulation_id: SimulationId) -> str:
@@ -90,6 +86,8 @@ class Calls:
         if pool_size < 1:
             raise ConfigurationError(f"pool_size is {pool_size}; give at least 1 connection")
         self.waiter = waiter
+        #: The threads that finish batches whose callers were cancelled.
+        self._finishing: set[threading.Thread] = set()
         self._opened = _native.Host(
             url,
             pool_size,
@@ -108,18 +106,24 @@ class Calls:
         return self._opened
 
     async def _answer(self, what: str, call: _native.Call) -> Any:
+        def unheard(answer: Any) -> None:
+            if isinstance(answer, BaseException):
+                client_log.warning("%s, for which nobody waits any more, failed: %s", what, answer)
+
         begun = time.perf_counter()
         try:
-            answer = await self.waiter.begin(call)
+            answer = await self.waiter.begin(call, unheard)
         except DatabaseError as error:
             client_log.debug("%s failed: %s", what, error)
             raise
+        finally:
+            log_notes()
         client_log.debug("%s took %.1f ms", what, (time.perf_counter() - begun) * 1_000)
         return answer
 
     async def _json(self, value: Any, what: str) -> str:
         text = _native.Text(value, what)
-        while (written := text.proceed(_SLICE_MS)) is None:
+        while (written := text.proceed(SLICE_MS)) is None:
             await self.waiter.pause()
         return written
 
@@ -154,6 +158,8 @@ class Calls:
         return dropped
 
     async def close(self) -> None:
+        for thread in list(self._finishing):
+            await self.waiter.join(thread)
         await self._answer("close", self._host.close())
 
     async def execute(self, sql: str, params: Optional[Mapping[str, Any]]) -> Rows:
@@ -313,68 +319,53 @@ class Calls:
         self,
         simulation_id: SimulationId,
         results: list[Any],
-        beside: tuple[Optional[list[Any]], Optional[list[Any]], Optional[list[Any]]],
+        beside: Beside,
         take: Callable[[Any, int], None],
         *,
         brief: bool,
         format: Optional[str] = None,
         header: Optional[str] = None,
     ) -> None:
-        """Records results in parts, some of which are under way while the next is made, and has the
-        answer to each part taken, in order. Once a part has failed, the rest is not begun."""
-        simulation = simulation_text(simulation_id)
-        under_way: deque[tuple[int, Awaitable[Any]]] = deque()
-        failed: Optional[DatabaseError] = None
+        """Records results, and has the answer to each part of them taken, in order. Whoever is stopped while
+        waiting, by a cancellation or Ctrl-C, leaves the rest to a thread: once begun, a batch is recorded."""
+        simulation, host = simulation_text(simulation_id), self._host
+
+        def begin(batch: _native.Batch, first: int) -> _native.Call:
+            return host.record(simulation, batch, first, brief, format, header)
+
+        recording = BatchRecording(simulation, results, beside, begin, take)
         begun = time.perf_counter()
-        following, taken = 0, 0
-        while True:
-            more = following < len(results) and failed is None
-            if more and len(under_way) < _PARTS_UNDER_WAY:
-                batch, first = _native.Batch(), following
-                try:
-                    following = await self._fill(batch, results, following, beside)
-                except Exception:
-                    await _ignored(under_way)
-                    raise
-                call = self._host.record(simulation, batch, first, brief, format, header)
-                under_way.append((following - first, self.waiter.begin(call)))
-            elif under_way:
-                count, answer = under_way.popleft()
-                try:
-                    take(await answer, count)
-                except DatabaseError as error:
-                    if taken == 0:
-                        # Nothing is known to be recorded: the whole call has failed.
-                        await _ignored(under_way)
-                        raise
-                    failed = error
-                    take(error, count)
-                taken += count
-            else:
-                break
-        if failed is not None and taken < len(results):
-            take(failed, len(results) - taken)
+        try:
+            await recording.run(self.waiter)
+        except Exception:
+            raise
+        except BaseException:
+            self._finish(recording)
+            raise
+        finally:
+            log_notes()
         elapsed_ms = (time.perf_counter() - begun) * 1_000
         log.debug("recorded %d results in %.1f ms", len(results), elapsed_ms)
 
-    async def _fill(
-        self,
-        batch: _native.Batch,
-        results: list[Any],
-        following: int,
-        beside: tuple[Optional[list[Any]], Optional[list[Any]], Optional[list[Any]]],
-    ) -> int:
-        """Fills a batch with results, a slice of time after another; where the next begins."""
-        while (
-            following < len(results)
-            and len(batch) < _PART_RESULTS
-            and batch.bytes < _PART_BYTES
-        ):
-            following = batch.take(
-                results, following, _SLICE_MS, _PART_RESULTS, _PART_BYTES, *beside
-            )
-            await self.waiter.pause()
-        return following
+    def _finish(self, recording: BatchRecording) -> None:
+        """Has a thread record what is left of a batch. The interpreter waits for it, and so does `close`."""
+
+        def work() -> None:
+            try:
+                recording.finish()
+            finally:
+                self._finishing.discard(thread)
+
+        if not recording.abandon():
+            return
+        thread = threading.Thread(target=work, name="arc-recorder-batch", daemon=False)
+        self._finishing.add(thread)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # The interpreter is ending.
+            self._finishing.discard(thread)
+            recording.lost(error)
 
     async def complete_simulation(
         self, simulation_id: SimulationId, suite_result: Any
@@ -438,12 +429,12 @@ class Calls:
                 simulation, scenario_id, status_filter, min(wanted, _PAGE_OUTCOMES), cursor
             )
             page = await self._answer("get_scenario_outcomes", call)
-            turn_ends = time.perf_counter() + _SLICE_MS / 1_000
+            turn_ends = time.perf_counter() + SLICE_MS / 1_000
             for outcome in page["outcomes"]:
                 outcomes.append(_outcome(outcome))
                 if time.perf_counter() >= turn_ends:
                     await self.waiter.pause()
-                    turn_ends = time.perf_counter() + _SLICE_MS / 1_000
+                    turn_ends = time.perf_counter() + SLICE_MS / 1_000
             cursor = outcomes.cursor = page["cursor"]
             if cursor is None or (limit is not None and len(outcomes) >= limit):
                 return outcomes
@@ -517,29 +508,6 @@ def sentences(violations: Sequence[Violation]) -> str:
     return "; ".join(shown)
 
 
-def unrecorded(count: int, error: DatabaseError) -> list[ItemVerdict]:
-    """The verdicts on so many results of a call that has failed."""
-    return [
-        {
-            "verdict": "failed",
-            "outcome_id": None,
-            "violations": [],
-            "warnings": [],
-            "retryable": error.retryable,
-            "message": str(error),
-        }
-        for _ in range(count)
-    ]
-
-
-async def _ignored(under_way: Iterable[tuple[int, Awaitable[Any]]]) -> None:
-    for _, answer in under_way:
-        try:
-            await answer
-        except DatabaseError:
-            pass
-
-
 def as_list(values: object, name: str) -> list[Any]:
     """The values as a list of their own, which nobody else changes meanwhile; a single document is
     an iterable too, and is not meant by one."""
@@ -554,7 +522,10 @@ def as_list(values: object, name: str) -> list[Any]:
 
 def _count(value: Any, name: str) -> Optional[int]:
     """A count, where one is given."""
-    if value is None or (isinstance(value, int) and 0 <= value < 1 << 32):
+    if value is None:
+        return None
+    # Python takes True for 1.
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 32:
         return value
     raise ValidationError(f"{name} is {value!r}; give a whole number from 0")
 

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Optional
 
+from ._batch import unrecorded
 from ._calls import (
     Calls,
     SimulationId,
@@ -15,7 +16,6 @@ from ._calls import (
     only_id,
     simulation_text,
     uncomputed,
-    unrecorded,
 )
 from .answers import ItemVerdict, SimulationCompleted, SimulationEnded, SimulationStarted
 from .errors import ConfigurationError, DatabaseError

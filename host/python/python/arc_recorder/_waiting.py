@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
-from collections.abc import Awaitable, Coroutine, Generator
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Optional, Protocol, TypeVar
 
 from . import _native
@@ -22,6 +23,20 @@ T = TypeVar("T")
 _pending: set[asyncio.Future[Any]] = set()
 
 
+#: Takes the answer of a call, or its error.
+Unheard = Callable[[Any], None]
+
+
+class Answer(Protocol):
+    """An answer that is awaited, or abandoned."""
+
+    def __await__(self) -> Generator[Any, Any, Any]: ...
+
+    def abandon(self) -> bool:
+        """Has the answer given to `unheard`, and says whether that is so: else it may be awaited again."""
+        ...
+
+
 class Waiter(Protocol):
     """How a call waits."""
 
@@ -29,13 +44,54 @@ class Waiter(Protocol):
         """Raises where nobody can wait here, before any work is begun."""
         ...
 
-    def begin(self, call: _native.Call) -> Awaitable[Any]:
-        """What to await for the answer; the work goes on meanwhile."""
+    def begin(self, call: _native.Call, unheard: Unheard) -> Answer:
+        """What to await for the answer; the work goes on meanwhile, whether or not it is awaited.
+        `unheard` takes an answer for which nobody waits any more."""
         ...
 
     async def pause(self) -> None:
         """Lets others have their turn."""
         ...
+
+    async def join(self, thread: threading.Thread) -> None:
+        """Waits for the end of a thread."""
+        ...
+
+
+class _Waiting(Awaitable[Any]):
+    """Waits for an answer. Whoever stops waiting leaves the call as it is, and `unheard` gets the answer."""
+
+    def __init__(self, future: asyncio.Future[Any], unheard: Unheard) -> None:
+        self._future = future
+        self._unheard = unheard
+        self._abandoned = False
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        try:
+            return (yield from asyncio.shield(self._future).__await__())
+        except Exception:
+            raise
+        except BaseException:
+            self.abandon()
+            raise
+
+    def abandon(self) -> bool:
+        if self._abandoned:
+            return True
+        self._abandoned = True
+        unheard = self._unheard
+
+        def hear(future: asyncio.Future[Any]) -> None:
+            if not future.cancelled():
+                error = future.exception()
+                unheard(future.result() if error is None else error)
+
+        try:
+            self._future.add_done_callback(hear)
+        except RuntimeError:
+            # Its event loop is closed, and the answer comes nowhere.
+            pass
+        return True
 
 
 class EventLoop:
@@ -49,20 +105,23 @@ class EventLoop:
                 "no asyncio event loop runs here; use create_sync_arc_api, whose calls block"
             ) from None
 
-    def begin(self, call: _native.Call) -> Awaitable[Any]:
+    def begin(self, call: _native.Call, unheard: Unheard) -> Answer:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         _pending.add(future)
         future.add_done_callback(_pending.discard)
         call.deliver(loop, future)
-        return future
+        return _Waiting(future, unheard)
 
     async def pause(self) -> None:
         await asyncio.sleep(0)
 
+    async def join(self, thread: threading.Thread) -> None:
+        await asyncio.to_thread(thread.join)
+
 
 class _Blocking(Awaitable[Any]):
-    """Blocks the thread when it is awaited."""
+    """Blocks the thread when it is awaited. After Ctrl-C it may be awaited again."""
 
     def __init__(self, call: _native.Call) -> None:
         self._call = call
@@ -71,6 +130,9 @@ class _Blocking(Awaitable[Any]):
         return self._call.wait()
         yield  # Never reached: it makes this a generator, as awaiting wants.
 
+    def abandon(self) -> bool:
+        return False
+
 
 class Thread:
     """Waits by blocking the thread."""
@@ -78,11 +140,14 @@ class Thread:
     def check(self) -> None:
         pass
 
-    def begin(self, call: _native.Call) -> Awaitable[Any]:
+    def begin(self, call: _native.Call, unheard: Unheard) -> Answer:
         return _Blocking(call)
 
     async def pause(self) -> None:
         pass
+
+    async def join(self, thread: threading.Thread) -> None:
+        thread.join()
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -2,7 +2,6 @@
 
 Nothing happens without ``--arc-record``. With it, the run is a simulation and each test a scenario:
 
-    pip install arc-recorder
     pytest --arc-record
     arc-host status ID                  # the summary of the run names the ID
 

@@ -70,7 +70,7 @@ def _library(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        extra = "polars" if name == "polars" else "pandas"
+        needed = "polars" if name == "polars" else "pandas pyarrow"
         raise ImportError(
-            f"this needs {name}, which is not installed: pip install 'arc-recorder[{extra}]'"
+            f"this needs {name}, which is not installed: pip install {needed}"
         ) from error

@@ -60,7 +60,7 @@ struct Level {
 enum Kind {
     Dict { dict: Py<PyDict>, position: isize, length: usize },
     Fields { fields: Vec<(String, Py<PyAny>)>, next: usize },
-    List { list: Py<PyList>, next: usize },
+    List { list: Py<PyList>, next: usize, length: usize },
     Tuple { tuple: Py<PyTuple>, next: usize },
 }
 
@@ -179,8 +179,12 @@ impl Writer {
                 level.key = Key::Text(name);
                 return Ok(Next::Value(value));
             }
-            // A list may have become shorter since.
-            Kind::List { list, next } => (list.bind(py).get_item(*next).ok(), next),
+            // What has become shorter since would be recorded without its end.
+            Kind::List { list, length, .. } if list.bind(py).len() != *length => {
+                let message = "the list was changed while it was being recorded".to_owned();
+                return Err(self.refuse(py, message));
+            }
+            Kind::List { list, next, .. } => (list.bind(py).get_item(*next).ok(), next),
             Kind::Tuple { tuple, next } => (tuple.bind(py).get_item(*next).ok(), next),
         };
         let Some(value) = value else { return Ok(Next::End) };
@@ -207,7 +211,9 @@ impl Writer {
                 }
                 Ok(Plain::Dict(dict)) => return self.open_dict(&dict),
                 Ok(Plain::List(list)) => {
-                    return self.open(py, b'[', Kind::List { list: list.unbind(), next: 0 });
+                    let length = list.len();
+                    let kind = Kind::List { list: list.unbind(), next: 0, length };
+                    return self.open(py, b'[', kind);
                 }
                 Ok(Plain::Tuple(tuple)) => {
                     return self.open(py, b'[', Kind::Tuple { tuple: tuple.unbind(), next: 0 });

@@ -150,18 +150,21 @@ class Recording:
         for path in self.kept():
             if path != self._kept:
                 # Lines end with "\n" alone: other ends of lines may be within a text.
-                self._keep(path.read_text(encoding="utf-8").rstrip("\n").split("\n"))
-                path.unlink()
+                if self._keep(path.read_text(encoding="utf-8").rstrip("\n").split("\n")):
+                    path.unlink()
 
-    def _keep(self, documents: list[str]) -> None:
+    def _keep(self, documents: list[str]) -> bool:
+        """Writes results to the file of kept ones, and says whether they are there."""
         if not documents:
-            return
+            return True
         try:
             self._kept.parent.mkdir(parents=True, exist_ok=True)
             with self._kept.open("a", encoding="utf-8", newline="\n") as kept:
                 kept.writelines(document.rstrip("\n") + "\n" for document in documents)
         except OSError as error:
-            self.problem(f"results are lost: {error}")
+            self.problem(f"{len(documents)} results could not be kept: {error}")
+            return False
+        return True
 
     def failed(self, error: Exception) -> None:
         """Notes an error of the package; the database is left alone for a while, or for good."""
