@@ -24,7 +24,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::future::try_join_all;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
 
 pub use plan::PlanDigest;
@@ -46,14 +46,10 @@ use crate::extraction::{Extractor, ExtractorIdentity, Session};
 use crate::formats::Formats;
 use crate::identity;
 use crate::store::{NewSimulation, PlannedRow, Simulation, Store};
-use plan::Plan;
+use plan::{Plan, Plans};
 use queue::Queue;
 use rows::{Extracted, Received, Target, UNPLANNED};
 use sessions::Sessions;
-
-/// How many simulations' plans are kept in memory. A runner works on one or a few; a plan of
-/// 100,000 scenarios takes some 3 MB.
-const KEPT_PLANS: usize = 64;
 
 /// How many extractors and headers are remembered as known to the database.
 const KEPT_IDS: usize = 10_000;
@@ -64,6 +60,14 @@ const DOCUMENTS_FOR_A_CORE: usize = 32;
 /// Documents of at most so many bytes are extracted where the call runs: that takes less time than
 /// handing them to another thread, and far less than a task may take without yielding.
 const INLINE_BYTES: usize = 64 << 10;
+
+/// So many results are extracted where the call runs, however short they are.
+const INLINE_RESULTS: usize = 128;
+
+/// How many calls' results are extracted at once, and wait for room in the queue: what extraction
+/// makes of them takes many times what they do. The pool has hardly more instances, and the
+/// database takes no more transactions.
+const CALLS_AT_ONCE: usize = 4;
 
 /// Records results. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -81,7 +85,9 @@ struct Shared {
     named: Mutex<HashMap<String, Arc<Sessions>>>,
     store: Store,
     queue: Queue,
-    plans: Mutex<HashMap<Uuid, Arc<Plan>>>,
+    /// For calls whose results are extracted apart.
+    calls: Arc<Semaphore>,
+    plans: Mutex<Plans>,
     /// Set once the schema is current and knows the extractor.
     ready: OnceCell<()>,
     /// Extractors and headers that the database knows.
@@ -125,6 +131,7 @@ impl Recorder {
             named: Mutex::default(),
             store,
             queue,
+            calls: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
             plans: Mutex::default(),
             ready: OnceCell::new(),
             known: Mutex::default(),
@@ -234,7 +241,7 @@ impl Recorder {
         let (simulation, written) = self.shared.store.start_simulation(new, plan).await?;
         if written {
             // One of the same id may have been removed, and was started at another time.
-            self.plans().remove(&new.simulation_id);
+            self.plans().forget(new.simulation_id);
         }
         if written || (simulation.plan_sha256 == new.plan_sha256 && simulation.trials == new.trials)
         {
@@ -297,7 +304,7 @@ impl Recorder {
 
     /// The simulation's plan, which never changes once it is written.
     async fn plan(&self, simulation_id: Uuid) -> Result<Arc<Plan>> {
-        let kept = self.plans().get(&simulation_id).cloned();
+        let kept = self.plans().get(simulation_id);
         if let Some(plan) = kept {
             return Ok(plan);
         }
@@ -305,19 +312,11 @@ impl Recorder {
         let simulation = self.shared.store.simulation(simulation_id).await?;
         let keys = self.shared.store.planned_keys(simulation_id).await?;
         let plan = Arc::new(Plan::new(&simulation, keys));
-        let mut plans = self.plans();
-        if plans.len() >= KEPT_PLANS
-            && let Some(one) = plans.keys().next().copied()
-        {
-            // Which one goes hardly matters: it is read again when it is needed. All at once would
-            // have to be read again where one more simulation than these is recorded.
-            plans.remove(&one);
-        }
-        plans.insert(simulation_id, Arc::clone(&plan));
+        self.plans().keep(Arc::clone(&plan));
         Ok(plan)
     }
 
-    fn plans(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<Plan>>> {
+    fn plans(&self) -> std::sync::MutexGuard<'_, Plans> {
         self.shared.plans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -328,8 +327,11 @@ impl Recorder {
         mut received: Vec<Received>,
     ) -> Result<Vec<Extracted>> {
         let sessions = &target.sessions;
-        let bytes: usize = received.iter().map(Received::document_bytes).sum();
-        if bytes <= INLINE_BYTES && !sessions.extractor().metered() {
+        let bytes: usize = received.iter().map(Received::input_bytes).sum();
+        if bytes <= INLINE_BYTES
+            && received.len() <= INLINE_RESULTS
+            && !sessions.extractor().metered()
+        {
             let simulation_id = target.plan.simulation_id;
             let mut session = sessions.take(simulation_id).await;
             let extracted = extract_part(target, &mut session, received);

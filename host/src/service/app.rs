@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
 
+use super::answers::Answers;
 use super::events::Watchers;
 use super::idempotency::Keys;
 use super::metrics::ServiceMetrics;
@@ -33,6 +34,12 @@ pub(super) struct App {
     pub(super) room: Room,
     /// For what streams have sent that is not recorded yet: one that is slow keeps no body out.
     pub(super) stream_room: Room,
+    /// For answers.
+    pub(super) answers: Answers,
+    /// For long answers that go out compressed: each takes some mebibytes.
+    pub(super) compressors: Arc<Semaphore>,
+    /// One configuration, start or suite is read at a time where it is long.
+    pub(super) long_bodies: Semaphore,
     /// Set when the service stops.
     pub(super) stopping: watch::Sender<bool>,
 }
@@ -46,6 +53,10 @@ impl App {
 
     pub(super) fn body_stall(&self) -> Duration {
         Duration::from_secs(self.settings.body_seconds)
+    }
+
+    pub(super) fn answer_stall(&self) -> Duration {
+        Duration::from_secs(self.settings.answer_seconds)
     }
 
     pub(super) fn request_time(&self) -> Duration {

@@ -11,11 +11,13 @@
 //! | `sent`, `stream`, `reader` | the results of a body; a stream of them, and batches out of it |
 //! | `retention` | what is removed when it is old enough |
 //! | `answer`, `idempotency` | what a request gets |
+//! | `answers`, `long_answer`, `unread` | the memory of long answers; bodies that nobody reads |
 //!
 //! Handlers translate: they have no rules of their own. What records goes through
 //! [`Delivery`], which spools while the database is away.
 
 mod answer;
+mod answers;
 mod app;
 mod body;
 mod decoding;
@@ -27,6 +29,7 @@ mod guard;
 mod idempotency;
 mod listener;
 mod log;
+mod long_answer;
 mod metrics;
 mod observe;
 mod parameters;
@@ -42,6 +45,7 @@ pub mod settings;
 mod simulations;
 mod stream;
 mod tls;
+mod unread;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,6 +66,9 @@ use crate::error::{Error, Result};
 use crate::spool::Spool;
 use app::{App, SharedApp};
 use listener::Acceptor;
+
+/// How many long answers are compressed at once; others go out as they are.
+const COMPRESSORS: usize = 8;
 
 /// How often the tokens are read anew, so that a revoked one does not work for longer.
 const TOKENS_EVERY: Duration = Duration::from_secs(2);
@@ -121,6 +128,9 @@ impl Service {
             streams: Arc::new(Semaphore::new(settings.streams)),
             room: room::Room::new(settings.body_memory_mib),
             stream_room: room::Room::new(settings.stream_memory_mib),
+            answers: answers::Answers::new(settings.answer_memory_mib),
+            compressors: Arc::new(Semaphore::new(COMPRESSORS)),
+            long_bodies: Semaphore::new(1),
             stopping: watch::Sender::new(false),
             settings,
         };

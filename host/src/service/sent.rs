@@ -5,10 +5,14 @@ use axum::http::HeaderMap;
 
 use super::answer::Failure;
 use super::app::App;
-use super::body::TURN_BYTES;
+use super::body::{Chunks, TURN_BYTES, too_large};
+use super::idempotency::Asked;
 use super::room::{Held, RESULT_BYTES};
 use crate::recorder::{Document, Submission};
 use crate::wire::{DOCUMENT_BYTES, ItemBody, Problem, ProblemCode};
+
+/// How much memory a member of a list beside `results` takes.
+const MEMBER_BYTES: usize = 64;
 
 /// What a body holds.
 #[derive(Debug)]
@@ -20,45 +24,86 @@ pub(super) struct Sent {
     pub(super) header: Option<String>,
 }
 
-/// The documents of a JSON body, as the framing finds them: a part at a time, so that others have
-/// their turn, and a body with more than `most` is refused before they take room.
+/// How much a body may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    pub(super) bytes: u64,
+    pub(super) results: u64,
+}
+
+/// The documents of a JSON body, as the framing finds them while the body comes, so that it is never
+/// in memory as a whole. A body with more than `most` is refused before its results take room.
 ///
 /// # Errors
 /// Where there are too many, or no room for them, or what stands beside them is wrong.
 pub(super) async fn documents(
-    bytes: &[u8],
+    mut chunks: Chunks,
     limits: Limits,
-    most: u64,
+    most: Most,
     room: &mut Held,
+    asked: &mut Asked,
 ) -> Result<Sent, Failure> {
     let mut framer = Framer::new(Container::Auto, limits);
     let mut submissions = Vec::new();
-    let mut held_bytes = bytes.len();
-    for part in bytes.chunks(TURN_BYTES) {
-        framer.push(part).map_err(unreadable)?;
-        take_frames(most, &mut framer, &mut submissions, &mut held_bytes)?;
-        room.grow(held_bytes)?;
-        if part.len() == TURN_BYTES {
-            tokio::task::yield_now().await;
+    let (mut come_bytes, mut framed_bytes, mut held_bytes) = (0_u64, 0, 0);
+    let mut first = None;
+    while let Some(chunk) = chunks.next().await? {
+        come_bytes += chunk.len() as u64;
+        if come_bytes > most.bytes {
+            return Err(too_large(most.bytes).into());
+        }
+        first = first.or_else(|| chunk.iter().copied().find(|byte| !byte.is_ascii_whitespace()));
+        for part in chunk.chunks(TURN_BYTES) {
+            asked.take(part);
+            framer.push(part).map_err(unreadable)?;
+            take_frames(
+                most.results,
+                &mut framer,
+                &mut submissions,
+                &mut held_bytes,
+                &mut framed_bytes,
+            )?;
+            // The document that has not come to its end, in a buffer that doubles.
+            let open = usize::try_from(come_bytes - framed_bytes).unwrap_or(usize::MAX);
+            room.grow(held_bytes + open.saturating_mul(2).min(limits.max_document_bytes))?;
         }
     }
     framer.finish().map_err(unreadable)?;
-    take_frames(most, &mut framer, &mut submissions, &mut held_bytes)?;
+    take_frames(most.results, &mut framer, &mut submissions, &mut held_bytes, &mut framed_bytes)?;
     room.grow(held_bytes)?;
-    let envelope = framer.envelope().map(|envelope| envelope.text().to_owned());
-    let header = match &envelope {
-        Some(envelope) => apply_envelope(&mut submissions, envelope)?,
-        None => None,
-    };
-    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     if first.is_none() {
         return Err(Failure::new(
             ProblemCode::InvalidRequest,
             "the body is empty; it must hold one result, an array, or an object with `results`",
         ));
     }
-    let single = submissions.len() == 1 && envelope.is_none() && first != Some(&b'[');
+    let header = match framer.envelope() {
+        Some(envelope) => {
+            has_room(envelope.text(), held_bytes, room)?;
+            apply_envelope(&mut submissions, envelope.text())?
+        }
+        None => None,
+    };
+    let single = submissions.len() == 1 && framer.envelope().is_none() && first != Some(b'[');
     Ok(Sent { submissions, single, header })
+}
+
+/// Sees to it that there is room for what stands beside `results`, as it is when it was read: lists
+/// of short texts take many times their own length.
+///
+/// # Errors
+/// Where there is none, now or ever.
+fn has_room(envelope: &str, held_bytes: usize, room: &mut Held) -> Result<(), Failure> {
+    let members = envelope.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    let bytes = held_bytes + 2 * envelope.len() + members.saturating_mul(MEMBER_BYTES);
+    if !room.fits(bytes) {
+        return Err(Failure::new(
+            ProblemCode::BodyTooLarge,
+            "what stands beside `results` takes more memory than bodies may; send fewer results at \
+             once",
+        ));
+    }
+    room.grow(bytes)
 }
 
 /// Takes the documents that are there.
@@ -70,8 +115,10 @@ fn take_frames(
     framer: &mut Framer,
     submissions: &mut Vec<Submission>,
     held_bytes: &mut usize,
+    framed_bytes: &mut u64,
 ) -> Result<(), Failure> {
     while let Some(frame) = framer.next_frame() {
+        *framed_bytes = frame.offset + frame.length;
         let position = submissions.len() as u64;
         if position >= limit {
             return Err(Problem::new(

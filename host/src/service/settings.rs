@@ -94,6 +94,16 @@ settings! {
         "The longest body after decompression, but for streamed NDJSON, which has no limit.";
     batch_items: u64 = 100_000, "N",
         "The most results in one body, but for streamed NDJSON, which has no limit.";
+    max_configuration_kib: u64 = 1_024, "KIB",
+        "The longest body with a version of a configuration.";
+    max_start_kib: u64 = 16_384, "KIB",
+        "The longest body that starts a simulation, with the scenarios of its plan.";
+    max_metadata_kib: u64 = 256, "KIB",
+        "The longest metadata of a simulation, which is part of every answer about it.";
+    max_suite_kib: u64 = 1_024, "KIB",
+        "The longest body that ends a simulation: the suite's summary, or a reason.";
+    max_reasons_kib: u64 = 1_024, "KIB",
+        "How much of the answer to many results is violations and warnings; what is more is left out, and counted in violations_omitted.";
     file_limit_mib: u64 = 4_096, "MIB",
         "The longest file that /v1/files takes, which lies on the disk until it is recorded.";
     header_limit_kib: usize = 32, "KIB",
@@ -114,10 +124,12 @@ settings! {
         "Removes simulations that were started so many days ago, for good, once an hour. Default: nothing is removed.";
     streams: usize = 256, "N",
         "How many streams may be open at once: lines either way, and events; others are answered with 429.";
-    body_memory_mib: u64 = 512, "MIB",
+    body_memory_mib: u64 = 96, "MIB",
         "How much memory the bodies of requests under way may take; others are answered with 429.";
-    stream_memory_mib: u64 = 256, "MIB",
+    stream_memory_mib: u64 = 64, "MIB",
         "How much memory what streams have sent may take until it is recorded; one for which there is none ends with 429.";
+    answer_memory_mib: u64 = 64, "MIB",
+        "How much memory answers may take that were read from the database and not yet by the client; others wait for it, then are answered with 429.";
     shutdown_seconds: u64 = 20, "SECONDS",
         "How long stopping takes at most: requests under way have three quarters of it, then they go to the spool.";
 }
@@ -302,6 +314,13 @@ impl ServiceSettings {
         }
         if self.body_memory_mib < self.body_limit_mib {
             return wrong("body_memory_mib is less than body_limit_mib; a body would not fit");
+        }
+        // The longest answer with one result, its trajectory and its texts.
+        if self.answer_memory_mib == 0 {
+            return wrong("answer_memory_mib is 0; it must be at least 1");
+        }
+        if self.max_reasons_kib > self.body_memory_mib << 10 {
+            return wrong("max_reasons_kib is more than body_memory_mib; an answer would not fit");
         }
         // A document of 16 MiB, and some of the next.
         if self.stream_memory_mib < 32 {
