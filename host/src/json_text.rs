@@ -71,14 +71,6 @@ impl Display for JsonText {
     }
 }
 
-impl utoipa::PartialSchema for JsonText {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        serde_json::Value::schema()
-    }
-}
-
-impl utoipa::ToSchema for JsonText {}
-
 impl<'r> FromSql<'r> for JsonText {
     fn from_sql(kind: &Type, raw: &'r [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
         let raw = match (kind, raw) {

@@ -50,6 +50,7 @@ pub struct SimulationProgress {
     /// The Modal app that runs the evaluation.
     pub modal_app_id: Option<String>,
     /// What it was started with.
+    #[schema(value_type = Option<serde_json::Value>)]
     pub metadata: Option<JsonText>,
     /// When it was recorded.
     pub created_at: Timestamp,

@@ -255,7 +255,8 @@ mod tests {
             let long = Response::new(Body::from(vec![0; 2 * PART_BYTES]));
             in_parts(long, place, Duration::from_secs(60), Some(&compressors))
         };
-        let is_compressed = |answer: &Response<Body>| answer.extensions().get::<Uncompressed>().is_none();
+        let is_compressed =
+            |answer: &Response<Body>| answer.extensions().get::<Uncompressed>().is_none();
         let first = answer();
         assert!(is_compressed(&first) && !is_compressed(&answer()));
         drop(first);

@@ -42,7 +42,9 @@ pub struct RecordedOutcome {
     pub error_message: Option<String>,
     pub modal_call_id: Option<String>,
     pub sandbox_id: Option<String>,
+    #[schema(value_type = serde_json::Value)]
     pub metrics: JsonText,
+    #[schema(value_type = Option<serde_json::Value>)]
     pub warnings: Option<JsonText>,
     pub extractor: String,
     /// The document's own trajectory object, as JSON text, where it was asked for and is there.

@@ -30,6 +30,7 @@ pub struct RejectedResult {
     pub received_at: Timestamp,
     pub position: Option<i64>,
     pub trial: Option<i32>,
+    #[schema(value_type = serde_json::Value)]
     pub violations: JsonText,
     pub document_bytes: i64,
 }

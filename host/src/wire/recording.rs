@@ -19,6 +19,7 @@ pub struct ConfigurationRequest {
     /// A name for people.
     pub name: String,
     /// The configuration: any JSON value; text that is not JSON, such as YAML, as a string.
+    #[schema(value_type = serde_json::Value)]
     pub config: JsonText,
     /// Whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -246,8 +247,7 @@ pub struct ResultVerdict {
     /// Why it failed, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// How many violations or warnings are left out of this answer, which would be too long with
-    /// them; those that are kept with the result can be read.
+    /// How many of its violations or warnings are left out of this answer to keep it short.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub violations_omitted: u64,
 }

@@ -258,7 +258,7 @@ fn large_results(attack: &Attack, outcomes: &str) {
     let text = |name: &str, status: &str, length: usize| {
         let mut document = result(name, status, 0.5);
         document["trajectory"]["error"] = json!("\"e\" ".repeat(length / 8));
-        document["trajectory"]["events"] = json!("x".repeat(length / 4));
+        document["trajectory"]["text"] = json!("x".repeat(length / 4));
         gzip([document.to_string()])
     };
     for number in 0..3 {
@@ -276,7 +276,7 @@ fn large_results(attack: &Attack, outcomes: &str) {
     attack.send("a result that is deep", outcomes, &ONE, &deep);
     // Four of the longest in a body.
     let mut long = result("four", "success", 1.0);
-    long["trajectory"]["events"] = json!("x".repeat(DOCUMENT_BYTES - (1 << 10)));
+    long["trajectory"]["text"] = json!("x".repeat(DOCUMENT_BYTES - (1 << 10)));
     let one = long.to_string();
     let four = gzip(["[", &one, ",", &one, ",", &one, "]"]);
     attack.send("a body of the longest results", outcomes, &GZIP, &four);
