@@ -15,7 +15,7 @@ use crate::wire::{Problem, ProblemCode};
 
 /// How many pages are read from the database and written as JSON at once: each takes a few
 /// mebibytes meanwhile.
-const PAGES_AT_ONCE: usize = 6;
+const PAGES_AT_ONCE: usize = 4;
 
 /// How long an answer that is written waits for room.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -128,7 +128,7 @@ settings! {
         "How much memory the bodies of requests under way may take; others are answered with 429.";
     stream_memory_mib: u64 = 64, "MIB",
         "How much memory what streams have sent may take until it is recorded; one for which there is none ends with 429.";
-    answer_memory_mib: u64 = 64, "MIB",
+    answer_memory_mib: u64 = 48, "MIB",
         "How much memory answers may take that were read from the database and not yet by the client; others wait for it, then are answered with 429.";
     shutdown_seconds: u64 = 20, "SECONDS",
         "How long stopping takes at most: requests under way have three quarters of it, then they go to the spool.";

@@ -91,7 +91,7 @@ impl Store {
         if rows.is_empty() {
             large = self.large_rows().await;
             statement = statement_within(simulation_id, filter, limit, cursor, ONE_ROW)?;
-            rows = self.rows(&statement, "read the outcomes").await?;
+            rows = self.large_rows_of(&statement, "read the outcomes").await?;
         }
         let found = rows.first().map_or(0, |row| row.get::<_, i64>("found"));
         let mut outcomes: Vec<RecordedOutcome> =
@@ -138,7 +138,10 @@ impl Store {
         for chunk in outcomes.chunks_mut(DOCUMENTS_AT_ONCE) {
             let ids = chunk.iter().map(|outcome| outcome.outcome_id).collect();
             let statement = attached_statement(simulation_id, ids, attached, left_bytes);
-            let rows = self.rows(&statement, "read the documents").await?;
+            let rows = match left_bytes {
+                ONE_ROW => self.large_rows_of(&statement, "read the documents").await?,
+                _ => self.rows(&statement, "read the documents").await?,
+            };
             let mut found: HashMap<Uuid, (Option<String>, Option<String>)> = rows
                 .iter()
                 .map(|row| {

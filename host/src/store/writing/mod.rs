@@ -169,7 +169,7 @@ impl Store {
         };
         let stored = match copied {
             Some(stored) => stored,
-            None => self.insert_as_arrays(&outcomes, &rejected).await?,
+            None => self.insert_as_arrays(&outcomes, &rejected, bytes > LONG_WRITE_BYTES).await?,
         };
         // Of rejected results it is not known which were there.
         if stored.len() < outcomes.len() || !rejected.is_empty() {
@@ -244,6 +244,7 @@ impl Store {
         &self,
         outcomes: &[&OutcomeRow],
         rejected: &[&RejectedRow],
+        long: bool,
     ) -> Result<HashSet<ResultKey>> {
         let mut client = self.client().await?;
         // A statement by itself is a transaction, and saves two round trips.
@@ -262,6 +263,10 @@ impl Store {
             };
             insert_both.await
         };
+        if long {
+            // The connection would keep buffers of that size.
+            drop(Connection::take(client));
+        }
         stored.map_err(|error| failed(&error))
     }
 }
