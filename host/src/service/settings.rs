@@ -126,7 +126,7 @@ settings! {
         "How many streams may be open at once: lines either way, and events; others are answered with 429.";
     body_memory_mib: u64 = 96, "MIB",
         "How much memory the bodies of requests under way may take; others are answered with 429.";
-    stream_memory_mib: u64 = 64, "MIB",
+    stream_memory_mib: u64 = 80, "MIB",
         "How much memory what streams have sent may take until it is recorded; one for which there is none ends with 429.";
     answer_memory_mib: u64 = 48, "MIB",
         "How much memory answers may take that were read from the database and not yet by the client; others wait for it, then are answered with 429.";
