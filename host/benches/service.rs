@@ -7,7 +7,9 @@
 //! - the recorder in this process, in batches of 1,000;
 //! - the same documents as a stream of lines over one connection, and over two;
 //! - 64 connections that send one result after the other: how many, and how long each takes;
-//! - the memory of the service with 1,000 open connections that have each had an answer.
+//! - the memory of the service with 1,000 open connections that have each had an answer;
+//! - how long `/health/live` takes while the longest results, configurations and compressed bodies are
+//!   sent to it (to be below 100 ms at p99), and the most memory that it takes.
 
 #![allow(
     clippy::unwrap_used,
@@ -119,6 +121,17 @@ async fn main() {
     let fresh = Service::start(&database.url());
     let open = fresh.open(OPEN).await;
     println!("  resident, fresh, {} connections open {:.0} MiB", open.len(), fresh.resident_mib());
+    drop(open);
+    let mut times = bench.liveness_under_load(&fresh, Duration::from_secs_f64(seconds)).await;
+    times.sort_unstable();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+    println!(
+        "  /health/live under the worst load: median {:.1} ms, p99 {:.1} ms, longest {:.1} ms; {:.0} MiB",
+        at(0.5),
+        at(0.99),
+        at(1.0),
+        fresh.memory_mib("VmHWM:")
+    );
 }
 
 /// What the ways have measured, a row a round.
@@ -224,8 +237,12 @@ impl Service {
     }
 
     fn resident_mib(&self) -> f64 {
+        self.memory_mib("VmRSS:")
+    }
+
+    fn memory_mib(&self, name: &str) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
         let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
         kib / 1_024.0
     }
@@ -363,5 +380,61 @@ impl Bench {
 
     async fn open(&self, count: usize) -> Vec<TcpStream> {
         self.service.open(count).await
+    }
+
+    /// How long each question whether the service lives takes, while bodies are sent to it that are
+    /// as long as may be.
+    async fn liveness_under_load(&self, service: &Service, time: Duration) -> Vec<Duration> {
+        let simulation_id = self.start().await;
+        let outcomes = format!("/v1/simulations/{simulation_id}/outcomes");
+        let long = format!(
+            "{{\"scenario\": {{\"id\": \"a\"}}, \"trajectory\": {{\"status\": \"error\", \"error\": \"{}\"}}}}",
+            "e".repeat(15 << 20)
+        );
+        let configuration = format!("{{\"name\": \"a\", \"config\": [0{}]}}", ",0".repeat(520_000));
+        let many = format!("[{{}}{}]", ",{}".repeat(99_999));
+        let bodies = [
+            (outcomes.clone(), "application/octet-stream", long),
+            ("/v1/configurations".to_owned(), "application/json", configuration),
+            (outcomes, "application/json", many),
+        ];
+        let until = Instant::now() + time;
+        let mut tasks = Vec::new();
+        for (path, kind, body) in bodies {
+            let request = format!(
+                "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                 content-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            let request = Arc::new(request.into_bytes());
+            for _ in 0..2 {
+                let (address, request) = (service.address.clone(), Arc::clone(&request));
+                tasks.push(tokio::spawn(async move {
+                    while Instant::now() < until {
+                        let mut stream = TcpStream::connect(&address).await.unwrap();
+                        // What there is no room for just now is refused, perhaps before its end.
+                        let _ = stream.write_all(&request).await;
+                        let _ = stream.read_to_end(&mut Vec::new()).await;
+                    }
+                }));
+            }
+        }
+        let mut times = Vec::new();
+        while Instant::now() < until {
+            let asked = Instant::now();
+            let mut stream = service.connect().await;
+            let request =
+                b"GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            times.push(asked.elapsed());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        times
     }
 }

@@ -85,6 +85,7 @@ pub mod formats;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod identity;
+mod json_text;
 pub mod recorder;
 pub mod runners;
 pub mod service;
@@ -93,4 +94,5 @@ pub mod store;
 pub mod wire;
 
 pub use error::{Error, Result};
+pub use json_text::JsonText;
 pub use recorder::Recorder;

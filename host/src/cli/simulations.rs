@@ -1,6 +1,6 @@
 //! The commands that read simulations.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Done;
 use super::arguments::{End, Failures, Global, Outcomes, Performance, Rejected, Simulations};
@@ -8,6 +8,7 @@ use super::connection;
 use super::output::{self, Output};
 use crate::delivery::{Delivered, Source};
 use crate::error::Result;
+use crate::extraction::{Violation, violations_of_json};
 use crate::store::{
     Attached, OutcomeFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus,
 };
@@ -255,20 +256,11 @@ pub(super) async fn rejected(
 
 /// A row for each reason of a rejected result.
 fn reasons(result: &RejectedResult) -> Vec<Vec<String>> {
-    let text = |violation: &Value, name: &str| {
-        violation.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
     let position = result.position.map(|position| position.to_string()).unwrap_or_default();
-    let violations = result.violations.as_array().into_iter().flatten();
-    violations
-        .map(|violation| {
-            vec![
-                result.outcome_id.to_string(),
-                position.clone(),
-                text(violation, "code"),
-                text(violation, "path"),
-                text(violation, "message"),
-            ]
+    violations_of_json(&result.violations)
+        .into_iter()
+        .map(|Violation { path, code, message }| {
+            vec![result.outcome_id.to_string(), position.clone(), code, path, message]
         })
         .collect()
 }

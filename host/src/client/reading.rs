@@ -81,7 +81,7 @@ impl ServiceClient {
         let outcomes = outcomes.map_err(|error| {
             Error::Configuration(format!("the service's answer does not do: {error}"))
         })?;
-        Ok(OutcomePage { outcomes, cursor: page.cursor })
+        Ok(OutcomePage { outcomes, cursor: page.cursor, large: None })
     }
 
     /// A page of what was rejected in a simulation.

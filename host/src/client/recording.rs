@@ -218,6 +218,7 @@ impl ServiceClient {
                 retryable: None,
                 away: None,
                 message: None,
+                violations_omitted: 0,
             },
             Err(error) => return Err(error),
         };

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 
 use arc_framing::{Content, Envelope};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::file::{FileRecording, Progress, Stage};
 use crate::documents::{DocumentFile, DocumentPlace};
 use crate::error::{Error, Result};
-use crate::extraction::{Scenario, Session, Span, SuiteSummary};
+use crate::extraction::{DimensionScore, Scenario, Session, Span, SuiteSummary};
 use crate::identity::Fingerprint;
 use crate::recorder::{PlanDigest, blocking, planned_row};
 use crate::store::{PlannedRow, scenario_key};
@@ -259,21 +259,48 @@ impl Summary {
         }));
         let seconds =
             |milliseconds: Option<f64>| milliseconds.map(|milliseconds| milliseconds / 1e3);
-        let dimensions: serde_json::Map<String, serde_json::Value> = average_dimension_scores
-            .into_iter()
-            .map(|dimension| (dimension.name, dimension.score.into()))
-            .collect();
-        let words = serde_json::json!({
-            "average_reliability_score": average_reliability_score,
-            "total_cost_usd": total_cost_usd,
-            "parallel_execution_time": seconds(execution_time_ms),
-            "successful_runs": successful_runs,
-            "total_tokens_used": total_tokens_used,
-            "average_execution_time": seconds(average_execution_time_ms),
-            "average_dimension_scores": dimensions,
-            "speedup_factor": speedup_factor,
-        });
-        self.text = Some(words.to_string());
+        let words = SuiteWords {
+            average_reliability_score,
+            total_cost_usd,
+            parallel_execution_time: seconds(execution_time_ms),
+            successful_runs,
+            total_tokens_used,
+            average_execution_time: seconds(average_execution_time_ms),
+            average_dimension_scores: Dimensions(average_dimension_scores),
+            speedup_factor,
+        };
+        match serde_json::to_string(&words) {
+            Ok(text) => self.text = Some(text),
+            Err(error) => {
+                self.incomplete = true;
+                self.notes.push(format!(
+                    "the figures of the file's header could not be kept ({error}); the computed \
+                     figures count"
+                ));
+            }
+        }
+    }
+}
+
+/// A suite's summary in its own words, which is written as text from the start.
+#[derive(Serialize)]
+struct SuiteWords {
+    average_reliability_score: Option<f64>,
+    total_cost_usd: Option<f64>,
+    parallel_execution_time: Option<f64>,
+    successful_runs: Option<f64>,
+    total_tokens_used: Option<f64>,
+    average_execution_time: Option<f64>,
+    average_dimension_scores: Dimensions,
+    speedup_factor: Option<f64>,
+}
+
+/// Scores by dimension.
+struct Dimensions(Vec<DimensionScore>);
+
+impl Serialize for Dimensions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|one| (&one.name, one.score)))
     }
 }
 

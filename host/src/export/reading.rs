@@ -7,6 +7,7 @@ use super::Received;
 use crate::client::ServiceClient;
 use crate::delivery::Source;
 use crate::error::Result;
+use crate::json_text::JsonText;
 use crate::store::{Attached, ExportSelection, OutcomeRecord, OutcomeRows, RecordedOutcome, Store};
 
 /// How many outcomes of a service are on a page.
@@ -133,8 +134,6 @@ fn each_of_page(
     outcome: &RecordedOutcome,
     take: &mut impl FnMut(&OutcomeRecord) -> Result<()>,
 ) -> Result<()> {
-    let metrics = outcome.metrics.to_string();
-    let warnings = outcome.warnings.as_ref().map(ToString::to_string);
     take(&OutcomeRecord {
         simulation_id,
         outcome_id: outcome.outcome_id,
@@ -154,8 +153,8 @@ fn each_of_page(
         error_message: outcome.error_message.as_deref(),
         modal_call_id: outcome.modal_call_id.as_deref(),
         sandbox_id: outcome.sandbox_id.as_deref(),
-        metrics: &metrics,
-        warnings: warnings.as_deref(),
+        metrics: outcome.metrics.as_str(),
+        warnings: outcome.warnings.as_ref().map(JsonText::as_str),
         extractor: &outcome.extractor,
         document: outcome.document.as_deref(),
     })

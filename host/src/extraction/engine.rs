@@ -1,6 +1,6 @@
 //! The wasmtime engine: what it allocates in advance, and what bounds and interrupts it.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,6 +16,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// How much of a used memory stays mapped for the next instance: what an ordinary document needs,
 /// so that instantiating does not fault the same pages in again.
 const KEEP_RESIDENT_BYTES: usize = 1 << 20;
+
+/// Inputs of more bytes are read one after the other.
+const LONG_INPUT_BYTES: usize = 2 << 20;
 
 /// How long a thread sleeps before it looks for an instance again.
 const WAIT_FOR_INSTANCE: Duration = Duration::from_millis(1);
@@ -50,6 +53,8 @@ pub(super) struct SharedEngine {
     /// Sessions that wait for their owner's next call, the one used last at the end. They hold
     /// instances, so whoever shares these shares them.
     idle: IdleSessions,
+    /// For a long input: an instance takes several times its memory to read it.
+    long_inputs: Mutex<()>,
 }
 
 impl SharedEngine {
@@ -98,6 +103,7 @@ impl SharedEngine {
             instances: Arc::new(Semaphore::new(total_instances)),
             total_instances,
             idle: IdleSessions::default(),
+            long_inputs: Mutex::default(),
         })
     }
 
@@ -117,6 +123,12 @@ impl SharedEngine {
                 }
             }
         }
+    }
+
+    /// Waits until no other instance reads an input that is long, where this one is.
+    pub(super) fn turn(&self, input_bytes: usize) -> Option<MutexGuard<'_, ()>> {
+        let long = input_bytes > LONG_INPUT_BYTES;
+        long.then(|| self.long_inputs.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn idle(&self) -> MutexGuard<'_, Vec<(SessionOwner, Session)>> {

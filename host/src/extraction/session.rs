@@ -245,6 +245,8 @@ impl Session {
         function: impl FnOnce(&Instance, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, ExtractionError> {
         let limits = self.compiled.engine.limits;
+        let compiled = Arc::clone(&self.compiled);
+        let _turn = compiled.engine.turn(bytes);
         let Live { mut store, instance, new_memory_bytes } = match self.instance.take() {
             Some(live) => live,
             None => self.instantiate()?,

@@ -1,8 +1,11 @@
 //! What extraction says, in the words that the database and JSON have for it.
 
-use serde_json::{Value, json};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use super::{ErrorCategory, OutcomeStatus, Violation};
+use crate::json_text::JsonText;
 
 /// The word for a status.
 pub fn status_word(status: OutcomeStatus) -> &'static str {
@@ -56,30 +59,43 @@ const CATEGORIES: [ErrorCategory; 9] = [
     ErrorCategory::SystemError,
 ];
 
+/// A violation as the database keeps it.
+#[derive(Deserialize, Serialize)]
+struct Kept<'v> {
+    #[serde(borrow, default)]
+    path: Cow<'v, str>,
+    #[serde(borrow, default)]
+    code: Cow<'v, str>,
+    #[serde(borrow, default)]
+    message: Cow<'v, str>,
+}
+
 /// Violations and warnings as the database keeps them, which holds no NUL.
-pub(crate) fn violations_to_json(violations: &[Violation]) -> Value {
-    let text = |text: &str| text.replace('\0', "\u{FFFD}");
-    let one = |violation: &Violation| {
-        json!({
-            "path": text(&violation.path),
-            "code": text(&violation.code),
-            "message": text(&violation.message),
+pub(crate) fn violations_to_json(violations: &[Violation]) -> JsonText {
+    fn text(text: &str) -> Cow<'_, str> {
+        if text.contains('\0') { text.replace('\0', "\u{FFFD}").into() } else { text.into() }
+    }
+    let kept: Vec<Kept> = violations
+        .iter()
+        .map(|one| Kept {
+            path: text(&one.path),
+            code: text(&one.code),
+            message: text(&one.message),
         })
-    };
-    violations.iter().map(one).collect()
+        .collect();
+    // Text alone is always written.
+    JsonText::of(&kept).unwrap_or_default()
 }
 
 /// The same back.
-pub(crate) fn violations_of_json(kept: &Value) -> Vec<Violation> {
-    let text = |violation: &Value, name: &str| {
-        violation.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+pub(crate) fn violations_of_json(kept: &JsonText) -> Vec<Violation> {
+    let kept: Vec<Kept> = kept.read().unwrap_or_default();
+    let one = |one: Kept| Violation {
+        path: one.path.into_owned(),
+        code: one.code.into_owned(),
+        message: one.message.into_owned(),
     };
-    let one = |violation: &Value| Violation {
-        path: text(violation, "path"),
-        code: text(violation, "code"),
-        message: text(violation, "message"),
-    };
-    kept.as_array().into_iter().flatten().map(one).collect()
+    kept.into_iter().map(one).collect()
 }
 
 #[cfg(test)]
@@ -108,6 +124,6 @@ mod tests {
         let kept = violations_to_json(&[violation("must be text"), violation("a\0b")]);
         let read = violations_of_json(&kept);
         assert_eq!(read, [violation("must be text"), violation("a\u{FFFD}b")]);
-        assert!(violations_of_json(&Value::Null).is_empty());
+        assert!(violations_of_json(&JsonText::default()).is_empty());
     }
 }

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::future::try_join_all;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
 
 pub use plan::PlanDigest;
@@ -47,14 +47,10 @@ use crate::extraction::{Extractor, ExtractorIdentity, Session};
 use crate::formats::Formats;
 use crate::identity;
 use crate::store::{NewSimulation, PlannedRow, Simulation, Store};
-use plan::Plan;
+use plan::{Plan, Plans};
 use queue::Queue;
 use rows::{Extracted, Received, Target, UNPLANNED};
 use sessions::Sessions;
-
-/// How many simulations' plans are kept in memory. A runner works on one or a few; a plan of
-/// 100,000 scenarios takes some 3 MB.
-const KEPT_PLANS: usize = 64;
 
 /// How many extractors and headers are remembered as known to the database.
 const KEPT_IDS: usize = 10_000;
@@ -65,6 +61,14 @@ const DOCUMENTS_FOR_A_CORE: usize = 32;
 /// Documents of at most so many bytes are extracted where the call runs: that takes less time than
 /// handing them to another thread, and far less than a task may take without yielding.
 const INLINE_BYTES: usize = 64 << 10;
+
+/// So many results are extracted where the call runs, however short they are.
+const INLINE_RESULTS: usize = 128;
+
+/// How many calls' results are extracted at once, and wait for room in the queue: what extraction
+/// makes of them takes many times what they do. The pool has hardly more instances, and the
+/// database takes no more transactions.
+const CALLS_AT_ONCE: usize = 4;
 
 /// Records results. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -82,9 +86,11 @@ struct Shared {
     named: Mutex<HashMap<String, Arc<Sessions>>>,
     store: Store,
     queue: Queue,
-    plans: Mutex<HashMap<Uuid, Arc<Plan>>>,
+    /// For calls whose results are extracted apart.
+    calls: Arc<Semaphore>,
+    plans: Mutex<Plans>,
     /// Plans of starts that the database has not seen yet.
-    expected_plans: Mutex<HashMap<Uuid, Arc<Plan>>>,
+    expected_plans: Mutex<Plans>,
     /// Set once the schema is current and knows the extractor.
     ready: OnceCell<()>,
     /// Extractors and headers that the database knows.
@@ -128,6 +134,7 @@ impl Recorder {
             named: Mutex::default(),
             store,
             queue,
+            calls: Arc::new(Semaphore::new(CALLS_AT_ONCE)),
             plans: Mutex::default(),
             expected_plans: Mutex::default(),
             ready: OnceCell::new(),
@@ -238,7 +245,7 @@ impl Recorder {
         let (simulation, written) = self.shared.store.start_simulation(new, plan).await?;
         if written {
             // One of the same id may have been removed, and was started at another time.
-            self.plans().remove(&new.simulation_id);
+            self.plans().forget(new.simulation_id);
         }
         if written || (simulation.plan_sha256 == new.plan_sha256 && simulation.trials == new.trials)
         {
@@ -303,7 +310,7 @@ impl Recorder {
 
     /// The simulation's plan, which never changes once it is written.
     async fn plan(&self, simulation_id: Uuid) -> Result<Arc<Plan>> {
-        let kept = self.plans().get(&simulation_id).cloned();
+        let kept = self.plans().get(simulation_id);
         if let Some(plan) = kept {
             return Ok(plan);
         }
@@ -311,8 +318,8 @@ impl Recorder {
         let simulation = self.shared.store.simulation(simulation_id).await?;
         let keys = self.shared.store.planned_keys(simulation_id).await?;
         let plan = Arc::new(Plan::new(&simulation, keys));
-        keep_plan(&mut self.plans(), &plan);
-        self.expected_plans().remove(&simulation_id);
+        self.plans().keep(Arc::clone(&plan));
+        self.expected_plans().forget(simulation_id);
         Ok(plan)
     }
 
@@ -323,20 +330,20 @@ impl Recorder {
 
     /// The plan of a simulation, where it is known without the database.
     fn known_plan(&self, simulation_id: Uuid) -> Option<Arc<Plan>> {
-        let read = self.plans().get(&simulation_id).cloned();
-        read.or_else(|| self.expected_plans().get(&simulation_id).cloned())
+        let read = self.plans().get(simulation_id);
+        read.or_else(|| self.expected_plans().get(simulation_id))
     }
 
     /// Remembers the plan of a start that the database has not seen yet.
     fn expect_plan(&self, plan: Plan) {
-        keep_plan(&mut self.expected_plans(), &Arc::new(plan));
+        self.expected_plans().keep(Arc::new(plan));
     }
 
-    fn expected_plans(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<Plan>>> {
+    fn expected_plans(&self) -> std::sync::MutexGuard<'_, Plans> {
         self.shared.expected_plans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn plans(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Arc<Plan>>> {
+    fn plans(&self) -> std::sync::MutexGuard<'_, Plans> {
         self.shared.plans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -347,8 +354,11 @@ impl Recorder {
         mut received: Vec<Received>,
     ) -> Result<Vec<Extracted>> {
         let sessions = &target.sessions;
-        let bytes: usize = received.iter().map(Received::document_bytes).sum();
-        if bytes <= INLINE_BYTES && !sessions.extractor().metered() {
+        let bytes: usize = received.iter().map(Received::input_bytes).sum();
+        if bytes <= INLINE_BYTES
+            && received.len() <= INLINE_RESULTS
+            && !sessions.extractor().metered()
+        {
             let simulation_id = target.plan.simulation_id;
             let mut session = sessions.take(simulation_id).await;
             let extracted = extract_part(target, &mut session, received);
@@ -377,18 +387,6 @@ impl Recorder {
         }
         Ok(try_join_all(tasks).await?.into_iter().flatten().collect())
     }
-}
-
-/// Keeps a plan beside those that are kept already.
-fn keep_plan(plans: &mut HashMap<Uuid, Arc<Plan>>, plan: &Arc<Plan>) {
-    if plans.len() >= KEPT_PLANS
-        && let Some(one) = plans.keys().next().copied()
-    {
-        // Which one goes hardly matters: it is read again when it is needed. All at once would
-        // have to be read again where one more simulation than these is recorded.
-        plans.remove(&one);
-    }
-    plans.insert(plan.simulation_id, Arc::clone(plan));
 }
 
 /// A flag that is set when this is dropped.

@@ -1,6 +1,7 @@
 //! A simulation's plan: which scenarios, and how many trials of each.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -42,6 +43,47 @@ impl Plan {
     /// Whether a scenario and trial are part of the plan.
     pub(super) fn contains(&self, scenario_id: &str, trial: i32) -> bool {
         trial <= self.trials && self.scenarios.contains(&scenario_key(scenario_id))
+    }
+}
+
+/// How many simulations' plans are kept in memory. A runner works on one or a few.
+const KEPT_PLANS: usize = 64;
+
+/// How many scenarios they have in all: each takes some 30 bytes.
+const KEPT_SCENARIOS: usize = 500_000;
+
+/// The plans that are kept in memory.
+#[derive(Debug, Default)]
+pub(super) struct Plans {
+    kept: HashMap<Uuid, Arc<Plan>>,
+    scenarios: usize,
+}
+
+impl Plans {
+    pub(super) fn get(&self, simulation_id: Uuid) -> Option<Arc<Plan>> {
+        self.kept.get(&simulation_id).cloned()
+    }
+
+    /// Keeps a plan, however large it is, and lets others go for it.
+    pub(super) fn keep(&mut self, plan: Arc<Plan>) {
+        self.forget(plan.simulation_id);
+        let scenarios = plan.scenarios.len();
+        while !self.kept.is_empty()
+            && (self.kept.len() >= KEPT_PLANS || self.scenarios + scenarios > KEPT_SCENARIOS)
+        {
+            // Which one goes hardly matters: it is read again when it is needed. All at once would
+            // have to be read again where one more simulation than these is recorded.
+            let Some(one) = self.kept.keys().next().copied() else { break };
+            self.forget(one);
+        }
+        self.scenarios += scenarios;
+        self.kept.insert(plan.simulation_id, plan);
+    }
+
+    pub(super) fn forget(&mut self, simulation_id: Uuid) {
+        if let Some(plan) = self.kept.remove(&simulation_id) {
+            self.scenarios -= plan.scenarios.len();
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::json_text::JsonText;
 use crate::store::{Figures, Simulation, SimulationStatus};
 
 /// Where a simulation stands.
@@ -49,7 +50,8 @@ pub struct SimulationProgress {
     /// The Modal app that runs the evaluation.
     pub modal_app_id: Option<String>,
     /// What it was started with.
-    pub metadata: Option<serde_json::Value>,
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub metadata: Option<JsonText>,
     /// When it was recorded.
     pub created_at: Timestamp,
     /// When it was started.
@@ -83,7 +85,7 @@ impl SimulationProgress {
                 .execution_time_ms
                 .unwrap_or_else(|| elapsed_ms(simulation, now)),
             modal_app_id: simulation.modal_app_id.clone(),
-            metadata: metadata.and_then(|text| serde_json::from_str(text).ok()),
+            metadata: metadata.and_then(|text| JsonText::new(text.to_owned()).ok()),
             created_at: simulation.created_at,
             started_at: simulation.started_at,
             completed_at: simulation.completed_at,

@@ -69,7 +69,7 @@ impl Results {
     fn bytes(&self) -> usize {
         match self {
             Results::Received(_, received) => received.iter().map(Received::document_bytes).sum(),
-            Results::Extracted(extracted) => extracted.iter().map(Extracted::document_bytes).sum(),
+            Results::Extracted(extracted) => extracted.iter().map(Extracted::memory_bytes).sum(),
         }
     }
 }
@@ -137,8 +137,13 @@ impl Queue {
     }
 
     /// Writes results, and gives their verdicts after the commit. What has begun is written even
-    /// where nobody waits for the answer any more.
-    pub(super) async fn write(&self, results: Results) -> Vec<ItemVerdict> {
+    /// where nobody waits for the answer any more. The call's permit is let go when the queue has
+    /// room for them.
+    pub(super) async fn write(
+        &self,
+        results: Results,
+        call: Option<OwnedSemaphorePermit>,
+    ) -> Vec<ItemVerdict> {
         if results.len() == 0 {
             return Vec::new();
         }
@@ -147,10 +152,14 @@ impl Queue {
         let units = (bytes / UNIT_BYTES + 1).min(QUEUE_BYTES / UNIT_BYTES);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
         let answered = match Arc::clone(&self.shared.room).acquire_many_owned(units).await {
-            Ok(room) => self.put(results, bytes, room).await.map_err(|_| {
-                // A fault, or the end of the runtime, has ended the transaction.
-                "the transaction was broken off before its commit; send the results again"
-            }),
+            Ok(room) => {
+                let answered = self.put(results, bytes, room);
+                drop(call);
+                answered.await.map_err(|_| {
+                    // A fault, or the end of the runtime, has ended the transaction.
+                    "the transaction was broken off before its commit; send the results again"
+                })
+            }
             Err(_) => Err("the recorder was closed before the commit"),
         };
         answered.unwrap_or_else(|message| {

@@ -10,7 +10,7 @@ use super::queue::Results;
 use super::rows::{Extracted, Received, Target};
 use super::sessions::Sessions;
 use super::submission::{ItemVerdict, ResultFormat, Submission, Verdict};
-use super::{INLINE_BYTES, Recorder, UNPLANNED};
+use super::{INLINE_BYTES, INLINE_RESULTS, Recorder, UNPLANNED};
 use crate::error::Result;
 use crate::store::{DatabaseClock, ReceiptTime};
 
@@ -98,14 +98,18 @@ impl Recorder {
         received: Vec<ReceivedResult>,
     ) -> Result<Vec<ItemVerdict>> {
         let received: Vec<Received> = received.into_iter().map(Received::from).collect();
-        let bytes = received.iter().map(Received::document_bytes).sum::<usize>();
+        let bytes = received.iter().map(Received::input_bytes).sum::<usize>();
         // A component from elsewhere may run for seconds, and must keep nobody else waiting.
-        let results = if bytes > INLINE_BYTES || target.sessions.extractor().metered() {
-            Results::Extracted(self.extract(&target, received).await?)
-        } else {
-            Results::Received(target, received)
-        };
-        Ok(self.shared.queue.write(results).await)
+        if bytes <= INLINE_BYTES
+            && received.len() <= INLINE_RESULTS
+            && !target.sessions.extractor().metered()
+        {
+            return Ok(self.shared.queue.write(Results::Received(target, received), None).await);
+        }
+        // It is let go when the queue has room for them. The semaphore is never closed.
+        let call = Arc::clone(&self.shared.calls).acquire_owned().await.ok();
+        let extracted = Results::Extracted(self.extract(&target, received).await?);
+        Ok(self.shared.queue.write(extracted, call).await)
     }
 
     /// What would become of results, as far as it can be told without the database: accepted ones

@@ -18,6 +18,7 @@ use super::rows::{Extracted, ID_REPLACED, NOT_FINITE, Received, Target};
 use super::{Recorder, Submission};
 use crate::error::Result;
 use crate::extraction::{Violation, violations_of_json};
+use crate::json_text::JsonText;
 use crate::store::{ColumnChange, ExtractedColumns, ExtractedOutcome, Rewriting, Rewritten};
 
 /// Which outcomes are extracted again, and whether anything is written.
@@ -136,7 +137,8 @@ impl Reextraction {
 
 /// The warnings that did not come from the document, which extracting it again would not give.
 fn noted_by_sender(columns: &ExtractedColumns) -> Vec<Violation> {
-    let mut warnings = columns.value("warnings").map(violations_of_json).unwrap_or_default();
+    let warnings = columns.value("warnings").and_then(|kept| JsonText::of(kept).ok());
+    let mut warnings = warnings.as_ref().map(violations_of_json).unwrap_or_default();
     warnings.retain(|warning| matches!(&*warning.code, NOT_FINITE | ID_REPLACED));
     warnings
 }

@@ -14,6 +14,8 @@ use super::history::{Headers, next_batch, passed_trial};
 use super::rows::{Extracted, Received, Target};
 use super::{Recorder, ResultFormat, Submission};
 use crate::error::{Error, Result};
+use crate::extraction::{Violation, violations_of_json};
+use crate::json_text::JsonText;
 use crate::store::{KeptResult, OutcomeRow, Replay};
 
 /// Reasons of the host, which found no end where the document's should be, or could not unpack it
@@ -159,7 +161,7 @@ impl Recorder {
                 Extracted::Outcome(row) => accepted.push(row),
                 Extracted::Rejected(row, _) => {
                     replayed.rejected += 1;
-                    if row.violations != old {
+                    if violations_of_json(&row.violations) != violations_of_json(&old) {
                         replayed.reasons_changed += 1;
                         reasons.push((row.key.outcome_id, row.violations.clone()));
                     }
@@ -178,7 +180,7 @@ impl Recorder {
         &self,
         target: &Target,
         accepted: &[Arc<OutcomeRow>],
-        reasons: &[(Uuid, serde_json::Value)],
+        reasons: &[(Uuid, JsonText)],
         replayed: &mut Replayed,
     ) -> Result<()> {
         if accepted.is_empty() && reasons.is_empty() {
@@ -223,13 +225,10 @@ fn readable(
     simulation_id: Uuid,
     kept: KeptResult,
     format: Option<Arc<ResultFormat>>,
-    reasons: &serde_json::Value,
+    reasons: &JsonText,
 ) -> Option<Received> {
-    let framing = |reason: &serde_json::Value| {
-        let code = reason.get("code").and_then(serde_json::Value::as_str);
-        code.is_some_and(|code| FRAMING_CODES.contains(&code))
-    };
-    if reasons.as_array().into_iter().flatten().any(framing) {
+    let framing = |reason: &Violation| FRAMING_CODES.contains(&reason.code.as_str());
+    if violations_of_json(reasons).iter().any(framing) {
         return None;
     }
     let text = String::from_utf8(kept.document?).ok()?;
@@ -265,11 +264,12 @@ mod tests {
                 trial: None,
                 modal_call_id: None,
                 sandbox_id: None,
-                violations: serde_json::Value::Null,
+                violations: JsonText::default(),
                 document: Some(b"{}".to_vec()),
                 header_id: None,
             };
-            readable(simulation_id, kept, None, &json!([{"code": code}])).is_some()
+            readable(simulation_id, kept, None, &JsonText::of(&json!([{"code": code}])).unwrap())
+                .is_some()
         };
         assert!(is_readable("required"));
         let problems =

@@ -1,9 +1,10 @@
 //! From a submission to the row that stores it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::plan::Plan;
@@ -15,6 +16,7 @@ use crate::extraction::{
     violations_to_json,
 };
 use crate::identity;
+use crate::json_text::JsonText;
 use crate::store::{OutcomeRow, RejectedRow, ResultKey};
 
 /// The code of what is said about a number that JSON cannot hold.
@@ -28,6 +30,14 @@ const OVERRIDDEN: &str = "overridden";
 
 /// Warning: what PostgreSQL's text cannot hold was replaced in an id that was sent with the result.
 pub(super) const ID_REPLACED: &str = "id_replaced";
+/// The code of what stands for reasons that are left out, as in the extractor.
+const MORE_FOUND: &str = "more_found";
+
+/// The longest path, code and message of a reason.
+const REASON_BYTES: usize = 1 << 10;
+
+/// How many bytes the reasons of one result have in all.
+const REASONS_BYTES: usize = 8 << 10;
 
 /// Where results go, and who extracts them.
 #[derive(Clone, Debug)]
@@ -79,10 +89,26 @@ impl Extracted {
         }
     }
 
-    pub(super) fn document_bytes(&self) -> usize {
+    /// How many bytes of memory it takes, but for what every result does.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let reasons = |reasons: &[Violation]| -> usize {
+            let text = |one: &Violation| one.path.len() + one.code.len() + one.message.len();
+            reasons.iter().map(|one| text(one) + size_of::<Violation>()).sum()
+        };
         match self {
-            Extracted::Outcome(row) => row.document.len(),
-            Extracted::Rejected(row, _) => row.document.len(),
+            Extracted::Outcome(row) => {
+                let texts = [&row.scenario_name, &row.error_message];
+                let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+                let warnings = row.warnings.as_ref().map_or(0, |text| text.as_str().len());
+                row.document.len()
+                    + texts
+                    + row.metrics.as_str().len()
+                    + warnings
+                    + reasons(&row.warning_list)
+            }
+            Extracted::Rejected(row, violations) => {
+                row.document.len() + row.violations.as_str().len() + reasons(violations)
+            }
             Extracted::Failed { .. } => 0,
         }
     }
@@ -112,6 +138,11 @@ impl Received {
 
     pub(super) fn document_bytes(&self) -> usize {
         self.submission.document_bytes()
+    }
+
+    /// How much the extractor has to read.
+    pub(super) fn input_bytes(&self) -> usize {
+        self.submission.document_bytes() + self.submission.header().map_or(0, str::len)
     }
 
     pub(super) fn extract(self, target: &Target, session: &mut Session) -> Extracted {
@@ -189,6 +220,7 @@ impl Received {
     }
 
     fn reject(self, target: &Target, violations: Vec<Violation>) -> Extracted {
+        let violations = bounded(violations);
         let (document, length) = match self.submission.document {
             Document::Text(text) => {
                 let length = text.len() as u64;
@@ -264,6 +296,7 @@ impl Received {
                 ),
             });
         }
+        let warnings = bounded(warnings);
         let document = match self.submission.document {
             Document::Text(text) => text,
             // Only text is extracted.
@@ -315,6 +348,42 @@ fn overridden<T: PartialEq + std::fmt::Debug>(
     })
 }
 
+/// The reasons as they are kept and answered: a result of a few kilobytes can have so many, with names
+/// of its own in them, that a batch of such results would fill the memory.
+fn bounded(mut reasons: Vec<Violation>) -> Vec<Violation> {
+    let found = reasons.len();
+    let mut bytes = 0;
+    for (index, reason) in reasons.iter_mut().enumerate() {
+        cut(&mut reason.path, REASON_BYTES);
+        cut(&mut reason.code, REASON_BYTES);
+        cut(&mut reason.message, REASON_BYTES);
+        bytes += reason.path.len() + reason.code.len() + reason.message.len();
+        if bytes > REASONS_BYTES && index > 0 {
+            reasons.truncate(index);
+            break;
+        }
+    }
+    let omitted = found - reasons.len();
+    if omitted > 0 {
+        reasons.push(Violation {
+            path: String::new(),
+            code: MORE_FOUND.to_owned(),
+            message: format!("{omitted} more were found, and are left out here"),
+        });
+    }
+    reasons.shrink_to_fit();
+    reasons
+}
+
+/// Cuts a text to so many bytes, with a mark at its end where something is missing.
+fn cut(text: &mut String, most_bytes: usize) {
+    if text.len() > most_bytes {
+        text.truncate(text.floor_char_boundary(most_bytes));
+        text.push('…');
+    }
+    text.shrink_to_fit();
+}
+
 /// An id as PostgreSQL can keep it, whose texts hold no NUL.
 fn storable(id: Option<String>) -> Option<String> {
     id.map(|id| id.replace('\0', "\u{FFFD}"))
@@ -331,53 +400,92 @@ fn whole(number: f64) -> i64 {
 }
 
 /// A number as people write it: whole where it is whole.
-fn number(value: f64) -> Value {
-    if value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0 {
-        Value::from(whole(value))
-    } else {
-        Value::from(value)
+struct Number(f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Number(value) = *self;
+        if value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0 {
+            serializer.serialize_i64(whole(value))
+        } else {
+            serializer.serialize_f64(value)
+        }
     }
 }
 
-fn dimension_json(scores: &[DimensionScore]) -> Value {
-    let members = scores.iter().map(|score| (score.name.clone(), number(score.score)));
-    Value::Object(members.collect::<Map<_, _>>())
+/// The scores of the dimensions as an object.
+struct Dimensions<'s>(&'s [DimensionScore]);
+
+impl Serialize for Dimensions<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer
+            .collect_map(self.0.iter().map(|one| (storable_text(&one.name), Number(one.score))))
+    }
 }
 
 /// Tokens, event count, grade and dimension scores.
-fn metrics(outcome: &Outcome) -> Value {
-    let mut metrics = Map::new();
-    metrics.insert("prompt_tokens".to_owned(), number(outcome.prompt_tokens));
-    metrics.insert("completion_tokens".to_owned(), number(outcome.completion_tokens));
-    metrics.insert("event_count".to_owned(), Value::from(outcome.event_count));
-    if let Some(grade) = &outcome.grade {
-        metrics.insert("grade".to_owned(), Value::from(grade.as_str()));
-    }
-    if !outcome.dimension_scores.is_empty() {
-        metrics.insert("dimension_scores".to_owned(), dimension_json(&outcome.dimension_scores));
-    }
-    Value::Object(metrics)
+#[derive(Serialize)]
+struct Metrics<'o> {
+    prompt_tokens: Number,
+    completion_tokens: Number,
+    event_count: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grade: Option<Cow<'o, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimension_scores: Option<Dimensions<'o>>,
+}
+
+/// As text from the start: an outcome may have a million dimensions.
+fn metrics(outcome: &Outcome) -> JsonText {
+    let dimensions = outcome.dimension_scores.as_slice();
+    let metrics = Metrics {
+        prompt_tokens: Number(outcome.prompt_tokens),
+        completion_tokens: Number(outcome.completion_tokens),
+        event_count: outcome.event_count,
+        grade: outcome.grade.as_deref().map(storable_text),
+        dimension_scores: (!dimensions.is_empty()).then_some(Dimensions(dimensions)),
+    };
+    // Text and numbers are always written.
+    JsonText::of(&metrics).unwrap_or_default()
+}
+
+/// Text as PostgreSQL can keep it in JSON, which holds no NUL.
+fn storable_text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{FFFD}").into() } else { text.into() }
 }
 
 /// A suite's own figures; what it did not give is left out.
-pub(super) fn suite_json(suite: &SuiteSummary) -> Value {
-    let figures = [
-        ("average_reliability_score", suite.average_reliability_score),
-        ("total_cost_usd", suite.total_cost_usd),
-        ("execution_time_ms", suite.execution_time_ms),
-        ("successful_runs", suite.successful_runs),
-        ("total_tokens_used", suite.total_tokens_used),
-        ("average_execution_time_ms", suite.average_execution_time_ms),
-        ("speedup_factor", suite.speedup_factor),
-    ];
-    let given = figures.into_iter().filter_map(|(name, figure)| Some((name, number(figure?))));
-    let mut object: Map<String, Value> =
-        given.map(|(name, figure)| (name.to_owned(), figure)).collect();
-    if !suite.average_dimension_scores.is_empty() {
-        object.insert(
-            "average_dimension_scores".to_owned(),
-            dimension_json(&suite.average_dimension_scores),
-        );
-    }
-    Value::Object(object)
+#[derive(Serialize)]
+struct SuiteFigures<'s> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    average_reliability_score: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_cost_usd: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution_time_ms: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successful_runs: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_tokens_used: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    average_execution_time_ms: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speedup_factor: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    average_dimension_scores: Option<Dimensions<'s>>,
+}
+
+pub(super) fn suite_json(suite: &SuiteSummary) -> JsonText {
+    let dimensions = suite.average_dimension_scores.as_slice();
+    let figures = SuiteFigures {
+        average_reliability_score: suite.average_reliability_score.map(Number),
+        total_cost_usd: suite.total_cost_usd.map(Number),
+        execution_time_ms: suite.execution_time_ms.map(Number),
+        successful_runs: suite.successful_runs.map(Number),
+        total_tokens_used: suite.total_tokens_used.map(Number),
+        average_execution_time_ms: suite.average_execution_time_ms.map(Number),
+        speedup_factor: suite.speedup_factor.map(Number),
+        average_dimension_scores: (!dimensions.is_empty()).then_some(Dimensions(dimensions)),
+    };
+    JsonText::of(&figures).unwrap_or_default()
 }

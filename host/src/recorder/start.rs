@@ -1,7 +1,6 @@
 //! How a simulation is started: from a list of scenarios, which the guest reads.
 
 use jiff::Timestamp;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -11,6 +10,7 @@ use super::{Recorder, blocking};
 use crate::error::{Error, Result};
 use crate::extraction::{Scenario, Violation};
 use crate::identity::{self, Fingerprint};
+use crate::json_text::{JsonText, is_json, nesting};
 use crate::store::{NewSimulation, PlannedRow, SimulationStatus};
 
 /// The most trials of a scenario, as the extraction rules have it.
@@ -19,6 +19,9 @@ const MAX_TRIALS: u32 = 10_000;
 /// The deepest nesting of a configuration that is JSON. PostgreSQL's parser recurses, and takes some
 /// thousands of levels.
 const CONFIGURATION_DEPTH: usize = 1_000;
+
+/// The deepest nesting of a simulation's metadata, which readers in every language must manage.
+const METADATA_DEPTH: usize = 127;
 
 /// The longest list of scenarios in bytes: what the extraction component takes in one call.
 const SCENARIOS_BYTES: usize = 16 << 20;
@@ -78,9 +81,9 @@ impl Recorder {
         user_id: Option<&str>,
     ) -> Result<String> {
         let id = configuration_id(name, configuration, user_id)?;
-        let json = serde_json::from_str::<IgnoredAny>(configuration).is_ok();
-        let quoted = (!json).then(|| serde_json::Value::from(configuration).to_string());
-        let content = quoted.as_deref().unwrap_or(configuration);
+        let quoted = (!is_json(configuration)).then(|| JsonText::of(&configuration)).transpose();
+        let quoted = quoted.map_err(|error| Error::Invalid(error.to_string()))?;
+        let content = quoted.as_ref().map_or(configuration, JsonText::as_str);
         self.make_ready().await?;
         self.shared.store.create_configuration(&id, name, content, user_id).await?;
         Ok(id)
@@ -174,9 +177,7 @@ pub(crate) fn configuration_id(
         storable(&format!("the configuration's {what}"), text)?;
     }
     // Text that is not JSON is kept as a string, however many brackets it has.
-    if nesting(configuration) > CONFIGURATION_DEPTH
-        && serde_json::from_str::<IgnoredAny>(configuration).is_ok()
-    {
+    if nesting(configuration) > CONFIGURATION_DEPTH && is_json(configuration) {
         return Err(Error::Invalid(format!(
             "the configuration's objects and arrays are nested deeper than {CONFIGURATION_DEPTH}, \
              which the database does not read; give it as text that is not JSON, or flatter"
@@ -219,10 +220,16 @@ fn check_texts(start: &SimulationStart) -> Result<()> {
         storable(what, text.map(String::as_str))?;
     }
     let Some(metadata) = &start.metadata else { return Ok(()) };
-    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(metadata) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Error::Invalid(format!("the metadata is not a JSON object: {error}"))),
+    if !metadata.trim_start().starts_with('{') || !is_json(metadata) {
+        return Err(Error::Invalid("the metadata is not a JSON object".to_owned()));
     }
+    if nesting(metadata) > METADATA_DEPTH {
+        return Err(Error::Invalid(format!(
+            "the metadata's objects and arrays are nested deeper than {METADATA_DEPTH}; make it \
+             flatter"
+        )));
+    }
+    Ok(())
 }
 
 /// PostgreSQL keeps no NUL in text.
@@ -233,25 +240,6 @@ fn storable(what: &str, text: Option<&str>) -> Result<()> {
             "{what} has a NUL character at byte {at}, which no database text can hold; leave it out"
         ))),
     }
-}
-
-/// How deep the brackets of JSON text are nested.
-fn nesting(text: &str) -> usize {
-    let (mut depth, mut deepest, mut within, mut escaped) = (0_usize, 0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if within => escaped = true,
-            b'"' => within = !within,
-            b'[' | b'{' if !within => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !within => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 fn whole(number: u32) -> i32 {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::answer::Failure;
+use super::answers::Answers;
 use super::concurrency::ConcurrencyLimits;
 use super::events::Watchers;
 use super::file_disk::FileDisk;
@@ -46,6 +47,12 @@ pub(super) struct App {
     pub(super) room: Room,
     /// For what streams have sent that is not recorded yet: one that is slow keeps no body out.
     pub(super) stream_room: Room,
+    /// For answers.
+    pub(super) answers: Answers,
+    /// For long answers that go out compressed: each takes some mebibytes.
+    pub(super) compressors: Arc<Semaphore>,
+    /// One configuration, start or suite is read at a time where it is long.
+    pub(super) long_bodies: Semaphore,
     /// Set when the service stops.
     pub(super) stopping: watch::Sender<bool>,
 }
@@ -82,6 +89,10 @@ impl App {
             return Ok(());
         }
         Err(Error::Unavailable("the database does not answer".to_owned()).into())
+    }
+
+    pub(super) fn answer_stall(&self) -> Duration {
+        Duration::from_secs(self.settings.answer_seconds)
     }
 
     pub(super) fn request_time(&self) -> Duration {

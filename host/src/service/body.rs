@@ -113,7 +113,13 @@ pub(super) async fn collected(
         if length as u64 > limit {
             return Err(too_large(limit).into());
         }
-        room.grow(length)?;
+        if length > bytes.capacity() {
+            // Doubling keeps copying linear, and the limit keeps memory within it.
+            let most = usize::try_from(limit).unwrap_or(usize::MAX);
+            let wanted = length.max((bytes.capacity() * 2).min(most));
+            room.grow(wanted)?;
+            bytes.reserve_exact(wanted - bytes.len());
+        }
         bytes.extend_from_slice(&chunk);
     }
     Ok((bytes, room))

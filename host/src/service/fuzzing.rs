@@ -119,7 +119,10 @@ pub(crate) fn record(input: &[u8]) {
     let limits = Limits { max_document_bytes: 1 << 10, ..Limits::default() };
     let room = Room::new(ROOM_MIB);
     let mut held = room.for_a_body();
-    let sent = wait(sent::documents(input, limits, MOST_RESULTS, &mut held));
+    let chunks = Chunks::new(in_parts(input, 1 + mix(input) % 97), STALL);
+    let most = Most { bytes: BODY_LIMIT_BYTES.max(input.len() as u64), results: MOST_RESULTS };
+    let mut asked = Keys::begin(&HeaderMap::new(), "/").unwrap();
+    let sent = wait(sent::documents(chunks, limits, most, &mut held, &mut asked));
     drop(held);
     all_is_given_back(&room);
     let sent = match sent {

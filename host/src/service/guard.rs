@@ -1,27 +1,17 @@
 //! Who gets in, and how many at once.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use axum::body::{Body, HttpBody};
+use super::answer::{Answer, Failure};
+use super::app::{App, SharedApp};
+use super::parameters::{BodyType, body_type};
+use super::upload_rate::MinRateBody;
+use super::{decoding, long_answer};
+use crate::access::{AccessError, Bearer, Scope, TokenRegistry, TokenWatch};
+use crate::wire::{Problem, ProblemCode};
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Response, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
-use bytes::Bytes;
-use hyper::body::{Frame, SizeHint};
-
-use super::answer::{Answer, Failure};
-use super::app::{App, SharedApp};
-use super::concurrency::ConcurrencyPermit;
-use super::decoding;
-use super::parameters::{BodyType, body_type};
-use super::upload_rate::MinRateBody;
-use crate::access::{AccessError, Bearer, Scope, TokenRegistry, TokenWatch};
-use crate::wire::{Problem, ProblemCode};
-
-/// An answer of more bytes keeps its request's place until it has gone out.
-const LONG_ANSWER_BYTES: u64 = 64 << 10;
 
 /// The token with which a request came.
 #[derive(Clone, Debug)]
@@ -106,6 +96,7 @@ async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
     if let Some(caller) = &caller {
         request.extensions_mut().insert(caller.clone());
     }
+    let takes_compressed = request.headers().contains_key(header::ACCEPT_ENCODING);
     let answered = next.run(request);
     let mut response = if gate.timed {
         let limit = app.request_time();
@@ -116,11 +107,8 @@ async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
     if let Some(caller) = caller {
         response.extensions_mut().insert(caller);
     }
-    // A stream has a place of its own, and its length is not known.
-    if response.body().size_hint().exact().is_some_and(|length| length > LONG_ANSWER_BYTES) {
-        response = response.map(|body| Body::new(LongAnswer { body, _place: place }));
-    }
-    Ok(response)
+    let compressors = takes_compressed.then_some(&app.compressors);
+    Ok(long_answer::in_parts(response, place, app.answer_stall(), compressors))
 }
 
 /// Whether the token of a stream works still.
@@ -151,32 +139,6 @@ impl Standing {
             Some(token) => refusal(token.ended().await),
             None => std::future::pending().await,
         }
-    }
-}
-
-/// The body of an answer that keeps its request's place.
-struct LongAnswer {
-    body: Body,
-    _place: Option<ConcurrencyPermit>,
-}
-
-impl HttpBody for LongAnswer {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -2,14 +2,14 @@
 //!
 //! Retries are safe without it, because ids are made from content; with it, the answer to a retry
 //! is the same to the letter (`stored`, and not `duplicate`). Keys are kept in memory, the latest
-//! [`KEPT`] of them with answers of at most [`LONGEST`] bytes, and [`KEPT_BYTES`] in all. So a service that was started again, or
+//! [`KEPT`] of them with answers of at most [`LONGEST`] bytes, and of [`KEPT_BYTES`] in all. So a service that was started again, or
 //! has answered longer, answers anew, as safely.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -20,11 +20,11 @@ use crate::wire::{Problem, ProblemCode};
 /// How many answers are kept.
 const KEPT: usize = 4_096;
 
-/// How many bytes all answers that are kept have.
-const KEPT_BYTES: usize = 64 << 20;
-
 /// The longest answer that is kept, in bytes.
-const LONGEST: usize = 64 << 10;
+const LONGEST: u64 = 64 << 10;
+
+/// How many bytes the answers that are kept have in all: most are small.
+const KEPT_BYTES: usize = 16 << 20;
 
 /// The longest key in bytes.
 const LONGEST_KEY: usize = 255;
@@ -39,8 +39,20 @@ pub(super) struct Keys {
 struct Kept {
     known: HashMap<String, Known>,
     order: VecDeque<String>,
-    /// How many bytes the answers have.
     bytes: usize,
+}
+
+/// A request that asks for its first answer, as far as its body has been read.
+#[derive(Debug)]
+pub(super) struct Asked(Option<(String, Sha256)>);
+
+impl Asked {
+    /// Takes the next part of the body.
+    pub(super) fn take(&mut self, part: &[u8]) {
+        if let Asked(Some((_, digest))) = self {
+            digest.update(part);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -69,15 +81,12 @@ impl Keys {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the answer to a request with this path and body: the first one, where its key is known.
-    pub(super) async fn once(
-        &self,
-        headers: &HeaderMap,
-        path: &str,
-        body: &[u8],
-        answer: Pin<Box<dyn Future<Output = Answer> + Send + '_>>,
-    ) -> Answer {
-        let Some(key) = headers.get("idempotency-key") else { return answer.await };
+    /// Begins with a request of this path, whose body is read from now on.
+    ///
+    /// # Errors
+    /// Where its key is none.
+    pub(super) fn begin(headers: &HeaderMap, path: &str) -> Result<Asked, Failure> {
+        let Some(key) = headers.get("idempotency-key") else { return Ok(Asked(None)) };
         let key = key.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
         let Some(key) = key else {
             return Err(Failure::new(
@@ -88,34 +97,41 @@ impl Keys {
         // Another client's key is another key.
         let holder = headers.get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
         let mut digest = Sha256::new();
-        for part in [holder, path.as_bytes(), body] {
+        for part in [holder, path.as_bytes()] {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part);
         }
-        let request: [u8; 32] = digest.finalize().into();
         let holder: [u8; 32] = Sha256::digest(holder).into();
         let holder: String = holder.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let key = format!("{holder} {key}");
-        if let Some(first) = self.known(&key, request)? {
+        Ok(Asked(Some((format!("{holder} {key}"), digest))))
+    }
+
+    /// Gives the answer to a request whose body was read: the first one, where its key is known.
+    pub(super) async fn once(
+        &self,
+        asked: Asked,
+        answer: Pin<Box<dyn Future<Output = Answer> + Send + '_>>,
+    ) -> Answer {
+        let Asked(Some((key, digest))) = asked else { return answer.await };
+        if let Some(first) = self.known(&key, digest.finalize().into())? {
             return Ok(first);
         }
         let mut under_way = UnderWay { keys: self, key: Some(key.clone()) };
         let response = answer.await?;
+        // What may go better the next time is not kept, and what is long neither.
+        let worth = response.status().is_success()
+            && response.extensions().get::<Failed>().is_none()
+            && response.body().size_hint().exact().is_some_and(|bytes| bytes <= LONGEST);
+        let kind = response.headers().get(header::CONTENT_TYPE).cloned();
+        let Some(kind) = kind.filter(|_| worth) else { return Ok(response) };
         let (parts, body) = response.into_parts();
         let bytes = match axum::body::to_bytes(body, usize::MAX).await {
-            Ok(bytes) => bytes,
+            // A copy, for the answer's own bytes hold its room.
+            Ok(bytes) => Bytes::copy_from_slice(&bytes),
             Err(_) => Bytes::new(),
         };
-        let kind = parts.headers.get(header::CONTENT_TYPE).cloned();
-        // What may go better the next time is not kept.
-        if parts.status.is_success()
-            && parts.extensions.get::<Failed>().is_none()
-            && bytes.len() <= LONGEST
-            && let Some(kind) = kind
-        {
-            self.keep(&key, (parts.status, kind, bytes.clone()));
-            under_way.key = None;
-        }
+        self.keep(&key, (parts.status, kind, bytes.clone()));
+        under_way.key = None;
         Ok(Response::from_parts(parts, Body::from(bytes)))
     }
 
@@ -152,17 +168,15 @@ impl Keys {
     fn keep(&self, key: &str, answer: (StatusCode, HeaderValue, Bytes)) {
         let mut kept = self.kept();
         if let Some(known) = kept.known.get_mut(key) {
-            let (_, _, bytes) = &answer;
-            let length = bytes.len();
+            let bytes = answer.2.len();
             known.answer = Some(answer);
-            kept.bytes += length;
             kept.order.push_back(key.to_owned());
+            kept.bytes += bytes;
         }
         while kept.order.len() > KEPT || kept.bytes > KEPT_BYTES {
             let Some(oldest) = kept.order.pop_front() else { break };
-            if let Some(Known { answer: Some((_, _, bytes)), .. }) = kept.known.remove(&oldest) {
-                kept.bytes -= bytes.len();
-            }
+            let known = kept.known.remove(&oldest);
+            kept.bytes -= known.and_then(|known| known.answer).map_or(0, |(.., bytes)| bytes.len());
         }
     }
 }

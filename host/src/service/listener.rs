@@ -34,6 +34,13 @@ const PING_AFTER: Duration = Duration::from_secs(20);
 /// How many requests one HTTP/2 connection may have under way.
 const STREAMS: u32 = 256;
 
+/// How much of a body a client may send over HTTP/2 that was not read yet: hyper holds it, where
+/// nothing counts it.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+
+/// How much of an answer hyper holds for each request over HTTP/2.
+const SEND_BYTES: usize = 64 << 10;
+
 /// How long accepting rests when the system has no file left for another connection.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -220,6 +227,8 @@ fn builder(settings: &ServiceSettings) -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(PING_AFTER)
         .keep_alive_timeout(PING_AFTER)
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .max_send_buf_size(SEND_BYTES)
         .max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX));
     builder
 }

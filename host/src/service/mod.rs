@@ -13,12 +13,14 @@
 //! | `sent`, `stream`, `reader` | the results of a body; a stream of them, and batches out of it |
 //! | `retention` | what is removed when it is old enough |
 //! | `answer`, `idempotency` | what a request gets |
+//! | `answers`, `long_answer`, `unread` | the memory of long answers; bodies that nobody reads |
 //!
 //! Handlers translate: they have no rules of their own. What records goes through
 //! [`Delivery`], which spools while the database is away.
 
 mod activity;
 mod answer;
+mod answers;
 mod app;
 mod beside;
 mod body;
@@ -33,6 +35,7 @@ mod guard;
 mod idempotency;
 mod listener;
 mod log;
+mod long_answer;
 mod metrics;
 mod observe;
 mod open_files;
@@ -52,6 +55,7 @@ mod simulations;
 mod spool;
 mod stream;
 mod tls;
+mod unread;
 mod upload_rate;
 
 use std::net::SocketAddr;
@@ -59,7 +63,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
 pub use log::start_log;
@@ -74,6 +78,9 @@ use crate::error::{Error, Result};
 use crate::spool::Spool;
 use app::{App, SharedApp};
 use listener::Acceptor;
+
+/// How many long answers are compressed at once; others go out as they are.
+const COMPRESSORS: usize = 8;
 
 /// How often the tokens are read anew, so that a revoked one does not work for longer.
 const TOKENS_EVERY: Duration = Duration::from_secs(2);
@@ -142,6 +149,9 @@ impl Service {
             readiness: shared_check::SharedCheck::default(),
             room: room::Room::new(settings.body_memory_mib),
             stream_room: room::Room::new(settings.stream_memory_mib),
+            answers: answers::Answers::new(settings.answer_memory_mib),
+            compressors: Arc::new(Semaphore::new(COMPRESSORS)),
+            long_bodies: Semaphore::new(1),
             stopping: watch::Sender::new(false),
             settings,
         };

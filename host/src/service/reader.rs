@@ -11,10 +11,10 @@ use super::sent::{limits, unreadable};
 use crate::recorder::Submission;
 
 /// How many results of a stream go to the recorder at once, as many as a transaction takes.
-const BATCH_DOCUMENTS: usize = 1_000;
+pub(super) const BATCH_DOCUMENTS: usize = 1_000;
 
 /// How many bytes of them.
-const BATCH_BYTES: usize = 4 << 20;
+pub(super) const BATCH_BYTES: usize = 4 << 20;
 
 /// More than comes at once of a body.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -87,7 +87,8 @@ impl Reader {
     /// # Errors
     /// Where there is none now.
     pub(super) fn make_room(&mut self) -> Result<(), Failure> {
-        let batch_bytes = self.batch_bytes + self.batch.len() * RESULT_BYTES;
+        // They are in memory once more on their way.
+        let batch_bytes = 2 * self.batch_bytes + self.batch.len() * RESULT_BYTES;
         self.room.grow(batch_bytes + self.open_bytes() + CHUNK_BYTES)
     }
 

@@ -11,13 +11,14 @@ use super::answer::{self, Answer, Failure};
 use super::app::{App, SharedApp};
 use super::concurrency::ConcurrencyPermit;
 use super::guard::{Caller, Standing};
+use super::long_answer::with_room;
 use super::observe::RequestId;
 use super::parameters::{
     LimitQuery, MOST_OUTCOMES, OutcomesQuery, PageQuery, Parameters, RangeQuery, SimulationId,
     checked_limit, checked_scenario, wants_lines,
 };
 use crate::recorder::duration_hours;
-use crate::store::{Attached, Metrics, OutcomeFilter, Performance, RejectedPage};
+use crate::store::{Attached, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage};
 use crate::wire::{
     FailureList, NDJSON, OutcomeBody, OutcomeList, Problem, ProblemCode, RejectedList,
     ResultDocument, ServiceHealth, SpoolRetried,
@@ -62,9 +63,13 @@ pub(super) async fn list_outcomes(
     if !wants_lines(&headers)? {
         let limit = checked_limit(query.limit, PAGE, MOST_OUTCOMES)?;
         let cursor = query.cursor.as_deref();
+        let turn = app.answers.turn().await;
         let page = app.recorder.outcomes(simulation_id, &filter, limit, cursor, attached).await?;
-        let outcomes = page.outcomes.into_iter().map(Into::into).collect();
-        return Ok(answer::json(StatusCode::OK, &OutcomeList { outcomes, cursor: page.cursor }));
+        let OutcomePage { outcomes, cursor, large } = page;
+        let outcomes = outcomes.into_iter().map(Into::into).collect();
+        let answer = turn.json(&OutcomeList { outcomes, cursor }).await;
+        drop(large);
+        return answer;
     }
     // With documents a page may be large: fewer of them at once.
     let page_rows = if query.documents || query.trajectories { 100 } else { 1_000 };
@@ -121,7 +126,9 @@ impl Pages {
         if let Err(failure) = self.standing.check() {
             return Some(Err(self.broken_off(failure.problem.detail)));
         }
-        let page = self.app.recorder.outcomes(
+        let app = SharedApp::clone(&self.app);
+        let turn = app.answers.turn().await;
+        let page = app.recorder.outcomes(
             simulation_id,
             &self.filter,
             rows,
@@ -149,7 +156,12 @@ impl Pages {
             }
             lines.push(b'\n');
         }
-        Some(Ok(lines.into()))
+        let kept = turn.keep(lines).await;
+        drop(page.large);
+        match kept {
+            Ok(lines) => Some(Ok(lines)),
+            Err(failure) => Some(Err(self.broken_off(failure.problem.detail))),
+        }
     }
 
     /// Ends the stream in the middle. The reason is the log's: the client gets no more of the answer.
@@ -177,9 +189,10 @@ pub(super) async fn list_rejected(
     Parameters(query): Parameters<PageQuery>,
 ) -> Answer {
     let limit = checked_limit(query.limit, PAGE, MOST_OUTCOMES)?;
+    let turn = app.answers.turn().await;
     let page = app.recorder.rejected(simulation_id, limit, query.cursor.as_deref()).await?;
     let RejectedPage { rejected, cursor } = page;
-    Ok(answer::json(StatusCode::OK, &RejectedList { rejected, cursor }))
+    turn.json(&RejectedList { rejected, cursor }).await
 }
 
 /// A simulation by the hour: outcomes, score, duration, cost, errors.
@@ -203,7 +216,8 @@ pub(super) async fn simulation_performance(
             Failure::new(ProblemCode::InvalidRequest, format!("range does not do: {reason}"))
         })?,
     };
-    Ok(answer::json(StatusCode::OK, &app.recorder.performance(simulation_id, hours).await?))
+    let turn = app.answers.turn().await;
+    turn.json(&app.recorder.performance(simulation_id, hours).await?).await
 }
 
 /// The latest failures of all simulations, newest first.
@@ -219,8 +233,10 @@ pub(super) async fn list_failures(
     State(app): State<SharedApp>,
     Parameters(query): Parameters<LimitQuery>,
 ) -> Answer {
-    let failures = app.recorder.recent_failures(query.checked(FAILURES)?).await?;
-    Ok(answer::json(StatusCode::OK, &FailureList { failures }))
+    let limit = query.checked(FAILURES)?;
+    let turn = app.answers.turn().await;
+    let failures = app.recorder.recent_failures(limit).await?;
+    turn.json(&FailureList { failures }).await
 }
 
 /// The verdict on one result; nothing is recorded.
@@ -237,7 +253,7 @@ pub(super) async fn extract(State(app): State<SharedApp>, request: Request) -> A
     super::parameters::no_parameters(&parts.uri)?;
     super::parameters::body_type(&parts.headers)?;
     let limit = app.recorder.extractor().limits().document_bytes as u64;
-    let (bytes, _room) = super::body::whole(&app, body, limit.min(app.body_limit())).await?;
+    let (bytes, mut room) = super::body::whole(&app, body, limit.min(app.body_limit())).await?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         Failure::new(
@@ -245,8 +261,11 @@ pub(super) async fn extract(State(app): State<SharedApp>, request: Request) -> A
             format!("the result is not UTF-8 text from byte {at} on"),
         )
     })?;
+    // The extractor has a copy while it reads.
+    room.grow(2 * text.len())?;
     let verdict = app.recorder.verdict_json(text).await?;
-    let mut response = Response::new(Body::from(verdict));
+    room.grow(verdict.len())?;
+    let mut response = Response::new(Body::from(with_room(verdict.into_bytes(), room)));
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

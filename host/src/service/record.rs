@@ -1,6 +1,6 @@
 //! Recording results: one, many, or a stream of them (see [`super::stream`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -9,14 +9,20 @@ use uuid::Uuid;
 
 use super::answer::{self, Answer, Failed, Failure};
 use super::app::{App, SharedApp};
-use super::body;
+use super::body::{self, Chunks};
 use super::guard::{Caller, Standing};
+use super::idempotency::Keys;
+use super::long_answer::with_room;
 use super::observe::RequestId;
 use super::parameters::{BodyType, Parameters, RecordQuery, SimulationId, body_type};
-use super::sent::{Sent, documents, limits, one_document};
+use super::reader::{BATCH_BYTES, BATCH_DOCUMENTS};
+use super::room::Held;
+use super::sent::{Most, Sent, documents, limits, one_document};
 use super::stream::{StreamOf, stream};
 use crate::recorder::{ItemVerdict, ResultFormat, Submission, Verdict};
-use crate::wire::{BatchVerdicts, Problem, ProblemCode, Reason, ResultVerdict, ResultsDocument};
+use crate::wire::{
+    BatchVerdicts, BatchWriter, Problem, ProblemCode, Reason, ResultVerdict, ResultsDocument,
+};
 
 /// How many reasons for which results of a batch have failed are logged.
 const LOGGED_CAUSES: usize = 5;
@@ -67,47 +73,93 @@ pub(super) async fn record_outcomes(
         let of = StreamOf { simulation_id, query, request_id, _place: place, standing };
         return stream(app, of, body).await;
     }
-    let (bytes, mut room) = body::whole(&app, body, app.body_limit()).await?;
-    let path = parts.uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
-    let sent = match kind {
-        BodyType::OneDocument => one_document(&app, &parts.headers, bytes)?,
-        _ => {
-            let answer = async {
-                let most = app.settings.batch_items;
-                let sent = documents(&bytes, limits(&app), most, &mut room).await?;
-                record(&app, simulation_id, &query, sent, request_id.as_ref()).await
-            };
-            return app.keys.once(&parts.headers, &path, &bytes, Box::pin(answer)).await;
-        }
-    };
-    let answer = Box::pin(record(&app, simulation_id, &query, sent, request_id.as_ref())).await;
-    drop(room);
-    answer
+    let of = Recording { app: &app, simulation_id, query: &query, request_id: request_id.as_ref() };
+    if kind == BodyType::OneDocument {
+        let (bytes, room) = body::whole(&app, body, app.body_limit()).await?;
+        return of.record(one_document(&app, &parts.headers, bytes)?, room).await;
+    }
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    let mut asked = Keys::begin(&parts.headers, path)?;
+    let mut room = app.room.for_a_body();
+    let chunks = Chunks::new(body, app.body_stall());
+    let most = Most { bytes: app.body_limit(), results: app.settings.batch_items };
+    let sent = documents(chunks, limits(&app), most, &mut room, &mut asked).await?;
+    app.keys.once(asked, Box::pin(of.record(sent, room))).await
 }
 
-async fn record(
-    app: &App,
+/// What a request that records says of all its results.
+struct Recording<'r> {
+    app: &'r App,
     simulation_id: Uuid,
-    query: &RecordQuery,
-    sent: Sent,
-    request_id: Option<&RequestId>,
-) -> Answer {
-    let Sent { mut submissions, single, header } = sent;
-    let format = format_of(query, header)?;
-    submissions.iter_mut().for_each(|submission| fill(submission, query, format.as_ref()));
-    let mut verdicts = app.delivery.record_batch(simulation_id, submissions).await?;
-    app.metrics.count(&verdicts);
-    if single {
-        return verdicts.pop().map_or_else(|| Err(no_verdict()), one_answer);
+    query: &'r RecordQuery,
+    request_id: Option<&'r RequestId>,
+}
+
+impl Recording<'_> {
+    /// Records results, some at a time: what extraction makes of them takes many times what they do.
+    async fn record(self, sent: Sent, mut room: Held) -> Answer {
+        let Recording { app, simulation_id, query, request_id } = self;
+        let Sent { submissions, single, header } = sent;
+        let format = format_of(query, header)?;
+        let mut batches = Batches::of(submissions);
+        // A batch is in memory once more while it is on its way.
+        let held_bytes = room.bytes() + batches.largest_bytes();
+        room.grow(held_bytes)?;
+        let mut writer = BatchWriter::new();
+        let most_reasons =
+            usize::try_from(app.settings.max_reasons_kib << 10).unwrap_or(usize::MAX);
+        let mut left_bytes = most_reasons;
+        loop {
+            let mut batch = batches.take();
+            batch.iter_mut().for_each(|submission| fill(submission, query, format.as_ref()));
+            let mut verdicts = app.delivery.record_batch(simulation_id, batch).await?;
+            app.metrics.count(&verdicts);
+            if single {
+                return verdicts.pop().map_or_else(|| Err(no_verdict()), one_answer);
+            }
+            keep_causes(&mut verdicts, request_id);
+            verdicts.into_iter().for_each(|item| writer.add(item, &mut left_bytes));
+            // If memory is short the reasons stay out, and not the verdicts.
+            if room.grow(held_bytes + (most_reasons - left_bytes)).is_err() {
+                left_bytes = 0;
+            }
+            if batches.0.is_empty() {
+                break;
+            }
+        }
+        let (text, failed) = writer.finish();
+        let mut response = answer::json_text(StatusCode::OK, with_room(text, room));
+        if failed > 0 {
+            response.extensions_mut().insert(Failed);
+        }
+        Ok(response)
     }
-    keep_causes(&mut verdicts, request_id);
-    let mut all = BatchVerdicts::default();
-    verdicts.into_iter().for_each(|item| all.add(item));
-    let mut response = answer::json(StatusCode::OK, &all);
-    if all.failed > 0 {
-        response.extensions_mut().insert(Failed);
+}
+
+/// Results in batches, each as large as those of a stream.
+struct Batches(VecDeque<Submission>);
+
+impl Batches {
+    fn of(submissions: Vec<Submission>) -> Self {
+        Batches(submissions.into())
     }
-    Ok(response)
+
+    /// How many bytes the documents of a batch have at most.
+    fn largest_bytes(&self) -> usize {
+        let bytes = || self.0.iter().map(Submission::document_bytes);
+        bytes().sum::<usize>().min(BATCH_BYTES + bytes().max().unwrap_or(0))
+    }
+
+    /// The next batch.
+    fn take(&mut self) -> Vec<Submission> {
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while batch.len() < BATCH_DOCUMENTS && bytes < BATCH_BYTES {
+            let Some(next) = self.0.pop_front() else { break };
+            bytes += next.document_bytes();
+            batch.push(next);
+        }
+        batch
+    }
 }
 
 /// Keeps in the log why results have failed, and says of it what a caller may know.

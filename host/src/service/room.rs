@@ -29,6 +29,16 @@ impl Room {
         Room { free: Arc::new(Semaphore::new(units as usize)), units }
     }
 
+    /// Waits for room for so many bytes; more than there ever is is all of it.
+    pub(super) async fn wait(&self, bytes: usize) -> Held {
+        let wanted = units(bytes).min(self.units);
+        let mut held = self.for_a_body();
+        // The semaphore is never closed.
+        held.permits = Arc::clone(&self.free).acquire_many_owned(wanted).await.ok();
+        held.units = wanted;
+        held
+    }
+
     /// Room that grows with a body whose length is not known.
     pub(super) fn for_a_body(&self) -> Held {
         Held { free: Arc::clone(&self.free), permits: None, units: 0, most: self.units }
@@ -70,6 +80,16 @@ impl Held {
         }
         self.units = needed;
         Ok(())
+    }
+
+    /// Whether there is ever room for so many bytes.
+    pub(super) fn fits(&self, bytes: usize) -> bool {
+        units(bytes) <= self.most
+    }
+
+    /// How many bytes there is room for.
+    pub(super) fn bytes(&self) -> usize {
+        self.units as usize * UNIT_BYTES
     }
 
     /// Keeps the room for so many bytes, and gives the rest.

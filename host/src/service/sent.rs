@@ -6,15 +6,15 @@ use axum::http::HeaderMap;
 use super::answer::Failure;
 use super::app::App;
 use super::beside::{Beside, members_beside};
-use super::body::TURN_BYTES;
+use super::body::{Chunks, TURN_BYTES, too_large};
+use super::idempotency::Asked;
 use super::room::{Held, RESULT_BYTES};
 use crate::documents;
 use crate::recorder::{Document, Submission, blocking};
 use crate::wire::{DOCUMENT_BYTES, HEADER_BYTES, Problem, ProblemCode};
 
-/// How much room what stands beside the results takes while it is read, for each of its bytes: the
-/// body, the copy of it, and what is made of it.
-const BESIDE_COPIES: usize = 3;
+/// How much memory a member of a list beside `results` takes.
+const MEMBER_BYTES: usize = 64;
 
 /// What a body holds.
 #[derive(Debug)]
@@ -26,49 +26,74 @@ pub(super) struct Sent {
     pub(super) header: Option<String>,
 }
 
-/// The documents of a JSON body, as the framing finds them: a part at a time, so that others have
-/// their turn, and a body with more than `most` is refused before they take room. What stands beside
-/// them may be as long as the body: all of it is applied, or the request is refused.
+/// How much a body may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    pub(super) bytes: u64,
+    pub(super) results: u64,
+}
+
+/// The documents of a JSON body, as the framing finds them while the body comes, so that it is never
+/// in memory as a whole. A body with more than `most` is refused before its results take room. What
+/// stands beside them may be as long as the body: all of it is applied, or the request is refused.
 ///
 /// # Errors
 /// Where there are too many, or no room for them, or what stands beside them is wrong or not whole.
 pub(super) async fn documents(
-    bytes: &[u8],
+    mut chunks: Chunks,
     limits: Limits,
-    most: u64,
+    most: Most,
     room: &mut Held,
+    asked: &mut Asked,
 ) -> Result<Sent, Failure> {
     // What separates the members may be longer in the copy than in the body.
-    let limits = Limits { max_envelope_bytes: bytes.len().saturating_mul(2), ..limits };
+    let longest = usize::try_from(most.bytes).unwrap_or(usize::MAX).saturating_mul(2);
+    let limits = Limits { max_envelope_bytes: longest, ..limits };
     let mut framer = Framer::new(Container::Auto, limits);
     let mut submissions = Vec::new();
-    let mut held_bytes = bytes.len();
-    for part in bytes.chunks(TURN_BYTES) {
-        framer.push(part).map_err(unreadable)?;
-        whole_envelope(&framer)?;
-        take_frames(most, &mut framer, &mut submissions, &mut held_bytes)?;
-        room.grow(held_bytes)?;
-        if part.len() == TURN_BYTES {
-            tokio::task::yield_now().await;
+    let (mut come_bytes, mut framed_bytes, mut held_bytes) = (0_u64, 0, 0);
+    let mut first = None;
+    while let Some(chunk) = chunks.next().await? {
+        come_bytes += chunk.len() as u64;
+        if come_bytes > most.bytes {
+            return Err(too_large(most.bytes).into());
+        }
+        first = first.or_else(|| chunk.iter().copied().find(|byte| !byte.is_ascii_whitespace()));
+        for part in chunk.chunks(TURN_BYTES) {
+            asked.take(part);
+            framer.push(part).map_err(unreadable)?;
+            whole_envelope(&framer)?;
+            take_frames(
+                most.results,
+                &mut framer,
+                &mut submissions,
+                &mut held_bytes,
+                &mut framed_bytes,
+            )?;
+            // The document that has not come to its end, in a buffer that doubles, and what stands
+            // beside the documents.
+            let open = usize::try_from(come_bytes - framed_bytes).unwrap_or(usize::MAX);
+            let doubled = open.min(limits.max_document_bytes);
+            room.grow(held_bytes.saturating_add(open).saturating_add(doubled))?;
         }
     }
     framer.finish().map_err(unreadable)?;
     whole_envelope(&framer)?;
-    take_frames(most, &mut framer, &mut submissions, &mut held_bytes)?;
-    let envelope = framer.envelope().map(|envelope| envelope.text().to_owned());
-    held_bytes += envelope.as_ref().map_or(0, |envelope| BESIDE_COPIES * envelope.len());
+    take_frames(most.results, &mut framer, &mut submissions, &mut held_bytes, &mut framed_bytes)?;
     room.grow(held_bytes)?;
-    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     if first.is_none() {
         return Err(Failure::new(
             ProblemCode::InvalidRequest,
             "the body is empty; it must hold one result, an array, or an object with `results`",
         ));
     }
-    let single = submissions.len() == 1 && envelope.is_none() && first != Some(&b'[');
+    let envelope = framer.envelope().map(|envelope| envelope.text().to_owned());
+    let single = submissions.len() == 1 && envelope.is_none() && first != Some(b'[');
     let Some(envelope) = envelope else {
         return Ok(Sent { submissions, single, header: None });
     };
+    drop(framer);
+    has_room(&envelope, held_bytes, room)?;
     // A long one takes a while to read, and others have their turn meanwhile.
     let (submissions, header) = if envelope.len() > TURN_BYTES {
         blocking(move || apply_envelope(submissions, &envelope)).await??
@@ -92,6 +117,24 @@ fn whole_envelope(framer: &Framer) -> Result<(), Failure> {
     ))
 }
 
+/// Sees to it that there is room for what stands beside `results`, as it is when it was read: lists
+/// of short texts take many times their own length.
+///
+/// # Errors
+/// Where there is none, now or ever.
+fn has_room(envelope: &str, held_bytes: usize, room: &mut Held) -> Result<(), Failure> {
+    let members = envelope.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
+    let bytes = held_bytes + 2 * envelope.len() + members.saturating_mul(MEMBER_BYTES);
+    if !room.fits(bytes) {
+        return Err(Failure::new(
+            ProblemCode::BodyTooLarge,
+            "what stands beside `results` takes more memory than bodies may; send fewer results at \
+             once",
+        ));
+    }
+    room.grow(bytes)
+}
+
 /// Takes the documents that are there.
 ///
 /// # Errors
@@ -101,8 +144,10 @@ fn take_frames(
     framer: &mut Framer,
     submissions: &mut Vec<Submission>,
     held_bytes: &mut usize,
+    framed_bytes: &mut u64,
 ) -> Result<(), Failure> {
     while let Some(frame) = framer.next_frame() {
+        *framed_bytes = frame.offset + frame.length;
         let position = submissions.len() as u64;
         if position >= limit {
             return Err(Problem::new(

@@ -97,6 +97,16 @@ settings! {
         "The longest body after decompression, but for streamed NDJSON, which has no limit.";
     batch_items: u64 = 100_000, "N",
         "The most results in one body, but for streamed NDJSON, which has no limit.";
+    max_configuration_kib: u64 = 1_024, "KIB",
+        "The longest body with a version of a configuration.";
+    max_start_kib: u64 = 16_384, "KIB",
+        "The longest body that starts a simulation, with the scenarios of its plan.";
+    max_metadata_kib: u64 = 256, "KIB",
+        "The longest metadata of a simulation, which is part of every answer about it.";
+    max_suite_kib: u64 = 1_024, "KIB",
+        "The longest body that ends a simulation: the suite's summary, or a reason.";
+    max_reasons_kib: u64 = 1_024, "KIB",
+        "How much of the answer to many results is violations and warnings; what is more is left out, and counted in violations_omitted.";
     file_limit_mib: u64 = 4_096, "MIB",
         "The longest file that /v1/files takes, which lies on the disk until it is recorded.";
     file_dir: Option<PathBuf> = None, "DIR",
@@ -133,10 +143,12 @@ settings! {
         "How many streams of events may be open at once; others are answered with 429.";
     max_token_share_percent: u64 = 75, "PERCENT",
         "Which part of each of these limits one token may have, so that it leaves some to others; 100 is all of it.";
-    body_memory_mib: u64 = 512, "MIB",
+    body_memory_mib: u64 = 96, "MIB",
         "How much memory the bodies of requests under way may take; others are answered with 429.";
-    stream_memory_mib: u64 = 256, "MIB",
+    stream_memory_mib: u64 = 80, "MIB",
         "How much memory what streams have sent may take until it is recorded; one for which there is none ends with 429.";
+    answer_memory_mib: u64 = 48, "MIB",
+        "How much memory answers may take that were read from the database and not yet by the client; others wait for it, then are answered with 429.";
     shutdown_seconds: u64 = 20, "SECONDS",
         "How long stopping takes at most: requests under way have three quarters of it, then they go to the spool.";
 }
@@ -342,6 +354,13 @@ impl ServiceSettings {
         }
         if u32::try_from(self.min_body_bytes_per_second).is_err() {
             return wrong("min_body_bytes_per_second must be less than 4294967296");
+        }
+        // The longest answer with one result, its trajectory and its texts.
+        if self.answer_memory_mib == 0 {
+            return wrong("answer_memory_mib is 0; it must be at least 1");
+        }
+        if self.max_reasons_kib > self.body_memory_mib << 10 {
+            return wrong("max_reasons_kib is more than body_memory_mib; an answer would not fit");
         }
         // A document of 16 MiB, and some of the next.
         if self.stream_memory_mib < 32 {

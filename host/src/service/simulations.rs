@@ -1,19 +1,22 @@
 //! Configurations and simulations: started, listed, ended.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
 use super::answer::{self, Answer, Failure};
 use super::app::{App, SharedApp};
 use super::body;
+use super::idempotency::{Asked, Keys};
 use super::parameters::{
     BodyType, MOST_LISTED, Parameters, SimulationId, SimulationsQuery, body_type, checked_limit,
     no_parameters,
 };
 use super::room::Held;
 use crate::delivery::Delivered;
-use crate::recorder::{SimulationCompleted, SimulationProgress};
+use crate::recorder::{SimulationCompleted, SimulationProgress, blocking};
 use crate::store::SimulationStatus;
 use crate::wire::{
     ConfigurationCreated, ConfigurationRequest, EndRequest, Problem, ProblemCode, SimulationEnded,
@@ -23,21 +26,55 @@ use crate::wire::{
 /// How many simulations a page has unless another number is asked for.
 const PAGE: u32 = 50;
 
-/// The body of a request whose body is JSON, and its room in memory.
-async fn read(
-    app: &App,
-    request: Request,
-) -> Result<(axum::http::request::Parts, Vec<u8>, Held), Failure> {
+/// A longer body is read on a thread of its own, and no other long one meanwhile.
+const SHORT_BYTES: usize = 64 << 10;
+
+/// A request whose body is JSON and was read.
+struct Read {
+    bytes: Arc<Vec<u8>>,
+    asked: Asked,
+    _room: Held,
+}
+
+/// Reads a body of JSON, of at most so many KiB.
+async fn read(app: &App, request: Request, limit_kib: u64) -> Result<Read, Failure> {
     let (parts, body) = request.into_parts();
     no_parameters(&parts.uri)?;
-    let (bytes, room) = body::whole(app, body, app.body_limit()).await?;
+    let mut asked = Keys::begin(&parts.headers, parts.uri.path())?;
+    let limit = (limit_kib << 10).min(app.body_limit());
+    let (bytes, room) = body::whole(app, body, limit).await?;
     if !bytes.is_empty() && body_type(&parts.headers)? != BodyType::Json {
         return Err(Failure::new(
             ProblemCode::UnsupportedMediaType,
             "the body of this request is application/json",
         ));
     }
-    Ok((parts, bytes, room))
+    asked.take(&bytes);
+    Ok(Read { bytes: Arc::new(bytes), asked, _room: room })
+}
+
+/// Waits until this body may be taken apart: one that is long takes several times its own memory.
+async fn turn<'a>(app: &'a App, bytes: &[u8]) -> Option<SemaphorePermit<'a>> {
+    if bytes.len() <= SHORT_BYTES {
+        return None;
+    }
+    // The semaphore is never closed.
+    app.long_bodies.acquire().await.ok()
+}
+
+/// A body as what it should be, read where that keeps no other request waiting.
+///
+/// # Errors
+/// Where it is something else.
+async fn parsed<T>(bytes: &Arc<Vec<u8>>) -> Result<T, Failure>
+where
+    T: serde::de::DeserializeOwned + Send + 'static,
+{
+    if bytes.len() <= SHORT_BYTES {
+        return parse(bytes);
+    }
+    let bytes = Arc::clone(bytes);
+    blocking(move || parse(&bytes)).await?
 }
 
 /// A body as what it should be.
@@ -48,10 +85,6 @@ pub(super) fn parse<'b, T: serde::Deserialize<'b>>(bytes: &'b [u8]) -> Result<T,
     serde_json::from_slice(bytes).map_err(|error| {
         Failure::new(ProblemCode::InvalidRequest, format!("the body does not do: {error}"))
     })
-}
-
-fn path(parts: &axum::http::request::Parts) -> String {
-    parts.uri.path().to_owned()
 }
 
 /// Keep a version of an agent's configuration.
@@ -66,31 +99,22 @@ fn path(parts: &axum::http::request::Parts) -> String {
     )
 )]
 pub(super) async fn create_configuration(State(app): State<SharedApp>, request: Request) -> Answer {
-    let (parts, bytes, _room) = read(&app, request).await?;
+    let Read { bytes, asked, _room } =
+        read(&app, request, app.settings.max_configuration_kib).await?;
     let answer = async {
-        let ConfigurationRequest { name, config, user_id } = parse(&bytes)?;
+        let _turn = turn(&app, &bytes).await;
+        let ConfigurationRequest { name, config, user_id } = parsed(&bytes).await?;
         // Text stays text; anything else is kept as the client wrote it.
-        let text = match &config {
-            serde_json::Value::String(text) => text.clone(),
-            _ => configuration_text(&bytes)?,
+        let text = match config.read::<String>() {
+            Ok(text) => text,
+            Err(_) => config.as_str().to_owned(),
         };
         let kept = app.delivery.create_configuration(&name, &text, user_id.as_deref()).await?;
         let (config_version_id, delivered) = kept;
         let spooled = delivered == Delivered::Spooled;
         Ok(answer::done(spooled, &ConfigurationCreated { config_version_id, spooled }))
     };
-    app.keys.once(&parts.headers, &path(&parts), &bytes, Box::pin(answer)).await
-}
-
-/// The configuration as it stands in the body, so that its id is that of its own text.
-fn configuration_text(bytes: &[u8]) -> Result<String, Failure> {
-    #[derive(serde::Deserialize)]
-    struct Raw<'b> {
-        #[serde(borrow)]
-        config: &'b serde_json::value::RawValue,
-    }
-    let raw: Raw = parse(bytes)?;
-    Ok(raw.config.get().to_owned())
+    app.keys.once(asked, Box::pin(answer)).await
 }
 
 /// Start a simulation.
@@ -108,14 +132,27 @@ fn configuration_text(bytes: &[u8]) -> Result<String, Failure> {
     )
 )]
 pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Request) -> Answer {
-    let (parts, bytes, _room) = read(&app, request).await?;
+    let Read { bytes, asked, _room } = read(&app, request, app.settings.max_start_kib).await?;
     let answer = async {
-        let start: StartRequest = parse(&bytes)?;
+        let _turn = turn(&app, &bytes).await;
+        let start: StartRequest = parsed(&bytes).await?;
+        let most = app.settings.max_metadata_kib << 10;
+        if start.metadata.as_ref().is_some_and(|metadata| metadata.get().len() as u64 > most) {
+            return Err(Problem::new(
+                ProblemCode::BodyTooLarge,
+                format!(
+                    "the metadata is longer than {most} bytes; it is part of every answer about \
+                     the simulation, so keep what is long elsewhere"
+                ),
+            )
+            .limit(most)
+            .into());
+        }
         let started = app.delivery.start_simulation(start.into()).await?;
         let spooled = started.spooled;
         Ok(answer::done(spooled, &StartedBody { started: started.simulation, spooled }))
     };
-    app.keys.once(&parts.headers, &path(&parts), &bytes, Box::pin(answer)).await
+    app.keys.once(asked, Box::pin(answer)).await
 }
 
 /// List simulations, newest first.
@@ -132,9 +169,10 @@ pub(super) async fn list_simulations(
     Parameters(query): Parameters<SimulationsQuery>,
 ) -> Answer {
     let limit = checked_limit(query.limit, PAGE, MOST_LISTED)?;
+    let turn = app.answers.turn().await;
     let page = app.recorder.simulations(query.status, limit, query.cursor.as_deref()).await?;
     let simulations = page.simulations.into_iter().map(Into::into).collect();
-    Ok(answer::json(StatusCode::OK, &SimulationList { simulations, cursor: page.cursor }))
+    turn.json(&SimulationList { simulations, cursor: page.cursor }).await
 }
 
 /// Where a simulation stands.
@@ -151,7 +189,7 @@ pub(super) async fn simulation_status(
     State(app): State<SharedApp>,
     SimulationId(simulation_id): SimulationId,
 ) -> Answer {
-    Ok(answer::json(StatusCode::OK, &app.recorder.simulation_status(simulation_id).await?))
+    Ok(answer::done(false, &app.recorder.simulation_status(simulation_id).await?))
 }
 
 /// Complete a simulation, with the suite's own summary as the body, all of it optional.
@@ -176,8 +214,9 @@ pub(super) async fn complete_simulation(
     SimulationId(simulation_id): SimulationId,
     request: Request,
 ) -> Answer {
-    let (parts, bytes, _room) = read(&app, request).await?;
+    let Read { bytes, asked, _room } = read(&app, request, app.settings.max_suite_kib).await?;
     let answer = async {
+        let _turn = turn(&app, &bytes).await;
         let text = std::str::from_utf8(&bytes).map_err(|_| {
             Failure::new(ProblemCode::InvalidRequest, "the suite's summary is not UTF-8 text")
         })?;
@@ -187,7 +226,7 @@ pub(super) async fn complete_simulation(
             Delivered::Spooled => Ok(ended(simulation_id, SimulationStatus::Completed, true)),
         }
     };
-    app.keys.once(&parts.headers, &path(&parts), &bytes, Box::pin(answer)).await
+    app.keys.once(asked, Box::pin(answer)).await
 }
 
 /// Mark a simulation as failed.
@@ -242,7 +281,7 @@ async fn end(
     status: SimulationStatus,
     request: Request,
 ) -> Answer {
-    let (parts, bytes, _room) = read(&app, request).await?;
+    let Read { bytes, asked, _room } = read(&app, request, app.settings.max_suite_kib).await?;
     let answer = async {
         let EndRequest { reason } = if bytes.is_empty() {
             EndRequest::default()
@@ -254,7 +293,7 @@ async fn end(
             Delivered::Spooled => Ok(ended(simulation_id, status, true)),
         }
     };
-    app.keys.once(&parts.headers, &path(&parts), &bytes, Box::pin(answer)).await
+    app.keys.once(asked, Box::pin(answer)).await
 }
 
 fn ended(

@@ -14,6 +14,7 @@ use super::answer::{Answer, Failure, Uncompressed};
 use super::app::SharedApp;
 use super::concurrency::ConcurrencyPermit;
 use super::guard::Standing;
+use super::long_answer::with_room;
 use super::observe::RequestId;
 use super::parameters::RecordQuery;
 use super::reader::Reader;
@@ -24,6 +25,9 @@ use crate::wire::{NDJSON, ProblemCode, ResultVerdict};
 
 /// How many batches of a stream are on their way at once: one is stored while the next is extracted.
 const BATCHES_UNDER_WAY: usize = 3;
+
+/// What a verdict takes in an answer, without its reasons.
+const VERDICT_BYTES: usize = 128;
 
 /// How many lines of answers wait for the client to read them, in batches.
 const ANSWERS_WAITING: usize = 2;
@@ -124,8 +128,8 @@ impl Lines {
                 biased;
                 () = self.lines.closed() => return,
                 Some(recorded) = under_way.next() => {
-                    let mut verdicts: Vec<ItemVerdict> = match recorded {
-                        Ok(verdicts) => verdicts,
+                    let (mut verdicts, room) = match recorded {
+                        Ok(recorded) => recorded,
                         Err(failure) => {
                             let _ = self.lines.send(Err(failure)).await;
                             return;
@@ -133,7 +137,7 @@ impl Lines {
                     };
                     self.app.metrics.count(&verdicts);
                     keep_causes(&mut verdicts, self.of.request_id.as_ref());
-                    let lines = verdict_lines(&mut answered, verdicts);
+                    let lines = verdict_lines(&mut answered, verdicts, room);
                     if self.lines.send(Ok(lines)).await.is_err() {
                         // The client has gone; what is under way is stored, and nobody asks.
                         return;
@@ -159,33 +163,36 @@ impl Lines {
     fn record(
         &self,
         (mut batch, room): (Vec<Submission>, Held),
-    ) -> impl Future<Output = Result<Vec<ItemVerdict>, Failure>> + use<> {
+    ) -> impl Future<Output = Result<(Vec<ItemVerdict>, Held), Failure>> + use<> {
         batch
             .iter_mut()
             .for_each(|submission| fill(submission, &self.of.query, self.format.as_ref()));
         let (app, simulation_id) = (SharedApp::clone(&self.app), self.of.simulation_id);
-        let recording = tokio::spawn(async move {
-            let verdicts = app.delivery.record_batch(simulation_id, batch).await;
-            drop(room);
-            verdicts
-        });
+        let recording =
+            tokio::spawn(
+                async move { (app.delivery.record_batch(simulation_id, batch).await, room) },
+            );
         async move {
             match recording.await {
-                Ok(verdicts) => verdicts.map_err(Failure::from),
+                Ok((verdicts, room)) => Ok((verdicts?, room)),
                 Err(_) => Err(no_verdict()),
             }
         }
     }
 }
 
-fn verdict_lines(answered: &mut u64, verdicts: Vec<ItemVerdict>) -> Bytes {
-    let mut lines = Vec::with_capacity(verdicts.len() * 96);
+/// The lines take the room that the results had: what does not fit in there of their reasons is left
+/// out, for a client may be slow to read them.
+fn verdict_lines(answered: &mut u64, verdicts: Vec<ItemVerdict>, room: Held) -> Bytes {
+    let mut lines = Vec::with_capacity(verdicts.len() * VERDICT_BYTES);
+    let mut left_bytes = room.bytes().saturating_sub(verdicts.len() * VERDICT_BYTES);
     for item in verdicts {
-        let body = ResultVerdict::new(*answered, item);
+        let mut body = ResultVerdict::new(*answered, item);
+        body.fit(&mut left_bytes);
         *answered += 1;
         // Writing to memory does not fail.
         let _ = serde_json::to_writer(&mut lines, &body);
         lines.push(b'\n');
     }
-    lines.into()
+    with_room(lines, room)
 }

@@ -3,7 +3,6 @@
 
 use futures_util::{Stream, StreamExt as _};
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -12,6 +11,7 @@ use super::connection::Transaction;
 use super::extracted::{ExtractedColumns, NAMES};
 use crate::error::{Error, Result};
 use crate::identity::Fingerprint;
+use crate::json_text::JsonText;
 
 /// A rejected result with what its sender gave.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct KeptResult {
     pub(crate) trial: Option<i32>,
     pub(crate) modal_call_id: Option<String>,
     pub(crate) sandbox_id: Option<String>,
-    pub(crate) violations: Value,
+    pub(crate) violations: JsonText,
     /// Nothing where only the beginning was kept.
     pub(crate) document: Option<Vec<u8>>,
     pub(crate) header_id: Option<Uuid>,

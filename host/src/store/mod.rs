@@ -38,7 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio_postgres::config::SslMode;
 
 pub use access_tokens::TokenRow;
@@ -92,6 +92,10 @@ pub struct Store {
     caution: Arc<Caution>,
     copying: Arc<OnceCell<bool>>,
     trouble: Arc<Mutex<Option<String>>>,
+    /// For rows that are larger than a page.
+    large_rows: Arc<Semaphore>,
+    /// For transactions with long documents.
+    large_writes: Arc<Semaphore>,
 }
 
 /// A connection that goes back to the pool when it is dropped.
@@ -149,6 +153,8 @@ impl Store {
             caution: Arc::default(),
             copying: Arc::default(),
             trouble: Arc::default(),
+            large_rows: Arc::new(Semaphore::new(1)),
+            large_writes: Arc::new(Semaphore::new(2)),
         })
     }
 

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::outcomes::{COLUMNS, OutcomeFilter, RecordedOutcome};
@@ -18,9 +20,15 @@ const CURSOR: &str = "outcomes1";
 /// How many outcomes a page has at most.
 const PAGE_OUTCOMES: u32 = 1_000;
 
-/// A page ends early when what is attached to it has so many bytes: a thousand documents of the
-/// greatest size would be 16 GB.
-const PAGE_BYTES: usize = 32 << 20;
+/// A page ends early when its outcomes, or what is attached to them, have so many bytes: a thousand
+/// of the greatest size would be 16 GB. A single outcome that has more is a page of its own.
+const PAGE_BYTES: i64 = 2 << 20;
+
+/// What an outcome takes beside its texts.
+const ROW_BYTES: i64 = 512;
+
+/// In place of a number of bytes: one row, whatever it has.
+const ONE_ROW: i64 = -1;
 
 /// How many documents are read at once: they may be large.
 const DOCUMENTS_AT_ONCE: usize = 16;
@@ -35,12 +43,15 @@ pub struct Attached {
 }
 
 /// A page of outcomes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct OutcomePage {
     /// The outcomes, in order of scenario (its id's bytes), trial and attempt.
     pub outcomes: Vec<RecordedOutcome>,
     /// Where the next page begins; none on the last page.
     pub cursor: Option<String>,
+    /// Held while this page is of an outcome that is larger than a page: no other such page is read
+    /// meanwhile.
+    pub(crate) large: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// The place of an outcome in the order. The simulation is in it, so that a cursor of another one
@@ -56,8 +67,9 @@ struct Place {
 
 impl Store {
     /// A page of a simulation's outcomes: at most `limit` of them, from 1 to 1,000 (100 is usual),
-    /// from the beginning or from where the page before ended. With documents or trajectories a
-    /// page may be shorter, so that it stays within some 32 MiB; one that has a cursor is not the last.
+    /// from the beginning or from where the page before ended. A page may be shorter, so that it
+    /// stays within some 2 MiB, or one outcome where that alone has more: one that has a cursor is
+    /// not the last.
     ///
     /// Outcomes that are recorded between two pages are on the later page where they belong there,
     /// and missed where they belong before it; none is given twice.
@@ -72,17 +84,35 @@ impl Store {
         cursor: Option<&str>,
         attached: Attached,
     ) -> Result<OutcomePage> {
-        let statement = statement(simulation_id, filter, limit, cursor)?;
-        let rows = self.rows(&statement, "read the outcomes").await?;
+        let mut statement = statement(simulation_id, filter, limit, cursor)?;
+        let mut rows = self.rows(&statement, "read the outcomes").await?;
+        let mut large = None;
+        // There are none, or the first is more than a page by itself.
+        if rows.is_empty() {
+            large = self.large_rows().await;
+            statement = statement_within(simulation_id, filter, limit, cursor, ONE_ROW)?;
+            rows = self.large_rows_of(&statement, "read the outcomes").await?;
+        }
+        let found = rows.first().map_or(0, |row| row.get::<_, i64>("found"));
         let mut outcomes: Vec<RecordedOutcome> =
             rows.iter().map(RecordedOutcome::from_row).collect();
+        drop(rows);
         // One more was read than wanted, only to see whether there is one.
-        let mut last_page = outcomes.len() <= limit as usize;
         outcomes.truncate(limit as usize);
-        if attached != Attached::default() {
-            let whole = self.attach(simulation_id, &mut outcomes, attached).await?;
-            last_page &= whole;
+        if attached != Attached::default() && !outcomes.is_empty() {
+            let done = match large {
+                None => self.attach(simulation_id, &mut outcomes, attached, PAGE_BYTES).await?,
+                Some(_) => 0,
+            };
+            outcomes.truncate(done.max(1));
+            if done == 0 {
+                if large.is_none() {
+                    large = self.large_rows().await;
+                }
+                self.attach(simulation_id, &mut outcomes, attached, ONE_ROW).await?;
+            }
         }
+        let last_page = i64::try_from(outcomes.len()).is_ok_and(|read| read == found);
         let next = outcomes.last().filter(|_| !last_page).map(|last| {
             let place = Place {
                 simulation_id,
@@ -93,25 +123,25 @@ impl Store {
             };
             cursor::encode(CURSOR, &place)
         });
-        Ok(OutcomePage { outcomes, cursor: next.transpose()? })
+        Ok(OutcomePage { outcomes, cursor: next.transpose()?, large: large.map(Arc::new) })
     }
 
-    /// Attaches what was asked for, and ends the page where it has become large: then `false`.
+    /// Attaches what was asked for to outcomes, within so many bytes; gives how many have it now.
     async fn attach(
         &self,
         simulation_id: Uuid,
-        outcomes: &mut Vec<RecordedOutcome>,
+        outcomes: &mut [RecordedOutcome],
         attached: Attached,
-    ) -> Result<bool> {
-        let (mut done, mut bytes) = (0, 0);
+        mut left_bytes: i64,
+    ) -> Result<usize> {
+        let mut done = 0;
         for chunk in outcomes.chunks_mut(DOCUMENTS_AT_ONCE) {
-            if bytes >= PAGE_BYTES {
-                outcomes.truncate(done);
-                return Ok(false);
-            }
             let ids = chunk.iter().map(|outcome| outcome.outcome_id).collect();
-            let statement = attached_statement(simulation_id, ids, attached);
-            let rows = self.rows(&statement, "read the documents").await?;
+            let statement = attached_statement(simulation_id, ids, attached, left_bytes);
+            let rows = match left_bytes {
+                ONE_ROW => self.large_rows_of(&statement, "read the documents").await?,
+                _ => self.rows(&statement, "read the documents").await?,
+            };
             let mut found: HashMap<Uuid, (Option<String>, Option<String>)> = rows
                 .iter()
                 .map(|row| {
@@ -119,15 +149,26 @@ impl Store {
                     (row.get(0), (row.get(1), trajectory(own, detailed, dimensions)))
                 })
                 .collect();
+            drop(rows);
             for outcome in chunk {
-                let (document, trajectory) = found.remove(&outcome.outcome_id).unwrap_or_default();
+                // It is too long for this page, or was removed meanwhile.
+                let Some((document, trajectory)) = found.remove(&outcome.outcome_id) else {
+                    return Ok(done);
+                };
                 let texts = [&document, &trajectory].into_iter().flatten();
-                bytes += texts.map(String::len).sum::<usize>();
+                let bytes: usize = texts.map(String::len).sum();
+                left_bytes = (left_bytes - i64::try_from(bytes).unwrap_or(i64::MAX)).max(0);
                 (outcome.document, outcome.trajectory) = (document, trajectory);
                 done += 1;
             }
         }
-        Ok(true)
+        Ok(done)
+    }
+
+    /// Waits until no other page is of a row that is larger than a page.
+    async fn large_rows(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        Arc::clone(&self.large_rows).acquire_owned().await.ok()
     }
 }
 
@@ -139,6 +180,17 @@ pub(super) fn statement(
     filter: &OutcomeFilter,
     limit: u32,
     cursor: Option<&str>,
+) -> Result<Statement> {
+    statement_within(simulation_id, filter, limit, cursor, PAGE_BYTES)
+}
+
+/// The same with another number of bytes, or [`ONE_ROW`].
+fn statement_within(
+    simulation_id: Uuid,
+    filter: &OutcomeFilter,
+    limit: u32,
+    cursor: Option<&str>,
+    bytes: i64,
 ) -> Result<Statement> {
     if !(1..=PAGE_OUTCOMES).contains(&limit) {
         return Err(Error::Invalid(format!(
@@ -181,6 +233,8 @@ pub(super) fn statement(
             .with(place.received_at)
             .with(place.outcome_id);
     }
+    statement = statement.with(bytes);
+    let most_bytes = statement.count();
     statement.sql = format!(
         r#"WITH page AS MATERIALIZED (
             SELECT {COLUMNS}, outcome.extractor_id
@@ -199,11 +253,23 @@ pub(super) fn statement(
                 WHERE outcome.simulation_id = $1 AND outcome.trial = place.trial
                     AND outcome.scenario_id COLLATE "C" = place.scenario_id
             ) AS attempts
+        ), sized AS MATERIALIZED (
+            SELECT page.*, count(*) OVER () AS found, row_number() OVER place AS place,
+                sum({ROW_BYTES} + octet_length(metrics::text)
+                    + coalesce(octet_length(warnings::text), 0)
+                    + coalesce(octet_length(error_message), 0)
+                    + coalesce(octet_length(scenario_name), 0)
+                    + coalesce(octet_length(modal_call_id), 0)
+                    + coalesce(octet_length(sandbox_id), 0)) OVER place AS bytes
+            FROM page
+            WINDOW place AS (ORDER BY page.scenario_id COLLATE "C", page.trial, page.received_at,
+                page.outcome_id)
         )
         SELECT page.*, numbered.attempt, extractor.name || ' ' || extractor.version AS extractor
-        FROM page
+        FROM sized AS page
         JOIN numbered USING (outcome_id)
         LEFT JOIN arc_recorder.extractors AS extractor USING (extractor_id)
+        WHERE page.bytes <= ${most_bytes} OR (${most_bytes} < 0 AND page.place = 1)
         ORDER BY page.scenario_id COLLATE "C", page.trial, page.received_at, page.outcome_id"#
     )
     .into();
@@ -233,7 +299,12 @@ fn trajectory(
 }
 
 /// Documents and trajectories of some outcomes. A span counts bytes, so the text becomes bytes first.
-fn attached_statement(simulation_id: Uuid, ids: Vec<Uuid>, attached: Attached) -> Statement {
+fn attached_statement(
+    simulation_id: Uuid,
+    ids: Vec<Uuid>,
+    attached: Attached,
+    bytes: i64,
+) -> Statement {
     let document = if attached.documents { "document::text" } else { "NULL::text" };
     let part = |name: &str| {
         if attached.trajectories {
@@ -249,9 +320,16 @@ fn attached_statement(simulation_id: Uuid, ids: Vec<Uuid>, attached: Attached) -
         ["trajectory", "detailed_trajectory", "dimensions"].map(part);
     Statement::new(format!(
         "SELECT outcome_id, {document}, {trajectory}, {detailed}, {dimensions}
-         FROM arc_recorder.outcomes
-         WHERE simulation_id = $1 AND outcome_id = ANY ($2)"
+         FROM (
+             SELECT outcome.*, row_number() OVER place AS place,
+                 sum(octet_length(document::text)) OVER place AS bytes
+             FROM arc_recorder.outcomes AS outcome
+             WHERE simulation_id = $1 AND outcome_id = ANY ($2::uuid[])
+             WINDOW place AS (ORDER BY array_position($2::uuid[], outcome_id))
+         ) AS sized
+         WHERE bytes <= $3 OR ($3 < 0 AND place = 1)"
     ))
     .with(simulation_id)
     .with(ids)
+    .with(bytes)
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::Store;
 use super::statement::Statement;
 use crate::error::{Error, Result};
+use crate::json_text::JsonText;
 
 /// Which outcomes of a simulation are wanted.
 #[derive(Clone, Debug, Default)]
@@ -41,8 +42,10 @@ pub struct RecordedOutcome {
     pub error_message: Option<String>,
     pub modal_call_id: Option<String>,
     pub sandbox_id: Option<String>,
-    pub metrics: serde_json::Value,
-    pub warnings: Option<serde_json::Value>,
+    #[schema(value_type = serde_json::Value)]
+    pub metrics: JsonText,
+    #[schema(value_type = Option<serde_json::Value>)]
+    pub warnings: Option<JsonText>,
     pub extractor: String,
     /// The document's own trajectory object, as JSON text, where it was asked for and is there.
     #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]

@@ -46,7 +46,7 @@ pub struct Performance {
     pub simulation_id: Uuid,
     /// How many hours were asked for.
     pub time_range_hours: f64,
-    /// The hours that have outcomes, in order.
+    /// The hours that have outcomes, in order: the last 20,000 of them.
     pub hourly_metrics: Vec<HourlyPerformance>,
     /// All of them together.
     pub summary: PerformanceSummary,
@@ -90,16 +90,28 @@ pub(super) fn performance_statement(simulation_id: Uuid, hours: f64) -> Statemen
              AND execution_time >= pg_catalog.now()
                  - pg_catalog.make_interval(secs => $2::float8 * 3600::float8)
          GROUP BY GROUPING SETS ((1), ())
-         ORDER BY 1 NULLS LAST",
+         ORDER BY 1 DESC NULLS FIRST
+         LIMIT 20001",
     )
     .with(simulation_id)
     .with(hours)
 }
 
+/// How many characters of a message are in a list; one more is read, to see whether there is one.
+const MESSAGE_CHARACTERS: usize = 1_000;
+
+fn shortened(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(MESSAGE_CHARACTERS) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}
+
 pub(super) fn failures_statement(limit: i64) -> Statement {
     Statement::new(
         "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
-             error_category, modal_call_id, error_message
+             error_category, left(modal_call_id, 512), left(error_message, 1001)
          FROM arc_recorder.outcomes
          WHERE status <> 'success'
          ORDER BY execution_time DESC, outcome_id LIMIT $1",
@@ -123,7 +135,7 @@ impl Store {
             hourly_metrics: Vec::new(),
             summary: PerformanceSummary::default(),
         };
-        for row in &rows {
+        for row in rows.iter().rev() {
             match row.get("hour") {
                 Some(hour) => performance.hourly_metrics.push(HourlyPerformance {
                     hour,
@@ -145,7 +157,9 @@ impl Store {
         Ok(performance)
     }
 
-    /// The latest outcomes of all simulations that are not a success, newest first.
+    /// The latest outcomes of all simulations that are not a success, newest first. A message of
+    /// more than 1,000 characters is cut there, and ends with `…`: the outcomes of the simulation
+    /// have the whole of it.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
@@ -160,7 +174,7 @@ impl Store {
             error_code: row.get(5),
             error_category: row.get(6),
             modal_call_id: row.get(7),
-            error_message: row.get(8),
+            error_message: row.get::<_, Option<String>>(8).map(shortened),
         };
         Ok(rows.iter().map(failure).collect())
     }

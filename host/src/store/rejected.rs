@@ -8,12 +8,19 @@ use uuid::Uuid;
 use super::statement::Statement;
 use super::{Store, cursor};
 use crate::error::{Error, Result};
+use crate::json_text::JsonText;
 
 /// The kind of the cursor, and its version.
 const CURSOR: &str = "rejected1";
 
 /// How many rejected results a page has at most.
 const PAGE_REJECTED: u32 = 1_000;
+
+/// A page ends early when the reasons on it have so many bytes.
+const PAGE_BYTES: i64 = 2 << 20;
+
+/// What a rejected result takes beside its reasons.
+const ROW_BYTES: i64 = 192;
 
 /// A rejected result as it was kept.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -23,7 +30,8 @@ pub struct RejectedResult {
     pub received_at: Timestamp,
     pub position: Option<i64>,
     pub trial: Option<i32>,
-    pub violations: serde_json::Value,
+    #[schema(value_type = serde_json::Value)]
+    pub violations: JsonText,
     pub document_bytes: i64,
 }
 
@@ -46,7 +54,9 @@ struct Place {
 
 impl Store {
     /// A page of what was rejected in a simulation, in order of receipt and without the documents: at
-    /// most `limit` of them, from 1 to 1,000, from the first or from where the page before ended.
+    /// most `limit` of them, from 1 to 1,000, from the first or from where the page before ended. A
+    /// page may be shorter, so that its reasons stay within some 2 MiB: one that has a cursor is not
+    /// the last.
     ///
     /// # Errors
     /// [`Error::Invalid`] for another limit, or a cursor that is not one of this simulation's.
@@ -67,9 +77,10 @@ impl Store {
             document_bytes: row.get(5),
         };
         let mut rejected: Vec<RejectedResult> = rows.iter().map(result).collect();
+        let found = rows.first().map_or(0, |row| row.get::<_, i64>(6));
         // One more was read than wanted, only to see whether there is one.
-        let last_page = rejected.len() <= limit as usize;
         rejected.truncate(limit as usize);
+        let last_page = i64::try_from(rejected.len()).is_ok_and(|read| read == found);
         let next = rejected.last().filter(|_| !last_page).map(|last| {
             let RejectedResult { received_at, outcome_id, .. } = *last;
             cursor::encode(CURSOR, &Place { simulation_id, received_at, outcome_id })
@@ -126,10 +137,20 @@ fn statement(simulation_id: Uuid, limit: u32, cursor: Option<&str>) -> Result<St
         after = "AND (received_at, outcome_id) > ($3, $4)";
         statement = statement.with(place.received_at).with(place.outcome_id);
     }
+    // The first one is on the page whatever it has: reasons are bounded when they are recorded.
     statement.sql = format!(
-        "SELECT outcome_id, received_at, position, trial, violations, document_bytes
-         FROM arc_recorder.rejected_results WHERE simulation_id = $1 {after}
-         ORDER BY received_at, outcome_id LIMIT $2"
+        "WITH page AS MATERIALIZED (
+             SELECT outcome_id, received_at, position, trial, violations, document_bytes
+             FROM arc_recorder.rejected_results WHERE simulation_id = $1 {after}
+             ORDER BY received_at, outcome_id LIMIT $2
+         ), sized AS MATERIALIZED (
+             SELECT page.*, count(*) OVER () AS found, row_number() OVER place AS place,
+                 sum({ROW_BYTES} + octet_length(violations::text)) OVER place AS bytes
+             FROM page WINDOW place AS (ORDER BY received_at, outcome_id)
+         )
+         SELECT outcome_id, received_at, position, trial, violations, document_bytes, found
+         FROM sized WHERE place = 1 OR bytes <= {PAGE_BYTES}
+         ORDER BY received_at, outcome_id"
     )
     .into();
     Ok(statement)

@@ -15,6 +15,12 @@ const CURSOR: &str = "simulations1";
 /// How many simulations a page has at most.
 const PAGE_SIMULATIONS: u32 = 10_000;
 
+/// A page ends early when the names on it have so many bytes.
+const PAGE_BYTES: i64 = 8 << 20;
+
+/// What a simulation takes beside its names.
+const ROW_BYTES: i64 = 512;
+
 /// A page of simulations.
 #[derive(Clone, Debug)]
 pub struct SimulationPage {
@@ -33,7 +39,8 @@ struct Place {
 
 impl Store {
     /// A page of the simulations, or of those of one status: at most `limit` of them, from 1 to
-    /// 10,000, from the newest or from where the page before ended. Their scores and costs are those
+    /// 10,000, from the newest or from where the page before ended. A page may be shorter where names
+    /// are long: one that has a cursor is not the last. Their scores and costs are those
     /// of their completion; late results change them when the simulation's status is next read.
     ///
     /// # Errors
@@ -47,9 +54,10 @@ impl Store {
         let statement = statement(status, limit, cursor)?;
         let rows = self.rows(&statement, "list the simulations").await?;
         let mut simulations: Vec<Simulation> = rows.iter().map(Simulation::from_row).collect();
+        let found = rows.first().map_or(0, |row| row.get::<_, i64>("found"));
         // One more was read than wanted, only to see whether there is one.
-        let last_page = simulations.len() <= limit as usize;
         simulations.truncate(limit as usize);
+        let last_page = i64::try_from(simulations.len()).is_ok_and(|read| read == found);
         let next = simulations.last().filter(|_| !last_page).map(|last| {
             let place = Place { created_at: last.created_at, simulation_id: last.simulation_id };
             cursor::encode(CURSOR, &place)
@@ -86,9 +94,22 @@ pub(super) fn statement(
         true => String::new(),
         false => format!("WHERE {}", conditions.join(" AND ")),
     };
+    // A list is without what is long: it says nothing of the metadata. The first simulation is on the
+    // page whatever its names have.
+    let columns = COLUMNS.replace("metadata::text AS metadata", "NULL::text AS metadata");
     statement.sql = format!(
-        "SELECT {COLUMNS} FROM arc_recorder.simulations {conditions}
-         ORDER BY created_at DESC, simulation_id DESC LIMIT $1"
+        "WITH page AS MATERIALIZED (
+             SELECT {columns} FROM arc_recorder.simulations {conditions}
+             ORDER BY created_at DESC, simulation_id DESC LIMIT $1
+         ), sized AS MATERIALIZED (
+             SELECT page.*, count(*) OVER () AS found, row_number() OVER place AS place,
+                 sum({ROW_BYTES} + coalesce(octet_length(simulation_name), 0)
+                     + octet_length(config_version_id)
+                     + coalesce(octet_length(modal_app_id), 0)) OVER place AS bytes
+             FROM page WINDOW place AS (ORDER BY created_at DESC, simulation_id DESC)
+         )
+         SELECT * FROM sized WHERE place = 1 OR bytes <= {PAGE_BYTES}
+         ORDER BY created_at DESC, simulation_id DESC"
     )
     .into();
     Ok(statement)

@@ -90,7 +90,8 @@ pub struct Simulation {
 pub(super) const COLUMNS: &str =
     "simulation_id, simulation_name, config_version_id, status, trials,
     planned_scenarios, plan_sha256, modal_app_id, metadata::text AS metadata, created_at,
-    started_at, completed_at, overall_score, total_cost_usd, execution_time_ms, suite_figures,
+    started_at, completed_at, overall_score, total_cost_usd, execution_time_ms,
+    suite_figures - 'average_dimension_scores'::text AS suite_figures,
     CASE WHEN figures_state = 'frozen' AND status <> 'running'
         THEN computed_figures - '{overall_score,total_cost_usd}'::text[] END AS frozen,
     (computed_figures->>'overall_score'::text)::float8 AS frozen_score,

@@ -24,6 +24,7 @@ use super::simulations::{COLUMNS, Simulation, SimulationStatus};
 use super::statement::Statement;
 use crate::error::{Error, Result};
 use crate::identity;
+use crate::json_text::JsonText;
 
 /// The time, and whether the figures lock of `$1` was free and is held now. Both are found before the
 /// UPDATE that needs them: Citus takes no changing function within one.
@@ -76,7 +77,7 @@ impl Store {
     pub async fn complete_simulation(
         &self,
         simulation_id: Uuid,
-        suite: Option<&serde_json::Value>,
+        suite: Option<&JsonText>,
     ) -> Result<(Simulation, Figures)> {
         let claim = identity::new_id();
         let end = Statement::new(format!(

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::Store;
+use super::{Connection, Store};
 use crate::error::{Error, Result};
 
 /// A query that is ready to run.
@@ -44,6 +44,21 @@ impl Store {
         let client = self.client().await?;
         let prepared = client.prepare_cached(&statement.sql).await.map_err(failed)?;
         client.query(&prepared, &statement.values()).await.map_err(failed)
+    }
+
+    /// The same for rows that are long: the connection is not used again, for it would keep buffers
+    /// of their size.
+    pub(super) async fn large_rows_of(
+        &self,
+        statement: &Statement,
+        what: &str,
+    ) -> Result<Vec<Row>> {
+        let failed = |error| Error::database(what, &error);
+        let client = self.client().await?;
+        let prepared = client.prepare_cached(&statement.sql).await.map_err(failed)?;
+        let rows = client.query(&prepared, &statement.values()).await;
+        drop(Connection::take(client));
+        rows.map_err(failed)
     }
 
     /// Runs a statement that gives no rows, and says how many it changed.

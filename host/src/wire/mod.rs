@@ -21,6 +21,7 @@ pub use reading::{
     FailureList, OutcomeBody, OutcomeList, RejectedList, ServiceHealth, SimulationList,
     SimulationSummary, SpoolRetried,
 };
+pub(crate) use recording::BatchWriter;
 pub use recording::{
     BatchVerdicts, ConfigurationCreated, ConfigurationRequest, EndRequest, ItemBody, NotFiniteBody,
     Reason, ResultVerdict, SimulationEnded, StartRequest, StartedBody, VerdictWord,

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::extraction::Violation;
+use crate::json_text::JsonText;
 use crate::recorder::{
     ItemVerdict, NotFinite, NotFiniteNumber, SimulationStart, SimulationStarted, Verdict,
 };
@@ -18,7 +19,8 @@ pub struct ConfigurationRequest {
     /// A name for people.
     pub name: String,
     /// The configuration: any JSON value; text that is not JSON, such as YAML, as a string.
-    pub config: serde_json::Value,
+    #[schema(value_type = serde_json::Value)]
+    pub config: JsonText,
     /// Whose it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
@@ -245,6 +247,14 @@ pub struct ResultVerdict {
     /// Why it failed, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// How many of its violations or warnings are left out of this answer to keep it short.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub violations_omitted: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl ResultVerdict {
@@ -261,6 +271,7 @@ impl ResultVerdict {
             retryable: None,
             away: None,
             message: None,
+            violations_omitted: 0,
         };
         match item.verdict {
             Verdict::Stored => {}
@@ -279,10 +290,43 @@ impl ResultVerdict {
         }
         body
     }
+
+    /// Leaves out the violations and warnings that would make the answer longer than it may be:
+    /// `left_bytes` is how much of it is left for them.
+    pub(crate) fn fit(&mut self, left_bytes: &mut usize) {
+        for reasons in [&mut self.violations, &mut self.warnings] {
+            let fits = |reason: &&Reason| {
+                let bytes = reason.path.len() + reason.code.len() + reason.message.len();
+                let left = left_bytes.checked_sub(bytes + REASON_BYTES);
+                *left_bytes = left.unwrap_or(0);
+                left.is_some()
+            };
+            let kept = reasons.iter().take_while(fits).count();
+            self.violations_omitted += (reasons.len() - kept) as u64;
+            reasons.truncate(kept);
+        }
+    }
 }
 
+/// What a reason takes in an answer beside its texts, and in a place before it is written.
+const REASON_BYTES: usize = 128;
+
 impl From<ResultVerdict> for ItemVerdict {
-    fn from(body: ResultVerdict) -> Self {
+    fn from(mut body: ResultVerdict) -> Self {
+        if body.violations_omitted > 0 {
+            let more = Reason {
+                path: String::new(),
+                code: "more_found".to_owned(),
+                message: format!(
+                    "{} more were found, and are left out of this answer",
+                    body.violations_omitted
+                ),
+            };
+            match body.verdict {
+                VerdictWord::Rejected => body.violations.push(more),
+                _ => body.warnings.push(more),
+            }
+        }
         let violations = |reasons: Vec<Reason>| reasons.into_iter().map(Violation::from).collect();
         let verdict = match body.verdict {
             VerdictWord::Stored => Verdict::Stored,
@@ -325,13 +369,59 @@ impl BatchVerdicts {
     /// Adds the verdict on the next result.
     pub fn add(&mut self, item: ItemVerdict) {
         let body = ResultVerdict::new(self.verdicts.len() as u64, item);
-        *match body.verdict {
+        self.count(body.verdict);
+        self.verdicts.push(body);
+    }
+
+    fn count(&mut self, verdict: VerdictWord) {
+        *match verdict {
             VerdictWord::Stored => &mut self.stored,
             VerdictWord::Duplicate => &mut self.duplicate,
             VerdictWord::Spooled => &mut self.spooled,
             VerdictWord::Rejected => &mut self.rejected,
             VerdictWord::Failed => &mut self.failed,
         } += 1;
-        self.verdicts.push(body);
+    }
+}
+
+/// [`BatchVerdicts`] that are written one by one, so that only their text is in memory.
+pub(crate) struct BatchWriter {
+    text: Vec<u8>,
+    position: u64,
+    counts: BatchVerdicts,
+}
+
+impl BatchWriter {
+    pub(crate) fn new() -> Self {
+        BatchWriter {
+            text: b"{\"verdicts\":[".to_vec(),
+            position: 0,
+            counts: BatchVerdicts::default(),
+        }
+    }
+
+    /// Adds the verdict on the next result, with as many reasons as there are bytes left for them.
+    pub(crate) fn add(&mut self, item: ItemVerdict, left_bytes: &mut usize) {
+        let mut body = ResultVerdict::new(self.position, item);
+        body.fit(left_bytes);
+        if self.position > 0 {
+            self.text.push(b',');
+        }
+        self.position += 1;
+        self.counts.count(body.verdict);
+        // Writing to memory does not fail.
+        let _ = serde_json::to_writer(&mut self.text, &body);
+    }
+
+    /// The whole, and how many of the results have failed.
+    pub(crate) fn finish(self) -> (Vec<u8>, u64) {
+        let BatchWriter { mut text, counts, .. } = self;
+        let BatchVerdicts { stored, duplicate, spooled, rejected, failed, .. } = counts;
+        let counts = format!(
+            "],\"stored\":{stored},\"duplicate\":{duplicate},\"spooled\":{spooled},\
+             \"rejected\":{rejected},\"failed\":{failed}}}"
+        );
+        text.extend_from_slice(counts.as_bytes());
+        (text, failed)
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::JsonText;
 use crate::recorder::{SimulationCompleted, SimulationFigures, SimulationProgress};
 use crate::store::{
     HourlyPerformance, Performance, PerformanceSummary, RecordedOutcome, SimulationStatus,
@@ -55,7 +56,7 @@ fn progress(
         total_cost_usd,
         execution_time_ms,
         modal_app_id: None,
-        metadata: Some(serde_json::json!({ "figure": score })),
+        metadata: Some(JsonText::of(&serde_json::json!({ "figure": score })).unwrap()),
         created_at: completed_at(),
         started_at: completed_at(),
         completed_at: Some(completed_at()),
@@ -81,7 +82,8 @@ fn outcome([score, cost_usd, execution_time_ms, dimension]: [f64; 4]) -> Recorde
         error_message: None,
         modal_call_id: None,
         sandbox_id: None,
-        metrics: serde_json::json!({ "dimension_scores": { "d": dimension } }),
+        metrics: JsonText::of(&serde_json::json!({ "dimension_scores": { "d": dimension } }))
+            .unwrap(),
         warnings: None,
         extractor: "e".to_owned(),
         trajectory: None,
@@ -90,7 +92,8 @@ fn outcome([score, cost_usd, execution_time_ms, dimension]: [f64; 4]) -> Recorde
 }
 
 fn bits(outcome: &RecordedOutcome) -> [Option<u64>; 4] {
-    let dimension = outcome.metrics.pointer("/dimension_scores/d").and_then(|it| it.as_f64());
+    let metrics: serde_json::Value = outcome.metrics.read().unwrap();
+    let dimension = metrics.pointer("/dimension_scores/d").and_then(|it| it.as_f64());
     let RecordedOutcome { reliability_score, execution_time_ms, cost_usd, .. } = outcome;
     [*reliability_score, Some(*cost_usd), Some(*execution_time_ms), dimension]
         .map(|figure| figure.map(f64::to_bits))

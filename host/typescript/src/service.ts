@@ -703,7 +703,7 @@ export interface components {
         OutcomeStatusWord: "success" | "error" | "timeout" | "cancelled";
         /** @description A simulation over time. */
         Performance: {
-            /** @description The hours that have outcomes, in order. */
+            /** @description The hours that have outcomes, in order: the last 20,000 of them. */
             hourly_metrics: components["schemas"]["HourlyPerformance"][];
             /**
              * Format: uuid
@@ -939,6 +939,11 @@ export interface components {
             verdict: components["schemas"]["VerdictWord"];
             /** @description Why it was rejected. */
             violations?: components["schemas"]["Reason"][];
+            /**
+             * Format: int64
+             * @description How many of its violations or warnings are left out of this answer to keep it short.
+             */
+            violations_omitted?: number;
             /** @description What was assumed or replaced in a result that was accepted. */
             warnings?: components["schemas"]["Reason"][];
         };

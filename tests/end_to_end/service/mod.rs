@@ -14,6 +14,7 @@
 //! | [`operation`] | its end, its readiness, events, logs, metrics, settings, the OpenAPI document |
 //! | [`delivery`] | a spool in a client's process |
 //! | [`commands`] | the command line over the service |
+//! | [`worst_requests`] | the worst that each path takes: memory, liveness, pages, answers |
 //! | [`formats`] | results of other formats: items, whole files, the spool |
 
 mod access;
@@ -29,3 +30,4 @@ mod protocol;
 mod recording;
 mod spool;
 mod streams;
+mod worst_requests;

@@ -81,6 +81,9 @@ impl Drop for Unfinished {
     }
 }
 
+/// Transactions with more bytes of documents are few at a time.
+const LONG_WRITE_BYTES: usize = 6 << 20;
+
 /// The key of both fact tables. `started_at` is always the simulation's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResultKey {
@@ -145,6 +148,13 @@ impl Store {
         outcomes: &[&OutcomeRow],
         rejected: &[&RejectedRow],
     ) -> Result<HashSet<ResultKey>> {
+        let bytes = outcomes.iter().map(|row| row.document.len()).sum::<usize>()
+            + rejected.iter().map(|row| row.document.len()).sum::<usize>();
+        // Messages to the server are in memory twice. The semaphore is never closed.
+        let _turn = match bytes > LONG_WRITE_BYTES {
+            true => self.large_writes.acquire().await.ok(),
+            false => None,
+        };
         let mut outcomes = outcomes.to_vec();
         outcomes.sort_unstable_by_key(|row| row.key);
         let mut rejected = rejected.to_vec();
@@ -159,7 +169,7 @@ impl Store {
         };
         let stored = match copied {
             Some(stored) => stored,
-            None => self.insert_as_arrays(&outcomes, &rejected).await?,
+            None => self.insert_as_arrays(&outcomes, &rejected, bytes > LONG_WRITE_BYTES).await?,
         };
         // Of rejected results it is not known which were there.
         if stored.len() < outcomes.len() || !rejected.is_empty() {
@@ -236,6 +246,7 @@ impl Store {
         &self,
         outcomes: &[&OutcomeRow],
         rejected: &[&RejectedRow],
+        long: bool,
     ) -> Result<HashSet<ResultKey>> {
         let mut client = self.client().await?;
         // A statement by itself is a transaction, and saves two round trips.
@@ -254,6 +265,10 @@ impl Store {
             };
             insert_both.await
         };
+        if long {
+            // The connection would keep buffers of that size.
+            drop(Connection::take(client));
+        }
         stored.map_err(|error| failed(&error))
     }
 }

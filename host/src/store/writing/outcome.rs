@@ -17,6 +17,7 @@ use super::super::connection::{GenericClient, Session, Transaction};
 use super::late::{NOTE, NOTED};
 use super::{RawJson, ResultKey};
 use crate::extraction::{Span, Violation};
+use crate::json_text::JsonText;
 
 /// An outcome to be stored.
 #[derive(Clone, Debug)]
@@ -40,8 +41,8 @@ pub struct OutcomeRow {
     pub error_message: Option<String>,
     pub modal_call_id: Option<String>,
     pub sandbox_id: Option<String>,
-    pub metrics: serde_json::Value,
-    pub warnings: Option<serde_json::Value>,
+    pub metrics: JsonText,
+    pub warnings: Option<JsonText>,
     /// The warnings again, for the verdict.
     pub warning_list: Vec<Violation>,
     pub scenario: Option<Span>,

@@ -7,6 +7,7 @@ use super::super::columns::column;
 use super::super::connection::{GenericClient, Session};
 use super::ResultKey;
 use super::late::NOTED;
+use crate::json_text::JsonText;
 
 /// A rejected result to be kept.
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ pub struct RejectedRow {
     pub trial: Option<i32>,
     pub modal_call_id: Option<String>,
     pub sandbox_id: Option<String>,
-    pub violations: serde_json::Value,
+    pub violations: JsonText,
     pub document_bytes: i64,
     pub document: Vec<u8>,
 }

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -14,6 +13,7 @@ use super::super::connection::Transaction;
 use super::super::history::{lock_history, mark_figures_stale};
 use super::{OutcomeRow, ResultKey, outcome};
 use crate::error::{Error, Result};
+use crate::json_text::JsonText;
 
 /// What of a simulation's rejected results became of being extracted again.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Replay<'r> {
     /// Those that are accepted now.
     pub(crate) accepted: &'r [&'r OutcomeRow],
     /// Those that are rejected for other reasons now.
-    pub(crate) reasons: &'r [(Uuid, Value)],
+    pub(crate) reasons: &'r [(Uuid, JsonText)],
 }
 
 impl Store {
@@ -95,7 +95,7 @@ async fn remove(
                 extractor_id,
                 &column(&removed, |row| id(row, 0)),
                 &column(&removed, |row| id(row, 1)),
-                &column(&removed, |row| row.get::<_, Value>(2)),
+                &column(&removed, |row| row.get::<_, JsonText>(2)),
             ],
         )
         .await?;

@@ -1,0 +1,84 @@
+//! The memory for answers that are read from the database.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::answer::{Answer, Failure, json_text};
+use super::long_answer::{PART_BYTES, with_room};
+use super::room::Room;
+use crate::wire::{Problem, ProblemCode};
+
+/// How many pages are read from the database and written as JSON at once: each takes a few
+/// mebibytes meanwhile.
+const PAGES_AT_ONCE: usize = 4;
+
+/// How long an answer that is written waits for room.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The memory for answers, from the question to the last byte that the client takes.
+#[derive(Debug)]
+pub(super) struct Answers {
+    turns: Arc<Semaphore>,
+    room: Room,
+}
+
+/// The turn of one question. It ends when its answer is written and has room.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    room: &'a Room,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Answers {
+    pub(super) fn new(mib: u64) -> Self {
+        Answers { turns: Arc::new(Semaphore::new(PAGES_AT_ONCE)), room: Room::new(mib) }
+    }
+
+    /// Waits for a turn.
+    pub(super) async fn turn(&self) -> Turn<'_> {
+        // The semaphore is never closed.
+        let permit = Arc::clone(&self.turns).acquire_owned().await.ok();
+        Turn { room: &self.room, _permit: permit }
+    }
+}
+
+impl Turn<'_> {
+    /// Waits until there is room for what was written, and keeps it until it is out.
+    ///
+    /// # Errors
+    /// If clients that do not read hold all of it.
+    pub(super) async fn keep(self, mut text: Vec<u8>) -> Result<Bytes, Failure> {
+        // What goes out in one part is hyper's at once.
+        if text.len() <= PART_BYTES {
+            return Ok(text.into());
+        }
+        text.shrink_to_fit();
+        match tokio::time::timeout(PATIENCE, self.room.wait(text.len())).await {
+            Ok(room) => Ok(with_room(text, room)),
+            Err(_) => Err(Problem::new(
+                ProblemCode::TooManyRequests,
+                "answers that clients have not read take as much memory as they may; try again in \
+                 a second",
+            )
+            .retry_after(1)
+            .into()),
+        }
+    }
+
+    /// The same for a JSON answer.
+    ///
+    /// # Errors
+    /// As [`Turn::keep`].
+    pub(super) async fn json(self, value: &impl Serialize) -> Answer {
+        match serde_json::to_vec(value) {
+            Ok(text) => Ok(json_text(StatusCode::OK, self.keep(text).await?)),
+            // Nothing that is answered has keys other than text.
+            Err(_) => Ok(json_text(StatusCode::INTERNAL_SERVER_ERROR, "{}")),
+        }
+    }
+}

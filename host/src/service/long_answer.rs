@@ -1,0 +1,282 @@
+//! Long answers: in parts, with the memory that they take, and not for ever.
+//!
+//! hyper takes a part of a body when it has room for it, so a body that is handed over whole is held
+//! by hyper, where nothing counts it. What is held here is given back when the last part has been
+//! taken, or when the client has taken none for too long: over HTTP/2 the connection goes on then,
+//! and nothing else would notice.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::http::Response;
+use bytes::{Buf as _, Bytes};
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::answer::Uncompressed;
+use super::room::Held;
+
+/// An answer of more bytes goes out in parts of so many.
+pub(super) const PART_BYTES: usize = 64 << 10;
+
+/// Text with the room that it takes, which is given back with the last of its bytes.
+pub(super) fn with_room(text: Vec<u8>, mut room: Held) -> Bytes {
+    drop(room.give(text.capacity()));
+    Bytes::from_owner(WithRoom { text, _room: room })
+}
+
+struct WithRoom {
+    text: Vec<u8>,
+    _room: Held,
+}
+
+impl AsRef<[u8]> for WithRoom {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+/// Has an answer that is long, or of a length that is not known, go out in parts. One of a known
+/// length keeps the request's place until it is out: a stream has one of its own. A client that takes
+/// compressed answers gets it compressed where a compressor is free.
+pub(super) fn in_parts(
+    mut response: Response<Body>,
+    place: Option<impl Send + 'static>,
+    limit: Duration,
+    compressors: Option<&Arc<Semaphore>>,
+) -> Response<Body> {
+    let place = match response.body().size_hint().exact() {
+        Some(length) if length <= PART_BYTES as u64 => return response,
+        Some(_) => place.map(|place| -> Place { Box::new(place) }),
+        None => None,
+    };
+    let compressor = compressors.and_then(|free| Arc::clone(free).try_acquire_owned().ok());
+    if compressors.is_some() && compressor.is_none() {
+        response.extensions_mut().insert(Uncompressed);
+    }
+    response.map(|body| Body::new(LongAnswer::new(body, place, limit, compressor)))
+}
+
+/// The body of an answer that goes out in parts.
+struct LongAnswer {
+    rest: Arc<Mutex<Option<Rest>>>,
+    watch: AbortHandle,
+    /// The compressor is outside of this, and lives as long.
+    _compressor: Option<OwnedSemaphorePermit>,
+}
+
+/// The request's place, which is free again when this is dropped.
+type Place = Box<dyn Send>;
+
+/// What has not gone out yet. Dropping it gives back all that it holds.
+struct Rest {
+    body: Body,
+    /// What has come of the body and not gone out.
+    come: Bytes,
+    /// Since when the client could take more: not while the answer itself is waited for.
+    since: Option<Instant>,
+    _place: Option<Place>,
+}
+
+impl LongAnswer {
+    fn new(
+        body: Body,
+        place: Option<Place>,
+        limit: Duration,
+        compressor: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        let since = Some(Instant::now());
+        let rest = Some(Rest { body, come: Bytes::new(), since, _place: place });
+        let rest = Arc::new(Mutex::new(rest));
+        let watch = tokio::spawn(give_up(Arc::clone(&rest), limit)).abort_handle();
+        LongAnswer { rest, watch, _compressor: compressor }
+    }
+}
+
+impl Drop for LongAnswer {
+    fn drop(&mut self) {
+        self.watch.abort();
+        // The task that holds it, too, ends a moment later.
+        drop(locked(&self.rest).take());
+    }
+}
+
+fn locked(rest: &Mutex<Option<Rest>>) -> MutexGuard<'_, Option<Rest>> {
+    rest.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Drops the rest of an answer of which the client takes nothing for so long.
+async fn give_up(rest: Arc<Mutex<Option<Rest>>>, limit: Duration) {
+    let mut look_at = Instant::now() + limit;
+    loop {
+        tokio::time::sleep_until(look_at).await;
+        let mut rest = locked(&rest);
+        let Some(held) = rest.as_ref() else { return };
+        let until = held.since.unwrap_or_else(Instant::now) + limit;
+        if until <= Instant::now() {
+            drop(rest.take());
+            return;
+        }
+        look_at = until;
+    }
+}
+
+impl HttpBody for LongAnswer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let mut rest = locked(&self.rest);
+        let Some(held) = rest.as_mut() else {
+            let error = "the client has taken nothing of the answer for too long";
+            return Poll::Ready(Some(Err(axum::Error::new(error))));
+        };
+        let polled = held.poll_part(context);
+        held.since = polled.is_ready().then(Instant::now);
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        locked(&self.rest)
+            .as_ref()
+            .is_some_and(|held| held.come.is_empty() && held.body.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        locked(&self.rest).as_ref().map_or_else(SizeHint::default, |held| {
+            let come = held.come.len() as u64;
+            let body = held.body.size_hint();
+            let mut hint = SizeHint::new();
+            if let Some(upper) = body.upper() {
+                hint.set_upper(upper + come);
+            }
+            hint.set_lower(body.lower() + come);
+            hint
+        })
+    }
+}
+
+impl Rest {
+    fn poll_part(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        while self.come.is_empty() {
+            let frame = match std::task::ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Ok(frame)) => frame,
+                other => return Poll::Ready(other),
+            };
+            match frame.into_data() {
+                Ok(come) if come.len() <= PART_BYTES => {
+                    return Poll::Ready(Some(Ok(Frame::data(come))));
+                }
+                Ok(come) => self.come = come,
+                Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+            }
+        }
+        // A copy: a part of the whole would keep all of it in memory until it is out.
+        let part = Bytes::copy_from_slice(
+            self.come.get(..PART_BYTES.min(self.come.len())).unwrap_or_default(),
+        );
+        self.come.advance(part.len());
+        if self.come.is_empty() {
+            self.come = Bytes::new();
+        }
+        Poll::Ready(Some(Ok(Frame::data(part))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::super::room::Room;
+    use super::*;
+
+    /// How long a client may take nothing, in the tests.
+    const LIMIT: Duration = Duration::from_millis(50);
+
+    async fn long(limit: Duration, mib: usize) -> (Body, Room, Arc<Semaphore>) {
+        let (room, places) = (Room::new(8), Arc::new(Semaphore::new(1)));
+        let text: Vec<u8> = (0..mib << 20).map(|place| place.to_le_bytes()[1]).collect();
+        let body = with_room(text, room.wait(8 << 20).await);
+        let place = Arc::clone(&places).try_acquire_owned().unwrap();
+        let response = in_parts(Response::new(Body::from(body)), Some(place), limit, None);
+        (response.into_body(), room, places)
+    }
+
+    fn all_is_back(room: &Room, places: &Semaphore) -> bool {
+        places.available_permits() == 1 && room.for_a_body().grow(8 << 20).is_ok()
+    }
+
+    #[tokio::test]
+    async fn a_long_answer_keeps_its_place_and_its_room_to_its_last_part() {
+        let (mut body, room, places) = long(Duration::from_secs(60), 3).await;
+        assert_eq!(body.size_hint().exact(), Some(3 << 20));
+        // What its text does not take is free at once.
+        assert!(room.for_a_body().grow(5 << 20).is_ok());
+        let mut come = Vec::new();
+        while come.len() < 3 << 20 {
+            assert!(!all_is_back(&room, &places), "{}", come.len());
+            let part = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            assert!(part.len() <= PART_BYTES);
+            come.extend_from_slice(&part);
+        }
+        assert!(come.iter().enumerate().all(|(place, byte)| *byte == place.to_le_bytes()[1]));
+        // Its bytes are gone before the last part is.
+        assert!(room.for_a_body().grow(8 << 20).is_ok());
+        drop(body);
+        assert!(all_is_back(&room, &places));
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_for_too_long_gets_no_more() {
+        let (mut body, room, places) = long(LIMIT, 3).await;
+        body.frame().await.unwrap().unwrap();
+        let given_back = async {
+            while !all_is_back(&room, &places) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), given_back).await.expect("it is given back");
+        assert!(body.frame().await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn an_answer_for_which_no_compressor_is_free_goes_as_it_is() {
+        let (places, compressors) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(1)));
+        let answer = || {
+            let place = Arc::clone(&places).try_acquire_owned().unwrap();
+            let long = Response::new(Body::from(vec![0; 2 * PART_BYTES]));
+            in_parts(long, Some(place), Duration::from_secs(60), Some(&compressors))
+        };
+        let is_compressed =
+            |answer: &Response<Body>| answer.extensions().get::<Uncompressed>().is_none();
+        let first = answer();
+        assert!(is_compressed(&first) && !is_compressed(&answer()));
+        drop(first);
+        assert!(is_compressed(&answer()));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_waited_for_is_not_the_client_s_fault() {
+        let slow = futures_util::stream::once(async {
+            tokio::time::sleep(LIMIT * 4).await;
+            Ok::<_, std::convert::Infallible>(Bytes::from_static(b"late"))
+        });
+        let places = Arc::new(Semaphore::new(1));
+        let place = Arc::clone(&places).try_acquire_owned().unwrap();
+        let response = in_parts(Response::new(Body::from_stream(slow)), Some(place), LIMIT, None);
+        assert_eq!(places.available_permits(), 1, "a stream has a place of its own");
+        let collected = response.into_body().collect().await.unwrap();
+        assert_eq!(collected.to_bytes(), "late");
+    }
+}

@@ -1,0 +1,93 @@
+//! Bodies that nobody reads to their end, because the request was refused.
+//!
+//! A client that is still sending when its connection is closed sees that, and not the answer: many
+//! read only after they have sent everything. So the rest is read for a moment and thrown away.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::{Version, header};
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Frame, SizeHint};
+
+use super::app::SharedApp;
+
+/// How long the rest of a body is read.
+const REST: Duration = Duration::from_secs(10);
+
+/// How much of it: more than most bodies that are a little too long.
+const REST_BYTES: usize = 256 << 20;
+
+/// Sees to it that the rest of the body is read where the request's handler does not.
+pub(super) fn read_on(app: &SharedApp, request: Request) -> Request {
+    // HTTP/2 ends a stream without the connection, and says so.
+    if request.version() > Version::HTTP_11 || request.body().is_end_stream() {
+        return request;
+    }
+    // Who waits for leave to send it sends nothing after a refusal.
+    let asks = request.headers().contains_key(header::EXPECT);
+    let app = SharedApp::clone(app);
+    request.map(|body| Body::new(ReadOn { body: Some(body), app, leave: !asks }))
+}
+
+/// A body whose rest is read when it is dropped.
+struct ReadOn {
+    body: Option<Body>,
+    app: SharedApp,
+    /// Whether the client sends it without being asked for it, or has been.
+    leave: bool,
+}
+
+impl HttpBody for ReadOn {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.leave = true;
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(context),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(SizeHint::default, HttpBody::size_hint)
+    }
+}
+
+impl Drop for ReadOn {
+    fn drop(&mut self) {
+        let rest = self.body.take().filter(|body| self.leave && !body.is_end_stream());
+        // There is no runtime any more where the process ends.
+        if let (Some(rest), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
+            let app = SharedApp::clone(&self.app);
+            runtime.spawn(async move {
+                tokio::select! {
+                    () = app.stopped() => {}
+                    _ = tokio::time::timeout(REST, throw_away(rest)) => {}
+                }
+            });
+        }
+    }
+}
+
+async fn throw_away(mut rest: Body) {
+    let mut bytes = 0;
+    while let Some(Ok(frame)) = rest.frame().await {
+        bytes += frame.into_data().map_or(0, |part| part.len());
+        if bytes > REST_BYTES {
+            return;
+        }
+    }
+}
