@@ -359,7 +359,7 @@ fn no_page_names_a_package_that_no_index_has() {
             let named = what
                 .1
                 .split([' ', '"', '\'', '`', ',', '(', ')', '[', ']'])
-                .any(|word| ours.iter().any(|name| word == *name));
+                .any(|word| ours.contains(&word));
             // A wheel in a folder is no index, and neither is this repository.
             if named && !line.contains("--no-index") && !line.contains("--path") {
                 found.push(format!("{}: {}", file.display(), line.trim()));

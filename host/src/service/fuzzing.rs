@@ -23,13 +23,14 @@ use super::answer::Failure;
 use super::body::{self, Chunks};
 use super::decoding;
 use super::files::FileQuery;
+use super::idempotency::Keys;
 use super::parameters::{
     LimitQuery, OutcomesQuery, Parameters, RangeQuery, RecordQuery, SimulationsQuery, body_type,
     checked_scenario, wants_lines,
 };
 use super::reader::Reader;
 use super::room::Room;
-use super::sent;
+use super::sent::{self, Most};
 use super::settings::{SETTINGS, ServiceSettings};
 use super::simulations::parse;
 use crate::recorder::{Document, SimulationStart, Submission, duration_hours};

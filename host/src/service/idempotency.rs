@@ -2,8 +2,8 @@
 //!
 //! Retries are safe without it, because ids are made from content; with it, the answer to a retry
 //! is the same to the letter (`stored`, and not `duplicate`). Keys are kept in memory, the latest
-//! [`KEPT`] of them with answers of at most [`LONGEST`] bytes, and of [`KEPT_BYTES`] in all. So a service that was started again, or
-//! has answered longer, answers anew, as safely.
+//! [`KEPT`] of them with answers of at most [`LONGEST`] bytes, and of [`KEPT_BYTES`] in all. So a
+//! service that was started again, or has answered longer, answers anew, as safely.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -21,7 +21,7 @@ use crate::wire::{Problem, ProblemCode};
 const KEPT: usize = 4_096;
 
 /// The longest answer that is kept, in bytes.
-const LONGEST: u64 = 64 << 10;
+const LONGEST: usize = 64 << 10;
 
 /// How many bytes the answers that are kept have in all: most are small.
 const KEPT_BYTES: usize = 16 << 20;
@@ -121,7 +121,7 @@ impl Keys {
         // What may go better the next time is not kept, and what is long neither.
         let worth = response.status().is_success()
             && response.extensions().get::<Failed>().is_none()
-            && response.body().size_hint().exact().is_some_and(|bytes| bytes <= LONGEST);
+            && response.body().size_hint().exact().is_some_and(|bytes| bytes <= LONGEST as u64);
         let kind = response.headers().get(header::CONTENT_TYPE).cloned();
         let Some(kind) = kind.filter(|_| worth) else { return Ok(response) };
         let (parts, body) = response.into_parts();

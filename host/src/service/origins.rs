@@ -293,7 +293,8 @@ mod tests {
         let site = |site| ("sec-fetch-site", site);
         let navigation = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
         let framed = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")];
-        let cases: &[(Method, &[(&str, &str)], bool, bool)] = &[
+        type Case<'c> = (Method, &'c [(&'c str, &'c str)], bool, bool);
+        let cases: &[Case] = &[
             // What no browser sends.
             (Method::POST, &[], true, true),
             (Method::GET, &[], true, true),

@@ -402,7 +402,7 @@ fn what_the_client_sends_is_what_is_stored_or_its_verdict_says_otherwise() {
                     let told = item.warnings.iter().filter(|it| it.code == "not_finite").count();
                     prop_assert_eq!(told, shot.not_finite);
                 }
-                Verdict::Failed { retryable: false, away: false, message } => {
+                Verdict::Failed { retryable: false, away: false, message, .. } => {
                     let too_long = shot.filler >= LIMIT / 2
                         || shot.call.as_ref().is_some_and(|call| call.len() >= LIMIT);
                     prop_assert!(to_small && too_long, "{}: {}", number, message);

@@ -272,7 +272,7 @@ fn large_results(attack: &Attack, outcomes: &str) {
     let scored = gzip(list(before, 1_300_000, dimension, "}}}"));
     attack.send("a result with a million dimensions", outcomes, &ONE, &scored);
     attack.send("its verdict alone", "/v1/extract", &GZIP, &scored);
-    let deep = gzip(["[".repeat(8 << 20 - 1), "]".repeat(8 << 20 - 1)]);
+    let deep = gzip(["[".repeat((8 << 20) - 1), "]".repeat((8 << 20) - 1)]);
     attack.send("a result that is deep", outcomes, &ONE, &deep);
     // Four of the longest in a body.
     let mut long = result("four", "success", 1.0);
@@ -361,7 +361,7 @@ fn reasons_are_left_out_of_an_answer_that_would_be_too_long_and_verdicts_are_not
     let path = format!("/v1/simulations/{}/outcomes", service.start_simulation(&["a"]));
     let body: String = list("[", RESULTS, |number| violated(number, 10), "]").collect();
     let answer = service.send(Method::POST, &path, &[], body).has(200);
-    assert!(answer.body.len() < 64 << 10 | RESULTS * 160, "{}", answer.body.len());
+    assert!(answer.body.len() < (64 << 10) + RESULTS * 160, "{}", answer.body.len());
     let answer = answer.json();
     assert_eq!(answer["rejected"], RESULTS);
     let verdicts = answer["verdicts"].as_array().unwrap();
