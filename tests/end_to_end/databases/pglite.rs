@@ -75,6 +75,8 @@ impl Pglite {
             let config = Config::from_str(&self.url).unwrap();
             let (client, connection) = config.connect(NoTls).await.unwrap();
             let connection = tokio::spawn(connection);
+            // The server has one session for all its clients, with the search path of the recorder's.
+            client.simple_query("RESET search_path").await.unwrap();
             let messages = client.simple_query(sql).await;
             let messages = messages.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
             drop(client);
