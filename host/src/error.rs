@@ -189,10 +189,11 @@ impl Error {
 
 impl From<ExtractionError> for Error {
     fn from(error: ExtractionError) -> Self {
-        if error.retryable() {
-            Error::Unavailable(error.to_string())
-        } else {
-            Error::Component(error.to_string())
+        match error {
+            ExtractionError::Deadline(_) => Error::Unavailable(error.to_string()),
+            // A smaller one has a verdict.
+            ExtractionError::Memory(_) => Error::Invalid(error.to_string()),
+            _ => Error::Component(error.to_string()),
         }
     }
 }

@@ -406,7 +406,12 @@ impl Host {
             Some(id) => FileIdentity::Named(simulation(py, id)?),
             None => FileIdentity::OfContent,
         };
-        let options = FileOptions { name: simulation_name, config_version_id, identity };
+        let options = FileOptions {
+            name: simulation_name,
+            config_version_id,
+            identity,
+            ..FileOptions::default()
+        };
         let process = process::process(py)?;
         self.recording_call(py, move |opened| async move {
             let formats = opened.formats.clone();

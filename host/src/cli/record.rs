@@ -64,6 +64,7 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
             (None, true) => FileIdentity::New,
             (None, false) => FileIdentity::OfContent,
         },
+        batches: None,
     };
     let recorder = FilesRecorder {
         extractor,

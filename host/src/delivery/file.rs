@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesOrdered;
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use uuid::Uuid;
 
 use super::file_summary::FileSummary;
@@ -21,8 +22,8 @@ use crate::error::{Error, Result};
 use crate::extraction::Extractor;
 use crate::formats::OpenedFile;
 use crate::recorder::{
-    ItemVerdict, ReceivedResult, ResultFormat, SimulationStart, Submission, Verdict,
-    default_modal_environment,
+    ItemVerdict, ReceivedResult, ResultFormat, SimulationStart, Submission,
+    default_modal_environment, whole_failure,
 };
 use crate::store::{NewSimulation, SimulationStatus};
 
@@ -76,13 +77,21 @@ pub struct FileRecording {
     pub(super) format: Option<Arc<ResultFormat>>,
     /// Set from outside to stop after the batches that are under way.
     stop: Arc<AtomicBool>,
+    /// One for each batch that is in memory, of all files together.
+    shared_batches: Option<Arc<Semaphore>>,
 }
 
 impl FileRecording {
     /// Prepares to record a file. Setting `stop` ends it after the batches that are under way.
     pub fn new(opened: OpenedFile, destination: Destination, stop: Arc<AtomicBool>) -> Self {
         let OpenedFile { file, extractor, format } = opened;
-        FileRecording { extractor, destination, file, format, stop }
+        FileRecording { extractor, destination, file, format, stop, shared_batches: None }
+    }
+
+    /// With so many batches in memory as there are permits, with all others that share them.
+    #[must_use]
+    pub fn sharing(self, shared_batches: Option<Arc<Semaphore>>) -> Self {
+        FileRecording { shared_batches, ..self }
     }
 
     /// The file's name.
@@ -178,7 +187,7 @@ impl FileRecording {
                 Some((read_bytes, verdicts)) = under_way.next() => match verdicts {
                     Ok(verdicts) => {
                         let verdicts: Vec<ItemVerdict> = verdicts;
-                        hopeless |= nothing_committed(&verdicts);
+                        hopeless |= whole_failure(&verdicts).is_some();
                         for verdict in verdicts {
                             summary.add(position, verdict);
                             position += 1;
@@ -197,6 +206,7 @@ impl FileRecording {
                         let received =
                             ReceivedResult::accept(simulation_id, batch.submissions, clock);
                         under_way.push_back(async move {
+                            let _turn = batch.turn;
                             let recorded = self.destination.record_received(simulation_id, received);
                             (batch.read_bytes, recorded.await)
                         });
@@ -223,7 +233,7 @@ impl FileRecording {
         let read = || -> Result<bool> {
             let document_bytes = self.extractor.limits().document_bytes;
             let mut frames = self.file.frames(document_bytes)?;
-            let mut batch = Batch::default();
+            let mut batch = self.batch();
             let mut position = 0;
             while let Some(frame) = frames.next_frame()? {
                 if self.stopped() {
@@ -236,9 +246,10 @@ impl FileRecording {
                 batch.submissions.push(submission);
                 if batch.submissions.len() >= BATCH_DOCUMENTS || batch.bytes >= BATCH_BYTES {
                     batch.read_bytes = frames.read_bytes();
-                    if sender.blocking_send(Ok(std::mem::take(&mut batch))).is_err() {
+                    if sender.blocking_send(Ok(batch)).is_err() {
                         return Ok(false);
                     }
+                    batch = self.batch();
                 }
             }
             batch.read_bytes = frames.read_bytes();
@@ -253,6 +264,16 @@ impl FileRecording {
             let _ = sender.blocking_send(Err(error));
             false
         })
+    }
+
+    /// A batch without results, as soon as there may be another. Whoever has a turn waits for nobody
+    /// else, so that turns always come back.
+    fn batch(&self) -> Batch {
+        let turn = self.shared_batches.as_ref().and_then(|turns| {
+            // The semaphore is never closed.
+            Handle::current().block_on(Arc::clone(turns).acquire_owned()).ok()
+        });
+        Batch { turn, ..Batch::default() }
     }
 
     /// What was surveyed is not what is there now.
@@ -278,18 +299,13 @@ impl FileRecording {
     }
 }
 
-/// Whether a batch failed as a whole, and not only documents that no neighbour has to suffer for.
-fn nothing_committed(verdicts: &[ItemVerdict]) -> bool {
-    let failed = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { .. });
-    let others_too = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { away, internal, .. } if away || internal);
-    verdicts.iter().all(failed) && verdicts.iter().any(others_too)
-}
-
 /// Results that are recorded together.
 #[derive(Default)]
 struct Batch {
     submissions: Vec<Submission>,
     bytes: usize,
+    /// Held for as long as it is in memory.
+    turn: Option<OwnedSemaphorePermit>,
     /// How far the file was read when the batch was full.
     read_bytes: u64,
 }

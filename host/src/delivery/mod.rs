@@ -308,7 +308,16 @@ impl Delivery {
             .enumerate()
             .filter(|(place, _)| verdicts.get(*place).is_some_and(failed))
             .unzip();
-        let kept = Box::pin(self.keep_results(simulation_id, rest)).await?;
+        let all_failed = rest.len() == verdicts.len();
+        let kept = match Box::pin(self.keep_results(simulation_id, rest)).await {
+            Ok(kept) => kept,
+            // What was committed has its verdict, and the others have theirs.
+            Err(error) if !all_failed => {
+                tracing::warn!(%error, "results that were not recorded are not in the spool either");
+                return Ok(verdicts);
+            }
+            Err(error) => return Err(error),
+        };
         for (place, item) in places.into_iter().zip(kept) {
             if let Some(verdict) = verdicts.get_mut(place) {
                 *verdict = item;

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::file::{FileRecording, Progress, Stage};
-use crate::documents::{DocumentFile, DocumentPlace};
+use crate::documents::{DocumentFile, DocumentPlace, FileLimits};
 use crate::error::{Error, Result};
 use crate::extraction::{DimensionScore, Scenario, Session, Span, SuiteSummary};
 use crate::identity::Fingerprint;
@@ -91,6 +91,10 @@ impl FileRecording {
             let Ok(Ok(planned)) = session.extract_scenario(header, &text) else { continue };
             trials = trials.max(planned.trial.unwrap_or(1));
             if seen.insert(scenario_key(&planned.scenario.id)) {
+                let most = self.file.limits().scenarios;
+                if seen.len() > most {
+                    return Err(FileLimits::broken(self.file.name(), most, "scenarios"));
+                }
                 digest.add(&self.planned_row(planned.scenario, &text));
                 found.push(place);
             }

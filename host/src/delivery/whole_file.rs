@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -43,6 +44,9 @@ pub struct FileOptions {
     pub config_version_id: Option<String>,
     /// Which simulation it becomes.
     pub identity: FileIdentity,
+    /// One for each batch that is in memory, of all files together: those that are recorded at once
+    /// share it. None where nobody shares it.
+    pub batches: Option<Arc<Semaphore>>,
 }
 
 /// What became of a file.
@@ -177,7 +181,8 @@ pub async fn record_file(
     let config_version_id =
         options.config_version_id.clone().unwrap_or_else(|| NO_CONFIGURATION.to_owned());
     let source = destination.source();
-    let recording = FileRecording::new(opened, destination.clone(), stop);
+    let recording =
+        FileRecording::new(opened, destination.clone(), stop).sharing(options.batches.clone());
 
     let survey = recording.survey(report.clone()).await?;
     let simulation_id = match options.identity {

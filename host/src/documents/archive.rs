@@ -1,13 +1,19 @@
 //! Zip archives whose entries are documents.
 
 use std::io::Read as _;
+use std::sync::atomic::Ordering;
 
 use arc_framing::{Content, Frame, HEAD_BYTES, Problem};
 use zip::ZipArchive;
 
+use super::FileLimits;
 use super::at::{BufferedAt, ReadAt};
 use crate::error::{Error, Result};
 use crate::extraction::matches_pattern;
+
+/// How much of an archive is read at most to find its directory: the end, which has a comment of up to
+/// 64 KiB, and what comes with each in the reader's buffer.
+const END_BYTES: u64 = 1 << 20;
 
 /// How much room is made in advance for an entry: as much as a document may have.
 const MOST_RESERVED_BYTES: usize = 16 << 20;
@@ -21,16 +27,30 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// Reads the archive's directory.
+    /// Reads the archive's directory, which may have so many bytes.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it is no zip archive.
-    pub(super) fn open(file: ReadAt, name: &str, pattern: &str) -> Result<Self> {
-        let zip = ZipArchive::new(BufferedAt::new(file)).map_err(|error| {
+    /// [`Error::Invalid`] where it is no zip archive, or its directory is longer.
+    pub(super) fn open(
+        file: ReadAt,
+        name: &str,
+        pattern: &str,
+        directory_bytes: u64,
+    ) -> Result<Self> {
+        let read_bytes = directory_bytes.saturating_add(END_BYTES);
+        let (file, exhausted) = file.reading_at_most(read_bytes);
+        let opened = ZipArchive::new(BufferedAt::new(file));
+        if exhausted.load(Ordering::Relaxed) {
+            let what = "bytes in its zip directory";
+            return Err(FileLimits::broken(name, directory_bytes, what));
+        }
+        let zip = opened.map_err(|error| {
             Error::Invalid(format!(
                 "{name} cannot be read as a zip archive ({error}); it may be cut off: copy it again"
             ))
         })?;
+        // A clone of the reader reads as much as it likes.
+        let zip = zip.clone();
         let entries = zip
             .file_names_raw()
             .enumerate()
@@ -91,5 +111,39 @@ impl Archive {
             }
         };
         Frame { offset: place as u64, length, content, problem }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write as _};
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_is_too_long_is_refused_and_its_entries_are_not() {
+        const ENTRIES: usize = 20_000;
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default();
+        for number in 0..ENTRIES {
+            zip.start_file(format!("{number:0100}.json"), options).unwrap();
+            zip.write_all(b"{}").unwrap();
+        }
+        let bytes = zip.finish().unwrap().into_inner();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        let file = ReadAt::new(Arc::new(file), bytes.len() as u64);
+        // Some 150 bytes an entry.
+        let refused = Archive::open(file.clone(), "a.zip", "*.json", 1 << 20).unwrap_err();
+        let text = refused.to_string();
+        assert!(text.contains("a.zip has more than 1048576 bytes in its zip directory"), "{text}");
+        // What is read after the directory does not count.
+        let mut archive = Archive::open(file, "a.zip", "*.json", 3 << 20).unwrap();
+        for number in 0..ENTRIES {
+            let frame = archive.document(number, 100).unwrap();
+            assert_eq!(frame.content, Content::Text("{}".to_owned()));
+        }
+        assert!(archive.document(ENTRIES, 100).is_none());
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A reader with a position of its own. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -12,11 +13,20 @@ pub(super) struct ReadAt {
     position: u64,
     /// What comes after it was not there when the file was opened.
     length: u64,
+    /// How much more it reads, and where it says that this was too little.
+    most: Option<(u64, Arc<AtomicBool>)>,
 }
 
 impl ReadAt {
     pub(super) fn new(file: Arc<File>, length: u64) -> Self {
-        ReadAt { file, position: 0, length }
+        ReadAt { file, position: 0, length, most: None }
+    }
+
+    /// The same, which reads so many bytes and no more; and whether more was wanted. Its clones with a
+    /// buffer read as much as they like.
+    pub(super) fn reading_at_most(self, bytes: u64) -> (Self, Arc<AtomicBool>) {
+        let exhausted = Arc::<AtomicBool>::default();
+        (ReadAt { most: Some((bytes, Arc::clone(&exhausted))), ..self }, exhausted)
     }
 }
 
@@ -35,7 +45,7 @@ impl BufferedAt {
 
 impl Clone for BufferedAt {
     fn clone(&self) -> Self {
-        BufferedAt::new(ReadAt { position: 0, ..self.0.get_ref().clone() })
+        BufferedAt::new(ReadAt { position: 0, most: None, ..self.0.get_ref().clone() })
     }
 }
 
@@ -58,6 +68,13 @@ impl Read for ReadAt {
         let buffer = buffer.get_mut(..wanted).unwrap_or_default();
         let read = self.file.read_at(buffer, self.position)?;
         self.position += read as u64;
+        if let Some((left, exhausted)) = &mut self.most {
+            let Some(less) = left.checked_sub(read as u64) else {
+                exhausted.store(true, Ordering::Relaxed);
+                return Err(io::ErrorKind::FileTooLarge.into());
+            };
+            *left = less;
+        }
         Ok(read)
     }
 }

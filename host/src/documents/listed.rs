@@ -8,13 +8,10 @@ use uuid::Uuid;
 
 use super::archive::Archive;
 use super::frames::frame_of;
-use super::{DocumentFile, DocumentPlace, Documents, Place};
-use crate::error::{Error, Result};
+use super::{DocumentFile, DocumentPlace, Documents, FileLimits, Place};
+use crate::error::Result;
 use crate::extraction::ItemRole;
 use crate::identity::Fingerprint;
-
-/// How many results and parts a file may have: each takes a few dozen bytes of memory.
-const MOST_ITEMS: usize = 50_000_000;
 
 /// The documents of a file in order, each by the places of its items.
 #[derive(Debug)]
@@ -60,11 +57,8 @@ impl Listed {
         let mut items = 0;
         while let Some((place, frame)) = frames.next_document()? {
             items += 1;
-            if items > MOST_ITEMS {
-                return Err(Error::Invalid(format!(
-                    "{} has more than {MOST_ITEMS} items; part it into several files",
-                    file.name()
-                )));
+            if items > file.limits.items {
+                return Err(FileLimits::broken(file.name(), file.limits.items, "items"));
             }
             let (None, Content::Text(text)) = (frame.problem, &frame.content) else {
                 listed.documents.push(Document::Item(place, frame.problem));

@@ -40,6 +40,31 @@ pub(crate) use header::HEADER_BYTES;
 /// How much is read at once: large enough that system calls cost nothing, small beside a batch.
 const CHUNK_BYTES: usize = 256 << 10;
 
+/// How much a file may have of what is kept in memory for as long as it is read. What the command
+/// line reads has hardly a limit; what others send to a service has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileLimits {
+    /// Results and parts of results, where a format lists them: each takes a few dozen bytes.
+    pub(crate) items: usize,
+    /// Different scenarios: the same.
+    pub(crate) scenarios: usize,
+    /// The directory of a zip archive: an entry takes several times what it has there.
+    pub(crate) directory_bytes: u64,
+}
+
+impl Default for FileLimits {
+    fn default() -> Self {
+        FileLimits { items: 50_000_000, scenarios: usize::MAX, directory_bytes: u64::MAX }
+    }
+}
+
+impl FileLimits {
+    /// The error for a file that has more than `most` of something.
+    pub(crate) fn broken(name: &str, most: impl std::fmt::Display, what: &str) -> Error {
+        Error::Invalid(format!("{name} has more than {most} {what}; part it into several files"))
+    }
+}
+
 /// A file of results that can be read more than once. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DocumentFile {
@@ -50,6 +75,7 @@ pub struct DocumentFile {
     length: u64,
     documents: Documents,
     header: Option<Arc<str>>,
+    limits: FileLimits,
 }
 
 /// Where the file's documents are.
@@ -121,7 +147,24 @@ impl DocumentFile {
     fn of(file: File, name: String, length: u64) -> Self {
         let items = items_by_name(&name);
         let documents = Documents::Stream(items);
-        DocumentFile { file: Arc::new(file), path: None, name, length, documents, header: None }
+        DocumentFile {
+            file: Arc::new(file),
+            path: None,
+            name,
+            length,
+            documents,
+            header: None,
+            limits: FileLimits::default(),
+        }
+    }
+
+    /// The same file, which may have no more than this.
+    pub(crate) fn limited(self, limits: FileLimits) -> Self {
+        DocumentFile { limits, ..self }
+    }
+
+    pub(crate) fn limits(&self) -> FileLimits {
+        self.limits
     }
 
     /// The file's name without its folder, or `standard input`.
@@ -182,9 +225,12 @@ impl DocumentFile {
         classify: impl FnMut(&str) -> ItemRole,
     ) -> Result<Self> {
         self.documents = match &layout.items {
-            ItemLayout::Entries(pattern) => {
-                Documents::Archive(Archive::open(self.reader(), &self.name, pattern)?)
-            }
+            ItemLayout::Entries(pattern) => Documents::Archive(Archive::open(
+                self.reader(),
+                &self.name,
+                pattern,
+                self.limits.directory_bytes,
+            )?),
             items => Documents::Stream(items.clone()),
         };
         let mut header = self.header_of(&layout.header, header_file)?;

@@ -38,6 +38,7 @@ pub use replay::{ReplayProgress, Replayed};
 pub(crate) use retry::Pauses;
 pub use start::{SimulationStart, SimulationStarted};
 pub(crate) use start::{configuration_id, default_modal_environment};
+pub(crate) use submission::whole_failure;
 pub use submission::{
     Document, ItemVerdict, NotFinite, NotFiniteNumber, ResultFormat, Submission, Verdict,
 };

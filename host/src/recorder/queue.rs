@@ -295,7 +295,7 @@ fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
         }
     };
     let verdict = match written.failed.get(&key) {
-        Some(failure) => failure.verdict(),
+        Some(failure) => failure.clone(),
         None => verdict,
     };
     ItemVerdict { outcome_id: key.outcome_id, verdict, warnings }

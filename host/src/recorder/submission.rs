@@ -6,6 +6,7 @@ use arc_framing::{Content, Frame, HEAD_BYTES, Problem};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::error::Error;
 use crate::extraction::Violation;
 use crate::identity;
 
@@ -257,6 +258,25 @@ pub enum Verdict {
         /// What happened and what to do.
         message: String,
     },
+}
+
+impl Verdict {
+    /// That of what was not recorded because of this error.
+    pub(crate) fn failed(error: &Error) -> Self {
+        let internal = matches!(error, Error::Internal(_));
+        // All but the rows themselves may be mended, and nothing may be lost until then.
+        let away = !internal && !error.about_the_call();
+        Verdict::Failed { retryable: away, away, internal, message: error.to_string() }
+    }
+}
+
+/// The failure of results that failed as a whole, where others would meet it, too; nothing where
+/// something was recorded, or only documents failed for which no neighbour has to suffer.
+pub(crate) fn whole_failure(verdicts: &[ItemVerdict]) -> Option<&Verdict> {
+    let failed = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { .. });
+    let others_too = |verdict: &&Verdict| matches!(verdict, Verdict::Failed { away, internal, .. } if *away || *internal);
+    let mut all = verdicts.iter().map(|item| &item.verdict);
+    all.find(others_too).filter(|_| verdicts.iter().all(failed))
 }
 
 /// The verdict on one submission.

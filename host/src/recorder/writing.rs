@@ -25,33 +25,8 @@ const PART_BYTES: usize = 64 << 20;
 pub(super) struct Written {
     /// Outcomes that were not there before.
     pub(super) new: HashSet<ResultKey>,
-    /// Rows that were not written, and why.
-    pub(super) failed: HashMap<ResultKey, WriteFailure>,
-}
-
-/// Why rows were not written.
-#[derive(Clone, Debug)]
-pub(super) struct WriteFailure {
-    /// Whether the database is to blame, so that trying again may help.
-    away: bool,
-    /// Whether this program is.
-    internal: bool,
-    message: String,
-}
-
-impl WriteFailure {
-    fn new(error: &Error) -> Self {
-        let internal = matches!(error, Error::Internal(_));
-        // All but the rows themselves may be mended, and nothing may be lost until then.
-        let away = !internal && !error.about_the_call();
-        WriteFailure { away, internal, message: error.to_string() }
-    }
-
-    /// The verdict on such a row.
-    pub(super) fn verdict(&self) -> Verdict {
-        let WriteFailure { away, internal, message } = self.clone();
-        Verdict::Failed { retryable: away, away, internal, message }
-    }
+    /// The verdicts on rows that were not written.
+    pub(super) failed: HashMap<ResultKey, Verdict>,
 }
 
 /// Writes rows in transactions of a bounded size, and finds those that the database refuses.
@@ -74,7 +49,7 @@ pub(super) async fn write_all(
             Err(error) => {
                 let keys = outcomes.iter().map(|row| row.key);
                 let keys = keys.chain(rejected.iter().map(|row| row.key));
-                let failure = WriteFailure::new(&error);
+                let failure = Verdict::failed(&error);
                 written.failed.extend(keys.map(|key| (key, failure.clone())));
             }
         }

@@ -40,6 +40,8 @@ pub(super) struct App {
     pub(super) origins: Option<OriginPolicy>,
     /// For the files of `/v1/files`.
     pub(super) file_disk: Arc<FileDisk>,
+    /// One for each batch of theirs that is in memory.
+    pub(super) file_batches: Arc<Semaphore>,
     /// Of the database, which many may ask about at once.
     pub(super) health: SharedCheck<Health>,
     pub(super) readiness: SharedCheck<bool>,

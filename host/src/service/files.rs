@@ -22,13 +22,23 @@ use super::record::{self, problem};
 use crate::delivery::{
     Destination, FileIdentity, FileOptions, FileRecorded, FileReport, record_file,
 };
-use crate::documents::DocumentFile;
+use crate::documents::{DocumentFile, FileLimits};
 use crate::error::Error;
 use crate::recorder::blocking;
 use crate::wire::{Problem, ProblemCode};
 
 /// The name of a file that has none.
 const NO_NAME: &str = "a file";
+
+/// How many batches of all files are in memory at once: each has up to 20 MiB, once more while it is
+/// recorded, and one alone is read while another is recorded.
+pub(super) const BATCHES: usize = 3;
+
+/// How many results and parts of results a file may have where a format lists them.
+const MOST_ITEMS: usize = 1_000_000;
+
+/// The longest directory of a zip archive: that of some eighty thousand entries.
+const DIRECTORY_BYTES: u64 = 8 << 20;
 
 /// After how long a file that the service could not record because it stopped may be sent again.
 const STOPPING_SECONDS: u32 = 2;
@@ -150,8 +160,13 @@ async fn record_sent(
     };
     let (formats, built_in) = (app.recorder.formats().clone(), app.recorder.extractor().clone());
     let named = query.format.clone();
+    let limits = FileLimits {
+        items: MOST_ITEMS,
+        scenarios: app.settings.max_file_scenarios,
+        directory_bytes: DIRECTORY_BYTES,
+    };
     let (opened, problems) = blocking(move || {
-        let file = DocumentFile::opened(file, name)?;
+        let file = DocumentFile::opened(file, name)?.limited(limits);
         let mut problems = Vec::new();
         let opened = formats.open(&built_in, file, named.as_deref(), None, |problem| {
             tracing::warn!("{problem}");
@@ -164,6 +179,7 @@ async fn record_sent(
         name: query.simulation_name,
         config_version_id: query.config_version_id,
         identity: query.simulation_id.map_or(FileIdentity::OfContent, FileIdentity::Named),
+        batches: Some(Arc::clone(&app.file_batches)),
     };
     let destination = Destination::Database(app.recorder.clone());
     let mut recorded =

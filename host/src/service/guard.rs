@@ -3,6 +3,7 @@
 use super::answer::{Answer, Failure};
 use super::app::{App, SharedApp};
 use super::parameters::{BodyType, body_type};
+use super::settings::ServiceSettings;
 use super::upload_rate::MinRateBody;
 use super::{decoding, long_answer};
 use crate::access::{AccessError, Bearer, Scope, TokenRegistry, TokenWatch};
@@ -86,11 +87,11 @@ async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
         RequestKind::Unlimited => None,
     };
     let place = limit.map(|limit| limit.acquire(caller.as_ref())).transpose()?;
-    let rate = app.settings.min_body_bytes_per_second;
+    let (rate, setting) = least_rate(&app.settings, gate.kind);
     // A stream brings its results as they come to be, however seldom that is.
     if !is_stream && rate > 0 && !request.body().is_end_stream() {
         let grace = app.body_stall();
-        request = request.map(|body| Body::new(MinRateBody::new(body, rate, grace)));
+        request = request.map(|body| Body::new(MinRateBody::new(body, rate, grace, setting)));
     }
     request = decoding::decode(&app.room, request)?;
     if let Some(caller) = &caller {
@@ -109,6 +110,15 @@ async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
     }
     let compressors = takes_compressed.then_some(&app.compressors);
     Ok(long_answer::in_parts(response, place, app.answer_stall(), compressors))
+}
+
+/// The least rate at which a body of this kind must come, and the setting that says so. A file has no
+/// other limit of time, and few may come at once.
+fn least_rate(settings: &ServiceSettings, kind: RequestKind) -> (u64, &'static str) {
+    match kind {
+        RequestKind::File => (settings.min_file_bytes_per_second, "min_file_bytes_per_second"),
+        _ => (settings.min_body_bytes_per_second, "min_body_bytes_per_second"),
+    }
 }
 
 /// Whether the token of a stream works still.

@@ -145,6 +145,7 @@ impl Service {
             limits: concurrency::ConcurrencyLimits::new(&settings),
             origins,
             file_disk: Arc::new(file_disk),
+            file_batches: Arc::new(Semaphore::new(files::BATCHES)),
             health: shared_check::SharedCheck::default(),
             readiness: shared_check::SharedCheck::default(),
             room: room::Room::new(settings.body_memory_mib),

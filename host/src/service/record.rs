@@ -19,7 +19,8 @@ use super::reader::{BATCH_BYTES, BATCH_DOCUMENTS};
 use super::room::Held;
 use super::sent::{Most, Sent, documents, limits, one_document};
 use super::stream::{StreamOf, stream};
-use crate::recorder::{ItemVerdict, ResultFormat, Submission, Verdict};
+use crate::error::Error;
+use crate::recorder::{ItemVerdict, ResultFormat, Submission, Verdict, whole_failure};
 use crate::wire::{
     BatchVerdicts, BatchWriter, Problem, ProblemCode, Reason, ResultVerdict, ResultsDocument,
 };
@@ -109,10 +110,12 @@ impl Recording<'_> {
         let most_reasons =
             usize::try_from(app.settings.max_reasons_kib << 10).unwrap_or(usize::MAX);
         let mut left_bytes = most_reasons;
+        let mut parts = Parts::of(simulation_id);
         loop {
             let mut batch = batches.take();
             batch.iter_mut().for_each(|submission| fill(submission, query, format.as_ref()));
-            let mut verdicts = app.delivery.record_batch(simulation_id, batch).await?;
+            let recorded = |batch| app.delivery.record_batch(simulation_id, batch);
+            let mut verdicts = parts.record(batch, recorded).await?;
             app.metrics.count(&verdicts);
             if single {
                 return verdicts.pop().map_or_else(|| Err(no_verdict()), one_answer);
@@ -134,6 +137,65 @@ impl Recording<'_> {
         }
         Ok(response)
     }
+}
+
+/// The parts of a request, one after the other. What has its verdict keeps it, whatever becomes of
+/// the parts after it; and where a part fails as a whole, those after it are not tried: the caller
+/// would wait for each of them, and longer than a request may take.
+struct Parts {
+    simulation_id: Uuid,
+    /// Whether results have verdicts by now.
+    begun: bool,
+    /// What every further result gets.
+    rest: Option<Verdict>,
+}
+
+impl Parts {
+    fn of(simulation_id: Uuid) -> Self {
+        Parts { simulation_id, begun: false, rest: None }
+    }
+
+    /// Records the next part.
+    ///
+    /// # Errors
+    /// Where nothing of the request has a verdict yet.
+    async fn record<F>(
+        &mut self,
+        batch: Vec<Submission>,
+        recorded: impl FnOnce(Vec<Submission>) -> F,
+    ) -> Result<Vec<ItemVerdict>, Error>
+    where
+        F: Future<Output = Result<Vec<ItemVerdict>, Error>>,
+    {
+        if let Some(verdict) = &self.rest {
+            return Ok(all_with(verdict, self.ids(&batch)));
+        }
+        // Of the first part nobody needs them.
+        let ids = if self.begun { self.ids(&batch) } else { Vec::new() };
+        match recorded(batch).await {
+            Ok(verdicts) => {
+                self.begun = true;
+                self.rest = whole_failure(&verdicts).cloned();
+                Ok(verdicts)
+            }
+            Err(error) if !self.begun => Err(error),
+            Err(error) => {
+                let verdict = self.rest.insert(Verdict::failed(&error));
+                Ok(all_with(verdict, ids))
+            }
+        }
+    }
+
+    fn ids(&self, batch: &[Submission]) -> Vec<Uuid> {
+        batch.iter().map(|submission| submission.outcome_id(self.simulation_id)).collect()
+    }
+}
+
+/// The same verdict for each.
+fn all_with(verdict: &Verdict, ids: Vec<Uuid>) -> Vec<ItemVerdict> {
+    let one =
+        |outcome_id| ItemVerdict { outcome_id, verdict: verdict.clone(), warnings: Vec::new() };
+    ids.into_iter().map(one).collect()
 }
 
 /// Results in batches, each as large as those of a stream.
@@ -266,4 +328,88 @@ pub(super) fn fill(
     submission.trial = submission.trial.or(query.trial);
     set(&mut submission.modal_call_id, &query.modal_call_id);
     set(&mut submission.sandbox_id, &query.sandbox_id);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIMULATION: Uuid = Uuid::from_u128(7);
+
+    fn part(name: &str) -> Vec<Submission> {
+        let one = |number| Submission::from_bytes(format!("\"{name}{number}\"").into(), 100);
+        (0..2).map(one).collect()
+    }
+
+    fn ids(part: &[Submission]) -> Vec<Uuid> {
+        part.iter().map(|submission| submission.outcome_id(SIMULATION)).collect()
+    }
+
+    async fn all(part: Vec<Submission>, verdict: Verdict) -> Result<Vec<ItemVerdict>, Error> {
+        Ok(all_with(&verdict, ids(&part)))
+    }
+
+    async fn fails(error: Error) -> Result<Vec<ItemVerdict>, Error> {
+        Err(error)
+    }
+
+    fn full() -> Error {
+        Error::SpoolFull { limit_bytes: 1, message: "full".to_owned() }
+    }
+
+    fn away() -> Verdict {
+        Verdict::failed(&Error::Unavailable("away".to_owned()))
+    }
+
+    /// The part's results, in order, all of which have this verdict.
+    fn check(verdicts: &[ItemVerdict], part: &[Submission], expected: &Verdict) {
+        let found: Vec<Uuid> = verdicts.iter().map(|item| item.outcome_id).collect();
+        assert_eq!(found, ids(part));
+        assert!(verdicts.iter().all(|item| item.verdict == *expected), "{verdicts:?}");
+    }
+
+    #[tokio::test]
+    async fn what_has_its_verdict_keeps_it_when_a_later_part_is_refused() {
+        let mut parts = Parts::of(SIMULATION);
+        let stored = parts.record(part("a"), |it| all(it, Verdict::Stored)).await.unwrap();
+        check(&stored, &part("a"), &Verdict::Stored);
+        let failed = parts.record(part("b"), |_| fails(full())).await.unwrap();
+        let expected = Verdict::failed(&full());
+        assert!(
+            matches!(
+                expected,
+                Verdict::Failed { retryable: true, away: true, internal: false, .. }
+            ),
+            "{expected:?}"
+        );
+        check(&failed, &part("b"), &expected);
+        let rest = parts.record(part("c"), |_| -> std::future::Pending<_> { panic!("asked") });
+        check(&rest.await.unwrap(), &part("c"), &expected);
+    }
+
+    #[tokio::test]
+    async fn a_request_of_which_nothing_has_a_verdict_is_refused_as_a_whole() {
+        let mut parts = Parts::of(SIMULATION);
+        let refused = parts.record(part("a"), |_| fails(full())).await;
+        assert!(matches!(refused, Err(Error::SpoolFull { .. })), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn after_a_part_that_failed_as_a_whole_nobody_waits_for_the_rest() {
+        let mut parts = Parts::of(SIMULATION);
+        parts.record(part("a"), |it| all(it, away())).await.unwrap();
+        let rest = parts.record(part("b"), |_| -> std::future::Pending<_> { panic!("asked") });
+        check(&rest.await.unwrap(), &part("b"), &away());
+        // Documents that fail for themselves cost no others.
+        let alone = Verdict::Failed {
+            retryable: true,
+            away: false,
+            internal: false,
+            message: "slow".to_owned(),
+        };
+        let mut parts = Parts::of(SIMULATION);
+        parts.record(part("a"), |it| all(it, alone)).await.unwrap();
+        let next = parts.record(part("b"), |it| all(it, Verdict::Stored)).await.unwrap();
+        check(&next, &part("b"), &Verdict::Stored);
+    }
 }

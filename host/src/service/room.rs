@@ -87,6 +87,11 @@ impl Held {
         units(bytes) <= self.most
     }
 
+    /// How many bytes there is ever room for.
+    pub(super) fn most_bytes(&self) -> u64 {
+        u64::from(self.most) * UNIT_BYTES as u64
+    }
+
     /// How many bytes there is room for.
     pub(super) fn bytes(&self) -> usize {
         self.units as usize * UNIT_BYTES

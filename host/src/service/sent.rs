@@ -35,7 +35,8 @@ pub(super) struct Most {
 
 /// The documents of a JSON body, as the framing finds them while the body comes, so that it is never
 /// in memory as a whole. A body with more than `most` is refused before its results take room. What
-/// stands beside them may be as long as the body: all of it is applied, or the request is refused.
+/// stands beside them may be as long as there is memory for: all of it is applied, or the request is
+/// refused.
 ///
 /// # Errors
 /// Where there are too many, or no room for them, or what stands beside them is wrong or not whole.
@@ -87,13 +88,15 @@ pub(super) async fn documents(
             "the body is empty; it must hold one result, an array, or an object with `results`",
         ));
     }
+    if let Some(envelope) = framer.envelope() {
+        has_room(envelope.text(), held_bytes, room)?;
+    }
     let envelope = framer.envelope().map(|envelope| envelope.text().to_owned());
     let single = submissions.len() == 1 && envelope.is_none() && first != Some(b'[');
     let Some(envelope) = envelope else {
         return Ok(Sent { submissions, single, header: None });
     };
     drop(framer);
-    has_room(&envelope, held_bytes, room)?;
     // A long one takes a while to read, and others have their turn meanwhile.
     let (submissions, header) = if envelope.len() > TURN_BYTES {
         blocking(move || apply_envelope(submissions, &envelope)).await??
@@ -118,7 +121,7 @@ fn whole_envelope(framer: &Framer) -> Result<(), Failure> {
 }
 
 /// Sees to it that there is room for what stands beside `results`, as it is when it was read: lists
-/// of short texts take many times their own length.
+/// of short texts take many times their own length. Asked before it is copied.
 ///
 /// # Errors
 /// Where there is none, now or ever.
@@ -126,11 +129,16 @@ fn has_room(envelope: &str, held_bytes: usize, room: &mut Held) -> Result<(), Fa
     let members = envelope.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
     let bytes = held_bytes + 2 * envelope.len() + members.saturating_mul(MEMBER_BYTES);
     if !room.fits(bytes) {
-        return Err(Failure::new(
+        let limit = room.most_bytes();
+        return Err(Problem::new(
             ProblemCode::BodyTooLarge,
-            "what stands beside `results` takes more memory than bodies may; send fewer results at \
-             once",
-        ));
+            format!(
+                "the results and what stands beside them take {bytes} bytes of memory, and bodies \
+                 may take {limit} (body_memory_mib); send fewer results at once"
+            ),
+        )
+        .limit(limit)
+        .into());
     }
     room.grow(bytes)
 }

@@ -113,6 +113,8 @@ settings! {
         "The folder in which such files lie until they are recorded. Default: one in the folder of the spool, else the system's for temporary files.";
     max_file_disk_mib: u64 = 8_192, "MIB",
         "How much disk such files may take, all requests together; others are answered with 503.";
+    max_file_scenarios: usize = 500_000, "N",
+        "The most different scenarios in such a file, which are remembered until it is recorded.";
     header_limit_kib: usize = 32, "KIB",
         "The longest request line with its headers.";
     header_seconds: u64 = 30, "SECONDS",
@@ -120,7 +122,9 @@ settings! {
     body_seconds: u64 = 30, "SECONDS",
         "How long a body may make no progress before its request is given up.";
     min_body_bytes_per_second: u64 = 1_024, "BYTES",
-        "The least rate at which a body must come, but for streams: one that is slower for body_seconds is given up. 0 is none.";
+        "The least rate at which a body must come, but for streams and files: one that is slower for body_seconds is given up. 0 is none.";
+    min_file_bytes_per_second: u64 = 65_536, "BYTES",
+        "The least rate at which a file must come: one that is slower for body_seconds is given up. 0 is none.";
     answer_seconds: u64 = 30, "SECONDS",
         "How long a client may take nothing of an answer before its connection is dropped.";
     request_seconds: u64 = 120, "SECONDS",
@@ -131,7 +135,7 @@ settings! {
         "How many requests that record may be under way at once, but for files and streams; others are answered with 429.";
     max_concurrent_reads: usize = 256, "N",
         "How many requests that read may be under way at once, but for streams; others are answered with 429. Health and metrics are always answered.";
-    max_concurrent_files: usize = 16, "N",
+    max_concurrent_files: usize = 4, "N",
         "How many files may be received and recorded at once; others are answered with 429.";
     retention_days: Option<u64> = None, "DAYS",
         "Removes simulations that were started so many days ago, for good, once an hour. Default: nothing is removed.";
@@ -327,6 +331,7 @@ impl ServiceSettings {
             ("requests", self.requests),
             ("max_concurrent_reads", self.max_concurrent_reads),
             ("max_concurrent_files", self.max_concurrent_files),
+            ("max_file_scenarios", self.max_file_scenarios),
             ("streams", self.streams),
             ("max_read_streams", self.max_read_streams),
             ("max_event_streams", self.max_event_streams),
@@ -354,6 +359,9 @@ impl ServiceSettings {
         }
         if u32::try_from(self.min_body_bytes_per_second).is_err() {
             return wrong("min_body_bytes_per_second must be less than 4294967296");
+        }
+        if u32::try_from(self.min_file_bytes_per_second).is_err() {
+            return wrong("min_file_bytes_per_second must be less than 4294967296");
         }
         // The longest answer with one result, its trajectory and its texts.
         if self.answer_memory_mib == 0 {
@@ -523,12 +531,14 @@ mod tests {
             ("streams", "0"),
             ("max_concurrent_reads", "0"),
             ("max_concurrent_files", "0"),
+            ("max_file_scenarios", "0"),
             ("max_read_streams", "0"),
             ("max_event_streams", "0"),
             ("max_token_share_percent", "0"),
             ("max_token_share_percent", "101"),
             ("max_file_disk_mib", "4095"),
             ("min_body_bytes_per_second", "4294967296"),
+            ("min_file_bytes_per_second", "4294967296"),
             ("allow_hosts", "https://arc.example"),
             ("allow_hosts", "arc.example:80"),
             ("allow_hosts", ""),

@@ -27,9 +27,15 @@ pub(super) struct MinRateBody {
 }
 
 impl MinRateBody {
-    /// `grace` is how long the body may send nothing at its start, and how much it may save up.
-    pub(super) fn new(body: Body, bytes_per_second: u64, grace: Duration) -> Self {
-        let rate = UploadRate { bytes_per_second, grace, left: grace };
+    /// `grace` is how long the body may send nothing at its start, and how much it may save up;
+    /// `setting` is the one that the rate comes from.
+    pub(super) fn new(
+        body: Body,
+        bytes_per_second: u64,
+        grace: Duration,
+        setting: &'static str,
+    ) -> Self {
+        let rate = UploadRate { bytes_per_second, grace, left: grace, setting };
         MinRateBody { body, rate, waiting_since: None, timer: None }
     }
 }
@@ -85,6 +91,7 @@ struct UploadRate {
     bytes_per_second: u64,
     grace: Duration,
     left: Duration,
+    setting: &'static str,
 }
 
 impl UploadRate {
@@ -97,13 +104,13 @@ impl UploadRate {
     }
 
     fn too_slow(&self) -> Refused {
-        let (rate, seconds) = (self.bytes_per_second, self.grace.as_secs());
+        let (rate, seconds, setting) = (self.bytes_per_second, self.grace.as_secs(), self.setting);
         Refused(
             Problem::new(
                 ProblemCode::BodyTimeout,
                 format!(
                     "the body came more slowly than {rate} bytes a second for {seconds} s \
-                     (min_body_bytes_per_second, body_seconds)"
+                     ({setting}, body_seconds)"
                 ),
             )
             .limit(rate)
@@ -120,7 +127,7 @@ mod tests {
     fn bytes_buy_time_and_none_is_saved_beyond_the_grace() {
         let second = Duration::from_secs(1);
         let grace = 30 * second;
-        let mut rate = UploadRate { bytes_per_second: 1_000, grace, left: grace };
+        let mut rate = UploadRate { bytes_per_second: 1_000, grace, left: grace, setting: "rate" };
         rate.after(10 * second, 10_000);
         assert_eq!(rate.left, 30 * second);
         rate.after(Duration::ZERO, 1 << 30);
@@ -144,7 +151,7 @@ mod tests {
             }))
         };
         let grace = Duration::from_millis(200);
-        let mut slow = MinRateBody::new(drip(Duration::from_millis(10)), 1_024, grace);
+        let mut slow = MinRateBody::new(drip(Duration::from_millis(10)), 1_024, grace, "rate");
         let error = loop {
             if let Err(error) = slow.frame().await.unwrap() {
                 break error;
@@ -152,8 +159,9 @@ mod tests {
         };
         let refused = error.downcast::<Refused>().unwrap();
         assert_eq!(refused.0.problem.code, ProblemCode::BodyTimeout);
+        assert!(refused.0.problem.detail.contains("(rate, body_seconds)"));
         // The service takes its time with each part, which costs the client nothing.
-        let mut quick = MinRateBody::new(drip(Duration::ZERO), 1, grace);
+        let mut quick = MinRateBody::new(drip(Duration::ZERO), 1, grace, "rate");
         for _ in 0..10 {
             quick.frame().await.unwrap().unwrap();
             tokio::time::sleep(grace / 4).await;

@@ -224,15 +224,15 @@ impl From<Error> for Problem {
             Error::SpoolFull { limit_bytes, .. } => Problem::new(
                 ProblemCode::SpoolFull,
                 format!(
-                    "the spool has reached its limit of {limit_bytes} bytes; nothing of this \
-                     request was kept, send it again later"
+                    "the spool has reached its limit of {limit_bytes} bytes; send what has no \
+                     verdict yet again later"
                 ),
             )
             .limit(limit_bytes)
             .retry_after(SPOOL_FULL_SECONDS),
             Error::SpoolUnavailable { trouble, .. } => Problem::new(
                 ProblemCode::SpoolUnavailable,
-                format!("{trouble}; nothing of this request was kept, send it again later"),
+                format!("{trouble}; send what has no verdict yet again later"),
             )
             .retry_after(SPOOL_FULL_SECONDS),
             Error::Unavailable(_) => Problem::new(

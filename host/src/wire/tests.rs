@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use super::{Problem, ProblemCode};
 use crate::JsonText;
 use crate::recorder::{SimulationCompleted, SimulationFigures, SimulationProgress};
 use crate::store::{
@@ -147,4 +148,13 @@ proptest! {
         };
         prop_assert_eq!(sent(&performance), performance);
     }
+}
+
+#[test]
+fn a_document_that_takes_too_much_memory_to_read_is_the_callers() {
+    let error = crate::Error::from(crate::extraction::ExtractionError::Memory(128));
+    let problem = Problem::from(error);
+    assert_eq!((problem.code, problem.status), (ProblemCode::InvalidRequest, 400));
+    assert!(problem.detail.contains("128 bytes"), "{}", problem.detail);
+    assert!(!problem.retryable);
 }

@@ -333,7 +333,11 @@ fn a_body_that_always_makes_a_little_progress() {
             let answer = read_to_end(&mut stream);
             assert!(answer.starts_with("HTTP/1.1 408 "), "{path} {kind}: {answer}");
             assert!(answer.contains("\"code\":\"body_timeout\""), "{answer}");
-            assert!(answer.contains("min_body_bytes_per_second"), "{answer}");
+            let setting = match path {
+                "/v1/files" => "min_file_bytes_per_second",
+                _ => "min_body_bytes_per_second",
+            };
+            assert!(answer.contains(setting), "{answer}");
             sending.join().unwrap();
         }
         // A stream of results brings them as they come to be.
@@ -656,5 +660,24 @@ fn answers_that_are_kept_for_their_keys() {
         assert!(!replayed);
         assert_eq!(answer.json()["duplicate"], 1);
         assert!(send(&format!("k-{KEPT}"), &json!([])).0);
+    });
+}
+
+#[test]
+fn a_file_of_more_scenarios_than_it_may_have() {
+    with_service(&["--max-file-scenarios", "2"], |_, service| {
+        let file = |names: &[&str]| -> String {
+            let line = |name: &&str| format!("{}\n", result(name, "success", 1.0));
+            names.iter().map(line).collect()
+        };
+        let send = |text: String| {
+            let kind = [("content-type", "application/octet-stream")];
+            service.send(Method::POST, "/v1/files?file_name=a.jsonl", &kind, text)
+        };
+        let problem = send(file(&["a", "b", "c"])).has_problem(400, "invalid_request");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("more than 2 scenarios"), "{detail}");
+        let report = send(file(&["a", "b", "a"])).has(200).json();
+        assert_eq!((&report["failed"], &report["total_scenarios"]), (&json!(0), &json!(2)));
     });
 }
