@@ -237,33 +237,6 @@ fn write_to_free_page(folder: &TempDir, bytes: &[u8]) {
 }
 
 #[tokio::test]
-async fn an_older_copy_stands_in_for_an_entry_whose_bytes_are_damaged() {
-    let folder = TempDir::new().unwrap();
-    let sequences = filled(&folder).await;
-    let place = settings(folder.path(), MB).folder;
-    let copy = bytes_of(&folder, sequences[150]).await;
-    for at in places(&folder, "\"number\": 150, \"score\": 0.25") {
-        write(&folder, at + 26, b"9");
-    }
-    let spool = open(&folder);
-    everything(&spool).await;
-    assert_eq!(spool.state().aside, 1, "it is a dead letter, whose reason advises to salvage");
-    spool.close().await;
-    // Both lists are sound, and the current copy alone is damaged.
-    write_to_free_page(&folder, &copy);
-    let file = std::fs::read(path(&folder)).unwrap();
-    let salvaged = salvage(&place).unwrap();
-    assert_eq!((salvaged.read, salvaged.damaged, salvaged.lists_read), (200, 0, true));
-    assert_eq!(std::fs::read(salvaged.damaged_file.unwrap()).unwrap(), file);
-    let spool = open(&folder);
-    let waiting = everything(&spool).await;
-    assert_eq!(documents(&waiting), (0..ENTRIES_OF_TEST).map(text).collect::<Vec<_>>());
-    assert_eq!(waiting[150].sequence, sequences[150]);
-    assert_eq!(spool.state().aside, 0);
-    spool.close().await;
-}
-
-#[tokio::test]
 async fn entries_that_had_the_same_number_are_all_salvaged() {
     for lists in [false, true] {
         let folder = TempDir::new().unwrap();
