@@ -196,7 +196,7 @@ fn digest_of(header: &[u8], document: &[u8]) -> [u8; 32] {
 }
 
 /// Writes a sequence number into the preamble of an entry.
-fn seal(bytes: &mut [u8], sequence: u64) {
+pub(super) fn seal(bytes: &mut [u8], sequence: u64) {
     let Some((checked, rest)) = bytes.split_at_mut_checked(CHECKSUM_AT) else { return };
     if let Some(slot) = checked.get_mut(8..16) {
         slot.copy_from_slice(&sequence.to_le_bytes());

@@ -42,8 +42,18 @@ impl Reserve {
     /// # Errors
     /// What the system says, such as that the disk is full; nothing is left of it then.
     pub(super) fn make(&self) -> io::Result<()> {
+        self.make_of(|| self.free_bytes())
+    }
+
+    /// The same on a disk with so many free bytes.
+    fn make_of(&self, free_bytes: impl FnOnce() -> io::Result<u64>) -> io::Result<()> {
         if self.is_whole() {
             return Ok(());
+        }
+        // Not tried where there is no room: it would fill the disk for a moment, and whatever else
+        // writes to it, such as the database, would fail.
+        if free_bytes().is_ok_and(|free| free < RESERVE_BYTES + MARGIN_BYTES) {
+            return Err(io::ErrorKind::StorageFull.into());
         }
         let made = self.write();
         if made.is_err() {
@@ -96,10 +106,15 @@ impl Reserve {
         if file_bytes.saturating_sub(used_bytes) >= wanted {
             return Ok(true);
         }
+        Ok(self.free_bytes()? >= wanted)
+    }
+
+    /// How much of the disk is free for this process.
+    fn free_bytes(&self) -> io::Result<u64> {
         let disk = nix::sys::statvfs::statvfs(&self.folder)?;
         #[expect(clippy::useless_conversion, reason = "the types differ from system to system")]
         let free = u64::from(disk.blocks_available()).saturating_mul(disk.fragment_size().into());
-        Ok(free >= wanted)
+        Ok(free)
     }
 }
 
@@ -107,4 +122,21 @@ impl Reserve {
 pub(super) fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_not_tried_on_a_disk_without_room() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let reserve = Reserve::new(folder.path());
+        let error = reserve.make_of(|| Ok(RESERVE_BYTES + MARGIN_BYTES - 1)).unwrap_err();
+        assert!(is_full(&error), "{error}");
+        assert!(!reserve.file.exists());
+        reserve.make_of(|| Ok(RESERVE_BYTES + MARGIN_BYTES)).unwrap();
+        assert!(reserve.is_whole());
+        reserve.make_of(|| Ok(0)).unwrap();
+    }
 }

@@ -5,9 +5,12 @@
 //! one whose digest is right is as it was written, wherever it was found. The damaged file itself is
 //! not changed, and stays beside the new one.
 //!
-//! An entry that was removed may still be in the file. Where the lists can be read it stays removed.
-//! Where they cannot, nobody knows, and it is kept once more: to record it again changes nothing.
+//! An entry that was removed may still be in the file. Where the lists can be read it stays removed,
+//! unless it may be the one that is missing under its number. Where they cannot, nobody knows, and it
+//! is kept once more: to record it again changes nothing. Two entries may have had the same number
+//! one after the other: both are kept then, one of them under a new number.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -29,7 +32,7 @@ use super::disk::{
     ASIDE, DiskResult, ENTRIES, FILE, RETRIED, WAITING, caught, head, head_row, make_tables,
     retried_table,
 };
-use super::entry::{Entry, Head, MARK, PREAMBLE_BYTES, Preamble, UNREADABLE, Unreadable};
+use super::entry::{Entry, Head, MARK, PREAMBLE_BYTES, Preamble, UNREADABLE, Unreadable, seal};
 use super::writer::begin;
 use crate::error::{Error, Result};
 
@@ -102,13 +105,15 @@ pub fn salvage(folder: &Path) -> Result<Salvaged> {
             Some(old) => salvage.take_listed(old),
             None => Ok(false),
         }?;
-        if !lists_read || !salvage.missing.is_empty() {
+        // As it is before the search: what that finds is in the new file alone.
+        let untouched = lists_read && salvage.missing.is_empty();
+        if !untouched {
             salvage.search(&file, lists_read)?;
         }
-        salvage.finish(lists_read)
+        Ok((salvage.finish(lists_read)?, untouched))
     });
-    let mut salvaged = match made {
-        Ok(salvaged) => salvaged,
+    let (mut salvaged, untouched) = match made {
+        Ok(made) => made,
         Err(error) => {
             remove(&new_path)?;
             let (context, error) = (format!("could not write {}", new_path.display()), error);
@@ -116,17 +121,35 @@ pub fn salvage(folder: &Path) -> Result<Salvaged> {
         }
     };
     drop(old);
-    if salvaged.lists_read && salvaged.damaged == 0 {
+    if untouched {
         remove(&new_path)?;
         return Ok(salvaged);
     }
-    let damaged_file = folder.join(format!("{FILE}.damaged-{}", Timestamp::now().as_second()));
-    std::fs::rename(&path, &damaged_file).map_err(|error| io("rename", error))?;
+    let sync = || {
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| io("make", error))
+    };
+    let damaged_file = keep_damaged(folder, &path).map_err(|error| io("rename", error))?;
+    sync()?;
     std::fs::rename(&new_path, &path).map_err(|error| io("make", error))?;
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|error| io("make", error))?;
+    sync()?;
     salvaged.damaged_file = Some(damaged_file);
     Ok(salvaged)
+}
+
+/// Gives the damaged file a second name, under which it stays. Its own goes to the new file in one
+/// step: whenever this ends, one of the two is there under it.
+fn keep_damaged(folder: &Path, path: &Path) -> io::Result<PathBuf> {
+    let mut second = Timestamp::now().as_second();
+    loop {
+        let damaged_file = folder.join(format!("{FILE}.damaged-{second}"));
+        match std::fs::hard_link(path, &damaged_file) {
+            Ok(()) => return Ok(damaged_file),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => second += 1,
+            // Some file systems have one name for a file.
+            Err(_) => return std::fs::rename(path, &damaged_file).map(|()| damaged_file),
+        }
+    }
 }
 
 fn in_use(folder: &Path) -> Error {
@@ -163,6 +186,16 @@ struct Missing {
     retry_until: Option<i128>,
 }
 
+/// What begins with a preamble that is as it was written.
+struct Found {
+    at: u64,
+    length: u64,
+    sequence: u64,
+    preamble: [u8; PREAMBLE_BYTES],
+    /// None where the rest is not as it was written.
+    head: Option<Head>,
+}
+
 /// A row of one of the lists.
 struct Row {
     sequence: u64,
@@ -175,9 +208,11 @@ struct Row {
 struct Salvage {
     new: Database,
     read: u64,
-    /// What the new file has already, by the digests of its preamble.
+    /// What the new file has already, by the preambles, which have the digests.
     taken: HashSet<[u8; PREAMBLE_BYTES]>,
     taken_sequences: HashSet<u64>,
+    /// No number that was seen is greater.
+    last_sequence: u64,
     missing: BTreeMap<u64, Missing>,
     unwritten: Vec<(Row, Vec<u8>)>,
     unwritten_bytes: usize,
@@ -199,6 +234,7 @@ impl Salvage {
             read: 0,
             taken: HashSet::new(),
             taken_sequences: HashSet::new(),
+            last_sequence: 0,
             missing: BTreeMap::new(),
             unwritten: Vec::new(),
             unwritten_bytes: 0,
@@ -252,15 +288,16 @@ impl Salvage {
             spooled_at: entry.spooled_at,
             bytes: bytes.len() as u64,
         };
-        if let Some(preamble) = bytes.first_chunk() {
-            self.taken.insert(*preamble);
-        }
         self.keep(row, bytes)
     }
 
     fn keep(&mut self, row: Row, bytes: Vec<u8>) -> DiskResult<()> {
         self.read += 1;
+        if let Some(preamble) = bytes.first_chunk() {
+            self.taken.insert(*preamble);
+        }
         self.taken_sequences.insert(row.sequence);
+        self.last_sequence = self.last_sequence.max(row.sequence);
         self.write(row, bytes)
     }
 
@@ -297,67 +334,120 @@ impl Salvage {
     /// Searches the whole file for what is missing; where the lists could not be read, for every
     /// entry.
     fn search(&mut self, file: &File, lists_read: bool) -> DiskResult<()> {
-        let length = file.metadata()?.len();
-        let mut damaged: HashMap<u64, (u64, u64)> = HashMap::new();
+        for found in self.find(file, lists_read)? {
+            let Found { at, length, sequence, preamble, head } = found;
+            let mut bytes = read_at(file, at, length)?;
+            let Some(head) = head else {
+                self.note_damaged(sequence, &preamble, bytes, lists_read);
+                continue;
+            };
+            let Ok(entry) = Entry::read(sequence, &bytes) else { continue };
+            // Another entry may have had the number before: what is missing is the one that was
+            // listed.
+            let listed = self.missing.get(&sequence).map(|missing| missing.head);
+            let mut row = Row { sequence, head, aside: None, retry_until: None };
+            if listed == Some(head) {
+                // One that was put aside because it could not be read waits again.
+                if let Some(Missing { aside: Some(reason), retry_until, .. }) =
+                    self.missing.remove(&sequence)
+                    && !reason.starts_with(UNREADABLE)
+                {
+                    row.aside = Some(reason);
+                    row.retry_until = retry_until;
+                }
+            } else if listed.is_some() || self.taken_sequences.contains(&sequence) {
+                row.sequence = self.new_sequence();
+                seal(&mut bytes, row.sequence);
+            }
+            self.take(row, &entry, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Everything in the file that begins with a preamble, each once: by their numbers, of the same
+    /// number the newest first, and what is damaged last.
+    fn find(&mut self, file: &File, lists_read: bool) -> DiskResult<Vec<Found>> {
+        let file_length = file.metadata()?.len();
+        let last_missing = self.missing.last_key_value().map_or(0, |(sequence, _)| *sequence);
+        self.last_sequence = self.last_sequence.max(last_missing);
+        let mut found: HashMap<[u8; PREAMBLE_BYTES], Found> = HashMap::new();
         for at in marks(file)? {
             let mut preamble = [0; PREAMBLE_BYTES];
             // It may be cut off right here.
             if file.read_exact_at(&mut preamble, at).is_err() {
                 continue;
             }
-            let Some(read) = Preamble::read(&preamble) else { continue };
-            let sequence = read.sequence;
+            let Some(Preamble { sequence, entry_bytes, .. }) = Preamble::read(&preamble) else {
+                continue;
+            };
+            self.last_sequence = self.last_sequence.max(sequence);
             if self.taken.contains(&preamble)
-                || self.taken_sequences.contains(&sequence)
+                || found.get(&preamble).is_some_and(|found| found.head.is_some())
                 || (lists_read && !self.missing.contains_key(&sequence))
             {
                 continue;
             }
-            let left = length.saturating_sub(at);
-            let bytes = read_at(file, at, read.entry_bytes.min(left))?;
-            match Entry::read(sequence, &bytes) {
-                Ok(entry) => {
-                    let missing = self.missing.remove(&sequence);
-                    let (aside, retry_until) = match missing {
-                        // One that was put aside because it could not be read waits again.
-                        Some(Missing { aside: Some(reason), .. })
-                            if reason.starts_with(UNREADABLE) =>
-                        {
-                            (None, None)
-                        }
-                        Some(missing) => (missing.aside, missing.retry_until),
-                        None => (None, None),
-                    };
-                    damaged.remove(&sequence);
-                    let head = Head { simulation_id: None, spooled_at: entry.spooled_at, bytes: 0 };
-                    self.take(Row { sequence, head, aside, retry_until }, &entry, bytes)?;
-                }
-                Err(_) => {
-                    damaged.insert(sequence, (at, bytes.len() as u64));
-                }
-            }
-        }
-        for (sequence, (at, bytes)) in damaged {
-            let bytes = read_at(file, at, bytes)?;
-            let head = Head {
-                simulation_id: None,
-                spooled_at: Timestamp::now(),
-                bytes: bytes.len() as u64,
-            };
-            let missing = self.missing.entry(sequence).or_insert(Missing {
-                head,
-                bytes: Vec::new(),
-                reason: "the entry in the spool is damaged: its bytes are not those that were \
-                         written"
-                    .to_owned(),
-                aside: None,
-                retry_until: None,
+            let length = entry_bytes.min(file_length.saturating_sub(at));
+            let bytes = read_at(file, at, length)?;
+            let head = Entry::read(sequence, &bytes).ok().map(|entry| Head {
+                simulation_id: entry.call.simulation_id(),
+                spooled_at: entry.spooled_at,
+                bytes: length,
             });
+            found.insert(preamble, Found { at, length, sequence, preamble, head });
+        }
+        let mut found: Vec<Found> = found.into_values().collect();
+        found.sort_unstable_by_key(|found| {
+            (found.sequence, Reverse(found.head.map(|head| head.spooled_at)), found.at)
+        });
+        Ok(found)
+    }
+
+    /// Notes what is left of an entry that is not as it was written.
+    fn note_damaged(
+        &mut self,
+        sequence: u64,
+        preamble: &[u8; PREAMBLE_BYTES],
+        bytes: Vec<u8>,
+        lists_read: bool,
+    ) {
+        let missing = self.missing.get_mut(&sequence);
+        if let Some(missing) = missing
+            && (missing.bytes.is_empty() || missing.bytes.starts_with(preamble))
+        {
             if missing.bytes.len() < bytes.len() {
                 missing.bytes = bytes;
             }
+            return;
         }
-        Ok(())
+        // Where the lists can be read, what they do not name was removed.
+        if lists_read {
+            return;
+        }
+        let used = self.missing.contains_key(&sequence) || self.taken_sequences.contains(&sequence);
+        let number = if used { self.new_sequence() } else { sequence };
+        let head =
+            Head { simulation_id: None, spooled_at: Timestamp::now(), bytes: bytes.len() as u64 };
+        let missing = Missing {
+            head,
+            bytes,
+            reason: "the entry in the spool is damaged: its bytes are not those that were written"
+                .to_owned(),
+            aside: None,
+            retry_until: None,
+        };
+        self.missing.insert(number, missing);
+    }
+
+    /// A number that no entry has.
+    fn new_sequence(&mut self) -> u64 {
+        loop {
+            self.last_sequence = self.last_sequence.wrapping_add(1).max(1);
+            let sequence = self.last_sequence;
+            if !self.taken_sequences.contains(&sequence) && !self.missing.contains_key(&sequence) {
+                return sequence;
+            }
+        }
     }
 
     /// Writes what is missing as dead letters, and closes the new file.

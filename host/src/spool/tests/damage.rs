@@ -219,3 +219,64 @@ async fn a_head_that_is_damaged_is_corrected_from_its_entry() {
     assert_eq!(everything(&spool).await.len(), ENTRIES_OF_TEST);
     spool.close().await;
 }
+
+/// The bytes of an entry of a closed spool.
+async fn bytes_of(folder: &TempDir, sequence: u64) -> Vec<u8> {
+    let spool = open(folder);
+    let (_, bytes) = spool.entry(sequence).await.unwrap().unwrap();
+    spool.close().await;
+    bytes
+}
+
+/// Writes bytes to where the file is not used, as pages are that were copied on write.
+fn write_to_free_page(folder: &TempDir, bytes: &[u8]) {
+    let file = std::fs::read(path(folder)).unwrap();
+    let free = vec![0; bytes.len() + 2 * 4096];
+    let at = memchr::memmem::rfind(&file, &free).unwrap() as u64;
+    write(folder, at + 4096, bytes);
+}
+
+#[tokio::test]
+async fn entries_that_had_the_same_number_are_all_salvaged() {
+    for lists in [false, true] {
+        let folder = TempDir::new().unwrap();
+        let place = settings(folder.path(), MB).folder;
+        let spool = open(&folder);
+        let sequences = spool.append(vec![result(simulation(1), text(1))]).await.unwrap();
+        spool.close().await;
+        let old = bytes_of(&folder, sequences[0]).await;
+        std::fs::remove_file(path(&folder)).unwrap();
+        let spool = open(&folder);
+        let mut other = result(simulation(2), text(2));
+        other.spooled_at = at(200);
+        assert_eq!(spool.append(vec![other]).await.unwrap(), sequences);
+        spool.close().await;
+        if lists {
+            // The current one is damaged, and the other is not the one that is missing.
+            for at in places(&folder, "\"number\": 2, \"score\": 0.25") {
+                write(&folder, at + 24, b"9");
+            }
+            write_to_free_page(&folder, &old);
+        } else {
+            // Nothing can be read of the lists, and the older one comes first.
+            let mut file = std::fs::read(path(&folder)).unwrap();
+            file[..64].fill(0);
+            let both = [vec![0; 64], old, file].concat();
+            std::fs::write(path(&folder), both).unwrap();
+        }
+        let salvaged = salvage(&place).unwrap();
+        assert_eq!(salvaged.lists_read, lists);
+        let spool = open(&folder);
+        let waiting = everything(&spool).await;
+        let aside = spool.aside(9).await.unwrap();
+        if lists {
+            assert_eq!(documents(&waiting), [text(1)]);
+            assert_ne!(waiting[0].sequence, sequences[0]);
+            assert_eq!((salvaged.damaged, aside[0].sequence), (1, sequences[0]));
+        } else {
+            assert_eq!(documents(&waiting), [text(2), text(1)], "the newest keeps its number");
+            assert_eq!((salvaged.damaged, waiting[0].sequence), (0, sequences[0]));
+        }
+        spool.close().await;
+    }
+}
