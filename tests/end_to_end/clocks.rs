@@ -1,5 +1,6 @@
 //! Services whose clocks differ: the later of two attempts is the latest, wherever it was received.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -102,9 +103,29 @@ fn what_a_spool_took_before_the_databases_clock_was_known_has_its_place() {
     // The next process delivers it.
     ahead.kill();
     let ahead = Service::start(&programs[1], &folders[2], &[]);
+    // What both have started, too.
+    let started = [&behind, &ahead].map(|service| {
+        let id = service.start_simulation(&["a"]);
+        assert_eq!(attempt(service, &id, 1.0), "spooled");
+        let complete = format!("/v1/simulations/{id}/complete");
+        service.post(&complete, &json!({})).has(202);
+        id
+    });
     server.resume();
     behind.wait_for_empty_spool();
     ahead.wait_for_empty_spool();
+    for id in &started {
+        let status = right.get(&format!("/v1/simulations/{id}")).has(200).json();
+        let time = |name: &str| status[name].as_str().unwrap().parse::<Timestamp>().unwrap();
+        let apart = time("created_at").duration_since(time("started_at")).as_secs_f64();
+        assert!((0.0..DEADLINE.as_secs_f64()).contains(&apart), "{status}");
+        let milliseconds = status["execution_time_ms"].as_f64().unwrap();
+        assert!((0.0..DEADLINE.as_secs_f64() * 1_000.0).contains(&milliseconds), "{status}");
+        let page = right.get(&format!("/v1/simulations/{id}/outcomes")).has(200).json();
+        let received: Timestamp =
+            page["outcomes"][0]["received_at"].as_str().unwrap().parse().unwrap();
+        assert!(time("started_at") < received && received < time("created_at"), "{status} {page}");
+    }
     assert_eq!(attempt(&right, &early, 1.0), "stored");
     for (id, name) in [(&late, "behind"), (&early, "ahead")] {
         assert_eq!(score(&right, id), 1.0, "{name}");

@@ -166,6 +166,38 @@ fn a_page_of_large_documents_is_shorter_and_says_so() {
 }
 
 #[test]
+fn an_empty_page_leaves_its_connection_and_a_large_outcome_is_a_page_of_its_own() {
+    let database = TestDatabase::new();
+    let (program, files) = (Program::on(&database), Files::new());
+    let results = ["a", "b", "c"]
+        .map(|id| json!({"scenario": {"id": id}, "trajectory": {"status": "success"}}));
+    let recorded = record(&program, &files.write_lines("few.jsonl", &results), &[]).ended(0);
+    let id: Uuid = recorded.json()["simulation_id"].as_str().unwrap().parse().unwrap();
+    database.execute(
+        "UPDATE arc_recorder.outcomes SET error_message = repeat('x', 3 << 20)
+         WHERE scenario_id = 'b'",
+    );
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let store = database.store();
+        let none = OutcomeFilter { status: Some("timeout".to_owned()), ..OutcomeFilter::default() };
+        let page = store.outcomes_page(id, &none, 10, None, Attached::default()).await.unwrap();
+        assert!(page.outcomes.is_empty() && page.cursor.is_none(), "{page:?}");
+        let left = store.pool_stats();
+        assert_eq!((left.size, left.available), (1, 1));
+        let pages = pages(&store, id, &OutcomeFilter::default(), 10, Attached::default()).await;
+        let ids: Vec<Vec<&str>> = pages
+            .iter()
+            .map(|page| page.iter().map(|outcome| outcome.scenario_id.as_str()).collect())
+            .collect();
+        assert_eq!(ids, [["a"], ["b"], ["c"]]);
+        let message = pages[1][0].error_message.as_deref().unwrap();
+        assert_eq!(message.len(), 3 << 20);
+        store.close();
+    });
+}
+
+#[test]
 fn a_cursor_of_another_list_and_a_limit_out_of_range_are_refused() {
     let database = TestDatabase::new();
     let program = Program::on(&database);

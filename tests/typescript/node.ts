@@ -1,5 +1,6 @@
 // The checks in Node, and what only Node can show.
 import { readFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { type Socket, connect, createServer } from 'node:net';
 import { test } from 'node:test';
 import { ArcClient, ArcError, Submission } from 'arc-recorder';
@@ -110,4 +111,46 @@ test('what can never connect is told at once', async () => {
     same([error.code, error.retryable, error.message.includes(reason)], ['not_connectable', false, true], error.message);
     holds(Date.now() - begun < 30_000, 'it is not tried again');
   }
+});
+
+test('an iterator whose answer is none ends with an error', async () => {
+  const arc = new ArcClient(process.env.ARC_TEST_SERVICE ?? '');
+  const simulationId = crypto.randomUUID();
+  for (const answer of [undefined, null]) {
+    const broken = { [Symbol.asyncIterator]: () => ({ next: async () => answer }) };
+    const error = await thrown(() => all(arc.recordAll(simulationId, broken as unknown as AsyncIterable<object>)));
+    holds(error instanceof TypeError, String(error));
+  }
+});
+
+test('verdicts that were given before an error come before it', async () => {
+  // Takes one result a request, and after the first of them is not there any more.
+  const bodies: number[] = [];
+  const server = createHttpServer((request, response) => {
+    let text = '';
+    request.on('data', (chunk) => (text += chunk));
+    request.on('end', () => {
+      const { results } = JSON.parse(text);
+      bodies.push(results.length);
+      const [status, body] =
+        results.length > 1
+          ? [413, { code: 'too_many_items', limit: 1, retryable: false, detail: 'too many', status: 413 }]
+          : bodies.filter((count) => count === 1).length === 1
+            ? [200, { verdicts: [{ position: 0, outcome_id: crypto.randomUUID(), verdict: 'stored' }] }]
+            : [404, { code: 'not_found', retryable: false, detail: 'it is gone', status: 404 }];
+      const type = status === 200 ? 'application/json' : 'application/problem+json';
+      response.writeHead(status as number, { 'content-type': type }).end(JSON.stringify(body));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  const arc = new ArcClient(`http://127.0.0.1:${port}`, { retrySeconds: 0 });
+  const verdicts: string[] = [];
+  const error = await thrown(async () => {
+    const results = ['a', 'b', 'c'].map((id) => ({ scenario: { id } }));
+    for await (const { verdict } of arc.recordAll(crypto.randomUUID(), results)) verdicts.push(verdict);
+  });
+  server.close();
+  holds(error instanceof ArcError && error.status === 404, String(error));
+  same([verdicts, bodies], [['stored'], [3, 1, 1]], 'the verdict and the requests');
 });

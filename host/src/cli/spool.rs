@@ -154,7 +154,7 @@ fn what(aside: &Aside) -> (&'static str, Option<Uuid>) {
     let Some(entry) = &aside.entry else { return ("an entry of a newer version", None) };
     match &entry.call {
         SpooledCall::Configuration { .. } => ("a configuration", None),
-        SpooledCall::Start(start) => ("a start", start.simulation_id),
+        SpooledCall::Start { start, .. } => ("a start", start.simulation_id),
         SpooledCall::Result { simulation_id, .. } => ("a result", Some(*simulation_id)),
         SpooledCall::Complete { simulation_id, .. } => ("a completion", Some(*simulation_id)),
         SpooledCall::End { simulation_id, .. } => ("an end", Some(*simulation_id)),

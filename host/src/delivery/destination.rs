@@ -35,6 +35,15 @@ impl Destination {
         }
     }
 
+    /// Puts the time of a start that is by the host's own clock on the database's.
+    pub(crate) async fn correct_start(&self, start: &mut SimulationStart) -> Result<()> {
+        match self {
+            Destination::Database(recorder) => recorder.correct_start(start).await,
+            // It says itself when a simulation starts.
+            Destination::Service(_) => Ok(()),
+        }
+    }
+
     /// Why it stores nothing just now, although it may be there.
     pub(crate) fn trouble(&self) -> Option<String> {
         match self {

@@ -225,15 +225,17 @@ impl Delivery {
     /// As [`Recorder::start_simulation`](crate::Recorder::start_simulation).
     pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<Started> {
         let simulation_id = *start.simulation_id.get_or_insert_with(identity::new_id);
-        let begun_at = self.shared.destination.clock().now();
+        let begun = self.shared.destination.clock().next_receipt();
         let direct = self.shared.destination.start_simulation(start.clone());
         match self.try_direct(Some(simulation_id), direct).await? {
             Delivered::Committed(started) => Ok(started),
             Delivered::Spooled => {
                 let scenario_count = self.shared.destination.check_start(&start).await?;
                 // Else the time is the destination's to say.
-                let created_at = *start.started_at.get_or_insert(begun_at);
-                self.keep(vec![SpooledCall::Start(Box::new(start))]).await?;
+                let host_clock = start.started_at.is_none() && begun.host_clock;
+                let created_at = *start.started_at.get_or_insert(begun.at);
+                let start = Box::new(start);
+                self.keep(vec![SpooledCall::Start { start, host_clock }]).await?;
                 if let Some(spooling) = &self.shared.spooling {
                     spooling.without_start().remove(&simulation_id);
                 }

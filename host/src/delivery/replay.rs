@@ -563,7 +563,12 @@ async fn deliver_call(destination: &Destination, call: SpooledCall) -> Result<()
             let kept = destination.create_configuration(&name, &configuration, user_id.as_deref());
             kept.await.map(|_| ())
         }
-        SpooledCall::Start(start) => destination.start_simulation(*start).await.map(|_| ()),
+        SpooledCall::Start { mut start, host_clock } => {
+            if host_clock {
+                destination.correct_start(&mut start).await?;
+            }
+            destination.start_simulation(*start).await.map(|_| ())
+        }
         SpooledCall::Complete { simulation_id, suite } => {
             destination.complete_simulation(simulation_id, suite.as_deref()).await.map(|_| ())
         }

@@ -9,6 +9,7 @@ use super::plan::Plan;
 use super::queue::Results;
 use super::rows::{Extracted, Received, Target};
 use super::sessions::Sessions;
+use super::start::SimulationStart;
 use super::submission::{ItemVerdict, ResultFormat, Submission, Verdict};
 use super::{INLINE_BYTES, INLINE_RESULTS, Recorder, UNPLANNED};
 use crate::error::Result;
@@ -73,6 +74,14 @@ impl Recorder {
         }
         let verdicts = futures_util::future::try_join_all(verdicts).await?;
         Ok(verdicts.into_iter().flatten().collect())
+    }
+
+    /// Puts the time of a start that is by the host's own clock on the database's.
+    pub(crate) async fn correct_start(&self, start: &mut SimulationStart) -> Result<()> {
+        let store = self.store();
+        store.measure_clock().await?;
+        start.started_at = start.started_at.map(|started_at| store.clock().corrected(started_at));
+        Ok(())
     }
 
     /// The results with times of receipt by the database's clock, whichever they came with.

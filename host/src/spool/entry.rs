@@ -65,7 +65,12 @@ pub enum SpooledCall {
         user_id: Option<String>,
     },
     /// The start of a simulation, with its id.
-    Start(Box<SimulationStart>),
+    Start {
+        /// What it starts with.
+        start: Box<SimulationStart>,
+        /// Whether it started by the host's own clock, since the database's was not known.
+        host_clock: bool,
+    },
     /// A result.
     Result {
         /// The simulation it belongs to.
@@ -102,7 +107,7 @@ impl SpooledCall {
     pub fn simulation_id(&self) -> Option<Uuid> {
         match self {
             SpooledCall::Configuration { .. } => None,
-            SpooledCall::Start(start) => start.simulation_id,
+            SpooledCall::Start { start, .. } => start.simulation_id,
             SpooledCall::Result { simulation_id, .. }
             | SpooledCall::Complete { simulation_id, .. }
             | SpooledCall::End { simulation_id, .. } => Some(*simulation_id),
@@ -231,6 +236,8 @@ enum Call {
         metadata: Option<String>,
         #[serde(default)]
         started_at: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        host_clock: bool,
     },
     /// The document is the result's.
     Result {
@@ -398,7 +405,7 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
         SpooledCall::Configuration { name, configuration, user_id } => {
             (Call::Configuration { name, user_id }, configuration.into_bytes())
         }
-        SpooledCall::Start(start) => {
+        SpooledCall::Start { start, host_clock } => {
             // Whole, so that a new member is not forgotten here.
             let SimulationStart {
                 simulation_id,
@@ -422,6 +429,7 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
                 sandbox_instances,
                 metadata,
                 started_at,
+                host_clock,
             };
             (call, scenarios.into_bytes())
         }
@@ -492,18 +500,22 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
             sandbox_instances,
             metadata,
             started_at,
-        } => SpooledCall::Start(Box::new(SimulationStart {
-            simulation_id,
-            config_version_id,
-            scenarios: text()?,
-            trials,
-            simulation_name,
-            modal_app_id,
-            modal_environment,
-            sandbox_instances,
-            metadata,
-            started_at,
-        })),
+            host_clock,
+        } => SpooledCall::Start {
+            start: Box::new(SimulationStart {
+                simulation_id,
+                config_version_id,
+                scenarios: text()?,
+                trials,
+                simulation_name,
+                modal_app_id,
+                modal_environment,
+                sandbox_instances,
+                metadata,
+                started_at,
+            }),
+            host_clock,
+        },
         Call::Result {
             simulation_id,
             outcome_id,

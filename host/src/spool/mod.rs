@@ -792,7 +792,7 @@ fn read_start(database: &Database, simulation_id: Uuid) -> DiskResult<Option<Sim
             continue;
         }
         // One that cannot be read is put aside when its turn comes.
-        if let Ok(Entry { call: SpooledCall::Start(start), .. }) =
+        if let Ok(Entry { call: SpooledCall::Start { start, .. }, .. }) =
             entry_of(&entries, sequence.value())?
         {
             return Ok(Some(*start));

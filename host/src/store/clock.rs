@@ -4,7 +4,11 @@
 //! whose clocks differ may receive them. So these times are of one clock, the database's: each host
 //! measures how far its own clock is from it, on the connections that it has anyway, and adds that
 //! to its own. Nobody asks the database when a result is received, which may be while it is
-//! unreachable; what was received before the first measurement is corrected when it is recorded.
+//! unreachable; what is received while no measurement holds is corrected when it is recorded.
+//!
+//! The host's own time is what its clock said when the process began to ask, and what has run on the
+//! steady clock since, so that setting the clock moves no time of receipt. The steady clock may stand
+//! still while the machine does. Both clocks differ then, and a measurement holds no more.
 //!
 //! A measurement is wrong by at most half of its round trip, and the ones that took least count.
 
@@ -15,6 +19,10 @@ use jiff::Timestamp;
 
 /// How often the offset is measured while connections are used: a round trip each time.
 const MEASURE_EVERY: Duration = Duration::from_secs(30);
+
+/// For how long a measurement holds. Where no connection is taken for so long, what is received is
+/// corrected by the next measurement, which taking a connection makes then anyway.
+const HOLDS_FOR: Duration = Duration::from_secs(60);
 
 /// By how much the clocks of two machines drift apart: 100 parts in a million, which is more than
 /// crystals do. The greater the age of a measurement, the less it says.
@@ -36,7 +44,7 @@ const WARN_FROM: i64 = 1_000_000;
 pub struct ReceiptTime {
     /// The time.
     pub at: Timestamp,
-    /// Whether it is the host's own time, since the database's was not known yet.
+    /// Whether it is the host's own time, since the database's was not known, or not any more.
     pub host_clock: bool,
 }
 
@@ -63,40 +71,49 @@ impl Reading {
 /// A measurement.
 #[derive(Clone, Copy, Debug)]
 struct Offset {
-    /// The database's clock minus the host's, in microseconds.
+    /// The database's clock minus the host's own time, in microseconds.
     micros: i64,
     /// By how much that may be wrong.
     bound: i64,
     /// When it was measured.
-    measured: Reading,
+    measured: Instant,
 }
 
 impl Offset {
     /// By how much it may be wrong by now.
-    fn bound_at(&self, now: Reading) -> i64 {
-        self.bound.saturating_add(micros(now.steady.duration_since(self.measured.steady)) / DRIFT)
-    }
-
-    /// Whether the host's clock has run since the measurement as time has.
-    fn holds_at(&self, now: Reading) -> bool {
-        let elapsed = micros(now.steady.duration_since(self.measured.steady));
-        let expected = self.measured.wall.saturating_add(elapsed);
-        now.wall.saturating_sub(expected).saturating_abs() <= STEP + elapsed / 1_000
+    fn bound_at(&self, now: Instant) -> i64 {
+        self.bound.saturating_add(since(self.measured, now).max(0) / DRIFT)
     }
 }
 
 /// The database's clock as this host knows it; until it is measured, the host's own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct DatabaseClock(Mutex<State>);
 
-#[derive(Debug, Default)]
+impl Default for DatabaseClock {
+    fn default() -> Self {
+        DatabaseClock::new()
+    }
+}
+
+#[derive(Debug)]
 struct State {
+    /// The first reading of the clocks.
+    begun: Option<Reading>,
     offset: Option<Offset>,
-    /// The first measurement after a time in which there was none: what was received in that time is
+    /// Both clocks at the last measurement.
+    measured: Option<Reading>,
+    /// The clocks have run apart since the last measurement.
+    apart: bool,
+    /// The first measurement after a time in which none held: what was received in that time is
     /// corrected by it and no other, so that its order stays.
     first: i64,
-    /// The greatest time that was given out, and the greatest of the host's own clock.
+    /// The greatest time that a correction gives: the database's at that measurement.
+    latest: i64,
+    /// The greatest time that was given out, and the first and the greatest of the host's own since
+    /// no measurement holds.
     last: Option<i64>,
+    first_of_host: Option<i64>,
     last_of_host: Option<i64>,
     /// When the next measurement is due.
     due: Option<Instant>,
@@ -107,9 +124,14 @@ impl DatabaseClock {
     /// One that is not measured yet.
     pub const fn new() -> Self {
         DatabaseClock(Mutex::new(State {
+            begun: None,
             offset: None,
+            measured: None,
+            apart: false,
             first: 0,
+            latest: i64::MAX,
             last: None,
+            first_of_host: None,
             last_of_host: None,
             due: None,
             warned: false,
@@ -128,35 +150,54 @@ impl DatabaseClock {
 
     fn next_receipt_at(&self, now: Reading) -> ReceiptTime {
         let mut state = self.state();
+        let host = state.host_time(now);
         let offset = state.valid_offset(now);
         let last = if offset.is_some() { &mut state.last } else { &mut state.last_of_host };
-        let time = now.wall.saturating_add(offset.map_or(0, |offset| offset.micros));
+        let time = host.saturating_add(offset.map_or(0, |offset| offset.micros));
         let next = last.map_or(time, |last| time.max(last.saturating_add(1)));
         *last = Some(next);
+        if offset.is_none() {
+            state.first_of_host.get_or_insert(next);
+        }
         ReceiptTime { at: timestamp(next), host_clock: offset.is_none() }
     }
 
-    /// The time of receipt of what was received by the host's own clock, on the database's.
+    /// The time of receipt of what was received by the host's own clock, on the database's. None is
+    /// later than the measurement: a process before this one may have had another clock.
     pub(crate) fn corrected(&self, received_at: Timestamp) -> Timestamp {
-        timestamp(received_at.as_microsecond().saturating_add(self.state().first))
+        let mut state = self.state();
+        let corrected = received_at.as_microsecond().saturating_add(state.first);
+        if corrected <= state.latest {
+            return timestamp(corrected);
+        }
+        // They keep their order.
+        state.latest = state.latest.saturating_add(1);
+        timestamp(state.latest)
     }
 
     /// What the time is, as well as it is known.
     pub fn now(&self) -> Timestamp {
         let now = Reading::now();
-        let offset = self.state().valid_offset(now);
-        timestamp(now.wall.saturating_add(offset.map_or(0, |offset| offset.micros)))
+        let mut state = self.state();
+        let host = state.host_time(now);
+        let holds = state.valid_offset(now).is_some();
+        // One that is old is better than none.
+        let known = state.offset.filter(|_| holds || !state.apart);
+        timestamp(known.map_or(now.wall, |offset| host.saturating_add(offset.micros)))
     }
 
     /// How far the host's clock is ahead of the database's in milliseconds, negative where it is
     /// behind; none where that was not measured yet.
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     pub fn skew_ms(&self) -> Option<f64> {
-        let offset = self.state().valid_offset(Reading::now())?;
-        Some(-(offset.micros as f64) / 1_000.0)
+        let now = Reading::now();
+        let mut state = self.state();
+        let offset = state.valid_offset(now)?;
+        let database = state.host_time(now).saturating_add(offset.micros);
+        Some(now.wall.saturating_sub(database) as f64 / 1_000.0)
     }
 
-    /// Whether the offset is known.
+    /// Whether the offset is known by now.
     pub(super) fn is_measured(&self) -> bool {
         self.state().valid_offset(Reading::now()).is_some()
     }
@@ -164,7 +205,7 @@ impl DatabaseClock {
     /// Whether the offset is known as exactly as it is worth.
     pub(super) fn is_precise(&self) -> bool {
         let now = Reading::now();
-        self.state().valid_offset(now).is_some_and(|offset| offset.bound_at(now) <= PRECISE)
+        self.state().valid_offset(now).is_some_and(|offset| offset.bound_at(now.steady) <= PRECISE)
     }
 
     /// Whether it is time to measure. Who is told so measures: nobody else is told for a while.
@@ -183,30 +224,47 @@ impl DatabaseClock {
     /// began then.
     pub(super) fn learn(&self, begun: Reading, round_trip: Duration, database: i64) {
         let bound = micros(round_trip) / 2;
-        let host = begun.wall.saturating_add(bound);
-        let measured = Reading { wall: host, steady: begun.steady + round_trip / 2 };
-        let new = Offset { micros: database.saturating_sub(host), bound, measured };
+        let steady = begun.steady + round_trip / 2;
+        let measured = Reading { wall: begun.wall.saturating_add(bound), steady };
         let mut state = self.state();
-        state.learn(new);
-        state.due = Some(measured.steady + MEASURE_EVERY);
-        state.warn(new.micros);
+        state.learn(measured, bound, database);
+        state.due = Some(steady + MEASURE_EVERY);
+        state.warn(database.saturating_sub(measured.wall));
     }
 }
 
 impl State {
-    /// The offset, unless the host's clock was set since: then there is none until the next
-    /// measurement.
-    fn valid_offset(&mut self, now: Reading) -> Option<Offset> {
-        self.offset = self.offset.filter(|offset| offset.holds_at(now));
-        self.offset
+    /// The host's own time, which setting its clock does not move.
+    fn host_time(&mut self, now: Reading) -> i64 {
+        let begun = *self.begun.get_or_insert(now);
+        begun.wall.saturating_add(since(begun.steady, now.steady))
     }
 
-    fn learn(&mut self, new: Offset) {
-        let Some(known) = self.valid_offset(new.measured) else {
-            self.first = new.micros;
-            // What comes now is later than what was received before, once that is corrected.
-            let corrected = self.last_of_host.take().map(|last| last.saturating_add(new.micros));
+    /// The offset, unless it was measured long ago, or the host's clocks have run apart since: one
+    /// was set, or the other stood still. Then there is none until the next measurement.
+    fn valid_offset(&mut self, now: Reading) -> Option<Offset> {
+        let measured = self.measured?;
+        let elapsed = since(measured.steady, now.steady);
+        let expected = measured.wall.saturating_add(elapsed);
+        let differ = now.wall.saturating_sub(expected).saturating_abs();
+        self.apart |= differ > STEP + elapsed.max(0) / 1_000;
+        self.offset.filter(|_| !self.apart && elapsed <= micros(HOLDS_FOR))
+    }
+
+    fn learn(&mut self, measured: Reading, bound: i64, database: i64) {
+        let micros = database.saturating_sub(self.host_time(measured));
+        let new = Offset { micros, bound, measured: measured.steady };
+        let known = self.valid_offset(measured);
+        (self.measured, self.apart) = (Some(measured), false);
+        let Some(known) = known else {
+            // What comes now is later than what was received while no measurement held, once that is
+            // corrected, and that is later than what was before.
+            let (first, last) = (self.first_of_host.take(), self.last_of_host.take());
+            let least = self.last.zip(first).map(|(last, first)| last.saturating_add(1) - first);
+            self.first = least.map_or(micros, |least| micros.max(least));
+            let corrected = last.map(|last| last.saturating_add(self.first));
             self.last = self.last.max(corrected);
+            self.latest = self.last.map_or(database, |last| database.max(last));
             self.offset = Some(new);
             return;
         };
@@ -227,6 +285,14 @@ impl State {
             tracing::info!(target: "arc_host::store", clock_skew_ms, "the clock of this host is the database's again");
         }
         self.warned = far;
+    }
+}
+
+/// The microseconds between two moments, negative where the second is the earlier.
+fn since(earlier: Instant, later: Instant) -> i64 {
+    match later.checked_duration_since(earlier) {
+        Some(time) => micros(time),
+        None => -micros(earlier.duration_since(later)),
     }
 }
 
@@ -324,6 +390,77 @@ mod tests {
             let times = [first.at, clock.corrected(second.at), third.at];
             assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
         }
+    }
+
+    #[test]
+    fn setting_the_clock_before_the_first_measurement_moves_no_time() {
+        let begun = Instant::now();
+        for wrong_by in [-180 * SECOND, 180 * SECOND] {
+            let clock = DatabaseClock::new();
+            let before = clock.next_receipt_at(reading(begun, 0, wrong_by));
+            // The clock is set right.
+            let after = clock.next_receipt_at(reading(begun, 10, 0));
+            learn(&clock, begun, 20, 0);
+            let later = clock.next_receipt_at(reading(begun, 30, 0));
+            assert!(before.host_clock && after.host_clock && !later.host_clock);
+            let times = [clock.corrected(before.at), clock.corrected(after.at), later.at];
+            for (time, after_ms) in times.iter().zip([0, 10, 30]) {
+                let wrong = time.as_microsecond() - database(after_ms);
+                assert!(wrong.abs() < SECOND / 100, "{after_ms}: {times:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_measurement_ends_when_no_other_follows() {
+        let begun = Instant::now();
+        let clock = DatabaseClock::new();
+        learn(&clock, begun, 0, 0);
+        // A minute with measurements that are worse, and so change nothing else.
+        for after in [25_000, 50_000] {
+            clock.learn(reading(begun, after, 0), Duration::from_secs(1), database(after + 500));
+        }
+        assert!(!clock.next_receipt_at(reading(begun, 100_000, 0)).host_clock);
+        // An hour later, and the clock was set back by less than it might have been slewed since.
+        let hour = 3_600_000;
+        let set = -4 * SECOND;
+        let last = clock.next_receipt_at(reading(begun, 105_000, 0));
+        let first = clock.next_receipt_at(reading(begun, hour, set));
+        assert!(!last.host_clock && first.host_clock);
+        learn(&clock, begun, hour + 5, set);
+        let next = clock.next_receipt_at(reading(begun, hour + 10, set));
+        assert!(!next.host_clock);
+        let times = [last.at, clock.corrected(first.at), next.at];
+        assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
+        for (time, after_ms) in times[1..].iter().zip([hour, hour + 10]) {
+            assert!((time.as_microsecond() - database(after_ms)).abs() < SECOND / 100, "{times:?}");
+        }
+    }
+
+    #[test]
+    fn the_order_stays_where_a_measurement_ends_and_the_next_says_less() {
+        let begun = Instant::now();
+        let clock = DatabaseClock::new();
+        learn(&clock, begun, 0, 0);
+        let last = clock.next_receipt_at(reading(begun, 60_000, 0));
+        let first = clock.next_receipt_at(reading(begun, 60_002, 0));
+        assert!(!last.host_clock && first.host_clock);
+        // The database's clock is 5 ms earlier than was thought.
+        clock.learn(reading(begun, 60_010, 0), Duration::from_millis(2), database(60_006));
+        let next = clock.next_receipt_at(reading(begun, 60_012, 0));
+        let times = [last.at, clock.corrected(first.at), next.at];
+        assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
+    }
+
+    #[test]
+    fn what_a_process_with_a_clock_ahead_has_left_is_not_later_than_the_measurement() {
+        let begun = Instant::now();
+        let clock = DatabaseClock::new();
+        learn(&clock, begun, 0, 0);
+        let ahead = [100, 200].map(|micros| timestamp(database(0) + 180 * SECOND + micros));
+        let [first, second] = ahead.map(|time| clock.corrected(time));
+        let next = clock.next_receipt_at(reading(begun, 10, 0)).at;
+        assert!(first < second && second < next, "{first} {second} {next}");
     }
 
     #[test]

@@ -27,6 +27,11 @@ const PAGE_BYTES: i64 = 2 << 20;
 /// What an outcome takes beside its texts.
 const ROW_BYTES: i64 = 512;
 
+/// The columns that may be long. A first row that is more than a page comes without them, so that one
+/// query tells it from no row.
+const LONG_COLUMNS: [&str; 6] =
+    ["metrics", "warnings", "error_message", "scenario_name", "modal_call_id", "sandbox_id"];
+
 /// In place of a number of bytes: one row, whatever it has.
 const ONE_ROW: i64 = -1;
 
@@ -87,8 +92,8 @@ impl Store {
         let mut statement = statement(simulation_id, filter, limit, cursor)?;
         let mut rows = self.rows(&statement, "read the outcomes").await?;
         let mut large = None;
-        // There are none, or the first is more than a page by itself.
-        if rows.is_empty() {
+        // The first is more than a page by itself, and has come without what is long.
+        if rows.first().is_some_and(|row| !row.get::<_, bool>("whole")) {
             large = self.large_rows().await;
             statement = statement_within(simulation_id, filter, limit, cursor, ONE_ROW)?;
             rows = self.large_rows_of(&statement, "read the outcomes").await?;
@@ -235,6 +240,12 @@ fn statement_within(
     }
     statement = statement.with(bytes);
     let most_bytes = statement.count();
+    let whole = format!("(page.bytes <= ${most_bytes} OR ${most_bytes} < 0)");
+    let columns =
+        LONG_COLUMNS.iter().fold(COLUMNS.replace("outcome.", "page."), |columns, name| {
+            let column = format!("page.{name}");
+            columns.replace(&column, &format!("CASE WHEN {whole} THEN {column} END AS {name}"))
+        });
     statement.sql = format!(
         r#"WITH page AS MATERIALIZED (
             SELECT {COLUMNS}, outcome.extractor_id
@@ -254,22 +265,24 @@ fn statement_within(
                     AND outcome.scenario_id COLLATE "C" = place.scenario_id
             ) AS attempts
         ), sized AS MATERIALIZED (
-            SELECT page.*, count(*) OVER () AS found, row_number() OVER place AS place,
-                sum({ROW_BYTES} + octet_length(metrics::text)
-                    + coalesce(octet_length(warnings::text), 0)
-                    + coalesce(octet_length(error_message), 0)
-                    + coalesce(octet_length(scenario_name), 0)
-                    + coalesce(octet_length(modal_call_id), 0)
-                    + coalesce(octet_length(sandbox_id), 0)) OVER place AS bytes
+            SELECT page.*, pg_catalog.count(*) OVER () AS found,
+                pg_catalog.row_number() OVER place AS place,
+                pg_catalog.sum({ROW_BYTES} + pg_catalog.octet_length(metrics::text)
+                    + coalesce(pg_catalog.octet_length(warnings::text), 0)
+                    + coalesce(pg_catalog.octet_length(error_message), 0)
+                    + coalesce(pg_catalog.octet_length(scenario_name), 0)
+                    + coalesce(pg_catalog.octet_length(modal_call_id), 0)
+                    + coalesce(pg_catalog.octet_length(sandbox_id), 0)) OVER place AS bytes
             FROM page
             WINDOW place AS (ORDER BY page.scenario_id COLLATE "C", page.trial, page.received_at,
                 page.outcome_id)
         )
-        SELECT page.*, numbered.attempt, extractor.name || ' ' || extractor.version AS extractor
+        SELECT {columns}, page.found, {whole} AS whole, numbered.attempt,
+            extractor.name || ' ' || extractor.version AS extractor
         FROM sized AS page
         JOIN numbered USING (outcome_id)
         LEFT JOIN arc_recorder.extractors AS extractor USING (extractor_id)
-        WHERE page.bytes <= ${most_bytes} OR (${most_bytes} < 0 AND page.place = 1)
+        WHERE page.bytes <= ${most_bytes} OR page.place = 1
         ORDER BY page.scenario_id COLLATE "C", page.trial, page.received_at, page.outcome_id"#
     )
     .into();
@@ -321,11 +334,11 @@ fn attached_statement(
     Statement::new(format!(
         "SELECT outcome_id, {document}, {trajectory}, {detailed}, {dimensions}
          FROM (
-             SELECT outcome.*, row_number() OVER place AS place,
-                 sum(octet_length(document::text)) OVER place AS bytes
+             SELECT outcome.*, pg_catalog.row_number() OVER place AS place,
+                 pg_catalog.sum(pg_catalog.octet_length(document::text)) OVER place AS bytes
              FROM arc_recorder.outcomes AS outcome
              WHERE simulation_id = $1 AND outcome_id = ANY ($2::uuid[])
-             WINDOW place AS (ORDER BY array_position($2::uuid[], outcome_id))
+             WINDOW place AS (ORDER BY pg_catalog.array_position($2::uuid[], outcome_id))
          ) AS sized
          WHERE bytes <= $3 OR ($3 < 0 AND place = 1)"
     ))

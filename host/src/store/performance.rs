@@ -111,7 +111,8 @@ fn shortened(mut message: String) -> String {
 pub(super) fn failures_statement(limit: i64) -> Statement {
     Statement::new(
         "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
-             error_category, left(modal_call_id, 512), left(error_message, 1001)
+             error_category, pg_catalog.left(modal_call_id, 512),
+             pg_catalog.left(error_message, 1001)
          FROM arc_recorder.outcomes
          WHERE status <> 'success'
          ORDER BY execution_time DESC, outcome_id LIMIT $1",

@@ -144,8 +144,10 @@ fn statement(simulation_id: Uuid, limit: u32, cursor: Option<&str>) -> Result<St
              FROM arc_recorder.rejected_results WHERE simulation_id = $1 {after}
              ORDER BY received_at, outcome_id LIMIT $2
          ), sized AS MATERIALIZED (
-             SELECT page.*, count(*) OVER () AS found, row_number() OVER place AS place,
-                 sum({ROW_BYTES} + octet_length(violations::text)) OVER place AS bytes
+             SELECT page.*, pg_catalog.count(*) OVER () AS found,
+                 pg_catalog.row_number() OVER place AS place,
+                 pg_catalog.sum({ROW_BYTES} + pg_catalog.octet_length(violations::text))
+                     OVER place AS bytes
              FROM page WINDOW place AS (ORDER BY received_at, outcome_id)
          )
          SELECT outcome_id, received_at, position, trial, violations, document_bytes, found

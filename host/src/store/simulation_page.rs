@@ -102,10 +102,11 @@ pub(super) fn statement(
              SELECT {columns} FROM arc_recorder.simulations {conditions}
              ORDER BY created_at DESC, simulation_id DESC LIMIT $1
          ), sized AS MATERIALIZED (
-             SELECT page.*, count(*) OVER () AS found, row_number() OVER place AS place,
-                 sum({ROW_BYTES} + coalesce(octet_length(simulation_name), 0)
-                     + octet_length(config_version_id)
-                     + coalesce(octet_length(modal_app_id), 0)) OVER place AS bytes
+             SELECT page.*, pg_catalog.count(*) OVER () AS found,
+                 pg_catalog.row_number() OVER place AS place,
+                 pg_catalog.sum({ROW_BYTES} + coalesce(pg_catalog.octet_length(simulation_name), 0)
+                     + pg_catalog.octet_length(config_version_id)
+                     + coalesce(pg_catalog.octet_length(modal_app_id), 0)) OVER place AS bytes
              FROM page WINDOW place AS (ORDER BY created_at DESC, simulation_id DESC)
          )
          SELECT * FROM sized WHERE place = 1 OR bytes <= {PAGE_BYTES}

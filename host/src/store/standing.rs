@@ -86,8 +86,9 @@ impl Store {
                  status = 'completed', completed_at = coalesce(completed_at, moment.now),
                  execution_time_ms = coalesce(($3::jsonb->>'execution_time_ms'::text)::float8,
                      CASE WHEN completed_at IS NOT NULL THEN execution_time_ms END,
-                     extract(epoch FROM coalesce(completed_at, moment.now) - started_at)::float8
-                         * 1000::float8),
+                     greatest(0::float8,
+                         extract(epoch FROM coalesce(completed_at, moment.now) - started_at)::float8
+                             * 1000::float8)),
                  suite_figures = coalesce($3, suite_figures), figures_claim = $2,
                  figures_claimed_at = moment.now,
                  figures_state = CASE WHEN moment.locked THEN 'computing' ELSE 'stale' END

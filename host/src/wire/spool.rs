@@ -71,7 +71,7 @@ impl From<&KeptEntry> for SpoolEntry {
         let kind = match call {
             None => SpoolEntryKind::Unreadable,
             Some(SpooledCall::Configuration { .. }) => SpoolEntryKind::Configuration,
-            Some(SpooledCall::Start(_)) => SpoolEntryKind::Start,
+            Some(SpooledCall::Start { .. }) => SpoolEntryKind::Start,
             Some(SpooledCall::Result { .. }) => SpoolEntryKind::Result,
             Some(SpooledCall::Complete { .. }) => SpoolEntryKind::Completion,
             Some(SpooledCall::End { .. }) => SpoolEntryKind::End,
@@ -128,7 +128,7 @@ impl SpoolEntryDocument {
             Some(SpooledCall::Configuration { configuration, .. }) => {
                 configuration.clone().into_bytes()
             }
-            Some(SpooledCall::Start(start)) => start.scenarios.clone().into_bytes(),
+            Some(SpooledCall::Start { start, .. }) => start.scenarios.clone().into_bytes(),
             Some(SpooledCall::Result { submission, .. }) => match &submission.document {
                 Document::Text(text) => text.clone().into_bytes(),
                 Document::Unreadable { bytes, .. } => bytes.clone(),

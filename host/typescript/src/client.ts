@@ -143,7 +143,7 @@ export class ArcClient {
     options: CallOptions = {},
   ): AsyncGenerator<ItemVerdict, void, void> {
     options.signal?.throwIfAborted();
-    const send = (items: Item[]) => this.#portion(simulationId, items, options);
+    const send = (items: Item[], verdicts: ItemVerdict[]) => this.#portion(simulationId, items, verdicts, options);
     const gathering = new Gathering(results, this.#portions, send, options.signal);
     let position = 0;
     for await (const verdict of gathering.verdicts()) yield { ...verdict, position: position++ };
@@ -293,25 +293,29 @@ export class ArcClient {
   }
 
   /** A request's worth of items, in as many requests as the service wants. */
-  async #portion(simulationId: string, items: Item[], options: CallOptions): Promise<ItemVerdict[]> {
+  async #portion(
+    simulationId: string,
+    items: Item[],
+    verdicts: ItemVerdict[],
+    options: CallOptions,
+  ): Promise<void> {
     const [first] = items;
-    if (first === undefined) return [];
-    if (!(first instanceof Submission)) return [first];
-    if (!first.fitsAList()) return [await this.#apart(simulationId, first, options)];
+    if (first === undefined) return;
+    if (!(first instanceof Submission)) return void verdicts.push(first);
+    if (!first.fitsAList()) return void verdicts.push(await this.#apart(simulationId, first, options));
     const part = items as Submission[];
     try {
-      return await this.#list(simulationId, part, options);
+      return void verdicts.push(...(await this.#list(simulationId, part, options)));
     } catch (error) {
       if (!(error instanceof ArcError && error.status === 413)) throw error;
       // What is wrong with one result is its own verdict.
-      if (part.length === 1) return [failed(error)];
+      if (part.length === 1) return void verdicts.push(failed(error));
       this.#portions.tooLarge(part, error);
     }
-    const [verdicts, left] = [[] as ItemVerdict[], [...items]];
+    const left = [...items];
     while (left.length > 0) {
-      verdicts.push(...(await this.#portion(simulationId, this.#portions.take(left), options)));
+      await this.#portion(simulationId, this.#portions.take(left), verdicts, options);
     }
-    return verdicts;
   }
 
   /** A list of results that fit one, their documents byte for byte. */

@@ -131,7 +131,15 @@ class Source {
       come();
     };
     answer.then(
-      ({ done, value }) => given(done === true ? { end: true } : { value: value as Result }),
+      (answer) => {
+        try {
+          const { done, value } = answer;
+          given(done === true ? { end: true } : { value: value as Result });
+        } catch (error) {
+          // What has come is no answer of an iterator, or is one that throws.
+          given({ error });
+        }
+      },
       (error: unknown) => given({ error }),
     );
   }
@@ -141,8 +149,14 @@ function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
   return typeof (value as Partial<PromiseLike<T>> | null)?.then === 'function';
 }
 
-/** What sends a request's worth of items, and gives the verdict on each. */
-export type Send = (items: Item[]) => Promise<ItemVerdict[]>;
+/**
+ * What sends a request's worth of items, and adds the verdict on each. An error after some of them
+ * leaves their verdicts there.
+ */
+export type Send = (items: Item[], verdicts: ItemVerdict[]) => Promise<void>;
+
+/** The verdicts on a request's worth of items, or on the first of them, and why there are no more. */
+type Answer = { verdicts: ItemVerdict[]; failed?: { error: unknown } };
 
 /**
  * Sends results as they come: at once while no request is under way, and together with what has come
@@ -160,7 +174,7 @@ export class Gathering {
   #end: Given | undefined;
   #underWay = false;
   /** The answer to what was under way. */
-  #answer: ItemVerdict[] | { error: unknown } | undefined;
+  #answer: Answer | undefined;
   /** What goes on when something has happened: racing long-lived promises would keep something of each race. */
   #wake = (): void => undefined;
 
@@ -215,10 +229,16 @@ export class Gathering {
   #answered(): ItemVerdict[] {
     const answer = this.#answer;
     if (answer === undefined) return [];
-    if ('error' in answer) throw answer.error;
+    const { verdicts, failed } = answer;
+    if (failed !== undefined) {
+      if (verdicts.length === 0) throw failed.error;
+      // The error follows what was recorded before it.
+      this.#answer = { verdicts: [], failed };
+      return verdicts;
+    }
     this.#answer = undefined;
     this.#underWay = false;
-    return answer;
+    return verdicts;
   }
 
   /** Takes what the source has, as far as there is room for it. */
@@ -246,11 +266,15 @@ export class Gathering {
     const part = this.#portions.take(this.#items);
     this.#bytes = this.#items.reduce((sum, item) => sum + size(item), 0);
     this.#underWay = true;
-    const answered = (answer: ItemVerdict[] | { error: unknown }) => {
+    const verdicts: ItemVerdict[] = [];
+    const answered = (answer: Answer) => {
       this.#answer = answer;
       this.#wake();
     };
-    this.#send(part).then(answered, (error: unknown) => answered({ error }));
+    this.#send(part, verdicts).then(
+      () => answered({ verdicts }),
+      (error: unknown) => answered({ verdicts, failed: { error } }),
+    );
   }
 }
 

@@ -337,6 +337,87 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/spool/drop": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove dead letters for good.
+         * @description Needs a token with the scope `admin`. What waits is never dropped.
+         */
+        post: operations["drop_dead_letters"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/spool/entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The spool's dead letters, oldest first, without their documents.
+         * @description Needs a token with the scope `admin`.
+         */
+        get: operations["list_spool_entries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/spool/entries/{sequence}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An entry of the spool with its document.
+         * @description Needs a token with the scope `admin`.
+         */
+        get: operations["spool_entry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/spool/requeue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Put dead letters back at the end of the queue.
+         * @description Needs a token with the scope `admin`. They get new numbers; what is refused again is a dead letter
+         *     again.
+         */
+        post: operations["requeue_dead_letters"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/spool/retry": {
         parameters: {
             query?: never;
@@ -407,6 +488,13 @@ export interface components {
             name: string;
             /** @description Whose it is. */
             user_id?: string | null;
+        };
+        /** @description Which dead letters: these, or all. */
+        DeadLetterChoice: {
+            /** @description All of them. */
+            all?: boolean;
+            /** @description Those with these numbers. */
+            sequences?: number[];
         };
         /** @description Why a simulation ends. */
         EndRequest: {
@@ -807,7 +895,7 @@ export interface components {
          * @description What went wrong, as a word that programs compare. It never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "invalid_request" | "envelope_incomplete" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_items" | "body_timeout" | "unauthorized" | "forbidden" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "refused" | "unavailable" | "spool_full" | "shutting_down" | "timeout" | "internal" | "other";
+        ProblemCode: "invalid_request" | "envelope_incomplete" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_items" | "body_timeout" | "unauthorized" | "forbidden" | "host_not_allowed" | "origin_not_allowed" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "refused" | "unavailable" | "spool_full" | "spool_unavailable" | "disk_full" | "shutting_down" | "timeout" | "internal" | "other";
         /** @description One thing that is wrong with a result, or, as a warning, worth knowing about it. */
         Reason: {
             /** @description A stable word. */
@@ -1200,6 +1288,97 @@ export interface components {
              */
             trials: number;
         };
+        /** @description What became of dead letters that were dropped. */
+        SpoolDropped: {
+            /**
+             * Format: int64
+             * @description How many were removed for good.
+             */
+            entries: number;
+        };
+        /** @description An entry of the spool, without its document. */
+        SpoolEntry: {
+            /**
+             * Format: int64
+             * @description Its length.
+             */
+            bytes: number;
+            /** @description What it records. */
+            kind: components["schemas"]["SpoolEntryKind"];
+            /**
+             * Format: uuid
+             * @description The id of its result, if it is one.
+             */
+            outcome_id?: string | null;
+            /** @description Why it is a dead letter. */
+            reason?: string | null;
+            /**
+             * Format: date-time
+             * @description Until when it is tried again by itself, if it is.
+             */
+            retry_until?: string | null;
+            /**
+             * Format: int64
+             * @description Its number: later entries have greater ones. A requeued entry gets a new one.
+             */
+            sequence: number;
+            /**
+             * Format: uuid
+             * @description The simulation that it belongs to; none for a configuration.
+             */
+            simulation_id?: string | null;
+            /**
+             * Format: date-time
+             * @description When it was spooled.
+             */
+            spooled_at: string;
+            /** @description Whether it waits or was refused. */
+            state: components["schemas"]["SpoolEntryState"];
+        };
+        /** @description An entry of the spool with its document. */
+        SpoolEntryDocument: components["schemas"]["SpoolEntry"] & {
+            /**
+             * @description Its document: a result, a list of scenarios, a configuration, a suite's summary, or why a
+             *     simulation ended. Of an entry that cannot be read, what is left of it. What is not UTF-8 text
+             *     is replaced by U+FFFD.
+             */
+            document: string;
+            /** @description Whether the document is exactly this text. */
+            exact: boolean;
+        };
+        /**
+         * @description What an entry records.
+         * @enum {string}
+         */
+        SpoolEntryKind: "configuration" | "start" | "result" | "completion" | "end" | "unreadable" | "other";
+        /** @description Entries of the spool, oldest first. */
+        SpoolEntryList: {
+            /**
+             * Format: int64
+             * @description The number after which the next page begins; absent on the last.
+             */
+            after?: number | null;
+            /** @description The entries. */
+            entries: components["schemas"]["SpoolEntry"][];
+        };
+        /**
+         * @description Whether an entry waits or was refused.
+         * @enum {string}
+         */
+        SpoolEntryState: "waiting" | "dead_letter" | "other";
+        /** @description What became of dead letters. */
+        SpoolRequeued: {
+            /**
+             * Format: int64
+             * @description How many wait again.
+             */
+            entries: number;
+            /**
+             * Format: int64
+             * @description How many cannot be read, and stay dead letters.
+             */
+            unreadable: number;
+        };
         /** @description What of the spool is tried again. */
         SpoolRetried: {
             /**
@@ -1217,7 +1396,7 @@ export interface components {
             aside: number;
             /**
              * Format: int64
-             * @description How many bytes the entries have, waiting, aside, and under way to the disk.
+             * @description How many bytes of the disk the entries take, waiting, aside, and under way there.
              */
             bytes: number;
             /**
@@ -1225,11 +1404,12 @@ export interface components {
              * @description How many entries wait.
              */
             depth: number;
-            /** @description Whether there is no room: entries were refused, and none was removed since. */
+            error?: components["schemas"]["SpoolTrouble"] | null;
+            /** @description Whether the limit is reached: entries were refused, and none was removed since. */
             full: boolean;
             /**
              * Format: int64
-             * @description The most bytes that they may have.
+             * @description The most bytes that they may take.
              */
             limit_bytes: number;
             /**
@@ -1238,6 +1418,11 @@ export interface components {
              */
             oldest_at?: string | null;
         };
+        /**
+         * @description Why a spool can keep nothing.
+         * @enum {string}
+         */
+        SpoolTrouble: "disk_full" | "disk_error" | "damaged" | "closed";
         /** @description The answer to a start. */
         StartedBody: components["schemas"]["SimulationStarted"] & {
             /** @description Whether the start is kept in the spool until the database is back. */
@@ -2134,6 +2319,140 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RejectedList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drop_dead_letters: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeadLetterChoice"];
+            };
+        };
+        responses: {
+            /** @description How many were removed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpoolDropped"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_spool_entries: {
+        parameters: {
+            query?: {
+                /** @description Only those with a greater number. */
+                after?: number;
+                /** @description How many at most. Default: 100. */
+                limit?: number;
+                /** @description Also those that wait; otherwise only dead letters. */
+                waiting?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpoolEntryList"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    spool_entry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The entry's number */
+                sequence: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entry */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpoolEntryDocument"];
+                };
+            };
+            /** @description An error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    requeue_dead_letters: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeadLetterChoice"];
+            };
+        };
+        responses: {
+            /** @description How many wait again */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpoolRequeued"];
                 };
             };
             /** @description An error */

@@ -105,7 +105,9 @@ fn call() -> impl Strategy<Value = SpooledCall> {
         (text(), text(), maybe(text())).prop_map(|(name, configuration, user_id)| {
             SpooledCall::Configuration { name, configuration, user_id }
         }),
-        start().prop_map(|start| SpooledCall::Start(Box::new(start))),
+        (start(), any::<bool>()).prop_map(|(start, host_clock)| {
+            SpooledCall::Start { start: Box::new(start), host_clock }
+        }),
         (id(), time(), any::<bool>(), submission()).prop_map(
             |(simulation_id, received_at, host_clock, submission)| {
                 let outcome_id = submission.outcome_id(simulation_id);
