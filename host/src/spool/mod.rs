@@ -668,7 +668,7 @@ fn read_retried(
     most_bytes: u64,
 ) -> DiskResult<(Vec<Waiting>, Vec<u64>)> {
     let transaction = database.begin_read()?;
-    let Some(retried) = retried_table(&transaction)? else { return Ok(Default::default()) };
+    let Some(retried) = retried_table(&transaction)? else { return Ok((Vec::new(), Vec::new())) };
     let entries = transaction.open_table(ENTRIES)?;
     let aside = transaction.open_table(ASIDE)?;
     let (mut found, mut expired, mut bytes) = (Vec::new(), Vec::new(), 0);
