@@ -407,6 +407,10 @@ fn error_of(problem: Problem) -> Error {
         ProblemCode::Unauthorized | ProblemCode::Forbidden => Error::Configuration(format!(
             "the service refuses: {detail}; give a token with --token or {TOKEN_VARIABLE}"
         )),
+        // About the way to the service, and not about what was sent.
+        ProblemCode::HostNotAllowed | ProblemCode::OriginNotAllowed => {
+            Error::Configuration(format!("the service refuses: {detail}"))
+        }
         ProblemCode::InvalidRequest
         | ProblemCode::EnvelopeIncomplete
         | ProblemCode::MethodNotAllowed
@@ -474,6 +478,21 @@ mod tests {
         }
         // The secret of a URL is in no message.
         assert!(!client("http://a:hidden@arc.example").unwrap_err().to_string().contains("hidden"));
+    }
+
+    #[test]
+    fn a_service_that_does_not_know_its_name_is_not_the_fault_of_what_is_sent() {
+        for code in [
+            ProblemCode::HostNotAllowed,
+            ProblemCode::OriginNotAllowed,
+            ProblemCode::Unauthorized,
+            ProblemCode::Forbidden,
+        ] {
+            let error = error_of(Problem::new(code, "not under this name"));
+            assert!(matches!(error, Error::Configuration(_)), "{code:?}: {error}");
+            assert!(!error.about_the_call(), "a spool would not keep it: {code:?}");
+            assert!(error.to_string().contains("not under this name"), "{error}");
+        }
     }
 
     #[test]

@@ -8,7 +8,9 @@ use super::{Delivered, Started};
 use crate::Recorder;
 use crate::client::ServiceClient;
 use crate::error::{Error, Result};
-use crate::recorder::{ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart, Verdict};
+use crate::recorder::{
+    CheckedStart, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart, Verdict,
+};
 use crate::store::{DatabaseClock, SimulationStatus};
 
 /// How long a destination that is there may take to say so.
@@ -95,18 +97,26 @@ impl Destination {
         }
     }
 
-    /// Gives how many scenarios a start plans, if nothing is wrong with it.
-    pub(crate) async fn check_start(&self, start: &SimulationStart) -> Result<u32> {
+    /// Checks a start without the destination, as far as that can be done.
+    pub(crate) async fn check_start(&self, start: &SimulationStart) -> Result<CheckedStart> {
         match self {
-            Destination::Database(recorder) => recorder.check_start(start).await,
+            Destination::Database(recorder) => recorder.read_start(start).await,
             // What is in them only the service says.
             Destination::Service(_) => {
                 let scenarios: Vec<serde::de::IgnoredAny> = serde_json::from_str(&start.scenarios)
                     .map_err(|error| {
                         Error::Invalid(format!("the list of scenarios is no JSON array: {error}"))
                     })?;
-                Ok(u32::try_from(scenarios.len()).unwrap_or(u32::MAX))
+                let count = u32::try_from(scenarios.len()).unwrap_or(u32::MAX);
+                Ok(CheckedStart::counted(count))
             }
+        }
+    }
+
+    /// Remembers the plan of a start that is kept, for previews.
+    pub(crate) fn expect_start(&self, checked: CheckedStart) {
+        if let Destination::Database(recorder) = self {
+            recorder.expect_start(checked);
         }
     }
 

@@ -106,6 +106,8 @@ struct Spooling {
     notices: Arc<Notices>,
     /// Simulations whose start is not in the spool.
     without_start: Mutex<HashSet<Uuid>>,
+    /// Held while a start is looked for in the spool and kept there.
+    starts: tokio::sync::Mutex<()>,
     /// Ends with the last clone of the delivery.
     tasks: [AbortHandle; 2],
 }
@@ -140,7 +142,8 @@ impl Delivery {
             replay::replay(destination.clone(), spool.clone(), away.clone(), Arc::clone(&notices));
         let tasks = [tokio::spawn(watching).abort_handle(), tokio::spawn(replaying).abort_handle()];
         let without_start = Mutex::default();
-        let spooling = Spooling { spool, away, doubt, notices, without_start, tasks };
+        let starts = tokio::sync::Mutex::default();
+        let spooling = Spooling { spool, away, doubt, notices, without_start, starts, tasks };
         Delivery { shared: Arc::new(Shared { destination, spooling: Some(spooling) }) }
     }
 
@@ -230,15 +233,11 @@ impl Delivery {
         match self.try_direct(Some(simulation_id), direct).await? {
             Delivered::Committed(started) => Ok(started),
             Delivered::Spooled => {
-                let scenario_count = self.shared.destination.check_start(&start).await?;
                 // Else the time is the destination's to say.
                 let host_clock = start.started_at.is_none() && begun.host_clock;
                 let created_at = *start.started_at.get_or_insert(begun.at);
-                let start = Box::new(start);
-                self.keep(vec![SpooledCall::Start { start, host_clock }]).await?;
-                if let Some(spooling) = &self.shared.spooling {
-                    spooling.without_start().remove(&simulation_id);
-                }
+                let kept = self.keep_start(simulation_id, start, host_clock);
+                let scenario_count = Box::pin(kept).await?;
                 let simulation = SimulationStarted {
                     simulation_id,
                     scenario_count,
@@ -449,6 +448,44 @@ impl Delivery {
         }
     }
 
+    /// Keeps a start, and gives how many scenarios it plans. The first of an id wins, as in the
+    /// database.
+    async fn keep_start(
+        &self,
+        simulation_id: Uuid,
+        start: SimulationStart,
+        host_clock: bool,
+    ) -> Result<u32> {
+        let destination = &self.shared.destination;
+        let checked = destination.check_start(&start).await?;
+        let scenario_count = checked.scenario_count;
+        let call = SpooledCall::Start { start: Box::new(start), host_clock };
+        let Some(spooling) = &self.shared.spooling else {
+            self.keep(vec![call]).await?;
+            return Ok(scenario_count);
+        };
+        let _one_at_a_time = spooling.starts.lock().await;
+        let earlier = match spooling.spool.holds(simulation_id) {
+            true => spooling.spool.start_of(simulation_id).await?,
+            false => None,
+        };
+        let earlier = match &earlier {
+            // One that is not valid is refused when its turn comes.
+            Some(earlier) => destination.check_start(earlier).await.ok(),
+            None => None,
+        };
+        if earlier.as_ref().is_some_and(|earlier| earlier.differs_from(&checked)) {
+            return Err(Error::Conflict(format!(
+                "simulation {simulation_id} was started before with another plan, which waits in \
+                 the spool; use another id"
+            )));
+        }
+        self.keep(vec![call]).await?;
+        destination.expect_start(earlier.unwrap_or(checked));
+        spooling.without_start().remove(&simulation_id);
+        Ok(scenario_count)
+    }
+
     /// Keeps results, and says what will become of them as far as it can be told by now.
     async fn keep_results(
         &self,
@@ -480,7 +517,10 @@ impl Delivery {
         }
         if let Some(start) = spooling.spool.start_of(simulation_id).await? {
             match destination.check_start(&start).await {
-                Ok(_) => return Ok(()),
+                Ok(checked) => {
+                    destination.expect_start(checked);
+                    return Ok(());
+                }
                 Err(error) if error.retryable() => return Err(error),
                 // It is refused when its turn comes, and says nothing of a plan.
                 Err(_) => {}

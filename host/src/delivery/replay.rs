@@ -6,7 +6,8 @@
 //! destination is there is held with all that belongs to it, and tried again later.
 //!
 //! A refusal may end by itself: the simulation becomes known when its start comes from the spool of
-//! another service. Such dead letters are tried again for a day.
+//! another service, the extraction ran out of time, or the server has failed at a statement that it
+//! takes a moment later. Such dead letters are tried again for a day.
 //!
 //! An error of the spool says nothing of the destination: results of simulations of which nothing is
 //! in the spool go straight there.
@@ -325,6 +326,14 @@ async fn retry_refused(destination: &Destination, spool: &Spool, refused: &mut H
             tracing::info!(target: "arc_host::delivery", entries, "dead letters were delivered");
         }
         refused.taken(&taken.map(|done| culprit(done.sequence, done.simulation_id)).collect());
+        // What is refused again has its pause, too: else it would be the next one at once, and nothing
+        // else would be delivered. Each once, for each time lengthens the pause.
+        let again: HashSet<Culprit> = done
+            .iter()
+            .filter(|done| matches!(done.replayed, Replayed::Refused(_)))
+            .map(|done| culprit(done.sequence, done.simulation_id))
+            .collect();
+        again.into_iter().for_each(|culprit| refused.hold(culprit));
         let Some(Trouble { culprit, error }) = trouble else { continue };
         // Only the delivery itself fails here, of which each part has a culprit.
         let Some(culprit) = culprit else { return };
@@ -521,8 +530,8 @@ impl Delivering<'_> {
                         continue;
                     }
                     // Also what ran out of time: it must not keep all that comes after it waiting.
-                    Verdict::Failed { away: false, message, retryable, .. } => {
-                        retry = retryable;
+                    Verdict::Failed { away: false, message, retryable, internal } => {
+                        retry = retryable || internal;
                         Replayed::Refused(message)
                     }
                 };
@@ -546,9 +555,10 @@ impl Delivering<'_> {
             {
                 Err(error)
             }
-            // A fault of the program stays until there is another version, which tries it again.
+            // A fault of the program or of the database's may be one of the moment, such as a plan
+            // that another one's change of the schema has made wrong.
             Err(error) if error.about_the_call() || matches!(error, Error::Internal(_)) => {
-                let retry = matches!(error, Error::NotFound(_));
+                let retry = matches!(error, Error::NotFound(_) | Error::Internal(_));
                 Ok((Replayed::Refused(error.to_string()), retry))
             }
             // The same may work when the database was mended, and nothing may be lost until then.

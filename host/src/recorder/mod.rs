@@ -36,8 +36,8 @@ pub use received::ReceivedResult;
 pub use reextract::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
 pub use replay::{ReplayProgress, Replayed};
 pub(crate) use retry::Pauses;
+pub(crate) use start::{CheckedStart, configuration_id, default_modal_environment};
 pub use start::{SimulationStart, SimulationStarted};
-pub(crate) use start::{configuration_id, default_modal_environment};
 pub(crate) use submission::whole_failure;
 pub use submission::{
     Document, ItemVerdict, NotFinite, NotFiniteNumber, ResultFormat, Submission, Verdict,

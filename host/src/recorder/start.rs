@@ -66,6 +66,28 @@ pub struct SimulationStarted {
     pub configuration_known: bool,
 }
 
+/// A start with which nothing is wrong, as far as that can be told without the database.
+#[derive(Debug)]
+pub(crate) struct CheckedStart {
+    /// How many scenarios it plans.
+    pub(crate) scenario_count: u32,
+    /// Its trials and the digest of its plan, where it was read here.
+    identity: Option<(u32, [u8; 32])>,
+    plan: Option<Plan>,
+}
+
+impl CheckedStart {
+    /// One whose scenarios are only counted here.
+    pub(crate) fn counted(scenario_count: u32) -> Self {
+        CheckedStart { scenario_count, identity: None, plan: None }
+    }
+
+    /// Whether two starts are known to have different plans.
+    pub(crate) fn differs_from(&self, other: &CheckedStart) -> bool {
+        self.identity.zip(other.identity).is_some_and(|(one, other)| one != other)
+    }
+}
+
 impl Recorder {
     /// Keeps a version of an agent's configuration and gives its id. The same name, content and
     /// user always have the same id, so that keeping it again changes nothing. Text that is not
@@ -131,12 +153,31 @@ impl Recorder {
     /// # Errors
     /// As [`Recorder::start_simulation`], but for what only the database knows.
     pub async fn check_start(&self, start: &SimulationStart) -> Result<u32> {
+        let checked = self.read_start(start).await?;
+        let scenario_count = checked.scenario_count;
+        self.expect_start(checked);
+        Ok(scenario_count)
+    }
+
+    /// The same, without remembering the plan.
+    pub(crate) async fn read_start(&self, start: &SimulationStart) -> Result<CheckedStart> {
         let trials = check(start)?;
-        let plan = self.read_scenarios(start.scenarios.clone()).await?;
-        if let Some(simulation_id) = start.simulation_id {
-            self.expect_plan(Plan::expected(simulation_id, whole(trials), &plan));
+        let planned = self.read_scenarios(start.scenarios.clone()).await?;
+        let mut digest = PlanDigest::new();
+        planned.iter().for_each(|planned| digest.add(planned));
+        let plan = start.simulation_id.map(|id| Plan::expected(id, whole(trials), &planned));
+        Ok(CheckedStart {
+            scenario_count: u32::try_from(planned.len()).unwrap_or(u32::MAX),
+            identity: Some((trials, digest.finish())),
+            plan,
+        })
+    }
+
+    /// Remembers the plan of a start that the database has not seen yet.
+    pub(crate) fn expect_start(&self, checked: CheckedStart) {
+        if let Some(plan) = checked.plan {
+            self.expect_plan(plan);
         }
-        Ok(u32::try_from(plan.len()).unwrap_or(u32::MAX))
     }
 
     /// The plan that a list of scenarios makes.

@@ -42,8 +42,8 @@ pub(super) async fn write_all(
     while let Some((outcomes, rejected)) = parts.pop() {
         match write_once(store, &outcomes, &rejected, until).await {
             Ok(new) => written.new.extend(new),
-            // One of them is refused: ever smaller parts, until it is alone.
-            Err(Error::Refused(_)) if outcomes.len() + rejected.len() > 1 => {
+            // One of them is refused, or the server fails at it: ever smaller parts, until it is alone.
+            Err(Error::Refused(_) | Error::Internal(_)) if outcomes.len() + rejected.len() > 1 => {
                 parts.extend(halves(outcomes, rejected));
             }
             Err(error) => {

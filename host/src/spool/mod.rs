@@ -326,11 +326,25 @@ impl Spool {
         most_entries: usize,
         most_bytes: usize,
     ) -> Result<Vec<Waiting>> {
-        let (now, most_bytes) = (Timestamp::now(), most_bytes as u64);
-        self.read(move |database| {
+        self.next_retried_at(Timestamp::now(), passed_over, most_entries, most_bytes as u64).await
+    }
+
+    async fn next_retried_at(
+        &self,
+        now: Timestamp,
+        passed_over: PassedOver,
+        most_entries: usize,
+        most_bytes: u64,
+    ) -> Result<Vec<Waiting>> {
+        let read = move |database: &Database| {
             read_retried(database, &passed_over, now, most_entries, most_bytes)
-        })
-        .await
+        };
+        let (found, expired) = self.read(read).await?;
+        if !expired.is_empty() {
+            // They need not be looked at again.
+            self.work(Work::EndRetries(expired)).await?;
+        }
+        Ok(found)
     }
 
     /// Removes entries durably, because they were recorded; also such as are aside. One that is not
@@ -360,7 +374,8 @@ impl Spool {
         self.set_aside_refused(refusals.collect()).await
     }
 
-    /// The same, for entries that may be tried again by themselves for a while.
+    /// The same, for entries that may be tried again by themselves for a while, which begins when they
+    /// are put aside.
     ///
     /// # Errors
     /// As [`Spool::set_aside`].
@@ -644,27 +659,32 @@ fn read_next(
     Ok(read)
 }
 
+/// Dead letters that are tried again, and the numbers of such as are no more.
 fn read_retried(
     database: &Database,
     but: &PassedOver,
     now: Timestamp,
     most_entries: usize,
     most_bytes: u64,
-) -> DiskResult<Vec<Waiting>> {
+) -> DiskResult<(Vec<Waiting>, Vec<u64>)> {
     let transaction = database.begin_read()?;
-    let Some(retried) = retried_table(&transaction)? else { return Ok(Vec::new()) };
+    let Some(retried) = retried_table(&transaction)? else { return Ok((Vec::new(), Vec::new())) };
     let entries = transaction.open_table(ENTRIES)?;
     let aside = transaction.open_table(ASIDE)?;
-    let (mut found, mut bytes) = (Vec::new(), 0);
+    let (mut found, mut expired, mut bytes) = (Vec::new(), Vec::new(), 0);
     for row in retried.iter()? {
         let (sequence, until) = row?;
         let sequence = sequence.value();
-        if found.len() >= most_entries {
+        if found.len() >= most_entries || expired.len() >= REQUEUED_ENTRIES {
             break;
+        }
+        if until.value() < now.as_nanosecond() {
+            expired.push(sequence);
+            continue;
         }
         let Some(row) = aside.get(sequence)? else { continue };
         let head = head(row.value().0);
-        if until.value() < now.as_nanosecond() || but.has(sequence, &head) {
+        if but.has(sequence, &head) {
             continue;
         }
         bytes += head.bytes;
@@ -676,7 +696,7 @@ fn read_retried(
             found.push(Waiting { sequence, entry });
         }
     }
-    Ok(found)
+    Ok((found, expired))
 }
 
 /// The numbers of what is aside, and how many bytes each has.

@@ -47,6 +47,8 @@ pub(super) enum Work {
     Drop(Vec<u64>),
     /// Puts entries aside, each with a reason, and until when it is tried again by itself.
     SetAside(Vec<SetAside>),
+    /// Tries these entries again by themselves no more; where they are does not change.
+    EndRetries(Vec<u64>),
     /// Puts entries that are aside at the end of the queue, but for those that cannot be read.
     TakeBack(Vec<u64>),
     /// Corrects the heads of waiting entries, which are not those of the entries themselves.
@@ -137,8 +139,10 @@ fn first(disk: &Disk, orders: &Receiver<Order>) -> std::result::Result<Order, Tr
 /// Does the jobs in one transaction, all or none, and answers them. On a full disk those that add
 /// something are refused, and the others are done apart.
 fn commit(disk: &Disk, jobs: Vec<Job>) {
-    let adding: u64 = jobs.iter().map(|job| job.work.disk_bytes()).sum();
+    let mut adding: u64 = jobs.iter().map(|job| job.work.disk_bytes()).sum();
     let (jobs, refused) = if adding > 0 && !disk.has_room_for(adding) {
+        // Those that are left add nothing, and say nothing of the room.
+        adding = 0;
         jobs.into_iter().partition(|job| job.work.disk_bytes() == 0)
     } else {
         (jobs, Vec::new())
@@ -246,7 +250,11 @@ impl Work {
         match self {
             Work::Append(entries) => entries.iter().map(|entry| entry.head.bytes).sum(),
             Work::TakeBack(_) => TRANSACTION_BYTES,
-            Work::Remove(_) | Work::Drop(_) | Work::SetAside(_) | Work::Correct(_) => 0,
+            Work::Remove(_)
+            | Work::Drop(_)
+            | Work::SetAside(_)
+            | Work::EndRetries(_)
+            | Work::Correct(_) => 0,
         }
     }
 
@@ -276,6 +284,7 @@ impl Work {
             Work::Remove(all) => parts(&all, most, Work::Remove),
             Work::Drop(all) => parts(&all, most, Work::Drop),
             Work::SetAside(all) => parts(&all, most, Work::SetAside),
+            Work::EndRetries(all) => parts(&all, most, Work::EndRetries),
             Work::Correct(all) => parts(&all, most, Work::Correct),
             whole @ (Work::Append(_) | Work::TakeBack(_)) => vec![whole],
         }
@@ -318,6 +327,7 @@ fn write(
             Work::Remove(sequences) => tables.remove(sequences, true)?,
             Work::Drop(sequences) => tables.remove(sequences, false)?,
             Work::SetAside(entries) => tables.set_aside(entries)?,
+            Work::EndRetries(sequences) => tables.end_retries(sequences)?,
             Work::TakeBack(sequences) => tables.take_back(disk, sequences)?,
             Work::Correct(heads) => tables.correct(heads)?,
         });
@@ -362,7 +372,8 @@ impl Tables<'_> {
         Ok(removed)
     }
 
-    /// Puts entries aside; of those that are aside already, the reason changes.
+    /// Puts entries aside; of those that are aside already, the reason changes, but not until when
+    /// they are tried again: else that would never come.
     fn set_aside(&mut self, entries: &[SetAside]) -> DiskResult<Vec<u64>> {
         let mut put = Vec::with_capacity(entries.len());
         for SetAside { sequence, reason, retry_until } in entries {
@@ -380,12 +391,28 @@ impl Tables<'_> {
             };
             self.aside.insert(sequence, (row, reason.as_str()))?;
             match retry_until {
-                Some(until) => self.retried.insert(sequence, until.as_nanosecond())?,
-                None => self.retried.remove(sequence)?,
-            };
+                Some(until) if waiting.is_some() => {
+                    self.retried.insert(sequence, until.as_nanosecond())?;
+                }
+                Some(_) => {}
+                None => {
+                    self.retried.remove(sequence)?;
+                }
+            }
             put.push(*sequence);
         }
         Ok(put)
+    }
+
+    /// Gives those that would have been tried again.
+    fn end_retries(&mut self, sequences: &[u64]) -> DiskResult<Vec<u64>> {
+        let mut ended = Vec::with_capacity(sequences.len());
+        for sequence in sequences {
+            if self.retried.remove(sequence)?.is_some() {
+                ended.push(*sequence);
+            }
+        }
+        Ok(ended)
     }
 
     /// Gives those that wait again.
@@ -418,5 +445,45 @@ impl Tables<'_> {
             corrected.push(*sequence);
         }
         Ok(corrected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tempfile::TempDir;
+    use uuid::Uuid;
+
+    use super::super::counts::Counts;
+    use super::super::disk::file_opener;
+    use super::*;
+
+    fn disk(folder: &Path) -> Disk {
+        Disk::open(folder, file_opener(), Arc::new(Counts::new(u64::MAX))).unwrap()
+    }
+
+    fn job(work: Work) -> (Job, oneshot::Receiver<Result<Vec<u64>>>) {
+        let (answer, answered) = oneshot::channel();
+        (Job { work, answer }, answered)
+    }
+
+    #[test]
+    fn a_removal_beside_a_refused_append_does_not_say_that_there_is_room() {
+        let folder = TempDir::new().unwrap();
+        let disk = disk(folder.path());
+        // No disk has so much room.
+        let head = Head {
+            simulation_id: Some(Uuid::from_u128(1)),
+            spooled_at: Timestamp::UNIX_EPOCH,
+            bytes: 1 << 60,
+        };
+        let (append, mut refused) = job(Work::Append(vec![Encoded { head, bytes: Vec::new() }]));
+        let (remove, mut removed) = job(Work::Remove(vec![1]));
+        commit(&disk, vec![append, remove]);
+        assert!(matches!(refused.try_recv(), Ok(Err(Error::SpoolUnavailable { .. }))));
+        assert!(matches!(removed.try_recv(), Ok(Ok(sequences)) if sequences.is_empty()));
+        assert_eq!(disk.counts.state().error, Some(SpoolTrouble::DiskFull));
+        disk.close();
     }
 }

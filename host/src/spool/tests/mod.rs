@@ -465,3 +465,42 @@ async fn cost() {
     spool.close().await;
     say(format!("a file of {} when closed", file()));
 }
+
+#[tokio::test]
+async fn dead_letters_are_tried_again_until_a_time_that_another_refusal_does_not_move() {
+    let folder = TempDir::new().unwrap();
+    let spool = open(&folder);
+    let sequences = spool
+        .append(vec![result(simulation(1), "one"), result(simulation(2), "two")])
+        .await
+        .unwrap();
+    let refuse = |sequence: u64, until: Option<i64>| {
+        let reason = "out of time".to_owned();
+        spool.set_aside_refused(vec![Refusal { sequence, reason, retry_until: until.map(at) }])
+    };
+    let retried = |second: i64| {
+        let read = spool.next_retried_at(at(second), PassedOver::default(), 9, u64::MAX);
+        async {
+            read.await.unwrap().into_iter().map(|waiting| waiting.sequence).collect::<Vec<_>>()
+        }
+    };
+    refuse(sequences[0], Some(1_000)).await.unwrap();
+    refuse(sequences[1], Some(2_000)).await.unwrap();
+    refuse(sequences[0], Some(5_000)).await.unwrap();
+    assert_eq!(retried(999).await, sequences);
+    let until = |spool: Spool| async move {
+        let listed = Listed { after: 0, dead_letters: true };
+        let kept = spool.list(listed, 9, u64::MAX).await.unwrap();
+        kept.into_iter().map(|kept| kept.retry_until).collect::<Vec<_>>()
+    };
+    assert_eq!(until(spool.clone()).await, [Some(at(1_000)), Some(at(2_000))]);
+    // What is over is not looked at again, whatever the clock says later.
+    assert_eq!(retried(1_001).await, [sequences[1]]);
+    assert_eq!(until(spool.clone()).await, [None, Some(at(2_000))]);
+    assert_eq!(retried(999).await, [sequences[1]]);
+    // A refusal for good ends it, and the entries stay dead letters.
+    refuse(sequences[1], None).await.unwrap();
+    assert!(retried(999).await.is_empty());
+    assert_eq!(spool.state().aside, 2);
+    spool.close().await;
+}
