@@ -589,3 +589,102 @@ async fn deliver_call(destination: &Destination, call: SpooledCall) -> Result<()
         SpooledCall::Result { .. } => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::client::{ClientSettings, ServiceClient};
+    use crate::recorder::{ItemVerdict, Submission};
+    use crate::spool::{Entry, Listed, SpoolSettings};
+    use crate::wire::BatchVerdicts;
+
+    /// A service that gives this answer to every request.
+    fn service(body: Vec<u8>) -> Destination {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                let mut connection = connection.unwrap();
+                let mut request = BufReader::new(connection.try_clone().unwrap());
+                let mut length = 0;
+                loop {
+                    let mut line = String::new();
+                    request.read_line(&mut line).unwrap();
+                    let line = line.trim().to_ascii_lowercase();
+                    if let Some(bytes) = line.strip_prefix("content-length:") {
+                        length = bytes.trim().parse().unwrap();
+                    }
+                    if line.is_empty() {
+                        break;
+                    }
+                }
+                request.read_exact(&mut vec![0; length]).unwrap();
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\
+                     content-length: {}\r\n\r\n",
+                    body.len()
+                );
+                connection.write_all(head.as_bytes()).unwrap();
+                connection.write_all(&body).unwrap();
+            }
+        });
+        let settings = ClientSettings { url, token: None, compress: None };
+        Destination::Service(ServiceClient::new(&settings).unwrap())
+    }
+
+    #[tokio::test]
+    async fn dead_letters_that_are_refused_again_have_a_pause_and_stop_nothing() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let settings = SpoolSettings { folder: folder.path().join("spool"), limit_bytes: 64 << 20 };
+        let spool = Spool::open(&settings).unwrap();
+        let simulation_id = Uuid::from_u128(1);
+        let mut answer = BatchVerdicts::default();
+        let mut entries = Vec::new();
+        for number in 0..5 {
+            let submission = Submission::new(format!("{{\"number\":{number}}}"));
+            let outcome_id = submission.outcome_id(simulation_id);
+            let (received_at, host_clock) = (Timestamp::now(), false);
+            let verdict = Verdict::Failed {
+                retryable: true,
+                away: false,
+                internal: false,
+                message: "extraction ran longer than its deadline".to_owned(),
+            };
+            answer.add(ItemVerdict { outcome_id, verdict, warnings: Vec::new() });
+            let call = SpooledCall::Result {
+                simulation_id,
+                outcome_id,
+                received_at,
+                host_clock,
+                submission,
+            };
+            entries.push(Entry { spooled_at: received_at, call });
+        }
+        let sequences = spool.append(entries).await.unwrap();
+        let until = Timestamp::now() + SignedDuration::from_hours(1);
+        let refusal =
+            |sequence| Refusal { sequence, reason: "unknown".to_owned(), retry_until: Some(until) };
+        spool.set_aside_refused(sequences.into_iter().map(refusal).collect()).await.unwrap();
+
+        let destination = service(serde_json::to_vec(&answer).unwrap());
+        let (first_pause, longest_pause) = RETRY_REFUSED_PAUSES;
+        let mut refused = Held::with_pauses(first_pause, longest_pause);
+        let retried = retry_refused(&destination, &spool, &mut refused);
+        tokio::time::timeout(Duration::from_secs(30), retried).await.expect("it never ends");
+
+        assert!(refused.knows(Culprit::Simulation(simulation_id)));
+        // One pause for all of them, and the first one.
+        assert!(refused.again_at().unwrap() <= Instant::now() + first_pause);
+        let listed = Listed { after: 0, dead_letters: true };
+        let kept = spool.list(listed, 9, u64::MAX).await.unwrap();
+        assert_eq!(kept.len(), 5);
+        for kept in kept {
+            assert_eq!(kept.retry_until, Some(until), "the day does not begin anew");
+            assert!(kept.dead_letter.unwrap().contains("deadline"));
+        }
+        spool.close().await;
+    }
+}

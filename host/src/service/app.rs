@@ -66,6 +66,11 @@ impl App {
         self.settings.body_limit_mib << 20
     }
 
+    /// How many bytes of an answer to many results are violations and warnings.
+    pub(super) fn most_reasons_bytes(&self) -> usize {
+        usize::try_from(self.settings.max_reasons_kib << 10).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn body_stall(&self) -> Duration {
         Duration::from_secs(self.settings.body_seconds)
     }

@@ -107,8 +107,7 @@ impl Recording<'_> {
         let held_bytes = room.bytes() + batches.largest_bytes();
         room.grow(held_bytes)?;
         let mut writer = BatchWriter::new();
-        let most_reasons =
-            usize::try_from(app.settings.max_reasons_kib << 10).unwrap_or(usize::MAX);
+        let most_reasons = app.most_reasons_bytes();
         let mut left_bytes = most_reasons;
         let mut parts = Parts::of(simulation_id);
         loop {

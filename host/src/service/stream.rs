@@ -137,7 +137,7 @@ impl Lines {
                     };
                     self.app.metrics.count(&verdicts);
                     keep_causes(&mut verdicts, self.of.request_id.as_ref());
-                    let lines = verdict_lines(&mut answered, verdicts, room);
+                    let lines = verdict_lines(&mut answered, verdicts, room, app.most_reasons_bytes());
                     if self.lines.send(Ok(lines)).await.is_err() {
                         // The client has gone; what is under way is stored, and nobody asks.
                         return;
@@ -181,15 +181,32 @@ impl Lines {
     }
 }
 
-/// The lines take the room that the results had: what does not fit in there of their reasons is left
-/// out, for a client may be slow to read them.
-fn verdict_lines(answered: &mut u64, verdicts: Vec<ItemVerdict>, room: Held) -> Bytes {
+/// The lines take the room that the results had, and for their violations and warnings as much more as
+/// there is, up to `most_reasons` bytes. What has no room is left out and counted, for a client may be
+/// slow to read them.
+fn verdict_lines(
+    answered: &mut u64,
+    verdicts: Vec<ItemVerdict>,
+    mut room: Held,
+    most_reasons: usize,
+) -> Bytes {
     let mut lines = Vec::with_capacity(verdicts.len() * VERDICT_BYTES);
     let mut left_bytes = room.bytes().saturating_sub(verdicts.len() * VERDICT_BYTES);
-    for item in verdicts {
-        let mut body = ResultVerdict::new(*answered, item);
+    let bodies: Vec<ResultVerdict> = verdicts
+        .into_iter()
+        .map(|item| {
+            let position = *answered;
+            *answered += 1;
+            ResultVerdict::new(position, item)
+        })
+        .collect();
+    let wanted: usize = bodies.iter().map(ResultVerdict::reasons_bytes).sum();
+    let more = wanted.min(most_reasons).saturating_sub(left_bytes);
+    if more > 0 && room.grow(room.bytes() + more).is_ok() {
+        left_bytes += more;
+    }
+    for mut body in bodies {
         body.fit(&mut left_bytes);
-        *answered += 1;
         // Writing to memory does not fail.
         let _ = serde_json::to_writer(&mut lines, &body);
         lines.push(b'\n');

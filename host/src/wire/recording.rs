@@ -257,6 +257,11 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// How many bytes a violation or a warning takes in an answer.
+fn reason_bytes(reason: &Reason) -> usize {
+    reason.path.len() + reason.code.len() + reason.message.len() + REASON_BYTES
+}
+
 impl ResultVerdict {
     /// The verdict on the result at this position.
     pub fn new(position: u64, item: ItemVerdict) -> Self {
@@ -291,13 +296,17 @@ impl ResultVerdict {
         body
     }
 
+    /// How many bytes its violations and warnings take in an answer.
+    pub(crate) fn reasons_bytes(&self) -> usize {
+        self.violations.iter().chain(&self.warnings).map(reason_bytes).sum()
+    }
+
     /// Leaves out the violations and warnings that would make the answer longer than it may be:
     /// `left_bytes` is how much of it is left for them.
     pub(crate) fn fit(&mut self, left_bytes: &mut usize) {
         for reasons in [&mut self.violations, &mut self.warnings] {
             let fits = |reason: &&Reason| {
-                let bytes = reason.path.len() + reason.code.len() + reason.message.len();
-                let left = left_bytes.checked_sub(bytes + REASON_BYTES);
+                let left = left_bytes.checked_sub(reason_bytes(reason));
                 *left_bytes = left.unwrap_or(0);
                 left.is_some()
             };
