@@ -43,11 +43,16 @@ impl Call {
         process: &'static Process,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Self {
-        Self::begin_with(
-            process,
-            work,
-            |py, answer| Ok(pythonize::pythonize(py, &answer)?.unbind()),
-        )
+        // JSON between the two, because parts of an answer are JSON text already, which is not read here.
+        let work = async move {
+            let answer = work.await?;
+            serde_json::to_string(&answer)
+                .map_err(|error| Error::Internal(format!("an answer cannot be written: {error}")))
+        };
+        Self::begin_with(process, work, |py, text| {
+            let loads = py.import("json")?.getattr("loads")?;
+            Ok(loads.call1((text,))?.unbind())
+        })
     }
 
     /// Begins work, whose answer is made a Python object by `convert`.

@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn connections_leave_files_for_everything_else() {
         let settings = ServiceSettings::default();
-        let reserved = 64 + 8 + 16 + 1 + REFUSALS;
+        let reserved = 64 + 8 + 4 + 1 + REFUSALS;
         for (open_files, expected) in [
             (1_024, 1_024 - reserved),
             (1 << 20, 4_096),

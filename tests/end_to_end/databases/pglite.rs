@@ -76,7 +76,7 @@ impl Pglite {
             let (client, connection) = config.connect(NoTls).await.unwrap();
             let connection = tokio::spawn(connection);
             // The server has one session for all its clients, with the search path of the recorder's.
-            client.simple_query("RESET search_path").await.unwrap();
+            client.simple_query("SET search_path TO public").await.unwrap();
             let messages = client.simple_query(sql).await;
             let messages = messages.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
             drop(client);
