@@ -1,5 +1,11 @@
 //! Who gets in, and how many at once.
 
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Response, header};
+use axum::middleware::Next;
+use axum::response::IntoResponse as _;
+
 use super::answer::{Answer, Failure};
 use super::app::{App, SharedApp};
 use super::parameters::{BodyType, body_type};
@@ -8,11 +14,6 @@ use super::upload_rate::MinRateBody;
 use super::{decoding, long_answer};
 use crate::access::{AccessError, Bearer, Scope, TokenRegistry, TokenWatch};
 use crate::wire::{Problem, ProblemCode};
-use axum::body::{Body, HttpBody as _};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Response, header};
-use axum::middleware::Next;
-use axum::response::IntoResponse as _;
 
 /// The token with which a request came.
 #[derive(Clone, Debug)]
