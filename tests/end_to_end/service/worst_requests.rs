@@ -120,7 +120,7 @@ impl Attack {
     /// Has many clients ask, who read nothing until all of them have.
     fn ask_and_read_nothing(&self, what: &str, path: &str, accept: &str) {
         self.step(what, |service| {
-            let mut readers: Vec<TcpStream> = (0..READERS)
+            let readers: Vec<TcpStream> = (0..READERS)
                 .map(|_| {
                     let mut stream = service.connect();
                     write!(
@@ -133,9 +133,12 @@ impl Attack {
                 })
                 .collect();
             // The answers that there is room for have begun by then, and the others wait for it.
-            let mut first = [0_u8; 1];
-            let began = readers.iter_mut().find(|stream| stream.peek(&mut first).is_ok());
-            assert!(began.is_some());
+            readers.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
+            let (asked, mut first) = (Instant::now(), [0_u8; 1]);
+            while !readers.iter().any(|stream| stream.peek(&mut first).is_ok_and(|read| read > 0)) {
+                assert!(asked.elapsed() < DEADLINE, "no answer begins");
+                std::thread::sleep(Duration::from_millis(20));
+            }
             std::thread::sleep(Duration::from_secs(3));
         });
     }
