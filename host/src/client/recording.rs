@@ -1,6 +1,7 @@
 //! The calls that record.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use arc_framing::{Container, Limits, Split, split};
 use reqwest::header::HeaderValue;
@@ -187,7 +188,7 @@ impl ServiceClient {
             Document::Text(text) => {
                 let length = text.len() as u64;
                 let header = format.and_then(ResultFormat::header);
-                let mut bytes = text.into_bytes();
+                let mut bytes = Arc::unwrap_or_clone(text).into_bytes();
                 bytes.extend_from_slice(header.unwrap_or_default().as_bytes());
                 (bytes, length, header)
             }

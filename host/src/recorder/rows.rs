@@ -205,7 +205,7 @@ impl Received {
                 let Plan { simulation_id, .. } = *target.plan;
                 self.outcome_id =
                     identity::outcome_id(simulation_id, self.submission.trial, meant.as_bytes());
-                self.submission.document = Document::Text(meant);
+                self.submission.document = Document::Text(Arc::new(meant));
                 self.reject(target, violations)
             }
             Ok(Ok(_)) => {
@@ -224,7 +224,7 @@ impl Received {
         let (document, length) = match self.submission.document {
             Document::Text(text) => {
                 let length = text.len() as u64;
-                (text.into_bytes(), length)
+                (Arc::unwrap_or_clone(text).into_bytes(), length)
             }
             Document::Unreadable { bytes, length, .. } => (bytes, length),
         };
@@ -300,7 +300,9 @@ impl Received {
         let document = match self.submission.document {
             Document::Text(text) => text,
             // Only text is extracted.
-            Document::Unreadable { bytes, .. } => String::from_utf8_lossy(&bytes).into_owned(),
+            Document::Unreadable { bytes, .. } => {
+                Arc::new(String::from_utf8_lossy(&bytes).into_owned())
+            }
         };
         let time = outcome.execution_time.and_then(|time| time.parse().ok());
         Extracted::Outcome(Arc::new(OutcomeRow {

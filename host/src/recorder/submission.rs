@@ -95,8 +95,9 @@ impl NotFiniteNumber {
 /// A result's document.
 #[derive(Clone, Debug)]
 pub enum Document {
-    /// Text, kept as it is.
-    Text(String),
+    /// Text, stored byte for byte. It is shared, because a delivery with a spool keeps the results until
+    /// the database has them, and a copy of every document would cost more than its way to the spool.
+    Text(Arc<String>),
     /// What never reaches the extractor: too long, cut off, or not UTF-8.
     Unreadable {
         /// Its bytes, or the beginning of those that are too many.
@@ -121,7 +122,7 @@ impl Submission {
     /// A result with nothing else said about it.
     pub fn new(document: impl Into<String>) -> Self {
         Submission {
-            document: Document::Text(document.into()),
+            document: Document::Text(Arc::new(document.into())),
             position: None,
             trial: None,
             modal_call_id: None,
@@ -159,8 +160,8 @@ impl Submission {
         if length <= limit_bytes as u64 || length <= self.document_bytes() as u64 {
             return;
         }
-        let bytes = match std::mem::replace(&mut self.document, Document::Text(String::new())) {
-            Document::Text(text) => text.into_bytes(),
+        let bytes = match std::mem::replace(&mut self.document, Document::Text(Arc::default())) {
+            Document::Text(text) => Arc::unwrap_or_clone(text).into_bytes(),
             Document::Unreadable { bytes, .. } => bytes,
         };
         let problem = Problem::DocumentTooLarge { limit_bytes };
@@ -170,7 +171,7 @@ impl Submission {
     /// A result that was found in a stream at this position.
     pub fn from_frame(frame: Frame, position: u64) -> Self {
         let document = match (frame.problem, frame.content) {
-            (None, Content::Text(text)) => Document::Text(text),
+            (None, Content::Text(text)) => Document::Text(Arc::new(text)),
             (Some(problem), Content::Text(text)) => {
                 Document::unreadable(text.into_bytes(), frame.length, &problem)
             }

@@ -448,7 +448,7 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
                 header: format.header().map(str::to_owned),
             });
             let (document, unreadable) = match document {
-                Document::Text(text) => (text.into_bytes(), None),
+                Document::Text(text) => (Arc::unwrap_or_clone(text).into_bytes(), None),
                 Document::Unreadable { bytes, length, violation } => {
                     let Violation { path, code, message } = violation;
                     (bytes, Some(NoText { length, path, code, message }))
@@ -530,7 +530,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
             format,
         } => {
             let document = match unreadable {
-                None => Document::Text(text()?),
+                None => Document::Text(Arc::new(text()?)),
                 Some(NoText { length, path, code, message }) => Document::Unreadable {
                     bytes: document.to_vec(),
                     length,

@@ -130,7 +130,7 @@ impl SpoolEntryDocument {
             }
             Some(SpooledCall::Start { start, .. }) => start.scenarios.clone().into_bytes(),
             Some(SpooledCall::Result { submission, .. }) => match &submission.document {
-                Document::Text(text) => text.clone().into_bytes(),
+                Document::Text(text) => text.as_bytes().to_vec(),
                 Document::Unreadable { bytes, .. } => bytes.clone(),
             },
             Some(SpooledCall::Complete { suite, .. }) => {

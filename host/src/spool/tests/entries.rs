@@ -29,7 +29,7 @@ fn maybe<T: std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strategy<V
 fn document() -> impl Strategy<Value = Document> {
     let bytes = proptest::collection::vec(any::<u8>(), 0..200);
     prop_oneof![
-        text().prop_map(Document::Text),
+        text().prop_map(|text| Document::Text(std::sync::Arc::new(text))),
         (bytes, any::<u64>(), text(), text(), text()).prop_map(
             |(bytes, length, path, code, message)| Document::Unreadable {
                 bytes,

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::pin::Pin;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 
@@ -49,7 +49,7 @@ pub struct OutcomeRow {
     pub trajectory: Option<Span>,
     pub detailed_trajectory: Option<Span>,
     pub dimensions: Option<Span>,
-    pub document: String,
+    pub document: Arc<String>,
 }
 
 /// The columns in the order of [`copy`] and [`insert`]: name, type, type of the array.
