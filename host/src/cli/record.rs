@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Done;
-use super::arguments::{FormatOptions, Global, Record};
+use super::arguments::{FormatOptions, Record};
 use super::connection;
+use super::global::Global;
 use super::interrupt::stop_on_interrupt;
 use super::output::{self, BAD, BOLD, GOOD, Output, WARNING};
 use crate::blocking::blocking;
