@@ -1,8 +1,9 @@
 //! What one scenario result says.
 
 use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::read_trial;
-use arc_format_kit::score::{MAX_WHOLE, Scale};
+use arc_format_kit::score::Scale;
 use arc_format_kit::time::in_utc;
 use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Violation, codes, failure, verdict};
 

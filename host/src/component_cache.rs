@@ -7,6 +7,7 @@
 //! cannot be used never fails a start, but for components that are to be compiled in a process of
 //! their own: what that process may not take is not taken here either.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -19,7 +20,6 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Result};
 
-use crate::extraction::{CompilerCommand, Loading};
 use crate::identity::{first_half, hexadecimal};
 
 /// What a file in the cache begins with, before the checksum of the rest.
@@ -36,6 +36,28 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// How much of what the process says of its failure is told.
 const TOLD_BYTES: u64 = 4_096;
+
+/// How a component is loaded.
+#[derive(Clone, Debug, Default)]
+pub struct Loading {
+    /// The folder that keeps compiled components; none for compiling at every start.
+    pub cache_dir: Option<PathBuf>,
+    /// The command that compiles a component in a process of its own, with the folder and the
+    /// component's file as its last arguments, and the component's own file; none for compiling
+    /// here.
+    pub compiler: Option<(CompilerCommand, PathBuf)>,
+    /// Whether it is given a WASI in which nothing ever happens, where it imports one.
+    pub grant_wasi: bool,
+}
+
+/// A program and its first arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompilerCommand {
+    /// The program's file.
+    pub program: PathBuf,
+    /// What comes before the folder of the cache and the component's file.
+    pub args: Vec<OsString>,
+}
 
 /// Gives the compiled component: from the cache where it can be trusted, else by compiling it and
 /// putting it there.

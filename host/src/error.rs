@@ -1,11 +1,15 @@
 //! What can go wrong, sorted by who can mend it and whether trying again may help.
 
 use std::error::Error as _;
+use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use tokio_postgres::error::{DbError, SqlState};
+use utoipa::ToSchema;
 
-use crate::extraction::{ExtractionError, Violation};
-use crate::spool::SpoolTrouble;
+use crate::bindings::exports::arc::recording::types::Violation;
+use crate::blocking::Aborted;
+use crate::reason::innermost;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -102,6 +106,31 @@ pub enum Error {
     Embedded(#[from] crate::embedded::EmbeddedError),
 }
 
+/// Why a spool can keep nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SpoolTrouble {
+    /// Its disk has no room.
+    DiskFull,
+    /// Its disk cannot be read or written.
+    DiskError,
+    /// Its file is not as it was written.
+    Damaged,
+    /// It was closed.
+    Closed,
+}
+
+impl fmt::Display for SpoolTrouble {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            SpoolTrouble::DiskFull => "the spool's disk is full",
+            SpoolTrouble::DiskError => "the spool's disk cannot be read or written",
+            SpoolTrouble::Damaged => "the spool's file is damaged",
+            SpoolTrouble::Closed => "the spool was closed",
+        })
+    }
+}
+
 impl Error {
     /// Whether the same call again may work without anybody changing anything.
     pub fn retryable(&self) -> bool {
@@ -187,14 +216,9 @@ impl Error {
     }
 }
 
-impl From<ExtractionError> for Error {
-    fn from(error: ExtractionError) -> Self {
-        match error {
-            ExtractionError::Deadline(_) => Error::Unavailable(error.to_string()),
-            // A smaller one has a verdict.
-            ExtractionError::Memory(_) => Error::Invalid(error.to_string()),
-            _ => Error::Component(error.to_string()),
-        }
+impl From<Aborted> for Error {
+    fn from(error: Aborted) -> Self {
+        Error::Component(format!("extraction was broken off: {error}"))
     }
 }
 
@@ -220,15 +244,6 @@ fn sentences(violations: &[Violation]) -> String {
 pub(crate) fn server_message(error: &DbError) -> String {
     let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
     format!("{} [SQLSTATE {}]{hint}", error.message(), error.code().code())
-}
-
-/// The innermost reason of an error of another library, which says the most.
-pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 /// Whether an error on this side is about the connection, and not about what was asked.

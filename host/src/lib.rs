@@ -71,6 +71,7 @@
 
 pub mod access;
 mod bindings;
+mod blocking;
 pub mod cli;
 pub mod client;
 mod component_cache;
@@ -86,11 +87,13 @@ pub mod formats;
 pub mod fuzzing;
 pub mod identity;
 mod json_text;
+mod reason;
 pub mod recorder;
 pub mod runners;
 pub mod service;
 pub mod spool;
 pub mod store;
+mod tls;
 pub mod wire;
 
 pub use error::{Error, Result};

@@ -225,7 +225,7 @@ fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> 
         clippy::cast_possible_truncation,
         reason = "the value was just checked to be whole and small"
     )]
-    if value.fract() == 0.0 && value.abs() <= crate::score::MAX_WHOLE {
+    if value.fract() == 0.0 && value.abs() <= crate::number::MAX_WHOLE {
         serializer.serialize_i64(*value as i64)
     } else {
         serializer.serialize_f64(*value)

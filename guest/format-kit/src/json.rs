@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use crate::answer::{Outcome, Span, SuiteSummary, Violation};
-use crate::score::MAX_WHOLE;
+use crate::number::MAX_WHOLE;
 use crate::time::milliseconds_of;
 use crate::{codes, syntax};
 

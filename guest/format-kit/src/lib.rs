@@ -11,7 +11,7 @@
 //! | [`Outcome`] and its parts | the answers, in the words of `wit/types.wit` |
 //! | [`Layout`], [`Items`], [`Header`], [`Role`] | how results stand in files, in the words of `wit/container.wit` |
 //! | [`json`] | members of a document without copies, and what is wrong with them |
-//! | [`scenario`], [`failure`], [`score`], [`time`] | the rules that all formats share |
+//! | [`scenario`], [`failure`], [`number`], [`score`], [`time`] | the rules that all formats share |
 //! | [`outline`] | the names in the start of a file, by which it is recognised |
 //! | [`memo`] | a header that is read once for all results of a file |
 //! | [`codes`] | the stable words for violations and warnings |
@@ -26,6 +26,7 @@ pub mod failure;
 mod format;
 pub mod json;
 pub mod memo;
+pub mod number;
 pub mod outline;
 pub mod scenario;
 pub mod score;

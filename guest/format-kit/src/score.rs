@@ -6,9 +6,6 @@ use crate::answer::DimensionScore;
 use crate::codes;
 use crate::json::{Place, Reader, Text, Value};
 
-/// The greatest whole number up to which a 64-bit float holds every whole number: 2^53.
-pub const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
-
 /// What a score of 1 is written as.
 #[derive(Clone, Copy, Debug)]
 pub enum Scale {

@@ -3,7 +3,7 @@
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-use crate::score::MAX_WHOLE;
+use crate::number::MAX_WHOLE;
 
 /// An RFC 3339 time in UTC with microseconds; what is finer is cut off. Nothing for another text.
 /// The year 0 is refused: it may be before the calendar of whoever reads the time.

@@ -7,8 +7,8 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use uuid::Uuid;
 
 use super::completions::Completions;
+use super::global::Global;
 use super::manual::Manual;
-use super::program::Program;
 use super::serve::Serve;
 use crate::access::Scope;
 use crate::export::Format;
@@ -41,97 +41,6 @@ Examples:
   arc-host psql -- -c 'select * from arc_recorder.outcomes limit 5'
 
 Exit codes: 0 all done, 1 something was not done, 2 some results were rejected, 130 stopped.";
-
-/// Settings that every command understands.
-#[derive(Debug, Args)]
-pub(super) struct Global {
-    /// The database: postgresql://user@host/name, with libpq's parameters and variables.
-    /// Default: ARC_DATABASE_URL, then TIMESCALE_SERVICE_URL, then the embedded database. A URL with
-    /// a password belongs into the variable: here, other users of the machine can see it.
-    #[arg(long, global = true, value_name = "URL", help_heading = "Settings")]
-    pub(super) database_url: Option<String>,
-
-    /// A service to use instead of a database, such as https://arc.example.
-    #[arg(
-        long,
-        global = true,
-        env = "ARC_SERVER",
-        value_name = "URL",
-        conflicts_with = "database_url",
-        help_heading = "Settings"
-    )]
-    pub(super) server: Option<String>,
-
-    /// The token for the service. In the variable it is in no list of processes.
-    #[arg(
-        long,
-        global = true,
-        env = "ARC_TOKEN",
-        hide_env_values = true,
-        value_name = "TOKEN",
-        help_heading = "Settings"
-    )]
-    pub(super) token: Option<String>,
-
-    /// The folder of the embedded database.
-    #[arg(
-        long,
-        global = true,
-        env = "ARC_DATA_DIR",
-        value_name = "DIR",
-        help_heading = "Settings"
-    )]
-    pub(super) data_dir: Option<PathBuf>,
-
-    /// The folder of PostgreSQL's own programs (initdb, postgres) for the embedded database.
-    #[arg(
-        long,
-        global = true,
-        env = "ARC_POSTGRES_BIN",
-        value_name = "DIR",
-        help_heading = "Settings"
-    )]
-    pub(super) postgres_bin: Option<PathBuf>,
-
-    /// Fetch no PostgreSQL for the embedded database where the machine has none.
-    #[arg(
-        long,
-        global = true,
-        env = "ARC_NO_DOWNLOAD",
-        value_parser = clap::builder::FalseyValueParser::new(),
-        help_heading = "Settings"
-    )]
-    pub(super) no_download: bool,
-
-    /// Where PostgreSQL is fetched from: a folder of postgresql-VERSION-PLATFORM.tar.gz and SHA256SUMS.
-    /// Default: the releases of the theseus-rs project.
-    #[arg(
-        long,
-        global = true,
-        env = "ARC_POSTGRES_MIRROR",
-        value_name = "URL",
-        help_heading = "Settings"
-    )]
-    pub(super) postgres_mirror: Option<String>,
-
-    /// The folder that keeps compiled components between runs.
-    #[arg(
-        long,
-        global = true,
-        env = "ARC_CACHE_DIR",
-        value_name = "DIR",
-        help_heading = "Settings"
-    )]
-    pub(super) cache_dir: Option<PathBuf>,
-
-    /// Write JSON for programs instead of text for people.
-    #[arg(long, global = true, help_heading = "Settings")]
-    pub(super) json: bool,
-
-    /// The program that this command line runs in.
-    #[arg(skip)]
-    pub(super) program: Program,
-}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {

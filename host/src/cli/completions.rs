@@ -1,10 +1,9 @@
 //! `arc-host completions`: scripts that complete the command line in shells, made from its definition.
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
 use super::Done;
-use super::arguments::Arguments;
 use super::output::Output;
 use crate::error::{Error, Result};
 
@@ -28,13 +27,16 @@ For all users: where bash looks, such as /usr/share/bash-completion/completions/
 file _arc-host in a folder of its fpath.";
 
 /// Writes the script to standard output.
-pub(super) fn run(arguments: &Completions, output: &mut Output) -> Result<Done> {
-    let mut command = Arguments::command();
+pub(super) fn run(
+    arguments: &Completions,
+    command: &mut Command,
+    output: &mut Output,
+) -> Result<Done> {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     command.set_bin_name(&name);
     command.build();
-    clap_complete::Generator::try_generate(&arguments.shell, &command, &mut script)
+    clap_complete::Generator::try_generate(&arguments.shell, command, &mut script)
         .map_err(|error| Error::io("could not make the script", error))?;
     if arguments.shell == Shell::Bash {
         script = with_one_prefix(&name, &script);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::arguments::Global;
+use super::global::Global;
 use super::output;
 use crate::Recorder;
 use crate::client::{ClientSettings, RETRY_FOR, ServiceClient};

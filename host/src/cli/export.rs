@@ -11,8 +11,9 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Done;
-use super::arguments::{Export, Global};
+use super::arguments::Export;
 use super::connection;
+use super::global::Global;
 use super::output::{self, Output};
 use crate::error::{Error, Result};
 use crate::export::{Destination, Exported, Format, export};

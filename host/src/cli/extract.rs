@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::Done;
-use super::arguments::{Component, Extract, FormatOptions, Global};
+use super::arguments::{Component, Extract, FormatOptions};
 use super::connection;
+use super::global::Global;
 use super::output::{self, BAD, GOOD, Output};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};

@@ -8,8 +8,9 @@ use nix::sys::resource::{Resource, setrlimit};
 use serde_json::json;
 
 use super::Done;
-use super::arguments::{AddFormat, FormatsCommand, Global, RemoveFormat};
+use super::arguments::{AddFormat, FormatsCommand, RemoveFormat};
 use super::connection;
+use super::global::Global;
 use super::output::{self, BOLD, Output};
 use crate::error::{Error, Result};
 use crate::extraction::{ExtractionEngine, ExtractionLimits, read_contract};

@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Done;
-use super::arguments::{Global, Reextract, Replay};
+use super::arguments::{Reextract, Replay};
 use super::connection;
+use super::global::Global;
 use super::interrupt::stop_on_interrupt;
 use super::output::{self, BAD, BOLD, DIM, GOOD, Output};
 use crate::Recorder;

@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command, CommandFactory as _};
+use clap::{Args, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use serde_json::json;
 
 use super::Done;
-use super::arguments::Arguments;
 use super::output::{self, Output};
 use crate::error::{Error, Result};
 
@@ -31,8 +30,8 @@ Examples:
 /// The section of the manual that holds programs.
 const SECTION: &str = "1";
 
-pub(super) fn run(arguments: &Manual, output: &mut Output) -> Result<Done> {
-    let mut program = Arguments::command().disable_help_subcommand(true);
+pub(super) fn run(arguments: &Manual, program: Command, output: &mut Output) -> Result<Done> {
+    let mut program = program.disable_help_subcommand(true);
     program.build();
     let Some(folder) = &arguments.output else {
         output.bytes(&page(&program, None)?)?;

@@ -6,6 +6,7 @@ mod connection;
 mod export;
 mod extract;
 mod formats;
+mod global;
 mod history;
 mod interrupt;
 mod manual;
@@ -158,7 +159,9 @@ async fn run(arguments: Arguments) -> Result<Done> {
         Command::Retention(arguments) => retention::run(&global, arguments, &mut output).await,
         Command::Psql(arguments) => schema::psql(&global, arguments).await,
         Command::Component(arguments) => extract::component(&global, arguments, &mut output),
-        Command::Completions(arguments) => completions::run(&arguments, &mut output),
-        Command::Man(arguments) => manual::run(&arguments, &mut output),
+        Command::Completions(arguments) => {
+            completions::run(&arguments, &mut Arguments::command(), &mut output)
+        }
+        Command::Man(arguments) => manual::run(&arguments, Arguments::command(), &mut output),
     }
 }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Done;
-use super::arguments::{FormatOptions, Global, Record};
+use super::arguments::{FormatOptions, Record};
 use super::connection;
+use super::global::Global;
 use super::interrupt::stop_on_interrupt;
 use super::output::{self, BAD, BOLD, GOOD, Output, WARNING};
+use crate::blocking::blocking;
 use crate::delivery::{
     Destination, FileIdentity, FileOptions, FileRecorded, FileSummary, Progress, Stage, record_file,
 };
@@ -17,7 +19,6 @@ use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::Extractor;
 use crate::formats::{Formats, OpenedFile};
-use crate::recorder::blocking;
 
 /// How many rejected results are shown to a person; all are in the JSON and in the database.
 const SHOWN_REJECTED: usize = 10;

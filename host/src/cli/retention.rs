@@ -1,8 +1,9 @@
 //! `arc-host retention`: removes what is older than it is to be kept.
 
 use super::Done;
-use super::arguments::{Global, Retention};
+use super::arguments::Retention;
 use super::connection;
+use super::global::Global;
 use super::output::{self, DIM, GOOD, Output};
 use crate::error::Result;
 

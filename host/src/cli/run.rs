@@ -1,8 +1,9 @@
 //! `arc-host run`: a runner that is a component.
 
 use super::Done;
-use super::arguments::{Global, Run};
+use super::arguments::Run;
 use super::connection;
+use super::global::Global;
 use super::interrupt::{Interrupts, STOPPING, exit_after};
 use super::output;
 use crate::error::{Error, Result};

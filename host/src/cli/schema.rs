@@ -6,8 +6,9 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use super::Done;
-use super::arguments::{Global, Migrate, Psql};
+use super::arguments::{Migrate, Psql};
 use super::connection;
+use super::global::Global;
 use super::output::{self, BAD, GOOD, Output};
 use crate::client::ServiceClient;
 use crate::error::{Error, Result};

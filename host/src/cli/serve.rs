@@ -7,8 +7,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
 
 use super::Done;
-use super::arguments::Global;
 use super::connection;
+use super::global::Global;
 use super::interrupt::{Interrupts, exit_after};
 use super::output::Output;
 use crate::Recorder;

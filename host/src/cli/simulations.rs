@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::Done;
-use super::arguments::{End, Failures, Global, Outcomes, Performance, Rejected, Simulations};
+use super::arguments::{End, Failures, Outcomes, Performance, Rejected, Simulations};
 use super::connection;
+use super::global::Global;
 use super::output::{self, Output};
 use crate::delivery::{Delivered, Source};
 use crate::error::Result;

@@ -10,8 +10,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::Done;
-use super::arguments::{DeadLetters, Global, SpoolCommand, SpoolList, SpoolPlace, SpoolShow};
+use super::arguments::{DeadLetters, SpoolCommand, SpoolList, SpoolPlace, SpoolShow};
 use super::connection;
+use super::global::Global;
 use super::interrupt::stop_on_interrupt;
 use super::output::{self, BAD, GOOD, Output};
 use crate::client::ServiceClient;

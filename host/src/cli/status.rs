@@ -6,8 +6,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
 use super::Done;
-use super::arguments::{Global, Status as Arguments};
+use super::arguments::Status as Arguments;
 use super::connection;
+use super::global::Global;
 use super::output::{self, BOLD, Output, Redrawn};
 use crate::delivery::Source;
 use crate::error::{Error, Result};

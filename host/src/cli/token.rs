@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::Done;
-use super::arguments::{Global, NewToken, RevokeToken, TokenCommand};
+use super::arguments::{NewToken, RevokeToken, TokenCommand};
 use super::connection;
+use super::global::Global;
 use super::output::{self, Output};
 use crate::access::{Scope, Token};
 use crate::error::{Error, Result};

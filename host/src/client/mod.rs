@@ -21,10 +21,12 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::error::{Error, Result, innermost};
+use crate::error::{Error, Result};
 use crate::extraction::Violation;
+use crate::reason::innermost;
 use crate::recorder::Pauses;
 use crate::store::Metrics;
+use crate::tls;
 use crate::wire::{Problem, ProblemCode};
 use counters::Counters;
 use portions::Portions;
@@ -196,8 +198,10 @@ impl ServiceClient {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
+        let tls = tls::client_config()
+            .map_err(|error| Error::Configuration(format!("could not set up TLS: {error}")))?;
         let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls()?)
+            .tls_backend_preconfigured(tls)
             .user_agent(concat!("arc-host/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             .connect_timeout(CONNECT_TIME)
@@ -437,18 +441,6 @@ fn of_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost"
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// The system's authorities, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
-pub(crate) fn tls() -> Result<rustls::ClientConfig> {
-    let mut roots = rustls::RootCertStore::empty();
-    // A certificate that cannot be read is as good as absent.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::Configuration(format!("could not set up TLS: {error}")))?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Whether the reason is TLS itself, and trying again would not help.

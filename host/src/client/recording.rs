@@ -9,12 +9,12 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{Call, ServiceClient, Trouble};
-use crate::delivery::{Delivered, Started};
 use crate::documents;
 use crate::error::{Error, Result};
 use crate::recorder::{
     Document, ItemVerdict, ResultFormat, SimulationCompleted, SimulationStart, Submission, Verdict,
 };
+use crate::spool::{Delivered, Started};
 use crate::store::SimulationStatus;
 use crate::wire::{
     BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, EndRequest, HEADER_BYTES, ItemBody,

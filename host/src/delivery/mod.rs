@@ -29,7 +29,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use tokio::sync::{Notify, watch as channel};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
@@ -52,6 +51,7 @@ use crate::recorder::{
     ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart, SimulationStarted,
     Submission, Verdict,
 };
+pub use crate::spool::{Delivered, Started};
 use crate::spool::{Entry, Requeued, Spool, SpoolState, SpooledCall};
 use crate::store::SimulationStatus;
 
@@ -63,25 +63,6 @@ const REMEMBERED_WITHOUT_START: usize = 10_000;
 
 /// How often the spool is looked at by whoever waits until it is empty.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// The answer to a call that the destination or the spool has taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivered<T> {
-    /// The destination's answer: it is committed.
-    Committed(T),
-    /// It is kept durably, and delivered when the destination is back.
-    Spooled,
-}
-
-/// The answer to a start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Started {
-    /// The simulation, as far as it is known.
-    #[serde(flatten)]
-    pub simulation: SimulationStarted,
-    /// Whether the start is in the spool, and the destination does not know the simulation yet.
-    pub spooled: bool,
-}
 
 /// Where calls that record go. Cheap to clone.
 #[derive(Clone, Debug)]

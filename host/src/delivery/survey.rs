@@ -8,11 +8,12 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::file::{FileRecording, Progress, Stage};
+use crate::blocking::blocking;
 use crate::documents::{DocumentFile, DocumentPlace, FileLimits};
 use crate::error::{Error, Result};
 use crate::extraction::{DimensionScore, Scenario, Session, Span, SuiteSummary};
 use crate::identity::Fingerprint;
-use crate::recorder::{PlanDigest, blocking, planned_row};
+use crate::recorder::{PlanDigest, planned_row};
 use crate::store::{PlannedRow, scenario_key};
 use crate::wire::NotFiniteBody;
 

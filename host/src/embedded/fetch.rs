@@ -17,8 +17,9 @@ use super::folders::DataFolder;
 use super::programs::{MINIMUM_MAJOR, Programs};
 use super::python_package;
 use super::{EmbeddedError, Stage};
-use crate::error::innermost;
 use crate::identity::hexadecimal;
+use crate::reason::innermost;
+use crate::tls;
 
 /// The major version that a new cluster gets.
 const MAJOR: u32 = 18;
@@ -123,8 +124,9 @@ async fn from_releases(major: u32) -> Result<(String, Vec<u8>), String> {
 
 /// The newest archive of a mirror for this platform, checked against the mirror's sums.
 async fn from_mirror(mirror: &str, major: u32) -> Result<(String, Vec<u8>), String> {
+    let tls = tls::client_config().map_err(|error| format!("could not set up TLS: {error}"))?;
     let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(crate::client::tls().map_err(|error| error.to_string())?)
+        .tls_backend_preconfigured(tls)
         .user_agent(concat!("arc-host/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(PATIENCE)
         .read_timeout(PATIENCE)

@@ -31,6 +31,8 @@ pub use session::{ExtractionError, Session};
 pub(crate) use words::{category_of_word, status_of_word, violations_of_json, violations_to_json};
 pub use words::{category_word, status_word};
 
+pub use crate::component_cache::{CompilerCommand, Loading};
+
 pub use crate::bindings::exports::arc::recording::types::{
     DimensionScore, ErrorCategory, Outcome, OutcomeStatus, PlannedScenario, Scenario, Span,
     SuiteSummary, Violation,
@@ -228,28 +230,6 @@ impl std::fmt::Debug for ExtractionEngine {
     fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
         formatter.debug_tuple("ExtractionEngine").field(&self.0.metering).finish()
     }
-}
-
-/// How a component is loaded.
-#[derive(Clone, Debug, Default)]
-pub struct Loading {
-    /// The folder that keeps compiled components; none for compiling at every start.
-    pub cache_dir: Option<PathBuf>,
-    /// The command that compiles a component in a process of its own, with the folder and the
-    /// component's file as its last arguments, and the component's own file; none for compiling
-    /// here.
-    pub compiler: Option<(CompilerCommand, PathBuf)>,
-    /// Whether it is given a WASI in which nothing ever happens, where it imports one.
-    pub grant_wasi: bool,
-}
-
-/// A program and its first arguments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CompilerCommand {
-    /// The program's file.
-    pub program: PathBuf,
-    /// What comes before the folder of the cache and the component's file.
-    pub args: Vec<std::ffi::OsString>,
 }
 
 fn broken(error: wasmtime::Error) -> Error {

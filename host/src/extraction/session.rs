@@ -10,7 +10,7 @@ use super::wasi::Wasi;
 use super::{Compiled, Outcome, PlannedScenario, Scenario, Span, SuiteSummary, Violation};
 use crate::bindings::Extractor as Instance;
 use crate::bindings::exports::arc::recording::extraction::ExtractorDescription;
-use crate::error::Result as HostResult;
+use crate::error::{Error, Result as HostResult};
 
 /// An instance whose memory has grown by more than this is not kept for the next document: one
 /// giant would otherwise hold its memory for as long as the session lasts.
@@ -40,6 +40,17 @@ pub enum ExtractionError {
     /// The component failed, which is a bug in it.
     #[error("the extraction component failed: {0}; this is a bug in the component")]
     Component(String),
+}
+
+impl From<ExtractionError> for Error {
+    fn from(error: ExtractionError) -> Self {
+        match error {
+            ExtractionError::Deadline(_) => Error::Unavailable(error.to_string()),
+            // A smaller one has a verdict.
+            ExtractionError::Memory(_) => Error::Invalid(error.to_string()),
+            _ => Error::Component(error.to_string()),
+        }
+    }
 }
 
 impl ExtractionError {

@@ -9,10 +9,12 @@
 //! | `bundled` | the components that come with the program |
 //! | `registry` | the folder of those that were added |
 //! | `opening` | files of any format, ready to be recorded |
+//! | `result_format` | the format of a result, and the header of its file |
 
 mod bundled;
 mod opening;
 mod registry;
+mod result_format;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -24,6 +26,7 @@ use serde::Serialize;
 
 pub use opening::OpenedFile;
 pub use registry::AddedFormat;
+pub use result_format::ResultFormat;
 
 use crate::error::{Error, Result};
 use crate::extraction::{

@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Formats;
+use super::{Formats, ResultFormat};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::{Extractor, FileLayout, ItemRole};
-use crate::recorder::ResultFormat;
 
 /// A file, who reads its results, and what is said once for all of them.
 #[derive(Clone, Debug)]

@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use super::progress::SimulationCompleted;
-use super::{Recorder, blocking, rows};
+use super::{Recorder, rows};
+use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::extraction::SuiteSummary;
 use crate::store::{Figures, Simulation, SimulationStatus};

@@ -39,10 +39,11 @@ pub(crate) use retry::Pauses;
 pub(crate) use start::{CheckedStart, configuration_id, default_modal_environment};
 pub use start::{SimulationStart, SimulationStarted};
 pub(crate) use submission::whole_failure;
-pub use submission::{
-    Document, ItemVerdict, NotFinite, NotFiniteNumber, ResultFormat, Submission, Verdict,
-};
+pub use submission::{Document, ItemVerdict, NotFinite, NotFiniteNumber, Submission, Verdict};
 
+pub use crate::formats::ResultFormat;
+
+use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::extraction::{Extractor, ExtractorIdentity, Session};
 use crate::formats::Formats;
@@ -406,19 +407,6 @@ fn extract_part(
     part: impl IntoIterator<Item = Received>,
 ) -> Vec<Extracted> {
     part.into_iter().map(|received| received.extract(target, session)).collect()
-}
-
-/// Runs computation on a thread that may block. It begins at once, whether or not anybody waits
-/// for it yet: what it holds is never held in vain.
-pub(crate) fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> impl Future<Output = Result<T>> {
-    let running = tokio::task::spawn_blocking(work);
-    async move {
-        running
-            .await
-            .map_err(|error| Error::Component(format!("extraction was broken off: {error}")))
-    }
 }
 
 /// Makes an id for a simulation that is to be a new one.

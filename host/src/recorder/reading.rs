@@ -2,8 +2,9 @@
 
 use uuid::Uuid;
 
+use super::Recorder;
 use super::progress::SimulationProgress;
-use super::{Recorder, blocking};
+use crate::blocking::blocking;
 use crate::error::Result;
 use crate::store::{
     Attached, Failure, Health, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage,

@@ -10,9 +10,10 @@ use super::queue::Results;
 use super::rows::{Extracted, Received, Target};
 use super::sessions::Sessions;
 use super::start::SimulationStart;
-use super::submission::{ItemVerdict, ResultFormat, Submission, Verdict};
+use super::submission::{ItemVerdict, Submission, Verdict};
 use super::{INLINE_BYTES, INLINE_RESULTS, Recorder, UNPLANNED};
 use crate::error::Result;
+use crate::formats::ResultFormat;
 use crate::store::{DatabaseClock, ReceiptTime};
 
 /// A result that was accepted, with what the host gives it before anything looks into it.

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::Recorder;
 use super::plan::{Plan, PlanDigest, planned_row};
-use super::{Recorder, blocking};
+use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::extraction::{Scenario, Violation};
 use crate::identity::{self, Fingerprint};

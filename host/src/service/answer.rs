@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Serialize;
 
+use crate::blocking::Aborted;
 use crate::error::Error;
 use crate::wire::{Problem, ProblemCode};
 
@@ -40,6 +41,12 @@ impl Failure {
 impl From<Problem> for Failure {
     fn from(problem: Problem) -> Self {
         Failure { problem: Box::new(problem), cause: None }
+    }
+}
+
+impl From<Aborted> for Failure {
+    fn from(error: Aborted) -> Self {
+        Error::from(error).into()
     }
 }
 

@@ -10,7 +10,7 @@ use super::answer::Failure;
 use super::app::App;
 use super::decoding::Refused;
 use super::room::Held;
-use crate::error::innermost;
+use crate::reason::innermost;
 use crate::wire::{Problem, ProblemCode};
 
 /// After how many bytes others have their turn: a compressed body has always more to give.

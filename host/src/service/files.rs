@@ -19,12 +19,12 @@ use super::file_disk::{DiskShare, unwritable};
 use super::observe::RequestId;
 use super::parameters::Parameters;
 use super::record::{self, problem};
+use crate::blocking::blocking;
 use crate::delivery::{
     Destination, FileIdentity, FileOptions, FileRecorded, FileReport, record_file,
 };
 use crate::documents::{DocumentFile, FileLimits};
 use crate::error::Error;
-use crate::recorder::blocking;
 use crate::wire::{Problem, ProblemCode};
 
 /// The name of a file that has none.

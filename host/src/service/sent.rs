@@ -9,8 +9,9 @@ use super::beside::{Beside, members_beside};
 use super::body::{Chunks, TURN_BYTES, too_large};
 use super::idempotency::Asked;
 use super::room::{Held, RESULT_BYTES};
+use crate::blocking::blocking;
 use crate::documents;
-use crate::recorder::{Document, Submission, blocking};
+use crate::recorder::{Document, Submission};
 use crate::wire::{DOCUMENT_BYTES, HEADER_BYTES, Problem, ProblemCode};
 
 /// How much memory a member of a list beside `results` takes.

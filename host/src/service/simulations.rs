@@ -15,8 +15,9 @@ use super::parameters::{
     no_parameters,
 };
 use super::room::Held;
+use crate::blocking::blocking;
 use crate::delivery::Delivered;
-use crate::recorder::{SimulationCompleted, SimulationProgress, blocking};
+use crate::recorder::{SimulationCompleted, SimulationProgress};
 use crate::store::SimulationStatus;
 use crate::wire::{
     ConfigurationCreated, ConfigurationRequest, EndRequest, Problem, ProblemCode, SimulationEnded,

@@ -25,6 +25,7 @@
 //! can be removed while the disk is full.
 
 mod counts;
+mod delivered;
 mod disk;
 mod entry;
 mod reserve;
@@ -34,7 +35,6 @@ mod tests;
 mod writer;
 
 use std::collections::HashSet;
-use std::fmt;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,9 +47,11 @@ use tokio::sync::oneshot;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub use crate::error::SpoolTrouble;
 use crate::error::{Error, Result};
 use crate::recorder::SimulationStart;
 use counts::Counts;
+pub use delivered::{Delivered, Started};
 use disk::{ASIDE, Disk, DiskResult, ENTRIES, Opener, WAITING, caught, head, retried_table};
 pub use entry::{Entry, SpooledCall};
 use entry::{Head, Unreadable};
@@ -70,31 +72,6 @@ pub struct SpoolSettings {
     pub folder: PathBuf,
     /// The most bytes of the disk that entries take, waiting and aside.
     pub limit_bytes: u64,
-}
-
-/// Why a spool can keep nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SpoolTrouble {
-    /// Its disk has no room.
-    DiskFull,
-    /// Its disk cannot be read or written.
-    DiskError,
-    /// Its file is not as it was written.
-    Damaged,
-    /// It was closed.
-    Closed,
-}
-
-impl fmt::Display for SpoolTrouble {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            SpoolTrouble::DiskFull => "the spool's disk is full",
-            SpoolTrouble::DiskError => "the spool's disk cannot be read or written",
-            SpoolTrouble::Damaged => "the spool's file is damaged",
-            SpoolTrouble::Closed => "the spool was closed",
-        })
-    }
 }
 
 /// A queue on disk. Cheap to clone; the last clone that goes closes it, and [`Spool::close`] waits

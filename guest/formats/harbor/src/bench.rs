@@ -2,8 +2,8 @@
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::MAX_TRIALS;
-use arc_format_kit::score::MAX_WHOLE;
 use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, PlannedScenario, Scenario, codes};
 
 use crate::{Members, required_text, time};

@@ -2,8 +2,9 @@
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::bounded_id;
-use arc_format_kit::score::{Dimensions, MAX_WHOLE, within_scale};
+use arc_format_kit::score::{Dimensions, within_scale};
 use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, PlannedScenario, Scenario, codes};
 
 use crate::{Members, required_text, time};

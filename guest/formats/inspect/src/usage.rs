@@ -2,7 +2,7 @@
 
 use arc_format_kit::codes;
 use arc_format_kit::json::{Place, Reader, Value};
-use arc_format_kit::score::MAX_WHOLE;
+use arc_format_kit::number::MAX_WHOLE;
 
 /// The usage of all models together.
 #[derive(Debug, Default)]

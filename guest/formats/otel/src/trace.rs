@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
+use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::scenario::{bounded_id, make_id};
-use arc_format_kit::score::{Dimensions, MAX_WHOLE};
+use arc_format_kit::score::Dimensions;
 use arc_format_kit::time::of_unix_nanoseconds;
 use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Scenario, codes};
 

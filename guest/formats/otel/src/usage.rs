@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arc_format_kit::codes;
 use arc_format_kit::json::Reader;
-use arc_format_kit::score::MAX_WHOLE;
+use arc_format_kit::number::MAX_WHOLE;
 
 use crate::span::Span;
 

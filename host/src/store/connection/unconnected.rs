@@ -3,7 +3,8 @@
 
 use std::error::Error as _;
 
-use crate::error::{Error, innermost, server_message, transient};
+use crate::error::{Error, server_message, transient};
+use crate::reason::innermost;
 
 /// Why one server gave no connection.
 #[derive(Debug)]

@@ -1,0 +1,88 @@
+//! What belongs to a few modules: crates, and strings of SQL.
+
+use crate::sources::{Source, sources};
+use crate::tokens::Kind;
+
+/// Crates, and the modules that may name them. Other crates are not bounded.
+const CRATES: &[(&[&str], &[&str])] = &[
+    (
+        &["axum", "http", "http_body_util", "hyper", "hyper_util", "tower", "tower_http"],
+        &["service", "wire"],
+    ),
+    // A client of other servers: of the service, and of a mirror of PostgreSQL's programs.
+    (&["reqwest"], &["client", "embedded"]),
+    (&["arrow_array", "arrow_schema", "parquet"], &["export"]),
+    (&["redb"], &["spool"]),
+];
+
+/// What a statement of SQL has in it.
+const SQL: &[&str] = &["SELECT ", "INSERT ", "UPDATE ", "DELETE FROM"];
+
+#[test]
+fn crates_are_named_only_in_the_modules_that_they_belong_to() {
+    let found = foreign_crates(&sources());
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+}
+
+#[test]
+fn sql_is_in_the_store_alone() {
+    let found = foreign_sql(&sources());
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
+    // The same search finds what is in the store.
+    let store = sources().into_iter().filter(|source| source.top() == Some("store"));
+    let moved: Vec<Source> =
+        store.map(|source| Source { module: vec!["cli".to_owned()], ..source }).collect();
+    assert!(foreign_sql(&moved).len() > 20);
+}
+
+#[test]
+fn a_crate_or_a_statement_in_a_wrong_module_is_named() {
+    let planted = [
+        Source::new(
+            "host/src/store/health.rs",
+            "use axum::Router;\nconst A: &str = \"SELECT 1\";\n",
+        ),
+        Source::new("host/src/wire/mod.rs", "use axum::Router;\n"),
+        Source::new(
+            "host/src/spool/mod.rs",
+            "// axum::Router, SELECT 1\nfn a() {\n    axum::serve(self::http::b(\"DELETE FROM c\"))\n}\n",
+        ),
+    ];
+    let expected = [
+        "host/src/store/health.rs:1: store names axum, which belongs to service, wire",
+        "host/src/spool/mod.rs:3: spool names axum, which belongs to service, wire",
+    ];
+    assert_eq!(foreign_crates(&planted), expected);
+    let expected = ["host/src/spool/mod.rs:3: SQL belongs to store: DELETE FROM c"];
+    assert_eq!(foreign_sql(&planted), expected);
+}
+
+fn foreign_crates(sources: &[Source]) -> Vec<String> {
+    let mut found = Vec::new();
+    for source in sources {
+        for (crates, modules) in CRATES {
+            let Some(module) = source.top().filter(|top| !modules.contains(top)) else { continue };
+            found.extend(source.paths_of_crates(crates).iter().map(|named| {
+                let (name, modules) = (named.names.concat(), modules.join(", "));
+                format!(
+                    "{}:{}: {module} names {name}, which belongs to {modules}",
+                    source.path, named.line
+                )
+            }));
+        }
+    }
+    found
+}
+
+fn foreign_sql(sources: &[Source]) -> Vec<String> {
+    let elsewhere = sources.iter().filter(|source| source.top() != Some("store"));
+    elsewhere
+        .flat_map(|source| source.tokens.iter().map(move |token| (source, token)))
+        .filter_map(|(source, token)| match &token.kind {
+            Kind::Text(text) if SQL.iter().any(|word| text.contains(word)) => {
+                Some(format!("{}:{}: SQL belongs to store: {text}", source.path, token.line))
+            }
+            _ => None,
+        })
+        .collect()
+}
