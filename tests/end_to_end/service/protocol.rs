@@ -172,7 +172,8 @@ fn requests_that_are_reset_as_soon_as_they_are_sent() {
     const GOAWAY: u8 = 7;
     const END_STREAM_AND_HEADERS: u8 = 5;
     const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
-    const STREAMS: u32 = 20_000;
+    const STREAMS: u32 = 100_000;
+    const AT_ONCE: u32 = 500;
     let (database, files) = (TestDatabase::new(), Files::new());
     let service = Service::start(&Program::on(&database), &files, &[]);
     let mut stream = service.connect();
@@ -206,14 +207,17 @@ fn requests_that_are_reset_as_soon_as_they_are_sent() {
         });
         let sending = scope.spawn(move || {
             let mut sent = 0;
-            for number in 0..STREAMS {
-                let id = number * 2 + 1;
-                let mut both = frame(HEADERS, END_STREAM_AND_HEADERS, id, &headers);
-                both.extend(frame(RESET, 0, id, &CANCEL));
-                if stream.write_all(&both).is_err() {
+            while sent < STREAMS {
+                let mut many = Vec::new();
+                for number in sent..sent + AT_ONCE {
+                    let id = number * 2 + 1;
+                    many.extend(frame(HEADERS, END_STREAM_AND_HEADERS, id, &headers));
+                    many.extend(frame(RESET, 0, id, &CANCEL));
+                }
+                if stream.write_all(&many).is_err() {
                     break;
                 }
-                sent += 1;
+                sent += AT_ONCE;
             }
             // Its end is the end of the connection, where the service has not ended it.
             let _ = stream.shutdown(std::net::Shutdown::Write);
