@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::support::{Files, Finished, Program, TestDatabase, record, result};
+use crate::support::{Files, Finished, Program, TestDatabase, record, result, wait_for};
 
 /// An extractor that is registered and extracted nothing yet.
 const OLD: &str = "00000000-0000-0000-0000-0000000000ff";
@@ -229,7 +229,9 @@ fn replays_may_be_killed_and_run_at_once() {
     let fields = texts(&database, FIELDS);
     reject_before(&database, "true");
     let mut child = program.spawn(["replay", "--rejected", "--json"]);
-    while count_outcomes(&database) == 0 && child.try_wait().unwrap().is_none() {}
+    wait_for("a stored result", || {
+        count_outcomes(&database) > 0 || child.try_wait().unwrap().is_some()
+    });
     kill(Pid::from_raw(child.id() as i32), Signal::SIGKILL).unwrap();
     child.wait().unwrap();
     assert!(count_outcomes(&database) > 0);
@@ -405,7 +407,7 @@ fn rewriting_may_be_killed_and_run_at_once_and_is_all_or_nothing() {
     let mut child = program.spawn(["reextract", "--json"]);
     let writing = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND backend_xid IS NOT NULL";
-    while database.count(writing) == 0 && child.try_wait().unwrap().is_none() {}
+    wait_for("a write", || database.count(writing) > 0 || child.try_wait().unwrap().is_some());
     kill(Pid::from_raw(child.id() as i32), Signal::SIGKILL).unwrap();
     child.wait().unwrap();
     let left = database.count(&old);

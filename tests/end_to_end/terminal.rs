@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::support::{Files, Finished, Program, TestDatabase, record, result};
+use crate::support::{Files, Finished, Program, TestDatabase, record, result, wait_for};
 
 const SECRET: &str = "hunter2";
 
@@ -228,7 +228,7 @@ fn ctrl_c_keeps_what_was_acknowledged_and_the_same_command_finishes() {
     let stored = || database.count("SELECT count(*) FROM arc_recorder.outcomes");
 
     let mut child = program.spawn(["record".as_ref(), path.as_os_str(), "--json".as_ref()]);
-    while stored() == 0 && child.try_wait().unwrap().is_none() {}
+    wait_for("a stored result", || stored() > 0 || child.try_wait().unwrap().is_some());
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
     let finished = Finished::from(child.wait_with_output().unwrap());
     let summary = finished.json();
@@ -252,16 +252,18 @@ fn ctrl_c_keeps_what_was_acknowledged_and_the_same_command_finishes() {
 fn ctrl_c_ends_a_command_that_waits_for_its_input() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
-    let child = program.spawn(["record", "-"]);
+    let mut child = program.spawn(["record", "-"]);
     // It minds Ctrl-C from before it connects.
     let connected = format!(
         "SELECT count(*) FROM pg_stat_activity
          WHERE datname = '{}' AND application_name = 'arc-host'",
         database.name()
     );
-    while database.count(&connected) == 0 {}
+    wait_for("a connection", || {
+        assert!(child.try_wait().unwrap().is_none(), "it waits for its input");
+        database.count(&connected) > 0
+    });
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
-    let mut child = child;
     // Its input stays open until it has ended.
     let input = child.stdin.take();
     Finished::from(child.wait_with_output().unwrap()).ended(130);

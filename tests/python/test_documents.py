@@ -1053,6 +1053,21 @@ def test_a_bad_call_id_harms_no_neighbour(api: SyncArcAPI, simulation: str, call
     assert (first["verdict"], last["verdict"]) == ("stored", "stored")
 
 
+@pytest.mark.parametrize("call_id", ["call \0", "call \ud800", "call \udc00"])
+def test_a_call_id_that_cannot_be_stored_has_a_warning(
+    api: SyncArcAPI, simulation: str, call_id: str
+) -> None:
+    results = [good(number=number) for number in range(2)]
+    whole, replaced = api.record_batch(simulation, results, ["call \U0001f600", call_id])
+    assert (whole["verdict"], whole["warnings"]) == ("stored", [])
+    [warning] = replaced["warnings"]
+    assert (warning["path"], warning["code"]) == ("/recording/modal_call_id", "id_replaced")
+    sql = "SELECT modal_call_id FROM outcomes WHERE outcome_id = :id"
+    for verdict, stored in ((whole, "call \U0001f600"), (replaced, "call \ufffd")):
+        [row] = api.db.engine.execute(sql, {"id": verdict["outcome_id"]})
+        assert row["modal_call_id"] == stored
+
+
 def test_a_result_that_loses_its_end_meanwhile_is_rejected(api: SyncArcAPI, simulation: str) -> None:
     events: list[Any] = []
 

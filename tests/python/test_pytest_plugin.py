@@ -471,6 +471,8 @@ def test_what_cannot_be_recorded_is_told_and_breaks_nothing(suite: Suite) -> Non
     said = summary(result)
     for test in ("test_object", "test_number", "test_keys", "test_circle"):
         assert f"{test}: what the test attached cannot be recorded" in said
+    assert "test_not_a_number: NaN cannot be written as JSON and is recorded as null" in said
+    assert recorded.document("test_not_a_number")["trajectory"]["loss"] is None
     assert "test_score_out_of_range was rejected: /reliability_score/overall_score" in said
     assert "1 rejected" in said
 

@@ -14,6 +14,7 @@ mod answers;
 mod any;
 mod framed;
 mod others;
+mod skipped;
 
 pub use answers::{
     accepted, check, dimensions, refuses_what_is_cut_off, rejected, slice, warnings,
@@ -21,3 +22,4 @@ pub use answers::{
 pub use any::any_json;
 pub use framed::{Framed, frame};
 pub use others::recognises_no_other;
+pub use skipped::skip;

@@ -195,7 +195,19 @@ fn text_at(list: Option<&Bound<'_, PyList>>, index: usize) -> PyResult<Option<St
     if value.is_none() {
         return Ok(None);
     }
-    let text = value.str()?.to_string_lossy().into_owned();
-    // As in the fields of a document: PostgreSQL has no place for it.
-    Ok(Some(text.replace('\0', "\u{fffd}")))
+    let text = value.str()?;
+    let text = match text.to_cow() {
+        Ok(text) => text.into_owned(),
+        // Half of a surrogate pair is no text either: it is recorded as a NUL is, with a warning.
+        Err(_) => {
+            let encoded = text.call_method1("encode", ("utf-16-be", "surrogatepass"))?;
+            let units = encoded.cast::<PyBytes>()?.as_bytes().chunks_exact(2);
+            let units = units.map(|unit| match unit {
+                [high, low] => u16::from_be_bytes([*high, *low]),
+                _ => 0,
+            });
+            char::decode_utf16(units).map(|unit| unit.unwrap_or('\0')).collect()
+        }
+    };
+    Ok(Some(text))
 }

@@ -129,13 +129,8 @@ impl Host {
         T: Serialize + Send + 'static,
         F: Future<Output = Result<T>> + Send,
     {
-        let process = process::process(py)?;
-        let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
-        let settings = Arc::clone(&self.settings);
-        Ok(Call::begin(
-            process,
-            async move { work(open(process, &settings, &opening).await?).await },
-        ))
+        let (process, opening) = self.current(py)?;
+        Ok(self.begin(process, opening, work))
     }
 
     /// The same with a call that records.
@@ -148,14 +143,35 @@ impl Host {
         T: Serialize + Send + 'static,
         F: Future<Output = Result<T>> + Send,
     {
-        let process = process::process(py)?;
-        let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
+        let (process, opening) = self.current(py)?;
         let under_way = RecordingCall::begin(process, &opening);
-        self.call(py, move |opened| async move {
+        Ok(self.begin(process, opening, move |opened| async move {
             let answer = work(opened).await;
             drop(under_way);
             answer
-        })
+        }))
+    }
+
+    /// Begins work on what is open, or will be.
+    fn begin<T, F>(
+        &self,
+        process: &'static Process,
+        opening: Arc<Opening>,
+        work: impl FnOnce(Opened) -> F + Send + 'static,
+    ) -> Call
+    where
+        T: Serialize + Send + 'static,
+        F: Future<Output = Result<T>> + Send,
+    {
+        let settings = Arc::clone(&self.settings);
+        Call::begin(process, async move { work(open(process, &settings, &opening).await?).await })
+    }
+
+    /// The process that calls run in, and what is open in it.
+    fn current(&self, py: Python<'_>) -> PyResult<(&'static Process, Arc<Opening>)> {
+        let process = process::process(py)?;
+        let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
+        Ok((process, opening))
     }
 }
 
@@ -213,8 +229,7 @@ impl Host {
     /// Opens the database, brings its schema up to date, and gives its health. What goes wrong is
     /// part of the answer.
     fn initialize(&self, py: Python<'_>) -> PyResult<Call> {
-        let process = process::process(py)?;
-        let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
+        let (process, opening) = self.current(py)?;
         let settings = Arc::clone(&self.settings);
         Ok(Call::begin(process, async move {
             let error = match open(process, &settings, &opening).await {
@@ -340,8 +355,7 @@ impl Host {
         let simulation_id = simulation(py, simulation_id)?;
         let format = format.map(|name| Arc::new(ResultFormat::new(name, header)));
         let items = batch.try_borrow_mut()?.empty(first);
-        let process = process::process(py)?;
-        let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
+        let (process, opening) = self.current(py)?;
         let under_way = RecordingCall::begin(process, &opening);
         let settings = Arc::clone(&self.settings);
         // Whether each of them is there to be recorded, or why it is not.
@@ -520,8 +534,7 @@ impl Host {
             filter: OutcomeFilter { scenario_id, status },
             documents,
         };
-        let process = process::process(py)?;
-        let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
+        let (process, opening) = self.current(py)?;
         let settings = Arc::clone(&self.settings);
         let work = async move {
             let opened = open(process, &settings, &opening).await?;

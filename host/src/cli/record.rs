@@ -13,7 +13,8 @@ use super::interrupt::stop_on_interrupt;
 use super::output::{self, BAD, BOLD, GOOD, Output, WARNING};
 use crate::blocking::blocking;
 use crate::delivery::{
-    Destination, FileIdentity, FileOptions, FileRecorded, FileSummary, Progress, Stage, record_file,
+    Destination, FileIdentity, FileOptions, FileRecorded, FileSummary, Progress, Sink as _, Stage,
+    record_file,
 };
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};

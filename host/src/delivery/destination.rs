@@ -16,6 +16,90 @@ use crate::store::{DatabaseClock, SimulationStatus};
 /// How long a destination that is there may take to say so.
 const ANSWER_TIME: Duration = Duration::from_secs(3);
 
+/// How long a simulation may be unknown to a database: its start may come from the spool of another
+/// service that the database was away for, too.
+const UNKNOWN_IN_DATABASE: Duration = Duration::from_secs(5);
+
+/// How long one may be unknown to a service, which may have to wait for the database itself.
+const UNKNOWN_IN_SERVICE: Duration = Duration::from_secs(600);
+
+/// What a delivery delivers to: a [`Destination`], or in tests one in memory. Cheap to clone.
+pub trait Sink: Clone + std::fmt::Debug + Send + Sync + 'static {
+    /// The clock that says when a result was received.
+    fn clock(&self) -> &DatabaseClock;
+
+    /// How long a simulation may be unknown to it until what belongs to it is refused.
+    fn unknown_for(&self) -> Duration;
+
+    /// Why it stores nothing just now, although it may answer.
+    fn trouble(&self) -> Option<String>;
+
+    /// Whether it answers at all.
+    fn answers(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Keeps a version of an agent's configuration and returns its id.
+    fn create_configuration(
+        &self,
+        name: &str,
+        configuration: &str,
+        user_id: Option<&str>,
+    ) -> impl Future<Output = Result<(String, Delivered<()>)>> + Send;
+
+    /// Checks a start without the destination, as far as that can be done.
+    fn check_start(
+        &self,
+        start: &SimulationStart,
+    ) -> impl Future<Output = Result<CheckedStart>> + Send;
+
+    /// Remembers the plan of a start that is kept, for previews.
+    fn expect_start(&self, checked: CheckedStart);
+
+    /// Puts the time of a start that is by the host's own clock on the database's.
+    fn correct_start(&self, start: &mut SimulationStart)
+    -> impl Future<Output = Result<()>> + Send;
+
+    /// Starts a simulation.
+    fn start_simulation(
+        &self,
+        start: SimulationStart,
+    ) -> impl Future<Output = Result<Started>> + Send;
+
+    /// Records results that were received before: a verdict for each, in order.
+    fn record_received(
+        &self,
+        simulation_id: Uuid,
+        received: Vec<ReceivedResult>,
+    ) -> impl Future<Output = Result<Vec<ItemVerdict>>> + Send;
+
+    /// Whether a preview needs no more to know the plan of a simulation.
+    fn knows_plan(&self, simulation_id: Uuid) -> bool;
+
+    /// What would become of results, as far as it can be told without the destination.
+    fn preview(
+        &self,
+        simulation_id: Uuid,
+        received: Vec<ReceivedResult>,
+    ) -> impl Future<Output = Result<Vec<ItemVerdict>>> + Send;
+
+    /// Checks the summary of a suite without the destination, as far as that can be done.
+    fn check_suite(&self, suite: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Completes a simulation.
+    fn complete_simulation(
+        &self,
+        simulation_id: Uuid,
+        suite: Option<&str>,
+    ) -> impl Future<Output = Result<Delivered<SimulationCompleted>>> + Send;
+
+    /// Ends a simulation as failed or cancelled.
+    fn end_simulation(
+        &self,
+        simulation_id: Uuid,
+        status: SimulationStatus,
+        reason: &str,
+    ) -> impl Future<Output = Result<Delivered<SimulationStatus>>> + Send;
+}
+
 /// What records in the end. Cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Destination {
@@ -28,17 +112,15 @@ pub enum Destination {
 /// The clock of this host, where a service stamps the time of receipt itself.
 static HOST_CLOCK: DatabaseClock = DatabaseClock::new();
 
-impl Destination {
-    /// The clock that says when a result was received.
-    pub(crate) fn clock(&self) -> &DatabaseClock {
+impl Sink for Destination {
+    fn clock(&self) -> &DatabaseClock {
         match self {
             Destination::Database(recorder) => recorder.store().clock(),
             Destination::Service(_) => &HOST_CLOCK,
         }
     }
 
-    /// Puts the time of a start that is by the host's own clock on the database's.
-    pub(crate) async fn correct_start(&self, start: &mut SimulationStart) -> Result<()> {
+    async fn correct_start(&self, start: &mut SimulationStart) -> Result<()> {
         match self {
             Destination::Database(recorder) => recorder.correct_start(start).await,
             // It says itself when a simulation starts.
@@ -46,16 +128,21 @@ impl Destination {
         }
     }
 
-    /// Why it stores nothing just now, although it may be there.
-    pub(crate) fn trouble(&self) -> Option<String> {
+    fn unknown_for(&self) -> Duration {
+        match self {
+            Destination::Database(_) => UNKNOWN_IN_DATABASE,
+            Destination::Service(_) => UNKNOWN_IN_SERVICE,
+        }
+    }
+
+    fn trouble(&self) -> Option<String> {
         match self {
             Destination::Database(recorder) => recorder.store().trouble(),
             Destination::Service(_) => None,
         }
     }
 
-    /// Whether it is there at all.
-    pub(crate) async fn answers(&self) -> Result<()> {
+    async fn answers(&self) -> Result<()> {
         let asked = async {
             match self {
                 Destination::Database(recorder) => recorder.store().answers().await,
@@ -70,7 +157,7 @@ impl Destination {
         })
     }
 
-    pub(crate) async fn create_configuration(
+    async fn create_configuration(
         &self,
         name: &str,
         configuration: &str,
@@ -87,7 +174,7 @@ impl Destination {
         }
     }
 
-    pub(crate) async fn start_simulation(&self, start: SimulationStart) -> Result<Started> {
+    async fn start_simulation(&self, start: SimulationStart) -> Result<Started> {
         match self {
             Destination::Database(recorder) => {
                 let simulation = recorder.start_simulation(start).await?;
@@ -97,8 +184,7 @@ impl Destination {
         }
     }
 
-    /// Checks a start without the destination, as far as that can be done.
-    pub(crate) async fn check_start(&self, start: &SimulationStart) -> Result<CheckedStart> {
+    async fn check_start(&self, start: &SimulationStart) -> Result<CheckedStart> {
         match self {
             Destination::Database(recorder) => recorder.read_start(start).await,
             // What is in them only the service says.
@@ -113,14 +199,13 @@ impl Destination {
         }
     }
 
-    /// Remembers the plan of a start that is kept, for previews.
-    pub(crate) fn expect_start(&self, checked: CheckedStart) {
+    fn expect_start(&self, checked: CheckedStart) {
         if let Destination::Database(recorder) = self {
             recorder.expect_start(checked);
         }
     }
 
-    pub(crate) async fn record_received(
+    async fn record_received(
         &self,
         simulation_id: Uuid,
         received: Vec<ReceivedResult>,
@@ -136,8 +221,7 @@ impl Destination {
         }
     }
 
-    /// Whether a preview needs no more to know the plan of a simulation.
-    pub(crate) fn knows_plan(&self, simulation_id: Uuid) -> bool {
+    fn knows_plan(&self, simulation_id: Uuid) -> bool {
         match self {
             Destination::Database(recorder) => recorder.knows_plan(simulation_id),
             // Results are looked into by the service alone.
@@ -145,8 +229,7 @@ impl Destination {
         }
     }
 
-    /// What would become of results, as far as it can be told without the destination.
-    pub(crate) async fn preview(
+    async fn preview(
         &self,
         simulation_id: Uuid,
         received: Vec<ReceivedResult>,
@@ -164,7 +247,7 @@ impl Destination {
         }
     }
 
-    pub(crate) async fn complete_simulation(
+    async fn complete_simulation(
         &self,
         simulation_id: Uuid,
         suite: Option<&str>,
@@ -177,14 +260,14 @@ impl Destination {
         }
     }
 
-    pub(crate) async fn check_suite(&self, suite: &str) -> Result<()> {
+    async fn check_suite(&self, suite: &str) -> Result<()> {
         match self {
             Destination::Database(recorder) => recorder.check_suite(suite).await,
             Destination::Service(_) => Ok(()),
         }
     }
 
-    pub(crate) async fn end_simulation(
+    async fn end_simulation(
         &self,
         simulation_id: Uuid,
         status: SimulationStatus,

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::file_summary::FileSummary;
 use super::survey::{PlanReader, Survey, scenario_list};
-use super::{Delivered, Destination};
+use super::{Delivered, Destination, Sink as _};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::Extractor;

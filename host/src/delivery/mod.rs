@@ -17,9 +17,13 @@ mod destination;
 mod file;
 mod file_summary;
 mod held;
+#[cfg(test)]
+mod memory_sink;
 mod replay;
 mod source;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod whole_file;
 
@@ -34,6 +38,7 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 pub use destination::Destination;
+pub(crate) use destination::Sink;
 pub use file::{FileRecording, FileSimulation, Progress, Stage};
 pub use file_summary::{FileFailure, FileSummary, REMEMBERED_REJECTED, RejectedItem};
 pub use replay::{Replayed, ReplayedSpool, replay_spool};
@@ -66,13 +71,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Where calls that record go. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Delivery {
-    shared: Arc<Shared>,
+pub struct Delivery<S: Sink = Destination> {
+    shared: Arc<Shared<S>>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    destination: Destination,
+struct Shared<S> {
+    destination: S,
     spooling: Option<Spooling>,
 }
 
@@ -105,16 +110,16 @@ impl Drop for Spooling {
     }
 }
 
-impl Delivery {
+impl<S: Sink> Delivery<S> {
     /// Delivers to the destination alone.
-    pub fn new(destination: Destination) -> Self {
+    pub fn new(destination: S) -> Self {
         Delivery { shared: Arc::new(Shared { destination, spooling: None }) }
     }
 
     /// Delivers to the destination, and to the spool while that does not take anything. Begins to
     /// replay what the spool holds, for as long as the value lives. To be called inside a tokio
     /// runtime.
-    pub fn with_spool(destination: Destination, spool: Spool) -> Self {
+    pub fn with_spool(destination: S, spool: Spool) -> Self {
         let (away, _) = channel::channel(None);
         let doubt = Arc::new(Notify::new());
         let watching = watch::watch(destination.clone(), away.clone(), Arc::clone(&doubt));
@@ -129,7 +134,7 @@ impl Delivery {
     }
 
     /// Where it delivers to.
-    pub fn destination(&self) -> &Destination {
+    pub fn destination(&self) -> &S {
         &self.shared.destination
     }
 
@@ -239,14 +244,23 @@ impl Delivery {
         &self,
         simulation_id: Uuid,
         submissions: Vec<Submission>,
-    ) -> impl Future<Output = Result<Vec<ItemVerdict>>> + Send + use<> {
+    ) -> impl Future<Output = Result<Vec<ItemVerdict>>> + Send + use<S> {
         let delivery = self.clone();
-        let clock = self.shared.destination.clock();
-        let received = ReceivedResult::accept(simulation_id, submissions, clock);
+        let received = self.accept(simulation_id, submissions);
         async move { delivery.record_received(simulation_id, received).await }
     }
 
-    async fn record_received(
+    /// Accepts results of one simulation now, in their order, for [`Delivery::record_received`].
+    pub fn accept(&self, simulation_id: Uuid, submissions: Vec<Submission>) -> Vec<ReceivedResult> {
+        ReceivedResult::accept(simulation_id, submissions, self.shared.destination.clock())
+    }
+
+    /// Records results that were received before: they keep their ids and their times. A verdict
+    /// for each, in order.
+    ///
+    /// # Errors
+    /// As [`Recorder::record_batch`](crate::Recorder::record_batch).
+    pub async fn record_received(
         &self,
         simulation_id: Uuid,
         received: Vec<ReceivedResult>,

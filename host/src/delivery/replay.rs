@@ -25,7 +25,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::destination::Destination;
+use super::destination::Sink;
 use super::held::{Culprit, Held};
 use super::watch::{note_away, note_back};
 use crate::error::{Error, Result};
@@ -43,13 +43,6 @@ const FIRST_ENTRIES: usize = 16;
 
 /// How often a destination that is away is asked whether it is back, where nothing waits for it.
 const ASK_EVERY: Duration = Duration::from_secs(1);
-
-/// How long a simulation may be unknown to a database: its start may come from the spool of another
-/// service that the database was away for, too.
-const UNKNOWN_IN_DATABASE: Duration = Duration::from_secs(5);
-
-/// How long one may be unknown to a service, which may have to wait for the database itself.
-const UNKNOWN_IN_SERVICE: Duration = Duration::from_secs(600);
 
 /// How long dead letters are tried again by themselves whose refusal may end by itself.
 const RETRY_REFUSED_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -165,16 +158,12 @@ impl Settlement {
 
 /// Replays for as long as it is polled: what waits, and what comes.
 pub(super) async fn replay(
-    destination: Destination,
+    destination: impl Sink,
     spool: Spool,
     away: watch::Sender<Option<String>>,
     notices: Arc<Notices>,
 ) {
-    let mut held = Held::new(match destination {
-        // Another service's spool is delivered in the same seconds as this one.
-        Destination::Database(_) => UNKNOWN_IN_DATABASE,
-        Destination::Service(_) => UNKNOWN_IN_SERVICE,
-    });
+    let mut held = Held::new(destination.unknown_for());
     let (first_pause, longest_pause) = RETRY_REFUSED_PAUSES;
     let mut refused = Held::with_pauses(first_pause, longest_pause);
     let mut retry_at = Instant::now();
@@ -296,7 +285,7 @@ pub(super) async fn replay(
 
 /// Tries dead letters again that are due. Those that are taken leave the spool; the others stay where
 /// they are.
-async fn retry_refused(destination: &Destination, spool: &Spool, refused: &mut Held) {
+async fn retry_refused(destination: &impl Sink, spool: &Spool, refused: &mut Held) {
     loop {
         let letters = match spool
             .next_retried(refused.passed_over(), MOST_ENTRIES, MOST_BYTES)
@@ -353,7 +342,7 @@ async fn retry_refused(destination: &Destination, spool: &Spool, refused: &mut H
 /// The first reason why something was passed over; an error of the spool; where the destination is
 /// not there, and what is left stays in the spool.
 pub async fn replay_spool(
-    destination: &Destination,
+    destination: &impl Sink,
     spool: &Spool,
     stop: &AtomicBool,
     mut progress: impl FnMut(&ReplayedSpool),
@@ -385,7 +374,7 @@ pub async fn replay_spool(
 
 /// Replays the oldest entries that are not held.
 async fn replay_next(
-    destination: &Destination,
+    destination: &impl Sink,
     spool: &Spool,
     most_entries: usize,
     held: &Held,
@@ -451,8 +440,8 @@ struct Done {
 }
 
 /// The delivery of some entries.
-struct Delivering<'d> {
-    destination: &'d Destination,
+struct Delivering<'d, S> {
+    destination: &'d S,
     held: &'d Held,
     unknown_may_wait: bool,
     done: Vec<Done>,
@@ -461,7 +450,7 @@ struct Delivering<'d> {
 /// Results that follow one another, of one simulation, and their numbers.
 type Results = (Vec<u64>, Vec<ReceivedResult>);
 
-impl Delivering<'_> {
+impl<S: Sink> Delivering<'_, S> {
     /// Delivers entries in order; results that follow one another share a call for each simulation.
     async fn deliver(&mut self, waiting: Vec<Waiting>) -> std::result::Result<(), Trouble> {
         let mut results: BTreeMap<Uuid, Results> = BTreeMap::new();
@@ -567,7 +556,7 @@ impl Delivering<'_> {
     }
 }
 
-async fn deliver_call(destination: &Destination, call: SpooledCall) -> Result<()> {
+async fn deliver_call(destination: &impl Sink, call: SpooledCall) -> Result<()> {
     match call {
         SpooledCall::Configuration { name, configuration, user_id } => {
             let kept = destination.create_configuration(&name, &configuration, user_id.as_deref());
@@ -595,6 +584,10 @@ mod tests {
     use std::io::{BufRead as _, BufReader, Read as _, Write as _};
     use std::net::TcpListener;
 
+    use proptest::prelude::*;
+
+    use super::super::Destination;
+    use super::super::memory_sink::{Failing, MemorySink, entry, outcome, simulation, spool};
     use super::*;
     use crate::client::{ClientSettings, ServiceClient};
     use crate::recorder::{ItemVerdict, Submission};
@@ -633,6 +626,204 @@ mod tests {
         });
         let settings = ClientSettings { url, token: None, compress: None };
         Destination::Service(ServiceClient::new(&settings).unwrap())
+    }
+
+    /// An entry as a dead letter that is tried again by itself for an hour.
+    async fn set_aside(spool: &Spool, simulation_id: Uuid, number: usize) -> Timestamp {
+        let sequences = spool.append(vec![entry(simulation_id, number)]).await.unwrap();
+        let until = Timestamp::now() + SignedDuration::from_hours(1);
+        let refusal =
+            |sequence| Refusal { sequence, reason: "unknown".to_owned(), retry_until: Some(until) };
+        spool.set_aside_refused(sequences.into_iter().map(refusal).collect()).await.unwrap();
+        until
+    }
+
+    #[tokio::test]
+    async fn a_dead_letter_of_an_unknown_simulation_is_held_and_the_others_are_delivered() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let spool = spool(&folder);
+        let (unknown, known) = (simulation(1), simulation(2));
+        let sink = MemorySink::knowing([known]);
+        let until = set_aside(&spool, unknown, 0).await;
+        set_aside(&spool, known, 1).await;
+        let mut refused = Held::with_pauses(Duration::from_secs(3_600), Duration::from_secs(7_200));
+        retry_refused(&sink, &spool, &mut refused).await;
+        assert_eq!(sink.committed(known), [outcome(known, 1)]);
+        assert!(refused.knows(Culprit::Simulation(unknown)));
+        assert!(!refused.knows(Culprit::Simulation(known)));
+        // That the simulation is unknown does not make anybody ask whether the destination is there.
+        assert_eq!(sink.memory().questions, 0);
+        let listed = Listed { after: 0, dead_letters: true };
+        let letters = spool.list(listed, 9, u64::MAX).await.unwrap();
+        assert_eq!(letters.len(), 1);
+        assert_eq!(letters[0].retry_until, Some(until), "the day does not begin anew");
+        // While it is held it is not sent again, and others are.
+        let calls = sink.memory().calls;
+        retry_refused(&sink, &spool, &mut refused).await;
+        assert_eq!(sink.memory().calls, calls);
+        set_aside(&spool, known, 2).await;
+        retry_refused(&sink, &spool, &mut refused).await;
+        assert_eq!(sink.memory().calls, calls + 1);
+        // Its start has come.
+        sink.memory().simulations.insert(unknown);
+        refused.release();
+        retry_refused(&sink, &spool, &mut refused).await;
+        assert_eq!(sink.committed(unknown), [outcome(unknown, 0)]);
+        assert_eq!((spool.state().depth, spool.state().aside), (0, 0));
+        spool.close().await;
+    }
+
+    #[tokio::test]
+    async fn by_hand_what_fails_is_passed_over_with_all_that_belongs_to_it() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let spool = spool(&folder);
+        let (first, second) = (simulation(1), simulation(2));
+        let sink = MemorySink::knowing([first, second]);
+        for number in 0..4 {
+            let id = if number % 2 == 0 { first } else { second };
+            spool.append(vec![entry(id, number)]).await.unwrap();
+        }
+        sink.memory().script.push_back(Some(Failing::Database));
+        let stop = AtomicBool::new(false);
+        let replayed = replay_spool(&sink, &spool, &stop, |_| {}).await;
+        assert!(matches!(replayed, Err(Error::Database(_))), "{replayed:?}");
+        assert!(sink.committed(first).is_empty());
+        assert_eq!(sink.committed(second), [1, 3].map(|number| outcome(second, number)));
+        assert_eq!((spool.state().depth, spool.state().aside), (2, 0));
+        // Of one that does not answer nothing is tried.
+        sink.memory().unavailable = true;
+        let replayed = replay_spool(&sink, &spool, &stop, |_| {}).await;
+        assert!(matches!(replayed, Err(Error::Unavailable(_))), "{replayed:?}");
+        assert_eq!(spool.state().depth, 2);
+        sink.memory().unavailable = false;
+        let replayed = replay_spool(&sink, &spool, &stop, |_| {}).await.unwrap();
+        assert_eq!((replayed.recorded, replayed.aside, spool.state().depth), (2, 0, 0));
+        spool.close().await;
+    }
+
+    /// What becomes of a result by itself.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Fate {
+        Accepted,
+        Rejected,
+        Refused,
+        TimedOut,
+    }
+
+    impl Fate {
+        fn verdict(self) -> Option<Verdict> {
+            let failed = |retryable| Verdict::Failed {
+                retryable,
+                away: false,
+                internal: false,
+                message: format!("{self:?}"),
+            };
+            match self {
+                Fate::Accepted => None,
+                Fate::Rejected => Some(Verdict::Rejected(Vec::new())),
+                Fate::Refused => Some(failed(false)),
+                Fate::TimedOut => Some(failed(true)),
+            }
+        }
+    }
+
+    fn fate() -> impl Strategy<Value = Fate> {
+        prop_oneof![
+            6 => Just(Fate::Accepted),
+            1 => Just(Fate::Rejected),
+            1 => Just(Fate::Refused),
+            1 => Just(Fate::TimedOut),
+        ]
+    }
+
+    fn failing() -> impl Strategy<Value = Option<Failing>> {
+        prop_oneof![
+            3 => Just(None),
+            1 => Just(Some(Failing::Unavailable)),
+            1 => Just(Some(Failing::AnswerLost)),
+            1 => Just(Some(Failing::Database)),
+            1 => Just(Some(Failing::Internal)),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        /// Whatever fails, and in parts of any length: each result is committed once and in order, or
+        /// is a dead letter with its reason.
+        #[test]
+        fn each_result_is_committed_once_or_is_a_dead_letter(
+            results in prop::collection::vec((1_u128..4, fate()), 1..24),
+            script in prop::collection::vec(failing(), 0..10),
+            most_entries in 1_usize..10,
+        ) {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let folder = tempfile::TempDir::new().unwrap();
+                let spool = spool(&folder);
+                let sink = MemorySink::knowing((1..4).map(simulation));
+                let mut entries = Vec::new();
+                for (number, (of, fate)) in results.iter().enumerate() {
+                    let id = simulation(*of);
+                    entries.push(entry(id, number));
+                    if let Some(verdict) = fate.verdict() {
+                        sink.memory().verdicts.insert(outcome(id, number), verdict);
+                    }
+                }
+                let sequences = spool.append(entries).await.unwrap();
+                sink.memory().script.extend(script.iter().copied());
+                let held = Held::with_pauses(Duration::ZERO, Duration::ZERO);
+                let mut settlement = Settlement::default();
+                let mut turns = 0;
+                while spool.state().depth > 0 {
+                    let part =
+                        replay_next(&sink, &spool, most_entries, &held, true, &mut settlement);
+                    let Part { done, trouble, .. } = part.await;
+                    assert!(!done.is_empty() || trouble.is_some());
+                    turns += 1;
+                    assert!(turns <= results.len() + script.len(), "it does not come to an end");
+                }
+                let listed = Listed { after: 0, dead_letters: true };
+                let letters = spool.list(listed, 99, u64::MAX).await.unwrap();
+                let letter = |sequence| letters.iter().find(|letter| letter.sequence == sequence);
+                for (number, ((of, fate), sequence)) in results.iter().zip(sequences).enumerate() {
+                    let id = simulation(*of);
+                    let key = (id, outcome(id, number));
+                    let committed =
+                        sink.memory().committed.iter().filter(|other| **other == key).count();
+                    let Some(letter) = letter(sequence) else {
+                        let taken = matches!(fate, Fate::Accepted | Fate::Rejected);
+                        assert!(taken, "{number} is lost: {fate:?}");
+                        assert_eq!(committed, usize::from(*fate == Fate::Accepted));
+                        continue;
+                    };
+                    // A call that failed for a fault of the program is tried again, and so is what ran
+                    // out of time; what is refused for good is not.
+                    let reason = letter.dead_letter.clone().unwrap();
+                    if reason == "a fault of the program" {
+                        assert!(script.contains(&Some(Failing::Internal)));
+                        assert!(letter.retry_until.is_some() && committed <= 1);
+                    } else {
+                        assert_eq!((reason, committed), (format!("{fate:?}"), 0));
+                        assert_eq!(letter.retry_until.is_some(), *fate == Fate::TimedOut);
+                    }
+                }
+                // In order, but for dead letters.
+                for of in 1..4 {
+                    let id = simulation(of);
+                    let order: Vec<usize> = sink
+                        .committed(id)
+                        .into_iter()
+                        .map(|found| {
+                            (0..results.len()).find(|number| outcome(id, *number) == found).unwrap()
+                        })
+                        .collect();
+                    assert!(order.is_sorted_by(|one, other| one < other), "{order:?}");
+                }
+                spool.close().await;
+            });
+        }
     }
 
     #[tokio::test]

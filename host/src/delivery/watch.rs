@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::destination::Destination;
+use super::destination::Sink;
 
 /// How soon after a question the next one may be asked.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -13,7 +13,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Asks the destination whether it is there, and stores what it is sent, when somebody has waited
 /// long for an answer.
 pub(super) async fn watch(
-    destination: Destination,
+    destination: impl Sink,
     away: watch::Sender<Option<String>>,
     doubt: Arc<Notify>,
 ) {

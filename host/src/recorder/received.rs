@@ -208,3 +208,93 @@ fn preview(extracted: Extracted, planned: bool) -> ItemVerdict {
     };
     ItemVerdict { outcome_id, verdict, warnings }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::recorder::whole_failure;
+
+    const SIMULATION: Uuid = Uuid::from_u128(7);
+
+    fn accepted(formats: &[Option<(u8, Option<u8>)>]) -> Vec<ReceivedResult> {
+        let submissions = formats.iter().enumerate().map(|(number, format)| {
+            let mut submission = Submission::new(format!("{{\"number\":{number}}}"));
+            submission.format = format.map(|(name, header)| {
+                let header = header.map(|header| header.to_string());
+                Arc::new(ResultFormat::new(&name.to_string(), header))
+            });
+            submission
+        });
+        ReceivedResult::accept(SIMULATION, submissions.collect(), &DatabaseClock::new())
+    }
+
+    #[test]
+    fn results_are_accepted_with_their_ids_one_after_the_other() {
+        let received = accepted(&[None; 100]);
+        assert!(received.is_sorted_by(|one, next| one.received_at < next.received_at));
+        for one in &received {
+            assert_eq!(one.outcome_id, one.submission.outcome_id(SIMULATION));
+            assert!(one.host_clock, "no database has said its time");
+        }
+        // The same again has the same ids.
+        let again = accepted(&[None; 100]);
+        let ids = |all: &[ReceivedResult]| -> Vec<Uuid> {
+            all.iter().map(|one| one.outcome_id).collect()
+        };
+        assert_eq!(ids(&received), ids(&again));
+    }
+
+    proptest! {
+        /// Runs of one format and header keep all results in their order, and none could be longer.
+        #[test]
+        fn runs_of_a_format_are_as_long_as_they_can_be(
+            formats in prop::collection::vec(
+                prop::option::of((0_u8..2, prop::option::of(0_u8..2))),
+                0..20,
+            ),
+        ) {
+            let received = accepted(&formats);
+            let ids: Vec<Uuid> = received.iter().map(|one| one.outcome_id).collect();
+            let runs = by_format(received);
+            let after: Vec<Uuid> = runs.iter().flatten().map(|one| one.outcome_id).collect();
+            prop_assert_eq!(after, ids);
+            let format = |one: &ReceivedResult| one.submission.format.clone();
+            for run in &runs {
+                prop_assert!(run.iter().all(|one| format(one) == format(&run[0])));
+            }
+            for pair in runs.windows(2) {
+                prop_assert!(format(&pair[0][0]) != format(&pair[1][0]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_has_failed_as_a_whole_only_if_others_would_fail_too() {
+        let failed = |away, internal| Verdict::Failed {
+            retryable: true,
+            away,
+            internal,
+            message: String::new(),
+        };
+        let items = |verdicts: &[Verdict]| -> Vec<ItemVerdict> {
+            let item = |verdict: &Verdict| ItemVerdict {
+                outcome_id: SIMULATION,
+                verdict: verdict.clone(),
+                warnings: Vec::new(),
+            };
+            verdicts.iter().map(item).collect()
+        };
+        for (verdicts, whole) in [
+            (vec![], None),
+            (vec![failed(true, false)], Some(failed(true, false))),
+            (vec![failed(false, false), failed(false, true)], Some(failed(false, true))),
+            (vec![failed(false, false); 3], None),
+            (vec![failed(true, false), Verdict::Stored], None),
+            (vec![Verdict::Duplicate, failed(true, false)], None),
+        ] {
+            assert_eq!(whole_failure(&items(&verdicts)), whole.as_ref(), "{verdicts:?}");
+        }
+    }
+}

@@ -278,7 +278,9 @@ impl Received {
                 replaced.push(Violation {
                     path: format!("/recording/{name}"),
                     code: ID_REPLACED.to_owned(),
-                    message: format!("{name} has a NUL character, which is recorded as U+FFFD"),
+                    message: format!(
+                        "{name} has a NUL or half of a surrogate pair, which is recorded as U+FFFD"
+                    ),
                 });
             }
             warnings.extend(overridden(name, sent.as_ref(), own.as_ref()));

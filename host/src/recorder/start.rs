@@ -69,7 +69,7 @@ pub struct SimulationStarted {
 
 /// A start with which nothing is wrong, as far as that can be told without the database.
 #[derive(Debug)]
-pub(crate) struct CheckedStart {
+pub struct CheckedStart {
     /// How many scenarios it plans.
     pub(crate) scenario_count: u32,
     /// Its trials and the digest of its plan, where it was read here.

@@ -11,6 +11,7 @@ use super::concurrency::ConcurrencyLimits;
 use super::events::Watchers;
 use super::file_disk::FileDisk;
 use super::idempotency::Keys;
+use super::long_answer::AnswerPace;
 use super::metrics::ServiceMetrics;
 use super::origins::OriginPolicy;
 use super::room::Room;
@@ -98,8 +99,11 @@ impl App {
         Err(Error::Unavailable("the database does not answer".to_owned()).into())
     }
 
-    pub(super) fn answer_stall(&self) -> Duration {
-        Duration::from_secs(self.settings.answer_seconds)
+    pub(super) fn answer_pace(&self) -> AnswerPace {
+        AnswerPace {
+            stall: Duration::from_secs(self.settings.answer_seconds),
+            min_bytes_per_second: self.settings.min_answer_bytes_per_second,
+        }
     }
 
     pub(super) fn request_time(&self) -> Duration {

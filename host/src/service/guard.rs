@@ -8,9 +8,9 @@ use axum::response::IntoResponse as _;
 
 use super::answer::{Answer, Failure};
 use super::app::{App, SharedApp};
+use super::min_rate::MinRateBody;
 use super::parameters::{BodyType, body_type};
 use super::settings::ServiceSettings;
-use super::upload_rate::MinRateBody;
 use super::{decoding, long_answer};
 use crate::access::{AccessError, Bearer, Scope, TokenRegistry, TokenWatch};
 use crate::wire::{Problem, ProblemCode};
@@ -110,7 +110,7 @@ async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
         response.extensions_mut().insert(caller);
     }
     let compressors = takes_compressed.then_some(&app.compressors);
-    Ok(long_answer::in_parts(response, place, app.answer_stall(), compressors))
+    Ok(long_answer::in_parts(response, place, app.answer_pace(), compressors))
 }
 
 /// The least rate at which a body of this kind must come, and the setting that says so. A file has no

@@ -2,8 +2,8 @@
 //!
 //! hyper takes a part of a body when it has room for it, so a body that is handed over whole is held
 //! by hyper, where nothing counts it. What is held here is given back when the last part has been
-//! taken, or when the client has taken none for too long: over HTTP/2 the connection goes on then,
-//! and nothing else would notice.
+//! taken, or when the client has taken none for too long, or all of them too slowly: over HTTP/2 the
+//! connection goes on then, and nothing else would notice.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,10 +19,20 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::answer::Uncompressed;
+use super::min_rate::MinRate;
 use super::room::Held;
 
 /// An answer of more bytes goes out in parts of so many.
 pub(super) const PART_BYTES: usize = 64 << 10;
+
+/// How fast a client must read an answer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AnswerPace {
+    /// How long it may take nothing.
+    pub(super) stall: Duration,
+    /// The least rate, for `stall`; 0 is none. A stream has none: what reads it may work on each line.
+    pub(super) min_bytes_per_second: u64,
+}
 
 /// Text with the room that it takes, which is given back with the last of its bytes.
 pub(super) fn with_room(text: Vec<u8>, mut room: Held) -> Bytes {
@@ -47,19 +57,22 @@ impl AsRef<[u8]> for WithRoom {
 pub(super) fn in_parts(
     mut response: Response<Body>,
     place: Option<impl Send + 'static>,
-    limit: Duration,
+    mut pace: AnswerPace,
     compressors: Option<&Arc<Semaphore>>,
 ) -> Response<Body> {
     let place = match response.body().size_hint().exact() {
         Some(length) if length <= PART_BYTES as u64 => return response,
         Some(_) => place.map(|place| -> Place { Box::new(place) }),
-        None => None,
+        None => {
+            pace.min_bytes_per_second = 0;
+            None
+        }
     };
     let compressor = compressors.and_then(|free| Arc::clone(free).try_acquire_owned().ok());
     if compressors.is_some() && compressor.is_none() {
         response.extensions_mut().insert(Uncompressed);
     }
-    response.map(|body| Body::new(LongAnswer::new(body, place, limit, compressor)))
+    response.map(|body| Body::new(LongAnswer::new(body, place, pace, compressor)))
 }
 
 /// The body of an answer that goes out in parts.
@@ -80,6 +93,10 @@ struct Rest {
     come: Bytes,
     /// Since when the client could take more: not while the answer itself is waited for.
     since: Option<Instant>,
+    /// How long it may take the client to take the last part.
+    rate: Option<MinRate>,
+    /// The bytes of the last part that went out.
+    out_bytes: usize,
     _place: Option<Place>,
 }
 
@@ -87,13 +104,20 @@ impl LongAnswer {
     fn new(
         body: Body,
         place: Option<Place>,
-        limit: Duration,
+        pace: AnswerPace,
         compressor: Option<OwnedSemaphorePermit>,
     ) -> Self {
-        let since = Some(Instant::now());
-        let rest = Some(Rest { body, come: Bytes::new(), since, _place: place });
-        let rest = Arc::new(Mutex::new(rest));
-        let watch = tokio::spawn(give_up(Arc::clone(&rest), limit)).abort_handle();
+        let AnswerPace { stall, min_bytes_per_second } = pace;
+        let rest = Rest {
+            body,
+            come: Bytes::new(),
+            since: Some(Instant::now()),
+            rate: (min_bytes_per_second > 0).then(|| MinRate::new(min_bytes_per_second, stall)),
+            out_bytes: 0,
+            _place: place,
+        };
+        let rest = Arc::new(Mutex::new(Some(rest)));
+        let watch = tokio::spawn(give_up(Arc::clone(&rest), stall)).abort_handle();
         LongAnswer { rest, watch, _compressor: compressor }
     }
 }
@@ -110,13 +134,14 @@ fn locked(rest: &Mutex<Option<Rest>>) -> MutexGuard<'_, Option<Rest>> {
     rest.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Drops the rest of an answer of which the client takes nothing for so long.
+/// Drops the rest of an answer of which the client takes nothing for so long, or less than it must.
 async fn give_up(rest: Arc<Mutex<Option<Rest>>>, limit: Duration) {
     let mut look_at = Instant::now() + limit;
     loop {
         tokio::time::sleep_until(look_at).await;
         let mut rest = locked(&rest);
         let Some(held) = rest.as_ref() else { return };
+        let limit = held.rate.as_ref().map_or(limit, |rate| limit.min(rate.left()));
         let until = held.since.unwrap_or_else(Instant::now) + limit;
         if until <= Instant::now() {
             drop(rest.take());
@@ -135,13 +160,19 @@ impl HttpBody for LongAnswer {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let mut rest = locked(&self.rest);
-        let Some(held) = rest.as_mut() else {
-            let error = "the client has taken nothing of the answer for too long";
-            return Poll::Ready(Some(Err(axum::Error::new(error))));
-        };
-        let polled = held.poll_part(context);
-        held.since = polled.is_ready().then(Instant::now);
-        polled
+        if let Some(held) = rest.as_mut()
+            && held.was_taken_in_time()
+        {
+            let polled = held.poll_part(context);
+            held.since = polled.is_ready().then(Instant::now);
+            if let Poll::Ready(Some(Ok(frame))) = &polled {
+                held.out_bytes = frame.data_ref().map_or(0, Bytes::len);
+            }
+            return polled;
+        }
+        drop(rest.take());
+        let error = "the client has read the answer too slowly";
+        Poll::Ready(Some(Err(axum::Error::new(error))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -165,6 +196,14 @@ impl HttpBody for LongAnswer {
 }
 
 impl Rest {
+    /// Whether the client has taken the last part fast enough, which is asked for the next one now.
+    fn was_taken_in_time(&mut self) -> bool {
+        let (Some(since), Some(rate)) = (self.since.take(), &mut self.rate) else { return true };
+        let (waited, left) = (since.elapsed(), rate.left());
+        rate.after(waited, std::mem::take(&mut self.out_bytes));
+        waited <= left
+    }
+
     fn poll_part(
         &mut self,
         context: &mut Context<'_>,
@@ -204,12 +243,20 @@ mod tests {
     /// How long a client may take nothing, in the tests.
     const LIMIT: Duration = Duration::from_millis(50);
 
-    async fn long(limit: Duration, mib: usize) -> (Body, Room, Arc<Semaphore>) {
+    /// Of these a part buys hours.
+    const PATIENT: AnswerPace =
+        AnswerPace { stall: Duration::from_secs(60), min_bytes_per_second: 1 };
+
+    const fn stall(stall: Duration) -> AnswerPace {
+        AnswerPace { stall, min_bytes_per_second: 0 }
+    }
+
+    async fn long(pace: AnswerPace, mib: usize) -> (Body, Room, Arc<Semaphore>) {
         let (room, places) = (Room::new(8), Arc::new(Semaphore::new(1)));
         let text: Vec<u8> = (0..mib << 20).map(|place| place.to_le_bytes()[1]).collect();
         let body = with_room(text, room.wait(8 << 20).await);
         let place = Arc::clone(&places).try_acquire_owned().unwrap();
-        let response = in_parts(Response::new(Body::from(body)), Some(place), limit, None);
+        let response = in_parts(Response::new(Body::from(body)), Some(place), pace, None);
         (response.into_body(), room, places)
     }
 
@@ -219,7 +266,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_answer_keeps_its_place_and_its_room_to_its_last_part() {
-        let (mut body, room, places) = long(Duration::from_secs(60), 3).await;
+        let (mut body, room, places) = long(PATIENT, 3).await;
         assert_eq!(body.size_hint().exact(), Some(3 << 20));
         // What its text does not take is free at once.
         assert!(room.for_a_body().grow(5 << 20).is_ok());
@@ -239,7 +286,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_takes_nothing_for_too_long_gets_no_more() {
-        let (mut body, room, places) = long(LIMIT, 3).await;
+        let (mut body, room, places) = long(stall(LIMIT), 3).await;
         body.frame().await.unwrap().unwrap();
         let given_back = async {
             while !all_is_back(&room, &places) {
@@ -251,12 +298,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_reads_too_slowly_gets_no_more() {
+        // No client is so fast, so that only the time that is given at the start counts.
+        let pace = AnswerPace { stall: LIMIT * 2, min_bytes_per_second: u64::from(u32::MAX) };
+        let read = async |body: &mut Body| {
+            for _ in 0..48 {
+                // Never as long as it may take nothing.
+                tokio::time::sleep(LIMIT / 4).await;
+                body.frame().await.unwrap()?;
+            }
+            Ok::<_, axum::Error>(())
+        };
+        let (mut body, room, places) = long(pace, 3).await;
+        let error = read(&mut body).await.unwrap_err();
+        assert!(error.to_string().contains("too slowly"), "{error}");
+        assert!(all_is_back(&room, &places), "also while the connection is open");
+    }
+
+    #[tokio::test]
     async fn an_answer_for_which_no_compressor_is_free_goes_as_it_is() {
         let (places, compressors) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(1)));
         let answer = || {
             let place = Arc::clone(&places).try_acquire_owned().unwrap();
             let long = Response::new(Body::from(vec![0; 2 * PART_BYTES]));
-            in_parts(long, Some(place), Duration::from_secs(60), Some(&compressors))
+            in_parts(long, Some(place), PATIENT, Some(&compressors))
         };
         let is_compressed =
             |answer: &Response<Body>| answer.extensions().get::<Uncompressed>().is_none();
@@ -274,7 +339,8 @@ mod tests {
         });
         let places = Arc::new(Semaphore::new(1));
         let place = Arc::clone(&places).try_acquire_owned().unwrap();
-        let response = in_parts(Response::new(Body::from_stream(slow)), Some(place), LIMIT, None);
+        let response =
+            in_parts(Response::new(Body::from_stream(slow)), Some(place), stall(LIMIT), None);
         assert_eq!(places.available_permits(), 1, "a stream has a place of its own");
         let collected = response.into_body().collect().await.unwrap();
         assert_eq!(collected.to_bytes(), "late");

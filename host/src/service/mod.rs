@@ -6,7 +6,7 @@
 //! | `listener`, `patience`, `activity`, `tls`, `open_files` | connections and their limits |
 //! | `router` | paths, and what a request passes through; the OpenAPI document |
 //! | `observe`, `guard` | a request's id, log and counters; who gets in |
-//! | `origins`, `concurrency`, `upload_rate` | web pages; how many requests at once; how slowly they may come |
+//! | `origins`, `concurrency`, `min_rate` | web pages; how many requests at once; how slowly they may come and be read |
 //! | `parameters`, `body`, `decoding`, `room` | what a request says, and the memory for it |
 //! | `simulations`, `record`, `files`, `reading`, `events` | the handlers |
 //! | `file_disk`, `shared_check` | the disk for files; a question that many ask at once |
@@ -37,6 +37,7 @@ mod listener;
 mod log;
 mod long_answer;
 mod metrics;
+mod min_rate;
 mod observe;
 mod open_files;
 mod origins;
@@ -56,7 +57,6 @@ mod spool;
 mod stream;
 mod tls;
 mod unread;
-mod upload_rate;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

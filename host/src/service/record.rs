@@ -20,7 +20,9 @@ use super::room::Held;
 use super::sent::{Most, Sent, documents, limits, one_document};
 use super::stream::{StreamOf, stream};
 use crate::error::Error;
-use crate::recorder::{ItemVerdict, ResultFormat, Submission, Verdict, whole_failure};
+use crate::recorder::{
+    ItemVerdict, ReceivedResult, ResultFormat, Submission, Verdict, whole_failure,
+};
 use crate::wire::{
     BatchVerdicts, BatchWriter, Problem, ProblemCode, Reason, ResultVerdict, ResultsDocument,
 };
@@ -109,11 +111,12 @@ impl Recording<'_> {
         let mut writer = BatchWriter::new();
         let most_reasons = app.most_reasons_bytes();
         let mut left_bytes = most_reasons;
-        let mut parts = Parts::of(simulation_id);
+        let mut parts = Parts::default();
         loop {
             let mut batch = batches.take();
             batch.iter_mut().for_each(|submission| fill(submission, query, format.as_ref()));
-            let recorded = |batch| app.delivery.record_batch(simulation_id, batch);
+            let recorded = |batch| app.delivery.record_received(simulation_id, batch);
+            let batch = app.delivery.accept(simulation_id, batch);
             let mut verdicts = parts.record(batch, recorded).await?;
             app.metrics.count(&verdicts);
             if single {
@@ -141,8 +144,8 @@ impl Recording<'_> {
 /// The parts of a request, one after the other. What has its verdict keeps it, whatever becomes of
 /// the parts after it; and where a part fails as a whole, those after it are not tried: the caller
 /// would wait for each of them, and longer than a request may take.
+#[derive(Default)]
 struct Parts {
-    simulation_id: Uuid,
     /// Whether results have verdicts by now.
     begun: bool,
     /// What every further result gets.
@@ -150,27 +153,22 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(simulation_id: Uuid) -> Self {
-        Parts { simulation_id, begun: false, rest: None }
-    }
-
     /// Records the next part.
     ///
     /// # Errors
     /// Where nothing of the request has a verdict yet.
     async fn record<F>(
         &mut self,
-        batch: Vec<Submission>,
-        recorded: impl FnOnce(Vec<Submission>) -> F,
+        batch: Vec<ReceivedResult>,
+        recorded: impl FnOnce(Vec<ReceivedResult>) -> F,
     ) -> Result<Vec<ItemVerdict>, Error>
     where
         F: Future<Output = Result<Vec<ItemVerdict>, Error>>,
     {
+        let ids = batch.iter().map(|received| received.outcome_id).collect();
         if let Some(verdict) = &self.rest {
-            return Ok(all_with(verdict, self.ids(&batch)));
+            return Ok(all_with(verdict, ids));
         }
-        // Of the first part nobody needs them.
-        let ids = if self.begun { self.ids(&batch) } else { Vec::new() };
         match recorded(batch).await {
             Ok(verdicts) => {
                 self.begun = true;
@@ -183,10 +181,6 @@ impl Parts {
                 Ok(all_with(verdict, ids))
             }
         }
-    }
-
-    fn ids(&self, batch: &[Submission]) -> Vec<Uuid> {
-        batch.iter().map(|submission| submission.outcome_id(self.simulation_id)).collect()
     }
 }
 
@@ -331,20 +325,27 @@ pub(super) fn fill(
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     const SIMULATION: Uuid = Uuid::from_u128(7);
 
-    fn part(name: &str) -> Vec<Submission> {
-        let one = |number| Submission::from_bytes(format!("\"{name}{number}\"").into(), 100);
+    fn part(name: &str) -> Vec<ReceivedResult> {
+        let one = |number| {
+            let submission = Submission::from_bytes(format!("\"{name}{number}\"").into(), 100);
+            let outcome_id = submission.outcome_id(SIMULATION);
+            let received_at = Timestamp::UNIX_EPOCH;
+            ReceivedResult { outcome_id, received_at, host_clock: false, submission }
+        };
         (0..2).map(one).collect()
     }
 
-    fn ids(part: &[Submission]) -> Vec<Uuid> {
-        part.iter().map(|submission| submission.outcome_id(SIMULATION)).collect()
+    fn ids(part: &[ReceivedResult]) -> Vec<Uuid> {
+        part.iter().map(|received| received.submission.outcome_id(SIMULATION)).collect()
     }
 
-    async fn all(part: Vec<Submission>, verdict: Verdict) -> Result<Vec<ItemVerdict>, Error> {
+    async fn all(part: Vec<ReceivedResult>, verdict: Verdict) -> Result<Vec<ItemVerdict>, Error> {
         Ok(all_with(&verdict, ids(&part)))
     }
 
@@ -361,7 +362,7 @@ mod tests {
     }
 
     /// The part's results, in order, all of which have this verdict.
-    fn check(verdicts: &[ItemVerdict], part: &[Submission], expected: &Verdict) {
+    fn check(verdicts: &[ItemVerdict], part: &[ReceivedResult], expected: &Verdict) {
         let found: Vec<Uuid> = verdicts.iter().map(|item| item.outcome_id).collect();
         assert_eq!(found, ids(part));
         assert!(verdicts.iter().all(|item| item.verdict == *expected), "{verdicts:?}");
@@ -369,7 +370,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_its_verdict_keeps_it_when_a_later_part_is_refused() {
-        let mut parts = Parts::of(SIMULATION);
+        let mut parts = Parts::default();
         let stored = parts.record(part("a"), |it| all(it, Verdict::Stored)).await.unwrap();
         check(&stored, &part("a"), &Verdict::Stored);
         let failed = parts.record(part("b"), |_| fails(full())).await.unwrap();
@@ -388,14 +389,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_of_which_nothing_has_a_verdict_is_refused_as_a_whole() {
-        let mut parts = Parts::of(SIMULATION);
+        let mut parts = Parts::default();
         let refused = parts.record(part("a"), |_| fails(full())).await;
         assert!(matches!(refused, Err(Error::SpoolFull { .. })), "{refused:?}");
     }
 
     #[tokio::test]
     async fn after_a_part_that_failed_as_a_whole_nobody_waits_for_the_rest() {
-        let mut parts = Parts::of(SIMULATION);
+        let mut parts = Parts::default();
         parts.record(part("a"), |it| all(it, away())).await.unwrap();
         let rest = parts.record(part("b"), |_| -> std::future::Pending<_> { panic!("asked") });
         check(&rest.await.unwrap(), &part("b"), &away());
@@ -406,7 +407,7 @@ mod tests {
             internal: false,
             message: "slow".to_owned(),
         };
-        let mut parts = Parts::of(SIMULATION);
+        let mut parts = Parts::default();
         parts.record(part("a"), |it| all(it, alone)).await.unwrap();
         let next = parts.record(part("b"), |it| all(it, Verdict::Stored)).await.unwrap();
         check(&next, &part("b"), &Verdict::Stored);

@@ -17,6 +17,10 @@ use crate::error::{Error, Result};
 /// What variables of the environment begin with.
 const VARIABLES: &str = "ARC_SERVE_";
 
+/// How much memory the results take that are recorded at once, beside the body they came in: a batch,
+/// and a document of 16 MiB.
+const RECORDING_MIB: u64 = 32;
+
 /// The variable that names the settings file.
 pub(crate) const FILE_VARIABLE: &str = "ARC_SERVE_SETTINGS";
 
@@ -127,6 +131,8 @@ settings! {
         "The least rate at which a file must come: one that is slower for body_seconds is given up. 0 is none.";
     answer_seconds: u64 = 30, "SECONDS",
         "How long a client may take nothing of an answer before its connection is dropped.";
+    min_answer_bytes_per_second: u64 = 16_384, "BYTES",
+        "The least rate at which a client must read an answer, but for streams: one that is slower for answer_seconds gets no more of it. 0 is none.";
     request_seconds: u64 = 120, "SECONDS",
         "How long a request may take, but for streams.";
     connections: usize = 4_096, "N",
@@ -348,8 +354,12 @@ impl ServiceSettings {
         if self.header_limit_kib < 8 {
             return wrong("header_limit_kib must be at least 8");
         }
-        if self.body_memory_mib < self.body_limit_mib {
-            return wrong("body_memory_mib is less than body_limit_mib; a body would not fit");
+        if self.body_memory_mib < self.body_limit_mib.saturating_add(RECORDING_MIB) {
+            return wrong(&format!(
+                "body_memory_mib is {}, and body_limit_mib is {}: body_memory_mib must be greater by \
+                 at least {RECORDING_MIB}, for the results of a body that are recorded at once",
+                self.body_memory_mib, self.body_limit_mib
+            ));
         }
         if self.max_file_disk_mib < self.file_limit_mib {
             return wrong("max_file_disk_mib is less than file_limit_mib; a file would not fit");
@@ -357,11 +367,13 @@ impl ServiceSettings {
         if !(1..=100).contains(&self.max_token_share_percent) {
             return wrong("max_token_share_percent must be from 1 to 100");
         }
-        if u32::try_from(self.min_body_bytes_per_second).is_err() {
-            return wrong("min_body_bytes_per_second must be less than 4294967296");
-        }
-        if u32::try_from(self.min_file_bytes_per_second).is_err() {
-            return wrong("min_file_bytes_per_second must be less than 4294967296");
+        let rates = [
+            ("min_body_bytes_per_second", self.min_body_bytes_per_second),
+            ("min_file_bytes_per_second", self.min_file_bytes_per_second),
+            ("min_answer_bytes_per_second", self.min_answer_bytes_per_second),
+        ];
+        if let Some((name, _)) = rates.iter().find(|(_, rate)| u32::try_from(*rate).is_err()) {
+            return wrong(&format!("{name} must be less than 4294967296"));
         }
         // The longest answer with one result, its trajectory and its texts.
         if self.answer_memory_mib == 0 {
@@ -526,7 +538,9 @@ mod tests {
             ("header_limit_kib", "1"),
             ("retention_days", "0"),
             ("retention_days", "180d"),
-            ("body_memory_mib", "63"),
+            ("body_memory_mib", "95"),
+            ("body_limit_mib", "65"),
+            ("body_limit_mib", "9223372036854775807"),
             ("stream_memory_mib", "31"),
             ("streams", "0"),
             ("max_concurrent_reads", "0"),
@@ -539,6 +553,7 @@ mod tests {
             ("max_file_disk_mib", "4095"),
             ("min_body_bytes_per_second", "4294967296"),
             ("min_file_bytes_per_second", "4294967296"),
+            ("min_answer_bytes_per_second", "4294967296"),
             ("allow_hosts", "https://arc.example"),
             ("allow_hosts", "arc.example:80"),
             ("allow_hosts", ""),
@@ -548,6 +563,21 @@ mod tests {
             let error = given(&[(name, value)]).unwrap_err().to_string();
             let words = [name.to_owned(), flag(name)];
             assert!(words.iter().any(|word| error.contains(word)), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_body_has_room_beside_what_is_recorded_of_it() {
+        let memory = |limit, memory| {
+            given(&[("body_limit_mib", limit), ("body_memory_mib", memory)])
+                .map_err(|error| error.to_string())
+        };
+        for (limit, enough, too_little) in [("64", "96", "95"), ("1", "33", "32"), ("0", "32", "0")]
+        {
+            assert!(memory(limit, enough).is_ok());
+            let error = memory(limit, too_little).unwrap_err();
+            let named = format!("body_memory_mib is {too_little}, and body_limit_mib is {limit}:");
+            assert!(error.contains(&named) && error.contains("at least 32"), "{error}");
         }
     }
 

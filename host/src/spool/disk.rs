@@ -43,6 +43,10 @@ pub(super) const ASIDE: TableDefinition<'_, u64, (HeadRow, &str)> = TableDefinit
 /// Until when dead letters are tried again by themselves, in nanoseconds.
 pub(super) const RETRIED: TableDefinition<'_, u64, i128> = TableDefinition::new("retried");
 
+/// The last sequence number that was used, so that none is used again when the spool is empty.
+pub(super) const LAST_SEQUENCE: TableDefinition<'_, (), u64> =
+    TableDefinition::new("last_sequence");
+
 /// A head in the database: the simulation, when it was spooled in nanoseconds, and its bytes.
 pub(super) type HeadRow = (Option<u128>, i128, u64);
 
@@ -115,7 +119,7 @@ impl Disk {
         &self.folder
     }
 
-    /// The next sequence number; greater than each that the file has.
+    /// The next sequence number; greater than each that was used before.
     pub(super) fn next_sequence(&self) -> u64 {
         self.next_sequence.fetch_add(1, Ordering::Relaxed)
     }
@@ -366,6 +370,15 @@ impl std::fmt::Debug for Disk {
     }
 }
 
+/// The last sequence number that was stored; 0 in a file in which none was stored yet.
+pub(super) fn last_sequence(transaction: &ReadTransaction) -> DiskResult<u64> {
+    match transaction.open_table(LAST_SEQUENCE) {
+        Ok(table) => Ok(table.get(())?.map_or(0, |last| last.value())),
+        Err(TableError::TableDoesNotExist(_)) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// A head as the database has it.
 pub(super) fn head_row(head: &Head) -> HeadRow {
     (head.simulation_id.map(|id| id.as_u128()), head.spooled_at.as_nanosecond(), head.bytes)
@@ -412,10 +425,10 @@ pub(super) fn make_tables(database: &Database) -> DiskResult<()> {
     Ok(transaction.commit()?)
 }
 
-/// What the file holds, and its last sequence number.
+/// What the file holds, and the last sequence number that was used in it.
 fn count(database: &Database) -> DiskResult<(Kept, u64)> {
     let transaction = database.begin_read()?;
-    let (mut kept, mut last) = (Kept::default(), 0);
+    let (mut kept, mut last) = (Kept::default(), last_sequence(&transaction)?);
     for row in transaction.open_table(WAITING)?.iter()? {
         let (sequence, row) = row?;
         kept.add_waiting(&head(row.value()));

@@ -29,8 +29,8 @@ use serde::Serialize;
 
 use super::bytes_of;
 use super::disk::{
-    ASIDE, DiskResult, ENTRIES, FILE, RETRIED, WAITING, caught, head, head_row, make_tables,
-    retried_table,
+    ASIDE, DiskResult, ENTRIES, FILE, LAST_SEQUENCE, RETRIED, WAITING, caught, head, head_row,
+    last_sequence, make_tables, retried_table,
 };
 use super::entry::{Entry, Head, MARK, PREAMBLE_BYTES, Preamble, UNREADABLE, Unreadable, seal};
 use super::writer::begin;
@@ -244,6 +244,10 @@ impl Salvage {
     /// Takes the entries that the lists name. True where the lists could be read to their ends.
     fn take_listed(&mut self, old: &Database) -> DiskResult<bool> {
         let (rows, all) = listed(old);
+        // Where it cannot be read, the numbers that are found have to do.
+        if let Ok(last) = caught(|| last_sequence(&old.begin_read()?)) {
+            self.last_sequence = self.last_sequence.max(last);
+        }
         let opened = caught(|| {
             let transaction = old.begin_read()?;
             Ok(transaction.open_table(ENTRIES)?)
@@ -457,9 +461,13 @@ impl Salvage {
             let Missing { mut head, bytes, reason, .. } = missing;
             head.bytes = bytes.len() as u64;
             let row = Row { sequence, head, aside: Some(reason), retry_until: None };
+            self.last_sequence = self.last_sequence.max(sequence);
             self.write(row, bytes)?;
         }
         self.flush()?;
+        let transaction = begin(&self.new)?;
+        transaction.open_table(LAST_SEQUENCE)?.insert((), self.last_sequence)?;
+        transaction.commit()?;
         Ok(Salvaged { read: self.read, damaged, lists_read, damaged_file: None })
     }
 }

@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 use super::SpoolTrouble;
 use super::counts::Change;
 use super::disk::{
-    ASIDE, Disk, DiskResult, ENTRIES, Failure, HeadRow, RETRIED, WAITING, head, head_row,
-    trouble_of,
+    ASIDE, Disk, DiskResult, ENTRIES, Failure, HeadRow, LAST_SEQUENCE, RETRIED, WAITING, head,
+    head_row, trouble_of,
 };
 use super::entry::{Encoded, Entry, Head};
 use crate::error::{Error, Result};
@@ -297,6 +297,8 @@ struct Tables<'t> {
     waiting: Table<'t, u64, HeadRow>,
     aside: Table<'t, u64, (HeadRow, &'static str)>,
     retried: Table<'t, u64, i128>,
+    /// The last sequence number that was used.
+    last_sequence: Option<u64>,
     change: Change,
 }
 
@@ -310,6 +312,7 @@ fn write(
         waiting: transaction.open_table(WAITING)?,
         aside: transaction.open_table(ASIDE)?,
         retried: transaction.open_table(RETRIED)?,
+        last_sequence: None,
         change: Change::default(),
     };
     let mut answers = Vec::with_capacity(jobs.len());
@@ -332,6 +335,9 @@ fn write(
             Work::Correct(heads) => tables.correct(heads)?,
         });
     }
+    if let Some(last) = tables.last_sequence {
+        transaction.open_table(LAST_SEQUENCE)?.insert((), last)?;
+    }
     let first = tables.waiting.first()?.map(|(_, row)| head(row.value()));
     tables.change.oldest_at = first.map(|head| head.spooled_at);
     Ok((answers, tables.change))
@@ -343,6 +349,7 @@ impl Tables<'_> {
         entry.write(sequence, place.as_mut());
         drop(place);
         self.waiting.insert(sequence, head_row(&entry.head))?;
+        self.last_sequence = Some(sequence);
         self.change.waiting(&entry.head, 1);
         Ok(())
     }

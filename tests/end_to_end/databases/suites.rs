@@ -32,8 +32,11 @@ fn run(server: &str, variable: &str, value: &str, but: &[&str]) {
     let said = String::from_utf8_lossy(&output.stdout);
     let sum = said.lines().rfind(|line| line.starts_with("test result:")).unwrap_or("no result");
     let told = String::from_utf8_lossy(&output.stderr);
-    for line in told.lines().filter(|line| line.starts_with("SKIPPED")) {
-        tell(&format!("{line} (on {server})"));
+    // What it has skipped is at the end of what it prints.
+    let mut block = told.lines().skip_while(|line| !line.starts_with("SKIPPED"));
+    let skipped = block.by_ref().skip(1).map_while(|line| line.strip_prefix("    "));
+    for (what, why) in skipped.filter_map(|line| line.split_once(": ")) {
+        skip(&format!("{what} on {server}"), why);
     }
     tell(&format!("the recorder's tests on {server}: {}", sum.replace("test result: ", "")));
     assert!(output.status.success(), "on {server}:\n{said}\n{told}");

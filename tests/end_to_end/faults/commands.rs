@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::ledger::Way;
 use super::run::Run;
-use crate::support::{DatabaseServer, Program, TestDatabase};
+use crate::support::{DatabaseServer, Program, TestDatabase, wait_for};
 
 fn write_results(path: &Path, prefix: &str, count: usize, bytes: usize) {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path).unwrap());
@@ -46,7 +46,9 @@ fn a_recording_that_is_killed_is_finished_by_the_same_command() {
             let stored = || server.count("SELECT count(*) FROM arc_recorder.outcomes");
             let enough = stored() + i64::try_from(run.random.between(1, 1_000)).unwrap();
             let mut child = program.spawn(arguments);
-            while stored() < enough && child.try_wait().unwrap().is_none() {}
+            wait_for("enough results", || {
+                stored() >= enough || child.try_wait().unwrap().is_some()
+            });
             killed += usize::from(child.try_wait().unwrap().is_none());
             if round % 3 > 0 {
                 server.kill();

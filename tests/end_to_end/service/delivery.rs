@@ -1,6 +1,9 @@
 //! A spool in the process of a client, in front of a service or a database.
 
-use std::sync::atomic::AtomicBool;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_host::Recorder;
@@ -8,7 +11,7 @@ use arc_host::client::{ClientSettings, ServiceClient};
 use arc_host::delivery::{Delivery, Destination, replay_spool};
 use arc_host::extraction::{ExtractionLimits, ExtractionSettings, Extractor};
 use arc_host::recorder::{SimulationStart, Submission, Verdict};
-use arc_host::spool::{Entry, Spool, SpoolSettings, SpooledCall};
+use arc_host::spool::{Entry, Listed, Spool, SpoolSettings, SpooledCall};
 use arc_host::store::NewSimulation;
 use uuid::Uuid;
 
@@ -177,4 +180,131 @@ fn by_hand_too_what_fails_is_passed_over_and_stays() {
         recorder.close().await;
         spool.close().await;
     });
+}
+
+/// A port in front of a service, under another name: requests name a host that it does not answer.
+struct OtherName {
+    url: String,
+    is_on: Arc<AtomicBool>,
+    /// How many requests had the other name.
+    requests: Arc<AtomicUsize>,
+}
+
+impl OtherName {
+    fn before(service: &Service) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let target = service.url().trim_start_matches("http://").to_owned();
+        let (is_on, requests) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+        let url = format!("http://{host}");
+        let named = OtherName { url, is_on: Arc::clone(&is_on), requests: Arc::clone(&requests) };
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (mut client, mut server) =
+                    (client.unwrap(), TcpStream::connect(&target).unwrap());
+                let (mut answers, mut to_client) =
+                    (server.try_clone().unwrap(), client.try_clone().unwrap());
+                std::thread::spawn(move || {
+                    let _ = std::io::copy(&mut answers, &mut to_client);
+                    let _ = to_client.shutdown(std::net::Shutdown::Both);
+                });
+                let (is_on, requests, host) =
+                    (Arc::clone(&is_on), Arc::clone(&requests), host.clone());
+                std::thread::spawn(move || {
+                    let mut part = vec![0; 64 << 10];
+                    while let Ok(bytes @ 1..) = client.read(&mut part) {
+                        let mut sent = part[..bytes].to_vec();
+                        let found = sent.windows(host.len()).position(|at| at == host.as_bytes());
+                        if let (true, Some(at)) = (is_on.load(Ordering::SeqCst), found) {
+                            drop(sent.splice(at..at + host.len(), *b"page.example"));
+                            requests.fetch_add(1, Ordering::SeqCst);
+                        }
+                        if server.write_all(&sent).is_err() {
+                            break;
+                        }
+                    }
+                    let _ = server.shutdown(std::net::Shutdown::Both);
+                });
+            }
+        });
+        named
+    }
+}
+
+#[test]
+fn a_service_that_does_not_answer_to_the_name_of_its_host_makes_no_dead_letters() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let simulation_id: Uuid = service.start_simulation(&["a"]).parse().unwrap();
+    let other_name = OtherName::before(&service);
+    let settings = ClientSettings { url: other_name.url.clone(), token: None, compress: None };
+    let client = ServiceClient::new(&settings).unwrap();
+    let spool = spool(&files);
+    run(async {
+        spool.append(vec![entry(simulation_id)]).await.unwrap();
+        let delivery = Delivery::with_spool(Destination::Service(client.clone()), spool.clone());
+        let new = vec![Submission::new(result("b", "success", 1.0).to_string())];
+        let verdicts = delivery.record_batch(simulation_id, new).await.unwrap();
+        assert_eq!(verdicts[0].verdict, Verdict::Spooled);
+        // Without a spool the caller is told.
+        let told = Delivery::new(Destination::Service(client))
+            .record_batch(simulation_id, vec![Submission::new("{}")])
+            .await
+            .unwrap_err();
+        assert!(told.to_string().contains("page.example"), "{told}");
+        wait_until("it is tried again", || other_name.requests.load(Ordering::SeqCst) >= 8).await;
+        let state = spool.state();
+        assert_eq!((state.depth, state.aside), (2, 0));
+        // An operator allows the name.
+        other_name.is_on.store(false, Ordering::SeqCst);
+        wait_until("it is delivered", || spool.state().depth == 0).await;
+        assert_eq!(spool.state().aside, 0);
+        delivery.close().await;
+    });
+    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 2);
+    assert_eq!(service.stop(), Some(0));
+}
+
+#[test]
+fn a_dead_letter_waits_for_its_simulation_to_become_known_to_the_database() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let store = database.store();
+    let (unknown, known) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    run(async {
+        let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
+        let recorder = Recorder::new(extractor, store).await.unwrap();
+        let start = |simulation_id| SimulationStart {
+            simulation_id: Some(simulation_id),
+            scenarios: "[]".to_owned(),
+            ..SimulationStart::default()
+        };
+        recorder.start_simulation(start(known)).await.unwrap();
+        let spool = spool(&files);
+        let unknown_sequence = spool.append(vec![entry(unknown)]).await.unwrap()[0];
+        let delivery = Delivery::with_spool(Destination::Database(recorder.clone()), spool.clone());
+        // It is held for some seconds, then it is a dead letter.
+        wait_until("it is held", || delivery.held() == 1).await;
+        assert_eq!((spool.state().depth, spool.state().aside), (1, 0));
+        wait_until("it is a dead letter", || spool.state().aside == 1).await;
+        let listed = Listed { after: 0, dead_letters: true };
+        let until = || async {
+            let letters = spool.list(listed, 9, u64::MAX).await.unwrap();
+            assert_eq!(letters[0].sequence, unknown_sequence);
+            letters[0].retry_until.unwrap()
+        };
+        let first = until().await;
+        // Meanwhile others are recorded, directly and from the spool.
+        let new = vec![Submission::new(result("b", "success", 1.0).to_string())];
+        let verdicts = delivery.record_batch(known, new).await.unwrap();
+        assert_eq!(verdicts[0].verdict, Verdict::Stored);
+        spool.append(vec![entry(known)]).await.unwrap();
+        wait_until("the other is delivered", || spool.state().depth == 0).await;
+        assert_eq!(until().await, first, "the day does not begin anew");
+        // Its start comes, and nobody requeues it.
+        recorder.start_simulation(start(unknown)).await.unwrap();
+        wait_until("it is delivered", || spool.state().aside == 0).await;
+        delivery.close().await;
+        recorder.close().await;
+    });
+    assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 3);
 }

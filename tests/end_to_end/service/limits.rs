@@ -1,7 +1,7 @@
 //! Each limit of the service, broken once: it has an error of its own, and the next request is
 //! answered as if nothing had been.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 
 use reqwest::Method;
@@ -565,7 +565,7 @@ fn with_window(window_log: u32, text: &str) -> zstd::stream::Encoder<'static, Ve
 
 #[test]
 fn the_window_of_a_compressed_body() {
-    let limits = ["--body-limit-mib", "1", "--body-memory-mib", "16"];
+    let limits = ["--body-limit-mib", "1", "--body-memory-mib", "40"];
     with_service(&limits, |_, service| {
         let path = outcomes(service);
         let encoding = [("content-encoding", "zstd")];
@@ -577,42 +577,49 @@ fn the_window_of_a_compressed_body() {
         let problem = send(27).has_problem(400, "invalid_request");
         assert!(problem["detail"].as_str().unwrap().contains("8 MiB"), "{problem}");
         send(23).has(200);
-        // Windows take room for bodies: there is none for a second one beside this.
+        // Windows take room for bodies: there is none for another one beside these.
         let id = path.split('/').nth(3).unwrap();
-        let mut stream = service.open_stream(id, &encoding);
-        stream.send(with_window(23, &text).get_ref());
-        assert_eq!(stream.next()["verdict"], "duplicate");
+        let streams = [(); 4].map(|()| {
+            let mut stream = service.open_stream(id, &encoding);
+            stream.send(with_window(23, &text).get_ref());
+            assert_eq!(stream.next()["verdict"], "duplicate");
+            stream
+        });
         send(23).has_problem(429, "too_many_requests");
         send(18).has(200);
+        drop(streams);
     });
 }
 
 #[test]
 fn room_for_bodies() {
-    let limits = ["--body-limit-mib", "12", "--body-memory-mib", "12"];
+    let limits = ["--body-limit-mib", "25", "--body-memory-mib", "57"];
     with_service(&limits, |database, service| {
         let path = outcomes(service);
         let held = hold_recording(database);
-        let mut large = result("a", "success", 1.0);
-        large["trajectory"]["text"] = json!("x".repeat(8 << 20));
-        let text = large.to_string();
+        // Three documents of 8 MiB, which are in memory once more while they are recorded.
+        let large = |name: &str| {
+            let mut large = result(name, "success", 1.0);
+            large["trajectory"]["text"] = json!("x".repeat(8 << 20));
+            large
+        };
+        let text = json!(["a", "b", "c"].map(large)).to_string();
         let mut first = service.connect();
         write!(
             first,
-            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/octet-stream\r\n\
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
              content-length: {}\r\nconnection: close\r\n\r\n{text}",
             text.len()
         )
         .unwrap();
         database.wait_for_a_lock();
-        let octets = [("content-type", "application/octet-stream")];
-        let answer = service.send(Method::POST, &path, &octets, text.clone());
+        let answer = service.send(Method::POST, &path, &[], text.clone());
         assert_eq!(answer.header("retry-after"), "1");
         answer.has_problem(429, "too_many_requests");
         drop(held);
         assert!(read_to_end(&mut first).contains("\"stored\""));
-        let again = service.send(Method::POST, &path, &octets, text).has(200).json();
-        assert_eq!(again["verdict"], "duplicate");
+        let again = service.send(Method::POST, &path, &[], text).has(200).json();
+        assert_eq!(again["duplicate"], 3);
     });
 }
 
@@ -660,6 +667,56 @@ fn answers_that_are_kept_for_their_keys() {
         assert!(!replayed);
         assert_eq!(answer.json()["duplicate"], 1);
         assert!(send(&format!("k-{KEPT}"), &json!([])).0);
+    });
+}
+
+#[test]
+fn a_client_that_reads_too_slowly() {
+    // No client is so fast: what counts is how long the whole answer takes.
+    let limits = ["--answer-seconds", "5", "--min-answer-bytes-per-second", "4294967295"];
+    with_service(&limits, |_, service| {
+        let path = outcomes(service);
+        let mut large = result("a", "success", 1.0);
+        // More than the buffers of a connection hold.
+        large["trajectory"]["text"] = json!("x".repeat(15 << 20));
+        let octets = [("content-type", "application/octet-stream")];
+        service.send(Method::POST, &path, &octets, large.to_string()).has(200);
+        let path = format!("{path}?documents=true");
+        let length = service.get(&path).has(200).body.len();
+        assert!(length > 15 << 20);
+
+        let mut slow = service.connect();
+        write!(slow, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        let (mut read, mut part) = (0, vec![0; 64 << 10]);
+        let since = std::time::Instant::now();
+        // It always takes a little, so that it never takes nothing for 5 s.
+        while let Ok(bytes @ 1..) = slow.read(&mut part) {
+            read += bytes;
+            assert!(since.elapsed() < DEADLINE, "{read} of {length} bytes");
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert!(read > 1 << 20 && read < length, "{read} of {length} bytes");
+    });
+}
+
+#[test]
+fn a_file_of_more_items_than_it_may_have() {
+    with_service(&[], |database, service| {
+        let header = r#"{"spec": {"completion_fns": ["m"], "eval_name": "e", "run_config": {}}}"#;
+        let send = |items: usize| {
+            let body = format!("{header}\n{}", "1\n".repeat(items));
+            let kind = [("content-type", "application/octet-stream")];
+            let path = "/v1/files?file_name=a.jsonl&format=openai-evals";
+            service.send(Method::POST, path, &kind, body)
+        };
+        let problem = send(1_000_000).has_problem(400, "invalid_request");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("a.jsonl has more than 1000000 items"), "{detail}");
+        // Nothing of it is recorded.
+        assert_eq!(database.count("SELECT count(*) FROM arc_recorder.simulations"), 0);
+        let report = send(3).has(200).json();
+        assert_eq!(report["rejected"], 3, "{report}");
     });
 }
 

@@ -163,3 +163,80 @@ fn an_http_2_connection_on_which_nothing_happens_is_ended() {
     }
     assert_eq!(service.stop(), Some(0));
 }
+
+#[test]
+fn requests_that_are_reset_as_soon_as_they_are_sent() {
+    const HEADERS: u8 = 1;
+    const RESET: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const GOAWAY: u8 = 7;
+    const END_STREAM_AND_HEADERS: u8 = 5;
+    const CANCEL: [u8; 4] = 8_u32.to_be_bytes();
+    const STREAMS: u32 = 100_000;
+    const AT_ONCE: u32 = 500;
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let service = Service::start(&Program::on(&database), &files, &[]);
+    let mut stream = service.connect();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    write_frame(&mut stream, &(SETTINGS, 0, 0, Vec::new()));
+    let mut reader = stream.try_clone().unwrap();
+    let headers = get_lines("/v1/simulations");
+    let frame = |kind: u8, flags: u8, id: u32, payload: &[u8]| {
+        let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+        bytes.extend([kind, flags]);
+        bytes.extend(id.to_be_bytes());
+        bytes.extend(payload);
+        bytes
+    };
+    let reset = std::thread::scope(|scope| {
+        // What the service says: whether it ends the connection, and for which reason.
+        let reading = scope.spawn(move || {
+            let mut head = [0; 9];
+            let mut reason = None;
+            while reader.read_exact(&mut head).is_ok() {
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+                let mut payload = vec![0; length as usize];
+                if reader.read_exact(&mut payload).is_err() {
+                    break;
+                }
+                if head[3] == GOAWAY {
+                    reason = payload.get(4..8).map(<[u8]>::to_vec);
+                }
+            }
+            reason
+        });
+        let sending = scope.spawn(move || {
+            let mut sent = 0;
+            while sent < STREAMS {
+                let mut many = Vec::new();
+                for number in sent..sent + AT_ONCE {
+                    let id = number * 2 + 1;
+                    many.extend(frame(HEADERS, END_STREAM_AND_HEADERS, id, &headers));
+                    many.extend(frame(RESET, 0, id, &CANCEL));
+                }
+                if stream.write_all(&many).is_err() {
+                    break;
+                }
+                sent += AT_ONCE;
+            }
+            // Its end is the end of the connection, where the service has not ended it.
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            sent
+        });
+        // Others are answered all the while.
+        let mut answered = 0;
+        while !sending.is_finished() || answered == 0 {
+            service.get("/health/live").has(200);
+            service.get("/v1/simulations").has(200);
+            answered += 1;
+        }
+        (sending.join().unwrap(), reading.join().unwrap())
+    });
+    // Long before its end the connection is ended for it: "enhance your calm".
+    let (sent, reason) = reset;
+    assert_eq!(reason, Some(11_u32.to_be_bytes().to_vec()), "after {sent} streams");
+    let peak = service.peak_memory_mib();
+    assert!(peak < 400, "{peak} MiB");
+    service.get("/v1/simulations").has(200);
+    assert_eq!(service.stop(), Some(0));
+}

@@ -8,9 +8,12 @@ mod javascript;
 mod program;
 mod server;
 mod service;
+#[path = "../../../guest/format-testing/src/skipped.rs"]
+mod skipped;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 pub use clock::ShiftedClock;
 pub use database::{HeldTransaction, TestDatabase, fetched_programs, installed_programs};
@@ -21,6 +24,17 @@ pub use server::{DatabaseServer, as_server, free_port, give_away};
 pub use service::{
     Answer, DEADLINE, Http, OpenStream, Service, client as http_client, read_to_end,
 };
+pub use skipped::skip;
+
+/// Waits until something is so, and fails when that takes longer than a test may.
+#[track_caller]
+pub fn wait_for(what: &str, mut reached: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !reached() {
+        assert!(since.elapsed() < DEADLINE, "{what}: not within {DEADLINE:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
 
 /// A file of `tests/fixtures`.
 pub fn fixture(name: &str) -> PathBuf {
@@ -31,12 +45,6 @@ pub fn fixture(name: &str) -> PathBuf {
 pub fn shared_data(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
     path.exists().then_some(path)
-}
-
-/// Says that a test, or a part of one, was left out; also where the output of tests that succeed is not
-/// shown.
-pub fn skip(what: &str, why: &str) {
-    tell(&format!("SKIPPED {what}: {why}"));
 }
 
 /// Says something past the harness, which keeps what is printed to itself.

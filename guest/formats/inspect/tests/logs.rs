@@ -15,8 +15,11 @@ use std::process::Command;
 
 use arc_format_inspect::InspectFormat;
 use arc_format_kit::{ErrorCategory, Format, Items, Outcome, OutcomeStatus, Span, codes};
+use arc_format_testing::skip;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+const NO_PYTHON: &str = "there is no python3 to read archives with";
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
@@ -153,14 +156,14 @@ fn a_document_is_read() {
 fn an_archive_is_read() {
     match Log::of_archive(&fixture("arithmetic-deflate.eval")) {
         Some(log) => check_arithmetic(&log),
-        None => eprintln!("SKIPPED: no python3 to read archives with"),
+        None => skip("an archive", NO_PYTHON),
     }
 }
 
 #[test]
 fn an_archive_of_a_run_that_was_broken_off_has_the_same_ids() {
     let Some(log) = Log::of_archive(&fixture("broken-off.eval")) else {
-        return eprintln!("SKIPPED: no python3 to read archives with");
+        return skip("an archive of a run that was broken off", NO_PYTHON);
     };
     let ids: Vec<_> = log.outcomes().into_keys().collect();
     assert_eq!(ids, [("arithmetic/add".to_owned(), 1), ("arithmetic/add".to_owned(), 2)]);
@@ -253,14 +256,14 @@ fn published_logs_are_read() {
     ] {
         let path = folder.join(name);
         if !path.exists() {
-            eprintln!("SKIPPED: {name} is not there");
+            skip(name, "it is not here");
             continue;
         }
         let log = if name.ends_with(".json") {
             Log::of_document(&path)
         } else {
             let Some(log) = Log::of_archive(&path) else {
-                eprintln!("SKIPPED: no python3 to read archives with");
+                skip(name, NO_PYTHON);
                 continue;
             };
             log

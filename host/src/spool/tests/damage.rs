@@ -228,12 +228,57 @@ async fn bytes_of(folder: &TempDir, sequence: u64) -> Vec<u8> {
     bytes
 }
 
+/// An entry a little longer than a power of two: nearly half of its pages is not used.
+fn with_unused_pages() -> Entry {
+    result(simulation(9), "y".repeat(33 << 10))
+}
+
 /// Writes bytes to where the file is not used, as pages are that were copied on write.
 fn write_to_free_page(folder: &TempDir, bytes: &[u8]) {
     let file = std::fs::read(path(folder)).unwrap();
     let free = vec![0; bytes.len() + 2 * 4096];
     let at = memchr::memmem::rfind(&file, &free).unwrap() as u64;
     write(folder, at + 4096, bytes);
+}
+
+#[tokio::test]
+async fn an_older_copy_takes_the_place_of_a_damaged_entry() {
+    let folder = TempDir::new().unwrap();
+    let spool = open(&folder);
+    let entries = [1, 2, 3].map(|number| result(simulation(1), text(number)));
+    let sequences = spool.append(entries.to_vec()).await.unwrap();
+    spool.set_aside(vec![(sequences[1], "refused".to_owned())]).await.unwrap();
+    let last = spool.append(vec![with_unused_pages()]).await.unwrap()[0];
+    spool.close().await;
+    let first = bytes_of(&folder, sequences[0]).await;
+    let second = bytes_of(&folder, sequences[1]).await;
+    for number in 1..=2 {
+        let found = places(&folder, &format!("\"number\": {number}, \"score\": 0.25"));
+        assert!(!found.is_empty());
+        for at in found {
+            write(&folder, at + 24, b"9");
+        }
+    }
+    // Pages of an earlier transaction still have both entries; a part of a copy is none.
+    write_to_free_page(&folder, &first[..first.len() - 1]);
+    write_to_free_page(&folder, &first);
+    write_to_free_page(&folder, &second);
+    let salvaged = salvage(&settings(folder.path(), MB).folder).unwrap();
+    assert_eq!((salvaged.read, salvaged.damaged, salvaged.lists_read), (4, 0, true));
+    // Each has its own number, and is where it was: one waits, and one is a dead letter.
+    let spool = open(&folder);
+    let waiting = everything(&spool).await;
+    assert_eq!(documents(&waiting)[..2], [text(1), text(3)]);
+    let numbers: Vec<u64> = waiting.iter().map(|waiting| waiting.sequence).collect();
+    assert_eq!(numbers, [sequences[0], sequences[2], last]);
+    let aside = spool.aside(9).await.unwrap();
+    assert_eq!(aside.len(), 1);
+    assert_eq!((aside[0].sequence, &*aside[0].reason), (sequences[1], "refused"));
+    assert_eq!(document(aside[0].entry.as_ref().unwrap()), text(2));
+    // And no number is used again.
+    let next = spool.append(vec![result(simulation(1), "next")]).await.unwrap();
+    assert!(next[0] > last);
+    spool.close().await;
 }
 
 #[tokio::test]
@@ -250,6 +295,9 @@ async fn entries_that_had_the_same_number_are_all_salvaged() {
         let mut other = result(simulation(2), text(2));
         other.spooled_at = at(200);
         assert_eq!(spool.append(vec![other]).await.unwrap(), sequences);
+        if lists {
+            spool.append(vec![with_unused_pages()]).await.unwrap();
+        }
         spool.close().await;
         if lists {
             // The current one is damaged, and the other is not the one that is missing.
@@ -267,9 +315,10 @@ async fn entries_that_had_the_same_number_are_all_salvaged() {
         let salvaged = salvage(&place).unwrap();
         assert_eq!(salvaged.lists_read, lists);
         let spool = open(&folder);
-        let waiting = everything(&spool).await;
+        let mut waiting = everything(&spool).await;
         let aside = spool.aside(9).await.unwrap();
         if lists {
+            waiting.retain(|waiting| waiting.entry.call.simulation_id() != Some(simulation(9)));
             assert_eq!(documents(&waiting), [text(1)]);
             assert_ne!(waiting[0].sequence, sequences[0]);
             assert_eq!((salvaged.damaged, aside[0].sequence), (1, sequences[0]));

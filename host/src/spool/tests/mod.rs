@@ -118,6 +118,31 @@ async fn what_is_appended_waits_in_order_until_it_is_removed() {
 }
 
 #[tokio::test]
+async fn sequence_numbers_are_not_used_again_after_a_restart_with_an_empty_spool() {
+    let folder = TempDir::new().unwrap();
+    let mut last = 0;
+    for round in 0..3 {
+        let spool = open(&folder);
+        let entries = (0..5).map(|number| result(simulation(number), "x")).collect();
+        let sequences = spool.append(entries).await.unwrap();
+        assert!(sequences[0] > last, "round {round}: {sequences:?} after {last}");
+        last = sequences[4];
+        if round == 1 {
+            // A requeued entry gets a new number, which counts too.
+            spool.set_aside(vec![(last, "refused".to_owned())]).await.unwrap();
+            assert_eq!(spool.take_back().await.unwrap(), 1);
+            let waiting = everything(&spool).await;
+            assert!(waiting[4].sequence > last);
+            last = waiting[4].sequence;
+        }
+        let all = everything(&spool).await.iter().map(|waiting| waiting.sequence).collect();
+        spool.remove(all).await.unwrap();
+        assert_eq!((spool.state().depth, spool.state().aside), (0, 0));
+        spool.close().await;
+    }
+}
+
+#[tokio::test]
 async fn a_new_spool_is_closed_to_others() {
     let folder = TempDir::new().unwrap();
     let settings = SpoolSettings { folder: folder.path().join("deep/spool"), limit_bytes: MB };

@@ -36,6 +36,8 @@ class Attempt:
     timed_out: bool = False
     cancelled: bool = False
     failures: list[dict[str, object]] = dataclasses.field(default_factory=lambda: [])
+    #: Numbers that JSON does not have, and that the document has as null.
+    replaced: set[str] = dataclasses.field(default_factory=lambda: set())
 
     def see(self, call: pytest.CallInfo[Any], report: pytest.TestReport) -> None:
         """Notes what a phase came to."""
@@ -131,7 +133,7 @@ class Attempt:
         if self.cancelled:
             test["outcome"] = "interrupted"
         result["test"] = {name: value for name, value in test.items() if value is not None}
-        return to_json(result)
+        return to_json(result, self.replaced)
 
     def _trajectory(self, given: object) -> dict[str, Any]:
         trajectory: dict[str, Any] = {"status": None, **members(given)}

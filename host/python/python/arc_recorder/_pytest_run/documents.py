@@ -51,11 +51,19 @@ def plain(value: Any) -> object:
     return str(value)
 
 
-def to_json(value: object) -> str:
-    """JSON text: NaN and infinities become null, and lone surrogates stay escaped."""
+def to_json(value: object, replaced: set[str] | None = None) -> str:
+    """JSON text: NaN and infinities become null, and lone surrogates stay escaped.
+
+    The names of the numbers that became null are added to `replaced`.
+    """
+
+    def note(name: str) -> None:
+        if replaced is not None:
+            replaced.add(name)
+
     text = json.dumps(value, ensure_ascii=False, default=plain)
     if "NaN" in text or "Infinity" in text:
-        text = json.dumps(json.loads(text, parse_constant=lambda _: None), ensure_ascii=False)
+        text = json.dumps(json.loads(text, parse_constant=note), ensure_ascii=False)
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -260,6 +260,11 @@ class Watch:
             )
             attempt.attached = Attached()
             document = attempt.document(*about, None, self.worker)
+        if attempt.replaced:
+            names = ", ".join(sorted(attempt.replaced))
+            self.recording.problem(
+                f"{item.nodeid}: {names} cannot be written as JSON and is recorded as null"
+            )
         self.results.append(document)
 
     # What people see.

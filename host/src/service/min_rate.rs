@@ -1,4 +1,4 @@
-//! The least rate at which a body must come.
+//! The least rate at which a body must come, or an answer must be read.
 //!
 //! A body that always makes a little progress would otherwise hold its place for as long as the
 //! client likes. Only the time counts in which the service waits for the body: one that it does not
@@ -20,7 +20,8 @@ use crate::wire::{Problem, ProblemCode};
 /// A body that is given up when it comes more slowly than a rate.
 pub(super) struct MinRateBody {
     body: Body,
-    rate: UploadRate,
+    rate: MinRate,
+    setting: &'static str,
     /// Since when the next part is waited for.
     waiting_since: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -35,8 +36,24 @@ impl MinRateBody {
         grace: Duration,
         setting: &'static str,
     ) -> Self {
-        let rate = UploadRate { bytes_per_second, grace, left: grace, setting };
-        MinRateBody { body, rate, waiting_since: None, timer: None }
+        let rate = MinRate::new(bytes_per_second, grace);
+        MinRateBody { body, rate, setting, waiting_since: None, timer: None }
+    }
+
+    fn too_slow(&self) -> Refused {
+        let MinRate { bytes_per_second: rate, grace, .. } = self.rate;
+        let (seconds, setting) = (grace.as_secs(), self.setting);
+        Refused(
+            Problem::new(
+                ProblemCode::BodyTimeout,
+                format!(
+                    "the body came more slowly than {rate} bytes a second for {seconds} s \
+                     ({setting}, body_seconds)"
+                ),
+            )
+            .limit(rate)
+            .into(),
+        )
     }
 }
 
@@ -71,7 +88,7 @@ impl HttpBody for MinRateBody {
         let expired =
             this.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(context).is_ready());
         match expired {
-            true => Poll::Ready(Some(Err(Box::new(this.rate.too_slow())))),
+            true => Poll::Ready(Some(Err(Box::new(this.too_slow())))),
             false => Poll::Pending,
         }
     }
@@ -85,37 +102,31 @@ impl HttpBody for MinRateBody {
     }
 }
 
-/// How long a body may be waited for: every byte buys a time, and waiting spends it.
+/// How long the other side may be waited for: every byte buys a time, and waiting spends it.
 #[derive(Debug)]
-struct UploadRate {
+pub(super) struct MinRate {
     bytes_per_second: u64,
     grace: Duration,
     left: Duration,
-    setting: &'static str,
 }
 
-impl UploadRate {
-    /// So many bytes have come after so long.
-    fn after(&mut self, waited: Duration, bytes: usize) {
+impl MinRate {
+    /// `grace` is how long nothing may happen at the start, and how much time may be saved up.
+    pub(super) fn new(bytes_per_second: u64, grace: Duration) -> Self {
+        MinRate { bytes_per_second, grace, left: grace }
+    }
+
+    /// How long the next bytes may take.
+    pub(super) fn left(&self) -> Duration {
+        self.left
+    }
+
+    /// So many bytes were transferred after so long.
+    pub(super) fn after(&mut self, waited: Duration, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let rate = u32::try_from(self.bytes_per_second.max(1)).unwrap_or(u32::MAX);
         let bought = Duration::from_secs(1).saturating_mul(bytes) / rate;
         self.left = self.left.saturating_sub(waited).saturating_add(bought).min(self.grace);
-    }
-
-    fn too_slow(&self) -> Refused {
-        let (rate, seconds, setting) = (self.bytes_per_second, self.grace.as_secs(), self.setting);
-        Refused(
-            Problem::new(
-                ProblemCode::BodyTimeout,
-                format!(
-                    "the body came more slowly than {rate} bytes a second for {seconds} s \
-                     ({setting}, body_seconds)"
-                ),
-            )
-            .limit(rate)
-            .into(),
-        )
     }
 }
 
@@ -127,7 +138,7 @@ mod tests {
     fn bytes_buy_time_and_none_is_saved_beyond_the_grace() {
         let second = Duration::from_secs(1);
         let grace = 30 * second;
-        let mut rate = UploadRate { bytes_per_second: 1_000, grace, left: grace, setting: "rate" };
+        let mut rate = MinRate::new(1_000, grace);
         rate.after(10 * second, 10_000);
         assert_eq!(rate.left, 30 * second);
         rate.after(Duration::ZERO, 1 << 30);

@@ -1,0 +1,36 @@
+//! What a test program has skipped, listed in one block when it ends: the harness does not show what
+//! a test that succeeds has printed.
+
+#![allow(unsafe_code, reason = "the standard library runs nothing at the end of a process")]
+
+use std::io::Write as _;
+use std::sync::{Mutex, Once, PoisonError};
+
+static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+unsafe extern "C" {
+    fn atexit(function: extern "C" fn()) -> i32;
+}
+
+/// Notes that a test, or a part of one, is skipped.
+pub fn skip(what: &str, why: &str) {
+    static AT_EXIT: Once = Once::new();
+    AT_EXIT.call_once(|| {
+        // SAFETY: the function has no arguments, and uses only what lives as long as the process.
+        let registered = unsafe { atexit(list) };
+        assert_eq!(registered, 0, "atexit");
+    });
+    let line = format!("{what}: {why}");
+    let mut skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !skipped.contains(&line) {
+        skipped.push(line);
+    }
+}
+
+extern "C" fn list() {
+    let skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
+    let lines: String = skipped.iter().map(|line| format!("    {line}\n")).collect();
+    let block = format!("\nSKIPPED in this run: {}\n{lines}", skipped.len());
+    // No one can be told that the stream is closed.
+    let _ = std::io::stderr().lock().write_all(block.as_bytes());
+}

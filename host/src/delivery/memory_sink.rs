@@ -1,0 +1,292 @@
+//! A destination in memory, for tests: it fails when it is told to.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{Delivered, Sink, Started};
+use crate::error::{Error, Result};
+use crate::recorder::{
+    CheckedStart, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationFigures,
+    SimulationStart, SimulationStarted, Submission, Verdict,
+};
+use crate::spool::{Entry, Spool, SpoolSettings, SpooledCall};
+use crate::store::{DatabaseClock, SimulationStatus};
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failing {
+    /// The destination is unavailable, and nothing is committed.
+    Unavailable,
+    /// It is committed, and the answer is lost.
+    AnswerLost,
+    /// Something is missing in the database until an operator adds it.
+    Database,
+    /// A fault of the program.
+    Internal,
+}
+
+/// A destination that keeps everything in memory.
+#[derive(Clone, Debug)]
+pub(super) struct MemorySink {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: DatabaseClock,
+    memory: Mutex<Memory>,
+}
+
+/// What a [`MemorySink`] has, and what it does next.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// The simulations that it knows.
+    pub(super) simulations: HashSet<Uuid>,
+    /// The committed results in the order of their commits, each with its simulation.
+    pub(super) committed: Vec<(Uuid, Uuid)>,
+    /// Simulations that were completed or ended, each with how many of its results were committed
+    /// by then.
+    pub(super) ended: Vec<(Uuid, usize)>,
+    /// Configurations that were kept.
+    pub(super) configurations: Vec<String>,
+    /// How the next calls go; calls after these succeed.
+    pub(super) script: VecDeque<Option<Failing>>,
+    /// The verdicts on certain results, by their ids.
+    pub(super) verdicts: HashMap<Uuid, Verdict>,
+    /// Whether it does not answer at all.
+    pub(super) unavailable: bool,
+    /// How many calls record results, which succeeded or not.
+    pub(super) calls: usize,
+    /// How many questions whether it answers it had.
+    pub(super) questions: usize,
+}
+
+impl MemorySink {
+    /// One that knows these simulations.
+    pub(super) fn knowing(simulations: impl IntoIterator<Item = Uuid>) -> Self {
+        let memory = Memory { simulations: simulations.into_iter().collect(), ..Memory::default() };
+        let shared = Shared { clock: DatabaseClock::new(), memory: Mutex::new(memory) };
+        MemorySink { shared: Arc::new(shared) }
+    }
+
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.shared.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ids of the committed results of a simulation, in order.
+    pub(super) fn committed(&self, simulation_id: Uuid) -> Vec<Uuid> {
+        let memory = self.memory();
+        let own = memory.committed.iter().filter(|(of, _)| *of == simulation_id);
+        own.map(|(_, outcome_id)| *outcome_id).collect()
+    }
+
+    /// Does a call as the script says.
+    fn call<T>(&self, work: impl FnOnce(&mut Memory) -> Result<T>) -> Result<T> {
+        let mut memory = self.memory();
+        memory.calls += 1;
+        if memory.unavailable {
+            return Err(unavailable());
+        }
+        match memory.script.pop_front().flatten() {
+            None => work(&mut memory),
+            Some(Failing::Unavailable) => Err(unavailable()),
+            Some(Failing::AnswerLost) => work(&mut memory).and(Err(unavailable())),
+            Some(Failing::Database) => Err(Error::Database("a right is missing".to_owned())),
+            Some(Failing::Internal) => Err(Error::Internal("a fault of the program".to_owned())),
+        }
+    }
+}
+
+fn unavailable() -> Error {
+    Error::Unavailable("the destination is unavailable".to_owned())
+}
+
+impl Memory {
+    fn known(&self, simulation_id: Uuid) -> Result<()> {
+        match self.simulations.contains(&simulation_id) {
+            true => Ok(()),
+            false => Err(Error::NotFound(format!("there is no simulation {simulation_id}"))),
+        }
+    }
+
+    fn end(&mut self, simulation_id: Uuid) -> Result<()> {
+        self.known(simulation_id)?;
+        let results = self.committed.iter().filter(|(of, _)| *of == simulation_id).count();
+        self.ended.push((simulation_id, results));
+        Ok(())
+    }
+
+    fn record(&mut self, simulation_id: Uuid, received: ReceivedResult) -> ItemVerdict {
+        let outcome_id = received.outcome_id;
+        let key = (simulation_id, outcome_id);
+        let verdict = match self.verdicts.get(&outcome_id) {
+            Some(verdict) => verdict.clone(),
+            None if self.committed.contains(&key) => Verdict::Duplicate,
+            None => {
+                self.committed.push(key);
+                Verdict::Stored
+            }
+        };
+        ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
+    }
+}
+
+impl Sink for MemorySink {
+    fn clock(&self) -> &DatabaseClock {
+        &self.shared.clock
+    }
+
+    fn unknown_for(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    async fn answers(&self) -> Result<()> {
+        let mut memory = self.memory();
+        memory.questions += 1;
+        if memory.unavailable { Err(unavailable()) } else { Ok(()) }
+    }
+
+    async fn create_configuration(
+        &self,
+        name: &str,
+        configuration: &str,
+        user_id: Option<&str>,
+    ) -> Result<(String, Delivered<()>)> {
+        let id = crate::recorder::configuration_id(name, configuration, user_id)?;
+        self.call(|memory| {
+            memory.configurations.push(id.clone());
+            Ok((id, Delivered::Committed(())))
+        })
+    }
+
+    async fn check_start(&self, _: &SimulationStart) -> Result<CheckedStart> {
+        Ok(CheckedStart::counted(0))
+    }
+
+    fn expect_start(&self, _: CheckedStart) {}
+
+    async fn correct_start(&self, _: &mut SimulationStart) -> Result<()> {
+        Ok(())
+    }
+
+    async fn start_simulation(&self, start: SimulationStart) -> Result<Started> {
+        let simulation_id = start.simulation_id.unwrap();
+        self.call(|memory| {
+            memory.simulations.insert(simulation_id);
+            let simulation = SimulationStarted {
+                simulation_id,
+                scenario_count: 0,
+                status: SimulationStatus::Running,
+                created_at: Timestamp::UNIX_EPOCH,
+                configuration_known: false,
+            };
+            Ok(Started { simulation, spooled: false })
+        })
+    }
+
+    async fn record_received(
+        &self,
+        simulation_id: Uuid,
+        received: Vec<ReceivedResult>,
+    ) -> Result<Vec<ItemVerdict>> {
+        self.call(|memory| {
+            memory.known(simulation_id)?;
+            Ok(received.into_iter().map(|one| memory.record(simulation_id, one)).collect())
+        })
+    }
+
+    fn knows_plan(&self, _: Uuid) -> bool {
+        true
+    }
+
+    async fn preview(&self, _: Uuid, received: Vec<ReceivedResult>) -> Result<Vec<ItemVerdict>> {
+        let spooled = |received: ReceivedResult| ItemVerdict {
+            outcome_id: received.outcome_id,
+            verdict: Verdict::Spooled,
+            warnings: Vec::new(),
+        };
+        Ok(received.into_iter().map(spooled).collect())
+    }
+
+    async fn check_suite(&self, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    async fn complete_simulation(
+        &self,
+        simulation_id: Uuid,
+        _: Option<&str>,
+    ) -> Result<Delivered<SimulationCompleted>> {
+        self.call(|memory| {
+            memory.end(simulation_id)?;
+            let figures = SimulationFigures {
+                overall_score: None,
+                total_cost_usd: 0.0,
+                execution_time_seconds: 0.0,
+            };
+            Ok(Delivered::Committed(SimulationCompleted {
+                simulation_id,
+                status: SimulationStatus::Completed,
+                figures,
+                computed: figures,
+                completed_at: Timestamp::UNIX_EPOCH,
+            }))
+        })
+    }
+
+    async fn end_simulation(
+        &self,
+        simulation_id: Uuid,
+        status: SimulationStatus,
+        _: &str,
+    ) -> Result<Delivered<SimulationStatus>> {
+        self.call(|memory| {
+            memory.end(simulation_id)?;
+            Ok(Delivered::Committed(status))
+        })
+    }
+}
+
+/// A simulation's id.
+pub(super) fn simulation(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+/// A result of its own for each number.
+pub(super) fn submission(number: usize) -> Submission {
+    Submission::new(format!("{{\"number\":{number}}}"))
+}
+
+/// The id of a result.
+pub(super) fn outcome(simulation_id: Uuid, number: usize) -> Uuid {
+    submission(number).outcome_id(simulation_id)
+}
+
+/// A result as the spool keeps it.
+pub(super) fn entry(simulation_id: Uuid, number: usize) -> Entry {
+    let submission = submission(number);
+    Entry {
+        spooled_at: Timestamp::now(),
+        call: SpooledCall::Result {
+            simulation_id,
+            outcome_id: submission.outcome_id(simulation_id),
+            received_at: Timestamp::now(),
+            host_clock: false,
+            submission,
+        },
+    }
+}
+
+/// A spool in a folder.
+pub(super) fn spool(folder: &tempfile::TempDir) -> Spool {
+    let folder = folder.path().join("spool");
+    Spool::open(&SpoolSettings { folder, limit_bytes: 64 << 20 }).unwrap()
+}
