@@ -403,6 +403,18 @@ fn the_first_steps_of_the_readme() {
 }
 
 #[test]
+fn the_example_in_rust_is_the_one_that_is_compiled() {
+    let library = text_of("host/src/lib.rs");
+    let lines = library.lines().filter_map(|line| line.strip_prefix("//!"));
+    // Lines that the documentation hides are not on the page.
+    let shown = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
+    let shown: Vec<&str> = shown.filter(|line| !line.starts_with("# ")).collect();
+    let blocks = blocks(&text_of("docs/rust.md"));
+    let example = blocks.iter().find(|block| block.language == "rust").unwrap();
+    assert!(shown.join("\n").contains(&example.text), "{}", example.text);
+}
+
+#[test]
 fn the_readme_is_short() {
     let text = text_of("README.md");
     assert!(text.lines().count() <= 220, "{}", text.lines().count());
