@@ -301,7 +301,7 @@ fn recorded(database: &TestDatabase) -> (Shell, String) {
     shell.run("arc-host record tests/fixtures/hostile.jsonl").ended(2);
     // 2 means that some results are rejected, and some are.
     let path = Program::path().display();
-    write!(shell.before, "arc-host() {{ '{path}' \"$@\" || [ $? = 2 ]; }}\n").unwrap();
+    writeln!(shell.before, "arc-host() {{ '{path}' \"$@\" || [ $? = 2 ]; }}").unwrap();
     (shell, id)
 }
 
@@ -612,7 +612,7 @@ fn sources() -> String {
             continue;
         }
         let ends = [".rs", ".py", ".ts", ".mjs", ".js", ".toml", ".wit", ".sql", ".json"];
-        let script = path.parent().is_some_and(|folder| folder.ends_with(".ci"));
+        let script = path.starts_with(root().join(".ci"));
         if script || ends.iter().any(|end| name.ends_with(end)) && name != "documentation.rs" {
             sources += &std::fs::read_to_string(path).unwrap_or_default();
         }
