@@ -8,6 +8,7 @@
 //! | [`connections`] | TLS in every mode, certificates, lists of hosts, libpq's variables, PgBouncer |
 //! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
 //! | [`databases`] | layouts, migrations, retention; the recorder's tests on other servers |
+//! | [`documentation`] | the README and the pages of `docs/`: commands, output, links, names |
 //! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
 //! | [`embedding`] | the component in Python, Node, a browser and C, and its core module |
 //! | [`exports`] | files for other programs: every format, whole or not there |
@@ -21,7 +22,6 @@
 //! | [`history`] | rejected results replayed, outcomes extracted again |
 //! | [`python`] | the Python package: its own tests, against the wheel |
 //! | [`queries`] | performance by the hour, the latest failures, how simulations end |
-//! | [`readme`] | the README's commands, as they stand there |
 //! | [`recorder_api`] | the recorder as a Rust library |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
 //! | [`runners`] | runners that are components: what they record, what they are granted, how they end |
@@ -52,6 +52,7 @@ mod component;
 mod connections;
 mod containers;
 mod databases;
+mod documentation;
 mod embedded;
 mod embedding;
 mod exports;
@@ -65,7 +66,6 @@ mod pages;
 mod plans;
 mod python;
 mod queries;
-mod readme;
 mod recorder_api;
 mod recording;
 mod runners;
