@@ -5,7 +5,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::{DbError, SqlState};
-use utoipa::ToSchema;
 
 use crate::bindings::exports::arc::recording::types::Violation;
 use crate::blocking::Aborted;
@@ -107,7 +106,7 @@ pub enum Error {
 }
 
 /// Why a spool can keep nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpoolTrouble {
     /// Its disk has no room.

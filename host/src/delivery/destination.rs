@@ -49,7 +49,7 @@ impl Destination {
     /// Why it stores nothing just now, although it may be there.
     pub(crate) fn trouble(&self) -> Option<String> {
         match self {
-            Destination::Database(recorder) => recorder.store().trouble(),
+            Destination::Database(recorder) => recorder.retry_reason(),
             Destination::Service(_) => None,
         }
     }
