@@ -5,7 +5,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use tokio_postgres::error::{DbError, SqlState};
-use utoipa::ToSchema;
 
 use crate::bindings::exports::arc::recording::types::Violation;
 use crate::blocking::Aborted;
@@ -106,8 +105,31 @@ pub enum Error {
     Embedded(#[from] crate::embedded::EmbeddedError),
 }
 
+/// What is at fault when something fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The request: the same one fails again.
+    Request,
+    /// Nothing for good: the database, the service or the spool is unavailable just now, and the same
+    /// request might succeed later.
+    Unavailable,
+    /// The installation, such as a setting, a file, a privilege or the schema: the same request
+    /// succeeds once an operator has changed that.
+    Setup,
+    /// This program or the server, which has a bug.
+    Internal,
+}
+
+impl ErrorKind {
+    /// Whether the same request might succeed although nothing is changed.
+    pub fn may_retry(self) -> bool {
+        self == ErrorKind::Unavailable
+    }
+}
+
 /// Why a spool can keep nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpoolTrouble {
     /// Its disk has no room.
@@ -132,12 +154,30 @@ impl fmt::Display for SpoolTrouble {
 }
 
 impl Error {
+    /// Returns what is at fault, which decides what to do next.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Error::Invalid(_)
+            | Error::Rejected { .. }
+            | Error::NotFound(_)
+            | Error::Conflict(_)
+            | Error::Refused(_) => ErrorKind::Request,
+            Error::Unavailable(_) | Error::SpoolFull { .. } | Error::SpoolUnavailable { .. } => {
+                ErrorKind::Unavailable
+            }
+            Error::Configuration(_)
+            | Error::Database(_)
+            | Error::Schema(_)
+            | Error::Component(_)
+            | Error::Io { .. }
+            | Error::Embedded(_) => ErrorKind::Setup,
+            Error::Internal(_) => ErrorKind::Internal,
+        }
+    }
+
     /// Whether the same call again may work without anybody changing anything.
     pub fn retryable(&self) -> bool {
-        matches!(
-            self,
-            Error::Unavailable(_) | Error::SpoolFull { .. } | Error::SpoolUnavailable { .. }
-        )
+        self.kind().may_retry()
     }
 
     pub(crate) fn io(context: impl Into<String>, source: std::io::Error) -> Self {
@@ -183,23 +223,7 @@ impl Error {
     /// Whether the error is about what was sent, which is refused whenever it is sent again. All
     /// others are about where it was sent to.
     pub(crate) fn about_the_call(&self) -> bool {
-        match self {
-            Error::Invalid(_)
-            | Error::Rejected { .. }
-            | Error::NotFound(_)
-            | Error::Conflict(_)
-            | Error::Refused(_) => true,
-            Error::Configuration(_)
-            | Error::Unavailable(_)
-            | Error::SpoolFull { .. }
-            | Error::SpoolUnavailable { .. }
-            | Error::Database(_)
-            | Error::Internal(_)
-            | Error::Schema(_)
-            | Error::Component(_)
-            | Error::Io { .. }
-            | Error::Embedded(_) => false,
-        }
+        self.kind() == ErrorKind::Request
     }
 
     /// A connection that the pool could not give.
@@ -370,6 +394,22 @@ mod tests {
         // Somebody has to mend these, and nothing may be lost until then.
         for code in ["42501", "42P01", "3F000", "XX001"] {
             assert_eq!(kind(code), "database", "{code}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_unavailable_is_retried_and_only_requests_are_refused_for_good() {
+        let kinds = [
+            ("22001", ErrorKind::Request),
+            ("40001", ErrorKind::Unavailable),
+            ("42501", ErrorKind::Setup),
+            ("42601", ErrorKind::Internal),
+        ];
+        for (code, kind) in kinds {
+            let error = Error::of_server("it failed".to_owned(), &SqlState::from_code(code));
+            assert_eq!(error.kind(), kind, "{code}");
+            assert_eq!(error.retryable(), kind == ErrorKind::Unavailable, "{code}");
+            assert_eq!(error.about_the_call(), kind == ErrorKind::Request, "{code}");
         }
     }
 

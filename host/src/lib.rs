@@ -96,6 +96,6 @@ pub mod store;
 mod tls;
 pub mod wire;
 
-pub use error::{Error, Result};
+pub use error::{Error, ErrorKind, Result};
 pub use json_text::JsonText;
 pub use recorder::Recorder;

@@ -6,11 +6,22 @@ use crate::tokens::Kind;
 /// Crates, and the modules that may name them. Other crates are not bounded.
 const CRATES: &[(&[&str], &[&str])] = &[
     (
-        &["axum", "http", "http_body_util", "hyper", "hyper_util", "tower", "tower_http"],
+        &[
+            "axum",
+            "http",
+            "http_body_util",
+            "hyper",
+            "hyper_util",
+            "tower",
+            "tower_http",
+            "utoipa",
+            "utoipa_axum",
+        ],
         &["service", "wire"],
     ),
     // A client of other servers: of the service, and of a mirror of PostgreSQL's programs.
     (&["reqwest"], &["client", "embedded"]),
+    (&["clap", "clap_complete", "clap_mangen"], &["cli"]),
     (&["arrow_array", "arrow_schema", "parquet"], &["export"]),
     (&["redb"], &["spool"]),
 ];
@@ -40,16 +51,16 @@ fn a_crate_or_a_statement_in_a_wrong_module_is_named() {
     let planted = [
         Source::new(
             "host/src/store/health.rs",
-            "use axum::Router;\nconst A: &str = \"SELECT 1\";\n",
+            "use utoipa::ToSchema;\nconst A: &str = \"SELECT 1\";\n",
         ),
-        Source::new("host/src/wire/mod.rs", "use axum::Router;\n"),
+        Source::new("host/src/wire/mod.rs", "use utoipa::ToSchema;\n"),
         Source::new(
             "host/src/spool/mod.rs",
             "// axum::Router, SELECT 1\nfn a() {\n    axum::serve(self::http::b(\"DELETE FROM c\"))\n}\n",
         ),
     ];
     let expected = [
-        "host/src/store/health.rs:1: store names axum, which belongs to service, wire",
+        "host/src/store/health.rs:1: store names utoipa, which belongs to service, wire",
         "host/src/spool/mod.rs:3: spool names axum, which belongs to service, wire",
     ];
     assert_eq!(foreign_crates(&planted), expected);

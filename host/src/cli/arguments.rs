@@ -393,6 +393,26 @@ pub(super) struct Outcomes {
     pub(super) cursor: Option<String>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FormatWord {
+    /// Apache Parquet: typed columns, compressed with zstd.
+    Parquet,
+    /// Comma-separated values as RFC 4180 has them, with the names of the columns first.
+    Csv,
+    /// An object of JSON a line.
+    Jsonl,
+}
+
+impl From<FormatWord> for Format {
+    fn from(word: FormatWord) -> Self {
+        match word {
+            FormatWord::Parquet => Format::Parquet,
+            FormatWord::Csv => Format::Csv,
+            FormatWord::Jsonl => Format::Jsonl,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Export {
     /// The simulations' ids. Default: all simulations, the oldest first.
@@ -401,7 +421,7 @@ pub(super) struct Export {
 
     /// The format. Default: the one that FILE's name ends with.
     #[arg(long, value_enum, value_name = "FORMAT")]
-    pub(super) format: Option<Format>,
+    pub(super) format: Option<FormatWord>,
 
     /// Where to write it; - is standard output.
     #[arg(long, short, value_name = "FILE", default_value = "-")]

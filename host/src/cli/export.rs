@@ -11,12 +11,12 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Done;
-use super::arguments::Export;
+use super::arguments::{Export, FormatWord};
 use super::connection;
 use super::global::Global;
 use super::output::{self, Output};
 use crate::error::{Error, Result};
-use crate::export::{Destination, Exported, Format, export};
+use crate::export::{Destination, Exported, export};
 use crate::store::{ExportSelection, OutcomeFilter};
 
 /// How many bytes go to the output at once.
@@ -25,7 +25,7 @@ const BUFFER_BYTES: usize = 1 << 18;
 pub(super) async fn run(global: &Global, arguments: Export, output: &mut Output) -> Result<Done> {
     let format = format_of(arguments.format, &arguments.output)?;
     let to_stream = arguments.output == Path::new("-");
-    if to_stream && format == Format::Parquet && io::stdout().is_terminal() {
+    if to_stream && format == FormatWord::Parquet && io::stdout().is_terminal() {
         return Err(Error::Invalid(
             "Parquet is not for a terminal; name a file with --output, or pipe it to a program"
                 .to_owned(),
@@ -55,7 +55,7 @@ pub(super) async fn run(global: &Global, arguments: Export, output: &mut Output)
     let buffered = BufWriter::with_capacity(BUFFER_BYTES, file);
     let report = move |outcomes| shown.set_position(outcomes);
     let done = tokio::select! {
-        done = export(opened.source(), &selection, format, buffered, report) => Some(done),
+        done = export(opened.source(), &selection, format.into(), buffered, report) => Some(done),
         _ = interrupts.recv() => None,
         _ = terminations.recv() => None,
     };
@@ -81,12 +81,12 @@ pub(super) async fn run(global: &Global, arguments: Export, output: &mut Output)
 }
 
 /// The format that is named, or the one of the file's name.
-fn format_of(named: Option<Format>, output: &Path) -> Result<Format> {
+fn format_of(named: Option<FormatWord>, output: &Path) -> Result<FormatWord> {
     if let Some(format) = named {
         return Ok(format);
     }
     let extension = output.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    Format::from_str(extension, true).map_err(|_| {
+    FormatWord::from_str(extension, true).map_err(|_| {
         Error::Invalid(
             "the output's name does not say which format it is to have; say --format parquet, csv \
              or jsonl"
@@ -104,7 +104,7 @@ fn standard_output() -> io::Result<File> {
 fn summary(
     exported: &Exported,
     name: &str,
-    format: Format,
+    format: FormatWord,
     bytes: u64,
     elapsed_seconds: f64,
     output: &mut Output,

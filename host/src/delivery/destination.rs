@@ -137,7 +137,7 @@ impl Sink for Destination {
 
     fn trouble(&self) -> Option<String> {
         match self {
-            Destination::Database(recorder) => recorder.store().trouble(),
+            Destination::Database(recorder) => recorder.retry_reason(),
             Destination::Service(_) => None,
         }
     }

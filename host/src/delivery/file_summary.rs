@@ -4,18 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::extraction::Violation;
 use crate::recorder::{ItemVerdict, Verdict};
-use crate::wire::Reason;
 
 /// How many rejected results are remembered one by one; all of them are counted, and kept in the
 /// database.
 pub const REMEMBERED_REJECTED: usize = 1_000;
 
 /// A rejected result of a file.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize)]
 pub struct RejectedItem {
     /// Where it stands in the file, counted from 0.
     pub position: u64,
@@ -28,7 +27,7 @@ pub struct RejectedItem {
     /// The first violation as a sentence.
     pub message: String,
     /// All of them.
-    pub violations: Vec<Reason>,
+    pub violations: Vec<Violation>,
 }
 
 /// A result of a file that was not recorded.
@@ -98,8 +97,7 @@ impl FileSummary {
             }
             Verdict::Rejected(violations) => {
                 self.rejected += 1;
-                let reasons: Vec<Reason> = violations.into_iter().map(Reason::from).collect();
-                let first = reasons.first().cloned();
+                let first = violations.first().cloned();
                 let (path, code, message) =
                     first.map(|first| (first.path, first.code, first.message)).unwrap_or_default();
                 self.rejected_results.push(RejectedItem {
@@ -108,7 +106,7 @@ impl FileSummary {
                     path,
                     code,
                     message,
-                    violations: reasons,
+                    violations,
                 });
             }
         }

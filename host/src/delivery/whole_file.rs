@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use serde::Serialize;
 use tokio::sync::Semaphore;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -76,7 +75,7 @@ pub struct FileRecorded {
 }
 
 /// The same as programs read it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize)]
 pub struct FileReport {
     /// The file's name.
     pub file: String,

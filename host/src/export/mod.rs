@@ -15,7 +15,6 @@ mod table;
 
 use std::io::{self, Write};
 
-use clap::ValueEnum;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -31,7 +30,7 @@ use reading::Chunk;
 const CHUNKS_AHEAD: usize = 4;
 
 /// The format of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Apache Parquet: typed columns, compressed with zstd.
     Parquet,

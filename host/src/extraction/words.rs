@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{ErrorCategory, OutcomeStatus, Violation};
 use crate::json_text::JsonText;
@@ -58,6 +58,14 @@ const CATEGORIES: [ErrorCategory; 9] = [
     ErrorCategory::SandboxError,
     ErrorCategory::SystemError,
 ];
+
+impl Serialize for Violation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Violation { path, code, message } = self;
+        let kept = Kept { path: path.into(), code: code.into(), message: message.into() };
+        kept.serialize(serializer)
+    }
+}
 
 /// A violation as the database keeps it.
 #[derive(Deserialize, Serialize)]

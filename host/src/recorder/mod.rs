@@ -167,6 +167,12 @@ impl Recorder {
         Ok(Recorder { shared: Arc::clone(&self.shared), sessions })
     }
 
+    /// Returns why results are being sent to the database again just now. A database might answer and
+    /// yet store nothing, such as one whose disk is full.
+    pub(crate) fn retry_reason(&self) -> Option<String> {
+        self.shared.queue.retry_reason()
+    }
+
     /// The names of the formats whose results the database may hold, this recorder's own first.
     ///
     /// # Errors

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::json_text::JsonText;
 use crate::store::{Figures, Simulation, SimulationStatus};
 
 /// Where a simulation stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulationProgress {
     /// The simulation's id.
     pub simulation_id: Uuid,
@@ -50,7 +49,6 @@ pub struct SimulationProgress {
     /// The Modal app that runs the evaluation.
     pub modal_app_id: Option<String>,
     /// What it was started with.
-    #[schema(value_type = Option<serde_json::Value>)]
     pub metadata: Option<JsonText>,
     /// When it was recorded.
     pub created_at: Timestamp,
@@ -94,7 +92,7 @@ impl SimulationProgress {
 }
 
 /// A simulation's three figures.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulationFigures {
     /// The mean of the latest reliability scores, from 0 to 1; none where no outcome has one.
     pub overall_score: Option<f64>,
@@ -105,7 +103,7 @@ pub struct SimulationFigures {
 }
 
 /// The answer to a completion.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulationCompleted {
     /// The simulation's id.
     pub simulation_id: Uuid,

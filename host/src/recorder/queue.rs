@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
 use super::line::{self, Item, Line, Writer};
+use super::retry::RetryReason;
 use super::rows::{Extracted, Received, Target};
 use super::sessions::Sessions;
 use super::submission::{ItemVerdict, Verdict};
@@ -99,6 +100,7 @@ pub(super) struct Queue {
 #[derive(Debug)]
 struct Shared {
     store: Store,
+    retry_reason: RetryReason,
     room: Arc<Semaphore>,
     line: Mutex<Line<Waiting>>,
 }
@@ -132,7 +134,12 @@ impl Writer for Shared {
 impl Queue {
     pub(super) fn new(store: &Store) -> Self {
         let room = Arc::new(Semaphore::new(QUEUE_BYTES / UNIT_BYTES));
-        let shared = Shared { store: store.clone(), room, line: Mutex::default() };
+        let shared = Shared {
+            store: store.clone(),
+            retry_reason: RetryReason::default(),
+            room,
+            line: Mutex::default(),
+        };
         Queue { shared: Arc::new(shared) }
     }
 
@@ -182,6 +189,11 @@ impl Queue {
         }
     }
 
+    /// Returns why results are being sent to the database again just now.
+    pub(super) fn retry_reason(&self) -> Option<String> {
+        self.shared.retry_reason.get()
+    }
+
     /// Puts results into the line, and begins a transaction where one is worth it.
     fn put(
         &self,
@@ -210,7 +222,7 @@ impl Shared {
                 _ => {}
             }
         }
-        let mut written = write_all(&self.store, &outcomes, &rejected).await;
+        let mut written = write_all(&self.store, &self.retry_reason, &outcomes, &rejected).await;
         for Ready { extracted, answer, room } in taken {
             let verdicts = extracted.into_iter().map(|item| verdict(item, &mut written)).collect();
             drop(room);

@@ -1,6 +1,7 @@
-//! The pauses between tries.
+//! Trying again: the pauses, and why it is necessary.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// The first pause; a deadlock or a lost race is over by then.
@@ -31,6 +32,22 @@ impl Pauses {
         let share = self.random.hash_one(self.count) % 512;
         let share = u32::try_from(share).unwrap_or(0);
         pause / 2 + (pause / 2) * share / 512
+    }
+}
+
+/// The reason for which results are being sent to the database again, if they are.
+#[derive(Debug, Default)]
+pub(super) struct RetryReason(Mutex<Option<String>>);
+
+impl RetryReason {
+    /// Sets the reason; `None` once results have been stored.
+    pub(super) fn set(&self, reason: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    /// Returns the reason.
+    pub(super) fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

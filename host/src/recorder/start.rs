@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Recorder;
@@ -53,7 +52,7 @@ pub struct SimulationStart {
 }
 
 /// The answer to a start.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SimulationStarted {
     /// The simulation's id.
     pub simulation_id: Uuid,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::line::TRANSACTION_ROWS;
-use super::retry::Pauses;
+use super::retry::{Pauses, RetryReason};
 use super::submission::Verdict;
 use crate::error::Error;
 use crate::store::{OutcomeRow, RejectedRow, ResultKey, Store};
@@ -32,6 +32,7 @@ pub(super) struct Written {
 /// Writes rows in transactions of a bounded size, and finds those that the database refuses.
 pub(super) async fn write_all(
     store: &Store,
+    retry_reason: &RetryReason,
     outcomes: &[&OutcomeRow],
     rejected: &[&RejectedRow],
 ) -> Written {
@@ -40,7 +41,7 @@ pub(super) async fn write_all(
     // Whoever waits is waiting for all parts.
     let until = Instant::now() + RETRY_FOR;
     while let Some((outcomes, rejected)) = parts.pop() {
-        match write_once(store, &outcomes, &rejected, until).await {
+        match write_once(store, retry_reason, &outcomes, &rejected, until).await {
             Ok(new) => written.new.extend(new),
             // One of them is refused, or the server fails at it: ever smaller parts, until it is alone.
             Err(Error::Refused(_) | Error::Internal(_)) if outcomes.len() + rejected.len() > 1 => {
@@ -108,6 +109,7 @@ fn halves<O, R>(mut outcomes: Vec<O>, mut rejected: Vec<R>) -> [(Vec<O>, Vec<R>)
 /// Writes one transaction, again and again while the error may go away by itself and there is time.
 async fn write_once(
     store: &Store,
+    retry_reason: &RetryReason,
     outcomes: &[&OutcomeRow],
     rejected: &[&RejectedRow],
     until: Instant,
@@ -121,12 +123,12 @@ async fn write_once(
                     return Err(error);
                 }
                 store.count_retry();
-                store.note_trouble(Some(error.to_string()));
+                retry_reason.set(Some(error.to_string()));
                 tokio::time::sleep(pause).await;
             }
             Err(error) => return Err(error),
             Ok(new) => {
-                store.note_trouble(None);
+                retry_reason.set(None);
                 return Ok(new);
             }
         }

@@ -28,6 +28,7 @@ mod concurrency;
 mod decoding;
 mod events;
 mod file_disk;
+mod file_report;
 mod files;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;

@@ -44,7 +44,6 @@ use jiff::Timestamp;
 use redb::{Database, ReadableDatabase as _, ReadableTable as _};
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use crate::error::SpoolTrouble;
@@ -89,7 +88,7 @@ struct Shared {
 }
 
 /// What the spool holds.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct SpoolState {
     /// How many entries wait.
     pub depth: u64,

@@ -6,13 +6,12 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::{Layout, SchemaState, Store};
 use crate::error::{Error, Result};
 
 /// The database's state. One that cannot be reached is an answer too, not an error.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Health {
     /// `ok` or `error`; of a service also `degraded`.
     pub status: Cow<'static, str>,
@@ -46,7 +45,7 @@ pub struct Health {
 }
 
 /// A task that TimescaleDB runs by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// What it does: `policy_compression` moves old chunks into the columnstore.
     pub name: String,
@@ -63,7 +62,7 @@ pub struct Policy {
 }
 
 /// The connections of the pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolStats {
     /// Open now.
     pub size: usize,

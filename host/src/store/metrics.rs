@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::Store;
 use super::health::PoolStats;
 
 /// What a store has done since it was made.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Statements that the database was asked to run, commits and retries among them.
     pub total_queries: u64,

@@ -34,7 +34,7 @@ mod starting;
 mod statement;
 mod writing;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -91,7 +91,6 @@ pub struct Store {
     clock: Arc<DatabaseClock>,
     caution: Arc<Caution>,
     copying: Arc<OnceCell<bool>>,
-    trouble: Arc<Mutex<Option<String>>>,
     /// For rows that are larger than a page.
     large_rows: Arc<Semaphore>,
     /// For transactions with long documents.
@@ -152,7 +151,6 @@ impl Store {
             clock,
             caution: Arc::default(),
             copying: Arc::default(),
-            trouble: Arc::default(),
             large_rows: Arc::new(Semaphore::new(1)),
             large_writes: Arc::new(Semaphore::new(2)),
         })
@@ -242,17 +240,6 @@ impl Store {
             ));
         }
         Ok(())
-    }
-
-    /// Notes how writing results goes: why they are being sent again, nothing where they were stored.
-    pub(crate) fn note_trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
-
-    /// Why results are being sent again just now. A database may answer and yet store nothing, as one
-    /// whose disk is full.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Closes the connections; calls that are under way end first.

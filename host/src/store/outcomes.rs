@@ -4,7 +4,6 @@ use futures_util::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Store;
@@ -22,7 +21,7 @@ pub struct OutcomeFilter {
 }
 
 /// A recorded outcome.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns of the table, described in wit/recorder.wit")]
 pub struct RecordedOutcome {
     pub outcome_id: Uuid,
@@ -42,14 +41,11 @@ pub struct RecordedOutcome {
     pub error_message: Option<String>,
     pub modal_call_id: Option<String>,
     pub sandbox_id: Option<String>,
-    #[schema(value_type = serde_json::Value)]
     pub metrics: JsonText,
-    #[schema(value_type = Option<serde_json::Value>)]
     pub warnings: Option<JsonText>,
     pub extractor: String,
     /// The document's own trajectory object, as JSON text, where it was asked for and is there.
     #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
-    #[schema(ignore)]
     pub trajectory: Option<String>,
     /// The document, byte for byte, where it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

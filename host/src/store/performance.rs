@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Store;
@@ -12,7 +11,7 @@ use crate::error::Error;
 use crate::error::Result;
 
 /// One hour of a simulation, every attempt counted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HourlyPerformance {
     /// The hour's beginning.
     pub hour: Timestamp,
@@ -29,7 +28,7 @@ pub struct HourlyPerformance {
 }
 
 /// Some hours of a simulation in one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PerformanceSummary {
     /// How many outcomes there are.
     pub total_outcomes: i64,
@@ -40,7 +39,7 @@ pub struct PerformanceSummary {
 }
 
 /// A simulation over time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Performance {
     /// The simulation.
     pub simulation_id: Uuid,
@@ -53,7 +52,7 @@ pub struct Performance {
 }
 
 /// An outcome that is not a success, of any simulation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns of the table, described in wit/recorder.wit")]
 pub struct Failure {
     pub outcome_id: Uuid,

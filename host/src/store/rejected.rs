@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::statement::Statement;
@@ -23,14 +22,13 @@ const PAGE_BYTES: i64 = 2 << 20;
 const ROW_BYTES: i64 = 192;
 
 /// A rejected result as it was kept.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns of the table, described in its migration")]
 pub struct RejectedResult {
     pub outcome_id: Uuid,
     pub received_at: Timestamp,
     pub position: Option<i64>,
     pub trial: Option<i32>,
-    #[schema(value_type = serde_json::Value)]
     pub violations: JsonText,
     pub document_bytes: i64,
 }

@@ -4,6 +4,7 @@
 //! Members that a reader does not know are left alone, so that an older client understands a newer
 //! service; an unknown member of a request is refused, so that a slip of the pen is noticed.
 
+mod described;
 mod documents;
 mod problem;
 mod reading;
@@ -12,6 +13,7 @@ mod spool;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use described::describe;
 pub use documents::{
     ResultDocument, ResultsDocument, ResultsEnvelope, ScenarioDocument, SuiteDocument,
     TrajectoryDocument,

@@ -1,0 +1,80 @@
+//! How the OpenAPI document describes what became of a file.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use crate::extraction::Violation;
+use crate::wire::{Reason, describe};
+use crate::{delivery, store};
+
+describe! {
+    /// The same as programs read it.
+    struct FileReport of delivery {
+        /// The file's name.
+        file: String,
+        /// The format of its results; `null` for the built-in one.
+        format: Option<String>,
+        /// The simulation.
+        simulation_id: Uuid,
+        /// Its name.
+        simulation_name: String,
+        /// Its status; `null` where it could not be asked.
+        status: Option<store::SimulationStatus>,
+        /// Results that were stored now.
+        stored: u64,
+        /// Results that were there before.
+        duplicate: u64,
+        /// Results that a service keeps until its database is back.
+        spooled: u64,
+        /// Results that are not valid.
+        rejected: u64,
+        /// Results that were not recorded.
+        failed: u64,
+        /// Why the first of these was not.
+        failure: Option<String>,
+        /// Whether it was stopped before the end of the file.
+        interrupted: bool,
+        /// How many outcomes have each status, all results of the simulation together.
+        by_status: Option<BTreeMap<String, i64>>,
+        /// How many outcomes have each error category.
+        by_error_category: Option<BTreeMap<String, i64>>,
+        /// The overall score from 0 to 1.
+        overall_score: Option<f64>,
+        /// All tokens.
+        total_tokens: Option<i64>,
+        /// The cost in US dollars.
+        total_cost_usd: Option<f64>,
+        /// Planned scenarios times trials, and unplanned ones.
+        total_scenarios: Option<i64>,
+        /// Those that have an outcome.
+        completed_scenarios: Option<i64>,
+        /// How many accepted results have each warning.
+        warnings: BTreeMap<String, u64>,
+        /// The first results that are not valid.
+        rejected_results: Vec<delivery::RejectedItem>,
+        /// What else of the file is not recorded as it stands there, or worth knowing.
+        notes: Vec<String>,
+        /// How long it took, in seconds.
+        elapsed_seconds: f64,
+    }
+}
+
+describe! {
+    /// A rejected result of a file.
+    struct RejectedItem of delivery {
+        /// Where it stands in the file, counted from 0.
+        position: u64,
+        /// The id under which it is kept.
+        outcome_id: Uuid,
+        /// The first violation's JSON Pointer.
+        path: String,
+        /// The first violation's code.
+        code: String,
+        /// The first violation as a sentence.
+        message: String,
+        /// All of them.
+        #[schema(value_type = Vec<Reason>)]
+        violations: Vec<Violation>,
+    }
+}

@@ -1,0 +1,433 @@
+//! How the OpenAPI document describes what goes over HTTP as other modules have it: the types of the
+//! store, the recorder and the spool, which know nothing of HTTP.
+//!
+//! Each type stands here once more, with the sentences of the document. The compiler sees to it that
+//! its members are the same.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::json_text::JsonText;
+use crate::{error, recorder, spool, store};
+
+/// Describes a type of another module in the OpenAPI document. A member or a variant that only one
+/// of the two has does not compile, nor does one of another type.
+macro_rules! describe {
+    (
+        $(#[$about:meta])*
+        struct $name:ident of $module:ident {
+            $($(#[$about_member:meta])* $member:ident: $type:ty,)*
+        }
+    ) => {
+        #[derive(serde::Serialize, utoipa::ToSchema)]
+        $(#[$about])*
+        struct $name {
+            $($(#[$about_member])* $member: $type,)*
+        }
+
+        const _: fn($module::$name) -> $name = |$module::$name { $($member,)* }| $name { $($member,)* };
+
+        $crate::wire::describe!(described $name of $module);
+    };
+    (
+        $(#[$about:meta])*
+        enum $name:ident of $module:ident {
+            $($(#[$about_variant:meta])* $variant:ident,)*
+        }
+    ) => {
+        #[derive(serde::Serialize, utoipa::ToSchema)]
+        $(#[$about])*
+        enum $name {
+            $($(#[$about_variant])* $variant,)*
+        }
+
+        const _: fn($module::$name) -> $name = |described| match described {
+            $($module::$name::$variant => $name::$variant,)*
+        };
+
+        $crate::wire::describe!(described $name of $module);
+    };
+    (described $name:ident of $module:ident) => {
+        impl utoipa::PartialSchema for $module::$name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                <$name as utoipa::PartialSchema>::schema()
+            }
+        }
+
+        impl utoipa::ToSchema for $module::$name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                <$name as utoipa::ToSchema>::name()
+            }
+
+            fn schemas(
+                schemas: &mut Vec<(
+                    String,
+                    utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>,
+                )>,
+            ) {
+                <$name as utoipa::ToSchema>::schemas(schemas);
+            }
+        }
+    };
+}
+pub(crate) use describe;
+
+describe! {
+    /// The database's state. One that cannot be reached is an answer too, not an error.
+    struct Health of store {
+        /// `ok` or `error`; of a service also `degraded`.
+        status: Cow<'static, str>,
+        /// What is wrong.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+        /// Such as `15.4`.
+        server_version: Option<String>,
+        /// The installed extensions and their versions.
+        extensions: BTreeMap<String, String>,
+        /// The tables that TimescaleDB partitions by time.
+        hypertables: Vec<String>,
+        /// The connections.
+        pool_stats: store::PoolStats,
+        /// How many migrations were applied; none where the schema is not there.
+        schema_version: Option<i32>,
+        /// How the tables are laid out; none where the schema is not there.
+        #[serde(default)]
+        layout: Option<store::Layout>,
+        /// What TimescaleDB is to do by itself with the tables, and whether it does.
+        #[serde(default)]
+        policies: Vec<store::Policy>,
+        /// How far this host's clock is ahead of the database's in milliseconds, negative where it is
+        /// behind; none where the database does not answer. Times of receipt are corrected by it.
+        #[serde(default)]
+        clock_skew_ms: Option<f64>,
+        /// When it was asked.
+        timestamp: Timestamp,
+        /// How long the answer took, in milliseconds.
+        response_time_ms: f64,
+    }
+}
+
+describe! {
+    /// A task that TimescaleDB runs by itself.
+    struct Policy of store {
+        /// What it does: `policy_compression` moves old chunks into the columnstore.
+        name: String,
+        /// The table that it works on.
+        table: String,
+        /// Whether it runs: it is scheduled, its last run went well, and the next one is not overdue.
+        runs: bool,
+        /// When it ran last.
+        last_run_at: Option<Timestamp>,
+        /// How that went: `Success` or `Failed`.
+        last_run_status: Option<String>,
+        /// When it is to run again.
+        next_run_at: Option<Timestamp>,
+    }
+}
+
+describe! {
+    /// The connections of the pool.
+    struct PoolStats of store {
+        /// Open now.
+        size: usize,
+        /// Open and free.
+        available: usize,
+        /// Calls that wait for one.
+        waiting: usize,
+    }
+}
+
+describe! {
+    /// How the tables are laid out.
+    #[serde(rename_all = "snake_case")]
+    enum Layout of store {
+        /// Tables of PostgreSQL itself.
+        Plain,
+        /// Outcomes are a hypertable of TimescaleDB; where its edition has them, with a columnstore and
+        /// a policy that fills it.
+        Timescale,
+        /// What belongs to a simulation is distributed over the nodes of Citus. Experimental.
+        Citus,
+    }
+}
+
+describe! {
+    /// What a store has done since it was made.
+    struct Metrics of store {
+        /// Statements that the database was asked to run, commits and retries among them.
+        total_queries: u64,
+        /// Those that failed.
+        failed_queries: u64,
+        /// How often results were sent again after a transient error.
+        retry_count: u64,
+        /// Those that did not fail, of all, in percent; 100 where there was none.
+        success_rate: f64,
+        /// The mean time of one in milliseconds, to its first row or its end.
+        avg_query_time: f64,
+        /// Outcomes that were stored.
+        stored_outcomes: u64,
+        /// Transactions that stored results.
+        transactions: u64,
+        /// When the health was asked for last.
+        last_health_check: Option<Timestamp>,
+        /// The connections.
+        pool_stats: store::PoolStats,
+    }
+}
+
+describe! {
+    /// A recorded outcome.
+    struct RecordedOutcome of store {
+        outcome_id: Uuid,
+        scenario_id: String,
+        scenario_name: Option<String>,
+        trial: i32,
+        attempt: i64,
+        execution_time: Timestamp,
+        received_at: Timestamp,
+        status: String,
+        reliability_score: Option<f64>,
+        execution_time_ms: f64,
+        tokens_used: i64,
+        cost_usd: f64,
+        error_code: Option<String>,
+        error_category: Option<String>,
+        error_message: Option<String>,
+        modal_call_id: Option<String>,
+        sandbox_id: Option<String>,
+        #[schema(value_type = serde_json::Value)]
+        metrics: JsonText,
+        #[schema(value_type = Option<serde_json::Value>)]
+        warnings: Option<JsonText>,
+        extractor: String,
+        /// The document's own trajectory object, as JSON text, where it was asked for and is there.
+        #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+        #[schema(ignore)]
+        trajectory: Option<String>,
+        /// The document, byte for byte, where it was asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        document: Option<String>,
+    }
+}
+
+describe! {
+    /// One hour of a simulation, every attempt counted.
+    struct HourlyPerformance of store {
+        /// The hour's beginning.
+        hour: Timestamp,
+        /// How many outcomes there are.
+        total_outcomes: i64,
+        /// The mean of their scores, from 0 to 1; none where none has a score.
+        avg_reliability: Option<f64>,
+        /// The mean of their durations in milliseconds.
+        avg_execution_time: f64,
+        /// Their cost in US dollars.
+        total_cost: f64,
+        /// How many did not succeed.
+        error_count: i64,
+    }
+}
+
+describe! {
+    /// Some hours of a simulation in one.
+    struct PerformanceSummary of store {
+        /// How many outcomes there are.
+        total_outcomes: i64,
+        /// The mean of their scores: of all outcomes, not of the hours.
+        avg_reliability: Option<f64>,
+        /// Their cost in US dollars.
+        total_cost: f64,
+    }
+}
+
+describe! {
+    /// A simulation over time.
+    struct Performance of store {
+        /// The simulation.
+        simulation_id: Uuid,
+        /// How many hours were asked for.
+        time_range_hours: f64,
+        /// The hours that have outcomes, in order: the last 20,000 of them.
+        hourly_metrics: Vec<store::HourlyPerformance>,
+        /// All of them together.
+        summary: store::PerformanceSummary,
+    }
+}
+
+describe! {
+    /// An outcome that is not a success, of any simulation.
+    struct Failure of store {
+        outcome_id: Uuid,
+        simulation_id: Uuid,
+        scenario_id: String,
+        execution_time: Timestamp,
+        status: String,
+        error_code: Option<String>,
+        error_category: Option<String>,
+        modal_call_id: Option<String>,
+        error_message: Option<String>,
+    }
+}
+
+describe! {
+    /// A rejected result as it was kept.
+    struct RejectedResult of store {
+        outcome_id: Uuid,
+        received_at: Timestamp,
+        position: Option<i64>,
+        trial: Option<i32>,
+        #[schema(value_type = serde_json::Value)]
+        violations: JsonText,
+        document_bytes: i64,
+    }
+}
+
+describe! {
+    /// Where a simulation stands.
+    #[serde(rename_all = "snake_case")]
+    enum SimulationStatus of store {
+        /// Outcomes are coming in.
+        Running,
+        /// Its figures are fixed.
+        Completed,
+        /// Given up by its runner.
+        Failed,
+        /// Stopped on purpose.
+        Cancelled,
+    }
+}
+
+describe! {
+    /// Where a simulation stands.
+    struct SimulationProgress of recorder {
+        /// The simulation's id.
+        simulation_id: Uuid,
+        /// A name for people.
+        simulation_name: Option<String>,
+        /// The version of the agent's configuration.
+        config_version_id: String,
+        /// Where it stands.
+        status: store::SimulationStatus,
+        /// Completed scenarios of all, from 0 to 100.
+        progress_percentage: f64,
+        /// Planned scenarios times trials, and those that were recorded without being planned.
+        total_scenarios: i64,
+        /// Those that have an outcome.
+        completed_scenarios: i64,
+        /// Those whose latest outcome is a success.
+        successful_outcomes: i64,
+        /// Those whose latest outcome is not a success.
+        failed_outcomes: i64,
+        /// How many results were rejected.
+        rejected_results: i64,
+        /// Recorded outcomes, of every attempt.
+        recorded_outcomes: i64,
+        /// How many of them have each status.
+        by_status: BTreeMap<String, i64>,
+        /// How many of them have each error category.
+        by_error_category: BTreeMap<String, i64>,
+        /// The score that counts, from 0 to 1.
+        overall_score: Option<f64>,
+        /// Tokens of every attempt.
+        total_tokens: i64,
+        /// The cost that counts, in US dollars.
+        total_cost_usd: f64,
+        /// Milliseconds from its start to its end, or to now.
+        execution_time_ms: f64,
+        /// The Modal app that runs the evaluation.
+        modal_app_id: Option<String>,
+        /// What it was started with.
+        #[schema(value_type = Option<serde_json::Value>)]
+        metadata: Option<JsonText>,
+        /// When it was recorded.
+        created_at: Timestamp,
+        /// When it was started.
+        started_at: Timestamp,
+        /// When it ended.
+        completed_at: Option<Timestamp>,
+    }
+}
+
+describe! {
+    /// A simulation's three figures.
+    struct SimulationFigures of recorder {
+        /// The mean of the latest reliability scores, from 0 to 1; none where no outcome has one.
+        overall_score: Option<f64>,
+        /// The cost of every attempt in US dollars.
+        total_cost_usd: f64,
+        /// Seconds from the simulation's start to its end.
+        execution_time_seconds: f64,
+    }
+}
+
+describe! {
+    /// The answer to a completion.
+    struct SimulationCompleted of recorder {
+        /// The simulation's id.
+        simulation_id: Uuid,
+        /// `completed`.
+        status: store::SimulationStatus,
+        /// The suite's own figures; the computed ones where it gives none.
+        #[serde(flatten)]
+        figures: recorder::SimulationFigures,
+        /// The same from the recorded outcomes.
+        computed: recorder::SimulationFigures,
+        /// When it was completed first.
+        completed_at: Timestamp,
+    }
+}
+
+describe! {
+    /// The answer to a start.
+    struct SimulationStarted of recorder {
+        /// The simulation's id.
+        simulation_id: Uuid,
+        /// How many scenarios are planned.
+        scenario_count: u32,
+        /// `running`, or where a simulation that was started before stands.
+        status: store::SimulationStatus,
+        /// When it was first started.
+        created_at: Timestamp,
+        /// Whether the version of the configuration was created before.
+        configuration_known: bool,
+    }
+}
+
+describe! {
+    /// What the spool holds.
+    struct SpoolState of spool {
+        /// How many entries wait.
+        depth: u64,
+        /// How many bytes of the disk the entries take, waiting, aside, and under way there.
+        bytes: u64,
+        /// The most bytes that they may take.
+        limit_bytes: u64,
+        /// When the entry at the head of the queue was spooled.
+        oldest_at: Option<Timestamp>,
+        /// How many entries were put aside.
+        aside: u64,
+        /// Whether the limit is reached: entries were refused, and none was removed since.
+        full: bool,
+        /// Why nothing can be kept, whatever the limit says.
+        #[serde(default)]
+        error: Option<error::SpoolTrouble>,
+    }
+}
+
+describe! {
+    /// Why a spool can keep nothing.
+    #[serde(rename_all = "snake_case")]
+    enum SpoolTrouble of error {
+        /// Its disk has no room.
+        DiskFull,
+        /// Its disk cannot be read or written.
+        DiskError,
+        /// Its file is not as it was written.
+        Damaged,
+        /// It was closed.
+        Closed,
+    }
+}
