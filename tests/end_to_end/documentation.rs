@@ -19,7 +19,7 @@ const QUERIES: &str = "docs/queries.md";
 const DATABASES: &str = "docs/databases.md";
 const SERVICE: &str = "docs/service.md";
 
-/// Where the service listens on the pages.
+/// The URL of the service on the pages.
 const SERVICE_URL: &str = "http://127.0.0.1:7117";
 
 /// The root of the repository.
@@ -155,14 +155,14 @@ impl Shell {
                 _ => shell.env_remove(name),
             };
         }
-        // The shell's folder is where its files are made.
+        // The shell creates its files in its folder.
         let script = format!("{}{script}", self.before);
         shell.current_dir(self.files.path("")).args(["-c", &script]);
         shell.stdin(std::process::Stdio::null()).output().unwrap().into()
     }
 }
 
-/// Whether a text is a pattern, in which `…` stands for any text within a line.
+/// Whether a text is a pattern, in which `…` matches any text within a line.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut rest = text;
     let parts: Vec<&str> = pattern.split('…').collect();
@@ -183,7 +183,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     })
 }
 
-/// Asserts that shown output is what came; a line that is only `…` stands for any lines.
+/// Compares shown output with the output; a line that is only `…` matches any lines.
 fn assert_shown(command: &str, shown: &[&str], came: &str) {
     let mut lines = came.lines().map(str::trim_end).peekable();
     for (place, pattern) in shown.iter().enumerate() {
@@ -379,7 +379,7 @@ fn the_first_steps_of_the_readme() {
             None => script.env_remove(name),
         };
     }
-    // What the build of the tests is told is not for the template.
+    // Flags of the build of the tests are not for the template.
     for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER"] {
         script.env_remove(name);
     }
@@ -479,7 +479,7 @@ fn every_link_leads_somewhere() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// What `--help` of each command prints, by the words of the command.
+/// What `--help` of each command prints, by command.
 struct Help {
     program: Program,
     pages: BTreeMap<Vec<String>, String>,
@@ -538,7 +538,7 @@ impl Help {
     }
 }
 
-/// What follows `arc-host` if it is the program of a command line, and not a word of another one.
+/// What follows `arc-host` if it is the program of a command line, and not an argument of another one.
 fn commands_of(line: &str) -> impl Iterator<Item = &str> {
     let program = "arc-host ";
     line.match_indices(program).filter_map(move |(at, _)| {
@@ -554,7 +554,7 @@ fn commands_and_options_exist() {
     let mut help = Help { program: Program::without_database(), pages: BTreeMap::new() };
     let (mut commands, mut wrong) = (0, Vec::new());
     for file in documents() {
-        // What was once is not what is.
+        // It names what existed earlier.
         if file == "CHANGELOG.md" {
             continue;
         }
