@@ -101,6 +101,7 @@ pub enum Error {
     },
 
     /// The embedded database could not be started.
+    #[cfg(feature = "embedded")]
     #[error(transparent)]
     Embedded(#[from] crate::embedded::EmbeddedError),
 }
@@ -196,8 +197,9 @@ impl Error {
             | Error::Internal(_)
             | Error::Schema(_)
             | Error::Component(_)
-            | Error::Io { .. }
-            | Error::Embedded(_) => false,
+            | Error::Io { .. } => false,
+            #[cfg(feature = "embedded")]
+            Error::Embedded(_) => false,
         }
     }
 
