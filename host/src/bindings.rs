@@ -10,6 +10,7 @@ bindgen! {
 
 /// The world of runners, with the very types of the extractor's, so that a violation is one type
 /// on its whole way.
+#[cfg(feature = "runners")]
 pub(crate) mod runner {
     bindgen! {
         world: "runner",
@@ -20,7 +21,8 @@ pub(crate) mod runner {
 
 /// The types of the extractor's world in the shape of an imported interface, which is what
 /// `bindgen!` takes for one that is defined elsewhere. It has no functions to link.
-#[expect(dead_code, unreachable_pub, reason = "generated code names these, and re-exports them")]
+#[cfg(feature = "runners")]
+#[allow(dead_code, unreachable_pub, reason = "generated code names these, and re-exports them")]
 pub mod types {
     use wasmtime::component::{HasData, Linker};
 

@@ -101,6 +101,7 @@ pub enum Error {
     },
 
     /// The embedded database could not be started.
+    #[cfg(feature = "embedded")]
     #[error(transparent)]
     Embedded(#[from] crate::embedded::EmbeddedError),
 }

@@ -28,6 +28,20 @@
 //! | [`cli`] | the command line |
 //! | [`Error`] | what can go wrong, and whether trying again may help |
 //!
+//! Features; without any of them there are the recorder, the store, extraction, documents and formats:
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `default` | `allocator` and `cli`, and so all of them: the program `arc-host` |
+//! | `allocator` | mimalloc as the allocator of the program; the library has none |
+//! | `cli` | [`cli`], with everything that a command needs: all features but `allocator` |
+//! | `client` | [`client`], [`wire`], [`spool`] and [`delivery`]: recording over HTTP, and keeping what cannot be recorded yet |
+//! | `embedded` | [`embedded`] and [`database`]: a private PostgreSQL |
+//! | `export` | [`export`]: Parquet, CSV, JSON lines, Arrow; with `client` |
+//! | `runners` | [`runners`]: runners that are components; with `wasi` |
+//! | `service` | [`service`] and [`access`]: recording over HTTP, the server's side; with `client` |
+//! | `wasi` | formats whose components import WASI |
+//!
 //! Recording from Rust:
 //!
 //! ```no_run
@@ -68,32 +82,48 @@
         reason = "tests fail by panicking"
     )
 )]
+#![cfg_attr(
+    not(feature = "cli"),
+    allow(dead_code, unused_imports, reason = "parts of it are used only by modules of a feature")
+)]
 
+#[cfg(feature = "service")]
 pub mod access;
 mod bindings;
 mod blocking;
+#[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "client")]
 pub mod client;
 mod component_cache;
+#[cfg(feature = "embedded")]
 pub mod database;
+#[cfg(feature = "client")]
 pub mod delivery;
 pub mod documents;
+#[cfg(feature = "embedded")]
 pub mod embedded;
 mod error;
+#[cfg(feature = "export")]
 pub mod export;
 pub mod extraction;
 pub mod formats;
-#[cfg(any(test, fuzzing))]
+#[cfg(all(any(test, fuzzing), feature = "cli"))]
 pub mod fuzzing;
 pub mod identity;
 mod json_text;
 mod reason;
 pub mod recorder;
+#[cfg(feature = "runners")]
 pub mod runners;
+#[cfg(feature = "service")]
 pub mod service;
+#[cfg(feature = "client")]
 pub mod spool;
 pub mod store;
+#[cfg(any(feature = "client", feature = "embedded"))]
 mod tls;
+#[cfg(feature = "client")]
 pub mod wire;
 
 pub use error::{Error, ErrorKind, Result};

@@ -62,7 +62,7 @@ fn the_program_writes_the_component_that_it_uses() {
 fn the_program_writes_the_core_module_inside_of_it() {
     let modules = Parser::new(0).parse_all(BUILT_IN).filter_map(|payload| match payload.unwrap() {
         Payload::ModuleSection { unchecked_range: range, .. } => {
-            Some(&BUILT_IN[range.start as usize..range.end as usize])
+            Some(&BUILT_IN[range.start..range.end])
         }
         _ => None,
     });

@@ -1,9 +1,10 @@
-//! The structure of `host/src`: which module may import which, and where HTTP and SQL may be.
+//! The structure of `host/src`: which module may import which, where HTTP and SQL may be, and what its features bring.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`floors`] | the floors of the modules, and what imports upwards |
 //! | [`borders`] | the crates and the strings that belong to a few modules |
+//! | [`features`] | the features of the crate, and how many crates each build has |
 //! | [`sources`] | the files of `host/src`, and the paths that they name |
 //! | [`tokens`] | Rust's tokens, without comments |
 
@@ -16,6 +17,7 @@
 )]
 
 mod borders;
+mod features;
 mod floors;
 mod sources;
 mod tokens;

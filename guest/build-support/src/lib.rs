@@ -27,7 +27,7 @@ pub fn build_extractor(package: &str) -> Result<Vec<u8>> {
     wit_component::ComponentEncoder::default()
         .validate(true)
         .module(&module)
-        .and_then(|encoder| encoder.encode())
+        .and_then(|mut encoder| encoder.encode())
         .with_context(|| format!("turn {package} into a component"))
 }
 

@@ -10,6 +10,7 @@ mod core_module;
 mod engine;
 mod layout;
 mod session;
+#[cfg_attr(not(feature = "wasi"), path = "without_wasi.rs")]
 mod wasi;
 mod words;
 

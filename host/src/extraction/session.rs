@@ -6,6 +6,7 @@ use wasmtime::{ResourceLimiter, Store, Trap};
 
 use super::engine::{self, Metering, Permit};
 use super::layout::{FileLayout, ItemRole};
+#[cfg(feature = "wasi")]
 use super::wasi::Wasi;
 use super::{Compiled, Outcome, PlannedScenario, Scenario, Span, SuiteSummary, Violation};
 use crate::bindings::Extractor as Instance;
@@ -66,6 +67,7 @@ pub(super) struct State {
     memory_bytes: usize,
     refused: bool,
     /// Made when the component first asks for anything of it.
+    #[cfg(feature = "wasi")]
     pub(super) wasi: Option<Box<Wasi>>,
 }
 
@@ -288,8 +290,13 @@ impl Session {
     fn instantiate(&self) -> Result<Live, ExtractionError> {
         let shared = &self.compiled;
         let limits = shared.engine.limits;
-        let state =
-            State { limit_bytes: limits.memory_bytes, memory_bytes: 0, refused: false, wasi: None };
+        let state = State {
+            limit_bytes: limits.memory_bytes,
+            memory_bytes: 0,
+            refused: false,
+            #[cfg(feature = "wasi")]
+            wasi: None,
+        };
         let mut store = Store::new(&shared.engine.engine, state);
         store.limiter(|state| state);
         store.set_hostcall_fuel(limits.answer_bytes);

@@ -205,6 +205,14 @@ impl Problem {
     }
 }
 
+/// The problem of an error whose reason is only in the service's log.
+fn internal() -> Problem {
+    Problem::new(
+        ProblemCode::Internal,
+        "the service could not do this; its log has more under the request's id",
+    )
+}
+
 impl From<Error> for Problem {
     /// What a caller may know of an error. The text of the server, and of the machine, stays in
     /// the house: it may show SQL, paths and addresses.
@@ -251,12 +259,9 @@ impl From<Error> for Problem {
                 "this cannot be recorded, and sending it again changes nothing; the service's log \
                  has more under the request's id",
             ),
-            Error::Internal(_) | Error::Component(_) | Error::Io { .. } | Error::Embedded(_) => {
-                Problem::new(
-                    ProblemCode::Internal,
-                    "the service could not do this; its log has more under the request's id",
-                )
-            }
+            Error::Internal(_) | Error::Component(_) | Error::Io { .. } => internal(),
+            #[cfg(feature = "embedded")]
+            Error::Embedded(_) => internal(),
         }
     }
 }
