@@ -170,8 +170,9 @@ impl Error {
             | Error::Database(_)
             | Error::Schema(_)
             | Error::Component(_)
-            | Error::Io { .. }
-            | Error::Embedded(_) => ErrorKind::Setup,
+            | Error::Io { .. } => ErrorKind::Setup,
+            #[cfg(feature = "embedded")]
+            Error::Embedded(_) => ErrorKind::Setup,
             Error::Internal(_) => ErrorKind::Internal,
         }
     }
