@@ -1,5 +1,5 @@
 -- What an extractor had made of a result before a newer one took its place: written by
--- `arc-host reextract` and `arc-host replay --rejected`, which are the only commands that change
+-- `arc-host reextract` and `arc-host retry-rejected`, which are the only commands that change
 -- what was recorded. Recording never touches it.
 CREATE TABLE arc_recorder.replaced_extractions (
     simulation_id uuid NOT NULL,

@@ -30,7 +30,7 @@ impl Format for GuideFormat {
 
     /// Told by the members' names, in the first of the documents: one, or one of an array, or of those
     /// that an object holds as `results`.
-    fn recognise(file_name: &str, head: &[u8]) -> Option<Layout> {
+    fn detect(file_name: &str, head: &[u8]) -> Option<Layout> {
         let outline = Outline::of(head);
         let known = ["", "/*", "/results/*"]
             .iter()
@@ -41,7 +41,7 @@ impl Format for GuideFormat {
         let file_name = file_name.to_ascii_lowercase();
         let lines = file_name.ends_with(".jsonl") || file_name.ends_with(".ndjson");
         let items = if lines { Items::Lines } else { Items::Documents };
-        Some(Layout { items, header: Header::None, classified: false })
+        Some(Layout { items, header: Header::None, classify_items: false })
     }
 
     fn outcome(_header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
@@ -71,19 +71,19 @@ mod tests {
             format!("{result}\n{result}\n"),
             r#"{"trajectory": {"status": "succ"#.to_owned(),
         ] {
-            assert!(GuideFormat::recognise("", text.as_bytes()).is_some(), "{text}");
+            assert!(GuideFormat::detect("", text.as_bytes()).is_some(), "{text}");
         }
         for text in
             ["", "{}", "[]", "text", r#"{"doc": {"scenario": {"id": "a"}}, "scenario": "b"}"#]
         {
-            assert!(GuideFormat::recognise("", text.as_bytes()).is_none(), "{text}");
+            assert!(GuideFormat::detect("", text.as_bytes()).is_none(), "{text}");
         }
     }
 
     #[test]
     fn the_name_says_that_lines_are_documents() {
         let head = br#"{"reliability_score": 1}"#;
-        let items = |name| GuideFormat::recognise(name, head).map(|layout| layout.items);
+        let items = |name| GuideFormat::detect(name, head).map(|layout| layout.items);
         assert_eq!(items("a.JSONL"), Some(Items::Lines));
         assert_eq!(items("a.json"), Some(Items::Documents));
     }

@@ -227,7 +227,7 @@ impl Service {
     /// How many transactions have stored results.
     async fn transactions(&self) -> f64 {
         let mut stream = self.connect().await;
-        let request = b"GET /v1/metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        let request = b"GET /v1/stats HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
         stream.write_all(request).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();

@@ -44,11 +44,11 @@ pub enum Error {
     #[error("{0}")]
     Configuration(String),
 
-    /// The database is away, overloaded, or ended the connection. The same call again may work.
+    /// The database is unavailable, overloaded, or ended the connection. The same call again may work.
     #[error("{0}")]
     Unavailable(String),
 
-    /// The database is away, and the spool has no room for more. Nothing of the call was kept; the
+    /// The database is unavailable, and the spool has no room for more. Nothing of the call was kept; the
     /// same call again may work.
     #[error("{message}")]
     SpoolFull {
@@ -63,7 +63,7 @@ pub enum Error {
     #[error("{message}")]
     SpoolUnavailable {
         /// What is wrong, without a path.
-        trouble: SpoolTrouble,
+        trouble: SpoolFailure,
         /// What happened and what to do.
         message: String,
     },
@@ -132,7 +132,7 @@ impl ErrorKind {
 /// Why a spool can keep nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum SpoolTrouble {
+pub enum SpoolFailure {
     /// Its disk has no room.
     DiskFull,
     /// Its disk cannot be read or written.
@@ -143,13 +143,13 @@ pub enum SpoolTrouble {
     Closed,
 }
 
-impl fmt::Display for SpoolTrouble {
+impl fmt::Display for SpoolFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            SpoolTrouble::DiskFull => "the spool's disk is full",
-            SpoolTrouble::DiskError => "the spool's disk cannot be read or written",
-            SpoolTrouble::Damaged => "the spool's file is damaged",
-            SpoolTrouble::Closed => "the spool was closed",
+            SpoolFailure::DiskFull => "the spool's disk is full",
+            SpoolFailure::DiskError => "the spool's disk cannot be read or written",
+            SpoolFailure::Damaged => "the spool's file is damaged",
+            SpoolFailure::Closed => "the spool was closed",
         })
     }
 }

@@ -13,7 +13,7 @@
 //! | [`extraction`] | the wasmtime engine and the sandboxed component that says what a result means |
 //! | [`runners`] | runners that are components themselves: the `recorder` interface, and a host that runs them |
 //! | [`store`] | everything that is SQL |
-//! | [`delivery`] | where calls that record go: to a destination, or to the spool while that is away |
+//! | [`delivery`] | where calls that record go: to a destination, or to the spool while that is unavailable |
 //! | [`spool`] | what could not be recorded yet, kept durably |
 //! | [`service`] | the same calls over HTTP |
 //! | [`client`] | the client of the service |

@@ -9,7 +9,7 @@ use crate::support::{Files, Finished, Program, TestDatabase, fixture, record, re
 
 const COMMANDS: [&str; 12] = [
     "record",
-    "extract",
+    "validate",
     "simulations",
     "status",
     "outcomes",
@@ -276,7 +276,7 @@ fn verdicts_need_no_database_and_are_the_components_own() {
     };
     for (name, code) in [("results.jsonl", 0), ("hostile.jsonl", 2)] {
         let path = fixture(name);
-        let finished = run(&["extract".as_ref(), path.as_os_str(), "--json".as_ref()]).ended(code);
+        let finished = run(&["validate".as_ref(), path.as_os_str(), "--json".as_ref()]).ended(code);
         let bytes = std::fs::read(&path).unwrap();
         let documents: Vec<&[u8]> = bytes
             .split(|byte| *byte == b'\n')
@@ -298,11 +298,11 @@ fn verdicts_need_no_database_and_are_the_components_own() {
                 }
             }
         }
-        let table = run(&["extract".as_ref(), path.as_os_str()]).ended(code).stdout;
+        let table = run(&["validate".as_ref(), path.as_os_str()]).ended(code).stdout;
         assert!(table.contains(" accepted, "), "{table}");
     }
-    run(&["extract".as_ref(), "/no/such/file".as_ref()]).ended(1);
-    let input = program.run_with_input(["extract", "-"], br#"{"scenario": {"id": "a"}}"#).ended(0);
+    run(&["validate".as_ref(), "/no/such/file".as_ref()]).ended(1);
+    let input = program.run_with_input(["validate", "-"], br#"{"scenario": {"id": "a"}}"#).ended(0);
     assert!(input.stdout.ends_with("1 result: 1 accepted, 0 rejected\n"), "{}", input.stdout);
 }
 
@@ -318,8 +318,8 @@ fn what_is_missing_is_told_before_a_database_is_made() {
     assert!(!data.exists(), "a database was made");
     for (arguments, hint) in [
         (&["status", "123"][..], "a UUID of 36 characters"),
-        (&["replay"], "--spool"),
-        (&["retention", "--older-than", "5"], "like 90m, 24h, 7d or 2w"),
+        (&["spool", "drain"], "--spool-dir"),
+        (&["prune", "--older-than", "5"], "like 90m, 24h, 7d or 2w"),
         (&["serve", "--listen", "localhost:7117"], "addresses with a port"),
     ] {
         let told = program.run(arguments).ended(1);

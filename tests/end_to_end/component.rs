@@ -408,6 +408,6 @@ fn the_command_component_judges_standard_input() {
     assert_eq!(code, Some(1));
     let program = Program::without_database();
     let path = fixture("hostile.jsonl");
-    let host = program.run(["extract".as_ref(), path.as_os_str(), "--json".as_ref()]).ended(2);
+    let host = program.run(["validate".as_ref(), path.as_os_str(), "--json".as_ref()]).ended(2);
     assert!(verdicts == host.stdout, "the host gives the same verdicts in the same words");
 }

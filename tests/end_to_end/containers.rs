@@ -100,7 +100,7 @@ fn what_holds_no_text_of_results_is_refused_with_a_sentence() {
         (files.path("missing.jsonl"), "missing.jsonl: No such file or directory"),
     ];
     for (path, sentence) in cases {
-        for command in ["record", "extract"] {
+        for command in ["record", "validate"] {
             let finished = program.run([command.as_ref(), path.as_os_str()]).ended(1);
             assert!(finished.stderr.contains(sentence), "{command} {path:?}: {}", finished.stderr);
             assert_eq!(finished.stdout, "", "{command} {path:?}");
@@ -117,7 +117,7 @@ fn a_suite_without_results_is_a_simulation_without_scenarios() {
     let path = files.write("suite.json", r#"{"suite": "nightly", "results": []}"#);
     let summary = record(&program, &path, &[]).ended(0).json();
     assert_eq!((&summary["stored"], &summary["status"]), (&0.into(), &"completed".into()));
-    program.run(["extract".as_ref(), path.as_os_str()]).ended(0);
+    program.run(["validate".as_ref(), path.as_os_str()]).ended(0);
 }
 
 #[test]

@@ -688,7 +688,7 @@ fn codes(cell: &str) -> impl Iterator<Item = &str> {
 fn settings_codes_and_metrics_have_the_names_of_the_program() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
-    let config = program.run(["serve", "--print-config"]).ended(0).stdout;
+    let config = program.run(["serve", "--print-settings"]).ended(0).stdout;
     let settings: BTreeSet<&str> = config
         .lines()
         .filter(|line| line.contains(" = "))

@@ -29,7 +29,7 @@ impl Judged {
         program.run(["component".as_ref(), "--output".as_ref(), component.as_os_str()]).ended(0);
         let documents = files.write("documents.jsonl", documents().join("\n") + "\n");
         let judged =
-            program.run(["extract".as_ref(), "--json".as_ref(), documents.as_os_str()]).ended(2);
+            program.run(["validate".as_ref(), "--json".as_ref(), documents.as_os_str()]).ended(2);
         Judged { files, component, documents, verdicts: judged.stdout }
     }
 

@@ -67,7 +67,7 @@ fn many(count: usize) -> Vec<Value> {
 }
 
 fn replay(program: &Program) -> Finished {
-    program.run(["replay", "--rejected", "--json"])
+    program.run(["retry-rejected", "--json"])
 }
 
 fn count_outcomes(database: &TestDatabase) -> i64 {
@@ -131,10 +131,10 @@ fn what_is_accepted_after_mending_is_stored_as_it_would_have_been() {
     assert_eq!((&again["stored"], &again["rejected"]), (&json!(0), &json!(1)));
     let recorded = record(&program, &path, &[]).ended(2).json();
     assert_eq!((&recorded["stored"], &recorded["duplicate"]), (&json!(0), &json!(4)));
-    let text = program.run(["replay", "--rejected", "--simulation", id]).ended(2).stdout;
+    let text = program.run(["retry-rejected", "--simulation", id]).ended(2).stdout;
     assert!(text.contains("still rejected"), "{text}");
-    program.run(["replay"]).ended(1);
-    program.run(["replay", "--rejected", "--simulation", OLD]).ended(1);
+    program.run(["spool", "drain"]).ended(1);
+    program.run(["retry-rejected", "--simulation", OLD]).ended(1);
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn replays_may_be_killed_and_run_at_once() {
     record(&program, &path, &[]).ended(0);
     let fields = texts(&database, FIELDS);
     reject_before(&database, "true");
-    let mut child = program.spawn(["replay", "--rejected", "--json"]);
+    let mut child = program.spawn(["retry-rejected", "--json"]);
     wait_for("a stored result", || {
         count_outcomes(&database) > 0 || child.try_wait().unwrap().is_some()
     });
@@ -239,7 +239,7 @@ fn replays_may_be_killed_and_run_at_once() {
     // What the killed one had under way may be committed between the two counts.
     assert!(both >= RESULTS as i64 - 1_000, "nothing is lost: {both}");
 
-    let children = [0, 1].map(|_| program.spawn(["replay", "--rejected", "--json"]));
+    let children = [0, 1].map(|_| program.spawn(["retry-rejected", "--json"]));
     for child in children {
         Finished::from(child.wait_with_output().unwrap()).ended(0);
     }

@@ -66,9 +66,9 @@ fn every_command_has_a_page_that_says_what_its_help_says() {
         assert!(main.contains(part), "{part} not in {main}");
     }
     assert!(
-        page("arc-host-token-new.1").contains(".SH \"SEE ALSO\"\n\\fBarc\\-host\\-token\\fR(1)")
+        page("arc-host-token-create.1").contains(".SH \"SEE ALSO\"\n\\fBarc\\-host\\-token\\fR(1)")
     );
-    assert!(page("arc-host-serve.1").contains("\\-\\-body\\-limit\\-mib"));
+    assert!(page("arc-host-serve.1").contains("\\-\\-max\\-body\\-mib"));
     for name in &found {
         let text = page(name);
         assert!(!text.contains("__supervise") && !text.contains("__compile"), "{name}");
@@ -160,7 +160,7 @@ fn every_shell_has_a_script_that_knows_all_commands() {
     let program = Program::without_database();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = program.run(["completions", shell]).ended(0).stdout;
-        for word in ["record", "retention", "completions", "print-config"] {
+        for word in ["record", "prune", "completions", "print-settings"] {
             assert!(script.contains(word), "{shell} does not know {word}");
         }
         assert!(!script.contains("__supervise") && !script.contains("__compile"), "{shell}");

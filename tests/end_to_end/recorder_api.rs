@@ -63,7 +63,7 @@ fn a_start_is_checked_before_anything_is_written() {
             known
         );
         let begun = SimulationStart { config_version_id: known, ..start("[]") };
-        assert!(recorder.start_simulation(begun).await.unwrap().configuration_known);
+        assert!(recorder.start_simulation(begun).await.unwrap().configuration_exists);
 
         let refused = |start: SimulationStart| async {
             recorder.start_simulation(start).await.unwrap_err().to_string()
@@ -111,7 +111,8 @@ fn metrics_count_and_a_closed_recorder_says_so() {
         recorder.close().await;
         recorder.close().await;
         let late = recorder.record_batch(id, vec![Submission::new(document(64))]).await.unwrap();
-        let Verdict::Failed { retryable: true, away: true, message, .. } = &late[0].verdict else {
+        let Verdict::Failed { retryable: true, unavailable: true, message, .. } = &late[0].verdict
+        else {
             panic!("{:?}", late[0].verdict)
         };
         assert!(message.contains("closed"), "{message}");

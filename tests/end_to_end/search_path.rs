@@ -156,14 +156,14 @@ fn everything_works(parameters: &str) {
         &["failures"],
         &["simulations"],
         &["reextract", "--all"],
-        &["retention", "--older-than", "30d", "--dry-run"],
-        &["token", "new", "--name", "reader", "--scope", "read"],
+        &["prune", "--older-than", "30d", "--dry-run"],
+        &["token", "create", "--name", "reader", "--scope", "read"],
         &["token", "list"],
         &["token", "revoke", "reader"],
     ] {
         run(arguments);
     }
-    program.run(["replay", "--rejected"]).ended(2);
+    program.run(["retry-rejected"]).ended(2);
     let exported = files.path("all.jsonl").display().to_string();
     run(&["export", "--output", &exported, id]);
 
@@ -208,7 +208,7 @@ fn everything_works(parameters: &str) {
     drop(service);
     database
         .execute("UPDATE arc_recorder.simulations SET started_at = started_at - interval '9 days'");
-    run(&["retention", "--older-than", "8d"]);
+    run(&["prune", "--older-than", "8d"]);
     assert_eq!(run(&["simulations", "--json"]).stdout, "");
 }
 

@@ -216,7 +216,7 @@ fn everything_acknowledged_is_there_once_whatever_is_restarted_and_killed() {
     service.wait_for_empty_spool();
     let health = service.get("/v1/health").has(200).json();
     assert_eq!(
-        (&health["status"], &health["spool"]["aside"]),
+        (&health["status"], &health["spool"]["dead_letters"]),
         (&json!("ok"), &json!(0)),
         "{health}"
     );

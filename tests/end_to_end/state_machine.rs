@@ -152,7 +152,7 @@ async fn run(recorder: &Recorder, steps: &[Step]) {
     let plan = r#"[{"id":"s0"},{"id":"s1"},{"id":"s2"}]"#;
     let first = recorder.start_simulation(start(plan)).await.unwrap();
     assert_eq!(first.scenario_count, PLANNED as u32);
-    assert!(!first.configuration_known);
+    assert!(!first.configuration_exists);
     let mut model = Model {
         status: SimulationStatus::Running,
         stored: BTreeSet::new(),

@@ -29,7 +29,8 @@ fn a_reader_that_goes_away_ends_the_output_and_not_the_work() {
     let files = Files::new();
     let results = [result("a", "success", 1.0), json!({}), result("b", "success", 1.0)];
     let path = files.write_lines("results.jsonl", &results);
-    for (arguments, code) in [(&["record"][..], 2), (&["record", "--json"], 2), (&["extract"], 0)] {
+    for (arguments, code) in [(&["record"][..], 2), (&["record", "--json"], 2), (&["validate"], 0)]
+    {
         let finished = run_unread(&program, arguments, &path).ended(code);
         assert_eq!(finished.stderr, "", "{arguments:?}");
     }
@@ -199,7 +200,7 @@ fn text_from_outside_does_not_control_the_terminal() {
         &["record", "--name", ATTACK, path],
         &["record", &missing],
         &["record", "--config", &missing, path],
-        &["extract", path],
+        &["validate", path],
         &["simulations"],
         &["status", &id],
         &["outcomes", &id],

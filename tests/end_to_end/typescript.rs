@@ -115,7 +115,7 @@ fn it_works_in_node() {
     let program = Program::on(&database);
     let service = Service::start(&program, &files, &[]);
     let small_files = Files::new();
-    let small = ["--body-limit-mib", "1", "--batch-items", "100"];
+    let small = ["--max-body-mib", "1", "--max-results-per-body", "100"];
     let small = Service::start(&program, &small_files, &small);
     // One whose certificate nobody trusts.
     let secret_files = Files::new();

@@ -175,7 +175,7 @@ def test_a_suite_that_breaks_fails_its_simulation(
     assert status_of(database, started[0])["status"] == "failed"
 
 
-def test_an_evaluation_outlives_a_database_that_is_away(
+def test_an_evaluation_outlives_a_database_that_is_unavailable(
     example: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ARC_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")

@@ -781,7 +781,7 @@ def test_an_internal_error_fails_the_simulation(suite: Suite) -> None:
 
 
 # --------------------------------------------------------------------------------------
-# A database that is away
+# A database that is unavailable
 # --------------------------------------------------------------------------------------
 
 

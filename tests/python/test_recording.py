@@ -235,20 +235,20 @@ def test_errors_have_kinds_and_say_whether_to_try_again(database_url: str) -> No
     with pytest.raises(ConfigurationError, match="closed"):
         api.get_simulation_status(simulation_id)
     api.close()
-    with pytest.raises(UnavailableError) as away:
+    with pytest.raises(UnavailableError) as unavailable:
         create_sync_arc_api(AWAY)
-    assert away.value.retryable
+    assert unavailable.value.retryable
     with pytest.raises(ConfigurationError, match="postgresql://"):
         create_sync_arc_api("mysql://secret:password@host/name")
 
 
 def test_no_password_is_told(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "arc.database")
-    with pytest.raises(UnavailableError) as away:
+    with pytest.raises(UnavailableError) as unavailable:
         create_sync_arc_api("postgresql://arc:hunter2@127.0.0.1:1/name")
     health = asyncio.run(ArcDBClient("postgresql://arc:hunter2@127.0.0.1:1/name").initialize())
     assert health["status"] == "error"
-    for text in (str(away.value), repr(away.value), caplog.text, json.dumps(health)):
+    for text in (str(unavailable.value), repr(unavailable.value), caplog.text, json.dumps(health)):
         assert "hunter2" not in text
 
 
@@ -542,7 +542,7 @@ def test_what_json_cannot_hold_stays_a_warning_or_a_refusal_when_it_is_extracted
         assert [verdict["verdict"] for verdict in verdicts] == ["stored", "rejected"]
         [before] = api.get_scenario_outcomes(simulation_id)
         assert "not_finite" in [warning["code"] for warning in before["warnings"]]
-        for command in (["reextract", "--all"], ["replay", "--rejected"]):
+        for command in (["reextract", "--all"], ["retry-rejected"]):
             done = subprocess.run(
                 [program, *command, "--simulation", simulation_id],
                 capture_output=True,

@@ -175,12 +175,12 @@ def test_sql_that_ends_a_simulation_is_understood_and_other_sql_is_not(service: 
 
 
 def test_tokens(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("token", "new", "--json", "--database-url", database_url, "--scope", "record")
+    arguments = ("token", "create", "--json", "--database-url", database_url, "--scope", "record")
     record, both = (
         json.loads(arc_host(*arguments, *more))["token"]
         for more in (("--name", "one"), ("--scope", "read", "--name", "two"))
     )
-    with serving(database_url, tmp_path / "service", "--tokens") as service:
+    with serving(database_url, tmp_path / "service", "--require-tokens") as service:
         with create_sync_arc_api(service.url, token=record) as api:
             simulation = api.start_simulation("c", [{"id": "a"}])["simulation_id"]
             assert api.record_scenario_outcome(simulation, result("a"))
@@ -245,13 +245,13 @@ def test_what_nobody_takes_is_kept_and_sent_by_the_next_process(
     kind: str, database_url: str, new_database: Callable[[], str], tmp_path: Path
 ) -> None:
     port, spool = free_port(), tmp_path / "spool"
-    away = {
+    unavailable = {
         "service": f"http://127.0.0.1:{port}",
         "database": f"postgresql://arc@127.0.0.1:{port}/arc",
     }[kind]
-    spool_and_die(away, spool, 500)
+    spool_and_die(unavailable, spool, 500)
     # The next process finds it there, and adds to it.
-    with create_sync_arc_api(away, spool_dir=spool) as api:
+    with create_sync_arc_api(unavailable, spool_dir=spool) as api:
         state = api.db.initialize()["spool"]
         assert state is not None and state["depth"] == 501
         verdicts = api.record_batch(SIMULATION, [result("late"), result("s0")])
@@ -259,11 +259,11 @@ def test_what_nobody_takes_is_kept_and_sent_by_the_next_process(
         completed = api.complete_simulation(SIMULATION, {"average_reliability_score": 0.5})
         assert completed["spooled"] and completed["overall_score"] == 0.5
         # Another recorder of this process shares it, but not one for another place.
-        with create_sync_arc_api(away, spool_dir=spool) as second:
+        with create_sync_arc_api(unavailable, spool_dir=spool) as second:
             assert spooled(second) == 504
         assert spooled(api) == 504
         with pytest.raises(ConfigurationError, match="another database or service"):
-            create_sync_arc_api(away + "/other", spool_dir=spool)
+            create_sync_arc_api(unavailable + "/other", spool_dir=spool)
 
     def check(api: SyncArcAPI) -> None:
         status = api.get_simulation_status(SIMULATION)
@@ -288,7 +288,7 @@ def spooled(api: SyncArcAPI) -> Optional[int]:
 def test_the_command_line_delivers_a_spool(database_url: str, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
     spool_and_die(f"http://127.0.0.1:{free_port()}", spool, 300)
-    replay = ("replay", "--spool", str(spool), "--json", "--database-url", database_url)
+    replay = ("spool", "drain", "--spool-dir", str(spool), "--json", "--database-url", database_url)
     told = json.loads(arc_host(*replay))
     assert (told["recorded"], told["left"]) == (301, 0)
     assert json.loads(arc_host(*replay))["recorded"] == 0

@@ -54,7 +54,7 @@ from arc_recorder import (
     create_arc_api,
     create_sync_arc_api,
 )
-from arc_recorder.answers import (
+from arc_recorder.types import (
     FileRecorded,
     ItemVerdict,
     OutcomeList,

@@ -99,7 +99,7 @@ test('a source that keeps everything else waiting has its verdicts between its r
 
 test('what can never connect is told at once', async () => {
   // A minute is longer than a test of this waits.
-  const options = { retrySeconds: 60 };
+  const options = { retryTimeoutSeconds: 60 };
   for (const [url, reason] of [
     // One of the ports that the standard forbids.
     ['http://127.0.0.1:9', 'port'],
@@ -134,7 +134,7 @@ test('verdicts that were given before an error come before it', async () => {
       bodies.push(results.length);
       const [status, body] =
         results.length > 1
-          ? [413, { code: 'too_many_items', limit: 1, retryable: false, detail: 'too many', status: 413 }]
+          ? [413, { code: 'too_many_results', limit: 1, retryable: false, detail: 'too many', status: 413 }]
           : bodies.filter((count) => count === 1).length === 1
             ? [200, { verdicts: [{ position: 0, outcome_id: crypto.randomUUID(), verdict: 'stored' }] }]
             : [404, { code: 'not_found', retryable: false, detail: 'it is gone', status: 404 }];
@@ -144,7 +144,7 @@ test('verdicts that were given before an error come before it', async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as { port: number };
-  const arc = new ArcClient(`http://127.0.0.1:${port}`, { retrySeconds: 0 });
+  const arc = new ArcClient(`http://127.0.0.1:${port}`, { retryTimeoutSeconds: 0 });
   const verdicts: string[] = [];
   const error = await thrown(async () => {
     const results = ['a', 'b', 'c'].map((id) => ({ scenario: { id } }));

@@ -288,7 +288,7 @@ export const checks: Record<string, Check> = {
     same(failures.find(({ simulation_id }) => simulation_id === id)?.error_category, 'rate_limit');
     same((await arc.performance(id, { range: '24h' })).summary.total_outcomes, 1);
     same((await arc.health()).status, 'ok');
-    holds((await arc.metrics()).total_queries > 0, 'queries are counted');
+    holds((await arc.stats()).total_queries > 0, 'queries are counted');
   },
 
   async 'errors say whether to try again'({ service }) {
@@ -298,8 +298,8 @@ export const checks: Record<string, Check> = {
     const wrong = await failure(() => arc.simulations({ limit: 50_000 }));
     same([wrong.code, wrong.retryable], ['invalid_request', false]);
     // A port that browsers and Node let programs use, and nobody listens on.
-    const away = await failure(() => new ArcClient('http://127.0.0.1:2', { retrySeconds: 0 }).health());
-    same([away.code, away.retryable, away.status], ['unanswered', true, undefined]);
+    const unavailable = await failure(() => new ArcClient('http://127.0.0.1:2', { retryTimeoutSeconds: 0 }).health());
+    same([unavailable.code, unavailable.retryable, unavailable.status], ['unanswered', true, undefined]);
     for (const url of ['arc.example', 'ftp://arc.example', 'http://user:secret@arc.example']) {
       const error = await failure(async () => new ArcClient(url));
       same([error.code, error.message.includes('secret')], ['invalid_call', false]);

@@ -92,8 +92,8 @@ impl<F: Format + 'static> extraction::Guest for Exported<F> {
 }
 
 impl<F: Format + 'static> container::Guest for Exported<F> {
-    fn recognise(file_name: String, head: Vec<u8>) -> Option<container::ContainerLayout> {
-        F::recognise(&file_name, &head).map(layout)
+    fn detect(file_name: String, head: Vec<u8>) -> Option<container::ContainerLayout> {
+        F::detect(&file_name, &head).map(layout)
     }
 
     fn classify(item: String) -> container::ItemRole {
@@ -134,12 +134,12 @@ fn layout(layout: Layout) -> container::ContainerLayout {
         },
         header: match layout.header {
             Header::None => container::HeaderLayout::None,
-            Header::Surroundings => container::HeaderLayout::Surroundings,
+            Header::EnclosingDocument => container::HeaderLayout::EnclosingDocument,
             Header::Entry(names) => container::HeaderLayout::Entry(names),
             Header::Item => container::HeaderLayout::Item,
-            Header::Companion(patterns) => container::HeaderLayout::Companion(patterns),
+            Header::SiblingFile(patterns) => container::HeaderLayout::SiblingFile(patterns),
         },
-        classified: layout.classified,
+        classify_items: layout.classify_items,
     }
 }
 

@@ -22,13 +22,13 @@ pub enum Header {
     /// There is none.
     None,
     /// The JSON document around the items.
-    Surroundings,
+    EnclosingDocument,
     /// The first of these names that is an entry of the archive.
     Entry(Vec<String>),
     /// The first item that [`Format::classify`] calls the header.
     Item,
     /// Another file of the same folder, by patterns of its name.
-    Companion(Vec<String>),
+    SiblingFile(Vec<String>),
 }
 
 /// How the results stand in a file; see `container-layout` in `wit/container.wit`.
@@ -39,7 +39,7 @@ pub struct Layout {
     /// Where the header is.
     pub header: Header,
     /// Whether [`Format::classify`] is asked of every item.
-    pub classified: bool,
+    pub classify_items: bool,
 }
 
 /// What an item is; see `item-role` in `wit/container.wit`.
@@ -69,7 +69,7 @@ pub trait Format {
 
     /// How the results stand in a file, or nothing where the file is not of this format. `head` has
     /// the file's first 4,096 bytes, or all it has.
-    fn recognise(file_name: &str, head: &[u8]) -> Option<Layout>;
+    fn detect(file_name: &str, head: &[u8]) -> Option<Layout>;
 
     /// What an item is; asked only where the layout says so.
     fn classify(_item: &str) -> Role {

@@ -27,10 +27,10 @@ const format = defineFormat({
 
   // Says yes to this format's files, and to no others: every format is asked about every file. `head` is the start of
   // the file as text, up to 4,096 bytes, and may end anywhere.
-  recognise(fileName, head) {
+  detect(fileName, head) {
     if (!/^\s*\{\s*"exam"\s*:/.test(head)) return undefined;
     // Each element of the array is a result, and what is around the array is their header.
-    return { items: { tag: 'elements', val: '/answers/*' }, header: { tag: 'surroundings' }, classified: false };
+    return { items: { tag: 'elements', val: '/answers/*' }, header: { tag: 'enclosing-document' }, classifyItems: false };
   },
 
   // Says which scenario was run: all that a plan needs, also of a result that is refused.

@@ -19,11 +19,11 @@ function wrong(item) {
 }
 
 test('its own files are recognised and no others', () => {
-  const recognise = (head) => container.recognise('capitals.exam.json', Buffer.from(head));
-  const layout = recognise(readFileSync(new URL('capitals.exam.json', import.meta.url)));
+  const detect = (head) => container.detect('capitals.exam.json', Buffer.from(head));
+  const layout = detect(readFileSync(new URL('capitals.exam.json', import.meta.url)));
   assert.deepEqual(layout.items, { tag: 'elements', val: '/answers/*' });
   for (const other of ['{}', '', '\0\xff', '{"results": [], "exam": 1}', '[1, 2]']) {
-    assert.equal(recognise(other), undefined);
+    assert.equal(detect(other), undefined);
   }
 });
 

@@ -212,7 +212,7 @@ export function defineFormat(format) {
       extractJson: (item) => extractJson(undefined, item),
     },
     container: {
-      recognise: (fileName, head) => format.recognise(fileName, decoded(head)),
+      detect: (fileName, head) => format.detect(fileName, decoded(head)),
       classify: (item) => format.classify?.(item) ?? { tag: 'result' },
       extractItemScenario: (header, item) => extractScenario(header, item),
       extractItemOutcome: (header, item) => extractOutcome(header, item),

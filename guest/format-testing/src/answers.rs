@@ -6,7 +6,7 @@ use arc_format_kit::{Format, Outcome, Span, Violation};
 /// on scenario and trial, spans are JSON, figures are in their ranges.
 pub fn check<F: Format>(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
     let head = &item.as_bytes()[..item.len().min(4096)];
-    let _ = (F::recognise("", head), F::classify(item), F::suite(item));
+    let _ = (F::detect("", head), F::classify(item), F::suite(item));
     if let Some(header) = header {
         let _ = F::suite(header);
     }

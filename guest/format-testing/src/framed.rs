@@ -18,7 +18,7 @@ pub struct Framed {
 /// Takes a file apart; nothing where it is not of the format. Archives and headers in other files
 /// are not framed.
 pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<Framed> {
-    let layout = F::recognise(file_name, &bytes[..bytes.len().min(4096)])?;
+    let layout = F::detect(file_name, &bytes[..bytes.len().min(4096)])?;
     let text = std::str::from_utf8(bytes).unwrap();
     let documents: Vec<&str> = match &layout.items {
         Items::Lines => text.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
@@ -31,12 +31,12 @@ pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<Framed> {
     let items: Vec<String> = match &layout.items {
         Items::Elements(pointer) => {
             let segments: Vec<&str> = pointer.split('/').skip(1).collect();
-            if layout.header == Header::Surroundings
+            if layout.header == Header::EnclosingDocument
                 && let Some(first) = documents.first()
             {
-                let mut surroundings = serde_json::from_str(first).unwrap();
-                blank(&mut surroundings, &segments);
-                header = Some(surroundings.to_string());
+                let mut enclosing_document = serde_json::from_str(first).unwrap();
+                blank(&mut enclosing_document, &segments);
+                header = Some(enclosing_document.to_string());
             }
             documents.iter().flat_map(|document| elements(document, &segments)).collect()
         }
@@ -44,7 +44,7 @@ pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<Framed> {
     };
     let mut found: Vec<(Option<String>, Vec<String>)> = Vec::new();
     for item in items {
-        let role = if layout.classified { F::classify(&item) } else { Role::Result };
+        let role = if layout.classify_items { F::classify(&item) } else { Role::Result };
         match role {
             Role::Result => found.push((None, vec![item])),
             Role::Header => {

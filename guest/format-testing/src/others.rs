@@ -24,7 +24,7 @@ pub fn recognises_no_other<F: Format>(own_folder: &str) {
         let name = file.file_name().unwrap().to_string_lossy();
         for length in [4096, 1024, 256, 64, 0] {
             let head = &bytes[..bytes.len().min(length)];
-            assert_eq!(F::recognise(&name, head), None, "{} ({length} bytes)", file.display());
+            assert_eq!(F::detect(&name, head), None, "{} ({length} bytes)", file.display());
         }
     }
 }

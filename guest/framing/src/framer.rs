@@ -136,10 +136,10 @@ impl Framer {
     /// document with `null` in the place of each of them, as far as it has come. Nothing where that is
     /// longer than 16 MiB or not UTF-8.
     #[must_use]
-    pub fn surroundings(&self) -> Option<&str> {
+    pub fn enclosing_document(&self) -> Option<&str> {
         match &self.walk {
             Walk::Documents(_) => None,
-            Walk::Elements(scanner) => scanner.surroundings(),
+            Walk::Elements(scanner) => scanner.enclosing_document(),
         }
     }
 

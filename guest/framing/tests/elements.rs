@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 struct Found {
     items: Vec<(String, Option<Problem>)>,
-    surroundings: Option<String>,
+    enclosing_document: Option<String>,
 }
 
 fn find(pattern: &str, text: &[u8], chunk: usize, limit: usize) -> Found {
@@ -41,7 +41,7 @@ fn find(pattern: &str, text: &[u8], chunk: usize, limit: usize) -> Found {
         .iter()
         .map(|frame| (String::from_utf8_lossy(frame.bytes()).into_owned(), frame.problem))
         .collect();
-    Found { items, surroundings: framer.surroundings().map(str::to_owned) }
+    Found { items, enclosing_document: framer.enclosing_document().map(str::to_owned) }
 }
 
 #[track_caller]
@@ -51,7 +51,11 @@ fn finds(pattern: &str, text: &str, expected: &[&str], around: &str) {
         let items: Vec<&str> = found.items.iter().map(|(text, _)| text.as_str()).collect();
         assert_eq!(items, expected, "{text} in chunks of {chunk}");
         assert!(found.items.iter().all(|(_, problem)| problem.is_none()), "{text}");
-        assert_eq!(found.surroundings.as_deref(), Some(around), "{text} in chunks of {chunk}");
+        assert_eq!(
+            found.enclosing_document.as_deref(),
+            Some(around),
+            "{text} in chunks of {chunk}"
+        );
     }
 }
 
@@ -152,7 +156,7 @@ proptest! {
             let segments: Vec<&str> = pattern.split('/').skip(1).collect();
             by_tree(&mut tree, &segments, &mut expected);
             prop_assert_eq!(items, expected);
-            let around: Value = serde_json::from_str(&found.surroundings.unwrap()).unwrap();
+            let around: Value = serde_json::from_str(&found.enclosing_document.unwrap()).unwrap();
             prop_assert_eq!(around, tree);
         }
     }
@@ -165,7 +169,7 @@ proptest! {
         let one = find("/a/*", &text, chunk, 1 << 20);
         let other = find("/a/*", &text, 1 << 20, 1 << 20);
         prop_assert_eq!(one.items, other.items);
-        prop_assert_eq!(one.surroundings, other.surroundings);
+        prop_assert_eq!(one.enclosing_document, other.enclosing_document);
     }
 }
 

@@ -292,7 +292,7 @@ class ScenarioEvaluator:
     async def ready(self) -> ArcAPI:
         """The connection. `.local()` runs none of the methods that Modal runs, hence on demand."""
         if getattr(self, "api", None) is None:
-            # An evaluation that was paid for is not lost to a database that is away: it warns.
+            # An evaluation that was paid for is not lost to a database that is unavailable: it warns.
             self.api = await create_arc_api(on_error="warn")
         return self.api
 

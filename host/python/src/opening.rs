@@ -109,7 +109,7 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens what the settings name. With a spool, what is away is no error; what refuses is one.
+    /// Opens what the settings name. With a spool, what is unavailable is no error; what refuses is one.
     pub(crate) async fn open(process: &'static Process, settings: &Settings) -> Result<Self> {
         let Some(folder) = &settings.spool else { return Self::open_new(process, settings).await };
         let folder = std::path::absolute(folder).map_err(|error| {
@@ -206,7 +206,7 @@ impl Place {
     }
 }
 
-/// What is away is no error where there is a spool; what refuses would refuse it later, too.
+/// What is unavailable is no error where there is a spool; what refuses would refuse it later, too.
 fn refused(answer: Result<()>, has_spool: bool) -> Result<()> {
     match answer {
         Err(error) if has_spool && error.retryable() => Ok(()),

@@ -2,7 +2,7 @@
 //!
 //! They are read from the database when the service asks for it, every few seconds, and looked up
 //! in memory: no request waits for the database, and a revoked token stops working soon, in every
-//! service. A copy of the hashes in a file serves a service that starts while the database is away.
+//! service. A copy of the hashes in a file serves a service that starts while the database is unavailable.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -32,7 +32,7 @@ pub struct Bearer {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
     /// The text is no token, or none that works.
-    #[error("the token is unknown or was revoked; ask for another one (arc-host token new)")]
+    #[error("the token is unknown or was revoked; ask for another one (arc-host token create)")]
     Unknown,
     /// The token does not allow this.
     #[error("the token {name:?} lacks the scope {needed} that this needs", needed = needed.word())]
@@ -80,7 +80,7 @@ impl TokenRegistry {
         Arc::clone(&self.shared.known.borrow())
     }
 
-    /// Reads the tokens anew. Those that are known stay where the database is away.
+    /// Reads the tokens anew. Those that are known stay where the database is unavailable.
     ///
     /// # Errors
     /// An error of the database; [`Error::Io`] where the copy cannot be written, which keeps no

@@ -34,7 +34,7 @@ Examples:
   generate | arc-host record --name nightly -    record standard input
   arc-host record --json results.jsonl | jq .overall_score
   arc-host record logs/2026-03-01_task.eval      a log of Inspect AI
-  arc-host extract results.jsonl                 verdicts only, no database
+  arc-host validate results.jsonl                 verdicts only, no database
   arc-host export --output outcomes.parquet      all outcomes, for pandas, polars, DuckDB
   arc-host run runner.wasm -- --trials 3         a runner that is a component
   arc-host status 0192f3c1-…                     where a simulation stands
@@ -53,7 +53,7 @@ pub(super) enum Command {
     /// Serve the recorder over HTTP.
     ///
     /// Every setting is an option here, a variable ARC_SERVE_NAME, and a line of the settings file,
-    /// in this order. `arc-host serve --print-config` writes such a file.
+    /// in this order. `arc-host serve --print-settings` writes such a file.
     Serve(Serve),
     /// Make, list and revoke the tokens with which the service is used.
     #[command(subcommand)]
@@ -71,7 +71,7 @@ pub(super) enum Command {
     #[command(subcommand)]
     Formats(FormatsCommand),
     /// Show the verdict on each result of a file; no database is touched.
-    Extract(Extract),
+    Validate(Validate),
     /// List simulations, newest first.
     Simulations(Simulations),
     /// Show where a simulation stands.
@@ -89,14 +89,16 @@ pub(super) enum Command {
     Performance(Performance),
     /// Show the latest failures of all simulations, newest first.
     Failures(Failures),
-    /// Record what was rejected or spooled.
+    /// Extract rejected results again, and record those that are accepted now.
     ///
-    /// With --rejected, rejected results are extracted again, after the extractor was mended; those
-    /// that are accepted now become outcomes, with the ids and times of receipt that they had. With
-    /// --spool, what a process has kept while the database was away is delivered. Safe to repeat
-    /// and to break off.
-    Replay(Replay),
-    /// Show what a spool holds, and requeue or drop its dead letters.
+    /// For results that were rejected because of a fault of the extractor or of a format. Those that are
+    /// accepted become outcomes with the ids and times of receipt that they had. Safe to repeat and to
+    /// interrupt.
+    #[command(
+        after_help = "Examples:\n  arc-host retry-rejected\n  arc-host retry-rejected --format inspect --simulation 0192f3c1-…"
+    )]
+    RetryRejected(RetryRejected),
+    /// Show and deliver what a spool holds, and requeue or drop its dead letters.
     ///
     /// A spool keeps what the database did not take. What it refuses for good is a dead letter: it is
     /// kept, with the reason, until it is requeued or dropped. The spool of a running service is asked
@@ -122,7 +124,7 @@ pub(super) enum Command {
     /// Whole simulations go, for good, in small steps beside which recording goes on; where outcomes
     /// lie in chunks (TimescaleDB), whole chunks. One that still runs and has had results since then
     /// stays. Safe to repeat and to break off.
-    Retention(Retention),
+    Prune(Prune),
     /// Open psql on the database, which stays up as long as psql runs.
     Psql(Psql),
     /// Write the extraction component (a .wasm file), or that of a format, for other hosts.
@@ -205,7 +207,7 @@ pub(super) struct RemoveFormat {
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
     /// Make a token, and print it this once.
-    New(NewToken),
+    Create(CreateToken),
     /// List the tokens, without their secrets.
     List,
     /// Let a token work no more.
@@ -213,7 +215,7 @@ pub(super) enum TokenCommand {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct NewToken {
+pub(super) struct CreateToken {
     /// What it allows: read (questions), record, or admin (all of it). More than one may be given. A
     /// scope holds for all simulations: each token that records can also complete, fail and cancel
     /// those that others have started.
@@ -311,7 +313,7 @@ pub(crate) fn fuzz_words(text: &str) {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Extract {
+pub(super) struct Validate {
     /// A file of results; - is standard input.
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
@@ -478,27 +480,13 @@ pub(super) struct Failures {
 }
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("what").required(true).multiple(true).args(["rejected", "spool", "refused"]))]
-pub(super) struct Replay {
-    /// Replay the rejected results of the database.
-    #[arg(long, conflicts_with_all = ["spool", "refused"])]
-    pub(super) rejected: bool,
-
-    /// Deliver what this folder of a spool holds, to the database or to --server.
-    #[arg(long, value_name = "DIR")]
-    pub(super) spool: Option<PathBuf>,
-
-    /// Also what was refused for good before: with --spool; or without it, in the spool of a running
-    /// service (--server, with a token of the scope admin).
-    #[arg(long)]
-    pub(super) refused: bool,
-
-    /// With --rejected: only those of this format. Default: all formats.
-    #[arg(long, value_name = "NAME", conflicts_with = "spool")]
+pub(super) struct RetryRejected {
+    /// Only the results of this format. Default: all formats.
+    #[arg(long, value_name = "NAME")]
     pub(super) format: Option<String>,
 
-    /// With --rejected: only those of this simulation.
-    #[arg(long, value_name = "ID", value_parser = id, conflicts_with_all = ["spool", "refused"])]
+    /// Only the results of this simulation.
+    #[arg(long, value_name = "ID", value_parser = id)]
     pub(super) simulation: Option<Uuid>,
 }
 
@@ -508,6 +496,14 @@ pub(super) enum SpoolCommand {
     List(SpoolList),
     /// Show one entry: what it records, why it was refused, and its document.
     Show(SpoolShow),
+    /// Deliver what a spool holds to the database, or to the service of --server.
+    ///
+    /// For a folder that no process has open. What the destination refuses becomes a dead letter. Safe
+    /// to repeat and to interrupt.
+    #[command(
+        after_help = "Examples:\n  arc-host spool drain --spool-dir /volume/spool\n  arc-host spool drain --spool-dir /volume/spool --requeue --server https://arc.example"
+    )]
+    Drain(SpoolDrain),
     /// Put dead letters back into the queue, for example after the reason was mended.
     ///
     /// They go behind all that waits, under new numbers. What is refused again is a dead letter again.
@@ -529,8 +525,8 @@ pub(super) enum SpoolCommand {
     /// order; of a damaged one, what is left of it becomes a dead letter. If the lists of the entries
     /// are damaged too, entries that were delivered or dropped before may come back: to record them
     /// again changes nothing.
-    #[command(after_help = "Example:\n  arc-host spool salvage --spool-dir /volume/spool")]
-    Salvage(SpoolPlace),
+    #[command(after_help = "Example:\n  arc-host spool repair --spool-dir /volume/spool")]
+    Repair(SpoolPlace),
 }
 
 #[derive(Debug, Args)]
@@ -539,6 +535,17 @@ pub(super) struct SpoolPlace {
     /// unless --server names a service.
     #[arg(long, value_name = "DIR")]
     pub(super) spool_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolDrain {
+    /// The folder of the spool.
+    #[arg(long, value_name = "DIR")]
+    pub(super) spool_dir: PathBuf,
+
+    /// Requeue its dead letters first.
+    #[arg(long)]
+    pub(super) requeue: bool,
 }
 
 #[derive(Debug, Args)]
@@ -634,7 +641,7 @@ impl From<LayoutWord> for Layout {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct Retention {
+pub(super) struct Prune {
     /// How long simulations are kept, counted from their start: 180d, 26w.
     #[arg(long, value_name = "DURATION", value_parser = duration_hours)]
     pub(super) older_than: f64,

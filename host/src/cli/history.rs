@@ -1,4 +1,4 @@
-//! The commands that extract again what is in the database: `replay` and `reextract`.
+//! The commands that extract again what is in the database: `retry-rejected` and `reextract`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Done;
-use super::arguments::{Reextract, Replay};
+use super::arguments::{Reextract, RetryRejected};
 use super::connection;
 use super::global::Global;
 use super::interrupt::stop_on_interrupt;
@@ -51,20 +51,14 @@ async fn of_each_format(recorder: &Recorder, named: Option<&str>) -> Result<Vec<
     Ok(all)
 }
 
-/// `arc-host replay`.
-pub(super) async fn replay(
+/// `arc-host retry-rejected`.
+pub(super) async fn retry_rejected(
     global: &Global,
-    arguments: Replay,
+    arguments: RetryRejected,
     output: &mut Output,
 ) -> Result<Done> {
-    if let Some(folder) = &arguments.spool {
-        return super::spool::replay(global, folder, arguments.refused, output).await;
-    }
-    if arguments.refused {
-        return super::spool::retry(global, output).await;
-    }
     let (recorder, _database, stop) = open(global).await?;
-    let bar = output::progress_counter("replaying");
+    let bar = output::progress_counter("extracting");
     let replayed = async {
         let mut replayed = Replayed::default();
         for recorder in of_each_format(&recorder, arguments.format.as_deref()).await? {
@@ -97,11 +91,13 @@ pub(super) async fn replay(
     }
     if let Some(failure) = &replayed.failure {
         let what = output::results(replayed.failed);
-        output::complain(&format!("{what} could not be replayed, and stay rejected: {failure}"));
+        output::complain(&format!(
+            "{what} could not be extracted again, and stay rejected: {failure}"
+        ));
     }
     Ok(match (replayed.interrupted, replayed.failed, replayed.rejected) {
         (true, ..) => {
-            output::note("stopped; run the same command again to replay the rest");
+            output::note("stopped; run the same command again for the rest");
             Done::Interrupted
         }
         (false, 1.., _) => Done::Not,

@@ -4,7 +4,6 @@ mod arguments;
 mod completions;
 mod connection;
 mod export;
-mod extract;
 mod formats;
 mod global;
 mod history;
@@ -12,8 +11,8 @@ mod interrupt;
 mod manual;
 mod output;
 mod program;
+mod prune;
 mod record;
-mod retention;
 mod run;
 mod schema;
 mod serve;
@@ -21,6 +20,7 @@ mod simulations;
 mod spool;
 mod status;
 mod token;
+mod validate;
 mod visible_secrets;
 
 use std::ffi::OsString;
@@ -129,7 +129,7 @@ async fn run(arguments: Arguments) -> Result<Done> {
         Command::Token(command) => token::run(&global, command, &mut output).await,
         Command::Run(arguments) => run::run(&global, arguments).await,
         Command::Formats(command) => formats::run(&global, command, &mut output),
-        Command::Extract(arguments) => extract::run(&global, arguments, &mut output).await,
+        Command::Validate(arguments) => validate::run(&global, arguments, &mut output).await,
         Command::Simulations(arguments) => simulations::list(&global, arguments, &mut output).await,
         Command::Status(arguments) => status::run(&global, arguments, &mut output).await,
         Command::Outcomes(arguments) => {
@@ -145,7 +145,9 @@ async fn run(arguments: Arguments) -> Result<Done> {
         Command::Failures(arguments) => {
             simulations::failures(&global, arguments, &mut output).await
         }
-        Command::Replay(arguments) => history::replay(&global, arguments, &mut output).await,
+        Command::RetryRejected(arguments) => {
+            history::retry_rejected(&global, arguments, &mut output).await
+        }
         Command::Spool(command) => spool::run(&global, command, &mut output).await,
         Command::Reextract(arguments) => history::reextract(&global, arguments, &mut output).await,
         Command::Fail(arguments) => {
@@ -156,9 +158,9 @@ async fn run(arguments: Arguments) -> Result<Done> {
         }
         Command::Health => schema::health(&global, &mut output).await,
         Command::Migrate(arguments) => schema::migrate(&global, arguments, &mut output).await,
-        Command::Retention(arguments) => retention::run(&global, arguments, &mut output).await,
+        Command::Prune(arguments) => prune::run(&global, arguments, &mut output).await,
         Command::Psql(arguments) => schema::psql(&global, arguments).await,
-        Command::Component(arguments) => extract::component(&global, arguments, &mut output),
+        Command::Component(arguments) => validate::component(&global, arguments, &mut output),
         Command::Completions(arguments) => {
             completions::run(&arguments, &mut Arguments::command(), &mut output)
         }

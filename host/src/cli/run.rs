@@ -34,7 +34,7 @@ pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
         }
     };
     // What the runner has handed over is stored, however it ended. That lasts where the database is
-    // away, and then a person may have had enough.
+    // unavailable, and then a person may have had enough.
     tokio::select! {
         () = recorder.close() => {}
         _ = interrupts.recv() => std::process::exit(i32::from(Done::Interrupted.exit_code())),

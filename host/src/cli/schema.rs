@@ -78,7 +78,7 @@ fn clock(skew_ms: Option<f64>) -> String {
 /// Which policies there are, and whether they run.
 fn policies(policies: &[Policy]) -> String {
     let shown = policies.iter().map(|policy| {
-        let state = match (&policy.last_run_status, policy.runs) {
+        let state = match (&policy.last_run_status, policy.healthy) {
             (_, true) => "runs".to_owned(),
             (Some(status), false) if status != "Success" => format!("does not run: {status}"),
             _ => "does not run: the server has no background workers for it".to_owned(),
@@ -104,12 +104,12 @@ async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<D
         ("clock", clock(health.database.clock_skew_ms)),
     ];
     if let Some(spool) = &health.spool {
-        let aside = match spool.aside {
+        let dead_letters = match spool.dead_letters {
             0 => String::new(),
-            aside => format!(", {} refused by the database", output::count(aside)),
+            dead_letters => format!(", {} refused by the database", output::count(dead_letters)),
         };
         let text = format!(
-            "{} waiting, {} of {} bytes{aside}",
+            "{} waiting, {} of {} bytes{dead_letters}",
             output::count(spool.depth),
             output::count(spool.bytes),
             output::count(spool.limit_bytes)

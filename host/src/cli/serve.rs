@@ -23,7 +23,7 @@ use crate::spool::{Spool, SpoolSettings};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Serve {
     settings_file: Option<PathBuf>,
-    print_config: bool,
+    print_settings: bool,
     /// What was given, by the setting's name.
     given: Vec<(String, String)>,
 }
@@ -33,7 +33,7 @@ pub(super) struct Serve {
 const SHUTDOWN_MARGIN: Duration = Duration::from_secs(1);
 
 const FILE: &str = "settings";
-const PRINT: &str = "print-config";
+const PRINT: &str = "print-settings";
 
 impl clap::FromArgMatches for Serve {
     fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<Self, clap::Error> {
@@ -44,7 +44,7 @@ impl clap::FromArgMatches for Serve {
         });
         Ok(Serve {
             settings_file: matches.get_one::<PathBuf>(FILE).cloned(),
-            print_config: matches.get_flag(PRINT),
+            print_settings: matches.get_flag(PRINT),
             given: given.collect(),
         })
     }
@@ -65,7 +65,7 @@ impl clap::Args for Serve {
             .value_name("FILE")
             .env(FILE_VARIABLE)
             .value_parser(clap::value_parser!(PathBuf))
-            .help("A settings file (TOML), as --print-config writes it");
+            .help("A settings file (TOML), as --print-settings writes it");
         let print = Arg::new(PRINT)
             .long(PRINT)
             .action(ArgAction::SetTrue)
@@ -105,7 +105,7 @@ impl clap::Args for Serve {
 
 pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) -> Result<Done> {
     let mut settings = ServiceSettings::read(arguments.settings_file.as_deref(), &arguments.given)?;
-    if arguments.print_config {
+    if arguments.print_settings {
         output.bare_line(&settings.to_toml())?;
         return Ok(Done::All);
     }
@@ -114,20 +114,20 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
     for name in unknown_variables() {
         tracing::warn!(
             name,
-            "this variable is no setting of the service; --print-config shows all"
+            "this variable is no setting of the service; --print-settings shows all"
         );
     }
     // Before anything is begun that is to be ended well.
     let mut interrupts = Interrupts::listen()?;
     let extractor = connection::extractor(global)?;
-    let database = connection::open_with(global, settings.database_connections).await?;
+    let database = connection::open_with(global, settings.max_database_connections).await?;
     let recorder = Recorder::when_reachable(extractor, database.store().clone());
     let recorder = recorder.with_formats(connection::formats(global)?);
     let folder = spool_folder(global, &settings)?;
     let spool = match (&folder, settings.spool) {
         (Some(folder), true) => Some(Spool::open(&SpoolSettings {
             folder: folder.clone(),
-            limit_bytes: settings.spool_limit_mib << 20,
+            limit_bytes: settings.max_spool_mib << 20,
         })?),
         _ => None,
     };
@@ -139,7 +139,7 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
     if let Some(tokens) = &tokens {
         match tokens.refresh().await {
             Ok(()) if tokens.count() == 0 => tracing::warn!(
-                "there is no token yet, so every request is refused; make one: arc-host token new \
+                "there is no token yet, so every request is refused; make one: arc-host token create \
                  --scope record --name NAME"
             ),
             Ok(()) => {}
@@ -149,7 +149,7 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
             ),
         }
     }
-    let limit = Duration::from_secs(settings.shutdown_seconds);
+    let limit = Duration::from_secs(settings.shutdown_timeout_seconds);
     let service = Service::bind(settings, recorder, spool, tokens).await?;
     let scheme = if service.has_tls() { "https" } else { "http" };
     let urls: Vec<String> =

@@ -1,5 +1,4 @@
-//! `arc-host spool` and `arc-host replay --spool`: what a process has kept while the database was
-//! away.
+//! `arc-host spool`: what a process has kept while the database was unavailable.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::Done;
-use super::arguments::{DeadLetters, SpoolCommand, SpoolList, SpoolPlace, SpoolShow};
+use super::arguments::{DeadLetters, SpoolCommand, SpoolDrain, SpoolList, SpoolPlace, SpoolShow};
 use super::connection;
 use super::global::Global;
 use super::interrupt::stop_on_interrupt;
@@ -19,10 +18,10 @@ use crate::client::ServiceClient;
 use crate::database;
 use crate::delivery::{Destination, ReplayedSpool, replay_spool};
 use crate::error::{Error, Result};
-use crate::spool::{self, Aside, Listed, Spool, SpoolSettings, SpooledCall};
+use crate::spool::{self, DeadLetter, Listed, Spool, SpoolSettings, SpooledCall};
 use crate::wire::{
-    DeadLetterChoice, SpoolDropped, SpoolEntry, SpoolEntryDocument, SpoolEntryKind,
-    SpoolEntryState, SpoolRequeued, SpoolRetried,
+    DeadLetterSelection, SpoolDropped, SpoolEntry, SpoolEntryDocument, SpoolEntryKind,
+    SpoolEntryState, SpoolRequeued,
 };
 
 /// How many refused entries are shown; all are in the spool.
@@ -37,26 +36,22 @@ struct Summary {
     #[serde(flatten)]
     replayed: ReplayedSpool,
     /// What still waits.
-    left: u64,
+    remaining: u64,
     interrupted: bool,
     /// What was refused for good, now or before.
     refused: Vec<serde_json::Value>,
 }
 
-pub(super) async fn replay(
-    global: &Global,
-    folder: &Path,
-    refused_too: bool,
-    output: &mut Output,
-) -> Result<Done> {
+async fn drain(global: &Global, arguments: &SpoolDrain, output: &mut Output) -> Result<Done> {
+    let folder = &arguments.spool_dir;
     check_folder(folder)?;
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_interrupt(Arc::clone(&stop), Arc::new(AtomicBool::new(true)))?;
     let opened = connection::open_source(global).await?;
     let destination = connection::destination(global, opened.source()).await?;
     let spool = open_spool(folder)?;
-    if refused_too {
-        spool.take_back().await?;
+    if arguments.requeue {
+        spool.requeue_all().await?;
     }
     let bar = output::progress_counter("delivering");
     bar.set_length(spool.state().depth);
@@ -64,16 +59,16 @@ pub(super) async fn replay(
     let mut replayed = ReplayedSpool::default();
     let delivered = replay_spool(&destination, &spool, &stop, |total| {
         replayed = *total;
-        shown.set_position(total.recorded + total.duplicate + total.rejected + total.aside);
+        shown.set_position(total.recorded + total.duplicate + total.rejected + total.dead_letters);
     })
     .await;
     bar.finish_and_clear();
-    let refused = spool.aside(SHOWN_REFUSED).await?;
+    let refused = spool.dead_letters(SHOWN_REFUSED).await?;
     let left = spool.state().depth;
     let interrupted = left > 0 && stop.load(Ordering::Relaxed);
     if output.json() {
         let refused = refused.iter().map(described).collect();
-        output.value(&Summary { replayed, left, interrupted, refused })?;
+        output.value(&Summary { replayed, remaining: left, interrupted, refused })?;
     } else {
         print(output, &replayed, left, &refused)?;
     }
@@ -97,28 +92,11 @@ pub(super) async fn replay(
     }
 }
 
-/// `arc-host replay --refused` without a folder: a running service has its spool for itself.
-pub(super) async fn retry(global: &Global, output: &mut Output) -> Result<Done> {
-    let Some(client) = connection::service(global)? else {
-        return Err(Error::Invalid(
-            "--refused needs the folder of a spool (--spool), or a service that has one (--server)"
-                .to_owned(),
-        ));
-    };
-    let entries = client.retry_spool().await?;
-    if output.json() {
-        output.value(&SpoolRetried { entries })?;
-    } else {
-        output.line(&format!("{} refused entries are tried again", output::count(entries)))?;
-    }
-    Ok(Done::All)
-}
-
 fn print(
     output: &mut Output,
     replayed: &ReplayedSpool,
     left: u64,
-    refused: &[Aside],
+    refused: &[DeadLetter],
 ) -> Result<()> {
     let bad = |count: u64| {
         let style = if count > 0 { BAD } else { GOOD };
@@ -128,14 +106,14 @@ fn print(
         ("recorded", output::count(replayed.recorded)),
         ("duplicate", output::count(replayed.duplicate)),
         ("rejected", bad(replayed.rejected)),
-        ("refused", bad(replayed.aside)),
-        ("left", bad(left)),
+        ("refused", bad(replayed.dead_letters)),
+        ("remaining", bad(left)),
     ])?;
-    for aside in refused.iter().take(PRINTED_REFUSED) {
+    for dead_letter in refused.iter().take(PRINTED_REFUSED) {
         output.line(&format!(
             "  {BAD}refused{BAD:#} {}: {}",
-            what(aside).0,
-            output::printable(&aside.reason)
+            what(dead_letter).0,
+            output::printable(&dead_letter.reason)
         ))?;
     }
     let more = refused.len().saturating_sub(PRINTED_REFUSED);
@@ -145,14 +123,14 @@ fn print(
     Ok(())
 }
 
-fn described(aside: &Aside) -> serde_json::Value {
-    let (what, simulation_id) = what(aside);
-    json!({"what": what, "simulation_id": simulation_id, "reason": aside.reason})
+fn described(dead_letter: &DeadLetter) -> serde_json::Value {
+    let (what, simulation_id) = what(dead_letter);
+    json!({"what": what, "simulation_id": simulation_id, "reason": dead_letter.reason})
 }
 
 /// What an entry was to record, and of which simulation.
-fn what(aside: &Aside) -> (&'static str, Option<Uuid>) {
-    let Some(entry) = &aside.entry else { return ("an entry of a newer version", None) };
+fn what(dead_letter: &DeadLetter) -> (&'static str, Option<Uuid>) {
+    let Some(entry) = &dead_letter.entry else { return ("an entry of a newer version", None) };
     match &entry.call {
         SpooledCall::Configuration { .. } => ("a configuration", None),
         SpooledCall::Start { start, .. } => ("a start", start.simulation_id),
@@ -184,10 +162,11 @@ pub(super) async fn run(
 ) -> Result<Done> {
     match command {
         SpoolCommand::List(arguments) => list(global, &arguments, output).await,
+        SpoolCommand::Drain(arguments) => drain(global, &arguments, output).await,
         SpoolCommand::Show(arguments) => show(global, &arguments, output).await,
         SpoolCommand::Requeue(arguments) => requeue(global, arguments, output).await,
         SpoolCommand::Drop(arguments) => drop_letters(global, arguments, output).await,
-        SpoolCommand::Salvage(place) => salvage(global, &place, output).await,
+        SpoolCommand::Repair(place) => salvage(global, &place, output).await,
     }
 }
 
@@ -196,7 +175,8 @@ fn check_folder(folder: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::Invalid(format!(
-        "there is no spool in {}; name the folder that the process was given",
+        "no spool in {} (name the folder that the process was given with --spool-dir, or the service \
+         with --server)",
         folder.display()
     )))
 }
@@ -272,7 +252,7 @@ impl Place {
         }
     }
 
-    async fn requeue(&self, choice: DeadLetterChoice) -> Result<SpoolRequeued> {
+    async fn requeue(&self, choice: DeadLetterSelection) -> Result<SpoolRequeued> {
         match self {
             Place::Service(client) => client.requeue_dead_letters(&choice).await,
             Place::Folder(spool) => {
@@ -283,7 +263,7 @@ impl Place {
         }
     }
 
-    async fn drop_letters(&self, choice: DeadLetterChoice) -> Result<SpoolDropped> {
+    async fn drop_letters(&self, choice: DeadLetterSelection) -> Result<SpoolDropped> {
         match self {
             Place::Service(client) => client.drop_dead_letters(&choice).await,
             Place::Folder(spool) => {
@@ -300,7 +280,7 @@ impl Place {
     }
 }
 
-fn sequences(choice: DeadLetterChoice) -> Result<Option<Vec<u64>>> {
+fn sequences(choice: DeadLetterSelection) -> Result<Option<Vec<u64>>> {
     choice.sequences().map_err(|reason| Error::Invalid(reason.to_owned()))
 }
 
@@ -399,7 +379,7 @@ async fn show(global: &Global, arguments: &SpoolShow, output: &mut Output) -> Re
 async fn requeue(global: &Global, letters: DeadLetters, output: &mut Output) -> Result<Done> {
     let DeadLetters { sequences, all, place } = letters;
     let place = Place::open(global, &place)?;
-    let requeued = place.requeue(DeadLetterChoice { sequences, all }).await?;
+    let requeued = place.requeue(DeadLetterSelection { sequences, all }).await?;
     let running = matches!(place, Place::Service(_));
     place.close().await;
     if output.json() {
@@ -409,7 +389,7 @@ async fn requeue(global: &Global, letters: DeadLetters, output: &mut Output) -> 
     }
     if requeued.entries > 0 && !running {
         output::note(
-            "the next process that opens the spool delivers them, and so does `arc-host replay --spool DIR`",
+            "the next process that opens the spool delivers them, and so does `arc-host spool drain`",
         );
     }
     if requeued.unreadable == 0 {
@@ -439,7 +419,7 @@ async fn drop_letters(global: &Global, letters: DeadLetters, output: &mut Output
     let sequences: Vec<u64> = found.iter().map(|entry| entry.sequence).collect();
     let dropped = match sequences.is_empty() {
         true => SpoolDropped::default(),
-        false => place.drop_letters(DeadLetterChoice { sequences, all: false }).await?,
+        false => place.drop_letters(DeadLetterSelection { sequences, all: false }).await?,
     };
     place.close().await;
     if output.json() {

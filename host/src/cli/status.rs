@@ -52,12 +52,12 @@ pub(super) async fn run(
 async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Result<Done> {
     let mut redrawn = Redrawn::on_terminal(output);
     let mut shown = None;
-    let mut away = false;
+    let mut unavailable = false;
     loop {
         let asked_at = Instant::now();
         match source.simulation_status(simulation_id).await {
             Ok(status) => {
-                away = false;
+                unavailable = false;
                 // Time passes whether or not anything happens.
                 let state = SimulationProgress { execution_time_ms: 0.0, ..status.clone() };
                 if shown.as_ref() != Some(&state) {
@@ -76,7 +76,7 @@ async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Res
             }
             // A server that is started again is waited for; the first question wants an answer.
             Err(error) if error.retryable() && shown.is_some() => {
-                if !std::mem::replace(&mut away, true) {
+                if !std::mem::replace(&mut unavailable, true) {
                     output::warn(&error.to_string());
                 }
             }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Done;
-use super::arguments::{NewToken, RevokeToken, TokenCommand};
+use super::arguments::{CreateToken, RevokeToken, TokenCommand};
 use super::connection;
 use super::global::Global;
 use super::output::{self, Output};
@@ -19,14 +19,14 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<Done> {
     match command {
-        TokenCommand::New(arguments) => new(global, arguments, output).await,
+        TokenCommand::Create(arguments) => new(global, arguments, output).await,
         TokenCommand::List => list(global, output).await,
         TokenCommand::Revoke(arguments) => revoke(global, arguments, output).await,
     }
 }
 
-async fn new(global: &Global, arguments: NewToken, output: &mut Output) -> Result<Done> {
-    let NewToken { scope: mut scopes, name } = arguments;
+async fn new(global: &Global, arguments: CreateToken, output: &mut Output) -> Result<Done> {
+    let CreateToken { scope: mut scopes, name } = arguments;
     if !(1..=NAME_BYTES).contains(&name.len()) || name.chars().any(char::is_control) {
         return Err(Error::Invalid(format!(
             "a token's name has 1 to {NAME_BYTES} bytes, and no control characters"
@@ -62,7 +62,7 @@ async fn list(global: &Global, output: &mut Output) -> Result<Done> {
         return Ok(Done::All);
     }
     if tokens.is_empty() {
-        output::note("no tokens yet; arc-host token new --scope record --name NAME makes one");
+        output::note("no tokens yet; arc-host token create --scope record --name NAME makes one");
         return Ok(Done::All);
     }
     let rows = tokens.into_iter().map(|token| {

@@ -341,7 +341,7 @@ impl ServiceClient {
         };
         let wanted = problem.retry_after_seconds.map(u64::from).map(Duration::from_secs).or(wanted);
         let limit = match problem.code {
-            ProblemCode::TooManyItems => problem.limit.map(Limit::Results),
+            ProblemCode::TooManyResults => problem.limit.map(Limit::Results),
             ProblemCode::BodyTooLarge => problem.limit.map(Limit::Bytes),
             _ => None,
         };
@@ -352,7 +352,7 @@ impl ServiceClient {
         Err(if again { Trouble::Again(error, wanted) } else { Trouble::Done(error) })
     }
 
-    /// No answer came: the service is away, or the network is.
+    /// No answer came: the service is unavailable, or the network is.
     fn unanswered(&self, error: &reqwest::Error) -> Trouble {
         let reason = innermost(error);
         let place = self.describe();
@@ -421,7 +421,7 @@ fn error_of(problem: Problem) -> Error {
         | ProblemCode::NotAcceptable
         | ProblemCode::UnsupportedMediaType
         | ProblemCode::BodyTooLarge
-        | ProblemCode::TooManyItems
+        | ProblemCode::TooManyResults
         | ProblemCode::IdempotencyKeyReused => Error::Invalid(detail),
         ProblemCode::Refused => Error::Refused(detail),
         _ if problem.retryable => Error::Unavailable(detail),

@@ -12,8 +12,8 @@ use crate::store::{
     RejectedPage, SimulationStatus,
 };
 use crate::wire::{
-    DeadLetterChoice, FailureList, RejectedList, ServiceHealth, SimulationList, SpoolDropped,
-    SpoolEntryDocument, SpoolEntryList, SpoolRequeued, SpoolRetried,
+    DeadLetterSelection, FailureList, RejectedList, ServiceHealth, SimulationList, SpoolDropped,
+    SpoolEntryDocument, SpoolEntryList, SpoolRequeued,
 };
 
 /// A page of outcomes whose outcomes are read one by one.
@@ -132,17 +132,6 @@ impl ServiceClient {
         self.parse(&bytes)
     }
 
-    /// Has the service try again what its spool has put aside; gives how many entries they are. Takes
-    /// a token with the scope `admin`.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] where the service has no spool.
-    pub async fn retry_spool(&self) -> Result<u64> {
-        let retried: SpoolRetried =
-            self.json(Call::post("v1/spool/retry", "application/json", Vec::new())).await?;
-        Ok(retried.entries)
-    }
-
     /// Entries of the service's spool after this number, oldest first: dead letters, or all of them.
     /// Takes a token with the scope `admin`, as all that follow here do.
     ///
@@ -170,7 +159,10 @@ impl ServiceClient {
     ///
     /// # Errors
     /// [`Error::NotFound`] where one of them is no dead letter.
-    pub async fn requeue_dead_letters(&self, choice: &DeadLetterChoice) -> Result<SpoolRequeued> {
+    pub async fn requeue_dead_letters(
+        &self,
+        choice: &DeadLetterSelection,
+    ) -> Result<SpoolRequeued> {
         self.json(chosen("v1/spool/requeue", choice)?).await
     }
 
@@ -178,7 +170,7 @@ impl ServiceClient {
     ///
     /// # Errors
     /// [`Error::NotFound`] where one of them is no dead letter.
-    pub async fn drop_dead_letters(&self, choice: &DeadLetterChoice) -> Result<SpoolDropped> {
+    pub async fn drop_dead_letters(&self, choice: &DeadLetterSelection) -> Result<SpoolDropped> {
         self.json(chosen("v1/spool/drop", choice)?).await
     }
 
@@ -187,7 +179,7 @@ impl ServiceClient {
     /// # Errors
     /// An error of the service.
     pub async fn metrics(&self) -> Result<Metrics> {
-        self.json(Call::get("v1/metrics")).await
+        self.json(Call::get("v1/stats")).await
     }
 }
 
@@ -199,7 +191,7 @@ fn outcome(text: &str) -> serde_json::Result<RecordedOutcome> {
     Ok(outcome)
 }
 
-fn chosen(path: &str, choice: &DeadLetterChoice) -> Result<Call> {
+fn chosen(path: &str, choice: &DeadLetterSelection) -> Result<Call> {
     let body = serde_json::to_vec(choice).map_err(|error| {
         Error::Invalid(format!("the numbers could not be written as JSON: {error}"))
     })?;

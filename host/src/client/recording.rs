@@ -17,9 +17,9 @@ use crate::recorder::{
 use crate::spool::{Delivered, Started};
 use crate::store::SimulationStatus;
 use crate::wire::{
-    BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, EndRequest, HEADER_BYTES, ItemBody,
-    NotFiniteBody, ONE_DOCUMENT, Reason, ResultVerdict, SimulationEnded, StartRequest, StartedBody,
-    VerdictWord,
+    BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, EndSimulationRequest, HEADER_BYTES,
+    NotFiniteBody, ONE_DOCUMENT, ResultVerdict, ResultsMetadata, SimulationEnded,
+    StartSimulationRequest, StartedBody, VerdictKind, ViolationBody,
 };
 
 /// The longest ids in bytes that go with a result that goes alone: they are in the URL.
@@ -64,7 +64,7 @@ impl ServiceClient {
             RawValue::from_string(text)
                 .map_err(|error| Error::Invalid(format!("{what} is not JSON: {error}")))
         };
-        let request = StartRequest {
+        let request = StartSimulationRequest {
             simulation_id: start.simulation_id,
             config_version_id: start.config_version_id,
             scenarios: raw("the list of scenarios", start.scenarios)?,
@@ -160,7 +160,7 @@ impl ServiceClient {
         }
         for (verdict, id) in answer.verdicts.iter().zip(ids) {
             // What is rejected may be kept in part, or with what JSON cannot hold spelled out.
-            if verdict.outcome_id != *id && verdict.verdict != VerdictWord::Rejected {
+            if verdict.outcome_id != *id && verdict.verdict != VerdictKind::Rejected {
                 return Err(Trouble::Done(another(verdict.outcome_id, *id)));
             }
         }
@@ -206,18 +206,18 @@ impl ServiceClient {
         }
         let verdict = match self.json::<ResultVerdict>(call).await {
             Ok(verdict) => {
-                self.counters.stored(u64::from(verdict.verdict == VerdictWord::Stored));
+                self.counters.stored(u64::from(verdict.verdict == VerdictKind::Stored));
                 verdict
             }
             // A single result that is not valid is a problem, not a verdict.
             Err(Error::Rejected { violations, .. }) => ResultVerdict {
                 position: 0,
                 outcome_id,
-                verdict: VerdictWord::Rejected,
-                violations: violations.into_iter().map(Reason::from).collect(),
+                verdict: VerdictKind::Rejected,
+                violations: violations.into_iter().map(ViolationBody::from).collect(),
                 warnings: Vec::new(),
                 retryable: None,
-                away: None,
+                unavailable: None,
                 message: None,
                 violations_omitted: 0,
             },
@@ -266,7 +266,7 @@ impl ServiceClient {
                 )));
             }
         };
-        let body = written(&EndRequest { reason: reason.to_owned() })?;
+        let body = written(&EndSimulationRequest { reason: reason.to_owned() })?;
         let path = format!("v1/simulations/{simulation_id}/{verb}");
         let ended: SimulationEnded = self.json(Call::post(path, JSON, body)).await?;
         Ok(delivered(ended.spooled, ended.status))
@@ -275,8 +275,8 @@ impl ServiceClient {
 
 /// The verdict on a result that has got none from the service.
 fn failed(outcome_id: Uuid, error: &Error) -> ItemVerdict {
-    let (away, message) = (!error.about_the_call(), error.to_string());
-    let verdict = Verdict::Failed { retryable: away, away, internal: false, message };
+    let (unavailable, message) = (!error.about_the_call(), error.to_string());
+    let verdict = Verdict::Failed { retryable: unavailable, unavailable, internal: false, message };
     ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
 }
 
@@ -346,7 +346,7 @@ fn list(part: &[Submission]) -> Result<Vec<u8>> {
         }
     }
     body.push(b']');
-    let beside = ItemBody {
+    let beside = ResultsMetadata {
         modal_call_ids: some_of(part, |submission| submission.modal_call_id.clone()),
         sandbox_ids: some_of(part, |submission| submission.sandbox_id.clone()),
         trials: some_of(part, |submission| submission.trial),

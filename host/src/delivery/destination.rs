@@ -17,7 +17,7 @@ use crate::store::{DatabaseClock, SimulationStatus};
 const ANSWER_TIME: Duration = Duration::from_secs(3);
 
 /// How long a simulation may be unknown to a database: its start may come from the spool of another
-/// service that the database was away for, too.
+/// service that the database was unavailable for, too.
 const UNKNOWN_IN_DATABASE: Duration = Duration::from_secs(5);
 
 /// How long one may be unknown to a service, which may have to wait for the database itself.

@@ -104,7 +104,7 @@ impl FileRecording {
     }
 
     /// Starts the simulation that the survey describes, or finds it as it was started before. Gives its
-    /// status, unless the start is in the spool of a service whose database is away.
+    /// status, unless the start is in the spool of a service whose database is unavailable.
     ///
     /// # Errors
     /// [`Error::Conflict`] where the id is there with another plan; [`Error::Invalid`] where the

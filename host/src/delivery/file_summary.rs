@@ -39,8 +39,8 @@ pub struct FileFailure {
     pub message: String,
     /// Whether the same result again may be recorded.
     pub retryable: bool,
-    /// Whether others fail just now, too, because the database or the service is away.
-    pub away: bool,
+    /// Whether others fail just now, too, because the database or the service is unavailable.
+    pub unavailable: bool,
     /// Whether it is a fault of the program.
     pub internal: bool,
 }
@@ -86,10 +86,10 @@ impl FileSummary {
             Verdict::Stored => self.stored += 1,
             Verdict::Duplicate => self.duplicate += 1,
             Verdict::Spooled => self.spooled += 1,
-            Verdict::Failed { retryable, away, internal, message } => {
+            Verdict::Failed { retryable, unavailable, internal, message } => {
                 self.failed += 1;
                 self.retryable |= retryable;
-                let failure = FileFailure { position, message, retryable, away, internal };
+                let failure = FileFailure { position, message, retryable, unavailable, internal };
                 self.failure.get_or_insert(failure);
             }
             Verdict::Rejected(_) if self.rejected_results.len() >= REMEMBERED_REJECTED => {

@@ -186,7 +186,7 @@ impl Sink for MemorySink {
                 scenario_count: 0,
                 status: SimulationStatus::Running,
                 created_at: Timestamp::UNIX_EPOCH,
-                configuration_known: false,
+                configuration_exists: false,
             };
             Ok(Started { simulation, spooled: false })
         })

@@ -4,7 +4,7 @@
 //! Without a spool this is the destination and nothing else. With one, a call that the destination
 //! does not take for the moment is kept durably and answered as spooled. What belongs to a
 //! simulation of which something waits goes behind it, so that the order stays; and while the
-//! destination is known to be away nobody waits for it. A result has its id and its time of receipt
+//! destination is known to be unavailable nobody waits for it. A result has its id and its time of receipt
 //! before it goes either way, so that going both ways stores it once.
 //!
 //! | module | what it is about |
@@ -86,7 +86,7 @@ struct Shared<S> {
 struct Spooling {
     spool: Spool,
     /// Why the destination takes nothing just now, for as long as it does not.
-    away: channel::Sender<Option<String>>,
+    unavailable: channel::Sender<Option<String>>,
     /// Somebody has waited long for an answer.
     doubt: Arc<Notify>,
     notices: Arc<Notices>,
@@ -120,16 +120,21 @@ impl<S: Sink> Delivery<S> {
     /// replay what the spool holds, for as long as the value lives. To be called inside a tokio
     /// runtime.
     pub fn with_spool(destination: S, spool: Spool) -> Self {
-        let (away, _) = channel::channel(None);
+        let (unavailable, _) = channel::channel(None);
         let doubt = Arc::new(Notify::new());
-        let watching = watch::watch(destination.clone(), away.clone(), Arc::clone(&doubt));
+        let watching = watch::watch(destination.clone(), unavailable.clone(), Arc::clone(&doubt));
         let notices = Arc::new(Notices::default());
-        let replaying =
-            replay::replay(destination.clone(), spool.clone(), away.clone(), Arc::clone(&notices));
+        let replaying = replay::replay(
+            destination.clone(),
+            spool.clone(),
+            unavailable.clone(),
+            Arc::clone(&notices),
+        );
         let tasks = [tokio::spawn(watching).abort_handle(), tokio::spawn(replaying).abort_handle()];
         let without_start = Mutex::default();
         let starts = tokio::sync::Mutex::default();
-        let spooling = Spooling { spool, away, doubt, notices, without_start, starts, tasks };
+        let spooling =
+            Spooling { spool, unavailable, doubt, notices, without_start, starts, tasks };
         Delivery { shared: Arc::new(Shared { destination, spooling: Some(spooling) }) }
     }
 
@@ -150,24 +155,14 @@ impl<S: Sink> Delivery<S> {
 
     /// Why the destination takes nothing just now; nothing while it does, or where there is no
     /// spool.
-    pub fn away(&self) -> Option<String> {
-        self.shared.spooling.as_ref()?.away.borrow().clone()
+    pub fn unavailable_reason(&self) -> Option<String> {
+        self.shared.spooling.as_ref()?.unavailable.borrow().clone()
     }
 
     /// How many simulations wait in the spool although the destination takes others.
     pub fn held(&self) -> usize {
         let spooling = self.shared.spooling.as_ref();
         spooling.map_or(0, |spooling| spooling.notices.held.load(Ordering::Relaxed))
-    }
-
-    /// Tries again what was refused and put aside, behind all that waits, and at once what waits
-    /// although the destination takes others. Gives how many entries were aside; nothing where
-    /// there is no spool.
-    ///
-    /// # Errors
-    /// [`Error::SpoolUnavailable`] where the spool's disk fails; some may be back by then.
-    pub async fn try_refused_again(&self) -> Result<Option<u64>> {
-        Ok(self.requeue(None).await?.map(|requeued| requeued.entries))
     }
 
     /// Tries these dead letters again, or all of them, behind all that waits, and at once what waits
@@ -229,7 +224,7 @@ impl<S: Sink> Delivery<S> {
                     scenario_count,
                     status: SimulationStatus::Running,
                     created_at,
-                    configuration_known: false,
+                    configuration_exists: false,
                 };
                 Ok(Started { simulation, spooled: true })
             }
@@ -278,19 +273,19 @@ impl<S: Sink> Delivery<S> {
             }
         };
         let failed = |item: &ItemVerdict| {
-            let Verdict::Failed { away, internal, .. } = item.verdict else { return false };
-            away || internal
+            let Verdict::Failed { unavailable, internal, .. } = item.verdict else { return false };
+            unavailable || internal
         };
         if !verdicts.iter().any(failed) {
             return Ok(verdicts);
         }
         // Some of them the destination did not take for the moment.
-        let away = verdicts.iter().find_map(|item| match &item.verdict {
-            Verdict::Failed { away: true, message, .. } => Some(message),
+        let unavailable = verdicts.iter().find_map(|item| match &item.verdict {
+            Verdict::Failed { unavailable: true, message, .. } => Some(message),
             _ => None,
         });
-        if let Some(message) = away {
-            self.note_away(message);
+        if let Some(message) = unavailable {
+            self.note_unavailable(message);
         }
         let internal = verdicts.iter().find_map(|item| match &item.verdict {
             Verdict::Failed { internal: true, message, .. } => Some(message),
@@ -366,10 +361,10 @@ impl<S: Sink> Delivery<S> {
         Ok(Delivered::Spooled)
     }
 
-    /// Waits until the spool is empty: at most so long, and not at all while the destination is away.
+    /// Waits until the spool is empty: at most so long, and not at all while the destination is unavailable.
     pub async fn settle(&self, limit: Duration) {
         let Some(spooling) = &self.shared.spooling else { return };
-        let mut away = spooling.away.subscribe();
+        let mut unavailable = spooling.unavailable.subscribe();
         let emptied = async {
             while spooling.spool.state().depth > 0 {
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -378,7 +373,7 @@ impl<S: Sink> Delivery<S> {
         let settled = async {
             tokio::select! {
                 () = emptied => {}
-                _ = away.wait_for(Option::is_some) => {}
+                _ = unavailable.wait_for(Option::is_some) => {}
             }
         };
         let _ = tokio::time::timeout(limit, settled).await;
@@ -394,10 +389,10 @@ impl<S: Sink> Delivery<S> {
 
     /// Nobody waits for the destination any more: what is under way goes to the spool.
     pub fn give_up(&self, reason: &str) {
-        self.note_away(reason);
+        self.note_unavailable(reason);
     }
 
-    /// Asks the destination, unless it is away, or something of the simulation waits already.
+    /// Asks the destination, unless it is unavailable, or something of the simulation waits already.
     async fn try_direct<T>(
         &self,
         simulation_id: Option<Uuid>,
@@ -407,8 +402,8 @@ impl<S: Sink> Delivery<S> {
             return direct.await.map(Delivered::Committed);
         };
         let waits = simulation_id.is_some_and(|id| spooling.spool.holds(id));
-        let mut away = spooling.away.subscribe();
-        if waits || away.borrow_and_update().is_some() {
+        let mut unavailable = spooling.unavailable.subscribe();
+        if waits || unavailable.borrow_and_update().is_some() {
             return Ok(Delivered::Spooled);
         }
         let mut direct = std::pin::pin!(direct);
@@ -418,7 +413,7 @@ impl<S: Sink> Delivery<S> {
                 answer = &mut direct => return match answer {
                     Ok(answer) => Ok(Delivered::Committed(answer)),
                     Err(error) if out_of_reach(&error) => {
-                        self.note_away(&error.to_string());
+                        self.note_unavailable(&error.to_string());
                         Ok(Delivered::Spooled)
                     }
                     // It is kept for a version in which that is mended; other calls may work.
@@ -429,7 +424,7 @@ impl<S: Sink> Delivery<S> {
                     Err(error) => Err(error),
                 },
                 // What the destination has begun may still be done: the ids make it one thing.
-                known = away.wait_for(Option::is_some) => if known.is_ok() {
+                known = unavailable.wait_for(Option::is_some) => if known.is_ok() {
                     return Ok(Delivered::Spooled);
                 },
                 () = tokio::time::sleep(DOUBT_AFTER) => spooling.doubt.notify_one(),
@@ -437,9 +432,9 @@ impl<S: Sink> Delivery<S> {
         }
     }
 
-    fn note_away(&self, reason: &str) {
+    fn note_unavailable(&self, reason: &str) {
         if let Some(spooling) = &self.shared.spooling {
-            watch::note_away(&spooling.away, reason);
+            watch::note_unavailable(&spooling.unavailable, reason);
         }
     }
 
@@ -531,7 +526,7 @@ impl<S: Sink> Delivery<S> {
 
     async fn keep(&self, calls: Vec<SpooledCall>) -> Result<()> {
         let Some(spooling) = &self.shared.spooling else {
-            return Err(Error::Unavailable("the database is away; try again".to_owned()));
+            return Err(Error::Unavailable("the database is unavailable; try again".to_owned()));
         };
         let spooled_at = Timestamp::now();
         let entries = calls.into_iter().map(|call| Entry { spooled_at, call }).collect();

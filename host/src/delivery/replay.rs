@@ -1,8 +1,8 @@
 //! From the spool to the destination, in order, exactly once.
 //!
 //! An entry is removed after the destination has committed it. Whoever is killed in between sends
-//! it again, and the destination finds a duplicate. What the destination refuses for good is put
-//! aside with the reason, so that it neither blocks the others nor gets lost. What fails although the
+//! it again, and the destination finds a duplicate. What the destination refuses for good is dead-lettered
+//! with the reason, so that it neither blocks the others nor gets lost. What fails although the
 //! destination is there is held with all that belongs to it, and tried again later.
 //!
 //! A refusal may end by itself: the simulation becomes known when its start comes from the spool of
@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use super::destination::Sink;
 use super::held::{Culprit, Held};
-use super::watch::{note_away, note_back};
+use super::watch::{note_back, note_unavailable};
 use crate::error::{Error, Result};
 use crate::recorder::{Pauses, ReceivedResult, Verdict};
 use crate::spool::{Refusal, Spool, SpooledCall, Waiting};
@@ -38,10 +38,10 @@ const MOST_ENTRIES: usize = 1_000;
 /// How many bytes of them.
 const MOST_BYTES: usize = 8 << 20;
 
-/// With how many a destination that was away is tried.
+/// With how many a destination that was unavailable is tried.
 const FIRST_ENTRIES: usize = 16;
 
-/// How often a destination that is away is asked whether it is back, where nothing waits for it.
+/// How often a destination that is unavailable is asked whether it is back, where nothing waits for it.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long dead letters are tried again by themselves whose refusal may end by itself.
@@ -66,8 +66,8 @@ pub struct ReplayedSpool {
     pub duplicate: u64,
     /// Results that are not valid, and are kept as rejected.
     pub rejected: u64,
-    /// Refused by the destination for good, and put aside.
-    pub aside: u64,
+    /// Refused by the destination for good, and dead-lettered.
+    pub dead_letters: u64,
 }
 
 /// What became of one entry.
@@ -89,7 +89,7 @@ impl AddAssign<&Replayed> for ReplayedSpool {
             Replayed::Recorded => &mut self.recorded,
             Replayed::Duplicate => &mut self.duplicate,
             Replayed::Rejected => &mut self.rejected,
-            Replayed::Refused(_) => &mut self.aside,
+            Replayed::Refused(_) => &mut self.dead_letters,
         } += 1;
     }
 }
@@ -150,7 +150,7 @@ impl Settlement {
     async fn settle(&mut self, spool: &Spool) -> Result<()> {
         spool.remove(self.removed.clone()).await?;
         self.removed.clear();
-        spool.set_aside_refused(self.refused.clone()).await?;
+        spool.dead_letter_refused(self.refused.clone()).await?;
         self.refused.clear();
         Ok(())
     }
@@ -160,7 +160,7 @@ impl Settlement {
 pub(super) async fn replay(
     destination: impl Sink,
     spool: Spool,
-    away: watch::Sender<Option<String>>,
+    unavailable: watch::Sender<Option<String>>,
     notices: Arc<Notices>,
 ) {
     let mut held = Held::new(destination.unknown_for());
@@ -177,44 +177,44 @@ pub(super) async fn replay(
             retry_at = Instant::now();
         }
         notices.held.store(held.len(), Ordering::Relaxed);
-        let known_away = away.borrow().is_some();
+        let known_unavailable = unavailable.borrow().is_some();
         if let Err(error) = settlement.settle(&spool).await {
             // What it has taken would be sent once more. What is new goes to it directly.
             tracing::warn!(target: "arc_host::delivery", %error, "what was delivered cannot be removed from the spool");
-            if known_away && destination.answers().await.is_ok() {
-                note_back(&away);
+            if known_unavailable && destination.answers().await.is_ok() {
+                note_back(&unavailable);
             }
             tokio::time::sleep(pauses.next_pause()).await;
             continue;
         }
         let state = spool.state();
-        if state.aside == 0 {
+        if state.dead_letters == 0 {
             refused.release();
-        } else if !known_away && retry_at <= Instant::now() {
+        } else if !known_unavailable && retry_at <= Instant::now() {
             retry_refused(&destination, &spool, &mut refused).await;
             retry_at = Instant::now() + RETRY_REFUSED_EVERY;
         }
         if state.depth == 0 {
-            if !known_away {
-                let mut trouble = away.subscribe();
+            if !known_unavailable {
+                let mut trouble = unavailable.subscribe();
                 tokio::select! {
                     () = spool.changed() => {}
                     _ = trouble.wait_for(Option::is_some) => {}
                     () = notices.again.notified() => refused.release(),
-                    () = tokio::time::sleep_until(retry_at), if state.aside > 0 => {}
+                    () = tokio::time::sleep_until(retry_at), if state.dead_letters > 0 => {}
                 }
                 continue;
             }
             tokio::time::sleep(ASK_EVERY).await;
             match destination.answers().await {
-                Ok(()) => note_back(&away),
-                Err(error) => note_away(&away, &error.to_string()),
+                Ok(()) => note_back(&unavailable),
+                Err(error) => note_unavailable(&unavailable, &error.to_string()),
             }
             continue;
         }
-        let most = if known_away { FIRST_ENTRIES } else { MOST_ENTRIES };
-        if known_away && let Err(error) = destination.answers().await {
-            note_away(&away, &error.to_string());
+        let most = if known_unavailable { FIRST_ENTRIES } else { MOST_ENTRIES };
+        if known_unavailable && let Err(error) = destination.answers().await {
+            note_unavailable(&unavailable, &error.to_string());
             tokio::time::sleep(pauses.next_pause()).await;
             continue;
         }
@@ -223,14 +223,14 @@ pub(super) async fn replay(
         if !done.is_empty() {
             pauses = Pauses::new();
             held.taken(&taken);
-            note_back(&away);
+            note_back(&unavailable);
         }
         let Some(Trouble { culprit, error }) = trouble else {
             if done.is_empty() {
                 // All that waits is held. Without room for more nobody can show that the
                 // destination takes other things: they are let through to it.
                 if !state.takes_entries() {
-                    note_back(&away);
+                    note_back(&unavailable);
                 }
                 let until = held.again_at().unwrap_or_else(|| Instant::now() + ASK_EVERY);
                 tokio::select! {
@@ -245,10 +245,10 @@ pub(super) async fn replay(
         };
         let Some(culprit) = culprit else {
             // The spool itself: of the destination that says nothing, and it has just answered
-            // where it was away.
+            // where it was unavailable.
             tracing::warn!(target: "arc_host::delivery", %error, "the spool cannot be read or written");
-            if known_away {
-                note_back(&away);
+            if known_unavailable {
+                note_back(&unavailable);
             }
             tokio::time::sleep(pauses.next_pause()).await;
             continue;
@@ -259,7 +259,7 @@ pub(super) async fn replay(
             }
             held.hold(culprit);
             // It has answered.
-            note_back(&away);
+            note_back(&unavailable);
             continue;
         }
         match destination.answers().await {
@@ -274,10 +274,10 @@ pub(super) async fn replay(
                     continue;
                 }
                 if done.is_empty() {
-                    note_away(&away, &error.to_string());
+                    note_unavailable(&unavailable, &error.to_string());
                 }
             }
-            Err(reason) => note_away(&away, &reason.to_string()),
+            Err(reason) => note_unavailable(&unavailable, &reason.to_string()),
         }
         tokio::time::sleep(pauses.next_pause()).await;
     }
@@ -408,7 +408,7 @@ fn culprit(sequence: u64, simulation_id: Option<Uuid>) -> Culprit {
     simulation_id.map_or(Culprit::Entry(sequence), Culprit::Simulation)
 }
 
-/// Says what is put aside, for somebody must see to it.
+/// Says what is dead-lettered, for somebody must see to it.
 fn tell_of_refused(done: &[Done]) {
     let refused = || {
         done.iter().filter_map(|done| match &done.replayed {
@@ -426,7 +426,7 @@ fn tell_of_refused(done: &[Done]) {
         simulations = simulations.len(),
         shown = shown.join(" "),
         reason = reason.as_str(),
-        "entries of the spool are refused for good, and put aside; `arc-host spool list` shows them, `arc-host spool requeue` tries them again"
+        "entries of the spool are refused for good, and dead-lettered; `arc-host spool list` shows them, `arc-host spool requeue` tries them again"
     );
 }
 
@@ -514,12 +514,12 @@ impl<S: Sink> Delivering<'_, S> {
                     Verdict::Stored | Verdict::Spooled => Replayed::Recorded,
                     Verdict::Duplicate => Replayed::Duplicate,
                     Verdict::Rejected(_) => Replayed::Rejected,
-                    Verdict::Failed { away: true, message, .. } => {
+                    Verdict::Failed { unavailable: true, message, .. } => {
                         left = Some(Error::Unavailable(message));
                         continue;
                     }
                     // Also what ran out of time: it must not keep all that comes after it waiting.
-                    Verdict::Failed { away: false, message, retryable, internal } => {
+                    Verdict::Failed { unavailable: false, message, retryable, internal } => {
                         retry = retryable || internal;
                         Replayed::Refused(message)
                     }
@@ -629,12 +629,12 @@ mod tests {
     }
 
     /// An entry as a dead letter that is tried again by itself for an hour.
-    async fn set_aside(spool: &Spool, simulation_id: Uuid, number: usize) -> Timestamp {
+    async fn dead_letter_entries(spool: &Spool, simulation_id: Uuid, number: usize) -> Timestamp {
         let sequences = spool.append(vec![entry(simulation_id, number)]).await.unwrap();
         let until = Timestamp::now() + SignedDuration::from_hours(1);
         let refusal =
             |sequence| Refusal { sequence, reason: "unknown".to_owned(), retry_until: Some(until) };
-        spool.set_aside_refused(sequences.into_iter().map(refusal).collect()).await.unwrap();
+        spool.dead_letter_refused(sequences.into_iter().map(refusal).collect()).await.unwrap();
         until
     }
 
@@ -644,8 +644,8 @@ mod tests {
         let spool = spool(&folder);
         let (unknown, known) = (simulation(1), simulation(2));
         let sink = MemorySink::knowing([known]);
-        let until = set_aside(&spool, unknown, 0).await;
-        set_aside(&spool, known, 1).await;
+        let until = dead_letter_entries(&spool, unknown, 0).await;
+        dead_letter_entries(&spool, known, 1).await;
         let mut refused = Held::with_pauses(Duration::from_secs(3_600), Duration::from_secs(7_200));
         retry_refused(&sink, &spool, &mut refused).await;
         assert_eq!(sink.committed(known), [outcome(known, 1)]);
@@ -661,7 +661,7 @@ mod tests {
         let calls = sink.memory().calls;
         retry_refused(&sink, &spool, &mut refused).await;
         assert_eq!(sink.memory().calls, calls);
-        set_aside(&spool, known, 2).await;
+        dead_letter_entries(&spool, known, 2).await;
         retry_refused(&sink, &spool, &mut refused).await;
         assert_eq!(sink.memory().calls, calls + 1);
         // Its start has come.
@@ -669,7 +669,7 @@ mod tests {
         refused.release();
         retry_refused(&sink, &spool, &mut refused).await;
         assert_eq!(sink.committed(unknown), [outcome(unknown, 0)]);
-        assert_eq!((spool.state().depth, spool.state().aside), (0, 0));
+        assert_eq!((spool.state().depth, spool.state().dead_letters), (0, 0));
         spool.close().await;
     }
 
@@ -689,7 +689,7 @@ mod tests {
         assert!(matches!(replayed, Err(Error::Database(_))), "{replayed:?}");
         assert!(sink.committed(first).is_empty());
         assert_eq!(sink.committed(second), [1, 3].map(|number| outcome(second, number)));
-        assert_eq!((spool.state().depth, spool.state().aside), (2, 0));
+        assert_eq!((spool.state().depth, spool.state().dead_letters), (2, 0));
         // Of one that does not answer nothing is tried.
         sink.memory().unavailable = true;
         let replayed = replay_spool(&sink, &spool, &stop, |_| {}).await;
@@ -697,7 +697,7 @@ mod tests {
         assert_eq!(spool.state().depth, 2);
         sink.memory().unavailable = false;
         let replayed = replay_spool(&sink, &spool, &stop, |_| {}).await.unwrap();
-        assert_eq!((replayed.recorded, replayed.aside, spool.state().depth), (2, 0, 0));
+        assert_eq!((replayed.recorded, replayed.dead_letters, spool.state().depth), (2, 0, 0));
         spool.close().await;
     }
 
@@ -714,7 +714,7 @@ mod tests {
         fn verdict(self) -> Option<Verdict> {
             let failed = |retryable| Verdict::Failed {
                 retryable,
-                away: false,
+                unavailable: false,
                 internal: false,
                 message: format!("{self:?}"),
             };
@@ -840,7 +840,7 @@ mod tests {
             let (received_at, host_clock) = (Timestamp::now(), false);
             let verdict = Verdict::Failed {
                 retryable: true,
-                away: false,
+                unavailable: false,
                 internal: false,
                 message: "extraction ran longer than its deadline".to_owned(),
             };
@@ -858,7 +858,7 @@ mod tests {
         let until = Timestamp::now() + SignedDuration::from_hours(1);
         let refusal =
             |sequence| Refusal { sequence, reason: "unknown".to_owned(), retry_until: Some(until) };
-        spool.set_aside_refused(sequences.into_iter().map(refusal).collect()).await.unwrap();
+        spool.dead_letter_refused(sequences.into_iter().map(refusal).collect()).await.unwrap();
 
         let destination = service(serde_json::to_vec(&answer).unwrap());
         let (first_pause, longest_pause) = RETRY_REFUSED_PAUSES;

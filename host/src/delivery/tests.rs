@@ -22,7 +22,7 @@ async fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
 async fn delivered(delivery: &Delivery<MemorySink>) {
     wait_until("an empty spool", || {
         let state = delivery.spool_state().unwrap();
-        (state.depth, state.aside) == (0, 0)
+        (state.depth, state.dead_letters) == (0, 0)
     })
     .await;
 }
@@ -44,7 +44,7 @@ fn outcomes(simulation_id: Uuid, numbers: std::ops::Range<usize>) -> Vec<Uuid> {
 
 fn failed(internal: bool) -> Verdict {
     let message = if internal { "a fault" } else { "a value is out of range" };
-    Verdict::Failed { retryable: false, away: false, internal, message: message.to_owned() }
+    Verdict::Failed { retryable: false, unavailable: false, internal, message: message.to_owned() }
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn without_a_spool_the_caller_gets_the_error() {
     let second = delivery.record_batch(simulation(1), vec![submission(0)]).await;
     assert!(matches!(second, Err(Error::Internal(_))), "{second:?}");
     assert_eq!(record(&delivery, simulation(1), 0..1).await, [Verdict::Stored]);
-    assert_eq!((delivery.away(), delivery.held()), (None, 0));
+    assert_eq!((delivery.unavailable_reason(), delivery.held()), (None, 0));
     assert_eq!(sink.committed(simulation(1)), outcomes(simulation(1), 0..1));
 }
 
@@ -69,7 +69,7 @@ async fn calls_wait_in_the_spool_in_order_while_the_destination_is_unavailable()
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     sink.memory().unavailable = true;
     assert_eq!(record(&delivery, one, 0..2).await, [Verdict::Spooled, Verdict::Spooled]);
-    assert!(delivery.away().is_some_and(|reason| reason.contains("unavailable")));
+    assert!(delivery.unavailable_reason().is_some_and(|reason| reason.contains("unavailable")));
     // Nobody asks it again for each call.
     let calls = sink.memory().calls;
     let start = SimulationStart {
@@ -95,7 +95,7 @@ async fn calls_wait_in_the_spool_in_order_while_the_destination_is_unavailable()
     // Each simulation ended after all of its results.
     assert_eq!(sink.memory().ended, [(one, 4), (other, 1)]);
     assert_eq!(sink.memory().configurations, [id]);
-    wait_until("a destination that is back", || delivery.away().is_none()).await;
+    wait_until("a destination that is back", || delivery.unavailable_reason().is_none()).await;
     assert_eq!(record(&delivery, one, 3..5).await, [Verdict::Duplicate, Verdict::Stored]);
     delivery.close().await;
 }
@@ -141,7 +141,7 @@ async fn a_result_that_fails_has_its_own_verdict() {
     let found = record(&delivery, id, 0..3).await;
     assert_eq!(found, [failed(false), Verdict::Spooled, Verdict::Stored]);
     // In the spool it becomes a dead letter, for it fails again, and keeps nobody waiting.
-    wait_until("a dead letter", || delivery.spool_state().unwrap().aside == 1).await;
+    wait_until("a dead letter", || delivery.spool_state().unwrap().dead_letters == 1).await;
     let listed = Listed { after: 0, dead_letters: true };
     let letters = delivery.spool().unwrap().list(listed, 9, u64::MAX).await.unwrap();
     assert_eq!(letters[0].dead_letter.as_deref(), Some("a fault"));
@@ -167,7 +167,7 @@ async fn a_dead_letter_is_delivered_when_it_is_requeued() {
     sink.memory().unavailable = false;
     wait_until("a dead letter", || {
         let state = delivery.spool_state().unwrap();
-        (state.depth, state.aside) == (0, 1)
+        (state.depth, state.dead_letters) == (0, 1)
     })
     .await;
     assert_eq!(sink.committed(id), [0, 2].map(|number| outcome(id, number)));

@@ -14,17 +14,17 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// long for an answer.
 pub(super) async fn watch(
     destination: impl Sink,
-    away: watch::Sender<Option<String>>,
+    unavailable: watch::Sender<Option<String>>,
     doubt: Arc<Notify>,
 ) {
     loop {
         doubt.notified().await;
-        if away.borrow().is_none() {
+        if unavailable.borrow().is_none() {
             match destination.trouble() {
-                Some(reason) => note_away(&away, &reason),
+                Some(reason) => note_unavailable(&unavailable, &reason),
                 None => {
                     if let Err(error) = destination.answers().await {
-                        note_away(&away, &error.to_string());
+                        note_unavailable(&unavailable, &error.to_string());
                     }
                 }
             }
@@ -34,8 +34,8 @@ pub(super) async fn watch(
 }
 
 /// Lets everybody know that the destination takes nothing.
-pub(super) fn note_away(away: &watch::Sender<Option<String>>, reason: &str) {
-    away.send_if_modified(|known| {
+pub(super) fn note_unavailable(unavailable: &watch::Sender<Option<String>>, reason: &str) {
+    unavailable.send_if_modified(|known| {
         if known.is_none() {
             tracing::warn!(target: "arc_host::delivery", reason, "the database takes nothing; results go to the spool");
         }
@@ -44,8 +44,8 @@ pub(super) fn note_away(away: &watch::Sender<Option<String>>, reason: &str) {
 }
 
 /// Lets everybody know that the destination takes calls again.
-pub(super) fn note_back(away: &watch::Sender<Option<String>>) {
-    away.send_if_modified(|known| {
+pub(super) fn note_back(unavailable: &watch::Sender<Option<String>>) {
+    unavailable.send_if_modified(|known| {
         let was_away = known.take().is_some();
         if was_away {
             tracing::info!(target: "arc_host::delivery", "the database takes calls again");

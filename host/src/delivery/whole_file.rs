@@ -259,7 +259,7 @@ impl Ending<'_> {
         (progress.map_err(|error| trouble.get_or_insert(error)).ok(), trouble)
     }
 
-    /// The database of the service is away, so nobody can be asked: what ends the simulation waits in
+    /// The database of the service is unavailable, so nobody can be asked: what ends the simulation waits in
     /// the spool, behind what was recorded. `started` is how it was started, where it may end.
     async fn through_the_spool(
         &mut self,
@@ -267,7 +267,7 @@ impl Ending<'_> {
         identity: FileIdentity,
     ) -> Option<Error> {
         self.notes.push(
-            "the service's database is away: what is spooled is recorded when it is back"
+            "the service's database is unavailable: what is spooled is recorded when it is back"
                 .to_owned(),
         );
         let ended = |status: &SimulationStatus| {

@@ -110,9 +110,9 @@ impl Frames {
     }
 
     /// What stands around items inside a document.
-    pub(super) fn surroundings(&self) -> Option<&str> {
+    pub(super) fn enclosing_document(&self) -> Option<&str> {
         match &self.source {
-            Source::Stream(stream) => stream.surroundings(),
+            Source::Stream(stream) => stream.enclosing_document(),
             _ => None,
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use arc_framing::Content;
 
-use super::{DocumentFile, Documents, companion};
+use super::{DocumentFile, Documents, sibling_file};
 use crate::error::{Error, Result};
 use crate::extraction::HeaderLayout;
 
@@ -23,10 +23,10 @@ impl DocumentFile {
         let (name, text) = match (layout, header_file) {
             (_, Some(path)) => read_header(path)?,
             (HeaderLayout::None | HeaderLayout::Item, None) => return Ok(None),
-            (HeaderLayout::Surroundings, None) => {
+            (HeaderLayout::EnclosingDocument, None) => {
                 let mut frames = self.frames(0)?;
                 while frames.next_frame()?.is_some() {}
-                match frames.surroundings() {
+                match frames.enclosing_document() {
                     Some(text) => (self.name.clone(), text.to_owned()),
                     None => return Err(self.no_header(&self.name, "is too long, or not UTF-8")),
                 }
@@ -45,9 +45,9 @@ impl DocumentFile {
                     }
                 }
             }
-            (HeaderLayout::Companion(patterns), None) => {
+            (HeaderLayout::SiblingFile(patterns), None) => {
                 let found = match &self.path {
-                    Some(path) => companion::find(path, patterns)?,
+                    Some(path) => sibling_file::find(path, patterns)?,
                     None => None,
                 };
                 match found {

@@ -7,15 +7,15 @@
 //! | `stream` | documents in a stream: one after the other, or inside others |
 //! | `archive` | documents that are entries of a zip archive |
 //! | `listed` | documents that a format makes of the items of a file |
-//! | `companion` | a header that is a file of its own |
+//! | `sibling_file` | a header that is a file of its own |
 //! | `at` | reading at places of one's own |
 
 mod archive;
 mod at;
-mod companion;
 mod frames;
 mod header;
 mod listed;
+mod sibling_file;
 mod stream;
 
 use std::fs::File;
@@ -234,7 +234,7 @@ impl DocumentFile {
             items => Documents::Stream(items.clone()),
         };
         let mut header = self.header_of(&layout.header, header_file)?;
-        if layout.classified {
+        if layout.classify_items {
             let (listed, item) = Listed::read(&self, document_bytes, classify)?;
             if layout.header == HeaderLayout::Item && header.is_none() {
                 header = item;

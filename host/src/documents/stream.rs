@@ -64,8 +64,8 @@ impl Stream {
         self.read_bytes
     }
 
-    pub(super) fn surroundings(&self) -> Option<&str> {
-        self.framer.surroundings()
+    pub(super) fn enclosing_document(&self) -> Option<&str> {
+        self.framer.enclosing_document()
     }
 
     /// At the end: the digest, and the members around the results.

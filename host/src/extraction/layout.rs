@@ -32,13 +32,13 @@ pub enum HeaderLayout {
     /// There is none.
     None,
     /// The JSON document around the items.
-    Surroundings,
+    EnclosingDocument,
     /// The first of these names that is an entry of the archive.
     Entry(Vec<String>),
     /// The first item that is called the header.
     Item,
     /// Another file of the folder, by patterns of its name.
-    Companion(Vec<String>),
+    SiblingFile(Vec<String>),
 }
 
 /// How the results stand in a file.
@@ -49,7 +49,7 @@ pub struct FileLayout {
     /// Where the header is.
     pub header: HeaderLayout,
     /// Whether the component says of each item what it is.
-    pub classified: bool,
+    pub classify_items: bool,
 }
 
 impl FileLayout {
@@ -57,7 +57,7 @@ impl FileLayout {
     pub fn plain(&self) -> bool {
         matches!(self.items, ItemLayout::Documents | ItemLayout::Lines)
             && self.header == HeaderLayout::None
-            && !self.classified
+            && !self.classify_items
     }
 }
 
@@ -77,18 +77,18 @@ impl TryFrom<container::ContainerLayout> for FileLayout {
         };
         let header = match layout.header {
             container::HeaderLayout::None => HeaderLayout::None,
-            container::HeaderLayout::Surroundings => HeaderLayout::Surroundings,
+            container::HeaderLayout::EnclosingDocument => HeaderLayout::EnclosingDocument,
             container::HeaderLayout::Entry(entries) => HeaderLayout::Entry(names(entries)?),
             container::HeaderLayout::Item => HeaderLayout::Item,
-            container::HeaderLayout::Companion(patterns) => {
-                HeaderLayout::Companion(names(patterns)?)
+            container::HeaderLayout::SiblingFile(patterns) => {
+                HeaderLayout::SiblingFile(names(patterns)?)
             }
         };
         let fits = match (&items, &header) {
-            (_, HeaderLayout::Surroundings) => matches!(items, ItemLayout::Elements(_)),
+            (_, HeaderLayout::EnclosingDocument) => matches!(items, ItemLayout::Elements(_)),
             (_, HeaderLayout::Entry(_)) => matches!(items, ItemLayout::Entries(_)),
-            (_, HeaderLayout::Item) => layout.classified,
-            (_, HeaderLayout::None | HeaderLayout::Companion(_)) => true,
+            (_, HeaderLayout::Item) => layout.classify_items,
+            (_, HeaderLayout::None | HeaderLayout::SiblingFile(_)) => true,
         };
         if !fits {
             return Err(Error::Component(
@@ -97,7 +97,7 @@ impl TryFrom<container::ContainerLayout> for FileLayout {
                     .to_owned(),
             ));
         }
-        Ok(FileLayout { items, header, classified: layout.classified })
+        Ok(FileLayout { items, header, classify_items: layout.classify_items })
     }
 }
 
@@ -210,20 +210,20 @@ mod tests {
 
     #[test]
     fn a_layout_that_contradicts_itself_is_refused() {
-        let layout = |items, header, classified| {
-            FileLayout::try_from(container::ContainerLayout { items, header, classified })
+        let layout = |items, header, classify_items| {
+            FileLayout::try_from(container::ContainerLayout { items, header, classify_items })
         };
         use container::{HeaderLayout as Header, ItemLayout as Items};
         assert!(layout(Items::Lines, Header::Item, true).is_ok());
-        assert!(layout(Items::Elements("/a/*".into()), Header::Surroundings, false).is_ok());
+        assert!(layout(Items::Elements("/a/*".into()), Header::EnclosingDocument, false).is_ok());
         for (items, header) in [
-            (Items::Lines, Header::Surroundings),
+            (Items::Lines, Header::EnclosingDocument),
             (Items::Lines, Header::Entry(vec!["a".into()])),
             (Items::Lines, Header::Item),
             (Items::Elements("a".into()), Header::None),
             (Items::Entries(String::new()), Header::None),
             (Items::Entries("a".repeat(300)), Header::None),
-            (Items::Lines, Header::Companion(vec!["a".into(); 20])),
+            (Items::Lines, Header::SiblingFile(vec!["a".into(); 20])),
         ] {
             assert!(layout(items, header, false).is_err());
         }

@@ -296,9 +296,9 @@ impl Extractor {
     /// it is not of the extractor's format. Blocks where all instances are in use.
     ///
     /// # Errors
-    /// As [`Session::recognise`].
+    /// As [`Session::detect`].
     pub fn ask_layout(&self, file_name: &str, head: &[u8]) -> Result<Option<FileLayout>> {
-        self.session_now().recognise(file_name, head)
+        self.session_now().detect(file_name, head)
     }
 
     /// Begins a session on a thread that may block: waits while as many sessions are open as the

@@ -140,9 +140,9 @@ impl Session {
     /// # Errors
     /// [`Error::Component`](crate::Error::Component), also where the layout contradicts itself;
     /// [`Error::Unavailable`](crate::Error::Unavailable) where it ran out of time.
-    pub fn recognise(&mut self, file_name: &str, head: &[u8]) -> HostResult<Option<FileLayout>> {
+    pub fn detect(&mut self, file_name: &str, head: &[u8]) -> HostResult<Option<FileLayout>> {
         let layout = self.call(file_name.len() + head.len(), |instance, store| {
-            instance.arc_recording_container().call_recognise(store, file_name, head)
+            instance.arc_recording_container().call_detect(store, file_name, head)
         })?;
         layout.map(FileLayout::try_from).transpose()
     }

@@ -181,7 +181,7 @@ impl Formats {
     ///
     /// # Errors
     /// [`Error::Invalid`] where several formats recognise it.
-    pub fn recognise(
+    pub fn detect(
         &self,
         file_name: &str,
         head: &[u8],

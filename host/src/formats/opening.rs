@@ -78,7 +78,7 @@ impl Formats {
         if built_in.ask_layout(file.own_name(), &head)?.is_some() {
             return Ok(None);
         }
-        self.recognise(file.own_name(), &head, complain)
+        self.detect(file.own_name(), &head, complain)
     }
 }
 

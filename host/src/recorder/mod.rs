@@ -126,7 +126,7 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// Makes a recorder on a store that may be away just now. The first call that reaches the
+    /// Makes a recorder on a store that may be unavailable just now. The first call that reaches the
     /// database brings its schema up to date and makes the extractor known to it.
     pub fn when_reachable(extractor: Extractor, store: Store) -> Self {
         let sessions = Arc::new(Sessions::new(extractor));

@@ -172,8 +172,12 @@ impl Queue {
         answered.unwrap_or_else(|message| {
             let failed = |outcome_id| {
                 let message = message.to_owned();
-                let verdict =
-                    Verdict::Failed { retryable: true, away: true, internal: false, message };
+                let verdict = Verdict::Failed {
+                    retryable: true,
+                    unavailable: true,
+                    internal: false,
+                    message,
+                };
                 ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
             };
             ids.into_iter().map(failed).collect()
@@ -293,7 +297,12 @@ fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
             tracing::warn!(target: "arc_host::recorder", %outcome_id, retryable, message, "a result got no verdict from the extractor");
             return ItemVerdict {
                 outcome_id,
-                verdict: Verdict::Failed { retryable, away: false, internal: false, message },
+                verdict: Verdict::Failed {
+                    retryable,
+                    unavailable: false,
+                    internal: false,
+                    message,
+                },
                 warnings: Vec::new(),
             };
         }

@@ -272,9 +272,9 @@ mod tests {
 
     #[test]
     fn a_batch_has_failed_as_a_whole_only_if_others_would_fail_too() {
-        let failed = |away, internal| Verdict::Failed {
+        let failed = |unavailable, internal| Verdict::Failed {
             retryable: true,
-            away,
+            unavailable,
             internal,
             message: String::new(),
         };

@@ -63,7 +63,7 @@ pub struct SimulationStarted {
     /// When it was first started.
     pub created_at: Timestamp,
     /// Whether the version of the configuration was created before.
-    pub configuration_known: bool,
+    pub configuration_exists: bool,
 }
 
 /// A start with which nothing is wrong, as far as that can be told without the database.
@@ -143,7 +143,7 @@ impl Recorder {
             scenario_count: u32::try_from(simulation.planned_scenarios).unwrap_or(0),
             status: simulation.status,
             created_at: simulation.created_at,
-            configuration_known: store.configuration_known(&simulation.config_version_id).await?,
+            configuration_exists: store.configuration_exists(&simulation.config_version_id).await?,
         })
     }
 

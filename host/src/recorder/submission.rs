@@ -222,7 +222,7 @@ pub enum Verdict {
         /// Whether the trouble is that of the database or service, which would take no other
         /// submission either just now. Where it is not, this one's alone: its extraction ran out
         /// of time, say.
-        away: bool,
+        unavailable: bool,
         /// Whether it is a fault of the program, which other submissions may meet as well: with a
         /// spool they are kept, for a version in which it is mended.
         internal: bool,
@@ -236,8 +236,13 @@ impl Verdict {
     pub(crate) fn failed(error: &Error) -> Self {
         let internal = matches!(error, Error::Internal(_));
         // All but the rows themselves may be mended, and nothing may be lost until then.
-        let away = !internal && !error.about_the_call();
-        Verdict::Failed { retryable: away, away, internal, message: error.to_string() }
+        let unavailable = !internal && !error.about_the_call();
+        Verdict::Failed {
+            retryable: unavailable,
+            unavailable,
+            internal,
+            message: error.to_string(),
+        }
     }
 }
 
@@ -245,7 +250,7 @@ impl Verdict {
 /// something was recorded, or only documents failed for which no neighbour has to suffer.
 pub(crate) fn whole_failure(verdicts: &[ItemVerdict]) -> Option<&Verdict> {
     let failed = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { .. });
-    let others_too = |verdict: &&Verdict| matches!(verdict, Verdict::Failed { away, internal, .. } if *away || *internal);
+    let others_too = |verdict: &&Verdict| matches!(verdict, Verdict::Failed { unavailable, internal, .. } if *unavailable || *internal);
     let mut all = verdicts.iter().map(|item| &item.verdict);
     all.find(others_too).filter(|_| verdicts.iter().all(failed))
 }

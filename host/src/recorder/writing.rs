@@ -17,7 +17,7 @@ const RETRY_FOR: Duration = Duration::from_secs(30);
 
 /// How many bytes of documents one transaction writes, and one document at least. A line takes far
 /// less at once; a single call may have more, and a message to the server has at most 1 GiB, beyond
-/// which it closes the connection as if it were away.
+/// which it closes the connection as if it were unavailable.
 const PART_BYTES: usize = 64 << 20;
 
 /// What became of rows.

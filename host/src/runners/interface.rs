@@ -71,7 +71,7 @@ impl Host for RecorderCtxView<'_> {
         Ok(status_of(self.recorder.cancel_simulation(id, &reason).await?))
     }
 
-    async fn simulation_status_of(&mut self, simulation: String) -> Answer<SimulationProgress> {
+    async fn get_simulation_status(&mut self, simulation: String) -> Answer<SimulationProgress> {
         Ok(self.recorder.simulation_status(simulation_id(&simulation)?).await?.into())
     }
 
@@ -104,7 +104,7 @@ impl Host for RecorderCtxView<'_> {
         serde_json::to_string(&self.recorder.health().await).unwrap_or_default()
     }
 
-    async fn metrics(&mut self) -> String {
+    async fn stats(&mut self) -> String {
         serde_json::to_string(&self.recorder.metrics()).unwrap_or_default()
     }
 }

@@ -64,16 +64,16 @@ pub(super) type SharedApp = Arc<App>;
 
 impl App {
     pub(super) fn body_limit(&self) -> u64 {
-        self.settings.body_limit_mib << 20
+        self.settings.max_body_mib << 20
     }
 
     /// How many bytes of an answer to many results are violations and warnings.
     pub(super) fn most_reasons_bytes(&self) -> usize {
-        usize::try_from(self.settings.max_reasons_kib << 10).unwrap_or(usize::MAX)
+        usize::try_from(self.settings.max_violations_kib << 10).unwrap_or(usize::MAX)
     }
 
     pub(super) fn body_stall(&self) -> Duration {
-        Duration::from_secs(self.settings.body_seconds)
+        Duration::from_secs(self.settings.body_idle_timeout_seconds)
     }
 
     /// Whether the database takes results. However many ask, it is asked once at a time.
@@ -101,13 +101,13 @@ impl App {
 
     pub(super) fn answer_pace(&self) -> AnswerPace {
         AnswerPace {
-            stall: Duration::from_secs(self.settings.answer_seconds),
+            stall: Duration::from_secs(self.settings.response_idle_timeout_seconds),
             min_bytes_per_second: self.settings.min_answer_bytes_per_second,
         }
     }
 
     pub(super) fn request_time(&self) -> Duration {
-        Duration::from_secs(self.settings.request_seconds)
+        Duration::from_secs(self.settings.request_timeout_seconds)
     }
 
     pub(super) fn stopping(&self) -> bool {

@@ -15,7 +15,7 @@ const MEMBERS: &str = "modal_call_ids, sandbox_ids, trials, not_finite and heade
 /// How much of an unknown member's name is shown, in characters.
 const SHOWN_CHARACTERS: usize = 64;
 
-/// What stands beside the results: see [`ItemBody`](crate::wire::ItemBody).
+/// What stands beside the results: see [`ResultsMetadata`](crate::wire::ResultsMetadata).
 #[derive(Debug, Default)]
 pub(super) struct Beside {
     pub(super) modal_call_ids: Option<Each<Option<String>>>,

@@ -29,14 +29,22 @@ impl ConcurrencyLimits {
             Arc::new(ConcurrencyLimit::new(what, setting, limit, share))
         };
         ConcurrencyLimits {
-            record: limit("requests that record", "requests", settings.requests),
+            record: limit(
+                "requests that record",
+                "max_concurrent_requests",
+                settings.max_concurrent_requests,
+            ),
             read: limit(
                 "requests that read",
                 "max_concurrent_reads",
                 settings.max_concurrent_reads,
             ),
             files: limit("files", "max_concurrent_files", settings.max_concurrent_files),
-            record_streams: limit("streams of results", "streams", settings.streams),
+            record_streams: limit(
+                "streams of results",
+                "max_record_streams",
+                settings.max_record_streams,
+            ),
             read_streams: limit(
                 "streams of outcomes",
                 "max_read_streams",
@@ -138,7 +146,7 @@ mod tests {
     use super::*;
 
     fn limit(limit: usize, share_percent: u64) -> Arc<ConcurrencyLimit> {
-        Arc::new(ConcurrencyLimit::new("requests", "requests", limit, share_percent))
+        Arc::new(ConcurrencyLimit::new("requests", "max_concurrent_requests", limit, share_percent))
     }
 
     #[test]

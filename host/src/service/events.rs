@@ -134,7 +134,7 @@ async fn ask(app: SharedApp, simulation_id: Uuid, sender: watch::Sender<Arc<Simu
             }
             // It was removed, and whoever comes back is told so.
             Err(Error::NotFound(_)) => gone = true,
-            // A database that is away is asked again.
+            // A database that is unavailable is asked again.
             Err(_) => {}
         }
         took = asked_at.elapsed();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use crate::extraction::Violation;
-use crate::wire::{Reason, describe};
+use crate::wire::{ViolationBody, describe};
 use crate::{delivery, store};
 
 describe! {
@@ -74,7 +74,7 @@ describe! {
         /// The first violation as a sentence.
         message: String,
         /// All of them.
-        #[schema(value_type = Vec<Reason>)]
+        #[schema(value_type = Vec<ViolationBody>)]
         violations: Vec<Violation>,
     }
 }

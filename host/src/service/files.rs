@@ -141,7 +141,7 @@ fn told(recorded: &FileRecorded, request_id: Option<&RequestId>) -> FileReport {
     if let Some(first) = &recorded.summary.failure {
         let (failed, cause) = (report.failed, first.message.as_str());
         record::log_cause(request_id, failed, cause);
-        let problem = problem(first.retryable, first.away, first.internal, cause);
+        let problem = problem(first.retryable, first.unavailable, first.internal, cause);
         report.failure = Some(format!("result {}: {}", first.position, problem.detail));
     }
     report
@@ -203,7 +203,7 @@ fn base_name(name: &str) -> String {
 
 /// The body as a file without a name, which is gone with its last user, and its share of the disk.
 async fn receive(app: &App, body: Body) -> Result<(std::fs::File, DiskShare), Failure> {
-    let limit = app.settings.file_limit_mib << 20;
+    let limit = app.settings.max_file_mib << 20;
     let mut chunks = Chunks::new(body, app.body_stall());
     let mut share = app.file_disk.share();
     let disk = Arc::clone(&app.file_disk);

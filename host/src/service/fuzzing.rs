@@ -85,14 +85,14 @@ fn is_the_callers_fault(failure: &Failure) {
 /// The input is a JSON body, of requests as the service reads them and of answers as the client does.
 pub(crate) fn bodies(input: &[u8]) {
     same_again::<wire::ConfigurationRequest>(input);
-    same_again::<wire::EndRequest>(input);
-    same_again::<wire::ItemBody>(input);
+    same_again::<wire::EndSimulationRequest>(input);
+    same_again::<wire::ResultsMetadata>(input);
     same_again::<wire::NotFiniteBody>(input);
     same_again::<wire::ResultVerdict>(input);
     same_again::<wire::BatchVerdicts>(input);
     same_again::<wire::Problem>(input);
     same_again::<wire::SimulationList>(input);
-    if let Some(request) = same_again::<wire::StartRequest>(input) {
+    if let Some(request) = same_again::<wire::StartSimulationRequest>(input) {
         let start = SimulationStart::from(request);
         for text in [Some(&start.scenarios), start.metadata.as_ref()].into_iter().flatten() {
             assert!(serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok(), "{text}");
@@ -324,7 +324,7 @@ pub(crate) fn settings(input: &[u8]) {
                 continue;
             }
         };
-        assert!(!settings.listen.is_empty() && settings.requests > 0);
+        assert!(!settings.listen.is_empty() && settings.max_concurrent_requests > 0);
         let printed = settings.to_toml();
         let again = ServiceSettings::from_toml(&printed)
             .unwrap_or_else(|error| panic!("what is printed is not read: {error}\n{printed}"));

@@ -115,14 +115,18 @@ impl Acceptor {
             }
             return;
         };
-        let stream = Patient::new(stream, Duration::from_secs(self.app.settings.answer_seconds));
+        let stream = Patient::new(
+            stream,
+            Duration::from_secs(self.app.settings.response_idle_timeout_seconds),
+        );
         let connection = Connection {
             app: SharedApp::clone(&self.app),
             router: self.router.clone(),
             _place: place,
             _open: self.open.clone(),
         };
-        let handshake = HANDSHAKE.min(Duration::from_secs(self.app.settings.header_seconds));
+        let handshake =
+            HANDSHAKE.min(Duration::from_secs(self.app.settings.headers_timeout_seconds));
         match self.tls.clone() {
             None => drop(tokio::spawn(connection.run(stream))),
             Some(tls) => drop(tokio::spawn(async move {
@@ -174,11 +178,13 @@ impl Connection {
             }
         });
         let builder = builder(&app.settings);
-        let opening = Duration::from_secs(app.settings.header_seconds);
+        let opening = Duration::from_secs(app.settings.headers_timeout_seconds);
         let stream = TokioIo::new(Opening::new(stream, opening));
         let mut serving = pin!(builder.serve_connection(stream, service));
-        let (idle, stalled) =
-            (opening + IDLE_MARGIN, Duration::from_secs(app.settings.answer_seconds));
+        let (idle, stalled) = (
+            opening + IDLE_MARGIN,
+            Duration::from_secs(app.settings.response_idle_timeout_seconds),
+        );
         let mut looking = tokio::time::interval(idle.min(stalled).max(IDLE_MARGIN) / 2);
         looking.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut ending_since = None;
@@ -214,12 +220,12 @@ impl Connection {
 }
 
 fn builder(settings: &ServiceSettings) -> auto::Builder<TokioExecutor> {
-    let header_bytes = settings.header_limit_kib << 10;
+    let header_bytes = settings.max_request_headers_kib << 10;
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(settings.header_seconds))
+        .header_read_timeout(Duration::from_secs(settings.headers_timeout_seconds))
         .max_buf_size(header_bytes);
     builder
         .http2()

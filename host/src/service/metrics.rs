@@ -1,6 +1,6 @@
 //! What the service counts, in the form that Prometheus reads.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -58,17 +58,17 @@ struct Gauges {
     spool_depth: Gauge,
     spool_bytes: Gauge,
     spool_limit_bytes: Gauge,
-    spool_age_seconds: Gauge<f64, AtomicU64>,
-    spool_aside: Gauge,
+    spool_oldest_entry_age_seconds: Gauge<f64, AtomicU64>,
+    spool_dead_letters: Gauge,
     spool_up: Gauge,
     database_connections: Gauge,
-    database_connections_free: Gauge,
-    database_connections_wanted: Gauge,
-    database_away: Gauge,
-    database_queries: Gauge,
-    database_failures: Gauge,
-    database_retries: Gauge,
-    stored_outcomes: Gauge,
+    database_connections_idle: Gauge,
+    database_connections_pending: Gauge,
+    database_up: Gauge,
+    database_queries: Counter,
+    database_query_failures: Counter,
+    database_retries: Counter,
+    outcomes_stored: Counter,
 }
 
 impl ServiceMetrics {
@@ -94,33 +94,37 @@ impl ServiceMetrics {
             refused_connections.clone(),
         );
         let under_way = Gauge::default();
-        registry.register("http_requests_under_way", "Requests under way", under_way.clone());
+        registry.register("http_requests_in_flight", "Requests under way", under_way.clone());
         let gauges = Gauges::default();
         for (name, help, gauge) in [
             ("spool_depth", "Entries in the spool", &gauges.spool_depth),
             ("spool_limit_bytes", "What the spool may take of the disk", &gauges.spool_limit_bytes),
             ("spool_bytes", "What the spool takes of the disk", &gauges.spool_bytes),
-            ("spool_aside", "Entries refused for good", &gauges.spool_aside),
+            ("spool_dead_letters", "Entries refused for good", &gauges.spool_dead_letters),
             (
                 "spool_up",
                 "0 while the spool can keep nothing: disk full or broken, file damaged",
                 &gauges.spool_up,
             ),
             ("database_connections", "Open connections", &gauges.database_connections),
-            ("database_connections_free", "Open and free", &gauges.database_connections_free),
-            ("database_connections_wanted", "Waited for", &gauges.database_connections_wanted),
-            ("database_away", "1 while results go to the spool", &gauges.database_away),
-            ("database_queries", "Statements so far", &gauges.database_queries),
-            ("database_failures", "Statements that failed", &gauges.database_failures),
-            ("database_retries", "Transactions sent again", &gauges.database_retries),
-            ("outcomes_stored", "Outcomes stored by this process", &gauges.stored_outcomes),
+            ("database_connections_idle", "Open and free", &gauges.database_connections_idle),
+            ("database_connections_pending", "Waited for", &gauges.database_connections_pending),
+            ("database_up", "0 while results go to the spool", &gauges.database_up),
         ] {
             registry.register(name, help, gauge.clone());
         }
+        for (name, help, counter) in [
+            ("database_queries", "Statements so far", &gauges.database_queries),
+            ("database_query_failures", "Statements that failed", &gauges.database_query_failures),
+            ("database_retries", "Transactions sent again", &gauges.database_retries),
+            ("outcomes_stored", "Outcomes stored by this process", &gauges.outcomes_stored),
+        ] {
+            registry.register(name, help, counter.clone());
+        }
         registry.register(
-            "spool_age_seconds",
+            "spool_oldest_entry_age_seconds",
             "Age of the spool's oldest entry",
-            gauges.spool_age_seconds.clone(),
+            gauges.spool_oldest_entry_age_seconds.clone(),
         );
         ServiceMetrics {
             registry,
@@ -181,7 +185,12 @@ impl ServiceMetrics {
     }
 
     /// Everything as text.
-    pub(super) fn text(&self, store: &Metrics, spool: Option<&SpoolState>, away: bool) -> String {
+    pub(super) fn text(
+        &self,
+        store: &Metrics,
+        spool: Option<&SpoolState>,
+        unavailable: bool,
+    ) -> String {
         let gauges = &self.gauges;
         let set = |gauge: &Gauge, value: u64| {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
@@ -190,20 +199,24 @@ impl ServiceMetrics {
             set(&gauges.spool_depth, spool.depth);
             set(&gauges.spool_bytes, spool.bytes);
             set(&gauges.spool_limit_bytes, spool.limit_bytes);
-            set(&gauges.spool_aside, spool.aside);
+            set(&gauges.spool_dead_letters, spool.dead_letters);
             set(&gauges.spool_up, spool.error.is_none().into());
-            gauges.spool_age_seconds.set(spool.oldest_at.map_or(0.0, |oldest| {
+            gauges.spool_oldest_entry_age_seconds.set(spool.oldest_at.map_or(0.0, |oldest| {
                 jiff::Timestamp::now().duration_since(oldest).as_secs_f64().max(0.0)
             }));
         }
         set(&gauges.database_connections, store.pool_stats.size as u64);
-        set(&gauges.database_connections_free, store.pool_stats.available as u64);
-        set(&gauges.database_connections_wanted, store.pool_stats.waiting as u64);
-        set(&gauges.database_away, away.into());
-        set(&gauges.database_queries, store.total_queries);
-        set(&gauges.database_failures, store.failed_queries);
-        set(&gauges.database_retries, store.retry_count);
-        set(&gauges.stored_outcomes, store.stored_outcomes);
+        set(&gauges.database_connections_idle, store.pool_stats.available as u64);
+        set(&gauges.database_connections_pending, store.pool_stats.waiting as u64);
+        set(&gauges.database_up, (!unavailable).into());
+        // The store has counted them already.
+        let count = |counter: &Counter, value: u64| {
+            counter.inner().store(value, Ordering::Relaxed);
+        };
+        count(&gauges.database_queries, store.total_queries);
+        count(&gauges.database_query_failures, store.failed_queries);
+        count(&gauges.database_retries, store.retry_count);
+        count(&gauges.outcomes_stored, store.stored_outcomes);
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = encode(&mut text, &self.registry);

@@ -48,7 +48,7 @@ impl MinRateBody {
                 ProblemCode::BodyTimeout,
                 format!(
                     "the body came more slowly than {rate} bytes a second for {seconds} s \
-                     ({setting}, body_seconds)"
+                     ({setting}, body_idle_timeout_seconds)"
                 ),
             )
             .limit(rate)
@@ -170,7 +170,7 @@ mod tests {
         };
         let refused = error.downcast::<Refused>().unwrap();
         assert_eq!(refused.0.problem.code, ProblemCode::BodyTimeout);
-        assert!(refused.0.problem.detail.contains("(rate, body_seconds)"));
+        assert!(refused.0.problem.detail.contains("(rate, body_idle_timeout_seconds)"));
         // The service takes its time with each part, which costs the client nothing.
         let mut quick = MinRateBody::new(drip(Duration::ZERO), 1, grace, "rate");
         for _ in 0..10 {

@@ -16,7 +16,7 @@
 //! | `answers`, `long_answer`, `unread` | the memory of long answers; bodies that nobody reads |
 //!
 //! Handlers translate: they have no rules of their own. What records goes through
-//! [`Delivery`], which spools while the database is away.
+//! [`Delivery`], which spools while the database is unavailable.
 
 mod activity;
 mod answer;
@@ -86,7 +86,7 @@ const COMPRESSORS: usize = 8;
 /// How often the tokens are read anew, so that a revoked one does not work for longer.
 const TOKENS_EVERY: Duration = Duration::from_secs(2);
 
-/// How often a database that was away is asked whether its schema can be brought up to date.
+/// How often a database that was unavailable is asked whether its schema can be brought up to date.
 const PREPARED_EVERY: Duration = Duration::from_secs(2);
 
 /// A service that listens.
@@ -149,9 +149,9 @@ impl Service {
             file_batches: Arc::new(Semaphore::new(files::BATCHES)),
             health: shared_check::SharedCheck::default(),
             readiness: shared_check::SharedCheck::default(),
-            room: room::Room::new(settings.body_memory_mib),
-            stream_room: room::Room::new(settings.stream_memory_mib),
-            answers: answers::Answers::new(settings.answer_memory_mib),
+            room: room::Room::new(settings.max_body_memory_mib),
+            stream_room: room::Room::new(settings.max_stream_memory_mib),
+            answers: answers::Answers::new(settings.max_response_memory_mib),
             compressors: Arc::new(Semaphore::new(COMPRESSORS)),
             long_bodies: Semaphore::new(1),
             stopping: watch::Sender::new(false),
@@ -194,7 +194,7 @@ impl Service {
         }
         // All of it is over in time, so that nobody kills it who gives it as long.
         let begun = Instant::now();
-        let limit = Duration::from_secs(app.settings.shutdown_seconds);
+        let limit = Duration::from_secs(app.settings.shutdown_timeout_seconds);
         let finishing = acceptor.finish();
         tokio::pin!(finishing);
         if timeout_at(begun + limit / 4 * 3, &mut finishing).await.is_err() {
@@ -225,13 +225,13 @@ async fn keep_tokens_fresh(tokens: TokenRegistry) {
         let refreshed = tokens.refresh().await;
         match &refreshed {
             Ok(()) => copied = true,
-            // Revoked tokens would work again after a start while the database is away.
+            // Revoked tokens would work again after a start while the database is unavailable.
             Err(error @ Error::Io { .. }) => {
                 if std::mem::replace(&mut copied, false) {
                     tracing::warn!(%error, "the copy of the tokens is not up to date");
                 }
             }
-            // A database that is away leaves those that are known.
+            // A database that is unavailable leaves those that are known.
             Err(error) => tracing::debug!(%error, "could not read the tokens"),
         }
         tokio::time::sleep(TOKENS_EVERY).await;

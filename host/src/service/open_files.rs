@@ -24,11 +24,11 @@ pub fn raise_open_files() {
 /// How many connections may be open at once: as many as the settings say, if the system lets the
 /// process open so many files, else as many as it does. This is said in the log.
 pub(super) fn connection_limit(settings: &ServiceSettings) -> usize {
-    let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return settings.connections };
+    let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return settings.max_connections };
     let limit = fitting(settings, soft);
-    if limit < settings.connections {
+    if limit < settings.max_connections {
         tracing::warn!(
-            connections = settings.connections,
+            connections = settings.max_connections,
             limit,
             open_files = soft,
             "fewer connections than the settings say: the system lets this process open too few \
@@ -41,7 +41,7 @@ pub(super) fn connection_limit(settings: &ServiceSettings) -> usize {
 /// How many of so many open files may be connections.
 fn fitting(settings: &ServiceSettings, open_files: u64) -> usize {
     let others = [
-        settings.database_connections,
+        settings.max_database_connections,
         settings.max_concurrent_files,
         settings.listen.len(),
         REFUSALS,
@@ -50,7 +50,7 @@ fn fitting(settings: &ServiceSettings, open_files: u64) -> usize {
     // Something must be left for clients, and it is better that all of it is slow than that nothing
     // is answered.
     let free = open_files.saturating_sub(reserved).max(open_files / 4).max(1);
-    settings.connections.min(usize::try_from(free).unwrap_or(usize::MAX))
+    settings.max_connections.min(usize::try_from(free).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]

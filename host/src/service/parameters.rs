@@ -110,7 +110,7 @@ pub(super) struct OutcomesQuery {
     /// Only those of this scenario.
     pub(super) scenario_id: Option<String>,
     /// Only those with this status: success, error, timeout or cancelled.
-    pub(super) status: Option<OutcomeStatusWord>,
+    pub(super) status: Option<OutcomeStatusFilter>,
     /// How many at most; a stream of lines gives all of them.
     #[param(minimum = 1, maximum = 1000)]
     pub(super) limit: Option<u32>,
@@ -141,20 +141,20 @@ pub(super) fn checked_scenario(id: Option<String>) -> Result<Option<String>, Fai
 /// How the run of a scenario ended.
 #[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum OutcomeStatusWord {
+pub(super) enum OutcomeStatusFilter {
     Success,
     Error,
     Timeout,
     Cancelled,
 }
 
-impl OutcomeStatusWord {
+impl OutcomeStatusFilter {
     pub(super) fn word(self) -> &'static str {
         match self {
-            OutcomeStatusWord::Success => "success",
-            OutcomeStatusWord::Error => "error",
-            OutcomeStatusWord::Timeout => "timeout",
-            OutcomeStatusWord::Cancelled => "cancelled",
+            OutcomeStatusFilter::Success => "success",
+            OutcomeStatusFilter::Error => "error",
+            OutcomeStatusFilter::Timeout => "timeout",
+            OutcomeStatusFilter::Cancelled => "cancelled",
         }
     }
 }

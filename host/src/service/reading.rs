@@ -21,7 +21,7 @@ use crate::recorder::duration_hours;
 use crate::store::{Attached, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage};
 use crate::wire::{
     FailureList, NDJSON, OutcomeBody, OutcomeList, Problem, ProblemCode, RejectedList,
-    ResultDocument, ServiceHealth, SpoolRetried,
+    ResultDocument, ServiceHealth,
 };
 
 /// How many outcomes, or rejected results, a page has unless another number is asked for, and each read of a stream.
@@ -272,7 +272,7 @@ pub(super) async fn extract(State(app): State<SharedApp>, request: Request) -> A
     Ok(response)
 }
 
-/// How the service, its database and its spool are. A database that is away is an answer, too.
+/// How the service, its database and its spool are. A database that is unavailable is an answer, too.
 #[utoipa::path(
     get, path = "/v1/health", tag = "operation", operation_id = "health",
     responses(
@@ -310,49 +310,31 @@ fn waits(app: &App) -> Option<String> {
             "{trouble}: what the database does not take is not kept; the service's log says more"
         ));
     }
-    if delivery.away().is_some() {
+    if delivery.unavailable_reason().is_some() {
         return Some(
             "the database takes nothing just now; what is sent waits in the spool, and the \
              service's log says more"
                 .to_owned(),
         );
     }
-    let (held, aside) = (delivery.held(), delivery.spool_state()?.aside);
+    let (held, dead_letters) = (delivery.held(), delivery.spool_state()?.dead_letters);
     if held > 0 {
         return Some(format!(
             "what the spool has of {held} simulations cannot be delivered, and is tried again; the \
              service's log says why"
         ));
     }
-    (aside > 0).then(|| {
+    (dead_letters > 0).then(|| {
         format!(
-            "{aside} entries of the spool were refused for good; `arc-host spool list` says why, and \
-             `arc-host spool requeue`, or POST /v1/spool/retry, tries them again"
+            "{dead_letters} entries of the spool were refused for good; `arc-host spool list` says why, and \
+             `arc-host spool requeue`, or POST /v1/spool/requeue, tries them again"
         )
     })
 }
 
-/// Try again what the spool has put aside because it was refused for good.
-///
-/// Needs a token with the scope `admin`. It goes behind all that waits; what is refused again is put
-/// aside again. What waits although others are delivered is tried at once, too.
-#[utoipa::path(
-    post, path = "/v1/spool/retry", tag = "operation", operation_id = "retry_spool",
-    responses(
-        (status = 200, description = "How many entries are tried again", body = SpoolRetried),
-        (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
-    )
-)]
-pub(super) async fn retry_spool(State(app): State<SharedApp>) -> Answer {
-    match app.delivery.try_refused_again().await? {
-        Some(entries) => Ok(answer::json(StatusCode::OK, &SpoolRetried { entries })),
-        None => Err(Failure::new(ProblemCode::NotFound, "this service has no spool")),
-    }
-}
-
 /// What the service has done since it was started.
 #[utoipa::path(
-    get, path = "/v1/metrics", tag = "operation", operation_id = "metrics",
+    get, path = "/v1/stats", tag = "operation", operation_id = "stats",
     responses(
         (status = 200, description = "Queries, failures, retries, times", body = Metrics),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
@@ -372,8 +354,11 @@ pub(super) async fn metrics(State(app): State<SharedApp>) -> Answer {
 )]
 pub(super) async fn prometheus_metrics(State(app): State<SharedApp>) -> Answer {
     let spool = app.delivery.spool_state();
-    let text =
-        app.metrics.text(&app.recorder.metrics(), spool.as_ref(), app.delivery.away().is_some());
+    let text = app.metrics.text(
+        &app.recorder.metrics(),
+        spool.as_ref(),
+        app.delivery.unavailable_reason().is_some(),
+    );
     let mut response = Response::new(Body::from(text));
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -403,17 +388,20 @@ pub(super) async fn ready(State(app): State<SharedApp>) -> Result<&'static str, 
     }
     match app.delivery.spool_state() {
         // The database takes results, or the spool does.
-        Some(spool) if spool.takes_entries() || app.delivery.away().is_none() => Ok("ok\n"),
+        Some(spool) if spool.takes_entries() || app.delivery.unavailable_reason().is_none() => {
+            Ok("ok\n")
+        }
         Some(spool) => Err(match spool.error {
             Some(trouble) => Failure::new(
                 ProblemCode::SpoolUnavailable,
-                format!("the database is away and {trouble}"),
+                format!("the database is unavailable and {trouble}"),
             ),
-            None => {
-                Problem::new(ProblemCode::SpoolFull, "the database is away and the spool is full")
-                    .limit(spool.limit_bytes)
-                    .into()
-            }
+            None => Problem::new(
+                ProblemCode::SpoolFull,
+                "the database is unavailable and the spool is full",
+            )
+            .limit(spool.limit_bytes)
+            .into(),
         }),
         None => {
             app.database_answers().await?;

@@ -24,7 +24,7 @@ use crate::recorder::{
     ItemVerdict, ReceivedResult, ResultFormat, Submission, Verdict, whole_failure,
 };
 use crate::wire::{
-    BatchVerdicts, BatchWriter, Problem, ProblemCode, Reason, ResultVerdict, ResultsDocument,
+    BatchVerdicts, BatchWriter, Problem, ProblemCode, ResultVerdict, ResultsDocument, ViolationBody,
 };
 
 /// How many reasons for which results of a batch have failed are logged.
@@ -85,7 +85,7 @@ pub(super) async fn record_outcomes(
     let mut asked = Keys::begin(&parts.headers, path)?;
     let mut room = app.room.for_a_body();
     let chunks = Chunks::new(body, app.body_stall());
-    let most = Most { bytes: app.body_limit(), results: app.settings.batch_items };
+    let most = Most { bytes: app.body_limit(), results: app.settings.max_results_per_body };
     let sent = documents(chunks, limits(&app), most, &mut room, &mut asked).await?;
     app.keys.once(asked, Box::pin(of.record(sent, room))).await
 }
@@ -222,12 +222,13 @@ pub(super) fn keep_causes(verdicts: &mut [ItemVerdict], request_id: Option<&Requ
     let mut causes = BTreeSet::new();
     let mut failed = 0_u64;
     for item in verdicts {
-        let Verdict::Failed { retryable, away, internal, message } = &mut item.verdict else {
+        let Verdict::Failed { retryable, unavailable, internal, message } = &mut item.verdict
+        else {
             continue;
         };
         failed += 1;
         let cause = std::mem::take(message);
-        *message = problem(*retryable, *away, *internal, &cause).detail;
+        *message = problem(*retryable, *unavailable, *internal, &cause).detail;
         if causes.len() < LOGGED_CAUSES {
             causes.insert(cause);
         }
@@ -244,11 +245,11 @@ pub(super) fn log_cause(request_id: Option<&RequestId>, failed: u64, cause: &str
 }
 
 /// What a caller may know of why a result has failed.
-pub(super) fn problem(retryable: bool, away: bool, internal: bool, cause: &str) -> Problem {
+pub(super) fn problem(retryable: bool, unavailable: bool, internal: bool, cause: &str) -> Problem {
     if internal {
         return crate::Error::Internal(cause.to_owned()).into();
     }
-    match (retryable, away) {
+    match (retryable, unavailable) {
         (_, true) => crate::Error::Unavailable(cause.to_owned()).into(),
         (true, false) => Problem::new(
             ProblemCode::Timeout,
@@ -275,12 +276,12 @@ fn one_answer(item: ItemVerdict) -> Answer {
                     item.outcome_id
                 ),
             );
-            problem.violations = violations.into_iter().map(Reason::from).collect();
+            problem.violations = violations.into_iter().map(ViolationBody::from).collect();
             problem.outcome_id = Some(item.outcome_id);
             Err(problem.into())
         }
-        Verdict::Failed { retryable, away, internal, message } => {
-            let problem = Box::new(problem(retryable, away, internal, &message));
+        Verdict::Failed { retryable, unavailable, internal, message } => {
+            let problem = Box::new(problem(retryable, unavailable, internal, &message));
             Err(Failure { problem, cause: Some(message) })
         }
     }
@@ -357,8 +358,8 @@ mod tests {
         Error::SpoolFull { limit_bytes: 1, message: "full".to_owned() }
     }
 
-    fn away() -> Verdict {
-        Verdict::failed(&Error::Unavailable("away".to_owned()))
+    fn unavailable() -> Verdict {
+        Verdict::failed(&Error::Unavailable("unavailable".to_owned()))
     }
 
     /// The part's results, in order, all of which have this verdict.
@@ -378,7 +379,7 @@ mod tests {
         assert!(
             matches!(
                 expected,
-                Verdict::Failed { retryable: true, away: true, internal: false, .. }
+                Verdict::Failed { retryable: true, unavailable: true, internal: false, .. }
             ),
             "{expected:?}"
         );
@@ -397,13 +398,13 @@ mod tests {
     #[tokio::test]
     async fn after_a_part_that_failed_as_a_whole_nobody_waits_for_the_rest() {
         let mut parts = Parts::default();
-        parts.record(part("a"), |it| all(it, away())).await.unwrap();
+        parts.record(part("a"), |it| all(it, unavailable())).await.unwrap();
         let rest = parts.record(part("b"), |_| -> std::future::Pending<_> { panic!("asked") });
-        check(&rest.await.unwrap(), &part("b"), &away());
+        check(&rest.await.unwrap(), &part("b"), &unavailable());
         // Documents that fail for themselves cost no others.
         let alone = Verdict::Failed {
             retryable: true,
-            away: false,
+            unavailable: false,
             internal: false,
             message: "slow".to_owned(),
         };

@@ -8,7 +8,7 @@ use crate::store::{Removed, Store};
 /// How often it is looked for them.
 const EVERY: Duration = Duration::from_secs(3_600);
 
-/// How often where the last look failed, as it does while the database is away.
+/// How often where the last look failed, as it does while the database is unavailable.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
 
 /// Removes what is so many days old, again and again. Several services may do so at once.

@@ -38,7 +38,7 @@ use crate::wire::ProblemCode;
         (name = "operation", description = "How the service is")
     ),
     // Named in a parameter, where they are not found by themselves.
-    components(schemas(super::parameters::OutcomeStatusWord)),
+    components(schemas(super::parameters::OutcomeStatusFilter)),
     modifiers(&Bearer)
 )]
 struct Document;
@@ -50,7 +50,7 @@ impl utoipa::Modify for Bearer {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A token of `arc-host token new`, where the service asks for one"))
+            .description(Some("A token of `arc-host token create`, where the service asks for one"))
             .build();
         document
             .components
@@ -104,7 +104,6 @@ fn health() -> OpenApiRouter<SharedApp> {
 /// What only an administrator may do.
 fn administration() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new()
-        .routes(routes!(reading::retry_spool))
         .routes(routes!(spool::list_spool_entries))
         .routes(routes!(spool::spool_entry))
         .routes(routes!(spool::requeue_dead_letters))

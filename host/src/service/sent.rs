@@ -135,7 +135,7 @@ fn has_room(envelope: &str, held_bytes: usize, room: &mut Held) -> Result<(), Fa
             ProblemCode::BodyTooLarge,
             format!(
                 "the results and what stands beside them take {bytes} bytes of memory, and bodies \
-                 may take {limit} (body_memory_mib); send fewer results at once"
+                 may take {limit} (max_body_memory_mib); send fewer results at once"
             ),
         )
         .limit(limit)
@@ -160,7 +160,7 @@ fn take_frames(
         let position = submissions.len() as u64;
         if position >= limit {
             return Err(Problem::new(
-                ProblemCode::TooManyItems,
+                ProblemCode::TooManyResults,
                 format!(
                     "the body holds more than {limit} results; send fewer at once, or stream them \
                      as application/x-ndjson"

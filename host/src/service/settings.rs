@@ -1,7 +1,7 @@
 //! Every setting of the service: name, type, default and a sentence, each on one place.
 //!
-//! A setting comes from the command line (`--body-limit-mib 8`), else from the environment
-//! (`ARC_SERVE_BODY_LIMIT_MIB`), else from the settings file (TOML: `body_limit_mib = 8`), else it
+//! A setting comes from the command line (`--max-body-mib 8`), else from the environment
+//! (`ARC_SERVE_MAX_BODY_MIB`), else from the settings file (TOML: `max_body_mib = 8`), else it
 //! has its default. An unknown name is refused, so that a slip of the pen is noticed; in the
 //! environment, which others write to as well, it is warned of.
 
@@ -72,14 +72,14 @@ macro_rules! settings {
 
 settings! {
     listen: Vec<SocketAddr> = vec![SocketAddr::from(([127, 0, 0, 1], 7117))], "ADDRESS",
-        "Where it listens: addresses with a port, separated by commas. Others than loopback need tokens, or --open.";
+        "Where it listens: addresses with a port, separated by commas. Others than loopback need tokens, or --allow-unauthenticated.";
     tls_certificate: Option<PathBuf> = None, "FILE",
         "The certificate chain (PEM) with which it speaks TLS.";
     tls_key: Option<PathBuf> = None, "FILE",
         "The private key (PEM) that goes with the certificate.";
-    open: bool = false, "BOOL",
+    allow_unauthenticated: bool = false, "BOOL",
         "Takes requests without a token from everybody who can reach it.";
-    tokens: bool = false, "BOOL",
+    require_tokens: bool = false, "BOOL",
         "Asks for tokens on loopback, too.";
     allow_origins: Vec<String> = Vec::new(), "ORIGINS",
         "The web pages that may use it from a browser: origins such as `https://app.example`, separated by commas, or * for all.";
@@ -89,17 +89,17 @@ settings! {
         "How it logs to standard error: text or json.";
     log_level: String = "info".to_owned(), "LEVEL",
         "What it logs: error, warn, info, debug, or a filter such as info,arc_host=debug.";
-    database_connections: usize = 8, "N",
+    max_database_connections: usize = 8, "N",
         "How many connections to the database are open at once.";
     spool: bool = true, "BOOL",
         "Keeps what the database does not take for the moment in a spool on this machine.";
     spool_dir: Option<PathBuf> = None, "DIR",
         "The folder of the spool, which must outlive the process. Default: one in the user's data folder.";
-    spool_limit_mib: u64 = 4_096, "MIB",
+    max_spool_mib: u64 = 4_096, "MIB",
         "How much the spool may hold. When it is full, requests are answered with 503.";
-    body_limit_mib: u64 = 64, "MIB",
+    max_body_mib: u64 = 64, "MIB",
         "The longest body after decompression, but for streamed NDJSON, which has no limit.";
-    batch_items: u64 = 100_000, "N",
+    max_results_per_body: u64 = 100_000, "N",
         "The most results in one body, but for streamed NDJSON, which has no limit.";
     max_configuration_kib: u64 = 1_024, "KIB",
         "The longest body with a version of a configuration.";
@@ -109,9 +109,9 @@ settings! {
         "The longest metadata of a simulation, which is part of every answer about it.";
     max_suite_kib: u64 = 1_024, "KIB",
         "The longest body that ends a simulation: the suite's summary, or a reason.";
-    max_reasons_kib: u64 = 1_024, "KIB",
+    max_violations_kib: u64 = 1_024, "KIB",
         "How much of the answer to many results is violations and warnings; what is more is left out, and counted in violations_omitted.";
-    file_limit_mib: u64 = 4_096, "MIB",
+    max_file_mib: u64 = 4_096, "MIB",
         "The longest file that /v1/files takes, which lies on the disk until it is recorded.";
     file_dir: Option<PathBuf> = None, "DIR",
         "The folder in which such files lie until they are recorded. Default: one in the folder of the spool, else the system's for temporary files.";
@@ -119,25 +119,25 @@ settings! {
         "How much disk such files may take, all requests together; others are answered with 503.";
     max_file_scenarios: usize = 500_000, "N",
         "The most different scenarios in such a file, which are remembered until it is recorded.";
-    header_limit_kib: usize = 32, "KIB",
+    max_request_headers_kib: usize = 32, "KIB",
         "The longest request line with its headers.";
-    header_seconds: u64 = 30, "SECONDS",
+    headers_timeout_seconds: u64 = 30, "SECONDS",
         "How long a connection may take to send the next request's headers.";
-    body_seconds: u64 = 30, "SECONDS",
+    body_idle_timeout_seconds: u64 = 30, "SECONDS",
         "How long a body may make no progress before its request is given up.";
     min_body_bytes_per_second: u64 = 1_024, "BYTES",
-        "The least rate at which a body must come, but for streams and files: one that is slower for body_seconds is given up. 0 is none.";
+        "The least rate at which a body must come, but for streams and files: one that is slower for body_idle_timeout_seconds is given up. 0 is none.";
     min_file_bytes_per_second: u64 = 65_536, "BYTES",
-        "The least rate at which a file must come: one that is slower for body_seconds is given up. 0 is none.";
-    answer_seconds: u64 = 30, "SECONDS",
+        "The least rate at which a file must come: one that is slower for body_idle_timeout_seconds is given up. 0 is none.";
+    response_idle_timeout_seconds: u64 = 30, "SECONDS",
         "How long a client may take nothing of an answer before its connection is dropped.";
     min_answer_bytes_per_second: u64 = 16_384, "BYTES",
-        "The least rate at which a client must read an answer, but for streams: one that is slower for answer_seconds gets no more of it. 0 is none.";
-    request_seconds: u64 = 120, "SECONDS",
+        "The least rate at which a client must read an answer, but for streams: one that is slower for response_idle_timeout_seconds gets no more of it. 0 is none.";
+    request_timeout_seconds: u64 = 120, "SECONDS",
         "How long a request may take, but for streams.";
-    connections: usize = 4_096, "N",
+    max_connections: usize = 4_096, "N",
         "How many connections may be open at once; fewer where the system lets the process open fewer files.";
-    requests: usize = 512, "N",
+    max_concurrent_requests: usize = 512, "N",
         "How many requests that record may be under way at once, but for files and streams; others are answered with 429.";
     max_concurrent_reads: usize = 256, "N",
         "How many requests that read may be under way at once, but for streams; others are answered with 429. Health and metrics are always answered.";
@@ -145,7 +145,7 @@ settings! {
         "How many files may be received and recorded at once; others are answered with 429.";
     retention_days: Option<u64> = None, "DAYS",
         "Removes simulations that were started so many days ago, for good, once an hour. Default: nothing is removed.";
-    streams: usize = 256, "N",
+    max_record_streams: usize = 256, "N",
         "How many streams of results may be open at once; others are answered with 429.";
     max_read_streams: usize = 64, "N",
         "How many streams of outcomes may be open at once; others are answered with 429.";
@@ -153,13 +153,13 @@ settings! {
         "How many streams of events may be open at once; others are answered with 429.";
     max_token_share_percent: u64 = 75, "PERCENT",
         "Which part of each of these limits one token may have, so that it leaves some to others; 100 is all of it.";
-    body_memory_mib: u64 = 96, "MIB",
+    max_body_memory_mib: u64 = 96, "MIB",
         "How much memory the bodies of requests under way may take; others are answered with 429.";
-    stream_memory_mib: u64 = 80, "MIB",
+    max_stream_memory_mib: u64 = 80, "MIB",
         "How much memory what streams have sent may take until it is recorded; one for which there is none ends with 429.";
-    answer_memory_mib: u64 = 48, "MIB",
+    max_response_memory_mib: u64 = 48, "MIB",
         "How much memory answers may take that were read from the database and not yet by the client; others wait for it, then are answered with 429.";
-    shutdown_seconds: u64 = 20, "SECONDS",
+    shutdown_timeout_seconds: u64 = 20, "SECONDS",
         "How long stopping takes at most: requests under way have three quarters of it, then they go to the spool.";
 }
 
@@ -313,8 +313,10 @@ impl ServiceSettings {
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
             return wrong("tls_certificate and tls_key go together; set both or none");
         }
-        if self.open && self.tokens {
-            return wrong("open and tokens contradict each other; set one of them");
+        if self.allow_unauthenticated && self.require_tokens {
+            return wrong(
+                "allow_unauthenticated and require_tokens contradict each other; set one of them",
+            );
         }
         if let Some(origin) = self.allow_origins.iter().find(|origin| !fits_an_origin(origin)) {
             return wrong(&format!(
@@ -331,14 +333,14 @@ impl ServiceSettings {
             ));
         }
         let least_one = [
-            ("database_connections", self.database_connections),
-            ("header_limit_kib", self.header_limit_kib),
-            ("connections", self.connections),
-            ("requests", self.requests),
+            ("max_database_connections", self.max_database_connections),
+            ("max_request_headers_kib", self.max_request_headers_kib),
+            ("max_connections", self.max_connections),
+            ("max_concurrent_requests", self.max_concurrent_requests),
             ("max_concurrent_reads", self.max_concurrent_reads),
             ("max_concurrent_files", self.max_concurrent_files),
             ("max_file_scenarios", self.max_file_scenarios),
-            ("streams", self.streams),
+            ("max_record_streams", self.max_record_streams),
             ("max_read_streams", self.max_read_streams),
             ("max_event_streams", self.max_event_streams),
         ];
@@ -351,18 +353,18 @@ impl ServiceSettings {
             );
         }
         // hyper reads into a buffer of at least 8 KiB.
-        if self.header_limit_kib < 8 {
-            return wrong("header_limit_kib must be at least 8");
+        if self.max_request_headers_kib < 8 {
+            return wrong("max_request_headers_kib must be at least 8");
         }
-        if self.body_memory_mib < self.body_limit_mib.saturating_add(RECORDING_MIB) {
+        if self.max_body_memory_mib < self.max_body_mib.saturating_add(RECORDING_MIB) {
             return wrong(&format!(
-                "body_memory_mib is {}, and body_limit_mib is {}: body_memory_mib must be greater by \
+                "max_body_memory_mib is {}, and max_body_mib is {}: max_body_memory_mib must be greater by \
                  at least {RECORDING_MIB}, for the results of a body that are recorded at once",
-                self.body_memory_mib, self.body_limit_mib
+                self.max_body_memory_mib, self.max_body_mib
             ));
         }
-        if self.max_file_disk_mib < self.file_limit_mib {
-            return wrong("max_file_disk_mib is less than file_limit_mib; a file would not fit");
+        if self.max_file_disk_mib < self.max_file_mib {
+            return wrong("max_file_disk_mib is less than max_file_mib; a file would not fit");
         }
         if !(1..=100).contains(&self.max_token_share_percent) {
             return wrong("max_token_share_percent must be from 1 to 100");
@@ -376,18 +378,20 @@ impl ServiceSettings {
             return wrong(&format!("{name} must be less than 4294967296"));
         }
         // The longest answer with one result, its trajectory and its texts.
-        if self.answer_memory_mib == 0 {
-            return wrong("answer_memory_mib is 0; it must be at least 1");
+        if self.max_response_memory_mib == 0 {
+            return wrong("max_response_memory_mib is 0; it must be at least 1");
         }
-        if self.max_reasons_kib > self.body_memory_mib << 10 {
-            return wrong("max_reasons_kib is more than body_memory_mib; an answer would not fit");
+        if self.max_violations_kib > self.max_body_memory_mib << 10 {
+            return wrong(
+                "max_violations_kib is more than max_body_memory_mib; an answer would not fit",
+            );
         }
         // A document of 16 MiB, and some of the next.
-        if self.stream_memory_mib < 32 {
-            return wrong("stream_memory_mib must be at least 32");
+        if self.max_stream_memory_mib < 32 {
+            return wrong("max_stream_memory_mib must be at least 32");
         }
-        if self.shutdown_seconds == 0 {
-            return wrong("shutdown_seconds is 0; it must be at least 1");
+        if self.shutdown_timeout_seconds == 0 {
+            return wrong("shutdown_timeout_seconds is 0; it must be at least 1");
         }
         Ok(())
     }
@@ -402,7 +406,7 @@ impl ServiceSettings {
 
     /// Whether requests need a token.
     pub fn ask_for_tokens(&self) -> bool {
-        self.tokens || (!self.open && !self.on_loopback())
+        self.require_tokens || (!self.allow_unauthenticated && !self.on_loopback())
     }
 
     /// The settings as a file that [`ServiceSettings::read`] reads, each with its sentence.
@@ -499,11 +503,11 @@ mod tests {
             ("tls_certificate", "/a \"b\""),
             ("tls_key", "c"),
             ("log_format", "json"),
-            ("open", "true"),
+            ("allow_unauthenticated", "true"),
             ("allow_origins", "https://app.example, http://localhost:5173"),
             ("allow_hosts", "arc.example, [2001:db8::1]"),
             ("file_dir", "/f"),
-            ("requests", "7"),
+            ("max_concurrent_requests", "7"),
         ])
         .unwrap();
         assert_eq!(settings.listen.len(), 2);
@@ -512,8 +516,8 @@ mod tests {
         std::fs::write(&file, settings.to_toml()).unwrap();
         assert_eq!(ServiceSettings::read(Some(&file), &[]).unwrap(), settings);
         // What is said on the command line comes first.
-        let one = [("requests".to_owned(), "9".to_owned())];
-        assert_eq!(ServiceSettings::read(Some(&file), &one).unwrap().requests, 9);
+        let one = [("max_concurrent_requests".to_owned(), "9".to_owned())];
+        assert_eq!(ServiceSettings::read(Some(&file), &one).unwrap().max_concurrent_requests, 9);
     }
 
     #[test]
@@ -527,22 +531,22 @@ mod tests {
     fn a_wrong_value_is_named_with_its_place() {
         for (name, value) in [
             ("listen", "localhost"),
-            ("requests", "many"),
-            ("requests", "0"),
-            ("requests", "-1"),
-            ("open", "yes"),
+            ("max_concurrent_requests", "many"),
+            ("max_concurrent_requests", "0"),
+            ("max_concurrent_requests", "-1"),
+            ("allow_unauthenticated", "yes"),
             ("log_format", "xml"),
             ("allow_origins", "app.example"),
             ("allow_origins", "https://app.example/"),
             ("allow_origins", ""),
-            ("header_limit_kib", "1"),
+            ("max_request_headers_kib", "1"),
             ("retention_days", "0"),
             ("retention_days", "180d"),
-            ("body_memory_mib", "95"),
-            ("body_limit_mib", "65"),
-            ("body_limit_mib", "9223372036854775807"),
-            ("stream_memory_mib", "31"),
-            ("streams", "0"),
+            ("max_body_memory_mib", "95"),
+            ("max_body_mib", "65"),
+            ("max_body_mib", "9223372036854775807"),
+            ("max_stream_memory_mib", "31"),
+            ("max_record_streams", "0"),
             ("max_concurrent_reads", "0"),
             ("max_concurrent_files", "0"),
             ("max_file_scenarios", "0"),
@@ -557,7 +561,7 @@ mod tests {
             ("allow_hosts", "https://arc.example"),
             ("allow_hosts", "arc.example:80"),
             ("allow_hosts", ""),
-            ("shutdown_seconds", "0"),
+            ("shutdown_timeout_seconds", "0"),
             ("tls_key", "only.pem"),
         ] {
             let error = given(&[(name, value)]).unwrap_err().to_string();
@@ -569,14 +573,15 @@ mod tests {
     #[test]
     fn a_body_has_room_beside_what_is_recorded_of_it() {
         let memory = |limit, memory| {
-            given(&[("body_limit_mib", limit), ("body_memory_mib", memory)])
+            given(&[("max_body_mib", limit), ("max_body_memory_mib", memory)])
                 .map_err(|error| error.to_string())
         };
         for (limit, enough, too_little) in [("64", "96", "95"), ("1", "33", "32"), ("0", "32", "0")]
         {
             assert!(memory(limit, enough).is_ok());
             let error = memory(limit, too_little).unwrap_err();
-            let named = format!("body_memory_mib is {too_little}, and body_limit_mib is {limit}:");
+            let named =
+                format!("max_body_memory_mib is {too_little}, and max_body_mib is {limit}:");
             assert!(error.contains(&named) && error.contains("at least 32"), "{error}");
         }
     }
@@ -585,10 +590,10 @@ mod tests {
     fn an_unknown_name_in_a_file_is_refused_with_its_line() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("settings.toml");
-        std::fs::write(&file, "requests = 3\nrequets = 4\n").unwrap();
+        std::fs::write(&file, "max_concurrent_requests = 3\nrequets = 4\n").unwrap();
         let error = ServiceSettings::read(Some(&file), &[]).unwrap_err().to_string();
         assert!(error.contains("requets"), "{error}");
-        std::fs::write(&file, "requests = 3\nopen = \n").unwrap();
+        std::fs::write(&file, "max_concurrent_requests = 3\nopen = \n").unwrap();
         let error = ServiceSettings::read(Some(&file), &[]).unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
     }
@@ -604,8 +609,12 @@ mod tests {
             ("0.0.0.0:1", true, false, false),
         ] {
             let (open, tokens) = (open.to_string(), tokens.to_string());
-            let settings =
-                given(&[("listen", listen), ("open", &open), ("tokens", &tokens)]).unwrap();
+            let settings = given(&[
+                ("listen", listen),
+                ("allow_unauthenticated", &open),
+                ("require_tokens", &tokens),
+            ])
+            .unwrap();
             assert_eq!(settings.ask_for_tokens(), asked, "{listen} {open} {tokens}");
         }
     }

@@ -20,8 +20,8 @@ use crate::delivery::Delivered;
 use crate::recorder::{SimulationCompleted, SimulationProgress};
 use crate::store::SimulationStatus;
 use crate::wire::{
-    ConfigurationCreated, ConfigurationRequest, EndRequest, Problem, ProblemCode, SimulationEnded,
-    SimulationList, StartRequest, StartedBody, SuiteDocument,
+    ConfigurationCreated, ConfigurationRequest, EndSimulationRequest, Problem, ProblemCode,
+    SimulationEnded, SimulationList, StartSimulationRequest, StartedBody, SuiteDocument,
 };
 
 /// How many simulations a page has unless another number is asked for.
@@ -125,7 +125,7 @@ pub(super) async fn create_configuration(State(app): State<SharedApp>, request: 
 #[utoipa::path(
     post, path = "/v1/simulations", tag = "recording", operation_id = "start_simulation",
     params(("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
-    request_body = StartRequest,
+    request_body = StartSimulationRequest,
     responses(
         (status = 200, description = "It runs, or stands where it has come to", body = StartedBody),
         (status = 202, description = "The start is in the service's spool", body = StartedBody),
@@ -136,7 +136,7 @@ pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Requ
     let Read { bytes, asked, _room } = read(&app, request, app.settings.max_start_kib).await?;
     let answer = async {
         let _turn = turn(&app, &bytes).await;
-        let start: StartRequest = parsed(&bytes).await?;
+        let start: StartSimulationRequest = parsed(&bytes).await?;
         let most = app.settings.max_metadata_kib << 10;
         if start.metadata.as_ref().is_some_and(|metadata| metadata.get().len() as u64 > most) {
             return Err(Problem::new(
@@ -238,7 +238,7 @@ pub(super) async fn complete_simulation(
         ("simulation_id" = Uuid, Path, description = "The simulation's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
-    request_body(content = Option<EndRequest>, description = "Why"),
+    request_body(content = Option<EndSimulationRequest>, description = "Why"),
     responses(
         (status = 200, description = "It has failed", body = SimulationEnded),
         (status = 202, description = "The end is in the service's spool", body = SimulationEnded),
@@ -261,7 +261,7 @@ pub(super) async fn fail_simulation(
         ("simulation_id" = Uuid, Path, description = "The simulation's id"),
         ("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
-    request_body(content = Option<EndRequest>, description = "Why"),
+    request_body(content = Option<EndSimulationRequest>, description = "Why"),
     responses(
         (status = 200, description = "It is cancelled", body = SimulationEnded),
         (status = 202, description = "The end is in the service's spool", body = SimulationEnded),
@@ -284,8 +284,8 @@ async fn end(
 ) -> Answer {
     let Read { bytes, asked, _room } = read(&app, request, app.settings.max_suite_kib).await?;
     let answer = async {
-        let EndRequest { reason } = if bytes.is_empty() {
-            EndRequest::default()
+        let EndSimulationRequest { reason } = if bytes.is_empty() {
+            EndSimulationRequest::default()
         } else {
             parse::<Option<_>>(&bytes)?.unwrap_or_default()
         };

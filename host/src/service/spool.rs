@@ -12,7 +12,7 @@ use super::parameters::{Parameters, checked_limit};
 use super::simulations::parse;
 use crate::spool::{Listed, Spool};
 use crate::wire::{
-    DeadLetterChoice, Problem, ProblemCode, SpoolDropped, SpoolEntry, SpoolEntryDocument,
+    DeadLetterSelection, Problem, ProblemCode, SpoolDropped, SpoolEntry, SpoolEntryDocument,
     SpoolEntryList, SpoolRequeued,
 };
 
@@ -106,7 +106,7 @@ pub(super) async fn spool_entry(
 
 async fn choice(app: &App, request: Request) -> Result<Option<Vec<u64>>, Failure> {
     let (bytes, _room) = body::whole(app, request.into_body(), BODY_BYTES).await?;
-    let choice: DeadLetterChoice = parse(&bytes)?;
+    let choice: DeadLetterSelection = parse(&bytes)?;
     choice.sequences().map_err(|reason| Failure::new(ProblemCode::InvalidRequest, reason))
 }
 
@@ -116,7 +116,7 @@ async fn choice(app: &App, request: Request) -> Result<Option<Vec<u64>>, Failure
 /// again.
 #[utoipa::path(
     post, path = "/v1/spool/requeue", tag = "operation", operation_id = "requeue_dead_letters",
-    request_body = DeadLetterChoice,
+    request_body = DeadLetterSelection,
     responses(
         (status = 200, description = "How many wait again", body = SpoolRequeued),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
@@ -135,7 +135,7 @@ pub(super) async fn requeue_dead_letters(State(app): State<SharedApp>, request: 
 /// Needs a token with the scope `admin`. What waits is never dropped.
 #[utoipa::path(
     post, path = "/v1/spool/drop", tag = "operation", operation_id = "drop_dead_letters",
-    request_body = DeadLetterChoice,
+    request_body = DeadLetterSelection,
     responses(
         (status = 200, description = "How many were removed", body = SpoolDropped),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::entry::Head;
-use super::{SpoolState, SpoolTrouble};
+use super::{SpoolFailure, SpoolState};
 use crate::error::{Error, Result};
 
 /// The counts of what is on the disk and of what is on its way there.
@@ -30,7 +30,7 @@ struct Inner {
     /// Whether there was no room, and none has come since.
     refused: bool,
     /// Why nothing can be kept, whatever the limit says.
-    trouble: Option<SpoolTrouble>,
+    trouble: Option<SpoolFailure>,
     closed: bool,
 }
 
@@ -38,7 +38,7 @@ struct Inner {
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     waiting: u64,
-    aside: u64,
+    dead_letters: u64,
     /// What both take of the disk.
     bytes: u64,
     oldest_at: Option<Timestamp>,
@@ -55,14 +55,14 @@ impl Kept {
         add(&mut self.simulations, head.simulation_id, 1);
     }
 
-    /// How many entries there are, waiting and aside.
+    /// How many entries there are, waiting ones and dead letters.
     pub(super) fn entries(&self) -> u64 {
-        self.waiting + self.aside
+        self.waiting + self.dead_letters
     }
 
-    /// Counts an entry that is aside.
-    pub(super) fn add_aside(&mut self, head: &Head) {
-        self.aside += 1;
+    /// Counts an entry that is dead-lettered.
+    pub(super) fn add_dead_letter(&mut self, head: &Head) {
+        self.dead_letters += 1;
         self.bytes += head.disk_bytes();
     }
 }
@@ -71,7 +71,7 @@ impl Kept {
 #[derive(Debug, Default)]
 pub(super) struct Change {
     waiting: i64,
-    aside: i64,
+    dead_letters: i64,
     bytes: i64,
     simulations: HashMap<Uuid, i64>,
     /// When the first in the queue was spooled, after the transaction.
@@ -88,9 +88,9 @@ impl Change {
         }
     }
 
-    /// An entry was put aside (1) or is aside no more (-1).
-    pub(super) fn aside(&mut self, head: &Head, by: i64) {
-        self.aside += by;
+    /// An entry was dead-lettered (1) or is dead-lettered no more (-1).
+    pub(super) fn dead_letters(&mut self, head: &Head, by: i64) {
+        self.dead_letters += by;
         self.bytes += by * i64::try_from(head.disk_bytes()).unwrap_or(i64::MAX);
     }
 }
@@ -145,7 +145,7 @@ impl Counts {
         let mut inner = self.inner();
         let kept = &mut inner.kept;
         kept.waiting = kept.waiting.saturating_add_signed(change.waiting);
-        kept.aside = kept.aside.saturating_add_signed(change.aside);
+        kept.dead_letters = kept.dead_letters.saturating_add_signed(change.dead_letters);
         kept.bytes = kept.bytes.saturating_add_signed(change.bytes);
         kept.oldest_at = change.oldest_at;
         for (id, by) in &change.simulations {
@@ -186,7 +186,7 @@ impl Counts {
     }
 
     /// Notes why nothing can be kept, or that it can be again.
-    pub(super) fn trouble(&self, trouble: Option<SpoolTrouble>) {
+    pub(super) fn trouble(&self, trouble: Option<SpoolFailure>) {
         let mut inner = self.inner();
         if inner.trouble == trouble {
             return;
@@ -211,7 +211,7 @@ impl Counts {
     /// Whether nothing is on the disk.
     pub(super) fn empty(&self) -> bool {
         let inner = self.inner();
-        inner.kept.waiting == 0 && inner.kept.aside == 0
+        inner.kept.waiting == 0 && inner.kept.dead_letters == 0
     }
 
     pub(super) fn state(&self) -> SpoolState {
@@ -222,7 +222,7 @@ impl Counts {
             bytes,
             limit_bytes: self.limit_bytes,
             oldest_at: inner.kept.oldest_at,
-            aside: inner.kept.aside,
+            dead_letters: inner.kept.dead_letters,
             full: bytes >= self.limit_bytes || (inner.refused && bytes > 0),
             error: inner.trouble,
         }
@@ -259,7 +259,7 @@ impl Inner {
 /// What a call gets that comes after the end.
 pub(super) fn closed() -> Error {
     Error::SpoolUnavailable {
-        trouble: SpoolTrouble::Closed,
+        trouble: SpoolFailure::Closed,
         message: "the spool was closed; open it again".to_owned(),
     }
 }

@@ -1,8 +1,8 @@
 //! The file: opened, opened again after a failure, and read.
 //!
 //! An entry lies in one table under its sequence number for as long as it is kept. Two further
-//! tables say which entries wait and which are aside, with what must be known of each without
-//! reading it: opening the spool reads these alone, and putting aside does not move a document.
+//! tables say which entries wait and which are dead-lettered, with what must be known of each without
+//! reading it: opening the spool reads these alone, and dead-lettering does not move a document.
 //!
 //! Of a file that somebody else has changed redb promises nothing: where it stumbles over one, that
 //! is an error here like any other.
@@ -25,20 +25,21 @@ use redb::{
 };
 use uuid::Uuid;
 
-use super::SpoolTrouble;
+use super::SpoolFailure;
 use super::counts::{Counts, Kept, closed};
 use super::entry::Head;
 use super::reserve::{self, Reserve};
 use crate::error::{Error, Result};
 
-/// The encoded entries, waiting or aside.
+/// The encoded entries, waiting ones or dead letters.
 pub(super) const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
 
 /// Which entries wait.
 pub(super) const WAITING: TableDefinition<'_, u64, HeadRow> = TableDefinition::new("waiting");
 
-/// Which entries are aside, and why.
-pub(super) const ASIDE: TableDefinition<'_, u64, (HeadRow, &str)> = TableDefinition::new("aside");
+/// Which entries are dead-lettered, and why.
+pub(super) const DEAD_LETTERS: TableDefinition<'_, u64, (HeadRow, &str)> =
+    TableDefinition::new("dead_letters");
 
 /// Until when dead letters are tried again by themselves, in nanoseconds.
 pub(super) const RETRIED: TableDefinition<'_, u64, i128> = TableDefinition::new("retried");
@@ -160,15 +161,15 @@ impl Disk {
         let trouble = trouble_of(&error);
         self.counts.trouble(Some(trouble));
         let message = match trouble {
-            SpoolTrouble::DiskFull => format!(
+            SpoolFailure::DiskFull => format!(
                 "the disk of the spool in {folder} is full: {error}; what the spool holds is still \
                  delivered, and it keeps more when there is room on the disk"
             ),
-            SpoolTrouble::Damaged => format!(
+            SpoolFailure::Damaged => format!(
                 "the file of the spool in {folder} is damaged: {error}; end this process, and read \
-                 what can be read with `arc-host spool salvage --spool-dir {folder}`"
+                 what can be read with `arc-host spool repair --spool-dir {folder}`"
             ),
-            SpoolTrouble::DiskError | SpoolTrouble::Closed => format!(
+            SpoolFailure::DiskError | SpoolFailure::Closed => format!(
                 "the spool in {folder} could not be read or written: {error}; it works again when \
                  its disk does"
             ),
@@ -197,7 +198,7 @@ impl Disk {
     /// Looks whether the trouble is over.
     pub(super) fn probe(&self) {
         // A damaged file stays one.
-        if self.counts.state().error == Some(SpoolTrouble::Damaged) || !self.has_room_for(0) {
+        if self.counts.state().error == Some(SpoolFailure::Damaged) || !self.has_room_for(0) {
             return;
         }
         let readable = self.with(|database| {
@@ -218,7 +219,7 @@ impl Disk {
     pub(super) fn shrink_empty(&self) {
         let least = match self.counts.state().error {
             // Each page is worth it.
-            Some(SpoolTrouble::DiskFull) => 1 << 20,
+            Some(SpoolFailure::DiskFull) => 1 << 20,
             _ => SHRINK_BYTES,
         };
         if !self.counts.empty() || self.file_bytes() <= least {
@@ -291,8 +292,8 @@ impl Disk {
             )),
             error => {
                 let context = match trouble_of(&error) {
-                    SpoolTrouble::Damaged => format!(
-                        "the file of the spool in {folder} is damaged; `arc-host spool salvage \
+                    SpoolFailure::Damaged => format!(
+                        "the file of the spool in {folder} is damaged; `arc-host spool repair \
                          --spool-dir {folder}` reads what can be read into a new one, and keeps \
                          the damaged one beside it"
                     ),
@@ -330,9 +331,9 @@ fn discard(open: &mut Opened) {
 }
 
 /// What is wrong where redb says this.
-pub(super) fn trouble_of(error: &redb::Error) -> SpoolTrouble {
+pub(super) fn trouble_of(error: &redb::Error) -> SpoolFailure {
     match error {
-        redb::Error::Io(error) if reserve::is_full(error) => SpoolTrouble::DiskFull,
+        redb::Error::Io(error) if reserve::is_full(error) => SpoolFailure::DiskFull,
         // It reads beyond the end of a file that is cut off, or finds another beginning.
         redb::Error::Io(error)
             if matches!(
@@ -340,16 +341,16 @@ pub(super) fn trouble_of(error: &redb::Error) -> SpoolTrouble {
                 io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData
             ) =>
         {
-            SpoolTrouble::Damaged
+            SpoolFailure::Damaged
         }
-        redb::Error::Io(_) | redb::Error::PreviousIo => SpoolTrouble::DiskError,
+        redb::Error::Io(_) | redb::Error::PreviousIo => SpoolFailure::DiskError,
         redb::Error::Corrupted(_)
         | redb::Error::LockPoisoned(_)
         | redb::Error::TableTypeMismatch { .. }
         | redb::Error::TableIsMultimap(_)
         | redb::Error::TypeDefinitionChanged { .. }
-        | redb::Error::TableDoesNotExist(_) => SpoolTrouble::Damaged,
-        _ => SpoolTrouble::DiskError,
+        | redb::Error::TableDoesNotExist(_) => SpoolFailure::Damaged,
+        _ => SpoolFailure::DiskError,
     }
 }
 
@@ -412,7 +413,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
 
 /// Makes the tables of a new file. An old one is not written to: its disk may be full.
 pub(super) fn make_tables(database: &Database) -> DiskResult<()> {
-    match database.begin_read()?.open_table(ASIDE) {
+    match database.begin_read()?.open_table(DEAD_LETTERS) {
         Ok(_) => return Ok(()),
         Err(TableError::TableDoesNotExist(_)) => {}
         Err(error) => return Err(error.into()),
@@ -420,7 +421,7 @@ pub(super) fn make_tables(database: &Database) -> DiskResult<()> {
     let transaction = database.begin_write()?;
     transaction.open_table(ENTRIES)?;
     transaction.open_table(WAITING)?;
-    transaction.open_table(ASIDE)?;
+    transaction.open_table(DEAD_LETTERS)?;
     transaction.open_table(RETRIED)?;
     Ok(transaction.commit()?)
 }
@@ -434,9 +435,9 @@ fn count(database: &Database) -> DiskResult<(Kept, u64)> {
         kept.add_waiting(&head(row.value()));
         last = last.max(sequence.value());
     }
-    for row in transaction.open_table(ASIDE)?.iter()? {
+    for row in transaction.open_table(DEAD_LETTERS)?.iter()? {
         let (sequence, row) = row?;
-        kept.add_aside(&head(row.value().0));
+        kept.add_dead_letter(&head(row.value().0));
         last = last.max(sequence.value());
     }
     // A damaged list may end too early, and what it does not name would never be delivered.

@@ -1,4 +1,4 @@
-//! A queue on disk that keeps what cannot be recorded while the database is away.
+//! A queue on disk that keeps what cannot be recorded while the database is unavailable.
 //!
 //! What is appended is on the disk when the answer comes, and stays there until it is removed:
 //! nothing is dropped, neither by a kill at any moment nor by a full disk. One process has a spool
@@ -11,8 +11,8 @@
 //! each commit costs two `fdatasync`, whatever it holds, and what arrives while one is under way
 //! shares the next.
 //!
-//! Each entry has a digest of its own, which is checked whenever it is read: a damaged one is put
-//! aside alone. Of a file that is damaged as a whole, [`salvage`] reads what can be read.
+//! Each entry has a digest of its own, which is checked whenever it is read: a damaged one is dead-lettered
+//! alone. Of a file that is damaged as a whole, [`salvage`] reads what can be read.
 //!
 //! Measured on 2 cores and a virtual disk, with entries of 9.0 KB, of which 8.7 KB are the document,
 //! in three runs: 1,200 to 1,700 appends a second by one caller, 13,000 to 18,000 by 64 tasks;
@@ -46,16 +46,16 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-pub use crate::error::SpoolTrouble;
+pub use crate::error::SpoolFailure;
 use crate::error::{Error, Result};
 use crate::recorder::SimulationStart;
 use counts::Counts;
 pub use delivered::{Delivered, Started};
-use disk::{ASIDE, Disk, DiskResult, ENTRIES, Opener, WAITING, caught, head, retried_table};
+use disk::{DEAD_LETTERS, Disk, DiskResult, ENTRIES, Opener, WAITING, caught, head, retried_table};
 pub use entry::{Entry, SpooledCall};
 use entry::{Head, Unreadable};
 pub use salvage::{Salvaged, salvage};
-use writer::{Job, Order, SetAside, Work};
+use writer::{Job, NewDeadLetter, Order, Work};
 
 /// How many entries are requeued in a transaction at most, and how many bytes of them.
 const REQUEUED_ENTRIES: usize = 1_000;
@@ -69,7 +69,7 @@ const FIRST_ENTRIES: usize = 16;
 pub struct SpoolSettings {
     /// A folder that outlives the process; made where it is missing, closed to others.
     pub folder: PathBuf,
-    /// The most bytes of the disk that entries take, waiting and aside.
+    /// The most bytes of the disk that entries take, waiting ones and dead letters.
     pub limit_bytes: u64,
 }
 
@@ -92,19 +92,19 @@ struct Shared {
 pub struct SpoolState {
     /// How many entries wait.
     pub depth: u64,
-    /// How many bytes of the disk the entries take, waiting, aside, and under way there.
+    /// How many bytes of the disk the entries take, waiting entries, dead letters and those under way there.
     pub bytes: u64,
     /// The most bytes that they may take.
     pub limit_bytes: u64,
     /// When the entry at the head of the queue was spooled.
     pub oldest_at: Option<Timestamp>,
-    /// How many entries were put aside.
-    pub aside: u64,
+    /// How many entries were dead-lettered.
+    pub dead_letters: u64,
     /// Whether the limit is reached: entries were refused, and none was removed since.
     pub full: bool,
     /// Why nothing can be kept, whatever the limit says.
     #[serde(default)]
-    pub error: Option<SpoolTrouble>,
+    pub error: Option<SpoolFailure>,
 }
 
 impl SpoolState {
@@ -139,18 +139,18 @@ impl PassedOver {
     }
 }
 
-/// An entry that was put aside: a dead letter.
+/// An entry that was dead-lettered: a dead letter.
 #[derive(Clone, Debug)]
-pub struct Aside {
+pub struct DeadLetter {
     /// Its number.
     pub sequence: u64,
-    /// Why it was put aside.
+    /// Why it was dead-lettered.
     pub reason: String,
     /// What was to be recorded; none where it is damaged, or of a newer version of the program.
     pub entry: Option<Entry>,
 }
 
-/// An entry that waits, or is aside.
+/// An entry that waits, or is dead-lettered.
 #[derive(Clone, Debug)]
 pub struct KeptEntry {
     /// Its number: later entries have greater ones. One that is requeued gets a new one.
@@ -165,7 +165,7 @@ pub struct KeptEntry {
     pub entry: Option<Entry>,
     /// Why it cannot be read.
     pub unreadable: Option<String>,
-    /// Why it is aside; none while it waits.
+    /// Why it is dead-lettered; none while it waits.
     pub dead_letter: Option<String>,
     /// Until when it is tried again by itself, where it is.
     pub retry_until: Option<Timestamp>,
@@ -176,7 +176,7 @@ pub struct KeptEntry {
 pub struct Listed {
     /// Only those with a greater number.
     pub after: u64,
-    /// Only those that are aside.
+    /// Only those that are dead-lettered.
     pub dead_letters: bool,
 }
 
@@ -239,13 +239,13 @@ impl Spool {
     }
 
     /// Whether anything of this simulation waits, from the moment it is accepted until it is removed
-    /// or put aside. Quick: nothing is read.
+    /// or dead-lettered. Quick: nothing is read.
     pub fn holds(&self, simulation_id: Uuid) -> bool {
         self.shared.counts.holds(simulation_id)
     }
 
     /// The oldest waiting entries in order: at most so many, and at most so many bytes, but one
-    /// where there is any. Those that cannot be read are put aside on the way.
+    /// where there is any. Those that cannot be read are dead-lettered on the way.
     ///
     /// # Errors
     /// [`Error::SpoolUnavailable`] where the disk fails.
@@ -274,9 +274,9 @@ impl Spool {
                 tracing::warn!(
                     entries = unread.len(),
                     reason = reason.as_str(),
-                    "entries of the spool cannot be read, and are put aside"
+                    "entries of the spool cannot be read, and are dead-lettered"
                 );
-                self.set_aside(unread).await?;
+                self.dead_letter_entries(unread).await?;
             }
             if !wrong_heads.is_empty() {
                 tracing::warn!(
@@ -323,7 +323,7 @@ impl Spool {
         Ok(found)
     }
 
-    /// Removes entries durably, because they were recorded; also such as are aside. One that is not
+    /// Removes entries durably, because they were recorded; also such as are dead-lettered. One that is not
     /// there is passed over.
     ///
     /// # Errors
@@ -335,49 +335,53 @@ impl Spool {
         Ok(())
     }
 
-    /// Puts waiting entries aside that the database refused for good, each with the reason. They are
-    /// kept, and count for the limit, but are not among [`Spool::next`]. Of one that is aside already
+    /// Dead-letters waiting entries that the database refused for good, each with the reason. They are
+    /// kept, and count for the limit, but are not among [`Spool::next`]. Of one that is dead-lettered already
     /// the reason changes; one that is not there is passed over.
     ///
     /// # Errors
     /// [`Error::SpoolUnavailable`] where the disk fails.
-    pub async fn set_aside(&self, entries: Vec<(u64, String)>) -> Result<()> {
+    pub async fn dead_letter_entries(&self, entries: Vec<(u64, String)>) -> Result<()> {
         let refusals = entries.into_iter().map(|(sequence, reason)| Refusal {
             sequence,
             reason,
             retry_until: None,
         });
-        self.set_aside_refused(refusals.collect()).await
+        self.dead_letter_refused(refusals.collect()).await
     }
 
     /// The same, for entries that may be tried again by themselves for a while, which begins when they
-    /// are put aside.
+    /// are dead-lettered.
     ///
     /// # Errors
-    /// As [`Spool::set_aside`].
-    pub async fn set_aside_refused(&self, entries: Vec<Refusal>) -> Result<()> {
+    /// As [`Spool::dead_letter_entries`].
+    pub async fn dead_letter_refused(&self, entries: Vec<Refusal>) -> Result<()> {
         if entries.is_empty() {
             return Ok(());
         }
-        let set_aside =
-            |Refusal { sequence, reason, retry_until }| SetAside { sequence, reason, retry_until };
-        self.work(Work::SetAside(entries.into_iter().map(set_aside).collect())).await?;
+        let dead_letter_entries = |Refusal { sequence, reason, retry_until }| NewDeadLetter {
+            sequence,
+            reason,
+            retry_until,
+        };
+        self.work(Work::NewDeadLetter(entries.into_iter().map(dead_letter_entries).collect()))
+            .await?;
         Ok(())
     }
 
-    /// Entries that are aside, the oldest first, at most so many.
+    /// Entries that are dead-lettered, the oldest first, at most so many.
     ///
     /// # Errors
     /// [`Error::SpoolUnavailable`] where the disk fails.
-    pub async fn aside(&self, most: usize) -> Result<Vec<Aside>> {
+    pub async fn dead_letters(&self, most: usize) -> Result<Vec<DeadLetter>> {
         let listed = Listed { after: 0, dead_letters: true };
         let entries = self.list(listed, most, u64::MAX).await?;
-        let aside = |kept: KeptEntry| Aside {
+        let dead_letter = |kept: KeptEntry| DeadLetter {
             sequence: kept.sequence,
             reason: kept.dead_letter.unwrap_or_default(),
             entry: kept.entry,
         };
-        Ok(entries.into_iter().map(aside).collect())
+        Ok(entries.into_iter().map(dead_letter).collect())
     }
 
     /// Entries, the oldest first: at most so many, and at most so many bytes, but one where there is
@@ -410,12 +414,12 @@ impl Spool {
         self.read(move |database| read_start(database, simulation_id)).await
     }
 
-    /// Puts everything that is aside by now back at the end of the queue, under new sequence
-    /// numbers, and gives how many they are. What cannot be read stays aside.
+    /// Puts everything that is dead-lettered by now back at the end of the queue, under new sequence
+    /// numbers, and gives how many they are. What cannot be read stays a dead letter.
     ///
     /// # Errors
     /// [`Error::SpoolUnavailable`] where the disk fails; some may be back by then.
-    pub async fn take_back(&self) -> Result<u64> {
+    pub async fn requeue_all(&self) -> Result<u64> {
         Ok(self.requeue(None).await?.entries)
     }
 
@@ -427,9 +431,9 @@ impl Spool {
     /// [`Error::NotFound`] where one of these numbers is no dead letter: none is requeued then.
     pub async fn requeue(&self, sequences: Option<Vec<u64>>) -> Result<Requeued> {
         let mut requeued = Requeued::default();
-        for part in self.dead_letters(sequences).await? {
+        for part in self.dead_letter_parts(sequences).await? {
             let wanted = part.len() as u64;
-            let taken = self.work(Work::TakeBack(part)).await?.len() as u64;
+            let taken = self.work(Work::Requeue(part)).await?.len() as u64;
             requeued.entries += taken;
             requeued.unreadable += wanted.saturating_sub(taken);
         }
@@ -443,16 +447,16 @@ impl Spool {
     /// As [`Spool::requeue`].
     pub async fn drop_dead_letters(&self, sequences: Option<Vec<u64>>) -> Result<u64> {
         let mut dropped = 0;
-        for part in self.dead_letters(sequences).await? {
+        for part in self.dead_letter_parts(sequences).await? {
             dropped += self.work(Work::Drop(part)).await?.len() as u64;
         }
         Ok(dropped)
     }
 
     /// These dead letters, or all of them, in parts that a transaction takes.
-    async fn dead_letters(&self, sequences: Option<Vec<u64>>) -> Result<Vec<Vec<u64>>> {
-        // Those that are put aside while this goes on are left there, so that it comes to an end.
-        let heads = self.read(read_aside_heads).await?;
+    async fn dead_letter_parts(&self, sequences: Option<Vec<u64>>) -> Result<Vec<Vec<u64>>> {
+        // Those that are dead-lettered while this goes on are left there, so that it comes to an end.
+        let heads = self.read(read_dead_letter_heads).await?;
         let wanted: Option<HashSet<u64>> = sequences.map(|list| list.into_iter().collect());
         if let Some(wanted) = &wanted {
             let known: HashSet<u64> = heads.iter().map(|(sequence, _)| *sequence).collect();
@@ -545,7 +549,7 @@ async fn answered(answer: oneshot::Receiver<Result<Vec<u64>>>) -> Result<Vec<u64
 
 fn broken_off() -> Error {
     Error::SpoolUnavailable {
-        trouble: SpoolTrouble::Closed,
+        trouble: SpoolFailure::Closed,
         message: "the spool's work was broken off; start the program again, which keeps what the \
                   spool holds"
             .to_owned(),
@@ -572,12 +576,12 @@ fn bytes_of(
     match caught(|| Ok(entries.get(sequence)?.map(|entry| entry.value().to_vec()))) {
         Ok(Some(bytes)) => Ok(Ok(bytes)),
         Ok(None) => Ok(Err(Unreadable::Damaged(
-            "the entry in the spool is damaged: its bytes are missing; `arc-host spool salvage` may \
+            "the entry in the spool is damaged: its bytes are missing; `arc-host spool repair` may \
              find them"
                 .to_owned(),
         ))),
         Err(redb::Error::Corrupted(reason)) => Ok(Err(Unreadable::Damaged(format!(
-            "the entry in the spool is damaged: {reason}; `arc-host spool salvage` may find its bytes"
+            "the entry in the spool is damaged: {reason}; `arc-host spool repair` may find its bytes"
         )))),
         Err(error) => Err(error),
     }
@@ -646,7 +650,7 @@ fn read_retried(
     let transaction = database.begin_read()?;
     let Some(retried) = retried_table(&transaction)? else { return Ok((Vec::new(), Vec::new())) };
     let entries = transaction.open_table(ENTRIES)?;
-    let aside = transaction.open_table(ASIDE)?;
+    let dead_letters = transaction.open_table(DEAD_LETTERS)?;
     let (mut found, mut expired, mut bytes) = (Vec::new(), Vec::new(), 0);
     for row in retried.iter()? {
         let (sequence, until) = row?;
@@ -658,7 +662,7 @@ fn read_retried(
             expired.push(sequence);
             continue;
         }
-        let Some(row) = aside.get(sequence)? else { continue };
+        let Some(row) = dead_letters.get(sequence)? else { continue };
         let head = head(row.value().0);
         if but.has(sequence, &head) {
             continue;
@@ -675,11 +679,11 @@ fn read_retried(
     Ok((found, expired))
 }
 
-/// The numbers of what is aside, and how many bytes each has.
-fn read_aside_heads(database: &Database) -> DiskResult<Vec<(u64, u64)>> {
+/// The numbers of what is dead-lettered, and how many bytes each has.
+fn read_dead_letter_heads(database: &Database) -> DiskResult<Vec<(u64, u64)>> {
     let transaction = database.begin_read()?;
     let mut heads = Vec::new();
-    for row in transaction.open_table(ASIDE)?.iter()? {
+    for row in transaction.open_table(DEAD_LETTERS)?.iter()? {
         let (sequence, row) = row?;
         heads.push((sequence.value(), head(row.value().0).bytes));
     }
@@ -736,7 +740,7 @@ fn read_list(
     let transaction = database.begin_read()?;
     let range = (Bound::Excluded(listed.after), Bound::Unbounded);
     let mut rows: Vec<(u64, Head, Option<String>)> = Vec::new();
-    for row in transaction.open_table(ASIDE)?.range(range)?.take(most_entries) {
+    for row in transaction.open_table(DEAD_LETTERS)?.range(range)?.take(most_entries) {
         let (sequence, row) = row?;
         let (row, reason) = row.value();
         rows.push((sequence.value(), head(row), Some(reason.to_owned())));
@@ -763,12 +767,12 @@ fn read_list(
 
 fn read_one(database: &Database, sequence: u64) -> DiskResult<Option<(KeptEntry, Vec<u8>)>> {
     let transaction = database.begin_read()?;
-    let aside = transaction.open_table(ASIDE)?.get(sequence)?.map(|row| {
+    let dead_letter = transaction.open_table(DEAD_LETTERS)?.get(sequence)?.map(|row| {
         let (row, reason) = row.value();
         (head(row), Some(reason.to_owned()))
     });
-    let found = match aside {
-        Some(aside) => Some(aside),
+    let found = match dead_letter {
+        Some(dead_letter) => Some(dead_letter),
         None => {
             let row = transaction.open_table(WAITING)?.get(sequence)?;
             row.map(|row| (head(row.value()), None))
@@ -787,7 +791,7 @@ fn read_start(database: &Database, simulation_id: Uuid) -> DiskResult<Option<Sim
         if head(row.value()).simulation_id != Some(simulation_id) {
             continue;
         }
-        // One that cannot be read is put aside when its turn comes.
+        // One that cannot be read is dead-lettered when its turn comes.
         if let Ok(Entry { call: SpooledCall::Start { start, .. }, .. }) =
             entry_of(&entries, sequence.value())?
         {

@@ -29,8 +29,8 @@ use serde::Serialize;
 
 use super::bytes_of;
 use super::disk::{
-    ASIDE, DiskResult, ENTRIES, FILE, LAST_SEQUENCE, RETRIED, WAITING, caught, head, head_row,
-    last_sequence, make_tables, retried_table,
+    DEAD_LETTERS, DiskResult, ENTRIES, FILE, LAST_SEQUENCE, RETRIED, WAITING, caught, head,
+    head_row, last_sequence, make_tables, retried_table,
 };
 use super::entry::{Entry, Head, MARK, PREAMBLE_BYTES, Preamble, UNREADABLE, Unreadable, seal};
 use super::writer::begin;
@@ -181,8 +181,8 @@ struct Missing {
     /// What is left of it.
     bytes: Vec<u8>,
     reason: String,
-    /// Why it is aside, where it is.
-    aside: Option<String>,
+    /// Why it is dead-lettered, where it is.
+    dead_letter_reason: Option<String>,
     retry_until: Option<i128>,
 }
 
@@ -200,7 +200,7 @@ struct Found {
 struct Row {
     sequence: u64,
     head: Head,
-    aside: Option<String>,
+    dead_letter_reason: Option<String>,
     retry_until: Option<i128>,
 }
 
@@ -273,7 +273,7 @@ impl Salvage {
                         head: row.head,
                         bytes: bytes.unwrap_or_default(),
                         reason: unreadable.reason().to_owned(),
-                        aside: row.aside,
+                        dead_letter_reason: row.dead_letter_reason,
                         retry_until: row.retry_until,
                     };
                     self.missing.insert(row.sequence, missing);
@@ -316,14 +316,15 @@ impl Salvage {
         {
             let mut entries = transaction.open_table(ENTRIES)?;
             let mut waiting = transaction.open_table(WAITING)?;
-            let mut aside = transaction.open_table(ASIDE)?;
+            let mut dead_letters = transaction.open_table(DEAD_LETTERS)?;
             let mut retried = transaction.open_table(RETRIED)?;
             for (row, bytes) in self.unwritten.drain(..) {
                 entries.insert(row.sequence, bytes.as_slice())?;
-                match &row.aside {
+                match &row.dead_letter_reason {
                     None => drop(waiting.insert(row.sequence, head_row(&row.head))?),
                     Some(reason) => {
-                        aside.insert(row.sequence, (head_row(&row.head), reason.as_str()))?;
+                        dead_letters
+                            .insert(row.sequence, (head_row(&row.head), reason.as_str()))?;
                         if let Some(until) = row.retry_until {
                             retried.insert(row.sequence, until)?;
                         }
@@ -349,14 +350,14 @@ impl Salvage {
             // Another entry may have had the number before: what is missing is the one that was
             // listed.
             let listed = self.missing.get(&sequence).map(|missing| missing.head);
-            let mut row = Row { sequence, head, aside: None, retry_until: None };
+            let mut row = Row { sequence, head, dead_letter_reason: None, retry_until: None };
             if listed == Some(head) {
-                // One that was put aside because it could not be read waits again.
-                if let Some(Missing { aside: Some(reason), retry_until, .. }) =
+                // One that was dead-lettered because it could not be read waits again.
+                if let Some(Missing { dead_letter_reason: Some(reason), retry_until, .. }) =
                     self.missing.remove(&sequence)
                     && !reason.starts_with(UNREADABLE)
                 {
-                    row.aside = Some(reason);
+                    row.dead_letter_reason = Some(reason);
                     row.retry_until = retry_until;
                 }
             } else if listed.is_some() || self.taken_sequences.contains(&sequence) {
@@ -437,7 +438,7 @@ impl Salvage {
             bytes,
             reason: "the entry in the spool is damaged: its bytes are not those that were written"
                 .to_owned(),
-            aside: None,
+            dead_letter_reason: None,
             retry_until: None,
         };
         self.missing.insert(number, missing);
@@ -460,7 +461,7 @@ impl Salvage {
         for (sequence, missing) in std::mem::take(&mut self.missing) {
             let Missing { mut head, bytes, reason, .. } = missing;
             head.bytes = bytes.len() as u64;
-            let row = Row { sequence, head, aside: Some(reason), retry_until: None };
+            let row = Row { sequence, head, dead_letter_reason: Some(reason), retry_until: None };
             self.last_sequence = self.last_sequence.max(sequence);
             self.write(row, bytes)?;
         }
@@ -486,9 +487,9 @@ fn listed(old: &Database) -> (Vec<Row>, bool) {
         Ok(())
     })
     .is_ok();
-    let mut add = |sequence: u64, head: Head, aside: Option<String>| {
+    let mut add = |sequence: u64, head: Head, dead_letter_reason: Option<String>| {
         let retry_until = until.get(&sequence).copied();
-        rows.insert(sequence, Row { sequence, head, aside, retry_until });
+        rows.insert(sequence, Row { sequence, head, dead_letter_reason, retry_until });
     };
     all &= caught(|| {
         let table = old.begin_read()?.open_table(WAITING)?;
@@ -500,7 +501,7 @@ fn listed(old: &Database) -> (Vec<Row>, bool) {
     })
     .is_ok();
     all &= caught(|| {
-        let table = old.begin_read()?.open_table(ASIDE)?;
+        let table = old.begin_read()?.open_table(DEAD_LETTERS)?;
         for row in table.iter()? {
             let (sequence, row) = row?;
             let (row, reason) = row.value();

@@ -14,11 +14,11 @@ use jiff::Timestamp;
 use redb::{Database, Durability, ReadableTable as _, Table, WriteTransaction};
 use tokio::sync::oneshot;
 
-use super::SpoolTrouble;
+use super::SpoolFailure;
 use super::counts::Change;
 use super::disk::{
-    ASIDE, Disk, DiskResult, ENTRIES, Failure, HeadRow, LAST_SEQUENCE, RETRIED, WAITING, head,
-    head_row, trouble_of,
+    DEAD_LETTERS, Disk, DiskResult, ENTRIES, Failure, HeadRow, LAST_SEQUENCE, RETRIED, WAITING,
+    head, head_row, trouble_of,
 };
 use super::entry::{Encoded, Entry, Head};
 use crate::error::{Error, Result};
@@ -41,23 +41,23 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 pub(super) enum Work {
     /// Puts entries at the end of the queue.
     Append(Vec<Encoded>),
-    /// Removes entries, waiting or aside.
+    /// Removes entries, waiting ones or dead letters.
     Remove(Vec<u64>),
-    /// Removes entries that are aside, and no others.
+    /// Removes entries that are dead-lettered, and no others.
     Drop(Vec<u64>),
-    /// Puts entries aside, each with a reason, and until when it is tried again by itself.
-    SetAside(Vec<SetAside>),
+    /// Dead-letters entries, each with a reason, and until when it is tried again by itself.
+    NewDeadLetter(Vec<NewDeadLetter>),
     /// Tries these entries again by themselves no more; where they are does not change.
     EndRetries(Vec<u64>),
-    /// Puts entries that are aside at the end of the queue, but for those that cannot be read.
-    TakeBack(Vec<u64>),
+    /// Puts entries that are dead-lettered at the end of the queue, but for those that cannot be read.
+    Requeue(Vec<u64>),
     /// Corrects the heads of waiting entries, which are not those of the entries themselves.
     Correct(Vec<(u64, Head)>),
 }
 
-/// An entry that is put aside.
+/// An entry that is dead-lettered.
 #[derive(Clone, Debug)]
-pub(super) struct SetAside {
+pub(super) struct NewDeadLetter {
     pub(super) sequence: u64,
     pub(super) reason: String,
     pub(super) retry_until: Option<Timestamp>,
@@ -158,7 +158,7 @@ fn commit(disk: &Disk, jobs: Vec<Job>) {
             }
             answer(jobs, answers);
         }
-        Err(Failure::Of(error)) if trouble_of(&error) == SpoolTrouble::DiskFull => {
+        Err(Failure::Of(error)) if trouble_of(&error) == SpoolFailure::DiskFull => {
             let (freeing, adding) = jobs.into_iter().partition(|job| job.work.disk_bytes() == 0);
             refuse(disk, adding);
             free(disk, freeing);
@@ -249,10 +249,10 @@ impl Work {
     fn bytes(&self) -> u64 {
         match self {
             Work::Append(entries) => entries.iter().map(|entry| entry.head.bytes).sum(),
-            Work::TakeBack(_) => TRANSACTION_BYTES,
+            Work::Requeue(_) => TRANSACTION_BYTES,
             Work::Remove(_)
             | Work::Drop(_)
-            | Work::SetAside(_)
+            | Work::NewDeadLetter(_)
             | Work::EndRetries(_)
             | Work::Correct(_) => 0,
         }
@@ -283,10 +283,10 @@ impl Work {
         match self {
             Work::Remove(all) => parts(&all, most, Work::Remove),
             Work::Drop(all) => parts(&all, most, Work::Drop),
-            Work::SetAside(all) => parts(&all, most, Work::SetAside),
+            Work::NewDeadLetter(all) => parts(&all, most, Work::NewDeadLetter),
             Work::EndRetries(all) => parts(&all, most, Work::EndRetries),
             Work::Correct(all) => parts(&all, most, Work::Correct),
-            whole @ (Work::Append(_) | Work::TakeBack(_)) => vec![whole],
+            whole @ (Work::Append(_) | Work::Requeue(_)) => vec![whole],
         }
     }
 }
@@ -295,7 +295,7 @@ impl Work {
 struct Tables<'t> {
     entries: Table<'t, u64, &'static [u8]>,
     waiting: Table<'t, u64, HeadRow>,
-    aside: Table<'t, u64, (HeadRow, &'static str)>,
+    dead_letters: Table<'t, u64, (HeadRow, &'static str)>,
     retried: Table<'t, u64, i128>,
     /// The last sequence number that was used.
     last_sequence: Option<u64>,
@@ -310,7 +310,7 @@ fn write(
     let mut tables = Tables {
         entries: transaction.open_table(ENTRIES)?,
         waiting: transaction.open_table(WAITING)?,
-        aside: transaction.open_table(ASIDE)?,
+        dead_letters: transaction.open_table(DEAD_LETTERS)?,
         retried: transaction.open_table(RETRIED)?,
         last_sequence: None,
         change: Change::default(),
@@ -329,9 +329,9 @@ fn write(
             }
             Work::Remove(sequences) => tables.remove(sequences, true)?,
             Work::Drop(sequences) => tables.remove(sequences, false)?,
-            Work::SetAside(entries) => tables.set_aside(entries)?,
+            Work::NewDeadLetter(entries) => tables.dead_letter_entries(entries)?,
             Work::EndRetries(sequences) => tables.end_retries(sequences)?,
-            Work::TakeBack(sequences) => tables.take_back(disk, sequences)?,
+            Work::Requeue(sequences) => tables.requeue(disk, sequences)?,
             Work::Correct(heads) => tables.correct(heads)?,
         });
     }
@@ -354,7 +354,7 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Gives those that were there: aside, or waiting too. One that is not was removed before, which
+    /// Gives those that exist: dead letters, or waiting too. One that is not was removed before, which
     /// is as well.
     fn remove(&mut self, sequences: &[u64], waiting_too: bool) -> DiskResult<Vec<u64>> {
         let mut removed = Vec::with_capacity(sequences.len());
@@ -363,13 +363,13 @@ impl Tables<'_> {
                 true => self.waiting.remove(sequence)?.map(|row| head(row.value())),
                 false => None,
             };
-            let aside = match waiting {
+            let dead_letters = match waiting {
                 Some(_) => None,
-                None => self.aside.remove(sequence)?.map(|row| head(row.value().0)),
+                None => self.dead_letters.remove(sequence)?.map(|row| head(row.value().0)),
             };
-            match (waiting, aside) {
+            match (waiting, dead_letters) {
                 (Some(head), _) => self.change.waiting(&head, -1),
-                (None, Some(head)) => self.change.aside(&head, -1),
+                (None, Some(head)) => self.change.dead_letters(&head, -1),
                 (None, None) => continue,
             }
             self.retried.remove(sequence)?;
@@ -379,24 +379,24 @@ impl Tables<'_> {
         Ok(removed)
     }
 
-    /// Puts entries aside; of those that are aside already, the reason changes, but not until when
+    /// Dead-letters entries; of those that are dead-lettered already, the reason changes, but not until when
     /// they are tried again: else that would never come.
-    fn set_aside(&mut self, entries: &[SetAside]) -> DiskResult<Vec<u64>> {
+    fn dead_letter_entries(&mut self, entries: &[NewDeadLetter]) -> DiskResult<Vec<u64>> {
         let mut put = Vec::with_capacity(entries.len());
-        for SetAside { sequence, reason, retry_until } in entries {
+        for NewDeadLetter { sequence, reason, retry_until } in entries {
             let waiting = self.waiting.remove(sequence)?.map(|row| row.value());
             let row = match waiting {
                 Some(row) => {
                     self.change.waiting(&head(row), -1);
-                    self.change.aside(&head(row), 1);
+                    self.change.dead_letters(&head(row), 1);
                     row
                 }
-                None => match self.aside.get(sequence)?.map(|row| row.value().0) {
+                None => match self.dead_letters.get(sequence)?.map(|row| row.value().0) {
                     Some(row) => row,
                     None => continue,
                 },
             };
-            self.aside.insert(sequence, (row, reason.as_str()))?;
+            self.dead_letters.insert(sequence, (row, reason.as_str()))?;
             match retry_until {
                 Some(until) if waiting.is_some() => {
                     self.retried.insert(sequence, until.as_nanosecond())?;
@@ -423,15 +423,17 @@ impl Tables<'_> {
     }
 
     /// Gives those that wait again.
-    fn take_back(&mut self, disk: &Disk, sequences: &[u64]) -> DiskResult<Vec<u64>> {
+    fn requeue(&mut self, disk: &Disk, sequences: &[u64]) -> DiskResult<Vec<u64>> {
         let mut taken = Vec::with_capacity(sequences.len());
         for old in sequences {
             let bytes = self.entries.get(old)?.map(|entry| entry.value().to_vec());
-            // What cannot be read would only be put aside again. A newer version may read it.
+            // What cannot be read would only be dead-lettered again. A newer version may read it.
             let Some(Ok(entry)) = bytes.map(|bytes| Entry::read(*old, &bytes)) else { continue };
             let Ok(encoded) = entry.encode() else { continue };
-            let Some(row) = self.aside.remove(old)?.map(|row| row.value().0) else { continue };
-            self.change.aside(&head(row), -1);
+            let Some(row) = self.dead_letters.remove(old)?.map(|row| row.value().0) else {
+                continue;
+            };
+            self.change.dead_letters(&head(row), -1);
             self.retried.remove(old)?;
             self.entries.remove(old)?;
             let sequence = disk.next_sequence();
@@ -490,7 +492,7 @@ mod tests {
         commit(&disk, vec![append, remove]);
         assert!(matches!(refused.try_recv(), Ok(Err(Error::SpoolUnavailable { .. }))));
         assert!(matches!(removed.try_recv(), Ok(Ok(sequences)) if sequences.is_empty()));
-        assert_eq!(disk.counts.state().error, Some(SpoolTrouble::DiskFull));
+        assert_eq!(disk.counts.state().error, Some(SpoolFailure::DiskFull));
         disk.close();
     }
 }

@@ -34,7 +34,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
-    pub async fn configuration_known(&self, config_version_id: &str) -> Result<bool> {
+    pub async fn configuration_exists(&self, config_version_id: &str) -> Result<bool> {
         let failed = |error| Error::database("look the configuration up", &error);
         let client = self.client().await?;
         let row = client

@@ -52,7 +52,7 @@ pub struct Policy {
     /// The table that it works on.
     pub table: String,
     /// Whether it runs: it is scheduled, its last run went well, and the next one is not overdue.
-    pub runs: bool,
+    pub healthy: bool,
     /// When it ran last.
     pub last_run_at: Option<Timestamp>,
     /// How that went: `Success` or `Failed`.
@@ -175,7 +175,7 @@ impl Policy {
         Policy {
             name: row.get(0),
             table: row.get(1),
-            runs: row.get(2),
+            healthy: row.get(2),
             last_run_at: row.get(3),
             last_run_status: row.get(4),
             next_run_at: row.get(5),

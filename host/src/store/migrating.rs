@@ -258,7 +258,7 @@ async fn remarks(
         }
         Layout::Timescale if !state.full_edition => remarks.push(
             "this is TimescaleDB's Apache edition: outcomes are a hypertable, without a columnstore \
-             and without policies. `arc-host retention` works"
+             and without policies. `arc-host prune` works"
                 .to_owned(),
         ),
         Layout::Timescale if state.lacks() => remarks.push(

@@ -392,7 +392,7 @@ describe! {
         /// When it was first started.
         created_at: Timestamp,
         /// Whether the version of the configuration was created before.
-        configuration_known: bool,
+        configuration_exists: bool,
     }
 }
 
@@ -401,26 +401,26 @@ describe! {
     struct SpoolState of spool {
         /// How many entries wait.
         depth: u64,
-        /// How many bytes of the disk the entries take, waiting, aside, and under way there.
+        /// How many bytes of the disk the entries take, waiting entries, dead letters and those under way there.
         bytes: u64,
         /// The most bytes that they may take.
         limit_bytes: u64,
         /// When the entry at the head of the queue was spooled.
         oldest_at: Option<Timestamp>,
-        /// How many entries were put aside.
-        aside: u64,
+        /// How many entries were dead-lettered.
+        dead_letters: u64,
         /// Whether the limit is reached: entries were refused, and none was removed since.
         full: bool,
         /// Why nothing can be kept, whatever the limit says.
         #[serde(default)]
-        error: Option<error::SpoolTrouble>,
+        error: Option<error::SpoolFailure>,
     }
 }
 
 describe! {
     /// Why a spool can keep nothing.
     #[serde(rename_all = "snake_case")]
-    enum SpoolTrouble of error {
+    enum SpoolFailure of error {
         /// Its disk has no room.
         DiskFull,
         /// Its disk cannot be read or written.

@@ -99,5 +99,5 @@ pub struct ResultsEnvelope {
     pub results: Vec<ResultDocument>,
     /// One member for each result.
     #[serde(flatten)]
-    pub beside: super::ItemBody,
+    pub beside: super::ResultsMetadata,
 }

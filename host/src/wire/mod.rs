@@ -21,16 +21,17 @@ pub use documents::{
 pub use problem::{Problem, ProblemCode};
 pub use reading::{
     FailureList, OutcomeBody, OutcomeList, RejectedList, ServiceHealth, SimulationList,
-    SimulationSummary, SpoolRetried,
+    SimulationSummary,
 };
 pub(crate) use recording::BatchWriter;
 pub use recording::{
-    BatchVerdicts, ConfigurationCreated, ConfigurationRequest, EndRequest, ItemBody, NotFiniteBody,
-    Reason, ResultVerdict, SimulationEnded, StartRequest, StartedBody, VerdictWord,
+    BatchVerdicts, ConfigurationCreated, ConfigurationRequest, EndSimulationRequest, NotFiniteBody,
+    ResultVerdict, ResultsMetadata, SimulationEnded, StartSimulationRequest, StartedBody,
+    VerdictKind, ViolationBody,
 };
 pub use spool::{
-    DeadLetterChoice, SpoolDropped, SpoolEntry, SpoolEntryDocument, SpoolEntryKind, SpoolEntryList,
-    SpoolEntryState, SpoolRequeued,
+    DeadLetterSelection, SpoolDropped, SpoolEntry, SpoolEntryDocument, SpoolEntryKind,
+    SpoolEntryList, SpoolEntryState, SpoolRequeued,
 };
 
 /// One result a line.

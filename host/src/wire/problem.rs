@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Reason;
+use super::ViolationBody;
 use crate::error::Error;
 
 /// What went wrong, as a word that programs compare. It never changes its meaning.
@@ -30,7 +30,7 @@ pub enum ProblemCode {
     /// The body is longer than the service takes.
     BodyTooLarge,
     /// There are more results in one body than the service takes.
-    TooManyItems,
+    TooManyResults,
     /// The body came too slowly.
     BodyTimeout,
     /// No token was given, or it is unknown or revoked.
@@ -49,7 +49,7 @@ pub enum ProblemCode {
     IdempotencyKeyInUse,
     /// The database refuses what was sent, and would refuse it again.
     Refused,
-    /// The database is away or overloaded.
+    /// The database is unavailable or overloaded.
     Unavailable,
     /// The spool has reached its limit: nothing can be kept until the database has taken some of it.
     SpoolFull,
@@ -83,7 +83,7 @@ impl ProblemCode {
             ProblemCode::NotAcceptable => 406,
             ProblemCode::BodyTimeout => 408,
             ProblemCode::Conflict | ProblemCode::IdempotencyKeyInUse => 409,
-            ProblemCode::BodyTooLarge | ProblemCode::TooManyItems => 413,
+            ProblemCode::BodyTooLarge | ProblemCode::TooManyResults => 413,
             ProblemCode::UnsupportedMediaType => 415,
             ProblemCode::Rejected | ProblemCode::IdempotencyKeyReused | ProblemCode::Refused => 422,
             ProblemCode::TooManyRequests => 429,
@@ -109,7 +109,7 @@ impl ProblemCode {
             ProblemCode::UnsupportedMediaType => "This type of body is not taken",
             ProblemCode::NotAcceptable => "No such type of answer",
             ProblemCode::BodyTooLarge => "The body is too large",
-            ProblemCode::TooManyItems => "Too many results in one body",
+            ProblemCode::TooManyResults => "Too many results in one body",
             ProblemCode::BodyTimeout => "The body came too slowly",
             ProblemCode::Unauthorized => "A token is needed",
             ProblemCode::Forbidden => "The token does not allow this",
@@ -119,7 +119,7 @@ impl ProblemCode {
             ProblemCode::IdempotencyKeyReused => "The key belongs to another request",
             ProblemCode::IdempotencyKeyInUse => "The first request with this key is under way",
             ProblemCode::Refused => "The database refuses this",
-            ProblemCode::Unavailable => "The database is away",
+            ProblemCode::Unavailable => "The database is unavailable",
             ProblemCode::SpoolFull => "The spool is full",
             ProblemCode::SpoolUnavailable => "The spool is unavailable",
             ProblemCode::DiskFull => "The disk is full",
@@ -162,7 +162,7 @@ pub struct Problem {
     pub retry_after_seconds: Option<u32>,
     /// What is wrong with a document.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub violations: Vec<Reason>,
+    pub violations: Vec<ViolationBody>,
     /// The id under which a result is kept as rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome_id: Option<Uuid>,
@@ -224,7 +224,7 @@ impl From<Error> for Problem {
                     ProblemCode::Rejected,
                     format!("{what} is not valid; `violations` says where and how"),
                 );
-                problem.violations = violations.into_iter().map(Reason::from).collect();
+                problem.violations = violations.into_iter().map(ViolationBody::from).collect();
                 problem
             }
             Error::NotFound(detail) => Problem::new(ProblemCode::NotFound, detail),
@@ -245,9 +245,9 @@ impl From<Error> for Problem {
             .retry_after(SPOOL_FULL_SECONDS),
             Error::Unavailable(_) => Problem::new(
                 ProblemCode::Unavailable,
-                "the database is away or overloaded; the same request again is safe",
+                "the database is unavailable or overloaded; the same request again is safe",
             )
-            .retry_after(AWAY_SECONDS),
+            .retry_after(UNAVAILABLE_SECONDS),
             Error::Schema(_) | Error::Configuration(_) | Error::Database(_) => Problem::new(
                 ProblemCode::Unavailable,
                 "the database cannot be used as it is until it is mended; the same request again is \
@@ -266,8 +266,8 @@ impl From<Error> for Problem {
     }
 }
 
-/// When to try again while the database is away: a restart takes a few seconds.
-const AWAY_SECONDS: u32 = 2;
+/// When to try again while the database is unavailable: a restart takes a few seconds.
+const UNAVAILABLE_SECONDS: u32 = 2;
 
 /// When to try again where somebody has to mend the database first.
 const UNUSABLE_SECONDS: u32 = 30;

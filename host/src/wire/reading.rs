@@ -110,13 +110,6 @@ pub struct FailureList {
     pub failures: Vec<Failure>,
 }
 
-/// What of the spool is tried again.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
-pub struct SpoolRetried {
-    /// How many entries were aside, and wait again.
-    pub entries: u64,
-}
-
 /// How the service, its database and its spool are. The status is `degraded` where the database
 /// answers, but something does not reach it: `error` says what.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]

@@ -39,7 +39,7 @@ pub struct ConfigurationCreated {
 /// What a simulation is started with.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct StartRequest {
+pub struct StartSimulationRequest {
     /// Made by the client, so that a start can be sent again; made by the service where it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulation_id: Option<Uuid>,
@@ -75,8 +75,8 @@ fn no_configuration() -> String {
     "unspecified".to_owned()
 }
 
-impl From<StartRequest> for SimulationStart {
-    fn from(request: StartRequest) -> Self {
+impl From<StartSimulationRequest> for SimulationStart {
+    fn from(request: StartSimulationRequest) -> Self {
         let text = |raw: Box<RawValue>| raw.get().to_owned();
         SimulationStart {
             simulation_id: request.simulation_id,
@@ -107,7 +107,7 @@ pub struct StartedBody {
 /// Why a simulation ends.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct EndRequest {
+pub struct EndSimulationRequest {
     /// Why; kept with the simulation.
     #[serde(default)]
     pub reason: String,
@@ -128,7 +128,7 @@ pub struct SimulationEnded {
 /// What is beside the results of a body `{"results": […]}`: a member an array, in the results' order.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(default)]
-pub struct ItemBody {
+pub struct ResultsMetadata {
     /// The Modal function call of each run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modal_call_ids: Option<Vec<Option<String>>>,
@@ -185,7 +185,7 @@ impl NotFiniteBody {
 /// What became of a result, in a word.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum VerdictWord {
+pub enum VerdictKind {
     /// Committed now.
     Stored,
     /// Committed before.
@@ -200,7 +200,8 @@ pub enum VerdictWord {
 
 /// One thing that is wrong with a result, or, as a warning, worth knowing about it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Reason {
+#[schema(as = Violation)]
+pub struct ViolationBody {
     /// A JSON Pointer (RFC 6901); empty for the whole document.
     pub path: String,
     /// A stable word.
@@ -209,16 +210,16 @@ pub struct Reason {
     pub message: String,
 }
 
-impl From<Violation> for Reason {
+impl From<Violation> for ViolationBody {
     fn from(violation: Violation) -> Self {
         let Violation { path, code, message } = violation;
-        Reason { path, code, message }
+        ViolationBody { path, code, message }
     }
 }
 
-impl From<Reason> for Violation {
-    fn from(reason: Reason) -> Self {
-        let Reason { path, code, message } = reason;
+impl From<ViolationBody> for Violation {
+    fn from(reason: ViolationBody) -> Self {
+        let ViolationBody { path, code, message } = reason;
         Violation { path, code, message }
     }
 }
@@ -231,19 +232,19 @@ pub struct ResultVerdict {
     /// The id of the outcome, or of the rejected result.
     pub outcome_id: Uuid,
     /// What became of it.
-    pub verdict: VerdictWord,
+    pub verdict: VerdictKind,
     /// Why it was rejected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub violations: Vec<Reason>,
+    pub violations: Vec<ViolationBody>,
     /// What was assumed or replaced in a result that was accepted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<Reason>,
+    pub warnings: Vec<ViolationBody>,
     /// Whether the same result again may be recorded, where this one failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
-    /// Whether the database was away, where this one failed; else only this result is concerned.
+    /// Whether the database was unavailable, where this one failed; else only this result is concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub away: Option<bool>,
+    pub unavailable: Option<bool>,
     /// Why it failed, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -258,7 +259,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// How many bytes a violation or a warning takes in an answer.
-fn reason_bytes(reason: &Reason) -> usize {
+fn reason_bytes(reason: &ViolationBody) -> usize {
     reason.path.len() + reason.code.len() + reason.message.len() + REASON_BYTES
 }
 
@@ -266,30 +267,30 @@ impl ResultVerdict {
     /// The verdict on the result at this position.
     pub fn new(position: u64, item: ItemVerdict) -> Self {
         let reasons =
-            |violations: Vec<Violation>| violations.into_iter().map(Reason::from).collect();
+            |violations: Vec<Violation>| violations.into_iter().map(ViolationBody::from).collect();
         let mut body = ResultVerdict {
             position,
             outcome_id: item.outcome_id,
-            verdict: VerdictWord::Stored,
+            verdict: VerdictKind::Stored,
             violations: Vec::new(),
             warnings: reasons(item.warnings),
             retryable: None,
-            away: None,
+            unavailable: None,
             message: None,
             violations_omitted: 0,
         };
         match item.verdict {
             Verdict::Stored => {}
-            Verdict::Duplicate => body.verdict = VerdictWord::Duplicate,
-            Verdict::Spooled => body.verdict = VerdictWord::Spooled,
+            Verdict::Duplicate => body.verdict = VerdictKind::Duplicate,
+            Verdict::Spooled => body.verdict = VerdictKind::Spooled,
             Verdict::Rejected(violations) => {
-                body.verdict = VerdictWord::Rejected;
+                body.verdict = VerdictKind::Rejected;
                 body.violations = reasons(violations);
             }
-            Verdict::Failed { retryable, away, internal: _, message } => {
-                body.verdict = VerdictWord::Failed;
+            Verdict::Failed { retryable, unavailable, internal: _, message } => {
+                body.verdict = VerdictKind::Failed;
                 body.retryable = Some(retryable);
-                body.away = Some(away);
+                body.unavailable = Some(unavailable);
                 body.message = Some(message);
             }
         }
@@ -305,7 +306,7 @@ impl ResultVerdict {
     /// `left_bytes` is how much of it is left for them.
     pub(crate) fn fit(&mut self, left_bytes: &mut usize) {
         for reasons in [&mut self.violations, &mut self.warnings] {
-            let fits = |reason: &&Reason| {
+            let fits = |reason: &&ViolationBody| {
                 let left = left_bytes.checked_sub(reason_bytes(reason));
                 *left_bytes = left.unwrap_or(0);
                 left.is_some()
@@ -323,7 +324,7 @@ const REASON_BYTES: usize = 128;
 impl From<ResultVerdict> for ItemVerdict {
     fn from(mut body: ResultVerdict) -> Self {
         if body.violations_omitted > 0 {
-            let more = Reason {
+            let more = ViolationBody {
                 path: String::new(),
                 code: "more_found".to_owned(),
                 message: format!(
@@ -332,22 +333,23 @@ impl From<ResultVerdict> for ItemVerdict {
                 ),
             };
             match body.verdict {
-                VerdictWord::Rejected => body.violations.push(more),
+                VerdictKind::Rejected => body.violations.push(more),
                 _ => body.warnings.push(more),
             }
         }
-        let violations = |reasons: Vec<Reason>| reasons.into_iter().map(Violation::from).collect();
+        let violations =
+            |reasons: Vec<ViolationBody>| reasons.into_iter().map(Violation::from).collect();
         let verdict = match body.verdict {
-            VerdictWord::Stored => Verdict::Stored,
-            VerdictWord::Duplicate => Verdict::Duplicate,
-            VerdictWord::Spooled => Verdict::Spooled,
-            VerdictWord::Rejected => Verdict::Rejected(violations(body.violations)),
-            VerdictWord::Failed => {
+            VerdictKind::Stored => Verdict::Stored,
+            VerdictKind::Duplicate => Verdict::Duplicate,
+            VerdictKind::Spooled => Verdict::Spooled,
+            VerdictKind::Rejected => Verdict::Rejected(violations(body.violations)),
+            VerdictKind::Failed => {
                 let retryable = body.retryable.unwrap_or(true);
                 Verdict::Failed {
                     retryable,
                     // An earlier service does not say it, and knows no other reason to try again.
-                    away: body.away.unwrap_or(retryable),
+                    unavailable: body.unavailable.unwrap_or(retryable),
                     internal: false,
                     message: body.message.unwrap_or_default(),
                 }
@@ -382,13 +384,13 @@ impl BatchVerdicts {
         self.verdicts.push(body);
     }
 
-    fn count(&mut self, verdict: VerdictWord) {
+    fn count(&mut self, verdict: VerdictKind) {
         *match verdict {
-            VerdictWord::Stored => &mut self.stored,
-            VerdictWord::Duplicate => &mut self.duplicate,
-            VerdictWord::Spooled => &mut self.spooled,
-            VerdictWord::Rejected => &mut self.rejected,
-            VerdictWord::Failed => &mut self.failed,
+            VerdictKind::Stored => &mut self.stored,
+            VerdictKind::Duplicate => &mut self.duplicate,
+            VerdictKind::Spooled => &mut self.spooled,
+            VerdictKind::Rejected => &mut self.rejected,
+            VerdictKind::Failed => &mut self.failed,
         } += 1;
     }
 }

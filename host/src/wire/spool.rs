@@ -152,7 +152,7 @@ impl SpoolEntryDocument {
 /// Which dead letters: these, or all.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DeadLetterChoice {
+pub struct DeadLetterSelection {
     /// Those with these numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sequences: Vec<u64>,
@@ -161,7 +161,7 @@ pub struct DeadLetterChoice {
     pub all: bool,
 }
 
-impl DeadLetterChoice {
+impl DeadLetterSelection {
     /// The numbers, or nothing for all of them.
     ///
     /// # Errors

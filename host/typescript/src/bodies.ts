@@ -7,13 +7,13 @@ type Schemas = components['schemas'];
 export type BatchVerdicts = Schemas['BatchVerdicts'];
 export type ConfigurationCreated = Schemas['ConfigurationCreated'];
 export type FailureList = Schemas['FailureList'];
-export type Metrics = Schemas['Metrics'];
+export type Stats = Schemas['Stats'];
 export type Outcome = Schemas['OutcomeBody'];
 export type OutcomeList = Schemas['OutcomeList'];
 export type Performance = Schemas['Performance'];
 export type Problem = Schemas['Problem'];
 export type ProblemCode = Schemas['ProblemCode'];
-export type Reason = Schemas['Reason'];
+export type Violation = Schemas['Violation'];
 export type RejectedList = Schemas['RejectedList'];
 export type ResultVerdict = Schemas['ResultVerdict'];
 export type ServiceHealth = Schemas['ServiceHealth'];
@@ -25,7 +25,7 @@ export type SimulationStarted = Schemas['StartedBody'];
 export type SimulationStatus = Schemas['SimulationStatus'];
 
 /** What a simulation is started with; all but the scenarios may be left out. */
-export type StartRequest = Partial<Schemas['StartRequest']> & Pick<Schemas['StartRequest'], 'scenarios'>;
+export type StartSimulationRequest = Partial<Schemas['StartSimulationRequest']> & Pick<Schemas['StartSimulationRequest'], 'scenarios'>;
 
 /** The verdict on one of many results. It has no id where the result cannot be JSON, and was not sent. */
 export type ItemVerdict = Omit<ResultVerdict, 'outcome_id'> & { outcome_id: string | null };

@@ -3,7 +3,7 @@ import type {
   ConfigurationCreated,
   FailureList,
   ItemVerdict,
-  Metrics,
+  Stats,
   Outcome,
   OutcomeList,
   Performance,
@@ -16,7 +16,7 @@ import type {
   SimulationProgress,
   SimulationStarted,
   SimulationStatus,
-  StartRequest,
+  StartSimulationRequest,
 } from './bodies.js';
 import { ArcError, RejectedError } from './errors.js';
 import { Gathering, Portions, failed } from './gathering.js';
@@ -80,7 +80,7 @@ const EVENTS_PAUSE_MS = 1_000;
 
 /**
  * A client of the service. Every call may be repeated after an error or a lost answer, and does so
- * by itself for {@link ClientOptions.retrySeconds}: ids are made from content, so nothing is
+ * by itself for {@link ClientOptions.retryTimeoutSeconds}: ids are made from content, so nothing is
  * recorded twice. An answer comes after the commit, or says that it is `spooled`.
  *
  * Calls throw {@link ArcError}; its `retryable` says whether the same call again may work.
@@ -105,7 +105,7 @@ export class ArcClient {
   }
 
   /** Starts a simulation. Its id is made here unless it is given, so that a retry makes no other. */
-  startSimulation(start: StartRequest, options: CallOptions = {}): Promise<SimulationStarted> {
+  startSimulation(start: StartSimulationRequest, options: CallOptions = {}): Promise<SimulationStarted> {
     return this.#post('v1/simulations', { ...start, simulation_id: start.simulation_id ?? newId() }, options);
   }
 
@@ -273,14 +273,14 @@ export class ArcClient {
     return (await this.#http.send(call)).text();
   }
 
-  /** How the service, its database and its spool are. A database that is away is an answer, too. */
+  /** How the service, its database and its spool are. A database that is unavailable is an answer, too. */
   health(options: CallOptions = {}): Promise<ServiceHealth> {
     return this.#get('v1/health', options);
   }
 
   /** What the service has done since it was started. */
-  metrics(options: CallOptions = {}): Promise<Metrics> {
-    return this.#get('v1/metrics', options);
+  stats(options: CallOptions = {}): Promise<Stats> {
+    return this.#get('v1/stats', options);
   }
 
   #get<T>(where: string, options: CallOptions): Promise<T> {

@@ -1,9 +1,9 @@
-import type { Problem, ProblemCode, Reason } from './bodies.js';
+import type { Problem, ProblemCode, Violation } from './bodies.js';
 
 /** What an {@link ArcError} is about: a code of the service, or one of these. */
 export type ErrorCode =
   | ProblemCode
-  /** No answer came: the service or the network is away. */
+  /** No answer came: the service or the network is unavailable. */
   | 'unanswered'
   /**
    * No connection can be made from here, however often it is tried: a permission is missing, the port is
@@ -44,11 +44,11 @@ export class ArcError extends Error {
 /** A document is not valid, says the service or the extractor here. The same one again is refused again. */
 export class RejectedError extends ArcError {
   /** All that is wrong: where (a JSON Pointer), a code for programs, a sentence for people. */
-  readonly violations: readonly Reason[];
+  readonly violations: readonly Violation[];
   /** The id under which a result is kept as rejected; null for what is not kept. */
   readonly outcomeId: string | null;
 
-  constructor(message: string, violations: readonly Reason[], problem?: Problem) {
+  constructor(message: string, violations: readonly Violation[], problem?: Problem) {
     const places = violations.map(({ path, code }) => `${code} at ${path === '' ? 'the document' : path}`);
     const more = problem === undefined ? {} : { status: problem.status, problem };
     super(`${message}: ${places.join(', ')}`, 'rejected', false, more);

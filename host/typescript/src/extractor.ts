@@ -56,7 +56,7 @@ export class Extractor {
     }
   }
 
-  /** The same as JSON text, byte for byte what `arc-host extract --json` and `/v1/extract` say. */
+  /** The same as JSON text, byte for byte what `arc-host validate --json` and `/v1/extract` say. */
   verdictJson(document: string): string {
     return this.#call((extraction) => extraction.extractJson(document));
   }

@@ -48,7 +48,7 @@ export class Portions {
   /** Learns that these were too many for one request, so that fewer go in the next. */
   tooLarge(sent: Submission[], { code, problem }: ArcError): void {
     const limit = problem?.limit ?? Infinity;
-    if (code === 'too_many_items') {
+    if (code === 'too_many_results') {
       this.#results = Math.max(1, Math.min(this.#results, sent.length - 1, limit));
       return;
     }

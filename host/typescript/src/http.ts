@@ -8,7 +8,7 @@ export interface ClientOptions {
   /** The token, where the service asks for one. It is sent to the service and nowhere else. */
   token?: string;
   /** How long a call is sent again while that may help, in seconds. Default: 30; 0 for never. */
-  retrySeconds?: number;
+  retryTimeoutSeconds?: number;
   /** How long one request may take, in seconds. Default: 150, longer than a service takes. */
   requestSeconds?: number;
   /** Whether bodies are compressed. Default: those to other machines are. */
@@ -80,7 +80,7 @@ export class Http {
 
   /** The answer, once it has a good status. A body that is cut off is the caller's affair. */
   async send(call: Call): Promise<Response> {
-    const until = Date.now() + (this.#options.retrySeconds ?? 30) * 1000;
+    const until = Date.now() + (this.#options.retryTimeoutSeconds ?? 30) * 1000;
     for (let pause = PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
         return await this.#once(call);
@@ -157,7 +157,7 @@ export class Http {
     if (problem !== undefined) {
       return new ArcError(problem.detail, problem.code, problem.retryable, { status, problem });
     }
-    // Something between here and the service, such as a balancer whose service is away.
+    // Something between here and the service, such as a balancer whose service is unavailable.
     const again = status >= 500 || status === 429;
     const said = text.trim().slice(0, SHOWN);
     return new ArcError(

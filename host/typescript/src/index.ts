@@ -21,13 +21,13 @@ export type {
   ConfigurationCreated,
   FailureList,
   ItemVerdict,
-  Metrics,
+  Stats,
   Outcome,
   OutcomeList,
   Performance,
   Problem,
   ProblemCode,
-  Reason,
+  Violation,
   RejectedList,
   ResultVerdict,
   ServiceHealth,
@@ -37,7 +37,7 @@ export type {
   SimulationProgress,
   SimulationStarted,
   SimulationStatus,
-  StartRequest,
+  StartSimulationRequest,
 } from './bodies.js';
 /** The component's own records: `extraction.Outcome`, `extraction.Scenario` and so on. */
 export type * as extraction from './records.js';

@@ -133,7 +133,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How the service, its database and its spool are. A database that is away is an answer, too. */
+        /** How the service, its database and its spool are. A database that is unavailable is an answer, too. */
         get: operations["health"];
         put?: never;
         post?: never;
@@ -143,7 +143,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/metrics": {
+    "/v1/stats": {
         parameters: {
             query?: never;
             header?: never;
@@ -428,9 +428,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Try again what the spool has put aside because it was refused for good.
-         * @description Needs a token with the scope `admin`. It goes behind all that waits; what is refused again is put
-         *     aside again. What waits although others are delivered is tried at once, too.
+         * Try again what the spool has dead-lettered because it was refused for good.
+         * @description Needs a token with the scope `admin`. It goes behind all that waits; what is refused again is dead-lettered
+         *     again. What waits although others are delivered is tried at once, too.
          */
         post: operations["retry_spool"];
         delete?: never;
@@ -490,14 +490,14 @@ export interface components {
             user_id?: string | null;
         };
         /** @description Which dead letters: these, or all. */
-        DeadLetterChoice: {
+        DeadLetterSelection: {
             /** @description All of them. */
             all?: boolean;
             /** @description Those with these numbers. */
             sequences?: number[];
         };
         /** @description Why a simulation ends. */
-        EndRequest: {
+        EndSimulationRequest: {
             /** @description Why; kept with the simulation. */
             reason?: string;
         };
@@ -686,7 +686,7 @@ export interface components {
             total_outcomes: number;
         };
         /** @description What is beside the results of a body `{"results": […]}`: a member an array, in the results' order. */
-        ItemBody: {
+        ResultsMetadata: {
             /**
              * @description What is said once for all results, where their format has a header: any JSON, or a string that
              *     holds what is no JSON.
@@ -719,7 +719,7 @@ export interface components {
          */
         Layout: "plain" | "timescale" | "citus";
         /** @description What a store has done since it was made. */
-        Metrics: {
+        Stats: {
             /**
              * Format: double
              * @description The mean time of one in milliseconds, to its first row or its end.
@@ -788,7 +788,7 @@ export interface components {
          * @description How the run of a scenario ended.
          * @enum {string}
          */
-        OutcomeStatusWord: "success" | "error" | "timeout" | "cancelled";
+        OutcomeStatusFilter: "success" | "error" | "timeout" | "cancelled";
         /** @description A simulation over time. */
         Performance: {
             /** @description The hours that have outcomes, in order: the last 20,000 of them. */
@@ -889,15 +889,15 @@ export interface components {
             /** @description Always `about:blank`: the code says what it is. */
             type?: string;
             /** @description What is wrong with a document. */
-            violations?: components["schemas"]["Reason"][];
+            violations?: components["schemas"]["Violation"][];
         };
         /**
          * @description What went wrong, as a word that programs compare. It never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "invalid_request" | "envelope_incomplete" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_items" | "body_timeout" | "unauthorized" | "forbidden" | "host_not_allowed" | "origin_not_allowed" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "refused" | "unavailable" | "spool_full" | "spool_unavailable" | "disk_full" | "shutting_down" | "timeout" | "internal" | "other";
+        ProblemCode: "invalid_request" | "envelope_incomplete" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_results" | "body_timeout" | "unauthorized" | "forbidden" | "host_not_allowed" | "origin_not_allowed" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "refused" | "unavailable" | "spool_full" | "spool_unavailable" | "disk_full" | "shutting_down" | "timeout" | "internal" | "other";
         /** @description One thing that is wrong with a result, or, as a warning, worth knowing about it. */
-        Reason: {
+        Violation: {
             /** @description A stable word. */
             code: string;
             /** @description A sentence. */
@@ -958,7 +958,7 @@ export interface components {
              */
             position: number;
             /** @description All of them. */
-            violations: components["schemas"]["Reason"][];
+            violations: components["schemas"]["Violation"][];
         };
         /** @description A page of what was rejected in a simulation, in order of receipt. */
         RejectedList: {
@@ -1001,14 +1001,14 @@ export interface components {
         /** @description The body of a request that records: one result, an array of them, or an object with `results`. */
         ResultsDocument: components["schemas"]["ResultDocument"] | components["schemas"]["ResultDocument"][] | components["schemas"]["ResultsEnvelope"];
         /** @description Many results, and what belongs to each of them beside it. */
-        ResultsEnvelope: components["schemas"]["ItemBody"] & {
+        ResultsEnvelope: components["schemas"]["ResultsMetadata"] & {
             /** @description The results. */
             results: components["schemas"]["ResultDocument"][];
         };
         /** @description The verdict on one result. */
         ResultVerdict: {
-            /** @description Whether the database was away, where this one failed; else only this result is concerned. */
-            away?: boolean | null;
+            /** @description Whether the database was unavailable, where this one failed; else only this result is concerned. */
+            unavailable?: boolean | null;
             /** @description Why it failed, and what to do. */
             message?: string | null;
             /**
@@ -1024,16 +1024,16 @@ export interface components {
             /** @description Whether the same result again may be recorded, where this one failed. */
             retryable?: boolean | null;
             /** @description What became of it. */
-            verdict: components["schemas"]["VerdictWord"];
+            verdict: components["schemas"]["VerdictKind"];
             /** @description Why it was rejected. */
-            violations?: components["schemas"]["Reason"][];
+            violations?: components["schemas"]["Violation"][];
             /**
              * Format: int64
              * @description How many of its violations or warnings are left out of this answer to keep it short.
              */
             violations_omitted?: number;
             /** @description What was assumed or replaced in a result that was accepted. */
-            warnings?: components["schemas"]["Reason"][];
+            warnings?: components["schemas"]["Violation"][];
         };
         /** @description What was run. */
         ScenarioDocument: {
@@ -1215,7 +1215,7 @@ export interface components {
         /** @description The answer to a start. */
         SimulationStarted: {
             /** @description Whether the version of the configuration was created before. */
-            configuration_known: boolean;
+            configuration_exists: boolean;
             /**
              * Format: date-time
              * @description When it was first started.
@@ -1383,7 +1383,7 @@ export interface components {
         SpoolRetried: {
             /**
              * Format: int64
-             * @description How many entries were aside, and wait again.
+             * @description How many entries were dead-lettered, and wait again.
              */
             entries: number;
         };
@@ -1391,12 +1391,12 @@ export interface components {
         SpoolState: {
             /**
              * Format: int64
-             * @description How many entries were put aside.
+             * @description How many entries were dead-lettered.
              */
-            aside: number;
+            dead_letters: number;
             /**
              * Format: int64
-             * @description How many bytes of the disk the entries take, waiting, aside, and under way there.
+             * @description How many bytes of the disk the entries take, waiting entries, dead letters and those under way there.
              */
             bytes: number;
             /**
@@ -1404,7 +1404,7 @@ export interface components {
              * @description How many entries wait.
              */
             depth: number;
-            error?: components["schemas"]["SpoolTrouble"] | null;
+            error?: components["schemas"]["SpoolFailure"] | null;
             /** @description Whether the limit is reached: entries were refused, and none was removed since. */
             full: boolean;
             /**
@@ -1422,14 +1422,14 @@ export interface components {
          * @description Why a spool can keep nothing.
          * @enum {string}
          */
-        SpoolTrouble: "disk_full" | "disk_error" | "damaged" | "closed";
+        SpoolFailure: "disk_full" | "disk_error" | "damaged" | "closed";
         /** @description The answer to a start. */
         StartedBody: components["schemas"]["SimulationStarted"] & {
             /** @description Whether the start is kept in the spool until the database is back. */
             spooled?: boolean;
         };
         /** @description What a simulation is started with. */
-        StartRequest: {
+        StartSimulationRequest: {
             /** @description The version of the agent's configuration. An unknown one is noted, not refused. */
             config_version_id?: string;
             /** @description Anything else about the simulation: an object. */
@@ -1547,7 +1547,7 @@ export interface components {
          * @description What became of a result, in a word.
          * @enum {string}
          */
-        VerdictWord: "stored" | "duplicate" | "spooled" | "rejected" | "failed";
+        VerdictKind: "stored" | "duplicate" | "spooled" | "rejected" | "failed";
     };
     responses: never;
     parameters: never;
@@ -1838,7 +1838,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Metrics"];
+                    "application/json": components["schemas"]["Stats"];
                 };
             };
             /** @description An error */
@@ -1900,7 +1900,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["StartRequest"];
+                "application/json": components["schemas"]["StartSimulationRequest"];
             };
         };
         responses: {
@@ -1981,7 +1981,7 @@ export interface operations {
         /** @description Why */
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["EndRequest"] | null;
+                "application/json": components["schemas"]["EndSimulationRequest"] | null;
             };
         };
         responses: {
@@ -2111,7 +2111,7 @@ export interface operations {
         /** @description Why */
         requestBody?: {
             content: {
-                "application/json": components["schemas"]["EndRequest"] | null;
+                "application/json": components["schemas"]["EndSimulationRequest"] | null;
             };
         };
         responses: {
@@ -2156,7 +2156,7 @@ export interface operations {
                 /** @description Only those of this scenario. */
                 scenario_id?: string;
                 /** @description Only those with this status: success, error, timeout or cancelled. */
-                status?: components["schemas"]["OutcomeStatusWord"];
+                status?: components["schemas"]["OutcomeStatusFilter"];
                 /** @description With the documents' own trajectory objects. */
                 trajectories?: boolean;
             };
@@ -2341,7 +2341,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DeadLetterChoice"];
+                "application/json": components["schemas"]["DeadLetterSelection"];
             };
         };
         responses: {
@@ -2442,7 +2442,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DeadLetterChoice"];
+                "application/json": components["schemas"]["DeadLetterSelection"];
             };
         };
         responses: {

@@ -171,7 +171,7 @@ fn a_user_without_the_right_is_told_what_to_run_and_by_whom() {
     let results = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
     assert_eq!(record(&program, &results, &[]).ended(0).json()["stored"], 1);
     assert_eq!(program.run(["migrate", "--json"]).ended(0).json()["applied"], json!([]));
-    let token = program.run(["token", "new", "--name", "mine", "--scope", "admin"]).ended(1);
+    let token = program.run(["token", "create", "--name", "mine", "--scope", "admin"]).ended(1);
     assert!(token.stderr.contains("permission denied"), "{}", token.stderr);
     database.execute(&format!("DROP OWNED BY {user}; DROP ROLE {user}"));
 }

@@ -135,7 +135,7 @@ fn timescaledb_gets_its_layout_records_answers_and_forgets() {
             (policy.name.as_str(), policy.table.as_str()),
             ("policy_compression", "outcomes")
         );
-        assert!(!policy.runs, "it has no background workers: {policy:?}");
+        assert!(!policy.healthy, "it has no background workers: {policy:?}");
         store.close();
         migrated
     });

@@ -54,7 +54,7 @@ fn whole_simulations_go_and_younger_ones_stay() {
     let (before_old, before_young) = (rows(&database, &old), rows(&database, &young));
     assert!(before_old > before_young && before_young > 4);
 
-    let dry = ["retention", "--older-than", "180d", "--dry-run"];
+    let dry = ["prune", "--older-than", "180d", "--dry-run"];
     let told = program.run(dry.iter().chain(&["--json"])).ended(0).json();
     assert_eq!(told["simulation_ids"], json!([old]));
     assert_eq!((&told["outcomes"], &told["rejected_results"]), (&json!(2), &json!(1)));
@@ -62,14 +62,14 @@ fn whole_simulations_go_and_younger_ones_stay() {
     assert!(text.contains(&old) && text.contains("would be removed"), "{text}");
     assert_eq!(rows(&database, &old), before_old, "a dry run removes nothing");
 
-    let removed = program.run(["retention", "--older-than", "180d", "--json"]).ended(0).json();
+    let removed = program.run(["prune", "--older-than", "180d", "--json"]).ended(0).json();
     assert_eq!(removed["simulations"], 1, "{removed}");
     assert_eq!(rows(&database, &old), 0);
     assert_eq!(rows(&database, &young), before_young);
-    let again = program.run(["retention", "--older-than", "180d", "--json"]).ended(0).json();
+    let again = program.run(["prune", "--older-than", "180d", "--json"]).ended(0).json();
     assert_eq!(again["simulations"], 0, "{again}");
     for wrong in ["0d", "-1d", "long"] {
-        program.run(["retention", "--older-than", wrong]).ended(1);
+        program.run(["prune", "--older-than", wrong]).ended(1);
     }
 }
 
@@ -88,7 +88,7 @@ fn a_simulation_that_still_runs_and_has_new_results_stays() {
         "UPDATE arc_recorder.outcomes SET received_at = received_at - interval '400 days'
          WHERE simulation_id = '{given_up}'"
     ));
-    let removed = program.run(["retention", "--older-than", "180d", "--json"]).ended(0).json();
+    let removed = program.run(["prune", "--older-than", "180d", "--json"]).ended(0).json();
     assert_eq!(removed["simulations"], 1, "{removed}");
     assert_eq!(rows(&database, &given_up), 0);
     assert!(rows(&database, &active) > 0);
@@ -104,7 +104,7 @@ fn large_simulations_go_in_small_transactions() {
     let summary = record(&program, &file, &[]).ended(0).json();
     let id = summary["simulation_id"].as_str().unwrap();
     age(&database, id, 200);
-    let removed = program.run(["retention", "--older-than", "180d", "--json"]).ended(0).json();
+    let removed = program.run(["prune", "--older-than", "180d", "--json"]).ended(0).json();
     assert_eq!(removed["simulations"], 1);
     if removed["chunks"] == 0 {
         assert_eq!(removed["deleted_outcomes"], 2_500);

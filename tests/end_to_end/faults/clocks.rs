@@ -134,7 +134,7 @@ fn two_services_with_clocks_apart() {
     for service in &services {
         service.wait_for_empty_spool();
         let health = service.get("/v1/health").has(200).json();
-        assert_eq!(health["spool"]["aside"], 0, "{health}");
+        assert_eq!(health["spool"]["dead_letters"], 0, "{health}");
     }
 
     let rows = server.query(

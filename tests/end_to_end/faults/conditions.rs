@@ -45,7 +45,7 @@ fn a_database_that_is_slow() {
             run.wait(&[Way::Service, Way::Spool]);
             run.wait(&[Way::Direct]);
         } else {
-            // So slow that it is as good as away.
+            // So slow that it is as good as unavailable.
             network.slow(Duration::from_secs(1));
             run.wait(&[Way::Spool]);
         }

@@ -18,7 +18,7 @@ fn wait_for_the_standby(primary: &DatabaseServer) {
     primary.wait_until(standbys, |standbys| standbys == 1);
 }
 
-/// The standby is away, and what waits for it is broken off: it is committed on the primary alone,
+/// The standby is unavailable, and what waits for it is broken off: it is committed on the primary alone,
 /// can be seen there, and is sent again.
 fn commit_without(standby: &mut DatabaseServer, primary: &DatabaseServer) {
     const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";

@@ -181,7 +181,10 @@ fn between_the_service_and_a_client_with_a_spool() {
     run.end_senders();
     run.runtime().block_on(async {
         delivery.settle(DEADLINE).await;
-        assert_eq!(delivery.spool_state().map(|state| (state.depth, state.aside)), Some((0, 0)));
+        assert_eq!(
+            delivery.spool_state().map(|state| (state.depth, state.dead_letters)),
+            Some((0, 0))
+        );
         delivery.close().await;
     });
     run.settle(&host);

@@ -31,7 +31,7 @@ const TESTS: [&str; 16] = [
     "faults::network::between_the_service_and_a_client_with_a_spool",
     "faults::spool::a_file_that_is_damaged",
     "faults::spool::a_full_disk",
-    "faults::spool::two_services_of_which_one_is_away",
+    "faults::spool::two_services_of_which_one_is_unavailable",
 ];
 
 /// How long the senders may take for what they have begun.
@@ -416,7 +416,10 @@ impl Host {
     /// left in it, and how many of it were refused.
     pub(super) fn settle(&self) -> u64 {
         let count = |state: &Value| {
-            ["depth", "aside"].map(|member| state[member].as_u64().unwrap()).iter().sum::<u64>()
+            ["depth", "dead_letters"]
+                .map(|member| state[member].as_u64().unwrap())
+                .iter()
+                .sum::<u64>()
         };
         let (mut left, mut since) = (count(&self.spool_state()), Instant::now());
         while left > 0 && since.elapsed() < ENDING {

@@ -265,7 +265,7 @@ pub(super) fn acknowledged_directly(item: &ItemVerdict) -> Acknowledged {
     Some((item.outcome_id.to_string(), way))
 }
 
-/// A recorder in this process, on a database that may be away just now.
+/// A recorder in this process, on a database that may be unavailable just now.
 pub(super) fn direct_recorder(url: &str) -> Recorder {
     let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
     let settings = ConnectionSettings::from_url_alone(url).unwrap();

@@ -45,7 +45,7 @@ fn send(host: &Host, id: &str, documents: &[String]) -> Vec<Value> {
     answer["verdicts"].as_array().unwrap().clone()
 }
 
-/// Sends results while the database is away: all of them are in the spool then.
+/// Sends results while the database is unavailable: all of them are in the spool then.
 fn spool(run: &Run, host: &Host, id: &str, documents: &[String]) {
     for (document, verdict) in documents.iter().zip(send(host, id, documents)) {
         assert_eq!(verdict["verdict"], "spooled", "{verdict}");
@@ -133,7 +133,7 @@ fn whole_documents(file: &Path, documents: &[String]) -> usize {
 /// Reads what can be read into a new file, and returns whether its lists of entries were readable.
 fn salvage(host: &Host) -> bool {
     let spool = host.spool().display().to_string();
-    let salvaged = host.program().run(["spool", "salvage", "--json", "--spool-dir", &spool]);
+    let salvaged = host.program().run(["spool", "repair", "--json", "--spool-dir", &spool]);
     assert!([Some(0), Some(1)].contains(&salvaged.code), "{salvaged:?}");
     let report = salvaged.json();
     assert!(report["read"].is_u64(), "{salvaged:?}");
@@ -169,7 +169,7 @@ fn a_file_that_is_damaged() {
         let spool = host.spool().display().to_string();
         let listed = host.program().run(["spool", "list", "--json", "--spool-dir", &spool]);
         if listed.code != Some(0) {
-            assert!(listed.stderr.contains("arc-host spool salvage --spool-dir"), "{listed:?}");
+            assert!(listed.stderr.contains("arc-host spool repair --spool-dir"), "{listed:?}");
             lists_read &= salvage(&host);
         }
         host.resume();
@@ -218,11 +218,11 @@ fn a_file_that_is_damaged() {
 }
 
 #[test]
-fn two_services_of_which_one_is_away() {
+fn two_services_of_which_one_is_unavailable() {
     const RESULTS: usize = 40;
     let mut run = Run::begin(
-        "faults::spool::two_services_of_which_one_is_away",
-        "start in the spool of a service that is away",
+        "faults::spool::two_services_of_which_one_is_unavailable",
+        "start in the spool of a service that is unavailable",
     );
     let mut server = DatabaseServer::start();
     let mut one = Host::start(&server.url());
@@ -237,19 +237,19 @@ fn two_services_of_which_one_is_away() {
         server.resume();
         if round % 2 == 0 {
             // So long that the results are dead letters by then.
-            wait("dead letters", || other.spool_state()["aside"] == RESULTS);
+            wait("dead letters", || other.spool_state()["dead_letters"] == RESULTS);
         } else {
             wait("a delivery that waits", || {
                 let health = other.service().get("/v1/health").has(200).json();
                 health["error"].as_str().is_some_and(|error| error.contains("cannot be delivered"))
-                    || health["spool"]["aside"] == RESULTS
+                    || health["spool"]["dead_letters"] == RESULTS
             });
         }
         one.resume();
         // Nobody does anything: they are tried again by themselves.
         wait("a delivered spool", || {
             let state = other.spool_state();
-            state["depth"] == 0 && state["aside"] == 0
+            state["depth"] == 0 && state["dead_letters"] == 0
         });
         let stored =
             format!("SELECT count(*) FROM arc_recorder.outcomes WHERE simulation_id = '{id}'");
@@ -259,6 +259,6 @@ fn two_services_of_which_one_is_away() {
     run.settle(&one);
     run.settle(&other);
     let metrics = other.service().get("/metrics").has(200).text();
-    assert!(metrics.lines().any(|line| line == "arc_spool_aside 0"), "{metrics}");
+    assert!(metrics.lines().any(|line| line == "arc_spool_dead_letters 0"), "{metrics}");
     run.check(&server);
 }

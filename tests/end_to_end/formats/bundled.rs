@@ -161,7 +161,7 @@ fn a_broken_archive_is_told_and_a_damaged_entry_costs_no_other() {
 fn extract_reads_formats_too() {
     let (program, files) = (Program::without_database(), Files::new());
     let path = log("inspect/arithmetic.eval");
-    let verdicts = run(&program, &files, &["--json", "extract", path.to_str().unwrap()]).ended(0);
+    let verdicts = run(&program, &files, &["--json", "validate", path.to_str().unwrap()]).ended(0);
     let verdicts = verdicts.json_lines();
     assert!(!verdicts.is_empty());
     for verdict in verdicts {
@@ -193,7 +193,7 @@ fn replaying_and_extracting_again_use_the_format_and_the_header() {
     assert_eq!(wrong.len(), 0);
     let again = run(&program, &files, &["--json", "reextract"]).ended(0).json();
     assert_eq!(again["examined"], 0, "{again}");
-    run(&program, &files, &["replay", "--rejected"]).ended(0);
+    run(&program, &files, &["retry-rejected"]).ended(0);
 }
 
 #[test]

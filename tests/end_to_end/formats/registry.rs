@@ -102,11 +102,11 @@ fn items_become_results_parts_and_a_header() {
 
 #[test]
 fn results_of_an_added_format_are_replayed_from_a_spool_by_hand() {
-    let (away, database) = (DatabaseServer::stopped(), TestDatabase::new());
+    let (unavailable, database) = (DatabaseServer::stopped(), TestDatabase::new());
     let (program, files) = (Program::on(&database), Files::new());
     add(&program, &files, &hostile_component(), &[]).ended(0);
     let data = files.path("data").display().to_string();
-    let spooling = Program::with_url(&away.url());
+    let spooling = Program::with_url(&unavailable.url());
     let service = Service::start(&spooling, &files, &["--data-dir", &data]);
     let id = "01920000-0000-7000-8000-0000000000aa";
     service.post("/v1/simulations", &json!({"simulation_id": id, "scenarios": []})).has(202);
@@ -115,8 +115,9 @@ fn results_of_an_added_format_are_replayed_from_a_spool_by_hand() {
     assert_eq!(spooled["spooled"], 2, "{spooled}");
     assert_eq!(service.stop(), Some(0));
     let spool = files.path("spool").display().to_string();
-    let told = run(&program, &files, &["--json", "replay", "--spool", &spool]).ended(0).json();
-    assert_eq!((&told["recorded"], &told["aside"]), (&3.into(), &0.into()), "{told}");
+    let told =
+        run(&program, &files, &["--json", "spool", "drain", "--spool-dir", &spool]).ended(0).json();
+    assert_eq!((&told["recorded"], &told["dead_letters"]), (&3.into(), &0.into()), "{told}");
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 2);
 }
 

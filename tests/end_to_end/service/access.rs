@@ -11,7 +11,7 @@ use crate::support::{
 
 /// Makes a token.
 fn token(program: &Program, scopes: &[&str], name: &str) -> Value {
-    let mut arguments = vec!["token", "new", "--json", "--name", name];
+    let mut arguments = vec!["token", "create", "--json", "--name", name];
     scopes.iter().for_each(|scope| arguments.extend(["--scope", scope]));
     program.run(arguments).ended(0).json()
 }
@@ -28,14 +28,18 @@ fn bearer(token: &str) -> String {
 fn a_token_opens_what_its_scopes_name() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
-    let service = Service::start(&program, &files, &["--tokens"]);
+    let service = Service::start(&program, &files, &["--require-tokens"]);
     assert!(service.log().contains("there is no token yet"), "{}", service.log());
     let [read, record, admin] =
         ["read", "record", "admin"].map(|scope| secret(&token(&program, &[scope], scope)));
     let both = secret(&token(&program, &["read", "record"], "both"));
     let start = json!({"scenarios": [{"id": "a"}]}).to_string();
     let status = |method: Method, path: &str, token: &str| {
-        let body = if method == Method::POST { start.clone() } else { String::new() };
+        let body = match path {
+            "/v1/spool/requeue" => r#"{"all": true}"#.to_owned(),
+            _ if method == Method::POST => start.clone(),
+            _ => String::new(),
+        };
         service.send(method, path, &[("authorization", &bearer(token))], body).status
     };
     // Tokens that were made after the start are known soon.
@@ -52,7 +56,7 @@ fn a_token_opens_what_its_scopes_name() {
         assert_eq!(status(Method::GET, "/v1/health", token), 200);
     }
     for (token, may) in [(&read, 403), (&record, 403), (&both, 403), (&admin, 200)] {
-        assert_eq!(status(Method::POST, "/v1/spool/retry", token), may);
+        assert_eq!(status(Method::POST, "/v1/spool/requeue", token), may);
     }
     // Without one, with half of one, with another's half: told, and told how.
     let answer = service.get("/v1/simulations");
@@ -66,7 +70,7 @@ fn a_token_opens_what_its_scopes_name() {
     let basic = [("authorization", "Basic YTpi")];
     service.send(Method::GET, "/v1/simulations", &basic, "").has_problem(401, "unauthorized");
     // Every path asks, but for the probes and the description.
-    for path in ["/v1/health", "/v1/metrics", "/metrics", "/v1/failures"] {
+    for path in ["/v1/health", "/v1/stats", "/metrics", "/v1/failures"] {
         service.get(path).has_problem(401, "unauthorized");
     }
     for path in ["/health/live", "/health/ready", "/openapi.json"] {
@@ -91,7 +95,7 @@ fn a_token_that_is_revoked_does_not_work_for_long() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let made = token(&program, &["admin"], "ci");
-    let mut service = Service::start(&program, &files, &["--tokens"]);
+    let mut service = Service::start(&program, &files, &["--require-tokens"]);
     service.send_header("authorization", &bearer(&secret(&made)));
     service.get("/v1/simulations").has(200);
     let id = made["token_id"].as_str().unwrap();
@@ -105,7 +109,7 @@ fn a_token_that_is_revoked_does_not_work_for_long() {
     let unknown = program.run(["token", "revoke", "nobody"]).ended(1);
     assert!(unknown.stderr.contains("nobody"), "{}", unknown.stderr);
     for wrong in [["--scope", "write"], ["--scope", ""]] {
-        let mut arguments = vec!["token", "new", "--name", "x"];
+        let mut arguments = vec!["token", "create", "--name", "x"];
         arguments.extend(wrong);
         let refused = program.run(arguments).ended(1);
         assert!(refused.stderr.contains("read"), "{}", refused.stderr);
@@ -117,7 +121,8 @@ fn a_token_is_revoked_also_where_the_copy_cannot_be_written() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let made = token(&program, &["admin"], "ci");
-    let mut service = Service::start(&program, &files, &["--tokens", "--log-level", "warn"]);
+    let mut service =
+        Service::start(&program, &files, &["--require-tokens", "--log-level", "warn"]);
     service.send_header("authorization", &bearer(&secret(&made)));
     service.get("/v1/simulations").has(200);
     // A folder is in its place.
@@ -147,12 +152,12 @@ fn tokens_work_while_the_database_is_away_also_after_a_new_start() {
     let files = Files::new();
     let program = Program::with_url(&server.url());
     let made = secret(&token(&program, &["admin"], "ci"));
-    let mut service = Service::start(&program, &files, &["--tokens"]);
+    let mut service = Service::start(&program, &files, &["--require-tokens"]);
     service.send_header("authorization", &bearer(&made));
     let id = service.start_simulation(&["a"]);
     server.stop();
     drop(service);
-    let mut service = Service::start(&program, &files, &["--tokens"]);
+    let mut service = Service::start(&program, &files, &["--require-tokens"]);
     let path = format!("/v1/simulations/{id}/outcomes");
     service.post(&path, &result("a", "success", 1.0)).has_problem(401, "unauthorized");
     service.send_header("authorization", &bearer(&made));
@@ -176,8 +181,15 @@ fn tls_is_spoken_and_checked() {
     let spool = files.path("spool");
     let [certificate, key, spool] =
         [&certificate, &key, &spool].map(|path| path.display().to_string());
-    let options =
-        ["--spool-dir", &spool, "--tls-certificate", &certificate, "--tls-key", &key, "--tokens"];
+    let options = [
+        "--spool-dir",
+        &spool,
+        "--tls-certificate",
+        &certificate,
+        "--tls-key",
+        &key,
+        "--require-tokens",
+    ];
     let made = secret(&token(&program, &["admin"], "ci"));
     let service = Service::start_with(&program, &files.path("log"), &options);
     assert!(service.url().starts_with("https://127.0.0.1:"), "{}", service.url());
@@ -215,7 +227,8 @@ fn tls_is_spoken_and_checked() {
 fn pages_of_the_allowed_origins_may_use_it_from_a_browser() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
-    let allowed = ["--tokens", "--allow-origins", "https://app.example, http://localhost:5173"];
+    let allowed =
+        ["--require-tokens", "--allow-origins", "https://app.example, http://localhost:5173"];
     let service = Service::start(&program, &files, &allowed);
     let ask = |origin: &str| {
         let headers = [
@@ -267,7 +280,7 @@ fn recording_requests(service: &Service) -> Vec<(String, &'static str, String)> 
         (format!("{simulation}/complete"), "application/json", String::new()),
         (format!("{simulation}/fail"), "application/json", String::new()),
         (format!("{simulation}/cancel"), "application/json", String::new()),
-        ("/v1/spool/retry".to_owned(), "application/json", String::new()),
+        ("/v1/spool/requeue".to_owned(), "application/json", r#"{"all": true}"#.to_owned()),
     ]
 }
 
@@ -375,12 +388,13 @@ fn a_name_that_was_made_to_point_here_is_not_answered() {
     check(&service);
     // With tokens no page gets anything, and any name will do.
     let files = Files::new();
-    let tokens = Service::start(&program, &files, &["--tokens"]);
+    let tokens = Service::start(&program, &files, &["--require-tokens"]);
     let headers = [("host", "arc.other.example")];
     tokens.send(Method::GET, "/v1/simulations", &headers, "").has_problem(401, "unauthorized");
     // An open service answers under every address, which no page can make its own, and under no name.
     let files = Files::new();
-    let open = Service::start(&program, &files, &["--open", "--listen", "0.0.0.0:0"]);
+    let open =
+        Service::start(&program, &files, &["--allow-unauthenticated", "--listen", "0.0.0.0:0"]);
     let get = |host: &str| {
         let mut stream = open.connect();
         let request = "GET /v1/simulations HTTP/1.1\r\nconnection: close\r\nhost: ";

@@ -256,7 +256,7 @@ fn a_file_says_what_of_it_is_not_recorded() {
     assert!(summary["notes"].to_string().contains("not UTF-8"), "{summary}");
     assert!(finished.stderr.contains("not UTF-8"), "{}", finished.stderr);
     let broken = format!("{{\"results\":[{one}] \"total_cost_usd\":7}}");
-    program.run(["extract".as_ref(), files.write("a.json", broken).as_os_str()]).ended(2);
+    program.run(["validate".as_ref(), files.write("a.json", broken).as_os_str()]).ended(2);
 
     // What only a request says of each result is not left out in silence.
     for member in [r#""trials":[2,null]"#, r#""sandbox_ids":[null,"sb"]"#] {
@@ -357,7 +357,7 @@ fn holds<S: Strategy>(strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCa
 #[test]
 fn what_the_client_sends_is_what_is_stored_or_its_verdict_says_otherwise() {
     const LIMIT: usize = 1 << 20;
-    let small = Running::new(&["--body-limit-mib", "1", "--batch-items", "70"]);
+    let small = Running::new(&["--max-body-mib", "1", "--max-results-per-body", "70"]);
     let large = Running::new(&[]);
     let clients = [small.client(), large.client()];
     let runtime = Runtime::new().unwrap();
@@ -402,7 +402,7 @@ fn what_the_client_sends_is_what_is_stored_or_its_verdict_says_otherwise() {
                     let told = item.warnings.iter().filter(|it| it.code == "not_finite").count();
                     prop_assert_eq!(told, shot.not_finite);
                 }
-                Verdict::Failed { retryable: false, away: false, message, .. } => {
+                Verdict::Failed { retryable: false, unavailable: false, message, .. } => {
                     let too_long = shot.filler >= LIMIT / 2
                         || shot.call.as_ref().is_some_and(|call| call.len() >= LIMIT);
                     prop_assert!(to_small && too_long, "{}: {}", number, message);

@@ -168,7 +168,7 @@ fn a_service_that_cannot_be_used_is_told() {
         assert!(!refused.stderr.contains("hush-hush"), "{}", refused.stderr);
     }
     let (database, files) = (TestDatabase::new(), Files::new());
-    let service = Service::start(&Program::on(&database), &files, &["--tokens"]);
+    let service = Service::start(&Program::on(&database), &files, &["--require-tokens"]);
     let refused = record(&service.program(), &path, &[]).ended(1);
     assert!(refused.stderr.contains("--token"), "{}", refused.stderr);
     let mut command = service.program().command(["simulations"]);
@@ -181,7 +181,7 @@ fn a_service_that_cannot_be_used_is_told() {
         &["token", "list"],
         &["psql"],
         &["serve", "--listen", "127.0.0.1:0"],
-        &["replay", "--rejected"],
+        &["retry-rejected"],
     ] {
         let refused = service.program().run(arguments).ended(1);
         assert!(refused.stderr.contains("--database-url"), "{arguments:?}: {}", refused.stderr);
@@ -192,7 +192,7 @@ fn a_service_that_cannot_be_used_is_told() {
 }
 
 #[test]
-fn a_file_goes_to_the_services_spool_while_the_database_is_away() {
+fn a_file_goes_to_the_services_spool_while_the_database_is_unavailable() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let direct = Program::with_url(&server.url());
@@ -256,7 +256,7 @@ fn a_service_with_smaller_limits_gets_smaller_requests() {
     }
     let path = files.write_lines("results.jsonl", &results);
     let stored = || database.count("SELECT count(*) FROM arc_recorder.outcomes");
-    let options = ["--batch-items", "500", "--body-limit-mib", "1"];
+    let options = ["--max-results-per-body", "500", "--max-body-mib", "1"];
     let service = Service::start(&program, &files, &options);
     let summary = record(&service.program(), &path, &[]).ended(0).json();
     assert_eq!((&summary["stored"], &summary["failed"]), (&json!(1_200), &json!(0)));
@@ -269,19 +269,26 @@ fn a_service_with_smaller_limits_gets_smaller_requests() {
     assert_eq!((&summary["stored"], &summary["failed"]), (&json!(1_199), &json!(1)));
 
     // A spool by hand.
-    let away = DatabaseServer::stopped();
+    let unavailable = DatabaseServer::stopped();
     let spooled = files.path("other").display().to_string();
     let other = ["--spool-dir", spooled.as_str()];
-    let spooling =
-        Service::start_with(&Program::with_url(&away.url()), &files.path("other.log"), &other);
+    let spooling = Service::start_with(
+        &Program::with_url(&unavailable.url()),
+        &files.path("other.log"),
+        &other,
+    );
     let id = service.start_simulation(&[]);
     let batch: Vec<&Value> = results.iter().filter(|one| one.get("filling").is_none()).collect();
     let path = format!("/v1/simulations/{id}/outcomes");
     let answer = spooling.post(&path, &json!(batch)).has(200).json();
     assert_eq!(answer["spooled"], batch.len());
     assert_eq!(spooling.stop(), Some(0));
-    let told = service.program().run(["replay", "--json", "--spool", &spooled]).ended(0).json();
-    assert_eq!((&told["recorded"], &told["aside"]), (&json!(batch.len()), &json!(0)));
+    let told = service
+        .program()
+        .run(["spool", "drain", "--json", "--spool-dir", &spooled])
+        .ended(0)
+        .json();
+    assert_eq!((&told["recorded"], &told["dead_letters"]), (&json!(batch.len()), &json!(0)));
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn a_migration_that_fails_is_waited_for() {
 
     database.execute("DROP EVENT TRIGGER forbid");
     spooling.wait_for_empty_spool();
-    assert_eq!(spooling.get("/v1/health").has(200).json()["spool"]["aside"], 0);
+    assert_eq!(spooling.get("/v1/health").has(200).json()["spool"]["dead_letters"], 0);
     assert_eq!(stored(&database), 1);
 }
 
@@ -63,7 +63,7 @@ fn what_is_missing_in_the_database_is_waited_for() {
     spooling.post(&outcomes_path(), &result("a", "success", 1.0)).has(202);
     database.execute("ALTER TABLE arc_recorder.elsewhere RENAME TO outcomes");
     spooling.wait_for_empty_spool();
-    assert_eq!(spooling.get("/v1/health").has(200).json()["spool"]["aside"], 0);
+    assert_eq!(spooling.get("/v1/health").has(200).json()["spool"]["dead_letters"], 0);
     assert_eq!(stored(&database), 1);
 }
 
@@ -79,20 +79,21 @@ fn a_statement_that_the_server_does_not_take_is_a_fault_of_the_program() {
     let batch = json!({"results": [result("a", "success", 1.0)]});
     let answer = plain.post(&outcomes_path(), &batch).has(200).json();
     let verdict = &answer["verdicts"][0];
-    assert_eq!((&verdict["verdict"], &verdict["away"]), (&json!("failed"), &json!(false)));
+    assert_eq!((&verdict["verdict"], &verdict["unavailable"]), (&json!("failed"), &json!(false)));
     assert_eq!(verdict["retryable"], false);
 
-    // With a spool it is kept, and put aside with the reason; the database is not taken for away.
+    // With a spool it is kept, and dead-lettered with the reason; the database is not taken for unavailable.
     spooling.post(&outcomes_path(), &result("a", "success", 1.0)).has(202);
-    let aside = |answer: &crate::support::Answer| answer.json()["spool"]["aside"] == 1;
-    spooling.wait_until("/v1/health", aside);
+    let dead_letters =
+        |answer: &crate::support::Answer| answer.json()["spool"]["dead_letters"] == 1;
+    spooling.wait_until("/v1/health", dead_letters);
     let metrics = spooling.get("/metrics").has(200).text();
-    assert!(metrics.lines().any(|line| line == "arc_database_away 0"), "{metrics}");
+    assert!(metrics.lines().any(|line| line == "arc_database_up 1"), "{metrics}");
     assert!(spooling.log().contains("42883"), "{}", spooling.log());
 
     database.execute("ALTER FUNCTION arc_recorder.noted_results(uuid[]) RENAME TO note_results");
-    spooling.post("/v1/spool/retry", &Value::Null).has(200);
+    spooling.post("/v1/spool/requeue", &json!({"all": true})).has(200);
     spooling.wait_for_empty_spool();
-    assert_eq!(spooling.get("/v1/health").has(200).json()["spool"]["aside"], 0);
+    assert_eq!(spooling.get("/v1/health").has(200).json()["spool"]["dead_letters"], 0);
     assert_eq!(stored(&database), 1);
 }

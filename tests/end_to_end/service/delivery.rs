@@ -66,19 +66,19 @@ fn results_of_a_simulation_that_a_service_does_not_know_yet_wait_for_its_start()
         let delivery = Delivery::with_spool(destination, spool.clone());
         wait_until("it is held", || delivery.held() == 1).await;
         let state = spool.state();
-        assert_eq!((state.depth, state.aside), (1, 0));
+        assert_eq!((state.depth, state.dead_letters), (1, 0));
         // Another service, which has its start, tells the database of it.
         let start = serde_json::json!({"simulation_id": id, "scenarios": [{"id": "a"}]});
         tokio::task::block_in_place(|| service.post("/v1/simulations", &start).has(200));
         wait_until("it is delivered", || spool.state().depth == 0).await;
-        assert_eq!(spool.state().aside, 0);
+        assert_eq!(spool.state().dead_letters, 0);
         delivery.close().await;
     });
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
 }
 
 #[test]
-fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_away() {
+fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_unavailable() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let store = database.store();
     run(async {
@@ -111,16 +111,17 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_away() 
         recorder.start_planned(&new, std::iter::empty()).await.unwrap();
         let results = [r#"{"id": "a", "do": "loop"}"#, r#"{"id": "b"}"#].map(Submission::new);
         let verdicts = delivery.record_batch(new.simulation_id, results.to_vec()).await.unwrap();
-        let Verdict::Failed { retryable: true, away: false, message, .. } = &verdicts[0].verdict
+        let Verdict::Failed { retryable: true, unavailable: false, message, .. } =
+            &verdicts[0].verdict
         else {
             panic!("{verdicts:?}")
         };
         assert!(message.contains("deadline"), "{message}");
         assert_eq!(verdicts[1].verdict, Verdict::Stored);
-        assert_eq!((delivery.away(), spool.state().depth), (None, 0));
+        assert_eq!((delivery.unavailable_reason(), spool.state().depth), (None, 0));
         delivery.close().await;
 
-        // One that waits in a spool is put aside, and keeps nobody waiting.
+        // One that waits in a spool is dead-lettered, and keeps nobody waiting.
         let folder = files.path("another-spool");
         let spool = Spool::open(&SpoolSettings { folder, limit_bytes: 64 << 20 }).unwrap();
         let [late, _] = results;
@@ -135,7 +136,7 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_away() 
         let destination = Destination::Database(recorder.clone());
         let stop = AtomicBool::new(false);
         let replayed = replay_spool(&destination, &spool, &stop, |_| {}).await.unwrap();
-        assert_eq!((replayed.aside, spool.state().depth), (1, 0));
+        assert_eq!((replayed.dead_letters, spool.state().depth), (1, 0));
         recorder.close().await;
     });
 }
@@ -172,7 +173,7 @@ fn by_hand_too_what_fails_is_passed_over_and_stays() {
             replay_spool(&destination, &spool, &stop, |total| recorded = total.recorded).await;
         assert!(replayed.unwrap_err().to_string().contains("a fault"));
         let state = spool.state();
-        assert_eq!((recorded, state.depth, state.aside), (1, 1, 0));
+        assert_eq!((recorded, state.depth, state.dead_letters), (1, 1, 0));
         let mend = "DROP TRIGGER fails ON arc_recorder.outcomes";
         recorder.store().execute_sql(mend, &[]).await.unwrap();
         let replayed = replay_spool(&destination, &spool, &stop, |_| {}).await.unwrap();
@@ -254,11 +255,11 @@ fn a_service_that_does_not_answer_to_the_name_of_its_host_makes_no_dead_letters(
         assert!(told.to_string().contains("page.example"), "{told}");
         wait_until("it is tried again", || other_name.requests.load(Ordering::SeqCst) >= 8).await;
         let state = spool.state();
-        assert_eq!((state.depth, state.aside), (2, 0));
+        assert_eq!((state.depth, state.dead_letters), (2, 0));
         // An operator allows the name.
         other_name.is_on.store(false, Ordering::SeqCst);
         wait_until("it is delivered", || spool.state().depth == 0).await;
-        assert_eq!(spool.state().aside, 0);
+        assert_eq!(spool.state().dead_letters, 0);
         delivery.close().await;
     });
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 2);
@@ -284,8 +285,8 @@ fn a_dead_letter_waits_for_its_simulation_to_become_known_to_the_database() {
         let delivery = Delivery::with_spool(Destination::Database(recorder.clone()), spool.clone());
         // It is held for some seconds, then it is a dead letter.
         wait_until("it is held", || delivery.held() == 1).await;
-        assert_eq!((spool.state().depth, spool.state().aside), (1, 0));
-        wait_until("it is a dead letter", || spool.state().aside == 1).await;
+        assert_eq!((spool.state().depth, spool.state().dead_letters), (1, 0));
+        wait_until("it is a dead letter", || spool.state().dead_letters == 1).await;
         let listed = Listed { after: 0, dead_letters: true };
         let until = || async {
             let letters = spool.list(listed, 9, u64::MAX).await.unwrap();
@@ -302,7 +303,7 @@ fn a_dead_letter_waits_for_its_simulation_to_become_known_to_the_database() {
         assert_eq!(until().await, first, "the day does not begin anew");
         // Its start comes, and nobody requeues it.
         recorder.start_simulation(start(unknown)).await.unwrap();
-        wait_until("it is delivered", || spool.state().aside == 0).await;
+        wait_until("it is delivered", || spool.state().dead_letters == 0).await;
         delivery.close().await;
         recorder.close().await;
     });

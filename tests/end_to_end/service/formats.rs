@@ -49,7 +49,7 @@ fn a_file_over_the_service_is_the_same_simulation_as_in_the_database() {
 #[test]
 fn what_cannot_be_a_file_is_told() {
     let (database, files) = (TestDatabase::new(), Files::new());
-    let service = Service::start(&Program::on(&database), &files, &["--file-limit-mib", "1"]);
+    let service = Service::start(&Program::on(&database), &files, &["--max-file-mib", "1"]);
     let send = |path: &str, body: Vec<u8>| service.send(Method::POST, path, &[FILE], body);
     send("/v1/files", vec![b' '; (1 << 20) + 1]).has_problem(413, "body_too_large");
     send("/v1/files?file_name=a.json", Vec::new()).has_problem(400, "invalid_request");

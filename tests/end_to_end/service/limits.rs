@@ -32,7 +32,7 @@ fn hold_recording(database: &TestDatabase) -> HeldTransaction {
 
 #[test]
 fn a_body_and_a_document() {
-    with_service(&["--body-limit-mib", "18"], |database, service| {
+    with_service(&["--max-body-mib", "18"], |database, service| {
         let path = outcomes(service);
         let long = |bytes: usize| {
             let mut document = result("a", "success", 1.0);
@@ -65,12 +65,12 @@ fn a_body_and_a_document() {
 
 #[test]
 fn results_in_one_body() {
-    with_service(&["--batch-items", "3"], |database, service| {
+    with_service(&["--max-results-per-body", "3"], |database, service| {
         let path = outcomes(service);
         let some = |count: usize| -> Value {
             (0..count).map(|number| result(&format!("{number}"), "success", 1.0)).collect()
         };
-        let problem = service.post(&path, &some(4)).has_problem(413, "too_many_items");
+        let problem = service.post(&path, &some(4)).has_problem(413, "too_many_results");
         assert_eq!(problem["limit"], 3);
         assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 0);
         assert_eq!(service.post(&path, &some(3)).has(200).json()["stored"], 3);
@@ -79,34 +79,42 @@ fn results_in_one_body() {
 
 #[test]
 fn headers_in_bytes_and_in_time() {
-    with_service(&["--header-limit-kib", "8", "--header-seconds", "1"], |_, service| {
-        let mut stream = service.connect();
-        let long = "x".repeat(32 << 10);
-        // It may be ended before all of it is sent.
-        let _ = write!(
-            stream,
-            "GET /health/live HTTP/1.1\r\nhost: localhost\r\nx-long: {long}\r\n\r\n"
-        );
-        let answer = read_to_end(&mut stream);
-        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
-        // Whoever says nothing, begins and does not go on, or is in the middle of either protocol
-        // is not waited for; `read_to_end` would fail at the deadline.
-        for begun in ["", "G", "GET /health/live HTTP/1.1\r\nhost: a", "PRI * HTTP/2.0\r\n\r\nSM"] {
+    with_service(
+        &["--max-request-headers-kib", "8", "--headers-timeout-seconds", "1"],
+        |_, service| {
             let mut stream = service.connect();
-            stream.write_all(begun.as_bytes()).unwrap();
+            let long = "x".repeat(32 << 10);
+            // It may be ended before all of it is sent.
+            let _ = write!(
+                stream,
+                "GET /health/live HTTP/1.1\r\nhost: localhost\r\nx-long: {long}\r\n\r\n"
+            );
             let answer = read_to_end(&mut stream);
-            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{begun}: {answer}");
-        }
-        // A connection that has had an answer ends as well when no other request comes.
-        let mut stream = service.connect();
-        stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
-        assert!(read_to_end(&mut stream).ends_with("ok\n"));
-    });
+            assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+            // Whoever says nothing, begins and does not go on, or is in the middle of either protocol
+            // is not waited for; `read_to_end` would fail at the deadline.
+            for begun in
+                ["", "G", "GET /health/live HTTP/1.1\r\nhost: a", "PRI * HTTP/2.0\r\n\r\nSM"]
+            {
+                let mut stream = service.connect();
+                stream.write_all(begun.as_bytes()).unwrap();
+                let answer = read_to_end(&mut stream);
+                assert!(
+                    answer.is_empty() || answer.starts_with("HTTP/1.1 408 "),
+                    "{begun}: {answer}"
+                );
+            }
+            // A connection that has had an answer ends as well when no other request comes.
+            let mut stream = service.connect();
+            stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+            assert!(read_to_end(&mut stream).ends_with("ok\n"));
+        },
+    );
 }
 
 #[test]
 fn a_body_that_makes_no_progress() {
-    with_service(&["--body-seconds", "1"], |_, service| {
+    with_service(&["--body-idle-timeout-seconds", "1"], |_, service| {
         let path = outcomes(service);
         for kind in ["application/json", "application/x-ndjson"] {
             let mut stream = service.connect();
@@ -137,7 +145,7 @@ fn a_body_that_makes_no_progress() {
 
 #[test]
 fn a_request_that_takes_too_long() {
-    with_service(&["--request-seconds", "1"], |database, service| {
+    with_service(&["--request-timeout-seconds", "1"], |database, service| {
         let path = outcomes(service);
         let held = hold_recording(database);
         let text = result("a", "success", 1.0);
@@ -167,14 +175,14 @@ fn send_raw(service: &Service, path: &str, token: Option<&str>, text: &str) -> T
 
 /// Whatever else is refused, these are answered.
 fn operation_is_answered(service: &Service) {
-    for path in ["/health/live", "/health/ready", "/v1/health", "/metrics", "/v1/metrics"] {
+    for path in ["/health/live", "/health/ready", "/v1/health", "/metrics", "/v1/stats"] {
         service.get(path).has(200);
     }
 }
 
 #[test]
 fn requests_that_record_at_once() {
-    with_service(&["--requests", "1"], |database, service| {
+    with_service(&["--max-concurrent-requests", "1"], |database, service| {
         let path = outcomes(service);
         let held = hold_recording(database);
         let text = result("a", "success", 1.0).to_string();
@@ -224,7 +232,7 @@ fn requests_that_read_at_once() {
 
 /// Waits until so many requests are under way beside the one that asks.
 fn wait_for_requests(service: &Service, count: usize) {
-    let line = format!("arc_http_requests_under_way {}", count + 1);
+    let line = format!("arc_http_requests_in_flight {}", count + 1);
     service.wait_until("/metrics", |metrics| metrics.text().lines().any(|other| other == line));
 }
 
@@ -278,10 +286,11 @@ fn a_token_leaves_some_places_to_others() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let [one, other] = ["one", "other"].map(|name| {
-        let arguments = ["token", "new", "--json", "--name", name, "--scope", "admin"];
+        let arguments = ["token", "create", "--json", "--name", name, "--scope", "admin"];
         program.run(arguments).ended(0).json()["token"].as_str().unwrap().to_owned()
     });
-    let mut service = Service::start(&program, &files, &["--tokens", "--requests", "4"]);
+    let mut service =
+        Service::start(&program, &files, &["--require-tokens", "--max-concurrent-requests", "4"]);
     service.send_header("authorization", &format!("Bearer {one}"));
     let path = outcomes(&service);
     let held = hold_recording(&database);
@@ -305,7 +314,7 @@ fn a_token_leaves_some_places_to_others() {
 
 #[test]
 fn a_body_that_always_makes_a_little_progress() {
-    with_service(&["--body-seconds", "2"], |database, service| {
+    with_service(&["--body-idle-timeout-seconds", "2"], |database, service| {
         let path = outcomes(service);
         for (path, kind) in [
             ("/v1/files", "application/octet-stream"),
@@ -359,7 +368,7 @@ fn a_body_that_always_makes_a_little_progress() {
 fn the_disk_for_files() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
-    let limits = ["--file-limit-mib", "4", "--max-file-disk-mib", "4"];
+    let limits = ["--max-file-mib", "4", "--max-file-disk-mib", "4"];
     let mut service = Service::start(&program, &files, &limits);
     let file = format!("{}{}", result("a", "success", 1.0), " ".repeat(2 << 20));
     let send = |service: &Service| service.send(Method::POST, "/v1/files", &[], file.clone());
@@ -454,7 +463,7 @@ fn open_files_of_the_process() {
     // The limit that is only a default is raised to what the system allows.
     let files = Files::new();
     let spool = files.path("spool").display().to_string();
-    let options = ["--spool-dir", spool.as_str(), "--connections", "300"];
+    let options = ["--spool-dir", spool.as_str(), "--max-connections", "300"];
     let service = Service::start_after("ulimit -S -n 100", &program, &files.path("log"), &options);
     assert!(!service.log().contains("fewer connections"), "{}", service.log());
     let open: Vec<TcpStream> = (0..150)
@@ -473,7 +482,7 @@ fn open_files_of_the_process() {
 
 #[test]
 fn connections_at_once() {
-    with_service(&["--connections", "2"], |_, service| {
+    with_service(&["--max-connections", "2"], |_, service| {
         let [first, second] = [service.connect(), service.connect()];
         let mut third = service.connect();
         third.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
@@ -503,7 +512,7 @@ fn connections_at_once() {
 #[test]
 fn a_client_that_does_not_read() {
     const RESULTS: usize = 600;
-    with_service(&["--answer-seconds", "1"], |_, service| {
+    with_service(&["--response-idle-timeout-seconds", "1"], |_, service| {
         let path = outcomes(service);
         let many: Vec<Value> = (0..RESULTS)
             .map(|number| {
@@ -537,7 +546,7 @@ fn a_client_that_does_not_read() {
 
 #[test]
 fn a_body_of_very_many_results_takes_no_memory_for_each() {
-    with_service(&["--batch-items", "1000"], |_, service| {
+    with_service(&["--max-results-per-body", "1000"], |_, service| {
         let path = outcomes(service);
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(b"[1").unwrap();
@@ -547,7 +556,7 @@ fn a_body_of_very_many_results_takes_no_memory_for_each() {
         let packed = encoder.finish().unwrap();
         let encoding = [("content-encoding", "gzip")];
         let refused = service.send(Method::POST, &path, &encoding, packed);
-        refused.has_problem(413, "too_many_items");
+        refused.has_problem(413, "too_many_results");
         // Twelve million documents in 24 MiB of text.
         let peak = service.peak_memory_mib();
         assert!(peak < 400, "{peak} MiB");
@@ -565,7 +574,7 @@ fn with_window(window_log: u32, text: &str) -> zstd::stream::Encoder<'static, Ve
 
 #[test]
 fn the_window_of_a_compressed_body() {
-    let limits = ["--body-limit-mib", "1", "--body-memory-mib", "40"];
+    let limits = ["--max-body-mib", "1", "--max-body-memory-mib", "40"];
     with_service(&limits, |_, service| {
         let path = outcomes(service);
         let encoding = [("content-encoding", "zstd")];
@@ -593,7 +602,7 @@ fn the_window_of_a_compressed_body() {
 
 #[test]
 fn room_for_bodies() {
-    let limits = ["--body-limit-mib", "25", "--body-memory-mib", "57"];
+    let limits = ["--max-body-mib", "25", "--max-body-memory-mib", "57"];
     with_service(&limits, |database, service| {
         let path = outcomes(service);
         let held = hold_recording(database);
@@ -673,7 +682,8 @@ fn answers_that_are_kept_for_their_keys() {
 #[test]
 fn a_client_that_reads_too_slowly() {
     // No client is so fast: what counts is how long the whole answer takes.
-    let limits = ["--answer-seconds", "5", "--min-answer-bytes-per-second", "4294967295"];
+    let limits =
+        ["--response-idle-timeout-seconds", "5", "--min-answer-bytes-per-second", "4294967295"];
     with_service(&limits, |_, service| {
         let path = outcomes(service);
         let mut large = result("a", "success", 1.0);

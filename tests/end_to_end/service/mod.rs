@@ -10,7 +10,7 @@
 //! | [`beside`] | what stands beside results is applied, or the request is refused |
 //! | [`protocol`] | limits of TLS and HTTP/2 |
 //! | [`access`] | tokens and their scopes, revoked while it runs; TLS |
-//! | [`spool`] | the database away, back, away; the service killed; the spool full |
+//! | [`spool`] | the database unavailable, back, unavailable; the service killed; the spool full |
 //! | [`operation`] | its end, its readiness, events, logs, metrics, settings, the OpenAPI document |
 //! | [`delivery`] | a spool in a client's process |
 //! | [`commands`] | the command line over the service |

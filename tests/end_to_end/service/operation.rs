@@ -47,7 +47,7 @@ fn what_is_under_way_when_it_is_asked_to_stop_is_answered_first() {
 fn what_does_not_end_in_time_goes_to_the_spool() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
-    let mut service = Service::start(&program, &files, &["--shutdown-seconds", "1"]);
+    let mut service = Service::start(&program, &files, &["--shutdown-timeout-seconds", "1"]);
     let id = service.start_simulation(&["a"]);
     let held = database.hold("LOCK TABLE arc_recorder.outcomes");
     let path = format!("/v1/simulations/{id}/outcomes");
@@ -95,7 +95,8 @@ fn wait_for_work(service: &Service) {
 #[test]
 fn it_stops_in_its_time_while_a_component_computes() {
     let files = Files::new();
-    let (_database, mut service, path, body) = computing(&files, &["--shutdown-seconds", "2"]);
+    let (_database, mut service, path, body) =
+        computing(&files, &["--shutdown-timeout-seconds", "2"]);
     let _under_way = post_raw(&service, &path, &body);
     let lines = body.trim_matches(['[', ']']).replace("},", "}\n");
     let _file = post_raw(&service, "/v1/files?file_name=a.hostile", &lines);
@@ -108,7 +109,8 @@ fn it_stops_in_its_time_while_a_component_computes() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let files = Files::new();
-    let (_database, mut service, path, body) = computing(&files, &["--shutdown-seconds", "3600"]);
+    let (_database, mut service, path, body) =
+        computing(&files, &["--shutdown-timeout-seconds", "3600"]);
     let _under_way = post_raw(&service, &path, &body);
     wait_for_work(&service);
     service.terminate();
@@ -120,7 +122,7 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn nothing_is_extracted_for_a_client_that_has_gone() {
     let files = Files::new();
-    let (_database, service, path, body) = computing(&files, &["--request-seconds", "1"]);
+    let (_database, service, path, body) = computing(&files, &["--request-timeout-seconds", "1"]);
     service.send(reqwest::Method::POST, &path, &[], body).has_problem(504, "timeout");
     let since = std::time::Instant::now();
     loop {
@@ -278,7 +280,7 @@ fn metrics_are_in_the_form_that_prometheus_reads() {
         "arc_results_total{verdict=\"stored\"} 1",
         "arc_results_total{verdict=\"rejected\"} 1",
         "arc_spool_depth 0",
-        "arc_database_away 0",
+        "arc_database_up 1",
     ] {
         assert!(text.lines().any(|other| other == line), "{line}: {text}");
     }
@@ -290,7 +292,7 @@ fn metrics_are_in_the_form_that_prometheus_reads() {
         let (_, number) = line.rsplit_once(' ').unwrap();
         number.parse::<f64>().unwrap_or_else(|_| panic!("{line}"));
     }
-    let json = service.get("/v1/metrics").has(200).json();
+    let json = service.get("/v1/stats").has(200).json();
     assert!(json["total_queries"].as_u64().unwrap() > 0);
 }
 
@@ -321,22 +323,32 @@ fn settings_are_printed_as_a_file_that_is_read_again() {
     let program = Program::without_database();
     let files = Files::new();
     let printed = program
-        .run(["serve", "--print-config", "--requests", "77", "--log-format", "json"])
+        .run([
+            "serve",
+            "--print-settings",
+            "--max-concurrent-requests",
+            "77",
+            "--log-format",
+            "json",
+        ])
         .ended(0)
         .stdout;
-    assert!(printed.contains("requests = 77") && printed.contains("log_format = \"json\""));
+    assert!(
+        printed.contains("max_concurrent_requests = 77")
+            && printed.contains("log_format = \"json\"")
+    );
     let file = files.write("arc.toml", &printed).display().to_string();
-    let again = program.run(["serve", "--settings", &file, "--print-config"]).ended(0).stdout;
+    let again = program.run(["serve", "--settings", &file, "--print-settings"]).ended(0).stdout;
     assert_eq!(again, printed);
     // The environment comes before the file, the command line before both.
-    let mut command = program.command(["serve", "--settings", &file, "--print-config"]);
-    let finished = command.env("ARC_SERVE_REQUESTS", "78").output().unwrap();
-    assert!(String::from_utf8(finished.stdout).unwrap().contains("requests = 78"));
+    let mut command = program.command(["serve", "--settings", &file, "--print-settings"]);
+    let finished = command.env("ARC_SERVE_MAX_CONCURRENT_REQUESTS", "78").output().unwrap();
+    assert!(String::from_utf8(finished.stdout).unwrap().contains("max_concurrent_requests = 78"));
     for (arguments, words) in [
-        (&["--requests", "many"][..], "--requests"),
+        (&["--max-concurrent-requests", "many"][..], "--max-concurrent-requests"),
         (&["--settings", "/nowhere.toml"], "/nowhere.toml"),
         (&["--listen", "here"], "--listen"),
-        (&["--open", "--tokens"], "contradict"),
+        (&["--allow-unauthenticated", "--require-tokens"], "contradict"),
         (&["--colour", "red"], "--colour"),
     ] {
         let mut all = vec!["serve"];
@@ -344,7 +356,10 @@ fn settings_are_printed_as_a_file_that_is_read_again() {
         let refused = program.run(all).ended(1);
         assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
     }
-    let wrong = files.write("wrong.toml", "requests = 1\nrequets = 2\n").display().to_string();
+    let wrong = files
+        .write("wrong.toml", "max_concurrent_requests = 1\nrequets = 2\n")
+        .display()
+        .to_string();
     let refused = program.run(["serve", "--settings", &wrong]).ended(1);
     assert!(refused.stderr.contains("requets"), "{}", refused.stderr);
     // Every setting is in the help.
@@ -385,9 +400,9 @@ fn the_description_names_every_path_and_the_codes() {
         "/v1/failures",
         "/v1/extract",
         "/v1/health",
-        "/v1/metrics",
+        "/v1/stats",
         "/metrics",
-        "/v1/spool/retry",
+        "/v1/spool/requeue",
     ] {
         assert!(paths.iter().any(|other| *other == path), "{path}");
     }

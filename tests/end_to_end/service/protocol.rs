@@ -13,7 +13,8 @@ fn a_handshake_that_is_not_made_is_not_waited_for() {
     let certificate = files.write("server.crt", parameters.self_signed(&key).unwrap().pem());
     let key = files.write("server.key", key.serialize_pem());
     let [certificate, key] = [certificate, key].map(|path| path.display().to_string());
-    let options = ["--tls-certificate", &certificate, "--tls-key", &key, "--header-seconds", "1"];
+    let options =
+        ["--tls-certificate", &certificate, "--tls-key", &key, "--headers-timeout-seconds", "1"];
     let service = Service::start(&Program::on(&database), &files, &options);
     // Nothing, and half of a greeting.
     for begun in [&b""[..], &[0x16, 0x03, 0x01]] {
@@ -134,7 +135,7 @@ fn an_http_2_connection_on_which_nothing_happens_is_ended() {
     const SETTINGS: u8 = 4;
     const END_STREAM_AND_HEADERS: u8 = 5;
     let (database, files) = (TestDatabase::new(), Files::new());
-    let limits = ["--header-seconds", "1", "--answer-seconds", "1"];
+    let limits = ["--headers-timeout-seconds", "1", "--response-idle-timeout-seconds", "1"];
     let service = Service::start(&Program::on(&database), &files, &limits);
     let id = service.start_simulation(&["a"]);
     let path = format!("/v1/simulations/{id}/outcomes");

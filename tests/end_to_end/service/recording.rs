@@ -197,9 +197,9 @@ fn a_body_may_be_compressed_and_an_answer_is_where_that_is_asked_for() {
         let list = service.send(Method::GET, &path, &accept, "").has(200);
         assert_eq!(list.header("content-encoding"), encoding);
         // A problem is readable, too.
-        let away = service.send(Method::GET, "/v1/nothing", &accept, "").has(404);
-        assert_eq!(away.header("content-encoding"), "");
-        assert_eq!(away.json()["code"], "not_found");
+        let unavailable = service.send(Method::GET, "/v1/nothing", &accept, "").has(404);
+        assert_eq!(unavailable.header("content-encoding"), "");
+        assert_eq!(unavailable.json()["code"], "not_found");
     }
 }
 

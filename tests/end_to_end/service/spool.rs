@@ -1,4 +1,4 @@
-//! The database away, back, away; the service killed; the spool full. Nothing that was
+//! The database unavailable, back, unavailable; the service killed; the spool full. Nothing that was
 //! acknowledged is lost, and nothing is there twice.
 
 use reqwest::Method;
@@ -83,7 +83,7 @@ fn a_whole_run_while_the_database_is_away_is_there_when_it_is_back() {
         health["spool"]["oldest_at"].is_string() && health["spool"]["bytes"].as_u64() > Some(0)
     );
     let metrics = service.get("/metrics").has(200).text();
-    for line in ["arc_spool_depth 9", "arc_database_away 1"] {
+    for line in ["arc_spool_depth 9", "arc_database_up 0"] {
         assert!(metrics.lines().any(|other| other == line), "{line}: {metrics}");
     }
     service.get("/health/ready").has(200);
@@ -197,7 +197,7 @@ fn a_database_that_goes_while_results_come_loses_none_of_them() {
 fn a_full_spool_takes_nothing_more_drops_nothing_and_says_when_to_come_back() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
-    let options = ["--spool-limit-mib", "1"];
+    let options = ["--max-spool-mib", "1"];
     let service = Service::start(&Program::with_url(&server.url()), &files, &options);
     let id = service.start_simulation(&[]);
     server.stop();
@@ -235,7 +235,7 @@ fn a_full_spool_takes_nothing_more_drops_nothing_and_says_when_to_come_back() {
 }
 
 #[test]
-fn what_is_refused_for_good_is_put_aside_and_holds_up_nobody() {
+fn what_is_refused_for_good_is_dead_lettered_and_holds_up_nobody() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
@@ -249,17 +249,17 @@ fn what_is_refused_for_good_is_put_aside_and_holds_up_nobody() {
     server.resume();
     service.wait_for_empty_spool();
     assert_eq!(outcomes(&server), 1);
-    assert_eq!(service.get("/v1/health").json()["spool"]["aside"], 1);
+    assert_eq!(service.get("/v1/health").json()["spool"]["dead_letters"], 1);
     assert!(service.log().contains("01920000-0000-7000-8000-0000000000ff"), "{}", service.log());
     assert_eq!(service.stop(), Some(0));
 
     // By hand it is refused again, until the simulation is there.
     let program = Program::with_url(&server.url());
     let spool = files.path("spool").display().to_string();
-    let replay = ["replay", "--json", "--spool", &spool, "--refused"];
+    let replay = ["spool", "drain", "--json", "--spool-dir", &spool, "--requeue"];
     let told = program.run(replay).ended(2).json();
     assert_eq!(
-        (&told["recorded"], &told["aside"], &told["left"]),
+        (&told["recorded"], &told["dead_letters"], &told["remaining"]),
         (&json!(0), &json!(1), &json!(0))
     );
     assert_eq!(told["refused"][0]["simulation_id"], "01920000-0000-7000-8000-0000000000ff");
@@ -268,9 +268,9 @@ fn what_is_refused_for_good_is_put_aside_and_holds_up_nobody() {
     let told = program.run(replay).ended(0).json();
     assert_eq!((&told["recorded"], &told["refused"]), (&json!(1), &json!([])));
     assert_eq!(outcomes(&server), 3);
-    let none = program.run(["replay", "--spool", "/nowhere"]).ended(1);
+    let none = program.run(["spool", "drain", "--spool-dir", "/nowhere"]).ended(1);
     assert!(none.stderr.contains("/nowhere"), "{}", none.stderr);
-    program.run(["replay"]).ended(1);
+    program.run(["spool", "drain"]).ended(1);
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn a_spool_has_one_owner() {
 }
 
 #[test]
-fn an_entry_that_the_database_refuses_blocks_nothing_and_is_taken_back_while_the_service_runs() {
+fn an_entry_that_the_database_refuses_blocks_nothing_and_is_requeued_while_the_service_runs() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
@@ -325,24 +325,29 @@ fn an_entry_that_the_database_refuses_blocks_nothing_and_is_taken_back_while_the
     service.wait_for_empty_spool();
     assert_eq!(outcomes(&server), 1);
     // Somebody is told: in the log, by the health, on the command line.
-    assert!(service.log().contains("refused for good, and put aside"), "{}", service.log());
+    assert!(service.log().contains("refused for good, and dead-lettered"), "{}", service.log());
     let health = service.get("/v1/health").json();
-    assert_eq!((&health["status"], &health["spool"]["aside"]), (&json!("degraded"), &json!(1)));
-    assert!(health["error"].as_str().unwrap().contains("/v1/spool/retry"), "{health}");
+    assert_eq!(
+        (&health["status"], &health["spool"]["dead_letters"]),
+        (&json!("degraded"), &json!(1))
+    );
+    assert!(health["error"].as_str().unwrap().contains("/v1/spool/requeue"), "{health}");
     let told = service.program().run(["health"]).ended(1);
     assert!(told.stderr.contains("refused for good"), "{}", told.stderr);
 
     // It is refused again until the reason is gone.
-    let retried = service.post("/v1/spool/retry", &Value::Null).has(200).json();
-    assert_eq!(retried, json!({"entries": 1}));
-    service.wait_until("/v1/health", |health| health.json()["spool"]["aside"] == 1);
+    let retried = service.post("/v1/spool/requeue", &json!({"all": true})).has(200).json();
+    assert_eq!(retried, json!({"entries": 1, "unreadable": 0}));
+    service.wait_until("/v1/health", |health| health.json()["spool"]["dead_letters"] == 1);
     server.query("ALTER TABLE arc_recorder.config_versions DROP CONSTRAINT odd");
-    let retried = service.program().run(["replay", "--refused", "--json"]).ended(0).json();
-    assert_eq!(retried, json!({"entries": 1}));
+    let retried = service.program().run(["spool", "requeue", "--all", "--json"]).ended(0).json();
+    assert_eq!(retried, json!({"entries": 1, "unreadable": 0}));
     service.wait_until("/v1/health", |health| health.json()["status"] == "ok");
     let kept = "SELECT count(*) FROM arc_recorder.config_versions WHERE name = 'odd'";
     assert_eq!(server.count(kept), 1);
-    let nowhere = Program::with_url(&server.url()).run(["replay", "--refused"]).ended(1);
+    let nowhere = Program::with_url(&server.url())
+        .run(["spool", "requeue", "--all", "--spool-dir", "/nowhere"])
+        .ended(1);
     assert!(nowhere.stderr.contains("--server"), "{}", nowhere.stderr);
 }
 
@@ -373,12 +378,15 @@ fn what_fails_though_the_database_is_there_waits_and_the_others_go_on() {
         health["error"].as_str().is_some_and(|error| error.contains("cannot be delivered"))
     });
     let health = health.json();
-    assert_eq!((&health["status"], &health["spool"]["aside"]), (&json!("degraded"), &json!(0)));
-    // The database is not taken for one that is away.
+    assert_eq!(
+        (&health["status"], &health["spool"]["dead_letters"]),
+        (&json!("degraded"), &json!(0))
+    );
+    // The database is not taken for one that is unavailable.
     let stored = service.post(&path(&other), &result("b", "success", 1.0)).has(200).json();
     assert_eq!(stored["verdict"], "stored");
     server.query("DROP TRIGGER fails ON arc_recorder.outcomes");
-    service.post("/v1/spool/retry", &Value::Null).has(200);
+    service.post("/v1/spool/requeue", &json!({"all": true})).has(200);
     service.wait_for_empty_spool();
     assert_eq!(outcomes(&server), 3);
     service.wait_until("/v1/health", |health| health.json()["status"] == "ok");
@@ -407,7 +415,7 @@ fn a_database_that_takes_no_writes_for_a_while_costs_nothing() {
     ));
     database.query(end_connections);
     service.wait_for_empty_spool();
-    assert_eq!(service.get("/v1/health").json()["spool"]["aside"], 0);
+    assert_eq!(service.get("/v1/health").json()["spool"]["dead_letters"], 0);
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 3);
 }
 
@@ -453,7 +461,7 @@ fn what_the_spooled_plan_refuses_is_refused_at_once() {
     refused(&service, spooled);
     server.resume();
     service.wait_for_empty_spool();
-    assert_eq!(service.get("/v1/health").json()["spool"]["aside"], 0);
+    assert_eq!(service.get("/v1/health").json()["spool"]["dead_letters"], 0);
     assert_eq!(outcomes(&server), 4);
 }
 
@@ -470,7 +478,7 @@ fn dead_letters_are_listed_shown_requeued_and_dropped() {
         service.post(&path, &result(name, "success", 1.0)).has(202);
     }
     server.resume();
-    service.wait_until("/v1/health", |health| health.json()["spool"]["aside"] == 3);
+    service.wait_until("/v1/health", |health| health.json()["spool"]["dead_letters"] == 3);
     let asked = service.program();
     let letters = asked.run(["spool", "list", "--json"]).ended(0).json_lines();
     assert_eq!(letters.len(), 3);
@@ -503,7 +511,7 @@ fn dead_letters_are_listed_shown_requeued_and_dropped() {
     assert!(unknown.stderr.contains("99999"), "{unknown:?}");
     let dropped = asked.run(["spool", "drop", &numbers[1]]).ended(0);
     assert!(dropped.stdout.contains("dropped") && dropped.stdout.contains(&ids[1]), "{dropped:?}");
-    service.wait_until("/v1/health", |health| health.json()["spool"]["aside"] == 1);
+    service.wait_until("/v1/health", |health| health.json()["spool"]["dead_letters"] == 1);
     assert_eq!(outcomes(&server), 1, "the one whose simulation is known was tried by itself");
     assert_eq!(service.stop(), Some(0));
 
@@ -524,19 +532,19 @@ fn dead_letters_are_listed_shown_requeued_and_dropped() {
     assert!(waiting[0]["sequence"].as_u64() > letters[0]["sequence"].as_u64(), "a new number");
     // What waits is not dropped.
     on_folder(&["spool", "drop", &number], 1);
-    let replayed = program.run(["replay", "--json", "--spool", &spool]).ended(2).json();
-    assert_eq!(replayed["aside"], 1);
+    let replayed = program.run(["spool", "drain", "--json", "--spool-dir", &spool]).ended(2).json();
+    assert_eq!(replayed["dead_letters"], 1);
     let dropped = on_folder(&["spool", "drop", "--all"], 0).json();
     assert_eq!(dropped["entries"], 1, "{dropped}");
     assert!(dropped["dropped"][0]["reason"].is_string(), "{dropped}");
-    let salvaged = on_folder(&["spool", "salvage"], 0).json();
+    let salvaged = on_folder(&["spool", "repair"], 0).json();
     assert_eq!((&salvaged["read"], &salvaged["damaged_file"]), (&json!(0), &Value::Null));
     let neither = program.run(["spool", "drop", "--spool-dir", &spool]).ended(1);
     assert!(neither.stderr.contains("--all"), "{neither:?}");
     // Nothing is left to ring an alert for.
     let service = Service::start(&program, &files, &[]);
     let metrics = service.get("/metrics").has(200).text();
-    for line in ["arc_spool_aside 0", "arc_spool_depth 0", "arc_spool_up 1"] {
+    for line in ["arc_spool_dead_letters 0", "arc_spool_depth 0", "arc_spool_up 1"] {
         assert!(metrics.lines().any(|other| other == line), "{line}: {metrics}");
     }
 }
@@ -574,7 +582,7 @@ fn a_damaged_result_is_never_stored_as_the_one_that_was_acknowledged() {
     server.resume();
     service.wait_for_empty_spool();
     assert_eq!(outcomes(&server), 1, "the other one");
-    assert_eq!(service.get("/v1/health").json()["spool"]["aside"], 1);
+    assert_eq!(service.get("/v1/health").json()["spool"]["dead_letters"], 1);
     // The honest retry is stored.
     let again = service.post(&path, &bad).has(200).json();
     assert_eq!(again["verdict"], "stored", "{again}");

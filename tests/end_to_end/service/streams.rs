@@ -61,13 +61,13 @@ fn what_is_decompressed_without_a_result_has_a_limit_and_others_are_served_meanw
 #[test]
 fn streams_at_once() {
     const LIMITS: [&str; 8] = [
-        "--streams",
+        "--max-record-streams",
         "1",
         "--max-event-streams",
         "2",
         "--max-read-streams",
         "1",
-        "--requests",
+        "--max-concurrent-requests",
         "1",
     ];
     with_service(&LIMITS, |_, service| {
@@ -117,7 +117,7 @@ fn streams_at_once() {
 
 #[test]
 fn outcomes_that_nobody_takes_hold_a_place_of_their_own() {
-    let options = ["--max-read-streams", "1", "--answer-seconds", "60"];
+    let options = ["--max-read-streams", "1", "--response-idle-timeout-seconds", "60"];
     with_service(&options, |_, service| {
         let id = service.start_simulation(&["a"]);
         let path = format!("/v1/simulations/{id}/outcomes");
@@ -154,7 +154,7 @@ fn outcomes_that_nobody_takes_hold_a_place_of_their_own() {
 
 #[test]
 fn what_streams_have_sent_and_is_not_recorded() {
-    with_service(&["--stream-memory-mib", "32"], |_, service| {
+    with_service(&["--max-stream-memory-mib", "32"], |_, service| {
         let id = service.start_simulation(&["a"]);
         // Each holds the beginning of a document that is within its own limit; two have room.
         let begun = packed(b'y', 14);
@@ -217,7 +217,7 @@ fn one_that_is_open_when_the_service_stops_is_told() {
 #[test]
 fn stopping_takes_no_longer_than_it_may() {
     let (database, files) = (TestDatabase::new(), Files::new());
-    let options = ["--shutdown-seconds", "2"];
+    let options = ["--shutdown-timeout-seconds", "2"];
     let mut service = Service::start(&Program::on(&database), &files, &options);
     let id = service.start_simulation(&["a"]);
     let held = database.hold("LOCK TABLE arc_recorder.outcomes");
@@ -239,10 +239,10 @@ fn stopping_takes_no_longer_than_it_may() {
 fn one_whose_token_is_revoked_ends() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
-    let new = ["token", "new", "--json", "--name", "ci", "--scope", "admin"];
+    let new = ["token", "create", "--json", "--name", "ci", "--scope", "admin"];
     let token = program.run(new).ended(0).json();
     let bearer = format!("Bearer {}", token["token"].as_str().unwrap());
-    let mut service = Service::start(&program, &files, &["--tokens"]);
+    let mut service = Service::start(&program, &files, &["--require-tokens"]);
     service.send_header("authorization", &bearer);
     let id = service.start_simulation(&["a"]);
     let mut stream = service.open_stream(&id, &[("authorization", &bearer)]);

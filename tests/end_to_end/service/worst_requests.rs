@@ -376,10 +376,11 @@ fn readers(attack: &Attack, base: &str) {
 fn a_body_that_is_too_long_is_read_on_for_a_moment() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
-    let made = ["token", "new", "--json", "--name", "worst", "--scope", "record"];
+    let made = ["token", "create", "--json", "--name", "worst", "--scope", "record"];
     let made = program.run(made).ended(0).json();
     let bearer = format!("Bearer {}", made["token"].as_str().unwrap());
-    let mut service = Service::start(&program, &files, &["--body-limit-mib", "1", "--tokens"]);
+    let mut service =
+        Service::start(&program, &files, &["--max-body-mib", "1", "--require-tokens"]);
     service.send_header("authorization", &bearer);
     let path = format!("/v1/simulations/{}/outcomes", service.start_simulation(&["a"]));
     // More than the sockets hold: it is written to its end before the answer is looked for.
@@ -394,7 +395,7 @@ fn a_body_that_is_too_long_is_read_on_for_a_moment() {
 fn reasons_are_left_out_of_an_answer_that_would_be_too_long_and_verdicts_are_not() {
     const RESULTS: usize = 2_500;
     let (database, files) = (TestDatabase::new(), Files::new());
-    let service = Service::start(&Program::on(&database), &files, &["--max-reasons-kib", "64"]);
+    let service = Service::start(&Program::on(&database), &files, &["--max-violations-kib", "64"]);
     let path = format!("/v1/simulations/{}/outcomes", service.start_simulation(&["a"]));
     let body: String = list("[", RESULTS, |number| violated(number, 10), "]").collect();
     let answer = service.send(Method::POST, &path, &[], body).has(200);

@@ -38,12 +38,12 @@ impl Format for ExamFormat {
     const DESCRIPTION: &'static str = "Files of the tool exam: an object with an array of answers";
 
     /// Says yes to this format's files, and to no others: every format is asked about every file.
-    fn recognise(_file_name: &str, head: &[u8]) -> Option<Layout> {
+    fn detect(_file_name: &str, head: &[u8]) -> Option<Layout> {
         Outline::of(head).has_all(&["/exam", "/answers"]).then(|| Layout {
             // Each element of the array is a result, and what is around the array is their header.
             items: Items::Elements("/answers/*".to_owned()),
-            header: Header::Surroundings,
-            classified: false,
+            header: Header::EnclosingDocument,
+            classify_items: false,
         })
     }
 

@@ -14,12 +14,12 @@ fn wrong(item: &str) -> Vec<(String, &'static str)> {
 #[test]
 fn its_own_files_are_recognised_and_no_others() {
     let head = include_bytes!("../capitals.exam.json");
-    let layout = ExamFormat::recognise("capitals.exam.json", head).unwrap();
+    let layout = ExamFormat::detect("capitals.exam.json", head).unwrap();
     assert_eq!(layout.items, Items::Elements("/answers/*".to_owned()));
     // The start of a file may end anywhere.
-    assert!(ExamFormat::recognise("", br#"{"exam": "a", "answers": [{"quest"#).is_some());
+    assert!(ExamFormat::detect("", br#"{"exam": "a", "answers": [{"quest"#).is_some());
     for other in [&b"{}"[..], b"", b"\0\xff", br#"{"results": [], "exam": 1}"#, b"[1, 2]"] {
-        assert!(ExamFormat::recognise("capitals.exam.json", other).is_none());
+        assert!(ExamFormat::detect("capitals.exam.json", other).is_none());
     }
 }
 

@@ -66,14 +66,17 @@ impl Format for HarborFormat {
     const DESCRIPTION: &'static str =
         "Results of terminal-bench (results.json) and of Harbor (result.json of a job or a trial)";
 
-    fn recognise(_file_name: &str, head: &[u8]) -> Option<Layout> {
+    fn detect(_file_name: &str, head: &[u8]) -> Option<Layout> {
         let outline = Outline::of(head);
-        let layout = |items, header| Some(Layout { items, header, classified: false });
+        let layout = |items, header| Some(Layout { items, header, classify_items: false });
         if outline.has_all(&["/results/*/trial_name", "/results/*/task_id"]) {
-            return layout(Items::Elements("/results/*".to_owned()), Header::Surroundings);
+            return layout(Items::Elements("/results/*".to_owned()), Header::EnclosingDocument);
         }
         if outline.has_all(&["/n_total_trials", "/stats", "/started_at"]) {
-            return layout(Items::Elements("/trial_results/*".to_owned()), Header::Surroundings);
+            return layout(
+                Items::Elements("/trial_results/*".to_owned()),
+                Header::EnclosingDocument,
+            );
         }
         let bench = outline.has_all(&["/trial_name", "/task_id", "/instruction"]);
         let trial = outline.has_all(&["/task_name", "/trial_name", "/trial_uri"]);

@@ -46,7 +46,7 @@ mod terminal_bench {
     fn a_run_is_read_to_its_end() {
         let file = framed("terminal-bench/results.json");
         assert_eq!(file.layout.items, Items::Elements("/results/*".into()));
-        assert_eq!(file.layout.header, Header::Surroundings);
+        assert_eq!(file.layout.header, Header::EnclosingDocument);
         let outcomes: Vec<Outcome> = file.documents.iter().map(|item| accepted(item)).collect();
         let found: Vec<_> = outcomes
             .iter()
@@ -397,7 +397,7 @@ fn files_of_other_tools_are_not_recognised() {
         r#"{"task_id": "x", "status": "done"}"#.to_owned(),
         String::new(),
     ] {
-        assert_eq!(HarborFormat::recognise("results.json", other.as_bytes()), None, "{other}");
+        assert_eq!(HarborFormat::detect("results.json", other.as_bytes()), None, "{other}");
     }
 }
 

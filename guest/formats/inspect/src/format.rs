@@ -21,8 +21,8 @@ impl Format for InspectFormat {
     const DESCRIPTION: &'static str = "Logs of Inspect AI: `.eval` archives and `.json` documents, \
         a result for each sample and epoch";
 
-    fn recognise(file_name: &str, head: &[u8]) -> Option<Layout> {
-        layout::recognise(file_name, head)
+    fn detect(file_name: &str, head: &[u8]) -> Option<Layout> {
+        layout::detect(file_name, head)
     }
 
     fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {

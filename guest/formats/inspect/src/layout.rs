@@ -15,15 +15,15 @@ const ZIP: &[u8] = b"PK\x03\x04";
 /// Names that only Inspect's archives have among their entries, one of which comes first.
 const ENTRIES: [&[u8]; 2] = [b"_journal/start.json", b"_epoch_"];
 
-/// See [`arc_format_kit::Format::recognise`].
-pub(crate) fn recognise(file_name: &str, head: &[u8]) -> Option<Layout> {
+/// See [`arc_format_kit::Format::detect`].
+pub(crate) fn detect(file_name: &str, head: &[u8]) -> Option<Layout> {
     if head.starts_with(ZIP) {
         let named = file_name.to_ascii_lowercase().ends_with(".eval");
         let is_log = named || ENTRIES.iter().any(|name| contains(head, name));
         return is_log.then(|| Layout {
             items: Items::Entries(SAMPLES.to_owned()),
             header: Header::Entry(HEADERS.map(str::to_owned).to_vec()),
-            classified: false,
+            classify_items: false,
         });
     }
     // Inspect writes the members of a log in one order, because it reads headers alone too.
@@ -35,8 +35,8 @@ pub(crate) fn recognise(file_name: &str, head: &[u8]) -> Option<Layout> {
     let names: [&[u8]; 3] = [b"\"run_id\"", b"\"created\"", b"\"task\""];
     names.iter().all(|name| contains(spec, name)).then(|| Layout {
         items: Items::Elements("/samples/*".to_owned()),
-        header: Header::Surroundings,
-        classified: false,
+        header: Header::EnclosingDocument,
+        classify_items: false,
     })
 }
 

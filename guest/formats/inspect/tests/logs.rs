@@ -39,7 +39,7 @@ impl Log {
     /// Reads a `.json` log: samples as they are written, and `null` in their place in the header.
     fn of_document(path: &Path) -> Log {
         let text = std::fs::read_to_string(path).unwrap();
-        let layout = InspectFormat::recognise("log.json", head(text.as_bytes())).unwrap();
+        let layout = InspectFormat::detect("log.json", head(text.as_bytes())).unwrap();
         assert_eq!(layout.items, Items::Elements("/samples/*".to_owned()));
         let members: BTreeMap<String, &RawValue> = serde_json::from_str(&text).unwrap();
         let samples: Vec<&RawValue> = serde_json::from_str(members["samples"].get()).unwrap();
@@ -50,7 +50,7 @@ impl Log {
 
     /// Reads a deflated `.eval` log with Python; nothing where there is none.
     fn of_archive(path: &Path) -> Option<Log> {
-        let layout = InspectFormat::recognise("log.eval", head(&std::fs::read(path).unwrap()));
+        let layout = InspectFormat::detect("log.eval", head(&std::fs::read(path).unwrap()));
         assert!(matches!(layout.unwrap().items, Items::Entries(_)));
         let script = "import json, sys, zipfile\n\
             log = zipfile.ZipFile(sys.argv[1])\n\
@@ -176,7 +176,7 @@ fn archives_are_recognised_however_they_are_compressed() {
     for name in ["arithmetic.eval", "arithmetic-deflate.eval", "broken-off.eval"] {
         let bytes = std::fs::read(fixture(name)).unwrap();
         for file_name in [name, "", "upload.zip"] {
-            assert!(InspectFormat::recognise(file_name, head(&bytes)).is_some(), "{name}");
+            assert!(InspectFormat::detect(file_name, head(&bytes)).is_some(), "{name}");
         }
     }
 }

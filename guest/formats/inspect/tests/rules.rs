@@ -51,21 +51,21 @@ fn slice(text: &str, span: Option<Span>) -> Option<Value> {
 #[test]
 fn archives_and_documents_are_recognised() {
     let zip = b"PK\x03\x04\x14\0\0\0_journal/start.json";
-    let layout = InspectFormat::recognise("a.EVAL", zip).unwrap();
+    let layout = InspectFormat::detect("a.EVAL", zip).unwrap();
     assert_eq!(layout.items, Items::Entries("samples/**_epoch_*.json".into()));
     let headers = ["header.json", "_journal/start.json"].map(str::to_owned).to_vec();
     assert_eq!(layout.header, Header::Entry(headers));
-    assert!(!layout.classified);
-    assert!(InspectFormat::recognise("", zip).is_some(), "a name is not needed");
-    assert!(InspectFormat::recognise("a.eval", b"PK\x03\x04").is_some());
-    assert!(InspectFormat::recognise("a.zip", b"PK\x03\x04\x14\0result.json").is_none());
-    assert!(InspectFormat::recognise("a.eval", b"not a zip").is_none());
+    assert!(!layout.classify_items);
+    assert!(InspectFormat::detect("", zip).is_some(), "a name is not needed");
+    assert!(InspectFormat::detect("a.eval", b"PK\x03\x04").is_some());
+    assert!(InspectFormat::detect("a.zip", b"PK\x03\x04\x14\0result.json").is_none());
+    assert!(InspectFormat::detect("a.eval", b"not a zip").is_none());
 
     let head = br#" {"version": 2, "status": "success", "eval": {"run_id": "a",
         "created": "2025", "task": "t"#;
-    let layout = InspectFormat::recognise("log.json", head).unwrap();
+    let layout = InspectFormat::detect("log.json", head).unwrap();
     assert_eq!(layout.items, Items::Elements("/samples/*".into()));
-    assert_eq!(layout.header, Header::Surroundings);
+    assert_eq!(layout.header, Header::EnclosingDocument);
     for other in [
         &b""[..],
         b"{}",
@@ -77,7 +77,7 @@ fn archives_and_documents_are_recognised() {
         br#"{"doc_id": 0, "doc": {"version": 1, "status": 2, "eval": 3, "run_id": 4}}"#,
         b"\xff\xfe{\0",
     ] {
-        assert!(InspectFormat::recognise("log.json", other).is_none());
+        assert!(InspectFormat::detect("log.json", other).is_none());
     }
 }
 

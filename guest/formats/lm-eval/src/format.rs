@@ -20,8 +20,8 @@ impl Format for LmEvalFormat {
     const DESCRIPTION: &'static str = "Samples of lm-evaluation-harness: a result for each \
         document and filter, with the run's results beside";
 
-    fn recognise(file_name: &str, head: &[u8]) -> Option<Layout> {
-        layout::recognise(file_name, head)
+    fn detect(file_name: &str, head: &[u8]) -> Option<Layout> {
+        layout::detect(file_name, head)
     }
 
     fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {

@@ -6,9 +6,9 @@ use arc_format_kit::{Header, Items, Layout};
 /// it names them where it was given a file's name to begin with.
 const RESULTS: [&str; 3] = ["results_*.json", "results.json", "*_20*T*.json"];
 
-/// See [`arc_format_kit::Format::recognise`]. The name of a file says nothing that its first line
+/// See [`arc_format_kit::Format::detect`]. The name of a file says nothing that its first line
 /// does not.
-pub(crate) fn recognise(_file_name: &str, head: &[u8]) -> Option<Layout> {
+pub(crate) fn detect(_file_name: &str, head: &[u8]) -> Option<Layout> {
     let head = head.trim_ascii_start();
     // The first versions wrote an array over many lines, whatever they called it.
     let (items, first) = match head.strip_prefix(b"[") {
@@ -21,7 +21,7 @@ pub(crate) fn recognise(_file_name: &str, head: &[u8]) -> Option<Layout> {
     let others: [&[u8]; 4] = [b"\"doc_id\"", b"\"target\"", b"\"arguments\"", b"\"resps\""];
     (leads || others.iter().all(|name| has(name))).then(|| Layout {
         items,
-        header: Header::Companion(RESULTS.map(str::to_owned).to_vec()),
-        classified: false,
+        header: Header::SiblingFile(RESULTS.map(str::to_owned).to_vec()),
+        classify_items: false,
     })
 }

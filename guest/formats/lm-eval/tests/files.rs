@@ -26,10 +26,10 @@ fn repository() -> PathBuf {
 /// The results of a run, and the outcomes of one of its tasks.
 fn read(results: &Path, samples: &Path) -> (String, Vec<Outcome>) {
     let header = std::fs::read_to_string(results).unwrap();
-    assert_eq!(LmEvalFormat::recognise("results.json", &header.as_bytes()[..500]), None);
+    assert_eq!(LmEvalFormat::detect("results.json", &header.as_bytes()[..500]), None);
     let lines = std::fs::read_to_string(samples).unwrap();
     let head = &lines.as_bytes()[..lines.len().min(4096)];
-    assert_eq!(LmEvalFormat::recognise("", head).unwrap().items, Items::Lines);
+    assert_eq!(LmEvalFormat::detect("", head).unwrap().items, Items::Lines);
     let outcomes: Vec<Outcome> =
         lines.lines().map(|line| LmEvalFormat::outcome(Some(&header), line).unwrap()).collect();
     for (line, outcome) in lines.lines().zip(&outcomes) {

@@ -81,15 +81,15 @@ fn slice(text: &str, span: Option<Span>) -> Option<Value> {
 
 #[test]
 fn samples_are_recognised_by_their_first_line() {
-    let layout = LmEvalFormat::recognise("samples_t.jsonl", br#"{"doc_id": 0, "doc": {"#).unwrap();
+    let layout = LmEvalFormat::detect("samples_t.jsonl", br#"{"doc_id": 0, "doc": {"#).unwrap();
     assert_eq!(layout.items, Items::Lines);
     let patterns = ["results_*.json", "results.json", "*_20*T*.json"].map(str::to_owned).to_vec();
-    assert_eq!(layout.header, Header::Companion(patterns));
-    assert!(!layout.classified);
+    assert_eq!(layout.header, Header::SiblingFile(patterns));
+    assert!(!layout.classify_items);
     let array = b"[\n  {\n    \"doc_id\": 0,\n    \"doc\": {";
-    assert_eq!(LmEvalFormat::recognise("", array).unwrap().items, Items::Documents);
+    assert_eq!(LmEvalFormat::detect("", array).unwrap().items, Items::Documents);
     let mixed = br#"{"target": 1, "resps": [], "arguments": [], "doc_id": 0}"#;
-    assert!(LmEvalFormat::recognise("a.jsonl", mixed).is_some());
+    assert!(LmEvalFormat::detect("a.jsonl", mixed).is_some());
     for other in [
         &b""[..],
         b"{}",
@@ -100,7 +100,7 @@ fn samples_are_recognised_by_their_first_line() {
         br#"{"version": 2, "status": "success", "eval": {"run_id": "doc_id"}}"#,
         b"PK\x03\x04samples_doc_id",
     ] {
-        assert!(LmEvalFormat::recognise("samples_t_2026.jsonl", other).is_none());
+        assert!(LmEvalFormat::detect("samples_t_2026.jsonl", other).is_none());
     }
 }
 

@@ -46,11 +46,11 @@ impl Format for OpenAiEvalsFormat {
     const DESCRIPTION: &'static str = "Logs of OpenAI's evals: a spec, events of samples and a \
         final report, one JSON object a line; a result is the array of a sample's events";
 
-    fn recognise(_file_name: &str, head: &[u8]) -> Option<Layout> {
+    fn detect(_file_name: &str, head: &[u8]) -> Option<Layout> {
         let outline = Outline::of(head);
         let known = outline.has_all(&["/spec/completion_fns", "/spec/eval_name"])
             || outline.has_all(&["/run_id", "/event_id", "/sample_id", "/type"]);
-        known.then_some(Layout { items: Items::Lines, header: Header::Item, classified: true })
+        known.then_some(Layout { items: Items::Lines, header: Header::Item, classify_items: true })
     }
 
     fn classify(item: &str) -> Role {

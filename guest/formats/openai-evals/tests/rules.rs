@@ -42,7 +42,7 @@ fn sample(events: &[(&str, &str)]) -> String {
 fn a_log_with_matches_is_read_to_its_end() {
     let log = framed("capitals.dev.v0.jsonl");
     assert_eq!((&log.layout.items, &log.layout.header), (&Items::Lines, &Header::Item));
-    assert!(log.layout.classified && log.header.unwrap().contains("capitals.dev.v0"));
+    assert!(log.layout.classify_items && log.header.unwrap().contains("capitals.dev.v0"));
     let mut outcomes: Vec<Outcome> = log.documents.iter().map(|item| accepted(item)).collect();
     outcomes.sort_by(|first, second| first.scenario.id.cmp(&second.scenario.id));
     let found: Vec<_> = outcomes
@@ -243,8 +243,7 @@ fn what_is_no_sample_is_refused() {
 
 #[test]
 fn logs_are_recognised_by_their_first_line() {
-    let recognised =
-        |text: &str| OpenAiEvalsFormat::recognise("x.jsonl", text.as_bytes()).is_some();
+    let recognised = |text: &str| OpenAiEvalsFormat::detect("x.jsonl", text.as_bytes()).is_some();
     assert!(recognised(r#"{"spec": {"completion_fns": ["m"], "eval_name": "e", "run_con"#));
     assert!(recognised(&event("match", "{}")));
     for other in [

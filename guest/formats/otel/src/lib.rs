@@ -49,15 +49,15 @@ impl Format for OtelFormat {
     const DESCRIPTION: &'static str = "OpenTelemetry traces of generative AI as OTLP JSON; a result \
         is the array of a trace's spans that have gen_ai attributes";
 
-    fn recognise(_file_name: &str, head: &[u8]) -> Option<Layout> {
+    fn detect(_file_name: &str, head: &[u8]) -> Option<Layout> {
         let outline = Outline::of(head);
         let known = outline.has("/resourceSpans/*/scopeSpans")
             || outline.has("/resourceSpans/*/resource")
             || outline.has("/resourceSpans/*/schemaUrl");
         known.then(|| Layout {
             items: Items::Elements("/resourceSpans/*/scopeSpans/*/spans/*".to_owned()),
-            header: Header::Surroundings,
-            classified: true,
+            header: Header::EnclosingDocument,
+            classify_items: true,
         })
     }
 

@@ -74,8 +74,8 @@ mod files {
                 Items::Elements("/resourceSpans/*/scopeSpans/*/spans/*".into())
             );
             assert_eq!(
-                (&file.layout.header, file.layout.classified),
-                (&Header::Surroundings, true)
+                (&file.layout.header, file.layout.classify_items),
+                (&Header::EnclosingDocument, true)
             );
             assert!(file.header.as_ref().unwrap().contains("weather-agent"));
             // The trace without generative AI is no result.
@@ -148,7 +148,7 @@ mod files {
 
     #[test]
     fn files_are_recognised_by_their_first_bytes() {
-        let recognised = |text: &str| OtelFormat::recognise("x.json", text.as_bytes()).is_some();
+        let recognised = |text: &str| OtelFormat::detect("x.json", text.as_bytes()).is_some();
         assert!(recognised(r#"{"resourceSpans":[{"resource":{"attributes":[{"key":"service.na"#));
         assert!(recognised(r#"{ "resourceSpans" : [ {"scopeSpans": []}]}"#));
         for other in [

@@ -57,12 +57,12 @@ impl Format for PromptfooFormat {
     const DESCRIPTION: &'static str =
         "Results of promptfoo: the JSON file of `promptfoo eval -o`, or one result a line";
 
-    fn recognise(_file_name: &str, head: &[u8]) -> Option<Layout> {
+    fn detect(_file_name: &str, head: &[u8]) -> Option<Layout> {
         let outline = Outline::of(head);
         let elements = |pointer: &str| Layout {
             items: Items::Elements(pointer.to_owned()),
-            header: Header::Surroundings,
-            classified: false,
+            header: Header::EnclosingDocument,
+            classify_items: false,
         };
         if outline.has_all(&["/evalId", "/results/version", "/results/timestamp"]) {
             return Some(elements("/results/results/*"));
@@ -76,7 +76,7 @@ impl Format for PromptfooFormat {
         let row = outline.has_all(&["/gradingResult", "/namedScores"])
             || outline.has_all(&["/failureReason", "/namedScores"])
             || outline.has_all(&["/gradingResult/pass", "/gradingResult/score"]);
-        row.then_some(Layout { items: Items::Lines, header: Header::None, classified: false })
+        row.then_some(Layout { items: Items::Lines, header: Header::None, classify_items: false })
     }
 
     fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {

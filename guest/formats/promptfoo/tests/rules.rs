@@ -50,7 +50,7 @@ mod files {
         let bytes = fixture("results.json");
         let file = frame::<PromptfooFormat>("results.json", &bytes).unwrap();
         assert_eq!(file.layout.items, Items::Elements("/results/results/*".into()));
-        assert_eq!(file.layout.header, Header::Surroundings);
+        assert_eq!(file.layout.header, Header::EnclosingDocument);
         let whole: Value = serde_json::from_slice(&bytes).unwrap();
         let rows = whole["results"]["results"].as_array().unwrap();
         assert_eq!((file.documents.len(), rows.len()), (48, 48));
@@ -122,7 +122,7 @@ mod files {
     #[test]
     fn files_are_recognised_by_their_first_bytes() {
         let items = |text: &str| {
-            PromptfooFormat::recognise("x.json", text.as_bytes()).map(|layout| layout.items)
+            PromptfooFormat::detect("x.json", text.as_bytes()).map(|layout| layout.items)
         };
         let elements = |pointer: &str| Some(Items::Elements(pointer.to_owned()));
         assert_eq!(

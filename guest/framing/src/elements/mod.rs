@@ -4,8 +4,8 @@
 //! passed over by its brackets and strings. Broken JSON is not mended here: what is found is what
 //! the brackets say, and whoever parses an item sees what is wrong with it.
 
+mod enclosing_document;
 mod pattern;
-mod surroundings;
 
 use memchr::memchr2;
 
@@ -13,9 +13,9 @@ use crate::frame::{Problem, Unclosed};
 use crate::kept::{View, white};
 use crate::scanner::{Documents, Ending};
 
+use enclosing_document::EnclosingDocument;
 use pattern::Segment;
 pub use pattern::{ElementPattern, PatternError};
-use surroundings::Surroundings;
 
 /// An object or array on the way to the items.
 #[derive(Debug)]
@@ -60,23 +60,24 @@ pub(crate) struct ElementScanner {
     pattern: ElementPattern,
     levels: Vec<Level>,
     state: State,
-    surroundings: Surroundings,
+    enclosing_document: EnclosingDocument,
 }
 
 impl ElementScanner {
     pub(crate) fn new(pattern: ElementPattern) -> Self {
-        let (levels, state, surroundings) = (Vec::new(), State::Between, Surroundings::default());
-        ElementScanner { pattern, levels, state, surroundings }
+        let (levels, state, enclosing_document) =
+            (Vec::new(), State::Between, EnclosingDocument::default());
+        ElementScanner { pattern, levels, state, enclosing_document }
     }
 
     /// The first document, with `null` in the place of each item; nothing where it is too long or
     /// not UTF-8.
-    pub(crate) fn surroundings(&self) -> Option<&str> {
-        self.surroundings.text()
+    pub(crate) fn enclosing_document(&self) -> Option<&str> {
+        self.enclosing_document.text()
     }
 
     pub(crate) fn scan<D: Documents>(&mut self, view: View<'_>, documents: &mut D) {
-        self.surroundings.enter();
+        self.enclosing_document.enter();
         let mut at = 0;
         while at < view.bytes.len() {
             at = match &mut self.state {
@@ -105,7 +106,7 @@ impl ElementScanner {
             };
         }
         documents.carry(view);
-        self.surroundings.leave(view);
+        self.enclosing_document.leave(view);
     }
 
     /// Ends the stream; `view` is the empty chunk at its end.
@@ -142,7 +143,7 @@ impl ElementScanner {
             b'}' | b']' => {
                 self.levels.pop();
                 if self.levels.is_empty() {
-                    self.surroundings.end_document(view, at + 1);
+                    self.enclosing_document.end_document(view, at + 1);
                 }
             }
             b'"' if self.levels.last().is_some_and(|level| level.name_next) => {
@@ -153,7 +154,7 @@ impl ElementScanner {
                 let item = on_the_way && depth == self.pattern.segments().len();
                 if item {
                     documents.begin(view.offset(at));
-                    self.surroundings.begin_item(view, at);
+                    self.enclosing_document.begin_item(view, at);
                 } else if on_the_way && matches!(byte, b'{' | b'[') {
                     self.enter(byte == b'[');
                     return at + 1;
@@ -181,11 +182,11 @@ impl ElementScanner {
 
     fn close<D: Documents>(&mut self, view: View<'_>, end: usize, item: bool, documents: &mut D) {
         if item {
-            self.surroundings.end_item(end);
+            self.enclosing_document.end_item(end);
         }
         self.close_at(view, view.offset(end), item, documents);
         if self.levels.is_empty() {
-            self.surroundings.end_document(view, end);
+            self.enclosing_document.end_document(view, end);
         }
     }
 

@@ -9,7 +9,7 @@ from typing import Any, Optional, cast
 
 from . import _native
 from ._waiting import Answer, Thread, Waiter, run
-from .answers import ItemVerdict
+from .types import ItemVerdict
 from .errors import DatabaseError
 
 log = logging.getLogger("arc.database.api")

@@ -18,7 +18,7 @@ from . import _native
 from ._postgres import program_folders, this_program
 from ._batch import SLICE_MS, BatchRecording, Beside, unrecorded
 from ._waiting import Waiter
-from .answers import (
+from .types import (
     Deployment,
     Failure,
     FileRecorded,
@@ -210,7 +210,7 @@ class Calls:
             None if metadata is None else await self._json(metadata, "the metadata"),
         )
         started = cast(SimulationStarted, await self._answer("start_simulation", call))
-        if not started.get("configuration_known", True) and not started.get("spooled"):
+        if not started.get("configuration_exists", True) and not started.get("spooled"):
             log.warning(
                 "simulation %s names the configuration %s, which was not created here",
                 started["simulation_id"],

@@ -17,7 +17,7 @@ from ._calls import (
     simulation_text,
     uncomputed,
 )
-from .answers import ItemVerdict, SimulationCompleted, SimulationEnded, SimulationStarted
+from .types import ItemVerdict, SimulationCompleted, SimulationEnded, SimulationStarted
 from .errors import ConfigurationError, DatabaseError
 
 #: `raise` raises a `DatabaseError`; `warn` logs a warning and gives an answer that says so.

@@ -8,7 +8,7 @@ from typing import Any, Optional, Union
 
 from ._calls import SimulationId
 from ._policy import OnError, Recording
-from .answers import (
+from .types import (
     FileRecorded,
     ItemVerdict,
     OutcomeList,
@@ -353,11 +353,11 @@ def create_arc_api(
     Args:
         url, pool_size, data_dir, postgres_bin, token, spool_dir: where results go; see `ArcDBClient`.
         on_error: what a failure of recording does; see `ArcAPI`. With `warn`, a database that is
-            away is one too, and each call tries it again.
+            unavailable is one too, and each call tries it again.
 
     Raises:
         ConfigurationError: where the URL will not do, or the database refuses the user.
-        UnavailableError: where the database or the service is away, and there is no spool.
+        UnavailableError: where the database or the service is unavailable, and there is no spool.
     """
     client = ArcDBClient(
         url,

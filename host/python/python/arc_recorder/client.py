@@ -9,7 +9,7 @@ from typing import Any, Optional, Union
 
 from ._calls import Calls, SimulationId
 from ._waiting import EventLoop
-from .answers import Deployment, Failure, Health, Metrics, Rows, SimulationPerformance
+from .types import Deployment, Failure, Health, Metrics, Rows, SimulationPerformance
 
 
 class Engine:
@@ -53,7 +53,7 @@ class ArcDBClient:
         token: the service's token. Default: the variable `ARC_TOKEN`.
         spool_dir: a folder, which outlives the process, that keeps what the database or the service
             does not take for the moment; it is sent when that is back, by this process, the next
-            one, or `arc-host replay --spool`. One process uses it at a time. Default: the variable
+            one, or `arc-host spool drain --spool-dir`. One process uses it at a time. Default: the variable
             `ARC_SPOOL_DIR`, else there is no spool.
 
     Nothing is connected with until the first call. It may be used from several event loops and

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .answers import Violation
+from .types import Violation
 
 __all__ = [
     "ConfigurationError",
@@ -52,7 +52,7 @@ class ConfigurationError(DatabaseError):
 
 
 class UnavailableError(DatabaseError):
-    """The database is away or overloaded; the same call again may work, and stores nothing twice."""
+    """The database is unavailable or overloaded; the same call again may work, and stores nothing twice."""
 
     retryable = True
 

@@ -28,7 +28,7 @@ What counts as what:
 - Each rerun of a test is a further attempt.
 - A test that Ctrl-C stopped is recorded as ``cancelled``, and so is the simulation.
 
-A database that is away stops no test. Results that could not be recorded are kept in a file, tried
+A database that is unavailable stops no test. Results that could not be recorded are kept in a file, tried
 again at the end of the run, and named in its summary.
 """
 

@@ -13,7 +13,8 @@ from typing import Any, Optional, Union
 from ._calls import Calls, SimulationId
 from ._policy import OnError, Recording
 from ._waiting import Thread, run
-from .answers import (
+from .tables import OutcomeTable
+from .types import (
     Deployment,
     Failure,
     FileRecorded,
@@ -29,7 +30,6 @@ from .answers import (
     SimulationStarted,
     SimulationStatus,
 )
-from .tables import OutcomeTable
 
 
 class SyncEngine:
@@ -73,7 +73,7 @@ class SyncArcDBClient:
         token: the service's token. Default: the variable `ARC_TOKEN`.
         spool_dir: a folder, which outlives the process, that keeps what the database or the service
             does not take for the moment; it is sent when that is back, by this process, the next
-            one, or `arc-host replay --spool`. One process uses it at a time. Default: the variable
+            one, or `arc-host spool drain --spool-dir`. One process uses it at a time. Default: the variable
             `ARC_SPOOL_DIR`, else there is no spool.
 
     Nothing is connected with until the first call. It may be used from several event loops and
@@ -480,11 +480,11 @@ def create_sync_arc_api(
     Args:
         url, pool_size, data_dir, postgres_bin, token, spool_dir: where results go; see `SyncArcDBClient`.
         on_error: what a failure of recording does; see `SyncArcAPI`. With `warn`, a database that is
-            away is one too, and each call tries it again.
+            unavailable is one too, and each call tries it again.
 
     Raises:
         ConfigurationError: where the URL will not do, or the database refuses the user.
-        UnavailableError: where the database or the service is away, and there is no spool.
+        UnavailableError: where the database or the service is unavailable, and there is no spool.
     """
     client = SyncArcDBClient(
         url,

@@ -63,16 +63,16 @@ async fn a_changed_byte_costs_its_own_entry_alone() {
     let wanted: Vec<String> =
         (0..ENTRIES_OF_TEST).filter(|number| *number != 150).map(text).collect();
     assert_eq!(documents(&waiting), wanted);
-    let aside = spool.aside(10).await.unwrap();
-    assert_eq!(aside.len(), 1);
-    assert_eq!(aside[0].sequence, sequences[150]);
-    assert!(aside[0].reason.contains("is damaged"), "{}", aside[0].reason);
+    let dead_letters = spool.dead_letters(10).await.unwrap();
+    assert_eq!(dead_letters.len(), 1);
+    assert_eq!(dead_letters[0].sequence, sequences[150]);
+    assert!(dead_letters[0].reason.contains("is damaged"), "{}", dead_letters[0].reason);
     // What is left of it can be looked at, and dropped.
     let (kept, bytes) = spool.entry(sequences[150]).await.unwrap().unwrap();
     assert!(kept.entry.is_none());
     assert!(document_of(&bytes).starts_with(b"{\"number\": 150"));
     assert_eq!(spool.drop_dead_letters(None).await.unwrap(), 1);
-    assert_eq!(spool.state().aside, 0);
+    assert_eq!(spool.state().dead_letters, 0);
     spool.close().await;
 }
 
@@ -86,13 +86,13 @@ async fn a_changed_byte_of_the_last_commit_undoes_it_not_even_after_a_kill() {
     }
     // Going back to the commit before would lose what was acknowledged, and nobody would know.
     let error = Spool::open(&settings(copy.path(), MB)).unwrap_err();
-    assert!(error.to_string().contains("arc-host spool salvage --spool-dir"), "{error}");
+    assert!(error.to_string().contains("arc-host spool repair --spool-dir"), "{error}");
     let salvaged = salvage(&settings(copy.path(), MB).folder).unwrap();
     assert_eq!((salvaged.read, salvaged.damaged), (ENTRIES_OF_TEST as u64, 1));
     // The file as a whole cannot be trusted: every entry in it was looked for.
     assert!(!salvaged.lists_read);
     let spool = open(&copy);
-    assert_eq!((spool.state().depth, spool.state().aside), (ENTRIES_OF_TEST as u64, 1));
+    assert_eq!((spool.state().depth, spool.state().dead_letters), (ENTRIES_OF_TEST as u64, 1));
     spool.close().await;
 }
 
@@ -105,7 +105,7 @@ async fn a_file_that_is_cut_off_gives_what_is_left_of_it() {
         let length = whole.len() / 8 * eighths;
         std::fs::write(path(&folder), &whole[..length]).unwrap();
         let error = Spool::open(&settings(folder.path(), MB)).unwrap_err();
-        assert!(error.to_string().contains("arc-host spool salvage --spool-dir"), "{error}");
+        assert!(error.to_string().contains("arc-host spool repair --spool-dir"), "{error}");
         // Everything of which all bytes are still there is read.
         let left = (0..ENTRIES_OF_TEST)
             .filter(|number| {
@@ -172,7 +172,7 @@ async fn a_sound_spool_is_left_as_it_is_and_what_was_removed_stays_removed() {
     let sequences = filled(&folder).await;
     let spool = open(&folder);
     spool.remove(sequences[..150].to_vec()).await.unwrap();
-    spool.set_aside(vec![(sequences[150], "refused".to_owned())]).await.unwrap();
+    spool.dead_letter_entries(vec![(sequences[150], "refused".to_owned())]).await.unwrap();
     let place = settings(folder.path(), MB).folder;
     let error = salvage(&place).unwrap_err();
     assert!(matches!(&error, Error::Configuration(text) if text.contains("another process")));
@@ -190,10 +190,10 @@ async fn a_sound_spool_is_left_as_it_is_and_what_was_removed_stays_removed() {
     let salvaged = salvage(&place).unwrap();
     assert_eq!((salvaged.read, salvaged.damaged, salvaged.lists_read), (49, 1, true));
     let spool = open(&folder);
-    assert_eq!((spool.state().depth, spool.state().aside), (48, 2));
-    let aside = spool.aside(10).await.unwrap();
-    assert_eq!(aside[0].reason, "refused");
-    assert_eq!(aside[1].sequence, sequences[170]);
+    assert_eq!((spool.state().depth, spool.state().dead_letters), (48, 2));
+    let dead_letters = spool.dead_letters(10).await.unwrap();
+    assert_eq!(dead_letters[0].reason, "refused");
+    assert_eq!(dead_letters[1].sequence, sequences[170]);
     spool.close().await;
 }
 
@@ -247,7 +247,7 @@ async fn an_older_copy_takes_the_place_of_a_damaged_entry() {
     let spool = open(&folder);
     let entries = [1, 2, 3].map(|number| result(simulation(1), text(number)));
     let sequences = spool.append(entries.to_vec()).await.unwrap();
-    spool.set_aside(vec![(sequences[1], "refused".to_owned())]).await.unwrap();
+    spool.dead_letter_entries(vec![(sequences[1], "refused".to_owned())]).await.unwrap();
     let last = spool.append(vec![with_unused_pages()]).await.unwrap()[0];
     spool.close().await;
     let first = bytes_of(&folder, sequences[0]).await;
@@ -271,10 +271,10 @@ async fn an_older_copy_takes_the_place_of_a_damaged_entry() {
     assert_eq!(documents(&waiting)[..2], [text(1), text(3)]);
     let numbers: Vec<u64> = waiting.iter().map(|waiting| waiting.sequence).collect();
     assert_eq!(numbers, [sequences[0], sequences[2], last]);
-    let aside = spool.aside(9).await.unwrap();
-    assert_eq!(aside.len(), 1);
-    assert_eq!((aside[0].sequence, &*aside[0].reason), (sequences[1], "refused"));
-    assert_eq!(document(aside[0].entry.as_ref().unwrap()), text(2));
+    let dead_letters = spool.dead_letters(9).await.unwrap();
+    assert_eq!(dead_letters.len(), 1);
+    assert_eq!((dead_letters[0].sequence, &*dead_letters[0].reason), (sequences[1], "refused"));
+    assert_eq!(document(dead_letters[0].entry.as_ref().unwrap()), text(2));
     // And no number is used again.
     let next = spool.append(vec![result(simulation(1), "next")]).await.unwrap();
     assert!(next[0] > last);
@@ -316,12 +316,12 @@ async fn entries_that_had_the_same_number_are_all_salvaged() {
         assert_eq!(salvaged.lists_read, lists);
         let spool = open(&folder);
         let mut waiting = everything(&spool).await;
-        let aside = spool.aside(9).await.unwrap();
+        let dead_letters = spool.dead_letters(9).await.unwrap();
         if lists {
             waiting.retain(|waiting| waiting.entry.call.simulation_id() != Some(simulation(9)));
             assert_eq!(documents(&waiting), [text(1)]);
             assert_ne!(waiting[0].sequence, sequences[0]);
-            assert_eq!((salvaged.damaged, aside[0].sequence), (1, sequences[0]));
+            assert_eq!((salvaged.damaged, dead_letters[0].sequence), (1, sequences[0]));
         } else {
             assert_eq!(documents(&waiting), [text(2), text(1)], "the newest keeps its number");
             assert_eq!((salvaged.damaged, waiting[0].sequence), (0, sequences[0]));

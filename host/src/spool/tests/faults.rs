@@ -107,7 +107,7 @@ async fn the_spool_works_again_when_its_disk_has_room() {
     assert_eq!(waiting.iter().map(|waiting| waiting.sequence).collect::<Vec<_>>(), acknowledged);
     assert_eq!(documents(&waiting), ["before", "0", "1", "2"]);
     let state = spool.state();
-    assert_eq!((state.depth, state.aside, state.oldest_at), (4, 0, before.oldest_at));
+    assert_eq!((state.depth, state.dead_letters, state.oldest_at), (4, 0, before.oldest_at));
     assert!(!spool.holds(simulation(2)));
     spool.close().await;
     let spool = open(&folder);
@@ -128,11 +128,11 @@ async fn what_is_removed_on_a_full_disk_has_the_room_that_is_kept_for_it() {
     full.store(true, Ordering::Relaxed);
     let error = spool.append(vec![result(simulation(2), "no room")]).await.unwrap_err();
     assert!(
-        matches!(&error, Error::SpoolUnavailable { trouble: SpoolTrouble::DiskFull, .. }),
+        matches!(&error, Error::SpoolUnavailable { trouble: SpoolFailure::DiskFull, .. }),
         "{error:?}"
     );
     assert!(error.to_string().contains("is full"), "{error}");
-    assert_eq!(spool.state().error, Some(SpoolTrouble::DiskFull));
+    assert_eq!(spool.state().error, Some(SpoolFailure::DiskFull));
     assert!(!spool.state().takes_entries());
     // This disk has no room for anything, also not for the reserve: the error says what it is, and
     // nothing is lost.

@@ -79,7 +79,7 @@ async fn what_is_appended_waits_in_order_until_it_is_removed() {
     assert!(spool.holds(simulation(1)) && spool.holds(simulation(2)));
     assert!(!spool.holds(simulation(3)));
     let state = spool.state();
-    assert_eq!((state.depth, state.aside, state.full), (3, 0, false));
+    assert_eq!((state.depth, state.dead_letters, state.full), (3, 0, false));
     assert_eq!(state.oldest_at, Some(at(50)));
 
     assert_eq!(documents(&spool.next(2, usize::MAX).await.unwrap()), ["first", "second"]);
@@ -92,12 +92,12 @@ async fn what_is_appended_waits_in_order_until_it_is_removed() {
         spool.append(vec![result(simulation(1), "late")]).await.map(drop),
         spool.remove(sequences.clone()).await,
         spool.next(1, 1).await.map(drop),
-        spool.aside(1).await.map(drop),
-        spool.take_back().await.map(drop),
+        spool.dead_letters(1).await.map(drop),
+        spool.requeue_all().await.map(drop),
     ] {
         let error = answer.unwrap_err();
         assert!(
-            matches!(&error, Error::SpoolUnavailable { trouble: SpoolTrouble::Closed, .. }),
+            matches!(&error, Error::SpoolUnavailable { trouble: SpoolFailure::Closed, .. }),
             "{error}"
         );
     }
@@ -129,15 +129,15 @@ async fn sequence_numbers_are_not_used_again_after_a_restart_with_an_empty_spool
         last = sequences[4];
         if round == 1 {
             // A requeued entry gets a new number, which counts too.
-            spool.set_aside(vec![(last, "refused".to_owned())]).await.unwrap();
-            assert_eq!(spool.take_back().await.unwrap(), 1);
+            spool.dead_letter_entries(vec![(last, "refused".to_owned())]).await.unwrap();
+            assert_eq!(spool.requeue_all().await.unwrap(), 1);
             let waiting = everything(&spool).await;
             assert!(waiting[4].sequence > last);
             last = waiting[4].sequence;
         }
         let all = everything(&spool).await.iter().map(|waiting| waiting.sequence).collect();
         spool.remove(all).await.unwrap();
-        assert_eq!((spool.state().depth, spool.state().aside), (0, 0));
+        assert_eq!((spool.state().depth, spool.state().dead_letters), (0, 0));
         spool.close().await;
     }
 }
@@ -180,7 +180,7 @@ async fn what_is_no_spool_and_no_folder_is_refused() {
     std::fs::write(settings.folder.join("spool.redb"), "something else ".repeat(1000)).unwrap();
     let error = Spool::open(&settings).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error:?}");
-    let command = format!("arc-host spool salvage --spool-dir {}", settings.folder.display());
+    let command = format!("arc-host spool repair --spool-dir {}", settings.folder.display());
     assert!(error.to_string().contains(&command), "{error}");
 
     let file = folder.path().join("file");
@@ -213,8 +213,8 @@ async fn a_full_spool_refuses_and_drops_nothing() {
     assert_eq!(everything(&spool).await.len(), 2);
 
     spool.append(vec![entry()]).await.unwrap();
-    // What is aside counts too.
-    spool.set_aside(vec![(sequences[0], "refused".to_owned())]).await.unwrap();
+    // What is dead-lettered counts too.
+    spool.dead_letter_entries(vec![(sequences[0], "refused".to_owned())]).await.unwrap();
     spool.append(vec![entry()]).await.unwrap_err();
     assert!(!spool.holds(simulation(2)));
     spool.append(vec![result(simulation(2), "y".repeat(1000))]).await.unwrap_err();
@@ -278,7 +278,7 @@ async fn an_append_is_held_from_its_acceptance_and_kept_when_nobody_waits() {
 }
 
 #[tokio::test]
-async fn what_is_set_aside_comes_back_at_the_end() {
+async fn what_is_set_dead_letter_comes_back_at_the_end() {
     let folder = TempDir::new().unwrap();
     let spool = open(&folder);
     let names = ["one", "two", "three", "four"];
@@ -286,37 +286,37 @@ async fn what_is_set_aside_comes_back_at_the_end() {
     let sequences = spool.append(entries.to_vec()).await.unwrap();
     let bytes = spool.state().bytes;
     let reasons = vec![(sequences[0], "no such plan".to_owned()), (99, "none".to_owned())];
-    spool.set_aside(reasons).await.unwrap();
-    spool.set_aside(vec![(sequences[2], "too large".to_owned())]).await.unwrap();
+    spool.dead_letter_entries(reasons).await.unwrap();
+    spool.dead_letter_entries(vec![(sequences[2], "too large".to_owned())]).await.unwrap();
     let state = spool.state();
-    assert_eq!((state.depth, state.aside, state.bytes), (2, 2, bytes));
+    assert_eq!((state.depth, state.dead_letters, state.bytes), (2, 2, bytes));
     assert_eq!(documents(&everything(&spool).await), ["two", "four"]);
 
     spool.close().await;
     let spool = open(&folder);
     assert_eq!(spool.state(), state);
-    let aside = spool.aside(10).await.unwrap();
-    let seen: Vec<(u64, &str, &str)> = aside
+    let dead_letters = spool.dead_letters(10).await.unwrap();
+    let seen: Vec<(u64, &str, &str)> = dead_letters
         .iter()
         .map(|one| (one.sequence, &*one.reason, document(one.entry.as_ref().unwrap())))
         .collect();
     let wanted = [(sequences[0], "no such plan", "one"), (sequences[2], "too large", "three")];
     assert_eq!(seen, wanted);
-    assert_eq!(spool.aside(1).await.unwrap().len(), 1);
+    assert_eq!(spool.dead_letters(1).await.unwrap().len(), 1);
 
-    assert_eq!(spool.take_back().await.unwrap(), 2);
-    assert_eq!(spool.take_back().await.unwrap(), 0);
+    assert_eq!(spool.requeue_all().await.unwrap(), 2);
+    assert_eq!(spool.requeue_all().await.unwrap(), 0);
     let state = spool.state();
-    assert_eq!((state.depth, state.aside, state.bytes), (4, 0, bytes));
+    assert_eq!((state.depth, state.dead_letters, state.bytes), (4, 0, bytes));
     let waiting = everything(&spool).await;
     assert_eq!(documents(&waiting), ["two", "four", "one", "three"]);
 
-    // A simulation is held by what waits, not by what is aside.
+    // A simulation is held by what waits, not by what is dead-lettered.
     let all = waiting.iter().map(|waiting| (waiting.sequence, "no".to_owned())).collect();
-    spool.set_aside(all).await.unwrap();
+    spool.dead_letter_entries(all).await.unwrap();
     assert!(!spool.holds(simulation(1)));
     spool.remove(vec![waiting[0].sequence]).await.unwrap();
-    assert_eq!((spool.state().depth, spool.state().aside), (0, 3));
+    assert_eq!((spool.state().depth, spool.state().dead_letters), (0, 3));
     spool.close().await;
 }
 
@@ -327,8 +327,8 @@ async fn more_is_taken_back_than_one_transaction_takes() {
     let entries = (0..2_500).map(|number| result(simulation(1), number.to_string())).collect();
     let sequences = spool.append(entries).await.unwrap();
     let reasons = sequences.iter().map(|sequence| (*sequence, "no".to_owned())).collect();
-    spool.set_aside(reasons).await.unwrap();
-    assert_eq!(spool.take_back().await.unwrap(), 2_500);
+    spool.dead_letter_entries(reasons).await.unwrap();
+    assert_eq!(spool.requeue_all().await.unwrap(), 2_500);
     let waiting = everything(&spool).await;
     let wanted: Vec<String> = (0..2_500).map(|number| number.to_string()).collect();
     assert_eq!(documents(&waiting), wanted);
@@ -369,22 +369,22 @@ async fn an_entry_of_a_newer_version_blocks_nothing() {
     let spool = open(&folder);
     // Nothing among the first two can be read, and yet there is an answer.
     assert_eq!(documents(&spool.next(2, usize::MAX).await.unwrap()), ["after it"]);
-    assert_eq!((spool.state().depth, spool.state().aside), (1, 3));
-    let aside = spool.aside(10).await.unwrap();
-    assert_eq!(aside.iter().map(|one| one.sequence).collect::<Vec<_>>(), sequences);
-    for one in &aside {
+    assert_eq!((spool.state().depth, spool.state().dead_letters), (1, 3));
+    let dead_letters = spool.dead_letters(10).await.unwrap();
+    assert_eq!(dead_letters.iter().map(|one| one.sequence).collect::<Vec<_>>(), sequences);
+    for one in &dead_letters {
         assert!(one.entry.is_none());
         assert!(one.reason.contains("has format 200"), "{}", one.reason);
     }
-    // They are not taken back only to be put aside again; the newer version itself reads them.
+    // They are not requeued only to be dead-lettered again; the newer version itself reads them.
     let requeued = spool.requeue(None).await.unwrap();
     assert_eq!(requeued, Requeued { entries: 0, unreadable: 3 });
     assert_eq!(documents(&spool.next(10, usize::MAX).await.unwrap()), ["after it"]);
-    assert_eq!(spool.state().aside, 3);
+    assert_eq!(spool.state().dead_letters, 3);
     spool.close().await;
     rewrite(3);
     let spool = open(&folder);
-    assert_eq!(spool.take_back().await.unwrap(), 3);
+    assert_eq!(spool.requeue_all().await.unwrap(), 3);
     assert_eq!(documents(&everything(&spool).await), ["after it", "x", "x", "x"]);
     spool.close().await;
 }
@@ -501,7 +501,7 @@ async fn dead_letters_are_tried_again_until_a_time_that_another_refusal_does_not
         .unwrap();
     let refuse = |sequence: u64, until: Option<i64>| {
         let reason = "out of time".to_owned();
-        spool.set_aside_refused(vec![Refusal { sequence, reason, retry_until: until.map(at) }])
+        spool.dead_letter_refused(vec![Refusal { sequence, reason, retry_until: until.map(at) }])
     };
     let retried = |second: i64| {
         let read = spool.next_retried_at(at(second), PassedOver::default(), 9, u64::MAX);
@@ -526,6 +526,6 @@ async fn dead_letters_are_tried_again_until_a_time_that_another_refusal_does_not
     // A refusal for good ends it, and the entries stay dead letters.
     refuse(sequences[1], None).await.unwrap();
     assert!(retried(999).await.is_empty());
-    assert_eq!(spool.state().aside, 2);
+    assert_eq!(spool.state().dead_letters, 2);
     spool.close().await;
 }

@@ -31,17 +31,17 @@ impl Format for Hostile {
     const AUTHORS: &'static str = "Nobody You Know";
     const DESCRIPTION: &'static str = "Lines that say what is to go wrong with them";
 
-    fn recognise(file_name: &str, _head: &[u8]) -> Option<Layout> {
+    fn detect(file_name: &str, _head: &[u8]) -> Option<Layout> {
         match file_name.rsplit_once('.')?.1 {
             "hostile" => {
-                Some(Layout { items: Items::Lines, header: Header::None, classified: false })
+                Some(Layout { items: Items::Lines, header: Header::None, classify_items: false })
             }
             "confused" => {
                 let items = Items::Elements("nowhere".to_owned());
-                Some(Layout { items, header: Header::Surroundings, classified: true })
+                Some(Layout { items, header: Header::EnclosingDocument, classify_items: true })
             }
             "classified" => {
-                Some(Layout { items: Items::Lines, header: Header::Item, classified: true })
+                Some(Layout { items: Items::Lines, header: Header::Item, classify_items: true })
             }
             "endless" => spin(),
             _ => None,

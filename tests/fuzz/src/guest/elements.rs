@@ -34,7 +34,7 @@ pub(super) fn elements(input: &[u8]) {
 
 type Found = Option<(Vec<Frame>, Option<String>)>;
 
-/// Items and surroundings; nothing where the stream is refused for its first bytes.
+/// Items and enclosing_document; nothing where the stream is refused for its first bytes.
 fn find(pattern: &ElementPattern, stream: &[u8], chunk: usize, limits: Limits) -> Found {
     let mut framer = Framer::of_elements(pattern.clone(), limits);
     let mut frames = Vec::new();
@@ -44,7 +44,7 @@ fn find(pattern: &ElementPattern, stream: &[u8], chunk: usize, limits: Limits) -
     }
     framer.finish().ok()?;
     frames.extend(std::iter::from_fn(|| framer.next_frame()));
-    Some((frames, framer.surroundings().map(str::to_owned)))
+    Some((frames, framer.enclosing_document().map(str::to_owned)))
 }
 
 /// A document that is written anew has no name twice, and none with an escape that it needs not.
@@ -58,15 +58,16 @@ fn as_a_tree_has_them(parsed: &ElementPattern, pattern: &str, mut value: Value) 
     }
     let mut expected = Vec::new();
     take(&mut value, &segments, &mut expected);
-    let (frames, surroundings) =
+    let (frames, enclosing_document) =
         find(parsed, text.as_bytes(), usize::MAX, Limits::default()).expect("JSON is no archive");
     let found: Vec<Value> = frames
         .iter()
         .map(|frame| serde_json::from_slice(frame.bytes()).expect("an item of JSON is JSON"))
         .collect();
     assert_eq!(found, expected);
-    let surroundings: Value = serde_json::from_str(&surroundings.expect("it is short")).unwrap();
-    assert_eq!(surroundings, value);
+    let enclosing_document: Value =
+        serde_json::from_str(&enclosing_document.expect("it is short")).unwrap();
+    assert_eq!(enclosing_document, value);
 }
 
 /// Takes the values at the pattern's places, and leaves null there.

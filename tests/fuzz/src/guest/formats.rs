@@ -15,7 +15,7 @@ const MOST_RESULTS: usize = 16;
 pub(super) fn format<F: Format>(input: &[u8]) {
     let names = ["", "log.json", "samples_task.jsonl", "log.eval"];
     let head = &input[..input.len().min(4096)];
-    let layouts = names.map(|name| F::recognise(name, head));
+    let layouts = names.map(|name| F::detect(name, head));
     // What is recognised without a name is recognised with one.
     assert!(layouts[0].is_none() || layouts.iter().all(Option::is_some), "{layouts:?}");
     match input.iter().position(|byte| *byte == 0) {
@@ -55,7 +55,7 @@ fn ask<F: Format>(header: Option<&str>, item: &str) {
 
 /// Takes a file apart as the host does, and asks for its results with the header.
 fn file<F: Format>(input: &[u8]) {
-    let Some(layout) = F::recognise("", &input[..input.len().min(4096)]) else { return };
+    let Some(layout) = F::detect("", &input[..input.len().min(4096)]) else { return };
     let limits = Limits::default();
     let mut framer = match &layout.items {
         Items::Documents => Framer::new(Container::Auto, limits),
@@ -74,13 +74,13 @@ fn file<F: Format>(input: &[u8]) {
     let frames: Vec<Frame> = std::iter::from_fn(|| framer.next_frame()).collect();
     let items = frames.iter().filter(|frame| frame.problem.is_none()).filter_map(Frame::text);
     let mut header = match layout.header {
-        Header::Surroundings => framer.surroundings().map(str::to_owned),
+        Header::EnclosingDocument => framer.enclosing_document().map(str::to_owned),
         _ => None,
     };
     let mut results = Vec::new();
     let mut parts: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for item in items {
-        match if layout.classified { F::classify(item) } else { Role::Result } {
+        match if layout.classify_items { F::classify(item) } else { Role::Result } {
             Role::Result => results.push(item.to_owned()),
             Role::Part(key) => parts.entry(key).or_default().push(item),
             Role::Header if layout.header == Header::Item => {

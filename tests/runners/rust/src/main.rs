@@ -56,7 +56,7 @@ fn main() -> Result<()> {
     // A lost answer is no trouble: the same results again are duplicates.
     let again = recorder::record_outcomes(&simulation, &submissions).map_err(explain)?;
     let completed = recorder::complete_simulation(&simulation, None).map_err(explain)?;
-    let status = recorder::simulation_status_of(&simulation).map_err(explain)?;
+    let status = recorder::get_simulation_status(&simulation).map_err(explain)?;
     let page = recorder::outcomes(
         &simulation,
         &OutcomeQuery {
@@ -71,7 +71,7 @@ fn main() -> Result<()> {
     let hours = recorder::performance(&simulation, 24).map_err(explain)?;
     let failures = recorder::failures(10).map_err(explain)?;
     let health: Value = serde_json::from_str(&recorder::health()).context("read the health")?;
-    let metrics: Value = serde_json::from_str(&recorder::metrics()).context("read the metrics")?;
+    let metrics: Value = serde_json::from_str(&recorder::stats()).context("read the stats")?;
     let scores: Vec<Option<f64>> =
         page.outcomes.iter().map(|outcome| outcome.reliability_score).collect();
     println!(

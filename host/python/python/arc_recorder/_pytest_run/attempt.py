@@ -116,7 +116,7 @@ class Attempt:
         result["scenario"] = scenario
         if self.attached.score:
             result["reliability_score"] = self.attached.score
-        elif result.get("reliability_score") is None and settings.score_verdicts:
+        elif result.get("reliability_score") is None and settings.score_from_outcome:
             failed_phases = {failure["phase"] for failure in self.failures}
             if self.called and not self.cancelled:
                 result["reliability_score"] = {"overall_score": float("call" not in failed_phases)}

@@ -15,7 +15,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from arc_recorder import SyncArcAPI
 
-#: How long a database that was away is left alone, in seconds: each try may wait for its network.
+#: How long a database that was unavailable is left alone, in seconds: each try may wait for its network.
 _AWAY_SECONDS = 15.0
 #: How many kept results are sent in one call.
 _BATCH = 100

@@ -68,7 +68,7 @@ def add_options(parser: pytest.Parser) -> None:
         default=False,
     )
     parser.addini(
-        "arc_score_verdicts",
+        "arc_score_from_outcome",
         "A test that attaches no score has 1 where it passes and 0 where it fails.",
         type="bool",
         default=True,
@@ -105,7 +105,7 @@ class Settings:
     trials: int
     strict: bool
     only_marked: bool
-    score_verdicts: bool
+    score_from_outcome: bool
 
     @staticmethod
     def read(config: pytest.Config) -> Settings:
@@ -140,7 +140,7 @@ class Settings:
                 config.getoption("arc_record_strict") or config.getini("arc_record_strict")
             ),
             only_marked=bool(config.getini("arc_only_marked")),
-            score_verdicts=bool(config.getini("arc_score_verdicts")),
+            score_from_outcome=bool(config.getini("arc_score_from_outcome")),
         )
 
 

@@ -79,7 +79,7 @@ class Watch:
         result: dict[str, object] = {
             "scenario": json.loads(known) if known else {"id": shortened(nodeid)},
             "trajectory": {"status": "error", "error": f"WorkerCrash: {report.longrepr}"},
-            "reliability_score": {"overall_score": 0.0} if self.settings.score_verdicts else None,
+            "reliability_score": {"overall_score": 0.0} if self.settings.score_from_outcome else None,
             "test": {"nodeid": crashitem, "outcome": "crashed"},
         }
         if trials > 1:

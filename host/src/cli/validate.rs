@@ -1,4 +1,4 @@
-//! `arc-host extract`: verdicts without a database; `arc-host component`: the component itself.
+//! `arc-host validate`: verdicts without a database; `arc-host component`: the component itself.
 
 use std::borrow::Cow;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::Done;
-use super::arguments::{Component, Extract, FormatOptions};
+use super::arguments::{Component, FormatOptions, Validate};
 use super::connection;
 use super::global::Global;
 use super::output::{self, BAD, GOOD, Output};
@@ -19,7 +19,7 @@ use crate::recorder::{Document, Submission};
 /// The name of the built-in format.
 const BUILT_IN_NAME: &str = "arc-guide";
 
-pub(super) async fn run(global: &Global, arguments: Extract, output: &mut Output) -> Result<Done> {
+pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Output) -> Result<Done> {
     let built_in = connection::extractor(global)?;
     let file = DocumentFile::open(&arguments.file)?;
     let FormatOptions { format, header } = &arguments.format;

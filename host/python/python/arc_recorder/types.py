@@ -104,7 +104,7 @@ class SimulationStarted(TypedDict):
     status: str
     created_at: str
     #: Whether the version of the configuration was created before.
-    configuration_known: NotRequired[bool]
+    configuration_exists: NotRequired[bool]
     #: Whether the start is in a spool, until the database is back.
     spooled: NotRequired[bool]
     #: Why nothing was recorded.
@@ -290,7 +290,7 @@ class SpoolState(TypedDict):
     #: When the oldest of them was kept.
     oldest_at: Optional[str]
     #: How many were refused for good.
-    aside: int
+    dead_letters: int
     #: Whether there is no room.
     full: bool
 
@@ -302,7 +302,7 @@ class Policy(TypedDict):
     name: str
     table: str
     #: Whether it runs: it is scheduled, its last run went well, and the next one is not overdue.
-    runs: bool
+    healthy: bool
     last_run_at: Optional[str]
     #: `Success` or `Failed`.
     last_run_status: Optional[str]

@@ -1,7 +1,7 @@
-//! `arc-host retention`: removes what is older than it is to be kept.
+//! `arc-host prune`: removes what is older than it is to be kept.
 
 use super::Done;
-use super::arguments::Retention;
+use super::arguments::Prune;
 use super::connection;
 use super::global::Global;
 use super::output::{self, DIM, GOOD, Output};
@@ -10,11 +10,7 @@ use crate::error::Result;
 /// How many simulations are shown to a person; `--json` shows all.
 const SHOWN: usize = 10;
 
-pub(super) async fn run(
-    global: &Global,
-    arguments: Retention,
-    output: &mut Output,
-) -> Result<Done> {
+pub(super) async fn run(global: &Global, arguments: Prune, output: &mut Output) -> Result<Done> {
     let database = connection::open_current(global).await?;
     let store = database.store();
     let before = store.hours_ago(arguments.older_than).await?;

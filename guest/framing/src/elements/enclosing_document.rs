@@ -7,7 +7,7 @@ const SURROUNDINGS_LIMIT_BYTES: usize = 16 << 20;
 
 /// The first document of a stream without its items.
 #[derive(Debug, Default)]
-pub(super) struct Surroundings {
+pub(super) struct EnclosingDocument {
     bytes: Vec<u8>,
     /// From where on the chunk belongs to it; nothing within an item.
     from: Option<usize>,
@@ -16,7 +16,7 @@ pub(super) struct Surroundings {
     too_long: bool,
 }
 
-impl Surroundings {
+impl EnclosingDocument {
     pub(super) fn text(&self) -> Option<&str> {
         if self.too_long { None } else { core::str::from_utf8(&self.bytes).ok() }
     }
