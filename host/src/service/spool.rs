@@ -105,7 +105,9 @@ pub(super) async fn spool_entry(
 }
 
 async fn choice(app: &App, request: Request) -> Result<Option<Vec<u64>>, Failure> {
-    let (bytes, _room) = body::whole(app, request.into_body(), BODY_BYTES).await?;
+    let (parts, body) = request.into_parts();
+    super::parameters::body_type(&parts.headers)?;
+    let (bytes, _room) = body::whole(app, body, BODY_BYTES).await?;
     let choice: DeadLetterSelection = parse(&bytes)?;
     choice.sequences().map_err(|reason| Failure::new(ProblemCode::InvalidRequest, reason))
 }
