@@ -30,18 +30,16 @@ Examples:
 /// The section of the manual that holds programs.
 const SECTION: &str = "1";
 
-pub(super) fn run(arguments: &Manual, program: Command, output: &mut Output) -> Result<Done> {
-    let mut program = program.disable_help_subcommand(true);
-    program.build();
+pub(super) fn run(arguments: &Manual, program: &Command, output: &mut Output) -> Result<Done> {
     let Some(folder) = &arguments.output else {
-        output.bytes(&page(&program, None)?)?;
+        output.bytes(&page(program, None)?)?;
         return Ok(Done::All);
     };
     fs::create_dir_all(folder).map_err(|error| {
         Error::io(format!("could not make the folder {}", folder.display()), error)
     })?;
     let mut files = Vec::new();
-    write_pages(&program, None, folder, &mut files)?;
+    write_pages(program, None, folder, &mut files)?;
     if output.json() {
         output.value(&json!({ "files": files }))?;
     } else {

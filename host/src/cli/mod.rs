@@ -6,6 +6,7 @@ mod connection;
 mod export;
 mod formats;
 mod global;
+mod help;
 mod history;
 mod interrupt;
 mod manual;
@@ -25,7 +26,7 @@ mod visible_secrets;
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::FromArgMatches as _;
 
 use crate::embedded;
 use crate::error::{Error, Result};
@@ -81,7 +82,7 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
             Err(error) => fail(&error),
         };
     }
-    let parsed = Arguments::command().try_get_matches_from(arguments).and_then(|matches| {
+    let parsed = help::command().try_get_matches_from(arguments).and_then(|matches| {
         let arguments = Arguments::from_arg_matches(&matches)?;
         visible_secrets::warn(&matches);
         Ok(arguments)
@@ -162,8 +163,10 @@ async fn run(arguments: Arguments) -> Result<Done> {
         Command::Psql(arguments) => schema::psql(&global, arguments).await,
         Command::Component(arguments) => validate::component(&global, arguments, &mut output),
         Command::Completions(arguments) => {
-            completions::run(&arguments, &mut Arguments::command(), &mut output)
+            completions::run(&arguments, &mut help::command(), &mut output)
         }
-        Command::Man(arguments) => manual::run(&arguments, Arguments::command(), &mut output),
+        Command::Man(arguments) => {
+            manual::run(&arguments, &help::command_of_the_manual(), &mut output)
+        }
     }
 }
