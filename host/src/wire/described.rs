@@ -118,7 +118,7 @@ describe! {
         /// The table that it works on.
         table: String,
         /// Whether it runs: it is scheduled, its last run went well, and the next one is not overdue.
-        runs: bool,
+        healthy: bool,
         /// When it ran last.
         last_run_at: Option<Timestamp>,
         /// How that went: `Success` or `Failed`.

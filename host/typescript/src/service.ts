@@ -143,23 +143,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/stats": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** What the service has done since it was started. */
-        get: operations["metrics"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/simulations": {
         parameters: {
             query?: never;
@@ -418,21 +401,17 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/spool/retry": {
+    "/v1/stats": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** What the service has done since it was started. */
+        get: operations["stats"];
         put?: never;
-        /**
-         * Try again what the spool has dead-lettered because it was refused for good.
-         * @description Needs a token with the scope `admin`. It goes behind all that waits; what is refused again is dead-lettered
-         *     again. What waits although others are delivered is tried at once, too.
-         */
-        post: operations["retry_spool"];
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -685,41 +664,13 @@ export interface components {
              */
             total_outcomes: number;
         };
-        /** @description What is beside the results of a body `{"results": […]}`: a member an array, in the results' order. */
-        ResultsMetadata: {
-            /**
-             * @description What is said once for all results, where their format has a header: any JSON, or a string that
-             *     holds what is no JSON.
-             */
-            header?: Record<string, never> | null;
-            /**
-             * @description The Modal function call of each run.
-             * @default null
-             */
-            modal_call_ids: (string | null)[] | null;
-            /**
-             * @description The numbers of each that JSON cannot hold.
-             * @default null
-             */
-            not_finite: components["schemas"]["NotFiniteBody"][][] | null;
-            /**
-             * @description The sandbox of each run.
-             * @default null
-             */
-            sandbox_ids: (string | null)[] | null;
-            /**
-             * @description Which trial of its scenario each is, from 1. Part of an outcome's identity.
-             * @default null
-             */
-            trials: (number | null)[] | null;
-        };
         /**
          * @description How the tables are laid out.
          * @enum {string}
          */
         Layout: "plain" | "timescale" | "citus";
         /** @description What a store has done since it was made. */
-        Stats: {
+        Metrics: {
             /**
              * Format: double
              * @description The mean time of one in milliseconds, to its first row or its end.
@@ -826,6 +777,8 @@ export interface components {
         };
         /** @description A task that TimescaleDB runs by itself. */
         Policy: {
+            /** @description Whether it runs: it is scheduled, its last run went well, and the next one is not overdue. */
+            healthy: boolean;
             /**
              * Format: date-time
              * @description When it ran last.
@@ -840,8 +793,6 @@ export interface components {
              * @description When it is to run again.
              */
             next_run_at?: string | null;
-            /** @description Whether it runs: it is scheduled, its last run went well, and the next one is not overdue. */
-            runs: boolean;
             /** @description The table that it works on. */
             table: string;
         };
@@ -896,15 +847,6 @@ export interface components {
          * @enum {string}
          */
         ProblemCode: "invalid_request" | "envelope_incomplete" | "rejected" | "not_found" | "method_not_allowed" | "conflict" | "unsupported_media_type" | "not_acceptable" | "body_too_large" | "too_many_results" | "body_timeout" | "unauthorized" | "forbidden" | "host_not_allowed" | "origin_not_allowed" | "too_many_requests" | "idempotency_key_reused" | "idempotency_key_in_use" | "refused" | "unavailable" | "spool_full" | "spool_unavailable" | "disk_full" | "shutting_down" | "timeout" | "internal" | "other";
-        /** @description One thing that is wrong with a result, or, as a warning, worth knowing about it. */
-        Violation: {
-            /** @description A stable word. */
-            code: string;
-            /** @description A sentence. */
-            message: string;
-            /** @description A JSON Pointer (RFC 6901); empty for the whole document. */
-            path: string;
-        };
         /** @description A recorded outcome. */
         RecordedOutcome: {
             /** Format: int64 */
@@ -1005,10 +947,36 @@ export interface components {
             /** @description The results. */
             results: components["schemas"]["ResultDocument"][];
         };
+        /** @description What is beside the results of a body `{"results": […]}`: a member an array, in the results' order. */
+        ResultsMetadata: {
+            /**
+             * @description What is said once for all results, where their format has a header: any JSON, or a string that
+             *     holds what is no JSON.
+             */
+            header?: Record<string, never> | null;
+            /**
+             * @description The Modal function call of each run.
+             * @default null
+             */
+            modal_call_ids: (string | null)[] | null;
+            /**
+             * @description The numbers of each that JSON cannot hold.
+             * @default null
+             */
+            not_finite: components["schemas"]["NotFiniteBody"][][] | null;
+            /**
+             * @description The sandbox of each run.
+             * @default null
+             */
+            sandbox_ids: (string | null)[] | null;
+            /**
+             * @description Which trial of its scenario each is, from 1. Part of an outcome's identity.
+             * @default null
+             */
+            trials: (number | null)[] | null;
+        };
         /** @description The verdict on one result. */
         ResultVerdict: {
-            /** @description Whether the database was unavailable, where this one failed; else only this result is concerned. */
-            unavailable?: boolean | null;
             /** @description Why it failed, and what to do. */
             message?: string | null;
             /**
@@ -1023,6 +991,8 @@ export interface components {
             position: number;
             /** @description Whether the same result again may be recorded, where this one failed. */
             retryable?: boolean | null;
+            /** @description Whether the database was unavailable, where this one failed; else only this result is concerned. */
+            unavailable?: boolean | null;
             /** @description What became of it. */
             verdict: components["schemas"]["VerdictKind"];
             /** @description Why it was rejected. */
@@ -1366,6 +1336,11 @@ export interface components {
          * @enum {string}
          */
         SpoolEntryState: "waiting" | "dead_letter" | "other";
+        /**
+         * @description Why a spool can keep nothing.
+         * @enum {string}
+         */
+        SpoolFailure: "disk_full" | "disk_error" | "damaged" | "closed";
         /** @description What became of dead letters. */
         SpoolRequeued: {
             /**
@@ -1379,26 +1354,18 @@ export interface components {
              */
             unreadable: number;
         };
-        /** @description What of the spool is tried again. */
-        SpoolRetried: {
-            /**
-             * Format: int64
-             * @description How many entries were dead-lettered, and wait again.
-             */
-            entries: number;
-        };
         /** @description What the spool holds. */
         SpoolState: {
-            /**
-             * Format: int64
-             * @description How many entries were dead-lettered.
-             */
-            dead_letters: number;
             /**
              * Format: int64
              * @description How many bytes of the disk the entries take, waiting entries, dead letters and those under way there.
              */
             bytes: number;
+            /**
+             * Format: int64
+             * @description How many entries were dead-lettered.
+             */
+            dead_letters: number;
             /**
              * Format: int64
              * @description How many entries wait.
@@ -1418,11 +1385,6 @@ export interface components {
              */
             oldest_at?: string | null;
         };
-        /**
-         * @description Why a spool can keep nothing.
-         * @enum {string}
-         */
-        SpoolFailure: "disk_full" | "disk_error" | "damaged" | "closed";
         /** @description The answer to a start. */
         StartedBody: components["schemas"]["SimulationStarted"] & {
             /** @description Whether the start is kept in the spool until the database is back. */
@@ -1548,6 +1510,15 @@ export interface components {
          * @enum {string}
          */
         VerdictKind: "stored" | "duplicate" | "spooled" | "rejected" | "failed";
+        /** @description One thing that is wrong with a result, or, as a warning, worth knowing about it. */
+        Violation: {
+            /** @description A stable word. */
+            code: string;
+            /** @description A sentence. */
+            message: string;
+            /** @description A JSON Pointer (RFC 6901); empty for the whole document. */
+            path: string;
+        };
     };
     responses: never;
     parameters: never;
@@ -1810,35 +1781,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ServiceHealth"];
-                };
-            };
-            /** @description An error */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    metrics: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Queries, failures, retries, times */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Stats"];
                 };
             };
             /** @description An error */
@@ -2466,7 +2408,7 @@ export interface operations {
             };
         };
     };
-    retry_spool: {
+    stats: {
         parameters: {
             query?: never;
             header?: never;
@@ -2475,13 +2417,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description How many entries are tried again */
+            /** @description Queries, failures, retries, times */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SpoolRetried"];
+                    "application/json": components["schemas"]["Metrics"];
                 };
             };
             /** @description An error */
