@@ -223,7 +223,7 @@ mod tests {
             let mut submission = Submission::new(format!("{{\"number\":{number}}}"));
             submission.format = format.map(|(name, header)| {
                 let header = header.map(|header| header.to_string());
-                Arc::new(ResultFormat::new(&name.to_string(), header))
+                Arc::new(ResultFormat::new(name.to_string(), header))
             });
             submission
         });
