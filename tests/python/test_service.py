@@ -290,7 +290,7 @@ def test_the_command_line_delivers_a_spool(database_url: str, tmp_path: Path) ->
     spool_and_die(f"http://127.0.0.1:{free_port()}", spool, 300)
     replay = ("spool", "drain", "--spool-dir", str(spool), "--json", "--database-url", database_url)
     told = json.loads(arc_host(*replay))
-    assert (told["recorded"], told["left"]) == (301, 0)
+    assert (told["recorded"], told["remaining"]) == (301, 0)
     assert json.loads(arc_host(*replay))["recorded"] == 0
     with create_sync_arc_api(database_url) as api:
         assert api.get_simulation_status(SIMULATION)["recorded_outcomes"] == 300
