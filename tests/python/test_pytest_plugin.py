@@ -478,7 +478,7 @@ def test_what_cannot_be_recorded_is_told_and_breaks_nothing(suite: Suite) -> Non
 
 
 def test_verdicts_need_not_be_scores(suite: Suite) -> None:
-    suite.pytester.makeini("[pytest]\narc_score_verdicts = false\n")
+    suite.pytester.makeini("[pytest]\narc_score_from_outcome = false\n")
     suite.pytester.makepyfile("def test_it(): pass\ndef test_scored(arc): arc.score(0.5)")
     assert "score 0.500" in summary(suite.run())
     assert suite.recorded().outcome("test_it")["reliability_score"] is None

@@ -156,6 +156,7 @@ describe! {
 
 describe! {
     /// What a store has done since it was made.
+    #[schema(as = Stats)]
     struct Metrics of store {
         /// Statements that the database was asked to run, commits and retries among them.
         total_queries: u64,

@@ -669,51 +669,6 @@ export interface components {
          * @enum {string}
          */
         Layout: "plain" | "timescale" | "citus";
-        /** @description What a store has done since it was made. */
-        Metrics: {
-            /**
-             * Format: double
-             * @description The mean time of one in milliseconds, to its first row or its end.
-             */
-            avg_query_time: number;
-            /**
-             * Format: int64
-             * @description Those that failed.
-             */
-            failed_queries: number;
-            /**
-             * Format: date-time
-             * @description When the health was asked for last.
-             */
-            last_health_check?: string | null;
-            /** @description The connections. */
-            pool_stats: components["schemas"]["PoolStats"];
-            /**
-             * Format: int64
-             * @description How often results were sent again after a transient error.
-             */
-            retry_count: number;
-            /**
-             * Format: int64
-             * @description Outcomes that were stored.
-             */
-            stored_outcomes: number;
-            /**
-             * Format: double
-             * @description Those that did not fail, of all, in percent; 100 where there was none.
-             */
-            success_rate: number;
-            /**
-             * Format: int64
-             * @description Statements that the database was asked to run, commits and retries among them.
-             */
-            total_queries: number;
-            /**
-             * Format: int64
-             * @description Transactions that stored results.
-             */
-            transactions: number;
-        };
         /** @description A number that JSON cannot hold: the document has `null` in its place. */
         NotFiniteBody: {
             /** @description `NaN`, `Infinity` or `-Infinity`. */
@@ -1421,6 +1376,51 @@ export interface components {
              * @description How many times each scenario is run, from 1 to 10,000.
              */
             trials?: number | null;
+        };
+        /** @description What a store has done since it was made. */
+        Stats: {
+            /**
+             * Format: double
+             * @description The mean time of one in milliseconds, to its first row or its end.
+             */
+            avg_query_time: number;
+            /**
+             * Format: int64
+             * @description Those that failed.
+             */
+            failed_queries: number;
+            /**
+             * Format: date-time
+             * @description When the health was asked for last.
+             */
+            last_health_check?: string | null;
+            /** @description The connections. */
+            pool_stats: components["schemas"]["PoolStats"];
+            /**
+             * Format: int64
+             * @description How often results were sent again after a transient error.
+             */
+            retry_count: number;
+            /**
+             * Format: int64
+             * @description Outcomes that were stored.
+             */
+            stored_outcomes: number;
+            /**
+             * Format: double
+             * @description Those that did not fail, of all, in percent; 100 where there was none.
+             */
+            success_rate: number;
+            /**
+             * Format: int64
+             * @description Statements that the database was asked to run, commits and retries among them.
+             */
+            total_queries: number;
+            /**
+             * Format: int64
+             * @description Transactions that stored results.
+             */
+            transactions: number;
         };
         /** @description The suite's own summary. A figure that it does not give is computed from the outcomes. */
         SuiteDocument: {
@@ -2423,7 +2423,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Metrics"];
+                    "application/json": components["schemas"]["Stats"];
                 };
             };
             /** @description An error */
