@@ -68,6 +68,10 @@ pub struct SimulationStarted {
 
 /// A start with which nothing is wrong, as far as that can be told without the database.
 #[derive(Debug)]
+#[allow(
+    unreachable_pub,
+    reason = "delivery's trait has it in a signature, and there is no delivery without the feature `client`"
+)]
 pub struct CheckedStart {
     /// How many scenarios it plans.
     pub(crate) scenario_count: u32,
