@@ -159,7 +159,10 @@ mod tests {
         assert_eq!(refused.problem.limit, Some(3));
         let last = limit.acquire(Some(&other)).unwrap();
         let refused = limit.acquire(Some(&other)).unwrap_err();
-        assert!(refused.problem.detail.contains("the limit (max_concurrent_requests)"), "{refused:?}");
+        assert!(
+            refused.problem.detail.contains("the limit (max_concurrent_requests)"),
+            "{refused:?}"
+        );
         held.pop();
         assert!(limit.acquire(Some(&one)).is_ok());
         drop((held, last));
