@@ -70,7 +70,7 @@ pub struct SimulationStarted {
 #[derive(Debug)]
 #[allow(
     unreachable_pub,
-    reason = "delivery's trait has it in a signature, and there is no delivery without the feature `client`"
+    reason = "a trait of delivery names it, and there is no delivery without the feature `client`"
 )]
 pub struct CheckedStart {
     /// How many scenarios it plans.
