@@ -24,6 +24,9 @@
     reason = "a measurement that fails may stop, and prints what it found"
 )]
 
+/// The program's own, for both sides.
+#[path = "../src/allocator.rs"]
+mod allocator;
 mod support;
 
 use std::io::{BufRead as _, BufReader};
@@ -43,10 +46,6 @@ use uuid::Uuid;
 use support::documents::document;
 use support::{BenchDatabase, new_simulation};
 
-/// The program's own, for both sides.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const BATCH: usize = 1_000;
 
 /// Connections that send single results.
@@ -60,6 +59,7 @@ const OPEN: usize = 1_000;
 
 #[tokio::main]
 async fn main() {
+    allocator::return_memory_soon();
     let numbers: Vec<f64> = std::env::args().skip(1).filter_map(|word| word.parse().ok()).collect();
     let seconds = numbers.first().copied().unwrap_or(10.0);
     let bytes = numbers.get(1).map_or(8_700, |bytes| *bytes as usize);

@@ -144,16 +144,10 @@ impl Shell {
 
     /// Runs a script in the environment that the program has.
     fn run(&self, script: &str) -> Finished {
-        let program = self.program.command(["ignored"]);
-        let mut shell = Command::new("bash");
-        for (name, value) in program.get_envs() {
-            match value {
-                // If a service is named, no database is.
-                Some(value) if !script.contains("--server") || name != "ARC_DATABASE_URL" => {
-                    shell.env(name, value)
-                }
-                _ => shell.env_remove(name),
-            };
+        let mut shell = self.program.in_environment("bash");
+        if script.contains("--server") {
+            // If a service is named, no database is.
+            shell.env_remove("ARC_DATABASE_URL");
         }
         // The shell creates its files in its folder.
         let script = format!("{}{script}", self.before);
@@ -371,22 +365,10 @@ fn the_first_steps_of_the_readme() {
         return skip_without_tool("the first steps of the README", "psql is not installed");
     }
     let database = TestDatabase::new();
-    let settings = Program::on(&database).command(["ignored"]);
-    let mut script = Command::new(root().join(".ci/first-steps"));
-    for (name, value) in settings.get_envs() {
-        match value {
-            Some(value) => script.env(name, value),
-            None => script.env_remove(name),
-        };
-    }
-    // Flags of the build of the tests are not for the template.
-    for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER"] {
-        script.env_remove(name);
-    }
+    let program = Program::on(&database);
+    let mut script = program.in_environment_of_a_build(root().join(".ci/first-steps"));
     script.env("ARC_HOST", Program::path());
-    // The packages that the tests themselves were built with are on this machine, and what is built
-    // of them is kept for the next run.
-    script.env("CARGO_NET_OFFLINE", "true");
+    // What is built is kept for the next run.
     let build = Path::new(env!("CARGO_TARGET_TMPDIR")).join("first-steps");
     script.env("CARGO_BUILD_BUILD_DIR", build);
     let finished: Finished = script.stdin(std::process::Stdio::null()).output().unwrap().into();

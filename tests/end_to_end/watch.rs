@@ -150,13 +150,7 @@ fn a_terminal_is_drawn_on_in_place() {
     let files = Files::new();
     let typescript = files.path("typescript");
     let inner = program.command(["status", "--watch", &id]);
-    let mut command = std::process::Command::new("script");
-    for (name, value) in inner.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
+    let mut command = program.in_environment("script");
     let words: Vec<String> = std::iter::once(inner.get_program())
         .chain(inner.get_args())
         .map(|word| word.to_str().unwrap().to_owned())

@@ -34,7 +34,7 @@ Examples:
   generate | arc-host record --name nightly -    record standard input
   arc-host record --json results.jsonl | jq .overall_score
   arc-host record logs/2026-03-01_task.eval      a log of Inspect AI
-  arc-host validate results.jsonl                 verdicts only, no database
+  arc-host validate results.jsonl                verdicts only, no database
   arc-host export --output outcomes.parquet      all outcomes, for pandas, polars, DuckDB
   arc-host run runner.wasm -- --trials 3         a runner that is a component
   arc-host status 0192f3c1-…                     where a simulation stands

@@ -64,13 +64,13 @@ async fn drain(global: &Global, arguments: &SpoolDrain, output: &mut Output) -> 
     .await;
     bar.finish_and_clear();
     let refused = spool.dead_letters(SHOWN_REFUSED).await?;
-    let left = spool.state().depth;
-    let interrupted = left > 0 && stop.load(Ordering::Relaxed);
+    let remaining = spool.state().depth;
+    let interrupted = remaining > 0 && stop.load(Ordering::Relaxed);
     if output.json() {
         let refused = refused.iter().map(described).collect();
-        output.value(&Summary { replayed, remaining: left, interrupted, refused })?;
+        output.value(&Summary { replayed, remaining, interrupted, refused })?;
     } else {
-        print(output, &replayed, left, &refused)?;
+        print(output, &replayed, remaining, &refused)?;
     }
     if let Destination::Database(recorder) = &destination {
         recorder.close().await;
@@ -79,7 +79,7 @@ async fn drain(global: &Global, arguments: &SpoolDrain, output: &mut Output) -> 
     match delivered {
         Err(error) => {
             output::complain(&format!(
-                "{left} entries could not be delivered, and stay in the spool: {error}"
+                "{remaining} entries could not be delivered, and stay in the spool: {error}"
             ));
             Ok(Done::Not)
         }
@@ -95,7 +95,7 @@ async fn drain(global: &Global, arguments: &SpoolDrain, output: &mut Output) -> 
 fn print(
     output: &mut Output,
     replayed: &ReplayedSpool,
-    left: u64,
+    remaining: u64,
     refused: &[DeadLetter],
 ) -> Result<()> {
     let bad = |count: u64| {
@@ -107,7 +107,7 @@ fn print(
         ("duplicate", output::count(replayed.duplicate)),
         ("rejected", bad(replayed.rejected)),
         ("refused", bad(replayed.dead_letters)),
-        ("remaining", bad(left)),
+        ("remaining", bad(remaining)),
     ])?;
     for dead_letter in refused.iter().take(PRINTED_REFUSED) {
         output.line(&format!(

@@ -38,23 +38,9 @@ fn follow(
         files.path("data").display(),
         commands.replace(&format!("../{folder}"), own.to_str().unwrap()),
     );
-    // The same environment as the program has.
-    let settings = program.command(["ignored"]);
-    let mut shell = Command::new("bash");
-    for (name, value) in settings.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    // What the build of the tests is told is not for the template.
-    for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER"] {
-        shell.env_remove(name);
-    }
-    // The packages that the tests themselves were built with are on this machine.
-    shell.env("CARGO_NET_OFFLINE", "true");
-    shell.env("CARGO_TARGET_DIR", target());
-    let finished = shell
+    let finished = program
+        .in_environment_of_a_build("bash")
+        .env("CARGO_TARGET_DIR", target())
         .args(["-c", &script])
         .current_dir(root())
         .stdin(Stdio::null())

@@ -30,21 +30,27 @@ fn a_handshake_that_is_not_made_is_not_waited_for() {
 /// A frame of HTTP/2: its type, flags, stream and payload.
 type Frame = (u8, u8, u32, Vec<u8>);
 
-fn write_frame(stream: &mut TcpStream, (kind, flags, id, payload): &Frame) {
+/// The bytes of a frame.
+fn encoded(kind: u8, flags: u8, id: u32, payload: &[u8]) -> Vec<u8> {
     let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
-    bytes.extend([*kind, *flags]);
+    bytes.extend([kind, flags]);
     bytes.extend(id.to_be_bytes());
     bytes.extend(payload);
-    stream.write_all(&bytes).unwrap();
+    bytes
 }
 
-fn read_frame(stream: &mut TcpStream) -> Frame {
+fn write_frame(stream: &mut TcpStream, (kind, flags, id, payload): &Frame) {
+    stream.write_all(&encoded(*kind, *flags, *id, payload)).unwrap();
+}
+
+/// Reads the next frame; fails at the end of the connection.
+fn read_frame(stream: &mut TcpStream) -> std::io::Result<Frame> {
     let mut head = [0; 9];
-    stream.read_exact(&mut head).unwrap();
+    stream.read_exact(&mut head)?;
     let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
     let mut payload = vec![0; length as usize];
-    stream.read_exact(&mut payload).unwrap();
-    (head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload)
+    stream.read_exact(&mut payload)?;
+    Ok((head[3], head[4], u32::from_be_bytes([head[5], head[6], head[7], head[8]]), payload))
 }
 
 #[test]
@@ -59,7 +65,7 @@ fn requests_at_once_on_one_http_2_connection() {
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
     write_frame(&mut stream, &(SETTINGS, 0, 0, Vec::new()));
     // The limit is told: setting 3.
-    let (kind, _, _, settings) = read_frame(&mut stream);
+    let (kind, _, _, settings) = read_frame(&mut stream).unwrap();
     assert_eq!(kind, SETTINGS);
     let mut pairs = settings.chunks(6).filter(|pair| pair[..2] == [0, 3]);
     assert_eq!(pairs.next().unwrap()[2..], 256_u32.to_be_bytes());
@@ -81,7 +87,7 @@ fn requests_at_once_on_one_http_2_connection() {
     }
     // The last one is refused (7), so that it may be sent again, and only that one.
     let refused = loop {
-        let frame = read_frame(&mut stream);
+        let frame = read_frame(&mut stream).unwrap();
         if frame.0 == RESET {
             break frame;
         }
@@ -114,15 +120,9 @@ fn answer_pings_until_the_end(stream: &mut TcpStream) {
     const PING: u8 = 6;
     const ACK: u8 = 1;
     let since = std::time::Instant::now();
-    let mut head = [0; 9];
-    while stream.read_exact(&mut head).is_ok() {
+    while let Ok((kind, flags, _, payload)) = read_frame(stream) {
         assert!(since.elapsed() < DEADLINE, "nobody ends the connection");
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-        let mut payload = vec![0; length as usize];
-        if stream.read_exact(&mut payload).is_err() {
-            break;
-        }
-        if head[3] == PING && head[4] & ACK == 0 {
+        if kind == PING && flags & ACK == 0 {
             write_frame(stream, &(PING, ACK, 0, payload));
         }
     }
@@ -182,25 +182,12 @@ fn requests_that_are_reset_as_soon_as_they_are_sent() {
     write_frame(&mut stream, &(SETTINGS, 0, 0, Vec::new()));
     let mut reader = stream.try_clone().unwrap();
     let headers = get_lines("/v1/simulations");
-    let frame = |kind: u8, flags: u8, id: u32, payload: &[u8]| {
-        let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
-        bytes.extend([kind, flags]);
-        bytes.extend(id.to_be_bytes());
-        bytes.extend(payload);
-        bytes
-    };
     let reset = std::thread::scope(|scope| {
         // What the service says: whether it ends the connection, and for which reason.
         let reading = scope.spawn(move || {
-            let mut head = [0; 9];
             let mut reason = None;
-            while reader.read_exact(&mut head).is_ok() {
-                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
-                let mut payload = vec![0; length as usize];
-                if reader.read_exact(&mut payload).is_err() {
-                    break;
-                }
-                if head[3] == GOAWAY {
+            while let Ok((kind, _, _, payload)) = read_frame(&mut reader) {
+                if kind == GOAWAY {
                     reason = payload.get(4..8).map(<[u8]>::to_vec);
                 }
             }
@@ -212,8 +199,8 @@ fn requests_that_are_reset_as_soon_as_they_are_sent() {
                 let mut many = Vec::new();
                 for number in sent..sent + AT_ONCE {
                     let id = number * 2 + 1;
-                    many.extend(frame(HEADERS, END_STREAM_AND_HEADERS, id, &headers));
-                    many.extend(frame(RESET, 0, id, &CANCEL));
+                    many.extend(encoded(HEADERS, END_STREAM_AND_HEADERS, id, &headers));
+                    many.extend(encoded(RESET, 0, id, &CANCEL));
                 }
                 if stream.write_all(&many).is_err() {
                     break;

@@ -61,9 +61,16 @@ impl Program {
         self
     }
 
-    /// A command with these arguments, in an environment without anything of the user's.
+    /// Returns the program with these arguments, in an environment without anything of the user's.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(Self::path());
+        let mut command = self.in_environment(Self::path());
+        command.args(arguments);
+        command
+    }
+
+    /// Returns another program in the environment in which this one runs, such as a shell.
+    pub fn in_environment(&self, other: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(other);
         // Settings of every kind; libpq's variables are defaults of every URL.
         for (name, _) in std::env::vars_os() {
             let bytes = name.as_encoded_bytes();
@@ -86,7 +93,19 @@ impl Program {
             command.env("ARC_SERVER", url);
         }
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.env("ARC_CACHE_DIR", &self.cache_dir).args(arguments);
+        command.env("ARC_CACHE_DIR", &self.cache_dir);
+        command
+    }
+
+    /// Returns the same for a program that builds a template of this repository with cargo.
+    pub fn in_environment_of_a_build(&self, other: impl AsRef<OsStr>) -> Command {
+        let mut command = self.in_environment(other);
+        // Flags of the build of the tests are not for the template.
+        for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER"] {
+            command.env_remove(name);
+        }
+        // The packages that the tests themselves were built with are on this machine.
+        command.env("CARGO_NET_OFFLINE", "true");
         command
     }
 

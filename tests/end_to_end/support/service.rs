@@ -72,15 +72,9 @@ impl Service {
     /// The same after a line of shell, such as one that sets a limit of the process.
     pub fn start_after(shell: &str, program: &Program, log: &Path, options: &[&str]) -> Self {
         let wanted = program.command(["serve", "--json", "--listen", "127.0.0.1:0"]);
-        let mut command = std::process::Command::new("sh");
+        let mut command = program.in_environment("sh");
         command.args(["-c", &format!("{shell}; exec \"$0\" \"$@\"")]);
         command.arg(wanted.get_program()).args(wanted.get_args()).args(options);
-        for (name, value) in wanted.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
         Self::start_command(command, log)
     }
 
