@@ -17,9 +17,9 @@ use tokio::time::Instant;
 /// What the connection does now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Requests are under way, or have just been, or the protocol has its own limits.
+    /// Requests are in progress, or were a moment ago, or the protocol has its own limits.
     Busy,
-    /// Nothing has been under way for too long.
+    /// No request has been in progress for too long.
     Idle,
     /// A client has taken nothing of an answer for too long.
     Stalled,
@@ -35,7 +35,7 @@ pub(super) struct Activity {
 struct Requests {
     is_http1: bool,
     next: u64,
-    /// Of each request under way, since when its client has been waited for to take the answer.
+    /// For each request in progress: since when the client has not taken the answer.
     under_way: HashMap<u64, Option<Instant>>,
     /// When the last one ended, or the connection began.
     idle_since: Instant,
@@ -61,7 +61,7 @@ impl Activity {
         self.requests().is_http1 = true;
     }
 
-    /// A request has come; it is under way until the value is dropped.
+    /// Counts a request that has arrived; it is in progress until the value is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> ActiveRequest {
         let mut requests = self.requests();
         let number = requests.next;
@@ -71,7 +71,7 @@ impl Activity {
         ActiveRequest { activity: Arc::clone(self), number }
     }
 
-    /// What the connection does, if it may be idle and an answer may wait for so long.
+    /// Returns what the connection does if it can be idle, and an answer can wait, for this long.
     pub(super) fn state(&self, idle: Duration, stalled: Duration) -> State {
         let requests = self.requests();
         if requests.is_http1 {
@@ -89,7 +89,7 @@ impl Activity {
     }
 }
 
-/// A request that is under way.
+/// A request in progress.
 #[derive(Debug)]
 pub(super) struct ActiveRequest {
     activity: Arc<Activity>,

@@ -9,10 +9,10 @@ use crate::blocking::Aborted;
 use crate::error::Error;
 use crate::wire::{Problem, ProblemCode};
 
-/// What a handler gives.
+/// The result of a handler.
 pub(super) type Answer = Result<Response<Body>, Failure>;
 
-/// An error on its way to a client: what it may know, and what only the log does.
+/// An error on its way to a client: the part for the client, and the part for the log alone.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) problem: Box<Problem>,
@@ -20,15 +20,15 @@ pub(super) struct Failure {
     pub(super) cause: Option<String>,
 }
 
-/// An answer with something in it that may go better the next time.
+/// An answer with an error that a retry can change.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failed;
 
-/// An answer that must not wait in a compressor, because the client may wait for it.
+/// An answer that must not wait in a compressor, because the client might wait for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Uncompressed;
 
-/// What the log has to say of an answer beside its status.
+/// What the log records about an answer beside its status.
 #[derive(Clone, Debug)]
 pub(super) struct Cause(pub(super) String);
 
@@ -103,7 +103,7 @@ pub(super) fn json_text(status: StatusCode, text: impl Into<Body>) -> Response<B
     response
 }
 
-/// A JSON answer to what was done, or, with 202, kept to be done.
+/// Returns a JSON answer: 200 for completed work or, with 202, for work that is queued.
 pub(super) fn done(spooled: bool, value: &impl Serialize) -> Response<Body> {
     json(if spooled { StatusCode::ACCEPTED } else { StatusCode::OK }, value)
 }

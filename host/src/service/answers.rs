@@ -48,10 +48,10 @@ impl Answers {
 }
 
 impl Turn<'_> {
-    /// Waits until there is room for what was written, and keeps it until it is out.
+    /// Waits until there is memory for the text, and reserves it until the text has been sent.
     ///
     /// # Errors
-    /// If clients that do not read hold all of it.
+    /// If unread answers of other clients use all of the memory.
     pub(super) async fn keep(self, mut text: Vec<u8>) -> Result<Bytes, Failure> {
         // What goes out in one part is hyper's at once.
         if text.len() <= PART_BYTES {
@@ -62,7 +62,7 @@ impl Turn<'_> {
             Ok(room) => Ok(with_room(text, room)),
             Err(_) => Err(Problem::new(
                 ProblemCode::TooManyRequests,
-                "answers that clients have not read take as much memory as they may; try again in \
+                "the memory for answers that clients have not read is used up; try again in \
                  a second",
             )
             .retry_after(1)

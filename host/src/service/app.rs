@@ -31,19 +31,19 @@ pub(super) struct App {
     pub(super) recorder: Recorder,
     /// For everything that records.
     pub(super) delivery: Delivery,
-    /// None where no token is asked for.
+    /// None if no token is required.
     pub(super) tokens: Option<TokenRegistry>,
     pub(super) metrics: ServiceMetrics,
     pub(super) watchers: Watchers,
     pub(super) keys: Keys,
     pub(super) limits: ConcurrencyLimits,
-    /// Which hosts and origins are answered; none where a token is asked for.
+    /// The hosts and origins that are answered; none if a token is required.
     pub(super) origins: Option<OriginPolicy>,
     /// For the files of `/v1/files`.
     pub(super) file_disk: Arc<FileDisk>,
     /// One for each batch of theirs that is in memory.
     pub(super) file_batches: Arc<Semaphore>,
-    /// Of the database, which many may ask about at once.
+    /// The health of the database, which many requests can ask for at once.
     pub(super) health: SharedCheck<Health>,
     pub(super) readiness: SharedCheck<bool>,
     /// For whole bodies.
@@ -54,7 +54,7 @@ pub(super) struct App {
     pub(super) answers: Answers,
     /// For long answers that go out compressed: each takes some mebibytes.
     pub(super) compressors: Arc<Semaphore>,
-    /// One configuration, start or suite is read at a time where it is long.
+    /// Only one long configuration, start or suite is parsed at a time.
     pub(super) long_bodies: Semaphore,
     /// Set when the service stops.
     pub(super) stopping: watch::Sender<bool>,
@@ -76,10 +76,10 @@ impl App {
         Duration::from_secs(self.settings.body_idle_timeout_seconds)
     }
 
-    /// Whether the database takes results. However many ask, it is asked once at a time.
+    /// Checks that the database accepts results. Concurrent callers share one check.
     ///
     /// # Errors
-    /// If it does not, or does not say so within the time of a request.
+    /// If it does not, or does not answer within the time of a request.
     pub(super) async fn database_answers(&self) -> Result<(), Failure> {
         let asked = async {
             let answered = self.recorder.store().answers();
@@ -116,7 +116,7 @@ impl App {
 
     /// Waits until the service stops.
     pub(super) async fn stopped(&self) {
-        // Whoever could say so lives as long as this.
+        // The sender lives as long as this value.
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
 }

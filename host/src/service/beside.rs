@@ -15,7 +15,7 @@ const MEMBERS: &str = "modal_call_ids, sandbox_ids, trials, not_finite and heade
 /// How much of an unknown member's name is shown, in characters.
 const SHOWN_CHARACTERS: usize = 64;
 
-/// What stands beside the results: see [`ResultsMetadata`](crate::wire::ResultsMetadata).
+/// The members next to `results` in a body: see [`ResultsMetadata`](crate::wire::ResultsMetadata).
 #[derive(Debug, Default)]
 pub(super) struct Beside {
     pub(super) modal_call_ids: Option<Each<Option<String>>>,
@@ -56,11 +56,11 @@ impl<T> IntoIterator for Each<T> {
     }
 }
 
-/// Reads the members beside `count` results.
+/// Reads the members next to `count` results.
 ///
 /// # Errors
-/// Where one is not what it should be, or is none that a request takes: a slip of the pen must not
-/// record results without what was said of them.
+/// If a member has the wrong type or is unknown: a typing error must not record results without their
+/// metadata.
 pub(super) fn members_beside(envelope: &str, count: usize) -> serde_json::Result<Beside> {
     let mut reader = serde_json::Deserializer::from_str(envelope);
     let beside = reader.deserialize_map(Members { count })?;
@@ -85,7 +85,7 @@ impl<'de> Visitor<'de> for Members {
         let mut seen: Vec<String> = Vec::new();
         while let Some(name) = members.next_key::<String>()? {
             if seen.contains(&name) {
-                return Err(A::Error::custom(format!("{name} is there twice")));
+                return Err(A::Error::custom(format!("{name} is repeated")));
             }
             let count = self.count;
             match name.as_str() {
@@ -151,7 +151,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EachOf<T> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Self::Value, A::Error> {
         let (mut values, mut length) = (Vec::new(), 0);
         loop {
-            // What is too many is counted and not kept.
+            // Excess values are counted and not stored.
             let more = if values.len() < self.count {
                 let value = sequence.next_element()?;
                 let more = value.is_some();
@@ -180,7 +180,7 @@ mod tests {
             assert!(error.contains("trails") || error.contains("suite"), "{error}");
         }
         let twice = members_beside(r#"{"trials": [1], "trials": [2]}"#, 1).unwrap_err();
-        assert!(twice.to_string().contains("trials is there twice"), "{twice}");
+        assert!(twice.to_string().contains("trials is repeated"), "{twice}");
     }
 
     #[test]

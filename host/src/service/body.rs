@@ -13,7 +13,7 @@ use super::room::Held;
 use crate::reason::innermost;
 use crate::wire::{Problem, ProblemCode};
 
-/// After how many bytes others have their turn: a compressed body has always more to give.
+/// The number of bytes after which other tasks run: a compressed body is always ready to be read.
 pub(super) const TURN_BYTES: usize = 64 << 10;
 
 /// The parts of a body as they come.
@@ -25,12 +25,12 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    /// `stall` is how long the body may make no progress.
+    /// `stall` is how long the body can make no progress.
     pub(super) fn new(body: Body, stall: Duration) -> Self {
         Chunks { body, stall, since_pause_bytes: 0 }
     }
 
-    /// Lets others have their turn where it is time for that.
+    /// Lets other tasks run, once enough bytes have been read.
     pub(super) async fn pause(&mut self) {
         if self.since_pause_bytes >= TURN_BYTES {
             self.since_pause_bytes = 0;
@@ -38,10 +38,10 @@ impl Chunks {
         }
     }
 
-    /// The next part; nothing at the end.
+    /// Returns the next part, or nothing at the end.
     ///
     /// # Errors
-    /// Where it does not come in time, or cannot be decompressed, or the client has gone.
+    /// If it does not arrive in time or cannot be decompressed, or if the client has disconnected.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         self.pause().await;
         loop {
@@ -61,7 +61,7 @@ impl Chunks {
                 Ok(Some(Err(error))) => return Err(unreadable(error)),
                 Ok(Some(Ok(frame))) => frame,
             };
-            // Trailers say nothing here.
+            // Trailers have no meaning here.
             if let Ok(bytes) = frame.into_data() {
                 self.since_pause_bytes += bytes.len();
                 return Ok(Some(bytes));
@@ -90,10 +90,10 @@ fn unreadable(error: axum::Error) -> Failure {
     }
 }
 
-/// A whole body, with the room that it takes.
+/// A whole body, with the memory that is reserved for it.
 ///
 /// # Errors
-/// Where it is longer than `limit` bytes, or there is no room for it, or as [`Chunks::next`].
+/// If it is longer than `limit` bytes, or there is no memory for it, or as for [`Chunks::next`].
 pub(super) async fn whole(app: &App, body: Body, limit: u64) -> Result<(Vec<u8>, Held), Failure> {
     collected(Chunks::new(body, app.body_stall()), app.room.for_a_body(), limit).await
 }
@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    /// All of it is there at once, as of a body that is decompressed.
+    /// All of it is ready at once, as in a body that is decompressed.
     fn of_parts(count: usize) -> Chunks {
         let parts = (0..count).map(|_| Ok::<_, std::convert::Infallible>(vec![b' '; 16 << 10]));
         let body = Body::from_stream(futures_util::stream::iter(parts));

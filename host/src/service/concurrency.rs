@@ -1,4 +1,4 @@
-//! How many requests of a kind are under way at once, and which part of them a token may have.
+//! Limits of concurrent requests of one kind, and the share of one token in them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,7 +55,7 @@ impl ConcurrencyLimits {
     }
 }
 
-/// How many requests of one kind are under way at once.
+/// The number of concurrent requests of one kind.
 #[derive(Debug)]
 pub(super) struct ConcurrencyLimit {
     /// The requests, for an error.
@@ -63,7 +63,7 @@ pub(super) struct ConcurrencyLimit {
     /// The setting with the limit.
     setting: &'static str,
     limit: usize,
-    /// How many of them one token may have.
+    /// The most that one token can use.
     token_limit: usize,
     free: Arc<Semaphore>,
     by_token: Mutex<HashMap<String, usize>>,
@@ -91,10 +91,10 @@ impl ConcurrencyLimit {
         }
     }
 
-    /// Acquires the permission for one more request.
+    /// Acquires a permit for one more request.
     ///
     /// # Errors
-    /// If as many as may be are under way, of all clients or of this token.
+    /// If the limit is reached, for all clients or for this token.
     pub(super) fn acquire(
         self: &Arc<Self>,
         caller: Option<&Caller>,
@@ -102,7 +102,7 @@ impl ConcurrencyLimit {
         let ConcurrencyLimit { what, setting, limit, token_limit, .. } = **self;
         let token_id = caller.map(|caller| caller.token_id().to_owned());
         let permit = Arc::clone(&self.free).try_acquire_owned().map_err(|_| {
-            too_many(format!("{limit} {what} are under way, the limit ({setting})"), limit)
+            too_many(format!("{limit} {what} are in progress, the limit ({setting})"), limit)
         })?;
         if let Some(token_id) = &token_id {
             let mut by_token = self.by_token();
@@ -110,7 +110,7 @@ impl ConcurrencyLimit {
             if count >= token_limit {
                 return Err(too_many(
                     format!(
-                        "{count} {what} of this token are under way, its share of the {limit} of \
+                        "{count} {what} of this token are in progress, its share of the {limit} of \
                          {setting} (max_token_share_percent)"
                     ),
                     token_limit,
@@ -166,7 +166,7 @@ mod tests {
         held.pop();
         assert!(limit.acquire(Some(&one)).is_ok());
         drop((held, last));
-        assert!(limit.by_token().is_empty(), "what has ended is forgotten");
+        assert!(limit.by_token().is_empty(), "finished requests are not counted");
         assert_eq!(limit.free.available_permits(), 4);
     }
 
@@ -175,7 +175,7 @@ mod tests {
         for (all, percent, expected) in [(1, 75, 1), (3, 1, 1), (3, 100, 3), (8, 50, 4)] {
             assert_eq!(limit(all, percent).token_limit, expected, "{all} {percent}");
         }
-        // Without tokens nobody is told from others.
+        // Without tokens, clients cannot be distinguished.
         let limit = limit(2, 50);
         let held = [limit.acquire(None).unwrap(), limit.acquire(None).unwrap()];
         assert!(limit.acquire(None).is_err());

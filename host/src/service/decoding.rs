@@ -17,16 +17,16 @@ use super::answer::Failure;
 use super::room::{Held, Room};
 use crate::wire::ProblemCode;
 
-/// The largest window of zstd, as a power of two: the 8 MiB that everybody has to take (RFC 9659).
+/// The largest window of zstd, as a power of two: the 8 MiB that every decoder must accept (RFC 9659).
 const WINDOW_LOG: u32 = 23;
 
 /// How much comes out of a decoder at once.
 const PART_BYTES: usize = 32 << 10;
 
-/// Decompresses a request's body as it is read; what a decoder needs itself is taken from `room`.
+/// Decompresses a request's body as it is read; the decoder's own memory is reserved in `room`.
 ///
 /// # Errors
-/// Where it is encoded in a way that is not known.
+/// If the encoding is unknown.
 pub(super) fn decode(room: &Room, mut request: Request) -> Result<Request, Failure> {
     let Some(encoding) = request.headers().get(header::CONTENT_ENCODING) else {
         return Ok(request);
@@ -62,13 +62,13 @@ impl std::fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// A body that is decompressed a part at a time, so that whoever reads it decides how much comes.
+/// A body that is decompressed one part at a time, at the pace of its reader.
 struct Decoded {
     body: Body,
-    /// What has come and is not decompressed yet.
+    /// Received bytes that are not decompressed yet.
     input: Bytes,
     decoder: Decoder,
-    /// Whether the decoder may hold more than it has given.
+    /// Whether the decoder can have more output than it has returned.
     more: bool,
     ended: bool,
 }
@@ -109,7 +109,7 @@ impl Decoded {
                 }
             }
             match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                // Trailers say nothing here.
+                // Trailers have no meaning here.
                 Some(frame) => self.input = frame?.into_data().unwrap_or_default(),
                 None => {
                     let rest = match &mut self.decoder {
@@ -129,12 +129,12 @@ enum Decoder {
     Zstd(Zstd),
 }
 
-/// Decompresses some of the input: each write gives what its own buffer of 32 KiB holds at most.
+/// Decompresses some of the input: each write returns at most its own buffer of 32 KiB.
 fn gunzip(gzip: &mut MultiGzDecoder<Vec<u8>>, input: &mut Bytes) -> std::io::Result<Vec<u8>> {
     let taken = gzip.write(input)?;
     input.advance(taken);
     if input.is_empty() {
-        // A client may wait for the answer to what it has sent so far.
+        // A client might wait for the answer to the part that it has sent so far.
         gzip.flush()?;
     }
     Ok(std::mem::take(gzip.get_mut()))
@@ -173,7 +173,7 @@ impl Zstd {
         self.open = left > 0;
         let taken = taken.pos();
         input.advance(taken);
-        // The window is as large as the frame says, which is known only when it has begun.
+        // The frame defines the size of the window, so it is known only after the frame has begun.
         self.room.grow(self.context.sizeof()).map_err(Refused)?;
         Ok(part)
     }

@@ -29,13 +29,13 @@ use crate::wire::Problem;
 /// The shortest time between two questions.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Of a database that takes long to answer one part in so many is used.
+/// A slow database is used for one part of the time in this many.
 const SHARE: u32 = 10;
 
-/// How often a client hears that the connection is there.
+/// How often a client receives a sign that the connection works.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// What is known of a simulation, for all who watch it.
+/// The last known status of a simulation, shared by all who watch it.
 type Changes = watch::Receiver<Arc<SimulationProgress>>;
 
 /// The simulations that are watched.
@@ -45,8 +45,8 @@ pub(super) struct Watchers {
 }
 
 impl Watchers {
-    /// Joins those who watch a simulation. What is known of it is the first change for everybody;
-    /// who is the first to watch gets the other end, too, and has to ask.
+    /// Subscribes to a simulation. Its last known status is the first change for each subscriber; the
+    /// first subscriber also receives the sender, and has to query the database.
     fn join(
         &self,
         simulation_id: Uuid,
@@ -132,13 +132,13 @@ async fn ask(app: SharedApp, simulation_id: Uuid, sender: watch::Sender<Arc<Simu
                     changed
                 });
             }
-            // It was removed, and whoever comes back is told so.
+            // The simulation was removed; a client that reconnects gets `not_found`.
             Err(Error::NotFound(_)) => gone = true,
             // A database that is unavailable is asked again.
             Err(_) => {}
         }
         took = asked_at.elapsed();
-        // Under the lock nobody can join whom this would leave without an answer.
+        // No subscriber can join under this lock, so none is left without an answer.
         let mut watched = app.watchers.watched();
         let ended = sender.borrow().status != SimulationStatus::Running;
         if ended || gone || sender.receiver_count() == 0 {
@@ -181,7 +181,7 @@ impl Events {
             }
             changed = self.changes.changed() => match changed {
                 Ok(()) => Arc::clone(&self.changes.borrow_and_update()),
-                // Whoever asked has gone; the client comes back.
+                // The task that queried has ended; the client reconnects.
                 Err(_) => return None,
             },
             _ = self.stopping.wait_for(|stopping| *stopping) => return None,
@@ -231,7 +231,7 @@ mod tests {
             changes.changed().await.unwrap();
             assert_eq!(changes.borrow_and_update().recorded_outcomes, 2);
         }
-        // Also where the simulation has ended since, and nobody asks any more.
+        // Also if the simulation has ended since, and no client asks any more.
         let (mut third, _) = watchers.join(Uuid::nil(), with_outcomes(2));
         watchers.watched().clear();
         drop(asking);

@@ -1,4 +1,4 @@
-//! The disk for files that are received: where they are, and how much all of them may take.
+//! The disk space for received files: their folder, and the most that all of them can use.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -53,9 +53,9 @@ impl FileDisk {
         };
         let failed = |error| Error::io(format!("could not use {}", folder.display()), error);
         make_folder(&folder).map_err(failed)?;
-        // Files lose their names as soon as they are made, so that they end with the process: a name
-        // is left only by one that was killed in between. Another service's may be among those of
-        // the system's folder.
+        // Files are unlinked as soon as they are created, so that they end with the process: only a
+        // process that was killed in between leaves a name. Files of another service can be among those
+        // of the system's folder.
         if named.is_some() || spool.is_some() {
             for entry in std::fs::read_dir(&folder).map_err(failed)?.flatten() {
                 if entry.file_name().to_string_lossy().starts_with(PREFIX)
@@ -76,7 +76,7 @@ impl FileDisk {
     pub(super) fn create(&self) -> std::io::Result<File> {
         let make = || tempfile::Builder::new().prefix(PREFIX).tempfile_in(&self.folder);
         let made = match make() {
-            // The folder may have been removed since.
+            // Another process might have removed the folder since.
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 make_folder(&self.folder)?;
                 make()
@@ -93,10 +93,10 @@ impl FileDisk {
 }
 
 impl DiskShare {
-    /// Takes so many more bytes.
+    /// Reserves this many more bytes.
     ///
     /// # Errors
-    /// If all files together would have more than they may.
+    /// If all files together would exceed the limit.
     pub(super) fn grow(&mut self, bytes: u64) -> std::result::Result<(), Failure> {
         let FileDisk { limit_bytes, used_bytes, .. } = &*self.disk;
         let limit = *limit_bytes;
@@ -131,7 +131,7 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// An error of the disk while a file is received. A full disk may have room later.
+/// Converts an error of the disk while a file is received. A full disk can have space later.
 pub(super) fn unwritable(error: std::io::Error) -> Failure {
     let full = matches!(
         error.kind(),
@@ -159,7 +159,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         std::fs::write(path.join("arc-receiving-left"), "by a process that was killed").unwrap();
-        std::fs::write(path.join("another"), "is nobody's business").unwrap();
+        std::fs::write(path.join("another"), "is private").unwrap();
         let disk = Arc::new(FileDisk::open(Some(&path), None, 10).unwrap());
         let names: Vec<_> =
             std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -19,11 +19,11 @@ describe! {
         simulation_id: Uuid,
         /// Its name.
         simulation_name: String,
-        /// Its status; `null` where it could not be asked.
+        /// Its status; `null` if it could not be queried.
         status: Option<store::SimulationStatus>,
         /// Results that were stored now.
         stored: u64,
-        /// Results that were there before.
+        /// Results that were stored before.
         duplicate: u64,
         /// Results that a service keeps until its database is back.
         spooled: u64,
@@ -53,7 +53,7 @@ describe! {
         warnings: BTreeMap<String, u64>,
         /// The first results that are not valid.
         rejected_results: Vec<delivery::RejectedItem>,
-        /// What else of the file is not recorded as it stands there, or worth knowing.
+        /// What else of the file was not recorded as it is written there, or is worth knowing.
         notes: Vec<String>,
         /// How long it took, in seconds.
         elapsed_seconds: f64,
@@ -63,7 +63,7 @@ describe! {
 describe! {
     /// A rejected result of a file.
     struct RejectedItem of delivery {
-        /// Where it stands in the file, counted from 0.
+        /// Its position in the file, counted from 0.
         position: u64,
         /// The id under which it is kept.
         outcome_id: Uuid,

@@ -30,25 +30,25 @@ use crate::wire::{Problem, ProblemCode};
 /// The name of a file that has none.
 const NO_NAME: &str = "a file";
 
-/// How many batches of all files are in memory at once: each has up to 20 MiB, once more while it is
-/// recorded, and one alone is read while another is recorded.
+/// The number of batches of all files in memory at once: each has up to 20 MiB, twice that while it is
+/// recorded, and a single file reads one batch while it records another.
 pub(super) const BATCHES: usize = 3;
 
-/// How many results and parts of results a file may have where a format lists them.
+/// The most results and parts of results of a file in a format that lists them.
 const MOST_ITEMS: usize = 1_000_000;
 
 /// The longest directory of a zip archive: that of some eighty thousand entries.
 const DIRECTORY_BYTES: u64 = 8 << 20;
 
-/// After how long a file that the service could not record because it stopped may be sent again.
+/// The delay after which a file can be sent again that the service could not record because it stopped.
 const STOPPING_SECONDS: u32 = 2;
 
-/// What is said of a file.
+/// The parameters of a file.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct FileQuery {
-    /// The file's name, by which its format may be recognised, and which names the simulation.
+    /// The file's name: a format can be recognised by it, and it becomes the simulation's name.
     pub(super) file_name: Option<String>,
     /// The format of the results. Default: the one that recognises the file, else arc-guide.
     pub(super) format: Option<String>,
@@ -64,8 +64,8 @@ pub(super) struct FileQuery {
 /// Record a file of any format: starts a simulation, records every result, and completes it.
 ///
 /// The body is the file as it is: results in one of the built-in containers, or a log of another
-/// evaluation tool whose format the service knows (`arc-host formats list`). The answer says what
-/// became of it; results that are not valid are kept with their reasons. The same file again is the
+/// evaluation tool whose format the service knows (`arc-host formats list`). The answer reports the
+/// verdicts; results that are not valid are stored as rejected, with their reasons. The same file again is the
 /// same simulation, and stores nothing twice.
 #[utoipa::path(
     post, path = "/v1/files", tag = "recording", operation_id = "record_file",
@@ -92,7 +92,7 @@ pub(super) async fn record_file_sent(
         biased;
         recorded = &mut recording => recorded,
         () = app.stopped() => {
-            // What is under way is recorded, and nothing after it.
+            // Requests in progress are recorded, and nothing after them.
             stop.now();
             recording.await
         }
@@ -110,7 +110,8 @@ pub(super) async fn record_file_sent(
     Ok(answer::json(StatusCode::OK, &report))
 }
 
-/// Ends a recording when nobody waits for it any more: the client may have gone.
+/// Ends a recording when no request waits for it any more, for example because the client has
+/// disconnected.
 struct StopOnDrop(Arc<AtomicBool>);
 
 impl StopOnDrop {
@@ -128,14 +129,14 @@ impl Drop for StopOnDrop {
 fn stopped() -> Failure {
     Problem::new(
         ProblemCode::ShuttingDown,
-        "the service is stopping; what it has recorded of the file is kept, and the same file again \
-         does the rest",
+        "the service is stopping; the recorded part of the file is kept, and the same file again \
+         continues",
     )
     .retry_after(STOPPING_SECONDS)
     .into()
 }
 
-/// What became of a file, as a caller may know it; the log has why results have failed.
+/// The report about a file for its client; the log has the causes of failed results.
 fn told(recorded: &FileRecorded, request_id: Option<&RequestId>) -> FileReport {
     let mut report = recorded.report();
     if let Some(first) = &recorded.summary.failure {
@@ -185,10 +186,10 @@ async fn record_sent(
     let mut recorded =
         record_file(opened, &destination, &options, Arc::clone(&stop.0), |_| {}).await?;
     if !problems.is_empty() {
-        // What they are may show paths of this machine, so the log has them.
+        // The causes can contain paths of this machine, so only the log has them.
         recorded.notes.push(format!(
-            "{} of the service's formats could not be asked about the file; the service's log says \
-             why",
+            "{} of the service's formats could not check the file; the service's log has the \
+             reasons",
             problems.len()
         ));
     }
@@ -222,11 +223,11 @@ async fn receive(app: &App, body: Body) -> Result<(std::fs::File, DiskShare), Fa
     Ok((file, share))
 }
 
-/// Whether the body is of a type that a file may have: any but those that a web page can send
-/// without being asked for permission, and a missing one, which is such a type, too.
+/// Checks the media type of a file's body: any but those that a web page can send without a preflight
+/// request, and a missing one, which is such a type, too.
 ///
 /// # Errors
-/// If it is not.
+/// If the type is not allowed.
 fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default().trim();

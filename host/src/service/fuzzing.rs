@@ -1,4 +1,4 @@
-//! Fuzz targets of what comes over HTTP; see [`crate::fuzzing`].
+//! Fuzz targets for input over HTTP; see [`crate::fuzzing`].
 
 #![allow(
     clippy::unwrap_used,
@@ -36,16 +36,16 @@ use super::simulations::parse;
 use crate::recorder::{Document, SimulationStart, Submission, duration_hours};
 use crate::wire;
 
-/// How long a body may make no progress. All of it is there.
+/// How long a body can make no progress. All of it is ready.
 const STALL: Duration = Duration::from_secs(60);
 
 /// The room of the service, in MiB.
 const ROOM_MIB: u64 = 16;
 
-/// The most bytes that a body may have.
+/// The most bytes of a body.
 const BODY_LIMIT_BYTES: u64 = 256 << 10;
 
-/// The most results that a body may have.
+/// The most results of a body.
 const MOST_RESULTS: u64 = 20;
 
 /// Runs what waits for nothing but its turn.
@@ -75,7 +75,7 @@ fn all_is_given_back(room: &Room) {
     assert!(room.for_a_body().grow(all).is_ok(), "room is lost");
 }
 
-/// A refusal has a status that says whose fault it is, and a sentence.
+/// A refusal has a status that assigns the fault, and a sentence.
 fn is_the_callers_fault(failure: &Failure) {
     let problem = &failure.problem;
     assert!((400..500).contains(&problem.status), "{problem:?}");
@@ -100,7 +100,7 @@ pub(crate) fn bodies(input: &[u8]) {
     }
 }
 
-/// What is read and written is read as the same.
+/// A value that is read and written is read as the same value.
 fn same_again<T: DeserializeOwned + Serialize>(input: &[u8]) -> Option<T> {
     let value: T = match parse(input) {
         Ok(value) => value,
@@ -109,8 +109,8 @@ fn same_again<T: DeserializeOwned + Serialize>(input: &[u8]) -> Option<T> {
             return None;
         }
     };
-    let text = serde_json::to_string(&value).expect("what was read can be written");
-    let again: T = serde_json::from_str(&text).expect("what was written can be read");
+    let text = serde_json::to_string(&value).expect("a value that was read can be written");
+    let again: T = serde_json::from_str(&text).expect("a value that was written can be read");
     assert_eq!(serde_json::to_string(&again).unwrap(), text);
     Some(value)
 }
@@ -195,7 +195,7 @@ fn are_these(submissions: &[Submission], frames: &[Frame]) {
     }
 }
 
-/// The input is a body that is said to be compressed with gzip.
+/// The input is a body with `Content-Encoding: gzip`.
 pub(crate) fn gzip(input: &[u8]) {
     compressed("gzip", input, |input| {
         let mut all = Vec::new();
@@ -206,14 +206,14 @@ pub(crate) fn gzip(input: &[u8]) {
     comes_back("gzip", input, &packed.finish().unwrap());
 }
 
-/// The input is a body that is said to be compressed with zstd.
+/// The input is a body with `Content-Encoding: zstd`.
 pub(crate) fn zstd(input: &[u8]) {
     compressed("zstd", input, |mut input| zstd::stream::decode_all(&mut input));
     comes_back("zstd", input, &zstd::stream::encode_all(input, 1).unwrap());
 }
 
-/// What is decompressed is within the limit, the same however the body is cut, and what the library
-/// gives that has the whole of it at once.
+/// Decompressed bytes are within the limit, and the same however the body is cut, and the same as from
+/// the library when it has the whole body.
 fn compressed(
     encoding: &'static str,
     input: &[u8],
@@ -227,20 +227,21 @@ fn compressed(
             assert!(bytes == cut, "the way it was cut matters");
             // No body at all is an empty one, and no broken frame.
             if !input.is_empty() {
-                let expected = library(input).expect("what is taken is whole");
-                assert!(bytes == expected, "the library gives something else");
+                let expected = library(input).expect("an accepted body is complete");
+                assert!(bytes == expected, "the library returns something else");
             }
         }
         (Err(failure), Err(cut)) => {
             is_the_callers_fault(&failure);
-            // What is too long and broken may be told either way: a part that is broken gives nothing.
+            // A body that is both too long and broken can be reported either way: a broken part returns
+            // nothing.
             is_the_callers_fault(&cut);
         }
         (whole, cut) => panic!("whole: {whole:?}; cut: {cut:?}"),
     }
 }
 
-/// What was compressed comes back.
+/// A compressed body is decompressed to the original.
 fn comes_back(encoding: &'static str, input: &[u8], packed: &[u8]) {
     let bytes = decompressed(encoding, packed, 1 + mix(input) % 1_000).unwrap();
     assert!(bytes == input, "something else comes back");
@@ -327,7 +328,7 @@ pub(crate) fn settings(input: &[u8]) {
         assert!(!settings.listen.is_empty() && settings.max_concurrent_requests > 0);
         let printed = settings.to_toml();
         let again = ServiceSettings::from_toml(&printed)
-            .unwrap_or_else(|error| panic!("what is printed is not read: {error}\n{printed}"));
+            .unwrap_or_else(|error| panic!("the printed value cannot be read: {error}\n{printed}"));
         assert_eq!(again, settings);
         let named = settings.values_by_name();
         assert_eq!(named.len(), SETTINGS.len());

@@ -56,7 +56,7 @@ pub(super) enum RequestKind {
 #[derive(Clone, Debug)]
 pub(super) struct Gate {
     pub(super) app: SharedApp,
-    /// The scope that its token must have; none where every known token will do.
+    /// The scope that its token must have; none if every known token is accepted.
     pub(super) scope: Option<Scope>,
     /// Whether its answer must begin in time.
     pub(super) timed: bool,
@@ -64,8 +64,8 @@ pub(super) struct Gate {
     pub(super) kind: RequestKind,
 }
 
-/// Lets a request pass that there is a place for, whose token will do, and whose body can be read;
-/// and gives it its time.
+/// Lets a request pass if there is a permit for it, its token is accepted and its body can be read; and
+/// starts its time limit.
 pub(super) async fn admit(
     State(gate): State<Gate>,
     request: Request,
@@ -113,8 +113,8 @@ async fn pass(gate: &Gate, mut request: Request, next: Next) -> Answer {
     Ok(long_answer::in_parts(response, place, app.answer_pace(), compressors))
 }
 
-/// The least rate at which a body of this kind must come, and the setting that says so. A file has no
-/// other limit of time, and few may come at once.
+/// The least rate at which a body of this kind must arrive, and its setting. A file has no other time
+/// limit, and only a few are received at once.
 fn least_rate(settings: &ServiceSettings, kind: RequestKind) -> (u64, &'static str) {
     match kind {
         RequestKind::File => (settings.min_file_bytes_per_second, "min_file_bytes_per_second"),
@@ -135,10 +135,10 @@ impl Standing {
         Standing { token: app.tokens.as_ref().zip(caller).map(follow) }
     }
 
-    /// Whether it works now.
+    /// Checks that it works now.
     ///
     /// # Errors
-    /// Where it does not.
+    /// If it does not.
     pub(super) fn check(&self) -> Result<(), Failure> {
         let checked = self.token.as_ref().map_or(Ok(()), TokenWatch::check);
         checked.map_err(refusal)
@@ -153,13 +153,13 @@ impl Standing {
     }
 }
 
-/// A request has its time until its answer begins; a stream goes on after that.
+/// A request has its time until its answer begins; a stream continues after that.
 fn too_late(limit_seconds: u64) -> Failure {
     Problem::new(
         ProblemCode::Timeout,
         format!(
-            "the answer took longer than {limit_seconds} s; what was recorded stays recorded, and \
-             the same request again is safe"
+            "the answer took longer than {limit_seconds} s; recorded results stay recorded, and \
+             a retry is safe"
         ),
     )
     .limit(limit_seconds)

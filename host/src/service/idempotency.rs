@@ -58,7 +58,7 @@ impl Asked {
 #[derive(Debug)]
 struct Known {
     request: [u8; 32],
-    /// None while the request is under way.
+    /// None while the request is in progress.
     answer: Option<(StatusCode, HeaderValue, Bytes)>,
 }
 
@@ -81,10 +81,10 @@ impl Keys {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins with a request of this path, whose body is read from now on.
+    /// Begins a request of this path, whose body is read from now on.
     ///
     /// # Errors
-    /// Where its key is none.
+    /// If its key is not valid.
     pub(super) fn begin(headers: &HeaderMap, path: &str) -> Result<Asked, Failure> {
         let Some(key) = headers.get("idempotency-key") else { return Ok(Asked(None)) };
         let key = key.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
@@ -106,7 +106,7 @@ impl Keys {
         Ok(Asked(Some((format!("{holder} {key}"), digest))))
     }
 
-    /// Gives the answer to a request whose body was read: the first one, where its key is known.
+    /// Returns the answer to a request whose body was read: the first answer, if its key is known.
     pub(super) async fn once(
         &self,
         asked: Asked,
@@ -118,7 +118,7 @@ impl Keys {
         }
         let mut under_way = UnderWay { keys: self, key: Some(key.clone()) };
         let response = answer.await?;
-        // What may go better the next time is not kept, and what is long neither.
+        // Errors that a retry can change are not stored, and neither are long answers.
         let worth = response.status().is_success()
             && response.extensions().get::<Failed>().is_none()
             && response.body().size_hint().exact().is_some_and(|bytes| bytes <= LONGEST as u64);
@@ -135,7 +135,7 @@ impl Keys {
         Ok(Response::from_parts(parts, Body::from(bytes)))
     }
 
-    /// The first answer to the same request; nothing where this is the first.
+    /// The first answer to the same request; nothing if this is the first.
     fn known(&self, key: &str, request: [u8; 32]) -> Result<Option<Response<Body>>, Failure> {
         let mut kept = self.kept();
         match kept.known.get(key) {
@@ -145,7 +145,7 @@ impl Keys {
             )),
             Some(Known { answer: None, .. }) => Err(Problem::new(
                 ProblemCode::IdempotencyKeyInUse,
-                "the first request with this Idempotency-Key is still under way; ask again later",
+                "the first request with this Idempotency-Key is still in progress; ask again later",
             )
             .retry_after(1)
             .into()),

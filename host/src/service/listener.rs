@@ -25,17 +25,17 @@ use super::patience::{Opening, Patient};
 use super::settings::ServiceSettings;
 use crate::wire::{Problem, ProblemCode};
 
-/// How long the handshake of TLS may take, unless headers must be there sooner.
+/// How long a TLS handshake can take, unless the time for headers is shorter.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// After how long a silent HTTP/2 connection is asked whether it is still there.
 const PING_AFTER: Duration = Duration::from_secs(20);
 
-/// How many requests one HTTP/2 connection may have under way.
+/// The most concurrent requests of one HTTP/2 connection.
 const STREAMS: u32 = 256;
 
-/// How much of a body a client may send over HTTP/2 that was not read yet: hyper holds it, where
-/// nothing counts it.
+/// The most of a body that a client can send over HTTP/2 before it is read: hyper buffers it, without
+/// accounting.
 const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 
 /// How much of an answer hyper holds for each request over HTTP/2.
@@ -44,11 +44,11 @@ const SEND_BYTES: usize = 64 << 10;
 /// How long accepting rests when the system has no file left for another connection.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// How much longer than headers may take a connection with HTTP/2 may do nothing: HTTP/1.1 has its
-/// own limit for this, which comes first.
+/// How much longer than the time for headers a connection with HTTP/2 can be idle: HTTP/1.1 has its own
+/// limit for this, which is reached first.
 const IDLE_MARGIN: Duration = Duration::from_secs(1);
 
-/// Accepts connections, and serves them until it is told to stop.
+/// Accepts connections, and serves them until it is stopped.
 pub(super) struct Acceptor {
     app: SharedApp,
     router: Router,
@@ -79,8 +79,8 @@ impl Acceptor {
         }
     }
 
-    /// Lets every connection end after the request that it has under way. The service has stopped, as
-    /// each of them knows.
+    /// Lets every connection end after its request in progress. The service has stopped, and has
+    /// announced that on each of them.
     pub(super) async fn finish(self) {
         let Acceptor { open, mut closed, .. } = self;
         drop(open);
@@ -107,7 +107,8 @@ impl Acceptor {
         let _ = stream.set_nodelay(true);
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             self.app.metrics.refused_connections.inc();
-            // Those that cannot be told for want of files are closed, and so are not left to wait.
+            // Connections that cannot be answered, because the process has no more files, are closed,
+            // so that they do not wait.
             if self.tls.is_none()
                 && let Ok(telling) = Arc::clone(&self.refusals).try_acquire_owned()
             {
@@ -193,8 +194,7 @@ impl Connection {
         loop {
             tokio::select! {
                 biased;
-                // A connection that breaks is the client's affair; requests say themselves how they
-                // went.
+                // A broken connection is the client's concern; requests have their own log.
                 _ = serving.as_mut() => break,
                 () = stopped.as_mut(), if !stopping => {
                     stopping = true;
@@ -208,7 +208,7 @@ impl Connection {
                             ending_since = Some(Instant::now());
                             serving.as_mut().graceful_shutdown();
                         }
-                        // It has been told, and does not end.
+                        // It has received the notice, and does not end.
                         Some(since) if since.elapsed() >= stalled => break,
                         Some(_) => {}
                     },
@@ -239,17 +239,17 @@ fn builder(settings: &ServiceSettings) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Whether an error of accepting is about the one connection that went away meanwhile.
+/// Whether an error of `accept` is about the one connection, which was closed meanwhile.
 fn of_one_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Tells a client that there are too many connections, and ends its own.
+/// Answers a client that there are too many connections, and closes its own.
 async fn refuse(mut stream: TcpStream, limit: usize, _telling: OwnedSemaphorePermit) {
     let problem = Problem::new(
         ProblemCode::TooManyRequests,
-        format!("{limit} connections are open, as many as may be; try again in a second"),
+        format!("{limit} connections are open, the limit; try again in a second"),
     )
     .limit(limit as u64)
     .retry_after(1);
@@ -263,6 +263,6 @@ async fn refuse(mut stream: TcpStream, limit: usize, _telling: OwnedSemaphorePer
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await
     };
-    // Whoever does not listen is not waited for.
+    // A client that does not read is not waited for.
     let _ = tokio::time::timeout(Duration::from_secs(1), told).await;
 }

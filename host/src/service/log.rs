@@ -6,14 +6,14 @@ use tracing_subscriber::filter::LevelFilter;
 use super::settings::{LogFormat, ServiceSettings};
 use crate::error::{Error, Result};
 
-/// Begins to log. Only the first call in a process does anything.
+/// Initialises the log. Only the first call in a process has an effect.
 ///
 /// # Errors
-/// [`Error::Configuration`] where the level is none.
+/// [`Error::Configuration`] if the level is not valid.
 pub fn start_log(settings: &ServiceSettings) -> Result<()> {
     let filter = EnvFilter::try_new(directives(&settings.log_level)).map_err(|error| {
         Error::Configuration(format!(
-            "log_level {:?} is none: {error}; try info, or info,arc_host=debug",
+            "invalid log_level {:?}: {error} (expected a level such as info, or a filter such as info,arc_host=debug)",
             settings.log_level
         ))
     })?;
@@ -21,7 +21,7 @@ pub fn start_log(settings: &ServiceSettings) -> Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    // Where a program has its own log already, that is the one.
+    // If a program has its own log already, that one is used.
     let _ = match settings.log_format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
@@ -29,8 +29,9 @@ pub fn start_log(settings: &ServiceSettings) -> Result<()> {
     Ok(())
 }
 
-/// A level alone is about this program: what a library warns of is in its own terms, and what follows from it
-/// this program logs itself. Directives with targets, such as `info,reqwest=debug`, are taken as they are.
+/// A level without a target applies to this program: the warnings of a library are in its own terms,
+/// and this program logs their consequences itself. Directives with targets, such as
+/// `info,reqwest=debug`, are used as they are.
 fn directives(level: &str) -> String {
     match level.trim().parse::<LevelFilter>() {
         Ok(level) if level > LevelFilter::ERROR => format!("error,arc_host={level}"),

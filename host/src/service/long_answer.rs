@@ -1,9 +1,9 @@
-//! Long answers: in parts, with the memory that they take, and not for ever.
+//! Long answers: sent in parts, with the memory that they use, and within a time limit.
 //!
-//! hyper takes a part of a body when it has room for it, so a body that is handed over whole is held
-//! by hyper, where nothing counts it. What is held here is given back when the last part has been
+//! hyper takes a part of a body when it has room for it, so a body that is passed as a whole is held by
+//! hyper, without accounting. Memory that is reserved here is released when the last part has been
 //! taken, or when the client has taken none for too long, or all of them too slowly: over HTTP/2 the
-//! connection goes on then, and nothing else would notice.
+//! connection continues then, and nothing else would notice.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,19 +22,20 @@ use super::answer::Uncompressed;
 use super::min_rate::MinRate;
 use super::room::Held;
 
-/// An answer of more bytes goes out in parts of so many.
+/// A longer answer is sent in parts of this many bytes.
 pub(super) const PART_BYTES: usize = 64 << 10;
 
 /// How fast a client must read an answer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AnswerPace {
-    /// How long it may take nothing.
+    /// How long the client can take nothing.
     pub(super) stall: Duration,
-    /// The least rate, for `stall`; 0 is none. A stream has none: what reads it may work on each line.
+    /// The least rate, over `stall`; 0 is no limit. A stream has none: its reader can do work for each
+    /// line.
     pub(super) min_bytes_per_second: u64,
 }
 
-/// Text with the room that it takes, which is given back with the last of its bytes.
+/// Text with its reserved memory, which is released with the last of its bytes.
 pub(super) fn with_room(text: Vec<u8>, mut room: Held) -> Bytes {
     drop(room.give(text.capacity()));
     Bytes::from_owner(WithRoom { text, _room: room })
@@ -51,9 +52,9 @@ impl AsRef<[u8]> for WithRoom {
     }
 }
 
-/// Has an answer that is long, or of a length that is not known, go out in parts. One of a known
-/// length keeps the request's place until it is out: a stream has one of its own. A client that takes
-/// compressed answers gets it compressed where a compressor is free.
+/// Sends an answer in parts if it is long or of unknown length. One of known length keeps the request's
+/// permit until it has been sent: a stream has one of its own. A client that accepts compressed answers
+/// gets it compressed if a compressor is free.
 pub(super) fn in_parts(
     mut response: Response<Body>,
     place: Option<impl Send + 'static>,
@@ -86,14 +87,14 @@ struct LongAnswer {
 /// The request's place, which is free again when this is dropped.
 type Place = Box<dyn Send>;
 
-/// What has not gone out yet. Dropping it gives back all that it holds.
+/// The part that has not been sent yet. Dropping it releases all of its memory.
 struct Rest {
     body: Body,
-    /// What has come of the body and not gone out.
+    /// The part of the body that has arrived and has not been sent.
     come: Bytes,
     /// Since when the client could take more: not while the answer itself is waited for.
     since: Option<Instant>,
-    /// How long it may take the client to take the last part.
+    /// How long the client can take for the last part.
     rate: Option<MinRate>,
     /// The bytes of the last part that went out.
     out_bytes: usize,
@@ -134,7 +135,7 @@ fn locked(rest: &Mutex<Option<Rest>>) -> MutexGuard<'_, Option<Rest>> {
     rest.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Drops the rest of an answer of which the client takes nothing for so long, or less than it must.
+/// Drops the rest of an answer if the client takes nothing for this long, or less than the least rate.
 async fn give_up(rest: Arc<Mutex<Option<Rest>>>, limit: Duration) {
     let mut look_at = Instant::now() + limit;
     loop {
@@ -240,7 +241,7 @@ mod tests {
     use super::super::room::Room;
     use super::*;
 
-    /// How long a client may take nothing, in the tests.
+    /// How long a client can take nothing, in the tests.
     const LIMIT: Duration = Duration::from_millis(50);
 
     /// Of these a part buys hours.
@@ -293,17 +294,19 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(60), given_back).await.expect("it is given back");
+        tokio::time::timeout(Duration::from_secs(60), given_back)
+            .await
+            .expect("the memory is released");
         assert!(body.frame().await.unwrap().is_err());
     }
 
     #[tokio::test]
     async fn who_reads_too_slowly_gets_no_more() {
-        // No client is so fast, so that only the time that is given at the start counts.
+        // No client is this fast, so that only the time that is granted at the start counts.
         let pace = AnswerPace { stall: LIMIT * 2, min_bytes_per_second: u64::from(u32::MAX) };
         let read = async |body: &mut Body| {
             for _ in 0..48 {
-                // Never as long as it may take nothing.
+                // Never as long as the limit of taking nothing.
                 tokio::time::sleep(LIMIT / 4).await;
                 body.frame().await.unwrap()?;
             }

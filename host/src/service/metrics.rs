@@ -52,7 +52,7 @@ pub(super) struct ServiceMetrics {
     gauges: Gauges,
 }
 
-/// What is read when somebody asks.
+/// Gauges that are read on request.
 #[derive(Debug, Default)]
 struct Gauges {
     spool_depth: Gauge,
@@ -94,13 +94,17 @@ impl ServiceMetrics {
             refused_connections.clone(),
         );
         let under_way = Gauge::default();
-        registry.register("http_requests_in_flight", "Requests under way", under_way.clone());
+        registry.register("http_requests_in_flight", "Requests in progress", under_way.clone());
         let gauges = Gauges::default();
         for (name, help, gauge) in [
             ("spool_depth", "Entries in the spool", &gauges.spool_depth),
-            ("spool_limit_bytes", "What the spool may take of the disk", &gauges.spool_limit_bytes),
+            (
+                "spool_limit_bytes",
+                "The most that the spool can use of the disk",
+                &gauges.spool_limit_bytes,
+            ),
             ("spool_bytes", "What the spool takes of the disk", &gauges.spool_bytes),
-            ("spool_dead_letters", "Entries refused for good", &gauges.spool_dead_letters),
+            ("spool_dead_letters", "Entries refused permanently", &gauges.spool_dead_letters),
             (
                 "spool_up",
                 "0 while the spool can keep nothing: disk full or broken, file damaged",
@@ -138,7 +142,7 @@ impl ServiceMetrics {
         }
     }
 
-    /// A request has come; it is under way for as long as the value lives.
+    /// Counts a request that has arrived; it is in progress as long as the value lives.
     pub(super) fn under_way(&self) -> UnderWay {
         self.under_way.inc();
         UnderWay(self.under_way.clone())
@@ -174,7 +178,7 @@ impl ServiceMetrics {
         self.add([stored, duplicate, spooled, rejected, failed]);
     }
 
-    /// So many are stored, duplicate, spooled, rejected and failed.
+    /// Counts results by verdict: stored, duplicate, spooled, rejected and failed.
     fn add(&self, counts: [u64; 5]) {
         let words = ["stored", "duplicate", "spooled", "rejected", "failed"];
         for (verdict, count) in words.into_iter().zip(counts) {
@@ -224,7 +228,7 @@ impl ServiceMetrics {
     }
 }
 
-/// A request that is under way.
+/// A request in progress.
 #[derive(Debug)]
 pub(super) struct UnderWay(Gauge);
 

@@ -17,7 +17,7 @@ use tokio::time::{Instant, Sleep};
 use super::decoding::Refused;
 use crate::wire::{Problem, ProblemCode};
 
-/// A body that is given up when it comes more slowly than a rate.
+/// A body that is aborted when it arrives more slowly than a rate.
 pub(super) struct MinRateBody {
     body: Body,
     rate: MinRate,
@@ -28,8 +28,8 @@ pub(super) struct MinRateBody {
 }
 
 impl MinRateBody {
-    /// `grace` is how long the body may send nothing at its start, and how much it may save up;
-    /// `setting` is the one that the rate comes from.
+    /// `grace` is how long the body can send nothing at its start, and how much time it can save up;
+    /// `setting` is the source of the rate.
     pub(super) fn new(
         body: Body,
         bytes_per_second: u64,
@@ -102,7 +102,7 @@ impl HttpBody for MinRateBody {
     }
 }
 
-/// How long the other side may be waited for: every byte buys a time, and waiting spends it.
+/// How long to wait for the peer: each byte buys time, and waiting spends it.
 #[derive(Debug)]
 pub(super) struct MinRate {
     bytes_per_second: u64,
@@ -111,17 +111,17 @@ pub(super) struct MinRate {
 }
 
 impl MinRate {
-    /// `grace` is how long nothing may happen at the start, and how much time may be saved up.
+    /// `grace` is how long nothing can happen at the start, and how much time can be saved up.
     pub(super) fn new(bytes_per_second: u64, grace: Duration) -> Self {
         MinRate { bytes_per_second, grace, left: grace }
     }
 
-    /// How long the next bytes may take.
+    /// How long the next bytes can take.
     pub(super) fn left(&self) -> Duration {
         self.left
     }
 
-    /// So many bytes were transferred after so long.
+    /// Records that this many bytes were transferred after this time.
     pub(super) fn after(&mut self, waited: Duration, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let rate = u32::try_from(self.bytes_per_second.max(1)).unwrap_or(u32::MAX);

@@ -6,14 +6,14 @@
 //! | `listener`, `patience`, `activity`, `tls`, `open_files` | connections and their limits |
 //! | `router` | paths, and what a request passes through; the OpenAPI document |
 //! | `observe`, `guard` | a request's id, log and counters; who gets in |
-//! | `origins`, `concurrency`, `min_rate` | web pages; how many requests at once; how slowly they may come and be read |
-//! | `parameters`, `body`, `decoding`, `room` | what a request says, and the memory for it |
+//! | `origins`, `concurrency`, `min_rate` | web pages; how many requests at once; how slowly they can arrive and be read |
+//! | `parameters`, `body`, `decoding`, `room` the parameters and body of a request, and the memory for them |
 //! | `simulations`, `record`, `files`, `reading`, `events` | the handlers |
 //! | `file_disk`, `shared_check` | the disk for files; a question that many ask at once |
 //! | `sent`, `stream`, `reader` | the results of a body; a stream of them, and batches out of it |
-//! | `retention` | what is removed when it is old enough |
+//! | `retention` | removal of old simulations |
 //! | `answer`, `idempotency` | what a request gets |
-//! | `answers`, `long_answer`, `unread` | the memory of long answers; bodies that nobody reads |
+//! | `answers`, `long_answer`, `unread` | the memory of long answers; bodies that are not read |
 //!
 //! Handlers translate: they have no rules of their own. What records goes through
 //! [`Delivery`], which spools while the database is unavailable.
@@ -107,10 +107,10 @@ impl std::fmt::Debug for Service {
 }
 
 impl Service {
-    /// Listens, without answering yet.
+    /// Binds its addresses, without answering yet.
     ///
     /// # Errors
-    /// [`Error::Configuration`] where the settings do not do; [`Error::Io`] where an address is taken.
+    /// [`Error::Configuration`] if the settings are not valid; [`Error::Io`] if an address is in use.
     pub async fn bind(
         settings: ServiceSettings,
         recorder: Recorder,
@@ -160,7 +160,7 @@ impl Service {
         Ok(Service { app: Arc::new(app), listeners, addresses, tls })
     }
 
-    /// Where it listens.
+    /// The addresses on which it listens.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -170,8 +170,8 @@ impl Service {
         self.tls.is_some()
     }
 
-    /// Answers requests until `stop` resolves. Then it accepts nothing more, lets what is under way
-    /// end, gives what does not end in time to the spool, and closes the connections to the database.
+    /// Answers requests until `stop` resolves. Then it accepts no more, lets requests in progress end,
+    /// moves those that do not end in time to the spool, and closes the connections to the database.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Service { app, listeners, tls, .. } = self;
         let router = router::router(&app);
@@ -188,27 +188,27 @@ impl Service {
         };
         tokio::join!(acceptor.accept(listeners), stopped);
         preparing.abort();
-        // What it was at is a transaction, and so is done or not.
+        // The interrupted work is a transaction, and so is either done or not.
         if let Some(retention) = retention {
             retention.abort();
         }
-        // All of it is over in time, so that nobody kills it who gives it as long.
+        // All of it ends within this time, so that a supervisor which grants as long does not kill it.
         let begun = Instant::now();
         let limit = Duration::from_secs(app.settings.shutdown_timeout_seconds);
         let finishing = acceptor.finish();
         tokio::pin!(finishing);
         if timeout_at(begun + limit / 4 * 3, &mut finishing).await.is_err() {
-            tracing::warn!("requests are still under way; what they record goes to the spool");
+            tracing::warn!("requests are still in progress; their results go to the spool");
             app.delivery.give_up("the service is stopping");
             if timeout_at(begun + limit / 8 * 7, finishing).await.is_err() {
-                tracing::warn!("connections were broken off");
+                tracing::warn!("connections were aborted");
             }
         }
-        // What has begun is committed even where nobody waits for it any more.
+        // A commit that has begun is completed even if no client waits for it any more.
         if timeout_at(begun + limit / 16 * 15, app.recorder.close()).await.is_err() {
             tracing::warn!("the database did not take the last results in time");
         }
-        // What was answered is on the disk by now.
+        // Every answered result is on the disk by now.
         if timeout_at(begun + limit, app.delivery.close()).await.is_err() {
             tracing::warn!("the disk of the spool did not answer in time");
         }
@@ -238,7 +238,7 @@ async fn keep_tokens_fresh(tokens: TokenRegistry) {
     }
 }
 
-/// Brings the schema up to date as soon as the database is there.
+/// Migrates the schema as soon as the database is reachable.
 async fn prepare(recorder: Recorder) {
     let mut told = false;
     while let Err(error) = recorder.make_ready().await {

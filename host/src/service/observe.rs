@@ -1,4 +1,4 @@
-//! What is seen of a request: its id, a line of log, and the counters.
+//! Observing a request: its id, a line of log, and the counters.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -21,14 +21,14 @@ use crate::wire::{Problem, ProblemCode};
 /// The header with the request's id, in requests and answers.
 const REQUEST_ID: &str = "x-request-id";
 
-/// The longest id of a request that a client may choose.
+/// The longest id of a request that a client can choose.
 const LONGEST_ID: usize = 64;
 
 /// A request's id, for what its handler logs.
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(pub(super) Arc<str>);
 
-/// Gives a request its id, and says what became of it.
+/// Assigns a request its id, and logs its outcome.
 pub(super) async fn observe(
     State(app): State<SharedApp>,
     mut request: Request,
@@ -69,7 +69,7 @@ pub(super) async fn observe(
     let token = response.extensions().get::<Caller>().map(|caller| caller.name.as_str());
     let cause = response.extensions().get::<Cause>().map(|cause| cause.0.as_str());
     let duration_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    // One line a request, at a level that says whether somebody should look.
+    // One line a request, at a level that shows whether an operator should look.
     macro_rules! log {
         ($level:ident) => {
             tracing::$level!(target: "arc_host::requests", %method, path = shown_path, status, duration_ms, request_id = &*request_id.0, token, cause, "request")
@@ -83,8 +83,8 @@ pub(super) async fn observe(
     response
 }
 
-/// The id that the client has chosen, where it is one, else a new one: what this process alone has,
-/// and a number.
+/// The id that the client has chosen, if it is valid, else a new one: a prefix of this process and a
+/// number.
 fn request_id(request: &Request) -> RequestId {
     static PROCESS: LazyLock<String> = LazyLock::new(|| identity::new_id().simple().to_string());
     static COUNT: AtomicU64 = AtomicU64::new(1);

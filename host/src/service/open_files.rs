@@ -1,4 +1,4 @@
-//! How many files the system lets this process open, and how many of them connections may be.
+//! The limit of open files of this process, and the share of it for connections.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -8,7 +8,7 @@ use super::settings::ServiceSettings;
 /// copy of the tokens, components that are loaded.
 const OWN_FILES: u64 = 64;
 
-/// How many connections beyond the limit are told so at once.
+/// The number of connections beyond the limit that are answered at once.
 pub(super) const REFUSALS: usize = 32;
 
 /// Lets this process open as many files as the system allows it: the limit that most shells and
@@ -16,13 +16,13 @@ pub(super) const REFUSALS: usize = 32;
 pub fn raise_open_files() {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     if soft < hard {
-        // Some systems allow less than they say; then the limit stays as it is.
+        // Some systems allow less than they report; then the limit stays as it is.
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 
-/// How many connections may be open at once: as many as the settings say, if the system lets the
-/// process open so many files, else as many as it does. This is said in the log.
+/// The most open connections: as many as the settings allow if the system lets the process open that
+/// many files, else fewer, with a warning in the log.
 pub(super) fn connection_limit(settings: &ServiceSettings) -> usize {
     let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return settings.max_connections };
     let limit = fitting(settings, soft);
@@ -31,14 +31,14 @@ pub(super) fn connection_limit(settings: &ServiceSettings) -> usize {
             connections = settings.max_connections,
             limit,
             open_files = soft,
-            "fewer connections than the settings say: the system lets this process open too few \
+            "fewer connections than in the settings: the system lets this process open too few \
              files; raise the limit (ulimit -n, LimitNOFILE)"
         );
     }
     limit
 }
 
-/// How many of so many open files may be connections.
+/// The number of connections among this many open files.
 fn fitting(settings: &ServiceSettings, open_files: u64) -> usize {
     let others = [
         settings.max_database_connections,

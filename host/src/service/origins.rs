@@ -1,11 +1,12 @@
-//! Requests that web pages can make: which hosts and origins may use a service without tokens.
+//! Requests that web pages can make: the hosts and origins that are accepted by a service without
+//! tokens.
 //!
-//! A service that asks for no token trusts everything that reaches it, and a browser on the same
-//! machine reaches it on behalf of every page it shows. So such a service compares what browsers add
-//! to each request and pages cannot change: the name by which it was addressed (a page whose own name
-//! was made to resolve to this machine is recognised by it), and the origin of the page. Programs
-//! other than browsers send no origin and are not affected. Where a token is asked for, no page can
-//! know it, and nothing of this is checked.
+//! A service that requires no token trusts every client that reaches it, and a browser on the same
+//! machine reaches it on behalf of every page it shows. So such a service compares what browsers add to
+//! each request and pages cannot change: the name by which it was addressed (a page whose own name was
+//! made to resolve to this machine is recognised by it), and the origin of the page. Programs other
+//! than browsers send no origin and are not affected. If a token is required, no page can know it, and
+//! none of this is checked.
 
 use std::net::IpAddr;
 
@@ -30,8 +31,8 @@ pub(super) struct OriginPolicy {
     /// Names and addresses of `allow_hosts`, in lower case.
     hosts: Vec<String>,
     any_host: bool,
-    /// Whether every IP address may be the host, as on a service that others than this machine
-    /// reach: no page can make an address resolve to another.
+    /// Whether every IP address is accepted as the host, as on a service that other machines reach: no
+    /// page can make an address resolve to another.
     any_address: bool,
     addresses: Vec<IpAddr>,
     origins: Vec<String>,
@@ -66,7 +67,7 @@ impl OriginPolicy {
 
     /// The host and port by which the service was addressed, once it is known to be one of its own.
     fn check_host(&self, request: &Request) -> Result<Authority, Failure> {
-        // HTTP/2 has it in the target, HTTP/1.1 in a header, and a request to a proxy in both.
+        // HTTP/2 carries it in the target, HTTP/1.1 in a header, and a request to a proxy in both.
         let mut named = None;
         if let Some(authority) = request.uri().authority() {
             if !self.is_own_host(authority) {
@@ -86,7 +87,7 @@ impl OriginPolicy {
     }
 
     fn is_own_host(&self, authority: &Authority) -> bool {
-        // What is neither host nor port belongs to no request that a client makes of itself.
+        // A value that is neither host nor port belongs to no request that a client makes itself.
         let port_length = authority.port().map_or(0, |port| port.as_str().len() + 1);
         if authority.as_str().len() != authority.host().len() + port_length {
             return false;
@@ -122,7 +123,7 @@ impl OriginPolicy {
             }
             return Ok(());
         }
-        // Browsers leave out the origin of requests that read. They say then where these come from.
+        // Browsers leave out the origin of requests that read, and send their site instead.
         let sent = |name| headers.get(name).map_or(&b""[..], |value| value.as_bytes());
         let from_another = matches!(sent("sec-fetch-site"), b"cross-site" | b"same-site");
         let opens_a_page = matches!(*method, Method::GET | Method::HEAD)
@@ -152,8 +153,8 @@ pub(super) fn allowed_host(text: &str) -> Option<String> {
     is_name.then(|| inner.to_ascii_lowercase())
 }
 
-/// Whether an origin, in lower case, is the service itself under this host. The scheme is not
-/// compared: a proxy in front may speak TLS.
+/// Whether an origin, in lower case, is the service itself under this host. The scheme is not compared:
+/// a proxy in front can speak TLS.
 fn is_same_origin(origin: &str, host: &Authority) -> bool {
     let (rest, default_port) = match origin.split_once("://") {
         Some(("http", rest)) => (rest, 80),
@@ -253,7 +254,7 @@ mod tests {
             let expected = (!allowed).then_some(ProblemCode::HostNotAllowed);
             assert_eq!(refused, expected, "{host}");
         }
-        // The target counts beside the header, and a request that names no host is none of ours.
+        // The target counts beside the header, and a request that names no host is refused.
         let target = request(Method::GET, "http://evil.example/metrics", &[("host", "localhost")]);
         assert_eq!(refusal(&loopback, &target), Some(ProblemCode::HostNotAllowed));
         let two = [("host", "localhost"), ("host", "evil.example")];
@@ -263,7 +264,7 @@ mod tests {
         assert_eq!(refusal(&loopback, &none), Some(ProblemCode::HostNotAllowed));
         let target = request(Method::GET, "http://localhost:7117/metrics", &[]);
         assert_eq!(refusal(&loopback, &target), None);
-        // Whatever name a probe uses, it learns no more than that the service works.
+        // A probe with any name learns only whether the service works.
         for path in PROBES {
             assert_eq!(refusal(&loopback, &request(Method::GET, path, &[])), None);
         }

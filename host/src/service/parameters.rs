@@ -62,10 +62,10 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Paramet
     }
 }
 
-/// Refuses parameters where a call takes none: they would have no effect, and nobody would know.
+/// Refuses parameters of a call that takes none: they would have no effect, unnoticed.
 ///
 /// # Errors
-/// Where there is any.
+/// If there is any.
 pub(super) fn no_parameters(uri: &Uri) -> Result<(), Failure> {
     let Some(query) = uri.query().filter(|query| !query.is_empty()) else { return Ok(()) };
     let name: String =
@@ -86,7 +86,7 @@ pub(super) struct SimulationsQuery {
     /// How many at most. Default: 50.
     #[param(minimum = 1, maximum = 10_000)]
     pub(super) limit: Option<u32>,
-    /// Where the page before ended.
+    /// The end of the page before.
     pub(super) cursor: Option<String>,
 }
 
@@ -98,7 +98,7 @@ pub(super) struct PageQuery {
     /// How many at most. Default: 100.
     #[param(minimum = 1, maximum = 1000)]
     pub(super) limit: Option<u32>,
-    /// Where the page before ended.
+    /// The end of the page before.
     pub(super) cursor: Option<String>,
 }
 
@@ -111,10 +111,10 @@ pub(super) struct OutcomesQuery {
     pub(super) scenario_id: Option<String>,
     /// Only those with this status: success, error, timeout or cancelled.
     pub(super) status: Option<OutcomeStatusFilter>,
-    /// How many at most; a stream of lines gives all of them.
+    /// The most rows; a stream of lines returns all of them.
     #[param(minimum = 1, maximum = 1000)]
     pub(super) limit: Option<u32>,
-    /// Where the page before ended.
+    /// The end of the page before.
     pub(super) cursor: Option<String>,
     /// With the documents' texts.
     #[serde(default)]
@@ -124,10 +124,10 @@ pub(super) struct OutcomesQuery {
     pub(super) trajectories: bool,
 }
 
-/// The id of a scenario, which the database can hold.
+/// The id of a scenario, which the database can store.
 ///
 /// # Errors
-/// Where it has a NUL, which no scenario's id has.
+/// If it contains a NUL, which no scenario's id has.
 pub(super) fn checked_scenario(id: Option<String>) -> Result<Option<String>, Failure> {
     match id {
         Some(id) if id.contains('\0') => Err(Failure::new(
@@ -159,7 +159,7 @@ impl OutcomeStatusFilter {
     }
 }
 
-/// What is said of all results of a request that do not say it themselves.
+/// Defaults for the results of a request that lack the value themselves.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -198,16 +198,16 @@ impl LimitQuery {
     /// The limit, within its bounds.
     ///
     /// # Errors
-    /// Where it is outside of them.
+    /// If it is out of bounds.
     pub(super) fn checked(&self, default: u32) -> Result<u32, Failure> {
         checked_limit(self.limit, default, MOST_LISTED)
     }
 }
 
-/// The limit, which is at most so much.
+/// The limit, up to this maximum.
 ///
 /// # Errors
-/// Where it is outside of its bounds.
+/// If it is out of bounds.
 pub(super) fn checked_limit(limit: Option<u32>, default: u32, most: u32) -> Result<u32, Failure> {
     let limit = limit.unwrap_or(default);
     if (1..=most).contains(&limit) {
@@ -230,7 +230,7 @@ pub(super) enum BodyType {
 /// The type of the request's body.
 ///
 /// # Errors
-/// Where it is none of these.
+/// If it is another type.
 pub(super) fn body_type(headers: &HeaderMap) -> Result<BodyType, Failure> {
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
@@ -240,16 +240,16 @@ pub(super) fn body_type(headers: &HeaderMap) -> Result<BodyType, Failure> {
         crate::wire::ONE_DOCUMENT => Ok(BodyType::OneDocument),
         _ => Err(Failure::new(
             ProblemCode::UnsupportedMediaType,
-            "say with Content-Type what the body is: application/json, or application/x-ndjson \
+            "missing or unknown Content-Type (expected application/json, or application/x-ndjson \
              for a result a line",
         )),
     }
 }
 
-/// Whether the client wants lines rather than one JSON value.
+/// Whether the client accepts lines rather than one JSON value.
 ///
 /// # Errors
-/// Where it wants neither.
+/// If it accepts neither.
 pub(super) fn wants_lines(headers: &HeaderMap) -> Result<bool, Failure> {
     let Some(accept) = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()) else {
         return Ok(false);

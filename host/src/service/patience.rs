@@ -1,4 +1,4 @@
-//! How long a connection is waited for, where hyper itself would wait for ever.
+//! Time limits of a connection for the phases in which hyper itself would wait without a limit.
 
 use std::io::{ErrorKind, Result};
 use std::pin::Pin;
@@ -11,8 +11,8 @@ use tokio::time::Sleep;
 /// What a connection that speaks HTTP/2 begins with (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// A stream that is given up when it does not say for too long which protocol it speaks. From
-/// there on the protocol's own limits hold.
+/// A stream that is closed if its protocol is unknown for too long. From then on the protocol's own
+/// limits apply.
 pub(super) struct Opening<S> {
     stream: S,
     /// How much of the preface has come, and when the rest must have.
@@ -78,7 +78,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Opening<S> {
     }
 }
 
-/// A stream that is given up when the other side takes nothing for too long.
+/// A stream that is closed if the peer takes nothing for too long.
 pub(super) struct Patient<S> {
     stream: S,
     limit: Duration,

@@ -29,9 +29,9 @@ pub(super) struct Reader {
     batch_bytes: usize,
     /// How many bytes have come.
     come_bytes: u64,
-    /// Where the last document ended.
+    /// The end of the last document.
     framed_bytes: u64,
-    /// How many bytes may come without the end of a document.
+    /// The most bytes without the end of a document.
     limit_bytes: u64,
     document_bytes: usize,
     room: Held,
@@ -47,7 +47,7 @@ impl Reader {
         Reader::of(chunks, limits(app), app.body_limit(), app.stream_room.for_a_body())
     }
 
-    /// `body_limit` is how many bytes may come without the end of a document, at least.
+    /// `body_limit` is the most bytes without the end of a document, at least.
     pub(super) fn of(chunks: Chunks, limits: Limits, body_limit: u64, room: Held) -> Self {
         let document_bytes = limits.max_document_bytes;
         Reader {
@@ -58,7 +58,7 @@ impl Reader {
             batch_bytes: 0,
             come_bytes: 0,
             framed_bytes: 0,
-            // A document that is a little too long is told as such, and costs no others.
+            // A document that is slightly too long is reported as such, without loss of others.
             limit_bytes: body_limit.max(2 * document_bytes as u64),
             document_bytes,
             room,
@@ -82,18 +82,18 @@ impl Reader {
         self.batch.is_empty()
     }
 
-    /// Sees to it that there is room for the next part of the body.
+    /// Reserves memory for the next part of the body.
     ///
     /// # Errors
-    /// Where there is none now.
+    /// If not enough is available now.
     pub(super) fn make_room(&mut self) -> Result<(), Failure> {
         // They are in memory once more on their way.
         let batch_bytes = 2 * self.batch_bytes + self.batch.len() * RESULT_BYTES;
         self.room.grow(batch_bytes + self.open_bytes() + CHUNK_BYTES)
     }
 
-    /// Reads what has come by now, to a batch at most. A client that waits for its verdicts before
-    /// it sends more must get them.
+    /// Reads the part that has arrived, up to a batch. A client that waits for its verdicts before it
+    /// sends more must receive them.
     pub(super) async fn take_what_is_there(&mut self) {
         let until = self.come_bytes + BATCH_BYTES as u64;
         while !self.ended && !self.full() && self.come_bytes < until && self.make_room().is_ok() {
@@ -104,7 +104,7 @@ impl Reader {
         }
     }
 
-    /// The batch, with the room that it takes; the next one begins with what has come already.
+    /// Returns the batch, with its memory; the next one begins with the part that has already arrived.
     pub(super) fn take(&mut self) -> (Vec<Submission>, Held) {
         let room = self.room.give(self.open_bytes() + CHUNK_BYTES);
         self.batch_bytes = 0;
@@ -142,13 +142,13 @@ impl Reader {
         self.failure.get_or_insert(failure);
     }
 
-    /// Reads nothing more, for this reason, and gives up the batch.
+    /// Stops reading for this reason, and drops the batch.
     pub(super) fn abandon(&mut self, failure: Failure) {
         self.batch.clear();
         self.stop(failure);
     }
 
-    /// Why it has ended early; nothing where it came to its end.
+    /// The reason of an early end; nothing if the body was complete.
     pub(super) fn into_failure(self) -> Option<Failure> {
         self.failure
     }
@@ -159,7 +159,7 @@ impl Reader {
         usize::try_from(open).unwrap_or(usize::MAX).min(self.document_bytes)
     }
 
-    /// Takes the documents that are there, as many as the batch has room for.
+    /// Takes the complete documents, up to the limit of the batch.
     fn collect(&mut self) {
         while !self.full() {
             let Some(frame) = self.framer.next_frame() else { break };

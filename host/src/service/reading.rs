@@ -1,4 +1,4 @@
-//! Questions: outcomes, what was rejected, performance, failures, verdicts, health, metrics.
+//! Queries: outcomes, rejected results, performance, failures, verdicts, health, metrics.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -27,7 +27,7 @@ use crate::wire::{
 /// How many outcomes, or rejected results, a page has unless another number is asked for, and each read of a stream.
 const PAGE: u32 = 100;
 
-/// How many failures are given unless another number is asked for.
+/// The default number of failures.
 const FAILURES: u32 = 50;
 
 /// How far back a performance goes unless something else is asked for.
@@ -71,13 +71,13 @@ pub(super) async fn list_outcomes(
         drop(large);
         return answer;
     }
-    // With documents a page may be large: fewer of them at once.
+    // With documents, a page can be large: fewer of them at once.
     let page_rows = if query.documents || query.trajectories { 100 } else { 1_000 };
     let place = app.limits.read_streams.acquire(caller.as_deref())?;
     let standing = Standing::of(&app, caller.as_deref());
     let most =
         query.limit.map(|limit| checked_limit(Some(limit), PAGE, MOST_OUTCOMES)).transpose()?;
-    // An unknown simulation and a wrong cursor are told before the answer has begun.
+    // An unknown simulation and an invalid cursor are reported before the answer begins.
     let cursor = query.cursor.as_deref();
     app.recorder.outcomes(simulation_id, &filter, 1, cursor, Attached::default()).await?;
     let state = Pages {
@@ -145,8 +145,8 @@ impl Pages {
         self.cursor = page.cursor;
         let mut lines = Vec::new();
         for outcome in page.outcomes {
-            // Writing to memory does not fail. A trajectory of several lines becomes one: line
-            // breaks stand between its tokens only.
+            // Writing to memory does not fail. A trajectory of several lines becomes one: line breaks
+            // occur only between its tokens.
             let start = lines.len();
             let _ = serde_json::to_writer(&mut lines, &OutcomeBody::from(outcome));
             if let Some(line) = lines.get_mut(start..) {
@@ -173,7 +173,7 @@ impl Pages {
     }
 }
 
-/// A page of what was rejected in a simulation, and why.
+/// A page of the rejected results of a simulation, with their reasons.
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}/rejected", tag = "reading",
     operation_id = "list_rejected",
@@ -213,7 +213,7 @@ pub(super) async fn simulation_performance(
     let hours = match &query.range {
         None => HOURS,
         Some(text) => duration_hours(text).map_err(|reason| {
-            Failure::new(ProblemCode::InvalidRequest, format!("range does not do: {reason}"))
+            Failure::new(ProblemCode::InvalidRequest, format!("invalid range: {reason}"))
         })?,
     };
     let turn = app.answers.turn().await;
@@ -282,13 +282,14 @@ pub(super) async fn extract(State(app): State<SharedApp>, request: Request) -> A
 )]
 pub(super) async fn health(State(app): State<SharedApp>) -> Answer {
     let mut database = app.health.run(app.recorder.health()).await;
-    // Where the database is stays in the house.
+    // The address of the database is not disclosed.
     if database.error.is_some() {
         database.error = Some(
-            "the database does not answer as it should; the service's log says more".to_owned(),
+            "the database does not answer as expected; the service's log has the details"
+                .to_owned(),
         );
     }
-    // The database answers, and still somebody should look.
+    // The database answers, but an operator should look.
     if database.status == "ok"
         && let Some(reason) = waits(&app)
     {
@@ -307,27 +308,27 @@ fn waits(app: &App) -> Option<String> {
     let delivery = &app.delivery;
     if let Some(trouble) = delivery.spool_state().and_then(|spool| spool.error) {
         return Some(format!(
-            "{trouble}: what the database does not take is not kept; the service's log says more"
+            "{trouble}: results that the database does not accept are not stored; the service's log has the details"
         ));
     }
     if delivery.unavailable_reason().is_some() {
         return Some(
-            "the database takes nothing just now; what is sent waits in the spool, and the \
-             service's log says more"
+            "the database accepts nothing at the moment; results wait in the spool, and the \
+             service's log has the details"
                 .to_owned(),
         );
     }
     let (held, dead_letters) = (delivery.held(), delivery.spool_state()?.dead_letters);
     if held > 0 {
         return Some(format!(
-            "what the spool has of {held} simulations cannot be delivered, and is tried again; the \
-             service's log says why"
+            "the spool's entries of {held} simulations cannot be delivered, and are retried; the \
+             service's log has the reasons"
         ));
     }
     (dead_letters > 0).then(|| {
         format!(
-            "{dead_letters} entries of the spool were refused for good; `arc-host spool list` says why, and \
-             `arc-host spool requeue`, or POST /v1/spool/requeue, tries them again"
+            "{dead_letters} entries of the spool were refused permanently; `arc-host spool list` shows why, and \
+             `arc-host spool requeue`, or POST /v1/spool/requeue, retries them"
         )
     })
 }
@@ -365,7 +366,7 @@ pub(super) async fn prometheus_metrics(State(app): State<SharedApp>) -> Answer {
     Ok(response)
 }
 
-/// Whether the process works: to be started again where it does not answer.
+/// Whether the process works: a supervisor restarts it if it does not answer.
 #[utoipa::path(
     get, path = "/health/live", tag = "operation", operation_id = "live",
     responses((status = 200, description = "It works", body = String, content_type = "text/plain"))

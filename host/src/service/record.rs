@@ -36,14 +36,14 @@ const LOGGED_CAUSES: usize = 5;
 /// `modal_call_ids`, `sandbox_ids`, `trials` beside it). One of `application/x-ndjson` is a stream
 /// with a result a line, and so is its answer, with a verdict a line as they are committed. One of
 /// `application/octet-stream` is a single result that is never looked into for others. A retry is
-/// always safe: what is stored is a `duplicate`.
+/// always safe: a result that is already stored is a `duplicate`.
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/outcomes", tag = "recording",
     operation_id = "record_outcomes",
     params(
         ("simulation_id" = Uuid, Path, description = "The simulation's id"),
         RecordQuery,
-        ("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer; for bodies of application/json", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer; for bodies of application/json", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body(content(
         (ResultsDocument = "application/json"),
@@ -90,7 +90,7 @@ pub(super) async fn record_outcomes(
     app.keys.once(asked, Box::pin(of.record(sent, room))).await
 }
 
-/// What a request that records says of all its results.
+/// Parameters of all results of a request.
 struct Recording<'r> {
     app: &'r App,
     simulation_id: Uuid,
@@ -141,9 +141,9 @@ impl Recording<'_> {
     }
 }
 
-/// The parts of a request, one after the other. What has its verdict keeps it, whatever becomes of
-/// the parts after it; and where a part fails as a whole, those after it are not tried: the caller
-/// would wait for each of them, and longer than a request may take.
+/// The parts of a request, one after the other. A result keeps its verdict even if later parts fail;
+/// and if a part fails as a whole, the parts after it are not tried: the caller would wait for each of
+/// them, longer than the time of a request.
 #[derive(Default)]
 struct Parts {
     /// Whether results have verdicts by now.
@@ -156,7 +156,7 @@ impl Parts {
     /// Records the next part.
     ///
     /// # Errors
-    /// Where nothing of the request has a verdict yet.
+    /// If no result of the request has a verdict yet.
     async fn record<F>(
         &mut self,
         batch: Vec<ReceivedResult>,
@@ -217,7 +217,7 @@ impl Batches {
     }
 }
 
-/// Keeps in the log why results have failed, and says of it what a caller may know.
+/// Logs why results have failed, and returns the part of it for the client.
 pub(super) fn keep_causes(verdicts: &mut [ItemVerdict], request_id: Option<&RequestId>) {
     let mut causes = BTreeSet::new();
     let mut failed = 0_u64;
@@ -238,13 +238,13 @@ pub(super) fn keep_causes(verdicts: &mut [ItemVerdict], request_id: Option<&Requ
     }
 }
 
-/// Keeps in the log why so many results of a request have failed.
+/// Logs why this many results of a request have failed.
 pub(super) fn log_cause(request_id: Option<&RequestId>, failed: u64, cause: &str) {
     let request_id = request_id.map(|id| &*id.0);
     tracing::warn!(target: "arc_host::requests", request_id, failed, cause, "results failed");
 }
 
-/// What a caller may know of why a result has failed.
+/// The cause of a failed result, as far as a client is allowed to know it.
 pub(super) fn problem(retryable: bool, unavailable: bool, internal: bool, cause: &str) -> Problem {
     if internal {
         return crate::Error::Internal(cause.to_owned()).into();
@@ -253,14 +253,14 @@ pub(super) fn problem(retryable: bool, unavailable: bool, internal: bool, cause:
         (_, true) => crate::Error::Unavailable(cause.to_owned()).into(),
         (true, false) => Problem::new(
             ProblemCode::Timeout,
-            "the extraction of this result did not end in time; the same result again may, when \
+            "the extraction of this result did not end in time; a retry can, when \
              the service is less busy",
         ),
         (false, false) => crate::Error::Refused(cause.to_owned()).into(),
     }
 }
 
-/// A single result has the status that says what became of it.
+/// A single result has the status of its verdict.
 fn one_answer(item: ItemVerdict) -> Answer {
     match item.verdict {
         Verdict::Stored | Verdict::Duplicate => {
@@ -271,8 +271,8 @@ fn one_answer(item: ItemVerdict) -> Answer {
             let mut problem = Problem::new(
                 ProblemCode::Rejected,
                 format!(
-                    "the result is not valid, and is kept as rejected under {}; `violations` says \
-                     where and how",
+                    "the result is not valid, and is stored as rejected under {}; `violations` has \
+                     the places and reasons",
                     item.outcome_id
                 ),
             );
@@ -307,7 +307,7 @@ pub(super) fn format_of(
     }
 }
 
-/// What the request says of all results, where they do not say it themselves.
+/// Fills in the request's defaults for results that lack them.
 pub(super) fn fill(
     submission: &mut Submission,
     query: &RecordQuery,

@@ -8,10 +8,10 @@ use crate::store::{Removed, Store};
 /// How often it is looked for them.
 const EVERY: Duration = Duration::from_secs(3_600);
 
-/// How often where the last look failed, as it does while the database is unavailable.
+/// The interval after a failure, for example while the database is unavailable.
 const AFTER_FAILURE: Duration = Duration::from_secs(60);
 
-/// Removes what is so many days old, again and again. Several services may do so at once.
+/// Removes simulations of this age, periodically. Several services can do so at once.
 pub(super) async fn keep(store: Store, days: u64) {
     loop {
         let pause = match remove(&store, days).await {
@@ -22,12 +22,12 @@ pub(super) async fn keep(store: Store, days: u64) {
                     outcomes = removed.deleted_outcomes,
                     chunks = removed.chunks,
                     days,
-                    "removed what is older than it is to be kept"
+                    "removed simulations older than the retention period"
                 );
                 EVERY
             }
             Err(error) => {
-                tracing::warn!(%error, "could not remove what is older than it is to be kept");
+                tracing::warn!(%error, "could not remove simulations older than the retention period");
                 AFTER_FAILURE
             }
         };

@@ -29,7 +29,7 @@ impl Room {
         Room { free: Arc::new(Semaphore::new(units as usize)), units }
     }
 
-    /// Waits for room for so many bytes; more than there ever is is all of it.
+    /// Waits for this much memory; a request for more than the limit gets all of it.
     pub(super) async fn wait(&self, bytes: usize) -> Held {
         let wanted = units(bytes).min(self.units);
         let mut held = self.for_a_body();
@@ -45,7 +45,7 @@ impl Room {
     }
 }
 
-/// Room that is held, and given back when this is dropped.
+/// Reserved memory, released when this is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
     free: Arc<Semaphore>,
@@ -56,10 +56,10 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Sees to it that there is room for so many bytes in all.
+    /// Grows the reservation to this many bytes in all.
     ///
     /// # Errors
-    /// Where there is none now: who holds some must not wait for more.
+    /// If they are not available now: a holder of memory must not wait for more.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
         let needed = units(bytes).min(self.most);
         let more = needed.saturating_sub(self.units);
@@ -69,7 +69,7 @@ impl Held {
         let Ok(permits) = Arc::clone(&self.free).try_acquire_many_owned(more) else {
             return Err(Problem::new(
                 ProblemCode::TooManyRequests,
-                "the service holds as many bytes of bodies as it may; try again in a second",
+                "the memory for bodies is used up; try again in a second",
             )
             .retry_after(1)
             .into());
@@ -82,7 +82,7 @@ impl Held {
         Ok(())
     }
 
-    /// Whether there is ever room for so many bytes.
+    /// Whether this many bytes can ever be reserved.
     pub(super) fn fits(&self, bytes: usize) -> bool {
         units(bytes) <= self.most
     }
@@ -97,7 +97,7 @@ impl Held {
         self.units as usize * UNIT_BYTES
     }
 
-    /// Keeps the room for so many bytes, and gives the rest.
+    /// Keeps this many bytes of the reservation, and releases the rest.
     pub(super) fn give(&mut self, keep_bytes: usize) -> Held {
         let given = self.units.saturating_sub(units(keep_bytes));
         let permits = self.permits.as_mut().and_then(|held| held.split(given as usize));

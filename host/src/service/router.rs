@@ -24,12 +24,12 @@ use super::{answer, events, files, guard, observe, reading, record, simulations,
 use crate::access::Scope;
 use crate::wire::ProblemCode;
 
-/// What the OpenAPI document says of the whole.
+/// The description of the whole API in the OpenAPI document.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Arc Recorder",
-        description = "Records the results of AI-agent evaluations, exactly once. Answers come after the commit; every request may be sent again.",
+        description = "Records the results of AI-agent evaluations, exactly once. Answers are sent after the commit; every request can be retried.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     tags(
@@ -37,7 +37,7 @@ use crate::wire::ProblemCode;
         (name = "reading", description = "Needs a token with the scope `read`"),
         (name = "operation", description = "How the service is")
     ),
-    // Named in a parameter, where they are not found by themselves.
+    // Named in a parameter, so they are not found automatically.
     components(schemas(super::parameters::OutcomeStatusFilter)),
     modifiers(&Bearer)
 )]
@@ -50,7 +50,7 @@ impl utoipa::Modify for Bearer {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("A token of `arc-host token create`, where the service asks for one"))
+            .description(Some("A token of `arc-host token create`, if the service requires one"))
             .build();
         document
             .components
@@ -68,12 +68,12 @@ fn recording() -> OpenApiRouter<SharedApp> {
         .routes(routes!(simulations::cancel_simulation))
 }
 
-/// Results, which may be a stream.
+/// Results, which can be a stream.
 fn results() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new().routes(routes!(record::record_outcomes))
 }
 
-/// Files may take longer than other requests.
+/// Files can take longer than other requests.
 fn files() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new().routes(routes!(files::record_file_sent))
 }
@@ -89,19 +89,19 @@ fn questions() -> OpenApiRouter<SharedApp> {
         .routes(routes!(reading::extract))
 }
 
-/// What has to be seen just then when everything else is refused.
+/// Paths that must answer exactly when all others are refused.
 fn metrics() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new()
         .routes(routes!(reading::metrics))
         .routes(routes!(reading::prometheus_metrics))
 }
 
-/// What every token may ask.
+/// Paths for every token.
 fn health() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new().routes(routes!(reading::health))
 }
 
-/// What only an administrator may do.
+/// Paths for administrators.
 fn administration() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new()
         .routes(routes!(spool::list_spool_entries))
@@ -178,17 +178,17 @@ pub(super) fn router(app: &SharedApp) -> Router {
                     CompressionLayer::new()
                         .compress_when(DefaultPredicate::new().and(compressible)),
                 )
-                // The limits are the service's own, with errors that say them.
+                // The limits are the service's own, whose errors name them.
                 .layer(DefaultBodyLimit::disable()),
         )
         .with_state(SharedApp::clone(app))
 }
 
-/// How long a browser remembers what a page may send.
+/// How long a browser caches the permissions of a page.
 const REMEMBERED: Duration = Duration::from_secs(3_600);
 
-/// Says to browsers which pages may use the service. A page sends its token itself: no cookie counts
-/// here, so no other page can use what a browser keeps.
+/// Tells browsers which pages are allowed to use the service. A page sends its token itself: no cookie
+/// is accepted here, so no other page can use a stored one.
 fn origins(allowed: &[String]) -> Option<CorsLayer> {
     if allowed.is_empty() {
         return None;
@@ -209,7 +209,7 @@ fn origins(allowed: &[String]) -> Option<CorsLayer> {
     Some(layer.allow_methods([Method::GET, Method::POST]).expose_headers([header::RETRY_AFTER]))
 }
 
-/// Whether an answer may be compressed.
+/// Whether an answer can be compressed.
 fn compressible(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
     extensions.get::<Uncompressed>().is_none()
 }

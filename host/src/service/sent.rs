@@ -23,24 +23,24 @@ pub(super) struct Sent {
     pub(super) submissions: Vec<Submission>,
     /// Whether it is one result, and not a list with one.
     pub(super) single: bool,
-    /// What is said once for all results.
+    /// The parameters of all results.
     pub(super) header: Option<String>,
 }
 
-/// How much a body may have.
+/// The most bytes of a body.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Most {
     pub(super) bytes: u64,
     pub(super) results: u64,
 }
 
-/// The documents of a JSON body, as the framing finds them while the body comes, so that it is never
-/// in memory as a whole. A body with more than `most` is refused before its results take room. What
-/// stands beside them may be as long as there is memory for: all of it is applied, or the request is
-/// refused.
+/// Frames the documents of a JSON body while it arrives, so that it is never in memory as a whole. A
+/// body with more than `most` is refused before its results use memory. The members next to the results
+/// can be as long as there is memory for: all of them are applied, or the request is refused.
 ///
 /// # Errors
-/// Where there are too many, or no room for them, or what stands beside them is wrong or not whole.
+/// If there are too many documents, or no memory for them, or if a member next to them is invalid or
+/// incomplete.
 pub(super) async fn documents(
     mut chunks: Chunks,
     limits: Limits,
@@ -48,7 +48,7 @@ pub(super) async fn documents(
     room: &mut Held,
     asked: &mut Asked,
 ) -> Result<Sent, Failure> {
-    // What separates the members may be longer in the copy than in the body.
+    // The separators between the members can be longer in the copy than in the body.
     let longest = usize::try_from(most.bytes).unwrap_or(usize::MAX).saturating_mul(2);
     let limits = Limits { max_envelope_bytes: longest, ..limits };
     let mut framer = Framer::new(Container::Auto, limits);
@@ -72,8 +72,7 @@ pub(super) async fn documents(
                 &mut held_bytes,
                 &mut framed_bytes,
             )?;
-            // The document that has not come to its end, in a buffer that doubles, and what stands
-            // beside the documents.
+            // The unfinished document, in a buffer that doubles, and the members next to the documents.
             let open = usize::try_from(come_bytes - framed_bytes).unwrap_or(usize::MAX);
             let doubled = open.min(limits.max_document_bytes);
             room.grow(held_bytes.saturating_add(open).saturating_add(doubled))?;
@@ -107,10 +106,10 @@ pub(super) async fn documents(
     Ok(Sent { submissions, single, header })
 }
 
-/// Sees to it that nothing of what stands beside the results is missing, so far.
+/// Checks that no member next to the results has been left out so far.
 ///
 /// # Errors
-/// Where something is: it may be what tells one result from another.
+/// If one has: it might be what distinguishes one result from another.
 fn whole_envelope(framer: &Framer) -> Result<(), Failure> {
     let Some(problem) = framer.envelope().and_then(arc_framing::Envelope::problem) else {
         return Ok(());
@@ -121,11 +120,11 @@ fn whole_envelope(framer: &Framer) -> Result<(), Failure> {
     ))
 }
 
-/// Sees to it that there is room for what stands beside `results`, as it is when it was read: lists
-/// of short texts take many times their own length. Asked before it is copied.
+/// Reserves memory for the parsed members next to `results`: lists of short texts take many times their
+/// own length. Called before they are copied.
 ///
 /// # Errors
-/// Where there is none, now or ever.
+/// If there is not enough, now or ever.
 fn has_room(envelope: &str, held_bytes: usize, room: &mut Held) -> Result<(), Failure> {
     let members = envelope.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
     let bytes = held_bytes + 2 * envelope.len() + members.saturating_mul(MEMBER_BYTES);
@@ -134,8 +133,8 @@ fn has_room(envelope: &str, held_bytes: usize, room: &mut Held) -> Result<(), Fa
         return Err(Problem::new(
             ProblemCode::BodyTooLarge,
             format!(
-                "the results and what stands beside them take {bytes} bytes of memory, and bodies \
-                 may take {limit} (max_body_memory_mib); send fewer results at once"
+                "the results and the members next to them take {bytes} bytes of memory, and bodies \
+                 can take {limit} (max_body_memory_mib); send fewer results at once"
             ),
         )
         .limit(limit)
@@ -144,10 +143,10 @@ fn has_room(envelope: &str, held_bytes: usize, room: &mut Held) -> Result<(), Fa
     room.grow(bytes)
 }
 
-/// Takes the documents that are there.
+/// Takes the complete documents.
 ///
 /// # Errors
-/// Where there are more than a body may have.
+/// If there are more than a body can have.
 fn take_frames(
     limit: u64,
     framer: &mut Framer,
@@ -176,7 +175,7 @@ fn take_frames(
     Ok(())
 }
 
-/// Gives each result what stands beside all of them, and the header of all.
+/// Applies the members next to the results, and the header of all, to each result.
 fn apply_envelope(
     mut submissions: Vec<Submission>,
     envelope: &str,
@@ -184,7 +183,7 @@ fn apply_envelope(
     let wrong = |detail: String| Failure::new(ProblemCode::InvalidRequest, detail);
     let count = submissions.len();
     let beside = members_beside(envelope, count)
-        .map_err(|error| wrong(format!("what stands beside `results` does not do: {error}")))?;
+        .map_err(|error| wrong(format!("invalid member next to `results`: {error}")))?;
     if let Some((name, length)) = beside.other_length(count) {
         return Err(wrong(format!(
             "{name} has {length} members for {count} results; it must have one for each"
@@ -201,13 +200,13 @@ fn apply_envelope(
         submission.trial = trials.next().flatten();
         let places = not_finite.next().unwrap_or_default();
         let Document::Text(text) = &submission.document else {
-            // It is refused whatever its numbers are.
+            // It is refused regardless of its numbers.
             continue;
         };
         let found: Option<Vec<_>> = places.iter().map(|place| place.place(text)).collect();
         let Some(found) = found else {
             return Err(wrong(format!(
-                "not_finite of result {position} names a place that holds no `null`, or a word \
+                "not_finite of result {position} names a place that holds no `null`, or a value \
                  other than NaN, Infinity and -Infinity"
             )));
         };
@@ -217,7 +216,7 @@ fn apply_envelope(
         submission.not_finite = found;
     }
     let Some(header) = header else { return Ok((submissions, None)) };
-    // What is no JSON comes as a string.
+    // A header that is not JSON arrives as a string.
     let header = match serde_json::from_str::<String>(header.get()) {
         Ok(text) => text,
         Err(_) => header.get().to_owned(),
@@ -240,10 +239,10 @@ fn short_enough(header_bytes: usize) -> Result<(), Failure> {
     ))
 }
 
-/// A result that is the whole body, whatever it is, or all of it before its header.
+/// Reads a body that is one result as a whole, or up to its header.
 ///
 /// # Errors
-/// Where the headers of the request say other lengths than the body has.
+/// If the lengths in the request's headers do not match the body.
 pub(super) fn one_document(
     app: &App,
     headers: &HeaderMap,
@@ -269,7 +268,8 @@ pub(super) fn one_document(
     let limit = limits(app).max_document_bytes;
     let come = bytes.len() as u64;
     let whole = length_in(headers, DOCUMENT_BYTES)?.unwrap_or(come);
-    // Only the beginning comes of what is longer than any extractor takes; nothing else is cut.
+    // Only the beginning is sent of a document that is longer than any extractor accepts; nothing else
+    // is cut.
     if whole < come || (whole > come && whole <= limit as u64) {
         return Err(wrong(format!(
             "{DOCUMENT_BYTES} is {whole}, and the body has {come} bytes of the result"
@@ -280,7 +280,7 @@ pub(super) fn one_document(
     Ok(Sent { submissions: vec![submission], single: true, header })
 }
 
-/// A length that a header of the request says.
+/// Reads a length from a header of the request.
 fn length_in(headers: &HeaderMap, name: &str) -> Result<Option<u64>, Failure> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     match value.to_str().ok().and_then(|value| value.parse().ok()) {
@@ -300,5 +300,5 @@ pub(super) fn limits(app: &App) -> Limits {
 }
 
 pub(super) fn unreadable(error: FramingError) -> Failure {
-    Failure::new(ProblemCode::InvalidRequest, format!("the body does not do: {error}"))
+    Failure::new(ProblemCode::InvalidRequest, format!("invalid body: {error}"))
 }

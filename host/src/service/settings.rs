@@ -29,7 +29,7 @@ pub(crate) const FILE_VARIABLE: &str = "ARC_SERVE_SETTINGS";
 pub struct Setting {
     /// Its name in the settings file.
     pub name: &'static str,
-    /// What it does, in a sentence or two.
+    /// Its effect, in a sentence or two.
     pub help: &'static str,
     /// Shown in place of a value.
     pub value_name: &'static str,
@@ -72,23 +72,23 @@ macro_rules! settings {
 
 settings! {
     listen: Vec<SocketAddr> = vec![SocketAddr::from(([127, 0, 0, 1], 7117))], "ADDRESS",
-        "Where it listens: addresses with a port, separated by commas. Others than loopback need tokens, or --allow-unauthenticated.";
+        "The addresses on which it listens, with a port, separated by commas. Others than loopback need tokens, or --allow-unauthenticated.";
     tls_certificate: Option<PathBuf> = None, "FILE",
         "The certificate chain (PEM) with which it speaks TLS.";
     tls_key: Option<PathBuf> = None, "FILE",
         "The private key (PEM) that goes with the certificate.";
     allow_unauthenticated: bool = false, "BOOL",
-        "Takes requests without a token from everybody who can reach it.";
+        "Accepts requests without a token from every client that can reach it.";
     require_tokens: bool = false, "BOOL",
         "Asks for tokens on loopback, too.";
     allow_origins: Vec<String> = Vec::new(), "ORIGINS",
-        "The web pages that may use it from a browser: origins such as `https://app.example`, separated by commas, or * for all.";
+        "The web pages that are allowed to use it from a browser: origins such as `https://app.example`, separated by commas, or * for all.";
     allow_hosts: Vec<String> = Vec::new(), "NAMES",
         "The names under which it answers without a token, beside localhost and its addresses: those of a forwarded port or a proxy, separated by commas, or * for all.";
     log_format: LogFormat = LogFormat::Text, "FORMAT",
         "How it logs to standard error: text or json.";
     log_level: String = "info".to_owned(), "LEVEL",
-        "What it logs: error, warn, info, debug, or a filter such as info,arc_host=debug.";
+        "The log level: error, warn, info, debug, or a filter such as info,arc_host=debug.";
     max_database_connections: usize = 8, "N",
         "How many connections to the database are open at once.";
     spool: bool = true, "BOOL",
@@ -96,7 +96,7 @@ settings! {
     spool_dir: Option<PathBuf> = None, "DIR",
         "The folder of the spool, which must outlive the process. Default: one in the user's data folder.";
     max_spool_mib: u64 = 4_096, "MIB",
-        "How much the spool may hold. When it is full, requests are answered with 503.";
+        "The most that the spool can hold. When it is full, requests are answered with 503.";
     max_body_mib: u64 = 64, "MIB",
         "The longest body after decompression, but for streamed NDJSON, which has no limit.";
     max_results_per_body: u64 = 100_000, "N",
@@ -110,57 +110,57 @@ settings! {
     max_suite_kib: u64 = 1_024, "KIB",
         "The longest body that ends a simulation: the suite's summary, or a reason.";
     max_violations_kib: u64 = 1_024, "KIB",
-        "How much of the answer to many results is violations and warnings; what is more is left out, and counted in violations_omitted.";
+        "The most that violations and warnings can take of the answer to many results; the others are left out, and counted in violations_omitted.";
     max_file_mib: u64 = 4_096, "MIB",
-        "The longest file that /v1/files takes, which lies on the disk until it is recorded.";
+        "The longest file that /v1/files accepts; it is stored on the disk until it is recorded.";
     file_dir: Option<PathBuf> = None, "DIR",
-        "The folder in which such files lie until they are recorded. Default: one in the folder of the spool, else the system's for temporary files.";
+        "The folder in which such files are stored until they are recorded. Default: one in the folder of the spool, else the system's for temporary files.";
     max_file_disk_mib: u64 = 8_192, "MIB",
-        "How much disk such files may take, all requests together; others are answered with 503.";
+        "The most disk space of such files, all requests together; others are answered with 503.";
     max_file_scenarios: usize = 500_000, "N",
         "The most different scenarios in such a file, which are remembered until it is recorded.";
     max_request_headers_kib: usize = 32, "KIB",
         "The longest request line with its headers.";
     headers_timeout_seconds: u64 = 30, "SECONDS",
-        "How long a connection may take to send the next request's headers.";
+        "How long a connection can take to send the next request's headers.";
     body_idle_timeout_seconds: u64 = 30, "SECONDS",
-        "How long a body may make no progress before its request is given up.";
+        "How long a body can make no progress before its request is aborted.";
     min_body_bytes_per_second: u64 = 1_024, "BYTES",
-        "The least rate at which a body must come, but for streams and files: one that is slower for body_idle_timeout_seconds is given up. 0 is none.";
+        "The least rate at which a body must arrive, except for streams and files: one that is slower for body_idle_timeout_seconds is aborted. 0 is no limit.";
     min_file_bytes_per_second: u64 = 65_536, "BYTES",
-        "The least rate at which a file must come: one that is slower for body_idle_timeout_seconds is given up. 0 is none.";
+        "The least rate at which a file must arrive: one that is slower for body_idle_timeout_seconds is aborted. 0 is no limit.";
     response_idle_timeout_seconds: u64 = 30, "SECONDS",
-        "How long a client may take nothing of an answer before its connection is dropped.";
+        "How long a client can read nothing of an answer before its connection is closed.";
     min_answer_bytes_per_second: u64 = 16_384, "BYTES",
-        "The least rate at which a client must read an answer, but for streams: one that is slower for response_idle_timeout_seconds gets no more of it. 0 is none.";
+        "The least rate at which a client must read an answer, except for streams: one that is slower for response_idle_timeout_seconds gets no more of it. 0 is no limit.";
     request_timeout_seconds: u64 = 120, "SECONDS",
-        "How long a request may take, but for streams.";
+        "How long a request can take, except for streams.";
     max_connections: usize = 4_096, "N",
-        "How many connections may be open at once; fewer where the system lets the process open fewer files.";
+        "The most open connections; fewer if the system lets the process open fewer files.";
     max_concurrent_requests: usize = 512, "N",
-        "How many requests that record may be under way at once, but for files and streams; others are answered with 429.";
+        "The most concurrent requests that record, except for files and streams; others are answered with 429.";
     max_concurrent_reads: usize = 256, "N",
-        "How many requests that read may be under way at once, but for streams; others are answered with 429. Health and metrics are always answered.";
+        "The most concurrent requests that read, except for streams; others are answered with 429. Health and metrics are always answered.";
     max_concurrent_files: usize = 4, "N",
-        "How many files may be received and recorded at once; others are answered with 429.";
+        "The most files that are received and recorded at once; others are answered with 429.";
     retention_days: Option<u64> = None, "DAYS",
-        "Removes simulations that were started so many days ago, for good, once an hour. Default: nothing is removed.";
+        "Permanently removes simulations that were started this many days ago, once an hour. Default: nothing is removed.";
     max_record_streams: usize = 256, "N",
-        "How many streams of results may be open at once; others are answered with 429.";
+        "The most open streams of results; others are answered with 429.";
     max_read_streams: usize = 64, "N",
-        "How many streams of outcomes may be open at once; others are answered with 429.";
+        "The most open streams of outcomes; others are answered with 429.";
     max_event_streams: usize = 1_024, "N",
-        "How many streams of events may be open at once; others are answered with 429.";
+        "The most open streams of events; others are answered with 429.";
     max_token_share_percent: u64 = 75, "PERCENT",
-        "Which part of each of these limits one token may have, so that it leaves some to others; 100 is all of it.";
+        "The share of each of these limits that one token can use, so that it leaves some to others; 100 is all of it.";
     max_body_memory_mib: u64 = 96, "MIB",
-        "How much memory the bodies of requests under way may take; others are answered with 429.";
+        "The most memory of the bodies of requests in progress; others are answered with 429.";
     max_stream_memory_mib: u64 = 80, "MIB",
-        "How much memory what streams have sent may take until it is recorded; one for which there is none ends with 429.";
+        "The most memory of results that streams have sent, until they are recorded; a stream that cannot reserve more ends with 429.";
     max_response_memory_mib: u64 = 48, "MIB",
-        "How much memory answers may take that were read from the database and not yet by the client; others wait for it, then are answered with 429.";
+        "The most memory of answers that the client has not read yet; others wait for it, then are answered with 429.";
     shutdown_timeout_seconds: u64 = 20, "SECONDS",
-        "How long stopping takes at most: requests under way have three quarters of it, then they go to the spool.";
+        "How long stopping takes at most: requests in progress have three quarters of it, then they go to the spool.";
 }
 
 /// How the service logs.
@@ -244,11 +244,11 @@ impl Shown for Vec<String> {
 }
 
 impl ServiceSettings {
-    /// Reads the settings: from the file where one is named, the environment, and what was given
-    /// on the command line by name.
+    /// Reads the settings: from the file if one is named, the environment, and the options of the
+    /// command line.
     ///
     /// # Errors
-    /// [`Error::Configuration`] that names the setting and where it came from.
+    /// [`Error::Configuration`] that names the setting and its source.
     pub fn read(file: Option<&Path>, given: &[(String, String)]) -> Result<Self> {
         let mut table = match file {
             None => toml::Table::new(),
@@ -269,12 +269,12 @@ impl ServiceSettings {
         for (name, source, text) in sources {
             let mut alone = toml::Table::new();
             alone.insert(name.to_owned(), value(name, &text));
-            // Alone, so that the error names where the value came from.
+            // Parsed one by one, so that the error names the source of the value.
             ServiceSettings::deserialize(alone.clone()).map_err(|error| {
                 let help = SETTINGS.iter().find(|setting| setting.name == name);
                 let help = help.map_or("", |setting| setting.help);
                 Error::Configuration(format!(
-                    "{source} {text:?} does not do: {}. {help}",
+                    "invalid {source} {text:?}: {}. {help}",
                     first_line(&error)
                 ))
             })?;
@@ -424,7 +424,7 @@ impl ServiceSettings {
     }
 }
 
-/// The variables of the environment that look like a setting and are none.
+/// Environment variables that look like a setting and are not one.
 pub(crate) fn unknown_variables() -> Vec<String> {
     let known = |name: &str| {
         name == FILE_VARIABLE || SETTINGS.iter().any(|setting| setting.variable() == name)
@@ -455,7 +455,7 @@ fn table(name: &str, text: &str) -> Result<toml::Table> {
     })
 }
 
-/// What was written outside of a file, where no quotation marks are usual.
+/// A value from outside of a file, which has no quotation marks.
 fn value(name: &str, text: &str) -> toml::Value {
     let text = text.trim();
     if is_list(name) {
@@ -474,7 +474,7 @@ pub(crate) fn is_list(name: &str) -> bool {
     matches!(name, "listen" | "allow_origins" | "allow_hosts")
 }
 
-/// Whether a browser may send this as the origin of a page.
+/// Whether a browser can send this as the origin of a page.
 fn fits_an_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return text == "*" };
     !scheme.is_empty()
@@ -515,7 +515,7 @@ mod tests {
         let file = folder.path().join("settings.toml");
         std::fs::write(&file, settings.to_toml()).unwrap();
         assert_eq!(ServiceSettings::read(Some(&file), &[]).unwrap(), settings);
-        // What is said on the command line comes first.
+        // Options of the command line take precedence.
         let one = [("max_concurrent_requests".to_owned(), "9".to_owned())];
         assert_eq!(ServiceSettings::read(Some(&file), &one).unwrap().max_concurrent_requests, 9);
     }

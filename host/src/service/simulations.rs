@@ -37,7 +37,7 @@ struct Read {
     _room: Held,
 }
 
-/// Reads a body of JSON, of at most so many KiB.
+/// Reads a JSON body of at most this many KiB.
 async fn read(app: &App, request: Request, limit_kib: u64) -> Result<Read, Failure> {
     let (parts, body) = request.into_parts();
     no_parameters(&parts.uri)?;
@@ -54,7 +54,7 @@ async fn read(app: &App, request: Request, limit_kib: u64) -> Result<Read, Failu
     Ok(Read { bytes: Arc::new(bytes), asked, _room: room })
 }
 
-/// Waits until this body may be taken apart: one that is long takes several times its own memory.
+/// Waits until this body can be parsed: a long one uses several times its own memory.
 async fn turn<'a>(app: &'a App, bytes: &[u8]) -> Option<SemaphorePermit<'a>> {
     if bytes.len() <= SHORT_BYTES {
         return None;
@@ -63,10 +63,10 @@ async fn turn<'a>(app: &'a App, bytes: &[u8]) -> Option<SemaphorePermit<'a>> {
     app.long_bodies.acquire().await.ok()
 }
 
-/// A body as what it should be, read where that keeps no other request waiting.
+/// Parses a body as the expected type, on a thread of its own if it is long.
 ///
 /// # Errors
-/// Where it is something else.
+/// If it is of another type.
 async fn parsed<T>(bytes: &Arc<Vec<u8>>) -> Result<T, Failure>
 where
     T: serde::de::DeserializeOwned + Send + 'static,
@@ -78,20 +78,20 @@ where
     blocking(move || parse(&bytes)).await?
 }
 
-/// A body as what it should be.
+/// Parses a body as the expected type.
 ///
 /// # Errors
-/// Where it is something else.
+/// If it is of another type.
 pub(super) fn parse<'b, T: serde::Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Failure> {
     serde_json::from_slice(bytes).map_err(|error| {
-        Failure::new(ProblemCode::InvalidRequest, format!("the body does not do: {error}"))
+        Failure::new(ProblemCode::InvalidRequest, format!("invalid body: {error}"))
     })
 }
 
 /// Keep a version of an agent's configuration.
 #[utoipa::path(
     post, path = "/v1/configurations", tag = "recording", operation_id = "create_configuration",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body = ConfigurationRequest,
     responses(
         (status = 200, description = "The same content has the same id", body = ConfigurationCreated),
@@ -120,14 +120,14 @@ pub(super) async fn create_configuration(State(app): State<SharedApp>, request: 
 
 /// Start a simulation.
 ///
-/// The first writer of an id wins: the same start again gives the same answer, the same id with
+/// The first writer of an id wins: the same start again returns the same answer, the same id with
 /// another plan is a `conflict`.
 #[utoipa::path(
     post, path = "/v1/simulations", tag = "recording", operation_id = "start_simulation",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body = StartSimulationRequest,
     responses(
-        (status = 200, description = "It runs, or stands where it has come to", body = StartedBody),
+        (status = 200, description = "It is running, or already has a status", body = StartedBody),
         (status = 202, description = "The start is in the service's spool", body = StartedBody),
         (status = "default", description = "An error", body = Problem, content_type = "application/problem+json"),
     )
@@ -143,7 +143,7 @@ pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Requ
                 ProblemCode::BodyTooLarge,
                 format!(
                     "the metadata is longer than {most} bytes; it is part of every answer about \
-                     the simulation, so keep what is long elsewhere"
+                     the simulation, so store long data elsewhere"
                 ),
             )
             .limit(most)
@@ -176,7 +176,7 @@ pub(super) async fn list_simulations(
     turn.json(&SimulationList { simulations, cursor: page.cursor }).await
 }
 
-/// Where a simulation stands.
+/// The status of a simulation.
 #[utoipa::path(
     get, path = "/v1/simulations/{simulation_id}", tag = "reading",
     operation_id = "simulation_status",
@@ -195,13 +195,13 @@ pub(super) async fn simulation_status(
 
 /// Complete a simulation, with the suite's own summary as the body, all of it optional.
 ///
-/// Completing again gives the same answer. Results that come later are counted.
+/// Completing again returns the same answer. Results that come later are counted.
 #[utoipa::path(
     post, path = "/v1/simulations/{simulation_id}/complete", tag = "recording",
     operation_id = "complete_simulation",
     params(
         ("simulation_id" = Uuid, Path, description = "The simulation's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body(content = Option<SuiteDocument>, content_type = "application/json", description = "The suite's summary, or nothing"),
     responses(
@@ -236,7 +236,7 @@ pub(super) async fn complete_simulation(
     operation_id = "fail_simulation",
     params(
         ("simulation_id" = Uuid, Path, description = "The simulation's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body(content = Option<EndSimulationRequest>, description = "Why"),
     responses(
@@ -259,7 +259,7 @@ pub(super) async fn fail_simulation(
     operation_id = "cancel_simulation",
     params(
         ("simulation_id" = Uuid, Path, description = "The simulation's id"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Gives a retry the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A retry with the same key gets the first answer", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     request_body(content = Option<EndSimulationRequest>, description = "Why"),
     responses(

@@ -25,7 +25,7 @@ const MOST_ENTRIES: u32 = 1_000;
 /// How many bytes of entries are read for a page.
 const PAGE_BYTES: u64 = 16 << 20;
 
-/// How long the body of a request may be: a million numbers.
+/// The longest body of a request: a million numbers.
 const BODY_BYTES: u64 = 16 << 20;
 
 /// Which entries of the spool.
@@ -114,8 +114,8 @@ async fn choice(app: &App, request: Request) -> Result<Option<Vec<u64>>, Failure
 
 /// Put dead letters back at the end of the queue.
 ///
-/// Needs a token with the scope `admin`. They get new numbers; what is refused again is a dead letter
-/// again.
+/// Needs a token with the scope `admin`. They get new numbers; an entry that is refused again is a dead
+/// letter again.
 #[utoipa::path(
     post, path = "/v1/spool/requeue", tag = "operation", operation_id = "requeue_dead_letters",
     request_body = DeadLetterSelection,
@@ -132,9 +132,9 @@ pub(super) async fn requeue_dead_letters(State(app): State<SharedApp>, request: 
     Ok(answer::json(StatusCode::OK, &requeued))
 }
 
-/// Remove dead letters for good.
+/// Remove dead letters permanently.
 ///
-/// Needs a token with the scope `admin`. What waits is never dropped.
+/// Needs a token with the scope `admin`. Waiting entries are never dropped.
 #[utoipa::path(
     post, path = "/v1/spool/drop", tag = "operation", operation_id = "drop_dead_letters",
     request_body = DeadLetterSelection,

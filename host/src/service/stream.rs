@@ -76,7 +76,7 @@ fn problem_line(failure: Failure, request_id: Option<RequestId>) -> Bytes {
     line.into()
 }
 
-/// What is known of a stream before it is read.
+/// The parameters of a stream, known before it is read.
 pub(super) struct StreamOf {
     pub(super) simulation_id: Uuid,
     pub(super) query: RecordQuery,
@@ -105,7 +105,7 @@ impl Lines {
                 reader.take_what_is_there().await;
             }
             let room = if reader.ended() { Ok(()) } else { reader.make_room() };
-            // What comes while others are stored waits for them, and shares a transaction.
+            // Results that arrive while others are stored wait for them, and share a transaction.
             let due = reader.full() || reader.ended() || under_way.is_empty() || room.is_err();
             if due && !reader.is_empty() && under_way.len() < BATCHES_UNDER_WAY {
                 match self.of.standing.check() {
@@ -115,7 +115,7 @@ impl Lines {
                 continue;
             }
             let reading = !reader.ended() && !reader.full() && room.is_ok();
-            // Its own batches give room back; who has none under way must not wait for others.
+            // Its own batches release memory; a stream with none in progress must not wait for others.
             if let Err(failure) = room
                 && under_way.is_empty()
             {
@@ -139,27 +139,28 @@ impl Lines {
                     keep_causes(&mut verdicts, self.of.request_id.as_ref());
                     let lines = verdict_lines(&mut answered, verdicts, room, app.most_reasons_bytes());
                     if self.lines.send(Ok(lines)).await.is_err() {
-                        // The client has gone; what is under way is stored, and nobody asks.
+                        // The client has disconnected; batches in progress are stored, without an
+                        // answer.
                         return;
                     }
                 }
                 () = app.stopped(), if !reader.ended() => {
                     reader.stop(Failure::new(
                         ProblemCode::ShuttingDown,
-                        "the service is stopping; send what has no verdict yet again",
+                        "the service is stopping; send the results without a verdict again",
                     ));
                 }
                 failure = self.of.standing.ended(), if !reader.ended() => reader.abandon(failure),
                 () = reader.read(), if reading => {}
             }
         }
-        // What came before an error has had its verdicts.
+        // Results before an error have had their verdicts.
         if let Some(failure) = reader.into_failure() {
             let _ = self.lines.send(Err(failure)).await;
         }
     }
 
-    /// Records a batch, in a task of its own, so that it goes on while the stream is read.
+    /// Records a batch in a task of its own, so that it continues while the stream is read.
     fn record(
         &self,
         (mut batch, room): (Vec<Submission>, Held),
@@ -181,9 +182,9 @@ impl Lines {
     }
 }
 
-/// The lines take the room that the results had, and for their violations and warnings as much more as
-/// there is, up to `most_reasons` bytes. What has no room is left out and counted, for a client may be
-/// slow to read them.
+/// The lines use the memory of the results, and as much again for their violations and warnings as is
+/// available, up to `most_reasons` bytes. Violations without memory are left out and counted, because a
+/// client can be slow to read them.
 fn verdict_lines(
     answered: &mut u64,
     verdicts: Vec<ItemVerdict>,

@@ -10,16 +10,16 @@ use tokio_rustls::TlsAcceptor;
 use super::settings::ServiceSettings;
 use crate::error::{Error, Result};
 
-/// What does the handshakes, where the settings name a certificate.
+/// The acceptor of TLS connections, if the settings name a certificate.
 ///
 /// # Errors
-/// [`Error::Configuration`] where a file cannot be read, or certificate and key do not belong together.
+/// [`Error::Configuration`] if a file cannot be read, or certificate and key do not match.
 pub(super) fn acceptor(settings: &ServiceSettings) -> Result<Option<TlsAcceptor>> {
     let (Some(certificate), Some(key)) = (&settings.tls_certificate, &settings.tls_key) else {
         return Ok(None);
     };
     let wrong = |path: &Path, reason: String| {
-        Error::Configuration(format!("{} does not do for TLS: {reason}", path.display()))
+        Error::Configuration(format!("{} cannot be used for TLS: {reason}", path.display()))
     };
     let chain: std::result::Result<Vec<CertificateDer<'static>>, _> =
         CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);

@@ -1,7 +1,7 @@
-//! Bodies that nobody reads to their end, because the request was refused.
+//! Bodies that are not read to their end, because the request was refused.
 //!
 //! A client that is still sending when its connection is closed sees that, and not the answer: many
-//! read only after they have sent everything. So the rest is read for a moment and thrown away.
+//! read only after they have sent everything. So the rest is read for a moment and discarded.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -22,9 +22,9 @@ const REST: Duration = Duration::from_secs(10);
 /// How much of it: more than most bodies that are a little too long.
 const REST_BYTES: usize = 256 << 20;
 
-/// Sees to it that the rest of the body is read where the request's handler does not.
+/// Reads the rest of the body if the request's handler does not.
 pub(super) fn read_on(app: &SharedApp, request: Request) -> Request {
-    // HTTP/2 ends a stream without the connection, and says so.
+    // HTTP/2 ends a stream without the connection, and signals that.
     if request.version() > Version::HTTP_11 || request.body().is_end_stream() {
         return request;
     }
@@ -69,7 +69,7 @@ impl HttpBody for ReadOn {
 impl Drop for ReadOn {
     fn drop(&mut self) {
         let rest = self.body.take().filter(|body| self.leave && !body.is_end_stream());
-        // There is no runtime any more where the process ends.
+        // There is no runtime any more if the process ends.
         if let (Some(rest), Ok(runtime)) = (rest, tokio::runtime::Handle::try_current()) {
             let app = SharedApp::clone(&self.app);
             runtime.spawn(async move {

@@ -422,7 +422,7 @@ fn open_files_of_the_process() {
     let options = ["--spool-dir", spool.as_str(), "--log-level", "info"];
     let limit = format!("ulimit -n {OPEN_FILES}");
     let service = Service::start_after(&limit, &program, &files.path("log"), &options);
-    service.wait_for_log("fewer connections than the settings say");
+    service.wait_for_log("fewer connections than in the settings");
     // Every connection is served or told; none is left without an answer.
     let request = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let mut open = Vec::new();
@@ -442,7 +442,7 @@ fn open_files_of_the_process() {
         }
     }
     assert!(open.len() >= 100 && told > 0, "{} {told}", open.len());
-    assert_eq!(service.log().matches("fewer connections than the settings say").count(), 1);
+    assert_eq!(service.log().matches("fewer connections than in the settings").count(), 1);
     assert!(!service.log().contains("could not accept"), "{}", service.log());
     // The rest of the service has files of its own.
     let mut recording = open.pop().unwrap();
