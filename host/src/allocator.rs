@@ -8,12 +8,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The number of mimalloc's option `purge_delay` in its header, in the versions 2 and 3.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
-/// Freed memory goes back to the system after this many milliseconds. Version 3 of mimalloc waits a
-/// whole second where the environment says nothing else, in which large requests pile up: the worst
-/// ones took 490 MiB, and take 370 MiB with this.
+/// Freed memory is returned to the system after this many milliseconds. Version 3 of mimalloc waits a
+/// whole second unless the environment sets another time, and large requests pile up in it: the worst
+/// ones used 490 MiB, and use 370 MiB with this.
 const PURGE_DELAY_MS: std::ffi::c_long = 10;
 
-/// Has freed memory go back to the system soon, unless the environment says when.
+/// Returns freed memory to the system soon, unless the environment sets the time.
 pub(crate) fn return_memory_soon() {
     if std::env::var_os("MIMALLOC_PURGE_DELAY").is_none() {
         #[allow(unsafe_code, reason = "the crate has no safe way to set an option")]

@@ -1,4 +1,4 @@
-//! What `wit/` says, as Rust types. Nothing else in the crate calls `bindgen!`.
+//! The definitions of `wit/` as Rust types. Nothing else in the crate calls `bindgen!`.
 
 // Wasmtime's macro of this name, with the folder where the build script found the contract.
 include!(concat!(env!("OUT_DIR"), "/bindgen.rs"));

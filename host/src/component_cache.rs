@@ -1,11 +1,11 @@
 //! Compiled components on disk, because compiling takes longer than most recordings.
 //!
-//! Loading a compiled component runs it as native code, so a file is trusted only when nobody but
-//! this user can have written it: the folder and the file belong to the user and are closed to
-//! others, the file is not a link, and its content has the checksum that was written with it
-//! (which catches a torn write, not an attacker). Everything else is compiled anew. A cache that
-//! cannot be used never fails a start, but for components that are to be compiled in a process of
-//! their own: what that process may not take is not taken here either.
+//! Loading a compiled component runs it as native code, so a file is trusted only if no one but this
+//! user can have written it: the folder and the file belong to the user and are closed to others, the
+//! file is not a link, and its content has the checksum that was written with it (which detects a torn
+//! write, not an attacker). Everything else is compiled anew. An unusable cache never fails a start,
+//! except for components that are compiled in a separate process: if that process refuses a component,
+//! it is refused here, too.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -28,13 +28,13 @@ const MAGIC: &[u8; 8] = b"arcwasm1";
 /// A compiled component is some hundred KiB; anything far beyond is not ours.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// How long a component may take to be compiled in a process of its own.
+/// The time limit for compiling a component in a separate process.
 const COMPILE_TIME: Duration = Duration::from_secs(120);
 
 /// How often the process is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// How much of what the process says of its failure is told.
+/// The most of the process's error output that is shown.
 const TOLD_BYTES: u64 = 4_096;
 
 /// How a component is loaded.
@@ -46,7 +46,7 @@ pub struct Loading {
     /// component's file as its last arguments, and the component's own file; none for compiling
     /// here.
     pub compiler: Option<(CompilerCommand, PathBuf)>,
-    /// Whether it is given a WASI in which nothing ever happens, where it imports one.
+    /// Whether it gets the WASI without any access, if it imports one.
     pub grant_wasi: bool,
 }
 
@@ -55,12 +55,11 @@ pub struct Loading {
 pub struct CompilerCommand {
     /// The program's file.
     pub program: PathBuf,
-    /// What comes before the folder of the cache and the component's file.
+    /// The prefix of the folder of the cache and of the component's file.
     pub args: Vec<OsString>,
 }
 
-/// Gives the compiled component: from the cache where it can be trusted, else by compiling it and
-/// putting it there.
+/// Returns the compiled component: from the cache if it can be trusted, else compiled and stored there.
 pub(crate) fn load(
     engine: &Engine,
     component: &[u8],
@@ -125,7 +124,7 @@ fn compile_elsewhere(command: &CompilerCommand, folder: &Path, file: &Path) -> R
     let failed = |error: std::io::Error| {
         wasmtime::Error::msg(format!("could not start {}: {error}", command.program.display()))
     };
-    // A file holds what it says, however much that is, while nobody reads it.
+    // A file stores the output, however long it is, while it is not read.
     let mut said = tempfile::tempfile()?;
     let mut child = Command::new(&command.program)
         .args(&command.args)
@@ -210,7 +209,7 @@ fn read_trusted(folder: &Path, path: &Path) -> Option<Vec<u8>> {
     intact.then(|| compiled.to_vec())
 }
 
-/// Whether something belongs to this user and nobody else may write it.
+/// Whether a path belongs to this user and no one else can write to it.
 fn private(metadata: &fs::Metadata) -> bool {
     metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o022 == 0
 }
@@ -222,8 +221,7 @@ fn write(folder: &Path, path: &Path, compiled: &[u8]) -> std::io::Result<()> {
         return Err(std::io::Error::new(
             std::io::ErrorKind::PermissionDenied,
             format!(
-                "the folder of compiled components, {}, is not this user's alone; take the right to \
-                 write there from others (chmod go-w), or remove it",
+                "the folder of compiled components, {}, is writable by others; run chmod go-w on it, or remove it",
                 folder.display()
             ),
         ));
@@ -290,7 +288,7 @@ mod tests {
             fs::write(&file, bad).unwrap();
             assert!(read_trusted(folder.path(), &file).is_none());
             load_from(folder.path());
-            assert!(fs::read(&file).unwrap() == good, "it is mended");
+            assert!(fs::read(&file).unwrap() == good, "it is repaired");
         }
     }
 
@@ -336,7 +334,7 @@ mod tests {
         // It ends well, and leaves nothing.
         let message = load_by("true", &[]).unwrap_err().to_string();
         assert!(message.contains("does not hold what this program can run"), "{message}");
-        // It says far more than a pipe holds.
+        // The output is far longer than a pipe's buffer.
         let long = "printf 'error: %200000s' no >&2; exit 1";
         let message = load_by("sh", &["-c", long]).unwrap_err().to_string();
         assert!(message.len() <= TOLD_BYTES as usize, "{}", message.len());
@@ -351,7 +349,7 @@ mod tests {
         let refused = compile(&Engine::default(), COMPONENT, &KEY, folder.path());
         let message = refused.unwrap_err().to_string();
         assert!(message.contains("chmod go-w"), "{message}");
-        // What comes with the program is compiled all the same.
+        // Built-in components are compiled nonetheless.
         load_from(folder.path());
     }
 

@@ -10,14 +10,14 @@ use crate::embedded::{Download, EmbeddedDatabase, EmbeddedSettings, Stage, Super
 use crate::error::{Error, Result};
 use crate::store::{ConnectionSettings, Store};
 
-/// The variables that may hold the database's URL, in the order in which they are asked.
+/// The variables that can contain the database's URL, in order of precedence.
 pub const URL_VARIABLES: [&str; 2] = ["ARC_DATABASE_URL", "TIMESCALE_SERVICE_URL"];
 
-/// Where results are to be kept.
+/// The place of the results.
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
-    /// A `postgresql://` URL. Where it is absent, [`URL_VARIABLES`] are asked, and where they are
-    /// absent too, the embedded database is used.
+    /// A `postgresql://` URL. If it is absent, [`URL_VARIABLES`] are read, and if they are absent too,
+    /// the embedded database is used.
     pub url: Option<String>,
     /// What the caller's users call the URL, for messages: `--database-url`.
     pub url_name: &'static str,
@@ -27,9 +27,9 @@ pub struct DatabaseSettings {
     pub data_dir: Option<PathBuf>,
     /// The folder of PostgreSQL's programs for the embedded database; by default they are looked for.
     pub postgres_bin: Option<PathBuf>,
-    /// Further folders where PostgreSQL's programs are looked for.
+    /// Further folders in which PostgreSQL's programs are searched.
     pub further_postgres_bins: Vec<PathBuf>,
-    /// Whether PostgreSQL's programs may be fetched for the embedded database where they are not found.
+    /// Whether PostgreSQL's programs can be downloaded for the embedded database if they are not found.
     pub download: Download,
     /// The program that becomes the embedded database's supervisor.
     pub supervisor: SupervisorCommand,
@@ -44,21 +44,21 @@ pub struct Database {
 }
 
 impl Database {
-    /// Opens the database that the settings name, without looking at its schema, and tells
-    /// `progress` of what takes long. A database with a URL is not connected with yet.
+    /// Opens the database of the settings, without checking its schema, and reports long steps to
+    /// `progress`. A database with a URL is not connected to yet.
     ///
     /// # Errors
-    /// [`Error::Configuration`] where the URL will not do, or where nothing is named in a container
-    /// that takes its data with it; [`Error::Embedded`].
+    /// [`Error::Configuration`] if the URL is invalid, or if none is set in a container whose data ends
+    /// with it; [`Error::Embedded`].
     pub async fn open(
         settings: &DatabaseSettings,
         progress: impl FnMut(Stage) + Send,
     ) -> Result<Self> {
         if let Some((source, url)) = named_url(settings)? {
             let connection = ConnectionSettings::from_url(&url).map_err(|error| match error {
-                Error::Configuration(reason) => Error::Configuration(format!(
-                    "the database URL in {source} does not do: {reason}"
-                )),
+                Error::Configuration(reason) => {
+                    Error::Configuration(format!("invalid database URL in {source}: {reason}"))
+                }
                 other => other,
             })?;
             let store = Store::with_settings(&connection, settings.connections)?;
@@ -80,10 +80,10 @@ impl Database {
         Ok(Database { store, settings: connection, embedded: Some(embedded) })
     }
 
-    /// Brings the schema up to date where it is not.
+    /// Migrates the schema if it is outdated.
     ///
     /// # Errors
-    /// [`Error::Schema`] where it is newer than this program; an error of the database.
+    /// [`Error::Schema`] if it is newer than this program; an error of the database.
     pub async fn bring_up_to_date(&self) -> Result<()> {
         self.store.bring_up_to_date().await
     }
@@ -93,7 +93,7 @@ impl Database {
         &self.store
     }
 
-    /// Where the database is, in the variables of libpq: to set, and to remove.
+    /// The database's address, as libpq's variables: to set, and to remove.
     pub fn environment(&self) -> Vec<(&'static str, Option<OsString>)> {
         self.settings.environment()
     }
@@ -112,14 +112,14 @@ impl Database {
     }
 }
 
-/// The folder of this user that keeps compiled components; none where the user has no home.
+/// The folder of this user for compiled components; none if the user has no home.
 pub fn components_cache() -> Option<PathBuf> {
     let folders = etcetera::choose_base_strategy().ok()?;
     Some(folders.cache_dir().join("arc-recorder").join("components"))
 }
 
-/// The folder of this user that keeps the formats that were added: beside the embedded database;
-/// none where the user has no home.
+/// The folder of this user for added formats: beside the embedded database; none if the user has no
+/// home.
 pub fn formats_folder(data_dir: Option<&Path>) -> Option<PathBuf> {
     Some(crate::embedded::data_folder(data_dir).ok()?.join("formats"))
 }
@@ -127,8 +127,8 @@ pub fn formats_folder(data_dir: Option<&Path>) -> Option<PathBuf> {
 /// The folder of the spool of this user: beside the embedded database.
 ///
 /// # Errors
-/// [`Error::Configuration`] where the user has no home, and in a container, which would take the
-/// spool with it.
+/// [`Error::Configuration`] if the user has no home, and in a container, with which the spool would
+/// end.
 pub fn spool_folder(data_dir: Option<&Path>) -> Result<PathBuf> {
     let unnamed = |reason: &str| {
         Error::Configuration(format!(
@@ -156,7 +156,7 @@ pub(crate) fn url_in_environment() -> bool {
     URL_VARIABLES.into_iter().any(names)
 }
 
-/// The database's URL, and where it was found.
+/// The database's URL, and its source.
 fn named_url(settings: &DatabaseSettings) -> Result<Option<(&'static str, String)>> {
     if let Some(url) = &settings.url {
         return Ok(Some((settings.url_name, url.clone())));

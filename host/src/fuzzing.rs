@@ -1,4 +1,4 @@
-//! Fuzz targets of the host's parsers: functions that take any bytes and panic where a property does not
+//! Fuzz targets of the host's parsers: functions that accept any bytes and panic if a property does not
 //! hold. They are here only for tests, which run them on a corpus and on mutations of it, and for an
 //! instrumented build, which a fuzzer runs; `tests/fuzz` has the corpus and both of these.
 
@@ -13,7 +13,7 @@
 use crate::recorder::duration_hours;
 use crate::{access, extraction, service, store};
 
-/// What is done with an input. It panics where a property does not hold.
+/// Runs the target on an input, and panics if a property does not hold.
 pub type Target = fn(&[u8]);
 
 /// Every target: its name, which is that of its corpus too, and what takes the bytes.
@@ -29,13 +29,13 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("host-words", words),
 ];
 
-/// The input is a word of the command line or of a header, or a pattern, a line break, and a name.
+/// The input is an argument of the command line or a header, or a pattern, a line break, and a name.
 fn words(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     match duration_hours(text) {
         Ok(hours) => {
             assert!(hours > 0.0 && hours.is_finite(), "{text}: {hours}");
-            // A time that is before all times is said to be, and no overflow.
+            // A time before the range of times is reported as such, without overflow.
             let now = jiff::Timestamp::now();
             if let Ok(before) = store::hours_before(now, hours) {
                 assert!(before <= now);
@@ -58,7 +58,7 @@ fn words(input: &[u8]) {
     patterns(pattern, name);
 }
 
-/// A pattern matches what the plainest reading of its rules says.
+/// A pattern matches as the plainest reading of its rules does.
 fn patterns(pattern: &str, name: &str) {
     /// Fits a row of the pattern's steps after another to the name's ends.
     fn plainly(pattern: &[u8], name: &[u8]) -> bool {

@@ -24,7 +24,7 @@ impl Fingerprint {
         self.0.update(bytes);
     }
 
-    /// Adds a part that may be absent, which is not the same as an empty one.
+    /// Adds an optional part; an absent one differs from an empty one.
     pub fn optional_part(&mut self, bytes: Option<&[u8]>) {
         self.0.update([u8::from(bytes.is_some())]);
         self.part(bytes.unwrap_or_default());

@@ -1,6 +1,6 @@
-//! JSON that is kept as its text.
+//! JSON that is stored as its text.
 //!
-//! What clients send, and what was extracted from it, never becomes a tree of values here: a tree
+//! Clients' JSON, and JSON that was extracted from it, never becomes a tree of values here: a tree
 //! takes up to a hundred times the memory of its text.
 
 use std::error::Error;

@@ -1,6 +1,6 @@
 //! The innermost reason of an error of another library.
 
-/// Returns the message of an error's innermost source, which says the most.
+/// Returns the message of an error's innermost source, which is the most specific one.
 pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {

@@ -1,5 +1,5 @@
-//! Whether a component is one that this program can use: told from its bytes, before it is
-//! compiled, in a sentence that says what to do.
+//! Whether this program can use a component: decided from its bytes, before it is compiled, with a
+//! message that contains the remedy.
 
 use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
 
@@ -18,18 +18,18 @@ const INTERFACES: [&str; 2] = ["extraction", "container"];
 /// The longest component in bytes: what JavaScript is compiled to has some 12 MB.
 const MAX_COMPONENT_BYTES: usize = 128 << 20;
 
-/// What a component says of itself without being run.
+/// What a component declares without being run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contract {
     /// The interfaces of WASI that it imports, in its order.
     pub wasi_imports: Vec<String>,
 }
 
-/// Reads what a component imports and exports.
+/// Reads the imports and exports of a component.
 ///
 /// # Errors
-/// [`Error::Invalid`] where it is no component, is too long, lacks an interface, was built for
-/// another version of the contract, or imports something that is not WASI.
+/// [`Error::Invalid`] if it is no component, is too long, lacks an interface, was built for another
+/// version of the contract, or imports something that is not WASI.
 pub fn read_contract(bytes: &[u8]) -> Result<Contract> {
     let wrong = |reason: String| Error::Invalid(format!("this is no format component: {reason}"));
     if bytes.len() > MAX_COMPONENT_BYTES {
@@ -74,12 +74,12 @@ pub fn read_contract(bytes: &[u8]) -> Result<Contract> {
     }
     let (wasi_imports, others): (Vec<String>, Vec<String>) =
         imports.into_iter().partition(|import| import.starts_with("wasi:"));
-    // Types that the world's interfaces share may stand among the imports.
+    // Types that the world's interfaces share can be among the imports.
     let others: Vec<String> =
         others.into_iter().filter(|import| !import.starts_with("arc:recording/types@")).collect();
     if !others.is_empty() {
         return Err(wrong(format!(
-            "it imports {}, and a format may import nothing but WASI; leave it out",
+            "it imports {}, and a format can import nothing but WASI; remove the import",
             others.join(", ")
         )));
     }

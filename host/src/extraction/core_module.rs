@@ -1,4 +1,4 @@
-//! The core module inside of a component, for hosts that load no components.
+//! The core module inside a component, for hosts that cannot load components.
 
 /// What every component begins with: the magic word, and the version of its format.
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
@@ -6,11 +6,11 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 /// The section of a component that is a core module.
 const CORE_MODULE: u8 = 1;
 
-/// The first core module of a component, in which an extractor has all its code.
+/// The first core module of a component, which contains all code of an extractor.
 ///
 /// Its exports have the names of the component's functions with their interface, such as
-/// `arc:recording/extraction@0.1.0#extract-json`, and take and give what the Canonical ABI says.
-/// None where the bytes are no component, or hold no module.
+/// `arc:recording/extraction@0.1.0#extract-json`, and use the Canonical ABI. None if the bytes are no
+/// component, or contain no module.
 pub fn core_module(component: &[u8]) -> Option<&[u8]> {
     let mut rest = component.strip_prefix(COMPONENT)?;
     loop {
@@ -24,7 +24,7 @@ pub fn core_module(component: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// A length as LEB128, and what comes after it.
+/// A length as LEB128, and the bytes after it.
 fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let mut value = 0_u64;
     // A length has 32 bits, which take five bytes at most.

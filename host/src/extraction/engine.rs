@@ -1,4 +1,4 @@
-//! The wasmtime engine: what it allocates in advance, and what bounds and interrupts it.
+//! The wasmtime engine: its preallocated memory, its limits, and how it is interrupted.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -50,8 +50,8 @@ pub(super) struct SharedEngine {
     instances: Arc<Semaphore>,
     /// How many instances the pool has.
     pub(super) total_instances: usize,
-    /// Sessions that wait for their owner's next call, the one used last at the end. They hold
-    /// instances, so whoever shares these shares them.
+    /// Sessions that wait for their owner's next call, the most recently used last. They hold
+    /// instances, so owners that share these share the instances.
     idle: IdleSessions,
     /// For a long input: an instance takes several times its memory to read it.
     long_inputs: Mutex<()>,
@@ -59,8 +59,8 @@ pub(super) struct SharedEngine {
 
 impl SharedEngine {
     pub(super) fn new(limits: &ExtractionLimits, metering: Metering) -> Result<Self> {
-        // Extraction is computation alone, so more sessions than cores only wait for each other;
-        // one more a core lets the next batch begin while an answer is handed over.
+        // Extraction is pure computation, so more sessions than cores only wait for each other; one
+        // more per core lets the next batch begin while an answer is passed on.
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let instances = u32::try_from(cores * 2).unwrap_or(u32::MAX).min(256);
 
@@ -112,7 +112,7 @@ impl SharedEngine {
         Arc::clone(&self.instances).acquire_owned().await.ok()
     }
 
-    /// The same for a thread that may block.
+    /// The same, for a thread that can block.
     pub(super) fn permit_now(&self) -> Option<Permit> {
         loop {
             match Arc::clone(&self.instances).try_acquire_owned() {
@@ -125,7 +125,7 @@ impl SharedEngine {
         }
     }
 
-    /// Waits until no other instance reads an input that is long, where this one is.
+    /// If the input of this instance is long: waits until no other instance reads a long input.
     pub(super) fn turn(&self, input_bytes: usize) -> Option<MutexGuard<'_, ()>> {
         let long = input_bytes > LONG_INPUT_BYTES;
         long.then(|| self.long_inputs.lock().unwrap_or_else(PoisonError::into_inner))
@@ -136,7 +136,7 @@ impl SharedEngine {
     }
 }
 
-/// How many ticks a deadline is, rounded up, and one more because the first may be over at once.
+/// The number of ticks of a deadline, rounded up, and one more because the first can end at once.
 pub(super) fn ticks(deadline: Duration) -> u64 {
     let ticks = deadline.as_nanos().div_ceil(TICK.as_nanos()).saturating_add(1);
     u64::try_from(ticks).unwrap_or(u64::MAX)

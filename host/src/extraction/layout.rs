@@ -1,4 +1,4 @@
-//! How results stand in a file, as a component describes it, checked.
+//! The layout of results in a file, as described by a component, after validation.
 
 use arc_framing::ElementPattern;
 
@@ -6,14 +6,15 @@ use crate::bindings::exports::arc::recording::container;
 pub use crate::bindings::exports::arc::recording::container::ItemRole;
 use crate::error::{Error, Result};
 
-/// How many bytes of a file a component is shown to recognise it, as `wit/container.wit` has it.
+/// The number of bytes of a file that a component sees to recognise it, as defined in
+/// `wit/container.wit`.
 pub const HEAD_BYTES: usize = 4_096;
 
-/// How many names or patterns a layout may have, and how long each may be.
+/// The most names or patterns of a layout, and the longest of each.
 const MOST_NAMES: usize = 16;
 const NAME_BYTES: usize = 256;
 
-/// Where the items of a file are.
+/// The place of the items of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ItemLayout {
     /// JSON documents as a stream has them.
@@ -26,10 +27,10 @@ pub enum ItemLayout {
     Entries(String),
 }
 
-/// Where the header of a file is.
+/// The place of the header of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderLayout {
-    /// There is none.
+    /// There is no header.
     None,
     /// The JSON document around the items.
     EnclosingDocument,
@@ -41,14 +42,14 @@ pub enum HeaderLayout {
     SiblingFile(Vec<String>),
 }
 
-/// How the results stand in a file.
+/// The layout of the results in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLayout {
-    /// Where the items are.
+    /// The place of the items.
     pub items: ItemLayout,
-    /// Where the header is.
+    /// The place of the header.
     pub header: HeaderLayout,
-    /// Whether the component says of each item what it is.
+    /// Whether the component describes each item.
     pub classify_items: bool,
 }
 
@@ -92,7 +93,7 @@ impl TryFrom<container::ContainerLayout> for FileLayout {
         };
         if !fits {
             return Err(Error::Component(
-                "the component describes a file whose header cannot be where it says; this is a bug \
+                "the component describes a file with its header in an impossible place; this is a bug \
                  in the component"
                     .to_owned(),
             ));
@@ -123,8 +124,8 @@ fn name(one: String) -> Result<String> {
     Ok(one)
 }
 
-/// Whether a name matches a pattern, in which `*` stands for any characters but `/`, and `**` for any
-/// characters at all. It takes time in proportion to both, whatever they are.
+/// Whether a name matches a pattern, in which `*` matches any characters but `/`, and `**` any
+/// characters at all. The time is proportional to the product of both lengths.
 pub(crate) fn matches_pattern(pattern: &str, name: &str) -> bool {
     enum Step {
         Byte(u8),
@@ -142,7 +143,7 @@ pub(crate) fn matches_pattern(pattern: &str, name: &str) -> bool {
             (byte, _) => steps.push(Step::Byte(byte)),
         }
     }
-    // How many steps may be behind us; a star may also stand for nothing.
+    // The number of steps that can be behind the current one; a star can also match nothing.
     let mut behind = vec![false; steps.len() + 1];
     let begin = |behind: &mut Vec<bool>| {
         for (number, step) in steps.iter().enumerate() {

@@ -1,8 +1,8 @@
-//! Extraction: the sandboxed component that says what a result means.
+//! Extraction: the sandboxed component that interprets a result.
 //!
-//! An [`Extractor`] is a compiled component, ready to be instantiated; a [`Session`] is one
-//! instance of it, used for a run of documents by one thread. A document that makes the component
-//! trap, run too long or take too much memory fails alone: the session goes on with a new
+//! An [`Extractor`] is a compiled component, ready to be instantiated; a [`Session`] is one instance of
+//! it, used for a run of documents by one thread. A document that makes the component trap, run too
+//! long or use too much memory fails without effect on others: the session continues with a new
 //! instance.
 
 mod contract;
@@ -48,24 +48,24 @@ use engine::{Metering, SharedEngine};
 /// The built-in extraction component, as the build made it.
 pub const BUILT_IN: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/extractor.wasm"));
 
-/// What one document may use.
+/// The limits of one document.
 #[derive(Clone, Copy, Debug)]
 pub struct ExtractionLimits {
-    /// How long its extraction may run in a component from elsewhere. Real documents take
-    /// microseconds to milliseconds; the built-in component's work is bounded by the document's
-    /// size, so it runs without a clock, which makes it a third faster.
+    /// How long its extraction can run in a third-party component. Real documents take microseconds to
+    /// milliseconds; the built-in component's work is bounded by the document's size, so it runs
+    /// without a clock, which makes it a third faster.
     pub deadline: Duration,
-    /// How much fuel a component from elsewhere has for a call, whatever it is given: some
-    /// instructions of WebAssembly take none, all others one unit each.
+    /// The fuel of a third-party component for a call, regardless of its input: some instructions of
+    /// WebAssembly consume none, all others one unit each.
     pub fuel: u64,
-    /// How much more fuel it has for each byte that it is given.
+    /// Additional fuel for each byte of its input.
     pub fuel_per_byte: u64,
     /// How much fuel it has at most, however long the document is.
     pub fuel_most: u64,
-    /// How much memory the component's instance may hold, in bytes.
+    /// The most memory of the component's instance, in bytes.
     pub memory_bytes: usize,
-    /// How many bytes an answer of the component may have, its lists and texts counted as the host
-    /// holds them.
+    /// The longest answer of the component in bytes, its lists and texts counted as the host stores
+    /// them.
     pub answer_bytes: usize,
     /// The longest document, in bytes of UTF-8; longer ones never reach the component.
     pub document_bytes: usize,
@@ -93,10 +93,10 @@ impl Default for ExtractionLimits {
     }
 }
 
-/// Where an extractor is loaded from and what it may use.
+/// The source of an extractor, and its limits.
 #[derive(Clone, Debug, Default)]
 pub struct ExtractionSettings {
-    /// What one document may use.
+    /// The limits of one document.
     pub limits: ExtractionLimits,
     /// The folder that keeps compiled components; none for compiling at every start.
     pub cache_dir: Option<PathBuf>,
@@ -124,12 +124,12 @@ pub struct ExtractorIdentity {
     pub sha256: [u8; 32],
 }
 
-/// What an extractor says of itself beside its identity.
+/// What an extractor reports about itself besides its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtractorAbout {
-    /// Who wrote it; empty where it names nobody.
+    /// The author; empty if it names none.
     pub authors: String,
-    /// What it reads, in a sentence.
+    /// The formats that it reads, in a sentence.
     pub format: String,
 }
 
@@ -159,27 +159,26 @@ struct Compiled {
 pub struct ExtractionEngine(Arc<SharedEngine>);
 
 impl ExtractionEngine {
-    /// For the components that come with this program, whose work is bounded by the document's
-    /// size: nothing is measured.
+    /// For the built-in components, whose work is bounded by the document's size: nothing is metered.
     ///
     /// # Errors
-    /// [`Error::Component`] where the engine cannot be set up.
+    /// [`Error::Component`] if the engine cannot be set up.
     pub fn unmetered(limits: &ExtractionLimits) -> Result<Self> {
         Self::new(limits, Metering::Off)
     }
 
-    /// For components from elsewhere that import nothing: held to fuel, which for them bounds time, too.
+    /// For third-party components without imports: limited by fuel, which for them bounds time, too.
     ///
     /// # Errors
-    /// [`Error::Component`] where the engine cannot be set up.
+    /// [`Error::Component`] if the engine cannot be set up.
     pub fn fuelled(limits: &ExtractionLimits) -> Result<Self> {
         Self::new(limits, Metering::Fuel)
     }
 
-    /// For components from elsewhere, whatever they import: held to fuel and deadline.
+    /// For third-party components with any imports: limited by fuel and deadline.
     ///
     /// # Errors
-    /// [`Error::Component`] where the engine cannot be set up.
+    /// [`Error::Component`] if the engine cannot be set up.
     pub fn metered(limits: &ExtractionLimits) -> Result<Self> {
         Self::new(limits, Metering::FuelAndDeadline)
     }
@@ -190,12 +189,12 @@ impl ExtractionEngine {
             .map_err(broken)
     }
 
-    /// Loads a component of the world `arc:recording/extractor` from its bytes: from the cache
-    /// where it is there, else by having it compiled.
+    /// Loads a component of the world `arc:recording/extractor` from its bytes: from the cache if it
+    /// has it, else after compilation.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it is no such component, or imports WASI that it is not given;
-    /// [`Error::Component`] where it does not work.
+    /// [`Error::Invalid`] if it is no such component, or imports WASI without permission;
+    /// [`Error::Component`] if it does not work.
     pub fn load(&self, bytes: &[u8], loading: &Loading) -> Result<Extractor> {
         let contract = read_contract(bytes)?;
         if let (false, [import, ..]) = (loading.grant_wasi, contract.wasi_imports.as_slice()) {
@@ -215,11 +214,11 @@ impl ExtractionEngine {
         Ok(Extractor { compiled, identity: Arc::new(identity), about: Arc::new(about) })
     }
 
-    /// Compiles a component into the cache, where [`ExtractionEngine::load`] finds it.
+    /// Compiles a component into the cache, for [`ExtractionEngine::load`].
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it is no such component; [`Error::Component`] where it cannot be
-    /// compiled or kept.
+    /// [`Error::Invalid`] if it is no such component; [`Error::Component`] if it cannot be compiled or
+    /// stored.
     pub fn compile(&self, bytes: &[u8], cache_dir: &std::path::Path) -> Result<()> {
         read_contract(bytes)?;
         let sha256: [u8; 32] = Sha256::digest(bytes).into();
@@ -238,16 +237,16 @@ fn broken(error: wasmtime::Error) -> Error {
 }
 
 impl Extractor {
-    /// Loads the built-in component: from the cache where it is there, else by compiling it.
+    /// Loads the built-in component: from the cache if it has it, else after compilation.
     ///
     /// # Errors
-    /// [`Error::Component`] where the engine cannot be set up or the component does not work.
+    /// [`Error::Component`] if the engine cannot be set up or the component does not work.
     pub fn built_in(settings: &ExtractionSettings) -> Result<Self> {
         ExtractionEngine::unmetered(&settings.limits)?.load(BUILT_IN, &settings.loading())
     }
 
-    /// Loads a component of the world `arc:recording/extractor`, without any import, from its
-    /// bytes: from the cache where it is there, else by compiling it. It is held to fuel and deadline.
+    /// Loads a component of the world `arc:recording/extractor`, without any import, from its bytes:
+    /// from the cache if it has it, else after compilation. It is limited by fuel and deadline.
     ///
     /// # Errors
     /// As [`ExtractionEngine::load`].
@@ -260,23 +259,23 @@ impl Extractor {
         &self.identity
     }
 
-    /// What it says of itself.
+    /// What it reports about itself.
     pub fn about(&self) -> &ExtractorAbout {
         &self.about
     }
 
-    /// What one document may use.
+    /// The limits of one document.
     pub fn limits(&self) -> &ExtractionLimits {
         &self.compiled.engine.limits
     }
 
-    /// Whether it is measured, because it comes from elsewhere: held to fuel, and to a deadline where
-    /// it may wait.
+    /// Whether it is metered, because it is a third-party component: by fuel, and by a deadline if it
+    /// can wait.
     pub fn metered(&self) -> bool {
         self.compiled.engine.metering != Metering::Off
     }
 
-    /// How many sessions may be open at once, of all extractors on its engine.
+    /// The most open sessions, of all extractors on its engine.
     pub fn instances(&self) -> usize {
         self.compiled.engine.total_instances
     }
@@ -292,8 +291,8 @@ impl Extractor {
         self.identity.sha256 == sha256
     }
 
-    /// How the results stand in a file of this name, which begins with these bytes; nothing where
-    /// it is not of the extractor's format. Blocks where all instances are in use.
+    /// Returns the layout of a file with this name and these first bytes; nothing if it is not of the
+    /// extractor's format. Blocks while all instances are in use.
     ///
     /// # Errors
     /// As [`Session::detect`].
@@ -301,8 +300,8 @@ impl Extractor {
         self.session_now().detect(file_name, head)
     }
 
-    /// Begins a session on a thread that may block: waits while as many sessions are open as the
-    /// pool has instances.
+    /// Begins a session on a thread that can block: waits while as many sessions are open as the pool
+    /// has instances.
     pub fn session_now(&self) -> Session {
         Session::new(Arc::clone(&self.compiled), self.compiled.engine.permit_now())
     }
@@ -325,7 +324,7 @@ fn identify(
         if text.is_empty() || text.len() > MAX_NAME_BYTES || text.chars().any(char::is_control) {
             return Err(Error::Invalid(format!(
                 "the component's {what} must be a text of 1 to {MAX_NAME_BYTES} bytes without control \
-                 characters; it says {:?}",
+                 characters, and is {:?}",
                 text.chars().take(80).collect::<String>()
             )));
         }

@@ -1,4 +1,4 @@
-//! One instance of the extraction component, and what one document may do to it.
+//! One instance of the extraction component, and the effects of one document on it.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ const KEPT_GROWTH_BYTES: usize = 16 << 20;
 /// Why a document got no verdict. Nothing is wrong with its neighbours.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExtractionError {
-    /// It ran longer than its deadline; on a less busy machine it may pass.
+    /// It ran longer than its deadline; on a less busy machine it can succeed.
     #[error("extraction ran longer than its deadline of {0:?}; try again, or raise the deadline")]
     Deadline(std::time::Duration),
     /// It took more fuel than there is for as many bytes; it always will.
@@ -35,7 +35,7 @@ pub enum ExtractionError {
          the component"
     )]
     Answer(usize),
-    /// It needed more memory than it may have.
+    /// It needed more memory than its limit.
     #[error("extraction needed more than its {0} bytes of memory; send a smaller document")]
     Memory(usize),
     /// The component failed, which is a bug in it.
@@ -55,7 +55,7 @@ impl From<ExtractionError> for Error {
 }
 
 impl ExtractionError {
-    /// Whether the same document again may get a verdict.
+    /// Whether a retry of the same document can get a verdict.
     pub fn retryable(&self) -> bool {
         matches!(self, ExtractionError::Deadline(_))
     }
@@ -78,7 +78,7 @@ impl ResourceLimiter for State {
         desired: usize,
         _: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // A component may have several memories; what they hold together is bounded.
+        // A component can have several memories; their sum is limited.
         let wanted = self.memory_bytes.saturating_add(desired.saturating_sub(current));
         let granted = wanted <= self.limit_bytes;
         if granted {
@@ -104,7 +104,7 @@ impl ResourceLimiter for State {
 pub struct Session {
     compiled: Arc<Compiled>,
     instance: Option<Live>,
-    /// Held for as long as the session may have an instance.
+    /// Held as long as the session can have an instance.
     _permit: Option<Permit>,
 }
 
@@ -126,7 +126,7 @@ impl Session {
         Session { compiled, instance: None, _permit: permit }
     }
 
-    /// Who the extractor is and what it takes.
+    /// Returns the extractor's identity and its input formats.
     ///
     /// # Errors
     /// See [`ExtractionError`]; so for all calls.
@@ -134,12 +134,12 @@ impl Session {
         self.call(0, |instance, store| instance.arc_recording_extraction().call_describe(store))
     }
 
-    /// How the results stand in a file of this name (without its folder), which begins with these
-    /// bytes; nothing where the file is not of the extractor's format.
+    /// Returns the layout of a file with this name (without its folder) and these first bytes; nothing
+    /// if the file is not of the extractor's format.
     ///
     /// # Errors
-    /// [`Error::Component`](crate::Error::Component), also where the layout contradicts itself;
-    /// [`Error::Unavailable`](crate::Error::Unavailable) where it ran out of time.
+    /// [`Error::Component`](crate::Error::Component), also if the layout contradicts itself;
+    /// [`Error::Unavailable`](crate::Error::Unavailable) if it ran out of time.
     pub fn detect(&mut self, file_name: &str, head: &[u8]) -> HostResult<Option<FileLayout>> {
         let layout = self.call(file_name.len() + head.len(), |instance, store| {
             instance.arc_recording_container().call_detect(store, file_name, head)
@@ -154,8 +154,8 @@ impl Session {
         })
     }
 
-    /// Validates one result, of a file with this header, and extracts its fields, or gives every
-    /// violation found. Its spans are within the document.
+    /// Validates one result, of a file with this header, and extracts its fields, or returns every
+    /// violation. Its spans are within the document.
     pub fn extract_outcome(
         &mut self,
         header: Option<&str>,
@@ -238,13 +238,13 @@ impl Session {
         }
     }
 
-    /// Calls the instance, within the limits of one document, where it is given so many bytes.
+    /// Calls the instance, within the limits of one document, with an input of this many bytes.
     fn call<T>(
         &mut self,
         bytes: usize,
         function: impl FnOnce(&Instance, &mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, ExtractionError> {
-        // A component from elsewhere may compute for seconds, or wait for a function of the host.
+        // A third-party component can compute for seconds, or wait for a function of the host.
         if self.compiled.engine.metering != Metering::Off {
             may_block(|| self.call_now(bytes, function))
         } else {
@@ -316,20 +316,20 @@ impl Session {
         }
     }
 
-    /// Gives the next call its deadline and its fuel, where these are measured.
+    /// Sets the deadline and the fuel of the next call, if these are metered.
     fn refuel(&self, store: &mut Store<State>, fuel: u64) {
         let engine = &self.compiled.engine;
         if engine.metering == Metering::FuelAndDeadline {
             store.set_epoch_deadline(engine::ticks(engine.limits.deadline));
         }
         if engine.metering != Metering::Off {
-            // It fails only where fuel is not measured.
+            // It fails only if fuel is not metered.
             let _ = store.set_fuel(fuel);
         }
     }
 }
 
-/// Runs what may block, also on a thread of the runtime, which is told so.
+/// Runs blocking work, also on a thread of the runtime, which is notified.
 fn may_block<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
@@ -344,7 +344,7 @@ fn answer_too_large(error: &wasmtime::Error) -> bool {
     format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted")
 }
 
-/// A span must lie within the document, or whoever reads it would read something else.
+/// A span must be within the document, or its reader would read something else.
 fn check_spans(outcome: &Outcome, document: &str) -> Result<(), ExtractionError> {
     check_scenario(&outcome.scenario, document)?;
     let spans = [
@@ -376,5 +376,5 @@ fn check_span(name: &str, span: Option<Span>, document: &str) -> Result<(), Extr
 /// The reason without the backtrace of the component's insides.
 fn first_line(error: &wasmtime::Error) -> String {
     let reason = error.root_cause().to_string();
-    reason.lines().next().unwrap_or("no reason given").to_owned()
+    reason.lines().next().unwrap_or("without a reason").to_owned()
 }

@@ -1,11 +1,10 @@
-//! WASI for extraction components that cannot do without: a world in which nothing ever happens.
+//! WASI for extraction components that require it, without any access.
 //!
-//! Components that were compiled from JavaScript or Python may import WASI although they need none
-//! of it. Where the operator grants it, they get one without files, network, arguments, variables
-//! and input, whose output goes nowhere, whose clocks stand still, and whose random bytes are always
-//! the same: so a verdict still depends on the document alone. Nothing in it waits: a moment that
-//! somebody wants to sleep to is there at once, for no thread is to be held by a component that does
-//! nothing, which neither fuel nor the deadline would end.
+//! Components compiled from JavaScript or Python can import WASI without using it. If the operator
+//! allows it, they get a WASI without files, network, arguments, variables and input, whose output is
+//! discarded, whose clocks do not advance, and whose random bytes are always the same: so a verdict
+//! still depends on nothing but the document. Nothing in it waits: a sleep returns at once, because a
+//! component that sleeps must not hold a thread, and neither fuel nor the deadline would end it.
 
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ pub(super) struct Wasi {
     table: ResourceTable,
 }
 
-/// Gives the components of a linker this WASI.
+/// Adds this WASI to a linker.
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
     // wasmtime's own clock would wait for real time to go by.
@@ -37,10 +36,10 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     Ok(())
 }
 
-/// Clocks that stand still.
+/// Clocks that do not advance.
 struct Standing;
 
-/// How finely a standing clock tells the time, in nanoseconds.
+/// The resolution of such a clock, in nanoseconds.
 const RESOLUTION_NS: u64 = 1_000_000_000;
 
 impl HostWallClock for Standing {

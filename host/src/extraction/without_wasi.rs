@@ -1,4 +1,4 @@
-//! Stands in for WASI in a build without the feature `wasi`.
+//! Replaces WASI in a build without the feature `wasi`.
 
 use wasmtime::component::Linker;
 

@@ -1,4 +1,4 @@
-//! What extraction says, in the words that the database and JSON have for it.
+//! The names of the WIT enums in the database and in JSON.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::{ErrorCategory, OutcomeStatus, Violation};
 use crate::json_text::JsonText;
 
-/// The word for a status.
+/// The name of a status.
 pub fn status_word(status: OutcomeStatus) -> &'static str {
     match status {
         OutcomeStatus::Success => "success",
@@ -17,7 +17,7 @@ pub fn status_word(status: OutcomeStatus) -> &'static str {
     }
 }
 
-/// The status behind a word of the database, whose CHECK allows no other.
+/// The status with a name from the database, whose CHECK allows no other.
 pub(crate) fn status_of_word(word: &str) -> OutcomeStatus {
     match word {
         "success" => OutcomeStatus::Success,
@@ -27,7 +27,7 @@ pub(crate) fn status_of_word(word: &str) -> OutcomeStatus {
     }
 }
 
-/// The word for an error category.
+/// The name of an error category.
 pub fn category_word(category: ErrorCategory) -> &'static str {
     match category {
         ErrorCategory::Timeout => "timeout",
@@ -42,7 +42,7 @@ pub fn category_word(category: ErrorCategory) -> &'static str {
     }
 }
 
-/// The error category behind a word; nothing where it is of a later version.
+/// The error category with a name; nothing if it belongs to a later version.
 pub(crate) fn category_of_word(word: &str) -> Option<ErrorCategory> {
     CATEGORIES.into_iter().find(|category| category_word(*category) == word)
 }
@@ -91,7 +91,7 @@ pub(crate) fn violations_to_json(violations: &[Violation]) -> JsonText {
             message: text(&one.message),
         })
         .collect();
-    // Text alone is always written.
+    // Text is always written as it is.
     JsonText::of(&kept).unwrap_or_default()
 }
 

@@ -68,13 +68,13 @@ async fn channels_are_bound_and_clients_show_certificates() {
     let client = "sslmode=verify-full&sslrootcert=(FOLDER)/ca.crt&sslcert=(FOLDER)/client.crt";
     let url = |key: &str| server.url("by_certificate", &format!("{client}&sslkey=(FOLDER)/{key}"));
     assert_eq!(server.reach(&url("client.key")).await, Ok(true));
-    server.refuses(&url("server.crt"), "may be read by others").await;
+    server.refuses(&url("server.crt"), "is readable by others").await;
     server.refuses(&url("none.key"), "none.key").await;
     let bare = server.url("by_certificate", "sslmode=require");
     server.refuses(&bare, "requires a valid client certificate").await;
     let open = server.path("client.key");
     fs::set_permissions(&open, Permissions::from_mode(0o644)).unwrap();
-    server.refuses(&url("client.key"), "may be read by others").await;
+    server.refuses(&url("client.key"), "is readable by others").await;
 
     // The password is wrong in every mode, and in no message.
     for mode in ["disable", "allow", "prefer", "require"] {

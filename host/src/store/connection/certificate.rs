@@ -1,4 +1,4 @@
-//! The few fields of a certificate that rustls does not give: read from its DER, nothing checked.
+//! The few fields of a certificate that rustls does not expose: read from its DER, without validation.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -11,7 +11,7 @@ const GENERALIZED_TIME: u8 = 0x18;
 /// A member with the number 0: the version, and the hash of RSASSA-PSS.
 const MEMBER_0: u8 = 0xa0;
 
-/// One value: its tag, what is in it, and all its bytes.
+/// One value: its tag, its content, and all of its bytes.
 #[derive(Clone, Copy, Debug)]
 struct Element<'a> {
     tag: u8,
@@ -19,14 +19,14 @@ struct Element<'a> {
     whole: &'a [u8],
 }
 
-/// The values that stand one after another.
+/// The values of a sequence.
 #[derive(Clone, Copy, Debug)]
 struct Elements<'a>(&'a [u8]);
 
 impl<'a> Iterator for Elements<'a> {
     type Item = Element<'a>;
 
-    /// Nothing at the end, and where the bytes are not DER.
+    /// Nothing at the end, and if the bytes are not DER.
     fn next(&mut self) -> Option<Element<'a>> {
         let (&[tag, first], rest) = self.0.split_first_chunk::<2>()?;
         let (length, header) = if first < 0x80 {
@@ -50,12 +50,12 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// The members of a certificate: what is signed, the algorithm, the signature.
+/// The members of a certificate: the signed part, the algorithm, the signature.
 fn members(certificate: &[u8]) -> Option<Elements<'_>> {
     Elements(certificate).next_of(SEQUENCE).map(Elements)
 }
 
-/// The members of what is signed, from the serial number on.
+/// The members of the signed part, from the serial number on.
 fn signed_members(certificate: &[u8]) -> Option<Elements<'_>> {
     let mut signed = Elements(members(certificate)?.next_of(SEQUENCE)?);
     let after_version = {
@@ -102,8 +102,8 @@ pub(super) fn public_key(certificate: &[u8]) -> Option<&[u8]> {
     signed.nth(4).filter(|key| key.tag == SEQUENCE).map(|key| key.whole)
 }
 
-/// The certificate's `tls-server-end-point` (RFC 5929): its hash, by the hash of its signature,
-/// but SHA-256 in place of MD5 and SHA-1. Nothing where its signature has no hash of its own.
+/// The certificate's `tls-server-end-point` (RFC 5929): its hash, by the hash of its signature, but
+/// SHA-256 in place of MD5 and SHA-1. Nothing if its signature has no hash of its own.
 pub(super) fn server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     let mut members = members(certificate)?;
     members.next_of(SEQUENCE)?;
@@ -135,7 +135,7 @@ pub(super) fn server_end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// The hash that the parameters of RSASSA-PSS name; SHA-1, which counts as SHA-256, where they do not.
+/// The hash in the parameters of RSASSA-PSS; SHA-1, which counts as SHA-256, if they name none.
 fn hash_of_pss(mut parameters: Elements<'_>) -> Option<u32> {
     let mut parameters = Elements(parameters.next_of(SEQUENCE)?);
     let Some(hash) = parameters.next_of(MEMBER_0) else { return Some(256) };

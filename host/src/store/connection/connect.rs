@@ -39,10 +39,10 @@ enum Way {
 pub(super) struct Connected {
     pub(super) session: Session<Client>,
     pub(super) task: AbortHandle,
-    /// What it leads to, where that is known: no pooler stands between.
+    /// The server at the other end, if it is known: no pooler is between.
     pub(super) origin: Option<Origin>,
-    /// Whether the session is this connection's own, so that settings stay in it and reach nobody
-    /// else.
+    /// Whether the session belongs to this connection only, so that settings persist in it and reach no
+    /// other client.
     pub(super) own_session: bool,
 }
 
@@ -52,10 +52,10 @@ impl Connector {
         Connector(Way::Plain(Box::new(config)))
     }
 
-    /// Reads the files of certificates that the settings name.
+    /// Reads the files of certificates in the settings.
     ///
     /// # Errors
-    /// [`Error::Configuration`] where one of them will not do.
+    /// [`Error::Configuration`] if one of them cannot be used.
     pub(crate) fn new(settings: &ConnectionSettings) -> Result<Self> {
         let by_network = settings.targets.iter().any(|target| matches!(target.host, Host::Tcp(_)));
         let tls = match settings.ssl_mode {
@@ -69,8 +69,8 @@ impl Connector {
     /// Makes a connection.
     ///
     /// # Errors
-    /// [`Error::Configuration`] where the server refuses what it was sent, [`Error::Unavailable`]
-    /// where trying again may help.
+    /// [`Error::Configuration`] if the server rejects the credentials or parameters,
+    /// [`Error::Unavailable`] if a retry can succeed.
     pub(super) async fn connect(&self, types: &KnownTypes) -> Result<Connected> {
         match &self.0 {
             Way::Plain(config) => {
@@ -250,7 +250,7 @@ impl Search<'_> {
         config
     }
 
-    /// Asks the server for its role, and for the session that it has given to this connection.
+    /// Queries the server's role, and the session of this connection.
     async fn check(
         &self,
         (client, task): (Client, AbortHandle),
@@ -268,8 +268,8 @@ impl Search<'_> {
                 let reason = format!("it {lack} (target_session_attrs={})", wanted.word());
                 return Err(Unconnected { reason, retryable: true, refused: false });
             }
-            // A server gives out the number of its own process; a pooler cannot, because what
-            // comes over one connection is done by many.
+            // A server reports the number of its own process; a pooler cannot, because the requests of
+            // one connection are served by many.
             let direct = announced_process(&client).await == Some(state.process);
             if detect {
                 named = direct;
@@ -293,9 +293,9 @@ impl Search<'_> {
     }
 }
 
-/// Whether the second way that `sslmode=prefer` or `allow` has may work where the first failed: where
-/// TLS is the matter, or the server has no rule for such a connection. A wrong password is
-/// wrong in both ways, and is not sent again in clear.
+/// Whether the second way of `sslmode=prefer` or `allow` can succeed after the first failed: if TLS was
+/// the reason, or the server has no rule for such a connection. A wrong password is wrong both ways,
+/// and is not sent again in clear text.
 fn other_way_may_do(first: Encryption, error: &tokio_postgres::Error) -> bool {
     match error.code() {
         Some(code) => *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
@@ -313,12 +313,12 @@ where
     T::Stream: Send + 'static,
 {
     let (client, connection) = config.connect(tls).await?;
-    // Whoever waits for an answer gets the error that ends the connection.
+    // A caller that waits for an answer gets the error that ended the connection.
     let task = tokio::spawn(async { drop(connection.await) });
     Ok((client, task.abort_handle()))
 }
 
-/// Where a server is to be looked for; a socket and an address that is given need no look.
+/// Where to look for a server; a socket and a numeric address need no lookup.
 async fn addresses(target: &Target) -> std::io::Result<Vec<Option<IpAddr>>> {
     let name = match &target.host {
         Host::Tcp(name) if target.address.is_none() => name.as_str(),
@@ -345,7 +345,7 @@ fn shuffle<T>(things: &mut Vec<T>) {
     things.extend(numbered.into_iter().map(|(_, thing)| thing));
 }
 
-/// What a server says of the session that it has given to a connection.
+/// The server's description of the session of a connection.
 #[derive(Debug)]
 struct State {
     process: i32,
@@ -376,7 +376,7 @@ impl State {
         })
     }
 
-    /// Why it will not do.
+    /// The reason why it cannot be used.
     fn lack(&self, wanted: SessionAttributes) -> Option<&'static str> {
         match wanted {
             SessionAttributes::Any | SessionAttributes::PreferStandby => None,
@@ -388,13 +388,13 @@ impl State {
     }
 }
 
-/// The number of the server process that the other side gave out for cancelling queries. It is
-/// nowhere to be read but in the message that would cancel one, which goes nowhere here.
+/// The number of the server process, as reported for cancelling queries. It is exposed only in the
+/// message that would cancel one, which is not sent here.
 async fn announced_process(client: &Client) -> Option<i32> {
     /// Longer than the messages of both sides.
     const ROOM: usize = 64;
     let (near, mut far) = tokio::io::duplex(ROOM);
-    // The answer to a request for TLS, where there will be one.
+    // The answer to a request for TLS, if there is one.
     far.write_all(b"S").await.ok()?;
     client.cancel_token().cancel_query_raw(near, AsItIs).await.ok()?;
     let mut sent = Vec::new();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::settings::{ChannelBinding, ConnectionSettings, Roots, Target};
 
-/// Files of certificate authorities that systems have, for programs that have to be given one.
+/// Files of certificate authorities of common systems, for programs that need to be passed one.
 const SYSTEM_ROOTS: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -69,7 +69,7 @@ impl ConnectionSettings {
         let roots = match &self.roots {
             Roots::Absent => None,
             Roots::File(path) => Some(file(path)),
-            // Before version 16 psql does not know the word "system".
+            // psql does not know the value "system" before version 16.
             Roots::System => env::var_os("SSL_CERT_FILE")
                 .or_else(|| {
                     let known = SYSTEM_ROOTS.iter().find(|path| Path::new(path).exists());

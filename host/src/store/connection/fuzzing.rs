@@ -12,10 +12,10 @@ use super::ConnectionSettings;
 use super::passfile::{self, Wanted};
 use super::settings::Host;
 
-/// What no message may hold; the corpus has it for a password.
+/// The password of the corpus, which no message may contain.
 const SECRET: &str = "hunter2";
 
-/// The input is a URL, key=value words, or the text of a password file.
+/// The input is a URL, a keyword/value connection string, or the text of a password file.
 pub(crate) fn connections(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     match ConnectionSettings::from_url_alone(text) {
@@ -29,7 +29,7 @@ pub(crate) fn connections(input: &[u8]) {
             let debugged = format!("{settings:?}");
             for target in &settings.targets {
                 let password = target.password.as_ref().map(|password| password.0.as_str());
-                // Only where it stands for the password and nothing else.
+                // Only if it is the password and nothing else.
                 if password == Some(SECRET) && text.matches(SECRET).count() == 1 {
                     assert!(!printed.contains(SECRET) && !debugged.contains(SECRET), "{printed}");
                 }
@@ -50,7 +50,7 @@ pub(crate) fn connections(input: &[u8]) {
     password_file(text);
 }
 
-/// Variables have values that a process can be given.
+/// Variables have values that are valid for a process.
 fn is_for_another_program(settings: &ConnectionSettings) {
     for (name, value) in settings.environment() {
         let text = value.unwrap_or_default();

@@ -1,20 +1,20 @@
-//! Connections: from a URL, a key=value string and the libpq variables to a pool of sessions.
+//! Connections: from a URL, a keyword/value string and the libpq variables to a pool of sessions.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`parse`] | URLs and key=value strings as named parameters |
+//! | [`parse`] | URLs and keyword/value strings as named parameters |
 //! | [`resolve`] | parameters, variables, files and libpq's defaults as settings |
 //! | [`targets`] | the servers of a list |
 //! | [`passfile`] | passwords from `~/.pgpass` |
-//! | [`settings`] | [`ConnectionSettings`]: what all of these say together |
+//! | [`settings`] | [`ConnectionSettings`]: the result of all of these |
 //! | [`environment`] | the same as variables for other programs |
 //! | [`tls`] | rustls for every `sslmode`, client certificates, channel binding |
-//! | [`certificate`] | the few fields of a certificate that rustls does not give |
+//! | [`certificate`] | the few fields of a certificate that rustls does not expose |
 //! | [`connect`] | one connection: hosts in turn, with and without TLS, roles, poolers |
-//! | [`unconnected`] | why there is no connection |
+//! | [`unconnected`] | reasons for a failed connection |
 //! | [`pool`] | the pool |
 //! | [`session`] | statements, named or not, on a connection or in a transaction |
-//! | [`watch`] | connections on which no answer comes any more |
+//! | [`watch`] | connections on which no answer can arrive any more |
 
 mod certificate;
 mod connect;

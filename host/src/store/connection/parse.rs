@@ -1,11 +1,11 @@
-//! URLs and key=value strings as named parameters, in libpq's two spellings.
+//! URLs and keyword/value strings as named parameters, in libpq's two spellings.
 //!
-//! A text that is not well formed may have a part of the password anywhere. So no message quotes
-//! anything of it: it says which parameter is wrong, or where it stands.
+//! A malformed text can contain a part of the password anywhere. So no message quotes it: a message
+//! names the wrong parameter, or its position.
 
 use std::collections::BTreeMap;
 
-/// A parameter that is understood, and the variable that gives its default.
+/// A known parameter, and the variable with its default.
 #[derive(Debug)]
 pub(super) struct Key {
     pub(super) name: &'static str,
@@ -84,7 +84,7 @@ pub(super) fn parse(text: &str) -> Result<Parameters, String> {
     let url = ["postgresql://", "postgres://"].iter().find_map(|scheme| text.strip_prefix(scheme));
     match url {
         Some(rest) => parse_url(rest),
-        // A word of key=value strings may hold "://" too, after its "=".
+        // A value of a keyword/value string can contain "://" too, after its "=".
         None if text.split('=').next().is_some_and(|word| !word.contains("://"))
             && text.contains('=') =>
         {
@@ -96,7 +96,8 @@ pub(super) fn parse(text: &str) -> Result<Parameters, String> {
     }
 }
 
-/// Takes a parameter, also by the names that JDBC (`ssl`) and Prisma (`pgbouncer`) have; `place` says which one it is without quoting it.
+/// Takes a parameter, also by the names in JDBC (`ssl`) and Prisma (`pgbouncer`); `place` is its
+/// position, so that a message need not quote it.
 fn set(parameters: &mut Parameters, name: &str, value: String, place: &str) -> Result<(), String> {
     if value.contains('\0') {
         return Err(format!("{place} holds a zero byte"));
@@ -165,7 +166,7 @@ fn parse_url(rest: &str) -> Result<Parameters, String> {
     Ok(parameters)
 }
 
-/// The name and the port of one host; an IPv6 address stands in brackets.
+/// The name and the port of one host; an IPv6 address is in brackets.
 fn split_port(host: &str) -> Result<(&str, &str), String> {
     let (name, port) = match host.strip_prefix('[') {
         Some(rest) => {
@@ -202,7 +203,7 @@ fn decoded(text: &str) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "what % encodes is not UTF-8 text".to_owned())
 }
 
-/// Words of the form `name = 'value'`; quotes are needed around spaces, and `\` before `'` or `\`.
+/// Pairs of the form `name = 'value'`; quotes are needed around spaces, and `\` before `'` or `\`.
 fn parse_words(text: &str) -> Result<Parameters, String> {
     let mut parameters = Parameters::new();
     let mut characters = text.chars().peekable();

@@ -13,7 +13,7 @@ pub(super) struct Wanted<'a> {
     pub(super) user: &'a str,
 }
 
-/// The text of a password file, unless it is missing or others may read it, as libpq has it.
+/// The text of a password file, unless it is missing or readable by others, as in libpq.
 pub(super) fn read(path: &Path) -> Option<String> {
     let metadata = fs::metadata(path).ok()?;
     if !metadata.is_file() || metadata.mode() & 0o077 != 0 {

@@ -15,17 +15,17 @@ use super::session::{KnownTypes, Session};
 use super::watch;
 use crate::error::Error;
 
-/// A connection that was not taken for so long is tested before it is used again: a firewall may
-/// have forgotten it, or this process may have been frozen and thawed on another machine. It costs a
+/// A connection that was idle for this long is tested before it is used again: a firewall might have
+/// dropped it, or this process might have been frozen and resumed on another machine. The test costs a
 /// round trip.
 const TEST_AFTER: Duration = Duration::from_secs(5);
 
-/// How long the answer to the test may take.
+/// How long the answer to the test can take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-/// No name in a statement is looked for where other roles make functions and operators. All names of
-/// functions say their schema besides, for sessions that a pooler shares out, where no setting
-/// stays: only `unnest` of several arrays does not, which is syntax and always PostgreSQL's own.
+/// No name in a statement is resolved in schemas in which other roles create functions and operators.
+/// All names of functions also have their schema, for sessions that a pooler shares, in which no
+/// setting persists: except `unnest` of several arrays, which is syntax and always PostgreSQL's own.
 const SEARCH_PATH: &str = "SET search_path = pg_catalog, pg_temp";
 
 /// A pool of connections.
@@ -55,7 +55,8 @@ impl managed::Manager for Manager {
     type Error = Error;
 
     async fn create(&self) -> Result<Pooled, Error> {
-        // Connecting is rare and takes much room, which every call that may connect would have.
+        // Connecting is rare and its future is large; without the box, every call that can connect
+        // would be as large.
         let connected = Box::pin(self.connector.connect(&self.types)).await?;
         let session = connected.session.counted_by(&self.counters);
         if connected.own_session {
@@ -102,14 +103,14 @@ impl managed::Manager for Manager {
 pub(crate) struct Pooled {
     session: Session<Client>,
     task: AbortHandle,
-    /// Ends it where no answer comes any more.
+    /// Aborts it if no answer can arrive any more.
     watch: Option<AbortHandle>,
     /// When it was taken from the pool last.
     taken: Moment,
     clock: Arc<DatabaseClock>,
 }
 
-/// How often the clock is measured in a row, where the first round trips take long.
+/// How many times in a row the clock is measured, if the first round trips are slow.
 const MEASUREMENTS: u32 = 4;
 
 /// What time it is: in a form that no setting of a session changes.
@@ -135,7 +136,7 @@ impl Pooled {
         true
     }
 
-    /// The same, a few times: the quickest answer says most exactly how the clocks are.
+    /// The same, a few times: the fastest answer is the most exact.
     async fn measures_clock(&self) -> bool {
         for _ in 0..MEASUREMENTS {
             if !self.answers().await {
@@ -149,7 +150,7 @@ impl Pooled {
     }
 }
 
-/// A moment on both clocks: the one stands still while the machine does, the other may be set.
+/// A moment on both clocks: one stops while the machine is suspended, the other can be set.
 #[derive(Debug)]
 struct Moment {
     steady: Instant,
@@ -162,7 +163,7 @@ impl Moment {
     }
 
     fn longer_ago_than(&self, time: Duration) -> bool {
-        // A clock that was set back says nothing of what happened meanwhile.
+        // A clock that was set back measures nothing about the time between.
         self.steady.elapsed() > time || self.wall.elapsed().map_or(true, |wall| wall > time)
     }
 }

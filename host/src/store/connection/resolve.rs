@@ -1,4 +1,4 @@
-//! From what a URL says, and what libpq's variables, files and defaults add, to settings.
+//! Settings from a URL, and from libpq's variables, files and defaults for the rest.
 
 use std::env;
 use std::ffi::OsString;
@@ -22,7 +22,7 @@ struct Surroundings<'a> {
 }
 
 impl ConnectionSettings {
-    /// From a URL or key=value words, this process's environment and the user's files.
+    /// From a URL or a keyword/value string, this process's environment and the user's files.
     ///
     /// # Errors
     /// [`Error::Configuration`], which quotes no part of the text or of a variable.
@@ -39,7 +39,7 @@ impl ConnectionSettings {
         )
     }
 
-    /// From a URL or key=value words alone, with no variable and no file of the user's.
+    /// From a URL or a keyword/value string only, with no variable and no file of the user's.
     ///
     /// # Errors
     /// As [`ConnectionSettings::from_url`].
@@ -95,7 +95,7 @@ impl ConnectionSettings {
         )?;
         if system_roots && ssl_mode < SslMode::VerifyFull {
             return Err(
-                "sslrootcert=system goes with sslmode=verify-full only: anybody may have a \
+                "sslrootcert=system goes with sslmode=verify-full only: anyone can have a \
                         certificate that the system trusts"
                     .to_owned(),
             );
@@ -135,7 +135,7 @@ impl ConnectionSettings {
                 ],
             )?,
             connect_timeout: match get("connect_timeout") {
-                // libpq's way to say without limit.
+                // libpq's value for no limit.
                 Some(text) if text == "0" || text.starts_with('-') => None,
                 Some(_) => seconds("connect_timeout")?,
                 None => Some(CONNECT_TIMEOUT),
@@ -195,7 +195,7 @@ fn wrong_url(reason: String) -> Error {
     ))
 }
 
-/// The value of a parameter, as one of a few words.
+/// The value of a parameter that has a few names as values.
 fn choice<T: Copy>(
     parameters: &Parameters,
     name: &str,

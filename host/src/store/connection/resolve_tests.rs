@@ -111,7 +111,7 @@ fn files_of_the_user_are_defaults() {
     let passwords = write(".pgpass", "a:5432:n:u:first\nb:*:*:*:second\n");
     assert_eq!(at_home().roots, Roots::File(roots));
     assert_eq!(at_home().certificate, Some((certificate, key)));
-    assert_eq!(at_home().targets[0].password, None, "others may read the file");
+    assert_eq!(at_home().targets[0].password, None, "others can read the file");
     fs::set_permissions(&passwords, Permissions::from_mode(0o600)).unwrap();
     let given: Vec<_> = at_home().targets.into_iter().map(|target| target.password).collect();
     assert_eq!(given, [Some(Secret("first".into())), Some(Secret("second".into()))]);

@@ -1,11 +1,11 @@
-//! Statements on a connection or in a transaction, and the one place that decides whether they
-//! have names.
+//! Statements on a connection or in a transaction, and the one place that decides whether they have
+//! names.
 //!
-//! A named statement is parsed and planned once for a connection: the fastest way. The name lives
-//! in the server's session, though, and a pooler in transaction mode (PgBouncer) gives each
-//! transaction another one. Behind it statements have no name: they are parsed with each use, in
-//! one message with their values, and nothing is left behind. The types of their parameters,
-//! which have to be known to send values, are asked for once a pool.
+//! A named statement is parsed and planned once for a connection: the fastest way. The name belongs to
+//! the server's session, though, and a pooler in transaction mode (PgBouncer) assigns a different one
+//! to each transaction. Behind a pooler statements have no name: they are parsed with each use, in one
+//! message with their values, and leave nothing behind. The types of their parameters, which must be
+//! known to send values, are queried once per pool.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -104,7 +104,8 @@ impl<C: GenericClient> Session<C> {
         &self.unanswered
     }
 
-    /// Waits for a call and counts it; for what is no call of this type, such as the end of a COPY.
+    /// Waits for a call and counts it; used for messages that are no call of this type, such as the end
+    /// of a COPY.
     pub(crate) async fn counted<T>(
         &self,
         call: impl Future<Output = Result<T, Error>>,
@@ -115,7 +116,7 @@ impl<C: GenericClient> Session<C> {
         answer
     }
 
-    /// Waits for a call; where no answer to it can come any more, it ends with an error.
+    /// Waits for a call; returns an error once no answer to it can arrive any more.
     pub(crate) async fn watched<T>(&self, call: impl Future<Output = T>) -> T {
         let _waiting = self.unanswered.begin();
         call.await
@@ -186,7 +187,7 @@ impl<C: GenericClient> Session<C> {
         .await
     }
 
-    /// The row of a statement, where it gives one.
+    /// Returns the first row of a statement, if any.
     pub(crate) async fn query_opt(
         &self,
         statement: &(impl AsStatement + ?Sized),
@@ -229,7 +230,7 @@ impl<C: GenericClient> Session<C> {
         .await
     }
 
-    /// Runs a statement, and gives the number of rows it changed.
+    /// Runs a statement, and returns the number of rows that it changed.
     pub(crate) async fn execute(
         &self,
         statement: &(impl AsStatement + ?Sized),
@@ -256,7 +257,7 @@ impl<C: GenericClient> Session<C> {
         match (statement.as_statement(), &self.preparing) {
             (Either::Prepared(prepared), _) => Ok(prepared.clone()),
             (Either::Text(sql), Preparing::Unnamed(known)) => self.unnamed(sql, known).await,
-            // Its name is given back once the caller has its rows.
+            // Its name is released once the caller has its rows.
             (Either::Text(sql), Preparing::Named(_)) => {
                 self.client.client().prepare(sql).await.map(Prepared::Named)
             }
@@ -267,7 +268,8 @@ impl<C: GenericClient> Session<C> {
         let types = locked(known).get(sql).cloned();
         let types = match types {
             Some(types) => types,
-            // The commonest mark of a parameter; a text that has it otherwise is only asked about.
+            // The most common sign of a parameter; in a text that contains it for another reason, the
+            // only cost is the query.
             None if !sql.contains('$') => Arc::new([]),
             None => {
                 let types = self.ask_for_types(sql).await?;
@@ -278,8 +280,8 @@ impl<C: GenericClient> Session<C> {
         Ok(Prepared::Unnamed { sql: sql.to_owned(), types })
     }
 
-    /// Has the server say the types of a statement's parameters, in one message and so in one
-    /// session, with a name that nobody else has.
+    /// Queries the types of a statement's parameters, in one message and so in one session, with a name
+    /// that is unique.
     async fn ask_for_types(&self, sql: &str) -> Result<Arc<[Type]>, Error> {
         let name = format!("arc_{}", Uuid::now_v7().simple());
         let messages = self

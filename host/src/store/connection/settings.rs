@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long making a connection may take, unless the settings say otherwise.
+/// The default limit for making a connection.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A password, which no message shows.
@@ -18,14 +18,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// One server that may answer.
+/// One server of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) host: Host,
-    /// The address to connect to, where the name is only for the certificate.
+    /// The address to connect to, if the name is only for the certificate.
     pub(super) address: Option<IpAddr>,
     pub(super) port: u16,
-    /// The one that was given, or the password file's for this server.
+    /// The password of the URL, or the password file's for this server.
     pub(super) password: Option<Secret>,
 }
 
@@ -45,7 +45,7 @@ impl Host {
     }
 }
 
-/// When a connection is encrypted, and what is verified, with libpq's meaning.
+/// When a connection is encrypted, and how it is verified, as in libpq.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum SslMode {
     Disable,
@@ -94,12 +94,12 @@ pub(super) enum Statements {
     Unnamed,
 }
 
-/// How to reach a database.
+/// The settings of a connection to a database.
 ///
-/// Made from a URL (`postgresql://` or `postgres://`) or from words (`host=… dbname=…`), both with
-/// libpq's meaning; what they leave out comes from libpq's variables (`PGHOST`, `PGPASSWORD`,
-/// `PGSSLMODE`, …), its files (`~/.pgpass`, `~/.postgresql/root.crt`, …) and its defaults.
-/// `Display` gives a URL without the password, `Debug` hides it.
+/// Parsed from a URL (`postgresql://` or `postgres://`) or from a keyword/value connection string
+/// (`host=… dbname=…`), both as in libpq; missing parameters come from libpq's variables (`PGHOST`,
+/// `PGPASSWORD`, `PGSSLMODE`, …), its files (`~/.pgpass`, `~/.postgresql/root.crt`, …) and its
+/// defaults. `Display` prints a URL without the password, `Debug` hides it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionSettings {
     pub(super) targets: Vec<Target>,
@@ -132,7 +132,7 @@ pub(super) struct Keepalives {
 }
 
 impl SslMode {
-    /// libpq's word for it.
+    /// Its name in libpq.
     pub(super) fn word(self) -> &'static str {
         match self {
             SslMode::Disable => "disable",
@@ -146,7 +146,7 @@ impl SslMode {
 }
 
 impl SessionAttributes {
-    /// libpq's word for it.
+    /// Its name in libpq.
     pub(super) fn word(self) -> &'static str {
         match self {
             SessionAttributes::Any => "any",
@@ -170,7 +170,7 @@ impl fmt::Display for ConnectionSettings {
     }
 }
 
-/// A server as URLs and messages have it.
+/// A server as written in URLs and messages.
 pub(super) fn server(host: &str, port: u16) -> String {
     if host.parse::<std::net::Ipv6Addr>().is_ok() {
         format!("[{host}]:{port}")

@@ -10,7 +10,7 @@ use super::settings::{Host, Secret, Target};
 /// PostgreSQL's own port.
 const PORT: u16 = 5432;
 
-/// Where servers put their sockets: Debian's folder, and PostgreSQL's own.
+/// The folders of servers' sockets: Debian's, and PostgreSQL's own.
 const SOCKET_FOLDERS: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
 /// The servers in the order of the list.

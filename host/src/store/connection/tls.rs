@@ -1,4 +1,4 @@
-//! TLS with rustls, as libpq means it: what is verified, who the client is, channel binding.
+//! TLS with rustls, with libpq's meaning: verification, client certificates, channel binding.
 
 use std::future::Future;
 use std::io;
@@ -36,10 +36,10 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Reads the files that the settings name.
+    /// Reads the files in the settings.
     ///
     /// # Errors
-    /// [`Error::Configuration`] where one of them is missing or not what it should be.
+    /// [`Error::Configuration`] if one of them is missing or invalid.
     pub(super) fn new(settings: &ConnectionSettings) -> Result<Self> {
         let provider = Arc::new(ring::default_provider());
         let names_matter = settings.ssl_mode == SslMode::VerifyFull;
@@ -95,16 +95,18 @@ fn certificates(path: &Path, parameter: &str) -> Result<Vec<CertificateDer<'stat
 fn private_key(path: &Path, provider: &CryptoProvider) -> Result<PrivateKeyDer<'static>> {
     let what = format!("read the private key in {} (sslkey)", path.display());
     let metadata = std::fs::metadata(path).map_err(|error| wrong(&what, &error))?;
-    // As libpq has it: a key of root's may be read by a group too.
+    // As in libpq: a key of root's can be readable by a group.
     let closed = if metadata.uid() == 0 { 0o037 } else { 0o077 };
     if metadata.mode() & closed != 0 {
         return Err(Error::Configuration(format!(
-            "the private key in {} may be read by others; close it with chmod 600",
+            "the private key in {} is readable by others; run chmod 600 on it",
             path.display()
         )));
     }
     let key = PrivateKeyDer::from_pem_file(path).map_err(|error| {
-        Error::Configuration(format!("could not {what}: {error}; one with a password does not do"))
+        Error::Configuration(format!(
+            "could not {what}: {error} (a key with a password is not supported)"
+        ))
     })?;
     provider
         .key_provider
@@ -113,7 +115,7 @@ fn private_key(path: &Path, provider: &CryptoProvider) -> Result<PrivateKeyDer<'
     Ok(key)
 }
 
-/// The certificates that are trusted, or nothing where none need be.
+/// The trusted certificates, or nothing if none are needed.
 fn trusted(roots: &Roots) -> Result<Option<Trusted>> {
     let mut store = RootCertStore::empty();
     match roots {
@@ -145,8 +147,8 @@ fn trusted(roots: &Roots) -> Result<Option<Trusted>> {
 #[derive(Debug)]
 struct Trusted {
     roots: RootCertStore,
-    /// Those that a file names. A server that shows one of them is trusted, as OpenSSL has it,
-    /// whatever else the certificate is for: such is one that a server has signed itself.
+    /// The certificates of a file. A server that presents one of them is trusted, as in OpenSSL,
+    /// whatever its purpose: a self-signed server certificate is an example.
     named: Vec<CertificateDer<'static>>,
 }
 
@@ -198,16 +200,16 @@ impl ServerCertVerifier for Verifier {
         crypto::verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
-    /// Also where the certificate is not verified: channel binding means something only if the
-    /// server has shown that it has the certificate's key.
+    /// Also if the certificate is not verified: channel binding is meaningful only if the server has
+    /// proved that it has the certificate's key.
     fn verify_tls13_signature(
         &self,
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        // The key alone does: old certificates (X.509 version 1), which rustls refuses to read,
-        // are often the servers' own.
+        // The key is sufficient: old certificates (X.509 version 1), which rustls refuses to parse, are
+        // often the servers' own.
         let key = certificate::public_key(certificate)
             .ok_or(rustls::Error::from(CertificateError::BadEncoding))?;
         let key = SubjectPublicKeyInfoDer::from(key);
@@ -270,7 +272,7 @@ where
     }
 }
 
-/// A stream, and what channel binding has to say about it.
+/// A stream, with its data for channel binding.
 #[derive(Debug)]
 pub(super) struct Encrypted<T> {
     pub(super) stream: T,

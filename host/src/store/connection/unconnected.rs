@@ -1,17 +1,17 @@
-//! Why there is no connection: whether trying again may help, and whether another server or another
-//! kind of encryption may do.
+//! Reasons for a failed connection: whether a retry, another server or another kind of encryption can
+//! succeed.
 
 use std::error::Error as _;
 
 use crate::error::{Error, server_message, transient};
 use crate::reason::innermost;
 
-/// Why one server gave no connection.
+/// The reason why one server could not be connected to.
 #[derive(Debug)]
 pub(super) struct Unconnected {
     /// A part of a sentence.
     pub(super) reason: String,
-    /// Whether the same may work later.
+    /// Whether a retry can succeed.
     pub(super) retryable: bool,
     /// Whether the server itself refused, as its copies would.
     pub(super) refused: bool,
@@ -26,18 +26,18 @@ impl Unconnected {
             return Unconnected { reason: server_message(server), retryable, refused };
         }
         let reason = innermost(error);
-        // tokio-postgres does not say in another way what kind of error it is.
+        // tokio-postgres exposes the kind of an error in no other way.
         let text = error.to_string();
         let (hint, retryable, refused) = match reason.as_str() {
             "password missing" => (
-                ": the server asks for one; give it in PGPASSWORD or in ~/.pgpass (which others \
-                 may not be allowed to read)",
+                ": the server asks for one; set PGPASSWORD or add it to ~/.pgpass (which must not be \
+                 readable by others)",
                 false,
                 true,
             ),
             _ if text.starts_with("authentication error") => ("", false, true),
             "server does not support TLS" => (", which sslmode asks for", false, false),
-            _ if from_rustls(error) => (" (sslmode, sslrootcert, sslcert say more)", false, false),
+            _ if from_rustls(error) => (" (see sslmode, sslrootcert, sslcert)", false, false),
             _ => ("", !text.starts_with("invalid configuration"), false),
         };
         Unconnected { reason: format!("{reason}{hint}"), retryable, refused }
@@ -57,8 +57,8 @@ impl Unconnected {
         }
     }
 
-    /// Whether a connection without TLS may be made where this one could not: one that was made,
-    /// and then broken off by TLS or by what a server does when it does not like it.
+    /// Whether to try without TLS after this error: the connection was made, and was then closed by TLS
+    /// or by a server that does not accept it.
     pub(super) fn about_tls(error: &tokio_postgres::Error) -> bool {
         let text = error.to_string();
         ["error performing TLS handshake", "error communicating with the server"].contains(&&*text)
@@ -89,7 +89,7 @@ impl Error {
         Error::unconnected(&[Unconnected::of(error)])
     }
 
-    /// A connection that could not be made with any of the servers that may give it.
+    /// A connection that could not be made to any of the servers of the list.
     pub(super) fn unconnected(failures: &[Unconnected]) -> Self {
         let reasons: Vec<&str> = failures.iter().map(|failure| failure.reason.as_str()).collect();
         let reasons = reasons.join("; ");
@@ -101,7 +101,7 @@ impl Error {
         } else if failures.iter().any(|failure| failure.retryable) {
             Error::Unavailable(format!("could not connect to the database: {reasons}; {hint}"))
         } else {
-            // A wrong password or certificate stays wrong until somebody mends it.
+            // A wrong password or certificate stays wrong until an operator corrects it.
             Error::Configuration(format!("the database refused the connection: {reasons}; {hint}"))
         }
     }

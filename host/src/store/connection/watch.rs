@@ -1,12 +1,12 @@
-//! Connections on which nothing comes any more.
+//! Connections on which no answer can arrive any more.
 //!
-//! A firewall that forgets a connection, or a server that vanishes with its machine, tells nobody: the
-//! one who waits for an answer waits for hours. Whether a statement only takes long is the
-//! server's to say: where an answer is overdue, it is asked on a connection of its own what the process
-//! at the other end does. One that is gone, or waits for us as we wait for it, will not answer any more,
-//! and the connection is ended at both ends: a transaction that stayed open at the other one would
-//! hold up whoever sends the same rows again. What was under way fails as with any lost connection,
-//! and may be tried again.
+//! A firewall that drops a connection, or a server that vanishes with its machine, sends no notice: a
+//! client that waits for an answer waits for hours. Only the server knows whether a statement is merely
+//! slow: if an answer is overdue, the server is asked on a connection of its own what the process at
+//! the other end is doing. If that process has ended, or waits for us as we wait for it, it will not
+//! answer any more, and the connection is closed at both ends: a transaction that stayed open at the
+//! other end would block a client that sends the same rows again. The calls in progress fail as with
+//! any lost connection, and can be retried.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -17,13 +17,13 @@ use tokio_postgres::SimpleQueryMessage;
 use super::connect::{Connected, Connector};
 use super::session::KnownTypes;
 
-/// An answer that has not come for so long is asked about.
+/// The time after which a missing answer is checked.
 const OVERDUE_AFTER: Duration = Duration::from_secs(5);
 
-/// A server that reads or writes may be at the end of a slow line, and is waited for so long.
+/// The same for a server that reads or writes, which can be at the end of a slow line.
 const TRANSFER_TIME: Duration = Duration::from_secs(300);
 
-/// How long the question may take, with the connection that it needs.
+/// How long the check can take, with the connection that it needs.
 const ASKED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The longest pause between two questions about one answer.
@@ -32,9 +32,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// What a connection leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
-    /// The process that serves it, which no pooler stands in front of.
+    /// The server process of this connection, if no pooler is in front of it.
     pub(super) process: i32,
-    /// When the server was started, as it writes it: tells servers apart.
+    /// The server's start time, as the server writes it: it distinguishes servers.
     pub(super) server_started: String,
     /// Whether every other connection leads to the same server, or to one that has taken its place.
     pub(super) only_one: bool,
@@ -72,7 +72,7 @@ impl Unanswered {
         Call(self)
     }
 
-    /// For how long nothing was answered, where anything waits.
+    /// For how long no answer has arrived, if any call waits.
     fn waited(&self) -> Option<Duration> {
         let calls = self.calls();
         (calls.under_way > 0).then(|| calls.since.elapsed())
@@ -128,14 +128,14 @@ enum State {
     Gone,
     /// It has done everything, and waits for the next statement.
     Idle,
-    /// It reads what it is sent, or writes what it answers.
+    /// It reads a request, or writes an answer.
     Transferring,
-    /// It works, or it cannot be told.
+    /// It works, or its state is unknown.
     Busy,
 }
 
 impl State {
-    /// Whether no answer will come, where none came for so long.
+    /// Whether no answer can arrive after this long without one.
     fn is_lost(self, waited: Duration) -> bool {
         match self {
             State::Gone | State::Idle => waited >= OVERDUE_AFTER,
@@ -167,7 +167,7 @@ async fn is_lost(
     } else {
         State::Busy
     };
-    // The answer may have come meanwhile.
+    // The answer might have arrived meanwhile.
     let waited = unanswered.upgrade().and_then(|unanswered| unanswered.waited());
     let lost = waited.is_some_and(|waited| state.is_lost(waited));
     if lost && same {
