@@ -14,7 +14,7 @@ pub struct TokenRow {
     pub token_id: String,
     /// A name for people.
     pub name: String,
-    /// The words of its scopes.
+    /// The names of its scopes.
     pub scopes: Vec<String>,
     /// The SHA-256 of the token's text.
     pub token_sha256: Vec<u8>,
@@ -25,10 +25,10 @@ pub struct TokenRow {
 }
 
 impl Store {
-    /// Keeps a new token.
+    /// Stores a new token.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where a token that works has this name.
+    /// [`Error::Conflict`] if a valid token has this name.
     pub async fn insert_token(
         &self,
         token_id: &str,
@@ -44,7 +44,7 @@ impl Store {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
                 Err(Error::Conflict(format!(
-                    "a token with the name {name:?} is there; take another name, or revoke it: \
+                    "a token with the name {name:?} already exists; choose another name, or revoke it: \
                      arc-host token revoke {name}"
                 )))
             }
@@ -73,10 +73,10 @@ impl Store {
         Ok(rows.iter().map(token).collect())
     }
 
-    /// Revokes the token with this id or name, and gives its id. Repeating it changes nothing.
+    /// Revokes the token with this id or name, and returns its id. Repeating it changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none.
+    /// [`Error::NotFound`] if there is no such token.
     pub async fn revoke_token(&self, id_or_name: &str) -> Result<String> {
         let update = Statement::new(
             "WITH moment AS MATERIALIZED (SELECT pg_catalog.clock_timestamp() AS now)

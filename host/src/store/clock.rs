@@ -1,16 +1,16 @@
 //! The database's clock, as this host knows it.
 //!
-//! Which of two attempts is the latest is said by the times at which they were received, and hosts
-//! whose clocks differ may receive them. So these times are of one clock, the database's: each host
-//! measures how far its own clock is from it, on the connections that it has anyway, and adds that
-//! to its own. Nobody asks the database when a result is received, which may be while it is
-//! unreachable; what is received while no measurement holds is corrected when it is recorded.
+//! The latest of two attempts is determined by their times of receipt, and hosts with different clocks
+//! can receive them. So all these times are of one clock, the database's: each host measures the offset
+//! of its own clock from it, on connections that it uses anyway, and corrects its own time by it. The
+//! database is not queried when a result is received, because it can be unreachable then; a result that
+//! is received while there is no valid measurement is corrected when it is recorded.
 //!
-//! The host's own time is what its clock said when the process began to ask, and what has run on the
-//! steady clock since, so that setting the clock moves no time of receipt. The steady clock may stand
-//! still while the machine does. Both clocks differ then, and a measurement holds no more.
+//! The host's own time is the time of its clock at the start of the process, plus the time on the
+//! monotonic clock since, so that setting the clock moves no time of receipt. The monotonic clock can
+//! stop while the machine is suspended. Both clocks differ then, and a measurement is no longer valid.
 //!
-//! A measurement is wrong by at most half of its round trip, and the ones that took least count.
+//! A measurement is wrong by at most half of its round trip, and the fastest ones count.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,17 +20,17 @@ use jiff::Timestamp;
 /// How often the offset is measured while connections are used: a round trip each time.
 const MEASURE_EVERY: Duration = Duration::from_secs(30);
 
-/// For how long a measurement holds. Where no connection is taken for so long, what is received is
-/// corrected by the next measurement, which taking a connection makes then anyway.
+/// How long a measurement is valid. If no connection is used for this long, results received since are
+/// corrected by the next measurement, which is made when a connection is used.
 const HOLDS_FOR: Duration = Duration::from_secs(60);
 
-/// By how much the clocks of two machines drift apart: 100 parts in a million, which is more than
-/// crystals do. The greater the age of a measurement, the less it says.
+/// The drift between the clocks of two machines: 100 parts in a million, which is more than crystals
+/// have. The older a measurement is, the less exact it is.
 const DRIFT: i64 = 10_000;
 
-/// By how much the host's clock may differ from the time that has passed since the measurement:
-/// a second, and a thousandth of that time, in which clocks are slewed. What is beyond that is a
-/// clock that was set, or a machine that stood still, and asks for a new measurement.
+/// How far the host's clock can differ from the time since the measurement: a second, and a thousandth
+/// of that time, because clocks are slewed. A greater difference is a clock that was set, or a
+/// suspended machine, and requires a new measurement.
 const STEP: i64 = 1_000_000;
 
 /// A measurement that is wrong by no more is not worth another one, in microseconds.
@@ -48,7 +48,7 @@ pub struct ReceiptTime {
     pub host_clock: bool,
 }
 
-/// The host's clocks at one moment: the one that may be set, and the one that only runs.
+/// The host's clocks at one moment: the one that can be set, and the monotonic one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading {
     /// Microseconds since 1970.
@@ -73,14 +73,14 @@ impl Reading {
 struct Offset {
     /// The database's clock minus the host's own time, in microseconds.
     micros: i64,
-    /// By how much that may be wrong.
+    /// The most that it can be wrong.
     bound: i64,
     /// When it was measured.
     measured: Instant,
 }
 
 impl Offset {
-    /// By how much it may be wrong by now.
+    /// The most that it can be wrong by now.
     fn bound_at(&self, now: Instant) -> i64 {
         self.bound.saturating_add(since(self.measured, now).max(0) / DRIFT)
     }
@@ -105,13 +105,13 @@ struct State {
     measured: Option<Reading>,
     /// The clocks have run apart since the last measurement.
     apart: bool,
-    /// The first measurement after a time in which none held: what was received in that time is
-    /// corrected by it and no other, so that its order stays.
+    /// The first measurement after a time without a valid one: results received in that time are
+    /// corrected by it and no other, so that their order is preserved.
     first: i64,
-    /// The greatest time that a correction gives: the database's at that measurement.
+    /// The greatest time that a correction returns: the database's at that measurement.
     latest: i64,
-    /// The greatest time that was given out, and the first and the greatest of the host's own since
-    /// no measurement holds.
+    /// The greatest time that was returned, and the first and the greatest of the host's own since
+    /// there is no valid measurement.
     last: Option<i64>,
     first_of_host: Option<i64>,
     last_of_host: Option<i64>,
@@ -162,8 +162,8 @@ impl DatabaseClock {
         ReceiptTime { at: timestamp(next), host_clock: offset.is_none() }
     }
 
-    /// The time of receipt of what was received by the host's own clock, on the database's. None is
-    /// later than the measurement: a process before this one may have had another clock.
+    /// The time of receipt on the database's clock, for a result that was received by the host's own.
+    /// None is later than the measurement: an earlier process can have had another clock.
     pub(crate) fn corrected(&self, received_at: Timestamp) -> Timestamp {
         let mut state = self.state();
         let corrected = received_at.as_microsecond().saturating_add(state.first);
@@ -186,8 +186,8 @@ impl DatabaseClock {
         timestamp(known.map_or(now.wall, |offset| host.saturating_add(offset.micros)))
     }
 
-    /// How far the host's clock is ahead of the database's in milliseconds, negative where it is
-    /// behind; none where that was not measured yet.
+    /// How far the host's clock is ahead of the database's in milliseconds, negative if it is behind;
+    /// none if it has not been measured yet.
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     pub fn skew_ms(&self) -> Option<f64> {
         let now = Reading::now();
@@ -208,7 +208,8 @@ impl DatabaseClock {
         self.state().valid_offset(now).is_some_and(|offset| offset.bound_at(now.steady) <= PRECISE)
     }
 
-    /// Whether it is time to measure. Who is told so measures: nobody else is told for a while.
+    /// Whether it is time to measure. The caller that gets `true` measures: no other gets it for a
+    /// while.
     pub(super) fn is_due(&self) -> bool {
         let now = Reading::now();
         let mut state = self.state();
@@ -240,8 +241,8 @@ impl State {
         begun.wall.saturating_add(since(begun.steady, now.steady))
     }
 
-    /// The offset, unless it was measured long ago, or the host's clocks have run apart since: one
-    /// was set, or the other stood still. Then there is none until the next measurement.
+    /// The offset, unless it was measured long ago, or the host's clocks have diverged since: one was
+    /// set, or the other stopped. Then there is none until the next measurement.
     fn valid_offset(&mut self, now: Reading) -> Option<Offset> {
         let measured = self.measured?;
         let elapsed = since(measured.steady, now.steady);
@@ -257,8 +258,8 @@ impl State {
         let known = self.valid_offset(measured);
         (self.measured, self.apart) = (Some(measured), false);
         let Some(known) = known else {
-            // What comes now is later than what was received while no measurement held, once that is
-            // corrected, and that is later than what was before.
+            // Results received from now on are later than those received without a valid measurement,
+            // once these are corrected, and those are later than the ones before.
             let (first, last) = (self.first_of_host.take(), self.last_of_host.take());
             let least = self.last.zip(first).map(|(last, first)| last.saturating_add(1) - first);
             self.first = least.map_or(micros, |least| micros.max(least));
@@ -270,7 +271,7 @@ impl State {
         };
         let bound = known.bound_at(new.measured);
         let apart = known.micros.saturating_sub(new.micros).saturating_abs();
-        // The better of the two; another clock where they contradict each other, as after a failover.
+        // The better of the two; a different clock if they contradict each other, as after a failover.
         if new.bound <= bound || apart > new.bound.saturating_add(bound) {
             self.offset = Some(new);
         }
@@ -288,7 +289,7 @@ impl State {
     }
 }
 
-/// The microseconds between two moments, negative where the second is the earlier.
+/// The microseconds between two moments, negative if the second is the earlier.
 fn since(earlier: Instant, later: Instant) -> i64 {
     match later.checked_duration_since(earlier) {
         Some(time) => micros(time),
@@ -300,7 +301,7 @@ fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// The time of so many microseconds since 1970, or the nearest that there is.
+/// The time of this many microseconds since 1970, or the nearest valid time.
 fn timestamp(micros: i64) -> Timestamp {
     Timestamp::from_microsecond(micros).unwrap_or(match micros {
         ..0 => Timestamp::MIN,
@@ -470,7 +471,7 @@ mod tests {
         learn(&clock, begun, 0, 0);
         let offset = || clock.state().offset.unwrap().micros;
         assert_eq!(offset(), 0);
-        // A round trip of two seconds says less.
+        // A round trip of two seconds is less exact.
         clock.learn(reading(begun, 10, 0), Duration::from_secs(2), database(10));
         assert_eq!(offset(), 0);
         // A server whose clock is 20 seconds ahead has taken the place of the other.

@@ -4,7 +4,7 @@ use super::Store;
 use crate::error::{Error, Result};
 
 impl Store {
-    /// Keeps a version of an agent's configuration, as JSON text, unless it is there already.
+    /// Stores a version of an agent's configuration, as JSON text, unless it exists.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].

@@ -1,7 +1,7 @@
-//! Where a page ended, as text that callers hand back as it is.
+//! The end of a page, as text that callers return as it is.
 //!
-//! A cursor names its kind and version, holds the last row's place in the order, and ends with a
-//! checksum: what was cut off or altered is refused instead of giving a wrong page.
+//! A cursor has its kind and version and the position of the last row, and ends with a checksum: a
+//! truncated or altered cursor is refused instead of returning a wrong page.
 
 use std::fmt::Write as _;
 
@@ -14,8 +14,8 @@ use crate::identity::Fingerprint;
 /// How many bytes of the checksum a cursor holds.
 const CHECK_BYTES: usize = 4;
 
-/// A longer text is no cursor: the longest id of a scenario makes one of some 6,300 characters
-/// where each of its bytes has to be escaped.
+/// A longer text is no cursor: the longest id of a scenario makes one of some 6,300 characters if each
+/// of its bytes is escaped.
 const LONGEST: usize = 8 << 10;
 
 /// The cursor of a place. The kind holds the version, as `outcomes1`.
@@ -30,10 +30,10 @@ pub(super) fn encode(kind: &str, place: &impl Serialize) -> Result<String> {
     Ok(text)
 }
 
-/// The place of a cursor.
+/// The position of a cursor.
 ///
 /// # Errors
-/// [`Error::Invalid`] where it is not a whole cursor of this kind and version.
+/// [`Error::Invalid`] if it is not a whole cursor of this kind and version.
 pub(super) fn decode<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T> {
     let place = || {
         let hex = text.strip_prefix(kind)?.strip_prefix('-')?;
@@ -46,7 +46,7 @@ pub(super) fn decode<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T> {
     };
     place().ok_or_else(|| {
         Error::Invalid(
-            "the cursor is not one that was given here: it was cut off or altered, or belongs to \
+            "invalid cursor: it was truncated or altered, or belongs to \
              another list or version; begin again without a cursor"
                 .to_owned(),
         )
@@ -75,7 +75,7 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(text: &str) {
     if let Ok(place) = decode::<serde_json::Value>("outcomes1", text) {
-        // The same place has one cursor, whatever case its digits have.
+        // The same position has one cursor, regardless of the case of its digits.
         let again = encode("outcomes1", &place).unwrap_or_default();
         assert_eq!(decode::<serde_json::Value>("outcomes1", &again).ok(), Some(place), "{text}");
     }

@@ -13,10 +13,10 @@ use super::statement::Statement;
 use crate::error::Error;
 use crate::error::Result;
 
-/// What the recorded outcomes say of a simulation.
+/// The figures of a simulation's recorded outcomes.
 ///
-/// Score and progress use the latest attempt at each scenario and trial; cost, tokens and the
-/// counts by status and category take every attempt.
+/// Score and progress use the latest attempt at each scenario and trial; cost, tokens and the counts by
+/// status and category use every attempt.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Figures {
     /// Planned scenarios times trials, and those that were recorded without being planned.
@@ -37,7 +37,7 @@ pub struct Figures {
     pub total_cost_usd: f64,
     /// Tokens.
     pub total_tokens: i64,
-    /// The suite's duration in milliseconds, where the suite says it.
+    /// The suite's duration in milliseconds, if the suite has reported it.
     pub execution_time_ms: Option<f64>,
     /// How many outcomes have each status.
     pub by_status: BTreeMap<String, i64>,
@@ -48,7 +48,7 @@ pub struct Figures {
 /// One pass over narrow columns of one simulation's rows; no document is read. Attempts at a
 /// scenario are brought together by a hash of its id first, because numbers sort far quicker than
 /// texts that begin alike. Sums are exact, because a sum of floats depends on their order, and
-/// 0.1 + 0.2 dollars are 0.3: whole numbers of 10⁻¹⁵ of a score and 10⁻¹² dollars, decimal where a
+/// 0.1 + 0.2 dollars are 0.3: whole numbers of 10⁻¹⁵ of a score and 10⁻¹² dollars, decimal if a
 /// cost is beyond those. A sum that is beyond its type stays at the type's end, so that absurd
 /// results do not hide all other figures.
 const FIGURES: &str = r#"
@@ -112,7 +112,7 @@ impl Store {
     /// Computes a simulation's figures.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is no such simulation.
+    /// [`Error::NotFound`] if there is no such simulation.
     pub async fn figures(&self, simulation_id: Uuid) -> Result<Figures> {
         let rows = self.rows(&statement(simulation_id), "compute the simulation's figures").await?;
         let computed = rows.first().and_then(Figures::from_computed);
@@ -121,7 +121,7 @@ impl Store {
 }
 
 impl Figures {
-    /// Nothing where there is no such simulation, and so no plan.
+    /// Nothing if there is no such simulation, and so no plan.
     fn from_computed(row: &Row) -> Option<Self> {
         let planned: i64 = row.get::<_, Option<i64>>("planned")?;
         let unplanned: i64 = row.get("unplanned");
@@ -143,8 +143,8 @@ impl Figures {
         })
     }
 
-    /// The figures as they were frozen: whole numbers from the JSON, the others as the database
-    /// reads them, which is exact. Nothing where a figure is not there, as from another version.
+    /// The figures as they were frozen: whole numbers from the JSON, the others as the database reads
+    /// them, which is exact. Nothing if a figure is missing, as in a row of another version.
     pub(super) fn from_frozen(
         frozen: &Value,
         overall_score: Option<f64>,

@@ -1,4 +1,4 @@
-//! Headers: what is said once for all results of a file.
+//! Headers: JSON that applies to all results of a file.
 
 use uuid::Uuid;
 
@@ -19,10 +19,10 @@ impl Store {
         Ok(())
     }
 
-    /// A header as it was kept.
+    /// A stored header.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none with this id.
+    /// [`Error::NotFound`] if none has this id.
     pub async fn header(&self, header_id: Uuid) -> Result<String> {
         let failed = |error| Error::database("read the header", &error);
         let client = self.client().await?;

@@ -1,4 +1,4 @@
-//! Whether the database works, in the words of the `health` call.
+//! Whether the database works, as in the `health` call.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 pub struct Health {
     /// `ok` or `error`; of a service also `degraded`.
     pub status: Cow<'static, str>,
-    /// What is wrong.
+    /// The problem.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Such as `15.4`.
@@ -26,16 +26,16 @@ pub struct Health {
     pub hypertables: Vec<String>,
     /// The connections.
     pub pool_stats: PoolStats,
-    /// How many migrations were applied; none where the schema is not there.
+    /// The number of applied migrations; none if there is no schema.
     pub schema_version: Option<i32>,
-    /// How the tables are laid out; none where the schema is not there.
+    /// The layout of the tables; none if there is no schema.
     #[serde(default)]
     pub layout: Option<Layout>,
-    /// What TimescaleDB is to do by itself with the tables, and whether it does.
+    /// The background jobs of TimescaleDB on the tables, and whether they run.
     #[serde(default)]
     pub policies: Vec<Policy>,
-    /// How far this host's clock is ahead of the database's in milliseconds, negative where it is
-    /// behind; none where the database does not answer. Times of receipt are corrected by it.
+    /// How far this host's clock is ahead of the database's in milliseconds, negative if it is behind;
+    /// none if the database does not answer. Times of receipt are corrected by it.
     #[serde(default)]
     pub clock_skew_ms: Option<f64>,
     /// When it was asked.
@@ -44,10 +44,10 @@ pub struct Health {
     pub response_time_ms: f64,
 }
 
-/// A task that TimescaleDB runs by itself.
+/// A background job of TimescaleDB.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// What it does: `policy_compression` moves old chunks into the columnstore.
+    /// Its action: `policy_compression` moves old chunks into the columnstore.
     pub name: String,
     /// The table that it works on.
     pub table: String,
@@ -145,7 +145,7 @@ impl Store {
         let layout = match schema {
             Ok(SchemaState::Older(_) | SchemaState::Current(_)) => {
                 let client = self.client().await?;
-                // Who may only record may not see it.
+                // A client that can only record is not allowed to see it.
                 Layout::recorded(&client).await.ok()
             }
             _ => None,

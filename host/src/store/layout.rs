@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 pub enum Layout {
     /// Tables of PostgreSQL itself.
     Plain,
-    /// Outcomes are a hypertable of TimescaleDB; where its edition has them, with a columnstore and
-    /// a policy that fills it.
+    /// Outcomes are a hypertable of TimescaleDB; if its edition has them, with a columnstore and a
+    /// policy that fills it.
     Timescale,
     /// What belongs to a simulation is distributed over the nodes of Citus. Experimental.
     Citus,
@@ -32,7 +32,7 @@ const PLAIN_FROM_CITUS: &str =
     include_str!(concat!(env!("ARC_MIGRATIONS"), "/layouts/plain_from_citus.sql"));
 
 impl Layout {
-    /// The word in the database and in JSON.
+    /// Its name in the database and in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Layout::Plain => "plain",
@@ -45,7 +45,7 @@ impl Layout {
         match word {
             "timescale" => Layout::Timescale,
             "citus" => Layout::Citus,
-            // The column's CHECK allows no other word.
+            // The column's CHECK allows no other name.
             _ => Layout::Plain,
         }
     }
@@ -77,7 +77,7 @@ impl Layout {
         }
     }
 
-    /// The statement that records it. Its word needs no quoting.
+    /// The statement that records it. Its name needs no quoting.
     pub(super) fn record(self) -> String {
         format!("UPDATE arc_recorder.installation SET layout = '{}';", self.word())
     }
@@ -100,7 +100,7 @@ impl fmt::Display for Layout {
 /// What a server has of an extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Extension {
-    /// Its version in this database, where it was created there.
+    /// Its version in this database, if it was created there.
     pub(super) created: Option<String>,
     /// Whether its files are on the server.
     pub(super) available: bool,
@@ -151,7 +151,7 @@ impl LayoutState {
                          WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
                              AND proc_name = 'policy_compression')"
             }
-            // A later migration may have brought a table that is not arranged yet.
+            // A later migration might have added a table that is not arranged yet.
             Layout::Citus => {
                 "SELECT NOT EXISTS (
                      SELECT FROM pg_catalog.unnest(ARRAY['simulations', 'planned_scenarios',
@@ -185,7 +185,7 @@ impl LayoutState {
 /// Brings the tables from one layout into another, in the transaction.
 ///
 /// # Errors
-/// What the database says, for the caller to explain.
+/// The database's error, for the caller to explain.
 pub(super) async fn change(
     transaction: &Transaction<'_>,
     from: Layout,

@@ -18,7 +18,7 @@ pub struct Metrics {
     pub failed_queries: u64,
     /// How often results were sent again after a transient error.
     pub retry_count: u64,
-    /// Those that did not fail, of all, in percent; 100 where there was none.
+    /// Those that did not fail, of all, in percent; 100 if there was none.
     pub success_rate: f64,
     /// The mean time of one in milliseconds, to its first row or its end.
     pub avg_query_time: f64,
@@ -54,7 +54,7 @@ impl Counters {
         self.microseconds.fetch_add(micros, Ordering::Relaxed);
     }
 
-    /// Counts a transaction that stored so many outcomes.
+    /// Counts a transaction that stored this many outcomes.
     pub(super) fn stored(&self, outcomes: usize) {
         self.transactions.fetch_add(1, Ordering::Relaxed);
         self.stored.fetch_add(outcomes as u64, Ordering::Relaxed);

@@ -1,9 +1,9 @@
 //! Bringing the schema up to date, step by step.
 //!
-//! Every migration is a transaction of its own, under a lock that lets one run at a time, whoever runs
-//! it: a process that is killed leaves whole steps, and the next one goes on. The first migration of a
-//! database also chooses its layout; the last brings the tables into it, so that nobody finds a
-//! current schema whose tables lie otherwise.
+//! Every migration is a transaction of its own, under a lock that lets one process migrate at a time: a
+//! process that is killed leaves complete steps, and the next one continues. The first migration of a
+//! database also chooses its layout; the last brings the tables into it, so that no process finds a
+//! current schema with tables in another layout.
 
 use tokio_postgres::error::SqlState;
 
@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 /// What bringing the schema up to date did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrated {
-    /// What was done now: migrations, as `0001_recording`, and `layout timescale` where the tables
-    /// were brought into a layout; nothing where all was there.
+    /// The steps of this run: migrations, as `0001_recording`, and `layout timescale` if the tables
+    /// were brought into a layout; nothing if all were applied before.
     pub applied: Vec<String>,
     /// The version that the schema has.
     pub version: i32,
@@ -33,7 +33,7 @@ pub struct Migrated {
 enum Failure {
     /// As it is.
     Other(Error),
-    /// The database user may not.
+    /// The database user lacks the right.
     NotAllowed(String),
 }
 
@@ -50,7 +50,7 @@ impl From<tokio_postgres::Error> for Failure {
                 Failure::NotAllowed(server.message().to_owned())
             }
             _ => Failure::Other(match Error::of_place("bring the schema up to date", &error) {
-                // Whoever records has no part in it, and it may be mended by another migration.
+                // A recording process has no part in it, and another migration can correct it.
                 Error::Database(message) | Error::Internal(message) => Error::Schema(message),
                 error => error,
             }),
@@ -61,21 +61,20 @@ impl From<tokio_postgres::Error> for Failure {
 type Step<T> = std::result::Result<T, Failure>;
 
 impl Store {
-    /// Brings the schema to the version that this program needs. Safe to repeat, to break off, and
-    /// to run from many places at once: the others wait, and find it done. A new database gets
-    /// the layout that its server offers: Citus where that extension was created, TimescaleDB where
-    /// that was or can be, else plain tables.
+    /// Brings the schema to the version that this program needs. Safe to repeat, to interrupt, and to
+    /// run from many processes at once: the others wait, and find it done. A new database gets the
+    /// layout that its server offers: Citus if that extension was created, TimescaleDB if it was or can
+    /// be created, else plain tables.
     ///
     /// # Errors
-    /// [`Error::Schema`] as [`Store::check_schema`], or where the server is too old or the
-    /// database does not hold UTF-8; [`Error::Database`] where the user may not make tables, which
-    /// says who may.
+    /// [`Error::Schema`] as [`Store::check_schema`], or if the server is too old or the encoding of the
+    /// database is not UTF-8; [`Error::Database`] if the user is not allowed to create tables, with the
+    /// users who are.
     pub async fn migrate(&self) -> Result<Migrated> {
         self.bring_to(None).await
     }
 
-    /// Brings the schema to the version that this program needs where it has another, which a look
-    /// at it tells.
+    /// Brings the schema to the version that this program needs, if a look at it shows another version.
     ///
     /// # Errors
     /// As [`Store::migrate`].
@@ -86,11 +85,11 @@ impl Store {
         Ok(())
     }
 
-    /// As [`Store::migrate`], and brings the tables into a layout, with the rows that are there. Everybody else
-    /// waits while they move.
+    /// As [`Store::migrate`], and brings the tables into a layout, with their rows. All other clients
+    /// wait while the rows move.
     ///
     /// # Errors
-    /// As [`Store::migrate`]; [`Error::Schema`] where the server has not what the layout needs.
+    /// As [`Store::migrate`]; [`Error::Schema`] if the server lacks the extension of the layout.
     pub async fn migrate_to(&self, layout: Layout) -> Result<Migrated> {
         self.bring_to(Some(layout)).await
     }
@@ -205,7 +204,8 @@ async fn require(transaction: &Transaction<'_>, layout: Layout) -> Step<()> {
     ))))
 }
 
-/// Creates an extension, or says why it cannot be; the transaction goes on either way.
+/// Creates an extension, or returns the reason why it cannot be created; the transaction continues
+/// either way.
 async fn create(
     transaction: &Transaction<'_>,
     name: &str,
@@ -274,7 +274,7 @@ async fn remarks(
     Ok(remarks)
 }
 
-/// Who may do what this user may not.
+/// The users with the rights that this user lacks.
 async fn not_allowed(client: &Session<impl GenericClient>, reason: &str) -> Error {
     let owners = "SELECT current_user::text, pg_catalog.current_database()::text,
              pg_catalog.pg_get_userbyid(datdba)::text,
@@ -297,7 +297,7 @@ async fn not_allowed(client: &Session<impl GenericClient>, reason: &str) -> Erro
         ),
     };
     Error::Database(format!(
-        "the database user {user:?} may not make or change the tables of arc_recorder ({reason}). Let \
+        "the database user {user:?} is not allowed to create or change the tables of arc_recorder ({reason}). Let \
          {who}, run `arc-host migrate` once, or the SQL that `arc-host migrate --print` writes; or \
          grant this one {grant}"
     ))

@@ -10,8 +10,8 @@ use super::migrations::{
 use crate::error::Result;
 
 impl Store {
-    /// The SQL that brings this database's schema up to date, and into a layout where one is named,
-    /// for a person who may run it: `psql -v ON_ERROR_STOP=1 -f`. Nothing is changed.
+    /// The SQL that brings this database's schema up to date, and into a layout if one is named, for a
+    /// person with the right to run it: `psql -v ON_ERROR_STOP=1 -f`. Nothing is changed.
     ///
     /// # Errors
     /// As [`Store::check_schema`].
@@ -48,7 +48,7 @@ pub fn migration_script_for_empty(layout: Layout) -> String {
     script(0, Layout::Plain, layout)
 }
 
-/// The SQL from so many applied migrations and a layout to all of them and another.
+/// The SQL from this many applied migrations and a layout to all of them and another layout.
 fn script(applied: i32, from: Layout, to: Layout) -> String {
     let version = MIGRATIONS.last().map_or(0, |migration| migration.version);
     let mut text = String::new();
@@ -56,7 +56,7 @@ fn script(applied: i32, from: Layout, to: Layout) -> String {
     let _ = write!(
         text,
         "-- Arc Recorder: brings the schema arc_recorder from version {applied} to {version}, layout {to}.
--- Written by arc-host {}. Run it as the database's owner, or as the schema's where it is there:
+-- Written by arc-host {}. Run it as the database's owner, or as the schema's if it exists:
 --     psql -v ON_ERROR_STOP=1 -f THIS_FILE DATABASE
 BEGIN;
 {SEARCH_PATH}
@@ -75,7 +75,7 @@ SELECT pg_catalog.pg_advisory_xact_lock({LOCK});
 BEGIN
     IF (SELECT pg_catalog.count(*) FROM arc_recorder.schema_migrations) <> {applied} THEN
         RAISE EXCEPTION 'this file is for version {applied} of the schema, which is not the one that is here'
-            USING HINT = 'have it written again: arc-host migrate --print';
+            USING HINT = 'write it again: arc-host migrate --print';
     END IF;
 END
 $$;
@@ -106,11 +106,11 @@ $$;
         "
 COMMIT;
 
--- What a user who only records and reads needs; put its name in place of RECORDER.
+-- The rights of a user who only records and reads; replace RECORDER with its name.
 -- GRANT USAGE ON SCHEMA arc_recorder TO RECORDER;
 -- GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA arc_recorder TO RECORDER;
 -- GRANT UPDATE ON arc_recorder.simulations TO RECORDER;
--- It makes no tokens of the service, which would give it every right there, and no migrations.
+-- Without tokens of the service, which would grant every right there, and without migrations.
 -- REVOKE INSERT ON arc_recorder.access_tokens, arc_recorder.schema_migrations, arc_recorder.installation FROM RECORDER;
 ",
     );

@@ -73,10 +73,10 @@ const OLDEST_SERVER: i32 = 140_000;
 /// The advisory lock that lets one migration run at a time: the bytes of "arcrec".
 pub(super) const LOCK: i64 = 0x6172_6372_6563;
 
-/// What a migration's transaction begins with: names that say no schema mean PostgreSQL's own.
+/// The start of a migration's transaction: names without a schema are PostgreSQL's own.
 pub(super) const SEARCH_PATH: &str = "SET LOCAL search_path = pg_catalog, pg_temp;";
 
-/// Where the list of applied migrations is kept. It exists before the first of them.
+/// The list of applied migrations. It exists before the first of them.
 pub(super) const BOOTSTRAP: &str = "
     CREATE SCHEMA IF NOT EXISTS arc_recorder;
     CREATE TABLE IF NOT EXISTS arc_recorder.schema_migrations (
@@ -90,9 +90,9 @@ pub(super) const BOOTSTRAP: &str = "
 /// What the database's schema is to this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemaState {
-    /// Nothing is there yet.
+    /// The schema does not exist yet.
     Absent,
-    /// The first so many migrations were applied; this program has more.
+    /// This many migrations were applied; this program has more.
     Older(i32),
     /// It is the one that this program needs.
     Current(i32),
@@ -112,8 +112,8 @@ impl Store {
     /// Compares the database's schema with the one that this program needs.
     ///
     /// # Errors
-    /// [`Error::Schema`] where the schema is newer than the program, or an applied migration is
-    /// not the one that the program has.
+    /// [`Error::Schema`] if the schema is newer than the program, or an applied migration differs from
+    /// the program's.
     pub async fn check_schema(&self) -> Result<SchemaState> {
         let client = self.client().await?;
         check(&client).await
@@ -124,7 +124,7 @@ pub(super) async fn check(client: &Session<impl GenericClient>) -> Result<Schema
     let failed = |error: tokio_postgres::Error| {
         if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
             return Error::Database(
-                "the database user may not read the schema arc_recorder; let its owner grant this \
+                "the database user is not allowed to read the schema arc_recorder; let its owner grant this \
                  one USAGE on the schema, SELECT and INSERT on its tables, and UPDATE on \
                  arc_recorder.simulations"
                     .to_owned(),

@@ -1,7 +1,7 @@
 //! The store: everything that is SQL.
 //!
-//! A [`Store`] is a pool of connections to one database whose schema it has checked. What it
-//! stores and gives are rows; what they mean is the recorder's to say.
+//! A [`Store`] is a pool of connections to one database whose schema it has checked. It stores and
+//! returns rows; their meaning is the recorder's concern.
 
 mod access_tokens;
 mod clock;
@@ -80,7 +80,7 @@ pub(crate) use cursor::fuzz as fuzz_cursor;
 use metrics::Counters;
 use writing::Caution;
 
-/// How long a call waits for a connection before it gives up.
+/// How long a call waits for a connection before it fails.
 const POOL_WAIT: Duration = Duration::from_secs(30);
 
 /// A pool of connections to one database. Cheap to clone.
@@ -101,20 +101,20 @@ pub struct Store {
 type Connection = deadpool::managed::Object<Manager>;
 
 impl Store {
-    /// Sets up a pool of at most `connections` to the database that the settings name, and
-    /// connects with none yet: see [`Store::check_schema`] and [`Store::migrate`].
+    /// Sets up a pool of at most `connections` to the database of the settings, without connecting yet:
+    /// see [`Store::check_schema`] and [`Store::migrate`].
     ///
     /// # Errors
-    /// [`Error::Configuration`] where a file of a certificate or key will not do.
+    /// [`Error::Configuration`] if a file of a certificate or key cannot be used.
     pub fn with_settings(settings: &ConnectionSettings, connections: usize) -> Result<Self> {
         Self::with_connector(Connector::new(settings)?, connections)
     }
 
-    /// Sets up a pool of at most `connections` without TLS, for a database of this machine, and
-    /// connects with none yet. Its statements have names, which poolers do not understand.
+    /// Sets up a pool of at most `connections` without TLS, for a database of this machine, without
+    /// connecting yet. Its statements have names, which poolers do not support.
     ///
     /// # Errors
-    /// [`Error::Configuration`] where the settings ask for TLS: see [`Store::with_settings`].
+    /// [`Error::Configuration`] if the settings require TLS: see [`Store::with_settings`].
     pub fn new(mut config: tokio_postgres::Config, connections: usize) -> Result<Self> {
         if config.get_ssl_mode() == SslMode::Require {
             return Err(Error::Configuration(
@@ -137,7 +137,7 @@ impl Store {
         let manager = Manager::new(connector, Arc::clone(&counters), Arc::clone(&clock));
         let pool = Pool::builder(manager)
             .max_size(connections)
-            // The one that was used last has what it needs in the processor's caches.
+            // The most recently used one is in the processor's caches.
             .queue_mode(deadpool::managed::QueueMode::Lifo)
             .wait_timeout(Some(POOL_WAIT))
             .runtime(deadpool::Runtime::Tokio1)
@@ -165,15 +165,15 @@ impl Store {
         &self.clock
     }
 
-    /// Sees to it that the offset of this host's clock is known.
+    /// Makes sure that the offset of this host's clock is known.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where the database does not say what time it is.
+    /// [`Error::Unavailable`] if the database does not return its time.
     pub(crate) async fn measure_clock(&self) -> Result<()> {
         if self.clock.is_measured() {
             return Ok(());
         }
-        // Where the clock is not known, taking a connection measures it.
+        // If the offset is unknown, using a connection measures it.
         drop(self.client().await?);
         if self.clock.is_measured() {
             return Ok(());
@@ -181,7 +181,7 @@ impl Store {
         Err(Error::Unavailable("the database's clock could not be read".to_owned()))
     }
 
-    /// What time it is by the database's clock, which decides what is old.
+    /// The time by the database's clock, which decides about the age of rows.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
@@ -198,14 +198,14 @@ impl Store {
         PoolStats { size: pool.size, available: pool.available, waiting: pool.waiting }
     }
 
-    /// Tests the idle connections now and drops those that are gone, as all of them may be where
-    /// this process was frozen and thawed elsewhere. Gives how many were dropped.
+    /// Tests the idle connections now and drops those that are gone, as all of them can be after this
+    /// process was frozen and resumed elsewhere. Returns how many were dropped.
     pub async fn test_connections(&self) -> usize {
         let mut dropped = 0;
         let idle = self.pool.status().available;
         let mut tested = Vec::with_capacity(idle);
         for _ in 0..idle {
-            // Whoever has taken one meanwhile finds out by using it.
+            // A caller that has taken one meanwhile detects it by using it.
             let Some(Ok(client)) = self.client().now_or_never() else { break };
             tested.push(client);
         }
@@ -218,12 +218,12 @@ impl Store {
         dropped
     }
 
-    /// Whether the database can be reached and takes writes: with a connection of its own, so that
-    /// the answer does not depend on what the others are doing.
+    /// Checks that the database is reachable and accepts writes: with a connection of its own, so that
+    /// the answer does not depend on other calls.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Configuration`] where no connection can be made;
-    /// [`Error::Unavailable`] where it is read-only, as a standby is.
+    /// [`Error::Unavailable`] or [`Error::Configuration`] if no connection can be made;
+    /// [`Error::Unavailable`] if it is read-only, as a standby is.
     pub async fn answers(&self) -> Result<()> {
         let client = deadpool::managed::Manager::create(self.pool.manager()).await?;
         if !client.answers().await {
@@ -242,7 +242,7 @@ impl Store {
         Ok(())
     }
 
-    /// Closes the connections; calls that are under way end first.
+    /// Closes the connections; calls in progress end first.
     pub fn close(&self) {
         self.pool.close();
     }

@@ -17,7 +17,7 @@ pub struct HourlyPerformance {
     pub hour: Timestamp,
     /// How many outcomes there are.
     pub total_outcomes: i64,
-    /// The mean of their scores, from 0 to 1; none where none has a score.
+    /// The mean of their scores, from 0 to 1; none if none has a score.
     pub avg_reliability: Option<f64>,
     /// The mean of their durations in milliseconds.
     pub avg_execution_time: f64,
@@ -120,11 +120,11 @@ pub(super) fn failures_statement(limit: i64) -> Statement {
 }
 
 impl Store {
-    /// Sums the runs of the last so many hours up by the hour in which they began, and all of
+    /// Aggregates the runs of the last hours (this many) by the hour in which they began, and all of
     /// them together.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is no such simulation.
+    /// [`Error::NotFound`] if there is no such simulation.
     pub async fn performance(&self, simulation_id: Uuid, hours: f64) -> Result<Performance> {
         self.simulation(simulation_id).await?;
         let statement = performance_statement(simulation_id, hours);

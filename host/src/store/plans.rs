@@ -52,8 +52,8 @@ impl Question {
 }
 
 impl Store {
-    /// The plans of a query's own text: with its parameters as they are, and the general one that
-    /// a prepared statement may come to use.
+    /// The plans of a query's own text: with its parameters as they are, and the general one that a
+    /// prepared statement can change to.
     ///
     /// # Errors
     /// As the query itself.

@@ -1,9 +1,9 @@
-//! What is older than it is to be kept: whole simulations, removed for good.
+//! Retention: whole simulations that are too old are removed permanently.
 //!
-//! Where outcomes lie in chunks (TimescaleDB), chunks in which nothing is to stay are dropped, which costs
-//! the same for any number of rows. All other rows go in small transactions with pauses between
-//! them, so that recording goes on beside. A simulation's own row goes last: a run that is broken off
-//! leaves simulations that the next run finishes.
+//! If outcomes are stored in chunks (TimescaleDB), chunks with no row to keep are dropped, which costs
+//! the same for any number of rows. All other rows are deleted in small transactions with pauses
+//! between them, so that recording continues. A simulation's own row is deleted last: an interrupted
+//! run leaves simulations that the next run finishes.
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ const BATCH_ROWS: i64 = 1_000;
 /// How long a pause is at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Simulations that are older than what is to be kept.
+/// Simulations that are older than the retention period.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Expired {
     /// Those that were started before are not to be kept.
@@ -33,14 +33,14 @@ pub struct Expired {
     pub outcomes: u64,
     /// How many rejected results they have.
     pub rejected_results: u64,
-    /// Up to where whole chunks can be dropped; none where there are no chunks.
+    /// The end of the chunks that can be dropped; none if there are no chunks.
     #[serde(skip)]
     chunks_before: Option<Timestamp>,
     /// The chunks that can be dropped.
     pub chunks: Vec<String>,
 }
 
-/// What was removed.
+/// The number of removed rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Removed {
     /// Whole simulations.
@@ -51,7 +51,7 @@ pub struct Removed {
     pub deleted_outcomes: u64,
 }
 
-/// What belongs to a simulation, with the column that tells its rows apart.
+/// A table with rows of a simulation, and the column that distinguishes its rows.
 const PARTS: [(&str, &str); 4] = [
     ("outcomes", "outcome_id"),
     ("rejected_results", "outcome_id"),
@@ -68,10 +68,10 @@ const EXPIRED: &str = "
     ))
     ORDER BY started_at, simulation_id";
 
-/// The time so many hours before another.
+/// The time this many hours before another.
 ///
 /// # Errors
-/// [`Error::Invalid`] where that is before all times that the database can hold.
+/// [`Error::Invalid`] if that is before all times that the database can store.
 pub fn hours_before(now: Timestamp, hours: f64) -> Result<Timestamp> {
     let too_long = |_| {
         Error::Invalid(format!("{hours} hours ago is before all times; name a shorter duration"))
@@ -81,8 +81,8 @@ pub fn hours_before(now: Timestamp, hours: f64) -> Result<Timestamp> {
 }
 
 impl Store {
-    /// The time so many hours ago by the database's clock: a host whose clock is wrong removes
-    /// nothing too early.
+    /// The time this many hours ago by the database's clock: a host with a wrong clock removes nothing
+    /// too early.
     ///
     /// # Errors
     /// As [`hours_before`] and [`Store::now`].
@@ -90,11 +90,11 @@ impl Store {
         hours_before(self.now().await?, hours)
     }
 
-    /// The simulations that were started before a time, but for those that still run and have had
-    /// results since. Nothing is changed.
+    /// The simulations that were started before a time, except those that are still running and have
+    /// had results since. Nothing is changed.
     ///
     /// # Errors
-    /// [`Error::Schema`] where the schema is not current.
+    /// [`Error::Schema`] if the schema is not current.
     pub async fn expired(&self, before: Timestamp) -> Result<Expired> {
         let expired = self.find_expired(before, self.layout().await?).await?;
         let count = Statement::new(
@@ -104,7 +104,7 @@ impl Store {
                      WHERE simulation_id = ANY ($1))",
         )
         .with(expired.simulation_ids.clone());
-        let rows = self.rows(&count, "count what is too old").await?;
+        let rows = self.rows(&count, "count the expired rows").await?;
         let count = |place| rows.first().map_or(0, |row| row.get::<_, i64>(place));
         Ok(Expired {
             outcomes: u64::try_from(count(0)).unwrap_or(0),
@@ -113,11 +113,11 @@ impl Store {
         })
     }
 
-    /// Removes the simulations that [`Store::expired`] finds, with all that belongs to them, and tells
-    /// `progress` after each what was removed so far. Safe to repeat, and to break off.
+    /// Removes the simulations that [`Store::expired`] finds, with all of their rows, and reports the
+    /// number of removed rows to `progress` after each. Safe to repeat, and to interrupt.
     ///
     /// # Errors
-    /// As [`Store::expired`]; [`Error::Database`] where the user may not delete.
+    /// As [`Store::expired`]; [`Error::Database`] if the user is not allowed to delete.
     pub async fn remove_expired(
         &self,
         before: Timestamp,
@@ -143,7 +143,7 @@ impl Store {
     /// The layout of the tables.
     ///
     /// # Errors
-    /// [`Error::Schema`] where the schema is not current.
+    /// [`Error::Schema`] if the schema is not current.
     pub async fn layout(&self) -> Result<Layout> {
         if !matches!(self.check_schema().await?, SchemaState::Current(_)) {
             return Err(Error::Schema(
@@ -155,7 +155,9 @@ impl Store {
     }
 
     async fn find_expired(&self, before: Timestamp, layout: Layout) -> Result<Expired> {
-        let rows = self.rows(&Statement::new(EXPIRED).with(before), "find what is too old").await?;
+        let rows = self
+            .rows(&Statement::new(EXPIRED).with(before), "find the expired simulations")
+            .await?;
         let simulation_ids: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
         let mut expired = Expired {
             before,
@@ -166,14 +168,14 @@ impl Store {
             chunks: Vec::new(),
         };
         if layout == Layout::Timescale && !expired.simulation_ids.is_empty() {
-            // Nothing may go with a chunk that is to stay.
+            // No row to keep can be dropped with a chunk.
             let kept = Statement::new(
                 "SELECT least($1, pg_catalog.min(started_at)) FROM arc_recorder.simulations
                  WHERE started_at < $1 AND simulation_id <> ALL ($2)",
             )
             .with(before)
             .with(expired.simulation_ids.clone());
-            let rows = self.rows(&kept, "find what is to be kept").await?;
+            let rows = self.rows(&kept, "find the simulations to keep").await?;
             let chunks_before = rows.first().map_or(before, |row| row.get(0));
             let chunks = self.call_timescale("show_chunks", chunks_before).await?;
             (expired.chunks_before, expired.chunks) = (Some(chunks_before), chunks);
@@ -187,7 +189,7 @@ impl Store {
     }
 
     /// Calls a function of TimescaleDB with the chunks of outcomes that end before a time. The
-    /// extension may be in any schema.
+    /// extension can be in any schema.
     async fn call_timescale(&self, function: &str, before: Timestamp) -> Result<Vec<String>> {
         let home = Statement::new(
             "SELECT pg_catalog.quote_ident(nspname) FROM pg_catalog.pg_extension
@@ -207,7 +209,7 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Removes one simulation, and gives how many outcomes were deleted for it.
+    /// Removes one simulation, and returns the number of its deleted outcomes.
     async fn remove_simulation(&self, simulation_id: Uuid, layout: Layout) -> Result<u64> {
         let mut outcomes = 0;
         for (table, key) in PARTS {
@@ -224,7 +226,7 @@ impl Store {
                 ))
                 .with(simulation_id)
                 .with(BATCH_ROWS);
-                let deleted = self.change(&delete, "delete what is too old").await?;
+                let deleted = self.change(&delete, "delete expired rows").await?;
                 if table == "outcomes" {
                     outcomes += deleted;
                 }
@@ -238,10 +240,10 @@ impl Store {
         Ok(outcomes + self.remove_rest(simulation_id).await?)
     }
 
-    /// Removes a simulation's own row with what came meanwhile. Who records holds the figures lock
-    /// to the end of a transaction.
+    /// Removes a simulation's own row with rows that were added meanwhile. Recording holds the figures
+    /// lock until the end of its transaction.
     async fn remove_rest(&self, simulation_id: Uuid) -> Result<u64> {
-        let failed = |error| Error::database("delete what is too old", &error);
+        let failed = |error| Error::database("delete expired rows", &error);
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed)?;
         transaction

@@ -15,7 +15,7 @@ const CURSOR: &str = "simulations1";
 /// How many simulations a page has at most.
 const PAGE_SIMULATIONS: u32 = 10_000;
 
-/// A page ends early when the names on it have so many bytes.
+/// A page ends early when its names have this many bytes.
 const PAGE_BYTES: i64 = 8 << 20;
 
 /// What a simulation takes beside its names.
@@ -26,7 +26,7 @@ const ROW_BYTES: i64 = 512;
 pub struct SimulationPage {
     /// The simulations, newest first.
     pub simulations: Vec<Simulation>,
-    /// Where the next page begins; none on the last page.
+    /// The start of the next page; none on the last page.
     pub cursor: Option<String>,
 }
 
@@ -38,10 +38,10 @@ struct Place {
 }
 
 impl Store {
-    /// A page of the simulations, or of those of one status: at most `limit` of them, from 1 to
-    /// 10,000, from the newest or from where the page before ended. A page may be shorter where names
-    /// are long: one that has a cursor is not the last. Their scores and costs are those
-    /// of their completion; late results change them when the simulation's status is next read.
+    /// A page of the simulations, or of those of one status: at most `limit` of them, from 1 to 10,000,
+    /// from the newest or from the end of the page before. A page can be shorter if names are long: one
+    /// that has a cursor is not the last. Their scores and costs are those of their completion; late
+    /// results change them when the simulation's status is next read.
     ///
     /// # Errors
     /// [`Error::Invalid`] for another limit, or a text that is not a cursor of this list.
@@ -94,8 +94,8 @@ pub(super) fn statement(
         true => String::new(),
         false => format!("WHERE {}", conditions.join(" AND ")),
     };
-    // A list is without what is long: it says nothing of the metadata. The first simulation is on the
-    // page whatever its names have.
+    // A list leaves out long data, such as the metadata. The first simulation is on the page regardless
+    // of the length of its names.
     let columns = COLUMNS.replace("metadata::text AS metadata", "NULL::text AS metadata");
     statement.sql = format!(
         "WITH page AS MATERIALIZED (

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Figures, Store};
 use crate::error::{Error, Result};
 
-/// Where a simulation stands.
+/// The status of a simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SimulationStatus {
@@ -16,14 +16,14 @@ pub enum SimulationStatus {
     Running,
     /// Its figures are fixed.
     Completed,
-    /// Given up by its runner.
+    /// Cancelled by its runner.
     Failed,
     /// Stopped on purpose.
     Cancelled,
 }
 
 impl SimulationStatus {
-    /// The word in the database and in JSON.
+    /// Its name in the database and in JSON.
     pub fn word(self) -> &'static str {
         match self {
             SimulationStatus::Running => "running",
@@ -38,7 +38,7 @@ impl SimulationStatus {
             "completed" => SimulationStatus::Completed,
             "failed" => SimulationStatus::Failed,
             "cancelled" => SimulationStatus::Cancelled,
-            // The column's CHECK allows no other word.
+            // The column's CHECK allows no other name.
             _ => SimulationStatus::Running,
         }
     }
@@ -53,7 +53,7 @@ pub struct Simulation {
     pub simulation_name: Option<String>,
     /// The version of the agent's configuration.
     pub config_version_id: String,
-    /// Where it stands.
+    /// Its status.
     pub status: SimulationStatus,
     /// How many times each scenario is run.
     pub trials: i32,
@@ -77,15 +77,15 @@ pub struct Simulation {
     pub total_cost_usd: Option<f64>,
     /// Its duration in milliseconds; fixed by completing.
     pub execution_time_ms: Option<f64>,
-    /// What the suite said of itself.
+    /// The suite's own figures.
     pub suite_figures: Option<serde_json::Value>,
-    /// What the outcomes say, where that is known to be still so.
+    /// The figures of the outcomes, if they are known to be current.
     pub(super) frozen: Option<Figures>,
 }
 
 /// The columns of [`Simulation::from_row`]. Frozen figures are those of a simulation that has ended,
-/// for only then a later result marks them. A number that is not whole is read by the database: as
-/// JSON it may have more digits than a parser takes.
+/// for only then a later result marks them. A fraction is read by the database: as JSON it can have
+/// more digits than a parser accepts.
 pub(super) const COLUMNS: &str =
     "simulation_id, simulation_name, config_version_id, status, trials,
     planned_scenarios, plan_sha256, modal_app_id, metadata::text AS metadata, created_at,
@@ -143,12 +143,12 @@ impl Store {
     /// A simulation's own row.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none with this id.
+    /// [`Error::NotFound`] if none has this id.
     pub async fn simulation(&self, simulation_id: Uuid) -> Result<Simulation> {
         self.find_simulation(simulation_id).await?.ok_or_else(|| not_found(simulation_id))
     }
 
-    /// A simulation's own row, where there is one.
+    /// A simulation's own row, if it exists.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
@@ -161,7 +161,7 @@ impl Store {
     /// Ends a simulation as failed or cancelled, for a reason. Repeating it changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] where it has ended in another way.
+    /// [`Error::NotFound`]; [`Error::Conflict`] if it has ended in another way.
     pub async fn end_simulation(
         &self,
         simulation_id: Uuid,
@@ -195,7 +195,7 @@ impl Store {
         }
     }
 
-    /// Why a simulation cannot end in this way: there is none, or it has ended in another.
+    /// Why a simulation cannot end in this way: it does not exist, or it has ended in another.
     pub(super) async fn wrong_end(&self, simulation_id: Uuid, wanted: SimulationStatus) -> Error {
         match self.simulation(simulation_id).await {
             Err(error) => error,

@@ -1,20 +1,19 @@
-//! Where a simulation stands: its own row and its figures, frozen once it has ended.
+//! The status of a simulation: its own row and its figures, frozen once it has ended.
 //!
-//! Figures of a running simulation are computed when they are asked for. Those of one that has ended
-//! are computed once and frozen in its row; a result that comes later marks them as stale, and the
-//! next who asks computes them again. No answer may miss a result that was committed before the
-//! question, so two things must not slip by each other: results that are being committed, and
-//! figures that are being frozen.
+//! Figures of a running simulation are computed on request. Those of one that has ended are computed
+//! once and frozen in its row; a later result marks them as stale, and the next request computes them
+//! again. No answer is allowed to miss a result that was committed before the request, so two events
+//! must not overlap unnoticed: a commit of results, and the freezing of figures.
 //!
-//! - Whoever records holds the simulation's figures lock, shared, to the end of the transaction, and
-//!   marks the figures after it has the lock (`note_results` in the migrations).
-//! - Whoever freezes claims the figures first, in a transaction that takes the lock exclusively:
-//!   the state becomes `computing`. What was recorded before is committed, and so is seen by the
-//!   computing that follows; what is recorded after finds the claim and marks it, and the figures
-//!   are then not frozen.
+//! - Recording holds the simulation's figures lock, shared, until the end of the transaction, and marks
+//! the figures after it has acquired the lock (`note_results` in the migrations).
+//! - Freezing claims the figures first, in a transaction that acquires the lock exclusively: the state
+//! becomes `computing`. Results recorded before are committed, and so are included in the computation
+//! that follows; results recorded after it find the claim and mark it, and the figures are then not
+//! frozen.
 //!
-//! Nobody waits for a claim: where somebody is recording just now, the figures are computed for this
-//! answer and stay stale.
+//! A claim is never waited for: if results are being recorded at that moment, the figures are computed
+//! for this answer and stay stale.
 
 use uuid::Uuid;
 
@@ -45,10 +44,10 @@ pub(super) fn row_statement(simulation_id: Uuid) -> Statement {
 }
 
 impl Store {
-    /// Where a simulation stands: its own row, and what its outcomes say by now.
+    /// Returns the status of a simulation: its own row, and the figures of its outcomes by now.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is no such simulation.
+    /// [`Error::NotFound`] if there is no such simulation.
     pub async fn standing(&self, simulation_id: Uuid) -> Result<(Simulation, Figures)> {
         let mut simulation = self.simulation(simulation_id).await?;
         if simulation.status == SimulationStatus::Running {
@@ -68,12 +67,12 @@ impl Store {
         Ok((simulation, figures))
     }
 
-    /// Completes a simulation, or completes it again with what the suite says of itself and the
-    /// figures that it has by now. It keeps the time of its first completion, and what its suite
-    /// said where it says nothing now.
+    /// Completes a simulation, or completes it again, with the suite's own summary and the figures that
+    /// it has by now. The time of its first completion is preserved, and so is its suite's summary if
+    /// there is no new one.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] where it has failed or was cancelled.
+    /// [`Error::NotFound`]; [`Error::Conflict`] if it has failed or was cancelled.
     pub async fn complete_simulation(
         &self,
         simulation_id: Uuid,
@@ -108,8 +107,8 @@ impl Store {
         Ok((frozen.unwrap_or_else(|| Simulation::from_row(row)), figures))
     }
 
-    /// Claims the figures of a simulation that has ended, unless somebody records or computes just
-    /// now. A claim whose holder was killed lapses.
+    /// Claims the figures of a simulation that has ended, unless results are being recorded or another
+    /// claim is computing. A claim whose holder was killed lapses.
     async fn claim_figures(&self, simulation_id: Uuid, claim: Uuid) -> Result<bool> {
         let update = Statement::new(format!(
             "{MOMENT}
@@ -125,14 +124,14 @@ impl Store {
         .with(claim);
         match self.rows(&update, "claim the simulation's figures").await {
             Ok(rows) => Ok(rows.first().is_some_and(|row| row.get("claimed"))),
-            // Who may only read gets an answer too; it takes longer.
+            // A client with read access only gets an answer too; it takes longer.
             Err(Error::Database(_) | Error::Internal(_) | Error::Unavailable(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Writes figures that were computed under a claim, and gives the row as it is then. They are
-    /// frozen unless a result came meanwhile. Nothing where the claim is another's by now.
+    /// Writes figures that were computed under a claim, and returns the row after that. They are frozen
+    /// unless a result arrived meanwhile. Nothing if the claim has passed to another.
     async fn freeze_figures(
         &self,
         simulation_id: Uuid,

@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// One result. Only a way to tell the scenario is required; any other member is kept with it.
+/// One result. Only an identification of the scenario is required; any other member is stored with it.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(default)]
 pub struct ResultDocument {
-    /// What was run.
+    /// The scenario that was run.
     pub scenario: Option<ScenarioDocument>,
     /// How it went.
     pub trajectory: Option<TrajectoryDocument>,
@@ -18,11 +18,11 @@ pub struct ResultDocument {
     /// percentage, or on the declared `scale`.
     #[schema(value_type = Option<serde_json::Value>)]
     pub reliability_score: Option<serde_json::Value>,
-    /// What went wrong, where something did.
+    /// The error, if there was one.
     pub error: Option<String>,
 }
 
-/// What was run.
+/// The scenario that was run.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(default)]
 pub struct ScenarioDocument {
@@ -53,7 +53,7 @@ pub struct TrajectoryDocument {
     pub full_trajectory: Option<Vec<serde_json::Value>>,
 }
 
-/// The suite's own summary. A figure that it does not give is computed from the outcomes.
+/// The suite's own summary. A missing figure is computed from the outcomes.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(default)]
 pub struct SuiteDocument {

@@ -1,8 +1,8 @@
 //! What goes over HTTP, as types: the service writes what the client reads, and the other way
 //! round. The OpenAPI document is made from them.
 //!
-//! Members that a reader does not know are left alone, so that an older client understands a newer
-//! service; an unknown member of a request is refused, so that a slip of the pen is noticed.
+//! Unknown members are ignored by a reader, so that an older client understands a newer
+//! service; an unknown member of a request is refused, so that a typing error is noticed.
 
 mod described;
 mod documents;
@@ -37,7 +37,7 @@ pub use spool::{
 /// One result a line.
 pub const NDJSON: &str = "application/x-ndjson";
 
-/// A result as it is, whatever it is: never looked for others in it.
+/// A result as it is: never framed as a list of others.
 pub const ONE_DOCUMENT: &str = "application/octet-stream";
 
 /// The whole length in bytes of a result of which only the beginning is sent, because it is longer

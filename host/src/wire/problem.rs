@@ -7,21 +7,21 @@ use uuid::Uuid;
 use super::ViolationBody;
 use crate::error::Error;
 
-/// What went wrong, as a word that programs compare. It never changes its meaning.
+/// The kind of a problem, for programs to compare. It never changes its meaning.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemCode {
-    /// The request is not as the OpenAPI document has it.
+    /// The request does not match the OpenAPI document.
     InvalidRequest,
-    /// What stands beside `results` in the body is not whole, so none of the body is recorded.
+    /// The members next to `results` in the body are incomplete, so none of the body is recorded.
     EnvelopeIncomplete,
-    /// A document is not valid; `violations` says where and how.
+    /// A document is not valid; `violations` has the places and reasons.
     Rejected,
     /// There is no such thing.
     NotFound,
     /// This path takes other methods.
     MethodNotAllowed,
-    /// It exists, but not as the request says.
+    /// It exists, but differs from the request.
     Conflict,
     /// The body has another type than the path takes, or an encoding that is not known.
     UnsupportedMediaType,
@@ -33,28 +33,28 @@ pub enum ProblemCode {
     TooManyResults,
     /// The body came too slowly.
     BodyTimeout,
-    /// No token was given, or it is unknown or revoked.
+    /// The token is missing, unknown or revoked.
     Unauthorized,
     /// The token does not have the scope that this needs.
     Forbidden,
     /// The service does not answer under this host's name.
     HostNotAllowed,
-    /// The request comes from a web page that may not use the service.
+    /// The request comes from a web page that is not allowed to use the service.
     OriginNotAllowed,
     /// Too many requests at once.
     TooManyRequests,
     /// The same key came with another request.
     IdempotencyKeyReused,
-    /// The first request with this key is still under way.
+    /// The first request with this key is still in progress.
     IdempotencyKeyInUse,
-    /// The database refuses what was sent, and would refuse it again.
+    /// The database refuses the data, and would refuse a retry.
     Refused,
     /// The database is unavailable or overloaded.
     Unavailable,
     /// The spool has reached its limit: nothing can be kept until the database has taken some of it.
     SpoolFull,
-    /// The spool can keep nothing, whatever the database does: its disk is full, does not work, or
-    /// its file is damaged.
+    /// The spool can store nothing, regardless of the database: its disk is full, does not work, or its
+    /// file is damaged.
     SpoolUnavailable,
     /// There is no room on the disk for the file that was sent.
     DiskFull,
@@ -101,7 +101,7 @@ impl ProblemCode {
     pub fn title(self) -> &'static str {
         match self {
             ProblemCode::InvalidRequest => "The request is not valid",
-            ProblemCode::EnvelopeIncomplete => "What is beside the results is not whole",
+            ProblemCode::EnvelopeIncomplete => "The members next to the results are incomplete",
             ProblemCode::Rejected => "The document is not valid",
             ProblemCode::NotFound => "Not found",
             ProblemCode::MethodNotAllowed => "This method is not for this path",
@@ -117,7 +117,7 @@ impl ProblemCode {
             ProblemCode::OriginNotAllowed => "This web page is not allowed",
             ProblemCode::TooManyRequests => "Too many requests at once",
             ProblemCode::IdempotencyKeyReused => "The key belongs to another request",
-            ProblemCode::IdempotencyKeyInUse => "The first request with this key is under way",
+            ProblemCode::IdempotencyKeyInUse => "The first request with this key is in progress",
             ProblemCode::Refused => "The database refuses this",
             ProblemCode::Unavailable => "The database is unavailable",
             ProblemCode::SpoolFull => "The spool is full",
@@ -129,7 +129,7 @@ impl ProblemCode {
         }
     }
 
-    /// Whether the same request again may work.
+    /// Whether a retry of the same request can succeed.
     pub fn retryable(self) -> bool {
         matches!(self.status(), 408 | 429 | 503 | 504) || self == ProblemCode::IdempotencyKeyInUse
     }
@@ -138,7 +138,7 @@ impl ProblemCode {
 /// An error as the body of an answer (RFC 9457).
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct Problem {
-    /// Always `about:blank`: the code says what it is.
+    /// Always `about:blank`: the code names the problem.
     #[serde(rename = "type", default = "about_blank")]
     pub kind: String,
     /// What kind of problem it is, the same for all of its code.
@@ -147,9 +147,9 @@ pub struct Problem {
     pub status: u16,
     /// What happened, why, and what to do.
     pub detail: String,
-    /// A stable word for programs.
+    /// A stable code for programs.
     pub code: ProblemCode,
-    /// Whether the same request again may work.
+    /// Whether a retry of the same request can succeed.
     pub retryable: bool,
     /// The id under which the service's log has the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,10 +157,10 @@ pub struct Problem {
     /// The limit that was reached, in the unit that `detail` names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u64>,
-    /// After how many seconds to try again, as the header `Retry-After` says, too.
+    /// After how many seconds to retry, as in the header `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u32>,
-    /// What is wrong with a document.
+    /// The violations of a document.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub violations: Vec<ViolationBody>,
     /// The id under which a result is kept as rejected.
@@ -214,15 +214,15 @@ fn internal() -> Problem {
 }
 
 impl From<Error> for Problem {
-    /// What a caller may know of an error. The text of the server, and of the machine, stays in
-    /// the house: it may show SQL, paths and addresses.
+    /// The part of an error that a client is allowed to know. The texts of the server and the machine
+    /// are not disclosed: they can contain SQL, paths and addresses.
     fn from(error: Error) -> Self {
         match error {
             Error::Invalid(detail) => Problem::new(ProblemCode::InvalidRequest, detail),
             Error::Rejected { what, violations } => {
                 let mut problem = Problem::new(
                     ProblemCode::Rejected,
-                    format!("{what} is not valid; `violations` says where and how"),
+                    format!("{what} is not valid; `violations` has the places and reasons"),
                 );
                 problem.violations = violations.into_iter().map(ViolationBody::from).collect();
                 problem
@@ -232,15 +232,15 @@ impl From<Error> for Problem {
             Error::SpoolFull { limit_bytes, .. } => Problem::new(
                 ProblemCode::SpoolFull,
                 format!(
-                    "the spool has reached its limit of {limit_bytes} bytes; send what has no \
-                     verdict yet again later"
+                    "the spool has reached its limit of {limit_bytes} bytes; send the results without \
+                     a verdict again later"
                 ),
             )
             .limit(limit_bytes)
             .retry_after(SPOOL_FULL_SECONDS),
             Error::SpoolUnavailable { trouble, .. } => Problem::new(
                 ProblemCode::SpoolUnavailable,
-                format!("{trouble}; send what has no verdict yet again later"),
+                format!("{trouble}; send the results without a verdict again later"),
             )
             .retry_after(SPOOL_FULL_SECONDS),
             Error::Unavailable(_) => Problem::new(
@@ -269,7 +269,7 @@ impl From<Error> for Problem {
 /// When to try again while the database is unavailable: a restart takes a few seconds.
 const UNAVAILABLE_SECONDS: u32 = 2;
 
-/// When to try again where somebody has to mend the database first.
+/// When to retry if an operator has to repair the database first.
 const UNUSABLE_SECONDS: u32 = 30;
 
 /// When to try again while the spool is full or unavailable, which lasts longer.

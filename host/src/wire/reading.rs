@@ -20,7 +20,7 @@ pub struct SimulationSummary {
     pub simulation_name: Option<String>,
     /// The version of the agent's configuration.
     pub config_version_id: String,
-    /// Where it stands.
+    /// Its status.
     pub status: SimulationStatus,
     /// How many times each scenario is run.
     pub trials: i32,
@@ -61,17 +61,17 @@ impl From<Simulation> for SimulationSummary {
 pub struct SimulationList {
     /// The simulations.
     pub simulations: Vec<SimulationSummary>,
-    /// Where the next page begins; absent on the last.
+    /// The start of the next page; absent on the last.
     pub cursor: Option<String>,
 }
 
 /// An outcome as it is answered.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct OutcomeBody {
-    /// Its columns, and the document's text where it was asked for.
+    /// Its columns, and the document's text if requested.
     #[serde(flatten)]
     pub outcome: RecordedOutcome,
-    /// The document's own trajectory object, where it was asked for and is there.
+    /// The document's own trajectory object, if requested and present.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<serde_json::Value>)]
     pub trajectory: Option<Box<RawValue>>,
@@ -90,16 +90,16 @@ impl From<RecordedOutcome> for OutcomeBody {
 pub struct OutcomeList {
     /// The outcomes.
     pub outcomes: Vec<OutcomeBody>,
-    /// Where the next page begins; absent on the last.
+    /// The start of the next page; absent on the last.
     pub cursor: Option<String>,
 }
 
-/// A page of what was rejected in a simulation, in order of receipt.
+/// A page of the rejected results of a simulation, in order of receipt.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct RejectedList {
     /// The rejected results, without their documents.
     pub rejected: Vec<RejectedResult>,
-    /// Where the next page begins; absent on the last.
+    /// The start of the next page; absent on the last.
     pub cursor: Option<String>,
 }
 
@@ -110,8 +110,8 @@ pub struct FailureList {
     pub failures: Vec<Failure>,
 }
 
-/// How the service, its database and its spool are. The status is `degraded` where the database
-/// answers, but something does not reach it: `error` says what.
+/// The health of the service, its database and its spool. The status is `degraded` if the database
+/// answers, but some results cannot reach it: `error` has the reason.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct ServiceHealth {
     /// The database's state.
@@ -119,6 +119,6 @@ pub struct ServiceHealth {
     pub database: Health,
     /// The service's version.
     pub service_version: String,
-    /// The spool's state, where there is one.
+    /// The spool's state, if there is one.
     pub spool: Option<SpoolState>,
 }

@@ -1,4 +1,4 @@
-//! The spool over HTTP: what it holds, and what becomes of its dead letters.
+//! The spool over HTTP: its entries, and the fate of its dead letters.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ pub struct SpoolEntry {
     pub sequence: u64,
     /// Whether it waits or was refused.
     pub state: SpoolEntryState,
-    /// What it records.
+    /// The kind of its record.
     pub kind: SpoolEntryKind,
     /// The simulation that it belongs to; none for a configuration.
     pub simulation_id: Option<Uuid>,
@@ -61,7 +61,7 @@ pub struct SpoolEntry {
     pub bytes: u64,
     /// Why it is a dead letter.
     pub reason: Option<String>,
-    /// Until when it is tried again by itself, if it is.
+    /// Until when it is retried automatically, if it is.
     pub retry_until: Option<Timestamp>,
 }
 
@@ -113,8 +113,8 @@ pub struct SpoolEntryDocument {
     #[serde(flatten)]
     pub entry: SpoolEntry,
     /// Its document: a result, a list of scenarios, a configuration, a suite's summary, or why a
-    /// simulation ended. Of an entry that cannot be read, what is left of it. What is not UTF-8 text
-    /// is replaced by U+FFFD.
+    /// simulation ended. If the entry cannot be read, the readable part of it. Bytes that are not UTF-8
+    /// text are replaced by U+FFFD.
     pub document: String,
     /// Whether the document is exactly this text.
     pub exact: bool,
@@ -189,6 +189,6 @@ pub struct SpoolRequeued {
 /// What became of dead letters that were dropped.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SpoolDropped {
-    /// How many were removed for good.
+    /// How many were removed permanently.
     pub entries: u64,
 }

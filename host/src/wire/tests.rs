@@ -1,4 +1,4 @@
-//! What is answered is the same on the other side, to the last bit of every figure.
+//! An answer is the same after a round trip, to the last bit of every figure.
 
 use std::collections::BTreeMap;
 
@@ -23,9 +23,9 @@ fn sent<T: Serialize + DeserializeOwned>(answer: &T) -> T {
 /// The doubles that JSON can hold: any pattern of bits but those of infinities and of no number.
 fn figure() -> impl Strategy<Value = f64> {
     prop_oneof![
-        any::<u64>().prop_map(f64::from_bits).prop_filter("JSON has it", |it| it.is_finite()),
+        any::<u64>().prop_map(f64::from_bits).prop_filter("it is in the JSON", |it| it.is_finite()),
         0.0..=1.0_f64,
-        // A mean, whose last digits are whatever division left.
+        // A mean, whose last digits come from division.
         (1..1_000_000_u32, 1..1_000_000_u32)
             .prop_map(|(sum, count)| f64::from(sum) / f64::from(count)),
     ]

@@ -71,7 +71,7 @@ async fn variables_and_files_give_what_a_url_leaves_out() {
     assert!(refused.contains("PGPASSWORD"), "{refused}");
     let mut given = command("postgresql://encrypted@localhost", &["health"]);
     let let_in = run(given.envs(variables).env("PGPASSWORD", PASSWORD), 1).stderr;
-    assert!(let_in.contains("may not read the schema"), "{let_in}");
+    assert!(let_in.contains("not allowed to read the schema"), "{let_in}");
 
     // Words in place of a URL, with psql, which gets the same settings by its own variables.
     let words =

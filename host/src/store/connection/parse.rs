@@ -88,10 +88,10 @@ pub(super) fn parse(text: &str) -> Result<Parameters, String> {
         None if text.split('=').next().is_some_and(|word| !word.contains("://"))
             && text.contains('=') =>
         {
-            parse_words(text)
+            parse_pairs(text)
         }
         None => Err("it must begin with postgresql:// or postgres:// (and nothing like \
-                     postgresql+driver://), or be words such as host=localhost dbname=name"
+                     postgresql+driver://), or be pairs such as host=localhost dbname=name"
             .to_owned()),
     }
 }
@@ -204,7 +204,7 @@ fn decoded(text: &str) -> Result<String, String> {
 }
 
 /// Pairs of the form `name = 'value'`; quotes are needed around spaces, and `\` before `'` or `\`.
-fn parse_words(text: &str) -> Result<Parameters, String> {
+fn parse_pairs(text: &str) -> Result<Parameters, String> {
     let mut parameters = Parameters::new();
     let mut characters = text.chars().peekable();
     let mut count = 0;
@@ -214,7 +214,7 @@ fn parse_words(text: &str) -> Result<Parameters, String> {
             return Ok(parameters);
         }
         count += 1;
-        let place = format!("word {count}");
+        let place = format!("pair {count}");
         let mut name = String::new();
         while let Some(next) = characters.next_if(|next| *next != '=' && !next.is_whitespace()) {
             name.push(next);
@@ -306,8 +306,8 @@ mod tests {
             ("postgresql://u:hunter2%@h/d", "write % itself as %25"),
             ("postgresql://u:hunter2%00@h/d", "the password holds a zero byte"),
             ("postgresql://u@h/d?sslpassword=hunter2", "sslpassword is not supported"),
-            ("host=h password=my hunter2", "word 3 is not name=value"),
-            ("host=h password='hunter2", "the quote of word 2 is not closed"),
+            ("host=h password=my hunter2", "pair 3 is not name=value"),
+            ("host=h password='hunter2", "the quote of pair 2 is not closed"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(words), "{text}: {error}");
