@@ -1,5 +1,5 @@
-//! What the tests of formats share: files framed as a host frames them, rules that the answers of
-//! every format keep, and JSON of any shape.
+//! Shared code of the tests of formats: files framed as a host frames them, rules that the answers
+//! of every format must satisfy, and JSON of any shape.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What each container gives, whole and broken, spelt out.
+//! The frames of each container, valid and malformed, in full.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -6,8 +6,8 @@ use arc_framing::{
     Container, EnvelopeProblem, Framer, FramingError, Limits, Problem, Unclosed, split,
 };
 
-/// The documents and the codes of problems, checked to be the same from both fronts and from a
-/// stream that comes a byte at a time.
+/// Returns the documents and the codes of problems, checked to be the same from both interfaces and
+/// from a stream that arrives a byte at a time.
 fn frames(text: &str, container: Container) -> Vec<(String, Option<&'static str>)> {
     let limits = Limits::default();
     let whole = split(text, container, limits).unwrap();

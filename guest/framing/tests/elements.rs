@@ -1,4 +1,4 @@
-//! Values inside documents, by their place.
+//! Values inside documents, by their path.
 
 #![allow(
     clippy::unwrap_used,
@@ -106,7 +106,7 @@ fn what_is_too_large_or_cut_off_is_told() {
     assert_eq!(found.items[1].1, Some(Problem::Truncated(Unclosed::Envelope)));
 }
 
-/// Any JSON, with the names of the pattern among its members.
+/// Returns any JSON, with the names of the pattern among its members.
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -126,7 +126,7 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What a tree says stands at the pattern's places, and the tree with null in them.
+/// Finds the values at the pattern's paths in a tree, and replaces them by null.
 fn by_tree(value: &mut Value, pattern: &[&str], items: &mut Vec<Value>) {
     match (pattern, value) {
         ([], value) => items.push(value.take()),
@@ -163,7 +163,8 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_fail(bytes in proptest::collection::vec(prop_oneof![Just(b'{'), Just(b'}'), Just(b'['), Just(b']'), Just(b'"'), Just(b'\\'), Just(b','), Just(b':'), Just(b'a'), any::<u8>()], 0..200), chunk in 1_usize..9) {
-        // A signature at the start refuses the stream as a whole; a bracket before it does not.
+        // A signature at the start makes the stream invalid as a whole; a bracket before it
+        // prevents that.
         let mut text = b"[".to_vec();
         text.extend(bytes);
         let one = find("/a/*", &text, chunk, 1 << 20);

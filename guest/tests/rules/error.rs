@@ -1,8 +1,8 @@
-//! What a failure says: its text, code and category.
+//! The text, code and category of a failure.
 
 use super::*;
 
-/// What tells each category and no other, in the order in which they are tried.
+/// A text for each category that matches no other, in the order in which they are tried.
 const TOLD: [(&str, ErrorCategory); 8] = [
     ("it timed out", ErrorCategory::Timeout),
     ("rate limit exceeded", ErrorCategory::RateLimit),

@@ -1,4 +1,4 @@
-//! PostgreSQL's text holds neither lone surrogates nor NUL.
+//! PostgreSQL's text can contain neither lone surrogates nor NUL.
 
 use super::*;
 
@@ -62,7 +62,7 @@ fn in_an_error_text() {
     });
 }
 
-/// The message is the JSON text, escapes and all, but the code is decoded from it.
+/// The message is the raw JSON text with its escapes, but the code is decoded from it.
 #[test]
 fn in_the_type_of_an_error() {
     let outcome = accepted(&with_trajectory(&format!(r#""error": {{"type": "{ODD}"}}"#)));

@@ -1,4 +1,4 @@
-//! Which scenario a result belongs to, and the lists that simulations are started with.
+//! The scenario of a result, and the lists with which simulations are started.
 
 use super::*;
 
@@ -97,7 +97,7 @@ fn the_same_name_and_prompt_make_the_same_id_however_they_are_spelt() {
     }
 }
 
-/// A plan's scenario has its prompt in itself, a result may have it in the trajectory only.
+/// The scenario of a plan contains its prompt; a result can have it only in the trajectory.
 #[test]
 fn the_prompt_of_the_trajectory_stands_in() {
     let outcome = accepted(&with_trajectory(r#""task_prompt": "Do it.""#));

@@ -84,7 +84,7 @@ fn a_declared_scale_beats_the_guess() {
         ("0.5", "0.25", 0.5),
         ("5", "-0", 0.0),
     ] {
-        // Wherever the scale stands.
+        // The scale can be before or after the score.
         for document in [
             format!(
                 r#"{{"scale": {scale}, "overall_score": {text}, "dimension_scores": {{"d": {text}}}}}"#

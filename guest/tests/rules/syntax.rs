@@ -1,4 +1,4 @@
-//! Text that is no JSON, is too deep or too large.
+//! Text that is not JSON, is too deep or too large.
 
 use super::*;
 
@@ -47,7 +47,7 @@ fn what_is_no_json_is_refused_at_its_place() {
     }
 }
 
-/// PostgreSQL refuses such a document, and with it the rows that are written together.
+/// PostgreSQL rejects such a document, and with it the rows of the same statement.
 #[test]
 fn a_raw_control_character_in_a_key_is_no_json() {
     for control in (0_u8..0x20).map(char::from) {

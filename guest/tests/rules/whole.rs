@@ -1,4 +1,4 @@
-//! Whole results: what is read of one that says everything, and of one that says little.
+//! Whole results: the fields of a complete one, and of a minimal one.
 
 use super::*;
 

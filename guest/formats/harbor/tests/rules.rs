@@ -1,4 +1,4 @@
-//! What the results of terminal-bench and Harbor mean, rule by rule, and over files written by the
+//! The rules for results of terminal-bench and Harbor, one by one, and over files written by the
 //! tools' own models.
 
 #![allow(
@@ -33,7 +33,7 @@ fn accepted(item: &str) -> Outcome {
 mod terminal_bench {
     use super::*;
 
-    /// A result that has no warnings, with these members beside.
+    /// Returns a result without warnings, with these additional members.
     fn with(members: &str) -> String {
         let mode =
             if members.contains("failure_mode") { "" } else { r#", "failure_mode": "unset""# };
@@ -451,7 +451,7 @@ proptest! {
     #[test]
     fn no_json_makes_it_panic(item in any_json(NAMES), name in "[a-z.]{0,3}") {
         let _ = check::<HarborFormat>(None, &item);
-        // The same with a task, so that the rules behind it are reached.
+        // The same with a task, so that the later rules are reached.
         if let Some(rest) = item.strip_prefix('{').filter(|rest| rest.len() > 1) {
             for member in ["task_id", "task_name"] {
                 let named = format!(r#"{{"{member}":"{name}",{rest}"#);

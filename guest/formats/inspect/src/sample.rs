@@ -1,4 +1,4 @@
-//! What one sample says.
+//! Extraction of one sample.
 
 use std::borrow::Cow;
 
@@ -31,7 +31,7 @@ const NAMES: [&str; 16] = [
     "attachments",
 ];
 
-/// What an error text begins with where the task was cancelled, in either event loop.
+/// The prefixes of the error text of a cancelled task, in either event loop.
 const CANCELLED: [&str; 2] = ["CancelledError(", "Cancelled("];
 
 /// See [`arc_format_kit::Format::outcome`].
@@ -101,12 +101,12 @@ fn read<'a>(
     })
 }
 
-/// `null` in an array or an inner object, where the reader does not leave it out.
+/// Whether a value is `null`; for arrays and inner objects, in which the reader does not remove it.
 fn is_null(value: Value) -> bool {
     value.json() == "null"
 }
 
-/// How the sample ended: by an error, by a limit, or by itself.
+/// Reads how the sample ended: with an error, at a limit, or normally.
 fn ending<'a>(
     reader: &mut Reader<'a>,
     error: Option<Value<'a>>,
@@ -134,8 +134,8 @@ fn ending<'a>(
     (status, Failure::told(Some(&reason), Some(&code), status))
 }
 
-/// What an error says. Its message tells what it was about; a traceback names so much besides that
-/// it is asked only where there is no message.
+/// Reads an error. Its message determines the category; a traceback contains a lot of other text,
+/// so it is used only if there is no message.
 fn told_by_error<'a>(
     reader: &mut Reader<'a>,
     error: Value<'a>,
@@ -168,7 +168,7 @@ fn told_by_error<'a>(
     (status, failure)
 }
 
-/// The class of an exception whose `repr` a message is: `ValueError('no')`.
+/// Returns the class of an exception whose `repr` is the message: `ValueError('no')`.
 fn exception_name(message: &str) -> Option<&str> {
     let (name, _) = message.split_once('(')?;
     let is_name = |character: char| character.is_alphanumeric() || matches!(character, '_' | '.');
@@ -179,13 +179,13 @@ fn exception_name(message: &str) -> Option<&str> {
 #[derive(Default)]
 struct Events<'a> {
     count: u32,
-    /// When the first one was, and the last; looked at only where the sample does not say it.
+    /// The times of the first and the last event; used only if the sample has none.
     first: Option<Value<'a>>,
     last: Option<Value<'a>>,
 }
 
 impl<'a> Events<'a> {
-    /// Reads the events. Where there are none, the messages are counted.
+    /// Reads the events. If it has no events, the messages are counted.
     fn read(
         reader: &mut Reader<'a>,
         events: Option<Value<'a>>,
@@ -232,7 +232,7 @@ fn start_time<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Option<S
     time
 }
 
-/// The time that the sample ran, in milliseconds, waiting included.
+/// Returns the time that the sample ran, in milliseconds, including waiting.
 fn duration<'a>(
     reader: &mut Reader<'a>,
     seconds: Option<Value<'a>>,

@@ -1,5 +1,4 @@
-//! Files that the tool made: those of `tests/fixtures/formats/lm-eval`, and others where they are
-//! there.
+//! Files written by the tool: those of `tests/fixtures/formats/lm-eval`, and others if they exist.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,7 +22,7 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
-/// The results of a run, and the outcomes of one of its tasks.
+/// Reads the results of a run, and the outcomes of one of its tasks.
 fn read(results: &Path, samples: &Path) -> (String, Vec<Outcome>) {
     let header = std::fs::read_to_string(results).unwrap();
     assert_eq!(LmEvalFormat::detect("results.json", &header.as_bytes()[..500]), None);
@@ -50,7 +49,7 @@ fn fixture(run: &str, task: &str) -> (String, Vec<Outcome>) {
     read(&folder.join(format!("results_{DATE}.json")), &samples)
 }
 
-/// The mean of a dimension over the outcomes that have it.
+/// Returns the mean of a dimension over the outcomes with that dimension.
 fn mean(outcomes: &[Outcome], name: &str) -> f64 {
     let scores: Vec<f64> = outcomes
         .iter()
@@ -124,7 +123,7 @@ fn published_samples_are_read() {
     assert!(!outcomes.is_empty());
     for outcome in &outcomes {
         assert_eq!(outcome.reliability_score, Some(0.0));
-        // The results name two tasks that are alike in all that a line shows.
+        // The results name two tasks that a line does not distinguish.
         let codes: Vec<_> = outcome.warnings.iter().map(|warning| warning.code).collect();
         assert_eq!(codes, [codes::SCENARIO_ID_MADE]);
         assert!(outcome.scenario.id.starts_with("doc-"));

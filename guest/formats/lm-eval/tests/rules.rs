@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 const HASH: &str = "781517f25523c27ef7883d75b2c0c27790458e46556814319409c1fd1776dc52";
 
-/// The results of a run of these tasks.
+/// Returns the results of a run of these tasks.
 fn header(tasks: &[(&str, &[&str], u32, &str)]) -> String {
     let mut header = json!({"results": {}, "configs": {}, "n-samples": {},
         "higher_is_better": {}, "date": 1_767_323_045.5});
@@ -47,7 +47,7 @@ fn line() -> Value {
     })
 }
 
-/// A line with these members besides the usual ones.
+/// Returns a line with these members besides the usual ones.
 fn with(members: &Value) -> String {
     let mut line = line();
     for (name, value) in members.as_object().unwrap() {
@@ -171,7 +171,7 @@ fn the_task_is_the_one_that_the_line_can_belong_to() {
     let outcome = LmEvalFormat::outcome(Some(&header), &with(&json!({}))).unwrap();
     assert_eq!(outcome.scenario.id, "right/7");
     assert_eq!(outcome.warnings, []);
-    // Old results call their figures by the metric alone.
+    // Old results name their figures by the metric only.
     let old = json!({"results": {"old": {"acc": 0.5, "acc_stderr": 0.1}}}).to_string();
     assert_eq!(LmEvalFormat::outcome(Some(&old), &with(&json!({}))).unwrap().scenario.id, "old/7");
 }
@@ -259,7 +259,7 @@ fn missing_members_and_odd_texts_do_no_harm() {
     }
     let long = accept(json!({"doc_id": "y".repeat(600)})).scenario.id;
     assert!(long.len() <= 512 && long.starts_with("t/yyy"));
-    // A hash that is none is not taken into an id.
+    // A value that is not a hash is not used in an id.
     let odd = with(&json!({"doc_hash": "not hexadecimal, but long enough"}));
     assert!(LmEvalFormat::outcome(None, &odd).unwrap().scenario.id.starts_with("scenario-"));
 }

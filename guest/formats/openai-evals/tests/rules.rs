@@ -1,4 +1,4 @@
-//! What the logs of OpenAI's evals mean, rule by rule, and over logs that evals wrote.
+//! The rules for logs of OpenAI's evals, one by one, and over logs that evals wrote.
 
 #![allow(
     clippy::unwrap_used,
@@ -67,7 +67,7 @@ fn a_log_with_matches_is_read_to_its_end() {
             "In one word: what is the capital of France?"
         ]
     );
-    // What the final report says of usage.
+    // The usage in the final report.
     assert_eq!(outcomes.iter().map(|it| it.tokens_used).sum::<f64>(), 42.0);
     assert_eq!(outcomes.iter().map(|it| it.prompt_tokens).sum::<f64>(), 36.0);
     assert!(

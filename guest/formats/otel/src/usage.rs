@@ -1,4 +1,4 @@
-//! What a trace used, each token once.
+//! The usage of a trace, with each token counted once.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,11 +15,11 @@ pub(crate) struct Usage {
     pub(crate) input: f64,
     pub(crate) output: f64,
     pub(crate) cost: f64,
-    /// Whether anything was told at all.
+    /// Whether any usage was reported.
     told: bool,
 }
 
-/// Sums up the calls of models; where they tell nothing, the outermost agents that do.
+/// Sums up the calls of models; if they have no usage, the outermost agents that have.
 pub(crate) fn sum(reader: &mut Reader, spans: &[Span]) -> Usage {
     let operation = |span: &Span, names: &[&str]| {
         span.operation.as_deref().is_some_and(|operation| names.contains(&operation))
@@ -46,29 +46,30 @@ pub(crate) fn sum(reader: &mut Reader, spans: &[Span]) -> Usage {
     outermost
 }
 
-/// Which spans are below an agent that tells its usage: by their parents, or, where a span between
-/// them was left out, by its time. A trace may have very many spans, so each is looked at once.
+/// Finds the spans below an agent that reports usage: by their parents or, if a span between them
+/// was left out, by time. A trace can have very many spans, so each is visited once.
 struct Above<'s, 'a> {
     by_id: BTreeMap<&'s str, &'s Span<'a>>,
     /// The ids of the agents.
     agents: BTreeSet<&'s str>,
-    /// The agents' times by start; see [`Enclosing`].
+    /// The agents' times, ordered by start; see [`EnclosingAgents`].
     times: Vec<Enclosing<'s>>,
-    /// What is known of the spans with these ids.
+    /// Cached results for the spans with these ids.
     known: RefCell<BTreeMap<&'s str, Inside<'s, 'a>>>,
 }
 
-/// What is above a span: an agent, or a span that has nothing above it in the trace.
+/// The result of following a span's parents: an agent, or a span without a parent in the trace.
 #[derive(Clone, Copy)]
 enum Inside<'s, 'a> {
-    /// The first agent above, by its id.
+    /// The id of the first agent above.
     Agent(&'s str),
     Nothing,
     /// The parent of this span was left out.
     Unknown(&'s Span<'a>),
 }
 
-/// Of the agents that begin no later than `start`: the two that end last, with the pointers to them.
+/// Of the agents that begin no later than `start`: the two that end last, with the pointers to
+/// them.
 struct Enclosing<'s> {
     start: i128,
     latest: [Option<(i128, &'s str)>; 2],
@@ -105,14 +106,14 @@ impl<'s, 'a> Above<'s, 'a> {
 
     fn is_inside(&self, span: &'s Span<'a>) -> bool {
         match self.above(span) {
-            // It is not above itself, though spans may be each other's parents.
+            // A span is not its own ancestor, although spans can be each other's parents.
             Inside::Agent(id) => span.id.as_deref() != Some(id),
             Inside::Nothing => false,
             Inside::Unknown(top) => self.is_within_time(top, &span.pointer),
         }
     }
 
-    /// Follows the parents up to an agent, or as far as they are known.
+    /// Follows the parents up to an agent, or as far as they are in the trace.
     fn above(&self, span: &'s Span<'a>) -> Inside<'s, 'a> {
         let mut passed: Vec<&str> = Vec::new();
         let mut known = self.known.borrow_mut();
@@ -122,7 +123,7 @@ impl<'s, 'a> Above<'s, 'a> {
                 if let Some(found) = known.get(id) {
                     break *found;
                 }
-                // Spans that are each other's parents would never end.
+                // Prevents an endless loop if spans are each other's parents.
                 known.insert(id, Inside::Nothing);
                 passed.push(id);
             }
@@ -141,7 +142,7 @@ impl<'s, 'a> Above<'s, 'a> {
         found
     }
 
-    /// Whether an agent, but not the one at `own`, encloses a span in time and is longer.
+    /// Whether an agent, other than the one at `own`, encloses a span in time and is longer.
     fn is_within_time(&self, span: &Span, own: &str) -> bool {
         let (Some(start), Some(end)) = (span.start, span.end) else { return false };
         let longest = |count: usize| {
@@ -155,7 +156,7 @@ impl<'s, 'a> Above<'s, 'a> {
     }
 }
 
-/// What one span tells.
+/// Reads the usage of one span.
 fn of(reader: &mut Reader, span: &Span) -> Usage {
     let mut read = |keys: &[&str], whole: bool| {
         let (pointer, value, number) = keys.iter().find_map(|key| span.attributes.number(key))?;

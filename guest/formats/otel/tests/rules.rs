@@ -1,4 +1,4 @@
-//! What traces mean, rule by rule, and over files that OpenTelemetry's SDK wrote.
+//! The rules for traces, one by one, and over files that OpenTelemetry's SDK wrote.
 
 #![allow(
     clippy::unwrap_used,
@@ -39,7 +39,7 @@ fn attributes(values: &[(&str, Value)]) -> Value {
     list.collect()
 }
 
-/// A span from and to so many seconds; `above` is the id of its parent.
+/// Returns a span from and to these seconds; `above` is the id of its parent.
 fn span(id: &str, above: &str, from: u64, to: u64, values: &[(&str, Value)]) -> Value {
     let second = 1_000_000_000;
     json!({
@@ -78,7 +78,7 @@ mod files {
                 (&Header::EnclosingDocument, true)
             );
             assert!(file.header.as_ref().unwrap().contains("weather-agent"));
-            // The trace without generative AI is no result.
+            // The trace without generative AI is not a result.
             assert_eq!(file.documents.len(), 4);
         }
         for (whole, line) in whole.documents.iter().zip(&lines.documents) {
@@ -102,7 +102,7 @@ mod files {
             Some("What's the weather in New York?")
         );
         assert_eq!(outcome.status, OutcomeStatus::Success);
-        // Calls of the model, not the agent's own sum of them.
+        // The calls of the model, not the agent's own sum of them.
         assert_eq!(
             (outcome.prompt_tokens, outcome.completion_tokens, outcome.tokens_used),
             (300.0, 30.0, 330.0)
@@ -302,7 +302,7 @@ mod outcomes {
         let agent = || span("1", "0", 1, 9, &[operation("invoke_agent")]);
         let inner = || span("2", "1", 2, 3, &[operation("invoke_agent")]);
         let chat = || span("3", "1", 4, 5, &[operation("chat")]);
-        // Its parent was left out, so it has none above it either.
+        // Its parent was left out, so it has no agent above it either.
         let far = || span("4", "99", 6, 10, &[operation("chat")]);
         let status = |spans: &[Value]| accepted(&trace(spans)).status;
         let error = |span| failed(span, json!(2), "x");

@@ -1,4 +1,4 @@
-//! What one result says.
+//! Extraction of one result.
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
@@ -9,7 +9,7 @@ use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Violation, codes};
 use crate::header::{About, about};
 use crate::scenario::Named;
 
-/// How promptfoo begins to say that a test, or the whole evaluation, took too long.
+/// The start of promptfoo's messages for a test, or the whole evaluation, that took too long.
 const TOO_LONG: [&str; 2] = ["Evaluation timed out after ", "Evaluation exceeded max duration of "];
 
 const NAMES: [&str; 17] = [
@@ -137,8 +137,8 @@ fn read<'a>(
     })
 }
 
-/// The scores that have names of their own. Of two with one name, the last stands, as it does in
-/// the language of the tool.
+/// Reads the named scores. Of two with the same name, the last one counts, as in the language of
+/// the tool.
 fn dimensions<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Vec<DimensionScore> {
     let Some(value) = value else { return Vec::new() };
     let Some(members) = value.members() else {

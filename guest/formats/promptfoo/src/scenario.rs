@@ -1,4 +1,4 @@
-//! Which scenario a result belongs to, and which trial of it a result is.
+//! Reads the scenario that a result belongs to, and its trial.
 
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::scenario::{MAX_TRIALS, bounded_id, fingerprint};
@@ -7,7 +7,7 @@ use arc_format_kit::{PlannedScenario, Scenario, Violation, codes};
 use crate::TRIAL_UNKNOWN;
 use crate::header::{About, about};
 
-/// The members of a result that say which scenario it belongs to.
+/// The members of a result that identify its scenario.
 pub(crate) struct Named<'a> {
     pub(crate) test_case: Option<Value<'a>>,
     pub(crate) vars: Option<Value<'a>>,
@@ -31,8 +31,8 @@ pub(crate) fn planned(header: Option<&str>, item: &str) -> Result<PlannedScenari
 }
 
 impl<'a> Named<'a> {
-    /// Reads the scenario. What a scenario has no more than a look of is never refused; a result
-    /// without variables, test and prompt is none.
+    /// Reads the scenario. Members with a wrong type are never a reason to reject a result; a
+    /// result without variables, test and prompt has no scenario.
     pub(crate) fn read(&self, reader: &mut Reader<'a>, about: &About) -> Option<PlannedScenario> {
         let at = |member| Place { object: "", member };
         let test_case = object(reader, self.test_case, at("testCase"));
@@ -42,7 +42,8 @@ impl<'a> Named<'a> {
             reader.violation(
                 String::new(),
                 codes::MISSING_SCENARIO,
-                "the result has none of testCase, prompt and vars that say what was run".to_owned(),
+                "the result has none of testCase, prompt and vars that identify the scenario"
+                    .to_owned(),
             );
             return None;
         }
@@ -91,7 +92,7 @@ impl<'a> Named<'a> {
             reader.warning(
                 at("testIdx").pointer(),
                 TRIAL_UNKNOWN,
-                "which trial of its test this result is cannot be told; it counts as a test of its own"
+                "it is unknown which trial of its test this result is; it counts as a test of its own"
                     .to_owned(),
             );
         }
@@ -107,7 +108,7 @@ impl<'a> Named<'a> {
     }
 }
 
-/// A member that should be an object; another value is left out with a warning.
+/// Reads a member that should be an object; any other value is left out with a warning.
 fn object<'a>(
     reader: &mut Reader<'a>,
     value: Option<Value<'a>>,
@@ -130,7 +131,7 @@ fn index(reader: &mut Reader, value: Option<Value>, place: Place) -> Option<u64>
     index
 }
 
-/// A part of an id: one line, and where it is long, its start and a fingerprint.
+/// Returns a part of an id: one line, or, if it is long, its start and a fingerprint.
 fn part(text: &str) -> String {
     const MOST_BYTES: usize = 120;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -141,7 +142,7 @@ fn part(text: &str) -> String {
     format!("{kept}#{}", fingerprint(&[text]).get(..8).unwrap_or_default())
 }
 
-/// A text that says something, where the object has one.
+/// Returns a member of the object that is a text and not blank.
 fn text<'a>(
     reader: &mut Reader<'a>,
     object: Option<Value<'a>>,

@@ -1,4 +1,4 @@
-//! What promptfoo's results mean, rule by rule, and over files that promptfoo wrote.
+//! The rules for promptfoo's results, one by one, and over files that promptfoo wrote.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,7 +28,7 @@ fn accepted(header: Option<&str>, item: &str) -> arc_format_kit::Outcome {
     arc_format_testing::accepted::<PromptfooFormat>(header, item)
 }
 
-/// A result with these members beside those that name it.
+/// Returns a result with these members besides those that identify it.
 fn with(members: &str) -> String {
     let separator = if members.is_empty() { "" } else { ", " };
     format!(
@@ -171,7 +171,7 @@ mod files {
             },
         })
         .to_string();
-        // The members' order is that of the tool.
+        // The members are in the tool's order.
         let text = text.replacen('{', r#"{"evalId":"eval-1","#, 1).replacen(
             r#""evalId":"eval-1","results""#,
             r#""results""#,
@@ -297,7 +297,7 @@ mod scenarios {
         ] {
             assert_eq!(trial(&header(tests, results, repeat), 1), Err(()), "{tests}");
         }
-        // Run once, whatever the tests are.
+        // Run once, regardless of the tests.
         assert_eq!(trial(&header(r#""file://a.csv""#, 6, r#"{"repeat": 1}"#), 1), Ok(None));
         assert_eq!(trial(&header(r#""file://a.csv""#, 6, "{}"), 1), Ok(None));
         for broken in ["", "[]", "null", "{", "{\"results\": 1}"] {
