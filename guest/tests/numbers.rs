@@ -111,7 +111,7 @@ fn the_last_bit_is_read() {
 /// A verdict stays small for any number of problems: a document of 16 MiB can have a million
 /// invalid scores.
 #[test]
-fn of_very_many_violations_the_first_are_told() {
+fn of_very_many_violations_the_first_are_reported() {
     let wrong: Vec<String> = (0..300_000).map(|index| format!(r#""d{index}": "x""#)).collect();
     let document = format!(
         r#"{{"scenario": {{"id": "s"}}, "reliability_score": {{"overall_score": 1, "dimension_scores": {{{}}}}}}}"#,

@@ -65,7 +65,7 @@ pub struct Failure {
 impl Failure {
     /// Classifies an error text, if there is one. The code is the error's type if that is known, or
     /// else the text's first word.
-    pub fn told(message: Option<&str>, kind: Option<&str>, status: OutcomeStatus) -> Self {
+    pub fn new(message: Option<&str>, kind: Option<&str>, status: OutcomeStatus) -> Self {
         let message = message.filter(|message| !message.trim().is_empty());
         Failure {
             code: kind.and_then(first_word).or_else(|| message.and_then(first_word)),
@@ -82,16 +82,16 @@ pub fn read<'a, const N: usize>(
     errors: [(Option<Value<'a>>, Place); N],
     status: OutcomeStatus,
 ) -> Failure {
-    let mut told = None;
+    let mut found = None;
     for (error, place) in errors {
         let Some(value) = error else { continue };
         let text = reader.decoded(value, place).unwrap_or(Cow::Borrowed(value.json()));
         if !text.trim().is_empty() {
-            told = Some((value, place, text));
+            found = Some((value, place, text));
             break;
         }
     }
-    let Some((error, place, message)) = told else {
+    let Some((error, place, message)) = found else {
         return Failure { category: category(None, status), ..Failure::default() };
     };
     let code = if error.is_object() { type_of(reader, error, place) } else { first_word(&message) };
@@ -122,21 +122,21 @@ fn first_word(text: &str) -> Option<String> {
 /// Returns the first category with a pattern that the text matches. If none matches, the status
 /// decides; without a text, only a status that is itself an error has a category.
 fn category(message: Option<&str>, status: OutcomeStatus) -> Option<ErrorCategory> {
-    let told = match status {
+    let default = match status {
         OutcomeStatus::Success => return None,
         OutcomeStatus::Timeout => ErrorCategory::Timeout,
         OutcomeStatus::Error | OutcomeStatus::Cancelled => ErrorCategory::SystemError,
     };
     let Some(message) = message else {
-        return (status != OutcomeStatus::Cancelled).then_some(told);
+        return (status != OutcomeStatus::Cancelled).then_some(default);
     };
     let text = searchable(message);
-    let stands = |sign: &Sign| {
+    let occurs = |sign: &Sign| {
         text.match_indices(*sign)
             .any(|(at, _)| text.get(..at).is_some_and(|before| before.ends_with(' ')))
     };
-    let found = SIGNS.iter().find(|(_, signs)| signs.iter().any(stands));
-    Some(found.map_or(told, |(category, _)| *category))
+    let found = SIGNS.iter().find(|(_, signs)| signs.iter().any(occurs));
+    Some(found.map_or(default, |(category, _)| *category))
 }
 
 /// Returns the start and the end of the text in lower case, with one space around each word.
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_tells_what_the_text_does_not() {
+    fn the_status_decides_if_the_text_matches_no_category() {
         assert_eq!(category(None, OutcomeStatus::Timeout), Some(ErrorCategory::Timeout));
         assert_eq!(category(Some("gave up"), OutcomeStatus::Timeout), Some(ErrorCategory::Timeout));
         assert_eq!(category(None, OutcomeStatus::Error), Some(ErrorCategory::SystemError));

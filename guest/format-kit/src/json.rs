@@ -17,7 +17,7 @@ use crate::{codes, syntax};
 
 /// The largest number of violations, and of warnings, that are reported for one document. More
 /// would not be useful, and a document of 16 MiB can have a million.
-pub const MAX_TOLD: usize = 1_000;
+pub const MAX_REPORTED: usize = 1_000;
 
 /// A value of the document, as raw JSON text.
 #[derive(Clone, Copy, Debug)]
@@ -146,7 +146,7 @@ impl<'a> Value<'a> {
     /// Returns a member of an object; `None` if it has no such member, and for any other value.
     pub fn member(self, name: &str) -> Option<Value<'a>> {
         let mut deserializer = serde_json::Deserializer::from_str(self.0);
-        let [value] = deserializer.deserialize_map(Named(&[name])).ok()?.values;
+        let [value] = deserializer.deserialize_map(MemberFinder(&[name])).ok()?.values;
         value
     }
 
@@ -308,14 +308,14 @@ fn replace_unstorable(bytes: &[u8]) -> Text<'static> {
 }
 
 /// Finds the named members of an object and skips the others.
-struct Named<'n, const N: usize>(&'n [&'n str; N]);
+struct MemberFinder<'n, const N: usize>(&'n [&'n str; N]);
 
 struct Found<'a, const N: usize> {
     values: [Option<Value<'a>>; N],
     twice: BTreeSet<usize>,
 }
 
-impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
+impl<'de, const N: usize> Visitor<'de> for MemberFinder<'_, N> {
     type Value = Found<'de, N>;
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("an object")
@@ -349,20 +349,20 @@ impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
 /// found.
 pub struct Reader<'a> {
     document: &'a str,
-    violations: Told,
-    warnings: Told,
+    violations: CappedViolations,
+    warnings: CappedViolations,
 }
 
-/// The first [`MAX_TOLD`] violations, and the number of the others.
+/// The first [`MAX_REPORTED`] violations, and the number of the others.
 #[derive(Default)]
-struct Told {
+struct CappedViolations {
     list: Vec<Violation>,
     more: usize,
 }
 
-impl Told {
+impl CappedViolations {
     fn push(&mut self, violation: Violation) {
-        if self.list.len() < MAX_TOLD {
+        if self.list.len() < MAX_REPORTED {
             self.list.push(violation);
         } else {
             self.more += 1;
@@ -374,14 +374,14 @@ impl Told {
     }
 
     /// Removes and returns the violations after the first `count`.
-    fn split_off(&mut self, count: usize) -> Told {
+    fn split_off(&mut self, count: usize) -> CappedViolations {
         let list = self.list.split_off(count.min(self.list.len()));
         let more = (self.count() + list.len()).saturating_sub(count).saturating_sub(list.len());
         self.more -= more;
-        Told { list, more }
+        CappedViolations { list, more }
     }
 
-    fn append(&mut self, other: Told) {
+    fn append(&mut self, other: CappedViolations) {
         other.list.into_iter().for_each(|violation| self.push(violation));
         self.more += other.more;
     }
@@ -393,7 +393,7 @@ impl Told {
                 path: String::new(),
                 code: codes::MORE_FOUND,
                 message: format!(
-                    "{} more were found; the first {MAX_TOLD} are reported",
+                    "{} more were found; the first {MAX_REPORTED} are reported",
                     self.more
                 ),
             });
@@ -410,7 +410,14 @@ impl<'a> Reader<'a> {
     pub fn new(document: &'a str) -> Result<(Self, Value<'a>), Vec<Violation>> {
         syntax::check_limits(document).map_err(|violation| vec![violation])?;
         let value = Value(document.trim_matches([' ', '\t', '\r', '\n']));
-        Ok((Reader { document, violations: Told::default(), warnings: Told::default() }, value))
+        Ok((
+            Reader {
+                document,
+                violations: CappedViolations::default(),
+                warnings: CappedViolations::default(),
+            },
+            value,
+        ))
     }
 
     /// Returns the answer, or every violation found.
@@ -451,9 +458,9 @@ impl<'a> Reader<'a> {
 
     /// Reads optional data of a result: its violations become warnings.
     pub fn decoration<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
-        let told = self.violations.count();
+        let count = self.violations.count();
         let answer = read(self);
-        let decorations = self.violations.split_off(told);
+        let decorations = self.violations.split_off(count);
         self.warnings.append(decorations);
         answer
     }
@@ -544,7 +551,7 @@ impl<'a> Reader<'a> {
     ) -> Option<[Option<Value<'a>>; N]> {
         let mut deserializer = serde_json::Deserializer::from_str(value.0);
         let found = deserializer
-            .deserialize_map(Named(names))
+            .deserialize_map(MemberFinder(names))
             .and_then(|found| deserializer.end().map(|()| found));
         match found {
             Err(error) => {
@@ -714,7 +721,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leading_member_is_found_whatever_follows() {
+    fn a_leading_member_is_found_regardless_of_the_rest() {
         let text = r#" {"a": 1, "e": {"x": [NaN], "t": "s"}, "r": NaN}"#;
         let json = |text, path: &[&str]| leading_member(text, path).map(Value::json);
         assert_eq!(json(text, &["a"]), Some("1"));
@@ -757,7 +764,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_matters_may_stand_once_only() {
+    fn a_relevant_member_can_occur_only_once() {
         let (mut reader, value) =
             Reader::new(r#"{"a": 1, "x": 1, "x": 2, "\u0061": null}"#).unwrap();
         reader.root(value, ["a"]).unwrap();
@@ -767,7 +774,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_thousand_are_told_and_the_others_counted() {
+    fn the_first_thousand_are_reported_and_the_others_counted() {
         let found = |count: usize, decorations: usize| {
             let (mut reader, _) = Reader::new("0").unwrap();
             let place = Place { object: "", member: "a" };
@@ -781,14 +788,14 @@ mod tests {
             }
             (reader.violation_count(), reader.finish_warned(Some(())))
         };
-        assert_eq!(found(MAX_TOLD, 5).1.unwrap_err().len(), MAX_TOLD);
-        let (count, told) = found(MAX_TOLD + 7, MAX_TOLD + 9);
-        let told = told.unwrap_err();
-        assert_eq!((count, told.len()), (MAX_TOLD + 7, MAX_TOLD + 1));
-        let last = told.last().unwrap();
+        assert_eq!(found(MAX_REPORTED, 5).1.unwrap_err().len(), MAX_REPORTED);
+        let (count, reported) = found(MAX_REPORTED + 7, MAX_REPORTED + 9);
+        let reported = reported.unwrap_err();
+        assert_eq!((count, reported.len()), (MAX_REPORTED + 7, MAX_REPORTED + 1));
+        let last = reported.last().unwrap();
         assert_eq!(last.code, codes::MORE_FOUND);
         assert_eq!(last.message, "7 more were found; the first 1000 are reported");
-        let ((), warnings) = found(0, MAX_TOLD + 2).1.unwrap();
+        let ((), warnings) = found(0, MAX_REPORTED + 2).1.unwrap();
         assert_eq!(
             warnings.last().unwrap().message,
             "2 more were found; the first 1000 are reported"

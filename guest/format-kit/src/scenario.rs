@@ -48,8 +48,8 @@ pub fn extract_scenarios(scenarios: &str) -> Result<Vec<Scenario>, Vec<Violation
     reader.finish(answer)
 }
 
-/// Reads a scenario's object: `id`, `name` and `task_prompt`. If it has no prompt, `prompt` looks
-/// for one elsewhere.
+/// Reads a scenario's object: `id`, `name` and `task_prompt`. If it has no prompt, `elsewhere` is
+/// called to find one.
 pub fn read_definition<'a>(
     reader: &mut Reader<'a>,
     definition: Value<'a>,
@@ -60,7 +60,7 @@ pub fn read_definition<'a>(
         reader.wrong_type(place, definition, "an object");
         return None;
     }
-    let told = reader.violation_count();
+    let violations_before = reader.violation_count();
     let [id, name, prompt] = reader.object(Some(definition), place, ["id", "name", "task_prompt"]);
     let object = place.pointer();
     let at = |member| Place { object: &object, member };
@@ -71,9 +71,13 @@ pub fn read_definition<'a>(
     };
     let id = match id {
         Some(_) => checked_id(reader, id, at("id"))?,
-        None => {
-            make_id(reader, &at("id").pointer(), told, name.as_deref(), task_prompt.as_deref())?
-        }
+        None => make_id(
+            reader,
+            &at("id").pointer(),
+            violations_before,
+            name.as_deref(),
+            task_prompt.as_deref(),
+        )?,
     };
     Some(Scenario { id, name, task_prompt, definition: reader.span(definition) })
 }
@@ -140,13 +144,13 @@ fn short_hash(digest: &[u8], bytes: usize) -> String {
 pub fn make_id(
     reader: &mut Reader,
     path: &str,
-    told: usize,
+    violations_before: usize,
     name: Option<&str>,
     prompt: Option<&str>,
 ) -> Option<String> {
     let [name, prompt] = [name, prompt].map(|text| text.filter(|text| !text.is_empty()));
     if name.is_none() && prompt.is_none() {
-        if reader.violation_count() > told {
+        if reader.violation_count() > violations_before {
             return None;
         }
         reader.violation(

@@ -65,7 +65,7 @@ impl Scale {
             return Vec::new();
         };
         let object = place.pointer();
-        refuse_twins(reader, &members, &object);
+        reject_duplicates(reader, &members, &object);
         let mut scores: Vec<DimensionScore> = Vec::with_capacity(members.len());
         for (name, value) in members {
             let place = Place { object: &object, member: &name.text };
@@ -147,11 +147,11 @@ pub fn within_scale<'a>(
 
 /// Adds a violation for each duplicate name in an object of dimensions: its score would be
 /// ambiguous.
-pub fn refuse_twins(reader: &mut Reader, members: &[(Text, Value)], object: &str) {
+pub fn reject_duplicates(reader: &mut Reader, members: &[(Text, Value)], object: &str) {
     let mut names: Vec<&str> = members.iter().map(|(name, _)| &*name.text).collect();
     names.sort_unstable();
-    for twins in names.chunk_by(|first, second| first == second) {
-        if let [name, _, ..] = twins {
+    for duplicates in names.chunk_by(|first, second| first == second) {
+        if let [name, _, ..] = duplicates {
             reader.violation(
                 Place { object, member: name }.pointer(),
                 codes::DUPLICATE_KEY,
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_score_of_a_name_stands_in_the_place_of_the_first() {
+    fn the_last_score_of_a_name_replaces_the_first_in_its_place() {
         let mut dimensions = Dimensions::default();
         assert_eq!((dimensions.mean(), dimensions.first()), (None, None));
         for (name, score) in [("b", 0.5), ("a", 1.0), ("b", 0.25)] {

@@ -85,8 +85,8 @@ enum Open<'a> {
     },
 }
 
-/// The position of a walk through a text that can be malformed. A walk is only needed for an error;
-/// valid documents never pay for it.
+/// The position of a walk through a text that can be malformed. A walk is needed only to locate an
+/// error, and to check the depth of a document with many brackets.
 struct Walk<'a> {
     open: Vec<Open<'a>>,
     /// The start of the last value, or of white space before it.

@@ -151,8 +151,8 @@ export function failure(text, status) {
 
 function category(message, status) {
   if (status === 'success' || (status === 'cancelled' && message === undefined)) return undefined;
-  const told = status === 'timeout' ? 'timeout' : 'system-error';
-  if (message === undefined) return told;
+  const fallback = status === 'timeout' ? 'timeout' : 'system-error';
+  if (message === undefined) return fallback;
   // The cause is at the start of a message or at the end of a traceback.
   const searched = message.length > 32768 ? `${message.slice(0, 16384)} ${message.slice(-16384)}` : message;
   const words = searched
@@ -160,7 +160,7 @@ function category(message, status) {
     .toLowerCase()
     .replace(/[^\p{L}\p{N}]+/gu, ' ');
   const text = ` ${words} `.replaceAll(' neural network', ' neural');
-  return Object.keys(SIGNS).find((name) => new RegExp(` (?:${SIGNS[name]})`).test(text)) ?? told;
+  return Object.keys(SIGNS).find((name) => new RegExp(` (?:${SIGNS[name]})`).test(text)) ?? fallback;
 }
 
 /** Creates the exports of the world from a format's functions. */

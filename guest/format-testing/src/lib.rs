@@ -12,7 +12,7 @@
 
 mod answers;
 mod any;
-mod framed;
+mod framed_file;
 mod others;
 mod skipped;
 
@@ -20,6 +20,6 @@ pub use answers::{
     accepted, check, dimensions, refuses_what_is_cut_off, rejected, slice, warnings,
 };
 pub use any::any_json;
-pub use framed::{Framed, frame};
+pub use framed_file::{FramedFile, frame};
 pub use others::recognises_no_other;
 pub use skipped::skip;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::kept::{Kept, View};
+use crate::carry_buffer::{CarryBuffer, View};
 
 /// The default limit on the bytes of members in [`Limits`](crate::Limits): the same as for a
 /// document.
@@ -94,7 +94,7 @@ pub(crate) struct EnvelopeCollector {
     envelope: Envelope,
     limit_bytes: usize,
     confirmed: bool,
-    member: Option<Kept>,
+    member: Option<CarryBuffer>,
 }
 
 impl EnvelopeCollector {
@@ -126,7 +126,7 @@ impl EnvelopeCollector {
     }
 
     pub(crate) fn begin(&mut self, start: u64) {
-        self.member = Some(Kept::new(start, self.room()));
+        self.member = Some(CarryBuffer::new(start, self.room()));
     }
 
     pub(crate) fn end(&mut self, view: View<'_>, end: u64) {

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
+use crate::carry_buffer::{CarryBuffer, View};
 use crate::container::{Container, Limits};
 use crate::elements::{ElementPattern, ElementScanner};
 use crate::envelope::Envelope;
 use crate::error::{FramingError, SIGNATURE_BYTES, check_signature};
 use crate::frame::{Content, Frame, Problem};
-use crate::kept::{Kept, View};
 use crate::scanner::{Documents, Ending, Scanner, head_length};
 
 /// Finds the documents of a stream of any size.
@@ -179,13 +179,13 @@ impl Framer {
 #[derive(Debug)]
 struct Collector {
     limit: usize,
-    open: Option<Kept>,
+    open: Option<CarryBuffer>,
     frames: VecDeque<Frame>,
 }
 
 impl Documents for Collector {
     fn begin(&mut self, start: u64) {
-        self.open = Some(Kept::new(start, self.limit));
+        self.open = Some(CarryBuffer::new(start, self.limit));
     }
 
     fn carry(&mut self, view: View<'_>) {

@@ -3,7 +3,7 @@
 
 use memchr::memchr3;
 
-use crate::kept::{View, white};
+use crate::carry_buffer::{View, white};
 
 /// The tokens at which [`Lexer::next`] stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -44,13 +44,13 @@
     )
 )]
 
+mod carry_buffer;
 mod container;
 mod elements;
 mod envelope;
 mod error;
 mod frame;
 mod framer;
-mod kept;
 mod lexer;
 mod nesting;
 mod scanner;

@@ -44,10 +44,10 @@ mod values;
 
 use memchr::memchr;
 
+use crate::carry_buffer::{View, white};
 use crate::container::{Container, Limits};
 use crate::envelope::{Envelope, EnvelopeCollector, EnvelopeProblem};
 use crate::frame::{HEAD_BYTES, Problem, Unclosed};
-use crate::kept::{View, white};
 use crate::lexer::Lexer;
 use crate::nesting::Nesting;
 

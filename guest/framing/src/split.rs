@@ -1,10 +1,10 @@
 //! Finds the documents of a text in memory, by position.
 
+use crate::carry_buffer::View;
 use crate::container::{Container, Limits};
 use crate::envelope::Envelope;
 use crate::error::{FramingError, check_signature};
 use crate::frame::Problem;
-use crate::kept::View;
 use crate::scanner::{Documents, Ending, Scanner};
 
 /// The position of a document in the text, or of a problem.

@@ -120,7 +120,7 @@ fn objects_that_are_not_envelopes() {
 }
 
 #[test]
-fn envelope_that_is_too_large_says_so() {
+fn envelope_that_is_too_large_is_reported() {
     let text = format!(
         "{{\"a\": 1, \"b\": \"{}\", \"c\": 2, \"results\": [7]}}",
         "x".repeat(arc_framing::ENVELOPE_LIMIT_BYTES)
@@ -280,7 +280,7 @@ fn large_documents_are_skipped() {
 }
 
 #[test]
-fn bytes_that_are_not_text_are_told_by_document() {
+fn bytes_that_are_not_text_are_reported_by_document() {
     let mut framer = Framer::new(Container::Lines, Limits::default());
     framer.push(b"{\"a\": \"\xff\"}\n{\"b\": \"\xc3").unwrap();
     framer.push(b"\xa9\"}").unwrap();

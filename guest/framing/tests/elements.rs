@@ -60,7 +60,7 @@ fn finds(pattern: &str, text: &str, expected: &[&str], around: &str) {
 }
 
 #[test]
-fn items_are_found_where_the_pattern_says() {
+fn items_are_found_at_the_paths_of_the_pattern() {
     finds(
         "/samples/*",
         r#"{"eval": {"samples": [0]}, "samples": [{"a": "]}\""}, [1], "x\\", 12,true , null], "z": 1}"#,
@@ -95,7 +95,7 @@ fn a_name_that_only_looks_alike_is_not_meant() {
 }
 
 #[test]
-fn what_is_too_large_or_cut_off_is_told() {
+fn too_large_or_truncated_items_are_reported() {
     let found = find("/a/*", br#"{"a":["0123456789",1]}"#, 4, 8);
     assert_eq!(found.items[0].1, Some(Problem::DocumentTooLarge { limit_bytes: 8 }));
     assert_eq!(found.items[1], ("1".to_owned(), None));

@@ -136,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn frames_are_what_stands_in_the_stream(bytes in any_bytes(), container in container(), limits in limits()) {
+    fn frames_equal_the_bytes_of_the_stream(bytes in any_bytes(), container in container(), limits in limits()) {
         if let Ok((frames, _)) = frame(&bytes, &[3, 8], container, limits) {
             let mut reached = 0;
             for frame in frames {

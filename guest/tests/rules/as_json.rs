@@ -101,7 +101,7 @@ fn whole_numbers_are_written_without_a_fraction() {
 }
 
 #[test]
-fn a_verdict_is_json_whatever_the_document() {
+fn a_verdict_is_json_for_any_document() {
     for document in
         ["", "\u{0}", "{", "[[[", r#"{"\ud800": "#, "{\"a\u{1}\": NaN}", "\u{feff}{}", "nul"]
     {

@@ -99,7 +99,7 @@ fn the_same_name_and_prompt_make_the_same_id_however_they_are_spelt() {
 
 /// The scenario of a plan contains its prompt; a result can have it only in the trajectory.
 #[test]
-fn the_prompt_of_the_trajectory_stands_in() {
+fn the_prompt_of_the_trajectory_is_the_fallback() {
     let outcome = accepted(&with_trajectory(r#""task_prompt": "Do it.""#));
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("Do it."));
     let own = accepted(
@@ -141,7 +141,7 @@ fn nothing_to_make_an_id_from_is_refused() {
 }
 
 #[test]
-fn the_scenario_alone_is_read_from_a_result_that_is_refused() {
+fn only_the_scenario_is_read_from_a_result_that_is_rejected() {
     let document = r#"{"scenario": {"id": "s", "name": "n"}, "recording": {"trial": 3},
             "trajectory": {"status": "odd", "execution_time_seconds": -1, "task_prompt": "p"},
             "reliability_score": "x"}"#;

@@ -58,7 +58,7 @@ fn outside_of_that_or_no_number_is_refused() {
 }
 
 #[test]
-fn none_is_null_with_a_warning() {
+fn a_missing_score_is_null_with_a_warning() {
     for (score, path) in [
         ("null", "/reliability_score"),
         ("{}", "/reliability_score/overall_score"),

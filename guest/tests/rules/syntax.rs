@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_member_that_matters_stands_once() {
+fn a_relevant_member_occurs_once() {
     for (document, path) in [
         (r#"{"scenario": {"id": "a"}, "scenario": {"id": "a"}}"#, "/scenario"),
         (r#"{"scenario": null, "\u0073cenario": {"id": "a"}}"#, "/scenario"),

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_rfc_3339_time_is_given_in_utc() {
+fn an_rfc_3339_time_is_converted_to_utc() {
     for (text, expected) in [
         ("2025-03-01T10:00:00Z", "2025-03-01T10:00:00.000000Z"),
         ("2025-03-01t10:00:00z", "2025-03-01T10:00:00.000000Z"),
@@ -57,7 +57,7 @@ fn anything_else_is_absent_with_a_warning() {
 }
 
 #[test]
-fn none_is_absent_without_a_warning() {
+fn a_missing_time_is_absent_without_a_warning() {
     for members in ["", r#""start_time": null"#] {
         let outcome = accepted(&with_trajectory(members));
         assert_eq!(outcome.execution_time, None);

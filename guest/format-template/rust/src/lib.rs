@@ -165,7 +165,7 @@ fn read_outcome<'a>(
 
     // Everything was read before this, so that all violations are reported at the same time.
     let (planned, status) = (planned?, status?);
-    let failure = Failure::told(error.as_deref(), None, status);
+    let failure = Failure::new(error.as_deref(), None, status);
     Some(Outcome {
         trial: planned.trial,
         reliability_score,

@@ -25,7 +25,7 @@ fn its_own_files_are_recognised_and_no_others() {
 }
 
 #[test]
-fn an_answer_says_everything() {
+fn every_field_is_read_from_an_answer() {
     let item = r#"{"question": "peru", "attempt": 2, "prompt": "Peru?", "ended": "failed", "seconds": 1.5,
         "tokens": 7, "points": 0.25, "began_at": "2026-01-02T03:04:05+01:00",
         "error": "ConnectionError: no answer", "steps": [{"a": 1}, 2]}"#;
@@ -46,7 +46,7 @@ fn an_answer_says_everything() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
+fn all_violations_are_reported_at_the_same_time() {
     let all = wrong(r#"{"question": "", "ended": "odd", "seconds": -1, "tokens": "7"}"#);
     let expected = [
         ("/question", codes::MISSING_SCENARIO),

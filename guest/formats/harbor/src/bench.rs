@@ -50,7 +50,7 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         (_, mode) => mode,
     };
     let status = status.0;
-    let failure = Failure::told(message.as_deref(), None, status);
+    let failure = Failure::new(message.as_deref(), None, status);
 
     let reliability_score = match resolved.map(Value::json) {
         Some("true") => Some(1.0),

@@ -131,18 +131,18 @@ fn read_exception<'a>(
         reader.decoration(|reader| reader.text(value, Place { object: pointer, member }))
     };
     let kind = text(reader, "exception_type").unwrap_or_default();
-    let told = text(reader, "exception_message").unwrap_or_default();
+    let exception_message = text(reader, "exception_message").unwrap_or_default();
     let status = match kind.as_str() {
         "CancelledError" | "KeyboardInterrupt" => OutcomeStatus::Cancelled,
         kind if TIME_LIMITS.contains(&kind) => OutcomeStatus::Timeout,
         _ => OutcomeStatus::Error,
     };
-    let message = match (kind.is_empty(), told.trim().is_empty()) {
-        (true, _) => told,
+    let message = match (kind.is_empty(), exception_message.trim().is_empty()) {
+        (true, _) => exception_message,
         (false, true) => kind.clone(),
-        (false, false) => format!("{kind}: {told}"),
+        (false, false) => format!("{kind}: {exception_message}"),
     };
-    (status, Failure::told(Some(&message), Some(&kind), status))
+    (status, Failure::new(Some(&message), Some(&kind), status))
 }
 
 /// Reads the overall score, and the rewards that are dimensions.

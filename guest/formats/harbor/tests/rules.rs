@@ -13,7 +13,7 @@
 use arc_format_harbor::HarborFormat;
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, codes};
 use arc_format_testing::{
-    Framed, any_json, check, dimensions, refuses_what_is_cut_off, rejected, slice, warnings,
+    FramedFile, any_json, check, dimensions, refuses_what_is_cut_off, rejected, slice, warnings,
 };
 use proptest::prelude::*;
 
@@ -22,7 +22,7 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(format!("{folder}{name}")).unwrap()
 }
 
-fn framed(name: &str) -> Framed {
+fn framed(name: &str) -> FramedFile {
     arc_format_testing::frame::<HarborFormat>("results.json", &fixture(name)).unwrap()
 }
 
@@ -133,7 +133,7 @@ mod terminal_bench {
     }
 
     #[test]
-    fn the_trial_stands_in_its_name() {
+    fn the_trial_is_read_from_its_name() {
         let trial = |task: &str, name: &str| {
             accepted(&format!(
                 r#"{{"task_id": "{task}", "trial_name": "{name}", "failure_mode": "unset"}}"#
@@ -239,7 +239,7 @@ mod harbor {
     }
 
     #[test]
-    fn a_trial_gives_its_figures() {
+    fn the_figures_of_a_trial_are_read() {
         let file = framed("harbor/trial-3.json");
         let outcome = accepted(&file.documents[0]);
         assert_eq!(outcome.execution_time.as_deref(), Some("2026-03-01T12:03:10.123456Z"));
@@ -267,7 +267,7 @@ mod harbor {
     }
 
     #[test]
-    fn an_exception_says_how_a_trial_ended() {
+    fn an_exception_determines_how_a_trial_ended() {
         use OutcomeStatus::{Cancelled, Error, Success, Timeout};
         for (exception, status, message) in [
             ("null", Success, None),

@@ -114,7 +114,7 @@ fn ending<'a>(
     attachments: Attachments<'a>,
 ) -> (OutcomeStatus, Failure) {
     if let Some(error) = error {
-        return told_by_error(reader, error, attachments);
+        return read_error(reader, error, attachments);
     }
     let place = Place { object: "", member: "limit" };
     let [kind, reason] = reader.decoration(|reader| {
@@ -131,12 +131,12 @@ fn ending<'a>(
     };
     let reason = reason.unwrap_or_else(|| Cow::Owned(format!("the {kind} limit was reached")));
     let code = format!("{kind}_limit");
-    (status, Failure::told(Some(&reason), Some(&code), status))
+    (status, Failure::new(Some(&reason), Some(&code), status))
 }
 
 /// Reads an error. Its message determines the category; a traceback contains a lot of other text,
 /// so it is used only if there is no message.
-fn told_by_error<'a>(
+fn read_error<'a>(
     reader: &mut Reader<'a>,
     error: Value<'a>,
     attachments: Attachments<'a>,
@@ -161,7 +161,7 @@ fn told_by_error<'a>(
         .is_some_and(|message| CANCELLED.iter().any(|start| message.starts_with(start)));
     let status = if cancelled { OutcomeStatus::Cancelled } else { OutcomeStatus::Error };
     let kind = message.as_deref().and_then(exception_name);
-    let mut failure = Failure::told(message.as_deref().or(traceback.as_deref()), kind, status);
+    let mut failure = Failure::new(message.as_deref().or(traceback.as_deref()), kind, status);
     if let (Some(message), Some(traceback)) = (&message, &traceback) {
         failure.message = Some(format!("{message}\n\n{traceback}"));
     }
@@ -240,7 +240,7 @@ fn duration<'a>(
     completed: Option<Value<'a>>,
 ) -> f64 {
     let place = Place { object: "", member: "total_time" };
-    let told = reader.decoration(|reader| reader.milliseconds(seconds, place));
+    let total = reader.decoration(|reader| reader.milliseconds(seconds, place));
     let between = || milliseconds_between(&started?.decode()?.text, &completed?.decode()?.text);
-    told.or_else(between).unwrap_or_default()
+    total.or_else(between).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use arc_format_kit::codes;
 use arc_format_kit::json::{Place, Reader, Value};
-use arc_format_kit::score::{Dimensions, refuse_twins};
+use arc_format_kit::score::{Dimensions, reject_duplicates};
 
 /// The scores of a sample.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl<'a> Scores<'a> {
             return;
         };
         self.object = Some(scores);
-        refuse_twins(reader, &scorers, "/scores");
+        reject_duplicates(reader, &scorers, "/scores");
         for (name, score) in scorers {
             let place = Place { object: "/scores", member: &name.text };
             if name.replaced {
@@ -62,7 +62,7 @@ impl<'a> Scores<'a> {
         let place = Place { object: &object, member: "value" };
         let mut own = Vec::new();
         if let Some(parts) = value.members() {
-            refuse_twins(reader, &parts, &place.pointer());
+            reject_duplicates(reader, &parts, &place.pointer());
             for (key, part) in parts {
                 own.extend(self.read_part(reader, name, &key.text, part, place));
             }

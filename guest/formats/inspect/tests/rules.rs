@@ -147,7 +147,7 @@ fn the_prompt_is_the_last_text_of_the_user() {
 }
 
 #[test]
-fn attachments_are_resolved_wherever_a_text_is_lifted_out() {
+fn attachments_are_resolved_in_every_extracted_text() {
     let attachments = json!({"h1": "the long prompt", "h2": "ValueError('x')", "h3": "Traceback",
         "h4": "said so", "h5": 5});
     let outcome = accept(json!({
@@ -294,7 +294,7 @@ fn scores_become_numbers_as_inspect_counts_them() {
 }
 
 #[test]
-fn the_first_scorer_with_a_score_stands_for_the_sample() {
+fn the_first_scorer_with_a_score_determines_the_overall_score() {
     let scores = r#"{
         "length": {"value": 1700},
         "style": {"value": {"brevity": 0.5, "words": 14, "tone": "C", "none": null}},
@@ -552,7 +552,7 @@ const MEMBERS: [&str; 13] = [
 
 /// If two scorers produce the same name, it has one score: the last.
 #[test]
-fn a_dimension_of_two_scorers_stands_once() {
+fn a_dimension_of_two_scorers_occurs_once() {
     let outcome =
         accepted(&sample(&json!({"scores": {"a": {"value": {"b": 1}}, "a/b": {"value": 0}}})));
     assert_eq!(dimensions(&outcome), [("a/b", 0.0)]);

@@ -102,7 +102,7 @@ impl<'a> Line<'a> {
         let task_prompt = self.prompt(reader);
         let id = match tasks {
             [task] => format!("{}/{number}", task.name),
-            others => self.made_id(reader, others, &number, task_prompt.as_deref())?,
+            others => self.derived_id(reader, others, &number, task_prompt.as_deref())?,
         };
         let id = if self.is_filtered() { format!("{id}/{}", self.filter) } else { id };
         let definition = self.document.filter(|document| document.is_object());
@@ -149,7 +149,7 @@ impl<'a> Line<'a> {
     }
 
     /// Derives an id for a line whose task is unknown.
-    fn made_id(
+    fn derived_id(
         &self,
         reader: &mut Reader<'a>,
         tasks: &[&Task],

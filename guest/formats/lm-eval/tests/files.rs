@@ -81,7 +81,7 @@ fn two_filters_are_two_outcomes_and_their_means_are_the_tools() {
 }
 
 #[test]
-fn the_tasks_of_a_run_are_told_apart() {
+fn the_tasks_of_a_run_are_distinguished() {
     for (task, documents, figures) in [
         ("plain-sums", 4, &["exact_match"][..]),
         ("chosen", 3, &["acc", "acc_norm"]),
@@ -94,8 +94,8 @@ fn the_tasks_of_a_run_are_told_apart() {
         }
         let results: Value = serde_json::from_str(&header).unwrap();
         for figure in figures {
-            let told = results["results"][task][format!("{figure},none")].as_f64().unwrap();
-            assert!((mean(&outcomes, figure) - told).abs() < 1e-9, "{task} {figure}");
+            let expected = results["results"][task][format!("{figure},none")].as_f64().unwrap();
+            assert!((mean(&outcomes, figure) - expected).abs() < 1e-9, "{task} {figure}");
             assert!(outcomes.iter().all(|outcome| outcome.warnings.is_empty()));
         }
     }

@@ -80,7 +80,7 @@ pub(crate) fn outcome<'a>(
             let (message, kind) = (text("message"), text("type"));
             let message = message.filter(|text| !text.trim().is_empty()).or_else(|| kind.clone());
             let status = OutcomeStatus::Error;
-            (status, Failure::told(message.as_deref(), kind.as_deref(), status))
+            (status, Failure::new(message.as_deref(), kind.as_deref(), status))
         }
     };
     let (reliability_score, dimension_scores) = scores(reader, events);

@@ -12,11 +12,12 @@
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
 use arc_format_openai_evals::OpenAiEvalsFormat;
 use arc_format_testing::{
-    Framed, any_json, check, dimensions, frame, refuses_what_is_cut_off, rejected, slice, warnings,
+    FramedFile, any_json, check, dimensions, frame, refuses_what_is_cut_off, rejected, slice,
+    warnings,
 };
 use proptest::prelude::*;
 
-fn framed(name: &str) -> Framed {
+fn framed(name: &str) -> FramedFile {
     let folder =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tests/fixtures/formats/openai-evals/");
     frame::<OpenAiEvalsFormat>(name, &std::fs::read(format!("{folder}{name}")).unwrap()).unwrap()

@@ -36,8 +36,8 @@ pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Optio
         (Some(test), None, _) => bounded_id(test.clone()),
         (None, _, Some(prompt)) => {
             // The place of the missing id is the trace itself.
-            let told = reader.violation_count();
-            make_id(reader, "", told, agent.as_deref(), Some(prompt))?
+            let violations_before = reader.violation_count();
+            make_id(reader, "", violations_before, agent.as_deref(), Some(prompt))?
         }
         (None, _, None) => {
             let trace = spans.iter().find_map(|span| span.trace_id.clone());
@@ -181,7 +181,7 @@ fn status<'a>(reader: &mut Reader<'a>, span: &Span<'a>) -> (OutcomeStatus, Failu
         }
         _ => OutcomeStatus::Error,
     };
-    (status, Failure::told(message.as_deref(), kind.as_deref(), status))
+    (status, Failure::new(message.as_deref(), kind.as_deref(), status))
 }
 
 /// Reads the overall score and the dimensions.

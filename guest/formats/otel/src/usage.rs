@@ -16,7 +16,7 @@ pub(crate) struct Usage {
     pub(crate) output: f64,
     pub(crate) cost: f64,
     /// Whether any usage was reported.
-    told: bool,
+    reported: bool,
 }
 
 /// Sums up the calls of models; if they have no usage, the outermost agents that have.
@@ -30,16 +30,16 @@ pub(crate) fn sum(reader: &mut Reader, spans: &[Span]) -> Usage {
             calls.add(of(reader, span));
         }
     }
-    if calls.told {
+    if calls.reported {
         return calls;
     }
     let agents: Vec<(&Span, Usage)> = spans
         .iter()
         .filter(|span| operation(span, &["invoke_agent", "invoke_workflow", "create_agent"]))
         .map(|span| (span, of(reader, span)))
-        .filter(|(_, usage)| usage.told)
+        .filter(|(_, usage)| usage.reported)
         .collect();
-    let above = Above::of(spans, &agents);
+    let above = AgentAncestors::of(spans, &agents);
     let mut outermost = Usage::default();
     let outside = agents.iter().filter(|(agent, _)| !above.is_inside(agent));
     outside.for_each(|(_, usage)| outermost.add(*usage));
@@ -48,19 +48,19 @@ pub(crate) fn sum(reader: &mut Reader, spans: &[Span]) -> Usage {
 
 /// Finds the spans below an agent that reports usage: by their parents or, if a span between them
 /// was left out, by time. A trace can have very many spans, so each is visited once.
-struct Above<'s, 'a> {
+struct AgentAncestors<'s, 'a> {
     by_id: BTreeMap<&'s str, &'s Span<'a>>,
     /// The ids of the agents.
     agents: BTreeSet<&'s str>,
     /// The agents' times, ordered by start; see [`EnclosingAgents`].
-    times: Vec<Enclosing<'s>>,
+    times: Vec<EnclosingAgents<'s>>,
     /// Cached results for the spans with these ids.
-    known: RefCell<BTreeMap<&'s str, Inside<'s, 'a>>>,
+    cache: RefCell<BTreeMap<&'s str, Ancestor<'s, 'a>>>,
 }
 
 /// The result of following a span's parents: an agent, or a span without a parent in the trace.
 #[derive(Clone, Copy)]
-enum Inside<'s, 'a> {
+enum Ancestor<'s, 'a> {
     /// The id of the first agent above.
     Agent(&'s str),
     Nothing,
@@ -70,12 +70,12 @@ enum Inside<'s, 'a> {
 
 /// Of the agents that begin no later than `start`: the two that end last, with the pointers to
 /// them.
-struct Enclosing<'s> {
+struct EnclosingAgents<'s> {
     start: i128,
     latest: [Option<(i128, &'s str)>; 2],
 }
 
-impl<'s, 'a> Above<'s, 'a> {
+impl<'s, 'a> AgentAncestors<'s, 'a> {
     fn of(spans: &'s [Span<'a>], agents: &[(&'s Span<'a>, Usage)]) -> Self {
         let mut by_id = BTreeMap::new();
         for span in spans {
@@ -97,47 +97,47 @@ impl<'s, 'a> Above<'s, 'a> {
                 () if second.is_none_or(|(second, _)| end > second) => [first, found],
                 () => latest,
             };
-            Enclosing { start, latest }
+            EnclosingAgents { start, latest }
         });
         let times = times.collect();
         let agents = agents.iter().filter_map(|(agent, _)| agent.id.as_deref()).collect();
-        Above { by_id, agents, times, known: RefCell::default() }
+        AgentAncestors { by_id, agents, times, cache: RefCell::default() }
     }
 
     fn is_inside(&self, span: &'s Span<'a>) -> bool {
         match self.above(span) {
             // A span is not its own ancestor, although spans can be each other's parents.
-            Inside::Agent(id) => span.id.as_deref() != Some(id),
-            Inside::Nothing => false,
-            Inside::Unknown(top) => self.is_within_time(top, &span.pointer),
+            Ancestor::Agent(id) => span.id.as_deref() != Some(id),
+            Ancestor::Nothing => false,
+            Ancestor::Unknown(top) => self.is_within_time(top, &span.pointer),
         }
     }
 
     /// Follows the parents up to an agent, or as far as they are in the trace.
-    fn above(&self, span: &'s Span<'a>) -> Inside<'s, 'a> {
+    fn above(&self, span: &'s Span<'a>) -> Ancestor<'s, 'a> {
         let mut passed: Vec<&str> = Vec::new();
-        let mut known = self.known.borrow_mut();
+        let mut cache = self.cache.borrow_mut();
         let mut at = span;
         let found = loop {
             if let Some(id) = at.id.as_deref() {
-                if let Some(found) = known.get(id) {
+                if let Some(found) = cache.get(id) {
                     break *found;
                 }
                 // Prevents an endless loop if spans are each other's parents.
-                known.insert(id, Inside::Nothing);
+                cache.insert(id, Ancestor::Nothing);
                 passed.push(id);
             }
-            let Some(parent) = at.parent.as_deref() else { break Inside::Nothing };
+            let Some(parent) = at.parent.as_deref() else { break Ancestor::Nothing };
             if self.agents.contains(parent) {
-                break Inside::Agent(parent);
+                break Ancestor::Agent(parent);
             }
             match self.by_id.get(parent) {
                 Some(parent) => at = parent,
-                None => break Inside::Unknown(at),
+                None => break Ancestor::Unknown(at),
             }
         };
         passed.into_iter().for_each(|id| {
-            known.insert(id, found);
+            cache.insert(id, found);
         });
         found
     }
@@ -181,7 +181,7 @@ fn of(reader: &mut Reader, span: &Span) -> Usage {
         input: input.unwrap_or(0.0),
         output: output.unwrap_or(0.0),
         cost: cost.unwrap_or(0.0),
-        told: input.or(output).or(cost).is_some(),
+        reported: input.or(output).or(cost).is_some(),
     }
 }
 
@@ -190,6 +190,6 @@ impl Usage {
         self.input = (self.input + other.input).min(MAX_WHOLE);
         self.output = (self.output + other.output).min(MAX_WHOLE);
         self.cost += other.cost;
-        self.told |= other.told;
+        self.reported |= other.reported;
     }
 }

@@ -12,12 +12,13 @@
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
 use arc_format_otel::OtelFormat;
 use arc_format_testing::{
-    Framed, any_json, check, dimensions, frame, refuses_what_is_cut_off, rejected, slice, warnings,
+    FramedFile, any_json, check, dimensions, frame, refuses_what_is_cut_off, rejected, slice,
+    warnings,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn framed(name: &str) -> Framed {
+fn framed(name: &str) -> FramedFile {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tests/fixtures/formats/otel/");
     frame::<OtelFormat>(name, &std::fs::read(format!("{folder}{name}")).unwrap()).unwrap()
 }
@@ -91,7 +92,7 @@ mod files {
     }
 
     #[test]
-    fn the_test_of_an_agent_gives_every_field() {
+    fn the_test_of_an_agent_has_every_field() {
         let file = framed("traces.json");
         let item = &file.documents[0];
         let outcome = accepted(item);
@@ -196,7 +197,7 @@ mod scenarios {
     }
 
     #[test]
-    fn the_id_is_the_first_that_is_told() {
+    fn the_id_is_the_first_that_is_present() {
         let messages = json!(r#"[{"role": "user", "content": "Hello"}]"#);
         let case = ("test.case.name", json!("case"));
         let suite = ("test.suite.name", json!("suite"));
@@ -317,7 +318,7 @@ mod outcomes {
     }
 
     #[test]
-    fn the_error_type_says_how_it_ended() {
+    fn the_error_type_determines_how_it_ended() {
         use OutcomeStatus::{Cancelled, Error, Success, Timeout};
         for (kind, status) in [
             ("timeout", Timeout),

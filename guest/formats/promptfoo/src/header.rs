@@ -11,11 +11,11 @@ use arc_format_kit::{SuiteSummary, Violation};
 
 /// The data of the header that results need.
 #[derive(Debug, Default)]
-pub(crate) struct About {
+pub(crate) struct HeaderData {
     /// The start of the evaluation.
     pub(crate) began_at: Option<String>,
     /// The prompts whose label and provider are not unique.
-    pub(crate) twins: BTreeSet<u64>,
+    pub(crate) ambiguous_prompts: BTreeSet<u64>,
     /// The numbering of the results.
     pub(crate) numbering: Numbering,
 }
@@ -60,11 +60,11 @@ impl Numbering {
 }
 
 thread_local! {
-    static HEADER: Memo<About> = const { Memo::new() };
+    static HEADER: Memo<HeaderData> = const { Memo::new() };
 }
 
 /// Reads a header. A header that is not valid has no data.
-pub(crate) fn about(header: Option<&str>) -> Rc<About> {
+pub(crate) fn header_data(header: Option<&str>) -> Rc<HeaderData> {
     match header {
         None => Rc::default(),
         Some(header) => HEADER.with(|memo| memo.get(header, |text| read(text).unwrap_or_default())),
@@ -83,7 +83,7 @@ fn parts<'a>(root: Value<'a>) -> (Value<'a>, Option<Value<'a>>, Option<Value<'a>
     }
 }
 
-fn read(header: &str) -> Option<About> {
+fn read(header: &str) -> Option<HeaderData> {
     let (mut reader, root) = Reader::new(header).ok()?;
     reader.root(root, [])?;
     let (summary, config, runtime) = parts(root);
@@ -98,10 +98,14 @@ fn read(header: &str) -> Option<About> {
         .collect();
     let mut counted = std::collections::BTreeMap::new();
     keys.iter().for_each(|key| *counted.entry(key).or_insert(0_u32) += 1);
-    let twins = (0_u64..).zip(&keys).filter(|(_, key)| counted.get(key) > Some(&1));
-    let twins = twins.map(|(index, _)| index).collect();
+    let ambiguous_prompts = (0_u64..).zip(&keys).filter(|(_, key)| counted.get(key) > Some(&1));
+    let ambiguous_prompts = ambiguous_prompts.map(|(index, _)| index).collect();
     let numbering = numbering(summary, config, runtime, prompts.len() as u64);
-    Some(About { began_at: began_at.and_then(|text| in_utc(&text.text)), twins, numbering })
+    Some(HeaderData {
+        began_at: began_at.and_then(|text| in_utc(&text.text)),
+        ambiguous_prompts,
+        numbering,
+    })
 }
 
 /// Computes how often tests were repeated: the number of results, divided by the number of results
@@ -112,7 +116,7 @@ fn numbering(
     runtime: Option<Value>,
     prompts: u64,
 ) -> Numbering {
-    let said = [runtime, config.and_then(|config| config.member("evaluateOptions"))]
+    let configured = [runtime, config.and_then(|config| config.member("evaluateOptions"))]
         .into_iter()
         .flatten()
         .find_map(|options| whole(options.member("repeat")?));
@@ -124,11 +128,11 @@ fn numbering(
     let once = combinations.as_ref().map(|counts| {
         counts.iter().fold(0_u64, |sum, count| sum.saturating_add(*count)).saturating_mul(prompts)
     });
-    let reckoned = once
+    let computed = once
         .filter(|once| *once > 0 && results.checked_rem(*once) == Some(0))
         .and_then(|once| results.checked_div(once))
-        .filter(|times| *times > 0 && said.is_none_or(|said| said == *times));
-    match (reckoned, said, combinations) {
+        .filter(|times| *times > 0 && configured.is_none_or(|configured| configured == *times));
+    match (computed, configured, combinations) {
         (Some(1), ..) | (None, Some(1), _) => Numbering::Once,
         (None, None, _) if runtime.is_some() => Numbering::Once,
         (Some(times), _, Some(combinations)) => Numbering::Repeated { times, combinations },

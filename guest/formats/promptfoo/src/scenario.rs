@@ -5,10 +5,10 @@ use arc_format_kit::scenario::{MAX_TRIALS, bounded_id, fingerprint};
 use arc_format_kit::{PlannedScenario, Scenario, Violation, codes};
 
 use crate::TRIAL_UNKNOWN;
-use crate::header::{About, about};
+use crate::header::{HeaderData, header_data};
 
 /// The members of a result that identify its scenario.
-pub(crate) struct Named<'a> {
+pub(crate) struct ScenarioMembers<'a> {
     pub(crate) test_case: Option<Value<'a>>,
     pub(crate) vars: Option<Value<'a>>,
     pub(crate) prompt: Option<Value<'a>>,
@@ -19,21 +19,26 @@ pub(crate) struct Named<'a> {
 
 /// Reads only the scenario; see `extract-item-scenario` in `wit/container.wit`.
 pub(crate) fn planned(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
-    let about = about(header);
+    let header = header_data(header);
     let (mut reader, root) = Reader::new(item)?;
     let names = ["testCase", "vars", "prompt", "provider", "testIdx", "promptIdx"];
     let answer = reader.root(root, names).and_then(|members| {
         let [test_case, vars, prompt, provider, test_index, prompt_index] = members;
-        let named = Named { test_case, vars, prompt, provider, test_index, prompt_index };
-        named.read(&mut reader, &about)
+        let scenario_members =
+            ScenarioMembers { test_case, vars, prompt, provider, test_index, prompt_index };
+        scenario_members.read(&mut reader, &header)
     });
     reader.finish(answer)
 }
 
-impl<'a> Named<'a> {
+impl<'a> ScenarioMembers<'a> {
     /// Reads the scenario. Members with a wrong type are never a reason to reject a result; a
     /// result without variables, test and prompt has no scenario.
-    pub(crate) fn read(&self, reader: &mut Reader<'a>, about: &About) -> Option<PlannedScenario> {
+    pub(crate) fn read(
+        &self,
+        reader: &mut Reader<'a>,
+        header: &HeaderData,
+    ) -> Option<PlannedScenario> {
         let at = |member| Place { object: "", member };
         let test_case = object(reader, self.test_case, at("testCase"));
         let prompt = object(reader, self.prompt, at("prompt"));
@@ -73,11 +78,11 @@ impl<'a> Named<'a> {
             part(provider.as_deref().unwrap_or("provider")),
         );
         let prompt_index = index(reader, self.prompt_index, at("promptIdx"));
-        if let Some(index) = prompt_index.filter(|index| about.twins.contains(index)) {
+        if let Some(index) = prompt_index.filter(|index| header.ambiguous_prompts.contains(index)) {
             id.push_str(&format!("@{index}"));
         }
         let test_index = index(reader, self.test_index, at("testIdx"));
-        let trial = test_index.ok_or(()).and_then(|index| about.numbering.trial(index));
+        let trial = test_index.ok_or(()).and_then(|index| header.numbering.trial(index));
         let trial = trial.and_then(|trial| match trial {
             Some(trial) if f64::from(trial) > MAX_TRIALS => Err(()),
             trial => Ok(trial),

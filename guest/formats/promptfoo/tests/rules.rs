@@ -228,7 +228,7 @@ mod scenarios {
     }
 
     #[test]
-    fn two_prompts_with_one_name_are_told_apart_by_their_index() {
+    fn two_prompts_with_one_name_are_distinguished_by_their_index() {
         let header = HEADER.replace(
             r#"{"label": "p", "provider": "echo"}"#,
             r#"{"label": "p", "provider": "echo"}, {"label": "p", "provider":"echo"}, {"label": "q", "provider": "echo"}"#,
@@ -281,7 +281,7 @@ mod scenarios {
     }
 
     #[test]
-    fn where_tests_cannot_be_counted_the_trial_is_unknown() {
+    fn the_trial_is_unknown_if_tests_cannot_be_counted() {
         let listed = r#"[{"vars": {"a": "x"}}]"#;
         for (tests, results, repeat) in [
             (r#""file://tests.csv""#, 6, r#"{"repeat": 3}"#),
@@ -324,7 +324,7 @@ mod outcomes {
     use super::*;
 
     #[test]
-    fn the_reason_of_a_failure_says_how_a_run_ended() {
+    fn the_reason_of_a_failure_determines_how_a_run_ended() {
         for (members, status, category) in [
             (r#""success": true, "failureReason": 0"#, OutcomeStatus::Success, None),
             (
@@ -388,7 +388,7 @@ mod outcomes {
     }
 
     #[test]
-    fn a_score_outside_the_scale_gives_way_to_the_verdict() {
+    fn a_score_outside_the_scale_is_replaced_by_the_verdict() {
         let scored = |members: &str| {
             let outcome = accepted(Some(HEADER), &with(members));
             let warned: Vec<_> = outcome.warnings.iter().map(|warning| warning.code).collect();
@@ -474,7 +474,7 @@ mod outcomes {
     }
 
     #[test]
-    fn tokens_and_cost_may_stand_in_the_response_only() {
+    fn tokens_and_cost_can_be_in_the_response_only() {
         let outcome = accepted(
             Some(HEADER),
             &with(

@@ -1,10 +1,10 @@
 //! The document around the items.
 
-use crate::kept::View;
+use crate::carry_buffer::View;
 
 /// The largest size that is stored. It is read with every item, so it is far smaller than the
 /// items.
-const SURROUNDINGS_LIMIT_BYTES: usize = 16 << 20;
+const ENCLOSING_DOCUMENT_LIMIT_BYTES: usize = 16 << 20;
 
 /// The first document of a stream without its items.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ impl EnclosingDocument {
     }
 
     fn append(&mut self, bytes: &[u8]) {
-        if self.too_long || self.bytes.len() + bytes.len() > SURROUNDINGS_LIMIT_BYTES {
+        if self.too_long || self.bytes.len() + bytes.len() > ENCLOSING_DOCUMENT_LIMIT_BYTES {
             self.too_long = true;
             self.bytes = Vec::new();
         } else {

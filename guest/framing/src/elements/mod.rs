@@ -9,8 +9,8 @@ mod pattern;
 
 use memchr::memchr2;
 
+use crate::carry_buffer::{View, white};
 use crate::frame::{Problem, Unclosed};
-use crate::kept::{View, white};
 use crate::scanner::{Documents, Ending};
 
 use enclosing_document::EnclosingDocument;
@@ -198,8 +198,8 @@ impl ElementScanner {
     }
 }
 
-/// Continues to read a member's name; returns its end, if that is in this chunk. Only as many bytes
-/// are stored as the longest name of the pattern has, and a name with an escape never matches.
+/// Continues to read a member's name; returns its end, if that is in this chunk. A name that is
+/// longer than all names of the pattern is not stored, and a name with an escape never matches.
 fn read_name(
     name: &mut Vec<u8>,
     escaped: &mut bool,

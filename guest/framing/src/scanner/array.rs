@@ -1,7 +1,7 @@
 //! The members of an array, which can be that of an envelope.
 
 use super::{Documents, Ending, Mode, Scanner};
-use crate::kept::View;
+use crate::carry_buffer::View;
 use crate::lexer::Token;
 
 impl Scanner {

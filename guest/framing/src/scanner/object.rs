@@ -1,8 +1,8 @@
 //! The first object of a stream, which can be an envelope, and the members of an envelope.
 
 use super::{Documents, Ending, Mode, Scanner};
+use crate::carry_buffer::View;
 use crate::envelope::EnvelopeProblem;
-use crate::kept::View;
 use crate::lexer::{Mark, Token};
 
 /// The state of the object that is being scanned.

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 /// The results of a file.
 #[derive(Debug)]
-pub struct Framed {
+pub struct FramedFile {
     /// The layout that the format returned.
     pub layout: Layout,
     /// The header, if the file has one.
@@ -17,7 +17,7 @@ pub struct Framed {
 
 /// Splits a file into its documents; `None` if it is not of the format. Archives and headers in
 /// other files are not supported.
-pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<Framed> {
+pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<FramedFile> {
     let layout = F::detect(file_name, &bytes[..bytes.len().min(4096)])?;
     let text = std::str::from_utf8(bytes).unwrap();
     let documents: Vec<&str> = match &layout.items {
@@ -66,7 +66,7 @@ pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<Framed> {
             None => parts.concat(),
         })
         .collect();
-    Some(Framed { layout, header, documents })
+    Some(FramedFile { layout, header, documents })
 }
 
 /// Returns the raw values at a pointer.

@@ -39,13 +39,13 @@ pub(crate) fn white(byte: u8) -> bool {
 /// Bytes from `start` on, up to `limit` of them. Bytes are copied only at the end of their chunk or
 /// of the range, so a range within one chunk is copied once, to its exact size.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct CarryBuffer {
     start: u64,
     limit: usize,
     bytes: Vec<u8>,
 }
 
-impl Kept {
+impl CarryBuffer {
     pub(crate) fn new(start: u64, limit: usize) -> Self {
         Self { start, limit, bytes: Vec::new() }
     }
