@@ -736,7 +736,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_in_json_becomes_null() {
+    fn numbers_that_json_does_not_have_become_null() {
         let text = r#"{"NaN": NaN, "a": [-Infinity, Infinity,"\"NaN"], "I": "-Infinity"}"#;
         let clean = r#"{"NaN": null, "a": [null, null,"\"NaN"], "I": "-Infinity"}"#;
         assert_eq!(with_null_for_nan(text), clean);
@@ -752,7 +752,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_decoration_is_a_warning() {
+    fn a_violation_in_optional_data_is_a_warning() {
         let (mut reader, value) = Reader::new(r#"{"a": "x", "b": 1e999}"#).unwrap();
         let [a, b] = reader.root(value, ["a", "b"]).unwrap();
         let at = |member| Place { object: "", member };

@@ -61,7 +61,7 @@ test('all violations are reported at the same time', () => {
   assert.deepEqual(wrong('{"steps": "'), [['', 'malformed_json']]);
 });
 
-test('what only decorates is a warning', () => {
+test('violations in optional data are warnings', () => {
   const outcome = extraction.extractOutcome('{"question": "a", "points": 17, "began_at": "today"}');
   assert.equal(outcome.scenario.id, 'a');
   assert.deepEqual(outcome.warnings.map(({ code }) => code), [

@@ -113,7 +113,7 @@ pub fn dimensions(outcome: &Outcome) -> Vec<(&str, f64)> {
 
 /// Truncates a valid result at every length: it is no longer JSON, and nothing else is reported.
 #[track_caller]
-pub fn refuses_what_is_cut_off<F: Format>(header: Option<&str>, item: &str) {
+pub fn rejects_truncated_results<F: Format>(header: Option<&str>, item: &str) {
     accepted::<F>(header, item);
     for end in (0..item.len()).filter(|end| item.is_char_boundary(*end)) {
         let found = rejected::<F>(header, &item[..end]);

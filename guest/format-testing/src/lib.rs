@@ -17,7 +17,7 @@ mod others;
 mod skipped;
 
 pub use answers::{
-    accepted, check, dimensions, refuses_what_is_cut_off, rejected, slice, warnings,
+    accepted, check, dimensions, rejected, rejects_truncated_results, slice, warnings,
 };
 pub use any::any_json;
 pub use framed_file::{FramedFile, frame};

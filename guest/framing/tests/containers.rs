@@ -148,7 +148,7 @@ fn members_are_kept_up_to_the_limit_and_not_a_byte_more() {
 }
 
 #[test]
-fn whatever_is_missing_from_an_envelope_makes_it_incomplete() {
+fn any_missing_part_makes_an_envelope_incomplete() {
     for (text, problem) in [
         (r#"{"results": [1] "a": 2}"#, EnvelopeProblem::NotAMember),
         (r#"{"results": [1]], "a": 2}"#, EnvelopeProblem::NotAMember),

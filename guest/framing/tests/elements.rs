@@ -80,7 +80,7 @@ fn items_are_found_at_the_paths_of_the_pattern() {
 }
 
 #[test]
-fn of_several_documents_all_are_read_and_the_first_is_around() {
+fn all_documents_are_read_and_the_first_is_the_enclosing_one() {
     finds("/a/*", "{\"a\":[1]}\n{\"a\":[2,3],\"b\":1}\n", &["1", "2", "3"], "{\"a\":[null]}");
 }
 

@@ -104,7 +104,7 @@ fn in_call_and_sandbox() {
 }
 
 #[test]
-fn but_not_where_nothing_is_extracted() {
+fn not_in_text_that_is_not_extracted() {
     let document = with_trajectory(&format!(
         r#""final_response": "{ODD}", "{ODD}": [{{"{ODD}": "{ODD}"}}], "full_trajectory": ["{ODD}"]"#
     ));

@@ -27,7 +27,7 @@ fn a_relevant_member_occurs_once() {
 }
 
 #[test]
-fn what_is_no_json_is_refused_at_its_place() {
+fn invalid_json_is_rejected_at_its_place() {
     for (document, path, code) in [
         (r#"{"a": [1, {"b/c": NaN}]}"#, "/a/1/b~1c", codes::NOT_A_JSON_NUMBER),
         (r#"{"a": -Infinity}"#, "/a", codes::NOT_A_JSON_NUMBER),

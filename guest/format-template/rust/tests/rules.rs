@@ -60,7 +60,7 @@ fn all_violations_are_reported_at_the_same_time() {
 }
 
 #[test]
-fn what_only_decorates_is_a_warning() {
+fn violations_in_optional_data_are_warnings() {
     let outcome =
         ExamFormat::outcome(None, r#"{"question": "a", "points": 17, "began_at": "today"}"#)
             .unwrap();

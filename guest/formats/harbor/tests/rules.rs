@@ -13,7 +13,7 @@
 use arc_format_harbor::HarborFormat;
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, codes};
 use arc_format_testing::{
-    FramedFile, any_json, check, dimensions, refuses_what_is_cut_off, rejected, slice, warnings,
+    FramedFile, any_json, check, dimensions, rejected, rejects_truncated_results, slice, warnings,
 };
 use proptest::prelude::*;
 
@@ -404,7 +404,7 @@ fn files_of_other_tools_are_not_recognised() {
 #[test]
 fn a_truncated_result_is_refused() {
     let whole = framed("terminal-bench/results.json").documents[0].clone();
-    refuses_what_is_cut_off::<HarborFormat>(None, &whole);
+    rejects_truncated_results::<HarborFormat>(None, &whole);
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn an_archive_is_read() {
 }
 
 #[test]
-fn an_archive_of_a_run_that_was_broken_off_has_the_same_ids() {
+fn an_archive_of_an_aborted_run_has_the_same_ids() {
     let Some(log) = Log::of_archive(&fixture("broken-off.eval")) else {
         return skip("an archive of an aborted run", NO_PYTHON);
     };

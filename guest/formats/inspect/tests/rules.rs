@@ -12,7 +12,7 @@
 use arc_format_inspect::InspectFormat;
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Span, codes};
 use arc_format_testing::{
-    check, dimensions, recognises_no_other, refuses_what_is_cut_off, warnings,
+    check, dimensions, recognises_no_other, rejects_truncated_results, warnings,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -174,7 +174,7 @@ fn attachments_are_resolved_in_every_extracted_text() {
 }
 
 #[test]
-fn an_error_and_a_limit_tell_how_a_sample_ended() {
+fn an_error_and_a_limit_determine_how_a_sample_ended() {
     let error = |message: &str| json!({"error": {"message": message, "traceback": ""}});
     for (members, status, code, category) in [
         (json!({}), OutcomeStatus::Success, None, None),
@@ -450,7 +450,7 @@ fn text_that_cannot_be_stored_is_replaced() {
 }
 
 #[test]
-fn what_is_no_sample_is_refused_at_its_place() {
+fn an_invalid_sample_is_rejected_at_its_place() {
     let nan = r#"{"id": 1, "scores": {"x": {"value": NaN}}}"#;
     let place = |path: &str, code| vec![(path.to_owned(), code)];
     assert_eq!(rejected(nan), place("/scores/x/value", codes::NOT_A_JSON_NUMBER));
@@ -561,7 +561,7 @@ fn a_dimension_of_two_scorers_occurs_once() {
 
 #[test]
 fn a_truncated_sample_is_refused() {
-    refuses_what_is_cut_off::<InspectFormat>(
+    rejects_truncated_results::<InspectFormat>(
         Some(HEADER),
         &sample(&json!({"messages": ["é", {}]})),
     );

@@ -12,7 +12,7 @@
 use arc_format_kit::{Format, Header, Items, Outcome, OutcomeStatus, Span, codes};
 use arc_format_lm_eval::LmEvalFormat;
 use arc_format_testing::{
-    check, dimensions, recognises_no_other, refuses_what_is_cut_off, rejected, warnings,
+    check, dimensions, recognises_no_other, rejected, rejects_truncated_results, warnings,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -227,7 +227,7 @@ fn a_metric_that_is_better_when_lower_is_no_overall_score() {
 }
 
 #[test]
-fn what_is_no_line_is_refused_at_its_place() {
+fn an_invalid_line_is_rejected_at_its_place() {
     check_rejected("{}", "/doc_id", codes::MISSING_SCENARIO);
     check_rejected(&with(&json!({"doc_id": null})), "/doc_id", codes::MISSING_SCENARIO);
     for id in [json!(""), json!([1]), json!(true)] {
@@ -352,7 +352,7 @@ fn any_document() -> impl Strategy<Value = String> {
 
 #[test]
 fn a_truncated_line_is_refused() {
-    refuses_what_is_cut_off::<LmEvalFormat>(
+    rejects_truncated_results::<LmEvalFormat>(
         Some(&one_task()),
         &with(&json!({"doc": {"question": "é"}})),
     );

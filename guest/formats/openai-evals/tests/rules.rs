@@ -12,7 +12,7 @@
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
 use arc_format_openai_evals::OpenAiEvalsFormat;
 use arc_format_testing::{
-    FramedFile, any_json, check, dimensions, frame, refuses_what_is_cut_off, rejected, slice,
+    FramedFile, any_json, check, dimensions, frame, rejected, rejects_truncated_results, slice,
     warnings,
 };
 use proptest::prelude::*;
@@ -218,7 +218,7 @@ fn decorations_that_are_wrong_are_warnings() {
 }
 
 #[test]
-fn what_is_no_sample_is_refused() {
+fn an_invalid_sample_is_rejected() {
     for (item, path, code) in [
         ("[]", "", codes::MISSING_SCENARIO),
         ("{}", "", codes::MISSING_SCENARIO),
@@ -290,7 +290,7 @@ const NAMES: &[&str] = &[
 
 #[test]
 fn a_truncated_result_is_refused() {
-    refuses_what_is_cut_off::<OpenAiEvalsFormat>(
+    rejects_truncated_results::<OpenAiEvalsFormat>(
         None,
         &sample(&[("match", r#"{"correct": true}"#)]),
     );

@@ -12,7 +12,7 @@
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
 use arc_format_otel::OtelFormat;
 use arc_format_testing::{
-    FramedFile, any_json, check, dimensions, frame, refuses_what_is_cut_off, rejected, slice,
+    FramedFile, any_json, check, dimensions, frame, rejected, rejects_truncated_results, slice,
     warnings,
 };
 use proptest::prelude::*;
@@ -260,7 +260,7 @@ mod scenarios {
     }
 
     #[test]
-    fn what_is_no_evaluation_is_refused() {
+    fn a_trace_without_an_evaluation_is_rejected() {
         let test = span("1", "", 1, 2, &[("test.case.name", json!("unit test"))]);
         for item in [trace(&[test]), "[]".into(), "{}".into(), "[{}]".into()] {
             assert_eq!(
@@ -404,7 +404,7 @@ mod outcomes {
     }
 
     #[test]
-    fn what_is_wrong_with_a_number_is_a_warning() {
+    fn an_invalid_number_is_a_warning() {
         let item = r#"[{"traceId": "a", "startTimeUnixNano": "-1", "endTimeUnixNano": 1e999, "attributes": [
             {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
             {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "-5"}},
@@ -538,7 +538,7 @@ fn agents_that_are_their_own_parents_count_once() {
 
 #[test]
 fn a_truncated_result_is_refused() {
-    refuses_what_is_cut_off::<OtelFormat>(None, &trace(&[span("a", "", 1, 2, &tokens(1, 2))]));
+    rejects_truncated_results::<OtelFormat>(None, &trace(&[span("a", "", 1, 2, &tokens(1, 2))]));
 }
 
 proptest! {

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arc_format_kit::{ErrorCategory, Format, Header, Items, OutcomeStatus, codes};
 use arc_format_promptfoo::{PromptfooFormat, TRIAL_UNKNOWN};
 use arc_format_testing::{
-    any_json, check, frame, refuses_what_is_cut_off, rejected, slice, warnings,
+    any_json, check, frame, rejected, rejects_truncated_results, slice, warnings,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -267,7 +267,7 @@ mod scenarios {
     }
 
     #[test]
-    fn trials_are_reckoned_from_the_header() {
+    fn trials_are_computed_from_the_header() {
         // Two tests, the first with two times two values: ten runs of two prompts, three times.
         let tests = r#"[{"vars": {"a": ["x", "y"], "b": [1, 2], "c": "z"}}, {"vars": {"a": "x"}}]"#;
         for repeat in ["null", r#"{"repeat": 3}"#] {
@@ -306,7 +306,7 @@ mod scenarios {
     }
 
     #[test]
-    fn a_result_must_say_what_was_run() {
+    fn a_result_must_identify_its_scenario() {
         for item in ["{}", r#"{"success": true, "score": 1}"#, r#"{"prompt": null, "vars": null}"#]
         {
             assert_eq!(
@@ -485,7 +485,7 @@ mod outcomes {
     }
 
     #[test]
-    fn what_is_no_json_is_refused_at_its_place() {
+    fn invalid_json_is_rejected_at_its_place() {
         let whole = with(r#""success": true"#);
         for end in (1..whole.len()).filter(|end| whole.is_char_boundary(*end)) {
             let found = rejected::<PromptfooFormat>(Some(HEADER), &whole[..end]);
@@ -543,7 +543,7 @@ const NAMES: &[&str] = &[
 
 #[test]
 fn a_truncated_result_is_refused() {
-    refuses_what_is_cut_off::<PromptfooFormat>(Some(HEADER), &with(r#""score": 1"#));
+    rejects_truncated_results::<PromptfooFormat>(Some(HEADER), &with(r#""score": 1"#));
 }
 
 proptest! {
