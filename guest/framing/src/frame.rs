@@ -68,7 +68,7 @@ pub enum Problem {
         /// The position of the first invalid byte in the document.
         at: usize,
     },
-    /// The document is compressed in an archive and could not be decompressed.
+    /// The document is packed in an archive and could not be unpacked.
     Damaged,
 }
 

@@ -1,5 +1,5 @@
-//! Strings and structural characters: the only parts of JSON text that decide where a document
-//! ends.
+//! Strings and structural characters: the only parts of JSON text that determine the end of a
+//! document.
 
 use memchr::memchr3;
 

@@ -1,4 +1,4 @@
-//! Finds where the JSON documents of a stream begin and end, without parsing them.
+//! Finds the start and end of the JSON documents in a stream, without parsing them.
 //!
 //! Only strings, brackets and separators are examined: the meaning of a document, and whether its
 //! numbers and escapes are valid, is left to the parser. One state machine serves both a stream of

@@ -1,4 +1,4 @@
-//! The state machine that walks a stream and finds where documents begin and end.
+//! The state machine that walks a stream and finds the start and end of its documents.
 //!
 //! # Valid streams
 //!
@@ -14,7 +14,7 @@
 //! # Malformed streams
 //!
 //! A malformed document is returned unchanged, to be rejected by the parser, and must not affect
-//! its neighbours. Besides its brackets, these rules determine where it ends:
+//! its neighbours. Besides its brackets, these rules determine its end:
 //!
 //! - A closing bracket closes the innermost one of its kind and all that was left open inside it;
 //!   one without a counterpart in the document is skipped. So `[{"a": [1}, {"b": 2}]` has two

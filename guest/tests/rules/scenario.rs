@@ -97,7 +97,7 @@ fn the_same_name_and_prompt_make_the_same_id_however_they_are_spelt() {
     }
 }
 
-/// The scenario of a plan contains its prompt; a result can have it only in the trajectory.
+/// The scenario of a plan contains its prompt; in a result, only the trajectory might contain it.
 #[test]
 fn the_prompt_of_the_trajectory_is_the_fallback() {
     let outcome = accepted(&with_trajectory(r#""task_prompt": "Do it.""#));
