@@ -1,12 +1,12 @@
--- What is recorded: configurations, scenarios, simulations with their plan, outcomes, and results
--- that were rejected. Recording only adds rows; progress and the status of a scenario are views.
+-- The recorded data: configurations, scenarios, simulations with their plan, outcomes, and rejected
+-- results. Recording only adds rows; progress and the status of a scenario are views.
 --
--- The two fact tables (outcomes, rejected_results) have the key
--- (simulation_id, outcome_id, started_at): started_at is always the simulation's own, so that a
--- time-partitioned table can be made of them, and simulation_id leads, so that they can be
--- distributed by it. They have no foreign keys and no triggers.
+-- The two fact tables (outcomes, rejected_results) have the key (simulation_id, outcome_id,
+-- started_at). started_at is always the simulation's own, so that the tables can be partitioned by
+-- time, and simulation_id comes first, so that they can be distributed by it. They have no foreign
+-- keys and no triggers.
 
--- One row that says how the tables are laid out. Only a migration command changes it.
+-- One row that describes the layout of the tables. Only a migration command changes it.
 CREATE TABLE arc_recorder.installation (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     layout text NOT NULL CHECK (layout IN ('plain', 'timescale', 'citus')),
@@ -23,8 +23,8 @@ CREATE TABLE arc_recorder.config_versions (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Versions of a scenario's definition. The id is derived from the content, so that a scenario
--- that changes between simulations keeps what it was.
+-- Versions of a scenario's definition. The id is derived from the content, so that a scenario that
+-- changes between simulations keeps its earlier versions.
 CREATE TABLE arc_recorder.scenarios (
     scenario_version_id uuid PRIMARY KEY,
     scenario_id text NOT NULL,
@@ -43,8 +43,8 @@ CREATE TABLE arc_recorder.extractors (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- One run of an evaluation. The columns up to the plan's digest are written at the start; the
--- others by completing, failing or cancelling.
+-- One run of an evaluation. The columns up to the plan's digest are written at the start; completing,
+-- failing or cancelling the simulation writes the others.
 CREATE TABLE arc_recorder.simulations (
     simulation_id uuid PRIMARY KEY,
     simulation_name text,
@@ -62,17 +62,17 @@ CREATE TABLE arc_recorder.simulations (
         CHECK (status IN ('running', 'completed', 'failed', 'cancelled')),
     status_reason text,
     completed_at timestamptz,
-    -- The figures that count: the suite's own, else the computed ones.
+    -- The effective figures: the suite's own, or else the computed ones.
     overall_score double precision,
     total_cost_usd double precision,
     execution_time_ms double precision,
-    -- What the suite said of itself, and what the recorded outcomes say.
+    -- The suite's own figures, and those computed from the recorded outcomes.
     suite_figures jsonb,
     computed_figures jsonb
 );
 CREATE INDEX simulations_newest ON arc_recorder.simulations (created_at DESC, simulation_id DESC);
 
--- The scenarios that a simulation was started with.
+-- The scenarios with which a simulation was started.
 CREATE TABLE arc_recorder.planned_scenarios (
     simulation_id uuid NOT NULL,
     scenario_id text NOT NULL,
@@ -81,8 +81,8 @@ CREATE TABLE arc_recorder.planned_scenarios (
     PRIMARY KEY (simulation_id, scenario_id)
 );
 
--- Every accepted result: the fields that people query, and the document as it came. An offset and
--- a length are bytes of UTF-8 in the document.
+-- Every accepted result: the fields that people query, and the unchanged document. Offsets and
+-- lengths are in bytes of UTF-8 in the document.
 CREATE TABLE arc_recorder.outcomes (
     simulation_id uuid NOT NULL,
     outcome_id uuid NOT NULL,
@@ -113,11 +113,11 @@ CREATE TABLE arc_recorder.outcomes (
     detailed_trajectory_length integer,
     dimensions_offset integer,
     dimensions_length integer,
-    -- json, not jsonb: key order, the spelling of numbers and \u0000 survive.
+    -- json, not jsonb: it preserves the order of keys, the spelling of numbers and \u0000.
     document json NOT NULL,
     PRIMARY KEY (simulation_id, outcome_id, started_at)
 );
--- Only failures are in it, so that recording a success does not touch it.
+-- It contains failures only, so that recording a success does not write to it.
 CREATE INDEX outcomes_failures ON arc_recorder.outcomes (execution_time DESC, outcome_id)
     WHERE status <> 'success';
 
@@ -127,20 +127,21 @@ CREATE TABLE arc_recorder.rejected_results (
     outcome_id uuid NOT NULL,
     started_at timestamptz NOT NULL,
     received_at timestamptz NOT NULL,
-    -- Where it stood in what was sent, counted from 0.
+    -- Its position in the submitted data, counted from 0.
     position bigint,
     trial integer,
     modal_call_id text,
     sandbox_id text,
     violations jsonb NOT NULL,
     extractor_id uuid NOT NULL,
-    -- The whole document's length; of one beyond the size limit only the beginning is kept.
+    -- The length of the whole document; of a document beyond the size limit, only the start is
+    -- stored.
     document_bytes bigint NOT NULL,
     document bytea NOT NULL,
     PRIMARY KEY (simulation_id, outcome_id, started_at)
 );
 
--- lz4 halves the time that storing a document takes. Not every server is built with it.
+-- lz4 halves the time to store a document. Not every server is built with it.
 DO $$
 BEGIN
     IF EXISTS (
@@ -153,7 +154,7 @@ BEGIN
 END
 $$;
 
--- Each planned scenario and trial with where it stands: the latest attempt's outcome.
+-- Each planned scenario and trial with its status: the outcome of the latest attempt.
 CREATE VIEW arc_recorder.simulations_scenarios AS
 SELECT
     plan.simulation_id,
@@ -180,8 +181,8 @@ LEFT JOIN (
     AND latest.scenario_id = plan.scenario_id
     AND latest.trial = trials.trial;
 
--- A document as jsonb. What jsonb cannot hold is replaced: NUL and lone surrogates by U+FFFD; a
--- document with a number beyond numeric's range becomes null.
+-- A document as jsonb. Values that jsonb cannot represent are replaced: NUL and lone surrogates by
+-- U+FFFD; a document with a number beyond numeric's range becomes null.
 CREATE FUNCTION arc_recorder.sanitised(document json) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -202,7 +203,7 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded THEN
 END
 $$;
 
--- The documents for ->> and jsonpath. For byte-exact reads take outcomes.document.
+-- The documents for ->> and jsonpath. For byte-exact reads, use outcomes.document.
 CREATE VIEW arc_recorder.outcome_documents AS
 SELECT
     simulation_id, outcome_id, started_at, scenario_id, trial, received_at, status,

@@ -1,21 +1,21 @@
--- Who may use the service. A token's secret is in no column: only its hash is, and a service
--- compares hashes. Tokens are made, listed and revoked by `arc-host token`; recording never
--- touches them.
+-- The tokens that grant access to the service. No column contains a token's secret: only its hash is
+-- stored, and a service compares hashes. `arc-host token` creates, lists and revokes tokens;
+-- recording never uses this table.
 CREATE TABLE arc_recorder.access_tokens (
-    -- The part of the token that is no secret, by which it is found.
+    -- The part of the token that is not secret, by which it is looked up.
     token_id text PRIMARY KEY CHECK (token_id ~ '^[0-9a-f]{16}$'),
-    -- A name for people.
+    -- A display name.
     name text NOT NULL CHECK (octet_length(name) BETWEEN 1 AND 100),
-    -- What it allows: read, record, admin (which is both).
+    -- The permissions: read, record, admin (which includes both).
     scopes text[] NOT NULL
         CHECK (scopes <@ ARRAY['read', 'record', 'admin'] AND cardinality(scopes) >= 1),
-    -- SHA-256 of the token's whole text. The secret has 256 random bits, so nothing slower is needed.
+    -- SHA-256 of the token's whole text. The secret has 256 random bits, so no slower hash is needed.
     token_sha256 bytea NOT NULL CHECK (octet_length(token_sha256) = 32),
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- From then on it allows nothing.
+    -- From this time on, the token grants no access.
     revoked_at timestamptz
 );
 
--- Among the tokens that work a name says which one it is.
+-- Among the tokens that are not revoked, a name is unique.
 CREATE UNIQUE INDEX access_tokens_names ON arc_recorder.access_tokens (name)
     WHERE revoked_at IS NULL;

@@ -1,5 +1,5 @@
-//! Says where the contract is: in the workspace, or in the folder `packaged` of the crate's package,
-//! which has no workspace around it.
+//! Finds the contract: in the workspace, or in the folder `packaged` of the crate's package, which
+//! has no workspace around it.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -18,8 +18,8 @@ fn main() -> io::Result<()> {
     fs::write(Path::new(&variable("OUT_DIR")?).join("generate.rs"), generate(&wit))
 }
 
-/// The macro of wit-bindgen for a contract in this folder: it takes only literal paths, and relative
-/// ones from the crate's folder.
+/// Returns the macro call of wit-bindgen for a contract in this folder. The macro accepts only
+/// literal paths, and relative ones start from the crate's folder.
 fn generate(wit: &Path) -> String {
     format!(
         "macro_rules! generate {{

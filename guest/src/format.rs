@@ -1,4 +1,4 @@
-//! The guide's format among the others.
+//! The format of the integration guide.
 
 use arc_format_kit::outline::Outline;
 use arc_format_kit::{
@@ -9,7 +9,7 @@ use arc_format_kit::{
 #[derive(Debug)]
 pub struct GuideFormat;
 
-/// Members that a result of this format has, and hardly one of another.
+/// Members that a result of this format has, and that are unlikely in any other.
 const MEMBERS: [&str; 8] = [
     "/scenario/id",
     "/scenario/name",
@@ -28,8 +28,8 @@ impl Format for GuideFormat {
     const DESCRIPTION: &'static str = "Arc scenario results: scenario, trajectory, \
         reliability_score, detailed_trajectory and recording in one JSON object";
 
-    /// Told by the members' names, in the first of the documents: one, or one of an array, or of those
-    /// that an object holds as `results`.
+    /// Recognises a file by the member names of its first document: a single one, an element of an
+    /// array, or an element of an object's `results`.
     fn detect(file_name: &str, head: &[u8]) -> Option<Layout> {
         let outline = Outline::of(head);
         let known = ["", "/*", "/results/*"]

@@ -2,14 +2,14 @@
 //!
 //! The same code is the extraction component (built for `wasm32-unknown-unknown`, world
 //! `arc:recording/extractor`, without any import) and a native library, so that the two can be
-//! compared. It has no I/O, no clock and no randomness: a document's verdict depends on its
-//! bytes alone.
+//! compared. It has no I/O, no clock and no randomness: a document's verdict depends only on its
+//! bytes.
 //!
-//! - [`extract_outcome`], [`extract_scenario`], [`extract_scenarios`], [`extract_suite`]: what a
-//!   text means, or every violation found in it;
+//! - [`extract_outcome`], [`extract_scenario`], [`extract_scenarios`], [`extract_suite`]: the
+//!   fields of a text, or every violation found in it;
 //! - [`extract_json`]: the verdict on a result as JSON text;
 //! - [`GuideFormat`]: the same as a format, which makes the crate a component;
-//! - [`Outcome`], [`codes`]: the answers, and the stable words in them, which all formats share.
+//! - [`Outcome`], [`codes`]: the answers and their stable codes, which all formats share.
 
 mod format;
 mod result;

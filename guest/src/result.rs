@@ -1,4 +1,4 @@
-//! What one scenario result says.
+//! Extraction of one scenario result.
 
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::number::MAX_WHOLE;
@@ -17,7 +17,7 @@ const RECORDING: &str = "/recording";
 /// Validates one result and extracts its fields; see `extract-outcome` in `wit/extraction.wit`.
 ///
 /// # Errors
-/// Every violation found: a result that is wrong in three places is told so at once.
+/// Every violation found, so that all problems of a result are reported at the same time.
 pub fn extract_outcome(document: &str) -> Result<Outcome, Vec<Violation>> {
     let (mut reader, root) = Reader::new(document)?;
     let names = [
@@ -32,7 +32,7 @@ pub fn extract_outcome(document: &str) -> Result<Outcome, Vec<Violation>> {
     reader.finish_outcome(answer)
 }
 
-/// The verdict on one result as JSON text; see `extract-json` in `wit/extraction.wit`.
+/// Returns the verdict on one result as JSON text; see `extract-json` in `wit/extraction.wit`.
 pub fn extract_json(document: &str) -> String {
     verdict::json(extract_outcome(document))
 }
@@ -53,7 +53,7 @@ fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<
             "error",
         ],
     );
-    // The prompt itself is the scenario's to take.
+    // A prompt that is a string is read with the scenario.
     if let Some(prompt) = prompt.filter(|value| !value.is_string()) {
         let place = Place { object: TRAJECTORY, member: "task_prompt" };
         reader.wrong_type(place, prompt, "a string");
@@ -108,7 +108,7 @@ fn read<'a>(reader: &mut Reader<'a>, members: [Option<Value<'a>>; 6]) -> Option<
     })
 }
 
-/// The status; nothing where it is wrong.
+/// Reads the status; `None` if it is not valid.
 fn read_status<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Option<OutcomeStatus> {
     let place = Place { object: TRAJECTORY, member: "status" };
     if value.is_none() {
@@ -137,7 +137,7 @@ fn read_status<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Option<
     }
 }
 
-/// The start of the run in UTC; nothing, with a warning, where it is not an RFC 3339 time.
+/// Reads the start of the run in UTC; `None`, with a warning, if it is not an RFC 3339 time.
 fn read_time<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Option<String> {
     let place = Place { object: TRAJECTORY, member: "start_time" };
     let value = value?;

@@ -1,13 +1,13 @@
-//! Which scenario a result belongs to.
+//! Reads the scenario that a result belongs to.
 
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::scenario::{make_id, read_definition, read_trial};
 use arc_format_kit::{PlannedScenario, Scenario, Violation};
 
-/// Where a result's `recording` object names the trial.
+/// The trial in a result's `recording` object.
 pub(crate) const TRIAL: Place = Place { object: "/recording", member: "trial" };
 
-/// Reads only which scenario a result belongs to; see `extract-scenario` in
+/// Reads only the scenario that a result belongs to; see `extract-scenario` in
 /// `wit/extraction.wit`.
 ///
 /// # Errors
@@ -16,7 +16,7 @@ pub fn extract_scenario(document: &str) -> Result<PlannedScenario, Vec<Violation
     let (mut reader, root) = Reader::new(document)?;
     let names = ["scenario", "trajectory", "recording"];
     let answer = reader.root(root, names).and_then(|[scenario, trajectory, recording]| {
-        // What else is wrong with the result is `extract_outcome`'s to say.
+        // `extract_outcome` reports the other problems of the result.
         let recording = recording.filter(|value| value.is_object());
         let [trial] =
             reader.object(recording, Place { object: "", member: "recording" }, ["trial"]);
@@ -27,8 +27,8 @@ pub fn extract_scenario(document: &str) -> Result<PlannedScenario, Vec<Violation
     reader.finish(answer)
 }
 
-/// The scenario of a result: its `scenario` object, and where that has no prompt, the
-/// trajectory's.
+/// Reads the scenario of a result: its `scenario` object, with the trajectory's prompt if that has
+/// none.
 pub(crate) fn read_scenario<'a>(
     reader: &mut Reader<'a>,
     scenario: Option<Value<'a>>,
@@ -47,7 +47,7 @@ pub(crate) fn read_scenario<'a>(
     }
 }
 
-/// The prompt of a trajectory, where it has one; its type is checked with the trajectory.
+/// Returns the prompt of a trajectory, if it has one. Its type is checked with the trajectory.
 fn prompt_of<'a>(reader: &mut Reader<'a>, trajectory: Option<Value<'a>>) -> Option<String> {
     let prompt = trajectory?.member("task_prompt")?;
     let text = reader.decoded(prompt, Place { object: "/trajectory", member: "task_prompt" })?;

@@ -1,4 +1,4 @@
-//! The figures that an evaluation suite gives for itself.
+//! An evaluation suite's own figures.
 
 use arc_format_kit::json::{Place, Reader};
 use arc_format_kit::score::Scale;

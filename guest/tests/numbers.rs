@@ -1,5 +1,5 @@
-//! A number in a result is the very double that was written, however it was written, and stays it in
-//! the verdict that is JSON text.
+//! A number in a result is read as exactly the double that was written, in any spelling, and is the
+//! same in the verdict as JSON text.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,14 +23,14 @@ fn outcome(document: &str) -> Outcome {
     extract_outcome(document).unwrap_or_else(|found| panic!("{document}: {found:?}"))
 }
 
-/// The text of a number in the verdict's JSON, which the standard library reads to the last bit.
+/// Reads a number in the verdict's JSON, which the standard library parses exactly.
 fn written(verdict: &str, member: &str) -> f64 {
     let (_, after) = verdict.split_once(&format!("\"{member}\":")).unwrap();
     let end = after.find([',', '}']).unwrap();
     after[..end].parse().unwrap()
 }
 
-/// The ways in which programs write a double so that it can be read again.
+/// Returns the spellings with which programs write a double so that it can be read again.
 fn spellings(number: f64) -> [String; 5] {
     [
         format!("{number:?}").replace("inf", "1e999"),
@@ -41,7 +41,7 @@ fn spellings(number: f64) -> [String; 5] {
     ]
 }
 
-/// A double of any size that is finite and not negative: any pattern of bits.
+/// Returns any finite double that is not negative: any bit pattern.
 fn any_amount() -> impl Strategy<Value = f64> {
     any::<u64>()
         .prop_map(|bits| f64::from_bits(bits & (u64::MAX >> 1)))
@@ -74,8 +74,8 @@ proptest! {
         }
     }
 
-    /// Durations are written in seconds and kept in milliseconds: the double nearest to the same number
-    /// of nanoseconds.
+    /// Durations are written in seconds and stored in milliseconds: the double nearest to the same
+    /// number of nanoseconds.
     #[test]
     fn a_duration_has_the_nanoseconds_that_were_written(nanoseconds in 0..1_000_000_000_000_000_u64) {
         let seconds = format!("{}.{:09}", nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
@@ -88,7 +88,7 @@ proptest! {
     }
 }
 
-/// Shortest texts that quick parsers of floats read one bit off.
+/// Shortest spellings that fast parsers of floats read wrong by one bit.
 #[test]
 fn the_last_bit_is_read() {
     for text in [
@@ -108,9 +108,10 @@ fn the_last_bit_is_read() {
     }
 }
 
-/// A verdict stays small however much is wrong: a document of 16 MiB may have a million wrong scores.
+/// A verdict stays small for any number of problems: a document of 16 MiB can have a million
+/// invalid scores.
 #[test]
-fn of_very_many_violations_the_first_are_told() {
+fn of_very_many_violations_the_first_are_reported() {
     let wrong: Vec<String> = (0..300_000).map(|index| format!(r#""d{index}": "x""#)).collect();
     let document = format!(
         r#"{{"scenario": {{"id": "s"}}, "reliability_score": {{"overall_score": 1, "dimension_scores": {{{}}}}}}}"#,
@@ -120,6 +121,6 @@ fn of_very_many_violations_the_first_are_told() {
     assert_eq!(violations.len(), 1_001);
     let last = violations.last().unwrap();
     assert_eq!((last.code, last.path.as_str()), (codes::MORE_FOUND, ""));
-    assert_eq!(last.message, "299000 more were found; the first 1000 are told");
+    assert_eq!(last.message, "299000 more were found; the first 1000 are reported");
     assert!(extract_json(&document).len() < 200_000);
 }

@@ -1,6 +1,7 @@
--- The layout `citus`: simulations and all that belongs to one are distributed by simulation_id and lie
--- together; the small tables are on every node. Safe to repeat: what is distributed stays so, what
--- is not yet is. Rows that are there move, while everybody else waits.
+-- The layout `citus`: simulations and all rows that belong to one are distributed by simulation_id
+-- and colocated; the small tables are on every node. Safe to repeat: tables that are distributed stay
+-- so, and the others are distributed. Existing rows are moved, which blocks all other sessions
+-- meanwhile.
 
 -- One transaction makes both reference tables and distributed ones.
 SET LOCAL citus.multi_shard_modify_mode TO 'sequential';
@@ -19,7 +20,7 @@ BEGIN
         'access_tokens', 'document_headers'
     ] LOOP
         qualified := 'arc_recorder.' || name;
-        -- One of them may come with a later migration.
+        -- A later migration might create one of them.
         CONTINUE WHEN to_regclass(qualified) IS NULL;
         IF NOT EXISTS (
             SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass(qualified)
@@ -28,7 +29,7 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- simulations comes first: the others lie where it does.
+    -- simulations comes first: the other tables are colocated with it.
     FOREACH name IN ARRAY ARRAY[
         'simulations', 'planned_scenarios', 'outcomes', 'rejected_results', 'replaced_extractions'
     ] LOOP
@@ -39,12 +40,13 @@ BEGIN
             PERFORM pg_catalog.create_distributed_table(qualified::regclass, 'simulation_id',
                 colocate_with =>
                     CASE name WHEN 'simulations' THEN 'none' ELSE 'arc_recorder.simulations' END);
-            -- What was in the table before is in the shards now, and here for nothing.
+            -- The rows that were in the local table are now in the shards, so the local copies are
+            -- useless.
             PERFORM pg_catalog.truncate_local_data_after_distributing_table(qualified::regclass);
         END IF;
     END LOOP;
 
-    -- The view outcome_documents runs where the documents are.
+    -- The view outcome_documents runs on the workers, next to the documents.
     BEGIN
         PERFORM pg_catalog.create_distributed_function('arc_recorder.sanitised(json)');
     EXCEPTION WHEN OTHERS THEN

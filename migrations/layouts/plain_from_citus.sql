@@ -1,4 +1,4 @@
--- From the layout `citus` to `plain`: every table comes back to the coordinator, with its rows.
+-- From the layout `citus` to `plain`: moves every table back to the coordinator, with its rows.
 SET LOCAL citus.multi_shard_modify_mode TO 'sequential';
 DO $$
 DECLARE

@@ -1,6 +1,6 @@
--- From the layout `timescale` to `plain`: the hypertable's rows move into a table of their own, which
--- takes its name, its indexes, its views and the rights on it. Everybody else waits meanwhile. What
--- somebody else has built upon the table keeps it from going, and then nothing is changed.
+-- From the layout `timescale` to `plain`: moves the hypertable's rows into a plain table, which takes
+-- over its name, indexes, views and privileges. All other sessions are blocked meanwhile. If other
+-- objects depend on the table, dropping it fails, and nothing is changed.
 DO $$
 DECLARE
     made text[] := '{}';
@@ -8,7 +8,7 @@ DECLARE
 BEGIN
     LOCK TABLE arc_recorder.outcomes IN ACCESS EXCLUSIVE MODE;
 
-    -- What is to be made again, in this order: keys, indexes, views, rights.
+    -- The objects to recreate, in this order: keys, indexes, statistics targets, views, privileges.
     FOR found IN
         SELECT conname AS name, pg_get_constraintdef(oid) AS definition
         FROM pg_constraint

@@ -1,10 +1,10 @@
 -- The layout `timescale`: outcomes are a hypertable on started_at, with a columnstore and a policy
--- that moves old chunks into it. Safe to repeat: what is there stays, what is missing is added.
--- TimescaleDB's Apache edition has hypertables only, and does without the rest.
+-- that moves old chunks into it. Safe to repeat: existing parts stay, and missing ones are added.
+-- TimescaleDB's Apache edition has hypertables only, so the rest is skipped there.
 --
--- A simulation's rows all have its own started_at, so a chunk holds whole simulations. In the
--- columnstore a batch holds rows of one simulation, in the order of the ids that are looked up when
--- a result comes again.
+-- All rows of a simulation have the simulation's started_at, so a chunk contains whole simulations.
+-- In the columnstore, a batch contains rows of one simulation, in the order of the ids that are
+-- looked up when a result is submitted again.
 DO $$
 DECLARE
     home text := (
@@ -24,7 +24,7 @@ BEGIN
         SELECT FROM timescaledb_information.hypertables
         WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
     ) THEN
-        -- Rows that are there move into chunks, while everybody else waits.
+        -- Existing rows are moved into chunks, which blocks all other sessions meanwhile.
         EXECUTE format(
             'SELECT %s.create_hypertable(''arc_recorder.outcomes'', ''started_at'',
                  chunk_time_interval => interval ''7 days'', create_default_indexes => false,
@@ -37,7 +37,7 @@ BEGIN
         WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
             AND compression_enabled
     ) THEN
-        -- The older names of the settings: every release since 2.0 knows them.
+        -- The older names of the settings: every release since 2.0 accepts them.
         ALTER TABLE arc_recorder.outcomes SET (
             timescaledb.compress,
             timescaledb.compress_segmentby = 'simulation_id',
@@ -50,7 +50,7 @@ BEGIN
         WHERE hypertable_schema = 'arc_recorder' AND hypertable_name = 'outcomes'
             AND proc_name = 'policy_compression'
     ) THEN
-        -- By then few results come late: each would open a batch of the columnstore.
+        -- Few results arrive later than that: each would open a batch of the columnstore.
         EXECUTE format(
             'SELECT %s.add_compression_policy(''arc_recorder.outcomes'', interval ''14 days'')',
             home);

@@ -1,9 +1,9 @@
 //! Builds the project's Wasm components from build scripts.
 //!
 //! A nested cargo compiles a crate of this workspace for a Wasm target, in a target directory of
-//! its own (`target/components`), so that it never waits for the lock of the build it is part of.
-//! A core module is then turned into a component with `wit-component`. Where the Wasm target is
-//! missing, `rustup target add` is tried, and the error says exactly which command to run.
+//! its own (`target/components`), so that it never waits for the lock of the build that it is part
+//! of. `wit-component` then turns the core module into a component. If the Wasm target is missing,
+//! `rustup target add` is tried, and the error has the exact command to run.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,16 +12,16 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// The target without any system interface: a core module, turned into a component here.
+/// The target without a system interface: a core module, which is turned into a component here.
 pub const BARE: &str = "wasm32-unknown-unknown";
 
-/// The target with WASI 0.2, for command components; the compiler makes the component itself.
+/// The target with WASI 0.2, for command components; the compiler writes the component itself.
 pub const WASI: &str = "wasm32-wasip2";
 
-/// Builds the library crate `package` for [`BARE`] and gives the component's bytes.
+/// Builds the library crate `package` for [`BARE`] and returns the component's bytes.
 ///
 /// # Errors
-/// Where the target or the crate cannot be built, or the module does not fit its world.
+/// If the target or the crate cannot be built, or the module does not fit its world.
 pub fn build_extractor(package: &str) -> Result<Vec<u8>> {
     let module = library(package, BARE)?;
     wit_component::ComponentEncoder::default()
@@ -31,30 +31,30 @@ pub fn build_extractor(package: &str) -> Result<Vec<u8>> {
         .with_context(|| format!("turn {package} into a component"))
 }
 
-/// Builds the library crate `package` for [`WASI`] and gives the component's bytes.
+/// Builds the library crate `package` for [`WASI`] and returns the component's bytes.
 ///
 /// # Errors
-/// Where the target or the crate cannot be built.
+/// If the target or the crate cannot be built.
 pub fn build_with_wasi(package: &str) -> Result<Vec<u8>> {
     library(package, WASI)
 }
 
-/// Builds the program `package` for [`WASI`] and gives the path of the command component.
+/// Builds the program `package` for [`WASI`] and returns the path of the command component.
 ///
 /// # Errors
-/// Where the target or the crate cannot be built.
+/// If the target or the crate cannot be built.
 pub fn build_command(package: &str) -> Result<PathBuf> {
     Ok(build(package, WASI, "--bins")?.join(format!("{package}.wasm")))
 }
 
-/// Builds a library crate and gives the bytes of what it became.
+/// Builds a library crate and returns the bytes of the Wasm file.
 fn library(package: &str, target: &str) -> Result<Vec<u8>> {
     let name = format!("{}.wasm", package.replace('-', "_"));
     let path = build(package, target, "--lib")?.join(name);
     std::fs::read(&path).with_context(|| format!("read {}", path.display()))
 }
 
-/// Runs the nested cargo and gives the folder that holds what it built.
+/// Runs the nested cargo and returns the folder of its output.
 fn build(package: &str, target: &str, kind: &str) -> Result<PathBuf> {
     ensure_target(target)?;
     let target_dir = components_dir()?;
@@ -64,7 +64,7 @@ fn build(package: &str, target: &str, kind: &str) -> Result<PathBuf> {
         .args(["build", "--package", package, kind, "--target", target, "--profile", "component"])
         .arg("--target-dir")
         .arg(&target_dir);
-    // Settings of the build around this one are for another target, or for a checking compiler.
+    // Settings of the outer build are for another target, or for a checking compiler.
     for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "CLIPPY_ARGS"] {
         command.env_remove(name);
     }
@@ -90,8 +90,9 @@ fn build(package: &str, target: &str, kind: &str) -> Result<PathBuf> {
     Ok(target_dir.join(target).join("component"))
 }
 
-/// The compiler's flags. Where cargo keeps the sources of crates is this machine's affair: without
-/// its path in messages of panics, the same sources from the same registry give the same bytes.
+/// Returns the compiler's flags. The path of cargo's registry differs between machines. It is
+/// removed from panic messages, so that the same sources from the same registry produce the same
+/// bytes.
 fn compiler_flags(target: &str) -> Vec<String> {
     let mut flags = Vec::new();
     if target == BARE {
@@ -106,7 +107,8 @@ fn compiler_flags(target: &str) -> Vec<String> {
     flags
 }
 
-/// What cargo tells a build script about the package it builds; wrong for another package.
+/// Whether a variable describes the package that cargo builds with this build script; such
+/// variables are wrong for another package.
 fn belongs_to_outer_build(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     ["CARGO_PKG_", "CARGO_CFG_", "CARGO_FEATURE_", "CARGO_MANIFEST_", "DEP_"]
@@ -121,12 +123,12 @@ fn components_dir() -> Result<PathBuf> {
     let out_dir = PathBuf::from(
         env::var_os("OUT_DIR").context("OUT_DIR is not set: call this from a build script")?,
     );
-    // target/<profile>/build/<package>-<hash>/out
+    // The expected form is target/<profile>/build/<package>-<hash>/out.
     let target = out_dir.ancestors().nth(4).context("OUT_DIR is not inside a target directory")?;
     Ok(target.join("components"))
 }
 
-/// The workspace that the calling build script belongs to.
+/// Returns the workspace of the calling build script.
 fn workspace_root() -> Result<PathBuf> {
     let manifest_dir =
         env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR is not set")?;
@@ -140,7 +142,7 @@ fn ensure_target(target: &str) -> Result<()> {
     if has_target(target)? {
         return Ok(());
     }
-    // A machine without rustup has its targets from elsewhere; then only the message helps.
+    // A machine without rustup has its targets from another source; then only the message helps.
     let added =
         Command::new("rustup").args(["target", "add", target]).stdin(Stdio::null()).output();
     match added {
@@ -162,11 +164,11 @@ fn has_target(target: &str) -> Result<bool> {
     Ok(output.status.success() && Path::new(folder.trim()).is_dir())
 }
 
-/// Tells cargo to run the build script again when one of these changes (paths from the
-/// workspace's root).
+/// Makes cargo run the build script again if one of these paths (from the workspace's root)
+/// changes.
 ///
 /// # Errors
-/// Where the workspace cannot be found.
+/// If the workspace cannot be found.
 #[expect(clippy::print_stdout, reason = "this is how build scripts talk to cargo")]
 pub fn rerun_if_changed(paths: &[&str]) -> Result<()> {
     let root = workspace_root()?;

@@ -1,22 +1,22 @@
 //! Reads results from standard input and writes the verdict on each as a line of JSON.
 //!
 //! It is a command component (`wasm32-wasip2`), so `wasmtime run arc-verdict.wasm < results.jsonl`
-//! is all it needs. It fails (exit code 1; WASI 0.2 knows no other) where a result was rejected, or
-//! where the input as a whole is not JSON text.
+//! is all it needs. It fails (exit code 1; WASI 0.2 has no other) if a result is rejected, or if
+//! the input as a whole is not JSON text.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::process::ExitCode;
 
 use arc_framing::{Container, Framer, Limits};
 
-/// How much is read at once.
+/// The number of bytes per read.
 const CHUNK_BYTES: usize = 64 << 10;
 
 fn main() -> ExitCode {
     match judge(&mut io::stdin().lock(), &mut BufWriter::new(io::stdout().lock())) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
-        // A reader that has seen enough is no error.
+        // A reader that closes the pipe early is not an error.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Writes a verdict for each result and gives how many were rejected.
+/// Writes a verdict for each result and returns the number of rejected results.
 fn judge(input: &mut impl Read, output: &mut impl Write) -> io::Result<u64> {
     let limits =
         Limits { max_document_bytes: arc_extractor::MAX_DOCUMENT_BYTES, ..Limits::default() };

@@ -1,4 +1,4 @@
-//! The answers of the extractor, in the words of `wit/types.wit`, where each field is described.
+//! The answers of the extractor, with the names of `wit/types.wit`, which describes each field.
 
 use serde::{Serialize, Serializer};
 
@@ -17,21 +17,21 @@ impl Serialize for Span {
     }
 }
 
-/// One thing that is wrong with a document, or worth knowing about it.
+/// A problem of a document, or a note about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
-    /// Where: a JSON Pointer (RFC 6901); empty for the whole document.
+    /// The place: a JSON Pointer (RFC 6901); empty for the whole document.
     pub path: String,
-    /// What: one of [`crate::codes`].
+    /// One of [`crate::codes`].
     pub code: &'static str,
-    /// The same as a sentence.
+    /// The problem as a sentence.
     pub message: String,
 }
 
 /// How the run of a scenario ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it; wit/types.wit describes them")]
+#[expect(missing_docs, reason = "the names are clear; wit/types.wit describes them")]
 pub enum OutcomeStatus {
     Success,
     Error,
@@ -39,10 +39,10 @@ pub enum OutcomeStatus {
     Cancelled,
 }
 
-/// What a failure was about.
+/// The kind of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it; wit/types.wit describes them")]
+#[expect(missing_docs, reason = "the names are clear; wit/types.wit describes them")]
 pub enum ErrorCategory {
     Timeout,
     RateLimit,
@@ -55,20 +55,20 @@ pub enum ErrorCategory {
     SystemError,
 }
 
-/// The task that an agent was given.
+/// A scenario: the task for an agent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Scenario {
-    /// 1 to 512 bytes; made from name and prompt where the document has none.
+    /// 1 to 512 bytes; derived from name and prompt if the document has none.
     pub id: String,
     /// The name.
     pub name: Option<String>,
     /// The prompt.
     pub task_prompt: Option<String>,
-    /// Where the scenario's own object is.
+    /// The position of the scenario's own object.
     pub definition: Option<Span>,
 }
 
-/// The scenario a result belongs to, and the trial it names.
+/// The scenario that a result belongs to, and the trial that it names.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedScenario {
     /// The scenario.
@@ -87,23 +87,23 @@ pub struct DimensionScore {
     pub score: f64,
 }
 
-/// What a valid result says.
+/// The fields of a valid result.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
     /// The scenario that was run.
     pub scenario: Scenario,
-    /// Which trial of it, counted from 1.
+    /// The trial of the scenario, counted from 1.
     pub trial: Option<u32>,
     /// How the run ended.
     pub status: OutcomeStatus,
     /// From 0 to 1.
     #[serde(serialize_with = "optional_number")]
     pub reliability_score: Option<f64>,
-    /// Such as `B`.
+    /// For example `B`.
     pub grade: Option<String>,
     /// In the document's order.
     pub dimension_scores: Vec<DimensionScore>,
-    /// When the run started: RFC 3339, UTC, at most microseconds.
+    /// The start of the run: RFC 3339, UTC, at most microseconds.
     pub execution_time: Option<String>,
     /// Milliseconds.
     #[serde(serialize_with = "number")]
@@ -120,7 +120,7 @@ pub struct Outcome {
     /// US dollars.
     #[serde(serialize_with = "number")]
     pub cost_usd: f64,
-    /// Elements of the full trajectory.
+    /// The number of elements of the full trajectory.
     pub event_count: u32,
     /// At most 128 bytes.
     pub error_code: Option<String>,
@@ -132,18 +132,19 @@ pub struct Outcome {
     pub modal_call_id: Option<String>,
     /// From the `recording` object.
     pub sandbox_id: Option<String>,
-    /// Where the trajectory object is.
+    /// The position of the trajectory object.
     pub trajectory: Option<Span>,
-    /// Where the detailed trajectory is.
+    /// The position of the detailed trajectory.
     pub detailed_trajectory: Option<Span>,
-    /// Where the object of dimension scores is.
+    /// The position of the object of dimension scores.
     pub dimensions: Option<Span>,
-    /// What was assumed or replaced.
+    /// Values that were assumed or replaced.
     pub warnings: Vec<Violation>,
 }
 
 impl Outcome {
-    /// The outcome of a run that says nothing more: zero of everything, and nothing known.
+    /// Creates the outcome of a run without any other data: all figures are zero, all options
+    /// absent.
     pub fn new(scenario: Scenario, status: OutcomeStatus) -> Self {
         Outcome {
             scenario,
@@ -172,7 +173,7 @@ impl Outcome {
     }
 }
 
-/// The figures that a suite gives for itself.
+/// A suite's own figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SuiteSummary {
     /// From 0 to 1.
@@ -198,7 +199,7 @@ pub struct SuiteSummary {
     /// A factor.
     #[serde(serialize_with = "optional_number")]
     pub speedup_factor: Option<f64>,
-    /// What was assumed or replaced.
+    /// Values that were assumed or replaced.
     pub warnings: Vec<Violation>,
 }
 
@@ -213,12 +214,12 @@ pub enum Verdict {
     },
     /// The result is not valid.
     Rejected {
-        /// Why; at least one.
+        /// The reasons; at least one.
         violations: Vec<Violation>,
     },
 }
 
-/// Writes a whole number without a fraction, as every other language would.
+/// Writes a whole number without a fraction, as other languages do.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn number<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     #[expect(

@@ -1,27 +1,27 @@
-//! The stable words for what is wrong with a document (violations) and for what was assumed or
-//! replaced in a valid one (warnings). Programs compare them, so a word never changes its meaning.
+//! The stable codes of problems of a document (violations), and of values that were assumed or
+//! replaced in a valid one (warnings). Programs compare them, so a code never changes its meaning.
 
 /// The text is not JSON (RFC 8259).
 pub const MALFORMED_JSON: &str = "malformed_json";
-/// The text as a whole is compressed or in another encoding than UTF-8.
+/// The whole text is compressed or in an encoding other than UTF-8.
 pub const NOT_TEXT: &str = "not_text";
-/// `NaN` or an infinity stands where JSON has no such number.
+/// `NaN` or an infinity, which JSON does not have as numbers.
 pub const NOT_A_JSON_NUMBER: &str = "not_a_json_number";
 /// Objects and arrays are nested deeper than the limit.
 pub const TOO_DEEP: &str = "too_deep";
 /// The document is longer than the limit.
 pub const DOCUMENT_TOO_LARGE: &str = "document_too_large";
-/// A value has another JSON type than the format says.
+/// A value does not have the JSON type that the format requires.
 pub const WRONG_TYPE: &str = "wrong_type";
-/// A number is outside what the format allows.
+/// A number is outside the range that the format allows.
 pub const OUT_OF_RANGE: &str = "out_of_range";
 /// A number that counts something is not whole.
 pub const NOT_AN_INTEGER: &str = "not_an_integer";
-/// An object has a member twice, and both cannot be true.
+/// An object has a member twice, so that its value is ambiguous.
 pub const DUPLICATE_KEY: &str = "duplicate_key";
-/// The status is none of `success`, `error`, `timeout`, `cancelled`.
+/// The status is not one of `success`, `error`, `timeout`, `cancelled`.
 pub const UNKNOWN_STATUS: &str = "unknown_status";
-/// Neither an id nor a name nor a prompt says which scenario was run.
+/// No id, name or prompt identifies the scenario.
 pub const MISSING_SCENARIO: &str = "missing_scenario";
 /// An id is the empty text.
 pub const EMPTY_ID: &str = "empty_id";
@@ -29,14 +29,14 @@ pub const EMPTY_ID: &str = "empty_id";
 pub const ID_TOO_LONG: &str = "id_too_long";
 /// Two planned scenarios have the same id.
 pub const DUPLICATE_SCENARIO: &str = "duplicate_scenario";
-/// The document is of the format, but nothing in it is an evaluation's result.
+/// The document is of the format, but does not contain an evaluation's result.
 pub const NOT_AN_EVALUATION: &str = "not_an_evaluation";
-/// More was found than is told; also as a warning.
+/// There are more violations than are reported; also used as a warning.
 pub const MORE_FOUND: &str = "more_found";
 
-/// Warning: a score is not from 0 to 1, so it is no dimension.
+/// Warning: a score is not from 0 to 1, so it is not used as a dimension.
 pub const SCORE_OUT_OF_SCALE: &str = "score_out_of_scale";
-/// Warning: the scenario has no id; one was made from its name and prompt.
+/// Warning: the scenario has no id; one was derived from its name and prompt.
 pub const SCENARIO_ID_MADE: &str = "scenario_id_made";
 /// Warning: there is no status; `error` was assumed.
 pub const STATUS_MISSING: &str = "status_missing";
@@ -48,5 +48,5 @@ pub const TIME_UNREADABLE: &str = "time_unreadable";
 pub const TEXT_REPLACED: &str = "text_replaced";
 /// Warning: the full trajectory is not an array, so its events were not counted.
 pub const EVENTS_UNCOUNTED: &str = "events_uncounted";
-/// Warning: the result came without its file's header, so what only that says is not known.
+/// Warning: the result has no file header, so the values of the header are unknown.
 pub const HEADER_MISSING: &str = "header_missing";

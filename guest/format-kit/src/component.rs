@@ -1,4 +1,4 @@
-//! The component's exports: a format's answers in the types of `wit/`.
+//! The component's exports: the conversion of a format's answers to the types of `wit/`.
 
 use std::marker::PhantomData;
 
@@ -8,7 +8,7 @@ use bindings::exports::arc::recording::{container, extraction, types};
 use crate::format::{Format, Header, Items, Layout, Role};
 use crate::{answer, codes, verdict};
 
-/// What `wit-bindgen` makes of the world.
+/// The bindings that `wit-bindgen` generates for the world.
 #[allow(
     missing_docs,
     missing_debug_implementations,
@@ -19,7 +19,7 @@ use crate::{answer, codes, verdict};
     reason = "generated code"
 )]
 pub mod bindings {
-    // The macro of wit-bindgen, with the folder where the build script found the contract.
+    // The macro call of wit-bindgen, with the folder of the contract that the build script found.
     include!(concat!(env!("OUT_DIR"), "/generate.rs"));
 
     generate! {
@@ -48,7 +48,7 @@ impl<F: Format + 'static> extraction::Guest for Exported<F> {
     fn split(text: String) -> Result<Vec<extraction::DocumentFrame>, types::Violation> {
         let limits = Limits {
             max_document_bytes: crate::MAX_DOCUMENT_BYTES,
-            // The answer is about documents alone, so what stands beside them is not copied.
+            // The answer contains documents only, so the members beside them are not copied.
             max_envelope_bytes: 0,
         };
         match arc_framing::split(&text, Container::Auto, limits) {

@@ -1,21 +1,23 @@
-//! What a failure was about, found from its error text.
+//! Classifies a failure by its error text.
 
 use std::borrow::Cow;
 
 use crate::answer::{ErrorCategory, OutcomeStatus};
 use crate::json::{Place, Reader, Value};
 
-/// The longest error code, in bytes of UTF-8: it is indexed, and a long key breaks an index.
+/// The longest error code, in bytes of UTF-8. The column is indexed, and index entries are limited
+/// in size.
 const MAX_CODE_BYTES: usize = 128;
 
-/// How much of an error text is searched for its category. What went wrong stands at the start
-/// of a message or at the end of a traceback.
+/// How many bytes of an error text are searched for its category, at each end. The cause is at the
+/// start of a message or at the end of a traceback.
 const SEARCHED_BYTES: usize = 16 << 10;
 
-/// Words in lower case, found where a word begins; one that ends with a space ends a word too.
+/// A pattern in lower case that matches after a space; one with a trailing space matches only
+/// before a space.
 type Sign = &'static str;
 
-/// The categories in the order in which they are tried, and what tells them.
+/// The categories in the order in which they are tried, and their patterns.
 #[rustfmt::skip]
 const SIGNS: [(ErrorCategory, &[Sign]); 8] = [
     (ErrorCategory::Timeout, &[
@@ -49,21 +51,21 @@ const SIGNS: [(ErrorCategory, &[Sign]); 8] = [
     (ErrorCategory::SandboxError, &["sandbox", "container", "modal ", "microvm"]),
 ];
 
-/// What a result says of its failure.
+/// The error fields of a result.
 #[derive(Debug, Default)]
 pub struct Failure {
     /// The error's type, or the first word of its text; at most 128 bytes.
     pub code: Option<String>,
     /// The whole error text.
     pub message: Option<String>,
-    /// What it was about; nothing for a success.
+    /// The kind of the failure; `None` for a success.
     pub category: Option<ErrorCategory>,
 }
 
 impl Failure {
-    /// What an error text says, if there is one. Its code is the error's type where that is known,
+    /// Classifies an error text, if there is one. The code is the error's type if that is known, or
     /// else the text's first word.
-    pub fn told(message: Option<&str>, kind: Option<&str>, status: OutcomeStatus) -> Self {
+    pub fn new(message: Option<&str>, kind: Option<&str>, status: OutcomeStatus) -> Self {
         let message = message.filter(|message| !message.trim().is_empty());
         Failure {
             code: kind.and_then(first_word).or_else(|| message.and_then(first_word)),
@@ -73,23 +75,23 @@ impl Failure {
     }
 }
 
-/// Reads the first of the errors that says anything. One that is not a string counts as its JSON
-/// text.
+/// Reads the first of the errors that is not blank. An error that is not a string is read as its
+/// JSON text.
 pub fn read<'a, const N: usize>(
     reader: &mut Reader<'a>,
     errors: [(Option<Value<'a>>, Place); N],
     status: OutcomeStatus,
 ) -> Failure {
-    let mut told = None;
+    let mut found = None;
     for (error, place) in errors {
         let Some(value) = error else { continue };
         let text = reader.decoded(value, place).unwrap_or(Cow::Borrowed(value.json()));
         if !text.trim().is_empty() {
-            told = Some((value, place, text));
+            found = Some((value, place, text));
             break;
         }
     }
-    let Some((error, place, message)) = told else {
+    let Some((error, place, message)) = found else {
         return Failure { category: category(None, status), ..Failure::default() };
     };
     let code = if error.is_object() { type_of(reader, error, place) } else { first_word(&message) };
@@ -100,7 +102,7 @@ pub fn read<'a, const N: usize>(
     }
 }
 
-/// The type that an error object names, else the first word of its message.
+/// Returns the type that an error object names, or else the first word of its message.
 fn type_of<'a>(reader: &mut Reader<'a>, error: Value<'a>, place: Place) -> Option<String> {
     ["type", "code", "name", "message"].into_iter().find_map(|member| {
         let value = error.member(member)?;
@@ -109,7 +111,7 @@ fn type_of<'a>(reader: &mut Reader<'a>, error: Value<'a>, place: Place) -> Optio
     })
 }
 
-/// The first word without the punctuation that follows it, at most 128 bytes.
+/// Returns the first word without trailing punctuation, at most 128 bytes.
 fn first_word(text: &str) -> Option<String> {
     let word = text.split_whitespace().next()?;
     let word = word.trim_end_matches([':', ';', ',', '.', '!']);
@@ -117,28 +119,29 @@ fn first_word(text: &str) -> Option<String> {
     word.get(..end).filter(|word| !word.is_empty()).map(str::to_owned)
 }
 
-/// The first category whose signs the text has. A text that tells nothing leaves what the status
-/// tells; without a text, only a status that is an error of its own has a category.
+/// Returns the first category with a pattern that the text matches. If none matches, the status
+/// decides; without a text, only a status that is itself an error has a category.
 fn category(message: Option<&str>, status: OutcomeStatus) -> Option<ErrorCategory> {
-    let told = match status {
+    let default = match status {
         OutcomeStatus::Success => return None,
         OutcomeStatus::Timeout => ErrorCategory::Timeout,
         OutcomeStatus::Error | OutcomeStatus::Cancelled => ErrorCategory::SystemError,
     };
     let Some(message) = message else {
-        return (status != OutcomeStatus::Cancelled).then_some(told);
+        return (status != OutcomeStatus::Cancelled).then_some(default);
     };
     let text = searchable(message);
-    let stands = |sign: &Sign| {
+    let occurs = |sign: &Sign| {
         text.match_indices(*sign)
             .any(|(at, _)| text.get(..at).is_some_and(|before| before.ends_with(' ')))
     };
-    let found = SIGNS.iter().find(|(_, signs)| signs.iter().any(stands));
-    Some(found.map_or(told, |(category, _)| *category))
+    let found = SIGNS.iter().find(|(_, signs)| signs.iter().any(occurs));
+    Some(found.map_or(default, |(category, _)| *category))
 }
 
-/// The text's start and end as words in lower case with one space around each. What joins words
-/// (`rate_limit`, `rate-limit`, `RateLimitError`) becomes a space, so that one sign finds all.
+/// Returns the start and the end of the text in lower case, with one space around each word.
+/// Separators inside a name (`rate_limit`, `rate-limit`, `RateLimitError`) become spaces, so that
+/// one pattern matches all spellings.
 fn searchable(message: &str) -> String {
     let head = message.get(..message.floor_char_boundary(SEARCHED_BYTES)).unwrap_or_default();
     let tail_start = message.ceil_char_boundary(message.len().saturating_sub(SEARCHED_BYTES));
@@ -164,7 +167,7 @@ fn searchable(message: &str) -> String {
             words.push(' ');
         }
     }
-    // The one network that is a kind of model.
+    // A neural network is a model, not a network.
     words.replace(" neural network", " neural")
 }
 
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_status_tells_what_the_text_does_not() {
+    fn the_status_decides_if_the_text_matches_no_category() {
         assert_eq!(category(None, OutcomeStatus::Timeout), Some(ErrorCategory::Timeout));
         assert_eq!(category(Some("gave up"), OutcomeStatus::Timeout), Some(ErrorCategory::Timeout));
         assert_eq!(category(None, OutcomeStatus::Error), Some(ErrorCategory::SystemError));

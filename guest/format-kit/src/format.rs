@@ -1,77 +1,77 @@
-//! What a format says: how its results stand in files, and what each of them means.
+//! The interface of a format: the layout of its files, and the extraction of its results.
 
 use crate::answer::{Outcome, PlannedScenario, Scenario, SuiteSummary, Violation};
 use crate::scenario;
 
-/// Where the items of a file are; see `item-layout` in `wit/container.wit`.
+/// The location of the items of a file; see `item-layout` in `wit/container.wit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Items {
-    /// JSON documents as a stream has them.
+    /// A stream of JSON documents.
     Documents,
-    /// One JSON document a line.
+    /// One JSON document per line.
     Lines,
-    /// Values inside JSON documents, at this pointer, in which `*` stands for every element.
+    /// Values inside JSON documents, at this pointer, in which `*` matches every element.
     Elements(String),
     /// Entries of a zip archive whose names match this pattern.
     Entries(String),
 }
 
-/// Where the header of a file is; see `header-layout` in `wit/container.wit`.
+/// The location of the header of a file; see `header-layout` in `wit/container.wit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Header {
-    /// There is none.
+    /// The file has no header.
     None,
     /// The JSON document around the items.
     EnclosingDocument,
     /// The first of these names that is an entry of the archive.
     Entry(Vec<String>),
-    /// The first item that [`Format::classify`] calls the header.
+    /// The first item for which [`Format::classify`] returns [`Role::Header`].
     Item,
-    /// Another file of the same folder, by patterns of its name.
+    /// Another file of the same folder, found by patterns of its name.
     SiblingFile(Vec<String>),
 }
 
-/// How the results stand in a file; see `container-layout` in `wit/container.wit`.
+/// The layout of a file of results; see `container-layout` in `wit/container.wit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Where the items are.
+    /// The location of the items.
     pub items: Items,
-    /// Where the header is.
+    /// The location of the header.
     pub header: Header,
-    /// Whether [`Format::classify`] is asked of every item.
+    /// Whether the host calls [`Format::classify`] for every item.
     pub classify_items: bool,
 }
 
-/// What an item is; see `item-role` in `wit/container.wit`.
+/// The role of an item; see `item-role` in `wit/container.wit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A result.
     Result,
     /// A part of the result that has this key.
     Part(String),
-    /// The header of all others.
+    /// The header of all other items.
     Header,
-    /// None of these.
+    /// Any other item.
     Other,
 }
 
-/// A result format. The functions are those of `wit/extraction.wit` and `wit/container.wit`; where
-/// there is a header, it comes first, and `None` stands for a result that comes without one.
+/// A result format. The functions are those of `wit/extraction.wit` and `wit/container.wit`. The
+/// first argument is the header, or `None` if a result has none.
 pub trait Format {
-    /// The format's name, kept with every outcome: short, in lower case, such as `inspect`.
+    /// The format's name, stored with every outcome: short, in lower case, such as `inspect`.
     const NAME: &'static str;
-    /// Its version (semantic versioning), kept with every outcome.
+    /// Its version (semantic versioning), stored with every outcome.
     const VERSION: &'static str;
-    /// Who wrote it.
+    /// The authors.
     const AUTHORS: &'static str;
-    /// What it reads, in a sentence.
+    /// A description of the files that it reads, in a sentence.
     const DESCRIPTION: &'static str;
 
-    /// How the results stand in a file, or nothing where the file is not of this format. `head` has
-    /// the file's first 4,096 bytes, or all it has.
+    /// Returns the layout of a file, or `None` if the file is not of this format. `head` is the
+    /// file's first 4,096 bytes, or the whole file if it is shorter.
     fn detect(file_name: &str, head: &[u8]) -> Option<Layout>;
 
-    /// What an item is; asked only where the layout says so.
+    /// Returns the role of an item. Called only if the layout requests it.
     fn classify(_item: &str) -> Role {
         Role::Result
     }
@@ -82,14 +82,14 @@ pub trait Format {
     /// Every violation found.
     fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>>;
 
-    /// Reads only which scenario a result belongs to, also of one that is refused for other
-    /// reasons.
+    /// Reads only the scenario that a result belongs to. It also accepts a result that is rejected
+    /// for other reasons.
     ///
     /// # Errors
     /// Every violation found in that part of the result.
     fn scenario(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>>;
 
-    /// The figures that a header gives for all results, or none.
+    /// Returns the figures that a header has for all results, if any.
     ///
     /// # Errors
     /// Every violation found.
@@ -97,11 +97,11 @@ pub trait Format {
         Ok(SuiteSummary::default())
     }
 
-    /// Reads a list of scenarios. Simulations are started with the same lists whatever the format
-    /// of their results is.
+    /// Reads a list of scenarios. Simulations are started with the same kind of list for every
+    /// result format.
     ///
     /// # Errors
-    /// Every violation found; two scenarios with one id are one.
+    /// Every violation found. Two scenarios with the same id are one.
     fn scenarios(scenarios: &str) -> Result<Vec<Scenario>, Vec<Violation>> {
         scenario::extract_scenarios(scenarios)
     }

@@ -1,7 +1,7 @@
-//! Reads the members of an object without copying them, and collects what is wrong on the way.
+//! Reads the members of an object without copying them, and collects violations.
 //!
-//! The first pass over a document checks its syntax and finds the members that matter as raw
-//! text; the members are then read one by one. Text that does not matter is skipped, not parsed.
+//! The first pass over a document checks its syntax and finds the relevant members as raw text. The
+//! members are then read one by one. Other text is skipped, not parsed.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,16 +15,16 @@ use crate::number::MAX_WHOLE;
 use crate::time::milliseconds_of;
 use crate::{codes, syntax};
 
-/// How many violations, and how many warnings, are told of one document. More help nobody, and a
-/// document of 16 MiB may have a million.
-pub const MAX_TOLD: usize = 1_000;
+/// The largest number of violations, and of warnings, that are reported for one document. More
+/// would not be useful, and a document of 16 MiB can have a million.
+pub const MAX_REPORTED: usize = 1_000;
 
-/// A value of the document, as it is written there.
+/// A value of the document, as raw JSON text.
 #[derive(Clone, Copy, Debug)]
 pub struct Value<'a>(&'a str);
 
-/// Where a value is: the pointer to its object, and its name in it. It becomes text only when
-/// something is wrong there.
+/// The place of a value: the pointer to its object, and its name in the object. It is formatted
+/// only if there is something to report.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'p> {
     /// The pointer to the object; empty for the whole document.
@@ -43,7 +43,7 @@ impl Place<'_> {
 }
 
 impl<'a> Value<'a> {
-    /// What it is, for a message.
+    /// Returns the name of the type, for a message.
     fn kind(self) -> &'static str {
         match self.0.as_bytes().first() {
             Some(b'{') => "an object",
@@ -80,8 +80,8 @@ impl<'a> Value<'a> {
         self.0
     }
 
-    /// The value's own JSON text without the white space between its tokens, so that the same
-    /// value is the same text however it was laid out.
+    /// Returns the value's JSON text without white space between its tokens, so that equal values
+    /// with different formatting have equal texts.
     pub fn compact(self) -> String {
         let mut compact = String::with_capacity(self.0.len());
         let (mut in_string, mut escaped) = (false, false);
@@ -98,7 +98,7 @@ impl<'a> Value<'a> {
         compact
     }
 
-    /// How many elements an array has; nothing for another value.
+    /// Returns the number of elements of an array; `None` for any other value.
     pub fn element_count(self) -> Option<u32> {
         struct Count;
         impl<'de> Visitor<'de> for Count {
@@ -117,13 +117,13 @@ impl<'a> Value<'a> {
         serde_json::Deserializer::from_str(self.0).deserialize_seq(Count).ok()
     }
 
-    /// The elements of an array; nothing for another value.
+    /// Returns the elements of an array; `None` for any other value.
     pub fn elements(self) -> Option<Vec<Value<'a>>> {
         let raw: Vec<&RawValue> = serde_json::from_str(self.0).ok()?;
         Some(raw.into_iter().map(|element| Value(element.get())).collect())
     }
 
-    /// All members of an object, names as they are decoded; nothing for another value.
+    /// Returns all members of an object, with decoded names; `None` for any other value.
     pub fn members(self) -> Option<Vec<(Text<'a>, Value<'a>)>> {
         struct All;
         impl<'de> Visitor<'de> for All {
@@ -143,14 +143,14 @@ impl<'a> Value<'a> {
         serde_json::Deserializer::from_str(self.0).deserialize_map(All).ok()
     }
 
-    /// One member of an object, where it has it; nothing for another value.
+    /// Returns a member of an object; `None` if it has no such member, and for any other value.
     pub fn member(self, name: &str) -> Option<Value<'a>> {
         let mut deserializer = serde_json::Deserializer::from_str(self.0);
-        let [value] = deserializer.deserialize_map(Named(&[name])).ok()?.values;
+        let [value] = deserializer.deserialize_map(MemberFinder(&[name])).ok()?.values;
         value
     }
 
-    /// The decoded text of a string; nothing for another value.
+    /// Returns the decoded text of a string; `None` for any other value.
     pub fn decode(self) -> Option<Text<'a>> {
         let inside = self.0.strip_prefix('"')?.strip_suffix('"')?;
         if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
@@ -159,14 +159,15 @@ impl<'a> Value<'a> {
         TextSeed.deserialize(&mut serde_json::Deserializer::from_str(self.0)).ok()
     }
 
-    /// The value of a number, which may be infinite where it is written too large; nothing for another value.
+    /// Returns the value of a number, which is infinite if the number is too large; `None` for any
+    /// other value.
     pub fn number(self) -> Option<f64> {
         if self.is_number() { self.0.parse().ok() } else { None }
     }
 }
 
-/// The first value at a path of member names. What stands behind it is not read, so it may be long,
-/// or no JSON: tools write `NaN` among the figures of a header whose names come before them.
+/// Returns the first value at a path of member names. The text after it is not read, so it can be
+/// long or invalid: tools write `NaN` among the figures of a header, after the names.
 pub fn leading_member<'a>(text: &'a str, path: &[&str]) -> Option<Value<'a>> {
     struct Leading<'a, 'n>(&'n [&'n str], &'n mut Option<Value<'a>>);
 
@@ -191,7 +192,7 @@ pub fn leading_member<'a>(text: &'a str, path: &[&str]) -> Option<Value<'a>> {
             let Leading([name, inner @ ..], found) = self else { return Ok(()) };
             while let Some(key) = map.next_key::<&RawValue>()? {
                 if Value(key.get()).decode().is_some_and(|key| key.text == *name) {
-                    // What follows is left unread, which the deserializer calls an error.
+                    // The rest is not read, which the deserializer reports as an error.
                     return map.next_value_seed(Leading(inner, found));
                 }
                 map.next_value::<IgnoredAny>()?;
@@ -202,14 +203,14 @@ pub fn leading_member<'a>(text: &'a str, path: &[&str]) -> Option<Value<'a>> {
 
     let mut found = None;
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    // Whatever is wrong stands behind the value, or there is no value.
+    // Any error is in the text after the value, or the value is absent.
     let _ = Leading(path, &mut found).deserialize(&mut deserializer);
     found
 }
 
-/// A text with `null` in the place of `NaN` and of infinities, which Python writes where a figure
-/// could not be computed. It is for a header, whose other figures are still right; a result is kept
-/// as it is, so there it is an error.
+/// Replaces `NaN` and infinities by `null`. Python writes them for a figure that could not be
+/// computed. This is for headers, whose other figures are still valid. A result is stored
+/// unchanged, so there they are an error.
 pub fn with_null_for_nan(text: &str) -> Cow<'_, str> {
     let mut clean = String::new();
     let (mut kept, mut position) = (0, 0);
@@ -240,17 +241,17 @@ pub fn with_null_for_nan(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// Text as PostgreSQL can hold it.
+/// Text that PostgreSQL can store.
 #[derive(Debug)]
 pub struct Text<'a> {
     /// The text.
     pub text: Cow<'a, str>,
-    /// Whether something in it was replaced by U+FFFD.
+    /// Whether a character was replaced by U+FFFD.
     pub replaced: bool,
 }
 
-/// Decodes a JSON string. serde_json gives a lone surrogate (`"\ud800"`, common in model output
-/// that was cut) only when bytes are asked for: as the three bytes it would have in UTF-8.
+/// Decodes a JSON string. serde_json returns a lone surrogate (`"\ud800"`, common in truncated
+/// model output) only if bytes are requested, as the three bytes that it would have in UTF-8.
 struct TextSeed;
 
 impl<'de> DeserializeSeed<'de> for TextSeed {
@@ -266,7 +267,7 @@ impl<'de> Visitor<'de> for TextSeed {
         formatter.write_str("a string")
     }
     fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Text<'de>, E> {
-        // Raw control characters are refused by the syntax, so what is borrowed has no NUL.
+        // The syntax does not allow raw control characters, so borrowed text has no NUL.
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Text { text: Cow::Borrowed(text), replaced: false }),
             Err(_) => Ok(replace_unstorable(bytes)),
@@ -277,7 +278,7 @@ impl<'de> Visitor<'de> for TextSeed {
     }
 }
 
-/// Puts U+FFFD in the place of lone surrogates and of NUL, which PostgreSQL's text cannot hold.
+/// Replaces lone surrogates and NUL, which PostgreSQL's text cannot store, by U+FFFD.
 fn replace_unstorable(bytes: &[u8]) -> Text<'static> {
     let mut stored = Vec::with_capacity(bytes.len());
     let mut replaced = false;
@@ -307,14 +308,14 @@ fn replace_unstorable(bytes: &[u8]) -> Text<'static> {
 }
 
 /// Finds the named members of an object and skips the others.
-struct Named<'n, const N: usize>(&'n [&'n str; N]);
+struct MemberFinder<'n, const N: usize>(&'n [&'n str; N]);
 
 struct Found<'a, const N: usize> {
     values: [Option<Value<'a>>; N],
     twice: BTreeSet<usize>,
 }
 
-impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
+impl<'de, const N: usize> Visitor<'de> for MemberFinder<'_, N> {
     type Value = Found<'de, N>;
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("an object")
@@ -343,24 +344,25 @@ impl<'de, const N: usize> Visitor<'de> for Named<'_, N> {
     }
 }
 
-/// Reads a document and collects what is wrong with it (violations) and what was assumed or
-/// replaced (warnings). A reading method gives what it could, so that all violations are found.
+/// Reads a document and collects its problems (violations) and the values that were assumed or
+/// replaced (warnings). A reading method continues after a problem, so that all violations are
+/// found.
 pub struct Reader<'a> {
     document: &'a str,
-    violations: Told,
-    warnings: Told,
+    violations: CappedViolations,
+    warnings: CappedViolations,
 }
 
-/// The first [`MAX_TOLD`] of what was found, and how many more there were.
+/// The first [`MAX_REPORTED`] violations, and the number of the others.
 #[derive(Default)]
-struct Told {
+struct CappedViolations {
     list: Vec<Violation>,
     more: usize,
 }
 
-impl Told {
+impl CappedViolations {
     fn push(&mut self, violation: Violation) {
-        if self.list.len() < MAX_TOLD {
+        if self.list.len() < MAX_REPORTED {
             self.list.push(violation);
         } else {
             self.more += 1;
@@ -371,26 +373,29 @@ impl Told {
         self.list.len() + self.more
     }
 
-    /// Takes away what came after the first `count`.
-    fn split_off(&mut self, count: usize) -> Told {
+    /// Removes and returns the violations after the first `count`.
+    fn split_off(&mut self, count: usize) -> CappedViolations {
         let list = self.list.split_off(count.min(self.list.len()));
         let more = (self.count() + list.len()).saturating_sub(count).saturating_sub(list.len());
         self.more -= more;
-        Told { list, more }
+        CappedViolations { list, more }
     }
 
-    fn append(&mut self, other: Told) {
+    fn append(&mut self, other: CappedViolations) {
         other.list.into_iter().for_each(|violation| self.push(violation));
         self.more += other.more;
     }
 
-    /// The list; where there was more, it ends with how much.
+    /// Returns the list. If some were dropped, the last entry has their number.
     fn into_list(mut self) -> Vec<Violation> {
         if self.more > 0 {
             self.list.push(Violation {
                 path: String::new(),
                 code: codes::MORE_FOUND,
-                message: format!("{} more were found; the first {MAX_TOLD} are told", self.more),
+                message: format!(
+                    "{} more were found; the first {MAX_REPORTED} are reported",
+                    self.more
+                ),
             });
         }
         self.list
@@ -398,37 +403,44 @@ impl Told {
 }
 
 impl<'a> Reader<'a> {
-    /// Begins with a whole document, which must be JSON within the limits.
+    /// Starts reading a whole document, which must be JSON within the limits.
     ///
     /// # Errors
-    /// The limit that it breaks.
+    /// The limit that the document exceeds.
     pub fn new(document: &'a str) -> Result<(Self, Value<'a>), Vec<Violation>> {
         syntax::check_limits(document).map_err(|violation| vec![violation])?;
         let value = Value(document.trim_matches([' ', '\t', '\r', '\n']));
-        Ok((Reader { document, violations: Told::default(), warnings: Told::default() }, value))
+        Ok((
+            Reader {
+                document,
+                violations: CappedViolations::default(),
+                warnings: CappedViolations::default(),
+            },
+            value,
+        ))
     }
 
-    /// Gives the answer, or every violation found.
+    /// Returns the answer, or every violation found.
     ///
     /// # Errors
-    /// The violations, where there are any or there is no answer.
+    /// The violations, if there are any or there is no answer.
     pub fn finish<T>(self, answer: Option<T>) -> Result<T, Vec<Violation>> {
         self.finish_warned(answer).map(|(answer, _)| answer)
     }
 
-    /// Gives an outcome with its warnings, or every violation found.
+    /// Returns an outcome with its warnings, or every violation found.
     ///
     /// # Errors
-    /// The violations, where there are any or there is no outcome.
+    /// The violations, if there are any or there is no outcome.
     pub fn finish_outcome(self, answer: Option<Outcome>) -> Result<Outcome, Vec<Violation>> {
         let (outcome, warnings) = self.finish_warned(answer)?;
         Ok(Outcome { warnings, ..outcome })
     }
 
-    /// Gives a suite's figures with their warnings, or every violation found.
+    /// Returns a suite's figures with their warnings, or every violation found.
     ///
     /// # Errors
-    /// The violations, where there are any or there are no figures.
+    /// The violations, if there are any or there are no figures.
     pub fn finish_suite(
         self,
         answer: Option<SuiteSummary>,
@@ -444,36 +456,36 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads something that only decorates the result: what is wrong with it becomes a warning.
+    /// Reads optional data of a result: its violations become warnings.
     pub fn decoration<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
-        let told = self.violations.count();
+        let count = self.violations.count();
         let answer = read(self);
-        let decorations = self.violations.split_off(told);
+        let decorations = self.violations.split_off(count);
         self.warnings.append(decorations);
         answer
     }
 
-    /// How many violations were found so far.
+    /// Returns the number of violations found so far.
     pub fn violation_count(&self) -> usize {
         self.violations.count()
     }
 
-    /// What was assumed or replaced so far.
+    /// Returns the warnings so far.
     pub fn warnings(&self) -> &[Violation] {
         &self.warnings.list
     }
 
-    /// Notes that something is wrong.
+    /// Adds a violation.
     pub fn violation(&mut self, path: String, code: &'static str, message: String) {
         self.violations.push(Violation { path, code, message });
     }
 
-    /// Notes that something was assumed or replaced.
+    /// Adds a warning.
     pub fn warning(&mut self, path: String, code: &'static str, message: String) {
         self.warnings.push(Violation { path, code, message });
     }
 
-    /// Notes that a value has another type than it should.
+    /// Adds a violation for a value of the wrong type.
     pub fn wrong_type(&mut self, place: Place, value: Value, expected: &str) {
         self.violation(
             place.pointer(),
@@ -482,7 +494,7 @@ impl<'a> Reader<'a> {
         );
     }
 
-    /// The members of the whole document. This is the pass that checks its syntax.
+    /// Returns members of the whole document. This pass checks its syntax.
     pub fn root<const N: usize>(
         &mut self,
         value: Value<'a>,
@@ -502,7 +514,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The elements of a document that is an array. This is the pass that checks its syntax.
+    /// Returns the elements of a document that is an array. This pass checks its syntax.
     pub fn root_elements(&mut self, value: Value<'a>) -> Option<Vec<Value<'a>>> {
         match serde_json::from_str::<IgnoredAny>(value.0) {
             Err(error) => self.violations.push(syntax::describe_error(value.0, &error)),
@@ -516,7 +528,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The named members of the object at a place; `null` means absent.
+    /// Returns the named members of the object at a place; `null` means absent.
     pub fn object<const N: usize>(
         &mut self,
         value: Option<Value<'a>>,
@@ -539,7 +551,7 @@ impl<'a> Reader<'a> {
     ) -> Option<[Option<Value<'a>>; N]> {
         let mut deserializer = serde_json::Deserializer::from_str(value.0);
         let found = deserializer
-            .deserialize_map(Named(names))
+            .deserialize_map(MemberFinder(names))
             .and_then(|found| deserializer.end().map(|()| found));
         match found {
             Err(error) => {
@@ -551,7 +563,7 @@ impl<'a> Reader<'a> {
                     self.violation(
                         Place { object: path, member }.pointer(),
                         codes::DUPLICATE_KEY,
-                        format!("the member {member:?} stands in the object more than once"),
+                        format!("the member {member:?} occurs in the object more than once"),
                     );
                 }
                 for slot in &mut found.values {
@@ -562,7 +574,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Where a value is in the document.
+    /// Returns the position of a value in the document.
     pub fn span(&self, value: Value<'a>) -> Option<Span> {
         let offset = (value.0.as_ptr() as usize).checked_sub(self.document.as_ptr() as usize)?;
         Some(Span {
@@ -571,7 +583,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Decoded text, with a warning where it had to be changed.
+    /// Decodes a text, with a warning if a character had to be replaced.
     pub fn decoded(&mut self, value: Value<'a>, place: Place) -> Option<Cow<'a, str>> {
         let decoded = value.decode()?;
         if decoded.replaced {
@@ -580,7 +592,7 @@ impl<'a> Reader<'a> {
         Some(decoded.text)
     }
 
-    /// Notes that a text could not be kept as it was.
+    /// Adds a warning for a text that could not be stored unchanged.
     pub fn warn_replaced(&mut self, place: Place) {
         self.warning(
             place.pointer(),
@@ -589,7 +601,7 @@ impl<'a> Reader<'a> {
         );
     }
 
-    /// A member that must be a string where it is there.
+    /// Reads an optional member that must be a string.
     pub fn text(&mut self, value: Option<Value<'a>>, place: Place) -> Option<String> {
         let value = value?;
         match self.decoded(value, place) {
@@ -601,7 +613,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A member that must be a finite number where it is there.
+    /// Reads an optional member that must be a finite number.
     pub fn number(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
         let value = value?;
         let Some(number) = value.number() else {
@@ -615,7 +627,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A member that must be a number of at least 0.
+    /// Reads an optional member that must be a number of at least 0.
     pub fn amount(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
         let number = self.number(value, place)?;
         if number >= 0.0 {
@@ -626,7 +638,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A member in seconds, as milliseconds.
+    /// Reads a member in seconds, and returns milliseconds.
     pub fn milliseconds(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
         let milliseconds = milliseconds_of(self.amount(value, place)?);
         if milliseconds.is_finite() {
@@ -636,7 +648,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A member that must be a whole number from `least` to `most`.
+    /// Reads an optional member that must be a whole number from `least` to `most`.
     pub fn count(
         &mut self,
         value: Option<Value<'a>>,
@@ -653,7 +665,7 @@ impl<'a> Reader<'a> {
             );
             return None;
         }
-        // A float has lost the last digits of an integer beyond its precision; the text has not.
+        // A float loses the last digits of an integer beyond its precision; the text does not.
         let written = value?.0.parse::<u64>();
         let exact =
             written.map_or(true, |written| written as f64 <= most && written <= MAX_WHOLE as u64);
@@ -664,12 +676,12 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A member that counts tokens.
+    /// Reads a member that counts tokens.
     pub fn tokens(&mut self, value: Option<Value<'a>>, place: Place) -> Option<f64> {
         self.count(value, place, 0.0, MAX_WHOLE)
     }
 
-    /// Notes that a value is outside of what is allowed.
+    /// Adds a violation for a value outside the allowed range.
     pub fn out_of_range(&mut self, place: Place, value: Value, expected: &str) {
         let found: String = value.0.chars().take(40).collect();
         self.violation(
@@ -709,11 +721,11 @@ mod tests {
     }
 
     #[test]
-    fn a_leading_member_is_found_whatever_follows() {
+    fn a_leading_member_is_found_regardless_of_the_rest() {
         let text = r#" {"a": 1, "e": {"x": [NaN], "t": "s"}, "r": NaN}"#;
         let json = |text, path: &[&str]| leading_member(text, path).map(Value::json);
         assert_eq!(json(text, &["a"]), Some("1"));
-        assert_eq!(json(text, &["e", "t"]), None, "NaN stands before it");
+        assert_eq!(json(text, &["e", "t"]), None, "NaN comes before it");
         let text = r#"{"e": {"y": {"t": 0}, "t": "s", "z": NaN"#;
         assert_eq!(json(text, &["e", "t"]), Some("\"s\""));
         assert_eq!(json(text, &["e", "z"]), None);
@@ -724,7 +736,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_in_json_becomes_null() {
+    fn numbers_that_json_does_not_have_become_null() {
         let text = r#"{"NaN": NaN, "a": [-Infinity, Infinity,"\"NaN"], "I": "-Infinity"}"#;
         let clean = r#"{"NaN": null, "a": [null, null,"\"NaN"], "I": "-Infinity"}"#;
         assert_eq!(with_null_for_nan(text), clean);
@@ -740,7 +752,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_decoration_is_a_warning() {
+    fn a_violation_in_optional_data_is_a_warning() {
         let (mut reader, value) = Reader::new(r#"{"a": "x", "b": 1e999}"#).unwrap();
         let [a, b] = reader.root(value, ["a", "b"]).unwrap();
         let at = |member| Place { object: "", member };
@@ -752,7 +764,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_that_matters_may_stand_once_only() {
+    fn a_relevant_member_can_occur_only_once() {
         let (mut reader, value) =
             Reader::new(r#"{"a": 1, "x": 1, "x": 2, "\u0061": null}"#).unwrap();
         reader.root(value, ["a"]).unwrap();
@@ -762,7 +774,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_thousand_are_told_and_the_others_counted() {
+    fn the_first_thousand_are_reported_and_the_others_counted() {
         let found = |count: usize, decorations: usize| {
             let (mut reader, _) = Reader::new("0").unwrap();
             let place = Place { object: "", member: "a" };
@@ -776,14 +788,17 @@ mod tests {
             }
             (reader.violation_count(), reader.finish_warned(Some(())))
         };
-        assert_eq!(found(MAX_TOLD, 5).1.unwrap_err().len(), MAX_TOLD);
-        let (count, told) = found(MAX_TOLD + 7, MAX_TOLD + 9);
-        let told = told.unwrap_err();
-        assert_eq!((count, told.len()), (MAX_TOLD + 7, MAX_TOLD + 1));
-        let last = told.last().unwrap();
+        assert_eq!(found(MAX_REPORTED, 5).1.unwrap_err().len(), MAX_REPORTED);
+        let (count, reported) = found(MAX_REPORTED + 7, MAX_REPORTED + 9);
+        let reported = reported.unwrap_err();
+        assert_eq!((count, reported.len()), (MAX_REPORTED + 7, MAX_REPORTED + 1));
+        let last = reported.last().unwrap();
         assert_eq!(last.code, codes::MORE_FOUND);
-        assert_eq!(last.message, "7 more were found; the first 1000 are told");
-        let ((), warnings) = found(0, MAX_TOLD + 2).1.unwrap();
-        assert_eq!(warnings.last().unwrap().message, "2 more were found; the first 1000 are told");
+        assert_eq!(last.message, "7 more were found; the first 1000 are reported");
+        let ((), warnings) = found(0, MAX_REPORTED + 2).1.unwrap();
+        assert_eq!(
+            warnings.last().unwrap().message,
+            "2 more were found; the first 1000 are reported"
+        );
     }
 }

@@ -1,20 +1,20 @@
-//! What a format component is made of.
+//! The building blocks of a format component.
 //!
-//! A format says what the results of one evaluation tool mean: it implements [`Format`], and
-//! [`export_format!`] makes it a component of the world `arc:recording/extractor`, without any
+//! A format reads the results of one evaluation tool: it implements [`Format`], and
+//! [`export_format!`] turns it into a component of the world `arc:recording/extractor`, without any
 //! import. Natively the same code is a library, so that the two can be compared. There is no I/O,
-//! no clock and no randomness: a verdict depends on the bytes of header and item alone.
+//! no clock and no randomness: a verdict depends only on the bytes of header and item.
 //!
-//! | item | what it is for |
+//! | item | purpose |
 //! |---|---|
-//! | [`Format`] | what a format says: how its results stand in files, and what each means |
-//! | [`Outcome`] and its parts | the answers, in the words of `wit/types.wit` |
-//! | [`Layout`], [`Items`], [`Header`], [`Role`] | how results stand in files, in the words of `wit/container.wit` |
-//! | [`json`] | members of a document without copies, and what is wrong with them |
+//! | [`Format`] | the interface of a format: the layout of its files, and the extraction of its results |
+//! | [`Outcome`] and its parts | the answers, with the names of `wit/types.wit` |
+//! | [`Layout`], [`Items`], [`Header`], [`Role`] | the layout of files, with the names of `wit/container.wit` |
+//! | [`json`] | members of a document without copies, and their violations |
 //! | [`scenario`], [`failure`], [`number`], [`score`], [`time`] | the rules that all formats share |
-//! | [`outline`] | the names in the start of a file, by which it is recognised |
+//! | [`outline`] | the member names at the start of a file, by which it is recognised |
 //! | [`memo`] | a header that is read once for all results of a file |
-//! | [`codes`] | the stable words for violations and warnings |
+//! | [`codes`] | the stable codes of violations and warnings |
 //! | [`verdict`] | a verdict as JSON text |
 
 mod answer;
@@ -41,8 +41,8 @@ pub use answer::{
 pub use format::{Format, Header, Items, Layout, Role};
 pub use syntax::{MAX_DEPTH, MAX_DOCUMENT_BYTES};
 
-/// Makes a type that implements [`Format`] the component that the crate is, when the crate is
-/// built for WebAssembly; elsewhere it does nothing.
+/// Exports a type that implements [`Format`] as the crate's component, if the crate is built for
+/// WebAssembly; otherwise it does nothing.
 #[macro_export]
 macro_rules! export_format {
     ($format:ident) => {

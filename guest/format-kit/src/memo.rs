@@ -1,20 +1,20 @@
-//! What was read of a header, kept for the results that follow with the same one.
+//! Caches the data of a header for the next results with the same header.
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// The last header's text and what it says. A host gives the same header with every result of a
-/// file; comparing its text costs far less than reading it again, and the answer stays the same.
+/// The last header's text and its data. A host passes the same header with every result of a file;
+/// comparing its text costs far less than reading it again, and the answer is the same.
 #[derive(Debug)]
 pub struct Memo<T>(RefCell<Option<(String, Rc<T>)>>);
 
 impl<T> Memo<T> {
-    /// Nothing is kept yet.
+    /// Creates an empty cache.
     pub const fn new() -> Self {
         Memo(RefCell::new(None))
     }
 
-    /// What `read` makes of the text. It must depend on the text alone.
+    /// Returns the result of `read` for the text. It must depend only on the text.
     pub fn get(&self, text: &str, read: impl FnOnce(&str) -> T) -> Rc<T> {
         if let Some((kept, value)) = &*self.0.borrow()
             && kept == text

@@ -1,4 +1,4 @@
-//! Numbers: what a 64-bit float can hold.
+//! Limits of 64-bit floats.
 
-/// The greatest whole number up to which a 64-bit float holds every whole number: 2^53.
+/// The largest number up to which a 64-bit float represents every whole number: 2^53.
 pub const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;

@@ -1,15 +1,15 @@
-//! The names in the start of a JSON document, by which a format recognises its files.
+//! The member names at the start of a JSON document, by which a format recognises its files.
 
 use std::collections::BTreeSet;
 
-/// Which members the start of a file has, and where. A member's path is written as a JSON Pointer
-/// with `*` for every element of an array: `/results/*/score`.
+/// The paths of the members at the start of a file. A path is written as a JSON Pointer with `*`
+/// for every element of an array: `/results/*/score`.
 #[derive(Debug, Default)]
 pub struct Outline(BTreeSet<String>);
 
 impl Outline {
-    /// Outlines the first JSON document of `head`, which may be cut off anywhere. Text that is no
-    /// JSON has no members; names are taken as they are written, escapes and all.
+    /// Outlines the first JSON document of `head`, which can be truncated anywhere. Text that is
+    /// not JSON has no members. Names are raw, with their escapes.
     pub fn of(head: &[u8]) -> Self {
         let mut found = BTreeSet::new();
         // The path to each open object or array, and whether it is an object.
@@ -54,18 +54,18 @@ impl Outline {
         Outline(found)
     }
 
-    /// Whether there is a member at this path.
+    /// Whether a member has this path.
     pub fn has(&self, path: &str) -> bool {
         self.0.contains(path)
     }
 
-    /// Whether there is a member at each of these paths.
+    /// Whether each of these paths has a member.
     pub fn has_all(&self, paths: &[&str]) -> bool {
         paths.iter().all(|path| self.has(path))
     }
 }
 
-/// A string without its quotes, and what comes after it; nothing where it is cut off.
+/// Splits off a string without its quotes; `None` if it is truncated.
 fn string(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut at = 0;
     loop {

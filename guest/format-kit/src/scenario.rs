@@ -11,14 +11,14 @@ use crate::json::{Place, Reader, Value};
 /// The longest scenario id, in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 512;
 
-/// The most trials of a scenario. A plan made from results has as many as the greatest that one
-/// names, so a slip of the pen must not make it endless.
+/// The largest number of trials of a scenario. A plan made from results has as many trials as the
+/// largest number in a result, so a typing error must not make it huge.
 pub const MAX_TRIALS: f64 = 10_000.0;
 
 /// Reads a list of scenarios; see `extract-scenarios` in `wit/extraction.wit`.
 ///
 /// # Errors
-/// Every violation found; two scenarios with one id are one.
+/// Every violation found. Two scenarios with the same id are one.
 pub fn extract_scenarios(scenarios: &str) -> Result<Vec<Scenario>, Vec<Violation>> {
     let (mut reader, root) = Reader::new(scenarios)?;
     let answer = reader.root_elements(root).map(|elements| {
@@ -48,8 +48,8 @@ pub fn extract_scenarios(scenarios: &str) -> Result<Vec<Scenario>, Vec<Violation
     reader.finish(answer)
 }
 
-/// Reads a scenario's object: `id`, `name` and `task_prompt`. A prompt that is not in it may stand
-/// elsewhere, where only then it is looked for.
+/// Reads a scenario's object: `id`, `name` and `task_prompt`. If it has no prompt, `elsewhere` is
+/// called to find one.
 pub fn read_definition<'a>(
     reader: &mut Reader<'a>,
     definition: Value<'a>,
@@ -60,7 +60,7 @@ pub fn read_definition<'a>(
         reader.wrong_type(place, definition, "an object");
         return None;
     }
-    let told = reader.violation_count();
+    let violations_before = reader.violation_count();
     let [id, name, prompt] = reader.object(Some(definition), place, ["id", "name", "task_prompt"]);
     let object = place.pointer();
     let at = |member| Place { object: &object, member };
@@ -71,14 +71,18 @@ pub fn read_definition<'a>(
     };
     let id = match id {
         Some(_) => checked_id(reader, id, at("id"))?,
-        None => {
-            make_id(reader, &at("id").pointer(), told, name.as_deref(), task_prompt.as_deref())?
-        }
+        None => make_id(
+            reader,
+            &at("id").pointer(),
+            violations_before,
+            name.as_deref(),
+            task_prompt.as_deref(),
+        )?,
     };
     Some(Scenario { id, name, task_prompt, definition: reader.span(definition) })
 }
 
-/// An id that must be a text of 1 to 512 bytes.
+/// Reads an id, which must be a text of 1 to 512 bytes.
 pub fn checked_id<'a>(
     reader: &mut Reader<'a>,
     value: Option<Value<'a>>,
@@ -101,8 +105,8 @@ pub fn checked_id<'a>(
     Some(id)
 }
 
-/// An id of at most 512 bytes: a longer text is cut, and the start of its hash keeps it apart from
-/// others that begin alike.
+/// Returns an id of at most 512 bytes. A longer text is truncated, and the start of its hash
+/// distinguishes it from others with the same beginning.
 pub fn bounded_id(text: String) -> String {
     const HASH_BYTES: usize = 10;
     if text.len() <= MAX_ID_BYTES {
@@ -113,12 +117,12 @@ pub fn bounded_id(text: String) -> String {
     format!("{prefix}-{}", short_hash(Sha256::digest(text.as_bytes()).as_ref(), HASH_BYTES))
 }
 
-/// A fingerprint of these texts: 16 hexadecimal digits that are the same for the same texts only.
+/// Returns a fingerprint of these texts: 16 hexadecimal digits that depend only on the texts.
 pub fn fingerprint(texts: &[&str]) -> String {
     hash_of(texts, 8)
 }
 
-/// The first bytes of a hash of these texts, each with its length before it.
+/// Returns the first bytes of a hash of these texts, each preceded by its length.
 fn hash_of(texts: &[&str], bytes: usize) -> String {
     let mut hash = Sha256::new();
     for text in texts {
@@ -128,24 +132,25 @@ fn hash_of(texts: &[&str], bytes: usize) -> String {
     short_hash(hash.finalize().as_ref(), bytes)
 }
 
-/// The first bytes of a hash in hexadecimal digits.
+/// Returns the first bytes of a hash in hexadecimal digits.
 fn short_hash(digest: &[u8], bytes: usize) -> String {
     let digits = digest.iter().take(bytes).flat_map(|byte| [byte >> 4, byte & 15]);
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
-/// Makes an id that is the same for the same name and prompt. `path` is where an id would stand. Where
-/// both are missing because something is wrong with them, that was told since there were `told` violations.
+/// Derives an id from name and prompt. `path` is the place of the missing id. If name and prompt
+/// are both missing because they are not valid, that is already reported: there are then more than
+/// `violations_before` violations.
 pub fn make_id(
     reader: &mut Reader,
     path: &str,
-    told: usize,
+    violations_before: usize,
     name: Option<&str>,
     prompt: Option<&str>,
 ) -> Option<String> {
     let [name, prompt] = [name, prompt].map(|text| text.filter(|text| !text.is_empty()));
     if name.is_none() && prompt.is_none() {
-        if reader.violation_count() > told {
+        if reader.violation_count() > violations_before {
             return None;
         }
         reader.violation(
@@ -165,7 +170,7 @@ pub fn make_id(
     Some(id)
 }
 
-/// Reads which trial of its scenario a result is, counted from 1.
+/// Reads the trial of a result, counted from 1.
 pub fn read_trial<'a>(
     reader: &mut Reader<'a>,
     value: Option<Value<'a>>,

@@ -1,4 +1,4 @@
-//! Scores: 0 to 1, whatever scale they were written in.
+//! Scores: converted to the scale from 0 to 1.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use crate::answer::DimensionScore;
 use crate::codes;
 use crate::json::{Place, Reader, Text, Value};
 
-/// What a score of 1 is written as.
+/// The value that represents a score of 1.
 #[derive(Clone, Copy, Debug)]
 pub enum Scale {
-    /// Nothing is said: 0 to 1 stays as it is, above 1 and up to 100 is a percentage.
+    /// Not declared: 0 to 1 is unchanged, above 1 and up to 100 is a percentage.
     Guessed,
-    /// The result says it, as `scale`.
+    /// Declared by the result, as `scale`.
     Declared(f64),
 }
 
@@ -65,7 +65,7 @@ impl Scale {
             return Vec::new();
         };
         let object = place.pointer();
-        refuse_twins(reader, &members, &object);
+        reject_duplicates(reader, &members, &object);
         let mut scores: Vec<DimensionScore> = Vec::with_capacity(members.len());
         for (name, value) in members {
             let place = Place { object: &object, member: &name.text };
@@ -83,8 +83,8 @@ impl Scale {
     }
 }
 
-/// Dimension scores in the order in which their names came first. Of two with one name, the last
-/// stands. A result may have very many, so a name is not searched for among all.
+/// Dimension scores in the order in which their names first occurred. Of two with the same name,
+/// the last one counts. A result can have very many, so names are indexed.
 #[derive(Debug, Default)]
 pub struct Dimensions {
     scores: Vec<DimensionScore>,
@@ -103,29 +103,29 @@ impl Dimensions {
         self.scores.push(DimensionScore { name, score });
     }
 
-    /// The score of a dimension.
+    /// Returns the score of a dimension.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.places.get(name).and_then(|place| self.scores.get(*place)).map(|found| found.score)
     }
 
-    /// The score of the dimension that came first.
+    /// Returns the score of the dimension that was set first.
     pub fn first(&self) -> Option<f64> {
         self.scores.first().map(|found| found.score)
     }
 
-    /// The mean of all scores; nothing where there are none.
+    /// Returns the mean of all scores; `None` if the list is empty.
     pub fn mean(&self) -> Option<f64> {
         let sum: f64 = self.scores.iter().map(|found| found.score).sum();
         (!self.scores.is_empty()).then(|| sum / self.scores.len() as f64)
     }
 
-    /// The scores.
+    /// Returns the scores.
     pub fn into_scores(self) -> Vec<DimensionScore> {
         self.scores
     }
 }
 
-/// A score that must lie within 0 and 1; one that does not is left out, with a warning.
+/// Reads a score that must be from 0 to 1; any other is left out, with a warning.
 pub fn within_scale<'a>(
     reader: &mut Reader<'a>,
     value: Option<Value<'a>>,
@@ -145,12 +145,13 @@ pub fn within_scale<'a>(
     None
 }
 
-/// Refuses members of an object that have one name: two scores for one dimension cannot both be true.
-pub fn refuse_twins(reader: &mut Reader, members: &[(Text, Value)], object: &str) {
+/// Adds a violation for each duplicate name in an object of dimensions: its score would be
+/// ambiguous.
+pub fn reject_duplicates(reader: &mut Reader, members: &[(Text, Value)], object: &str) {
     let mut names: Vec<&str> = members.iter().map(|(name, _)| &*name.text).collect();
     names.sort_unstable();
-    for twins in names.chunk_by(|first, second| first == second) {
-        if let [name, _, ..] = twins {
+    for duplicates in names.chunk_by(|first, second| first == second) {
+        if let [name, _, ..] = duplicates {
             reader.violation(
                 Place { object, member: name }.pointer(),
                 codes::DUPLICATE_KEY,
@@ -165,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_score_of_a_name_stands_in_the_place_of_the_first() {
+    fn the_last_score_of_a_name_replaces_the_first_in_its_place() {
         let mut dimensions = Dimensions::default();
         assert_eq!((dimensions.mean(), dimensions.first()), (None, None));
         for (name, score) in [("b", 0.5), ("a", 1.0), ("b", 0.25)] {

@@ -1,16 +1,16 @@
-//! Whether a text is JSON at all, and where it stops being so.
+//! Checks that a text is JSON, and finds the place of a syntax error.
 
 use crate::answer::Violation;
 use crate::codes;
 
-/// The longest document the extractor takes, in bytes of UTF-8.
+/// The longest document that the extractor accepts, in bytes of UTF-8.
 pub const MAX_DOCUMENT_BYTES: usize = 16 << 20;
 
-/// The deepest nesting of objects and arrays it takes. PostgreSQL's own parser recurses, so a
-/// limit far below its stack keeps every accepted document readable in SQL.
+/// The deepest nesting of objects and arrays that it accepts. PostgreSQL's own parser recurses, so
+/// a limit far below its stack keeps every accepted document readable in SQL.
 pub const MAX_DEPTH: usize = 256;
 
-/// Checks size and depth, which must hold before anything else looks at the document.
+/// Checks size and depth, which must be within the limits before the document is read.
 pub(crate) fn check_limits(document: &str) -> Result<(), Violation> {
     if document.len() > MAX_DOCUMENT_BYTES {
         return Err(Violation {
@@ -31,7 +31,7 @@ pub(crate) fn check_limits(document: &str) -> Result<(), Violation> {
     if walk.open.len() <= MAX_DEPTH {
         return Ok(());
     }
-    // The last one that was opened is itself what is too deep.
+    // The innermost one exceeds the limit itself.
     walk.open.pop();
     Err(Violation {
         path: walk.pointer(),
@@ -40,7 +40,7 @@ pub(crate) fn check_limits(document: &str) -> Result<(), Violation> {
     })
 }
 
-/// Says what is wrong with a text that serde_json refused, and at which value.
+/// Describes why serde_json rejected a text, and at which value.
 pub(crate) fn describe_error(document: &str, error: &serde_json::Error) -> Violation {
     let offset = if error.is_eof() {
         document.len()
@@ -74,9 +74,9 @@ fn byte_offset(document: &str, line: usize, column: usize) -> usize {
     before + column.saturating_sub(1)
 }
 
-/// An object or array that is open while walking through a text.
+/// An object or array that is open during a walk through a text.
 enum Open<'a> {
-    /// The key is the raw text between its quotes; none while the next key is awaited.
+    /// The key is the raw text between its quotes; `None` before the next key.
     Object {
         key: Option<&'a str>,
     },
@@ -85,11 +85,11 @@ enum Open<'a> {
     },
 }
 
-/// Where a walk through a text, which may be broken, came to. Only the way to an error walks:
-/// the good way never pays for it.
+/// The position of a walk through a text that can be malformed. A walk is needed only to locate an
+/// error, and to check the depth of a document with many brackets.
 struct Walk<'a> {
     open: Vec<Open<'a>>,
-    /// Where the value that was begun last starts, or white space before it.
+    /// The start of the last value, or of white space before it.
     value_start: usize,
 }
 
@@ -141,13 +141,13 @@ impl<'a> Walk<'a> {
         walk
     }
 
-    /// The place as a JSON Pointer.
+    /// Returns the place as a JSON Pointer.
     fn pointer(&self) -> String {
         let mut pointer = String::new();
         for open in &self.open {
             match open {
                 Open::Object { key: Some(key) } => {
-                    // An escape in a key is undone where it is valid; the pointer is for people.
+                    // A valid escape in a key is decoded; the pointer is for people.
                     let text = serde_json::from_str::<String>(&format!("\"{key}\""));
                     push_segment(&mut pointer, text.as_deref().unwrap_or(key));
                 }
@@ -162,12 +162,13 @@ impl<'a> Walk<'a> {
 /// Adds a member's name to a JSON Pointer (RFC 6901, section 3).
 pub(crate) fn push_segment(pointer: &mut String, segment: &str) {
     pointer.push('/');
-    // PostgreSQL keeps no NUL in text, and a pointer is for people too.
+    // PostgreSQL's text cannot contain NUL, and a pointer is for people too.
     let segment = segment.replace('\0', "\u{FFFD}");
     pointer.push_str(&segment.replace('~', "~0").replace('/', "~1"));
 }
 
-/// Where the string that begins at `start` (after its quote) has its closing quote, or the end.
+/// Returns the position of the closing quote of the string whose content begins at `start`, or the
+/// end of the text.
 pub(crate) fn string_end(bytes: &[u8], start: usize) -> usize {
     let mut position = start;
     while let Some(&byte) = bytes.get(position) {

@@ -1,41 +1,41 @@
-//! Times as outcomes hold them.
+//! Conversion of times to the form that outcomes have.
 
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::number::MAX_WHOLE;
 
-/// An RFC 3339 time in UTC with microseconds; what is finer is cut off. Nothing for another text.
-/// The year 0 is refused: it may be before the calendar of whoever reads the time.
+/// Returns an RFC 3339 time in UTC, truncated to microseconds; `None` for any other text. The year
+/// 0 is rejected: consumers' calendars might not include it.
 pub fn in_utc(text: &str) -> Option<String> {
     write(parse(text)?)
 }
 
-/// The milliseconds from one RFC 3339 time to a later one; nothing for other texts, or where the
-/// second is the earlier.
+/// Returns the milliseconds from one RFC 3339 time to a later one; `None` for other texts, or if
+/// the second time is the earlier one.
 pub fn milliseconds_between(start: &str, end: &str) -> Option<f64> {
     let nanoseconds = (parse(end)? - parse(start)?).whole_nanoseconds();
     (nanoseconds >= 0).then_some(nanoseconds as f64 / 1e6)
 }
 
-/// Seconds as milliseconds, to the nanosecond: a thousand times a decimal fraction is seldom exact,
-/// and 1.001 s is 1001 ms. Infinite where a 64-bit float cannot hold it.
+/// Converts seconds to milliseconds, rounded to the nanosecond: a thousand times a decimal fraction
+/// is seldom exact, and 1.001 s is 1001 ms. Infinite if a 64-bit float cannot represent the value.
 pub fn milliseconds_of(seconds: f64) -> f64 {
     let milliseconds = seconds * 1_000.0;
     let nanoseconds = milliseconds * 1e6;
-    // Beyond that there is no fraction to round, and dividing again would lose the last digit.
+    // A number beyond that has no fraction to round, and dividing again would lose the last digit.
     if nanoseconds < MAX_WHOLE { nanoseconds.round() / 1e6 } else { milliseconds }
 }
 
 fn parse(text: &str) -> Option<OffsetDateTime> {
-    // The library takes any character between date and time; RFC 3339 names these.
+    // The library accepts any character between date and time; RFC 3339 allows only these.
     if !matches!(text.as_bytes().get(10), Some(b'T' | b't' | b' ')) {
         return None;
     }
     OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)
 }
 
-/// A time that is counted in nanoseconds since 1970 in UTC, as RFC 3339 with microseconds.
+/// Converts nanoseconds since 1970 in UTC to RFC 3339 with microseconds.
 pub fn of_unix_nanoseconds(nanoseconds: i128) -> Option<String> {
     write(OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()?)
 }
@@ -69,7 +69,7 @@ mod tests {
         ] {
             assert_eq!(milliseconds_of(seconds), milliseconds, "{seconds}");
         }
-        // A duration too long to have a fraction of a nanosecond is not moved by rounding it.
+        // A duration too long to have a fraction of a nanosecond is not changed by rounding.
         for seconds in (0..1_000).map(|step| 12_345_678.123 + f64::from(step) * 0.37) {
             assert_eq!(milliseconds_of(seconds), seconds * 1_000.0, "{seconds}");
         }

@@ -2,7 +2,7 @@
 
 use crate::answer::{Outcome, Verdict, Violation};
 
-/// The verdict that an answer is, as JSON text; see `extract-json` in `wit/extraction.wit`.
+/// Returns the verdict of an answer as JSON text; see `extract-json` in `wit/extraction.wit`.
 pub fn json(answer: Result<Outcome, Vec<Violation>>) -> String {
     let verdict = match answer {
         Ok(outcome) => Verdict::Accepted { outcome: Box::new(outcome) },
@@ -12,7 +12,8 @@ pub fn json(answer: Result<Outcome, Vec<Violation>>) -> String {
     serde_json::to_string(&verdict).unwrap_or_default()
 }
 
-/// The verdict on a result that never reaches the extractor, because its framing is wrong.
+/// Returns the verdict on a result that never reaches the extractor, because its framing is not
+/// valid.
 pub fn rejected_json(code: &'static str, message: String) -> String {
     json(Err(vec![Violation { path: String::new(), code, message }]))
 }

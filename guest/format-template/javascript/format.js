@@ -1,9 +1,9 @@
 // Files of the tool exam as a format of Arc Recorder.
 //
-// This is a template: replace what is said of exams by what your own tool writes. An exam's file is one JSON object,
-// with the exam's name, the model, and an array of answers; each answer is a result. What it says:
+// This is a template: replace the parts about exams by the files of your own tool. An exam's file is one JSON object,
+// with the exam's name, the model, and an array of answers; each answer is a result. Its fields:
 //
-// | field of the outcome | where it is |
+// | field of the outcome | location |
 // |---|---|
 // | scenario.id | the file's `exam`, `/`, and the answer's `question` |
 // | scenario.taskPrompt | `prompt` |
@@ -12,7 +12,7 @@
 // | reliabilityScore | `points`, from 0 to 1 |
 // | executionTime, executionTimeMs | `began_at` and `seconds` |
 // | tokensUsed | `tokens` |
-// | errorMessage, errorCode, errorCategory | `error`; its first word, and what it is about |
+// | errorMessage, errorCode, errorCategory | `error`; its first word, and the kind of failure |
 // | detailedTrajectory, eventCount | `steps` |
 
 import { defineFormat, failure, inUtc, Reader } from './kit.js';
@@ -25,24 +25,24 @@ const format = defineFormat({
   authors: 'Your Name',
   description: 'Files of the tool exam: an object with an array of answers',
 
-  // Says yes to this format's files, and to no others: every format is asked about every file. `head` is the start of
-  // the file as text, up to 4,096 bytes, and may end anywhere.
+  // Recognises the files of this format, and no others: every format is tried on every file. `head` is the start of the
+  // file as text, up to 4,096 bytes, and can end anywhere.
   detect(fileName, head) {
     if (!/^\s*\{\s*"exam"\s*:/.test(head)) return undefined;
-    // Each element of the array is a result, and what is around the array is their header.
+    // Each element of the array is a result, and the document around the array is their header.
     return { items: { tag: 'elements', val: '/answers/*' }, header: { tag: 'enclosing-document' }, classifyItems: false };
   },
 
-  // Says which scenario was run: all that a plan needs, also of a result that is refused.
+  // Reads only the scenario, also of a result that is rejected: a plan needs no more.
   scenario(header, answer) {
     const question = answer.text('/question');
     if (!question) {
-      answer.violation('/question', 'missing_scenario', 'an answer has a question, which names its scenario; there is none');
+      answer.violation('/question', 'missing_scenario', 'an answer has a question, which names its scenario; it is missing');
       return undefined;
     }
     let exam;
     if (header === undefined) {
-      // A result that is sent alone, over HTTP for example, has no file around it.
+      // A result that is sent without its file, for example over HTTP, has no header.
       answer.warning('', 'header_missing', 'the answer came without its file, so the name of its exam is not known');
     } else {
       exam = new Reader(header).text('/exam');
@@ -57,13 +57,13 @@ const format = defineFormat({
     };
   },
 
-  // Says all that a result says. What is wrong with it, the reader collects.
+  // Reads all fields of a result. The reader collects the violations.
   outcome(header, answer) {
     const { scenario, trial } = this.scenario(header, answer) ?? {};
     const ended = answer.text('/ended');
     const status = STATUSES[ended] ?? 'error';
     if (ended === undefined) {
-      answer.warning('/ended', 'status_missing', 'the answer does not say how it ended; an error is assumed');
+      answer.warning('/ended', 'status_missing', 'the member is missing; an error is assumed');
     } else if (!Object.hasOwn(STATUSES, ended)) {
       answer.violation('/ended', 'unknown_status', `expected finished, failed or out of time, found ${ended.slice(0, 40)}`);
     }

@@ -1,4 +1,4 @@
-// What the files of exams mean, rule by rule. It runs in Node: the component is the same code.
+// The rules for files of exams, one by one. The tests run in Node: the component is the same code.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { container, extraction } from './format.js';
 
 const HEADER = '{"exam": "capitals", "answers": [null]}';
 
-/** What is wrong with an answer. */
+/** Returns the places and codes of an answer's violations. */
 function wrong(item) {
   try {
     container.extractItemOutcome(HEADER, item);
@@ -27,7 +27,7 @@ test('its own files are recognised and no others', () => {
   }
 });
 
-test('an answer says everything', () => {
+test('every field is read from an answer', () => {
   const item = `{"question": "peru", "attempt": 2, "prompt": "Pérú?", "ended": "failed", "seconds": 1.5,
     "tokens": 7, "points": 0.25, "began_at": "2026-01-02T03:04:05+01:00",
     "error": "ConnectionError: no answer", "steps": [{"a": "\\"]😀"}, 2]}`;
@@ -48,7 +48,7 @@ test('an answer says everything', () => {
   assert.deepEqual(verdict.outcome.detailed_trajectory, [offset, length]);
 });
 
-test('everything that is wrong is told at once', () => {
+test('all violations are reported at the same time', () => {
   assert.deepEqual(wrong('{"question": "", "ended": "odd", "seconds": -1, "tokens": "7"}'), [
     ['/question', 'missing_scenario'],
     ['/ended', 'unknown_status'],
@@ -61,7 +61,7 @@ test('everything that is wrong is told at once', () => {
   assert.deepEqual(wrong('{"steps": "'), [['', 'malformed_json']]);
 });
 
-test('what only decorates is a warning', () => {
+test('violations in optional data are warnings', () => {
   const outcome = extraction.extractOutcome('{"question": "a", "points": 17, "began_at": "today"}');
   assert.equal(outcome.scenario.id, 'a');
   assert.deepEqual(outcome.warnings.map(({ code }) => code), [

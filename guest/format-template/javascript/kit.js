@@ -1,9 +1,9 @@
-// What every format needs: the exports of the world `arc:recording/extractor` made from a few functions, and a reader
-// of JSON that collects what is wrong. There is seldom a reason to change it; start with format.js.
+// The common code of all formats: the exports of the world `arc:recording/extractor` made from a few functions, and a
+// reader of JSON that collects violations. There is seldom a reason to change it; start with format.js.
 
 import { elementSpans, findSpan, isDeeper, utf8Length } from './spans.js';
 
-/** The longest document that is taken, in bytes, and the deepest nesting; the host's own limits. */
+/** The longest accepted document, in bytes, and the deepest nesting; the same limits as the host's. */
 const MAX_DOCUMENT_BYTES = 16 << 20;
 const MAX_DEPTH = 128;
 
@@ -11,7 +11,7 @@ const MAX_DEPTH = 128;
 const MAX_ID_BYTES = 512;
 const MAX_CODE_BYTES = 128;
 
-/** What an outcome is where a format says nothing. */
+/** The defaults of an outcome. */
 const OUTCOME = {
   trial: undefined, reliabilityScore: undefined, grade: undefined, dimensionScores: [], executionTime: undefined,
   executionTimeMs: 0, tokensUsed: 0, promptTokens: 0, completionTokens: 0, costUsd: 0, eventCount: 0,
@@ -24,7 +24,7 @@ const SUITE = {
   totalTokensUsed: undefined, averageExecutionTimeMs: undefined, averageDimensionScores: [], speedupFactor: undefined,
 };
 
-/** A document, what was found wrong with it (violations), and what was assumed (warnings). */
+/** A document with its violations, and with its warnings about assumed or replaced values. */
 export class Reader {
   constructor(text) {
     this.json = text;
@@ -49,7 +49,7 @@ export class Reader {
     this.warnings.push({ path, code, message });
   }
 
-  /** The value at a JSON Pointer; undefined where there is none, or null. */
+  /** Returns the value at a JSON Pointer; undefined if it is missing or null. */
   at(path) {
     let value = this.value;
     for (const name of segments(path)) {
@@ -59,7 +59,7 @@ export class Reader {
     return value ?? undefined;
   }
 
-  /** A text; what PostgreSQL cannot hold (NUL, half a surrogate pair) is replaced, with a warning. */
+  /** Reads a text; characters that PostgreSQL cannot store (NUL, half a surrogate pair) are replaced, with a warning. */
   text(path) {
     const found = this.#typed(path, 'string', 'a string');
     if (found === undefined) return undefined;
@@ -68,12 +68,12 @@ export class Reader {
     return kept;
   }
 
-  /** A number of at least 0. */
+  /** Reads a number of at least 0. */
   amount(path) {
     return this.#within(path, 0, Number.MAX_VALUE, '0 or more');
   }
 
-  /** A whole number. */
+  /** Reads a whole number. */
   count(path, least, most) {
     const found = this.#within(path, least, most, `a whole number from ${least} to ${most}`);
     if (found === undefined || Number.isInteger(found)) return found;
@@ -81,7 +81,7 @@ export class Reader {
     return undefined;
   }
 
-  /** A score from 0 to 1; one that is not is left out, with a warning. */
+  /** Reads a score from 0 to 1; any other value is left out, with a warning. */
   score(path) {
     const found = this.at(path);
     if (found === undefined || (typeof found === 'number' && found >= 0 && found <= 1)) return found;
@@ -89,7 +89,7 @@ export class Reader {
     return undefined;
   }
 
-  /** Where the value at a JSON Pointer stands in the document, in bytes; undefined where there is none, or null. */
+  /** Returns the position of the value at a JSON Pointer, in bytes; undefined if it is missing or null. */
   span(path) {
     return this.at(path) === undefined ? undefined : findSpan(this.json, segments(path));
   }
@@ -110,19 +110,19 @@ export class Reader {
   }
 }
 
-/** An RFC 3339 time in UTC with microseconds; undefined for any other text. */
+/** Returns an RFC 3339 time in UTC with microseconds; undefined for any other text. */
 export function inUtc(text) {
   const time = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)$/.exec(text ?? '');
   if (time === null) return undefined;
   const [, date, clock, fraction = '', offset] = time;
   const milliseconds = Date.parse(`${date}T${clock}${offset.toUpperCase()}`);
-  // A day that its month does not have is no time, whatever an engine makes of it.
+  // A day that its month does not have is not valid, even if an engine accepts it.
   const days = new Date(Date.UTC(...date.split('-').map((part, place) => part - (place === 1 ? 1 : 0)))).getUTCDate();
   if (Number.isNaN(milliseconds) || days !== Number(date.slice(8)) || date.startsWith('0000')) return undefined;
   return `${new Date(milliseconds).toISOString().slice(0, 19)}.${fraction.padEnd(6, '0').slice(0, 6)}Z`;
 }
 
-/** What is found in an error text, in this order; the same words as `guest/format-kit/src/failure.rs` has. */
+/** The patterns of an error text, in the order in which they are tried; the same as in `guest/format-kit/src/failure.rs`. */
 const SIGNS = {
   timeout: 'timeout|timed out|time out |time limit|deadline|took too long|etimedout',
   'rate-limit': 'rate limit|ratelimit|too many requests|(?:http|status|code|error) 429|quotas? |throttl',
@@ -138,7 +138,7 @@ const SIGNS = {
   'sandbox-error': 'sandbox|container|modal |microvm',
 };
 
-/** What an error text says: the fields of an outcome that are about a failure. */
+/** Classifies an error text: returns the fields of an outcome that are about a failure. */
 export function failure(text, status) {
   const message = text?.trim() ? text : undefined;
   const word = message?.trim().split(/\s+/, 1)[0].replace(/[:;,.!]+$/, '');
@@ -151,19 +151,19 @@ export function failure(text, status) {
 
 function category(message, status) {
   if (status === 'success' || (status === 'cancelled' && message === undefined)) return undefined;
-  const told = status === 'timeout' ? 'timeout' : 'system-error';
-  if (message === undefined) return told;
-  // What went wrong stands at the start of a message or at the end of a traceback.
+  const fallback = status === 'timeout' ? 'timeout' : 'system-error';
+  if (message === undefined) return fallback;
+  // The cause is at the start of a message or at the end of a traceback.
   const searched = message.length > 32768 ? `${message.slice(0, 16384)} ${message.slice(-16384)}` : message;
   const words = searched
     .replace(/([a-z])([A-Z])|([A-Z])(?=[A-Z][a-z])/g, (_, lower, upper, capital) => (lower ? `${lower} ${upper}` : `${capital} `))
     .toLowerCase()
     .replace(/[^\p{L}\p{N}]+/gu, ' ');
   const text = ` ${words} `.replaceAll(' neural network', ' neural');
-  return Object.keys(SIGNS).find((name) => new RegExp(` (?:${SIGNS[name]})`).test(text)) ?? told;
+  return Object.keys(SIGNS).find((name) => new RegExp(` (?:${SIGNS[name]})`).test(text)) ?? fallback;
 }
 
-/** Makes the exports of the world from a format's functions. */
+/** Creates the exports of the world from a format's functions. */
 export function defineFormat(format) {
   const read = (what, header, item) => {
     const reader = new Reader(item);
@@ -221,7 +221,7 @@ export function defineFormat(format) {
   };
 }
 
-/** An answer as a value: thrown violations are an answer too, anything else is a bug and goes on. */
+/** Returns an answer as a value: thrown violations are an answer too, any other exception is a bug and is rethrown. */
 function attempt(make) {
   try {
     return { tag: 'ok', val: make() };
@@ -235,7 +235,7 @@ function scenario({ id, name, taskPrompt, definition }) {
   return { id: boundedId(id), name, taskPrompt, definition };
 }
 
-/** An id that is too long is cut, and a checksum keeps it apart from others that begin alike. */
+/** Truncates an id that is too long; a checksum distinguishes it from others with the same beginning. */
 function boundedId(id) {
   if (utf8Length(id) <= MAX_ID_BYTES) return id;
   // FNV-1a of 64 bits.
@@ -244,14 +244,14 @@ function boundedId(id) {
   return `${cut(id, MAX_ID_BYTES - 17)}-${hash.toString(16).padStart(16, '0')}`;
 }
 
-/** The text's first characters that have at most so many bytes. */
+/** Returns the text's first characters that have at most this many bytes. */
 function cut(text, bytes) {
   let kept = text.slice(0, bytes);
   while (utf8Length(kept) > bytes) kept = kept.slice(0, -1);
   return kept.toWellFormed ? kept.toWellFormed() : storable(kept);
 }
 
-/** A list of scenarios, as a simulation is started with. */
+/** Reads the list of scenarios with which a simulation is started. */
 function scenarios(text) {
   const reader = new Reader(text);
   if (!Array.isArray(reader.value)) {
@@ -262,7 +262,7 @@ function scenarios(text) {
   const all = reader.value.map((_, index) => {
     const id = reader.text(`/${index}/id`);
     if (!id) {
-      reader.violation(`/${index}/id`, 'missing_scenario', 'give the scenario an id, a text of 1 to 512 bytes');
+      reader.violation(`/${index}/id`, 'missing_scenario', 'the scenario needs an id, a text of 1 to 512 bytes');
     } else if (seen.has(id)) {
       reader.violation(`/${index}/id`, 'duplicate_scenario', `the scenario ${id} is planned twice (first at /${seen.get(id)})`);
     }
@@ -278,7 +278,7 @@ function scenarios(text) {
   return all;
 }
 
-/** The documents of a text: one object, the elements of an array or of `results`, or one document a line. */
+/** Finds the documents of a text: one object, the elements of an array or of `results`, or one document per line. */
 function split(text) {
   const frame = (span) => ({ document: span, problem: undefined });
   try {
@@ -287,7 +287,7 @@ function split(text) {
     if (Array.isArray(value?.results)) return elementSpans(text, ['results']).map(frame);
     return [frame(findSpan(text, []))];
   } catch {
-    // One document a line, then; what is wrong with one is told when it is extracted.
+    // Otherwise one document per line; the errors of each are reported when it is extracted.
     let offset = 0;
     return text.split('\n').flatMap((line) => {
       const trimmed = line.trim();
@@ -298,7 +298,7 @@ function split(text) {
   }
 }
 
-/** The answer's names and words as JSON has them; `undefined` becomes `null`, a span `[offset, length]`. */
+/** Converts an answer to JSON's names and values; `undefined` becomes `null`, a span `[offset, length]`. */
 function snakeCase(value) {
   if (value === undefined) return null;
   if (Array.isArray(value)) return value.map(snakeCase);
@@ -312,7 +312,7 @@ function snakeCase(value) {
   );
 }
 
-/** The start of a file as text. What is not ASCII stands for itself badly, which is enough to find names in it. */
+/** Returns the start of a file as text. Characters outside ASCII are not decoded, which is enough to find names. */
 function decoded(head) {
   let text = '';
   for (const byte of head) text += String.fromCharCode(byte);

@@ -1,6 +1,6 @@
-// Where values stand in a JSON text, in bytes of UTF-8. But for `isDeeper`, the text is known to be valid.
+// Finds the positions of values in a JSON text, in bytes of UTF-8. Except for `isDeeper`, the text must be valid.
 
-/** The length of a text in UTF-8. */
+/** Returns the length of a text in UTF-8. */
 export function utf8Length(text) {
   let bytes = text.length;
   for (const [run] of text.matchAll(/[^\0-\x7f]+/g)) {
@@ -13,7 +13,7 @@ export function utf8Length(text) {
   return bytes;
 }
 
-/** Whether objects and arrays are nested deeper than this. The text may be anything. */
+/** Whether objects and arrays are nested deeper than this. The text need not be valid. */
 export function isDeeper(text, limit) {
   const marks = /["[\]{}]/g;
   let depth = 0;
@@ -28,7 +28,7 @@ export function isDeeper(text, limit) {
   return false;
 }
 
-/** The span of the value at this path of names and indices; undefined where there is none. */
+/** Returns the span of the value at this path of names and indices; undefined if it does not exist. */
 export function findSpan(text, path) {
   let [start, end] = whole(text);
   for (const name of path) {
@@ -39,7 +39,7 @@ export function findSpan(text, path) {
   return { offset: utf8Length(text.slice(0, start)), length: utf8Length(text.slice(start, end)) };
 }
 
-/** The spans of all elements of the array at this path. */
+/** Returns the spans of all elements of the array at this path. */
 export function elementSpans(text, path) {
   let [start] = whole(text);
   for (const name of path) start = children(text, start).findLast((child) => child.name === name).start;
@@ -56,7 +56,7 @@ function whole(text) {
   return [start, skipValue(text, start)];
 }
 
-/** The members or elements of the object or array that begins here. */
+/** Returns the members or elements of the object or array that begins here. */
 function children(text, start) {
   const isObject = text[start] === '{';
   if (!isObject && text[start] !== '[') return [];
@@ -67,7 +67,7 @@ function children(text, start) {
     if (isObject) {
       const end = skipString(text, at);
       name = JSON.parse(text.slice(at, end));
-      // Past the colon.
+      // After the colon.
       at = skipSpace(text, skipSpace(text, end) + 1);
     }
     const end = skipValue(text, at);
@@ -85,7 +85,7 @@ function skipSpace(text, at) {
   return space.lastIndex;
 }
 
-/** Past the string that begins here; the text's end where nothing closes it. */
+/** Returns the position after the string that begins here; the text's end if nothing closes it. */
 function skipString(text, start) {
   let at = start;
   for (;;) {
@@ -97,7 +97,7 @@ function skipString(text, start) {
   }
 }
 
-/** Past the value that begins here. */
+/** Returns the position after the value that begins here. */
 function skipValue(text, start) {
   if (text[start] === '"') return skipString(text, start);
   if (text[start] !== '{' && text[start] !== '[') {

@@ -1,8 +1,8 @@
-//! Rules that the answers of every format keep.
+//! Rules that the answers of every format must satisfy.
 
 use arc_format_kit::{Format, Outcome, Span, Violation};
 
-/// Asks a format everything about one result, and checks what must hold for any: both passes agree
+/// Runs every function of a format on one result, and checks the general rules: both passes agree
 /// on scenario and trial, spans are JSON, figures are in their ranges.
 pub fn check<F: Format>(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
     let head = &item.as_bytes()[..item.len().min(4096)];
@@ -71,20 +71,20 @@ fn check_outcome(item: &str, outcome: &Outcome) {
     outcome.warnings.iter().for_each(|warning| check_violations(std::slice::from_ref(warning)));
 }
 
-/// The part of a document that a span is.
+/// Returns the part of a document at a span.
 pub fn slice(document: &str, span: Option<Span>) -> Option<&str> {
     let span = span?;
     let (offset, length) = (span.offset as usize, span.length as usize);
     Some(&document[offset..offset + length])
 }
 
-/// The outcome of a result that must be valid.
+/// Returns the outcome of a result that must be valid.
 #[track_caller]
 pub fn accepted<F: Format>(header: Option<&str>, item: &str) -> Outcome {
     check::<F>(header, item).unwrap_or_else(|found| panic!("{item}: {found:?}"))
 }
 
-/// What is wrong with a result that must not be valid, sorted.
+/// Returns the violations of a result that must not be valid, sorted.
 #[track_caller]
 pub fn rejected<F: Format>(header: Option<&str>, item: &str) -> Vec<(String, &'static str)> {
     match check::<F>(header, item) {
@@ -98,7 +98,7 @@ pub fn rejected<F: Format>(header: Option<&str>, item: &str) -> Vec<(String, &'s
     }
 }
 
-/// What an outcome warns of, sorted.
+/// Returns the warnings of an outcome, sorted.
 pub fn warnings(outcome: &Outcome) -> Vec<(&str, &'static str)> {
     let mut warnings: Vec<_> =
         outcome.warnings.iter().map(|warning| (warning.path.as_str(), warning.code)).collect();
@@ -106,14 +106,14 @@ pub fn warnings(outcome: &Outcome) -> Vec<(&str, &'static str)> {
     warnings
 }
 
-/// An outcome's dimensions, in their order.
+/// Returns an outcome's dimensions, in their order.
 pub fn dimensions(outcome: &Outcome) -> Vec<(&str, f64)> {
     outcome.dimension_scores.iter().map(|it| (it.name.as_str(), it.score)).collect()
 }
 
-/// A result that must be valid, cut off anywhere: it is no JSON any more, and nothing else is said.
+/// Truncates a valid result at every length: it is no longer JSON, and nothing else is reported.
 #[track_caller]
-pub fn refuses_what_is_cut_off<F: Format>(header: Option<&str>, item: &str) {
+pub fn rejects_truncated_results<F: Format>(header: Option<&str>, item: &str) {
     accepted::<F>(header, item);
     for end in (0..item.len()).filter(|end| item.is_char_boundary(*end)) {
         let found = rejected::<F>(header, &item[..end]);

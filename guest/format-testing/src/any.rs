@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-/// JSON texts whose objects have these names and others, so that the rules for the names are
-/// reached: scalars of every kind, broken escapes, huge numbers, nested a few levels.
+/// Returns JSON texts whose objects have these names and others, so that the rules for the names
+/// are reached: scalars of every kind, malformed escapes, huge numbers, nested a few levels.
 pub fn any_json(names: &'static [&'static str]) -> impl Strategy<Value = String> {
     let scalar = prop_oneof![
         Just("null".to_owned()),

@@ -1,5 +1,5 @@
-//! What the tests of formats share: files framed as a host frames them, rules that the answers of
-//! every format keep, and JSON of any shape.
+//! Shared code of the tests of formats: files framed as a host frames them, rules that the answers
+//! of every format must satisfy, and JSON of any shape.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,14 +12,14 @@
 
 mod answers;
 mod any;
-mod framed;
+mod framed_file;
 mod others;
 mod skipped;
 
 pub use answers::{
-    accepted, check, dimensions, refuses_what_is_cut_off, rejected, slice, warnings,
+    accepted, check, dimensions, rejected, rejects_truncated_results, slice, warnings,
 };
 pub use any::any_json;
-pub use framed::{Framed, frame};
+pub use framed_file::{FramedFile, frame};
 pub use others::recognises_no_other;
 pub use skipped::skip;

@@ -1,18 +1,18 @@
-//! The files of all other formats, which a format must not take for its own.
+//! The files of all other formats, which a format must not recognise.
 
 use std::path::{Path, PathBuf};
 
 use arc_format_kit::Format;
 
-/// Asks a format of every file in `tests/fixtures` but those of its own folder there, and of the
-/// real results beside the repository where they are. It must recognise none, as a whole and by a
-/// few bytes alone.
+/// Runs a format's detection on every file in `tests/fixtures` except those in its own folder, and
+/// on the real results beside the repository if they exist. It must not recognise any, neither
+/// whole nor by only a few bytes.
 pub fn recognises_no_other<F: Format>(own_folder: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let own = root.join("tests/fixtures/formats").join(own_folder);
     let mut files = Vec::new();
     collect(&root.join("tests/fixtures"), &own, &mut files);
-    assert!(files.len() > 5, "the fixtures are not where they were: {files:?}");
+    assert!(files.len() > 5, "too few fixtures were found: {files:?}");
     let real = root.join("../shared/data");
     if real.exists() {
         collect(&real, &real.join(own_folder), &mut files);

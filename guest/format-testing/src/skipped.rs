@@ -1,5 +1,5 @@
-//! What a test program has skipped, listed in one block when it ends: the harness does not show what
-//! a test that succeeds has printed.
+//! Lists the skipped parts of a test program in one block when it ends: the harness does not show
+//! the output of tests that succeed.
 
 #![allow(unsafe_code, reason = "the standard library runs nothing at the end of a process")]
 
@@ -12,11 +12,12 @@ unsafe extern "C" {
     fn atexit(function: extern "C" fn()) -> i32;
 }
 
-/// Notes that a test, or a part of one, is skipped.
+/// Records that a test, or a part of one, is skipped.
 pub fn skip(what: &str, why: &str) {
     static AT_EXIT: Once = Once::new();
     AT_EXIT.call_once(|| {
-        // SAFETY: the function has no arguments, and uses only what lives as long as the process.
+        // SAFETY: the function has no arguments, and uses only data that lives as long as the
+        // process.
         let registered = unsafe { atexit(list) };
         assert_eq!(registered, 0, "atexit");
     });
@@ -31,6 +32,6 @@ extern "C" fn list() {
     let skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
     let lines: String = skipped.iter().map(|line| format!("    {line}\n")).collect();
     let block = format!("\nSKIPPED in this run: {}\n{lines}", skipped.len());
-    // No one can be told that the stream is closed.
+    // If the stream is closed, there is no way to report it.
     let _ = std::io::stderr().lock().write_all(block.as_bytes());
 }

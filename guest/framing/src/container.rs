@@ -1,4 +1,4 @@
-//! What a stream is said to be, and how large its documents may be.
+//! The container type of a stream, and the size limits of its documents.
 
 use crate::envelope::ENVELOPE_LIMIT_BYTES;
 
@@ -10,25 +10,25 @@ pub enum Container {
     /// anything else is read as [`Container::Lines`].
     #[default]
     Auto,
-    /// Every line that is not blank is a document, and lines are never looked into. For streams
-    /// whose file name (`.jsonl`, `.ndjson`) or content type says so.
+    /// Every line that is not blank is a document, and the content of lines is not examined. For
+    /// streams whose file name (`.jsonl`, `.ndjson`) or content type indicates lines.
     Lines,
 }
 
-/// Bounds on what is kept in memory.
+/// Limits on the memory that is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The largest document that is handed out whole. A larger one is skipped without being kept,
-    /// and its frame carries [`Problem::DocumentTooLarge`](crate::Problem::DocumentTooLarge).
+    /// The largest document that is returned whole. A larger one is skipped without being stored,
+    /// and its frame has [`Problem::DocumentTooLarge`](crate::Problem::DocumentTooLarge).
     pub max_document_bytes: usize,
-    /// How many bytes of the members beside `"results"` are kept. An envelope with more of them
-    /// is incomplete, and says so ([`Envelope::problem`](crate::Envelope::problem)). 0 where they
-    /// are not looked at.
+    /// How many bytes of the members beside `"results"` are stored. An envelope with more of them
+    /// is incomplete, which [`Envelope::problem`](crate::Envelope::problem) reports. 0 if they are
+    /// not needed.
     pub max_envelope_bytes: usize,
 }
 
 impl Default for Limits {
-    /// 16 MiB a document, and as much beside `"results"`.
+    /// 16 MiB for a document, and for the members beside `"results"`.
     fn default() -> Self {
         Self { max_document_bytes: 16 << 20, max_envelope_bytes: ENVELOPE_LIMIT_BYTES }
     }

@@ -1,11 +1,11 @@
-//! The members of an envelope other than its documents, kept as they are written.
+//! The raw members of an envelope other than its documents.
 
 use core::fmt;
 
-use crate::kept::{Kept, View};
+use crate::carry_buffer::{CarryBuffer, View};
 
-/// How many bytes of members are kept unless [`Limits`](crate::Limits) say otherwise: as many as a
-/// document has.
+/// The default limit on the bytes of members in [`Limits`](crate::Limits): the same as for a
+/// document.
 pub const ENVELOPE_LIMIT_BYTES: usize = 16 << 20;
 
 const SEPARATOR: &str = ", ";
@@ -17,7 +17,7 @@ pub struct Envelope {
     problem: Option<EnvelopeProblem>,
 }
 
-/// Why an envelope does not have every member that the stream has.
+/// The reason why an envelope does not have every member of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EnvelopeProblem {
     /// The members are longer than the limit.
@@ -27,15 +27,15 @@ pub enum EnvelopeProblem {
     },
     /// A member is not UTF-8.
     InvalidUtf8,
-    /// Text where only a member can be: one that does not begin with a string, or follows
-    /// something else without a comma.
+    /// Text that is not a member: it does not begin with a string, or follows another member
+    /// without a comma.
     NotAMember,
     /// The stream ends before the `}` that closes the envelope.
     Truncated,
 }
 
 impl EnvelopeProblem {
-    /// A name for programs, which never changes.
+    /// Returns a stable name for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl EnvelopeProblem {
 }
 
 impl fmt::Display for EnvelopeProblem {
-    /// A sentence for people.
+    /// Writes a sentence for people.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { limit_bytes } => write!(
@@ -67,8 +67,8 @@ impl fmt::Display for EnvelopeProblem {
 }
 
 impl Envelope {
-    /// One object with the other members, keys and values exactly as written, in their order.
-    /// The values are not checked for being valid JSON.
+    /// Returns one object with the other members: raw keys and values, in their order. The values
+    /// are not checked for being valid JSON.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -80,21 +80,21 @@ impl Envelope {
         self.problem.is_none()
     }
 
-    /// The first reason why a member is missing from [`text`](Self::text). What an incomplete
-    /// envelope says must not be applied: a member that is missing may be the one that matters.
+    /// Returns the first reason why a member is missing from [`text`](Self::text). The data of an
+    /// incomplete envelope must not be used: the missing member could change its meaning.
     #[must_use]
     pub fn problem(&self) -> Option<EnvelopeProblem> {
         self.problem
     }
 }
 
-/// Collects members while they stream by, before it is known that they are an envelope's.
+/// Collects members as they are read, before it is known that they belong to an envelope.
 #[derive(Debug)]
 pub(crate) struct EnvelopeCollector {
     envelope: Envelope,
     limit_bytes: usize,
     confirmed: bool,
-    member: Option<Kept>,
+    member: Option<CarryBuffer>,
 }
 
 impl EnvelopeCollector {
@@ -107,7 +107,7 @@ impl EnvelopeCollector {
         }
     }
 
-    /// The envelope, once it is known to be one.
+    /// Returns the envelope, once it is known to be one.
     pub(crate) fn get(&self) -> Option<&Envelope> {
         self.confirmed.then_some(&self.envelope)
     }
@@ -120,13 +120,13 @@ impl EnvelopeCollector {
         self.member.is_some()
     }
 
-    /// How many bytes may still be kept.
+    /// Returns the number of bytes that can still be stored.
     fn room(&self) -> usize {
         self.limit_bytes.saturating_sub(self.envelope.text.len())
     }
 
     pub(crate) fn begin(&mut self, start: u64) {
-        self.member = Some(Kept::new(start, self.room()));
+        self.member = Some(CarryBuffer::new(start, self.room()));
     }
 
     pub(crate) fn end(&mut self, view: View<'_>, end: u64) {
@@ -134,7 +134,7 @@ impl EnvelopeCollector {
             return;
         };
         let length = end.saturating_sub(member.start());
-        // What separates it from the member before counts as well.
+        // The separator before the member counts as well.
         if length.saturating_add(SEPARATOR.len() as u64) > self.room() as u64 {
             self.incomplete(EnvelopeProblem::TooLarge { limit_bytes: self.limit_bytes });
             return;
@@ -153,19 +153,19 @@ impl EnvelopeCollector {
         }
     }
 
-    /// The open member is the array of documents: an envelope it is.
+    /// Confirms the envelope: the open member is the array of documents.
     pub(crate) fn confirm(&mut self) {
         self.confirmed = true;
         self.member = None;
     }
 
-    /// Something is in the envelope that cannot be kept, or is missing from it.
+    /// Records that a part of the envelope cannot be stored, or is missing.
     pub(crate) fn incomplete(&mut self, problem: EnvelopeProblem) {
         self.member = None;
         self.envelope.problem.get_or_insert(problem);
     }
 
-    /// The object turned out to be a document.
+    /// Discards the members: the object is a document.
     pub(crate) fn discard(&mut self) {
         *self = Self::new(self.limit_bytes);
     }

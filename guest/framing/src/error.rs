@@ -1,8 +1,8 @@
-//! Streams that are refused as a whole, told by their first bytes.
+//! Streams that are rejected as a whole, by their first bytes.
 
 use core::fmt;
 
-/// Why a whole stream is refused. No frame has come out of it before.
+/// The reason why a whole stream is rejected. No frame was returned before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FramingError {
     /// The stream begins with a UTF-16 byte order mark.
@@ -15,7 +15,7 @@ pub enum FramingError {
     Zstd,
     /// The stream is a zip archive.
     Zip,
-    /// Bytes were pushed after the stream had been finished; only a mistake of the caller does that.
+    /// Bytes were pushed after the stream was finished, which is a bug of the caller.
     Finished,
 }
 
@@ -46,12 +46,12 @@ impl fmt::Display for FramingError {
 
 impl core::error::Error for FramingError {}
 
-/// As many bytes as the longest signature below has: fewer cannot tell UTF-32 from UTF-16.
+/// The length of the longest signature below: fewer bytes cannot distinguish UTF-32 from UTF-16.
 pub(crate) const SIGNATURE_BYTES: usize = 4;
 
-/// Looks at the first bytes of a stream and says how many of them are a UTF-8 byte order mark.
+/// Checks the first bytes of a stream, and returns how many of them are a UTF-8 byte order mark.
 pub(crate) fn check_signature(head: &[u8]) -> Result<usize, FramingError> {
-    // UTF-32 comes before UTF-16, since its little-endian mark begins with that of UTF-16.
+    // UTF-32 comes before UTF-16, because its little-endian mark begins with that of UTF-16.
     const REFUSED: [(&[u8], FramingError); 7] = [
         (&[0xff, 0xfe, 0x00, 0x00], FramingError::Utf32),
         (&[0x00, 0x00, 0xfe, 0xff], FramingError::Utf32),

@@ -1,27 +1,27 @@
-//! A document that was found in a stream, and what can be wrong with it.
+//! A document that was found in a stream, and its problem.
 
 use core::fmt;
 
-/// How many bytes of a document are kept as evidence when it is too large, or is text that should
-/// not be there. Fewer, if a document may not even be that large.
+/// How many bytes of a document are stored as evidence if it is too large, or is unexpected text.
+/// Fewer, if the limit of a document is smaller.
 pub const HEAD_BYTES: usize = 64 << 10;
 
-/// A document as it stands in the stream, or a place where something is wrong.
+/// A document of the stream, or the place of a problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Where it begins, in bytes from the start of the stream, a byte order mark included.
+    /// The start, in bytes from the start of the stream, including a byte order mark.
     pub offset: u64,
-    /// How long it is in the stream. The content is shorter only when it is a head
+    /// The length in the stream. The content is shorter only if it is a head
     /// ([`Problem::DocumentTooLarge`], [`Problem::TrailingText`]).
     pub length: u64,
-    /// The document's bytes, without the white space around it; empty where an end is missing.
+    /// The document's bytes, without the white space around it; empty if an end is missing.
     pub content: Content,
-    /// What is wrong. A frame without a problem is always [`Content::Text`].
+    /// The problem, if any. A frame without a problem is always [`Content::Text`].
     pub problem: Option<Problem>,
 }
 
 impl Frame {
-    /// The bytes as they came.
+    /// Returns the unchanged bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match &self.content {
@@ -30,7 +30,7 @@ impl Frame {
         }
     }
 
-    /// The text, if the content is whole and UTF-8: always, where there is no problem.
+    /// Returns the text, if the content is whole and UTF-8, which it always is without a problem.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         match &self.content {
@@ -40,39 +40,39 @@ impl Frame {
     }
 }
 
-/// The bytes of a frame, checked once for being text.
+/// The bytes of a frame, checked once for being UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// UTF-8, all of it.
+    /// Valid UTF-8.
     Text(String),
-    /// Bytes that are not UTF-8, or the head of something longer.
+    /// Bytes that are not UTF-8, or the head of a longer document.
     Bytes(Vec<u8>),
 }
 
-/// What is wrong with a frame.
+/// The problem of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Problem {
     /// The document is larger than the limit; only its head is in the frame.
     DocumentTooLarge {
-        /// The limit it broke.
+        /// The limit that it exceeds.
         limit_bytes: usize,
     },
-    /// The stream ended too early. Either the frame is the document so far, or it is empty and
-    /// stands where the end of the container should have been.
+    /// The stream ended too early. The frame is either the document so far, or empty and at the
+    /// place of the missing end of the container.
     Truncated(Unclosed),
-    /// Something follows the end of the array or envelope. The frame reaches to the end of the
-    /// stream, and only the head of it is kept.
+    /// There is text after the end of the array or envelope. The frame extends to the end of the
+    /// stream, and only its head is stored.
     TrailingText,
     /// The document is not UTF-8.
     InvalidUtf8 {
-        /// Where in the document the first wrong byte is.
+        /// The position of the first invalid byte in the document.
         at: usize,
     },
-    /// The document lies packed in an archive and could not be unpacked.
+    /// The document is packed in an archive and could not be unpacked.
     Damaged,
 }
 
-/// What was still open when the stream ended.
+/// The construct that was still open when the stream ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unclosed {
     /// The document itself.
@@ -84,7 +84,7 @@ pub enum Unclosed {
 }
 
 impl Problem {
-    /// A name for programs, which never changes.
+    /// Returns a stable name for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -98,7 +98,7 @@ impl Problem {
 }
 
 impl fmt::Display for Problem {
-    /// A sentence for people.
+    /// Writes a sentence for people.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::DocumentTooLarge { limit_bytes } => {

@@ -1,23 +1,23 @@
-//! Documents out of a stream that comes in chunks.
+//! Extracts documents from a stream that arrives in chunks.
 
 use std::collections::VecDeque;
 
+use crate::carry_buffer::{CarryBuffer, View};
 use crate::container::{Container, Limits};
 use crate::elements::{ElementPattern, ElementScanner};
 use crate::envelope::Envelope;
 use crate::error::{FramingError, SIGNATURE_BYTES, check_signature};
 use crate::frame::{Content, Frame, Problem};
-use crate::kept::{Kept, View};
 use crate::scanner::{Documents, Ending, Scanner, head_length};
 
 /// Finds the documents of a stream of any size.
 ///
-/// Push chunks as they come, take the frames out after each, and finish. How the stream is cut into
-/// chunks does not matter to the answer; 64 KiB to 1 MiB is a good size.
+/// Push chunks as they arrive, take the frames out after each, and finish. The result does not
+/// depend on how the stream is divided into chunks; 64 KiB to 1 MiB is a good size.
 ///
-/// Memory holds at most one document up to the limit (two for a moment, when a broken first line is
-/// read again), an envelope's members up to their limit, or 16 MiB around elements, and the frames
-/// not yet taken: those of one chunk, if they are taken after each push.
+/// Memory contains at most one document up to the limit (two for a moment, when a malformed first
+/// line is read again), an envelope's members up to their limit, or 16 MiB around elements, and the
+/// frames that were not taken yet: those of one chunk, if they are taken after each push.
 #[derive(Debug)]
 pub struct Framer {
     state: State,
@@ -26,7 +26,7 @@ pub struct Framer {
     position: u64,
 }
 
-/// What walks through the stream.
+/// The state of a framer.
 #[derive(Debug)]
 enum Walk {
     Documents(Box<Scanner>),
@@ -35,7 +35,7 @@ enum Walk {
 
 #[derive(Debug)]
 enum State {
-    /// The first bytes, until there are enough of them to tell what the stream is.
+    /// Collects the first bytes, until there are enough of them to check the signature.
     Opening(Vec<u8>),
     Running,
     Refused(FramingError),
@@ -43,13 +43,13 @@ enum State {
 }
 
 impl Framer {
-    /// A framer for one stream.
+    /// Creates a framer for one stream.
     #[must_use]
     pub fn new(container: Container, limits: Limits) -> Self {
         Self::walking(Walk::Documents(Box::new(Scanner::new(container, limits))), limits)
     }
 
-    /// A framer for the values at these places of the stream's documents.
+    /// Creates a framer for the values that match a pattern in the stream's documents.
     #[must_use]
     pub fn of_elements(pattern: ElementPattern, limits: Limits) -> Self {
         Self::walking(Walk::Elements(Box::new(ElementScanner::new(pattern))), limits)
@@ -68,12 +68,12 @@ impl Framer {
         }
     }
 
-    /// Takes the next bytes of the stream.
+    /// Pushes the next bytes of the stream.
     ///
     /// # Errors
     ///
-    /// When the stream as a whole is refused for its first bytes; every later call says the same.
-    /// When the stream has been finished before.
+    /// If the stream as a whole is rejected for its first bytes; every later call returns the same
+    /// error. If the stream was finished before.
     pub fn push(&mut self, chunk: &[u8]) -> Result<(), FramingError> {
         match &mut self.state {
             State::Running => {
@@ -95,11 +95,11 @@ impl Framer {
         }
     }
 
-    /// Says that the stream is over. The last frames come out after it. Doing it again does nothing.
+    /// Ends the stream. The last frames are available after it. Calling it again does nothing.
     ///
     /// # Errors
     ///
-    /// When the stream as a whole is refused; a stream of only a few bytes is looked at here.
+    /// If the stream as a whole is rejected; a stream of only a few bytes is checked here.
     pub fn finish(&mut self) -> Result<(), FramingError> {
         match self.state {
             State::Opening(_) => self.open()?,
@@ -116,14 +116,15 @@ impl Framer {
         Ok(())
     }
 
-    /// The next frame, in the order of the stream, or nothing until more bytes are pushed.
+    /// Returns the next frame, in the order of the stream, or `None` until more bytes are pushed.
     pub fn next_frame(&mut self) -> Option<Frame> {
         self.collector.frames.pop_front()
     }
 
-    /// The members around `"results"`, if the stream is an envelope. It is known to be one before
-    /// the first frame comes out; members after the documents are added as they stream by, so it is
-    /// whole after [`finish`](Self::finish), unless [`Envelope::problem`] says why it is not.
+    /// Returns the members around `"results"`, if the stream is an envelope. That is known before
+    /// the first frame is returned. Members after the documents are added as they are read, so the
+    /// envelope is complete after [`finish`](Self::finish), unless [`Envelope::problem`] has a
+    /// reason.
     #[must_use]
     pub fn envelope(&self) -> Option<&Envelope> {
         match &self.walk {
@@ -132,8 +133,8 @@ impl Framer {
         }
     }
 
-    /// What stands around the values of [`of_elements`](Self::of_elements): the stream's first
-    /// document with `null` in the place of each of them, as far as it has come. Nothing where that is
+    /// Returns the document around the values of [`of_elements`](Self::of_elements): the stream's
+    /// first document with `null` in place of each of them, as far as it was read. `None` if it is
     /// longer than 16 MiB or not UTF-8.
     #[must_use]
     pub fn enclosing_document(&self) -> Option<&str> {
@@ -178,13 +179,13 @@ impl Framer {
 #[derive(Debug)]
 struct Collector {
     limit: usize,
-    open: Option<Kept>,
+    open: Option<CarryBuffer>,
     frames: VecDeque<Frame>,
 }
 
 impl Documents for Collector {
     fn begin(&mut self, start: u64) {
-        self.open = Some(Kept::new(start, self.limit));
+        self.open = Some(CarryBuffer::new(start, self.limit));
     }
 
     fn carry(&mut self, view: View<'_>) {
@@ -202,7 +203,7 @@ impl Documents for Collector {
         let mut problem = ending.problem(length, self.limit);
         let content = match head_length(problem, self.limit) {
             Some(head) => {
-                // A copy of its own, so that a frame never holds on to more than its head.
+                // A copy of its own, so that a frame never owns more memory than its head.
                 let head_end = end.min(offset.saturating_add(head as u64));
                 Content::Bytes(open.copy(view, offset, head_end).unwrap_or_default())
             }

@@ -1,10 +1,11 @@
-//! Strings and structural marks: the only things in JSON text that decide where a document ends.
+//! Strings and structural characters: the only parts of JSON text that determine the end of a
+//! document.
 
 use memchr::memchr3;
 
-use crate::kept::{View, white};
+use crate::carry_buffer::{View, white};
 
-/// What [`Lexer::next`] stops at.
+/// The tokens at which [`Lexer::next`] stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
     /// `{` or `[`.
@@ -16,11 +17,11 @@ pub(crate) enum Token {
     /// The quotation mark that begins a string.
     Quote,
     Newline,
-    /// A line break inside a string, which JSON never has: the string is taken to be over.
+    /// A line break inside a string, which JSON does not allow: the string is considered ended.
     BrokenString,
 }
 
-/// A token, where it is, and what stood before it.
+/// A token, its position, and the byte before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark {
     pub(crate) token: Token,
@@ -31,18 +32,18 @@ pub(crate) struct Mark {
     pub(crate) before_end: u64,
 }
 
-/// Stands in [`Lexer::last`] for a string that a line break ended.
+/// The value of [`Lexer::last`] after a string that a line break ended.
 const BROKEN: u8 = b'\n';
 
-/// Longer than the key that is looked for, so that a longer key never looks like it.
+/// Longer than the key that is searched for, so that a longer key never matches it.
 const KEY_BYTES: usize = 8;
 
-/// Where a scan is with regard to strings.
+/// The state of a scan with regard to strings.
 #[derive(Debug, Default)]
 pub(crate) struct Lexer {
     in_string: bool,
     escaped: bool,
-    /// The last byte that is not white space; of a string it is the closing quotation mark.
+    /// The last byte that is not white space; for a string, the closing quotation mark.
     last: u8,
     /// The offset in the stream just after the last byte that is not white space.
     solid_end: u64,
@@ -64,38 +65,38 @@ impl Lexer {
         self.in_string
     }
 
-    /// Goes on outside strings, as if `byte` had just been read.
+    /// Continues outside strings, as if `byte` had just been read.
     pub(crate) fn resume_after(&mut self, byte: u8) {
         self.in_string = false;
         self.escaped = false;
         self.last = byte;
     }
 
-    /// The same, where that byte ends at this offset of the stream.
+    /// Does the same if the byte ends at this offset of the stream.
     pub(crate) fn resume_at(&mut self, byte: u8, end: u64) {
         self.resume_after(byte);
         self.solid_end = end;
     }
 
-    /// Notes where text that is not lexed ends: the last byte of `bytes` that is not white space.
+    /// Records the end of text that is not lexed: the last byte of `bytes` that is not white space.
     pub(crate) fn settle(&mut self, view: View<'_>, from: usize, bytes: &[u8]) {
         if let Some(last) = bytes.iter().rposition(|&byte| !white(byte)) {
             self.solid_end = view.offset(from + last + 1);
         }
     }
 
-    /// Remembers the content of the string that has just begun.
+    /// Stores the content of the string that has just begun.
     pub(crate) fn remember_key(&mut self) {
         self.key_wanted = true;
         self.key_length = 0;
     }
 
-    /// The first bytes of the string remembered last, escapes as they are written.
+    /// Returns the first bytes of the string stored last, with escapes unchanged.
     pub(crate) fn key(&self) -> &[u8] {
         self.key.get(..self.key_length).unwrap_or_default()
     }
 
-    /// The next token at or after `at`, or nothing if the chunk has no more.
+    /// Returns the next token at or after `at`, or `None` if the chunk has no more.
     #[inline]
     pub(crate) fn next(&mut self, view: View<'_>, mut at: usize) -> Option<Mark> {
         if self.in_string {
@@ -142,8 +143,8 @@ impl Lexer {
         }
     }
 
-    /// Reads on in a string. `Ok` is the place after its end; `Err` is a mark to stop at, or nothing
-    /// if the chunk ends inside the string.
+    /// Continues to read a string. `Ok` is the position after its end; `Err` is a token to stop at,
+    /// or `None` if the chunk ends inside the string.
     #[inline]
     fn string(&mut self, view: View<'_>, from: usize) -> Result<usize, Option<Mark>> {
         let mut at = from;
@@ -151,7 +152,8 @@ impl Lexer {
             if self.escaped {
                 match view.bytes.get(at) {
                     None => break,
-                    // A backslash does not make a line break legal, so it is looked at again.
+                    // A backslash does not make a line break valid, so the line break is examined
+                    // again.
                     Some(b'\n') => {}
                     Some(_) => at += 1,
                 }

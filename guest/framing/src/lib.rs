@@ -1,21 +1,21 @@
-//! Finds where the JSON documents of a stream begin and end, without parsing them.
+//! Finds the start and end of the JSON documents in a stream, without parsing them.
 //!
-//! Only strings, brackets and separators are looked at: what a document means, and whether its
-//! numbers and escapes are right, is for whoever parses it. One state machine serves both a stream
-//! of any size in bounded memory ([`Framer`]) and a text in memory without copies ([`split()`]), so
-//! that both give the same answer, however the stream was cut into chunks.
+//! Only strings, brackets and separators are examined: the meaning of a document, and whether its
+//! numbers and escapes are valid, is left to the parser. One state machine serves both a stream of
+//! any size in bounded memory ([`Framer`]) and a text in memory without copies ([`split()`]), so
+//! that both return the same result, regardless of how the stream is divided into chunks.
 //!
-//! | module | what it is about |
+//! | module | contents |
 //! |---|---|
-//! | `container` | what the stream is said to be, and the limits |
-//! | `frame` | a document that was found, and what can be wrong with it |
-//! | `error` | streams that are refused as a whole, by their first bytes |
-//! | `framer` | the streaming front, which copies documents |
-//! | `split` | the in-memory front, which only points at them |
-//! | `elements` | values inside documents, by their place |
+//! | `container` | the container type of a stream, and the limits |
+//! | `frame` | a document that was found, and its problem |
+//! | `error` | streams that are rejected as a whole, by their first bytes |
+//! | `framer` | the streaming interface, which copies documents |
+//! | `split` | the in-memory interface, which returns positions |
+//! | `elements` | values inside documents, by their path |
 //! | `envelope` | the members around `"results"` |
-//! | `scanner` | the state machine under both fronts; its documentation has the rules of each container |
-//! | `lexer`, `nesting`, `kept` | strings and marks; depth; bytes kept across chunks |
+//! | `scanner` | the state machine of both interfaces; its documentation has the rules of each container |
+//! | `lexer`, `nesting`, `carry_buffer` | strings and structural characters; depth; bytes copied across chunks |
 //!
 //! ```
 //! use arc_framing::{Container, Framer, Limits};
@@ -44,13 +44,13 @@
     )
 )]
 
+mod carry_buffer;
 mod container;
 mod elements;
 mod envelope;
 mod error;
 mod frame;
 mod framer;
-mod kept;
 mod lexer;
 mod nesting;
 mod scanner;

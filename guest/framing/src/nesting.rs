@@ -1,11 +1,11 @@
-//! How deep in brackets a scan is, and which brackets they are.
+//! The open brackets of a scan: their number and their kinds.
 
-/// The open brackets. Their kinds are known for the outer 128, which is as deep as common parsers
-/// go; deeper ones are only counted, so that memory does not grow with depth.
+/// The open brackets. Their kinds are stored for the outer 128, which is the depth of common
+/// parsers; deeper ones are only counted, so that memory does not grow with depth.
 #[derive(Debug, Default)]
 pub(crate) struct Nesting {
     depth: u64,
-    /// Bit `n` is set where the bracket of level `n` is square.
+    /// Bit `n` is set if the bracket of level `n` is square.
     square: u128,
 }
 
@@ -42,9 +42,9 @@ impl Nesting {
         }
     }
 
-    /// Closes the innermost bracket of this kind and whatever was left open inside it, and says
-    /// whether there was one. Brackets of a valid document are always the innermost; in a broken
-    /// one, `{"a": [1}` is over at its brace.
+    /// Closes the innermost bracket of this kind and everything left open inside it, and returns
+    /// whether there was one. In a valid document, that bracket is always the innermost; in a
+    /// malformed one, `{"a": [1}` ends at its brace.
     #[inline]
     pub(crate) fn close(&mut self, bracket: u8) -> bool {
         if self.depth > KNOWN_LEVELS {

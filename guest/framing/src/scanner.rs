@@ -1,39 +1,42 @@
-//! The state machine that walks a stream and says where documents begin and end.
+//! The state machine that walks a stream and finds the start and end of its documents.
 //!
 //! # Valid streams
 //!
 //! - Lines: each line that is not blank, without the white space around it.
-//! - An array: its members, whatever they are. Nothing but white space may follow it.
-//! - An envelope: an object whose own member `"results"` (spelt so, without escapes) has a value that
-//!   begins with `[`. The members of that array are the documents; nothing but white space may
-//!   follow the object. Should it have that member more than once, all of them count.
+//! - An array: its members, of any type. Only white space is allowed after it.
+//! - An envelope: an object whose own member `"results"` (in this spelling, without escapes) has a
+//!   value that begins with `[`. The members of that array are the documents; only white space is
+//!   allowed after the object. If it has that member more than once, all of them count.
 //! - Other objects: if the first one has no line break in it and ends its line, the rest are lines.
-//!   Otherwise values follow one another, each over when its brackets are closed; text that is
-//!   neither object nor array goes to the end of its line, or to the next `{`.
+//!   Otherwise values follow one another, and each ends when its brackets are closed; text that is
+//!   neither object nor array extends to the end of its line, or to the next `{`.
 //!
-//! # Broken streams
+//! # Malformed streams
 //!
-//! A broken document goes out as it is, to be refused by the parser, and must not take its
-//! neighbours along. What tells where it ends, other than its brackets:
+//! A malformed document is returned unchanged, to be rejected by the parser, and must not affect
+//! its neighbours. Besides its brackets, these rules determine its end:
 //!
-//! - A closing bracket closes the innermost one of its kind and all that was left open inside it; one
-//!   without a counterpart in the document is passed over. So `[{"a": [1}, {"b": 2}]` has two members.
+//! - A closing bracket closes the innermost one of its kind and all that was left open inside it;
+//!   one without a counterpart in the document is skipped. So `[{"a": [1}, {"b": 2}]` has two
+//!   members.
 //! - A line break inside a string ends the string, so that quotation marks are right again from the
 //!   next line on.
-//! - A line that begins with `{`, no further to the right than the document began, where no object
-//!   can stand (after neither `[`, `:` nor a comma between members of an array) begins a new
-//!   document: no valid one looks like that.
+//! - A line that begins with `{`, no further to the right than the document began, where an object
+//!   is not valid (not after `[`, `:` or a comma between members of an array) begins a new
+//!   document: no valid document looks like that.
 //! - In the first object of a stream, these two mean that the stream is line by line and its first
-//!   line is broken: it ends there, and the rest are lines. Had that object several lines that all
-//!   begin with `{` by then, it is broken at the end of the first (`{"a": [1,` does not look broken
-//!   until later), and the lines since are read again, if all of it is within the limit of a document.
-//!   Had it lines that begin otherwise, it was written over several lines, and values follow one another.
-//! - An object in an array that follows something else without a comma is a document of its own; commas
-//!   with nothing between them are passed over.
+//!   line is malformed: it ends there, and the rest are lines. If that object has several lines by
+//!   then that all begin with `{`, it is malformed at the end of the first (`{"a": [1,` does not
+//!   look malformed until later), and the lines since are read again, if all of it is within the
+//!   limit of a document. If it has lines that begin otherwise, it was written over several lines,
+//!   and values follow one another.
+//! - An object in an array that follows another value without a comma is a document of its own;
+//!   commas with nothing between them are skipped.
 //!
-//! What cannot be told: a member that lacks its closing brace, in the middle of an array and with the
-//! next one on the same line, further to the right or inside an inner array, takes in what follows, up to
-//! the end of the array or a line that tells. It is one broken document then; nothing is made up.
+//! One case is ambiguous: a member that lacks its closing brace, in the middle of an array and with
+//! the next one on the same line, further to the right or inside an inner array. It absorbs the
+//! following text, up to the end of the array or a line that is unambiguous. It is then one
+//! malformed document; nothing is invented.
 
 mod array;
 mod object;
@@ -41,30 +44,31 @@ mod values;
 
 use memchr::memchr;
 
+use crate::carry_buffer::{View, white};
 use crate::container::{Container, Limits};
 use crate::envelope::{Envelope, EnvelopeCollector, EnvelopeProblem};
 use crate::frame::{HEAD_BYTES, Problem, Unclosed};
-use crate::kept::{View, white};
 use crate::lexer::Lexer;
 use crate::nesting::Nesting;
 
-/// What becomes of the documents that a scan finds. At most one is open at a time.
+/// The receiver of the documents that a scan finds. At most one is open at a time.
 pub(crate) trait Documents {
-    /// A document begins here.
+    /// Begins a document here.
     fn begin(&mut self, start: u64);
-    /// The chunk goes away, and a document may be open.
+    /// Called at the end of each chunk; a document can be open.
     fn carry(&mut self, view: View<'_>);
-    /// The open document ends here, which may be before this chunk.
+    /// Ends the open document here, which can be before this chunk.
     fn end(&mut self, view: View<'_>, end: u64, ending: Ending);
-    /// What is open is not a document.
+    /// Discards the open document: it turned out not to be one.
     fn abandon(&mut self);
-    /// Something is wrong here that is not a document.
+    /// Reports a problem here that is not a document.
     fn report(&mut self, offset: u64, problem: Problem);
-    /// The bytes of the open document between two offsets, if it is within the limit up to there.
+    /// Returns the bytes of the open document between two offsets, if it is within the limit up to
+    /// there.
     fn replay(&self, view: View<'_>, from: u64, to: u64) -> Option<Vec<u8>>;
 }
 
-/// How a document came to its end.
+/// How a document ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Ending {
     Reached,
@@ -73,7 +77,7 @@ pub(crate) enum Ending {
 }
 
 impl Ending {
-    /// What is wrong with a document of this length that ended so.
+    /// Returns the problem of a document of this length with this ending.
     pub(crate) fn problem(self, length: u64, limit_bytes: usize) -> Option<Problem> {
         match self {
             Self::TrailingText => Some(Problem::TrailingText),
@@ -84,7 +88,7 @@ impl Ending {
     }
 }
 
-/// How much is kept of a document with this problem, if not all of it.
+/// Returns how much of a document with this problem is stored, if not all of it.
 pub(crate) fn head_length(problem: Option<Problem>, limit_bytes: usize) -> Option<usize> {
     match problem {
         Some(Problem::DocumentTooLarge { .. } | Problem::TrailingText) => {
@@ -94,13 +98,13 @@ pub(crate) fn head_length(problem: Option<Problem>, limit_bytes: usize) -> Optio
     }
 }
 
-/// Which part of which container the scan is in.
+/// The current part of the container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     /// Before the first byte that is not white space.
     Start,
     Lines,
-    /// In the first object, which may turn out to be an envelope.
+    /// In the first object, which could be an envelope.
     FirstObject,
     /// After a first object without line breaks, on the same line.
     AfterFirst,
@@ -120,10 +124,10 @@ pub(crate) struct Scanner {
     nesting: Nesting,
     /// Whether a document is open.
     open: bool,
-    /// Where the current line begins, and the column in which the open document did.
+    /// The start of the current line, and the column in which the open document began.
     line_start: u64,
     column: u64,
-    /// Whether nothing but white space has been seen on the current line.
+    /// Whether only white space has been seen on the current line.
     line_fresh: bool,
     object: object::ObjectState,
     /// Whether the open value is plain text, in `Values`.
@@ -148,7 +152,7 @@ impl Scanner {
         }
     }
 
-    /// Says where the text of the stream begins, after a byte order mark.
+    /// Sets the start of the stream's text, after a byte order mark.
     pub(crate) fn begin_at(&mut self, offset: u64) {
         self.line_start = offset;
     }
@@ -187,7 +191,8 @@ impl Scanner {
             Mode::Trailing => Ending::TrailingText,
             Mode::FirstObject => Ending::EndOfStream,
             Mode::Values if !balanced => Ending::EndOfStream,
-            // Only brackets and quotation marks show that a member is whole: `12` may be half of 1234.
+            // Only brackets and quotation marks show that a member is complete: `12` could be half
+            // of 1234.
             Mode::Array if !(balanced && matches!(self.lexer.last(), b'}' | b']' | b'"')) => {
                 Ending::EndOfStream
             }
@@ -195,7 +200,7 @@ impl Scanner {
         };
         let cut_off = self.open && matches!(ending, Ending::EndOfStream);
         self.end_document(view, self.lexer.solid_end(), ending, documents);
-        // Whatever would have come beside the documents is missing, too.
+        // Any later members beside the documents are missing, too.
         if matches!(self.mode, Mode::Array | Mode::Envelope) && self.envelope.get().is_some() {
             self.envelope.incomplete(EnvelopeProblem::Truncated);
         }
@@ -258,7 +263,7 @@ impl Scanner {
         match self.skip_white(view, at) {
             _ if self.line_start != line_start => {
                 self.mode = Mode::Lines;
-                // Blank lines more or less make no difference, so those passed over are not read again.
+                // Blank lines make no difference, so those that were skipped are not read again.
                 self.skip_white(view, at).map_or(view.bytes.len(), |(at, _)| at)
             }
             Some((at, _)) => {
@@ -281,7 +286,7 @@ impl Scanner {
         view.bytes.len()
     }
 
-    /// The next byte that is not white space, minding where lines begin.
+    /// Returns the next byte that is not white space, and tracks the start of lines.
     fn skip_white(&mut self, view: View<'_>, at: usize) -> Option<(usize, u8)> {
         for (passed, &byte) in view.rest(at).iter().enumerate() {
             if byte == b'\n' {
@@ -323,11 +328,12 @@ impl Scanner {
         self.line_fresh = true;
     }
 
-    /// At the first byte of a line in a document: whether it can only be the next document's.
+    /// At the first byte of a line in a document: whether it must be the start of the next
+    /// document.
     fn starts_over(&self, view: View<'_>, at: usize, byte: u8) -> bool {
         let object_may_follow = match self.lexer.last() {
             b'[' | b':' => true,
-            // In an object a key comes next, not an object.
+            // In an object a key is next, not an object.
             b'{' | b',' => !self.nesting.in_braces(),
             _ => false,
         };

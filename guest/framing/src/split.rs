@@ -1,36 +1,37 @@
-//! Documents in a text that is in memory, by their place in it.
+//! Finds the documents of a text in memory, by position.
 
+use crate::carry_buffer::View;
 use crate::container::{Container, Limits};
 use crate::envelope::Envelope;
 use crate::error::{FramingError, check_signature};
 use crate::frame::Problem;
-use crate::kept::View;
 use crate::scanner::{Documents, Ending, Scanner};
 
-/// Where a document is in the text, or a place where something is wrong.
+/// The position of a document in the text, or of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// Where it begins, in bytes from the start of the text.
+    /// The start, in bytes from the start of the text.
     pub offset: usize,
-    /// How many bytes it has; none where an end is missing.
+    /// The length in bytes; 0 if an end is missing.
     pub length: usize,
-    /// What is wrong. [`Problem::InvalidUtf8`] cannot be, in a text.
+    /// The problem, if any. [`Problem::InvalidUtf8`] is impossible in a text.
     pub problem: Option<Problem>,
 }
 
 impl Span {
-    /// The document. `text` is the text that was split; with another one, nothing may be there.
+    /// Returns the document. `text` must be the text that was split; with another one, the range
+    /// might not exist.
     #[must_use]
     pub fn of<'text>(&self, text: &'text str) -> Option<&'text str> {
         text.get(self.offset..self.offset.checked_add(self.length)?)
     }
 }
 
-/// What [`split()`] finds.
+/// The result of [`split()`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
-    /// The documents and problems, in the order of the text. They are the frames that a
-    /// [`Framer`](crate::Framer) gives for the same bytes.
+    /// The documents and problems, in the order of the text. They are the same frames that a
+    /// [`Framer`](crate::Framer) returns for the same bytes.
     pub spans: Vec<Span>,
     /// The members around `"results"`, if the text is an envelope.
     pub envelope: Option<Envelope>,
@@ -40,7 +41,7 @@ pub struct Split {
 ///
 /// # Errors
 ///
-/// When the text as a whole is refused for its first bytes.
+/// If the text as a whole is rejected for its first bytes.
 pub fn split(text: &str, container: Container, limits: Limits) -> Result<Split, FramingError> {
     let mark = check_signature(text.as_bytes())?;
     let base = mark as u64;
@@ -54,7 +55,8 @@ pub fn split(text: &str, container: Container, limits: Limits) -> Result<Split, 
     Ok(Split { spans: spans.spans, envelope: scanner.into_envelope() })
 }
 
-/// Notes where documents are. Offsets fit `usize`, since they are within a text in memory.
+/// Collects the positions of documents. Offsets fit `usize`, because they are within a text in
+/// memory.
 struct Spans {
     limit: usize,
     open: Option<u64>,

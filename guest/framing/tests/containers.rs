@@ -1,4 +1,4 @@
-//! What each container gives, whole and broken, spelt out.
+//! The frames of each container, valid and malformed, in full.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
@@ -6,8 +6,8 @@ use arc_framing::{
     Container, EnvelopeProblem, Framer, FramingError, Limits, Problem, Unclosed, split,
 };
 
-/// The documents and the codes of problems, checked to be the same from both fronts and from a
-/// stream that comes a byte at a time.
+/// Returns the documents and the codes of problems, checked to be the same from both interfaces and
+/// from a stream that arrives a byte at a time.
 fn frames(text: &str, container: Container) -> Vec<(String, Option<&'static str>)> {
     let limits = Limits::default();
     let whole = split(text, container, limits).unwrap();
@@ -120,7 +120,7 @@ fn objects_that_are_not_envelopes() {
 }
 
 #[test]
-fn envelope_that_is_too_large_says_so() {
+fn envelope_that_is_too_large_is_reported() {
     let text = format!(
         "{{\"a\": 1, \"b\": \"{}\", \"c\": 2, \"results\": [7]}}",
         "x".repeat(arc_framing::ENVELOPE_LIMIT_BYTES)
@@ -148,7 +148,7 @@ fn members_are_kept_up_to_the_limit_and_not_a_byte_more() {
 }
 
 #[test]
-fn whatever_is_missing_from_an_envelope_makes_it_incomplete() {
+fn any_missing_part_makes_an_envelope_incomplete() {
     for (text, problem) in [
         (r#"{"results": [1] "a": 2}"#, EnvelopeProblem::NotAMember),
         (r#"{"results": [1]], "a": 2}"#, EnvelopeProblem::NotAMember),
@@ -280,7 +280,7 @@ fn large_documents_are_skipped() {
 }
 
 #[test]
-fn bytes_that_are_not_text_are_told_by_document() {
+fn bytes_that_are_not_text_are_reported_by_document() {
     let mut framer = Framer::new(Container::Lines, Limits::default());
     framer.push(b"{\"a\": \"\xff\"}\n{\"b\": \"\xc3").unwrap();
     framer.push(b"\xa9\"}").unwrap();

@@ -1,4 +1,4 @@
-//! Values inside documents, by their place.
+//! Values inside documents, by their path.
 
 #![allow(
     clippy::unwrap_used,
@@ -60,7 +60,7 @@ fn finds(pattern: &str, text: &str, expected: &[&str], around: &str) {
 }
 
 #[test]
-fn items_are_found_where_the_pattern_says() {
+fn items_are_found_at_the_paths_of_the_pattern() {
     finds(
         "/samples/*",
         r#"{"eval": {"samples": [0]}, "samples": [{"a": "]}\""}, [1], "x\\", 12,true , null], "z": 1}"#,
@@ -80,7 +80,7 @@ fn items_are_found_where_the_pattern_says() {
 }
 
 #[test]
-fn of_several_documents_all_are_read_and_the_first_is_around() {
+fn all_documents_are_read_and_the_first_is_the_enclosing_one() {
     finds("/a/*", "{\"a\":[1]}\n{\"a\":[2,3],\"b\":1}\n", &["1", "2", "3"], "{\"a\":[null]}");
 }
 
@@ -95,7 +95,7 @@ fn a_name_that_only_looks_alike_is_not_meant() {
 }
 
 #[test]
-fn what_is_too_large_or_cut_off_is_told() {
+fn too_large_or_truncated_items_are_reported() {
     let found = find("/a/*", br#"{"a":["0123456789",1]}"#, 4, 8);
     assert_eq!(found.items[0].1, Some(Problem::DocumentTooLarge { limit_bytes: 8 }));
     assert_eq!(found.items[1], ("1".to_owned(), None));
@@ -106,7 +106,7 @@ fn what_is_too_large_or_cut_off_is_told() {
     assert_eq!(found.items[1].1, Some(Problem::Truncated(Unclosed::Envelope)));
 }
 
-/// Any JSON, with the names of the pattern among its members.
+/// Returns any JSON, with the names of the pattern among its members.
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -126,7 +126,7 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What a tree says stands at the pattern's places, and the tree with null in them.
+/// Finds the values at the pattern's paths in a tree, and replaces them by null.
 fn by_tree(value: &mut Value, pattern: &[&str], items: &mut Vec<Value>) {
     match (pattern, value) {
         ([], value) => items.push(value.take()),
@@ -163,7 +163,8 @@ proptest! {
 
     #[test]
     fn no_bytes_make_it_fail(bytes in proptest::collection::vec(prop_oneof![Just(b'{'), Just(b'}'), Just(b'['), Just(b']'), Just(b'"'), Just(b'\\'), Just(b','), Just(b':'), Just(b'a'), any::<u8>()], 0..200), chunk in 1_usize..9) {
-        // A signature at the start refuses the stream as a whole; a bracket before it does not.
+        // A signature at the start makes the stream invalid as a whole; a bracket before it
+        // prevents that.
         let mut text = b"[".to_vec();
         text.extend(bytes);
         let one = find("/a/*", &text, chunk, 1 << 20);

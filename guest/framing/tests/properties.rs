@@ -1,4 +1,4 @@
-//! What holds for any stream, however it is cut into chunks.
+//! Properties of any stream, regardless of how it is divided into chunks.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
@@ -10,7 +10,7 @@ fn container() -> impl Strategy<Value = Container> {
     prop_oneof![3 => Just(Container::Auto), 1 => Just(Container::Lines)]
 }
 
-/// Streams made of the pieces that the scan cares about, mostly broken.
+/// Returns streams made of the tokens that the scan distinguishes, mostly malformed.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
         &b"{"[..],
@@ -56,7 +56,7 @@ fn limits() -> impl Strategy<Value = Limits> {
 
 type Answer = Result<(Vec<Frame>, Option<Envelope>), String>;
 
-/// Frames of a stream whose chunks have these lengths, over and over.
+/// Returns the frames of a stream whose chunks have these lengths, repeated.
 fn frame(bytes: &[u8], lengths: &[usize], container: Container, limits: Limits) -> Answer {
     let mut framer = Framer::new(container, limits);
     let mut frames = Vec::new();
@@ -96,7 +96,8 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), "[\\\\\"{}\\[\\],:\n ab\u{e9}]{0,12}", Just("results".to_owned())]
 }
 
-/// A document as a runner sends it: an object, compact or over several lines, and no envelope.
+/// Returns a document as a runner sends it: an object, compact or over several lines, and no
+/// envelope.
 fn document(pretty: bool) -> impl Strategy<Value = String> {
     prop::collection::vec((text(), json()), 0..5).prop_map(move |members| {
         let mut object: serde_json::Map<_, _> = members.into_iter().collect();
@@ -135,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn frames_are_what_stands_in_the_stream(bytes in any_bytes(), container in container(), limits in limits()) {
+    fn frames_equal_the_bytes_of_the_stream(bytes in any_bytes(), container in container(), limits in limits()) {
         if let Ok((frames, _)) = frame(&bytes, &[3, 8], container, limits) {
             let mut reached = 0;
             for frame in frames {
@@ -195,7 +196,8 @@ proptest! {
         separator in prop::sample::select(vec!["", " ", "\r\n", "\n\n"]),
         lengths in prop::collection::vec(1_usize..40, 1..4),
     ) {
-        // A first document on a line of its own promises lines, so nothing over several lines may follow it.
+        // A first document on a single line indicates lines, so none over several lines can follow
+        // it.
         let single = !documents[0].contains('\n') && separator.contains('\n');
         prop_assume!(!(single && documents.iter().any(|document| document.contains('\n'))));
         let stream = documents.join(separator);
@@ -213,7 +215,7 @@ proptest! {
     ) {
         let ends: Vec<usize> = broken.char_indices().map(|(index, _)| index).filter(|&index| index > 0).collect();
         let broken = broken[..*cut.get(&ends)].trim_ascii();
-        // Two whole lines after the broken one are enough to tell in every case.
+        // Two whole lines after the malformed one are enough to recognise every case.
         let mut lines = good;
         lines.insert(place.index(lines.len() - 1), broken.to_owned());
         let stream = lines.join("\n");
@@ -237,7 +239,7 @@ proptest! {
             let place = place.index(lines.len() - 1);
             lines.insert(place, member.clone());
             let stream = format!("[\n  {}\n]", lines.join(",\n  "));
-            // Whether the comma was a separator cannot be told of something broken.
+            // After a malformed member, it is ambiguous whether the comma was a separator.
             lines[place] = format!("{member},");
             prop_assert_eq!(texts(&frame(stream.as_bytes(), &lengths, Container::Auto, Limits::default())), lines);
         }

@@ -75,7 +75,7 @@ fn tokens_and_cost_are_read() {
     }
 }
 
-/// A runner that gives the parts only does say how many tokens were used.
+/// A runner that reports only the parts still reports how many tokens were used.
 #[test]
 fn a_total_that_is_absent_is_the_sum_of_its_parts() {
     let outcome = accepted(&with_trajectory(

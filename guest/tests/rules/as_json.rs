@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A struct as the interface says that its JSON text looks.
+/// Returns the JSON text of a struct as the interface defines it.
 fn expected(outcome: &Outcome) -> Value {
     let span = |span: Option<Span>| span.map(|span| json!([span.offset, span.length]));
     let snake = |debug: String| {
@@ -56,7 +56,7 @@ fn expected(outcome: &Outcome) -> Value {
     })
 }
 
-/// The same value with every number as a float: 1 and 1.0 are one number.
+/// Returns the same value with every number as a float: 1 and 1.0 are the same number.
 fn floats(value: Value) -> Value {
     match value {
         Value::Number(number) => json!(number.as_f64().unwrap()),
@@ -101,7 +101,7 @@ fn whole_numbers_are_written_without_a_fraction() {
 }
 
 #[test]
-fn a_verdict_is_json_whatever_the_document() {
+fn a_verdict_is_json_for_any_document() {
     for document in
         ["", "\u{0}", "{", "[[[", r#"{"\ud800": "#, "{\"a\u{1}\": NaN}", "\u{feff}{}", "nul"]
     {

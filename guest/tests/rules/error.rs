@@ -1,9 +1,9 @@
-//! What a failure says: its text, code and category.
+//! The text, code and category of a failure.
 
 use super::*;
 
-/// What tells each category and no other, in the order in which they are tried.
-const TOLD: [(&str, ErrorCategory); 8] = [
+/// A text for each category that matches no other, in the order in which they are tried.
+const TEXTS_BY_CATEGORY: [(&str, ErrorCategory); 8] = [
     ("it timed out", ErrorCategory::Timeout),
     ("rate limit exceeded", ErrorCategory::RateLimit),
     ("connection refused", ErrorCategory::Network),
@@ -19,8 +19,8 @@ fn with_error(status: &str, error: &str) -> Outcome {
 }
 
 #[test]
-fn each_category_is_told_by_its_text() {
-    for (text, category) in TOLD {
+fn each_category_is_recognised_by_its_text() {
+    for (text, category) in TEXTS_BY_CATEGORY {
         assert_eq!(with_error("error", &json!(text).to_string()).error_category, Some(category));
         let shouted = json!(text.to_uppercase()).to_string();
         assert_eq!(with_error("error", &shouted).error_category, Some(category));
@@ -34,9 +34,9 @@ fn each_category_is_told_by_its_text() {
 }
 
 #[test]
-fn the_first_category_wins_wherever_its_words_stand() {
-    for (index, (first, category)) in TOLD.iter().enumerate() {
-        for (later, _) in &TOLD[index + 1..] {
+fn the_first_category_wins_at_any_position_in_the_text() {
+    for (index, (first, category)) in TEXTS_BY_CATEGORY.iter().enumerate() {
+        for (later, _) in &TEXTS_BY_CATEGORY[index + 1..] {
             for text in [format!("{first}; {later}"), format!("{later}\n{first}")] {
                 let outcome = with_error("error", &json!(text).to_string());
                 assert_eq!(outcome.error_category, Some(*category), "{text}");
@@ -74,7 +74,7 @@ fn common_errors_have_the_category_that_people_expect() {
 }
 
 #[test]
-fn the_status_tells_where_there_is_no_text() {
+fn the_status_decides_if_there_is_no_text() {
     for error in ["null", r#""""#] {
         assert_eq!(with_error("timeout", error).error_category, Some(ErrorCategory::Timeout));
         assert_eq!(with_error("error", error).error_category, Some(ErrorCategory::SystemError));
@@ -137,7 +137,7 @@ fn any_other_error_counts_as_its_json_text() {
 }
 
 #[test]
-fn an_error_beside_the_trajectory_counts_where_the_trajectory_has_none() {
+fn an_error_beside_the_trajectory_counts_if_the_trajectory_has_none() {
     for inner in ["", r#", "error": null"#] {
         let outcome = accepted(&format!(
             r#"{{"scenario": {{"id": "s"}}, "trajectory": {{"status": "error"{inner}}}, "error": "the sandbox died"}}"#

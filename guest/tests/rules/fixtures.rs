@@ -1,4 +1,4 @@
-//! The fixture files, over which every verdict is known.
+//! The fixture files, with the expected verdict of every result.
 
 use super::*;
 
@@ -49,7 +49,7 @@ fn every_result_is_accepted() {
         found_warnings.extend(outcome.warnings.iter().map(|warning| warning.code));
         ids.insert(outcome.scenario.id);
     }
-    // The file is only worth its size while it has something of everything.
+    // The file is worth its size only if it has results of every kind.
     assert_eq!(statuses.len(), 4, "{statuses:?}");
     assert_eq!(categories.len(), 9, "{categories:?}");
     assert_eq!(found_warnings.len(), 6, "{found_warnings:?}");
@@ -93,7 +93,7 @@ fn every_hostile_line_has_the_expected_verdict() {
     for (position, (line, expected)) in documents.into_iter().zip(expected).enumerate() {
         assert_eq!(expected["position"], json!(position));
         let wanted = sorted(expected["violations"].as_array().map_or(&[][..], Vec::as_slice));
-        // Bytes that are not UTF-8 never come here: whoever frames the lines refuses them.
+        // Bytes that are not UTF-8 never get here: the framer rejects them.
         let Ok(document) = std::str::from_utf8(line) else {
             assert_eq!(wanted, [(String::new(), "invalid_utf8".to_owned())]);
             continue;
@@ -124,7 +124,7 @@ fn sorted(violations: &[Value]) -> Vec<(String, String)> {
     places
 }
 
-/// The positions in the expectations are those that a host counts.
+/// The positions in the expectations are those of a host.
 #[test]
 fn framing_finds_the_lines_of_the_hostile_file() {
     let bytes = fixture("hostile.jsonl");
@@ -146,7 +146,7 @@ fn framing_finds_the_lines_of_the_hostile_file() {
     }
 }
 
-/// Asserts that a case is to be rejected, and for these reasons.
+/// Asserts that a case is rejected for these reasons.
 #[track_caller]
 fn assert_rejected(case: &Value, violations: Vec<Violation>) {
     let name = &case["case"];

@@ -31,8 +31,8 @@ use arc_extractor::{
 };
 use serde_json::{Value, json};
 
-/// A result with an id, a status and a score, so that it has no warnings, and these members in
-/// its trajectory.
+/// Returns a result with an id, a status and a score, so that it has no warnings, and these members
+/// in its trajectory.
 fn with_trajectory(members: &str) -> String {
     let status = if members.contains(r#""status""#) { "" } else { r#""status": "success""# };
     let parts: Vec<&str> = [status, members].into_iter().filter(|part| !part.is_empty()).collect();
@@ -42,14 +42,14 @@ fn with_trajectory(members: &str) -> String {
     )
 }
 
-/// The same with other members beside the trajectory.
+/// Returns the same with other members beside the trajectory.
 fn with_members(members: &str) -> String {
     format!(
         r#"{{"scenario": {{"id": "s"}}, "trajectory": {{"status": "success"}}, "reliability_score": 1, {members}}}"#
     )
 }
 
-/// The same with this score.
+/// Returns the same with this score.
 fn with_score(score: &str) -> String {
     format!(
         r#"{{"scenario": {{"id": "s"}}, "trajectory": {{"status": "success"}}, "reliability_score": {score}}}"#
@@ -61,7 +61,7 @@ fn accepted(document: &str) -> Outcome {
     extract_outcome(document).unwrap_or_else(|found| panic!("{document}: {found:?}"))
 }
 
-/// What is wrong with a document, sorted: the order of violations is no promise.
+/// Returns the violations of a document, sorted: their order is not guaranteed.
 #[track_caller]
 fn rejected(document: &str) -> Vec<(String, &'static str)> {
     match extract_outcome(document) {
@@ -105,7 +105,7 @@ fn json_fixture(name: &str) -> Value {
     serde_json::from_slice(&fixture(name)).unwrap()
 }
 
-/// The lines of a fixture that are not blank.
+/// Returns the lines of a fixture that are not blank.
 fn lines(bytes: &[u8]) -> Vec<&[u8]> {
     bytes
         .split(|byte| *byte == b'\n')

@@ -1,4 +1,4 @@
-//! PostgreSQL's text holds neither lone surrogates nor NUL.
+//! PostgreSQL's text can contain neither lone surrogates nor NUL.
 
 use super::*;
 
@@ -62,7 +62,7 @@ fn in_an_error_text() {
     });
 }
 
-/// The message is the JSON text, escapes and all, but the code is decoded from it.
+/// The message is the raw JSON text with its escapes, but the code is decoded from it.
 #[test]
 fn in_the_type_of_an_error() {
     let outcome = accepted(&with_trajectory(&format!(r#""error": {{"type": "{ODD}"}}"#)));
@@ -104,7 +104,7 @@ fn in_call_and_sandbox() {
 }
 
 #[test]
-fn but_not_where_nothing_is_extracted() {
+fn not_in_text_that_is_not_extracted() {
     let document = with_trajectory(&format!(
         r#""final_response": "{ODD}", "{ODD}": [{{"{ODD}": "{ODD}"}}], "full_trajectory": ["{ODD}"]"#
     ));

@@ -1,4 +1,4 @@
-//! Which scenario a result belongs to, and the lists that simulations are started with.
+//! The scenario of a result, and the lists with which simulations are started.
 
 use super::*;
 
@@ -97,9 +97,9 @@ fn the_same_name_and_prompt_make_the_same_id_however_they_are_spelt() {
     }
 }
 
-/// A plan's scenario has its prompt in itself, a result may have it in the trajectory only.
+/// The scenario of a plan contains its prompt; in a result, only the trajectory might contain it.
 #[test]
-fn the_prompt_of_the_trajectory_stands_in() {
+fn the_prompt_of_the_trajectory_is_the_fallback() {
     let outcome = accepted(&with_trajectory(r#""task_prompt": "Do it.""#));
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("Do it."));
     let own = accepted(
@@ -141,7 +141,7 @@ fn nothing_to_make_an_id_from_is_refused() {
 }
 
 #[test]
-fn the_scenario_alone_is_read_from_a_result_that_is_refused() {
+fn only_the_scenario_is_read_from_a_result_that_is_rejected() {
     let document = r#"{"scenario": {"id": "s", "name": "n"}, "recording": {"trial": 3},
             "trajectory": {"status": "odd", "execution_time_seconds": -1, "task_prompt": "p"},
             "reliability_score": "x"}"#;

@@ -58,7 +58,7 @@ fn outside_of_that_or_no_number_is_refused() {
 }
 
 #[test]
-fn none_is_null_with_a_warning() {
+fn a_missing_score_is_null_with_a_warning() {
     for (score, path) in [
         ("null", "/reliability_score"),
         ("{}", "/reliability_score/overall_score"),
@@ -84,7 +84,7 @@ fn a_declared_scale_beats_the_guess() {
         ("0.5", "0.25", 0.5),
         ("5", "-0", 0.0),
     ] {
-        // Wherever the scale stands.
+        // The scale can be before or after the score.
         for document in [
             format!(
                 r#"{{"scale": {scale}, "overall_score": {text}, "dimension_scores": {{"d": {text}}}}}"#

@@ -18,7 +18,7 @@ fn the_four_statuses_are_taken() {
 }
 
 #[test]
-fn none_counts_as_an_error_with_a_warning() {
+fn a_missing_status_counts_as_an_error_with_a_warning() {
     for document in [
         r#"{"scenario": {"id": "s"}, "trajectory": {}, "reliability_score": 1}"#,
         r#"{"scenario": {"id": "s"}, "trajectory": {"status": null}, "reliability_score": 1}"#,

@@ -1,9 +1,9 @@
-//! Text that is no JSON, is too deep or too large.
+//! Text that is not JSON, is too deep or too large.
 
 use super::*;
 
 #[test]
-fn a_member_that_matters_stands_once() {
+fn a_relevant_member_occurs_once() {
     for (document, path) in [
         (r#"{"scenario": {"id": "a"}, "scenario": {"id": "a"}}"#, "/scenario"),
         (r#"{"scenario": null, "\u0073cenario": {"id": "a"}}"#, "/scenario"),
@@ -27,7 +27,7 @@ fn a_member_that_matters_stands_once() {
 }
 
 #[test]
-fn what_is_no_json_is_refused_at_its_place() {
+fn invalid_json_is_rejected_at_its_place() {
     for (document, path, code) in [
         (r#"{"a": [1, {"b/c": NaN}]}"#, "/a/1/b~1c", codes::NOT_A_JSON_NUMBER),
         (r#"{"a": -Infinity}"#, "/a", codes::NOT_A_JSON_NUMBER),
@@ -47,7 +47,7 @@ fn what_is_no_json_is_refused_at_its_place() {
     }
 }
 
-/// PostgreSQL refuses such a document, and with it the rows that are written together.
+/// PostgreSQL rejects such a document, and with it the rows of the same statement.
 #[test]
 fn a_raw_control_character_in_a_key_is_no_json() {
     for control in (0_u8..0x20).map(char::from) {

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn an_rfc_3339_time_is_given_in_utc() {
+fn an_rfc_3339_time_is_converted_to_utc() {
     for (text, expected) in [
         ("2025-03-01T10:00:00Z", "2025-03-01T10:00:00.000000Z"),
         ("2025-03-01t10:00:00z", "2025-03-01T10:00:00.000000Z"),
@@ -13,7 +13,7 @@ fn an_rfc_3339_time_is_given_in_utc() {
         ("2025-02-28T23:30:00-08:00", "2025-03-01T07:30:00.000000Z"),
         ("2024-12-31T23:59:59.999999-00:01", "2025-01-01T00:00:59.999999Z"),
         ("2024-02-29T12:00:00.1Z", "2024-02-29T12:00:00.100000Z"),
-        // What is finer than microseconds is cut off, so that no time is later than it was.
+        // Times are truncated to microseconds, so that no time is later than the original.
         ("2025-03-01T10:00:00.123456789Z", "2025-03-01T10:00:00.123456Z"),
         ("2025-12-31T23:59:59.9999999Z", "2025-12-31T23:59:59.999999Z"),
         ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000Z"),
@@ -57,7 +57,7 @@ fn anything_else_is_absent_with_a_warning() {
 }
 
 #[test]
-fn none_is_absent_without_a_warning() {
+fn a_missing_time_is_absent_without_a_warning() {
     for members in ["", r#""start_time": null"#] {
         let outcome = accepted(&with_trajectory(members));
         assert_eq!(outcome.execution_time, None);

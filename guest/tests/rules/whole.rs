@@ -1,4 +1,4 @@
-//! Whole results: what is read of one that says everything, and of one that says little.
+//! Whole results: the fields of a complete one, and of a minimal one.
 
 use super::*;
 
@@ -38,7 +38,7 @@ const GUIDE: &str = r#"{
     }"#;
 
 #[test]
-fn the_example_of_the_guide_gives_every_field() {
+fn the_example_of_the_guide_has_every_field() {
     let outcome = accepted(GUIDE);
     assert_eq!(outcome.scenario.id, "scenario_123");
     assert_eq!(outcome.scenario.name.as_deref(), Some("Weather Query Test"));
@@ -180,7 +180,7 @@ fn unknown_members_may_be_anything() {
 }
 
 #[test]
-fn every_violation_is_said_at_once() {
+fn all_violations_are_reported_at_the_same_time() {
     let document = r#"{"scenario": {"id": "", "name": 1}, "trajectory": {"status": "odd",
             "execution_time_seconds": -1, "token_usage": {"total_tokens": 1.5, "total_cost": "1"}},
             "reliability_score": {"overall_score": 101, "grade": 1, "dimension_scores": {"a/b": "x"}},

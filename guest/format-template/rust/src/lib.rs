@@ -1,10 +1,10 @@
 //! Files of the tool exam as a format of Arc Recorder.
 //!
-//! This is a template: replace what is said of exams by what your own tool writes. An exam's file is
-//! one JSON object, with the exam's name, the model, and an array of answers; each answer is a
-//! result. What it says:
+//! This is a template: replace the parts about exams by the files of your own tool. An exam's file
+//! is one JSON object, with the exam's name, the model, and an array of answers; each answer is a
+//! result. Its fields:
 //!
-//! | field of the outcome | where it is |
+//! | field of the outcome | location |
 //! |---|---|
 //! | `scenario.id` | the file's `exam`, `/`, and the answer's `question` |
 //! | `scenario.task_prompt` | `prompt` |
@@ -13,7 +13,7 @@
 //! | `reliability_score` | `points`, from 0 to 1 |
 //! | `execution_time`, `execution_time_ms` | `began_at` and `seconds` |
 //! | `tokens_used` | `tokens` |
-//! | `error_message`, `error_code`, `error_category` | `error`; its first word, and what it is about |
+//! | `error_message`, `error_code`, `error_category` | `error`; its first word, and the kind of failure |
 //! | `detailed_trajectory`, `event_count` | `steps` |
 
 use arc_format_kit::failure::Failure;
@@ -37,17 +37,18 @@ impl Format for ExamFormat {
     const AUTHORS: &'static str = env!("CARGO_PKG_AUTHORS");
     const DESCRIPTION: &'static str = "Files of the tool exam: an object with an array of answers";
 
-    /// Says yes to this format's files, and to no others: every format is asked about every file.
+    /// Recognises the files of this format, and no others: every format is tried on every file.
     fn detect(_file_name: &str, head: &[u8]) -> Option<Layout> {
         Outline::of(head).has_all(&["/exam", "/answers"]).then(|| Layout {
-            // Each element of the array is a result, and what is around the array is their header.
+            // Each element of the array is a result, and the document around the array is their
+            // header.
             items: Items::Elements("/answers/*".to_owned()),
             header: Header::EnclosingDocument,
             classify_items: false,
         })
     }
 
-    /// Says which scenario was run: all that a plan needs, also of a result that is refused.
+    /// Reads only the scenario, also of a result that is rejected: a plan needs no more.
     fn scenario(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
         let answer = members(&mut reader, root)
@@ -55,7 +56,7 @@ impl Format for ExamFormat {
         reader.finish(answer)
     }
 
-    /// Says all that a result says, or everything that is wrong with it.
+    /// Reads all fields of a result, or returns every violation found.
     fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
         let answer = members(&mut reader, root)
@@ -66,7 +67,7 @@ impl Format for ExamFormat {
 
 arc_format_kit::export_format!(ExamFormat);
 
-/// The members of an answer; one that is not there, or `null`, is none.
+/// The members of an answer; a member that is missing or `null` is `None`.
 struct Members<'a> {
     question: Option<Value<'a>>,
     prompt: Option<Value<'a>>,
@@ -80,7 +81,7 @@ struct Members<'a> {
     steps: Option<Value<'a>>,
 }
 
-/// Finds them in one pass, without copying what they hold.
+/// Finds them in one pass, without copying their values.
 fn members<'a>(reader: &mut Reader<'a>, root: Value<'a>) -> Option<Members<'a>> {
     let names = [
         "question", "prompt", "attempt", "ended", "began_at", "seconds", "tokens", "points",
@@ -102,7 +103,7 @@ fn members<'a>(reader: &mut Reader<'a>, root: Value<'a>) -> Option<Members<'a>> 
     })
 }
 
-/// The place of a member of the answer, for messages.
+/// Returns the place of a member of the answer, for messages.
 fn at(member: &str) -> Place<'_> {
     Place { object: "", member }
 }
@@ -114,13 +115,13 @@ fn read_scenario<'a>(
 ) -> Option<PlannedScenario> {
     let question = reader.text(members.question, at("question"));
     let Some(question) = question.filter(|question| !question.is_empty()) else {
-        let message = "an answer has a question, which names its scenario; there is none";
+        let message = "an answer has a question, which names its scenario; it is missing";
         reader.violation("/question".to_owned(), codes::MISSING_SCENARIO, message.to_owned());
         return None;
     };
     let exam = match header {
         Some(header) => exam_of(header),
-        // A result that is sent alone, over HTTP for example, has no file around it.
+        // A result that is sent without its file, for example over HTTP, has no header.
         None => {
             let message = "the answer came without its file, so the name of its exam is not known";
             reader.warning(String::new(), codes::HEADER_MISSING, message.to_owned());
@@ -137,7 +138,7 @@ fn read_scenario<'a>(
     Some(PlannedScenario { scenario, trial: read_trial(reader, members.attempt, at("attempt")) })
 }
 
-/// The exam's name, from what is around the answers.
+/// Returns the exam's name, from the document around the answers.
 fn exam_of(header: &str) -> Option<String> {
     let (mut reader, root) = Reader::new(header).ok()?;
     let [exam] = reader.root(root, ["exam"])?;
@@ -162,9 +163,9 @@ fn read_outcome<'a>(
     }
     let reliability_score = within_scale(reader, members.points, at("points"));
 
-    // Everything was read before this, so that all that is wrong is told at once.
+    // Everything was read before this, so that all violations are reported at the same time.
     let (planned, status) = (planned?, status?);
-    let failure = Failure::told(error.as_deref(), None, status);
+    let failure = Failure::new(error.as_deref(), None, status);
     Some(Outcome {
         trial: planned.trial,
         reliability_score,
@@ -182,7 +183,7 @@ fn read_outcome<'a>(
 
 fn read_status<'a>(reader: &mut Reader<'a>, ended: Option<Value<'a>>) -> Option<OutcomeStatus> {
     let Some(value) = ended else {
-        let message = "the answer does not say how it ended; an error is assumed";
+        let message = "the member is missing; an error is assumed";
         reader.warning("/ended".to_owned(), codes::STATUS_MISSING, message.to_owned());
         return Some(OutcomeStatus::Error);
     };

@@ -1,11 +1,12 @@
-//! What the files of exams mean, rule by rule. It runs natively: the component is the same code.
+//! The rules for files of exams, one by one. The tests run natively: the component is the same
+//! code.
 
 use arc_format_kit::{ErrorCategory, Format as _, Items, OutcomeStatus, codes};
 use exam::ExamFormat;
 
 const HEADER: Option<&str> = Some(r#"{"exam": "capitals", "answers": [null]}"#);
 
-/// The codes of what is wrong with an answer.
+/// Returns the places and codes of an answer's violations.
 fn wrong(item: &str) -> Vec<(String, &'static str)> {
     let violations = ExamFormat::outcome(HEADER, item).unwrap_err();
     violations.into_iter().map(|violation| (violation.path, violation.code)).collect()
@@ -16,7 +17,7 @@ fn its_own_files_are_recognised_and_no_others() {
     let head = include_bytes!("../capitals.exam.json");
     let layout = ExamFormat::detect("capitals.exam.json", head).unwrap();
     assert_eq!(layout.items, Items::Elements("/answers/*".to_owned()));
-    // The start of a file may end anywhere.
+    // The start of a file can end anywhere.
     assert!(ExamFormat::detect("", br#"{"exam": "a", "answers": [{"quest"#).is_some());
     for other in [&b"{}"[..], b"", b"\0\xff", br#"{"results": [], "exam": 1}"#, b"[1, 2]"] {
         assert!(ExamFormat::detect("capitals.exam.json", other).is_none());
@@ -24,7 +25,7 @@ fn its_own_files_are_recognised_and_no_others() {
 }
 
 #[test]
-fn an_answer_says_everything() {
+fn every_field_is_read_from_an_answer() {
     let item = r#"{"question": "peru", "attempt": 2, "prompt": "Peru?", "ended": "failed", "seconds": 1.5,
         "tokens": 7, "points": 0.25, "began_at": "2026-01-02T03:04:05+01:00",
         "error": "ConnectionError: no answer", "steps": [{"a": 1}, 2]}"#;
@@ -45,7 +46,7 @@ fn an_answer_says_everything() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
+fn all_violations_are_reported_at_the_same_time() {
     let all = wrong(r#"{"question": "", "ended": "odd", "seconds": -1, "tokens": "7"}"#);
     let expected = [
         ("/question", codes::MISSING_SCENARIO),
@@ -59,7 +60,7 @@ fn everything_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
-fn what_only_decorates_is_a_warning() {
+fn violations_in_optional_data_are_warnings() {
     let outcome =
         ExamFormat::outcome(None, r#"{"question": "a", "points": 17, "began_at": "today"}"#)
             .unwrap();

@@ -1,4 +1,4 @@
-//! What one result of terminal-bench says.
+//! Extraction of one result of terminal-bench.
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
@@ -27,7 +27,7 @@ pub(crate) fn planned<'a>(
     Some(PlannedScenario { scenario, trial })
 }
 
-/// The N of `TASK.N-of-M.RUN`.
+/// Returns the N of `TASK.N-of-M.RUN`.
 fn trial_of(task: &str, trial_name: &str) -> Option<u32> {
     let rest = trial_name.strip_prefix(task)?.strip_prefix('.')?;
     let trial = rest.split_once("-of-")?.0.parse().ok()?;
@@ -50,7 +50,7 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
         (_, mode) => mode,
     };
     let status = status.0;
-    let failure = Failure::told(message.as_deref(), None, status);
+    let failure = Failure::new(message.as_deref(), None, status);
 
     let reliability_score = match resolved.map(Value::json) {
         Some("true") => Some(1.0),
@@ -61,7 +61,7 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
             reader.warning(
                 AT("is_resolved").pointer(),
                 codes::SCORE_MISSING,
-                "it cannot be told whether the task was resolved; averages leave it out".to_owned(),
+                "it is unknown whether the task was resolved; averages leave it out".to_owned(),
             );
             None
         }
@@ -101,7 +101,7 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
     })
 }
 
-/// How the trial ended, and the word for it.
+/// Reads how the trial ended, and the tool's name for it.
 fn read_status<'a>(
     reader: &mut Reader<'a>,
     mode: Option<Value<'a>>,
@@ -123,7 +123,7 @@ fn read_status<'a>(
     (status, mode)
 }
 
-/// The share of tests that passed, where there are any.
+/// Returns the share of tests that passed, if there are any.
 fn tests_passed(tests: Value) -> Option<DimensionScore> {
     let tests = tests.members()?;
     let passed = tests.iter().filter(|(_, status)| status.json() == r#""passed""#).count();

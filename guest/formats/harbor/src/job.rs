@@ -7,7 +7,7 @@ use arc_format_kit::{SuiteSummary, Violation};
 use crate::time::between;
 
 /// Reads a header; see `extract-suite` in `wit/extraction.wit`. terminal-bench's `accuracy` is the
-/// mean of what are scores here; Harbor gives tokens, cost and duration.
+/// mean of the scores; Harbor has tokens, cost and duration.
 pub(crate) fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
     let (mut reader, root) = Reader::new(header)?;
     let members = reader.root(root, ["accuracy", "stats", "started_at", "finished_at"]);

@@ -7,15 +7,15 @@
 //! | Harbor's `result.json` of a job | `/trial_results/*`; recent versions write none there |
 //! | Harbor's `result.json` of one trial | the document |
 //!
-//! What a result of **terminal-bench** says:
+//! Fields of a result of **terminal-bench**:
 //!
 //! | field of the outcome | member of the result |
 //! |---|---|
 //! | `scenario.id`, `scenario.name` | `task_id` |
 //! | `scenario.task_prompt` | `instruction` |
 //! | `trial` | N of `trial_name`, which is `TASK.N-of-M.RUN` |
-//! | `status` | `failure_mode`: `unset` and `none` are a success, `agent_timeout` and `test_timeout` a timeout, any other an error. A length that was exceeded (`context_length_exceeded`, `output_length_exceeded`) stopped the agent before its end, so it is an error |
-//! | `reliability_score` | `is_resolved`: 1 or 0. Where it is null the tests told nothing; the benchmark counts that as not resolved, and so does the score: 0 |
+//! | `status` | `failure_mode`: `unset` and `none` are a success, `agent_timeout` and `test_timeout` a timeout, any other an error. An exceeded length (`context_length_exceeded`, `output_length_exceeded`) stopped the agent before its end, so it is an error |
+//! | `reliability_score` | `is_resolved`: 1 or 0. If it is null, the tests were inconclusive; the benchmark counts that as not resolved, so the score is 0 |
 //! | `dimension_scores` | `tests_passed`: the share of `parser_results` that are `passed` |
 //! | `dimensions` | `parser_results` |
 //! | `execution_time` | `agent_started_at`, else `trial_started_at` |
@@ -23,21 +23,21 @@
 //! | tokens | `total_input_tokens`, `total_output_tokens` |
 //! | `error_message`, `error_code` | `failure_mode` |
 //!
-//! What a result of **Harbor** says:
+//! Fields of a result of **Harbor**:
 //!
 //! | field of the outcome | member of the result |
 //! |---|---|
 //! | `scenario.id` | `source/task_name`, or `task_name` |
 //! | `scenario.name` | `task_name` |
 //! | `scenario.definition` | `task_id` |
-//! | `trial` | nothing: Harbor does not number the trials of a task. Each further one is a further attempt: its cost and tokens count, and the latest gives the score |
-//! | `status` | `exception_info`, else the first of `step_results/*/exception_info`: nothing is a success; a time limit of Harbor's own (`AgentTimeoutError`, `AgentSetupTimeoutError`, `EnvironmentStartTimeoutError`, `VerifierTimeoutError`) a timeout; `CancelledError` and `KeyboardInterrupt` a cancellation; any other an error |
-//! | `reliability_score` | `verifier_result.rewards.reward`, else the mean of the rewards that are from 0 to 1. Nothing where `reward_valid` is false, as in Harbor's own metrics |
+//! | `trial` | none: Harbor does not number the trials of a task. Each further one is a further attempt: its cost and tokens count, and the latest determines the score |
+//! | `status` | `exception_info`, else the first of `step_results/*/exception_info`: none is a success; a time limit of Harbor's own (`AgentTimeoutError`, `AgentSetupTimeoutError`, `EnvironmentStartTimeoutError`, `VerifierTimeoutError`) a timeout; `CancelledError` and `KeyboardInterrupt` a cancellation; any other an error |
+//! | `reliability_score` | `verifier_result.rewards.reward`, else the mean of the rewards that are from 0 to 1. None if `reward_valid` is false, as in Harbor's own metrics |
 //! | `dimension_scores`, `dimensions` | `verifier_result.rewards`; those not from 0 to 1 are left out with a warning |
 //! | `execution_time` | `agent_execution.started_at`, else `started_at` |
 //! | `execution_time_ms` | from there to the `finished_at` of the same object |
-//! | tokens, `cost_usd` | `agent_result`, else the sum of `step_results/*/agent_result`; input includes what was cached |
-//! | `event_count` | `agent_result.metadata.n_episodes`, where an agent says it |
+//! | tokens, `cost_usd` | `agent_result`, else the sum of `step_results/*/agent_result`; input includes cached tokens |
+//! | `event_count` | `agent_result.metadata.n_episodes`, if the agent reports it |
 //! | `error_message` | `exception_type: exception_message` |
 //! | `trajectory` | `agent_result`, else `step_results` |
 //! | `detailed_trajectory` | `agent_result.rollout_details` |
@@ -83,7 +83,7 @@ impl Format for HarborFormat {
         if bench || trial { layout(Items::Documents, Header::None) } else { None }
     }
 
-    /// A header has the figures of all results, and nothing that a single one needs.
+    /// A header has figures of all results, and no data that a single one needs.
     fn outcome(_header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
         let answer = Members::read(&mut reader, root).and_then(|members| {
@@ -113,7 +113,7 @@ impl Format for HarborFormat {
     }
 }
 
-/// The members that matter of a result, of either tool.
+/// The relevant members of a result, of either tool.
 const NAMES: [&str; 22] = [
     "agent_ended_at",
     "agent_execution",
@@ -139,11 +139,11 @@ const NAMES: [&str; 22] = [
     "verifier_result",
 ];
 
-/// What a result has of them.
+/// The values of these members in a result.
 struct Members<'a>([Option<Value<'a>>; 22]);
 
 impl<'a> Members<'a> {
-    /// This is the pass that checks the result's syntax.
+    /// Reads the members. This pass checks the result's syntax.
     fn read(reader: &mut Reader<'a>, root: Value<'a>) -> Option<Self> {
         reader.root(root, NAMES).map(Members)
     }
@@ -157,13 +157,13 @@ impl<'a> Members<'a> {
         names.map(|name| self.get(name))
     }
 
-    /// Whether Harbor wrote the result: its tasks have names, terminal-bench's have ids alone.
+    /// Whether Harbor wrote the result: its tasks have names, those of terminal-bench only ids.
     fn of_harbor(&self) -> bool {
         self.get("task_name").is_some()
     }
 }
 
-/// A text that must be there and say something.
+/// Reads a text that must be present and not blank.
 fn required_text<'a>(
     reader: &mut Reader<'a>,
     value: Option<Value<'a>>,
@@ -173,7 +173,7 @@ fn required_text<'a>(
         reader.violation(
             place.pointer(),
             arc_format_kit::codes::MISSING_SCENARIO,
-            format!("the result has no {}, so it is not known what was run", place.member),
+            format!("the result has no {}, so it is unknown which task was run", place.member),
         );
         return None;
     }

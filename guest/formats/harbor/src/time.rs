@@ -1,11 +1,11 @@
-//! When a phase began, and how long it took.
+//! The start and the duration of a phase.
 
 use arc_format_kit::codes;
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::time::{in_utc, milliseconds_between};
 
-/// The start of a phase in UTC, and its length in milliseconds, as far as they are told. A start
-/// without an offset cannot be placed, but tells the length.
+/// Reads the start of a phase in UTC, and its length in milliseconds, as far as they are present. A
+/// start without an offset has no point in time, but is still used for the length.
 pub(crate) fn phase<'a>(
     reader: &mut Reader<'a>,
     start: (Option<Value<'a>>, Place),
@@ -27,7 +27,7 @@ pub(crate) fn phase<'a>(
     (start_time, length.unwrap_or(0.0))
 }
 
-/// The milliseconds between two times that both have an offset, or both have none.
+/// Returns the milliseconds between two times that both have an offset, or both have none.
 pub(crate) fn between(start: &str, end: &str) -> Option<f64> {
     milliseconds_between(start, end)
         .or_else(|| milliseconds_between(&format!("{start}Z"), &format!("{end}Z")))

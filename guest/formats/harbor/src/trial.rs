@@ -1,4 +1,4 @@
-//! What one result of Harbor says.
+//! Extraction of one result of Harbor.
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
@@ -9,7 +9,7 @@ use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, PlannedScenario, Sc
 
 use crate::{Members, required_text, time};
 
-/// The limits of time that Harbor itself sets.
+/// Harbor's own time limits.
 const TIME_LIMITS: [&str; 4] = [
     "AgentTimeoutError",
     "AgentSetupTimeoutError",
@@ -120,7 +120,7 @@ pub(crate) fn outcome<'a>(reader: &mut Reader<'a>, members: &Members<'a>) -> Opt
     })
 }
 
-/// What an exception says of how the trial ended.
+/// Reads from an exception how the trial ended.
 fn read_exception<'a>(
     reader: &mut Reader<'a>,
     exception: Value<'a>,
@@ -131,21 +131,21 @@ fn read_exception<'a>(
         reader.decoration(|reader| reader.text(value, Place { object: pointer, member }))
     };
     let kind = text(reader, "exception_type").unwrap_or_default();
-    let told = text(reader, "exception_message").unwrap_or_default();
+    let exception_message = text(reader, "exception_message").unwrap_or_default();
     let status = match kind.as_str() {
         "CancelledError" | "KeyboardInterrupt" => OutcomeStatus::Cancelled,
         kind if TIME_LIMITS.contains(&kind) => OutcomeStatus::Timeout,
         _ => OutcomeStatus::Error,
     };
-    let message = match (kind.is_empty(), told.trim().is_empty()) {
-        (true, _) => told,
+    let message = match (kind.is_empty(), exception_message.trim().is_empty()) {
+        (true, _) => exception_message,
         (false, true) => kind.clone(),
-        (false, false) => format!("{kind}: {told}"),
+        (false, false) => format!("{kind}: {exception_message}"),
     };
-    (status, Failure::told(Some(&message), Some(&kind), status))
+    (status, Failure::new(Some(&message), Some(&kind), status))
 }
 
-/// The overall score, and the rewards that are dimensions.
+/// Reads the overall score, and the rewards that are dimensions.
 fn read_rewards<'a>(
     reader: &mut Reader<'a>,
     rewards: Option<Value<'a>>,
@@ -168,7 +168,7 @@ fn read_rewards<'a>(
             scores.set(name.text.into_owned(), score);
         }
     }
-    // A reward beyond the scale is not made up for by the others.
+    // A reward outside the scale is not replaced by the others.
     let overall = match reward {
         Some(_) => scores.get("reward"),
         None => scores.mean(),
@@ -185,7 +185,7 @@ fn missing(reader: &mut Reader) -> (Option<f64>, Vec<DimensionScore>) {
     (None, Vec::new())
 }
 
-/// What agents used.
+/// The usage of the agents.
 #[derive(Default)]
 struct Used {
     input: f64,
@@ -195,7 +195,7 @@ struct Used {
 }
 
 impl Used {
-    /// Adds what an agent says, and gives its `rollout_details`.
+    /// Adds the usage of an agent, and returns its `rollout_details`.
     fn add<'a>(
         &mut self,
         reader: &mut Reader<'a>,

@@ -1,4 +1,4 @@
-//! What the results of terminal-bench and Harbor mean, rule by rule, and over files written by the
+//! The rules for results of terminal-bench and Harbor, one by one, and over files written by the
 //! tools' own models.
 
 #![allow(
@@ -13,7 +13,7 @@
 use arc_format_harbor::HarborFormat;
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, codes};
 use arc_format_testing::{
-    Framed, any_json, check, dimensions, refuses_what_is_cut_off, rejected, slice, warnings,
+    FramedFile, any_json, check, dimensions, rejected, rejects_truncated_results, slice, warnings,
 };
 use proptest::prelude::*;
 
@@ -22,7 +22,7 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(format!("{folder}{name}")).unwrap()
 }
 
-fn framed(name: &str) -> Framed {
+fn framed(name: &str) -> FramedFile {
     arc_format_testing::frame::<HarborFormat>("results.json", &fixture(name)).unwrap()
 }
 
@@ -33,7 +33,7 @@ fn accepted(item: &str) -> Outcome {
 mod terminal_bench {
     use super::*;
 
-    /// A result that has no warnings, with these members beside.
+    /// Returns a result without warnings, with these additional members.
     fn with(members: &str) -> String {
         let mode =
             if members.contains("failure_mode") { "" } else { r#", "failure_mode": "unset""# };
@@ -133,7 +133,7 @@ mod terminal_bench {
     }
 
     #[test]
-    fn the_trial_stands_in_its_name() {
+    fn the_trial_is_read_from_its_name() {
         let trial = |task: &str, name: &str| {
             accepted(&format!(
                 r#"{{"task_id": "{task}", "trial_name": "{name}", "failure_mode": "unset"}}"#
@@ -239,7 +239,7 @@ mod harbor {
     }
 
     #[test]
-    fn a_trial_gives_its_figures() {
+    fn the_figures_of_a_trial_are_read() {
         let file = framed("harbor/trial-3.json");
         let outcome = accepted(&file.documents[0]);
         assert_eq!(outcome.execution_time.as_deref(), Some("2026-03-01T12:03:10.123456Z"));
@@ -267,7 +267,7 @@ mod harbor {
     }
 
     #[test]
-    fn an_exception_says_how_a_trial_ended() {
+    fn an_exception_determines_how_a_trial_ended() {
         use OutcomeStatus::{Cancelled, Error, Success, Timeout};
         for (exception, status, message) in [
             ("null", Success, None),
@@ -404,7 +404,7 @@ fn files_of_other_tools_are_not_recognised() {
 #[test]
 fn a_truncated_result_is_refused() {
     let whole = framed("terminal-bench/results.json").documents[0].clone();
-    refuses_what_is_cut_off::<HarborFormat>(None, &whole);
+    rejects_truncated_results::<HarborFormat>(None, &whole);
 }
 
 #[test]
@@ -451,7 +451,7 @@ proptest! {
     #[test]
     fn no_json_makes_it_panic(item in any_json(NAMES), name in "[a-z.]{0,3}") {
         let _ = check::<HarborFormat>(None, &item);
-        // The same with a task, so that the rules behind it are reached.
+        // The same with a task, so that the later rules are reached.
         if let Some(rest) = item.strip_prefix('{').filter(|rest| rest.len() > 1) {
             for member in ["task_id", "task_name"] {
                 let named = format!(r#"{{"{member}":"{name}",{rest}"#);

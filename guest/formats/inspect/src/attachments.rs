@@ -1,24 +1,24 @@
-//! Texts that a sample keeps once and refers to.
+//! Texts that a sample has once and refers to.
 
 use std::borrow::Cow;
 
 use arc_format_kit::json::{Place, Reader, Value};
 
-/// What a reference begins with: as it is written now, and as it was.
+/// The prefixes of a reference: the current one, and the old one.
 const PROTOCOLS: [&str; 2] = ["attachment://", "tc://"];
 
-/// The attachments of a sample. They may be large, so they are looked at only for a reference.
+/// The attachments of a sample. They can be large, so they are read only for a reference.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attachments<'a>(Option<Value<'a>>);
 
 impl<'a> Attachments<'a> {
-    /// Those of a sample, whose old `transcript` has them as its `content`.
+    /// Returns the attachments of a sample; an old `transcript` has them as its `content`.
     pub(crate) fn of(attachments: Option<Value<'a>>, transcript: Option<Value<'a>>) -> Self {
         Attachments(attachments.or_else(|| transcript?.member("content")))
     }
 
-    /// The decoded text of a string, or of what it refers to. A reference to nothing stays as it
-    /// is, as Inspect leaves it. Nothing for a value that is not a string.
+    /// Returns the decoded text of a string, or of the attachment that it refers to. A reference to
+    /// a missing attachment is unchanged, as in Inspect. `None` for a value that is not a string.
     pub(crate) fn text(
         self,
         reader: &mut Reader<'a>,

@@ -1,4 +1,4 @@
-//! Inspect's logs among the formats.
+//! The format of Inspect's logs.
 
 use arc_format_kit::{Format, Layout, Outcome, PlannedScenario, SuiteSummary, Violation};
 
@@ -6,11 +6,11 @@ use crate::{layout, sample, scenario, suite};
 
 /// Logs of Inspect AI, `.eval` and `.json`.
 ///
-/// Of a header these figures are taken: the mean score is the first scorer's `accuracy` or else
-/// `mean`, where epochs are reduced by their mean; those of the single dimensions likewise; tokens
-/// and cost are the sums of `stats.model_usage`; the duration is from `stats.started_at` to
-/// `completed_at`. The number of successful runs is left out, because Inspect's
-/// `completed_samples` counts samples that a time limit ended too.
+/// These figures are taken from a header: the mean score is the first scorer's `accuracy` or else
+/// `mean`, if epochs are reduced by their mean; the means of the dimensions likewise; tokens and
+/// cost are the sums of `stats.model_usage`; the duration is from `stats.started_at` to
+/// `completed_at`. The number of successful runs is left out, because Inspect's `completed_samples`
+/// also counts samples that a time limit ended.
 #[derive(Debug)]
 pub struct InspectFormat;
 

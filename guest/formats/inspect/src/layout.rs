@@ -1,18 +1,18 @@
-//! How the samples of a log stand in its file.
+//! The layout of a log's file.
 
 use arc_format_kit::{Header, Items, Layout};
 
-/// The entries of an archive that are samples. An id is part of the name as it is: two stars, for
-/// one with a slash (`HumanEval/0`) makes folders.
+/// The entries of an archive that are samples. Ids are part of the name unescaped, so an id with a
+/// slash (`HumanEval/0`) creates folders, which needs two stars.
 const SAMPLES: &str = "samples/**_epoch_*.json";
 
-/// Where the header is: the second has no results, and is all there is of a run that was broken off.
+/// The location of the header: the second has no results, and is the only one of an aborted run.
 const HEADERS: [&str; 2] = ["header.json", "_journal/start.json"];
 
-/// What the first bytes of a zip archive are.
+/// The first bytes of a zip archive.
 const ZIP: &[u8] = b"PK\x03\x04";
 
-/// Names that only Inspect's archives have among their entries, one of which comes first.
+/// Names that only Inspect's archives have among their entries; one of them comes first.
 const ENTRIES: [&[u8]; 2] = [b"_journal/start.json", b"_epoch_"];
 
 /// See [`arc_format_kit::Format::detect`].
@@ -26,7 +26,7 @@ pub(crate) fn detect(file_name: &str, head: &[u8]) -> Option<Layout> {
             classify_items: false,
         });
     }
-    // Inspect writes the members of a log in one order, because it reads headers alone too.
+    // Inspect writes the members of a log in a fixed order, because it can read headers separately.
     let inside = head.trim_ascii_start().strip_prefix(b"{")?;
     let rest = inside.trim_ascii_start().strip_prefix(b"\"version\"")?;
     let status = find(rest, b"\"status\"")?;

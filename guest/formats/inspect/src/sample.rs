@@ -1,4 +1,4 @@
-//! What one sample says.
+//! Extraction of one sample.
 
 use std::borrow::Cow;
 
@@ -31,7 +31,7 @@ const NAMES: [&str; 16] = [
     "attachments",
 ];
 
-/// What an error text begins with where the task was cancelled, in either event loop.
+/// The prefixes of the error text of a cancelled task, in either event loop.
 const CANCELLED: [&str; 2] = ["CancelledError(", "Cancelled("];
 
 /// See [`arc_format_kit::Format::outcome`].
@@ -101,12 +101,12 @@ fn read<'a>(
     })
 }
 
-/// `null` in an array or an inner object, where the reader does not leave it out.
+/// Whether a value is `null`; for arrays and inner objects, in which the reader does not remove it.
 fn is_null(value: Value) -> bool {
     value.json() == "null"
 }
 
-/// How the sample ended: by an error, by a limit, or by itself.
+/// Reads how the sample ended: with an error, at a limit, or normally.
 fn ending<'a>(
     reader: &mut Reader<'a>,
     error: Option<Value<'a>>,
@@ -114,7 +114,7 @@ fn ending<'a>(
     attachments: Attachments<'a>,
 ) -> (OutcomeStatus, Failure) {
     if let Some(error) = error {
-        return told_by_error(reader, error, attachments);
+        return read_error(reader, error, attachments);
     }
     let place = Place { object: "", member: "limit" };
     let [kind, reason] = reader.decoration(|reader| {
@@ -131,12 +131,12 @@ fn ending<'a>(
     };
     let reason = reason.unwrap_or_else(|| Cow::Owned(format!("the {kind} limit was reached")));
     let code = format!("{kind}_limit");
-    (status, Failure::told(Some(&reason), Some(&code), status))
+    (status, Failure::new(Some(&reason), Some(&code), status))
 }
 
-/// What an error says. Its message tells what it was about; a traceback names so much besides that
-/// it is asked only where there is no message.
-fn told_by_error<'a>(
+/// Reads an error. Its message determines the category; a traceback contains a lot of other text,
+/// so it is used only if there is no message.
+fn read_error<'a>(
     reader: &mut Reader<'a>,
     error: Value<'a>,
     attachments: Attachments<'a>,
@@ -161,14 +161,14 @@ fn told_by_error<'a>(
         .is_some_and(|message| CANCELLED.iter().any(|start| message.starts_with(start)));
     let status = if cancelled { OutcomeStatus::Cancelled } else { OutcomeStatus::Error };
     let kind = message.as_deref().and_then(exception_name);
-    let mut failure = Failure::told(message.as_deref().or(traceback.as_deref()), kind, status);
+    let mut failure = Failure::new(message.as_deref().or(traceback.as_deref()), kind, status);
     if let (Some(message), Some(traceback)) = (&message, &traceback) {
         failure.message = Some(format!("{message}\n\n{traceback}"));
     }
     (status, failure)
 }
 
-/// The class of an exception whose `repr` a message is: `ValueError('no')`.
+/// Returns the class of an exception whose `repr` is the message: `ValueError('no')`.
 fn exception_name(message: &str) -> Option<&str> {
     let (name, _) = message.split_once('(')?;
     let is_name = |character: char| character.is_alphanumeric() || matches!(character, '_' | '.');
@@ -179,13 +179,13 @@ fn exception_name(message: &str) -> Option<&str> {
 #[derive(Default)]
 struct Events<'a> {
     count: u32,
-    /// When the first one was, and the last; looked at only where the sample does not say it.
+    /// The times of the first and the last event; used only if the sample has none.
     first: Option<Value<'a>>,
     last: Option<Value<'a>>,
 }
 
 impl<'a> Events<'a> {
-    /// Reads the events. Where there are none, the messages are counted.
+    /// Reads the events. If it has no events, the messages are counted.
     fn read(
         reader: &mut Reader<'a>,
         events: Option<Value<'a>>,
@@ -232,7 +232,7 @@ fn start_time<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Option<S
     time
 }
 
-/// The time that the sample ran, in milliseconds, waiting included.
+/// Returns the time that the sample ran, in milliseconds, including waiting.
 fn duration<'a>(
     reader: &mut Reader<'a>,
     seconds: Option<Value<'a>>,
@@ -240,7 +240,7 @@ fn duration<'a>(
     completed: Option<Value<'a>>,
 ) -> f64 {
     let place = Place { object: "", member: "total_time" };
-    let told = reader.decoration(|reader| reader.milliseconds(seconds, place));
+    let total = reader.decoration(|reader| reader.milliseconds(seconds, place));
     let between = || milliseconds_between(&started?.decode()?.text, &completed?.decode()?.text);
-    told.or_else(between).unwrap_or_default()
+    total.or_else(between).unwrap_or_default()
 }

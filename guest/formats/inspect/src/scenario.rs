@@ -1,4 +1,4 @@
-//! Which scenario a sample belongs to.
+//! Reads the scenario that a sample belongs to.
 
 use std::borrow::Cow;
 
@@ -26,12 +26,12 @@ pub(crate) fn planned(header: Option<&str>, item: &str) -> Result<PlannedScenari
     reader.finish(answer)
 }
 
-/// Epochs are counted from 1, as trials are.
+/// Reads the trial. Epochs are counted from 1, as trials are.
 pub(crate) fn trial<'a>(reader: &mut Reader<'a>, epoch: Option<Value<'a>>) -> Option<u32> {
     read_trial(reader, epoch, EPOCH)
 }
 
-/// The scenario of a sample.
+/// Reads the scenario of a sample.
 pub(crate) fn scenario<'a>(
     reader: &mut Reader<'a>,
     header: Option<&str>,
@@ -58,14 +58,14 @@ pub(crate) fn scenario<'a>(
     Some(Scenario { id: bounded_id(id), name: None, task_prompt, definition: None })
 }
 
-/// The task that a header names. Only what stands before it is read: a header may be long, and may
-/// hold `NaN` among its results.
+/// Returns the task that a header names. Only the text before it is read: a header can be long, and
+/// can contain `NaN` among its results.
 fn task_of(header: &str) -> Option<Cow<'_, str>> {
     let task = leading_member(header, &["eval", "task"])?.decode()?.text;
     Some(task).filter(|task| !task.is_empty())
 }
 
-/// An id is a text or a whole number.
+/// Reads an id, which is a text or a whole number.
 fn sample_id<'a>(reader: &mut Reader<'a>, id: Option<Value<'a>>) -> Option<Cow<'a, str>> {
     match id {
         None => {
@@ -89,7 +89,7 @@ fn sample_id<'a>(reader: &mut Reader<'a>, id: Option<Value<'a>>) -> Option<Cow<'
     }
 }
 
-/// The input as a text: of messages the last one of the user.
+/// Returns the input as a text: of a list of messages, the last one of the user.
 fn prompt<'a>(
     reader: &mut Reader<'a>,
     input: Option<Value<'a>>,

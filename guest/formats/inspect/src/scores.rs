@@ -2,21 +2,21 @@
 
 use arc_format_kit::codes;
 use arc_format_kit::json::{Place, Reader, Value};
-use arc_format_kit::score::{Dimensions, refuse_twins};
+use arc_format_kit::score::{Dimensions, reject_duplicates};
 
 /// The scores of a sample.
 #[derive(Debug, Default)]
 pub(crate) struct Scores<'a> {
-    /// The one that stands for the sample.
+    /// The overall score of the sample.
     pub(crate) overall: Option<f64>,
     /// In the log's order.
     pub(crate) dimensions: Dimensions,
-    /// The object that they stand in.
+    /// The object that contains them.
     pub(crate) object: Option<Value<'a>>,
 }
 
 impl<'a> Scores<'a> {
-    /// Reads the scores by scorer, or the single one that old logs have.
+    /// Reads the scores by scorer, or the single score of old logs.
     pub(crate) fn read(
         reader: &mut Reader<'a>,
         scores: Option<Value<'a>>,
@@ -32,7 +32,7 @@ impl<'a> Scores<'a> {
             (None, None) => {}
         }
         if found.overall.is_none() {
-            let message = "no scorer gives a number from 0 to 1; averages leave the sample out";
+            let message = "no scorer has a number from 0 to 1; averages leave the sample out";
             reader.warning("/scores".to_owned(), codes::SCORE_MISSING, message.to_owned());
         }
         found
@@ -45,7 +45,7 @@ impl<'a> Scores<'a> {
             return;
         };
         self.object = Some(scores);
-        refuse_twins(reader, &scorers, "/scores");
+        reject_duplicates(reader, &scorers, "/scores");
         for (name, score) in scorers {
             let place = Place { object: "/scores", member: &name.text };
             if name.replaced {
@@ -55,14 +55,14 @@ impl<'a> Scores<'a> {
         }
     }
 
-    /// Reads what one scorer says: a value, or several by key or place.
+    /// Reads the scores of one scorer: a value, or several by key or index.
     fn read_scorer(&mut self, reader: &mut Reader<'a>, name: &str, score: Value<'a>, place: Place) {
         let Some(value) = score.member("value") else { return };
         let object = place.pointer();
         let place = Place { object: &object, member: "value" };
         let mut own = Vec::new();
         if let Some(parts) = value.members() {
-            refuse_twins(reader, &parts, &place.pointer());
+            reject_duplicates(reader, &parts, &place.pointer());
             for (key, part) in parts {
                 own.extend(self.read_part(reader, name, &key.text, part, place));
             }
@@ -94,7 +94,7 @@ impl<'a> Scores<'a> {
     }
 }
 
-/// A score from 0 to 1; nothing, with a warning, for another. `null` is what was not scored.
+/// Reads a score from 0 to 1; `None`, with a warning, for any other value. `null` means not scored.
 fn scale<'a>(reader: &mut Reader<'a>, value: Value<'a>, place: Place) -> Option<f64> {
     if value.json() == "null" {
         return None;
@@ -113,7 +113,7 @@ fn scale<'a>(reader: &mut Reader<'a>, value: Value<'a>, place: Place) -> Option<
     None
 }
 
-/// A value as a number, as Inspect's `value_to_float` has it by default.
+/// Converts a value to a number, as Inspect's `value_to_float` does by default.
 fn to_number(value: Value) -> Option<f64> {
     match value.json() {
         "true" => return Some(1.0),

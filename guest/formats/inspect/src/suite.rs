@@ -1,4 +1,4 @@
-//! The figures of a log as a whole.
+//! The figures of a whole log.
 
 use std::borrow::Cow;
 
@@ -9,11 +9,11 @@ use arc_format_kit::{SuiteSummary, Violation};
 
 use crate::usage::Usage;
 
-/// The metrics that are a mean, in the order in which they are looked for.
+/// The metrics that are a mean, in order of preference.
 const MEANS: [&str; 2] = ["accuracy", "mean"];
 
-/// See [`arc_format_kit::Format::suite`]. What is wrong in a header does not make it useless: each
-/// figure is there or not. Inspect writes `NaN` for the mean of no scores.
+/// See [`arc_format_kit::Format::suite`]. Problems of a header do not make it useless: each figure
+/// is optional. Inspect writes `NaN` for the mean of no scores.
 pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
     let header = with_null_for_nan(header);
     let (mut reader, root) = Reader::new(&header)?;
@@ -38,8 +38,9 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
     reader.finish_suite(answer)
 }
 
-/// Reads the mean of every score that has one. The first score is the first scorer's, as the
-/// overall score of a sample is; not where that has several by key, whose scores have other names.
+/// Reads the mean of every score that has one. The first score belongs to the first scorer, like
+/// the overall score of a sample, unless that scorer has several scores by key, which have other
+/// names.
 fn read_scores(summary: &mut SuiteSummary, results: Option<Value>) {
     let scores = results.and_then(|results| results.member("scores"));
     let mut means = Dimensions::default();
@@ -73,7 +74,7 @@ fn mean_of(metrics: Value, metric: &str) -> Option<f64> {
     (0.0..=1.0).contains(&mean).then_some(mean + 0.0)
 }
 
-/// The text of a string that says something.
+/// Returns the text of a string that is not blank.
 fn text(value: Value<'_>) -> Option<Cow<'_, str>> {
     value.decode().map(|text| text.text).filter(|text| !text.is_empty())
 }

@@ -10,12 +10,12 @@ pub(crate) struct Usage {
     pub(crate) total: f64,
     pub(crate) prompt: f64,
     pub(crate) completion: f64,
-    /// Nothing where no model's usage has a cost.
+    /// `None` if no model's usage has a cost.
     pub(crate) cost: Option<f64>,
 }
 
 impl Usage {
-    /// Reads an object of usages by model. What is wrong in it is a warning.
+    /// Reads an object of usages by model. Its problems become warnings.
     pub(crate) fn read<'a>(
         reader: &mut Reader<'a>,
         models: Option<Value<'a>>,
@@ -64,7 +64,8 @@ impl Usage {
         let total = tokens(total, "total_tokens");
         let all = input + read + written + output;
         let total = total.unwrap_or(all);
-        // Some providers count cached tokens among the others, some beside them: the total tells.
+        // Some providers count cached tokens among the others, some separately: the total shows
+        // which.
         let cached = if total == all { read + written } else { 0.0 };
         Usage {
             total,

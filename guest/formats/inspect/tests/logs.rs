@@ -1,4 +1,4 @@
-//! Logs that Inspect made: those of `tests/fixtures/formats/inspect`, and others where they are there.
+//! Logs written by Inspect: those of `tests/fixtures/formats/inspect`, and others if they exist.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,14 +29,14 @@ fn fixture(name: &str) -> PathBuf {
     repository().join("tests/fixtures/formats/inspect").join(name)
 }
 
-/// A log as its header and samples.
+/// The header and samples of a log.
 struct Log {
     header: String,
     samples: Vec<String>,
 }
 
 impl Log {
-    /// Reads a `.json` log: samples as they are written, and `null` in their place in the header.
+    /// Reads a `.json` log: raw samples, and `null` in their place in the header.
     fn of_document(path: &Path) -> Log {
         let text = std::fs::read_to_string(path).unwrap();
         let layout = InspectFormat::detect("log.json", head(text.as_bytes())).unwrap();
@@ -48,7 +48,7 @@ impl Log {
         Log { header: text.replace(members["samples"].get(), &nulls), samples }
     }
 
-    /// Reads a deflated `.eval` log with Python; nothing where there is none.
+    /// Reads a deflated `.eval` log with Python; `None` if Python is missing.
     fn of_archive(path: &Path) -> Option<Log> {
         let layout = InspectFormat::detect("log.eval", head(&std::fs::read(path).unwrap()));
         assert!(matches!(layout.unwrap().items, Items::Entries(_)));
@@ -65,7 +65,7 @@ impl Log {
         Some(Log { header: texts.pop().unwrap(), samples })
     }
 
-    /// The outcomes by scenario and trial.
+    /// Returns the outcomes by scenario and trial.
     fn outcomes(&self) -> BTreeMap<(String, u32), Outcome> {
         let outcomes = self.samples.iter().map(|sample| {
             let outcome = InspectFormat::outcome(Some(&self.header), sample).unwrap();
@@ -78,7 +78,7 @@ impl Log {
         found
     }
 
-    /// Whether the log's own figures are those of its samples.
+    /// Checks that the log's own figures are those of its samples.
     fn check_figures(&self, outcomes: &BTreeMap<(String, u32), Outcome>) {
         let suite = InspectFormat::suite(&self.header).unwrap();
         assert_eq!(suite.warnings, []);
@@ -130,7 +130,7 @@ fn check_arithmetic(log: &Log) {
         assert!(added.execution_time.is_some() && added.execution_time_ms > 0.0);
         assert!(added.event_count > 5);
         let codes: Vec<_> = added.warnings.iter().map(|warning| warning.code).collect();
-        assert_eq!(codes, [codes::SCORE_OUT_OF_SCALE], "words are counted");
+        assert_eq!(codes, [codes::SCORE_OUT_OF_SCALE], "a count is not a score");
 
         assert_eq!(of("2").reliability_score, Some(0.0));
         assert_eq!(of("ask/tool").tokens_used, 300.0);
@@ -161,9 +161,9 @@ fn an_archive_is_read() {
 }
 
 #[test]
-fn an_archive_of_a_run_that_was_broken_off_has_the_same_ids() {
+fn an_archive_of_an_aborted_run_has_the_same_ids() {
     let Some(log) = Log::of_archive(&fixture("broken-off.eval")) else {
-        return skip("an archive of a run that was broken off", NO_PYTHON);
+        return skip("an archive of an aborted run", NO_PYTHON);
     };
     let ids: Vec<_> = log.outcomes().into_keys().collect();
     assert_eq!(ids, [("arithmetic/add".to_owned(), 1), ("arithmetic/add".to_owned(), 2)]);

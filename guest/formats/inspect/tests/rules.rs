@@ -12,14 +12,14 @@
 use arc_format_inspect::InspectFormat;
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Span, codes};
 use arc_format_testing::{
-    check, dimensions, recognises_no_other, refuses_what_is_cut_off, warnings,
+    check, dimensions, recognises_no_other, rejects_truncated_results, warnings,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const HEADER: &str = r#"{"version": 2, "status": "success", "eval": {"task": "t", "run_id": "r"}}"#;
 
-/// A sample with these members besides id, epoch and a score, so that it has no warnings.
+/// Returns a sample with these members besides id, epoch and a score, so that it has no warnings.
 fn sample(members: &Value) -> String {
     let mut sample =
         json!({"id": "s", "epoch": 1, "input": "Go.", "scores": {"x": {"value": "C"}}});
@@ -121,7 +121,7 @@ fn a_sample_without_its_header_is_taken_with_a_warning() {
         assert_eq!(outcome.scenario.id, "s");
         assert_eq!(warnings(&outcome), [("", codes::HEADER_MISSING)]);
     }
-    // What stands behind the task is not read.
+    // The text after the task is not read.
     let header = r#"{"version": 2, "eval": {"task": "t"}, "results": {"value": NaN}}"#;
     let outcome = InspectFormat::outcome(Some(header), &sample(&json!({}))).unwrap();
     assert_eq!(outcome.scenario.id, "t/s");
@@ -147,7 +147,7 @@ fn the_prompt_is_the_last_text_of_the_user() {
 }
 
 #[test]
-fn attachments_are_resolved_wherever_a_text_is_lifted_out() {
+fn attachments_are_resolved_in_every_extracted_text() {
     let attachments = json!({"h1": "the long prompt", "h2": "ValueError('x')", "h3": "Traceback",
         "h4": "said so", "h5": 5});
     let outcome = accept(json!({
@@ -163,7 +163,7 @@ fn attachments_are_resolved_wherever_a_text_is_lifted_out() {
         "limit": {"type": "token", "limit": 1, "reason": "attachment://h4"}}));
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("the long prompt"));
     assert_eq!(outcome.error_message.as_deref(), Some("said so"));
-    // The old place, and references to nothing or to no text.
+    // The old location, and references to a missing attachment or to a value that is not a text.
     let outcome =
         accept(json!({"input": "tc://h1", "transcript": {"events": [], "content": {"h1": "old"}}}));
     assert_eq!(outcome.scenario.task_prompt.as_deref(), Some("old"));
@@ -174,7 +174,7 @@ fn attachments_are_resolved_wherever_a_text_is_lifted_out() {
 }
 
 #[test]
-fn an_error_and_a_limit_tell_how_a_sample_ended() {
+fn an_error_and_a_limit_determine_how_a_sample_ended() {
     let error = |message: &str| json!({"error": {"message": message, "traceback": ""}});
     for (members, status, code, category) in [
         (json!({}), OutcomeStatus::Success, None, None),
@@ -247,13 +247,13 @@ fn an_error_and_a_limit_tell_how_a_sample_ended() {
         assert_eq!(outcome.error_message, Some(format!("the {kind} limit was reached")));
         assert_eq!(outcome.error_category, None);
     }
-    // The error is what ended a sample that has both.
+    // If a sample has both, the error is what ended it.
     let both = json!({"error": {"message": "x"}, "limit": {"type": "time", "limit": 5}});
     assert_eq!(accept(both).status, OutcomeStatus::Error);
     let outcome = accept(json!({"limit": 5}));
     assert_eq!(outcome.status, OutcomeStatus::Success);
     assert_eq!(warnings(&outcome), [("/limit", codes::WRONG_TYPE)]);
-    // A traceback speaks only where there is no message.
+    // A traceback is used only if there is no message.
     let outcome = accept(json!({"error": {"message": " ", "traceback": "OSError: no space left"}}));
     assert_eq!(outcome.error_category, Some(ErrorCategory::Resource));
     assert_eq!(outcome.error_message.as_deref(), Some("OSError: no space left"));
@@ -294,7 +294,7 @@ fn scores_become_numbers_as_inspect_counts_them() {
 }
 
 #[test]
-fn the_first_scorer_with_a_score_stands_for_the_sample() {
+fn the_first_scorer_with_a_score_determines_the_overall_score() {
     let scores = r#"{
         "length": {"value": 1700},
         "style": {"value": {"brevity": 0.5, "words": 14, "tone": "C", "none": null}},
@@ -358,11 +358,11 @@ fn the_members_of_old_logs_are_read() {
 #[test]
 fn usage_is_the_sum_over_models() {
     let outcome = accept(json!({"model_usage": {
-        // Cached tokens beside the others.
+        // Cached tokens counted separately.
         "a": {"input_tokens": 100, "output_tokens": 20, "total_tokens": 150,
             "input_tokens_cache_read": 25, "input_tokens_cache_write": 5, "reasoning_tokens": 8,
             "total_cost": 0.5},
-        // Cached tokens among the others.
+        // Cached tokens counted among the others.
         "b": {"input_tokens": 1000, "output_tokens": 10, "total_tokens": 1010,
             "input_tokens_cache_read": 900, "total_cost": 0.25},
         "c": {"input_tokens": 1, "output_tokens": 2},
@@ -431,7 +431,7 @@ fn spans_point_at_output_messages_and_scores() {
     assert_eq!(outcome.event_count, 3);
     assert_eq!(outcome.scenario.definition, None);
     let outcome = accept(json!({"messages": [1, 2]}));
-    assert_eq!(outcome.event_count, 2, "messages, where there are no events");
+    assert_eq!(outcome.event_count, 2, "messages, if there are no events");
     let outcome = accept(json!({"messages": {}, "output": [], "events": 5}));
     assert_eq!((outcome.trajectory, outcome.detailed_trajectory), (None, None));
     assert_eq!(warnings(&outcome), [("/events", codes::EVENTS_UNCOUNTED)]);
@@ -450,7 +450,7 @@ fn text_that_cannot_be_stored_is_replaced() {
 }
 
 #[test]
-fn what_is_no_sample_is_refused_at_its_place() {
+fn an_invalid_sample_is_rejected_at_its_place() {
     let nan = r#"{"id": 1, "scores": {"x": {"value": NaN}}}"#;
     let place = |path: &str, code| vec![(path.to_owned(), code)];
     assert_eq!(rejected(nan), place("/scores/x/value", codes::NOT_A_JSON_NUMBER));
@@ -550,9 +550,9 @@ const MEMBERS: [&str; 13] = [
     "attachments",
 ];
 
-/// A name that two scorers make has one score: the last.
+/// If two scorers produce the same name, it has one score: the last.
 #[test]
-fn a_dimension_of_two_scorers_stands_once() {
+fn a_dimension_of_two_scorers_occurs_once() {
     let outcome =
         accepted(&sample(&json!({"scores": {"a": {"value": {"b": 1}}, "a/b": {"value": 0}}})));
     assert_eq!(dimensions(&outcome), [("a/b", 0.0)]);
@@ -561,7 +561,7 @@ fn a_dimension_of_two_scorers_stands_once() {
 
 #[test]
 fn a_truncated_sample_is_refused() {
-    refuses_what_is_cut_off::<InspectFormat>(
+    rejects_truncated_results::<InspectFormat>(
         Some(HEADER),
         &sample(&json!({"messages": ["é", {}]})),
     );

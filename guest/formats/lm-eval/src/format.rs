@@ -1,4 +1,4 @@
-//! The harness's samples among the formats.
+//! The format of the harness's samples.
 
 use arc_format_kit::{Format, Layout, Outcome, PlannedScenario, SuiteSummary, Violation};
 
@@ -6,10 +6,10 @@ use crate::{layout, line, suite};
 
 /// Samples of lm-evaluation-harness, with the results of their run.
 ///
-/// Of the results of a single task these figures are taken: the means of its metrics, the first of
-/// them as the mean score where the task has one filter only (with several, each document has
-/// several outcomes), and `total_evaluation_time_seconds`. Of several tasks none are: the file
-/// beside has the samples of one.
+/// These figures are taken from the results of a single task: the means of its metrics, the first
+/// of them as the mean score if the task has only one filter (with several, each document has
+/// several outcomes), and `total_evaluation_time_seconds`. If there are several tasks, no figures
+/// are taken: the file has the samples of one task only.
 #[derive(Debug)]
 pub struct LmEvalFormat;
 

@@ -1,4 +1,4 @@
-//! What the results of a run say of its tasks.
+//! The tasks in the results of a run.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -7,22 +7,22 @@ use arc_format_kit::json::{Reader, Value, with_null_for_nan};
 use arc_format_kit::memo::Memo;
 use arc_format_kit::time::of_unix_nanoseconds;
 
-/// What a run's results say.
+/// The relevant data of a run's results.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
-    /// Its tasks; without groups of them.
+    /// Its tasks, without groups.
     pub(crate) tasks: Vec<Task>,
-    /// When it began.
+    /// The start of the run.
     pub(crate) date: Option<String>,
 }
 
-/// What a run's results say of one task.
+/// The relevant data of one task.
 #[derive(Debug)]
 pub(crate) struct Task {
     pub(crate) name: String,
     /// The names of its figures, `METRIC,FILTER`; `METRIC` in old results.
     figures: BTreeSet<String>,
-    /// How many documents it has.
+    /// The number of its documents.
     documents: Option<f64>,
     /// Members that every document must have.
     fields: BTreeSet<String>,
@@ -35,7 +35,7 @@ thread_local! {
 }
 
 impl Run {
-    /// Reads a header. One that is no results file has no tasks.
+    /// Reads a header. A header that is not a results file has no tasks.
     pub(crate) fn read(header: &str) -> Rc<Run> {
         HEADER.with(|memo| {
             memo.get(header, |text| Run::parse(&with_null_for_nan(text)).unwrap_or_default())
@@ -73,8 +73,8 @@ impl Run {
 }
 
 impl Task {
-    /// Whether a line with these metrics, filter, number of its document and members of it may be of
-    /// this task. Nothing is known of a document that is no object.
+    /// Whether a line with these metrics, filter, document number and document members can belong
+    /// to this task. Nothing is known about a document that is not an object.
     pub(crate) fn may_have(
         &self,
         metrics: &[&str],
@@ -97,15 +97,15 @@ impl Task {
     }
 }
 
-/// The names of the members that are as wanted.
+/// Returns the names of the members whose values satisfy a predicate.
 pub(crate) fn names_of(object: Option<Value>, wanted: impl Fn(Value) -> bool) -> BTreeSet<String> {
     let members = object.and_then(Value::members).unwrap_or_default();
     let wanted = members.into_iter().filter(|(_, value)| wanted(*value));
     wanted.map(|(name, _)| name.text.into_owned()).collect()
 }
 
-/// The members of a document that a template takes as they are: `{{question}}`. A template with
-/// statements may define names itself, so it tells nothing.
+/// Returns the members of a document that a template inserts directly: `{{question}}`. A template
+/// with statements can define names itself, so it is not evaluated.
 fn fields_of(template: &str) -> BTreeSet<String> {
     if template.contains("{%") {
         return BTreeSet::new();

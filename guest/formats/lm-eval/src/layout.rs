@@ -1,16 +1,15 @@
-//! How the samples of a run stand in their files.
+//! The layout of a run's files.
 
 use arc_format_kit::{Header, Items, Layout};
 
-/// The results beside the samples: as the tool names them, as older versions and people do, and as
-/// it names them where it was given a file's name to begin with.
+/// The results beside the samples: the tool's current name, the name that older versions and people
+/// use, and the tool's name with a file name as a prefix.
 const RESULTS: [&str; 3] = ["results_*.json", "results.json", "*_20*T*.json"];
 
-/// See [`arc_format_kit::Format::detect`]. The name of a file says nothing that its first line
-/// does not.
+/// See [`arc_format_kit::Format::detect`]. The name of a file adds nothing to its first line.
 pub(crate) fn detect(_file_name: &str, head: &[u8]) -> Option<Layout> {
     let head = head.trim_ascii_start();
-    // The first versions wrote an array over many lines, whatever they called it.
+    // The first versions wrote an array over many lines, regardless of the file name.
     let (items, first) = match head.strip_prefix(b"[") {
         Some(rest) => (Items::Documents, rest.trim_ascii_start()),
         None => (Items::Lines, head),

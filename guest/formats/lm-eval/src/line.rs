@@ -1,4 +1,4 @@
-//! What one line says.
+//! Extraction of one line.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,14 +13,14 @@ use arc_format_kit::{
 
 use crate::header::{Run, Task};
 
-/// The members that are no metrics, of every version.
+/// The members that are not metrics, of every version.
 const NAMES: [&str; 8] =
     ["doc_id", "doc", "arguments", "resps", "filter", "metrics", "doc_hash", "filtered_resps"];
 
-/// The others of these.
+/// Further members that are not metrics.
 const OTHERS: [&str; 3] = ["target", "prompt_hash", "target_hash"];
 
-/// How many hexadecimal digits of a document's hash an id has.
+/// The number of hexadecimal digits of a document's hash in an id.
 const HASH_DIGITS: usize = 20;
 
 const DOC_ID: Place = Place { object: "", member: "doc_id" };
@@ -41,7 +41,7 @@ pub(crate) fn planned(header: Option<&str>, item: &str) -> Result<PlannedScenari
     reader.finish(answer)
 }
 
-/// A line, and what the header says of the run.
+/// A line, and the data of the run from the header.
 struct Line<'a> {
     run: Option<Rc<Run>>,
     id: Option<Value<'a>>,
@@ -50,7 +50,7 @@ struct Line<'a> {
     answers: Option<Value<'a>>,
     hash: Option<Value<'a>>,
     filter: Cow<'a, str>,
-    /// The metrics in the line's order, one that stands there twice as often.
+    /// The metrics in the line's order; a duplicate name is in the list as often as in the line.
     metrics: Vec<(String, Value<'a>)>,
 }
 
@@ -102,7 +102,7 @@ impl<'a> Line<'a> {
         let task_prompt = self.prompt(reader);
         let id = match tasks {
             [task] => format!("{}/{number}", task.name),
-            others => self.made_id(reader, others, &number, task_prompt.as_deref())?,
+            others => self.derived_id(reader, others, &number, task_prompt.as_deref())?,
         };
         let id = if self.is_filtered() { format!("{id}/{}", self.filter) } else { id };
         let definition = self.document.filter(|document| document.is_object());
@@ -114,7 +114,7 @@ impl<'a> Line<'a> {
         })
     }
 
-    /// The number of the document in its dataset.
+    /// Returns the number of the document in its dataset.
     fn number(&self, reader: &mut Reader<'a>) -> Option<Cow<'a, str>> {
         let Some(id) = self.id else {
             let message = "the line has no doc_id".to_owned();
@@ -131,7 +131,7 @@ impl<'a> Line<'a> {
         text
     }
 
-    /// The tasks that the line may belong to.
+    /// Returns the tasks that the line can belong to.
     fn tasks(&self) -> Vec<&Task> {
         let Some(run) = &self.run else { return Vec::new() };
         let metrics: Vec<&str> = self.metrics.iter().map(|(name, _)| name.as_str()).collect();
@@ -148,8 +148,8 @@ impl<'a> Line<'a> {
         !self.filter.is_empty() && self.filter != "none"
     }
 
-    /// An id for a line whose task is not known.
-    fn made_id(
+    /// Derives an id for a line whose task is unknown.
+    fn derived_id(
         &self,
         reader: &mut Reader<'a>,
         tasks: &[&Task],
@@ -171,7 +171,7 @@ impl<'a> Line<'a> {
         let why = match tasks {
             [] => "the results name no task that the line can belong to".to_owned(),
             [first, second, ..] => format!(
-                "the results name several tasks that the line may belong to, such as {} and {}",
+                "the results name several tasks that the line can belong to, such as {} and {}",
                 first.name, second.name
             ),
             [_] => return Some(id),
@@ -184,7 +184,7 @@ impl<'a> Line<'a> {
         Some(id)
     }
 
-    /// The text of the first request.
+    /// Returns the text of the first request.
     fn prompt(&self, reader: &mut Reader<'a>) -> Option<String> {
         let arguments = self.arguments?;
         let text = match arguments.member("gen_args_0") {
@@ -195,7 +195,7 @@ impl<'a> Line<'a> {
         reader.decoded(text, place).map(Cow::into_owned)
     }
 
-    /// The overall score, and the metrics that are a score.
+    /// Reads the overall score, and the metrics that are a score.
     fn scores(
         &self,
         reader: &mut Reader<'a>,
@@ -207,7 +207,7 @@ impl<'a> Line<'a> {
         for (metric, value) in &self.metrics {
             let place = Place { object: "", member: metric };
             if !seen.insert(metric) {
-                let message = format!("the metric {metric:?} stands in the line more than once");
+                let message = format!("the metric {metric:?} occurs in the line more than once");
                 reader.violation(place.pointer(), codes::DUPLICATE_KEY, message);
                 continue;
             }
@@ -237,7 +237,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The metrics of a line: those that it names, else every member that may be one.
+/// Returns the metrics of a line: those that it names, or else every member that can be one.
 fn metrics_of<'a>(root: Value<'a>, named: Option<Value<'a>>) -> Vec<(String, Value<'a>)> {
     let members = root.members().unwrap_or_default();
     let named = named.and_then(Value::elements).map(|names| {

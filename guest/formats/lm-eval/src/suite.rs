@@ -28,7 +28,7 @@ pub(crate) fn summary(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
     reader.finish_suite(answer)
 }
 
-/// Reads the means among a task's figures, which are called `METRIC,FILTER`.
+/// Reads the means among a task's figures, which are named `METRIC,FILTER`.
 fn read_figures(
     summary: &mut SuiteSummary,
     config: Value,
@@ -65,7 +65,7 @@ fn read_figures(
     summary.average_reliability_score = overall.filter(|_| filters.len() == 1);
 }
 
-/// Seconds, which the tool writes as a text.
+/// Reads seconds, which the tool writes as a text.
 fn milliseconds(seconds: Value) -> Option<f64> {
     let seconds = match seconds.decode() {
         Some(text) => text.text.trim().parse().ok(),

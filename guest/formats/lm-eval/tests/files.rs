@@ -1,5 +1,4 @@
-//! Files that the tool made: those of `tests/fixtures/formats/lm-eval`, and others where they are
-//! there.
+//! Files written by the tool: those of `tests/fixtures/formats/lm-eval`, and others if they exist.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,7 +22,7 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
-/// The results of a run, and the outcomes of one of its tasks.
+/// Reads the results of a run, and the outcomes of one of its tasks.
 fn read(results: &Path, samples: &Path) -> (String, Vec<Outcome>) {
     let header = std::fs::read_to_string(results).unwrap();
     assert_eq!(LmEvalFormat::detect("results.json", &header.as_bytes()[..500]), None);
@@ -50,7 +49,7 @@ fn fixture(run: &str, task: &str) -> (String, Vec<Outcome>) {
     read(&folder.join(format!("results_{DATE}.json")), &samples)
 }
 
-/// The mean of a dimension over the outcomes that have it.
+/// Returns the mean of a dimension over the outcomes with that dimension.
 fn mean(outcomes: &[Outcome], name: &str) -> f64 {
     let scores: Vec<f64> = outcomes
         .iter()
@@ -82,7 +81,7 @@ fn two_filters_are_two_outcomes_and_their_means_are_the_tools() {
 }
 
 #[test]
-fn the_tasks_of_a_run_are_told_apart() {
+fn the_tasks_of_a_run_are_distinguished() {
     for (task, documents, figures) in [
         ("plain-sums", 4, &["exact_match"][..]),
         ("chosen", 3, &["acc", "acc_norm"]),
@@ -95,8 +94,8 @@ fn the_tasks_of_a_run_are_told_apart() {
         }
         let results: Value = serde_json::from_str(&header).unwrap();
         for figure in figures {
-            let told = results["results"][task][format!("{figure},none")].as_f64().unwrap();
-            assert!((mean(&outcomes, figure) - told).abs() < 1e-9, "{task} {figure}");
+            let expected = results["results"][task][format!("{figure},none")].as_f64().unwrap();
+            assert!((mean(&outcomes, figure) - expected).abs() < 1e-9, "{task} {figure}");
             assert!(outcomes.iter().all(|outcome| outcome.warnings.is_empty()));
         }
     }
@@ -124,7 +123,7 @@ fn published_samples_are_read() {
     assert!(!outcomes.is_empty());
     for outcome in &outcomes {
         assert_eq!(outcome.reliability_score, Some(0.0));
-        // The results name two tasks that are alike in all that a line shows.
+        // The results name two tasks that a line does not distinguish.
         let codes: Vec<_> = outcome.warnings.iter().map(|warning| warning.code).collect();
         assert_eq!(codes, [codes::SCENARIO_ID_MADE]);
         assert!(outcome.scenario.id.starts_with("doc-"));

@@ -12,14 +12,14 @@
 use arc_format_kit::{Format, Header, Items, Outcome, OutcomeStatus, Span, codes};
 use arc_format_lm_eval::LmEvalFormat;
 use arc_format_testing::{
-    check, dimensions, recognises_no_other, refuses_what_is_cut_off, rejected, warnings,
+    check, dimensions, recognises_no_other, rejected, rejects_truncated_results, warnings,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const HASH: &str = "781517f25523c27ef7883d75b2c0c27790458e46556814319409c1fd1776dc52";
 
-/// The results of a run of these tasks.
+/// Returns the results of a run of these tasks.
 fn header(tasks: &[(&str, &[&str], u32, &str)]) -> String {
     let mut header = json!({"results": {}, "configs": {}, "n-samples": {},
         "higher_is_better": {}, "date": 1_767_323_045.5});
@@ -47,7 +47,7 @@ fn line() -> Value {
     })
 }
 
-/// A line with these members besides the usual ones.
+/// Returns a line with these members besides the usual ones.
 fn with(members: &Value) -> String {
     let mut line = line();
     for (name, value) in members.as_object().unwrap() {
@@ -171,7 +171,7 @@ fn the_task_is_the_one_that_the_line_can_belong_to() {
     let outcome = LmEvalFormat::outcome(Some(&header), &with(&json!({}))).unwrap();
     assert_eq!(outcome.scenario.id, "right/7");
     assert_eq!(outcome.warnings, []);
-    // Old results call their figures by the metric alone.
+    // Old results name their figures by the metric only.
     let old = json!({"results": {"old": {"acc": 0.5, "acc_stderr": 0.1}}}).to_string();
     assert_eq!(LmEvalFormat::outcome(Some(&old), &with(&json!({}))).unwrap().scenario.id, "old/7");
 }
@@ -227,7 +227,7 @@ fn a_metric_that_is_better_when_lower_is_no_overall_score() {
 }
 
 #[test]
-fn what_is_no_line_is_refused_at_its_place() {
+fn an_invalid_line_is_rejected_at_its_place() {
     check_rejected("{}", "/doc_id", codes::MISSING_SCENARIO);
     check_rejected(&with(&json!({"doc_id": null})), "/doc_id", codes::MISSING_SCENARIO);
     for id in [json!(""), json!([1]), json!(true)] {
@@ -259,7 +259,7 @@ fn missing_members_and_odd_texts_do_no_harm() {
     }
     let long = accept(json!({"doc_id": "y".repeat(600)})).scenario.id;
     assert!(long.len() <= 512 && long.starts_with("t/yyy"));
-    // A hash that is none is not taken into an id.
+    // A value that is not a hash is not used in an id.
     let odd = with(&json!({"doc_hash": "not hexadecimal, but long enough"}));
     assert!(LmEvalFormat::outcome(None, &odd).unwrap().scenario.id.starts_with("scenario-"));
 }
@@ -352,7 +352,7 @@ fn any_document() -> impl Strategy<Value = String> {
 
 #[test]
 fn a_truncated_line_is_refused() {
-    refuses_what_is_cut_off::<LmEvalFormat>(
+    rejects_truncated_results::<LmEvalFormat>(
         Some(&one_task()),
         &with(&json!({"doc": {"question": "é"}})),
     );

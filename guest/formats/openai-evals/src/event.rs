@@ -4,24 +4,24 @@ use arc_format_kit::json::{Place, Reader, Value};
 
 /// One event.
 pub(crate) struct Event<'a> {
-    /// The pointer to it: empty where it is the whole document.
+    /// The pointer to it: empty if it is the whole document.
     pub(crate) pointer: String,
-    /// `type`, empty where it has none.
+    /// `type`, empty if it has none.
     pub(crate) kind: String,
     pub(crate) sample: Option<Value<'a>>,
-    /// `data`, where it is an object.
+    /// `data`, if it is an object.
     pub(crate) data: Option<Value<'a>>,
     pub(crate) created_at: Option<Value<'a>>,
 }
 
 impl Event<'_> {
-    /// The pointer to `data`.
+    /// Returns the pointer to `data`.
     pub(crate) fn data_pointer(&self) -> String {
         format!("{}/data", self.pointer)
     }
 }
 
-/// Reads the events: an array, or a single one that was sent alone.
+/// Reads the events: an array, or a single event that was sent on its own.
 pub(crate) fn read_all<'a>(reader: &mut Reader<'a>, root: Value<'a>) -> Option<Vec<Event<'a>>> {
     const NAMES: [&str; 4] = ["sample_id", "type", "data", "created_at"];
     if root.is_object() {
@@ -51,7 +51,7 @@ fn read<'a>(
     Event { pointer, kind, sample, data, created_at }
 }
 
-/// The key under which a sample's events are gathered: its id, a text or a number.
+/// Returns the key of a sample's events: its id, a text or a number.
 pub(crate) fn sample_key(sample: Value) -> Option<String> {
     if sample.is_number() {
         return Some(sample.json().to_owned());

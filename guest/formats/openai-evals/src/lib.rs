@@ -1,24 +1,24 @@
 //! The logs of OpenAI's evals (`oaieval`) as a format: one JSON object a line.
 //!
-//! | line | what it is |
+//! | line | role |
 //! |---|---|
 //! | `{"spec": …}` | the header |
 //! | `{"sample_id": …, "type": …, "data": …}` | an event, a part of the result of its sample |
 //! | `{"final_report": …}`, an event without a sample | not recorded |
 //!
-//! A result is the array of all events of a sample, in their order. What it says:
+//! A result is the array of all events of a sample, in their order. Its fields:
 //!
-//! | field of the outcome | where it is |
+//! | field of the outcome | location |
 //! |---|---|
 //! | `scenario.id` | `sample_id`, which begins with the eval's name: `capitals.dev.2` |
 //! | `scenario.task_prompt` | the first `sampling` event's `prompt`, else the first `raw_sample`'s `input`: a text, or the last message of the user in a conversation |
-//! | `scenario.definition` | `data` of the first `raw_sample` event, where it is an object |
-//! | `trial` | nothing: a log has each sample once |
-//! | `status` | an error where there is an `error` event, else a success |
+//! | `scenario.definition` | `data` of the first `raw_sample` event, if it is an object |
+//! | `trial` | none: a log has each sample once |
+//! | `status` | an error if there is an `error` event, else a success |
 //! | `reliability_score` | the share of `match` events that are `correct`; without any, the first of the metrics `accuracy`, `score`, `correct`, `is_correct`, `passed`, `success` that is from 0 to 1, else the first metric that is |
-//! | `dimension_scores` | `correct` for the matches, and every metric that is a boolean or a number from 0 to 1; of several `metrics` events the last that has it. Numbers beyond that (counts, perplexities) are left out with a warning |
+//! | `dimension_scores` | `correct` for the matches, and every metric that is a boolean or a number from 0 to 1; of several `metrics` events with it, the last one. Numbers beyond that (counts, perplexities) are left out with a warning |
 //! | `dimensions` | `data` of the last `metrics` event |
-//! | `execution_time`, `execution_time_ms` | `created_at` of the first event, and from there to the last event: the log does not say when a sample was begun |
+//! | `execution_time`, `execution_time_ms` | `created_at` of the first event, and from there to the last event: the log does not have the start of a sample |
 //! | tokens | the sum of `usage` over `sampling` events |
 //! | `cost_usd` | 0: the log has no prices |
 //! | `event_count` | the number of events |
@@ -26,7 +26,7 @@
 //! | `trajectory` | `data` of the last `sampling` event |
 //! | `detailed_trajectory` | all events |
 //!
-//! Tried with evals 3.0.1.post1.
+//! Tested with evals 3.0.1.post1.
 
 mod event;
 mod sample;
@@ -70,8 +70,8 @@ impl Format for OpenAiEvalsFormat {
         }
     }
 
-    /// The header says with what the samples were run, which is kept beside them; a result needs
-    /// nothing of it.
+    /// The header contains the settings of the run, which are stored with the samples; results do
+    /// not use it.
     fn outcome(_header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
         let answer = event::read_all(&mut reader, root)

@@ -1,4 +1,4 @@
-//! What the events of a sample say together.
+//! Extraction of a result from the events of a sample.
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
@@ -10,10 +10,10 @@ use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Scenario, codes};
 
 use crate::event::Event;
 
-/// The metrics that are the overall score of a sample, the first that it has.
+/// The metrics for the overall score of a sample, in order of preference.
 const OVERALL: [&str; 6] = ["accuracy", "score", "correct", "is_correct", "passed", "success"];
 
-/// Reads which sample it is.
+/// Reads the scenario.
 pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> Option<Scenario> {
     let named = events.iter().find_map(|event| Some((event, event.sample?)));
     let Some((event, sample)) = named else {
@@ -42,7 +42,7 @@ pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> Opt
     Some(Scenario { id, name: None, task_prompt, definition })
 }
 
-/// The text of a prompt: itself, or the last message of the user.
+/// Returns the text of a prompt: the text itself, or the last message of the user.
 fn prompt_text<'a>(reader: &mut Reader<'a>, prompt: Value<'a>, place: Place) -> Option<String> {
     if prompt.is_string() {
         return reader.decoded(prompt, place).map(Into::into);
@@ -80,7 +80,7 @@ pub(crate) fn outcome<'a>(
             let (message, kind) = (text("message"), text("type"));
             let message = message.filter(|text| !text.trim().is_empty()).or_else(|| kind.clone());
             let status = OutcomeStatus::Error;
-            (status, Failure::told(message.as_deref(), kind.as_deref(), status))
+            (status, Failure::new(message.as_deref(), kind.as_deref(), status))
         }
     };
     let (reliability_score, dimension_scores) = scores(reader, events);
@@ -106,7 +106,7 @@ pub(crate) fn outcome<'a>(
     })
 }
 
-/// The overall score and the dimensions.
+/// Reads the overall score and the dimensions.
 fn scores<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Option<f64>, Vec<DimensionScore>) {
     let mut dimensions = Dimensions::default();
     let verdicts = of_kind(events, "match").filter_map(|event| {
@@ -127,7 +127,7 @@ fn scores<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Option<f64>, Ve
                 None if value.is_number() => within_scale(reader, Some(value), place),
                 boolean => boolean,
             };
-            // What matches say is not overwritten by a metric of the same name.
+            // The score of matches is not overwritten by a metric of the same name.
             if let Some(score) = score.filter(|_| matched.is_none() || name.text != "correct") {
                 dimensions.set(name.text.into_owned(), score);
             }
@@ -153,7 +153,7 @@ fn boolean(value: Value) -> Option<f64> {
     }
 }
 
-/// When the first event was recorded, and how long after it the last.
+/// Returns the time of the first event, and the duration from it to the last.
 fn times<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Option<String>, f64) {
     let mut stamps = events.iter().filter_map(|event| Some((event, event.created_at?)));
     let Some((event, first)) = stamps.next() else { return (None, 0.0) };
@@ -172,7 +172,7 @@ fn times<'a>(reader: &mut Reader<'a>, events: &[Event<'a>]) -> (Option<String>, 
     (began, milliseconds_between(&first, &last).unwrap_or(0.0))
 }
 
-/// Tokens of all calls of the model.
+/// The tokens of all model calls.
 #[derive(Default)]
 struct Tokens {
     total: f64,

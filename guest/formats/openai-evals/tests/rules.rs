@@ -1,4 +1,4 @@
-//! What the logs of OpenAI's evals mean, rule by rule, and over logs that evals wrote.
+//! The rules for logs of OpenAI's evals, one by one, and over logs that evals wrote.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,11 +12,12 @@
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
 use arc_format_openai_evals::OpenAiEvalsFormat;
 use arc_format_testing::{
-    Framed, any_json, check, dimensions, frame, refuses_what_is_cut_off, rejected, slice, warnings,
+    FramedFile, any_json, check, dimensions, frame, rejected, rejects_truncated_results, slice,
+    warnings,
 };
 use proptest::prelude::*;
 
-fn framed(name: &str) -> Framed {
+fn framed(name: &str) -> FramedFile {
     let folder =
         concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tests/fixtures/formats/openai-evals/");
     frame::<OpenAiEvalsFormat>(name, &std::fs::read(format!("{folder}{name}")).unwrap()).unwrap()
@@ -67,7 +68,7 @@ fn a_log_with_matches_is_read_to_its_end() {
             "In one word: what is the capital of France?"
         ]
     );
-    // What the final report says of usage.
+    // The usage in the final report.
     assert_eq!(outcomes.iter().map(|it| it.tokens_used).sum::<f64>(), 42.0);
     assert_eq!(outcomes.iter().map(|it| it.prompt_tokens).sum::<f64>(), 36.0);
     assert!(
@@ -217,7 +218,7 @@ fn decorations_that_are_wrong_are_warnings() {
 }
 
 #[test]
-fn what_is_no_sample_is_refused() {
+fn an_invalid_sample_is_rejected() {
     for (item, path, code) in [
         ("[]", "", codes::MISSING_SCENARIO),
         ("{}", "", codes::MISSING_SCENARIO),
@@ -289,7 +290,7 @@ const NAMES: &[&str] = &[
 
 #[test]
 fn a_truncated_result_is_refused() {
-    refuses_what_is_cut_off::<OpenAiEvalsFormat>(
+    rejects_truncated_results::<OpenAiEvalsFormat>(
         None,
         &sample(&[("match", r#"{"correct": true}"#)]),
     );

@@ -1,4 +1,4 @@
-//! Attributes as OTLP writes them: a list of keys and tagged values.
+//! Attributes in OTLP: a list of keys and tagged values.
 
 use arc_format_kit::json::{Place, Reader, Text, Value};
 
@@ -10,13 +10,13 @@ pub(crate) struct Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// Reads a list; what is no attribute in it is skipped.
+    /// Reads a list; elements that are not attributes are skipped.
     pub(crate) fn read(value: Option<Value<'a>>, pointer: String) -> Self {
         let elements = value.and_then(Value::elements).unwrap_or_default();
         let list = elements
             .into_iter()
             .map(|element| {
-                // A place is kept for what is skipped, so that indexes stay those of the list.
+                // A skipped element keeps its index, so that indexes are those of the list.
                 let mut key = Text { text: "".into(), replaced: false };
                 let mut value = element;
                 for (name, member) in element.members().unwrap_or_default() {
@@ -32,19 +32,19 @@ impl<'a> Attributes<'a> {
         Attributes { pointer, list }
     }
 
-    /// The names of the attributes.
+    /// Returns the names of the attributes.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.list.iter().map(|(key, _)| &*key.text)
     }
 
-    /// The pointer to an attribute's value, and the value.
+    /// Returns the pointer to an attribute's value, and the value.
     fn find(&self, key: &str) -> Option<(String, Value<'a>)> {
         let index = self.list.iter().position(|(other, _)| other.text == key)?;
         let (_, value) = self.list.get(index)?;
         Some((format!("{}/{index}/value", self.pointer), *value))
     }
 
-    /// An attribute that is a text and says something.
+    /// Returns an attribute that is a text and not blank.
     pub(crate) fn text(&self, reader: &mut Reader<'a>, key: &str) -> Option<String> {
         let (pointer, value) = self.find(key)?;
         let value = value.member("stringValue")?;
@@ -53,7 +53,8 @@ impl<'a> Attributes<'a> {
         Some(text).filter(|text| !text.trim().is_empty())
     }
 
-    /// An attribute that is a number, and where it is. An integer may be written as a text.
+    /// Returns an attribute that is a number, with its pointer. An integer can be written as a
+    /// text.
     pub(crate) fn number(&self, key: &str) -> Option<(String, Value<'a>, f64)> {
         let (pointer, value) = self.find(key)?;
         ["intValue", "doubleValue"].into_iter().find_map(|member| {

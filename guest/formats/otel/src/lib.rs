@@ -1,33 +1,34 @@
-//! OpenTelemetry traces of generative AI as a format: OTLP in JSON, one document or one a line, as a
-//! collector's file exporter writes it.
+//! OpenTelemetry traces of generative AI as a format: OTLP in JSON, one document or one per line,
+//! as a collector's file exporter writes it.
 //!
-//! **A trace is a result.** Its parts are the spans that have an attribute `gen_ai.*`, or name a test
-//! (`test.case.*`, `test.suite.name`); all others (HTTP requests, queries) are left out, so that a file
-//! of a whole system's traffic gives no results but those of its agents. A trace that only names tests
-//! is refused as `not_an_evaluation`. A conversation of several traces is several results.
+//! **A trace is a result.** Its parts are the spans that have an attribute `gen_ai.*`, or name a
+//! test (`test.case.*`, `test.suite.name`). All others (HTTP requests, queries) are left out, so
+//! that a file of a whole system's traffic has only the results of its agents. A trace that only
+//! names tests is rejected as `not_an_evaluation`. A conversation of several traces is several
+//! results.
 //!
-//! | field of the outcome | where it is |
+//! | field of the outcome | location |
 //! |---|---|
-//! | `scenario.id` | `test.suite.name/test.case.name`; else made from agent and prompt, with a warning; else `gen_ai.conversation.id` or the trace's id, with a warning, as neither is the same in another run |
+//! | `scenario.id` | `test.suite.name/test.case.name`; else derived from agent and prompt, with a warning; else `gen_ai.conversation.id` or the trace's id, with a warning, as neither is the same in another run |
 //! | `scenario.name` | `test.case.name`, else `gen_ai.agent.name` |
 //! | `scenario.task_prompt` | the last message of the user in the first `gen_ai.input.messages`, else `content` of the first event `gen_ai.user.message`, else `gen_ai.prompt` |
-//! | `trial` | nothing: a trace does not say it. Further traces of a scenario are further attempts, of which the latest gives the score |
-//! | `status` | that of the first `invoke_agent` or `invoke_workflow` span that has no GenAI span above it; without one, of the GenAI span that ended last of those that have none above (an earlier call may have been tried again): code 2 is an error, or a timeout or cancellation where `error.type` says so |
+//! | `trial` | none: a trace has no trial number. Further traces of a scenario are further attempts, of which the latest determines the score |
+//! | `status` | that of the first `invoke_agent` or `invoke_workflow` span that has no GenAI span above it; without one, of the GenAI span that ended last of those that have none above (an earlier call might have been retried): code 2 is an error, or a timeout or cancellation, depending on `error.type` |
 //! | `dimension_scores` | events `gen_ai.evaluation.result` (or spans with the same attributes): `gen_ai.evaluation.score.value` by `gen_ai.evaluation.name`, the last of each; without a value, the label `pass` is 1 and `fail` 0. Those not from 0 to 1 are left out with a warning |
 //! | `reliability_score` | the mean of the dimensions; without any, `test.case.result.status`: `pass` is 1, `fail` 0 |
 //! | `execution_time` | the earliest start of its spans |
 //! | `execution_time_ms` | from there to the latest end |
-//! | tokens | `gen_ai.usage.input_tokens` and `output_tokens`, summed over the calls of models (`chat`, `text_completion`, `generate_content`); where none has any, over agents that are in no other agent with any. So nothing counts twice |
-//! | `cost_usd` | `gen_ai.usage.cost` of the same spans: no convention of OpenTelemetry's, but what some instrumentations write |
+//! | tokens | `gen_ai.usage.input_tokens` and `output_tokens`, summed over the calls of models (`chat`, `text_completion`, `generate_content`); if none has any, over agents that are in no other agent with any. So no token counts twice |
+//! | `cost_usd` | `gen_ai.usage.cost` of the same spans: not a convention of OpenTelemetry, but some instrumentations write it |
 //! | `event_count` | the number of its spans |
 //! | `error_message` | the status's message, else `exception.message` of its `exception` event |
 //! | `error_code` | `error.type`, else `exception.type` |
 //! | `trajectory` | the span whose status counts |
 //! | `detailed_trajectory` | all its spans |
 //!
-//! 64-bit integers may be texts, as OTLP writes them, or numbers. Evaluations that are written as log
-//! records stand in other files, and are not read. Tried with OpenTelemetry's SDK for Python 1.45.2 and
-//! the conventions of `opentelemetry-semantic-conventions` 0.66b2.
+//! 64-bit integers can be texts, as in OTLP, or numbers. Evaluations that are written as log
+//! records are in other files, and are not read. Tested with OpenTelemetry's SDK for Python 1.45.2
+//! and the conventions of `opentelemetry-semantic-conventions` 0.66b2.
 
 mod attribute;
 mod span;
@@ -77,8 +78,7 @@ impl Format for OtelFormat {
         }
     }
 
-    /// The header says which service the spans are of, which is kept beside them; a result needs
-    /// nothing of it.
+    /// The header names the service of the spans, which is stored with them; results do not use it.
     fn outcome(_header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
         let (mut reader, root) = Reader::new(item)?;
         let answer = span::read_all(&mut reader, root)

@@ -5,14 +5,14 @@ use arc_format_kit::json::{Place, Reader, Value};
 
 use crate::attribute::Attributes;
 
-/// The name of the event that has a score.
+/// The name of the event that contains a score.
 pub(crate) const EVALUATION: &str = "gen_ai.evaluation.result";
 
 /// One span.
 pub(crate) struct Span<'a> {
     /// The span itself.
     pub(crate) value: Value<'a>,
-    /// The pointer to it: empty where it is the whole document.
+    /// The pointer to it: empty if it is the whole document.
     pub(crate) pointer: String,
     pub(crate) trace_id: Option<String>,
     pub(crate) id: Option<String>,
@@ -25,7 +25,7 @@ pub(crate) struct Span<'a> {
     pub(crate) status: Option<Value<'a>>,
     /// `gen_ai.operation.name`.
     pub(crate) operation: Option<String>,
-    /// Whether it has to do with generative AI at all.
+    /// Whether it is about generative AI.
     pub(crate) generative: bool,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Event<'a> {
     pub(crate) attributes: Attributes<'a>,
 }
 
-/// Reads the spans: an array, or a single one that was sent alone.
+/// Reads the spans: an array, or a single span that was sent on its own.
 pub(crate) fn read_all<'a>(reader: &mut Reader<'a>, root: Value<'a>) -> Option<Vec<Span<'a>>> {
     const NAMES: [&str; 8] = [
         "traceId",
@@ -98,7 +98,7 @@ fn read<'a>(
     }
 }
 
-/// An id: hexadecimal digits, whose case means nothing. An empty one is none.
+/// Returns an id: hexadecimal digits in lower case. An empty id counts as absent.
 pub(crate) fn trace_key(value: Value) -> Option<String> {
     let text = value.decode()?.text;
     (!text.is_empty()).then(|| text.to_ascii_lowercase())
@@ -126,7 +126,7 @@ fn has_event(events: Option<Value>, is: impl Fn(&str) -> bool) -> bool {
     })
 }
 
-/// A time: a whole number, or a text of one. 0 is none.
+/// Reads a time: a whole number, or a text of one. 0 counts as absent.
 fn nanoseconds<'a>(
     reader: &mut Reader<'a>,
     value: Option<Value<'a>>,

@@ -1,4 +1,4 @@
-//! What the spans of a trace say together.
+//! Extraction of a result from the spans of a trace.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::attribute::Attributes;
 use crate::span::{EVALUATION, Span};
 use crate::usage;
 
-/// Reads which scenario the trace is a run of.
+/// Reads the scenario of the trace.
 pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Option<Scenario> {
     if !spans.iter().any(|span| span.generative) {
         reader.violation(
@@ -35,9 +35,9 @@ pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Optio
         (Some(test), Some(suite), _) => bounded_id(format!("{suite}/{test}")),
         (Some(test), None, _) => bounded_id(test.clone()),
         (None, _, Some(prompt)) => {
-            // The place of what is missing is the trace itself.
-            let told = reader.violation_count();
-            make_id(reader, "", told, agent.as_deref(), Some(prompt))?
+            // The place of the missing id is the trace itself.
+            let violations_before = reader.violation_count();
+            make_id(reader, "", violations_before, agent.as_deref(), Some(prompt))?
         }
         (None, _, None) => {
             let trace = spans.iter().find_map(|span| span.trace_id.clone());
@@ -45,15 +45,16 @@ pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Optio
                 reader.violation(
                     String::new(),
                     codes::MISSING_SCENARIO,
-                    "the spans have no traceId, and nothing else that says what was run".to_owned(),
+                    "the spans have no traceId, and nothing else that identifies the scenario"
+                        .to_owned(),
                 );
                 return None;
             };
             reader.warning(
                 String::new(),
                 codes::SCENARIO_ID_MADE,
-                "no attribute test.case.name says which scenario it is, and no prompt was recorded; \
-                 the id of its conversation or trace stands for it"
+                "no attribute test.case.name identifies the scenario, and no prompt was recorded; \
+                 the id of its conversation or trace is used instead"
                     .to_owned(),
             );
             bounded_id(id)
@@ -62,7 +63,7 @@ pub(crate) fn scenario<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Optio
     Some(Scenario { id, name: test.or(agent), task_prompt, definition: None })
 }
 
-/// What the agent or model was asked first.
+/// Returns the first prompt of the agent or model.
 fn prompt<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Option<String> {
     let mut by_start: Vec<&Span> = spans.iter().collect();
     by_start.sort_by_key(|span| span.start);
@@ -81,7 +82,8 @@ fn prompt<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> Option<String> {
         .or_else(|| by_start.iter().find_map(|span| span.attributes.text(reader, "gen_ai.prompt")))
 }
 
-/// The text of the last message of the user in a list of messages, which is JSON inside a text.
+/// Returns the text of the last message of the user in a list of messages, which is JSON inside a
+/// text.
 fn last_of_user(messages: &str) -> Option<String> {
     let (_, messages) = Reader::new(messages).ok()?;
     let messages = messages.elements()?;
@@ -132,7 +134,7 @@ pub(crate) fn outcome<'a>(
     })
 }
 
-/// The span whose status is that of the run.
+/// Returns the span that determines the status of the run.
 fn deciding<'s, 'a>(spans: &'s [Span<'a>]) -> Option<&'s Span<'a>> {
     let generative = || spans.iter().filter(|span| span.generative);
     let ids: BTreeSet<&str> = generative().filter_map(|span| span.id.as_deref()).collect();
@@ -143,11 +145,11 @@ fn deciding<'s, 'a>(spans: &'s [Span<'a>]) -> Option<&'s Span<'a>> {
     };
     let agent = roots.iter().filter(is_agent).min_by_key(|span| span.start);
     let last = roots.iter().max_by_key(|span| span.end);
-    // Spans that are each other's parents leave no root.
+    // If spans are each other's parents, there is no root.
     agent.or(last).copied().or_else(|| generative().next())
 }
 
-/// How the run ended, by one span.
+/// Reads from one span how the run ended.
 fn status<'a>(reader: &mut Reader<'a>, span: &Span<'a>) -> (OutcomeStatus, Failure) {
     let code = span.status.and_then(|status| status.member("code")).map(Value::json);
     if !matches!(code, Some("2" | r#""2""# | r#""STATUS_CODE_ERROR""#)) {
@@ -168,7 +170,7 @@ fn status<'a>(reader: &mut Reader<'a>, span: &Span<'a>) -> (OutcomeStatus, Failu
         .filter(|message| !message.trim().is_empty())
         .or_else(|| exception_text(reader, "exception.message"))
         .or_else(|| kind.clone());
-    // A type may have its module before it: `asyncio.exceptions.CancelledError`.
+    // The type can have a module prefix: `asyncio.exceptions.CancelledError`.
     let name = kind.as_deref().and_then(|kind| kind.rsplit(['.', ':']).next());
     let name = name.unwrap_or_default().to_ascii_lowercase();
     let status = match name.as_str() {
@@ -179,10 +181,10 @@ fn status<'a>(reader: &mut Reader<'a>, span: &Span<'a>) -> (OutcomeStatus, Failu
         }
         _ => OutcomeStatus::Error,
     };
-    (status, Failure::told(message.as_deref(), kind.as_deref(), status))
+    (status, Failure::new(message.as_deref(), kind.as_deref(), status))
 }
 
-/// The overall score and the dimensions.
+/// Reads the overall score and the dimensions.
 fn scores<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> (Option<f64>, Vec<DimensionScore>) {
     let mut dimensions = Dimensions::default();
     for span in spans {
@@ -209,7 +211,7 @@ fn scores<'a>(reader: &mut Reader<'a>, spans: &[Span<'a>]) -> (Option<f64>, Vec<
     (overall, dimensions.into_scores())
 }
 
-/// The score of an evaluation, from 0 to 1.
+/// Returns the score of an evaluation, from 0 to 1.
 fn evaluation<'a>(reader: &mut Reader<'a>, attributes: &Attributes<'a>) -> Option<f64> {
     let Some((pointer, value, score)) = attributes.number("gen_ai.evaluation.score.value") else {
         return verdict(&attributes.text(reader, "gen_ai.evaluation.score.label")?);

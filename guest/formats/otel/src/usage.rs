@@ -1,4 +1,4 @@
-//! What a trace used, each token once.
+//! The usage of a trace, with each token counted once.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,11 +15,11 @@ pub(crate) struct Usage {
     pub(crate) input: f64,
     pub(crate) output: f64,
     pub(crate) cost: f64,
-    /// Whether anything was told at all.
-    told: bool,
+    /// Whether any usage was reported.
+    reported: bool,
 }
 
-/// Sums up the calls of models; where they tell nothing, the outermost agents that do.
+/// Sums up the calls of models; if they have no usage, the outermost agents that have.
 pub(crate) fn sum(reader: &mut Reader, spans: &[Span]) -> Usage {
     let operation = |span: &Span, names: &[&str]| {
         span.operation.as_deref().is_some_and(|operation| names.contains(&operation))
@@ -30,51 +30,52 @@ pub(crate) fn sum(reader: &mut Reader, spans: &[Span]) -> Usage {
             calls.add(of(reader, span));
         }
     }
-    if calls.told {
+    if calls.reported {
         return calls;
     }
     let agents: Vec<(&Span, Usage)> = spans
         .iter()
         .filter(|span| operation(span, &["invoke_agent", "invoke_workflow", "create_agent"]))
         .map(|span| (span, of(reader, span)))
-        .filter(|(_, usage)| usage.told)
+        .filter(|(_, usage)| usage.reported)
         .collect();
-    let above = Above::of(spans, &agents);
+    let above = AgentAncestors::of(spans, &agents);
     let mut outermost = Usage::default();
     let outside = agents.iter().filter(|(agent, _)| !above.is_inside(agent));
     outside.for_each(|(_, usage)| outermost.add(*usage));
     outermost
 }
 
-/// Which spans are below an agent that tells its usage: by their parents, or, where a span between
-/// them was left out, by its time. A trace may have very many spans, so each is looked at once.
-struct Above<'s, 'a> {
+/// Finds the spans below an agent that reports usage: by their parents or, if a span between them
+/// was left out, by time. A trace can have very many spans, so each is visited once.
+struct AgentAncestors<'s, 'a> {
     by_id: BTreeMap<&'s str, &'s Span<'a>>,
     /// The ids of the agents.
     agents: BTreeSet<&'s str>,
-    /// The agents' times by start; see [`Enclosing`].
-    times: Vec<Enclosing<'s>>,
-    /// What is known of the spans with these ids.
-    known: RefCell<BTreeMap<&'s str, Inside<'s, 'a>>>,
+    /// The agents' times, ordered by start; see [`EnclosingAgents`].
+    times: Vec<EnclosingAgents<'s>>,
+    /// Cached results for the spans with these ids.
+    cache: RefCell<BTreeMap<&'s str, Ancestor<'s, 'a>>>,
 }
 
-/// What is above a span: an agent, or a span that has nothing above it in the trace.
+/// The result of following a span's parents: an agent, or a span without a parent in the trace.
 #[derive(Clone, Copy)]
-enum Inside<'s, 'a> {
-    /// The first agent above, by its id.
+enum Ancestor<'s, 'a> {
+    /// The id of the first agent above.
     Agent(&'s str),
     Nothing,
     /// The parent of this span was left out.
     Unknown(&'s Span<'a>),
 }
 
-/// Of the agents that begin no later than `start`: the two that end last, with the pointers to them.
-struct Enclosing<'s> {
+/// Of the agents that begin no later than `start`: the two that end last, with the pointers to
+/// them.
+struct EnclosingAgents<'s> {
     start: i128,
     latest: [Option<(i128, &'s str)>; 2],
 }
 
-impl<'s, 'a> Above<'s, 'a> {
+impl<'s, 'a> AgentAncestors<'s, 'a> {
     fn of(spans: &'s [Span<'a>], agents: &[(&'s Span<'a>, Usage)]) -> Self {
         let mut by_id = BTreeMap::new();
         for span in spans {
@@ -96,52 +97,52 @@ impl<'s, 'a> Above<'s, 'a> {
                 () if second.is_none_or(|(second, _)| end > second) => [first, found],
                 () => latest,
             };
-            Enclosing { start, latest }
+            EnclosingAgents { start, latest }
         });
         let times = times.collect();
         let agents = agents.iter().filter_map(|(agent, _)| agent.id.as_deref()).collect();
-        Above { by_id, agents, times, known: RefCell::default() }
+        AgentAncestors { by_id, agents, times, cache: RefCell::default() }
     }
 
     fn is_inside(&self, span: &'s Span<'a>) -> bool {
         match self.above(span) {
-            // It is not above itself, though spans may be each other's parents.
-            Inside::Agent(id) => span.id.as_deref() != Some(id),
-            Inside::Nothing => false,
-            Inside::Unknown(top) => self.is_within_time(top, &span.pointer),
+            // A span is not its own ancestor, although spans can be each other's parents.
+            Ancestor::Agent(id) => span.id.as_deref() != Some(id),
+            Ancestor::Nothing => false,
+            Ancestor::Unknown(top) => self.is_within_time(top, &span.pointer),
         }
     }
 
-    /// Follows the parents up to an agent, or as far as they are known.
-    fn above(&self, span: &'s Span<'a>) -> Inside<'s, 'a> {
+    /// Follows the parents up to an agent, or as far as they are in the trace.
+    fn above(&self, span: &'s Span<'a>) -> Ancestor<'s, 'a> {
         let mut passed: Vec<&str> = Vec::new();
-        let mut known = self.known.borrow_mut();
+        let mut cache = self.cache.borrow_mut();
         let mut at = span;
         let found = loop {
             if let Some(id) = at.id.as_deref() {
-                if let Some(found) = known.get(id) {
+                if let Some(found) = cache.get(id) {
                     break *found;
                 }
-                // Spans that are each other's parents would never end.
-                known.insert(id, Inside::Nothing);
+                // Prevents an endless loop if spans are each other's parents.
+                cache.insert(id, Ancestor::Nothing);
                 passed.push(id);
             }
-            let Some(parent) = at.parent.as_deref() else { break Inside::Nothing };
+            let Some(parent) = at.parent.as_deref() else { break Ancestor::Nothing };
             if self.agents.contains(parent) {
-                break Inside::Agent(parent);
+                break Ancestor::Agent(parent);
             }
             match self.by_id.get(parent) {
                 Some(parent) => at = parent,
-                None => break Inside::Unknown(at),
+                None => break Ancestor::Unknown(at),
             }
         };
         passed.into_iter().for_each(|id| {
-            known.insert(id, found);
+            cache.insert(id, found);
         });
         found
     }
 
-    /// Whether an agent, but not the one at `own`, encloses a span in time and is longer.
+    /// Whether an agent, other than the one at `own`, encloses a span in time and is longer.
     fn is_within_time(&self, span: &Span, own: &str) -> bool {
         let (Some(start), Some(end)) = (span.start, span.end) else { return false };
         let longest = |count: usize| {
@@ -155,7 +156,7 @@ impl<'s, 'a> Above<'s, 'a> {
     }
 }
 
-/// What one span tells.
+/// Reads the usage of one span.
 fn of(reader: &mut Reader, span: &Span) -> Usage {
     let mut read = |keys: &[&str], whole: bool| {
         let (pointer, value, number) = keys.iter().find_map(|key| span.attributes.number(key))?;
@@ -180,7 +181,7 @@ fn of(reader: &mut Reader, span: &Span) -> Usage {
         input: input.unwrap_or(0.0),
         output: output.unwrap_or(0.0),
         cost: cost.unwrap_or(0.0),
-        told: input.or(output).or(cost).is_some(),
+        reported: input.or(output).or(cost).is_some(),
     }
 }
 
@@ -189,6 +190,6 @@ impl Usage {
         self.input = (self.input + other.input).min(MAX_WHOLE);
         self.output = (self.output + other.output).min(MAX_WHOLE);
         self.cost += other.cost;
-        self.told |= other.told;
+        self.reported |= other.reported;
     }
 }

@@ -1,4 +1,4 @@
-//! What traces mean, rule by rule, and over files that OpenTelemetry's SDK wrote.
+//! The rules for traces, one by one, and over files that OpenTelemetry's SDK wrote.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,12 +12,13 @@
 use arc_format_kit::{ErrorCategory, Format, Header, Items, Outcome, OutcomeStatus, Role, codes};
 use arc_format_otel::OtelFormat;
 use arc_format_testing::{
-    Framed, any_json, check, dimensions, frame, refuses_what_is_cut_off, rejected, slice, warnings,
+    FramedFile, any_json, check, dimensions, frame, rejected, rejects_truncated_results, slice,
+    warnings,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn framed(name: &str) -> Framed {
+fn framed(name: &str) -> FramedFile {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tests/fixtures/formats/otel/");
     frame::<OtelFormat>(name, &std::fs::read(format!("{folder}{name}")).unwrap()).unwrap()
 }
@@ -39,7 +40,7 @@ fn attributes(values: &[(&str, Value)]) -> Value {
     list.collect()
 }
 
-/// A span from and to so many seconds; `above` is the id of its parent.
+/// Returns a span from and to these seconds; `above` is the id of its parent.
 fn span(id: &str, above: &str, from: u64, to: u64, values: &[(&str, Value)]) -> Value {
     let second = 1_000_000_000;
     json!({
@@ -78,7 +79,7 @@ mod files {
                 (&Header::EnclosingDocument, true)
             );
             assert!(file.header.as_ref().unwrap().contains("weather-agent"));
-            // The trace without generative AI is no result.
+            // The trace without generative AI is not a result.
             assert_eq!(file.documents.len(), 4);
         }
         for (whole, line) in whole.documents.iter().zip(&lines.documents) {
@@ -91,7 +92,7 @@ mod files {
     }
 
     #[test]
-    fn the_test_of_an_agent_gives_every_field() {
+    fn the_test_of_an_agent_has_every_field() {
         let file = framed("traces.json");
         let item = &file.documents[0];
         let outcome = accepted(item);
@@ -102,7 +103,7 @@ mod files {
             Some("What's the weather in New York?")
         );
         assert_eq!(outcome.status, OutcomeStatus::Success);
-        // Calls of the model, not the agent's own sum of them.
+        // The calls of the model, not the agent's own sum of them.
         assert_eq!(
             (outcome.prompt_tokens, outcome.completion_tokens, outcome.tokens_used),
             (300.0, 30.0, 330.0)
@@ -196,7 +197,7 @@ mod scenarios {
     }
 
     #[test]
-    fn the_id_is_the_first_that_is_told() {
+    fn the_id_is_the_first_that_is_present() {
         let messages = json!(r#"[{"role": "user", "content": "Hello"}]"#);
         let case = ("test.case.name", json!("case"));
         let suite = ("test.suite.name", json!("suite"));
@@ -259,7 +260,7 @@ mod scenarios {
     }
 
     #[test]
-    fn what_is_no_evaluation_is_refused() {
+    fn a_trace_without_an_evaluation_is_rejected() {
         let test = span("1", "", 1, 2, &[("test.case.name", json!("unit test"))]);
         for item in [trace(&[test]), "[]".into(), "{}".into(), "[{}]".into()] {
             assert_eq!(
@@ -302,7 +303,7 @@ mod outcomes {
         let agent = || span("1", "0", 1, 9, &[operation("invoke_agent")]);
         let inner = || span("2", "1", 2, 3, &[operation("invoke_agent")]);
         let chat = || span("3", "1", 4, 5, &[operation("chat")]);
-        // Its parent was left out, so it has none above it either.
+        // Its parent was left out, so it has no agent above it either.
         let far = || span("4", "99", 6, 10, &[operation("chat")]);
         let status = |spans: &[Value]| accepted(&trace(spans)).status;
         let error = |span| failed(span, json!(2), "x");
@@ -317,7 +318,7 @@ mod outcomes {
     }
 
     #[test]
-    fn the_error_type_says_how_it_ended() {
+    fn the_error_type_determines_how_it_ended() {
         use OutcomeStatus::{Cancelled, Error, Success, Timeout};
         for (kind, status) in [
             ("timeout", Timeout),
@@ -403,7 +404,7 @@ mod outcomes {
     }
 
     #[test]
-    fn what_is_wrong_with_a_number_is_a_warning() {
+    fn an_invalid_number_is_a_warning() {
         let item = r#"[{"traceId": "a", "startTimeUnixNano": "-1", "endTimeUnixNano": 1e999, "attributes": [
             {"key": "gen_ai.operation.name", "value": {"stringValue": "chat"}},
             {"key": "gen_ai.usage.input_tokens", "value": {"intValue": "-5"}},
@@ -537,7 +538,7 @@ fn agents_that_are_their_own_parents_count_once() {
 
 #[test]
 fn a_truncated_result_is_refused() {
-    refuses_what_is_cut_off::<OtelFormat>(None, &trace(&[span("a", "", 1, 2, &tokens(1, 2))]));
+    rejects_truncated_results::<OtelFormat>(None, &trace(&[span("a", "", 1, 2, &tokens(1, 2))]));
 }
 
 proptest! {

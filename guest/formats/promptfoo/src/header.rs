@@ -1,4 +1,4 @@
-//! What the file says around its results: when it was made, how often tests were repeated, and the
+//! Reads the data around the results of a file: its time, the number of repetitions, and the
 //! evaluation's own figures.
 
 use std::collections::BTreeSet;
@@ -9,41 +9,43 @@ use arc_format_kit::memo::Memo;
 use arc_format_kit::time::in_utc;
 use arc_format_kit::{SuiteSummary, Violation};
 
-/// What results need of the header.
+/// The data of the header that results need.
 #[derive(Debug, Default)]
-pub(crate) struct About {
-    /// When the evaluation began.
+pub(crate) struct HeaderData {
+    /// The start of the evaluation.
     pub(crate) began_at: Option<String>,
-    /// The prompts that share label and provider with another.
-    pub(crate) twins: BTreeSet<u64>,
-    /// How results are numbered.
+    /// The prompts whose label and provider are not unique.
+    pub(crate) ambiguous_prompts: BTreeSet<u64>,
+    /// The numbering of the results.
     pub(crate) numbering: Numbering,
 }
 
-/// How `testIdx` counts.
+/// The meaning of `testIdx`.
 #[derive(Debug, Default)]
 pub(crate) enum Numbering {
     /// Every test was run once.
     Once,
-    /// Each test was run so often; how many combinations of variables each test has, in order.
+    /// Each test was run `times` times; the number of combinations of variables of each test, in
+    /// order.
     Repeated { times: u64, combinations: Vec<u64> },
-    /// It cannot be told.
+    /// The repetitions are unknown.
     #[default]
     Unknown,
 }
 
 impl Numbering {
-    /// Which trial a result is: nothing where every test was run once.
+    /// Returns the trial of a result: `None` if every test was run once.
     ///
     /// # Errors
-    /// Where it cannot be told.
+    /// If it is unknown.
     pub(crate) fn trial(&self, test_index: u64) -> Result<Option<u32>, ()> {
         let (times, combinations) = match self {
             Numbering::Once => return Ok(None),
             Numbering::Unknown => return Err(()),
             Numbering::Repeated { times, combinations } => (times, combinations),
         };
-        // A test's runs follow each other, in each all combinations of its variables.
+        // The runs of a test follow each other; each run has all combinations of the test's
+        // variables.
         let mut rest = test_index;
         for combinations in combinations {
             let runs = combinations.saturating_mul(*times);
@@ -58,18 +60,19 @@ impl Numbering {
 }
 
 thread_local! {
-    static HEADER: Memo<About> = const { Memo::new() };
+    static HEADER: Memo<HeaderData> = const { Memo::new() };
 }
 
-/// What a header says. One that cannot be read says nothing.
-pub(crate) fn about(header: Option<&str>) -> Rc<About> {
+/// Reads a header. A header that is not valid has no data.
+pub(crate) fn header_data(header: Option<&str>) -> Rc<HeaderData> {
     match header {
         None => Rc::default(),
         Some(header) => HEADER.with(|memo| memo.get(header, |text| read(text).unwrap_or_default())),
     }
 }
 
-/// The summary and what is around it: the whole file, or the summary alone.
+/// Splits the document into the summary, the configuration and the options: the document is the
+/// whole file, or only the summary.
 fn parts<'a>(root: Value<'a>) -> (Value<'a>, Option<Value<'a>>, Option<Value<'a>>) {
     match root.member("results").filter(|results| results.is_object()) {
         Some(summary) => {
@@ -80,7 +83,7 @@ fn parts<'a>(root: Value<'a>) -> (Value<'a>, Option<Value<'a>>, Option<Value<'a>
     }
 }
 
-fn read(header: &str) -> Option<About> {
+fn read(header: &str) -> Option<HeaderData> {
     let (mut reader, root) = Reader::new(header).ok()?;
     reader.root(root, [])?;
     let (summary, config, runtime) = parts(root);
@@ -95,21 +98,25 @@ fn read(header: &str) -> Option<About> {
         .collect();
     let mut counted = std::collections::BTreeMap::new();
     keys.iter().for_each(|key| *counted.entry(key).or_insert(0_u32) += 1);
-    let twins = (0_u64..).zip(&keys).filter(|(_, key)| counted.get(key) > Some(&1));
-    let twins = twins.map(|(index, _)| index).collect();
+    let ambiguous_prompts = (0_u64..).zip(&keys).filter(|(_, key)| counted.get(key) > Some(&1));
+    let ambiguous_prompts = ambiguous_prompts.map(|(index, _)| index).collect();
     let numbering = numbering(summary, config, runtime, prompts.len() as u64);
-    Some(About { began_at: began_at.and_then(|text| in_utc(&text.text)), twins, numbering })
+    Some(HeaderData {
+        began_at: began_at.and_then(|text| in_utc(&text.text)),
+        ambiguous_prompts,
+        numbering,
+    })
 }
 
-/// Reckons how often tests were repeated: the results that there are, divided by those that the
-/// tests make once.
+/// Computes how often tests were repeated: the number of results, divided by the number of results
+/// of one repetition.
 fn numbering(
     summary: Value,
     config: Option<Value>,
     runtime: Option<Value>,
     prompts: u64,
 ) -> Numbering {
-    let said = [runtime, config.and_then(|config| config.member("evaluateOptions"))]
+    let configured = [runtime, config.and_then(|config| config.member("evaluateOptions"))]
         .into_iter()
         .flatten()
         .find_map(|options| whole(options.member("repeat")?));
@@ -121,11 +128,11 @@ fn numbering(
     let once = combinations.as_ref().map(|counts| {
         counts.iter().fold(0_u64, |sum, count| sum.saturating_add(*count)).saturating_mul(prompts)
     });
-    let reckoned = once
+    let computed = once
         .filter(|once| *once > 0 && results.checked_rem(*once) == Some(0))
         .and_then(|once| results.checked_div(once))
-        .filter(|times| *times > 0 && said.is_none_or(|said| said == *times));
-    match (reckoned, said, combinations) {
+        .filter(|times| *times > 0 && configured.is_none_or(|configured| configured == *times));
+    match (computed, configured, combinations) {
         (Some(1), ..) | (None, Some(1), _) => Numbering::Once,
         (None, None, _) if runtime.is_some() => Numbering::Once,
         (Some(times), _, Some(combinations)) => Numbering::Repeated { times, combinations },
@@ -133,8 +140,9 @@ fn numbering(
     }
 }
 
-/// How many combinations of variables each test has: the product of the lengths of those that are
-/// lists. Nothing where tests are elsewhere, or made in a way that cannot be followed here.
+/// Returns the number of combinations of variables of each test: the product of the lengths of
+/// those that are lists. `None` if tests are in another file, or generated in a way that is not
+/// supported here.
 fn combinations(config: Value) -> Option<Vec<u64>> {
     if config.member("scenarios").is_some_and(|it| it.element_count() != Some(0)) {
         return None;
@@ -154,7 +162,7 @@ fn combinations(config: Value) -> Option<Vec<u64>> {
             let mut vars = std::collections::BTreeMap::new();
             for object in [default, test.member("vars")].into_iter().flatten() {
                 for (name, value) in object.members()? {
-                    // The name of a file may stand for many values.
+                    // A file name can represent many values.
                     if value.decode().is_some_and(|text| text.text.starts_with("file://")) {
                         return None;
                     }
@@ -178,8 +186,8 @@ fn whole(value: Value) -> Option<u64> {
     value.json().parse().ok()
 }
 
-/// The evaluation's own figures; see `extract-suite` in `wit/extraction.wit`. Promptfoo's
-/// `successes` are tests that passed, which is not what a successful run is here.
+/// Reads the evaluation's own figures; see `extract-suite` in `wit/extraction.wit`. Promptfoo's
+/// `successes` are tests that passed, which differs from a successful run here.
 pub(crate) fn suite(header: &str) -> Result<SuiteSummary, Vec<Violation>> {
     let (mut reader, root) = Reader::new(header)?;
     let checked = reader.root(root, []);

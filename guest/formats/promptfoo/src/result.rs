@@ -1,4 +1,4 @@
-//! What one result says.
+//! Extraction of one result.
 
 use arc_format_kit::failure::Failure;
 use arc_format_kit::json::{Place, Reader, Value};
@@ -6,10 +6,10 @@ use arc_format_kit::number::MAX_WHOLE;
 use arc_format_kit::score::{Dimensions, within_scale};
 use arc_format_kit::{DimensionScore, Outcome, OutcomeStatus, Violation, codes};
 
-use crate::header::{About, about};
-use crate::scenario::Named;
+use crate::header::{HeaderData, header_data};
+use crate::scenario::ScenarioMembers;
 
-/// How promptfoo begins to say that a test, or the whole evaluation, took too long.
+/// The start of promptfoo's messages for a test, or the whole evaluation, that took too long.
 const TOO_LONG: [&str; 2] = ["Evaluation timed out after ", "Evaluation exceeded max duration of "];
 
 const NAMES: [&str; 17] = [
@@ -34,22 +34,23 @@ const NAMES: [&str; 17] = [
 
 /// Validates one result; see `extract-item-outcome` in `wit/container.wit`.
 pub(crate) fn outcome(header: Option<&str>, item: &str) -> Result<Outcome, Vec<Violation>> {
-    let about = about(header);
+    let header = header_data(header);
     let (mut reader, root) = Reader::new(item)?;
-    let answer = reader.root(root, NAMES).and_then(|members| read(&mut reader, &about, members));
+    let answer = reader.root(root, NAMES).and_then(|members| read(&mut reader, &header, members));
     reader.finish_outcome(answer)
 }
 
 fn read<'a>(
     reader: &mut Reader<'a>,
-    about: &About,
+    header: &HeaderData,
     members: [Option<Value<'a>>; 17],
 ) -> Option<Outcome> {
     let [test_case, vars, prompt, provider, test_index, prompt_index, members @ ..] = members;
     let [success, score, reason, error, response, grading, named_scores, latency, usage, cost, _] =
         members;
-    let named = Named { test_case, vars, prompt, provider, test_index, prompt_index };
-    let planned = named.read(reader, about);
+    let scenario_members =
+        ScenarioMembers { test_case, vars, prompt, provider, test_index, prompt_index };
+    let planned = scenario_members.read(reader, header);
     let at = |member| Place { object: "", member };
 
     let [response_error, response_usage, response_cost] = reader.decoration(|reader| {
@@ -60,8 +61,8 @@ fn read<'a>(
         None => response_error.is_some() || (error.is_some() && grading.is_none()),
     };
     let message = if failed {
-        let told = [(error, "", "error"), (response_error, "/response", "error")];
-        told.into_iter().find_map(|(value, object, member)| {
+        let errors = [(error, "", "error"), (response_error, "/response", "error")];
+        errors.into_iter().find_map(|(value, object, member)| {
             let value = value?;
             let text = reader.decoded(value, Place { object, member });
             let text = text.map_or_else(|| value.json().to_owned(), Into::into);
@@ -75,7 +76,7 @@ fn read<'a>(
         Some(text) if TOO_LONG.iter().any(|sign| text.starts_with(sign)) => OutcomeStatus::Timeout,
         _ => OutcomeStatus::Error,
     };
-    let failure = Failure::told(message.as_deref(), None, status);
+    let failure = Failure::new(message.as_deref(), None, status);
 
     let passed = success.and_then(|value| match value.json() {
         "true" => Some(1.0),
@@ -120,7 +121,7 @@ fn read<'a>(
         trial: planned.trial,
         reliability_score,
         dimension_scores,
-        execution_time: about.began_at.clone(),
+        execution_time: header.began_at.clone(),
         execution_time_ms: reader
             .decoration(|reader| reader.amount(latency, at("latencyMs")))
             .unwrap_or(0.0),
@@ -137,8 +138,8 @@ fn read<'a>(
     })
 }
 
-/// The scores that have names of their own. Of two with one name, the last stands, as it does in
-/// the language of the tool.
+/// Reads the named scores. Of two with the same name, the last one counts, as in the language of
+/// the tool.
 fn dimensions<'a>(reader: &mut Reader<'a>, value: Option<Value<'a>>) -> Vec<DimensionScore> {
     let Some(value) = value else { return Vec::new() };
     let Some(members) = value.members() else {

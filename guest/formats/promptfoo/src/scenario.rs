@@ -1,14 +1,14 @@
-//! Which scenario a result belongs to, and which trial of it a result is.
+//! Reads the scenario that a result belongs to, and its trial.
 
 use arc_format_kit::json::{Place, Reader, Value};
 use arc_format_kit::scenario::{MAX_TRIALS, bounded_id, fingerprint};
 use arc_format_kit::{PlannedScenario, Scenario, Violation, codes};
 
 use crate::TRIAL_UNKNOWN;
-use crate::header::{About, about};
+use crate::header::{HeaderData, header_data};
 
-/// The members of a result that say which scenario it belongs to.
-pub(crate) struct Named<'a> {
+/// The members of a result that identify its scenario.
+pub(crate) struct ScenarioMembers<'a> {
     pub(crate) test_case: Option<Value<'a>>,
     pub(crate) vars: Option<Value<'a>>,
     pub(crate) prompt: Option<Value<'a>>,
@@ -19,21 +19,26 @@ pub(crate) struct Named<'a> {
 
 /// Reads only the scenario; see `extract-item-scenario` in `wit/container.wit`.
 pub(crate) fn planned(header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
-    let about = about(header);
+    let header = header_data(header);
     let (mut reader, root) = Reader::new(item)?;
     let names = ["testCase", "vars", "prompt", "provider", "testIdx", "promptIdx"];
     let answer = reader.root(root, names).and_then(|members| {
         let [test_case, vars, prompt, provider, test_index, prompt_index] = members;
-        let named = Named { test_case, vars, prompt, provider, test_index, prompt_index };
-        named.read(&mut reader, &about)
+        let scenario_members =
+            ScenarioMembers { test_case, vars, prompt, provider, test_index, prompt_index };
+        scenario_members.read(&mut reader, &header)
     });
     reader.finish(answer)
 }
 
-impl<'a> Named<'a> {
-    /// Reads the scenario. What a scenario has no more than a look of is never refused; a result
-    /// without variables, test and prompt is none.
-    pub(crate) fn read(&self, reader: &mut Reader<'a>, about: &About) -> Option<PlannedScenario> {
+impl<'a> ScenarioMembers<'a> {
+    /// Reads the scenario. Members with a wrong type are never a reason to reject a result; a
+    /// result without variables, test and prompt has no scenario.
+    pub(crate) fn read(
+        &self,
+        reader: &mut Reader<'a>,
+        header: &HeaderData,
+    ) -> Option<PlannedScenario> {
         let at = |member| Place { object: "", member };
         let test_case = object(reader, self.test_case, at("testCase"));
         let prompt = object(reader, self.prompt, at("prompt"));
@@ -42,7 +47,8 @@ impl<'a> Named<'a> {
             reader.violation(
                 String::new(),
                 codes::MISSING_SCENARIO,
-                "the result has none of testCase, prompt and vars that say what was run".to_owned(),
+                "the result has none of testCase, prompt and vars that identify the scenario"
+                    .to_owned(),
             );
             return None;
         }
@@ -72,11 +78,11 @@ impl<'a> Named<'a> {
             part(provider.as_deref().unwrap_or("provider")),
         );
         let prompt_index = index(reader, self.prompt_index, at("promptIdx"));
-        if let Some(index) = prompt_index.filter(|index| about.twins.contains(index)) {
+        if let Some(index) = prompt_index.filter(|index| header.ambiguous_prompts.contains(index)) {
             id.push_str(&format!("@{index}"));
         }
         let test_index = index(reader, self.test_index, at("testIdx"));
-        let trial = test_index.ok_or(()).and_then(|index| about.numbering.trial(index));
+        let trial = test_index.ok_or(()).and_then(|index| header.numbering.trial(index));
         let trial = trial.and_then(|trial| match trial {
             Some(trial) if f64::from(trial) > MAX_TRIALS => Err(()),
             trial => Ok(trial),
@@ -91,7 +97,7 @@ impl<'a> Named<'a> {
             reader.warning(
                 at("testIdx").pointer(),
                 TRIAL_UNKNOWN,
-                "which trial of its test this result is cannot be told; it counts as a test of its own"
+                "it is unknown which trial of its test this result is; it counts as a test of its own"
                     .to_owned(),
             );
         }
@@ -107,7 +113,7 @@ impl<'a> Named<'a> {
     }
 }
 
-/// A member that should be an object; another value is left out with a warning.
+/// Reads a member that should be an object; any other value is left out with a warning.
 fn object<'a>(
     reader: &mut Reader<'a>,
     value: Option<Value<'a>>,
@@ -130,7 +136,7 @@ fn index(reader: &mut Reader, value: Option<Value>, place: Place) -> Option<u64>
     index
 }
 
-/// A part of an id: one line, and where it is long, its start and a fingerprint.
+/// Returns a part of an id: one line, or, if it is long, its start and a fingerprint.
 fn part(text: &str) -> String {
     const MOST_BYTES: usize = 120;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -141,7 +147,7 @@ fn part(text: &str) -> String {
     format!("{kept}#{}", fingerprint(&[text]).get(..8).unwrap_or_default())
 }
 
-/// A text that says something, where the object has one.
+/// Returns a member of the object that is a text and not blank.
 fn text<'a>(
     reader: &mut Reader<'a>,
     object: Option<Value<'a>>,

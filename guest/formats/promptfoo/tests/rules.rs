@@ -1,4 +1,4 @@
-//! What promptfoo's results mean, rule by rule, and over files that promptfoo wrote.
+//! The rules for promptfoo's results, one by one, and over files that promptfoo wrote.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arc_format_kit::{ErrorCategory, Format, Header, Items, OutcomeStatus, codes};
 use arc_format_promptfoo::{PromptfooFormat, TRIAL_UNKNOWN};
 use arc_format_testing::{
-    any_json, check, frame, refuses_what_is_cut_off, rejected, slice, warnings,
+    any_json, check, frame, rejected, rejects_truncated_results, slice, warnings,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ fn accepted(header: Option<&str>, item: &str) -> arc_format_kit::Outcome {
     arc_format_testing::accepted::<PromptfooFormat>(header, item)
 }
 
-/// A result with these members beside those that name it.
+/// Returns a result with these members besides those that identify it.
 fn with(members: &str) -> String {
     let separator = if members.is_empty() { "" } else { ", " };
     format!(
@@ -171,7 +171,7 @@ mod files {
             },
         })
         .to_string();
-        // The members' order is that of the tool.
+        // The members are in the tool's order.
         let text = text.replacen('{', r#"{"evalId":"eval-1","#, 1).replacen(
             r#""evalId":"eval-1","results""#,
             r#""results""#,
@@ -228,7 +228,7 @@ mod scenarios {
     }
 
     #[test]
-    fn two_prompts_with_one_name_are_told_apart_by_their_index() {
+    fn two_prompts_with_one_name_are_distinguished_by_their_index() {
         let header = HEADER.replace(
             r#"{"label": "p", "provider": "echo"}"#,
             r#"{"label": "p", "provider": "echo"}, {"label": "p", "provider":"echo"}, {"label": "q", "provider": "echo"}"#,
@@ -267,7 +267,7 @@ mod scenarios {
     }
 
     #[test]
-    fn trials_are_reckoned_from_the_header() {
+    fn trials_are_computed_from_the_header() {
         // Two tests, the first with two times two values: ten runs of two prompts, three times.
         let tests = r#"[{"vars": {"a": ["x", "y"], "b": [1, 2], "c": "z"}}, {"vars": {"a": "x"}}]"#;
         for repeat in ["null", r#"{"repeat": 3}"#] {
@@ -281,7 +281,7 @@ mod scenarios {
     }
 
     #[test]
-    fn where_tests_cannot_be_counted_the_trial_is_unknown() {
+    fn the_trial_is_unknown_if_tests_cannot_be_counted() {
         let listed = r#"[{"vars": {"a": "x"}}]"#;
         for (tests, results, repeat) in [
             (r#""file://tests.csv""#, 6, r#"{"repeat": 3}"#),
@@ -297,7 +297,7 @@ mod scenarios {
         ] {
             assert_eq!(trial(&header(tests, results, repeat), 1), Err(()), "{tests}");
         }
-        // Run once, whatever the tests are.
+        // Run once, regardless of the tests.
         assert_eq!(trial(&header(r#""file://a.csv""#, 6, r#"{"repeat": 1}"#), 1), Ok(None));
         assert_eq!(trial(&header(r#""file://a.csv""#, 6, "{}"), 1), Ok(None));
         for broken in ["", "[]", "null", "{", "{\"results\": 1}"] {
@@ -306,7 +306,7 @@ mod scenarios {
     }
 
     #[test]
-    fn a_result_must_say_what_was_run() {
+    fn a_result_must_identify_its_scenario() {
         for item in ["{}", r#"{"success": true, "score": 1}"#, r#"{"prompt": null, "vars": null}"#]
         {
             assert_eq!(
@@ -324,7 +324,7 @@ mod outcomes {
     use super::*;
 
     #[test]
-    fn the_reason_of_a_failure_says_how_a_run_ended() {
+    fn the_reason_of_a_failure_determines_how_a_run_ended() {
         for (members, status, category) in [
             (r#""success": true, "failureReason": 0"#, OutcomeStatus::Success, None),
             (
@@ -388,7 +388,7 @@ mod outcomes {
     }
 
     #[test]
-    fn a_score_outside_the_scale_gives_way_to_the_verdict() {
+    fn a_score_outside_the_scale_is_replaced_by_the_verdict() {
         let scored = |members: &str| {
             let outcome = accepted(Some(HEADER), &with(members));
             let warned: Vec<_> = outcome.warnings.iter().map(|warning| warning.code).collect();
@@ -474,7 +474,7 @@ mod outcomes {
     }
 
     #[test]
-    fn tokens_and_cost_may_stand_in_the_response_only() {
+    fn tokens_and_cost_can_be_in_the_response_only() {
         let outcome = accepted(
             Some(HEADER),
             &with(
@@ -485,7 +485,7 @@ mod outcomes {
     }
 
     #[test]
-    fn what_is_no_json_is_refused_at_its_place() {
+    fn invalid_json_is_rejected_at_its_place() {
         let whole = with(r#""success": true"#);
         for end in (1..whole.len()).filter(|end| whole.is_char_boundary(*end)) {
             let found = rejected::<PromptfooFormat>(Some(HEADER), &whole[..end]);
@@ -543,7 +543,7 @@ const NAMES: &[&str] = &[
 
 #[test]
 fn a_truncated_result_is_refused() {
-    refuses_what_is_cut_off::<PromptfooFormat>(Some(HEADER), &with(r#""score": 1"#));
+    rejects_truncated_results::<PromptfooFormat>(Some(HEADER), &with(r#""score": 1"#));
 }
 
 proptest! {

@@ -1,15 +1,16 @@
-//! What stands around the items of a document.
+//! The document around the items.
 
-use crate::kept::View;
+use crate::carry_buffer::View;
 
-/// How much is kept. It is read with every item, so it is far smaller than what it describes.
-const SURROUNDINGS_LIMIT_BYTES: usize = 16 << 20;
+/// The largest size that is stored. It is read with every item, so it is far smaller than the
+/// items.
+const ENCLOSING_DOCUMENT_LIMIT_BYTES: usize = 16 << 20;
 
 /// The first document of a stream without its items.
 #[derive(Debug, Default)]
 pub(super) struct EnclosingDocument {
     bytes: Vec<u8>,
-    /// From where on the chunk belongs to it; nothing within an item.
+    /// The start of the current chunk's part of it; `None` within an item.
     from: Option<usize>,
     within_item: bool,
     whole: bool,
@@ -21,12 +22,12 @@ impl EnclosingDocument {
         if self.too_long { None } else { core::str::from_utf8(&self.bytes).ok() }
     }
 
-    /// A chunk comes.
+    /// Starts a chunk.
     pub(super) fn enter(&mut self) {
         self.from = (!self.within_item && !self.whole).then_some(0);
     }
 
-    /// The chunk goes away.
+    /// Ends a chunk, and copies its part.
     pub(super) fn leave(&mut self, view: View<'_>) {
         self.take(view, view.bytes.len());
     }
@@ -56,7 +57,7 @@ impl EnclosingDocument {
     }
 
     fn append(&mut self, bytes: &[u8]) {
-        if self.too_long || self.bytes.len() + bytes.len() > SURROUNDINGS_LIMIT_BYTES {
+        if self.too_long || self.bytes.len() + bytes.len() > ENCLOSING_DOCUMENT_LIMIT_BYTES {
             self.too_long = true;
             self.bytes = Vec::new();
         } else {

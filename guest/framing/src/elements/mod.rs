@@ -1,60 +1,60 @@
 //! Values inside JSON documents, found by their place.
 //!
-//! A walk along the pattern alone: objects and arrays on the way are entered, everything else is
-//! passed over by its brackets and strings. Broken JSON is not mended here: what is found is what
-//! the brackets say, and whoever parses an item sees what is wrong with it.
+//! The walk follows only the pattern: objects and arrays on the path are entered, and any other
+//! value is skipped by its brackets and strings. Malformed JSON is not repaired: the result follows
+//! the brackets, and the parser of an item reports its errors.
 
 mod enclosing_document;
 mod pattern;
 
 use memchr::memchr2;
 
+use crate::carry_buffer::{View, white};
 use crate::frame::{Problem, Unclosed};
-use crate::kept::{View, white};
 use crate::scanner::{Documents, Ending};
 
 use enclosing_document::EnclosingDocument;
 use pattern::Segment;
 pub use pattern::{ElementPattern, PatternError};
 
-/// An object or array on the way to the items.
+/// An object or array on the path to the items.
 #[derive(Debug)]
 struct Level {
     array: bool,
-    /// In an object: whether a name comes next.
+    /// In an object: whether a name is next.
     name_next: bool,
-    /// Whether the next value's place matches the pattern up to here.
+    /// Whether the path of the next value matches the pattern up to here.
     matches: bool,
 }
 
-/// What the walk is in.
+/// The position of the walk.
 #[derive(Debug)]
 enum State {
-    /// Between values of the levels on the way.
+    /// Between values of the levels on the path.
     Between,
-    /// In a member's name, of which this is kept so far.
+    /// In a member's name, with its content so far.
     Name { name: Vec<u8>, escaped: bool },
-    /// In a value that is passed over, or an item.
+    /// In a skipped value, or an item.
     Value { value: Value, item: bool },
 }
 
-/// How far a value goes.
+/// The extent of a value.
 #[derive(Debug)]
 enum Value {
     String {
         escaped: bool,
     },
-    /// As many brackets are open; within a string or not.
+    /// The number of open brackets, and whether the position is within a string.
     Nested {
         depth: u64,
         string: bool,
         escaped: bool,
     },
-    /// A number or a word: up to what cannot be part of one.
+    /// A number or a literal: ends before the first character that cannot be part of one.
     Plain,
 }
 
-/// Finds the values at the places that a pattern names.
+/// Finds the values that match a pattern.
 #[derive(Debug)]
 pub(crate) struct ElementScanner {
     pattern: ElementPattern,
@@ -70,8 +70,8 @@ impl ElementScanner {
         ElementScanner { pattern, levels, state, enclosing_document }
     }
 
-    /// The first document, with `null` in the place of each item; nothing where it is too long or
-    /// not UTF-8.
+    /// The first document, with `null` in place of each item; `None` if it is too long or not
+    /// UTF-8.
     pub(crate) fn enclosing_document(&self) -> Option<&str> {
         self.enclosing_document.text()
     }
@@ -124,7 +124,7 @@ impl ElementScanner {
         }
     }
 
-    /// Whether the value that begins now stands at a place that the pattern begins with.
+    /// Whether the path of the value that begins now matches the start of the pattern.
     fn on_the_way(&self) -> bool {
         self.levels.last().is_none_or(|level| level.matches)
     }
@@ -171,7 +171,7 @@ impl ElementScanner {
         self.levels.push(Level { array, name_next: !array, matches });
     }
 
-    /// A member's name is read: its value comes next.
+    /// Ends a member's name; its value is next.
     fn named(&mut self, name: &[u8]) {
         let depth = self.levels.len();
         let Some(level) = self.levels.last_mut() else { return };
@@ -198,8 +198,8 @@ impl ElementScanner {
     }
 }
 
-/// Reads on in a member's name; gives where it ends, if it does in this chunk. What is longer than
-/// any name of the pattern is not kept, and a name with an escape is not found.
+/// Continues to read a member's name; returns its end, if that is in this chunk. A name that is
+/// longer than all names of the pattern is not stored, and a name with an escape never matches.
 fn read_name(
     name: &mut Vec<u8>,
     escaped: &mut bool,
@@ -230,7 +230,7 @@ impl Value {
         }
     }
 
-    /// Where the value ends, if it does in this chunk.
+    /// Returns the end of the value, if it is in this chunk.
     fn end(&mut self, view: View<'_>, at: usize) -> Option<usize> {
         let rest = view.rest(at);
         match self {
@@ -267,7 +267,7 @@ impl Value {
     }
 }
 
-/// How many bytes there are to the end of a string, its quotation mark included.
+/// Returns the number of bytes to the end of a string, including its quotation mark.
 fn string_end(bytes: &[u8], escaped: &mut bool) -> Option<usize> {
     let mut passed = 0;
     if *escaped && !bytes.is_empty() {

@@ -1,8 +1,8 @@
-//! Which places in a document are meant.
+//! The pattern of the items' paths.
 
 use core::fmt;
 
-/// A step on the way from a document to its items.
+/// A step on the path from a document to its items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Segment {
     /// The member of an object with this name.
@@ -11,7 +11,7 @@ pub(crate) enum Segment {
     Every,
 }
 
-/// The places of items in a document: a JSON Pointer (RFC 6901) in which the segment `*` stands for
+/// The paths of items in a document: a JSON Pointer (RFC 6901) in which the segment `*` matches
 /// every element of an array, such as `/samples/*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ElementPattern {
@@ -19,10 +19,10 @@ pub struct ElementPattern {
     longest_name: usize,
 }
 
-/// The most steps that a pattern may have: files of results are not deeper.
+/// The largest number of steps of a pattern: files of results are not deeper.
 const MOST_SEGMENTS: usize = 16;
 
-/// Why a text is no pattern.
+/// The reason why a text is not a valid pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternError {
     pattern: String,
@@ -31,19 +31,19 @@ pub struct PatternError {
 
 impl fmt::Display for PatternError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:?} does not say where items are: {}", self.pattern, self.reason)
+        write!(formatter, "{:?} is not a valid pattern of items: {}", self.pattern, self.reason)
     }
 }
 
 impl core::error::Error for PatternError {}
 
 impl ElementPattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
     ///
-    /// When it does not begin with `/`, is longer than 16 segments, or has no `*`, so that there could
-    /// be one item only.
+    /// If it does not begin with `/`, is longer than 16 segments, or has no `*`, so that it could
+    /// match only one item.
     pub fn new(pattern: &str) -> Result<Self, PatternError> {
         let wrong = |reason| PatternError { pattern: pattern.chars().take(200).collect(), reason };
         let Some(path) = pattern.strip_prefix('/') else {
@@ -62,7 +62,7 @@ impl ElementPattern {
             return Err(wrong("it has more than 16 segments"));
         }
         if !segments.contains(&Segment::Every) {
-            return Err(wrong("no segment is *, which stands for every element of an array"));
+            return Err(wrong("no segment is *, which matches every element of an array"));
         }
         let names = segments.iter().map(|segment| match segment {
             Segment::Name(name) => name.len(),

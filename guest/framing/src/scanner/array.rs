@@ -1,7 +1,7 @@
-//! The members of an array, which may be that of an envelope.
+//! The members of an array, which can be that of an envelope.
 
 use super::{Documents, Ending, Mode, Scanner};
-use crate::kept::View;
+use crate::carry_buffer::View;
 use crate::lexer::Token;
 
 impl Scanner {
@@ -46,7 +46,7 @@ impl Scanner {
             let between = self.nesting.depth() == 0;
             match mark.token {
                 Token::Open(bracket) => {
-                    // The member's own first byte follows a comma, as far as the lexer knows.
+                    // The lexer counts the member's own first byte as following a comma.
                     if between && bracket == b'{' && !matches!(mark.before, b',' | b':') {
                         self.end_document(view, mark.before_end, Ending::Reached, documents);
                         at = mark.index;
@@ -71,7 +71,7 @@ impl Scanner {
         }
     }
 
-    /// The array ends with the bracket before `end`.
+    /// Ends the array with the bracket before `end`.
     fn close_array(&mut self, end: u64) {
         if self.envelope.get().is_some() {
             self.close_results(end);

@@ -1,20 +1,20 @@
-//! The first object of a stream, which may be an envelope, and the members of an envelope.
+//! The first object of a stream, which can be an envelope, and the members of an envelope.
 
 use super::{Documents, Ending, Mode, Scanner};
+use crate::carry_buffer::View;
 use crate::envelope::EnvelopeProblem;
-use crate::kept::View;
 use crate::lexer::{Mark, Token};
 
-/// What is known of the object that the scan is in.
+/// The state of the object that is being scanned.
 #[derive(Debug)]
 pub(super) struct ObjectState {
-    /// The first line break in it, and where the text before that ends.
+    /// The first line break in it, and the end of the text before that.
     first_newline: Option<(u64, u64)>,
     /// Whether every line since then begins like a document.
     lines_alike: bool,
-    /// Whether the value of `"results"` comes next.
+    /// Whether the value of `"results"` is next.
     results_next: bool,
-    /// Where the array of documents ended, if the current member was that.
+    /// The end of the array of documents, if that is the current member.
     results_end: Option<u64>,
 }
 
@@ -60,7 +60,7 @@ impl Scanner {
                     self.begin_line(view, mark.index);
                 }
                 Token::BrokenString => {
-                    // Of an object over several lines, this is just one more broken thing in it.
+                    // In an object over several lines, this is only one more error.
                     if self.object.first_newline.is_none() || self.object.lines_alike {
                         return self.become_lines(view, mark.index, documents);
                     }
@@ -96,7 +96,7 @@ impl Scanner {
         }
     }
 
-    /// Goes on in an envelope after its array.
+    /// Continues in an envelope after its array.
     pub(super) fn envelope_rest(&mut self, view: View<'_>, mut at: usize) -> usize {
         while let Some(mark) = self.lexer.next(view, at) {
             at = mark.index + 1;
@@ -128,7 +128,7 @@ impl Scanner {
         view.bytes.len()
     }
 
-    /// Goes back into the envelope after the `]` of its array.
+    /// Returns to the envelope after the `]` of its array.
     pub(super) fn close_results(&mut self, end: u64) {
         self.mode = Mode::Envelope;
         self.nesting.clear();
@@ -150,7 +150,7 @@ impl Scanner {
         self.mode = Mode::Array;
     }
 
-    /// Follows the members of the object itself.
+    /// Tracks the members of the object itself.
     #[inline]
     fn member_mark(&mut self, view: View<'_>, mark: Mark) {
         if self.nesting.depth() != 1 {
@@ -172,7 +172,7 @@ impl Scanner {
 
     fn end_member(&mut self, view: View<'_>, mark: Mark) {
         let nothing_between = match self.object.results_end {
-            // A member that follows the array without a comma must not vanish.
+            // A member that follows the array without a comma must not be lost.
             Some(results_end) => mark.before_end == results_end,
             None => matches!(mark.before, b'{' | b','),
         };
@@ -185,7 +185,7 @@ impl Scanner {
         self.object.results_end = None;
     }
 
-    /// The stream is line by line, and its first line is broken.
+    /// Switches to lines: the stream is line by line, and its first line is malformed.
     fn become_lines<D: Documents>(
         &mut self,
         view: View<'_>,
@@ -201,7 +201,7 @@ impl Scanner {
         self.envelope.discard();
         self.mode = Mode::Lines;
         if let Some(bytes) = passed {
-            // Lines never go back, so this is done at most once in a stream.
+            // Lines never change back, so this is done at most once in a stream.
             let lines = View { base: newline, bytes: &bytes };
             self.scan(lines, documents);
         }

@@ -1,7 +1,7 @@
-//! Values that follow one another, each over when its brackets are closed.
+//! Values that follow one another; each ends when its brackets are closed.
 
 use super::{Documents, Ending, Scanner};
-use crate::kept::View;
+use crate::carry_buffer::View;
 use crate::lexer::Token;
 
 impl Scanner {

@@ -1,4 +1,4 @@
-//! A small file held in memory, taken apart as a host takes a large one apart.
+//! Splits a small file in memory as a host splits a large one.
 
 use arc_format_kit::{Format, Header, Items, Layout, Role};
 use serde_json::Value;
@@ -6,18 +6,18 @@ use serde_json::value::RawValue;
 
 /// The results of a file.
 #[derive(Debug)]
-pub struct Framed {
-    /// What the format said of the file.
+pub struct FramedFile {
+    /// The layout that the format returned.
     pub layout: Layout,
-    /// The header, where the file has one.
+    /// The header, if the file has one.
     pub header: Option<String>,
     /// The documents in their order, each result's text or the array of its parts.
     pub documents: Vec<String>,
 }
 
-/// Takes a file apart; nothing where it is not of the format. Archives and headers in other files
-/// are not framed.
-pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<Framed> {
+/// Splits a file into its documents; `None` if it is not of the format. Archives and headers in
+/// other files are not supported.
+pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<FramedFile> {
     let layout = F::detect(file_name, &bytes[..bytes.len().min(4096)])?;
     let text = std::str::from_utf8(bytes).unwrap();
     let documents: Vec<&str> = match &layout.items {
@@ -66,10 +66,10 @@ pub fn frame<F: Format>(file_name: &str, bytes: &[u8]) -> Option<Framed> {
             None => parts.concat(),
         })
         .collect();
-    Some(Framed { layout, header, documents })
+    Some(FramedFile { layout, header, documents })
 }
 
-/// The values at a pointer, as they are written.
+/// Returns the raw values at a pointer.
 fn elements(value: &str, segments: &[&str]) -> Vec<String> {
     let Some((segment, rest)) = segments.split_first() else { return vec![value.to_owned()] };
     if *segment == "*" {

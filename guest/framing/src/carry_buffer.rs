@@ -1,6 +1,6 @@
-//! A stretch of the stream that is kept across chunks.
+//! A range of the stream that is copied across chunks.
 
-/// A chunk, and where in the stream it begins.
+/// A chunk, and its offset in the stream.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'a> {
     pub(crate) base: u64,
@@ -8,17 +8,17 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// The offset in the stream of a place in this chunk.
+    /// Returns the offset in the stream of an index in this chunk.
     pub(crate) fn offset(&self, index: usize) -> u64 {
         self.base + index as u64
     }
 
-    /// The bytes from a place in this chunk to its end.
+    /// Returns the bytes from an index in this chunk to its end.
     pub(crate) fn rest(&self, index: usize) -> &'a [u8] {
         self.bytes.get(index..).unwrap_or_default()
     }
 
-    /// The bytes between two offsets of the stream, as far as this chunk has them.
+    /// Returns the bytes between two offsets of the stream that are in this chunk.
     pub(crate) fn between(&self, from: u64, to: u64) -> &'a [u8] {
         let index = |offset: u64| {
             usize::try_from(offset.saturating_sub(self.base))
@@ -29,22 +29,23 @@ impl<'a> View<'a> {
     }
 }
 
-/// The white space that surrounds documents. ASCII's, so a form feed counts although JSON has none.
+/// Whether a byte is white space around documents. ASCII white space, so a form feed counts
+/// although JSON does not allow it.
 #[inline]
 pub(crate) fn white(byte: u8) -> bool {
     byte.is_ascii_whitespace()
 }
 
-/// Bytes from `start` on, up to `limit` of them. Bytes are copied only when their chunk goes away or
-/// the stretch is over, so one that lies within a chunk is copied once, to its exact size.
+/// Bytes from `start` on, up to `limit` of them. Bytes are copied only at the end of their chunk or
+/// of the range, so a range within one chunk is copied once, to its exact size.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct CarryBuffer {
     start: u64,
     limit: usize,
     bytes: Vec<u8>,
 }
 
-impl Kept {
+impl CarryBuffer {
     pub(crate) fn new(start: u64, limit: usize) -> Self {
         Self { start, limit, bytes: Vec::new() }
     }
@@ -53,12 +54,12 @@ impl Kept {
         self.start
     }
 
-    /// Takes over what is needed of a chunk that goes away.
+    /// Copies the required bytes of a chunk before it is dropped.
     pub(crate) fn carry(&mut self, view: View<'_>) {
         self.append(view, u64::MAX);
     }
 
-    /// The bytes up to `end`, or the first `limit` of them.
+    /// Returns the bytes up to `end`, or the first `limit` of them.
     pub(crate) fn finish(mut self, view: View<'_>, end: u64) -> Vec<u8> {
         self.append(view, end);
         let length = usize::try_from(end.saturating_sub(self.start)).unwrap_or(usize::MAX);
@@ -66,7 +67,7 @@ impl Kept {
         self.bytes
     }
 
-    /// A copy of the bytes between two offsets, if the limit has not cut them off.
+    /// Returns a copy of the bytes between two offsets, unless they are beyond the limit.
     pub(crate) fn copy(&self, view: View<'_>, from: u64, to: u64) -> Option<Vec<u8>> {
         if to.saturating_sub(self.start) > self.limit as u64 {
             return None;
