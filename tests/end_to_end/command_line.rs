@@ -1,4 +1,4 @@
-//! What people and programs read on the command line: answers, exit codes, help, errors.
+//! The command line's output: answers, exit codes, help, and errors.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ fn has(object: &Value, expected: &str) {
     assert!(missing.is_empty(), "{missing:?} not in {object}");
 }
 
-/// Records four results of three scenarios, one of them rejected; gives the simulation's id.
+/// Records four results of three scenarios, one of them rejected, and returns the simulation's id.
 fn record_a_few(program: &Program, files: &Files) -> String {
     let mut failed = result("failed", "timeout", 0.2);
     failed["trajectory"]["error"] = "deadline exceeded".into();
@@ -159,7 +159,7 @@ fn simulations_can_be_chosen_by_status_and_number() {
     let listed = |options: &[&str]| -> Vec<String> {
         let arguments = [&["simulations", "--json"], options].concat();
         let simulations = program.run(arguments).ended(0).json_lines();
-        // Where there are more, the last line is a cursor.
+        // If there are more rows, the last line is a cursor.
         let names = simulations.iter().filter_map(|one| one.get("simulation_name"));
         names.map(|name| name.as_str().unwrap().to_owned()).collect()
     };
@@ -251,8 +251,8 @@ fn a_wrong_command_line_is_not_the_code_of_rejected_results() {
 fn every_command_has_help() {
     let program = Program::without_database();
     let top = program.run(["--help"]).ended(0).stdout;
-    for word in ["Examples:", "Exit codes:", "arc-host record results.jsonl"] {
-        assert!(top.contains(word), "{word}: {top}");
+    for part in ["Examples:", "Exit codes:", "arc-host record results.jsonl"] {
+        assert!(top.contains(part), "{part}: {top}");
     }
     for command in COMMANDS {
         assert!(top.contains(&format!("\n  {command} ")), "{command}");
@@ -267,7 +267,7 @@ fn every_command_has_help() {
 
 #[test]
 fn verdicts_need_no_database_and_are_the_components_own() {
-    // A database that is not there is not asked.
+    // `validate` does not contact the database, which is unreachable here.
     let program = Program::without_database();
     let run = |arguments: &[&std::ffi::OsStr]| -> Finished {
         let mut command = program.command(arguments);
@@ -331,7 +331,7 @@ fn what_is_missing_is_told_before_a_database_is_made() {
 fn lists_say_that_there_is_more() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
-    // Nothing tells their scenarios.
+    // These results have no scenario.
     let broken: Vec<Value> = (0..3).map(|number| json!({"number": number})).collect();
     let broken = files.write_lines("broken.jsonl", &broken);
     let id = record(&program, &broken, &[]).ended(2).json()["simulation_id"].clone();

@@ -1,5 +1,5 @@
-//! The extraction component in other hands: each example of `tests/embedding` judges the same
-//! documents, and says the host's words, byte for byte.
+//! Embedding the extraction component: each example of `tests/embedding` extracts the same
+//! documents and prints the host's verdicts, byte for byte.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,12 +8,12 @@ use crate::support::{
     Files, Program, chromium, copy_folder, fixture, node_modules, run, skip_without_tool,
 };
 
-/// The folder of an example.
+/// Returns the folder of an example.
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("embedding").join(name)
 }
 
-/// A component, documents a line each, and the host's verdicts on them.
+/// The component, documents one per line, and the host's verdicts on them.
 struct Judged {
     files: Files,
     component: PathBuf,
@@ -33,7 +33,7 @@ impl Judged {
         Judged { files, component, documents, verdicts: judged.stdout }
     }
 
-    /// Compares what an example has printed.
+    /// Compares an example's output with the host's verdicts.
     #[track_caller]
     fn assert_same(&self, printed: &str) {
         let (mut host, mut other) = (self.verdicts.lines(), printed.lines());
@@ -44,7 +44,7 @@ impl Judged {
     }
 }
 
-/// The fixtures' documents that are text; each is a line that the host takes for one document.
+/// Returns the fixtures' documents that are text and that the host reads as a single line.
 pub fn documents() -> Vec<String> {
     let mut documents = Vec::new();
     for name in ["results.jsonl", "hostile.jsonl"] {
@@ -57,7 +57,7 @@ pub fn documents() -> Vec<String> {
     documents
 }
 
-/// Asserts that the page of an example shows its program as it is.
+/// Asserts that the page of an example quotes its program verbatim.
 #[track_caller]
 fn assert_page_shows(name: &str, language: &str, program: &str) {
     let page = std::fs::read_to_string(example(name).join("README.md")).unwrap();
@@ -69,11 +69,11 @@ fn assert_page_shows(name: &str, language: &str, program: &str) {
         .collect();
     assert!(!blocks.is_empty(), "{name} shows its program");
     for block in blocks {
-        assert!(program.contains(block), "the page of {name} shows what is not so:\n{block}");
+        assert!(program.contains(block), "the page of {name} differs from its program:\n{block}");
     }
 }
 
-/// The Python that has what the tests use.
+/// Returns the Python that has the package `wasmtime`.
 fn python_with_wasmtime() -> Option<PathBuf> {
     let python = PathBuf::from(std::env::var_os("ARC_TEST_PYTHON")?);
     let tried = Command::new(&python).args(["-c", "import wasmtime.component"]).output().ok()?;
@@ -95,7 +95,7 @@ fn python_with_the_wasmtime_package() {
     judged.assert_same(&run(&mut command));
 }
 
-/// The component as an ES module, in the folder of these files.
+/// Writes the component as an ES module to the folder of these files.
 fn transpile(judged: &Judged) -> bool {
     let Some(node_modules) = node_modules() else { return false };
     copy_folder(&example("node"), &judged.files.path("."));

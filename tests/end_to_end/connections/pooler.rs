@@ -1,4 +1,4 @@
-//! PgBouncer in transaction mode, which gives each transaction another session.
+//! PgBouncer in transaction mode, in which each transaction can get another session.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::support::{
     Files, Program, as_server, free_port, give_away, record, result, skip_without_tool,
 };
 
-/// A PgBouncer that shares out two sessions of a server.
+/// A PgBouncer with two sessions of a server.
 #[derive(Debug)]
 struct Pooler {
     child: Child,
@@ -57,7 +57,8 @@ impl Drop for Pooler {
     }
 }
 
-/// Debian's package puts it where only root looks.
+/// Returns the path of PgBouncer, which Debian installs in a folder that is not on an ordinary
+/// user's PATH.
 fn installed() -> Option<&'static Path> {
     ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
         .into_iter()
@@ -75,7 +76,7 @@ async fn everything_works_behind_a_pooler_in_transaction_mode() {
     let settings = ConnectionSettings::from_url_alone(&pooler.url()).unwrap();
     let store = Store::with_settings(&settings, 4).unwrap();
     let since = Instant::now();
-    // It takes a moment until it listens.
+    // PgBouncer needs a moment until it listens.
     while let Err(error) = store.check_schema().await {
         assert!(since.elapsed() < Duration::from_secs(60), "{error}");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -109,7 +110,7 @@ async fn everything_works_behind_a_pooler_in_transaction_mode() {
     assert!(!recorder.run(["failures"]).ended(0).stdout.is_empty());
     assert_eq!(record(&recorder, &paths[0], &[]).ended(2).json()["duplicate"], 301);
 
-    // Nothing is left behind in the sessions, unless somebody asks for it.
+    // Nothing remains in the sessions unless the caller asks for it.
     assert_eq!(statements_left(&pooler).await, 0);
     let named = format!("{}?prepared_statements=named", pooler.url());
     let settings = ConnectionSettings::from_url_alone(&named).unwrap();
@@ -117,14 +118,14 @@ async fn everything_works_behind_a_pooler_in_transaction_mode() {
     assert_eq!(statements_left(&pooler).await, 1);
 }
 
-/// How many prepared statements the pooler's sessions have.
+/// Returns how many prepared statements exist in the pooler's sessions.
 async fn statements_left(pooler: &Pooler) -> usize {
     let config: Config = pooler.url().parse().unwrap();
     let mut clients = Vec::new();
     for _ in 0..2 {
         let (client, connection) = config.connect(NoTls).await.unwrap();
         tokio::spawn(connection);
-        // Each keeps a session of its own.
+        // Each transaction occupies a session of its own.
         client.batch_execute("BEGIN").await.unwrap();
         clients.push(client);
     }

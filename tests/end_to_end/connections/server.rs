@@ -1,4 +1,4 @@
-//! A server on a loopback port with TLS, whose certificates are made here.
+//! A server with TLS on a loopback port, with certificates generated here.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,13 +19,13 @@ use crate::support::{as_server, free_port, give_away, installed_programs};
 /// The password of every user.
 pub(super) const PASSWORD: &str = "hunter2&more";
 
-/// The same in a URL.
+/// The password in a URL.
 pub(super) const ENCODED: &str = "hunter2%26more";
 
-/// How long anything may take before a test gives up.
+/// The longest wait before a test fails.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Who may come in how. `arc` may in every way, the others as they are named.
+/// How each user can connect: `arc` in every way, the others as their names suggest.
 const RULES: &str = "\
 local     all all                       trust
 host      all arc            127.0.0.1/32 scram-sha-256
@@ -132,15 +132,15 @@ impl Server {
         self.folder.path().join(name)
     }
 
-    /// The URL of a user at `localhost`, the name in the certificate. `(FOLDER)` in the parameters
-    /// stands for the folder of the certificates.
+    /// Returns the URL of a user at `localhost`, the name in the certificate. `(FOLDER)` in the
+    /// parameters is replaced by the folder of the certificates.
     pub(super) fn url(&self, user: &str, parameters: &str) -> String {
         let parameters = parameters.replace("(FOLDER)", &self.folder.path().display().to_string());
         let port = self.port;
         format!("postgresql://{user}:{ENCODED}@localhost:{port}/evaluations?{parameters}")
     }
 
-    /// Connects with a URL, and gives whether the connection is encrypted, or what is wrong.
+    /// Connects with a URL, and returns whether the connection is encrypted, or the error.
     pub(super) async fn reach(&self, url: &str) -> Result<bool, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -163,10 +163,10 @@ impl Server {
         Ok(row.get(0))
     }
 
-    /// Asserts that a URL does not do, for a reason with these words.
-    pub(super) async fn refuses(&self, url: &str, words: &str) {
+    /// Asserts that connecting with a URL fails with an error that contains this text.
+    pub(super) async fn refuses(&self, url: &str, expected: &str) {
         let error = self.reach(url).await.expect_err(url);
-        assert!(error.contains(words), "{url}: {words} is not in: {error}");
+        assert!(error.contains(expected), "{url}: {expected} is not in: {error}");
     }
 }
 
@@ -175,7 +175,7 @@ impl Drop for Server {
         if std::thread::panicking() {
             println!("{}", fs::read_to_string(self.path("log")).unwrap_or_default());
         }
-        // An immediate shutdown, since nothing is to be kept.
+        // An immediate shutdown, since no data is needed any more.
         let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGQUIT);
         let _ = self.child.wait();
     }
@@ -188,7 +188,7 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// An authority and one that nobody knows, a server's certificate and a client's.
+/// Generates a known and an unknown authority, a server's certificate, and a client's.
 fn make_certificates(folder: &Path) {
     let write = |name: &str, text: String| {
         let path = folder.join(name);

@@ -1,4 +1,4 @@
-//! Simulations that are older than they are to be kept: removed whole, and nothing else.
+//! Retention: simulations older than the limit are removed completely, and nothing else is.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{DEADLINE, Files, Program, Service, TestDatabase, record, result};
 
-/// A simulation of three results, one of which is rejected and two of which are of one scenario.
+/// Records a simulation of three results, one of them rejected and two of the same scenario.
 fn recorded(program: &Program, files: &Files, name: &str) -> String {
     let results =
         [result(name, "success", 1.0), result(name, "error", 0.5), result("b", "odd", 0.5)];
@@ -14,10 +14,10 @@ fn recorded(program: &Program, files: &Files, name: &str) -> String {
     record(program, &file, &[]).ended(2).json()["simulation_id"].as_str().unwrap().to_owned()
 }
 
-/// Moves a simulation into the past, with all that carries the time of its start.
+/// Moves a simulation into the past, with every row that has its start time.
 fn age(database: &TestDatabase, simulation: &str, days: u32) {
     for table in ["simulations", "outcomes", "rejected_results"] {
-        // The key of a row cannot be changed in every layout, so it is written anew.
+        // Not every layout allows changing the key of a row, so the rows are inserted again.
         database.execute(&format!(
             "CREATE TEMPORARY TABLE moved AS SELECT * FROM arc_recorder.{table}
                  WHERE simulation_id = '{simulation}';

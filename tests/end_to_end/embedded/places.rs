@@ -1,4 +1,4 @@
-//! Any path will do, and a data folder can be moved.
+//! Any path works, and a data folder can be moved.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use tokio_postgres::config::Host;
 use super::folder::Folder;
 use crate::support::{Finished, skip_without_tool};
 
-/// The longest path of a socket that Linux knows.
+/// The longest path of a socket that Linux supports.
 const LONGEST_SOCKET_PATH: usize = 107;
 
 fn socket_dir(database: &EmbeddedDatabase) -> PathBuf {
@@ -19,7 +19,7 @@ fn socket_dir(database: &EmbeddedDatabase) -> PathBuf {
     }
 }
 
-/// What psql, if there is one, answers to a query on this URL.
+/// Returns the answer of psql, if it is installed, to a query on this database.
 fn psql(database: &EmbeddedDatabase, sql: &str) -> Option<String> {
     let beside = database.programs().bin_dir.join("psql");
     let program = if beside.exists() { beside.as_path() } else { Path::new("psql") };
