@@ -1,11 +1,11 @@
-//! The manual's pages and the completions of shells, as the program writes them.
+//! The manual's pages and the shells' completions, as the program writes them.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::support::{Files, Finished, Program, run, skip_without_tool};
 
-/// The commands that a help text lists.
+/// Returns the commands that a help text lists.
 fn listed(help: &str) -> Vec<String> {
     let Some((_, list)) = help.split_once("\nCommands:\n") else { return Vec::new() };
     let list = list.split("\n\n").next().unwrap();
@@ -14,7 +14,7 @@ fn listed(help: &str) -> Vec<String> {
     names.filter(|name| name != "help").collect()
 }
 
-/// All commands, as words.
+/// Returns all commands, each as its path of names.
 fn commands(program: &Program) -> Vec<Vec<String>> {
     let mut all = vec![Vec::new()];
     let mut at = 0;
@@ -104,7 +104,7 @@ fn formatters_find_nothing_wrong_with_the_pages() {
                 Command::new(checker).args(options).arg(entry.unwrap().path()).output().unwrap();
             let complaints = [output.stdout, output.stderr].concat();
             let complaints = String::from_utf8_lossy(&complaints);
-            // The pages are those of a version, not of a day.
+            // The pages belong to a version and have no date.
             let complaints: Vec<_> =
                 complaints.lines().filter(|line| !line.contains("missing date")).collect();
             assert!(complaints.is_empty(), "{checker}: {complaints:#?}");
@@ -115,9 +115,10 @@ fn formatters_find_nothing_wrong_with_the_pages() {
     }
 }
 
-/// What bash offers for a line whose last word is being written.
+/// Returns the completions that bash offers for a line whose last argument is incomplete.
 fn offered(script: &str, words: &[&str]) -> Vec<String> {
-    // As bash does it: the function that `complete` names, with the words of the line.
+    // Does the same as bash: it calls the function that `complete` names, with the arguments of the
+    // line.
     let driver = r#"
         script=$1; shift
         source "$script"
@@ -140,8 +141,8 @@ fn bash_completes_commands_options_and_values() {
     let script = files.write("arc-host.bash", script);
     let script = script.to_str().unwrap();
     let first = offered(script, &["arc-host", ""]);
-    for words in commands(&program).iter().filter(|words| words.len() == 1) {
-        assert!(first.contains(&words[0]), "{words:?} not in {first:?}");
+    for path in commands(&program).iter().filter(|path| path.len() == 1) {
+        assert!(first.contains(&path[0]), "{path:?} not in {first:?}");
     }
     assert!(!first.iter().any(|word| word.starts_with("__")), "{first:?}");
     assert_eq!(offered(script, &["arc-host", "exp"]), ["export"]);
@@ -160,8 +161,8 @@ fn every_shell_has_a_script_that_knows_all_commands() {
     let program = Program::without_database();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = program.run(["completions", shell]).ended(0).stdout;
-        for word in ["record", "prune", "completions", "print-settings"] {
-            assert!(script.contains(word), "{shell} does not know {word}");
+        for name in ["record", "prune", "completions", "print-settings"] {
+            assert!(script.contains(name), "{shell} does not complete {name}");
         }
         assert!(!script.contains("__supervise") && !script.contains("__compile"), "{shell}");
     }

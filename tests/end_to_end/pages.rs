@@ -1,5 +1,5 @@
-//! Lists a page at a time: every row once, in order, with the right attempt, and cursors that are
-//! refused where they are not whole.
+//! Paged lists: every row once, in order, with the right attempt, and cursors that are refused if
+//! they are damaged.
 
 use arc_host::Error;
 use arc_host::store::{Attached, OutcomeFilter, RecordedOutcome, Store};
@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::support::{Files, Program, TestDatabase, record, result};
 
-/// Records attempts of scenarios whose ids sort differently by bytes and by language; gives the id.
+/// Records attempts of scenarios whose ids sort differently by bytes and by language, and returns
+/// the simulation's id.
 fn record_attempts(program: &Program, files: &Files) -> Uuid {
     let mut results = Vec::new();
     for attempt in 0..5 {
@@ -29,7 +30,7 @@ fn place(outcome: &RecordedOutcome) -> (String, i32, i64, Uuid) {
     (outcome.scenario_id.clone(), outcome.trial, outcome.attempt, outcome.outcome_id)
 }
 
-/// All pages of a list.
+/// Returns all pages of a list.
 async fn pages(
     store: &Store,
     simulation_id: Uuid,

@@ -20,7 +20,7 @@ fn start(scenarios: &str) -> SimulationStart {
     SimulationStart { scenarios: scenarios.to_owned(), ..SimulationStart::default() }
 }
 
-/// Runs an asynchronous test on a thread of its own runtime; the database is made outside of it.
+/// Runs an asynchronous test on a runtime of its own; the database is created outside of it.
 fn run(test: impl AsyncFnOnce(&TestDatabase)) {
     let database = TestDatabase::new();
     tokio::runtime::Runtime::new().unwrap().block_on(test(&database));
@@ -87,7 +87,7 @@ fn metrics_count_and_a_closed_recorder_says_so() {
         let recorder = recorder(database).await;
         let id = recorder.start_simulation(start("[]")).await.unwrap().simulation_id;
         let document = |number: usize| {
-            // Together they are more than the queue holds: it waits, and loses nothing.
+            // Together they exceed the queue's limit: the calls wait, and no result is lost.
             let filling = "x".repeat(1 << 20);
             format!(
                 r#"{{"scenario":{{"id":"s{number}"}},"trajectory":{{"status":"success"}},"filling":"{filling}"}}"#
@@ -189,7 +189,7 @@ fn a_refused_row_costs_no_connection_and_every_copy_is_counted() {
         record("first", None).await.unwrap();
         let (before, used) = (connection().await, recorder.metrics().total_queries);
         record("second", None).await.unwrap();
-        // BEGIN, a note of the simulation, COPY, COMMIT.
+        // BEGIN, the note of the simulation, COPY, COMMIT.
         assert_eq!(recorder.metrics().total_queries, used + 4);
         let verdicts = record("third", Some(7)).await.unwrap();
         for (place, item) in verdicts.iter().enumerate() {
@@ -361,7 +361,7 @@ fn results_one_by_one_from_two_hosts_at_once_are_stored_once_and_each_call_is_an
     });
 }
 
-/// Whoever gives up takes nothing from the others, and leaves no connection in a transaction.
+/// A cancelled call does not affect the others, and leaves no connection in a transaction.
 #[test]
 fn calls_that_are_given_up_do_no_harm_to_those_that_share_their_transaction() {
     const RESULTS: usize = 60;

@@ -1,10 +1,11 @@
-//! The schema: how it comes into a database, which databases are refused, what its views show.
+//! The schema: how it is created in a database, which databases are refused, what its views show.
 
 use serde_json::{Value, json};
 
 use crate::support::{Files, Finished, Program, TestDatabase, fixture, record, result};
 
-/// Drops something that belongs to no test's database, whether the test succeeds or not.
+/// Statements that run at the end of the test, successful or not, to drop objects outside of its
+/// database.
 struct Dropped<'d>(&'d TestDatabase, String);
 
 impl Drop for Dropped<'_> {
@@ -13,7 +14,7 @@ impl Drop for Dropped<'_> {
     }
 }
 
-/// The URL of another database, or of another user, beside the test's.
+/// Returns the URL of another database on the server, or with another user.
 fn url_with(database: &TestDatabase, name: &str, user: Option<&str>) -> String {
     let url = database.url().replace(database.name(), name);
     match user {
@@ -40,10 +41,10 @@ fn fifty_processes_may_migrate_an_empty_database_at_once() {
         .iter()
         .flat_map(|answer| answer["applied"].as_array().unwrap())
         .map(|step| step.as_str().unwrap())
-        // Where the server offers more than plain tables.
+        // Servers with extensions also have a layout.
         .filter(|step| !step.starts_with("layout"))
         .collect();
-    // They take turns: each applies the next step.
+    // The processes take turns: each applies the next step.
     applied.sort_unstable();
     assert_eq!(applied[0], "0001_recording");
     assert_eq!(
@@ -63,15 +64,15 @@ fn any_command_makes_the_schema_and_health_only_looks() {
     let program = Program::on(&database);
     let health = program.run(["health", "--json"]).ended(0).json();
     assert_eq!((&health["status"], &health["schema_version"]), (&"ok".into(), &Value::Null));
-    let there = "SELECT count(*) FROM pg_namespace WHERE nspname = 'arc_recorder'";
-    assert_eq!(database.count(there), 0);
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = 'arc_recorder'";
+    assert_eq!(database.count(schemas), 0);
     let text = program.run(["health"]).ended(0).stdout;
     assert!(text.contains("not there yet"), "{text}");
     program.run(["simulations"]).ended(0);
-    assert_eq!(database.count(there), 1);
+    assert_eq!(database.count(schemas), 1);
 }
 
-/// Asserts that every command that uses the schema refuses it with a sentence.
+/// Asserts that every command that uses the schema refuses it with this message.
 #[track_caller]
 fn refused(database: &TestDatabase, sentence: &str) {
     let program = Program::on(database);
@@ -139,7 +140,7 @@ fn a_user_who_may_not_make_tables_is_told_who_must() {
         assert!(finished.stderr.contains("grant this one CREATE"), "{}", finished.stderr);
     }
 
-    // Where the tables are made, such a user records with the rights on rows alone.
+    // Once the tables exist, such a user can record with privileges on rows only.
     Program::on(&database).run(["migrate"]).ended(0);
     for arguments in [&["health"][..], &["simulations"]] {
         let finished = run(&url, arguments).ended(1);
@@ -247,7 +248,7 @@ fn the_view_of_documents_replaces_what_jsonb_cannot_hold() {
         (r"plain \u00e9 \n", "plain é \n"),
         (r"\u0000", "�"),
         (r"a\u0000\u0000b", "a��b"),
-        // A backslash that is itself escaped begins no escape.
+        // An escaped backslash does not begin an escape.
         (r"\\u0000", r"\u0000"),
         (r"\\u0000 \u0000", r"\u0000 �"),
         (r"\\\u0000", r"\�"),
@@ -263,7 +264,7 @@ fn the_view_of_documents_replaces_what_jsonb_cannot_hold() {
         (r"\ud83d\n\ude00", "�\n�"),
         (r"\\ud83d \ud83d", r"\ud83d �"),
         (r"\ud83d\u0000\ude00", "���"),
-        // The second is lone: what stands before it is no escape.
+        // The second surrogate is lone, because the text before it is not an escape.
         (r"\\ud800\udc00", r"\ud800�"),
     ];
     let database = TestDatabase::new();
@@ -349,7 +350,7 @@ fn spans_cut_the_parts_out_of_a_document_byte_for_byte() {
         [scenario, trajectory, detailed, dimensions].map(|text| Some(text.to_owned()))
     );
 
-    // Of every fixture whose parts PostgreSQL can name itself.
+    // For every fixture whose parts PostgreSQL can extract itself.
     let members = [
         ("scenario", "document->'scenario'"),
         ("trajectory", "document->'trajectory'"),

@@ -1,10 +1,9 @@
-//! Components that misbehave: each ends in one clear error, its neighbours are recorded, and the host
-//! goes on.
+//! Misbehaving components: each causes one clear error, the other results are recorded, and the host continues.
 
 use super::{add, hostile_component, run};
 use crate::support::{Files, Program, TestDatabase};
 
-/// Records three results, the second of which asks for something that goes wrong.
+/// Records three results, the second of which makes the component misbehave.
 #[track_caller]
 fn goes_wrong(deed: &str, expected: &str) {
     let database = TestDatabase::new();
@@ -66,7 +65,7 @@ fn a_component_that_cannot_be_asked_leaves_the_others_to_answer() {
     for name in ["a.endless", "a.confused"] {
         let file = files.write(name, r#"{"id": "one"}"#);
         let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]);
-        // No format knows the file, and the built-in one has to do.
+        // No other format recognises the file, so the built-in format is used.
         assert!(
             recorded.stderr.contains("the format hostile cannot be asked"),
             "{}",
@@ -128,7 +127,7 @@ fn what_is_no_format_component_is_refused_before_it_runs() {
     }
     let missing = add(&program, &files, &files.path("nowhere.wasm"), &[]).ended(1);
     assert!(missing.stderr.contains("could not read"), "{}", missing.stderr);
-    // Nothing of it is left behind.
+    // The failed attempt leaves nothing behind.
     let listed = run(&program, &files, &["--json", "formats", "list"]).ended(0).json_lines();
     assert!(listed.iter().all(|entry| entry["source"] != "added"), "{listed:?}");
     let kept = std::fs::read_dir(files.path("data/formats"));

@@ -23,7 +23,7 @@ fn a_component_is_added_listed_used_and_removed() {
 
     let file = files.write("a.hostile", "{\"id\": \"one\"}\n{\"id\": \"two\"}\n");
     let file = file.to_str().unwrap();
-    // Recognised by itself, and named: the same file is the same simulation.
+    // Recognised automatically or named: the same file is the same simulation.
     let recorded = run(&program, &files, &["--json", "record", file]).ended(0).json();
     assert_eq!((&recorded["stored"], &recorded["format"]), (&2.into(), &"hostile".into()));
     let again = run(&program, &files, &["--json", "record", "--format", "hostile", file]);
@@ -76,7 +76,7 @@ fn items_become_results_parts_and_a_header() {
     ];
     let file = files.write("a.classified", lines.join("\n"));
     let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]);
-    // The component takes what is no JSON, and the database does not.
+    // The component accepts text that is not JSON, and the database does not.
     let recorded = recorded.ended(1).json();
     assert_eq!((&recorded["stored"], &recorded["failed"]), (&3.into(), &1.into()), "{recorded}");
     assert!(recorded["notes"].to_string().contains("more than one header"), "{recorded}");
@@ -139,9 +139,9 @@ fn wasi_is_granted_or_refused() {
     let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]).ended(0);
     assert!(!recorded.stdout.contains("nobody hears"), "{}", recorded.stdout);
     assert!(!recorded.stderr.contains("nobody hears"), "{}", recorded.stderr);
-    // Nor does anybody wait for the one that sleeps for ever.
+    // The component that sleeps for ever does not delay the others.
     assert_eq!(recorded.json()["stored"], 4);
-    // Its clock stands still, so its verdict is the same for ever.
+    // The component's clock is fixed, so its verdict never changes.
     let milliseconds = database
         .query("SELECT execution_time_ms FROM arc_recorder.outcomes WHERE scenario_id = 'clock'");
     assert!((milliseconds[0].get::<_, f64>(0)).abs() < f64::EPSILON);

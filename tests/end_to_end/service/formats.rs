@@ -9,7 +9,7 @@ use crate::support::{
 
 const FILE: (&str, &str) = ("content-type", "application/octet-stream");
 
-/// An Inspect log as its header and its samples.
+/// Returns an Inspect log as its header and its samples.
 pub(super) fn log() -> (Value, Vec<Value>) {
     let text = std::fs::read_to_string(fixture("formats/inspect/arithmetic.json")).unwrap();
     let mut header: Value = serde_json::from_str(&text).unwrap();
@@ -37,7 +37,7 @@ fn a_file_over_the_service_is_the_same_simulation_as_in_the_database() {
         for figure in ["overall_score", "total_tokens", "total_scenarios", "by_status"] {
             assert_eq!(over[figure], direct[figure], "{name}: {figure}");
         }
-        // And sent as it is.
+        // The same file as the body of a request.
         let path = format!("/v1/files?file_name={}", file.file_name().unwrap().to_str().unwrap());
         let body = std::fs::read(&file).unwrap();
         let sent = service.send(Method::POST, &path, &[FILE], body).has(200).json();
@@ -105,7 +105,7 @@ fn items_are_sent_with_their_header() {
     assert_eq!(answer["stored"], samples.len(), "{answer}");
     let ids = database.query("SELECT scenario_id FROM arc_recorder.outcomes");
     assert!(ids.iter().all(|row| row.get::<_, String>(0).starts_with("arithmetic/")));
-    // A stream has no header, and its results say so.
+    // A stream has no header, and its results have a warning.
     let lines: String = samples.iter().map(|sample| format!("{sample}\n")).collect();
     let other = service.start_simulation(&[]);
     let path = format!("/v1/simulations/{other}/outcomes?format=inspect");
@@ -136,7 +136,7 @@ fn format_and_header_travel_through_the_spool() {
     let body = json!({"results": samples, "header": header});
     let answer = service.post(&path, &body).has(200).json();
     assert_eq!(answer["spooled"], samples.len(), "{answer}");
-    // Also by the next process.
+    // The next process records them, too.
     service.kill();
     server.resume();
     let service = Service::start(&program, &files, &[]);

@@ -37,7 +37,7 @@ fn lines(results: &[Value]) -> String {
     results.iter().map(|result| format!("{result}\n")).collect()
 }
 
-/// The whole of a run, as a runner has it.
+/// Makes all calls of a run, as a runner does.
 fn a_run(running: &Running) {
     let Running { service, database, .. } = running;
     let configuration = json!({"name": "agent", "config": {"b": 1, "a": [1.50]}, "user_id": "me"});
@@ -64,7 +64,7 @@ fn a_run(running: &Running) {
     service.post("/v1/simulations", &other).has_problem(409, "conflict");
 
     let outcomes = format!("/v1/simulations/{id}/outcomes");
-    // One: the spelling of its numbers and the order of its keys are kept.
+    // A single result: the spelling of its numbers and the order of its keys are kept.
     let text =
         r#"{"trajectory":{"status":"success"},  "scenario":{"id":"a"},"reliability_score":0.50}"#;
     let query = "?modal_call_id=fc-1&sandbox_id=sb-1";
@@ -78,7 +78,7 @@ fn a_run(running: &Running) {
     let row = &database.query(kept)[0];
     assert_eq!((row.get(0), row.get(1), row.get(2)), (text, "fc-1", "sb-1"));
 
-    // Many, as an array and with what belongs to each beside them; one of them is not valid.
+    // Several results, as an array and with fields beside them; one of them is not valid.
     let odd = json!({"scenario": {"id": "odd"}, "trajectory": {"status": "odd"}});
     let many = json!([result("b", "success", 1.0), odd]);
     let answer = service.post(&outcomes, &many).has(200).json();
@@ -96,15 +96,15 @@ fn a_run(running: &Running) {
     let wrong = json!({"results": [{}, {}], "modal_call_ids": ["fc-9"]});
     let problem = service.post(&outcomes, &wrong).has_problem(400, "invalid_request");
     assert!(problem["detail"].as_str().unwrap().contains("modal_call_ids has 1 members for 2"));
-    // A list with one is a list, and an empty one is fine.
+    // A list with one result is a list, and an empty one is valid.
     assert_eq!(service.post(&outcomes, &json!([])).has(200).json()["verdicts"], json!([]));
-    // One that is not valid is a problem that says where.
+    // An invalid single result is a problem that names the place.
     let bad = json!({"scenario": {"id": "x"}, "trajectory": {"status": "odd"}});
     let problem = service.post(&outcomes, &bad).has_problem(422, "rejected");
     assert_eq!(problem["violations"][0]["path"], "/trajectory/status");
     let kept = problem["outcome_id"].clone();
 
-    // Questions.
+    // Queries.
     let status = service.get(&format!("/v1/simulations/{id}")).has(200).json();
     assert_eq!(status["completed_scenarios"], 3);
     assert_eq!(status["rejected_results"], 2);
@@ -185,7 +185,7 @@ fn a_body_may_be_compressed_and_an_answer_is_where_that_is_asked_for() {
     assert_eq!(words(sent("identity", text.clone().into_bytes())), ["duplicate", "duplicate"]);
     let problem = sent("br", text.into_bytes()).has_problem(415, "unsupported_media_type");
     assert!(problem["detail"].as_str().unwrap().contains("gzip"), "{problem}");
-    // What is cut off is told, and has stored what came before.
+    // A truncated body is reported, and the results before its end are stored.
     let cut = sent("gzip", gzip[..gzip.len() - 12].to_vec());
     let last =
         if cut.status == 200 { cut.lines().pop().unwrap()["problem"].clone() } else { cut.json() };
@@ -196,7 +196,7 @@ fn a_body_may_be_compressed_and_an_answer_is_where_that_is_asked_for() {
         let accept = [("accept-encoding", encoding)];
         let list = service.send(Method::GET, &path, &accept, "").has(200);
         assert_eq!(list.header("content-encoding"), encoding);
-        // A problem is readable, too.
+        // A problem is not compressed.
         let unavailable = service.send(Method::GET, "/v1/nothing", &accept, "").has(404);
         assert_eq!(unavailable.header("content-encoding"), "");
         assert_eq!(unavailable.json()["code"], "not_found");
@@ -254,7 +254,7 @@ fn a_bad_line_of_a_stream_costs_none_of_its_neighbours() {
     assert_eq!(positions, [0, 1, 2, 3, 4, 5]);
     assert_eq!(running.outcomes(), 2);
 
-    // An unknown simulation is the whole answer, before any line.
+    // An unknown simulation is an error before the first line of the answer.
     let unknown = "/v1/simulations/01920000-0000-7000-8000-0000000000ff/outcomes";
     let text = lines(&[result("a", "success", 1.0)]);
     service.send(Method::POST, unknown, &[NDJSON], text).has_problem(404, "not_found");
@@ -269,12 +269,12 @@ fn large_streams_are_stored_whole_and_twice_the_same_is_once() {
     let path = format!("/v1/simulations/{id}/outcomes");
     let results: Vec<Value> =
         (0..RESULTS).map(|number| result(&format!("s{number}"), "success", 0.5)).collect();
-    for word in ["stored", "duplicate"] {
+    for expected in ["stored", "duplicate"] {
         let answer = service.send(Method::POST, &path, &[NDJSON], lines(&results)).has(200).lines();
         assert_eq!(answer.len(), RESULTS);
-        assert!(answer.iter().all(|line| line["verdict"] == word), "{word}");
+        assert!(answer.iter().all(|line| line["verdict"] == expected), "{expected}");
     }
-    // The same as one body of JSON, and read back as a stream.
+    // The same results as one JSON body, read back as a stream.
     let answer = service.post(&path, &json!({"results": results})).has(200).json();
     assert_eq!(answer["duplicate"], RESULTS);
     let accept = [("accept", "application/x-ndjson")];
@@ -295,7 +295,7 @@ fn a_request_that_comes_again_with_its_key_gets_the_first_answer() {
     assert_eq!(first.json()["verdict"], "stored");
     assert_eq!(second.body, first.body);
     assert_eq!(second.header("idempotent-replayed"), "true");
-    // Without it the retry is as safe, and says what it found.
+    // Without the key the retry is safe, too, and its answer is a duplicate.
     assert_eq!(service.send(Method::POST, &path, &[], text).json()["verdict"], "duplicate");
     let other = result("b", "success", 1.0).to_string();
     let reused = service.send(Method::POST, &path, &key, other.clone());
@@ -304,7 +304,7 @@ fn a_request_that_comes_again_with_its_key_gets_the_first_answer() {
     let refused = service.send(Method::POST, &path, &[("idempotency-key", long.as_str())], other);
     refused.has_problem(400, "invalid_request");
     assert_eq!(running.outcomes(), 1);
-    // A start, too: its id is made by the service, and it is one simulation.
+    // The same for a start: the service generates the id, and there is only one simulation.
     let start = json!({"scenarios": [{"id": "a"}]}).to_string();
     let key = [("idempotency-key", "k-2")];
     let ids: Vec<Value> = (0..2)
@@ -330,7 +330,7 @@ fn what_is_no_request_is_told_as_a_problem() {
         let problem = body(broken).has_problem(400, "invalid_request");
         assert!(problem["request_id"].is_string(), "{broken}: {problem}");
     }
-    // A list that is cut off has a verdict for each of what is there.
+    // A truncated list has a verdict for each of its results.
     let cut = body(&format!("[{text}, {{\"scen")).has(200).json();
     assert_eq!(verdicts(&cut), ["duplicate", "rejected"]);
     assert_eq!(cut["verdicts"][1]["violations"][0]["code"], "truncated");
@@ -348,7 +348,7 @@ fn what_is_no_request_is_told_as_a_problem() {
         let problem = service.get(path).has_problem(status, code);
         assert!(!problem["detail"].as_str().unwrap().contains("command"), "{problem}");
     }
-    // Before the answer has begun, also where it is a stream.
+    // The error precedes the answer, also for a stream.
     for list in [outcomes.clone(), format!("/v1/simulations/{id}/rejected")] {
         for accept in ["application/json", "application/x-ndjson"] {
             let wrong = format!("{list}?cursor=nonsense");
@@ -376,7 +376,7 @@ fn what_is_no_request_is_told_as_a_problem() {
         assert!([400, 422].contains(&answer.status), "{start}: {answer:?}");
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
-    // The id that a client has chosen is in the answer and in the problem.
+    // A request id of the client is in the answer and in the problem.
     let own = [("x-request-id", "mine-1")];
     let answer = service.send(Method::GET, "/nothing", &own, "");
     assert_eq!(answer.header("x-request-id"), "mine-1");
@@ -390,7 +390,7 @@ fn one_result_of_another_shape_goes_as_it_is() {
     let id = service.start_simulation(&[]);
     let path = format!("/v1/simulations/{id}/outcomes?trial=1");
     let octets = [("content-type", "application/octet-stream")];
-    // What looks like a list of results is one document here, and text that is none is kept.
+    // A list of results is a single document here, and bytes that are not text are kept.
     let list = service.send(Method::POST, &path, &octets, r#"{"results": [{}]}"#);
     list.has_problem(422, "rejected");
     let text = result("a", "success", 1.0).to_string();
