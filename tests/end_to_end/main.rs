@@ -13,7 +13,7 @@
 //! | [`embedding`] | the component in Python, Node, a browser and C, and its core module |
 //! | [`exports`] | files for other programs: every format, complete or not written at all |
 //! | [`formats`] | components that read the files of other tools, including hostile ones |
-//! | [`faults`] | no result is lost or stored twice, whichever process is killed |
+//! | [`faults`] | no result is lost or stored twice when processes are killed |
 //! | [`late_results`] | figures that are frozen, and results that arrive later |
 //! | [`manual`] | the manual's pages, and completions of shells |
 //! | [`packages`] | crates contain the files that their builds need, and nothing else |

@@ -22,7 +22,7 @@ with open(sys.argv[2], encoding="utf-8", newline="\n") as documents:
     for document in documents:
         sys.stdout.write(extract_json(store, document.rstrip("\n")) + "\n")
 
-# The same as a record. The Python type tells the cases of a variant apart: `violations` is a list.
+# The same as a record. The Python type distinguishes the cases of a variant: `violations` is a list.
 outcome = extract_outcome(store, '{"scenario": {"id": "greet"}, "reliability_score": 85}')
 assert getattr(outcome, "reliability-score") == 0.85
 violations = extract_outcome(store, '{"scenario": {"id": "greet"}, "reliability_score": 850}')

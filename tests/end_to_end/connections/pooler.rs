@@ -11,7 +11,8 @@ use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
 use super::server::{ENCODED, PASSWORD, Server};
 use crate::support::{
-    Files, Program, as_server, free_port, give_away, record, result, skip_without_tool,
+    Files, Program, as_server, chown_to_server_account, free_port, record, result,
+    skip_without_tool,
 };
 
 /// A PgBouncer with two sessions of a server.
@@ -26,7 +27,7 @@ impl Pooler {
         let port = free_port();
         let folder = server.path("pooler");
         fs::create_dir(&folder).unwrap();
-        give_away(&folder);
+        chown_to_server_account(&folder);
         let users = folder.join("users");
         fs::write(&users, format!("\"arc\" \"{PASSWORD}\"\n")).unwrap();
         let settings = folder.join("pgbouncer.ini");

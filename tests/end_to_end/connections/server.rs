@@ -14,7 +14,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::support::{as_server, free_port, give_away, installed_programs};
+use crate::support::{as_server, chown_to_server_account, free_port, installed_programs};
 
 /// The password of every user.
 pub(super) const PASSWORD: &str = "hunter2&more";
@@ -59,7 +59,7 @@ impl Server {
         make_certificates(folder.path());
         let cluster = folder.path().join("cluster");
         fs::create_dir(&cluster).unwrap();
-        give_away(&cluster);
+        chown_to_server_account(&cluster);
         let made = as_server(&installed_programs().join("initdb"))
             .args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8"])
             .args(["--locale=C".as_ref(), "--pgdata".as_ref(), cluster.as_os_str()])
@@ -209,7 +209,7 @@ fn make_certificates(folder: &Path) {
     };
     let (certificate, key) = signed(&["localhost"], "localhost");
     write("server.crt", certificate);
-    give_away(&write("server.key", key));
+    chown_to_server_account(&write("server.key", key));
     let (certificate, key) = signed(&[], "by_certificate");
     write("client.crt", certificate);
     write("client.key", key);

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use crate::support::{skip, skip_without_tool, tell};
+use crate::support::{print_uncaptured, skip, skip_without_tool};
 
-/// The tests of what is recorded and how it is read.
+/// The tests of recording and of queries.
 const RECORDER: [&str; 11] = [
     "containers::",
     "databases::retention::",
@@ -38,7 +38,10 @@ fn run(server: &str, variable: &str, value: &str, but: &[&str]) {
     for (what, why) in skipped.filter_map(|line| line.split_once(": ")) {
         skip(&format!("{what} on {server}"), why);
     }
-    tell(&format!("the recorder's tests on {server}: {}", sum.replace("test result: ", "")));
+    print_uncaptured(&format!(
+        "the recorder's tests on {server}: {}",
+        sum.replace("test result: ", "")
+    ));
     assert!(output.status.success(), "on {server}:\n{stdout}\n{stderr}");
 }
 

@@ -57,8 +57,8 @@ impl Mirror {
     }
 }
 
-/// Returns a version that is not installed where the product looks for it, with its programs in a folder that can be
-/// moved as a whole.
+/// Returns a version that the product does not find on this machine, with its programs in a folder that can be moved as
+/// a whole.
 fn other_version() -> Option<(PathBuf, String)> {
     let folders = std::env::var_os("ARC_TEST_POSTGRES_BINS")?;
     let version = |folder: &Path| {

@@ -29,7 +29,7 @@ pub(super) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(since.elapsed() < DEADLINE, "gave up waiting until {what}");
+        assert!(since.elapsed() < DEADLINE, "timed out waiting until {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }

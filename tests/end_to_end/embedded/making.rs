@@ -1,4 +1,4 @@
-//! A cluster is created completely or not at all, whichever process is killed or cancelled.
+//! A cluster is created completely or not at all, even if processes are killed or cancelled.
 
 use arc_host::embedded::{EmbeddedDatabase, Stage};
 use tokio::sync::Notify;

@@ -50,7 +50,7 @@ fn the_database_is_killed() {
     for round in 0..Run::rounds(4) {
         run.wait(EVERY);
         if round % 2 == 0 {
-            // The whole server; meanwhile the service spools what it accepts.
+            // The whole server; meanwhile the service spools all results.
             server.kill();
             run.wait(&[Way::Spool]);
             server.resume();

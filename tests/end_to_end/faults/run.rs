@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::ledger::{Count, Ledger, Way};
 use super::senders::{DirectSender, Place, ServiceSender, direct_recorder};
-use crate::support::{DatabaseServer, Files, Program, Service, tell};
+use crate::support::{DatabaseServer, Files, Program, Service, print_uncaptured};
 
 /// The tests that have a summary line, under the names that the harness uses.
 const TESTS: [&str; 16] = [
@@ -211,7 +211,7 @@ impl Drop for Run {
             line.push_str(": FAILED");
         }
         let seconds = self.begun.elapsed().as_secs_f64();
-        tell(&format!(
+        print_uncaptured(&format!(
             "{line} ({} spooled, {} never acknowledged; {seconds:.0} s, seed {})",
             thousands(count.spooled),
             thousands(count.unknown),
@@ -253,7 +253,7 @@ fn add(rounds: u64, count: &Count, failed: bool) {
         some => format!(", {some} FAILED"),
     };
     let all = sentence("all", total.rounds, &sum);
-    tell(&format!("{all} ({} tests{failed})", total.ended));
+    print_uncaptured(&format!("{all} ({} tests{failed})", total.ended));
 }
 
 /// The total of all runs of this process.

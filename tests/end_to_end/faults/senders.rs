@@ -300,7 +300,7 @@ impl DirectSender {
     }
 }
 
-/// Sends with calls in this process, whatever their destination is.
+/// Sends with calls in this process, through any recorder.
 pub(super) async fn send_with<S, R>(
     (ledger, stop, random, number): (Arc<Ledger>, Arc<AtomicBool>, Random, usize),
     start: impl Fn(SimulationStart) -> S,

@@ -130,7 +130,7 @@ fn whole_documents(file: &Path, documents: &[String]) -> usize {
         .count()
 }
 
-/// Reads what is readable into a new file, and returns whether the file's lists of entries were readable.
+/// Copies the readable entries to a new file, and returns whether the file's lists of entries were readable.
 fn repair(host: &Host) -> bool {
     let spool = host.spool().display().to_string();
     let repaired = host.program().run(["spool", "repair", "--json", "--spool-dir", &spool]);

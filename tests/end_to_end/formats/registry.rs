@@ -97,7 +97,7 @@ fn items_become_results_parts_and_a_header() {
     assert_eq!(header(0).as_deref(), Some(lines[1]), "the first item that is one");
     assert!(rows.iter().all(|row| row.get::<_, Option<String>>(2) == header(0)));
     let name: Option<String> = rows[0].get(1);
-    assert_eq!(name, header(0), "the component was given the header");
+    assert_eq!(name, header(0), "the component received the header");
 }
 
 #[test]

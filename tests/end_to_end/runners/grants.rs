@@ -149,7 +149,7 @@ fn the_network_is_reached_where_it_is_granted() {
     assert_eq!(&received[..length], b"ping");
     let resolved = try_out(&program, &net, &["resolve", "localhost"]).ended(0).stdout;
     assert!(resolved.ends_with(" addresses\n") && !resolved.starts_with('0'), "{resolved}");
-    // Network access alone does not grant files.
+    // Network access does not include access to files.
     refused(&program, &net, &["read", "/etc/passwd"]);
 }
 

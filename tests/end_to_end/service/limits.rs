@@ -349,7 +349,7 @@ fn a_body_that_always_makes_a_little_progress() {
             assert!(answer.contains(setting), "{answer}");
             sending.join().unwrap();
         }
-        // A stream of results may be slow, because a runner sends results as it produces them.
+        // A stream of results is allowed to be slow, because a runner sends results as it produces them.
         let id = path.split('/').nth(3).unwrap();
         let mut stream = service.open_stream(id, &[]);
         let text = format!("{}\n", result("a", "success", 1.0));
@@ -373,7 +373,7 @@ fn the_disk_for_files() {
     let file = format!("{}{}", result("a", "success", 1.0), " ".repeat(2 << 20));
     let send = |service: &Service| service.send(Method::POST, "/v1/files", &[], file.clone());
     send(&service).has(200);
-    // The second upload that exceeds the disk limit is refused, whichever of the two it is.
+    // The second upload that exceeds the disk limit is refused, and either can be the second.
     let since = std::time::Instant::now();
     let (other, refused) = loop {
         let mut other = begin_file(&service);
@@ -564,7 +564,7 @@ fn a_body_of_very_many_results_takes_no_memory_for_each() {
     });
 }
 
-/// Returns the beginning of a body with a zstd window of this size, given as a power of two.
+/// Returns the beginning of a body with a zstd window of this size, as a power of two.
 fn with_window(window_log: u32, text: &str) -> zstd::stream::Encoder<'static, Vec<u8>> {
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
     encoder.window_log(window_log).unwrap();

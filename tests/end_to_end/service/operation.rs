@@ -64,7 +64,7 @@ fn what_does_not_end_in_time_goes_to_the_spool() {
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
 }
 
-/// Starts a service with a format whose results compute until the limit, and returns a body with so many of them that
+/// Starts a service with a format whose results compute until the limit, and returns a body with enough of them that
 /// they take some minutes.
 fn computing(files: &Files, options: &[&str]) -> (TestDatabase, Service, String, String) {
     let database = TestDatabase::new();
