@@ -83,7 +83,7 @@ fn the_later_attempt_counts_whichever_service_received_it() {
 }
 
 #[test]
-fn what_a_spool_took_before_the_databases_clock_was_known_has_its_place() {
+fn results_spooled_before_the_databases_clock_was_known_are_in_order() {
     let clocks = [-FAR, FAR].map(ShiftedClock::ahead_by);
     let [Some(behind), Some(ahead)] = &clocks else { return without_clocks() };
     let mut server = DatabaseServer::start();

@@ -170,7 +170,7 @@ fn simulations_can_be_chosen_by_status_and_number() {
 }
 
 #[test]
-fn what_was_rejected_comes_back_with_its_reasons_and_its_bytes() {
+fn rejected_results_are_listed_with_their_reasons_and_bytes() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -214,7 +214,7 @@ fn documents_and_the_component_come_out_byte_for_byte() {
 }
 
 #[test]
-fn an_id_that_is_not_there_is_an_error_that_says_where_to_look() {
+fn the_error_of_an_unknown_id_names_the_command_that_lists_ids() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let id = Uuid::now_v7().to_string();
@@ -307,7 +307,7 @@ fn verdicts_need_no_database_and_are_the_components_own() {
 }
 
 #[test]
-fn what_is_missing_is_told_before_a_database_is_made() {
+fn invalid_arguments_are_reported_before_a_database_is_created() {
     let files = Files::new();
     let data = files.path("data");
     let program = Program::without_database();
@@ -328,7 +328,7 @@ fn what_is_missing_is_told_before_a_database_is_made() {
 }
 
 #[test]
-fn lists_say_that_there_is_more() {
+fn lists_show_that_there_are_more_rows() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     // These results have no scenario.

@@ -298,7 +298,7 @@ proptest! {
 }
 
 #[test]
-fn a_document_that_needs_too_much_memory_fails_alone() {
+fn a_document_that_needs_too_much_memory_does_not_affect_others() {
     let limits = ExtractionLimits { memory_bytes: 4 << 20, ..ExtractionLimits::default() };
     let mut session = session(limits);
     let large = format!(r#"{{"scenario":{{"id":"a"}},"x":"{}"}}"#, "x".repeat(8 << 20));
@@ -311,7 +311,7 @@ fn a_document_that_needs_too_much_memory_fails_alone() {
 }
 
 #[test]
-fn a_document_that_takes_too_long_fails_alone() {
+fn a_document_that_takes_too_long_does_not_affect_others() {
     let limits = ExtractionLimits { deadline: Duration::ZERO, ..ExtractionLimits::default() };
     // The deadline is the next tick or the one after it, long before this work can finish.
     let members: Vec<String> = (0..1_000_000).map(|number| format!("{{\"n\":{number}}}")).collect();

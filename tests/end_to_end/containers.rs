@@ -30,7 +30,7 @@ fn rejected(summary: &Value) -> Vec<(u64, &str)> {
 }
 
 #[test]
-fn every_container_gives_its_documents_byte_for_byte() {
+fn every_container_preserves_its_documents_byte_for_byte() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -81,7 +81,7 @@ fn standard_input_and_a_pipe_with_a_name_are_recorded_like_a_file() {
 }
 
 #[test]
-fn what_holds_no_text_of_results_is_refused_with_a_sentence() {
+fn a_file_without_results_is_refused_with_a_message() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -191,7 +191,7 @@ fn of_a_document_beyond_the_limit_the_beginning_is_kept() {
 }
 
 #[test]
-fn a_document_that_the_component_cannot_cope_with_fails_alone() {
+fn a_document_that_makes_the_component_fail_does_not_affect_others() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -218,7 +218,7 @@ fn a_document_that_the_component_cannot_cope_with_fails_alone() {
 }
 
 #[test]
-fn each_file_of_a_command_is_a_simulation_and_the_worst_gives_the_exit_code() {
+fn each_file_of_a_command_is_a_simulation_and_the_worst_sets_the_exit_code() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();

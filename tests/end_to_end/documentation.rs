@@ -446,7 +446,7 @@ fn anchors(page: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_resolves() {
     let (mut links, mut broken) = (0, Vec::new());
     for page in pages() {
         let text = std::fs::read_to_string(&page).unwrap();
@@ -746,7 +746,7 @@ fn settings_codes_and_metrics_have_the_names_of_the_program() {
 }
 
 #[test]
-fn the_architecture_names_what_exists() {
+fn the_names_in_the_architecture_exist() {
     let text = text_of("ARCHITECTURE.md");
     let code: BTreeSet<String> = inline_code(&text).into_iter().collect();
     // Every module of the host belongs to a layer.

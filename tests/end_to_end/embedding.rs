@@ -166,7 +166,7 @@ fn c_with_the_c_api_of_wasmtime() {
 }
 
 #[test]
-fn the_core_module_alone() {
+fn the_core_module() {
     assert_page_shows("core", "js", "verdicts.mjs");
     if Command::new("node").arg("--version").output().is_err() {
         return skip_without_tool("the core module in Node", "Node is not installed");

@@ -192,7 +192,7 @@ fn every_format_has_the_outcomes_as_they_are_listed() {
 }
 
 #[test]
-fn parquet_says_what_its_columns_are() {
+fn parquet_files_declare_their_columns() {
     let files = Files::new();
     let (_database, program, _) = filled(&files);
     let path = files.path("outcomes.parquet");
@@ -336,7 +336,7 @@ fn some_simulations_and_some_outcomes_are_exported() {
 }
 
 #[test]
-fn a_service_gives_what_its_database_does() {
+fn a_service_exports_the_same_as_its_database() {
     let files = Files::new();
     let (_database, program, ids) = filled(&files);
     let service = Service::start(&program, &files, &[]);
@@ -463,7 +463,7 @@ fn an_export_that_is_stopped_leaves_no_half_file() {
 }
 
 #[test]
-fn an_export_to_a_pipe_that_nobody_reads_can_be_stopped() {
+fn an_export_to_a_pipe_without_a_reader_can_be_stopped() {
     let files = Files::new();
     let (_database, program, _) = filled(&files);
     let mut child = program.spawn(["export", "--format", "jsonl", "--documents"]);

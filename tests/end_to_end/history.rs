@@ -79,7 +79,7 @@ fn count_rejected(database: &TestDatabase) -> i64 {
 }
 
 #[test]
-fn what_is_accepted_after_mending_is_stored_as_it_would_have_been() {
+fn results_accepted_after_a_fix_are_stored_as_if_accepted_at_first() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -138,7 +138,7 @@ fn what_is_accepted_after_mending_is_stored_as_it_would_have_been() {
 }
 
 #[test]
-fn what_no_extractor_can_read_stays_rejected_and_new_reasons_take_the_place_of_old_ones() {
+fn unreadable_results_stay_rejected_and_new_reasons_replace_old_ones() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -219,7 +219,7 @@ fn a_replay_follows_the_plan_as_recording_does() {
 }
 
 #[test]
-fn replays_may_be_killed_and_run_at_once() {
+fn replays_can_be_killed_and_run_concurrently() {
     const RESULTS: usize = 12_000;
     let database = TestDatabase::new();
     let program = Program::on(&database);
@@ -362,7 +362,7 @@ fn fields_are_extracted_again_and_ids_stay() {
 }
 
 #[test]
-fn an_outcome_that_would_be_rejected_now_stays_and_is_told() {
+fn an_outcome_that_would_be_rejected_now_stays_and_is_reported() {
     let database = TestDatabase::new();
     register_old_extractor(&database);
     let program = Program::on(&database);
@@ -391,7 +391,7 @@ fn an_outcome_that_would_be_rejected_now_stays_and_is_told() {
 }
 
 #[test]
-fn rewriting_may_be_killed_and_run_at_once_and_is_all_or_nothing() {
+fn rewriting_can_be_killed_and_run_concurrently_and_is_all_or_nothing() {
     const RESULTS: usize = 8_000;
     let database = TestDatabase::new();
     register_old_extractor(&database);

@@ -119,7 +119,7 @@ fn figures_are_frozen_and_whatever_comes_later_is_counted() {
 }
 
 #[test]
-fn the_figures_of_a_simulation_that_was_given_up_are_frozen_too() {
+fn the_figures_of_a_cancelled_simulation_are_frozen_too() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -238,7 +238,7 @@ fn a_claim_whose_holder_has_gone_lapses() {
 }
 
 #[test]
-fn who_may_only_read_sees_late_results_too() {
+fn a_read_only_session_sees_late_results_too() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();

@@ -27,7 +27,7 @@ fn commands(program: &Program) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn every_command_has_a_page_that_says_what_its_help_says() {
+fn every_command_has_a_page_with_the_text_of_its_help() {
     let (program, files) = (Program::without_database(), Files::new());
     let folder = files.path("share/man/man1");
     let written = program.run(["--json", "man", "--output", folder.to_str().unwrap()]).ended(0);

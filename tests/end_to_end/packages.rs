@@ -131,7 +131,7 @@ fn every_published_crate_carries_what_its_build_needs() {
 }
 
 #[test]
-fn published_crates_say_what_they_are_and_depend_on_published_ones() {
+fn published_crates_have_metadata_and_depend_on_published_ones() {
     let packages = published(root());
     let names: Vec<&str> =
         packages.iter().map(|package| package["name"].as_str().unwrap()).collect();

@@ -140,7 +140,7 @@ fn documents_and_trajectories_come_when_they_are_asked_for_byte_for_byte() {
 }
 
 #[test]
-fn a_page_of_large_documents_is_shorter_and_says_so() {
+fn a_page_of_large_documents_is_shorter_and_has_a_cursor() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -244,7 +244,7 @@ fn a_cursor_of_another_list_and_a_limit_out_of_range_are_refused() {
 }
 
 #[test]
-fn the_command_line_goes_on_where_a_page_ended() {
+fn the_command_line_continues_at_the_cursor() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();

@@ -27,7 +27,7 @@ fn run(test: impl AsyncFnOnce(&TestDatabase)) {
 }
 
 #[test]
-fn one_result_gives_its_id_or_all_that_is_wrong_with_it() {
+fn a_single_result_returns_its_id_or_all_its_violations() {
     run(async |database| {
         let recorder = recorder(database).await;
         let id = recorder.start_simulation(start(r#"[{"id":"a"}]"#)).await.unwrap().simulation_id;
@@ -82,7 +82,7 @@ fn a_start_is_checked_before_anything_is_written() {
 }
 
 #[test]
-fn metrics_count_and_a_closed_recorder_says_so() {
+fn metrics_count_and_a_closed_recorder_returns_an_error() {
     run(async |database| {
         let recorder = recorder(database).await;
         let id = recorder.start_simulation(start("[]")).await.unwrap().simulation_id;
@@ -230,7 +230,7 @@ fn a_simulation_that_was_removed_and_started_again_has_results_of_its_own_time()
 }
 
 #[test]
-fn who_extracted_is_known_whichever_format_the_recorder_is_of() {
+fn the_extractor_is_known_for_every_format_of_the_recorder() {
     run(async |database| {
         let recorder = recorder(database).await;
         let id = recorder.start_simulation(start("[]")).await.unwrap().simulation_id;
@@ -363,7 +363,7 @@ fn results_one_by_one_from_two_hosts_at_once_are_stored_once_and_each_call_is_an
 
 /// A cancelled call does not affect the others, and leaves no connection in a transaction.
 #[test]
-fn calls_that_are_given_up_do_no_harm_to_those_that_share_their_transaction() {
+fn cancelled_calls_do_not_affect_others_in_their_transaction() {
     const RESULTS: usize = 60;
     run(async |database| {
         let recorder = recorder(database).await;

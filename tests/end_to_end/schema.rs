@@ -29,7 +29,7 @@ fn run(url: &str, arguments: &[&str]) -> Finished {
 }
 
 #[test]
-fn fifty_processes_may_migrate_an_empty_database_at_once() {
+fn fifty_processes_can_migrate_an_empty_database_concurrently() {
     let database = TestDatabase::empty();
     let program = Program::on(&database);
     let children: Vec<_> = (0..50).map(|_| program.spawn(["migrate", "--json"])).collect();
@@ -128,7 +128,7 @@ fn a_database_that_does_not_hold_utf8_is_refused() {
 }
 
 #[test]
-fn a_user_who_may_not_make_tables_is_told_who_must() {
+fn the_error_of_a_missing_privilege_names_the_grant() {
     let database = TestDatabase::empty();
     let user = format!("{}_user", database.name());
     let drop = format!("DROP OWNED BY {user}; DROP ROLE {user}");
@@ -243,7 +243,7 @@ fn the_view_of_scenarios_shows_the_latest_attempt_at_each_trial() {
 }
 
 #[test]
-fn the_view_of_documents_replaces_what_jsonb_cannot_hold() {
+fn the_view_of_documents_replaces_characters_that_jsonb_cannot_store() {
     let cases = [
         (r"plain \u00e9 \n", "plain é \n"),
         (r"\u0000", "�"),
@@ -297,7 +297,7 @@ fn the_view_of_documents_replaces_what_jsonb_cannot_hold() {
 }
 
 #[test]
-fn documents_are_json_compressed_with_lz4_where_the_server_has_it() {
+fn documents_are_json_compressed_with_lz4_if_supported() {
     let database = TestDatabase::new();
     let has_lz4 = database.count(
         "SELECT count(*) FROM pg_settings

@@ -212,17 +212,17 @@ fn everything_works(parameters: &str) {
 }
 
 #[test]
-fn no_statement_calls_what_another_role_has_made() {
+fn no_statement_calls_functions_of_another_role() {
     everything_works("");
 }
 
 #[test]
-fn no_statement_behind_a_pooler_calls_what_another_role_has_made() {
+fn no_statement_behind_a_pooler_calls_functions_of_another_role() {
     everything_works("&prepared_statements=unnamed");
 }
 
 #[test]
-fn every_function_says_where_its_names_are_looked_for() {
+fn every_function_sets_its_search_path() {
     let database = TestDatabase::new();
     let open = "SELECT oid::regprocedure::text FROM pg_proc
          WHERE pronamespace = 'arc_recorder'::regnamespace AND prosqlbody IS NULL

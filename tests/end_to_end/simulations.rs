@@ -176,7 +176,7 @@ fn a_named_simulation_takes_one_file_and_needs_an_id() {
 }
 
 #[test]
-fn trials_multiply_the_plan_and_a_result_must_say_which_it_is() {
+fn trials_multiply_the_plan_and_a_result_must_name_its_trial() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();

@@ -155,7 +155,7 @@ fn wait(shared: &Shared, until: Option<Instant>) {
 }
 
 #[test]
-fn everything_acknowledged_is_there_once_whatever_is_restarted_and_killed() {
+fn every_acknowledged_result_is_stored_once_despite_restarts_and_kills() {
     let length: Option<u64> =
         std::env::var("ARC_SOAK_SECONDS").ok().map(|text| text.parse().unwrap());
     let faults = length.map_or(FAULTS, |seconds| seconds / PERIOD.as_secs());

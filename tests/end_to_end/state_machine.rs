@@ -217,7 +217,7 @@ fn refused(error: &Error, may: bool) {
 }
 
 #[test]
-fn whatever_the_steps_the_recorder_does_what_the_model_says() {
+fn the_recorder_behaves_like_the_model() {
     let database = TestDatabase::new();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let recorder = runtime.block_on(async {

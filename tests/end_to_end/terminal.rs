@@ -23,7 +23,7 @@ fn run_unread(program: &Program, arguments: &[&str], path: &Path) -> Finished {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_the_output_and_not_the_work() {
+fn a_closed_pipe_ends_the_output_and_not_the_work() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -74,7 +74,7 @@ fn fails_without_secret(program: &Program, arguments: &[&str], sentence: &str) {
 }
 
 #[test]
-fn a_url_that_is_none_is_told_without_its_password() {
+fn the_error_of_an_invalid_url_hides_its_password() {
     let urls = [
         "postgresql://user:hunter2@localhost:port/name",
         "postgresql://user:hunter2@localhost:99999/name",
@@ -105,7 +105,7 @@ fn nil() -> String {
 }
 
 #[test]
-fn a_database_that_is_away_is_told_without_its_password() {
+fn the_error_of_an_unreachable_database_hides_its_password() {
     let files = Files::new();
     let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
     let path = path.to_str().unwrap();
@@ -160,7 +160,7 @@ fn refuse_a_password() -> (u16, std::thread::JoinHandle<Vec<u8>>) {
 }
 
 #[test]
-fn a_wrong_password_is_told_without_it() {
+fn the_error_of_a_wrong_password_does_not_show_it() {
     let program = Program::without_database();
     for arguments in [&["simulations"][..], &["health", "--json"]] {
         let (port, server) = refuse_a_password();
@@ -215,7 +215,7 @@ fn text_from_outside_does_not_control_the_terminal() {
 }
 
 #[test]
-fn ctrl_c_keeps_what_was_acknowledged_and_the_same_command_finishes() {
+fn ctrl_c_keeps_acknowledged_results_and_the_same_command_finishes() {
     const RESULTS: usize = 40_000;
     let database = TestDatabase::new();
     let program = Program::on(&database);

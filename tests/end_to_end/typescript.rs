@@ -78,7 +78,7 @@ impl Package {
 }
 
 #[test]
-fn the_package_holds_what_it_should_and_nothing_else() {
+fn the_package_contains_its_files_and_nothing_else() {
     let Some(package) = package("the TypeScript package") else { return };
     let listed = run(Command::new("tar").arg("-tzf").arg(&package.tarball));
     let names: Vec<&str> =

@@ -104,7 +104,7 @@ fn programs_get_a_line_for_every_change() {
 }
 
 #[test]
-fn people_get_a_line_for_every_change_where_no_terminal_shows_it() {
+fn without_a_terminal_every_change_is_a_line() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let id = start(&database);
@@ -118,7 +118,7 @@ fn people_get_a_line_for_every_change_where_no_terminal_shows_it() {
 }
 
 #[test]
-fn a_watch_ends_at_once_where_there_is_nothing_to_wait_for() {
+fn a_watch_of_an_ended_simulation_ends_at_once() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let id = start(&database);

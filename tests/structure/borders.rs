@@ -36,7 +36,7 @@ fn crates_are_named_only_in_the_modules_that_they_belong_to() {
 }
 
 #[test]
-fn sql_is_in_the_store_alone() {
+fn sql_is_only_in_the_store() {
     let found = foreign_sql(&sources());
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
     // The same search finds the statements of the store.

@@ -40,7 +40,7 @@ fn features() -> Vec<String> {
 }
 
 #[test]
-fn the_recorder_and_the_store_alone_have_few_crates() {
+fn the_recorder_and_the_store_have_few_dependencies() {
     let packages = dependencies("");
     let list: Vec<&str> = packages.iter().map(String::as_str).collect();
     assert!(list.len() <= MAX_CRATES, "{} crates:\n{}", list.len(), list.join("\n"));
@@ -50,7 +50,7 @@ fn the_recorder_and_the_store_alone_have_few_crates() {
 }
 
 #[test]
-fn a_crate_is_there_only_with_the_feature_that_needs_it() {
+fn a_crate_is_a_dependency_only_with_the_feature_that_needs_it() {
     for (name, feature) in [
         ("clap", "cli"),
         ("comfy-table", "cli"),

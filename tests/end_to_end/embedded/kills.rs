@@ -25,7 +25,7 @@ async fn assert_kept(database: &EmbeddedDatabase) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_killed_server_comes_back_for_those_who_use_it() {
+async fn a_killed_server_is_restarted_for_its_users() {
     let folder = Folder::without_fsync();
     let database = folder.acquire().await;
     keep(&database).await;
@@ -37,7 +37,7 @@ async fn a_killed_server_comes_back_for_those_who_use_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_killed_supervisor_is_replaced_and_the_server_is_where_it_was() {
+async fn a_killed_supervisor_is_replaced_and_the_server_keeps_its_address() {
     let folder = Folder::without_fsync();
     let database = folder.acquire().await;
     let url = database.url();
@@ -51,7 +51,7 @@ async fn a_killed_supervisor_is_replaced_and_the_server_is_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_supervisor_that_is_told_to_end_stops_the_server_in_order() {
+async fn a_terminated_supervisor_stops_the_server_in_order() {
     let folder = Folder::without_fsync();
     let database = folder.acquire().await;
     keep(&database).await;
@@ -67,7 +67,7 @@ async fn a_supervisor_that_is_told_to_end_stops_the_server_in_order() {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_everything_was_killed() {
+fn acknowledged_results_exist_after_every_process_was_killed() {
     const RESULTS: u64 = 50;
     let folder = Folder::without_fsync();
     let file = folder.results(RESULTS as usize);

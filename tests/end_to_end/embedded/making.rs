@@ -26,7 +26,7 @@ fn a_cluster_whose_maker_was_killed_is_made_by_the_next_user() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_a_killed_initdb_left_is_cleared_away() {
+async fn the_remains_of_a_killed_initdb_are_removed() {
     let folder = Folder::without_fsync();
     // This initdb writes one file and never finishes.
     let initdb = r#"echo half > "$2/half-made"; exec sleep 60"#;
@@ -47,7 +47,7 @@ async fn what_a_killed_initdb_left_is_cleared_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn an_acquisition_that_is_given_up_is_repeated_in_the_same_process() {
+async fn a_cancelled_acquisition_can_be_repeated_in_the_same_process() {
     let folder = Folder::without_fsync();
     for moment in [Stage::MakingCluster, Stage::Starting] {
         let reached = Notify::new();

@@ -66,7 +66,7 @@ fn a_cluster_of_another_version_and_other_files_are_left_as_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_setting_that_the_server_refuses_is_told_in_its_own_words() {
+async fn the_servers_error_about_a_setting_is_shown() {
     let folder = Folder::without_fsync();
     let mistaken = EmbeddedSettings {
         server_settings: vec![("shared_buffers".to_owned(), "plenty".to_owned())],

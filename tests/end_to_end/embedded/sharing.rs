@@ -65,7 +65,7 @@ async fn ten_processes_that_come_at_once_share_one_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn ctrl_c_for_the_user_who_started_the_server_leaves_the_others_alone() {
+async fn ctrl_c_for_the_user_who_started_the_server_does_not_affect_others() {
     let folder = Folder::without_fsync();
     let mut starter = folder.user();
     folder.last_start();

@@ -117,7 +117,7 @@ fn two_processes_that_send_the_same_results_at_once_store_each_of_them_once() {
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_recorded_is_told() {
+fn a_file_that_changes_while_it_is_recorded_is_reported() {
     // More than the recorder reads ahead, so that the rest is read after the lock is released.
     const RESULTS: usize = 5_000;
     let database = TestDatabase::new();

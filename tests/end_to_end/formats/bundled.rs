@@ -50,7 +50,7 @@ fn every_log_is_recognised_and_recorded_whole() {
 }
 
 #[test]
-fn an_archive_and_the_same_log_as_json_say_the_same() {
+fn an_archive_and_the_same_log_as_json_have_the_same_outcomes() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
     // Compressed with Zstandard, with deflate, and not at all.
@@ -136,7 +136,7 @@ fn a_header_beside_the_samples_is_found_or_named() {
 }
 
 #[test]
-fn a_broken_archive_is_told_and_a_damaged_entry_costs_no_other() {
+fn a_broken_archive_is_reported_and_a_damaged_entry_does_not_affect_others() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
     let bytes = std::fs::read(log("inspect/arithmetic-deflate.eval")).unwrap();

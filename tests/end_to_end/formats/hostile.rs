@@ -33,7 +33,7 @@ fn memory_is_bounded() {
 }
 
 #[test]
-fn a_trap_is_that_documents_alone() {
+fn a_trap_affects_only_its_own_document() {
     goes_wrong("trap", "bug in the component");
 }
 
@@ -76,7 +76,7 @@ fn a_component_that_cannot_be_asked_leaves_the_others_to_answer() {
 }
 
 #[test]
-fn an_item_that_cannot_be_classified_is_refused_by_itself() {
+fn only_the_item_that_cannot_be_classified_is_refused() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
     add(&program, &files, &hostile_component(), &[]).ended(0);
@@ -90,7 +90,7 @@ fn an_item_that_cannot_be_classified_is_refused_by_itself() {
 }
 
 #[test]
-fn what_is_no_format_component_is_refused_before_it_runs() {
+fn a_file_that_is_not_a_format_component_is_refused_before_it_runs() {
     let (program, files) = (Program::without_database(), Files::new());
     let good = std::fs::read(hostile_component()).unwrap();
     let another = |from: &[u8], to: &[u8]| {

@@ -114,7 +114,7 @@ fn normal(row: &serde_json::Value) -> serde_json::Value {
 }
 
 #[test]
-fn the_rust_template_as_the_page_has_it() {
+fn the_rust_template_as_on_the_page() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
     let copy = "cp -r guest/format-template/rust ../exam\n";
@@ -139,7 +139,7 @@ fn the_rust_template_as_the_page_has_it() {
 }
 
 #[test]
-fn the_javascript_template_as_the_page_has_it() {
+fn the_javascript_template_as_on_the_page() {
     let what = "the JavaScript template";
     if Command::new("npm").arg("--version").output().is_err() {
         return skip_without_tool(what, "npm is not installed");

@@ -82,7 +82,7 @@ fn ctrl_c_ends_a_runner_that_waits_for_its_input() {
 }
 
 #[test]
-fn a_second_ctrl_c_ends_what_waits_for_the_database() {
+fn a_second_ctrl_c_ends_a_runner_that_waits_for_the_database() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -107,7 +107,7 @@ fn a_second_ctrl_c_ends_what_waits_for_the_database() {
 }
 
 #[test]
-fn what_was_handed_over_before_ctrl_c_is_recorded() {
+fn results_submitted_before_ctrl_c_are_recorded() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();

@@ -23,7 +23,7 @@ fn refused(program: &Program, options: &[&str], operation: &[&str]) {
 }
 
 #[test]
-fn files_are_read_where_their_folder_is_granted() {
+fn files_can_be_read_if_their_folder_is_granted() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let file = files.write("data/inner/file.txt", "the content");
@@ -60,7 +60,7 @@ fn files_are_read_where_their_folder_is_granted() {
 }
 
 #[test]
-fn files_are_written_where_it_is_granted_and_not_where_they_may_only_be_read() {
+fn files_can_be_written_only_with_write_access() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let file = files.write("data/file.txt", "old");
@@ -107,7 +107,7 @@ fn a_folder_that_is_not_there_is_named() {
 }
 
 #[test]
-fn the_network_is_reached_where_it_is_granted() {
+fn the_network_is_reachable_if_it_is_granted() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -154,7 +154,7 @@ fn the_network_is_reached_where_it_is_granted() {
 }
 
 #[test]
-fn the_environment_is_what_is_granted() {
+fn the_environment_contains_only_granted_variables() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     assert_eq!(try_out(&program, &[], &["environment"]).ended(0).stdout, "");

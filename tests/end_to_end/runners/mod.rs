@@ -46,7 +46,7 @@ fn a_runner_records_through_its_import() {
 }
 
 #[test]
-fn a_result_that_is_not_valid_is_rejected_alone() {
+fn only_the_invalid_result_is_rejected() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     // The plan accepts any scenario; the runner makes an invalid result of the second one.
@@ -57,7 +57,7 @@ fn a_result_that_is_not_valid_is_rejected_alone() {
 }
 
 #[test]
-fn what_goes_wrong_in_a_runner_is_said_and_its_exit_code_kept() {
+fn errors_of_a_runner_are_shown_and_its_exit_code_is_kept() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     // Without a name, the runner ends with the exit code of a failed main.
@@ -71,7 +71,7 @@ fn what_goes_wrong_in_a_runner_is_said_and_its_exit_code_kept() {
 }
 
 #[test]
-fn what_is_no_runner_is_refused_with_a_sentence() {
+fn a_file_that_is_not_a_runner_is_refused_with_a_message() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();

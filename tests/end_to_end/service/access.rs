@@ -117,7 +117,7 @@ fn a_token_that_is_revoked_does_not_work_for_long() {
 }
 
 #[test]
-fn a_token_is_revoked_also_where_the_copy_cannot_be_written() {
+fn a_token_is_revoked_even_if_the_copy_cannot_be_written() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let made = token(&program, &["admin"], "ci");
@@ -147,7 +147,7 @@ fn a_token_is_revoked_also_where_the_copy_cannot_be_written() {
 }
 
 #[test]
-fn tokens_work_while_the_database_is_away_also_after_a_new_start() {
+fn tokens_work_during_an_outage_of_the_database_even_after_a_restart() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let program = Program::with_url(&server.url());
@@ -224,7 +224,7 @@ fn tls_is_spoken_and_checked() {
 }
 
 #[test]
-fn pages_of_the_allowed_origins_may_use_it_from_a_browser() {
+fn pages_of_the_allowed_origins_can_use_it_from_a_browser() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let allowed =
@@ -290,7 +290,7 @@ fn recorded(database: &TestDatabase) -> (i64, i64) {
 }
 
 #[test]
-fn a_web_page_of_another_site_records_and_ends_nothing_where_no_token_is_asked_for() {
+fn a_web_page_of_another_site_records_and_ends_nothing_without_tokens() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let service = Service::start(&Program::on(&database), &files, &[]);
     let requests = recording_requests(&service);

@@ -98,7 +98,7 @@ fn more_than_a_mebibyte_beside_the_results_is_applied_to_each() {
 }
 
 #[test]
-fn what_is_beside_the_results_is_refused_as_a_whole_where_something_of_it_is_missing() {
+fn a_request_with_incomplete_fields_beside_its_results_is_refused() {
     let running = Running::new(&[]);
     let path = running.outcomes();
     let one = document(1);
@@ -220,7 +220,7 @@ fn a_header_of_more_than_a_mebibyte_reaches_every_result() {
 }
 
 #[test]
-fn a_result_that_says_something_else_than_was_sent_with_it_is_stored_with_a_warning() {
+fn a_result_that_contradicts_its_request_is_stored_with_a_warning() {
     let running = Running::new(&[]);
     let path = running.outcomes();
     let mut odd = result("a", "success", 1.0);
@@ -242,7 +242,7 @@ fn a_result_that_says_something_else_than_was_sent_with_it_is_stored_with_a_warn
 }
 
 #[test]
-fn a_file_says_what_of_it_is_not_recorded() {
+fn the_summary_of_a_file_names_its_unrecorded_parts() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let one = document(1);
@@ -355,7 +355,7 @@ fn holds<S: Strategy>(strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCa
 }
 
 #[test]
-fn what_the_client_sends_is_what_is_stored_or_its_verdict_says_otherwise() {
+fn results_are_stored_as_the_client_sends_them_or_the_verdict_differs() {
     const LIMIT: usize = 1 << 20;
     let small = Running::new(&["--max-body-mib", "1", "--max-results-per-body", "70"]);
     let large = Running::new(&[]);
@@ -440,7 +440,7 @@ fn damage() -> impl Strategy<Value = Damage> {
 }
 
 #[test]
-fn of_any_body_everything_is_applied_or_the_answer_says_what_is_not() {
+fn any_body_is_applied_completely_or_the_answer_reports_the_rest() {
     let running = Running::new(&[]);
     let before = any::<bool>();
     let bodies = (prop::collection::vec(shot(), 1..40), damage(), before);

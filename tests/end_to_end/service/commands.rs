@@ -156,7 +156,7 @@ fn every_kind_of_document_has_the_same_verdict_both_ways() {
 }
 
 #[test]
-fn a_service_that_cannot_be_used_is_told() {
+fn a_service_that_cannot_be_used_is_reported() {
     let files = Files::new();
     let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
     for (url, words) in [

@@ -25,7 +25,7 @@ fn stored(database: &TestDatabase) -> i64 {
 }
 
 #[test]
-fn a_migration_that_fails_is_waited_for() {
+fn a_failed_migration_counts_as_unavailable() {
     let (database, files) = (TestDatabase::empty(), Files::new());
     // As if the owner had forbidden schema changes by programs.
     database.execute(
@@ -52,7 +52,7 @@ fn a_migration_that_fails_is_waited_for() {
 }
 
 #[test]
-fn what_is_missing_in_the_database_is_waited_for() {
+fn a_missing_table_counts_as_unavailable() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let plain = without_spool(&database, &files);
     let spooling = Service::start(&Program::on(&database), &files, &[]);

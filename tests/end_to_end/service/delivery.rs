@@ -142,7 +142,7 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_unavail
 }
 
 #[test]
-fn by_hand_too_what_fails_is_passed_over_and_stays() {
+fn entries_that_fail_are_skipped_and_kept_when_draining_by_hand() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let store = database.store();
     let (stuck, other) = (Uuid::from_u128(1), Uuid::from_u128(2));

@@ -14,7 +14,7 @@ fn refuse(database: &TestDatabase, scenario: &str) -> impl Fn() {
 }
 
 #[test]
-fn the_databases_own_words_stay_in_the_house() {
+fn the_databases_own_errors_are_not_disclosed() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let service = Service::start(&Program::on(&database), &files, &[]);
     let id = service.start_simulation(&[]);

@@ -47,7 +47,7 @@ fn a_file_over_the_service_is_the_same_simulation_as_in_the_database() {
 }
 
 #[test]
-fn what_cannot_be_a_file_is_told() {
+fn invalid_uploads_are_reported() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let service = Service::start(&Program::on(&database), &files, &["--max-file-mib", "1"]);
     let send = |path: &str, body: Vec<u8>| service.send(Method::POST, path, &[FILE], body);
@@ -65,7 +65,7 @@ fn what_cannot_be_a_file_is_told() {
 }
 
 #[test]
-fn a_file_that_is_under_way_ends_with_the_service_and_the_same_file_again_does_the_rest() {
+fn an_upload_ends_with_the_service_and_a_repeated_upload_does_the_rest() {
     const RESULTS: usize = 20_000;
     const PATH: &str = "/v1/files?file_name=long.jsonl";
     let (database, files) = (TestDatabase::new(), Files::new());

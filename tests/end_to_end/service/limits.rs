@@ -712,7 +712,7 @@ fn a_client_that_reads_too_slowly() {
 }
 
 #[test]
-fn a_file_of_more_items_than_it_may_have() {
+fn a_file_with_too_many_items() {
     with_service(&[], |database, service| {
         let header = r#"{"spec": {"completion_fns": ["m"], "eval_name": "e", "run_config": {}}}"#;
         let send = |items: usize| {
@@ -732,7 +732,7 @@ fn a_file_of_more_items_than_it_may_have() {
 }
 
 #[test]
-fn a_file_of_more_scenarios_than_it_may_have() {
+fn a_file_with_too_many_scenarios() {
     with_service(&["--max-file-scenarios", "2"], |_, service| {
         let file = |names: &[&str]| -> String {
             let line = |name: &&str| format!("{}\n", result(name, "success", 1.0));

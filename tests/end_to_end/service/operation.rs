@@ -22,7 +22,7 @@ fn post_raw(service: &Service, path: &str, body: &str) -> std::net::TcpStream {
 }
 
 #[test]
-fn what_is_in_flight_when_it_is_asked_to_stop_is_answered_first() {
+fn requests_in_flight_at_shutdown_are_answered_first() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let mut service = Service::start(&Program::on(&database), &files, &[]);
     let id = service.start_simulation(&["a"]);
@@ -44,7 +44,7 @@ fn what_is_in_flight_when_it_is_asked_to_stop_is_answered_first() {
 }
 
 #[test]
-fn what_does_not_end_in_time_goes_to_the_spool() {
+fn results_that_are_not_stored_in_time_are_spooled() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let mut service = Service::start(&program, &files, &["--shutdown-timeout-seconds", "1"]);
@@ -180,7 +180,7 @@ fn commands_end_soon_after_sigterm_and_at_once_after_a_second() {
 }
 
 #[test]
-fn events_tell_what_other_processes_commit_and_end_with_the_simulation() {
+fn events_show_the_commits_of_other_processes_and_end_with_the_simulation() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let service = Service::start(&program, &files, &[]);
@@ -371,7 +371,7 @@ fn settings_are_printed_as_a_file_that_is_read_again() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_told() {
+fn an_address_in_use_is_reported() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let service = Service::start(&program, &files, &[]);

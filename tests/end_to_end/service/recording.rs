@@ -164,7 +164,7 @@ fn a_run_over_http_2() {
 }
 
 #[test]
-fn a_body_may_be_compressed_and_an_answer_is_where_that_is_asked_for() {
+fn bodies_can_be_compressed_and_answers_are_on_request() {
     let running = Running::new();
     let service = &running.service;
     let id = service.start_simulation(&["a", "b"]);
@@ -230,7 +230,7 @@ fn a_stream_is_answered_as_it_is_committed_while_it_is_still_open() {
 }
 
 #[test]
-fn a_bad_line_of_a_stream_costs_none_of_its_neighbours() {
+fn an_invalid_line_of_a_stream_does_not_affect_the_others() {
     let running = Running::new();
     let service = &running.service;
     let id = service.start_simulation(&[]);
@@ -314,7 +314,7 @@ fn a_request_that_comes_again_with_its_key_gets_the_first_answer() {
 }
 
 #[test]
-fn what_is_no_request_is_told_as_a_problem() {
+fn invalid_requests_get_a_problem() {
     let running = Running::new();
     let service = &running.service;
     let id = service.start_simulation(&["a"]);

@@ -37,7 +37,7 @@ fn stream(service: &Service, id: &str, results: &[Value]) -> Value {
 }
 
 #[test]
-fn a_whole_run_while_the_database_is_away_is_there_when_it_is_back() {
+fn a_whole_run_during_an_outage_of_the_database_is_delivered_afterwards() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
@@ -114,7 +114,7 @@ fn a_whole_run_while_the_database_is_away_is_there_when_it_is_back() {
 }
 
 #[test]
-fn it_starts_while_the_database_is_away_and_makes_the_schema_when_it_comes() {
+fn it_starts_without_a_database_and_creates_the_schema_later() {
     let mut server = DatabaseServer::stopped();
     let files = Files::new();
     let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
@@ -153,7 +153,7 @@ fn a_service_that_is_killed_with_a_full_spool_delivers_it_after_a_new_start() {
 }
 
 #[test]
-fn a_database_that_goes_while_results_come_loses_none_of_them() {
+fn no_result_is_lost_when_the_database_becomes_unavailable() {
     const STREAMS: usize = 4;
     const RESULTS: usize = 2_000;
     let mut server = DatabaseServer::start();
@@ -194,7 +194,7 @@ fn a_database_that_goes_while_results_come_loses_none_of_them() {
 }
 
 #[test]
-fn a_full_spool_takes_nothing_more_drops_nothing_and_says_when_to_come_back() {
+fn a_full_spool_accepts_nothing_drops_nothing_and_has_a_retry_time() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let options = ["--max-spool-mib", "1"];
@@ -235,7 +235,7 @@ fn a_full_spool_takes_nothing_more_drops_nothing_and_says_when_to_come_back() {
 }
 
 #[test]
-fn what_is_refused_for_good_is_dead_lettered_and_holds_up_nobody() {
+fn permanently_refused_entries_are_dead_lettered_and_block_no_others() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
@@ -274,7 +274,7 @@ fn what_is_refused_for_good_is_dead_lettered_and_holds_up_nobody() {
 }
 
 #[test]
-fn without_a_spool_the_caller_is_told_to_come_back() {
+fn without_a_spool_the_caller_has_to_retry() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let options = ["--spool=false"];
@@ -352,7 +352,7 @@ fn an_entry_that_the_database_refuses_blocks_nothing_and_is_requeued_while_the_s
 }
 
 #[test]
-fn what_fails_though_the_database_is_there_waits_and_the_others_go_on() {
+fn an_entry_that_fails_on_a_reachable_database_waits_and_others_are_delivered() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
@@ -420,7 +420,7 @@ fn a_database_that_takes_no_writes_for_a_while_costs_nothing() {
 }
 
 #[test]
-fn what_the_spooled_plan_refuses_is_refused_at_once() {
+fn results_that_contradict_the_spooled_plan_are_refused_at_once() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let program = Program::with_url(&server.url());

@@ -30,7 +30,7 @@ fn packed(byte: u8, mib: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_decompressed_without_a_result_has_a_limit_and_others_are_served_meanwhile() {
+fn decompressed_bytes_without_a_result_are_limited_and_others_are_served() {
     with_service(&[], |_, service| {
         let id = service.start_simulation(&["a"]);
         let blank = packed(b'\n', 100);
@@ -116,7 +116,7 @@ fn streams_at_once() {
 }
 
 #[test]
-fn outcomes_that_nobody_takes_hold_a_place_of_their_own() {
+fn unread_outcomes_occupy_a_slot_of_their_own() {
     let options = ["--max-read-streams", "1", "--response-idle-timeout-seconds", "60"];
     with_service(&options, |_, service| {
         let id = service.start_simulation(&["a"]);
@@ -153,7 +153,7 @@ fn outcomes_that_nobody_takes_hold_a_place_of_their_own() {
 }
 
 #[test]
-fn what_streams_have_sent_and_is_not_recorded() {
+fn the_memory_of_unrecorded_results_of_streams() {
     with_service(&["--max-stream-memory-mib", "32"], |_, service| {
         let id = service.start_simulation(&["a"]);
         // Each holds the beginning of a document that is within its own limit; two have room.
@@ -198,7 +198,7 @@ fn what_streams_have_sent_and_is_not_recorded() {
 }
 
 #[test]
-fn one_that_is_open_when_the_service_stops_is_told() {
+fn a_stream_that_is_open_when_the_service_stops_gets_a_problem() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let mut service = Service::start(&Program::on(&database), &files, &[]);
     let id = service.start_simulation(&["a"]);
@@ -215,7 +215,7 @@ fn one_that_is_open_when_the_service_stops_is_told() {
 }
 
 #[test]
-fn stopping_takes_no_longer_than_it_may() {
+fn stopping_takes_no_longer_than_its_timeout() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let options = ["--shutdown-timeout-seconds", "2"];
     let mut service = Service::start(&Program::on(&database), &files, &options);

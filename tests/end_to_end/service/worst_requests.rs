@@ -421,7 +421,7 @@ fn reasons_are_left_out_of_an_answer_that_would_be_too_long_and_verdicts_are_not
 }
 
 #[test]
-fn pages_end_by_bytes_and_the_cursor_goes_on() {
+fn pages_end_by_bytes_and_the_cursor_continues() {
     const RESULTS: usize = 60;
     let (database, files) = (TestDatabase::new(), Files::new());
     let service = Service::start(&Program::on(&database), &files, &[]);
