@@ -313,17 +313,17 @@ fn invalid_arguments_are_reported_before_a_database_is_created() {
     let program = Program::without_database();
     let missing = files.path("missing.jsonl");
     let arguments = ["--data-dir", data.to_str().unwrap(), "record", missing.to_str().unwrap()];
-    let told = program.run(arguments).ended(1);
-    assert!(told.stderr.contains("missing.jsonl: No such file"), "{}", told.stderr);
-    assert!(!data.exists(), "a database was made");
+    let refused = program.run(arguments).ended(1);
+    assert!(refused.stderr.contains("missing.jsonl: No such file"), "{}", refused.stderr);
+    assert!(!data.exists(), "a database was created");
     for (arguments, hint) in [
         (&["status", "123"][..], "a UUID of 36 characters"),
         (&["spool", "drain"], "--spool-dir"),
         (&["prune", "--older-than", "5"], "like 90m, 24h, 7d or 2w"),
         (&["serve", "--listen", "localhost:7117"], "addresses with a port"),
     ] {
-        let told = program.run(arguments).ended(1);
-        assert!(told.stderr.contains(hint), "{arguments:?}: {}", told.stderr);
+        let refused = program.run(arguments).ended(1);
+        assert!(refused.stderr.contains(hint), "{arguments:?}: {}", refused.stderr);
     }
 }
 

@@ -214,7 +214,10 @@ fn a_document_that_makes_the_component_fail_does_not_affect_others() {
     let summary = finished.json();
     assert_eq!((&summary["stored"], &summary["failed"]), (&3_001.into(), &1.into()));
     assert!(finished.stderr.contains("result 1: "), "{}", finished.stderr);
-    assert!(!finished.stderr.contains("run the same command again"), "it would not help");
+    assert!(
+        !finished.stderr.contains("run the same command again"),
+        "repeating the command would not help"
+    );
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn assert_shown(command: &str, shown: &[&str], came: &str) {
         let line = lines.next();
         assert!(
             line.is_some_and(|line| matches(pattern, line)),
-            "{command}\nis shown with {pattern:?}, and this came: {line:?}; all of it:\n{came}"
+            "{command}\nis shown with {pattern:?}, but its output has {line:?}; all of it:\n{came}"
         );
     }
     assert_eq!(

@@ -40,7 +40,7 @@ impl Reference {
         for document in documents() {
             assert_eq!(host.next(), other.next(), "{document}");
         }
-        assert!(printed == self.verdicts, "the same to the last byte");
+        assert!(printed == self.verdicts, "the same bytes");
     }
 }
 

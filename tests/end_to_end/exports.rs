@@ -169,8 +169,8 @@ fn every_format_has_the_outcomes_as_they_are_listed() {
     }
 
     let path = files.path("outcomes.parquet");
-    let told = program.run(["export".as_ref(), "--output".as_ref(), path.as_os_str()]).ended(0);
-    assert!(told.stdout.contains("252 outcomes of 3 simulations"), "{}", told.stdout);
+    let reported = program.run(["export".as_ref(), "--output".as_ref(), path.as_os_str()]).ended(0);
+    assert!(reported.stdout.contains("252 outcomes of 3 simulations"), "{}", reported.stdout);
     let batches = parquet(&path);
     let mut rows = Vec::new();
     for batch in &batches {
@@ -280,9 +280,9 @@ fn large_documents_go_through() {
     record(&program, &path, &[]).ended(0);
     let path = files.path("large.parquet");
     let arguments = ["export", "--documents", "--output", path.to_str().unwrap(), "--json"];
-    let told = program.run(arguments).ended(0).json();
-    assert_eq!((&told["outcomes"], &told["format"]), (&json!(20), &json!("parquet")));
-    assert_eq!(told["bytes"], fs::metadata(&path).unwrap().len());
+    let reported = program.run(arguments).ended(0).json();
+    assert_eq!((&reported["outcomes"], &reported["format"]), (&json!(20), &json!("parquet")));
+    assert_eq!(reported["bytes"], fs::metadata(&path).unwrap().len());
     let mut read = Vec::new();
     for batch in parquet(&path) {
         for document in batch.column_by_name("document").unwrap().as_string::<i32>() {
@@ -406,7 +406,7 @@ fn a_file_takes_the_place_of_another_as_files_do() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     let made = fs::metadata(files.write("usual", "")).unwrap().permissions().mode();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode(), made);
-    assert_eq!(fs::read_dir(files.path("out")).unwrap().count(), 2, "nothing is left beside");
+    assert_eq!(fs::read_dir(files.path("out")).unwrap().count(), 2, "no temporary file is left");
 
     let folder = files.path("out");
     let refused =
@@ -452,7 +452,11 @@ fn an_export_that_is_stopped_leaves_no_half_file() {
         let path = files.path("out").join(name);
         let child = program.spawn(["export", "-o", path.to_str().unwrap()]);
         database.wait_for_a_lock();
-        assert_eq!(fs::read_dir(files.path("out")).unwrap().count(), 2, "it writes beside");
+        assert_eq!(
+            fs::read_dir(files.path("out")).unwrap().count(),
+            2,
+            "it writes to a temporary file"
+        );
         kill(Pid::from_raw(child.id() as i32), signal).unwrap();
         let finished = Finished::from(child.wait_with_output().unwrap()).ended(130);
         assert!(finished.stderr.contains("stopped"), "{}", finished.stderr);

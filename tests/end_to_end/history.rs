@@ -102,7 +102,7 @@ fn results_accepted_after_a_fix_are_stored_as_if_accepted_at_first() {
         json!({"stored": 3, "duplicate": 0, "rejected": 1, "reasons_changed": 0, "unreadable": 0,
             "failed": 0, "failure": null, "interrupted": false})
     );
-    assert_eq!(texts(&database, IDENTITY), identity, "ids, times and documents are what they were");
+    assert_eq!(texts(&database, IDENTITY), identity, "ids, times and documents are unchanged");
     assert_eq!(texts(&database, FIELDS), fields);
     assert_eq!(program.run(["status", id, "--json"]).ended(0).json(), status);
     assert_eq!(
@@ -244,7 +244,7 @@ fn replays_can_be_killed_and_run_concurrently() {
         Finished::from(child.wait_with_output().unwrap()).ended(0);
     }
     assert_eq!(count_rejected(&database), 0);
-    assert_eq!(texts(&database, FIELDS), fields, "exactly once, as they would have been");
+    assert_eq!(texts(&database, FIELDS), fields, "each is stored once, as if accepted at first");
     assert_eq!(
         database.count("SELECT count(*) FROM arc_recorder.replaced_extractions"),
         RESULTS as i64
@@ -355,7 +355,7 @@ fn fields_are_extracted_again_and_ids_stay() {
         json!({"status": "error", "reliability_score": 0.125, "error_category": "network"})
     );
     assert_eq!((&kept[1]["metrics"], &kept[1]["trajectory_offset"]), (&json!({}), &json!(1)));
-    assert_eq!(kept[2], json!({}), "only who extracted it was another");
+    assert_eq!(kept[2], json!({}), "only the extractor changed");
     let again = program.run(["reextract", "--json"]).ended(0).json();
     assert_eq!(again["examined"], 0);
     program.run(["reextract", "--simulation", OLD]).ended(1);

@@ -35,12 +35,12 @@ fn every_command_has_a_page_with_the_text_of_its_help() {
     assert!(commands.len() > 25, "{commands:?}");
     let expected: BTreeSet<String> = commands
         .iter()
-        .map(|words| {
+        .map(|path| {
             format!(
                 "{}.1",
                 ["arc-host"]
                     .into_iter()
-                    .chain(words.iter().map(String::as_str))
+                    .chain(path.iter().map(String::as_str))
                     .collect::<Vec<_>>()
                     .join("-")
             )
@@ -116,7 +116,7 @@ fn formatters_find_nothing_wrong_with_the_pages() {
 }
 
 /// Returns the completions that bash offers for a line whose last argument is incomplete.
-fn offered(script: &str, words: &[&str]) -> Vec<String> {
+fn offered(script: &str, arguments: &[&str]) -> Vec<String> {
     // Does the same as bash: it calls the function that `complete` names, with the arguments of the
     // line.
     let driver = r#"
@@ -127,7 +127,7 @@ fn offered(script: &str, words: &[&str]) -> Vec<String> {
         "$function" "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
         printf '%s\n' "${COMPREPLY[@]}""#;
     let mut bash = Command::new("bash");
-    bash.args(["--norc", "-c", driver, "bash", script]).args(words);
+    bash.args(["--norc", "-c", driver, "bash", script]).args(arguments);
     run(&mut bash).lines().map(str::to_owned).collect()
 }
 

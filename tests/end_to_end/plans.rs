@@ -68,11 +68,11 @@ fn assert_plans(plans: &[Value; 2], indexes: &[&str], what: &str) {
         let of = |node: &Value, name: &str| node[name].as_str().unwrap_or_default().to_owned();
         for node in &all {
             let fact = ["outcomes", "simulations"].contains(&of(node, "Relation Name").as_str());
-            assert!(!(fact && of(node, "Node Type") == "Seq Scan"), "a whole table: {text}");
+            assert!(!(fact && of(node, "Node Type") == "Seq Scan"), "a sequential scan: {text}");
             let output = node["Output"].as_array().into_iter().flatten();
-            let gives_document =
+            let outputs_document =
                 output.filter_map(Value::as_str).any(|name| name.contains("document"));
-            assert!(!gives_document, "a document: {text}");
+            assert!(!outputs_document, "a node outputs a document: {text}");
         }
         let used: Vec<String> = all.iter().map(|node| of(node, "Index Name")).collect();
         let used: Vec<&str> = used

@@ -220,7 +220,7 @@ fn a_simulation_that_was_removed_and_started_again_has_results_of_its_own_time()
         let verdicts = recorder.record_batch(id, vec![Submission::new(GOOD)]).await.unwrap();
         assert_eq!(verdicts[0].verdict, Verdict::Stored);
         let last = verdicts[0].warnings.last().map(|warning| warning.code.as_str());
-        assert_eq!(last, Some("unplanned_scenario"), "the plan is another one");
+        assert_eq!(last, Some("unplanned_scenario"), "the scenario is not in the plan");
         let rows = "SELECT outcome_id FROM arc_recorder.outcomes
              JOIN arc_recorder.simulations USING (simulation_id, started_at)";
         let answer = recorder.store().execute_sql(rows, &[]).await.unwrap();
@@ -316,8 +316,8 @@ fn a_plan_of_large_scenarios_goes_in_in_parts() {
     });
 }
 
-/// Two hosts record the same results one by one and all at once, each of them twice: calls share
-/// transactions with others of their host, and meet those of the other.
+/// Two hosts record the same results one by one and concurrently, each result twice, so that calls
+/// share transactions within a host and conflict with those of the other host.
 #[test]
 fn results_one_by_one_from_two_hosts_at_once_are_stored_once_and_each_call_is_answered() {
     const RESULTS: usize = 150;

@@ -6,9 +6,9 @@ use crate::support::{Files, Finished, Program, TestDatabase, fixture, record, re
 
 /// Statements that run at the end of the test, successful or not, to drop objects outside of its
 /// database.
-struct Dropped<'d>(&'d TestDatabase, String);
+struct Cleanup<'d>(&'d TestDatabase, String);
 
-impl Drop for Dropped<'_> {
+impl Drop for Cleanup<'_> {
     fn drop(&mut self) {
         self.0.execute(&self.1);
     }
@@ -117,12 +117,12 @@ fn a_database_that_does_not_hold_utf8_is_refused() {
     database.execute(&format!(
         "CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
     ));
-    let _dropped = Dropped(&database, drop);
+    let _dropped = Cleanup(&database, drop);
     let url = url_with(&database, &name, None);
     for arguments in [&["migrate"][..], &["simulations"]] {
         let finished = run(&url, arguments).ended(1);
-        for words in ["LATIN1", "ENCODING 'UTF8'"] {
-            assert!(finished.stderr.contains(words), "{}", finished.stderr);
+        for expected in ["LATIN1", "ENCODING 'UTF8'"] {
+            assert!(finished.stderr.contains(expected), "{}", finished.stderr);
         }
     }
 }
@@ -133,7 +133,7 @@ fn the_error_of_a_missing_privilege_names_the_grant() {
     let user = format!("{}_user", database.name());
     let drop = format!("DROP OWNED BY {user}; DROP ROLE {user}");
     database.execute(&format!("CREATE ROLE {user} LOGIN"));
-    let _dropped = Dropped(&database, drop);
+    let _dropped = Cleanup(&database, drop);
     let url = url_with(&database, database.name(), Some(&user));
     for arguments in [&["migrate"][..], &["simulations"]] {
         let finished = run(&url, arguments).ended(1);
@@ -289,7 +289,7 @@ fn the_view_of_documents_replaces_characters_that_jsonb_cannot_store() {
     );
     for ((row, (text, expected)), line) in rows.iter().zip(cases).zip(&lines) {
         assert_eq!(row.get::<_, Option<String>>(0).as_deref(), Some(expected), "{text}");
-        assert_eq!(row.get::<_, String>(2), *line, "the document itself is as it was");
+        assert_eq!(row.get::<_, String>(2), *line, "the document is unchanged");
     }
     let [large, too_large] = [&rows[cases.len()], &rows[cases.len() + 1]];
     assert_eq!(large.get::<_, Option<String>>(1), Some(format!("1{}", "0".repeat(400))));

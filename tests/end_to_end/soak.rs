@@ -61,14 +61,14 @@ struct Runner<'s> {
 
 /// The acknowledged work of a runner.
 #[derive(Default)]
-struct Done {
+struct AcknowledgedWork {
     simulations: Vec<String>,
     results: u64,
 }
 
 impl Runner<'_> {
-    fn run(&self) -> Done {
-        let mut done = Done::default();
+    fn run(&self) -> AcknowledgedWork {
+        let mut done = AcknowledgedWork::default();
         while !self.shared.stop.load(Ordering::Relaxed) {
             let number = done.simulations.len();
             let id = format!("01920000-0000-7000-8000-{:06x}{number:06x}", self.number);
@@ -172,7 +172,7 @@ fn every_acknowledged_result_is_stored_once_despite_restarts_and_kills() {
         sent_again: AtomicU64::new(0),
     };
     let begun = Instant::now();
-    let done: Vec<Done> = std::thread::scope(|scope| {
+    let done: Vec<AcknowledgedWork> = std::thread::scope(|scope| {
         let runners: Vec<_> = (0..RUNNERS)
             .map(|number| {
                 let runner = Runner { shared: &shared, http: Http::new(), number };

@@ -24,7 +24,7 @@ const FLOORS: &[&[&str]] = &[
 ];
 
 /// An import that is not from a lower floor.
-struct Upward {
+struct UpwardImport {
     from: String,
     to: String,
     place: String,
@@ -90,7 +90,7 @@ fn complaints(sources: &[Source]) -> Vec<String> {
             imports.entry(from.to_owned()).or_default().push(to.to_owned());
             if !matches!((floor(from), floor(to)), (Some(from), Some(to)) if to < from) {
                 let place = format!("{}:{}", source.path, named.line);
-                upwards.push(Upward { from: from.to_owned(), to: to.to_owned(), place });
+                upwards.push(UpwardImport { from: from.to_owned(), to: to.to_owned(), place });
             }
         }
     }
@@ -98,7 +98,7 @@ fn complaints(sources: &[Source]) -> Vec<String> {
 }
 
 fn sentence(
-    Upward { from, to, place }: &Upward,
+    UpwardImport { from, to, place }: &UpwardImport,
     imports: &BTreeMap<String, Vec<String>>,
 ) -> String {
     let what = match (floor(from), floor(to)) {

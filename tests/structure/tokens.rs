@@ -155,7 +155,7 @@ let raw = r#"raw "quoted" text"#; r#type::x; b'x'; 1.5e3;
         .collect();
     let expected = [(r#"a \" b"#.to_owned(), 4), (r#"raw "quoted" text"#.to_owned(), 5)];
     assert_eq!(texts, expected);
-    let words: Vec<_> = tokens(source)
+    let names: Vec<_> = tokens(source)
         .into_iter()
         .filter_map(|token| match token.kind {
             Kind::Identifier(word) => Some(word),
@@ -164,5 +164,5 @@ let raw = r#"raw "quoted" text"#; r#type::x; b'x'; 1.5e3;
         .collect();
     let expected =
         ["let", "quote", "let", "escaped", "let", "life", "str", "let", "raw", "r", "type", "x"];
-    assert_eq!(words, expected);
+    assert_eq!(names, expected);
 }

@@ -43,12 +43,12 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// One that offers TLS.
+    /// Starts a server that offers TLS.
     pub(super) async fn with_tls() -> Self {
         Self::start(true).await
     }
 
-    /// One that does not.
+    /// Starts a server without TLS.
     pub(super) async fn without_tls() -> Self {
         Self::start(false).await
     }
@@ -103,7 +103,8 @@ impl Server {
         server
     }
 
-    /// A connection past all rules, as soon as the server takes one.
+    /// Connects as the administrator, for whom no rule applies, as soon as the server accepts
+    /// connections.
     pub(super) async fn administrator(&self) -> Client {
         let since = Instant::now();
         let mut config = Config::new();
@@ -127,7 +128,8 @@ impl Server {
         self.path("cluster")
     }
 
-    /// A file beside the cluster: `ca.crt`, `other.crt`, `client.crt` and `client.key`, …
+    /// Returns the path of a file beside the cluster: `ca.crt`, `other.crt`, `client.crt` and
+    /// `client.key`, …
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -55,9 +55,9 @@ fn whole_simulations_are_removed_and_younger_ones_stay() {
     assert!(before_old > before_young && before_young > 4);
 
     let dry = ["prune", "--older-than", "180d", "--dry-run"];
-    let told = program.run(dry.iter().chain(&["--json"])).ended(0).json();
-    assert_eq!(told["simulation_ids"], json!([old]));
-    assert_eq!((&told["outcomes"], &told["rejected_results"]), (&json!(2), &json!(1)));
+    let reported = program.run(dry.iter().chain(&["--json"])).ended(0).json();
+    assert_eq!(reported["simulation_ids"], json!([old]));
+    assert_eq!((&reported["outcomes"], &reported["rejected_results"]), (&json!(2), &json!(1)));
     let text = program.run(dry).ended(0).stdout;
     assert!(text.contains(&old) && text.contains("would be removed"), "{text}");
     assert_eq!(rows(&database, &old), before_old, "a dry run removes nothing");
@@ -121,7 +121,7 @@ fn the_service_removes_expired_simulations_if_configured() {
     let service = Service::start(&program, &files, &[]);
     service.get("/v1/health").has(200);
     drop(service);
-    assert!(rows(&database, &old) > 0, "nothing goes unless it is asked for");
+    assert!(rows(&database, &old) > 0, "nothing is removed by default");
     let service = Service::start(&program, &files, &["--retention-days", "30"]);
     let since = Instant::now();
     while rows(&database, &old) > 0 {

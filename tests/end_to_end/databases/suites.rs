@@ -48,7 +48,7 @@ fn run(server: &str, variable: &str, value: &str, but: &[&str]) {
 #[test]
 fn the_recorder_works_on_other_versions_of_postgresql() {
     let Some(folders) = std::env::var_os("ARC_TEST_POSTGRES_BINS") else {
-        skip_without_tool("other versions of PostgreSQL", "ARC_TEST_POSTGRES_BINS names none");
+        skip_without_tool("other versions of PostgreSQL", "ARC_TEST_POSTGRES_BINS is not set");
         return;
     };
     for folder in std::env::split_paths(&folders) {

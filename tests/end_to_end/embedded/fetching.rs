@@ -77,7 +77,10 @@ fn other_version() -> Option<(PathBuf, String)> {
 #[test]
 fn a_cluster_whose_version_is_missing_downloads_it_from_a_mirror_if_allowed() {
     let Some((programs, version)) = other_version() else {
-        skip_without_tool("PostgreSQL from a mirror", "ARC_TEST_POSTGRES_BINS names none to serve");
+        skip_without_tool(
+            "PostgreSQL from a mirror",
+            "ARC_TEST_POSTGRES_BINS has no other version",
+        );
         return;
     };
     let major = version.split('.').next().unwrap();
@@ -101,7 +104,7 @@ fn a_cluster_whose_version_is_missing_downloads_it_from_a_mirror_if_allowed() {
 
     let refused = run(&[("ARC_POSTGRES_MIRROR", mirror.url.as_str())]).ended(1);
     assert!(refused.stderr.contains(&gone), "{}", refused.stderr);
-    assert_eq!(mirror.asked(), Vec::<String>::new(), "it is forbidden");
+    assert_eq!(mirror.asked(), Vec::<String>::new(), "downloads are forbidden");
 
     let fails = |parts: &[&str]| {
         let failed = run(&allowed).ended(1).stderr;
@@ -110,7 +113,7 @@ fn a_cluster_whose_version_is_missing_downloads_it_from_a_mirror_if_allowed() {
             assert!(failed.contains(expected), "{expected} is not in: {failed}");
         }
         let left = std::fs::read_dir(folder.data.join("programs")).into_iter().flatten();
-        assert_eq!(left.count(), 0, "nothing is left");
+        assert_eq!(left.count(), 0, "no file is left");
     };
     fails(&["SHA256SUMS", "404"]);
     std::fs::write(served.join("SHA256SUMS"), "").unwrap();
@@ -162,7 +165,7 @@ fn made_by(programs: &Path) -> (Folder, PathBuf) {
 #[test]
 fn versions_without_a_release_are_installed_with_pip() {
     let Some((programs, _)) = other_version() else {
-        skip_without_tool("PostgreSQL with pip", "ARC_TEST_POSTGRES_BINS names none to lack");
+        skip_without_tool("PostgreSQL with pip", "ARC_TEST_POSTGRES_BINS has no other version");
         return;
     };
     let (folder, results) = made_by(&programs);

@@ -53,6 +53,6 @@ async fn a_folder_of_any_name_will_do_and_keeps_its_results_when_it_is_moved() {
         assert!(socket_dir.join(".s.PGSQL.5432").as_os_str().len() <= LONGEST_SOCKET_PATH);
         drop(database);
         folder.wait_until_stopped();
-        assert_eq!(socket_dir.exists(), own_socket_dir, "{name}: nothing is left elsewhere");
+        assert_eq!(socket_dir.exists(), own_socket_dir, "{name}: no other folder is left");
     }
 }

@@ -11,7 +11,7 @@ use super::conditions::network_url;
 use super::ledger::Way;
 use super::proxy::{Direction, Network, Target};
 use super::run::{Host, Run};
-use super::senders::{Place, send_with};
+use super::senders::{ServiceAddress, send_with};
 use crate::support::{DEADLINE, DatabaseServer, Files};
 
 const SENDERS: usize = 3;
@@ -128,7 +128,7 @@ fn between_the_service_and_its_clients() {
     let server = DatabaseServer::start();
     let host = Host::start(&server.url());
     let network = network_before(&host);
-    run.send_to_service(&Place::at(&format!("http://{}", network.address())), SENDERS);
+    run.send_to_service(&ServiceAddress::at(&format!("http://{}", network.address())), SENDERS);
     run.send_directly(&server.url(), DIRECT_SENDERS);
     let troubles = BEFORE_THE_SERVICE.into_iter().cycle().zip(0..Run::rounds(12));
     for (trouble, _) in troubles {

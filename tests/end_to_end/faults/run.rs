@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use super::ledger::{Count, Ledger, Way};
-use super::senders::{DirectSender, Place, ServiceSender, direct_recorder};
+use super::senders::{DirectSender, ServiceAddress, ServiceSender, direct_recorder};
 use crate::support::{DatabaseServer, Files, Program, Service, print_uncaptured};
 
 /// The tests that have a summary line, under the names that the harness uses.
@@ -127,7 +127,7 @@ impl Run {
     }
 
     /// Starts runners that send to a service continuously.
-    pub(super) fn send_to_service(&mut self, place: &Place, runners: usize) {
+    pub(super) fn send_to_service(&mut self, place: &ServiceAddress, runners: usize) {
         for _ in 0..runners {
             let number = self.senders.len();
             let (ledger, stop) = (Arc::clone(&self.ledger), Arc::clone(&self.stop));
@@ -339,7 +339,7 @@ pub(super) struct Host {
     service: Option<Service>,
     files: Files,
     spool: PathBuf,
-    place: Place,
+    place: ServiceAddress,
 }
 
 impl Host {
@@ -357,13 +357,14 @@ impl Host {
 
     fn begin(url: &str, files: Files, spool: PathBuf) -> Self {
         let program = Program::with_url(url);
-        let mut host = Host { program, files, service: None, spool, place: Place::default() };
+        let mut host =
+            Host { program, files, service: None, spool, place: ServiceAddress::default() };
         host.resume();
         host
     }
 
     /// Returns its current address, which is updated at each start.
-    pub(super) fn place(&self) -> &Place {
+    pub(super) fn place(&self) -> &ServiceAddress {
         &self.place
     }
 

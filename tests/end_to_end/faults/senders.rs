@@ -35,12 +35,12 @@ const CONNECTIONS: usize = 4;
 
 /// The current address of a service.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Place(Arc<Mutex<String>>);
+pub(super) struct ServiceAddress(Arc<Mutex<String>>);
 
-impl Place {
+impl ServiceAddress {
     /// Returns a fixed address.
     pub(super) fn at(url: &str) -> Self {
-        let place = Place::default();
+        let place = ServiceAddress::default();
         place.set(url);
         place
     }
@@ -119,7 +119,7 @@ async fn note(ledger: &Ledger, documents: Vec<String>, answers: Vec<Acknowledged
 /// A runner that sends to a service over HTTP.
 pub(super) struct ServiceSender {
     common: Common,
-    place: Place,
+    place: ServiceAddress,
     client: Client,
 }
 
@@ -127,7 +127,7 @@ impl ServiceSender {
     pub(super) fn new(
         ledger: Arc<Ledger>,
         stop: Arc<AtomicBool>,
-        place: &Place,
+        place: &ServiceAddress,
         random: Random,
         number: usize,
     ) -> Self {
@@ -152,7 +152,7 @@ impl ServiceSender {
     async fn insist(&self, path: &str, body: &str) {
         let since = Instant::now();
         while self.send(path, "application/json", body).await.0.is_none() {
-            assert!(since.elapsed() < RETRY_TIMEOUT, "{path} was not taken");
+            assert!(since.elapsed() < RETRY_TIMEOUT, "{path} was not accepted");
             tokio::time::sleep(PAUSE).await;
         }
     }

@@ -94,7 +94,7 @@ fn items_become_results_parts_and_a_header() {
         ]
     );
     let header = |place: usize| rows[place].get::<_, Option<String>>(2);
-    assert_eq!(header(0).as_deref(), Some(lines[1]), "the first item that is one");
+    assert_eq!(header(0).as_deref(), Some(lines[1]), "the first header item");
     assert!(rows.iter().all(|row| row.get::<_, Option<String>>(2) == header(0)));
     let name: Option<String> = rows[0].get(1);
     assert_eq!(name, header(0), "the component received the header");
@@ -115,9 +115,13 @@ fn results_of_an_added_format_are_replayed_from_a_spool_by_hand() {
     assert_eq!(spooled["spooled"], 2, "{spooled}");
     assert_eq!(service.stop(), Some(0));
     let spool = files.path("spool").display().to_string();
-    let told =
+    let reported =
         run(&program, &files, &["--json", "spool", "drain", "--spool-dir", &spool]).ended(0).json();
-    assert_eq!((&told["recorded"], &told["dead_letters"]), (&3.into(), &0.into()), "{told}");
+    assert_eq!(
+        (&reported["recorded"], &reported["dead_letters"]),
+        (&3.into(), &0.into()),
+        "{reported}"
+    );
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 2);
 }
 

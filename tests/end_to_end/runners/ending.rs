@@ -13,7 +13,7 @@ use crate::support::{Files, Finished, Program, TestDatabase, record, result};
 fn the_exit_code_is_the_runner_s() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
-    for (words, code) in [
+    for (arguments, code) in [
         (&["exit", "0"][..], 0),
         (&["exit", "1"], 1),
         (&["exit", "7"], 7),
@@ -22,7 +22,7 @@ fn the_exit_code_is_the_runner_s() {
         (&["exit-plainly", "1"], 1),
         (&["panic"], 1),
     ] {
-        program.run([&["run", RUNNER, "--"], words].concat()).ended(code);
+        program.run([&["run", RUNNER, "--"], arguments].concat()).ended(code);
     }
 }
 

@@ -383,15 +383,15 @@ fn a_name_that_was_made_to_point_here_is_not_answered() {
         let answer = read_to_end(&mut stream);
         assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     }
-    // With HTTP/2 it is the authority.
+    // In HTTP/2 the host is the authority.
     service.speak_http2();
     check(&service);
-    // With tokens no page gets anything, and any name will do.
+    // With required tokens a page gets no data, so every host name is accepted.
     let files = Files::new();
     let tokens = Service::start(&program, &files, &["--require-tokens"]);
     let headers = [("host", "arc.other.example")];
     tokens.send(Method::GET, "/v1/simulations", &headers, "").has_problem(401, "unauthorized");
-    // An open service answers under every address, which no page can make its own, and under no name.
+    // An open service accepts its addresses as hosts, which no page can use as its own name, and no other names.
     let files = Files::new();
     let open =
         Service::start(&program, &files, &["--allow-unauthenticated", "--listen", "0.0.0.0:0"]);

@@ -19,20 +19,20 @@ use crate::support::{Files, Program, Service, TestDatabase, record, result};
 const TIME_OF_A_PROPERTY: Duration = Duration::from_secs(25);
 
 /// A service with a database of its own.
-struct Running {
+struct TestService {
     database: TestDatabase,
     service: Service,
     _files: Files,
 }
 
 /// The stored parts of a result: trial, call, sandbox and document.
-type Stored = (i32, Option<String>, Option<String>, String);
+type StoredResult = (i32, Option<String>, Option<String>, String);
 
-impl Running {
+impl TestService {
     fn new(options: &[&str]) -> Self {
         let (database, files) = (TestDatabase::new(), Files::new());
         let service = Service::start(&Program::on(&database), &files, options);
-        Running { database, service, _files: files }
+        TestService { database, service, _files: files }
     }
 
     fn outcomes(&self) -> String {
@@ -45,7 +45,7 @@ impl Running {
     }
 
     /// Returns the stored outcomes of a simulation, by their ids.
-    fn stored(&self, simulation_id: &str) -> BTreeMap<Uuid, Stored> {
+    fn stored(&self, simulation_id: &str) -> BTreeMap<Uuid, StoredResult> {
         let sql = format!(
             "SELECT outcome_id, trial, modal_call_id, sandbox_id, document::text
              FROM arc_recorder.outcomes WHERE simulation_id = '{simulation_id}'"
@@ -71,7 +71,7 @@ fn document(number: usize) -> String {
 fn more_than_a_mebibyte_beside_the_results_is_applied_to_each() {
     const DOCUMENTS: usize = 3_000;
     const TRIALS: usize = 3;
-    let running = Running::new(&[]);
+    let running = TestService::new(&[]);
     let path = running.outcomes();
     // The same documents for each trial: without their trials they would be duplicates.
     let results: Vec<String> = (0..DOCUMENTS * TRIALS).map(|at| document(at / TRIALS)).collect();
@@ -99,7 +99,7 @@ fn more_than_a_mebibyte_beside_the_results_is_applied_to_each() {
 
 #[test]
 fn a_request_with_incomplete_fields_beside_its_results_is_refused() {
-    let running = Running::new(&[]);
+    let running = TestService::new(&[]);
     let path = running.outcomes();
     let one = document(1);
     let incomplete: [(&[u8], &str); 7] = [
@@ -148,12 +148,12 @@ fn a_request_with_incomplete_fields_beside_its_results_is_refused() {
     assert!(problem["detail"].as_str().unwrap().contains("\"reason\""), "{problem}");
     let status = running.service.get(&path.replace("/outcomes", "")).has(200).json();
     assert_eq!(status["status"], "running");
-    assert_eq!(running.count(), 0, "nothing of them was recorded");
+    assert_eq!(running.count(), 0, "none of them was recorded");
 }
 
 #[test]
 fn a_lone_result_comes_as_long_as_its_headers_say() {
-    let running = Running::new(&[]);
+    let running = TestService::new(&[]);
     let path = running.outcomes();
     let text = document(1);
     let length = text.len().to_string();
@@ -176,7 +176,7 @@ fn a_lone_result_comes_as_long_as_its_headers_say() {
 
 #[test]
 fn a_header_of_more_than_a_mebibyte_reaches_every_result() {
-    let running = Running::new(&[]);
+    let running = TestService::new(&[]);
     let (header, samples) = super::formats::log();
     let mut header = header;
     header["plan"] = json!({"name": "x".repeat(1_200_000)});
@@ -221,7 +221,7 @@ fn a_header_of_more_than_a_mebibyte_reaches_every_result() {
 
 #[test]
 fn a_result_that_contradicts_its_request_is_stored_with_a_warning() {
-    let running = Running::new(&[]);
+    let running = TestService::new(&[]);
     let path = running.outcomes();
     let mut odd = result("a", "success", 1.0);
     odd["recording"] = json!({"trial": 2, "modal_call_id": "fc-own"});
@@ -271,7 +271,7 @@ fn the_summary_of_a_file_names_its_unrecorded_parts() {
 
 /// A random result of a property test.
 #[derive(Clone, Debug)]
-struct Shot {
+struct RandomResult {
     filler: usize,
     pretty: bool,
     trial: Option<u32>,
@@ -280,7 +280,7 @@ struct Shot {
     not_finite: usize,
 }
 
-impl Shot {
+impl RandomResult {
     /// Returns the document, which has `not_finite` values that are `null`, and their positions.
     fn document(&self, number: usize) -> (String, Vec<NotFinite>) {
         let (end, filler) = (if self.pretty { "\n  " } else { "" }, "é".repeat(self.filler));
@@ -315,7 +315,7 @@ impl Shot {
         }
     }
 
-    fn stored(&self, number: usize) -> Stored {
+    fn stored(&self, number: usize) -> StoredResult {
         let (text, _) = self.document(number);
         let trial = self.trial.map_or(1, |trial| trial as i32);
         (trial, self.call.clone(), self.sandbox.clone(), text)
@@ -331,10 +331,10 @@ fn id() -> impl Strategy<Value = Option<String>> {
     ]
 }
 
-fn shot() -> impl Strategy<Value = Shot> {
+fn shot() -> impl Strategy<Value = RandomResult> {
     let filler = prop_oneof![8 => 0_usize..40, 2 => 1_000_usize..30_000];
     (filler, any::<bool>(), prop::option::of(1_u32..5), id(), id(), 0_usize..4).prop_map(
-        |(filler, pretty, trial, call, sandbox, not_finite)| Shot {
+        |(filler, pretty, trial, call, sandbox, not_finite)| RandomResult {
             filler,
             pretty,
             trial,
@@ -357,8 +357,8 @@ fn holds<S: Strategy>(strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCa
 #[test]
 fn results_are_stored_as_the_client_sends_them_or_the_verdict_differs() {
     const LIMIT: usize = 1 << 20;
-    let small = Running::new(&["--max-body-mib", "1", "--max-results-per-body", "70"]);
-    let large = Running::new(&[]);
+    let small = TestService::new(&["--max-body-mib", "1", "--max-results-per-body", "70"]);
+    let large = TestService::new(&[]);
     let clients = [small.client(), large.client()];
     let runtime = Runtime::new().unwrap();
     // Some results exceed the small service's body limit, on their own or with their fields.
@@ -441,7 +441,7 @@ fn damage() -> impl Strategy<Value = Damage> {
 
 #[test]
 fn any_body_is_applied_completely_or_the_answer_reports_the_rest() {
-    let running = Running::new(&[]);
+    let running = TestService::new(&[]);
     let before = any::<bool>();
     let bodies = (prop::collection::vec(shot(), 1..40), damage(), before);
     holds(&bodies, |(shots, damage, before)| {

@@ -100,10 +100,10 @@ fn figures_are_the_doubles_that_were_written_however_they_travel() {
     assert_eq!(stored, written);
     for program in [&over, &direct] {
         let outcomes = program.run(["outcomes", id, "--json"]).ended(0).json_lines();
-        let told = |outcome: &Value| {
+        let figures_of = |outcome: &Value| {
             ["reliability_score", "cost_usd"].map(|name| bits(outcome[name].as_f64().unwrap()))
         };
-        assert_eq!(outcomes.iter().map(told).collect::<Vec<_>>(), written);
+        assert_eq!(outcomes.iter().map(figures_of).collect::<Vec<_>>(), written);
     }
     for command in ["status", "performance"] {
         let [over, direct] =
@@ -159,12 +159,12 @@ fn every_kind_of_document_has_the_same_verdict_both_ways() {
 fn a_service_that_cannot_be_used_is_reported() {
     let files = Files::new();
     let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
-    for (url, words) in [
+    for (url, expected) in [
         ("ftp://arc.example", "http://"),
         ("http://user:hush-hush@127.0.0.1:1", "a token goes apart"),
     ] {
         let refused = record(&Program::on_service(url), &path, &[]).ended(1);
-        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+        assert!(refused.stderr.contains(expected), "{}", refused.stderr);
         assert!(!refused.stderr.contains("hush-hush"), "{}", refused.stderr);
     }
     let (database, files) = (TestDatabase::new(), Files::new());
@@ -283,12 +283,15 @@ fn a_service_with_smaller_limits_gets_smaller_requests() {
     let answer = spooling.post(&path, &json!(batch)).has(200).json();
     assert_eq!(answer["spooled"], batch.len());
     assert_eq!(spooling.stop(), Some(0));
-    let told = service
+    let reported = service
         .program()
         .run(["spool", "drain", "--json", "--spool-dir", &spooled])
         .ended(0)
         .json();
-    assert_eq!((&told["recorded"], &told["dead_letters"]), (&json!(batch.len()), &json!(0)));
+    assert_eq!(
+        (&reported["recorded"], &reported["dead_letters"]),
+        (&json!(batch.len()), &json!(0))
+    );
 }
 
 #[test]

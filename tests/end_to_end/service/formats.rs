@@ -54,13 +54,16 @@ fn invalid_uploads_are_reported() {
     send("/v1/files", vec![b' '; (1 << 20) + 1]).has_problem(413, "body_too_large");
     send("/v1/files?file_name=a.json", Vec::new()).has_problem(400, "invalid_request");
     send("/v1/files?format=nonsense", b"{}".to_vec()).has_problem(404, "not_found");
-    let told = send("/v1/files?file_name=a.json&format=inspect", b"{}".to_vec());
-    let told = told.has_problem(400, "invalid_request");
-    assert!(told["detail"].as_str().unwrap().contains("is not of the format inspect"), "{told}");
+    let problem = send("/v1/files?file_name=a.json&format=inspect", b"{}".to_vec());
+    let problem = problem.has_problem(400, "invalid_request");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("is not of the format inspect"),
+        "{problem}"
+    );
     let cut = std::fs::read(fixture("formats/inspect/arithmetic.eval")).unwrap();
     let cut = send("/v1/files?file_name=a.eval", cut[..cut.len() / 2].to_vec());
-    let told = cut.has_problem(400, "invalid_request");
-    assert!(told["detail"].as_str().unwrap().contains("zip archive"), "{told}");
+    let problem = cut.has_problem(400, "invalid_request");
+    assert!(problem["detail"].as_str().unwrap().contains("zip archive"), "{problem}");
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.simulations"), 0);
 }
 
@@ -82,8 +85,8 @@ fn an_upload_ends_with_the_service_and_a_repeated_upload_does_the_rest() {
         service.terminate();
         service.wait_for_log("stopping after");
         drop(held);
-        let told = sent.join().unwrap().unwrap().has_problem(503, "shutting_down");
-        assert_eq!(told["retryable"], true);
+        let problem = sent.join().unwrap().unwrap().has_problem(503, "shutting_down");
+        assert_eq!(problem["retryable"], true);
     });
     assert_eq!(service.wait(), Some(0));
     let stored = database.count("SELECT count(*) FROM arc_recorder.outcomes");
@@ -119,8 +122,8 @@ fn items_are_sent_with_their_header() {
     let unknown = format!("/v1/simulations/{id}/outcomes?format=nonsense");
     service.post(&unknown, &body).has_problem(404, "not_found");
     let unnamed = format!("/v1/simulations/{id}/outcomes");
-    let told = service.post(&unnamed, &body).has_problem(400, "invalid_request");
-    assert!(told["detail"].as_str().unwrap().contains("?format=NAME"), "{told}");
+    let problem = service.post(&unnamed, &body).has_problem(400, "invalid_request");
+    assert!(problem["detail"].as_str().unwrap().contains("?format=NAME"), "{problem}");
 }
 
 #[test]

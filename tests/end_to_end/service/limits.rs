@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    DEADLINE, Files, HeldTransaction, Program, Service, TestDatabase, read_to_end, result,
+    DEADLINE, Files, OpenTransaction, Program, Service, TestDatabase, read_to_end, result,
 };
 
 /// Runs a test with a service that has these settings.
@@ -26,7 +26,7 @@ fn outcomes(service: &Service) -> String {
 }
 
 /// Starts a transaction that blocks recording until it is dropped.
-fn hold_recording(database: &TestDatabase) -> HeldTransaction {
+fn hold_recording(database: &TestDatabase) -> OpenTransaction {
     database.hold("LOCK TABLE arc_recorder.outcomes")
 }
 
@@ -192,7 +192,7 @@ fn requests_that_record_at_once() {
         assert_eq!(answer.header("retry-after"), "1");
         let problem = answer.has_problem(429, "too_many_requests");
         assert_eq!((&problem["limit"], &problem["retry_after_seconds"]), (&json!(1), &json!(1)));
-        // Those who read are answered all the same, and so are probes.
+        // Reads and probes are still answered.
         service.get("/v1/simulations").has(200);
         operation_is_answered(service);
         drop(held);
@@ -295,17 +295,17 @@ fn a_token_leaves_some_places_to_others() {
     let path = outcomes(&service);
     let held = hold_recording(&database);
     let text = |number: usize| result(&number.to_string(), "success", 1.0).to_string();
-    let mut under_way: Vec<TcpStream> =
+    let mut in_flight: Vec<TcpStream> =
         (0..3).map(|number| send_raw(&service, &path, Some(&one), &text(number))).collect();
     wait_for_requests(&service, 3);
-    // Three quarters of four are three.
+    // The share of a token is three quarters of four.
     let refused = service.post(&path, &json!([])).has_problem(429, "too_many_requests");
     assert_eq!(refused["limit"], 3);
     let detail = refused["detail"].as_str().unwrap();
     assert!(detail.contains("max_token_share_percent"), "{detail}");
-    under_way.push(send_raw(&service, &path, Some(&other), &text(3)));
+    in_flight.push(send_raw(&service, &path, Some(&other), &text(3)));
     drop(held);
-    for stream in &mut under_way {
+    for stream in &mut in_flight {
         let answer = read_to_end(stream);
         assert!(answer.contains("\"stored\""), "{answer}");
     }
@@ -682,7 +682,7 @@ fn answers_that_are_kept_for_their_keys() {
 
 #[test]
 fn a_client_that_reads_too_slowly() {
-    // No client is so fast: what counts is how long the whole answer takes.
+    // No client reaches this rate, so the limit applies to the time of the whole answer.
     let limits =
         ["--response-idle-timeout-seconds", "5", "--min-answer-bytes-per-second", "4294967295"];
     with_service(&limits, |_, service| {
@@ -701,7 +701,7 @@ fn a_client_that_reads_too_slowly() {
             .unwrap();
         let (mut read, mut part) = (0, vec![0; 64 << 10]);
         let since = std::time::Instant::now();
-        // It always takes a little, so that it never takes nothing for 5 s.
+        // The client reads steadily, so that it is never idle for 5 s.
         while let Ok(bytes @ 1..) = slow.read(&mut part) {
             read += bytes;
             assert!(since.elapsed() < DEADLINE, "{read} of {length} bytes");
@@ -724,7 +724,7 @@ fn a_file_with_too_many_items() {
         let problem = send(1_000_000).has_problem(400, "invalid_request");
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains("a.jsonl has more than 1000000 items"), "{detail}");
-        // Nothing of it is recorded.
+        // Nothing of the file is recorded.
         assert_eq!(database.count("SELECT count(*) FROM arc_recorder.simulations"), 0);
         let report = send(3).has(200).json();
         assert_eq!(report["rejected"], 3, "{report}");

@@ -131,7 +131,7 @@ fn nothing_is_extracted_for_a_client_that_has_gone() {
         if service.processor_time() < begun + std::time::Duration::from_millis(300) {
             break;
         }
-        assert!(since.elapsed() < DEADLINE, "it computes on");
+        assert!(since.elapsed() < DEADLINE, "it still computes");
     }
     assert_eq!(service.stop(), Some(0));
 }

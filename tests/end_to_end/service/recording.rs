@@ -10,17 +10,17 @@ use crate::support::{Answer, Files, Program, Service, TestDatabase, result};
 const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
 
 /// A service on a database of its own.
-struct Running {
+struct TestService {
     database: TestDatabase,
     service: Service,
     _files: Files,
 }
 
-impl Running {
+impl TestService {
     fn new() -> Self {
         let (database, files) = (TestDatabase::new(), Files::new());
         let service = Service::start(&Program::on(&database), &files, &[]);
-        Running { database, service, _files: files }
+        TestService { database, service, _files: files }
     }
 
     fn outcomes(&self) -> i64 {
@@ -38,8 +38,8 @@ fn lines(results: &[Value]) -> String {
 }
 
 /// Makes all calls of a run, as a runner does.
-fn a_run(running: &Running) {
-    let Running { service, database, .. } = running;
+fn a_run(running: &TestService) {
+    let TestService { service, database, .. } = running;
     let configuration = json!({"name": "agent", "config": {"b": 1, "a": [1.50]}, "user_id": "me"});
     let made = service.post("/v1/configurations", &configuration).has(200).json();
     assert_eq!(service.post("/v1/configurations", &configuration).has(200).json(), made);
@@ -153,19 +153,19 @@ fn a_run(running: &Running) {
 
 #[test]
 fn a_run_over_http_1() {
-    a_run(&Running::new());
+    a_run(&TestService::new());
 }
 
 #[test]
 fn a_run_over_http_2() {
-    let mut running = Running::new();
+    let mut running = TestService::new();
     running.service.speak_http2();
     a_run(&running);
 }
 
 #[test]
 fn bodies_can_be_compressed_and_answers_are_on_request() {
-    let running = Running::new();
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&["a", "b"]);
     let path = format!("/v1/simulations/{id}/outcomes");
@@ -176,13 +176,16 @@ fn bodies_can_be_compressed_and_answers_are_on_request() {
     let sent = |encoding: &str, body: Vec<u8>| -> Answer {
         service.send(Method::POST, &path, &[NDJSON, ("content-encoding", encoding)], body)
     };
-    let words = |answer: Answer| -> Vec<Value> {
+    let verdicts_of = |answer: Answer| -> Vec<Value> {
         answer.has(200).lines().into_iter().map(|line| line["verdict"].clone()).collect()
     };
-    assert_eq!(words(sent("gzip", gzip.clone())), ["stored", "stored"]);
+    assert_eq!(verdicts_of(sent("gzip", gzip.clone())), ["stored", "stored"]);
     let zstd = zstd::bulk::compress(text.as_bytes(), 3).unwrap();
-    assert_eq!(words(sent("zstd", zstd)), ["duplicate", "duplicate"]);
-    assert_eq!(words(sent("identity", text.clone().into_bytes())), ["duplicate", "duplicate"]);
+    assert_eq!(verdicts_of(sent("zstd", zstd)), ["duplicate", "duplicate"]);
+    assert_eq!(
+        verdicts_of(sent("identity", text.clone().into_bytes())),
+        ["duplicate", "duplicate"]
+    );
     let problem = sent("br", text.into_bytes()).has_problem(415, "unsupported_media_type");
     assert!(problem["detail"].as_str().unwrap().contains("gzip"), "{problem}");
     // A truncated body is reported, and the results before its end are stored.
@@ -205,7 +208,7 @@ fn bodies_can_be_compressed_and_answers_are_on_request() {
 
 #[test]
 fn a_stream_is_answered_as_it_is_committed_while_it_is_still_open() {
-    let running = Running::new();
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&["0", "1", "2"]);
     let mut stream = service.connect();
@@ -219,7 +222,7 @@ fn a_stream_is_answered_as_it_is_committed_while_it_is_still_open() {
     for number in 0..3 {
         let line = format!("{}\n", result(&number.to_string(), "success", 1.0));
         write!(stream, "{:x}\r\n{line}\r\n", line.len()).unwrap();
-        // The verdict comes before anything more is sent.
+        // The verdict arrives before any more is sent.
         let verdict = answers.find(|line| line.as_ref().unwrap().starts_with('{')).unwrap();
         let verdict: Value = serde_json::from_str(&verdict.unwrap()).unwrap();
         assert_eq!((&verdict["position"], &verdict["verdict"]), (&json!(number), &json!("stored")));
@@ -231,7 +234,7 @@ fn a_stream_is_answered_as_it_is_committed_while_it_is_still_open() {
 
 #[test]
 fn an_invalid_line_of_a_stream_does_not_affect_the_others() {
-    let running = Running::new();
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&[]);
     let path = format!("/v1/simulations/{id}/outcomes");
@@ -247,8 +250,8 @@ fn an_invalid_line_of_a_stream_does_not_affect_the_others() {
         body.extend_from_slice(part);
     }
     let answer = service.send(Method::POST, &path, &[NDJSON], body).has(200).lines();
-    let words: Vec<&str> = answer.iter().map(|line| line["verdict"].as_str().unwrap()).collect();
-    assert_eq!(words, ["stored", "rejected", "rejected", "rejected", "rejected", "stored"]);
+    let found: Vec<&str> = answer.iter().map(|line| line["verdict"].as_str().unwrap()).collect();
+    assert_eq!(found, ["stored", "rejected", "rejected", "rejected", "rejected", "stored"]);
     let positions: Vec<u64> =
         answer.iter().map(|line| line["position"].as_u64().unwrap()).collect();
     assert_eq!(positions, [0, 1, 2, 3, 4, 5]);
@@ -263,7 +266,7 @@ fn an_invalid_line_of_a_stream_does_not_affect_the_others() {
 #[test]
 fn large_streams_are_stored_whole_and_twice_the_same_is_once() {
     const RESULTS: usize = 5_000;
-    let running = Running::new();
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&[]);
     let path = format!("/v1/simulations/{id}/outcomes");
@@ -284,7 +287,7 @@ fn large_streams_are_stored_whole_and_twice_the_same_is_once() {
 
 #[test]
 fn a_request_that_comes_again_with_its_key_gets_the_first_answer() {
-    let running = Running::new();
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&["a"]);
     let path = format!("/v1/simulations/{id}/outcomes");
@@ -315,7 +318,7 @@ fn a_request_that_comes_again_with_its_key_gets_the_first_answer() {
 
 #[test]
 fn invalid_requests_get_a_problem() {
-    let running = Running::new();
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&["a"]);
     let outcomes = format!("/v1/simulations/{id}/outcomes");
@@ -385,7 +388,7 @@ fn invalid_requests_get_a_problem() {
 
 #[test]
 fn one_result_of_another_shape_goes_as_it_is() {
-    let running = Running::new();
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&[]);
     let path = format!("/v1/simulations/{id}/outcomes?trial=1");

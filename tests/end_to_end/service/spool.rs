@@ -202,31 +202,31 @@ fn a_full_spool_accepts_nothing_drops_nothing_and_has_a_retry_time() {
     let id = service.start_simulation(&[]);
     server.stop();
     let path = format!("/v1/simulations/{id}/outcomes");
-    let mut taken = 0;
+    let mut accepted = 0;
     let full = loop {
-        let mut document = result(&format!("s{taken}"), "success", 1.0);
+        let mut document = result(&format!("s{accepted}"), "success", 1.0);
         document["trajectory"]["text"] = json!("x".repeat(50_000));
         let answer = service.post(&path, &document);
         if answer.status != 202 {
             break answer;
         }
-        taken += 1;
-        assert!(taken < 100, "a MiB holds no hundred of them");
+        accepted += 1;
+        assert!(accepted < 100, "1 MiB cannot hold 100 of them");
     };
-    assert!(taken > 5, "{taken}");
+    assert!(accepted > 5, "{accepted}");
     assert_eq!(full.header("retry-after"), "15");
     let problem = full.has_problem(503, "spool_full");
     assert_eq!((&problem["limit"], &problem["retryable"]), (&json!(1 << 20), &json!(true)));
     let health = service.get("/v1/health").json();
     assert_eq!(
         (&health["spool"]["full"], &health["spool"]["depth"]),
-        (&json!(true), &json!(taken))
+        (&json!(true), &json!(accepted))
     );
     service.get("/health/ready").has_problem(503, "spool_full");
     service.get("/health/live").has(200);
     server.resume();
     service.wait_for_empty_spool();
-    assert_eq!(outcomes(&server), taken);
+    assert_eq!(outcomes(&server), accepted);
     service.get("/health/ready").has(200);
     assert_eq!(
         service.post(&path, &result("after", "success", 1.0)).has(200).json()["verdict"],
@@ -257,16 +257,16 @@ fn permanently_refused_entries_are_dead_lettered_and_block_no_others() {
     let program = Program::with_url(&server.url());
     let spool = files.path("spool").display().to_string();
     let replay = ["spool", "drain", "--json", "--spool-dir", &spool, "--requeue"];
-    let told = program.run(replay).ended(2).json();
+    let reported = program.run(replay).ended(2).json();
     assert_eq!(
-        (&told["recorded"], &told["dead_letters"], &told["remaining"]),
+        (&reported["recorded"], &reported["dead_letters"], &reported["remaining"]),
         (&json!(0), &json!(1), &json!(0))
     );
-    assert_eq!(told["refused"][0]["simulation_id"], "01920000-0000-7000-8000-0000000000ff");
+    assert_eq!(reported["refused"][0]["simulation_id"], "01920000-0000-7000-8000-0000000000ff");
     let file = files.write_lines("first.jsonl", &[result("first", "success", 1.0)]);
     record(&program, &file, &["--simulation", "01920000-0000-7000-8000-0000000000ff"]).ended(0);
-    let told = program.run(replay).ended(0).json();
-    assert_eq!((&told["recorded"], &told["refused"]), (&json!(1), &json!([])));
+    let reported = program.run(replay).ended(0).json();
+    assert_eq!((&reported["recorded"], &reported["refused"]), (&json!(1), &json!([])));
     assert_eq!(outcomes(&server), 3);
     let none = program.run(["spool", "drain", "--spool-dir", "/nowhere"]).ended(1);
     assert!(none.stderr.contains("/nowhere"), "{}", none.stderr);
@@ -332,8 +332,8 @@ fn an_entry_that_the_database_refuses_blocks_nothing_and_is_requeued_while_the_s
         (&json!("degraded"), &json!(1))
     );
     assert!(health["error"].as_str().unwrap().contains("/v1/spool/requeue"), "{health}");
-    let told = service.program().run(["health"]).ended(1);
-    assert!(told.stderr.contains("refused for good"), "{}", told.stderr);
+    let reported = service.program().run(["health"]).ended(1);
+    assert!(reported.stderr.contains("refused for good"), "{}", reported.stderr);
 
     // It is refused again until the cause is removed.
     let retried = service.post("/v1/spool/requeue", &json!({"all": true})).has(200).json();
@@ -581,7 +581,7 @@ fn a_damaged_result_is_never_stored_as_the_one_that_was_acknowledged() {
     let service = Service::start(&program, &files, &[]);
     server.resume();
     service.wait_for_empty_spool();
-    assert_eq!(outcomes(&server), 1, "the other one");
+    assert_eq!(outcomes(&server), 1, "the undamaged result");
     assert_eq!(service.get("/v1/health").json()["spool"]["dead_letters"], 1);
     // A retry of the undamaged result is stored.
     let again = service.post(&path, &bad).has(200).json();

@@ -138,7 +138,7 @@ fn unread_outcomes_occupy_a_slot_of_their_own() {
              application/x-ndjson\r\n\r\n"
         )
         .unwrap();
-        // It has begun, and is not taken to its end.
+        // The answer has begun, and is not read to its end.
         let mut begun = [0; 12];
         slow.read_exact(&mut begun).unwrap();
         assert_eq!(&begun, b"HTTP/1.1 200");
@@ -156,7 +156,8 @@ fn unread_outcomes_occupy_a_slot_of_their_own() {
 fn the_memory_of_unrecorded_results_of_streams() {
     with_service(&["--max-stream-memory-mib", "32"], |_, service| {
         let id = service.start_simulation(&["a"]);
-        // Each holds the beginning of a document that is within its own limit; two have room.
+        // Each stream holds the beginning of a document within its own limit; there is memory for
+        // two.
         let begun = packed(b'y', 14);
         let (sender, ends) = mpsc::channel();
         let writers: Vec<_> = (0..3)
@@ -165,7 +166,7 @@ fn the_memory_of_unrecorded_results_of_streams() {
                 stream.send(&begun);
                 let writer = stream.connection();
                 let sender = sender.clone();
-                // The others end without an answer when their connections do.
+                // The other streams end without an answer when their connections are closed.
                 std::thread::spawn(move || sender.send(stream.try_next()));
                 writer
             })
@@ -173,7 +174,8 @@ fn the_memory_of_unrecorded_results_of_streams() {
         let problem = ends.recv().unwrap().unwrap();
         assert_eq!(problem["code"], "too_many_requests", "{problem}");
         assert_eq!(problem["retryable"], true);
-        // Bodies have room of their own, and what the streams held is free when they are gone.
+        // Bodies have a memory limit of their own, and the streams' memory is free when they have
+        // ended.
         let path = format!("/v1/simulations/{id}/outcomes");
         service.post(&path, &result("b", "success", 1.0)).has(200);
         for writer in writers {

@@ -132,7 +132,7 @@ impl Attack {
                     stream
                 })
                 .collect();
-            // The answers that there is room for have begun by then, and the others wait for it.
+            // By then the answers that fit into the memory limit have begun, and the others wait.
             readers.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
             let (asked, mut first) = (Instant::now(), [0_u8; 1]);
             while !readers.iter().any(|stream| stream.peek(&mut first).is_ok_and(|read| read > 0)) {
@@ -171,7 +171,7 @@ fn gzip(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A list of `count` values in some text, a part at a time.
+/// Returns a list of `count` values between two texts, one part at a time.
 fn list<'t>(
     before: &'t str,
     count: usize,
@@ -448,7 +448,10 @@ fn pages_end_by_bytes_and_the_cursor_continues() {
             assert!(!outcomes.is_empty(), "{path}");
             for outcome in outcomes {
                 let message = outcome["error_message"].as_str().unwrap();
-                assert!(message.chars().all(|character| character == 'é'), "it is whole");
+                assert!(
+                    message.chars().all(|character| character == 'é'),
+                    "the message is complete"
+                );
                 assert_eq!(outcome["document"].is_string(), query.contains("documents"));
                 found.push(outcome["scenario_id"].as_str().unwrap().to_owned());
             }

@@ -74,7 +74,7 @@ fn cluster() -> &'static Cluster {
         };
         let database = runtime
             .block_on(EmbeddedDatabase::acquire(&settings))
-            .expect("PostgreSQL's programs are installed and a cluster can be made");
+            .expect("PostgreSQL's programs are installed and a cluster can be created");
         let server = match std::env::var("ARC_TEST_SERVER_URL") {
             Ok(url) => Server::Other(url),
             Err(_) => {
@@ -145,7 +145,8 @@ fn migrations() -> String {
 }
 
 async fn connect(config: &Config) -> Client {
-    let (client, connection) = config.connect(NoTls).await.expect("the cluster takes connections");
+    let (client, connection) =
+        config.connect(NoTls).await.expect("the cluster accepts connections");
     tokio::spawn(connection);
     client
 }
@@ -247,19 +248,19 @@ impl TestDatabase {
 
 /// A transaction that is open until this is dropped.
 #[derive(Debug)]
-pub struct HeldTransaction {
+pub struct OpenTransaction {
     _client: Client,
 }
 
 impl TestDatabase {
     /// Runs statements in a transaction that stays open.
     #[track_caller]
-    pub fn hold(&self, sql: &str) -> HeldTransaction {
+    pub fn hold(&self, sql: &str) -> OpenTransaction {
         let config = self.config();
         cluster().runtime.block_on(async {
             let client = connect(&config).await;
             client.batch_execute(&format!("BEGIN; {sql}")).await.unwrap();
-            HeldTransaction { _client: client }
+            OpenTransaction { _client: client }
         })
     }
 

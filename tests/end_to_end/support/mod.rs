@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use clock::ShiftedClock;
-pub use database::{HeldTransaction, TestDatabase, fetched_programs, installed_programs};
+pub use database::{OpenTransaction, TestDatabase, fetched_programs, installed_programs};
 pub use files::{Files, record, result};
 pub use javascript::{chromium, copy_folder, node_modules, run, typescript};
 pub use program::{Finished, Program};

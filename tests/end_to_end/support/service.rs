@@ -84,9 +84,9 @@ impl Service {
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said = || std::fs::read_to_string(log).unwrap_or_default();
+        let logged = || std::fs::read_to_string(log).unwrap_or_default();
         let listening: Value =
-            serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}\n{}", said()));
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}\n{}", logged()));
         let url = listening["listening"][0].as_str().unwrap().to_owned();
         Service { child, url, log: log.to_owned(), http: Http::new() }
     }
@@ -259,7 +259,7 @@ impl Service {
         self.wait()
     }
 
-    /// Ends it as a crash does.
+    /// Kills the service, as in a crash.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -280,13 +280,13 @@ impl OpenStream {
         self.stream.write_all(b"0\r\n\r\n").unwrap();
     }
 
-    /// The next line of the answer that is JSON: a verdict, or a problem.
+    /// Returns the next line of the answer as JSON: a verdict, or a problem.
     #[track_caller]
     pub fn next(&mut self) -> Value {
-        self.try_next().expect("there is another line")
+        self.try_next().expect("the answer has another line")
     }
 
-    /// The same; nothing at the end of the answer.
+    /// Returns the next line of the answer as JSON; `None` at its end.
     pub fn try_next(&mut self) -> Option<Value> {
         let mut line = String::new();
         while self.answers.read_line(&mut line).is_ok_and(|read| read > 0) {
@@ -301,14 +301,14 @@ impl OpenStream {
         None
     }
 
-    /// The connection.
+    /// Returns the connection.
     pub fn connection(&self) -> TcpStream {
         self.stream.try_clone().unwrap()
     }
 }
 
 impl Http {
-    /// One that has sent nothing yet.
+    /// Creates a client without a connection.
     pub fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -351,7 +351,7 @@ pub fn client(builder: reqwest::ClientBuilder) -> Client {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    // One connection: a spare one would be counted by the service.
+    // A single connection, because the service would count a spare one.
     let builder = builder.tls_backend_preconfigured(tls).pool_max_idle_per_host(1);
     builder.no_proxy().timeout(DEADLINE).build().unwrap()
 }
@@ -367,14 +367,14 @@ impl Drop for Service {
 }
 
 impl Answer {
-    /// Asserts its status.
+    /// Asserts the status.
     #[track_caller]
     pub fn has(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         self
     }
 
-    /// Asserts that it is a problem of this kind.
+    /// Asserts that the answer is a problem with this status and code.
     #[track_caller]
     pub fn has_problem(self, status: u16, code: &str) -> Value {
         let answer = self.has(status);
@@ -390,18 +390,18 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The lines of the body as JSON.
+    /// Returns the lines of the body as JSON.
     #[track_caller]
     pub fn lines(&self) -> Vec<Value> {
         self.text().lines().map(|line| serde_json::from_str(line).expect(line)).collect()
