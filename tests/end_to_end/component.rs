@@ -125,7 +125,7 @@ fn violations_json(violations: &[Violation]) -> Value {
         .collect()
 }
 
-/// 1 and 1.0 are the same number.
+/// Converts all numbers to floats, since 1 and 1.0 are the same number.
 fn with_float_numbers(value: Value) -> Value {
     match value {
         Value::Number(number) => json!(number.as_f64()),

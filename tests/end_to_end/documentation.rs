@@ -22,7 +22,7 @@ const SERVICE: &str = "docs/service.md";
 /// The URL of the service on the pages.
 const SERVICE_URL: &str = "http://127.0.0.1:7117";
 
-/// The root of the repository.
+/// Returns the root of the repository.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
@@ -31,7 +31,7 @@ fn text_of(file: &str) -> String {
     std::fs::read_to_string(root().join(file)).unwrap()
 }
 
-/// The documents at the root and the pages of `docs/`, as paths from the root.
+/// Returns the documents at the root and the pages of `docs/`, as paths from the root.
 fn documents() -> Vec<String> {
     let mut documents = Vec::new();
     let mut folders = vec![PathBuf::new(), PathBuf::from("docs")];
@@ -156,7 +156,7 @@ impl Shell {
     }
 }
 
-/// Whether a text is a pattern, in which `…` matches any text within a line.
+/// Returns whether a text matches a pattern, in which `…` matches any text within a line.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut rest = text;
     let parts: Vec<&str> = pattern.split('…').collect();

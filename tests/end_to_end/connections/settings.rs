@@ -1,4 +1,5 @@
-//! Lists of hosts, key=value strings, libpq's variables, and psql with the same settings.
+//! Lists of hosts, keyword/value connection strings, libpq's variables, and psql with the same
+//! settings.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

@@ -21,9 +21,9 @@ const NEVER: i64 = i64::MAX / 2;
 /// The far end of a network.
 #[derive(Clone, Debug)]
 pub(super) enum Target {
-    /// A unix socket.
+    /// A Unix socket.
     Socket(PathBuf),
-    /// An address of loopback.
+    /// A loopback address.
     Tcp(SocketAddr),
 }
 

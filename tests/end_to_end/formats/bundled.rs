@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::run;
 use crate::support::{Files, Finished, Program, TestDatabase, fixture, shared_data, skip};
 
-/// A file of a format's fixtures.
+/// Returns the path of a file of a format's fixtures.
 fn log(name: &str) -> PathBuf {
     fixture("formats").join(name)
 }
