@@ -1,6 +1,5 @@
-//! Builds the components that the tests run: the command component, under the wasmtime command, the
-//! runners that are written in Rust, under `arc-host run`, a format that misbehaves, and formats of the
-//! program as components of their own.
+//! Builds the components that the tests run: the command component, which the wasmtime command runs, the runners in
+//! Rust, which `arc-host run` runs, a misbehaving format, and formats of the program as standalone components.
 
 use std::path::PathBuf;
 
@@ -33,7 +32,7 @@ fn main() -> Result<()> {
     write("ARC_HOSTILE_FORMAT", "hostile.wasm", &hostile)?;
     let with_wasi = arc_guest_build::build_with_wasi("arc-hostile-format")?;
     write("ARC_WASI_FORMAT", "hostile-wasi.wasm", &with_wasi)?;
-    // Those of the program too, to be added to it again, where they are held to fuel.
+    // The program's own formats too: added again as components, they are subject to the fuel limit.
     for name in ["harbor", "lm-eval", "openai-evals", "otel", "promptfoo"] {
         arc_guest_build::rerun_if_changed(&[&format!("guest/formats/{name}/src")])?;
         let component = arc_guest_build::build_extractor(&format!("arc-format-{name}"))?;
@@ -43,7 +42,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Writes a component for the tests, which find it by the variable.
+/// Writes a component to a file and sets the variable by which the tests find it.
 fn write(variable: &str, name: &str, bytes: &[u8]) -> Result<()> {
     let folder = PathBuf::from(std::env::var_os("OUT_DIR").context("OUT_DIR is not set")?);
     let path = folder.join(name);

@@ -1,4 +1,4 @@
-//! Services whose clocks differ: the later of two attempts is the latest, wherever it was received.
+//! Services whose clocks differ: the later of two attempts is the latest, on either service.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::support::{
     skip_without_tool,
 };
 
-/// By how many seconds the clocks are wrong.
+/// The offset of the clocks, in seconds.
 const FAR: i64 = 180;
 const FAR_SECONDS: f64 = 180.0;
 
@@ -16,7 +16,7 @@ fn without_clocks() {
     skip_without_tool("the test of clocks", "nothing can be preloaded here (Linux, cc)");
 }
 
-/// Records an attempt at the scenario, and gives the verdict.
+/// Records an attempt at the scenario and returns the verdict.
 #[track_caller]
 fn attempt(service: &Service, simulation_id: &str, score: f64) -> String {
     let path = format!("/v1/simulations/{simulation_id}/outcomes");
@@ -25,7 +25,7 @@ fn attempt(service: &Service, simulation_id: &str, score: f64) -> String {
     answer.json()["verdict"].as_str().unwrap().to_owned()
 }
 
-/// The score of the latest attempt.
+/// Returns the score of the latest attempt.
 #[track_caller]
 fn score(service: &Service, simulation_id: &str) -> f64 {
     let status = service.get(&format!("/v1/simulations/{simulation_id}")).has(200).json();
@@ -65,7 +65,7 @@ fn the_later_attempt_counts_whichever_service_received_it() {
         }
     }
 
-    // It is seen how the clocks are.
+    // The health and the log report the skew.
     for (service, expected) in services.iter().zip([0.0, -FAR_SECONDS, FAR_SECONDS]) {
         let health = service.get("/v1/health").has(200).json();
         assert!((skew_seconds(&health) - expected).abs() < 1.0, "{health}");
@@ -76,14 +76,14 @@ fn the_later_attempt_counts_whichever_service_received_it() {
     }
     let text = behind.of(Program::on(&database)).run(["health"]).ended(0).stdout;
     assert!(text.contains("behind the database's"), "{text}");
-    // What is received long before its time would be is not in the database.
+    // No outcome was received in the future, or before it started.
     let wrong = "SELECT count(*) FROM arc_recorder.outcomes
          WHERE received_at > clock_timestamp() OR received_at < started_at";
     assert_eq!(database.count(wrong), 0);
 }
 
 #[test]
-fn what_a_spool_took_before_the_databases_clock_was_known_has_its_place() {
+fn results_spooled_before_the_databases_clock_was_known_are_in_order() {
     let clocks = [-FAR, FAR].map(ShiftedClock::ahead_by);
     let [Some(behind), Some(ahead)] = &clocks else { return without_clocks() };
     let mut server = DatabaseServer::start();
@@ -95,15 +95,15 @@ fn what_a_spool_took_before_the_databases_clock_was_known_has_its_place() {
     assert_eq!(attempt(&right, &late, 0.0), "stored");
     server.stop();
 
-    // They have never seen the database.
+    // These two services have never connected to the database.
     let behind = Service::start(&programs[0], &folders[1], &[]);
     let mut ahead = Service::start(&programs[1], &folders[2], &[]);
     assert_eq!(attempt(&behind, &late, 1.0), "spooled");
     assert_eq!(attempt(&ahead, &early, 0.0), "spooled");
-    // The next process delivers it.
+    // The next process delivers the spooled attempt.
     ahead.kill();
     let ahead = Service::start(&programs[1], &folders[2], &[]);
-    // What both have started, too.
+    // The same for simulations that each service has started itself.
     let started = [&behind, &ahead].map(|service| {
         let id = service.start_simulation(&["a"]);
         assert_eq!(attempt(service, &id, 1.0), "spooled");

@@ -1,4 +1,4 @@
-//! What people and programs read on the command line: answers, exit codes, help, errors.
+//! The command line's output: answers, exit codes, help, and errors.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ fn has(object: &Value, expected: &str) {
     assert!(missing.is_empty(), "{missing:?} not in {object}");
 }
 
-/// Records four results of three scenarios, one of them rejected; gives the simulation's id.
+/// Records four results of three scenarios, one of them rejected, and returns the simulation's id.
 fn record_a_few(program: &Program, files: &Files) -> String {
     let mut failed = result("failed", "timeout", 0.2);
     failed["trajectory"]["error"] = "deadline exceeded".into();
@@ -159,7 +159,7 @@ fn simulations_can_be_chosen_by_status_and_number() {
     let listed = |options: &[&str]| -> Vec<String> {
         let arguments = [&["simulations", "--json"], options].concat();
         let simulations = program.run(arguments).ended(0).json_lines();
-        // Where there are more, the last line is a cursor.
+        // If there are more rows, the last line is a cursor.
         let names = simulations.iter().filter_map(|one| one.get("simulation_name"));
         names.map(|name| name.as_str().unwrap().to_owned()).collect()
     };
@@ -170,7 +170,7 @@ fn simulations_can_be_chosen_by_status_and_number() {
 }
 
 #[test]
-fn what_was_rejected_comes_back_with_its_reasons_and_its_bytes() {
+fn rejected_results_are_listed_with_their_reasons_and_bytes() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -214,7 +214,7 @@ fn documents_and_the_component_come_out_byte_for_byte() {
 }
 
 #[test]
-fn an_id_that_is_not_there_is_an_error_that_says_where_to_look() {
+fn the_error_of_an_unknown_id_names_the_command_that_lists_ids() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let id = Uuid::now_v7().to_string();
@@ -251,8 +251,8 @@ fn a_wrong_command_line_is_not_the_code_of_rejected_results() {
 fn every_command_has_help() {
     let program = Program::without_database();
     let top = program.run(["--help"]).ended(0).stdout;
-    for word in ["Examples:", "Exit codes:", "arc-host record results.jsonl"] {
-        assert!(top.contains(word), "{word}: {top}");
+    for part in ["Examples:", "Exit codes:", "arc-host record results.jsonl"] {
+        assert!(top.contains(part), "{part}: {top}");
     }
     for command in COMMANDS {
         assert!(top.contains(&format!("\n  {command} ")), "{command}");
@@ -267,7 +267,7 @@ fn every_command_has_help() {
 
 #[test]
 fn verdicts_need_no_database_and_are_the_components_own() {
-    // A database that is not there is not asked.
+    // `validate` does not contact the database, which is unreachable here.
     let program = Program::without_database();
     let run = |arguments: &[&std::ffi::OsStr]| -> Finished {
         let mut command = program.command(arguments);
@@ -307,31 +307,31 @@ fn verdicts_need_no_database_and_are_the_components_own() {
 }
 
 #[test]
-fn what_is_missing_is_told_before_a_database_is_made() {
+fn invalid_arguments_are_reported_before_a_database_is_created() {
     let files = Files::new();
     let data = files.path("data");
     let program = Program::without_database();
     let missing = files.path("missing.jsonl");
     let arguments = ["--data-dir", data.to_str().unwrap(), "record", missing.to_str().unwrap()];
-    let told = program.run(arguments).ended(1);
-    assert!(told.stderr.contains("missing.jsonl: No such file"), "{}", told.stderr);
-    assert!(!data.exists(), "a database was made");
+    let refused = program.run(arguments).ended(1);
+    assert!(refused.stderr.contains("missing.jsonl: No such file"), "{}", refused.stderr);
+    assert!(!data.exists(), "a database was created");
     for (arguments, hint) in [
         (&["status", "123"][..], "a UUID of 36 characters"),
         (&["spool", "drain"], "--spool-dir"),
         (&["prune", "--older-than", "5"], "like 90m, 24h, 7d or 2w"),
         (&["serve", "--listen", "localhost:7117"], "addresses with a port"),
     ] {
-        let told = program.run(arguments).ended(1);
-        assert!(told.stderr.contains(hint), "{arguments:?}: {}", told.stderr);
+        let refused = program.run(arguments).ended(1);
+        assert!(refused.stderr.contains(hint), "{arguments:?}: {}", refused.stderr);
     }
 }
 
 #[test]
-fn lists_say_that_there_is_more() {
+fn lists_show_that_there_are_more_rows() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
-    // Nothing tells their scenarios.
+    // These results have no scenario.
     let broken: Vec<Value> = (0..3).map(|number| json!({"number": number})).collect();
     let broken = files.write_lines("broken.jsonl", &broken);
     let id = record(&program, &broken, &[]).ended(2).json()["simulation_id"].clone();

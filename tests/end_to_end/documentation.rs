@@ -1,6 +1,6 @@
-//! The README, the pages of `docs/` and the other documents at the root: commands run as they are
-//! written, shown output is the output, links lead somewhere, and commands, options, settings, metrics,
-//! variables and paths exist under the names that the pages use.
+//! The README, the pages of `docs/` and the other documents at the root: commands run as written, shown output is the
+//! actual output, links resolve, and commands, options, settings, metrics, variables and paths exist under the names
+//! that the pages use.
 //!
 //! A block of commands that cannot run here has a comment on the line before it:
 //!
@@ -22,7 +22,7 @@ const SERVICE: &str = "docs/service.md";
 /// The URL of the service on the pages.
 const SERVICE_URL: &str = "http://127.0.0.1:7117";
 
-/// The root of the repository.
+/// Returns the root of the repository.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
@@ -31,7 +31,7 @@ fn text_of(file: &str) -> String {
     std::fs::read_to_string(root().join(file)).unwrap()
 }
 
-/// The documents at the root and the pages of `docs/`, as paths from the root.
+/// Returns the documents at the root and the pages of `docs/`, as paths from the root.
 fn documents() -> Vec<String> {
     let mut documents = Vec::new();
     let mut folders = vec![PathBuf::new(), PathBuf::from("docs")];
@@ -51,19 +51,19 @@ fn documents() -> Vec<String> {
     documents
 }
 
-/// The text of a section.
+/// Returns the text of a section.
 fn section<'t>(text: &'t str, heading: &str) -> &'t str {
     let (_, section) = text.split_once(&format!("\n## {heading}\n")).unwrap();
     section.split("\n## ").next().unwrap()
 }
 
-/// Who runs a block.
+/// How a block is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Run {
     Here,
     /// A script or a test at this path.
     By(String),
-    /// No test, for this reason.
+    /// Not run, for this reason.
     Not(String),
 }
 
@@ -75,7 +75,7 @@ struct Block {
     run: Run,
 }
 
-/// The blocks of a page, in order.
+/// Returns the blocks of a page, in order.
 fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut before = "";
@@ -101,7 +101,7 @@ fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
-/// The blocks of commands of a page that run here.
+/// Returns the blocks of commands of a page that run here.
 fn scripts(text: &str) -> Vec<String> {
     let blocks = blocks(text).into_iter();
     blocks
@@ -110,22 +110,22 @@ fn scripts(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What a page has outside of blocks.
+/// Returns the text of a page outside of blocks.
 fn prose(text: &str) -> String {
     text.split("```").step_by(2).collect()
 }
 
-/// The code in backquotes outside of blocks.
+/// Returns the code in backquotes outside of blocks.
 fn inline_code(text: &str) -> Vec<String> {
     prose(text).split('`').skip(1).step_by(2).map(|code| code.replace('\n', " ")).collect()
 }
 
-/// A shell in a folder from which the repository's files look as from its root, where `arc-host` is the
-/// program under test.
+/// A shell in a folder that contains the repository's files as its root does, with the program under test as
+/// `arc-host`.
 struct Shell {
     program: Program,
     files: Files,
-    /// What precedes every script.
+    /// The commands before every script.
     before: String,
 }
 
@@ -137,26 +137,26 @@ impl Shell {
         }
         let path = Program::path().display();
         let before = format!("set -euo pipefail\narc-host() {{ '{path}' \"$@\"; }}\n");
-        // Formats that a user of this machine has added are not for the pages.
+        // Formats that a user of this machine has added must not affect the pages.
         let program = program.clone().with_variable("ARC_DATA_DIR", files.path("data"));
         Shell { program, files, before }
     }
 
-    /// Runs a script in the environment that the program has.
+    /// Runs a script in the program's environment.
     fn run(&self, script: &str) -> Finished {
         let mut shell = self.program.in_environment("bash");
         if script.contains("--server") {
-            // If a service is named, no database is.
+            // If a service is set, no database is.
             shell.env_remove("ARC_DATABASE_URL");
         }
-        // The shell creates its files in its folder.
+        // The shell creates its files in its own folder.
         let script = format!("{}{script}", self.before);
         shell.current_dir(self.files.path("")).args(["-c", &script]);
         shell.stdin(std::process::Stdio::null()).output().unwrap().into()
     }
 }
 
-/// Whether a text is a pattern, in which `…` matches any text within a line.
+/// Returns whether a text matches a pattern, in which `…` matches any text within a line.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut rest = text;
     let parts: Vec<&str> = pattern.split('…').collect();
@@ -177,7 +177,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     })
 }
 
-/// Compares shown output with the output; a line that is only `…` matches any lines.
+/// Compares shown output with the actual output; a line that is only `…` matches any lines.
 fn assert_shown(command: &str, shown: &[&str], came: &str) {
     let mut lines = came.lines().map(str::trim_end).peekable();
     for (place, pattern) in shown.iter().enumerate() {
@@ -191,15 +191,19 @@ fn assert_shown(command: &str, shown: &[&str], came: &str) {
         let line = lines.next();
         assert!(
             line.is_some_and(|line| matches(pattern, line)),
-            "{command}\nis shown with {pattern:?}, and this came: {line:?}; all of it:\n{came}"
+            "{command}\nis shown with {pattern:?}, but its output has {line:?}; all of it:\n{came}"
         );
     }
-    assert_eq!(lines.next(), None, "{command}: what is shown ends before it; all of it:\n{came}");
+    assert_eq!(
+        lines.next(),
+        None,
+        "{command}: the shown output is incomplete; the whole output:\n{came}"
+    );
 }
 
 #[test]
 fn shown_output_is_the_output() {
-    // Those that need a tool the machine lacks are counted as well: how many the pages have does not
+    // Commands that need a tool that the machine lacks are counted as well, so that the number of commands does not
     // depend on the machine.
     let mut commands = 0;
     let wasmtime = super::component::wasmtime();
@@ -216,7 +220,11 @@ fn shown_output_is_the_output() {
             shell.before += &format!("wasmtime() {{ '{}' \"$@\"; }}\n", wasmtime.display());
         }
         for block in shown {
-            assert_eq!(block.run, Run::Here, "{file}: what is shown is compared");
+            assert_eq!(
+                block.run,
+                Run::Here,
+                "{file}: shown output is only compared with that of commands that run"
+            );
             for command in block.text.split("$ ").skip(1) {
                 let mut lines = command.lines();
                 let mut script = lines.next().unwrap_or_default().to_owned();
@@ -231,7 +239,7 @@ fn shown_output_is_the_output() {
                 let finished = shell.run(&script);
                 println!("{script}\n{}{}", finished.stdout, finished.stderr);
                 let lines: Vec<&str> = lines.map(str::trim_end).collect();
-                // Nothing is shown if only the exit code counts.
+                // Nothing is shown if only the exit code matters.
                 if lines.is_empty() {
                     finished.ended(0);
                 } else {
@@ -287,13 +295,13 @@ fn blocks_that_do_not_run_here_have_a_reason() {
     assert!(left_out >= 10, "{left_out}");
 }
 
-/// A shell on a database with two recorded files, the first of which is the simulation `ID`.
+/// Creates a shell on a database with two recorded files, the first of which is the simulation `ID`.
 fn recorded(database: &TestDatabase) -> (Shell, String) {
     let mut shell = Shell::new(&Program::on(database));
     let command = "arc-host record --json tests/fixtures/results.jsonl";
     let id = shell.run(command).ended(0).json()["simulation_id"].as_str().unwrap().to_owned();
     shell.run("arc-host record tests/fixtures/hostile.jsonl").ended(2);
-    // 2 means that some results are rejected, and some are.
+    // The exit code is 2 because some results are rejected.
     let path = Program::path().display();
     writeln!(shell.before, "arc-host() {{ '{path}' \"$@\" || [ $? = 2 ]; }}").unwrap();
     (shell, id)
@@ -314,7 +322,7 @@ fn queries_and_databases() {
             println!("{script}\n{}{}", finished.stdout, finished.stderr);
         }
     }
-    // The last one removed what was started half a year ago: nothing.
+    // The last command removed simulations that started half a year ago, of which it found none.
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.simulations"), 2);
     let parquet = std::fs::read(shell.files.path("outcomes.parquet")).unwrap();
     assert!(parquet.starts_with(b"PAR1"));
@@ -334,13 +342,14 @@ fn commands_of_the_service() {
     let program = Program::on(&database);
     let service = Service::start(&program, &files, &[]);
     let mut shell = Shell::new(&program);
-    // What the service answers must be a success, and every command must end well.
+    // Every request must succeed, and every command must exit with 0.
     shell.before += "curl() { command curl --fail-with-body --noproxy '*' \"$@\"; echo >&2; }\n";
     for script in scripts {
         let script = script.replace(SERVICE_URL, service.url());
         println!("{}", shell.run(&script).ended(0).stdout);
     }
-    // 240 of the file, three by hand; twice as a stream is once, and once more as a simulation.
+    // 240 from the file and three by hand; the same 240 twice as a stream are stored once, and once more as another
+    // simulation.
     let recorded =
         "SELECT count(*) FROM arc_recorder.outcomes WHERE simulation_id::text LIKE '019ab%'";
     assert_eq!(database.count(recorded), 243);
@@ -358,7 +367,7 @@ fn commands_of_the_service() {
     );
 }
 
-/// Goes from the README to a recorded file, a query and a format, with nothing but its blocks.
+/// Follows the README to a recorded file, a query and a format, with nothing but its blocks.
 #[test]
 fn the_first_steps_of_the_readme() {
     if Command::new("psql").arg("--version").output().is_err() {
@@ -368,7 +377,7 @@ fn the_first_steps_of_the_readme() {
     let program = Program::on(&database);
     let mut script = program.in_environment_of_a_build(root().join(".ci/first-steps"));
     script.env("ARC_HOST", Program::path());
-    // What is built is kept for the next run.
+    // Build products are kept for the next run.
     let build = Path::new(env!("CARGO_TARGET_TMPDIR")).join("first-steps");
     script.env("CARGO_BUILD_BUILD_DIR", build);
     let finished: Finished = script.stdin(std::process::Stdio::null()).output().unwrap().into();
@@ -388,7 +397,7 @@ fn the_first_steps_of_the_readme() {
 fn the_example_in_rust_is_the_one_that_is_compiled() {
     let library = text_of("host/src/lib.rs");
     let lines = library.lines().filter_map(|line| line.strip_prefix("//!"));
-    // Lines that the documentation hides are not on the page.
+    // The page does not show the lines that the documentation hides.
     let shown = lines.map(|line| line.strip_prefix(' ').unwrap_or(line));
     let shown: Vec<&str> = shown.filter(|line| !line.starts_with("# ")).collect();
     let blocks = blocks(&text_of("docs/rust.md"));
@@ -405,7 +414,7 @@ fn the_readme_is_short() {
     assert_eq!(first.run, Run::By(".ci/bare-machine".to_owned()));
 }
 
-/// Every page of the repository.
+/// Returns every page of the repository.
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
     let mut folders = vec![root().to_owned()];
@@ -424,7 +433,7 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// What a heading is called in a link.
+/// Returns the anchor of a heading in a link.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
     kept.collect::<String>().to_lowercase().replace(' ', "-")
@@ -437,11 +446,11 @@ fn anchors(page: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_resolves() {
     let (mut links, mut broken) = (0, Vec::new());
     for page in pages() {
         let text = std::fs::read_to_string(&page).unwrap();
-        // Blocks of code have brackets, too.
+        // Blocks of code also contain brackets.
         let prose = text.split("```").step_by(2).collect::<String>();
         for target in prose.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if target.contains("://") || target.starts_with("mailto:") {
@@ -461,7 +470,7 @@ fn every_link_leads_somewhere() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// What `--help` of each command prints, by command.
+/// The output of `--help` of each command.
 struct Help {
     program: Program,
     pages: BTreeMap<Vec<String>, String>,
@@ -478,7 +487,7 @@ impl Help {
         page
     }
 
-    /// Whether a command has this one below it.
+    /// Returns whether a command has this subcommand.
     fn has_command(&mut self, command: &[String], name: &str) -> bool {
         let page = self.page(command);
         page.lines().any(|line| {
@@ -486,7 +495,7 @@ impl Help {
         })
     }
 
-    /// What is wrong with a command line that begins behind `arc-host`.
+    /// Returns the error in a command line after `arc-host`, if it has one.
     fn wrong(&mut self, line: &str) -> Option<String> {
         let ends = [" |", " >", " <", " #", " &&", ";", ")"];
         let end = ends.iter().filter_map(|end| line.find(end)).min().unwrap_or(line.len());
@@ -501,7 +510,7 @@ impl Help {
             } else if descending && self.has_command(&command, word) {
                 command.push(word.to_owned());
             } else if command.is_empty() {
-                // The value of an option that comes before the command.
+                // The value of an option that precedes the command.
                 let command =
                     word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-');
                 if command {
@@ -520,7 +529,7 @@ impl Help {
     }
 }
 
-/// What follows `arc-host` if it is the program of a command line, and not an argument of another one.
+/// Returns the arguments of `arc-host` if it is the program of a command line, and not an argument of another one.
 fn commands_of(line: &str) -> impl Iterator<Item = &str> {
     let program = "arc-host ";
     line.match_indices(program).filter_map(move |(at, _)| {
@@ -536,7 +545,7 @@ fn commands_and_options_exist() {
     let mut help = Help { program: Program::without_database(), pages: BTreeMap::new() };
     let (mut commands, mut wrong) = (0, Vec::new());
     for file in documents() {
-        // It names what existed earlier.
+        // The changelog names items that no longer exist.
         if file == "CHANGELOG.md" {
             continue;
         }
@@ -577,7 +586,7 @@ fn mistakes_of_a_page_are_found() {
     assert_eq!(inline_code("a `b\nc` d\n```sh\n`e`\n```\n`f`"), ["b c", "f"]);
 }
 
-/// The sources and scripts, in one text.
+/// Returns the sources and scripts as one text.
 fn sources() -> String {
     let mut sources = String::new();
     let mut paths: Vec<PathBuf> =
@@ -602,7 +611,7 @@ fn sources() -> String {
     sources
 }
 
-/// Names of PostgreSQL, Citus and PgBouncer.
+/// Names that PostgreSQL, Citus and PgBouncer define.
 const FOREIGN_NAMES: [&str; 5] = [
     "citus_add_node",
     "citus_rebalance_start",
@@ -611,7 +620,7 @@ const FOREIGN_NAMES: [&str; 5] = [
     "pg_dump",
 ];
 
-/// Whether a text is a name with an underscore, such as a setting, a column or a code.
+/// Returns whether a text is a name with an underscore, such as a setting, a column or a code.
 fn is_name(text: &str) -> bool {
     text.contains('_')
         && text.starts_with(|letter: char| letter.is_ascii_alphabetic())
@@ -627,7 +636,7 @@ fn names_variables_and_paths_exist() {
         let text = text_of(&file);
         let variables = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
         let variables = variables.filter(|word| word.starts_with("ARC_"));
-        // Each setting of the service has one, whose name is made from the setting's.
+        // Each setting of the service has a variable, whose name is derived from the setting's.
         let variables = variables.filter(|word| !word.starts_with("ARC_SERVE_"));
         names.extend(variables.map(|name| (file.clone(), name.to_owned())));
         for code in inline_code(&text) {
@@ -655,13 +664,13 @@ fn names_variables_and_paths_exist() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// The rows of the tables of a text, each as its cells.
+/// Returns the rows of the tables of a text, each as its cells.
 fn rows(text: &str) -> Vec<Vec<&str>> {
     let rows = text.lines().filter(|line| line.starts_with('|'));
     rows.map(|row| row.trim_matches('|').split('|').collect()).collect()
 }
 
-/// The code in a cell.
+/// Returns the code in a cell.
 fn codes(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
 }
@@ -707,7 +716,7 @@ fn settings_codes_and_metrics_have_the_names_of_the_program() {
     for row in &table {
         for code in codes(row[2]).filter(|code| is_name(code) && !settings.contains(code)) {
             refusals += 1;
-            // What the service refuses has a status; other codes are those of violations.
+            // Codes of the service's errors have a status; the others are codes of violations.
             let quoted = format!("\"{code}\"");
             let status = row[2].trim().starts_with(|digit: char| digit.is_ascii_digit());
             let known = if status { &contract } else { &sources };
@@ -725,7 +734,7 @@ fn settings_codes_and_metrics_have_the_names_of_the_program() {
         let codes = inline_code(&text_of(&file));
         named.extend(codes.into_iter().filter(|name| name.starts_with("arc_") && is_name(name)));
     }
-    // The schema, a crate, and what tokens begin with.
+    // The schema, a crate, and the prefix of tokens.
     named.retain(|name| !["arc_recorder", "arc_host", "arc_"].contains(&name.as_str()));
     assert!(named.len() >= 4, "{named:?}");
     for name in named {
@@ -737,10 +746,10 @@ fn settings_codes_and_metrics_have_the_names_of_the_program() {
 }
 
 #[test]
-fn the_architecture_names_what_exists() {
+fn the_names_in_the_architecture_exist() {
     let text = text_of("ARCHITECTURE.md");
     let code: BTreeSet<String> = inline_code(&text).into_iter().collect();
-    // Every module of the host has its place in the layers.
+    // Every module of the host belongs to a layer.
     let library = text_of("host/src/lib.rs");
     let modules = library
         .lines()
@@ -749,7 +758,7 @@ fn the_architecture_names_what_exists() {
     assert!(modules.len() > 15, "{modules:?}");
     let missing: Vec<_> = modules.iter().filter(|name| !code.contains(**name)).collect();
     assert!(missing.is_empty(), "ARCHITECTURE.md does not have the modules {missing:?}");
-    // Types of the path of a result.
+    // The types on the path of a result.
     let sources = sources();
     let life = section(&text, "The life of one result");
     let types: BTreeSet<&str> =
@@ -761,7 +770,7 @@ fn the_architecture_names_what_exists() {
             .any(|kind| sources.contains(&format!("{kind} {name}")));
         assert!(defined, "no type {name}");
     }
-    // The type of the column is the one that both pages name.
+    // Both pages name the type that the column has.
     let database = TestDatabase::new();
     let found = database.query(
         "SELECT data_type FROM information_schema.columns
@@ -796,7 +805,7 @@ fn decisions_have_their_parts_and_are_listed() {
     }
 }
 
-/// Files that people read or are shown: pages, programs and their messages.
+/// Returns the files that people read or are shown: pages, programs and their messages.
 fn texts() -> Vec<(PathBuf, String)> {
     let listed = Command::new("git").args(["ls-files", "-z"]).current_dir(root()).output();
     let Some(listed) = listed.ok().filter(|listed| listed.status.success()) else {
@@ -807,7 +816,7 @@ fn texts() -> Vec<(PathBuf, String)> {
     names
         .split('\0')
         .filter(|name| shown.iter().any(|end| name.ends_with(&format!(".{end}"))))
-        // What is done at a release, and this very test.
+        // The release checklist, and this test.
         .filter(|name| !["RELEASING.md", "tests/end_to_end/documentation.rs"].contains(name))
         .filter_map(|name| Some((name.into(), std::fs::read_to_string(root().join(name)).ok()?)))
         .collect()
@@ -833,7 +842,7 @@ fn no_page_names_a_package_that_no_index_has() {
                 .1
                 .split([' ', '"', '\'', '`', ',', '(', ')', '[', ']'])
                 .any(|word| ours.contains(&word));
-            // A wheel in a folder is no index, and neither is this repository.
+            // A wheel in a folder does not come from a package index, and neither does this repository.
             if named && !line.contains("--no-index") && !line.contains("--path") {
                 found.push(format!("{}: {}", file.display(), line.trim()));
             }

@@ -1,5 +1,5 @@
-//! The extraction component in other hands: each example of `tests/embedding` judges the same
-//! documents, and says the host's words, byte for byte.
+//! Embedding the extraction component: each example of `tests/embedding` extracts the same
+//! documents and prints the host's verdicts, byte for byte.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,43 +8,43 @@ use crate::support::{
     Files, Program, chromium, copy_folder, fixture, node_modules, run, skip_without_tool,
 };
 
-/// The folder of an example.
+/// Returns the folder of an example.
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("embedding").join(name)
 }
 
-/// A component, documents a line each, and the host's verdicts on them.
-struct Judged {
+/// The component, documents one per line, and the host's verdicts on them.
+struct Reference {
     files: Files,
     component: PathBuf,
     documents: PathBuf,
     verdicts: String,
 }
 
-impl Judged {
+impl Reference {
     fn new() -> Self {
         let files = Files::new();
         let component = files.path("arc-extractor.wasm");
         let program = Program::without_database();
         program.run(["component".as_ref(), "--output".as_ref(), component.as_os_str()]).ended(0);
         let documents = files.write("documents.jsonl", documents().join("\n") + "\n");
-        let judged =
+        let reference =
             program.run(["validate".as_ref(), "--json".as_ref(), documents.as_os_str()]).ended(2);
-        Judged { files, component, documents, verdicts: judged.stdout }
+        Reference { files, component, documents, verdicts: reference.stdout }
     }
 
-    /// Compares what an example has printed.
+    /// Compares an example's output with the host's verdicts.
     #[track_caller]
     fn assert_same(&self, printed: &str) {
         let (mut host, mut other) = (self.verdicts.lines(), printed.lines());
         for document in documents() {
             assert_eq!(host.next(), other.next(), "{document}");
         }
-        assert!(printed == self.verdicts, "the same to the last byte");
+        assert!(printed == self.verdicts, "the same bytes");
     }
 }
 
-/// The fixtures' documents that are text; each is a line that the host takes for one document.
+/// Returns the fixtures' documents that are text and that the host reads as a single line.
 pub fn documents() -> Vec<String> {
     let mut documents = Vec::new();
     for name in ["results.jsonl", "hostile.jsonl"] {
@@ -57,7 +57,7 @@ pub fn documents() -> Vec<String> {
     documents
 }
 
-/// Asserts that the page of an example shows its program as it is.
+/// Asserts that the page of an example quotes its program verbatim.
 #[track_caller]
 fn assert_page_shows(name: &str, language: &str, program: &str) {
     let page = std::fs::read_to_string(example(name).join("README.md")).unwrap();
@@ -69,11 +69,11 @@ fn assert_page_shows(name: &str, language: &str, program: &str) {
         .collect();
     assert!(!blocks.is_empty(), "{name} shows its program");
     for block in blocks {
-        assert!(program.contains(block), "the page of {name} shows what is not so:\n{block}");
+        assert!(program.contains(block), "the page of {name} differs from its program:\n{block}");
     }
 }
 
-/// The Python that has what the tests use.
+/// Returns the Python that has the package `wasmtime`.
 fn python_with_wasmtime() -> Option<PathBuf> {
     let python = PathBuf::from(std::env::var_os("ARC_TEST_PYTHON")?);
     let tried = Command::new(&python).args(["-c", "import wasmtime.component"]).output().ok()?;
@@ -89,36 +89,38 @@ fn python_with_the_wasmtime_package() {
             "ARC_TEST_PYTHON names no Python with the package wasmtime",
         );
     };
-    let judged = Judged::new();
+    let reference = Reference::new();
     let mut command = Command::new(python);
-    command.arg(example("python").join("verdicts.py")).args([&judged.component, &judged.documents]);
-    judged.assert_same(&run(&mut command));
+    command
+        .arg(example("python").join("verdicts.py"))
+        .args([&reference.component, &reference.documents]);
+    reference.assert_same(&run(&mut command));
 }
 
-/// The component as an ES module, in the folder of these files.
-fn transpile(judged: &Judged) -> bool {
+/// Writes the component as an ES module to the folder of these files.
+fn transpile(reference: &Reference) -> bool {
     let Some(node_modules) = node_modules() else { return false };
-    copy_folder(&example("node"), &judged.files.path("."));
-    std::os::unix::fs::symlink(node_modules, judged.files.path("node_modules")).unwrap();
+    copy_folder(&example("node"), &reference.files.path("."));
+    std::os::unix::fs::symlink(node_modules, reference.files.path("node_modules")).unwrap();
     let mut command = Command::new("node");
-    command.arg(judged.files.path("transpile.mjs")).arg(&judged.component);
-    run(command.arg(judged.files.path("extractor")));
+    command.arg(reference.files.path("transpile.mjs")).arg(&reference.component);
+    run(command.arg(reference.files.path("extractor")));
     true
 }
 
 #[test]
 fn node_through_jco() {
     assert_page_shows("node", "js", "verdicts.mjs");
-    let judged = Judged::new();
-    if !transpile(&judged) {
+    let reference = Reference::new();
+    if !transpile(&reference) {
         return skip_without_tool(
             "the component in Node",
             "`npm ci` in host/typescript was not run",
         );
     }
     let mut command = Command::new("node");
-    command.arg(judged.files.path("verdicts.mjs")).arg(&judged.documents);
-    judged.assert_same(&run(&mut command));
+    command.arg(reference.files.path("verdicts.mjs")).arg(&reference.documents);
+    reference.assert_same(&run(&mut command));
 }
 
 #[test]
@@ -127,17 +129,20 @@ fn a_browser_through_jco() {
     let Some(chromium) = chromium() else {
         return skip_without_tool("the component in a browser", "Chromium is not installed");
     };
-    let judged = Judged::new();
-    if !transpile(&judged) {
+    let reference = Reference::new();
+    if !transpile(&reference) {
         return skip_without_tool(
             "the component in a browser",
             "`npm ci` in host/typescript was not run",
         );
     }
-    copy_folder(&example("browser"), &judged.files.path("."));
+    copy_folder(&example("browser"), &reference.files.path("."));
     let mut command = Command::new("node");
-    command.arg(judged.files.path("in_chromium.mjs")).arg(judged.files.path(".")).arg("index.html");
-    judged.assert_same(&run(command.env("ARC_TEST_CHROMIUM", chromium)));
+    command
+        .arg(reference.files.path("in_chromium.mjs"))
+        .arg(reference.files.path("."))
+        .arg("index.html");
+    reference.assert_same(&run(command.env("ARC_TEST_CHROMIUM", chromium)));
 }
 
 #[test]
@@ -149,29 +154,29 @@ fn c_with_the_c_api_of_wasmtime() {
             "ARC_TEST_WASMTIME_C_API names no folder with wasmtime's include and lib",
         );
     };
-    let judged = Judged::new();
-    let (program, lib) = (judged.files.path("verdicts"), c_api.join("lib"));
+    let reference = Reference::new();
+    let (program, lib) = (reference.files.path("verdicts"), c_api.join("lib"));
     let mut command = Command::new("cc");
     command.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program);
     command.arg(example("c").join("verdicts.c")).arg("-isystem").arg(c_api.join("include"));
     command.arg("-L").arg(&lib).arg("-lwasmtime");
     run(command.arg(format!("-Wl,-rpath,{}", lib.display())));
     let mut command = Command::new(program);
-    judged.assert_same(&run(command.args([&judged.component, &judged.documents])));
+    reference.assert_same(&run(command.args([&reference.component, &reference.documents])));
 }
 
 #[test]
-fn the_core_module_alone() {
+fn the_core_module() {
     assert_page_shows("core", "js", "verdicts.mjs");
     if Command::new("node").arg("--version").output().is_err() {
         return skip_without_tool("the core module in Node", "Node is not installed");
     }
-    let judged = Judged::new();
-    let module = judged.files.path("arc-extractor.core.wasm");
+    let reference = Reference::new();
+    let module = reference.files.path("arc-extractor.core.wasm");
     Program::without_database()
         .run(["component".as_ref(), "--core".as_ref(), "--output".as_ref(), module.as_os_str()])
         .ended(0);
     let mut command = Command::new("node");
-    command.arg(example("core").join("verdicts.mjs")).args([&module, &judged.documents]);
-    judged.assert_same(&run(&mut command));
+    command.arg(example("core").join("verdicts.mjs")).args([&module, &reference.documents]);
+    reference.assert_same(&run(&mut command));
 }

@@ -1,4 +1,4 @@
-//! `arc-host export`: the same outcomes in every format, whole files or none.
+//! `arc-host export`: the same outcomes in every format, as complete files or not at all.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -18,11 +18,12 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{Files, Finished, Program, Service, TestDatabase, fixture, record, result};
 
-/// What a spreadsheet, a careless program or a terminal might trip over.
+/// Texts that a spreadsheet, a careless program or a terminal could mishandle.
 const ODD: [&str; 8] =
     ["=1+1", "comma, \"quote\"", "two\r\nlines", " spaces ", "\u{1f600} é", "-", "#N/A", "a\tb"];
 
-/// A database with three simulations: the fixtures, odd names, and a scenario that was run again.
+/// Creates a database with three simulations: the fixtures, odd names, and a scenario that was run
+/// again.
 fn filled(files: &Files) -> (TestDatabase, Program, Vec<String>) {
     let database = TestDatabase::new();
     let program = Program::on(&database);
@@ -47,7 +48,7 @@ fn filled(files: &Files) -> (TestDatabase, Program, Vec<String>) {
     (database, program, ids)
 }
 
-/// The lines of `arc-host outcomes --json`, each with its simulation.
+/// Returns the lines of `arc-host outcomes --json`, each with its simulation.
 fn outcomes(program: &Program, simulation: &str, options: &[&str]) -> Vec<Map<String, Value>> {
     let listed = program.run([&["outcomes", simulation, "--json"], options].concat()).ended(0);
     listed
@@ -65,7 +66,7 @@ fn lines(text: &str) -> Vec<Map<String, Value>> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The records of a file of RFC 4180; nothing where a field is empty and not quoted.
+/// Parses a file of RFC 4180; a field that is empty and not quoted is `None`.
 fn comma_separated(text: &str) -> Vec<Vec<Option<String>>> {
     let (mut records, mut record, mut rest) = (Vec::new(), Vec::new(), text);
     while !rest.is_empty() {
@@ -108,7 +109,7 @@ fn parquet(path: &Path) -> Vec<RecordBatch> {
     reader.build().unwrap().map(Result::unwrap).collect()
 }
 
-/// A value of Arrow as the lines of JSON have it.
+/// Converts a value of Arrow to JSON.
 fn value(batch: &RecordBatch, name: &str, row: usize) -> Value {
     let column = batch.column_by_name(name).unwrap();
     if column.is_null(row) {
@@ -168,8 +169,8 @@ fn every_format_has_the_outcomes_as_they_are_listed() {
     }
 
     let path = files.path("outcomes.parquet");
-    let told = program.run(["export".as_ref(), "--output".as_ref(), path.as_os_str()]).ended(0);
-    assert!(told.stdout.contains("252 outcomes of 3 simulations"), "{}", told.stdout);
+    let reported = program.run(["export".as_ref(), "--output".as_ref(), path.as_os_str()]).ended(0);
+    assert!(reported.stdout.contains("252 outcomes of 3 simulations"), "{}", reported.stdout);
     let batches = parquet(&path);
     let mut rows = Vec::new();
     for batch in &batches {
@@ -191,7 +192,7 @@ fn every_format_has_the_outcomes_as_they_are_listed() {
 }
 
 #[test]
-fn parquet_says_what_its_columns_are() {
+fn parquet_files_declare_their_columns() {
     let files = Files::new();
     let (_database, program, _) = filled(&files);
     let path = files.path("outcomes.parquet");
@@ -250,8 +251,8 @@ fn documents_come_byte_for_byte() {
             .collect();
         assert!(text == documents, "csv of {id}");
         let path = files.path("documents.parquet");
-        let words = ["export", id, "--documents", "--output", path.to_str().unwrap()];
-        program.run(words).ended(0);
+        let arguments = ["export", id, "--documents", "--output", path.to_str().unwrap()];
+        program.run(arguments).ended(0);
         let mut text = String::new();
         for batch in parquet(&path) {
             for document in batch.column_by_name("document").unwrap().as_string::<i32>() {
@@ -278,10 +279,10 @@ fn large_documents_go_through() {
     let path = files.write_lines("large.jsonl", &results);
     record(&program, &path, &[]).ended(0);
     let path = files.path("large.parquet");
-    let words = ["export", "--documents", "--output", path.to_str().unwrap(), "--json"];
-    let told = program.run(words).ended(0).json();
-    assert_eq!((&told["outcomes"], &told["format"]), (&json!(20), &json!("parquet")));
-    assert_eq!(told["bytes"], fs::metadata(&path).unwrap().len());
+    let arguments = ["export", "--documents", "--output", path.to_str().unwrap(), "--json"];
+    let reported = program.run(arguments).ended(0).json();
+    assert_eq!((&reported["outcomes"], &reported["format"]), (&json!(20), &json!("parquet")));
+    assert_eq!(reported["bytes"], fs::metadata(&path).unwrap().len());
     let mut read = Vec::new();
     for batch in parquet(&path) {
         for document in batch.column_by_name("document").unwrap().as_string::<i32>() {
@@ -296,10 +297,10 @@ fn some_simulations_and_some_outcomes_are_exported() {
     let files = Files::new();
     let (_database, program, ids) = filled(&files);
     let [first, odd, again] = [&ids[0], &ids[1], &ids[2]];
-    let exported = |words: &[&str]| {
-        lines(&program.run([&["export", "--format", "jsonl"], words].concat()).ended(0).stdout)
+    let exported = |arguments: &[&str]| {
+        lines(&program.run([&["export", "--format", "jsonl"], arguments].concat()).ended(0).stdout)
     };
-    // In the order in which they are named, each once.
+    // The simulations are exported in the order in which they are named, each once.
     let both = exported(&[again, odd, again]);
     let expected = [outcomes(&program, again, &[]), outcomes(&program, odd, &[])].concat();
     assert_eq!(both, expected);
@@ -311,18 +312,18 @@ fn some_simulations_and_some_outcomes_are_exported() {
         let all: Vec<_> = ids.iter().flat_map(|id| outcomes(&program, id, options)).collect();
         assert_eq!(exported(options), all, "{options:?}");
     }
-    // A filter leaves attempts out, and numbers none anew.
+    // A filter leaves attempts out and does not renumber them.
     let errors = exported(&[again, "--status", "error"]);
     let attempts: Vec<i64> = errors.iter().map(|line| line["attempt"].as_i64().unwrap()).collect();
     assert_eq!(attempts, [1, 3]);
 
     let path = files.path("none.jsonl");
     let absent = uuid::Uuid::nil().to_string();
-    let words = ["export", first, &absent, "--output", path.to_str().unwrap()];
-    let refused = program.run(words).ended(1);
+    let arguments = ["export", first, &absent, "--output", path.to_str().unwrap()];
+    let refused = program.run(arguments).ended(1);
     assert!(refused.stderr.contains(&absent), "{}", refused.stderr);
     assert!(!path.exists());
-    // Nothing at all is a whole file, too.
+    // An export without outcomes is a complete file, too.
     for name in ["none.csv", "none.parquet", "none.jsonl"] {
         let path = files.path(name);
         program
@@ -335,22 +336,22 @@ fn some_simulations_and_some_outcomes_are_exported() {
 }
 
 #[test]
-fn a_service_gives_what_its_database_does() {
+fn a_service_exports_the_same_as_its_database() {
     let files = Files::new();
     let (_database, program, ids) = filled(&files);
     let service = Service::start(&program, &files, &[]);
     let over = Program::on_service(service.url());
-    for words in [
+    for arguments in [
         &["export", "--format", "jsonl"][..],
         &["export", "--format", "csv", &ids[1], "--documents"],
         &["export", "--format", "jsonl", &ids[2], "--status", "error"],
     ] {
-        let inside = program.run(words).ended(0).stdout;
-        let outside = over.run(words).ended(0).stdout;
-        if words.contains(&"jsonl") {
-            assert_eq!(lines(&outside), lines(&inside), "{words:?}");
+        let inside = program.run(arguments).ended(0).stdout;
+        let outside = over.run(arguments).ended(0).stdout;
+        if arguments.contains(&"jsonl") {
+            assert_eq!(lines(&outside), lines(&inside), "{arguments:?}");
         } else {
-            // The same JSON may be written in another way.
+            // The same JSON can be formatted differently.
             let columns = |text: &str| {
                 let mut records = comma_separated(text);
                 for record in records.iter_mut().skip(1) {
@@ -362,7 +363,7 @@ fn a_service_gives_what_its_database_does() {
                 }
                 records
             };
-            assert_eq!(columns(&outside), columns(&inside), "{words:?}");
+            assert_eq!(columns(&outside), columns(&inside), "{arguments:?}");
         }
     }
     let absent = uuid::Uuid::nil().to_string();
@@ -385,8 +386,8 @@ fn the_format_is_named_or_the_file_s() {
         };
         assert!(begun.starts_with(begins), "{name}");
     }
-    for words in [&["export"][..], &["export", "-o", "a.txt"]] {
-        let refused = program.run(words).ended(1);
+    for arguments in [&["export"][..], &["export", "-o", "a.txt"]] {
+        let refused = program.run(arguments).ended(1);
         assert!(refused.stderr.contains("--format parquet, csv or jsonl"), "{}", refused.stderr);
     }
     let piped = program.command(["export", "--format", "parquet"]).output().unwrap();
@@ -405,7 +406,7 @@ fn a_file_takes_the_place_of_another_as_files_do() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     let made = fs::metadata(files.write("usual", "")).unwrap().permissions().mode();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode(), made);
-    assert_eq!(fs::read_dir(files.path("out")).unwrap().count(), 2, "nothing is left beside");
+    assert_eq!(fs::read_dir(files.path("out")).unwrap().count(), 2, "no temporary file is left");
 
     let folder = files.path("out");
     let refused =
@@ -414,7 +415,7 @@ fn a_file_takes_the_place_of_another_as_files_do() {
     let absent = files.path("absent/a.csv");
     let refused = program.run(["export", "-o", absent.to_str().unwrap()]).ended(1);
     assert!(refused.stderr.contains("a.csv"), "{}", refused.stderr);
-    // A device is written to as it is.
+    // A device is written in place.
     program.run(["export", "--format", "csv", "-o", "/dev/null"]).ended(0);
     for format in ["csv", "jsonl", "parquet"] {
         let full = program.run(["export", "--format", format, "-o", "/dev/full"]).ended(1);
@@ -446,12 +447,16 @@ fn an_export_that_is_stopped_leaves_no_half_file() {
         ("new.parquet", Signal::SIGINT),
         ("new.jsonl", Signal::SIGTERM),
     ] {
-        // It has begun, and waits for somebody else.
+        // The export has begun, and waits for the lock.
         let held = database.hold("LOCK TABLE arc_recorder.outcomes IN ACCESS EXCLUSIVE MODE");
         let path = files.path("out").join(name);
         let child = program.spawn(["export", "-o", path.to_str().unwrap()]);
         database.wait_for_a_lock();
-        assert_eq!(fs::read_dir(files.path("out")).unwrap().count(), 2, "it writes beside");
+        assert_eq!(
+            fs::read_dir(files.path("out")).unwrap().count(),
+            2,
+            "it writes to a temporary file"
+        );
         kill(Pid::from_raw(child.id() as i32), signal).unwrap();
         let finished = Finished::from(child.wait_with_output().unwrap()).ended(130);
         assert!(finished.stderr.contains("stopped"), "{}", finished.stderr);
@@ -462,7 +467,7 @@ fn an_export_that_is_stopped_leaves_no_half_file() {
 }
 
 #[test]
-fn an_export_to_a_pipe_that_nobody_reads_can_be_stopped() {
+fn an_export_to_a_pipe_without_a_reader_can_be_stopped() {
     let files = Files::new();
     let (_database, program, _) = filled(&files);
     let mut child = program.spawn(["export", "--format", "jsonl", "--documents"]);
@@ -470,7 +475,7 @@ fn an_export_to_a_pipe_that_nobody_reads_can_be_stopped() {
     let mut begun = Vec::new();
     output.read_until(b'{', &mut begun).unwrap();
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
-    // It may have put the rest into the pipe before.
+    // The rest can be in the pipe already.
     let code = child.wait().unwrap().code().unwrap();
     assert!([0, 130].contains(&code), "{code}");
     drop(output);

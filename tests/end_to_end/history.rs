@@ -1,4 +1,4 @@
-//! What was recorded, extracted again: rejected results replayed, outcomes rewritten.
+//! Extracting recorded results again: rejected results are replayed, outcomes are rewritten.
 
 use arc_host::Recorder;
 use arc_host::extraction::{BUILT_IN, ExtractionSettings, Extractor};
@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 
 use crate::support::{Files, Finished, Program, TestDatabase, record, result, wait_for};
 
-/// An extractor that is registered and extracted nothing yet.
+/// An extractor that is registered but has extracted nothing yet.
 const OLD: &str = "00000000-0000-0000-0000-0000000000ff";
 
-/// Everything about outcomes that must not change.
+/// The columns of outcomes that must never change.
 const IDENTITY: &str = "SELECT simulation_id::text, outcome_id::text, started_at::text,
         received_at::text, document::text, modal_call_id, sandbox_id, trial
     FROM arc_recorder.outcomes ORDER BY 1, 2";
 
-/// Everything about outcomes but who extracted them.
+/// The columns of outcomes except the extractor.
 const FIELDS: &str = "SELECT (to_jsonb(outcome) - 'extractor_id' - 'document')::text
     FROM arc_recorder.outcomes AS outcome ORDER BY simulation_id, outcome_id";
 
@@ -42,7 +42,7 @@ fn register_old_extractor(database: &TestDatabase) {
     ));
 }
 
-/// Makes it look as if an older extractor had rejected the outcomes that the condition finds.
+/// Makes these outcomes appear as results that an older extractor rejected.
 fn reject_before(database: &TestDatabase, condition: &str) {
     register_old_extractor(database);
     database.execute(&format!(
@@ -79,12 +79,12 @@ fn count_rejected(database: &TestDatabase) -> i64 {
 }
 
 #[test]
-fn what_is_accepted_after_mending_is_stored_as_it_would_have_been() {
+fn results_accepted_after_a_fix_are_stored_as_if_accepted_at_first() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
     let mut results = many(3);
-    // Two attempts at one scenario, of which the later counts.
+    // Two attempts at one scenario, of which the later one counts.
     results.push(result("scenario-1", "error", 0.25));
     results.push(json!({"still": "no result"}));
     let path = files.write_lines("results.jsonl", &results);
@@ -102,7 +102,7 @@ fn what_is_accepted_after_mending_is_stored_as_it_would_have_been() {
         json!({"stored": 3, "duplicate": 0, "rejected": 1, "reasons_changed": 0, "unreadable": 0,
             "failed": 0, "failure": null, "interrupted": false})
     );
-    assert_eq!(texts(&database, IDENTITY), identity, "ids, times and documents are what they were");
+    assert_eq!(texts(&database, IDENTITY), identity, "ids, times and documents are unchanged");
     assert_eq!(texts(&database, FIELDS), fields);
     assert_eq!(program.run(["status", id, "--json"]).ended(0).json(), status);
     assert_eq!(
@@ -114,7 +114,7 @@ fn what_is_accepted_after_mending_is_stored_as_it_would_have_been() {
         1,
         "the completed simulation has its figures again"
     );
-    // Why they had been rejected is not forgotten.
+    // The reasons of the earlier rejection are kept.
     let kept = database.query(
         "SELECT replaced FROM arc_recorder.replaced_extractions
          WHERE verdict = 'rejected' AND extractor_id <> replaced_by",
@@ -126,7 +126,7 @@ fn what_is_accepted_after_mending_is_stored_as_it_would_have_been() {
         (&json!("odd"), &json!(7))
     );
 
-    // Again, and the same file again: nothing more.
+    // Neither a second replay nor recording the same file again stores anything.
     let again = replay(&program).ended(2).json();
     assert_eq!((&again["stored"], &again["rejected"]), (&json!(0), &json!(1)));
     let recorded = record(&program, &path, &[]).ended(2).json();
@@ -138,7 +138,7 @@ fn what_is_accepted_after_mending_is_stored_as_it_would_have_been() {
 }
 
 #[test]
-fn what_no_extractor_can_read_stays_rejected_and_new_reasons_take_the_place_of_old_ones() {
+fn unreadable_results_stay_rejected_and_new_reasons_replace_old_ones() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -154,8 +154,8 @@ fn what_no_extractor_can_read_stays_rejected_and_new_reasons_take_the_place_of_o
     assert_eq!(recorded["rejected_results"][0]["code"], "truncated");
     reject_before(&database, "true");
     let own = "violations <> '[{\"path\": \"/x\", \"code\": \"odd\", \"message\": \"odd\"}]'";
-    // A document of which only the beginning is kept, though it reads like a whole one, and one
-    // whose trial was too great to be kept with it, so that its id is not that of its bytes.
+    // A document that was truncated but reads like a complete one, and one whose trial was too
+    // great to be kept, so that its id does not match its bytes.
     database.execute(
         "INSERT INTO arc_recorder.rejected_results
          SELECT simulation_id, gen_random_uuid(), started_at, received_at, position, trial, NULL,
@@ -172,10 +172,10 @@ fn what_no_extractor_can_read_stays_rejected_and_new_reasons_take_the_place_of_o
         (&json!(2), &json!(8), &json!(6)),
         "{replayed}"
     );
-    assert_eq!(texts(&database, reasons), before, "reasons that did not change are left alone");
+    assert_eq!(texts(&database, reasons), before, "reasons that did not change stay as they are");
     assert_eq!(count_rejected(&database), 8);
 
-    // An older extractor had seen another reason.
+    // An older extractor had found another reason.
     database.execute(&format!(
         "UPDATE arc_recorder.rejected_results SET extractor_id = '{OLD}',
              violations = '[{{\"path\": \"\", \"code\": \"odd\", \"message\": \"odd\"}}]'
@@ -219,7 +219,7 @@ fn a_replay_follows_the_plan_as_recording_does() {
 }
 
 #[test]
-fn replays_may_be_killed_and_run_at_once() {
+fn replays_can_be_killed_and_run_concurrently() {
     const RESULTS: usize = 12_000;
     let database = TestDatabase::new();
     let program = Program::on(&database);
@@ -236,7 +236,7 @@ fn replays_may_be_killed_and_run_at_once() {
     child.wait().unwrap();
     assert!(count_outcomes(&database) > 0);
     let both = count_outcomes(&database) + count_rejected(&database);
-    // What the killed one had under way may be committed between the two counts.
+    // The killed process's last transaction can be committed between the two counts.
     assert!(both >= RESULTS as i64 - 1_000, "nothing is lost: {both}");
 
     let children = [0, 1].map(|_| program.spawn(["retry-rejected", "--json"]));
@@ -244,14 +244,14 @@ fn replays_may_be_killed_and_run_at_once() {
         Finished::from(child.wait_with_output().unwrap()).ended(0);
     }
     assert_eq!(count_rejected(&database), 0);
-    assert_eq!(texts(&database, FIELDS), fields, "exactly once, as they would have been");
+    assert_eq!(texts(&database, FIELDS), fields, "each is stored once, as if accepted at first");
     assert_eq!(
         database.count("SELECT count(*) FROM arc_recorder.replaced_extractions"),
         RESULTS as i64
     );
 }
 
-/// Makes it look as if an older extractor had made something else of these outcomes.
+/// Makes these outcomes appear as results that an older extractor extracted differently.
 fn extract_before(database: &TestDatabase, condition: &str, assignments: &str) {
     database.execute(&format!(
         "UPDATE arc_recorder.outcomes SET extractor_id = '{OLD}'{assignments} WHERE {condition}"
@@ -322,8 +322,8 @@ fn fields_are_extracted_again_and_ids_stay() {
         json!({"status": 1, "reliability_score": 1, "error_category": 1, "metrics": 1, "trajectory_offset": 1, "execution_time": 1})
     );
     let text = program.run(["reextract", "--dry-run", "--simulation", id]).ended(0).stdout;
-    for words in ["reliability_score", "0.125 → 0.5", "2 of 3 outcomes change"] {
-        assert!(text.contains(words), "{words}: {text}");
+    for expected in ["reliability_score", "0.125 → 0.5", "2 of 3 outcomes change"] {
+        assert!(text.contains(expected), "{expected}: {text}");
     }
     assert_eq!(
         (texts(&database, FIELDS), database.count(stale)),
@@ -355,22 +355,22 @@ fn fields_are_extracted_again_and_ids_stay() {
         json!({"status": "error", "reliability_score": 0.125, "error_category": "network"})
     );
     assert_eq!((&kept[1]["metrics"], &kept[1]["trajectory_offset"]), (&json!({}), &json!(1)));
-    assert_eq!(kept[2], json!({}), "only who extracted it was another");
+    assert_eq!(kept[2], json!({}), "only the extractor changed");
     let again = program.run(["reextract", "--json"]).ended(0).json();
     assert_eq!(again["examined"], 0);
     program.run(["reextract", "--simulation", OLD]).ended(1);
 }
 
 #[test]
-fn an_outcome_that_would_be_rejected_now_stays_and_is_told() {
+fn an_outcome_that_would_be_rejected_now_stays_and_is_reported() {
     let database = TestDatabase::new();
     register_old_extractor(&database);
     let program = Program::on(&database);
     let files = Files::new();
     let path = files.write_lines("results.jsonl", &many(2));
     record(&program, &path, &[]).ended(0);
-    // As if an older extractor had taken a status that today's does not know: the id is made of
-    // the bytes, so the bytes are recorded as rejected, and moved.
+    // As if an older extractor had accepted a status that today's rejects: the id is derived from
+    // the bytes, so the bytes are recorded as rejected, and then moved.
     let odd = files.write_lines("odd.jsonl", &[result("odd", "odd", 1.0)]);
     record(&program, &odd, &[]).ended(2);
     database.execute(&format!(
@@ -391,7 +391,7 @@ fn an_outcome_that_would_be_rejected_now_stays_and_is_told() {
 }
 
 #[test]
-fn rewriting_may_be_killed_and_run_at_once_and_is_all_or_nothing() {
+fn rewriting_can_be_killed_and_run_concurrently_and_is_all_or_nothing() {
     const RESULTS: usize = 8_000;
     let database = TestDatabase::new();
     register_old_extractor(&database);
@@ -403,7 +403,7 @@ fn rewriting_may_be_killed_and_run_at_once_and_is_all_or_nothing() {
     extract_before(&database, "true", ", cost_usd = 9, error_message = 'old'");
     let old = format!("SELECT count(*) FROM arc_recorder.outcomes WHERE extractor_id = '{OLD}'");
 
-    // Killed while its transaction is under way: it holds the table and has not committed.
+    // Killed in the middle of its transaction: it holds the table lock and has not committed.
     let mut child = program.spawn(["reextract", "--json"]);
     let writing = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
         AND backend_xid IS NOT NULL";
@@ -429,7 +429,7 @@ fn rewriting_may_be_killed_and_run_at_once_and_is_all_or_nothing() {
 #[test]
 fn another_component_is_another_extractor_and_a_trial_that_was_passed_stays() {
     let database = TestDatabase::new();
-    // The same code with a custom section at its end: another SHA-256.
+    // The same code with a custom section at its end, and thus another SHA-256.
     let mut component = BUILT_IN.to_vec();
     component.extend_from_slice(b"\x00\x06\x05older");
     let older = Extractor::from_component(&component, &ExtractionSettings::default()).unwrap();

@@ -1,4 +1,5 @@
-//! Figures that are frozen once a simulation has ended, and the results that come after or between.
+//! Figures that are frozen once a simulation has ended, and results that arrive later or
+//! concurrently.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -20,7 +21,7 @@ fn status(program: &Program, id: &str) -> Value {
     program.run(["status", id, "--json"]).ended(0).json()
 }
 
-/// Records through the library, which asks for no figures afterwards as the command does.
+/// Records through the library, which, unlike the command, does not query the figures afterwards.
 fn record_late(database: &TestDatabase, id: &str, results: &[Value]) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
@@ -53,7 +54,8 @@ async fn start(store: &Store) -> Uuid {
     simulation_id
 }
 
-/// What a recorder that is in the middle of its transaction has done: one outcome, not committed.
+/// Returns the statements of a recorder up to the middle of its transaction: one outcome, not
+/// committed.
 fn half_recorded(simulation_id: Uuid) -> String {
     format!(
         "BEGIN; SELECT arc_recorder.note_results(ARRAY['{simulation_id}'::uuid]);
@@ -76,7 +78,7 @@ fn figures_are_frozen_and_whatever_comes_later_is_counted() {
     let id = recorded["simulation_id"].as_str().unwrap();
     assert_eq!(state(&database), "frozen");
     let before = status(&program, id);
-    // What is frozen is what is shown, with no look at the outcomes.
+    // The frozen figures are shown without reading the outcomes.
     database.execute(
         "UPDATE arc_recorder.simulations
          SET computed_figures = jsonb_set(computed_figures, '{total_tokens}', '12345')",
@@ -87,7 +89,8 @@ fn figures_are_frozen_and_whatever_comes_later_is_counted() {
         (0..count).map(|number| result(&format!("{name}{number}"), "error", 0.0)).collect()
     };
     let invalid = json!({"scenario": {"id": "x"}, "trajectory": {"status": "odd"}});
-    // A single row, rows by COPY, a rejected one, and both of them in few rows and in many.
+    // A single row, rows inserted by COPY, a rejected result, and both kinds in few rows and in
+    // many.
     let late: [(Vec<Value>, i64, i64); 5] = [
         (many(1, "single"), 1, 0),
         (many(100, "many"), 100, 0),
@@ -109,14 +112,14 @@ fn figures_are_frozen_and_whatever_comes_later_is_counted() {
             assert_eq!(state(&database), "frozen", "{number}");
         }
     }
-    // The list shows what the status has found.
+    // The list shows the figures that the status has computed.
     let listed = program.run(["simulations", "--json"]).ended(0).json();
     assert_eq!(listed["overall_score"], 1.0 / 193.0);
     assert_eq!(listed["total_cost_usd"], 96.5);
 }
 
 #[test]
-fn the_figures_of_a_simulation_that_was_given_up_are_frozen_too() {
+fn the_figures_of_a_cancelled_simulation_are_frozen_too() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -151,7 +154,8 @@ fn a_result_that_is_being_committed_while_a_simulation_is_completed_is_counted()
             database.config().connect(tokio_postgres::NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
         recorder.batch_execute(&half_recorded(simulation_id)).await.unwrap();
-        // It waits for nobody, and freezes nothing that may be wrong in a moment.
+        // Completing does not wait for the open transaction, and does not freeze figures that it
+        // can change.
         let (simulation, figures) = store.complete_simulation(simulation_id, None).await.unwrap();
         assert_eq!(
             (simulation.status, figures.recorded_outcomes),
@@ -180,7 +184,7 @@ fn figures_that_a_result_overtakes_are_not_frozen() {
         let simulation_id = start(&store).await;
         let (other, connection) = database.config().connect(tokio_postgres::NoTls).await.unwrap();
         let connection = tokio::spawn(connection);
-        // Whoever computes the figures waits for this lock, with the claim made.
+        // The task that computes the figures waits for this lock after it has made its claim.
         other
             .batch_execute(
                 "BEGIN; LOCK TABLE arc_recorder.rejected_results IN ACCESS EXCLUSIVE MODE",
@@ -234,7 +238,7 @@ fn a_claim_whose_holder_has_gone_lapses() {
 }
 
 #[test]
-fn who_may_only_read_sees_late_results_too() {
+fn a_read_only_session_sees_late_results_too() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -249,8 +253,8 @@ fn who_may_only_read_sees_late_results_too() {
     assert_eq!(state(&database), "stale");
 }
 
-/// Results come while the simulation is completed again and again and others ask for its status:
-/// an answer has every result that was acknowledged before the question.
+/// Results arrive while the simulation is completed repeatedly and other clients query its status:
+/// each answer includes every result that was acknowledged before the query.
 #[test]
 fn no_answer_misses_a_result_that_was_acknowledged_before_the_question() {
     const RECORDED: i64 = 150;

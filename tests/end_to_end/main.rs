@@ -1,35 +1,35 @@
 //! End-to-end tests: the real program, real PostgreSQL, real components.
 //!
-//! | module | what it shows |
+//! | module | subject |
 //! |---|---|
-//! | [`clocks`] | services whose clocks differ, and attempts that stay in order |
+//! | [`clocks`] | services whose clocks differ, and the order of attempts |
 //! | [`command_line`] | answers, exit codes, help |
-//! | [`component`] | the component alone: imports, verdicts, limits, the wasmtime command |
+//! | [`component`] | the component on its own: imports, verdicts, limits, the wasmtime command |
 //! | [`connections`] | TLS in every mode, certificates, lists of hosts, libpq's variables, PgBouncer |
-//! | [`containers`] | what a file of results may look like, and what becomes of a broken one |
+//! | [`containers`] | the forms of a file of results, and the handling of broken files |
 //! | [`databases`] | layouts, migrations, retention; the recorder's tests on other servers |
 //! | [`documentation`] | the README and the pages of `docs/`: commands, output, links, names |
 //! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
 //! | [`embedding`] | the component in Python, Node, a browser and C, and its core module |
-//! | [`exports`] | files for other programs: every format, whole or not there |
-//! | [`formats`] | components that read what other tools write, hostile ones among them |
-//! | [`faults`] | nothing lost and nothing twice, whatever is killed |
-//! | [`late_results`] | figures that are frozen, and the results that come after |
+//! | [`exports`] | files for other programs: every format, complete or not written at all |
+//! | [`formats`] | components that read the files of other tools, including hostile ones |
+//! | [`faults`] | no result is lost or stored twice when processes are killed |
+//! | [`late_results`] | figures that are frozen, and results that arrive later |
 //! | [`manual`] | the manual's pages, and completions of shells |
-//! | [`packages`] | crates carry what their builds need, and nothing else |
-//! | [`pages`] | lists a page at a time, and their cursors |
+//! | [`packages`] | crates contain the files that their builds need, and nothing else |
+//! | [`pages`] | paged lists and their cursors |
 //! | [`plans`] | which indexes the important queries use |
 //! | [`history`] | rejected results replayed, outcomes extracted again |
 //! | [`python`] | the Python package: its own tests, against the wheel |
 //! | [`queries`] | performance by the hour, the latest failures, how simulations end |
 //! | [`recorder_api`] | the recorder as a Rust library |
 //! | [`recording`] | files in, outcomes out: the fixtures, real results, duplicates, rejections |
-//! | [`runners`] | runners that are components: what they record, what they are granted, how they end |
+//! | [`runners`] | runners that are components: recording, grants, exit |
 //! | [`schema`] | migrations, the databases that are refused, views, columns, spans |
 //! | [`search_path`] | functions and operators of other roles, which no statement calls |
-//! | [`service`] | the recorder over HTTP: calls, limits, tokens, the spool, its operation |
-//! | [`simulations`] | which simulation takes a result: ids, plans, trials, attempts, figures |
-//! | [`soak`] | everything at once while the database is restarted and the service is killed |
+//! | [`service`] | the recorder over HTTP: calls, limits, tokens, the spool, operation |
+//! | [`simulations`] | how results are assigned to simulations: ids, plans, trials, attempts, figures |
+//! | [`soak`] | all calls at once while the database is restarted and the service is killed |
 //! | [`state_machine`] | random steps, compared with a model after each |
 //! | [`terminal`] | pipes that close, Ctrl-C, secrets, control characters |
 //! | [`typescript`] | the TypeScript package: packed, installed, in Node and in a browser |
@@ -43,7 +43,7 @@
     clippy::print_stdout,
     missing_docs,
     unreachable_pub,
-    reason = "tests fail by panicking, and say on standard output what they skip"
+    reason = "tests fail by panicking, and print to standard output what they skip"
 )]
 
 mod clocks;

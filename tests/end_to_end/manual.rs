@@ -1,11 +1,11 @@
-//! The manual's pages and the completions of shells, as the program writes them.
+//! The manual's pages and the shells' completions, as the program writes them.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::support::{Files, Finished, Program, run, skip_without_tool};
 
-/// The commands that a help text lists.
+/// Returns the commands that a help text lists.
 fn listed(help: &str) -> Vec<String> {
     let Some((_, list)) = help.split_once("\nCommands:\n") else { return Vec::new() };
     let list = list.split("\n\n").next().unwrap();
@@ -14,7 +14,7 @@ fn listed(help: &str) -> Vec<String> {
     names.filter(|name| name != "help").collect()
 }
 
-/// All commands, as words.
+/// Returns all commands, each as its path of names.
 fn commands(program: &Program) -> Vec<Vec<String>> {
     let mut all = vec![Vec::new()];
     let mut at = 0;
@@ -27,7 +27,7 @@ fn commands(program: &Program) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn every_command_has_a_page_that_says_what_its_help_says() {
+fn every_command_has_a_page_with_the_text_of_its_help() {
     let (program, files) = (Program::without_database(), Files::new());
     let folder = files.path("share/man/man1");
     let written = program.run(["--json", "man", "--output", folder.to_str().unwrap()]).ended(0);
@@ -35,12 +35,12 @@ fn every_command_has_a_page_that_says_what_its_help_says() {
     assert!(commands.len() > 25, "{commands:?}");
     let expected: BTreeSet<String> = commands
         .iter()
-        .map(|words| {
+        .map(|path| {
             format!(
                 "{}.1",
                 ["arc-host"]
                     .into_iter()
-                    .chain(words.iter().map(String::as_str))
+                    .chain(path.iter().map(String::as_str))
                     .collect::<Vec<_>>()
                     .join("-")
             )
@@ -104,7 +104,7 @@ fn formatters_find_nothing_wrong_with_the_pages() {
                 Command::new(checker).args(options).arg(entry.unwrap().path()).output().unwrap();
             let complaints = [output.stdout, output.stderr].concat();
             let complaints = String::from_utf8_lossy(&complaints);
-            // The pages are those of a version, not of a day.
+            // The pages belong to a version and have no date.
             let complaints: Vec<_> =
                 complaints.lines().filter(|line| !line.contains("missing date")).collect();
             assert!(complaints.is_empty(), "{checker}: {complaints:#?}");
@@ -115,9 +115,10 @@ fn formatters_find_nothing_wrong_with_the_pages() {
     }
 }
 
-/// What bash offers for a line whose last word is being written.
-fn offered(script: &str, words: &[&str]) -> Vec<String> {
-    // As bash does it: the function that `complete` names, with the words of the line.
+/// Returns the completions that bash offers for a line whose last argument is incomplete.
+fn offered(script: &str, arguments: &[&str]) -> Vec<String> {
+    // Does the same as bash: it calls the function that `complete` names, with the arguments of the
+    // line.
     let driver = r#"
         script=$1; shift
         source "$script"
@@ -126,7 +127,7 @@ fn offered(script: &str, words: &[&str]) -> Vec<String> {
         "$function" "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
         printf '%s\n' "${COMPREPLY[@]}""#;
     let mut bash = Command::new("bash");
-    bash.args(["--norc", "-c", driver, "bash", script]).args(words);
+    bash.args(["--norc", "-c", driver, "bash", script]).args(arguments);
     run(&mut bash).lines().map(str::to_owned).collect()
 }
 
@@ -140,8 +141,8 @@ fn bash_completes_commands_options_and_values() {
     let script = files.write("arc-host.bash", script);
     let script = script.to_str().unwrap();
     let first = offered(script, &["arc-host", ""]);
-    for words in commands(&program).iter().filter(|words| words.len() == 1) {
-        assert!(first.contains(&words[0]), "{words:?} not in {first:?}");
+    for path in commands(&program).iter().filter(|path| path.len() == 1) {
+        assert!(first.contains(&path[0]), "{path:?} not in {first:?}");
     }
     assert!(!first.iter().any(|word| word.starts_with("__")), "{first:?}");
     assert_eq!(offered(script, &["arc-host", "exp"]), ["export"]);
@@ -160,8 +161,8 @@ fn every_shell_has_a_script_that_knows_all_commands() {
     let program = Program::without_database();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = program.run(["completions", shell]).ended(0).stdout;
-        for word in ["record", "prune", "completions", "print-settings"] {
-            assert!(script.contains(word), "{shell} does not know {word}");
+        for name in ["record", "prune", "completions", "print-settings"] {
+            assert!(script.contains(name), "{shell} does not complete {name}");
         }
         assert!(!script.contains("__supervise") && !script.contains("__compile"), "{shell}");
     }

@@ -1,4 +1,4 @@
-//! The packages of crates: each holds all that its build needs, and nothing else.
+//! The packages of crates: each contains the files that its build needs, and nothing else.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use crate::support::{Files, Program, run};
 
-/// The workspace, without what was built in it.
+/// Returns the workspace, without build products.
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// Copies a folder with all below it, but not what builds and installs have made.
+/// Copies a folder recursively, without the products of builds and installations.
 fn copy_sources(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -31,7 +31,7 @@ fn copy_sources(from: &Path, to: &Path) {
     }
 }
 
-/// The paths of all files below a folder, from that folder.
+/// Returns the paths of all files below a folder, relative to it.
 fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut left = vec![folder.to_owned()];
@@ -54,7 +54,7 @@ fn cargo(folder: &Path) -> Command {
     command
 }
 
-/// The crates of the workspace that are published, as `cargo metadata` has them.
+/// Returns the published crates of the workspace, as listed by `cargo metadata`.
 fn published(folder: &Path) -> Vec<Value> {
     let text = run(cargo(folder).args(["metadata", "--no-deps", "--format-version", "1"]));
     let metadata: Value = serde_json::from_str(&text).unwrap();
@@ -131,7 +131,7 @@ fn every_published_crate_carries_what_its_build_needs() {
 }
 
 #[test]
-fn published_crates_say_what_they_are_and_depend_on_published_ones() {
+fn published_crates_have_metadata_and_depend_on_published_ones() {
     let packages = published(root());
     let names: Vec<&str> =
         packages.iter().map(|package| package["name"].as_str().unwrap()).collect();
@@ -150,7 +150,7 @@ fn published_crates_say_what_they_are_and_depend_on_published_ones() {
         let keywords = package["keywords"].as_array().unwrap();
         assert!(keywords.iter().all(|keyword| keyword.as_str().unwrap().len() <= 20), "{name}");
         for dependency in package["dependencies"].as_array().unwrap() {
-            // Cargo leaves out dependencies of tests that have no version.
+            // Cargo omits dev-dependencies that have no version.
             let (tests, asked) = (dependency["kind"] == "dev", &dependency["req"]);
             if dependency["path"].is_string() && !(tests && asked == "*") {
                 let needed = dependency["name"].as_str().unwrap();

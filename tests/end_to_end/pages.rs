@@ -1,5 +1,5 @@
-//! Lists a page at a time: every row once, in order, with the right attempt, and cursors that are
-//! refused where they are not whole.
+//! Paged lists: every row once, in order, with the right attempt, and cursors that are refused if
+//! they are damaged.
 
 use arc_host::Error;
 use arc_host::store::{Attached, OutcomeFilter, RecordedOutcome, Store};
@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::support::{Files, Program, TestDatabase, record, result};
 
-/// Records attempts of scenarios whose ids sort differently by bytes and by language; gives the id.
+/// Records attempts of scenarios whose ids sort differently by bytes and by language, and returns
+/// the simulation's id.
 fn record_attempts(program: &Program, files: &Files) -> Uuid {
     let mut results = Vec::new();
     for attempt in 0..5 {
@@ -29,7 +30,7 @@ fn place(outcome: &RecordedOutcome) -> (String, i32, i64, Uuid) {
     (outcome.scenario_id.clone(), outcome.trial, outcome.attempt, outcome.outcome_id)
 }
 
-/// All pages of a list.
+/// Returns all pages of a list.
 async fn pages(
     store: &Store,
     simulation_id: Uuid,
@@ -139,7 +140,7 @@ fn documents_and_trajectories_come_when_they_are_asked_for_byte_for_byte() {
 }
 
 #[test]
-fn a_page_of_large_documents_is_shorter_and_says_so() {
+fn a_page_of_large_documents_is_shorter_and_has_a_cursor() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -243,7 +244,7 @@ fn a_cursor_of_another_list_and_a_limit_out_of_range_are_refused() {
 }
 
 #[test]
-fn the_command_line_goes_on_where_a_page_ended() {
+fn the_command_line_continues_at_the_cursor() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();

@@ -1,5 +1,5 @@
-//! How the server runs the important queries: by the right index, without reading all outcomes and
-//! without touching a document; with statistics of the tables and without.
+//! The plans of the important queries: they use the right index, do not scan all outcomes and do
+//! not read documents, with table statistics and without.
 
 use arc_host::store::{Attached, OutcomeFilter, Question, SimulationStatus, Store};
 use serde_json::Value;
@@ -7,21 +7,21 @@ use uuid::Uuid;
 
 use crate::support::TestDatabase;
 
-/// Outcomes of each of the simulations.
+/// The number of outcomes of each simulation.
 const OUTCOMES: usize = 5_000;
 
 /// The number of simulations.
 const SIMULATIONS: usize = 10;
 
-/// Outcomes of ten simulations, one in fifty of them a failure, and simulations of which few run.
-/// Nothing has been analysed, and nothing will be unless the test does it.
+/// Creates a database with the outcomes of ten simulations, one in fifty of them a failure, and
+/// with simulations of which few are running. The tables are only analysed if a test does it.
 fn filled() -> TestDatabase {
     let database = TestDatabase::new();
     fill(&database, 1, SIMULATIONS);
     database
 }
 
-/// Makes the outcomes of some simulations.
+/// Inserts the outcomes of some simulations.
 fn fill(database: &TestDatabase, first: usize, last: usize) {
     database.execute(&format!(
         r#"ALTER TABLE arc_recorder.outcomes SET (autovacuum_enabled = off);
@@ -44,12 +44,12 @@ fn fill(database: &TestDatabase, first: usize, last: usize) {
     ));
 }
 
-/// The id of a simulation, as the database made it.
+/// Returns the id of a simulation.
 fn simulation(database: &TestDatabase, number: usize) -> Uuid {
     database.query(&format!("SELECT md5('simulation{number}')::uuid"))[0].get(0)
 }
 
-/// Every node of a plan.
+/// Collects the nodes of a plan.
 fn nodes<'p>(node: &'p Value, found: &mut Vec<&'p Value>) {
     found.push(node);
     for child in node["Plans"].as_array().into_iter().flatten() {
@@ -57,8 +57,8 @@ fn nodes<'p>(node: &'p Value, found: &mut Vec<&'p Value>) {
     }
 }
 
-/// Asserts of a query's plans: which index of outcomes or simulations they use, that they read no
-/// whole table of either, and that no node gives a document to the next.
+/// Asserts of a query's plans that they use one of these indexes of outcomes or simulations, that
+/// they scan neither table completely, and that no node outputs a document.
 #[track_caller]
 fn assert_plans(plans: &[Value; 2], indexes: &[&str], what: &str) {
     for (plan, kind) in plans.iter().zip(["special", "general"]) {
@@ -68,11 +68,11 @@ fn assert_plans(plans: &[Value; 2], indexes: &[&str], what: &str) {
         let of = |node: &Value, name: &str| node[name].as_str().unwrap_or_default().to_owned();
         for node in &all {
             let fact = ["outcomes", "simulations"].contains(&of(node, "Relation Name").as_str());
-            assert!(!(fact && of(node, "Node Type") == "Seq Scan"), "a whole table: {text}");
+            assert!(!(fact && of(node, "Node Type") == "Seq Scan"), "a sequential scan: {text}");
             let output = node["Output"].as_array().into_iter().flatten();
-            let gives_document =
+            let outputs_document =
                 output.filter_map(Value::as_str).any(|name| name.contains("document"));
-            assert!(!gives_document, "a document: {text}");
+            assert!(!outputs_document, "a node outputs a document: {text}");
         }
         let used: Vec<String> = all.iter().map(|node| of(node, "Index Name")).collect();
         let used: Vec<&str> = used
@@ -80,7 +80,7 @@ fn assert_plans(plans: &[Value; 2], indexes: &[&str], what: &str) {
             .map(String::as_str)
             .filter(|name| ["outcomes", "simulations_"].iter().any(|table| name.starts_with(table)))
             .collect();
-        // Through another index a simulation would be read from one end to the other.
+        // With another index the whole simulation would be read.
         let simulation = "simulations_pkey";
         let wrong = used.iter().any(|name| *name != simulation && !indexes.contains(name));
         let found = indexes.iter().any(|index| used.contains(index));
@@ -111,7 +111,7 @@ async fn assert_all(store: &Store, simulation_id: Uuid, state: &str) {
         for cursor in [None, page.cursor] {
             let filter = filter.clone();
             let page = Question::OutcomesPage { simulation_id, filter, limit: 100, cursor };
-            // Where failures are rare, the index of all of them helps.
+            // If failures are rare, the index of all failures is suitable.
             let indexes = match name {
                 "errors" => &["outcomes_places", "outcomes_failures"][..],
                 _ => &["outcomes_places"],
@@ -151,7 +151,7 @@ fn important_queries_use_their_indexes_and_read_no_documents() {
         assert_all(&store, simulation_id, "with statistics").await;
         store.close();
     });
-    // Of one that came later the statistics know nothing.
+    // A simulation that is newer than the statistics.
     let fresh = SIMULATIONS + 1;
     fill(&database, fresh, fresh);
     let simulation_id = simulation(&database, fresh);

@@ -1,14 +1,14 @@
-//! The Python package: its own tests, run by pytest against the wheel that was built from here.
+//! The Python package's own tests, run by pytest against the wheel that was built from this tree.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{skip, skip_without_tool};
 
-/// A Python that has the wheel and pytest; `.ci/run` makes one.
+/// A Python with the wheel and pytest; `.ci/run` creates one.
 const PYTHON: &str = "ARC_TEST_PYTHON";
 
-/// Runs a file of tests, and gives what pytest printed last.
+/// Runs a file of tests, and returns the last line that pytest printed.
 fn pytest(file: &str) {
     let Some(python) = std::env::var_os(PYTHON).map(PathBuf::from) else {
         return skip_without_tool(

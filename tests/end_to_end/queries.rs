@@ -1,10 +1,10 @@
-//! What can be asked over time: performance by the hour, the latest failures, how simulations end.
+//! Queries over time: performance by the hour, the latest failures, how simulations end.
 
 use serde_json::{Value, json};
 
 use crate::support::{Files, Program, TestDatabase, record};
 
-/// A result whose run began so many minutes after the start of an hour two hours ago.
+/// Returns a result whose run began this many minutes after the start of the hour two hours ago.
 fn result(id: &str, minutes: i64, status: &str, score: f64, cost: f64) -> Value {
     let hour = jiff::Timestamp::now().as_second() / 3_600 * 3_600 - 2 * 3_600;
     let began = jiff::Timestamp::from_second(hour + minutes * 60).unwrap();
@@ -31,7 +31,7 @@ fn performance_is_summed_by_the_hour_and_weighted_by_outcome() {
         result("b", 2, "error", 0.0, 0.2),
         result("c", 3, "success", 0.5, 0.3),
         result("d", 61, "success", 1.0, 0.4),
-        // Too long ago for the range that is asked for.
+        // Earlier than the range of the query.
         result("e", -60 * 24 * 3, "success", 0.0, 9.0),
     ];
     let path = files.write_lines("results.jsonl", &results);
@@ -103,7 +103,7 @@ fn a_simulation_ends_once() {
     let reason =
         "SELECT count(*) FROM arc_recorder.simulations WHERE status_reason = 'enough seen'";
     assert_eq!(database.count(reason), 1);
-    // The results of a cancelled simulation are still taken; it does not come back to life.
+    // A cancelled simulation still accepts results; it does not become running again.
     let again = record(&program, &path, &[]).ended(0);
     assert!(again.stderr.contains("is cancelled; its results are recorded"), "{}", again.stderr);
     assert_eq!(again.json()["status"], "cancelled");

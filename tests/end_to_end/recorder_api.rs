@@ -20,14 +20,14 @@ fn start(scenarios: &str) -> SimulationStart {
     SimulationStart { scenarios: scenarios.to_owned(), ..SimulationStart::default() }
 }
 
-/// Runs an asynchronous test on a thread of its own runtime; the database is made outside of it.
+/// Runs an asynchronous test on a runtime of its own; the database is created outside of it.
 fn run(test: impl AsyncFnOnce(&TestDatabase)) {
     let database = TestDatabase::new();
     tokio::runtime::Runtime::new().unwrap().block_on(test(&database));
 }
 
 #[test]
-fn one_result_gives_its_id_or_all_that_is_wrong_with_it() {
+fn a_single_result_returns_its_id_or_all_its_violations() {
     run(async |database| {
         let recorder = recorder(database).await;
         let id = recorder.start_simulation(start(r#"[{"id":"a"}]"#)).await.unwrap().simulation_id;
@@ -82,12 +82,12 @@ fn a_start_is_checked_before_anything_is_written() {
 }
 
 #[test]
-fn metrics_count_and_a_closed_recorder_says_so() {
+fn metrics_count_and_a_closed_recorder_returns_an_error() {
     run(async |database| {
         let recorder = recorder(database).await;
         let id = recorder.start_simulation(start("[]")).await.unwrap().simulation_id;
         let document = |number: usize| {
-            // Together they are more than the queue holds: it waits, and loses nothing.
+            // Together they exceed the queue's limit: the calls wait, and no result is lost.
             let filling = "x".repeat(1 << 20);
             format!(
                 r#"{{"scenario":{{"id":"s{number}"}},"trajectory":{{"status":"success"}},"filling":"{filling}"}}"#
@@ -189,7 +189,7 @@ fn a_refused_row_costs_no_connection_and_every_copy_is_counted() {
         record("first", None).await.unwrap();
         let (before, used) = (connection().await, recorder.metrics().total_queries);
         record("second", None).await.unwrap();
-        // BEGIN, a note of the simulation, COPY, COMMIT.
+        // BEGIN, the note of the simulation, COPY, COMMIT.
         assert_eq!(recorder.metrics().total_queries, used + 4);
         let verdicts = record("third", Some(7)).await.unwrap();
         for (place, item) in verdicts.iter().enumerate() {
@@ -220,7 +220,7 @@ fn a_simulation_that_was_removed_and_started_again_has_results_of_its_own_time()
         let verdicts = recorder.record_batch(id, vec![Submission::new(GOOD)]).await.unwrap();
         assert_eq!(verdicts[0].verdict, Verdict::Stored);
         let last = verdicts[0].warnings.last().map(|warning| warning.code.as_str());
-        assert_eq!(last, Some("unplanned_scenario"), "the plan is another one");
+        assert_eq!(last, Some("unplanned_scenario"), "the scenario is not in the plan");
         let rows = "SELECT outcome_id FROM arc_recorder.outcomes
              JOIN arc_recorder.simulations USING (simulation_id, started_at)";
         let answer = recorder.store().execute_sql(rows, &[]).await.unwrap();
@@ -230,7 +230,7 @@ fn a_simulation_that_was_removed_and_started_again_has_results_of_its_own_time()
 }
 
 #[test]
-fn who_extracted_is_known_whichever_format_the_recorder_is_of() {
+fn the_extractor_is_known_for_every_format_of_the_recorder() {
     run(async |database| {
         let recorder = recorder(database).await;
         let id = recorder.start_simulation(start("[]")).await.unwrap().simulation_id;
@@ -316,8 +316,8 @@ fn a_plan_of_large_scenarios_goes_in_in_parts() {
     });
 }
 
-/// Two hosts record the same results one by one and all at once, each of them twice: calls share
-/// transactions with others of their host, and meet those of the other.
+/// Two hosts record the same results one by one and concurrently, each result twice, so that calls
+/// share transactions within a host and conflict with those of the other host.
 #[test]
 fn results_one_by_one_from_two_hosts_at_once_are_stored_once_and_each_call_is_answered() {
     const RESULTS: usize = 150;
@@ -361,9 +361,9 @@ fn results_one_by_one_from_two_hosts_at_once_are_stored_once_and_each_call_is_an
     });
 }
 
-/// Whoever gives up takes nothing from the others, and leaves no connection in a transaction.
+/// A cancelled call does not affect the others, and leaves no connection in a transaction.
 #[test]
-fn calls_that_are_given_up_do_no_harm_to_those_that_share_their_transaction() {
+fn cancelled_calls_do_not_affect_others_in_their_transaction() {
     const RESULTS: usize = 60;
     run(async |database| {
         let recorder = recorder(database).await;

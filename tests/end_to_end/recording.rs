@@ -1,4 +1,4 @@
-//! Files in, outcomes out.
+//! Recording files: the fixtures, real results, duplicates, rejections.
 
 use serde_json::Value;
 
@@ -112,7 +112,7 @@ fn every_hostile_document_is_rejected_with_its_reason_and_no_neighbour_is_lost()
         };
         assert_eq!(reasons(&found["violations"]), reasons(&expected["violations"]), "{found}");
     }
-    // Each rejected line is kept as it came, even where it is not text.
+    // Each rejected line is kept byte for byte, even if it is not text.
     let bytes = std::fs::read(&path).unwrap();
     let lines: Vec<&[u8]> = bytes
         .split(|byte| *byte == b'\n')
@@ -123,7 +123,7 @@ fn every_hostile_document_is_rejected_with_its_reason_and_no_neighbour_is_lost()
         let (position, document): (i64, Vec<u8>) = (row.get(0), row.get(1));
         assert!(document == lines[position as usize], "line {position} is kept byte for byte");
     }
-    // Again: the good ones are duplicates, the bad ones are not kept twice.
+    // On repetition the valid results are duplicates, and the invalid ones are not kept twice.
     let again =
         program.run(["record".as_ref(), path.as_os_str(), "--json".as_ref()]).ended(2).json();
     assert_eq!(again["duplicate"], good.len());

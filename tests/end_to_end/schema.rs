@@ -1,19 +1,20 @@
-//! The schema: how it comes into a database, which databases are refused, what its views show.
+//! The schema: how it is created in a database, which databases are refused, what its views show.
 
 use serde_json::{Value, json};
 
 use crate::support::{Files, Finished, Program, TestDatabase, fixture, record, result};
 
-/// Drops something that belongs to no test's database, whether the test succeeds or not.
-struct Dropped<'d>(&'d TestDatabase, String);
+/// Statements that run at the end of the test, successful or not, to drop objects outside of its
+/// database.
+struct Cleanup<'d>(&'d TestDatabase, String);
 
-impl Drop for Dropped<'_> {
+impl Drop for Cleanup<'_> {
     fn drop(&mut self) {
         self.0.execute(&self.1);
     }
 }
 
-/// The URL of another database, or of another user, beside the test's.
+/// Returns the URL of another database on the server, or with another user.
 fn url_with(database: &TestDatabase, name: &str, user: Option<&str>) -> String {
     let url = database.url().replace(database.name(), name);
     match user {
@@ -28,7 +29,7 @@ fn run(url: &str, arguments: &[&str]) -> Finished {
 }
 
 #[test]
-fn fifty_processes_may_migrate_an_empty_database_at_once() {
+fn fifty_processes_can_migrate_an_empty_database_concurrently() {
     let database = TestDatabase::empty();
     let program = Program::on(&database);
     let children: Vec<_> = (0..50).map(|_| program.spawn(["migrate", "--json"])).collect();
@@ -40,10 +41,10 @@ fn fifty_processes_may_migrate_an_empty_database_at_once() {
         .iter()
         .flat_map(|answer| answer["applied"].as_array().unwrap())
         .map(|step| step.as_str().unwrap())
-        // Where the server offers more than plain tables.
+        // Servers with extensions also have a layout.
         .filter(|step| !step.starts_with("layout"))
         .collect();
-    // They take turns: each applies the next step.
+    // The processes take turns: each applies the next step.
     applied.sort_unstable();
     assert_eq!(applied[0], "0001_recording");
     assert_eq!(
@@ -63,15 +64,15 @@ fn any_command_makes_the_schema_and_health_only_looks() {
     let program = Program::on(&database);
     let health = program.run(["health", "--json"]).ended(0).json();
     assert_eq!((&health["status"], &health["schema_version"]), (&"ok".into(), &Value::Null));
-    let there = "SELECT count(*) FROM pg_namespace WHERE nspname = 'arc_recorder'";
-    assert_eq!(database.count(there), 0);
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = 'arc_recorder'";
+    assert_eq!(database.count(schemas), 0);
     let text = program.run(["health"]).ended(0).stdout;
     assert!(text.contains("not there yet"), "{text}");
     program.run(["simulations"]).ended(0);
-    assert_eq!(database.count(there), 1);
+    assert_eq!(database.count(schemas), 1);
 }
 
-/// Asserts that every command that uses the schema refuses it with a sentence.
+/// Asserts that every command that uses the schema refuses it with this message.
 #[track_caller]
 fn refused(database: &TestDatabase, sentence: &str) {
     let program = Program::on(database);
@@ -116,30 +117,30 @@ fn a_database_that_does_not_hold_utf8_is_refused() {
     database.execute(&format!(
         "CREATE DATABASE {name} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
     ));
-    let _dropped = Dropped(&database, drop);
+    let _dropped = Cleanup(&database, drop);
     let url = url_with(&database, &name, None);
     for arguments in [&["migrate"][..], &["simulations"]] {
         let finished = run(&url, arguments).ended(1);
-        for words in ["LATIN1", "ENCODING 'UTF8'"] {
-            assert!(finished.stderr.contains(words), "{}", finished.stderr);
+        for expected in ["LATIN1", "ENCODING 'UTF8'"] {
+            assert!(finished.stderr.contains(expected), "{}", finished.stderr);
         }
     }
 }
 
 #[test]
-fn a_user_who_may_not_make_tables_is_told_who_must() {
+fn the_error_of_a_missing_privilege_names_the_grant() {
     let database = TestDatabase::empty();
     let user = format!("{}_user", database.name());
     let drop = format!("DROP OWNED BY {user}; DROP ROLE {user}");
     database.execute(&format!("CREATE ROLE {user} LOGIN"));
-    let _dropped = Dropped(&database, drop);
+    let _dropped = Cleanup(&database, drop);
     let url = url_with(&database, database.name(), Some(&user));
     for arguments in [&["migrate"][..], &["simulations"]] {
         let finished = run(&url, arguments).ended(1);
         assert!(finished.stderr.contains("grant this one CREATE"), "{}", finished.stderr);
     }
 
-    // Where the tables are made, such a user records with the rights on rows alone.
+    // Once the tables exist, such a user can record with privileges on rows only.
     Program::on(&database).run(["migrate"]).ended(0);
     for arguments in [&["health"][..], &["simulations"]] {
         let finished = run(&url, arguments).ended(1);
@@ -242,12 +243,12 @@ fn the_view_of_scenarios_shows_the_latest_attempt_at_each_trial() {
 }
 
 #[test]
-fn the_view_of_documents_replaces_what_jsonb_cannot_hold() {
+fn the_view_of_documents_replaces_characters_that_jsonb_cannot_store() {
     let cases = [
         (r"plain \u00e9 \n", "plain é \n"),
         (r"\u0000", "�"),
         (r"a\u0000\u0000b", "a��b"),
-        // A backslash that is itself escaped begins no escape.
+        // An escaped backslash does not begin an escape.
         (r"\\u0000", r"\u0000"),
         (r"\\u0000 \u0000", r"\u0000 �"),
         (r"\\\u0000", r"\�"),
@@ -263,7 +264,7 @@ fn the_view_of_documents_replaces_what_jsonb_cannot_hold() {
         (r"\ud83d\n\ude00", "�\n�"),
         (r"\\ud83d \ud83d", r"\ud83d �"),
         (r"\ud83d\u0000\ude00", "���"),
-        // The second is lone: what stands before it is no escape.
+        // The second surrogate is lone, because the text before it is not an escape.
         (r"\\ud800\udc00", r"\ud800�"),
     ];
     let database = TestDatabase::new();
@@ -288,7 +289,7 @@ fn the_view_of_documents_replaces_what_jsonb_cannot_hold() {
     );
     for ((row, (text, expected)), line) in rows.iter().zip(cases).zip(&lines) {
         assert_eq!(row.get::<_, Option<String>>(0).as_deref(), Some(expected), "{text}");
-        assert_eq!(row.get::<_, String>(2), *line, "the document itself is as it was");
+        assert_eq!(row.get::<_, String>(2), *line, "the document is unchanged");
     }
     let [large, too_large] = [&rows[cases.len()], &rows[cases.len() + 1]];
     assert_eq!(large.get::<_, Option<String>>(1), Some(format!("1{}", "0".repeat(400))));
@@ -296,7 +297,7 @@ fn the_view_of_documents_replaces_what_jsonb_cannot_hold() {
 }
 
 #[test]
-fn documents_are_json_compressed_with_lz4_where_the_server_has_it() {
+fn documents_are_json_compressed_with_lz4_if_supported() {
     let database = TestDatabase::new();
     let has_lz4 = database.count(
         "SELECT count(*) FROM pg_settings
@@ -349,7 +350,7 @@ fn spans_cut_the_parts_out_of_a_document_byte_for_byte() {
         [scenario, trajectory, detailed, dimensions].map(|text| Some(text.to_owned()))
     );
 
-    // Of every fixture whose parts PostgreSQL can name itself.
+    // For every fixture whose parts PostgreSQL can extract itself.
     let members = [
         ("scenario", "document->'scenario'"),
         ("trajectory", "document->'trajectory'"),

@@ -1,6 +1,5 @@
-//! Functions and operators that another role makes in a schema that anyone may write to, as `public`
-//! is in PostgreSQL 14: no statement of ours calls them, for they would run with the recorder's
-//! rights.
+//! Functions and operators that another role creates in a schema that is writable by everyone, as `public` is in
+//! PostgreSQL 14. Our statements must call none of them, because they would run with the recorder's privileges.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,44 +9,44 @@ use serde_json::json;
 
 use crate::support::{Files, Finished, Program, Service, TestDatabase, result};
 
-/// The types that meet in our statements at operators, and those that functions have as arguments.
+/// The types of our statements' operands, and of functions' arguments.
 const OPERANDS: &str = "'text', 'name', 'uuid', 'integer', 'bigint', 'oid', 'regclass', 'numeric',
      'float8', 'boolean', 'timestamptz', 'interval', 'jsonb', 'bytea', 'text[]', 'uuid[]'";
 const ARGUMENTS: &str = "'text', 'uuid', 'integer', 'bigint', 'numeric', 'float8', 'boolean',
      'timestamptz', 'jsonb', 'text[]', 'uuid[]'";
 
-/// Words before a bracket in our SQL, wherever it stands.
-fn called_words() -> BTreeSet<String> {
-    fn read(folder: &Path, words: &mut BTreeSet<String>) {
+/// Returns the names before a bracket in our SQL.
+fn called_names() -> BTreeSet<String> {
+    fn read(folder: &Path, names: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                read(&path, words);
+                read(&path, names);
                 continue;
             }
             let text = fs::read_to_string(&path).unwrap();
             for part in text.split('(') {
-                let word =
+                let name =
                     |character: &char| character.is_ascii_alphanumeric() || *character == '_';
-                let word: String = part.chars().rev().take_while(word).collect();
-                if !word.is_empty() {
-                    words.insert(word.chars().rev().collect());
+                let name: String = part.chars().rev().take_while(name).collect();
+                if !name.is_empty() {
+                    names.insert(name.chars().rev().collect());
                 }
             }
         }
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut words = BTreeSet::new();
-    read(&root.join("host/src/store"), &mut words);
-    read(&root.join("migrations"), &mut words);
-    words
+    let mut names = BTreeSet::new();
+    read(&root.join("host/src/store"), &mut names);
+    read(&root.join("migrations"), &mut names);
+    names
 }
 
-/// Makes every function and operator that may fit better than PostgreSQL's own, as another role.
-/// Each of them says that it was called, and may not even be called by others.
+/// Creates, as another role, every function and operator that could match better than PostgreSQL's own. Each raises an
+/// exception when it is called, and other roles lack even the right to call it.
 fn set_traps(database: &TestDatabase, role: &str) {
-    let words: Vec<String> = called_words().iter().map(|word| format!("'{word}'")).collect();
-    let words = words.join(", ");
+    let names: Vec<String> = called_names().iter().map(|name| format!("'{name}'")).collect();
+    let names = names.join(", ");
     database.execute(&format!(
         "CREATE ROLE {role}; GRANT CREATE ON SCHEMA public TO PUBLIC; SET ROLE {role};
          DO $traps$
@@ -75,7 +74,7 @@ fn set_traps(database: &TestDatabase, role: &str) {
              FOR called, most IN
                  SELECT proname, max(CASE WHEN provariadic = 0::oid THEN pronargs ELSE 2 END)
                  FROM pg_catalog.pg_proc
-                 WHERE pronamespace = 'pg_catalog'::regnamespace AND proname IN ({words})
+                 WHERE pronamespace = 'pg_catalog'::regnamespace AND proname IN ({names})
                  GROUP BY proname
              LOOP
                  FOREACH one IN ARRAY arguments LOOP
@@ -95,12 +94,12 @@ fn set_traps(database: &TestDatabase, role: &str) {
     ));
 }
 
-/// Roles that end with the test.
+/// Roles that are dropped at the end of the test.
 struct Roles<'d>(&'d TestDatabase, [String; 2]);
 
 impl Drop for Roles<'_> {
     fn drop(&mut self) {
-        // The traps stay until the database goes; dropping so many would need as many locks.
+        // The traps are dropped with the database; dropping this many would exceed the number of locks.
         let [other, recorder] = &self.1;
         self.0.execute(&format!(
             "REASSIGN OWNED BY {other} TO CURRENT_USER; DROP OWNED BY {other}; DROP ROLE {other};
@@ -109,7 +108,7 @@ impl Drop for Roles<'_> {
     }
 }
 
-/// Everything that the program does with a database, with traps in it.
+/// Runs everything that the program does with a database, in one with traps.
 fn everything_works(parameters: &str) {
     let database = TestDatabase::empty();
     let [other, recorder] = ["other", "recorder"].map(|name| format!("{}_{name}", database.name()));
@@ -124,7 +123,7 @@ fn everything_works(parameters: &str) {
     let program = Program::with_url(&url);
     let run = |arguments: &[&str]| -> Finished { program.run(arguments).ended(0) };
 
-    // The traps are traps: whoever takes no care is in one.
+    // A statement without precautions calls a trap.
     let careless = format!("SET ROLE {}; SELECT FROM unnest(ARRAY['a'::text])", roles.1[1]);
     let config = database.config();
     let caught = tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -213,17 +212,17 @@ fn everything_works(parameters: &str) {
 }
 
 #[test]
-fn no_statement_calls_what_another_role_has_made() {
+fn no_statement_calls_functions_of_another_role() {
     everything_works("");
 }
 
 #[test]
-fn no_statement_behind_a_pooler_calls_what_another_role_has_made() {
+fn no_statement_behind_a_pooler_calls_functions_of_another_role() {
     everything_works("&prepared_statements=unnamed");
 }
 
 #[test]
-fn every_function_says_where_its_names_are_looked_for() {
+fn every_function_sets_its_search_path() {
     let database = TestDatabase::new();
     let open = "SELECT oid::regprocedure::text FROM pg_proc
          WHERE pronamespace = 'arc_recorder'::regnamespace AND prosqlbody IS NULL

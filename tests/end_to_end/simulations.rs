@@ -1,4 +1,5 @@
-//! Which simulation takes a result, and what its figures are made of: ids, plans, trials, attempts.
+//! How results are assigned to simulations, and how figures are computed: ids, plans, trials,
+//! attempts.
 
 use arc_host::store::NewSimulation;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ fn with_trial(mut result: Value, trial: u32) -> Value {
     result
 }
 
-/// Starts a simulation of a runner: one planned scenario, "planned".
+/// Starts a simulation as a runner does, with one planned scenario, "planned".
 fn start_runners_simulation(database: &TestDatabase) -> Uuid {
     let simulation_id = Uuid::now_v7();
     let new = NewSimulation {
@@ -152,7 +153,7 @@ fn a_named_simulation_takes_results_and_is_not_completed_by_them() {
     let status = program.run(["status", &named, "--json"]).ended(0).json();
     assert_eq!(status["status"], "running");
     assert_eq!(status["completed_at"], Value::Null);
-    // The scenario that was not planned is counted.
+    // The unplanned scenario is counted.
     assert_eq!(
         (&status["total_scenarios"], &status["completed_scenarios"]),
         (&2.into(), &2.into())
@@ -175,7 +176,7 @@ fn a_named_simulation_takes_one_file_and_needs_an_id() {
 }
 
 #[test]
-fn trials_multiply_the_plan_and_a_result_must_say_which_it_is() {
+fn trials_multiply_the_plan_and_a_result_must_name_its_trial() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -272,7 +273,8 @@ fn of_the_attempts_in_a_long_file_the_last_is_the_latest() {
     let attempt = |score: f64| {
         (0..SCENARIOS).map(move |number| result(&number.to_string(), "success", score))
     };
-    // As long as a batch each, so that two batches that are under way at once hold the attempts.
+    // Each half is as long as a batch, so that two concurrent batches contain the attempts of a
+    // scenario.
     let results: Vec<Value> = attempt(0.25).chain(attempt(0.75)).collect();
     let path = files.write_lines("attempts.jsonl", &results);
     for round in 0..5 {

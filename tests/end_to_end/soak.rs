@@ -1,9 +1,9 @@
-//! Runners that send all the time while the database is restarted and the service is killed: in the
-//! end everything that was acknowledged is there, once.
+//! Runners that send continuously while the database is restarted and the service is killed: in the
+//! end every acknowledged result is stored once.
 //!
-//! The test goes as soon as enough was acknowledged between two faults. With `ARC_SOAK_SECONDS` set
-//! it is a soak of that length: the database is restarted every minute, the service is killed every
-//! two, and it says how it goes:
+//! By default the test continues as soon as enough results were acknowledged between two faults.
+//! With `ARC_SOAK_SECONDS` set it is a soak test of that length: the database is restarted every
+//! minute, the service is killed every two, and the test prints its progress:
 //!
 //!     ARC_SOAK_SECONDS=600 cargo test --release --test end_to_end soak -- --nocapture
 
@@ -16,19 +16,19 @@ use serde_json::{Value, json};
 
 use crate::support::{DEADLINE, DatabaseServer, Files, Http, Program, Service, result};
 
-/// Runners that send at once.
+/// The number of concurrent runners.
 const RUNNERS: usize = 6;
 
-/// How many results are acknowledged between two faults at the least.
+/// The least number of acknowledged results between two faults.
 const BETWEEN: u64 = 400;
 
-/// How many faults the short form has.
+/// The number of faults in the short form.
 const FAULTS: u64 = 6;
 
-/// In the long form the database is restarted so often.
+/// The time between two restarts of the database in the long form.
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// What the runners share.
+/// The state that the runners share.
 struct Shared {
     url: Mutex<String>,
     stop: AtomicBool,
@@ -43,7 +43,7 @@ impl Shared {
     }
 }
 
-/// Stops the runners, also where the test fails.
+/// Stops the runners, even if the test fails.
 struct Stop<'s>(&'s Shared);
 
 impl Drop for Stop<'_> {
@@ -52,23 +52,23 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// A runner: simulation after simulation, with results one by one, in batches and as streams.
+/// A runner of one simulation after the other, which sends single results, batches and streams.
 struct Runner<'s> {
     shared: &'s Shared,
     http: Http,
     number: usize,
 }
 
-/// What a runner has had acknowledged.
+/// The acknowledged work of a runner.
 #[derive(Default)]
-struct Done {
+struct AcknowledgedWork {
     simulations: Vec<String>,
     results: u64,
 }
 
 impl Runner<'_> {
-    fn run(&self) -> Done {
-        let mut done = Done::default();
+    fn run(&self) -> AcknowledgedWork {
+        let mut done = AcknowledgedWork::default();
         while !self.shared.stop.load(Ordering::Relaxed) {
             let number = done.simulations.len();
             let id = format!("01920000-0000-7000-8000-{:06x}{number:06x}", self.number);
@@ -98,7 +98,7 @@ impl Runner<'_> {
         self.shared.acknowledged.fetch_add(results, Ordering::Relaxed);
     }
 
-    /// Sends until all of it is acknowledged.
+    /// Sends a request until all of it is acknowledged.
     fn insist(&self, path: &str, kind: Option<&str>, body: String) {
         let headers: Vec<(&str, &str)> =
             kind.map(|kind| ("content-type", kind)).into_iter().collect();
@@ -118,12 +118,12 @@ impl Runner<'_> {
                     200 => {
                         let sent = body.lines().count();
                         let verdicts = answer.lines();
-                        let taken = |word: &str| {
-                            verdicts.iter().filter(|line| line["verdict"] == word).count()
+                        let count = |verdict: &str| {
+                            verdicts.iter().filter(|line| line["verdict"] == verdict).count()
                         };
-                        let spooled = taken("spooled");
+                        let spooled = count("spooled");
                         self.shared.spooled.fetch_add(spooled as u64, Ordering::Relaxed);
-                        if spooled + taken("stored") + taken("duplicate") == sent {
+                        if spooled + count("stored") + count("duplicate") == sent {
                             return;
                         }
                     }
@@ -142,7 +142,7 @@ impl Runner<'_> {
     }
 }
 
-/// Goes on when enough was acknowledged, and, in the long form, at the time that is given.
+/// Waits until enough results were acknowledged, and, in the long form, until this time.
 fn wait(shared: &Shared, until: Option<Instant>) {
     let enough = shared.acknowledged.load(Ordering::Relaxed) + BETWEEN;
     let since = Instant::now();
@@ -155,7 +155,7 @@ fn wait(shared: &Shared, until: Option<Instant>) {
 }
 
 #[test]
-fn everything_acknowledged_is_there_once_whatever_is_restarted_and_killed() {
+fn every_acknowledged_result_is_stored_once_despite_restarts_and_kills() {
     let length: Option<u64> =
         std::env::var("ARC_SOAK_SECONDS").ok().map(|text| text.parse().unwrap());
     let faults = length.map_or(FAULTS, |seconds| seconds / PERIOD.as_secs());
@@ -172,7 +172,7 @@ fn everything_acknowledged_is_there_once_whatever_is_restarted_and_killed() {
         sent_again: AtomicU64::new(0),
     };
     let begun = Instant::now();
-    let done: Vec<Done> = std::thread::scope(|scope| {
+    let done: Vec<AcknowledgedWork> = std::thread::scope(|scope| {
         let runners: Vec<_> = (0..RUNNERS)
             .map(|number| {
                 let runner = Runner { shared: &shared, http: Http::new(), number };
@@ -183,7 +183,7 @@ fn everything_acknowledged_is_there_once_whatever_is_restarted_and_killed() {
         for fault in 1..=faults {
             let at = length.map(|_| begun + PERIOD * u32::try_from(fault).unwrap());
             wait(&shared, at);
-            // As a crash and as an administrator does it, in turns; results are sent meanwhile.
+            // A crash and an administrator's stop in turns, while results are sent.
             if fault % 2 == 0 {
                 server.stop()
             } else {
@@ -239,7 +239,7 @@ fn everything_acknowledged_is_there_once_whatever_is_restarted_and_killed() {
         assert_eq!(server.count(sql), count as i64, "{sql}");
     }
     println!(
-        "{sent} results of {simulations} simulations in {:.0} s and {faults} faults: each there once",
+        "{sent} results of {simulations} simulations in {:.0} s and {faults} faults: each stored once",
         begun.elapsed().as_secs_f64()
     );
 }

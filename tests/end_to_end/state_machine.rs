@@ -1,4 +1,4 @@
-//! The recorder against a model of what it promises, step by step, with random steps.
+//! The recorder compared with a model of its guarantees, step by step, with random steps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use crate::support::TestDatabase;
 
-/// The scenarios of every plan; a result may be of one more.
+/// The number of scenarios of every plan; a result can also belong to an unplanned one.
 const PLANNED: usize = 3;
 
-/// What each valid result costs: a binary fraction, so that the model's sums are exact.
+/// The cost of each valid result: a binary fraction, so that the model's sums are exact.
 const COST_USD: f64 = 0.25;
 
 #[derive(Clone, Debug)]
@@ -26,12 +26,12 @@ enum Step {
     Cancel,
 }
 
-/// One result that is sent.
+/// A result to send.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Shot {
     scenario: usize,
     trial: Option<u32>,
-    /// In quarters; none is a failed run.
+    /// In quarters; `None` is a failed run.
     score: Option<u8>,
     valid: bool,
     variant: u8,
@@ -52,13 +52,13 @@ impl Shot {
     }
 }
 
-/// What must be true of a simulation.
+/// The expected state of a simulation.
 struct Model {
     status: SimulationStatus,
     stored: BTreeSet<Shot>,
-    /// The trial that was passed, and the document: what makes an id.
+    /// The trial that was passed, and the document: together they determine the id.
     rejected: BTreeSet<(Option<u32>, String)>,
-    /// The latest outcome of each scenario and trial, and how many there were.
+    /// The latest outcome of each scenario and trial, and the number of attempts.
     latest: BTreeMap<(usize, u32), (Option<u8>, i64)>,
 }
 
@@ -203,7 +203,7 @@ async fn run(recorder: &Recorder, steps: &[Step]) {
                 Err(error) => refused(&error, model.end(SimulationStatus::Cancelled)),
             },
         }
-        // Starting again changes nothing, whatever has happened since; another plan is refused.
+        // Starting again after any steps changes nothing; another plan is refused.
         let again = recorder.start_simulation(start(plan)).await.unwrap();
         assert_eq!((again.created_at, again.status), (first.created_at, model.status));
         let other = recorder.start_simulation(start(r#"[{"id":"s0"}]"#)).await;
@@ -217,7 +217,7 @@ fn refused(error: &Error, may: bool) {
 }
 
 #[test]
-fn whatever_the_steps_the_recorder_does_what_the_model_says() {
+fn the_recorder_behaves_like_the_model() {
     let database = TestDatabase::new();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let recorder = runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! What must not go wrong where a person sits: pipes that close, Ctrl-C, secrets, control characters.
+//! Interactive use: pipes that close, Ctrl-C, secrets, control characters.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -23,7 +23,7 @@ fn run_unread(program: &Program, arguments: &[&str], path: &Path) -> Finished {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_the_output_and_not_the_work() {
+fn a_closed_pipe_ends_the_output_and_not_the_work() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -64,9 +64,9 @@ fn a_table_has_a_line_for_each_row_however_long_the_texts() {
     assert!(listed.contains(&id), "an id can be copied: {listed}");
 }
 
-/// Asserts that a command fails with a sentence, and that the secret is in none of its outputs.
+/// Asserts that a command fails with this message, and that its output does not contain the secret.
 #[track_caller]
-fn fails_without_telling(program: &Program, arguments: &[&str], sentence: &str) {
+fn fails_without_secret(program: &Program, arguments: &[&str], sentence: &str) {
     let finished = program.run(arguments).ended(1);
     let output = finished.stdout + &finished.stderr;
     assert!(output.contains(sentence), "{arguments:?}: {output}");
@@ -74,7 +74,7 @@ fn fails_without_telling(program: &Program, arguments: &[&str], sentence: &str) 
 }
 
 #[test]
-fn a_url_that_is_none_is_told_without_its_password() {
+fn the_error_of_an_invalid_url_hides_its_password() {
     let urls = [
         "postgresql://user:hunter2@localhost:port/name",
         "postgresql://user:hunter2@localhost:99999/name",
@@ -88,11 +88,7 @@ fn a_url_that_is_none_is_told_without_its_password() {
     ];
     let program = Program::without_database();
     for url in urls {
-        fails_without_telling(
-            &program,
-            &["status", "--database-url", url, &nil()],
-            "postgresql://",
-        );
+        fails_without_secret(&program, &["status", "--database-url", url, &nil()], "postgresql://");
         for variable in ["ARC_DATABASE_URL", "TIMESCALE_SERVICE_URL"] {
             let output = program.command(["health", "--json"]).env(variable, url).output();
             let finished = Finished::from(output.unwrap()).ended(1);
@@ -101,7 +97,7 @@ fn a_url_that_is_none_is_told_without_its_password() {
         }
     }
     let roots = "postgresql://user:hunter2@localhost/name?sslmode=require&sslrootcert=/no/such";
-    fails_without_telling(&program, &["simulations", "--database-url", roots], "sslrootcert");
+    fails_without_secret(&program, &["simulations", "--database-url", roots], "sslrootcert");
 }
 
 fn nil() -> String {
@@ -109,13 +105,13 @@ fn nil() -> String {
 }
 
 #[test]
-fn a_database_that_is_away_is_told_without_its_password() {
+fn the_error_of_an_unreachable_database_hides_its_password() {
     let files = Files::new();
     let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
     let path = path.to_str().unwrap();
     let socket =
         format!("postgresql://user:hunter2@/name?host={}", files.path("nowhere").display());
-    // Nobody listens on the first; the second cannot be a name.
+    // No process listens on the first address, and the second host name cannot exist.
     for url in [
         "postgresql://user:hunter2@127.0.0.1:1/name",
         "postgresql://user:hunter2@no-such-host.invalid/name",
@@ -135,12 +131,12 @@ fn a_database_that_is_away_is_told_without_its_password() {
             &["migrate"],
             &["psql"],
         ] {
-            fails_without_telling(&program, &[command, &options].concat(), sentence);
+            fails_without_secret(&program, &[command, &options].concat(), sentence);
         }
     }
 }
 
-/// A server that asks for a password and refuses it, once.
+/// Starts a server that requests a password and refuses it, once.
 fn refuse_a_password() -> (u16, std::thread::JoinHandle<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -164,13 +160,13 @@ fn refuse_a_password() -> (u16, std::thread::JoinHandle<Vec<u8>>) {
 }
 
 #[test]
-fn a_wrong_password_is_told_without_it() {
+fn the_error_of_a_wrong_password_does_not_show_it() {
     let program = Program::without_database();
     for arguments in [&["simulations"][..], &["health", "--json"]] {
         let (port, server) = refuse_a_password();
         let url = format!("postgresql://user:hunter2@127.0.0.1:{port}/name");
         let arguments = [arguments, &["--database-url", &url]].concat();
-        fails_without_telling(&program, &arguments, "password authentication failed");
+        fails_without_secret(&program, &arguments, "password authentication failed");
         let sent = server.join().unwrap();
         assert!(sent.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()));
     }
@@ -178,7 +174,8 @@ fn a_wrong_password_is_told_without_it() {
 
 #[test]
 fn text_from_outside_does_not_control_the_terminal() {
-    // Sets the window's title; then in the single characters that some terminals take for the same.
+    // A sequence that sets the window's title, also in the single-byte controls that some terminals accept for the
+    // same.
     const ATTACK: &str = "\u{1b}]0;owned\u{7}\u{9d}0;owned\u{9c}";
     let database = TestDatabase::new();
     let program = Program::on(&database);
@@ -207,18 +204,18 @@ fn text_from_outside_does_not_control_the_terminal() {
         &["rejected", &id],
     ];
     for arguments in cases {
-        // As where a terminal reads both streams.
+        // Both streams together, as a terminal shows them.
         let output = program.command(arguments).env("CLICOLOR_FORCE", "1").output().unwrap();
         let finished = Finished::from(output);
         let text = finished.stdout + &finished.stderr;
-        assert!(text.contains("owned"), "{arguments:?} shows what there is: {text:?}");
+        assert!(text.contains("owned"), "{arguments:?} shows the text: {text:?}");
         assert!(!text.contains(['\u{7}', '\u{9d}', '\u{9c}']), "{arguments:?}: {text:?}");
         assert!(!text.contains("\u{1b}]"), "{arguments:?}: {text:?}");
     }
 }
 
 #[test]
-fn ctrl_c_keeps_what_was_acknowledged_and_the_same_command_finishes() {
+fn ctrl_c_keeps_acknowledged_results_and_the_same_command_finishes() {
     const RESULTS: usize = 40_000;
     let database = TestDatabase::new();
     let program = Program::on(&database);
@@ -233,7 +230,7 @@ fn ctrl_c_keeps_what_was_acknowledged_and_the_same_command_finishes() {
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
     let finished = Finished::from(child.wait_with_output().unwrap());
     let summary = finished.json();
-    // It may have been about to end anyway.
+    // The command might have been about to end anyway.
     if summary["interrupted"] == true {
         let finished = finished.ended(130);
         assert!(finished.stderr.contains("run the same command again"), "{}", finished.stderr);
@@ -241,7 +238,7 @@ fn ctrl_c_keeps_what_was_acknowledged_and_the_same_command_finishes() {
     } else {
         finished.ended(0);
     }
-    assert_eq!(summary["stored"], stored(), "what is told is what was committed");
+    assert_eq!(summary["stored"], stored(), "the summary counts the committed results");
 
     let again = record(&program, &path, &[]).ended(0).json();
     assert_eq!(stored(), RESULTS as i64);
@@ -254,7 +251,7 @@ fn ctrl_c_ends_a_command_that_waits_for_its_input() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let mut child = program.spawn(["record", "-"]);
-    // It minds Ctrl-C from before it connects.
+    // Ctrl-C is handled from before the connection is made.
     let connected = format!(
         "SELECT count(*) FROM pg_stat_activity
          WHERE datname = '{}' AND application_name = 'arc-host'",
@@ -265,7 +262,7 @@ fn ctrl_c_ends_a_command_that_waits_for_its_input() {
         database.count(&connected) > 0
     });
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
-    // Its input stays open until it has ended.
+    // Its standard input stays open until it has ended.
     let input = child.stdin.take();
     Finished::from(child.wait_with_output().unwrap()).ended(130);
     drop(input);

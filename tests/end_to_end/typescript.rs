@@ -1,5 +1,5 @@
 //! The TypeScript package: packed, installed in an empty folder, and used in Node and in a browser
-//! against a service that runs.
+//! against a running service.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,13 +13,14 @@ use crate::support::{
     skip_without_tool, typescript,
 };
 
-/// The package as a file, and a folder in which it is installed with the compiled tests.
+/// The packed package, and a folder in which it is installed with the compiled tests.
 struct Package {
     tarball: PathBuf,
     installed: PathBuf,
 }
 
-/// The package, packed once for all tests; none, and said so, where a tool is missing.
+/// Returns the package, packed once for all tests; notes the skipped test and returns `None` if a
+/// tool is missing.
 fn package(what: &str) -> Option<&'static Package> {
     static PACKAGE: OnceLock<Option<Package>> = OnceLock::new();
     let package = PACKAGE.get_or_init(|| node_modules().map(|modules| Package::new(&modules)));
@@ -35,7 +36,7 @@ fn npm(arguments: &[&str]) -> Command {
     command
 }
 
-/// The TypeScript blocks of the package's page.
+/// Returns the TypeScript blocks of the package's page.
 fn examples() -> Vec<String> {
     let page = std::fs::read_to_string(typescript().join("README.md")).unwrap();
     let blocks = page.split("```ts\n").skip(1);
@@ -44,7 +45,7 @@ fn examples() -> Vec<String> {
 
 impl Package {
     fn new(node_modules: &Path) -> Self {
-        // In the build's own folder: what all tests share goes with none of them.
+        // In the build's folder, because no single test must remove the shared package.
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("typescript");
         if folder.exists() {
             std::fs::remove_dir_all(&folder).unwrap();
@@ -56,11 +57,11 @@ impl Package {
         let installed = folder.join("installed");
         copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("typescript"), &installed);
         std::fs::write(installed.join("package.json"), r#"{"type": "module"}"#).unwrap();
-        // It needs nothing else, so no registry is asked.
+        // The package has no dependencies, so the installation does not need a registry.
         let mut install = npm(&["install", "--offline", "--no-package-lock"]);
         run(install.arg(&tarball).current_dir(&installed));
         for (number, example) in examples().iter().enumerate() {
-            // Each as a module of its own.
+            // Each example is a module of its own.
             let module = format!("{example}\nexport {{}};\n");
             std::fs::write(installed.join(format!("example{number}.ts")), module).unwrap();
         }
@@ -77,7 +78,7 @@ impl Package {
 }
 
 #[test]
-fn the_package_holds_what_it_should_and_nothing_else() {
+fn the_package_contains_its_files_and_nothing_else() {
     let Some(package) = package("the TypeScript package") else { return };
     let listed = run(Command::new("tar").arg("-tzf").arg(&package.tarball));
     let names: Vec<&str> =
@@ -101,7 +102,7 @@ fn the_package_holds_what_it_should_and_nothing_else() {
         assert!(name.starts_with("dist/") && known, "{name}");
     }
     assert_eq!(names.iter().filter(|name| !name.contains('/')).count(), 4, "{names:?}");
-    // It needs no other package.
+    // The package needs no other package.
     let modules = std::fs::read_dir(package.installed.join("node_modules")).unwrap();
     let modules: Vec<_> = modules.map(|entry| entry.unwrap().file_name()).collect();
     let foreign = modules.iter().filter(|name| !name.to_string_lossy().starts_with('.'));
@@ -117,7 +118,7 @@ fn it_works_in_node() {
     let small_files = Files::new();
     let small = ["--max-body-mib", "1", "--max-results-per-body", "100"];
     let small = Service::start(&program, &small_files, &small);
-    // One whose certificate nobody trusts.
+    // A service whose certificate is not trusted.
     let secret_files = Files::new();
     let key = rcgen::KeyPair::generate().unwrap();
     let parameters = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
@@ -144,7 +145,7 @@ fn it_works_in_a_browser() {
     };
     let Some(package) = package("the TypeScript package in a browser") else { return };
     let (database, files) = (TestDatabase::new(), Files::new());
-    // The page is another server's, so the service must allow it.
+    // The page comes from another server, so the service must allow its origin.
     let service = Service::start(&Program::on(&database), &files, &["--allow-origins", "*"]);
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut node = Command::new("node");

@@ -58,7 +58,7 @@ fn complete(database: &TestDatabase, id: &str) {
     });
 }
 
-/// A watch that is under way, and what it prints.
+/// Starts a watch, and returns it with its output.
 fn watch(program: &Program, options: &[&str]) -> (Child, BufReader<ChildStdout>) {
     let mut child = program.spawn([&["status", "--watch"], options].concat());
     let output = BufReader::new(child.stdout.take().unwrap());
@@ -67,7 +67,7 @@ fn watch(program: &Program, options: &[&str]) -> (Child, BufReader<ChildStdout>)
 
 fn next_line(output: &mut impl std::io::BufRead) -> String {
     let mut line = String::new();
-    assert!(output.read_line(&mut line).unwrap() > 0, "the watch goes on");
+    assert!(output.read_line(&mut line).unwrap() > 0, "the watch has not ended");
     line
 }
 
@@ -104,7 +104,7 @@ fn programs_get_a_line_for_every_change() {
 }
 
 #[test]
-fn people_get_a_line_for_every_change_where_no_terminal_shows_it() {
+fn without_a_terminal_every_change_is_a_line() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let id = start(&database);
@@ -118,7 +118,7 @@ fn people_get_a_line_for_every_change_where_no_terminal_shows_it() {
 }
 
 #[test]
-fn a_watch_ends_at_once_where_there_is_nothing_to_wait_for() {
+fn a_watch_of_an_ended_simulation_ends_at_once() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let id = start(&database);
@@ -151,20 +151,20 @@ fn a_terminal_is_drawn_on_in_place() {
     let typescript = files.path("typescript");
     let inner = program.command(["status", "--watch", &id]);
     let mut command = program.in_environment("script");
-    let words: Vec<String> = std::iter::once(inner.get_program())
+    let arguments: Vec<String> = std::iter::once(inner.get_program())
         .chain(inner.get_args())
-        .map(|word| word.to_str().unwrap().to_owned())
+        .map(|argument| argument.to_str().unwrap().to_owned())
         .collect();
-    command.env("TERM", "xterm").args(["-qefc", &words.join(" ")]).arg(&typescript);
+    command.env("TERM", "xterm").args(["-qefc", &arguments.join(" ")]).arg(&typescript);
     command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
     let Ok(mut child) = command.spawn() else {
-        return skip_without_tool("a watch on a terminal", "there is no `script` command");
+        return skip_without_tool("a watch on a terminal", "the `script` command is missing");
     };
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut seen = Vec::new();
-    let mut until = |words: &str| {
-        while !String::from_utf8_lossy(&seen).contains(words) {
-            assert!(output.read_until(b'%', &mut seen).unwrap() > 0, "{words} is drawn");
+    let mut until = |expected: &str| {
+        while !String::from_utf8_lossy(&seen).contains(expected) {
+            assert!(output.read_until(b'%', &mut seen).unwrap() > 0, "{expected} is not drawn");
         }
     };
     until("0.0%");
@@ -174,7 +174,7 @@ fn a_terminal_is_drawn_on_in_place() {
     output.read_to_end(&mut seen).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let seen = String::from_utf8_lossy(&seen);
-    let last = seen.rfind("\u{1b}[2K").expect("what was drawn before is cleared");
+    let last = seen.rfind("\u{1b}[2K").expect("the previous line is cleared");
     assert_eq!(seen[last..].matches("watched").count(), 1, "and drawn again: {seen:?}");
     assert!(seen.contains("(completed)"), "the last state stays: {seen:?}");
 }

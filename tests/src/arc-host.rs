@@ -1,4 +1,4 @@
-//! `arc-host` itself, built beside the tests so that they can run it.
+//! `arc-host` itself, built with the tests so that they can run it.
 
 #[path = "../../host/src/allocator.rs"]
 mod allocator;

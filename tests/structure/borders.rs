@@ -1,9 +1,9 @@
-//! What belongs to a few modules: crates, and strings of SQL.
+//! Crates and SQL strings that only some modules are allowed to contain.
 
 use crate::sources::{Source, sources};
 use crate::tokens::Kind;
 
-/// Crates, and the modules that may name them. Other crates are not bounded.
+/// Crates, and the modules that are allowed to use them. Other crates are not restricted.
 const CRATES: &[(&[&str], &[&str])] = &[
     (
         &[
@@ -19,14 +19,14 @@ const CRATES: &[(&[&str], &[&str])] = &[
         ],
         &["service", "wire"],
     ),
-    // A client of other servers: of the service, and of a mirror of PostgreSQL's programs.
+    // An HTTP client, for the service and for a mirror of PostgreSQL's programs.
     (&["reqwest"], &["client", "embedded"]),
     (&["clap", "clap_complete", "clap_mangen"], &["cli"]),
     (&["arrow_array", "arrow_schema", "parquet"], &["export"]),
     (&["redb"], &["spool"]),
 ];
 
-/// What a statement of SQL has in it.
+/// Texts that identify a SQL statement.
 const SQL: &[&str] = &["SELECT ", "INSERT ", "UPDATE ", "DELETE FROM"];
 
 #[test]
@@ -36,10 +36,10 @@ fn crates_are_named_only_in_the_modules_that_they_belong_to() {
 }
 
 #[test]
-fn sql_is_in_the_store_alone() {
+fn sql_is_only_in_the_store() {
     let found = foreign_sql(&sources());
     assert!(found.is_empty(), "\n{}\n", found.join("\n"));
-    // The same search finds what is in the store.
+    // The same search finds the statements of the store.
     let store = sources().into_iter().filter(|source| source.top() == Some("store"));
     let moved: Vec<Source> =
         store.map(|source| Source { module: vec!["cli".to_owned()], ..source }).collect();
@@ -90,7 +90,7 @@ fn foreign_sql(sources: &[Source]) -> Vec<String> {
     elsewhere
         .flat_map(|source| source.tokens.iter().map(move |token| (source, token)))
         .filter_map(|(source, token)| match &token.kind {
-            Kind::Text(text) if SQL.iter().any(|word| text.contains(word)) => {
+            Kind::Text(text) if SQL.iter().any(|keyword| text.contains(keyword)) => {
                 Some(format!("{}:{}: SQL belongs to store: {text}", source.path, token.line))
             }
             _ => None,

@@ -1,12 +1,12 @@
-//! The features of `arc-host`: how many crates a build without any has, and that each is documented.
+//! The features of `arc-host`: the number of crates in a build without features, and their documentation.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// How many crates the recorder and the store have with all that they depend on, themselves included.
+/// The largest number of crates of the recorder and the store, including themselves and all dependencies.
 const MAX_CRATES: usize = 190;
 
-/// The packages that `arc-host` depends on at run time with these features, for the machine of this test.
+/// Returns the packages that `arc-host` depends on at run time with these features, on this machine.
 fn dependencies(features: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--offline", "--locked", "--package", "arc-host", "--edges", "normal"])
@@ -17,7 +17,7 @@ fn dependencies(features: &str) -> BTreeSet<String> {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    // A name and a version; what follows says where a package is from, or that it was listed before.
+    // The name and version of a package, without its source and the mark of a repeated entry.
     let package = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
     text.lines().filter(|line| !line.is_empty()).map(package).collect()
 }
@@ -26,7 +26,7 @@ fn has(packages: &BTreeSet<String>, name: &str) -> bool {
     packages.iter().any(|package| package.split(' ').next() == Some(name))
 }
 
-/// The names of the features in `host/Cargo.toml`.
+/// Returns the names of the features in `host/Cargo.toml`.
 fn features() -> Vec<String> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--offline", "--no-deps", "--format-version", "1"])
@@ -40,7 +40,7 @@ fn features() -> Vec<String> {
 }
 
 #[test]
-fn the_recorder_and_the_store_alone_have_few_crates() {
+fn the_recorder_and_the_store_have_few_dependencies() {
     let packages = dependencies("");
     let list: Vec<&str> = packages.iter().map(String::as_str).collect();
     assert!(list.len() <= MAX_CRATES, "{} crates:\n{}", list.len(), list.join("\n"));
@@ -50,7 +50,7 @@ fn the_recorder_and_the_store_alone_have_few_crates() {
 }
 
 #[test]
-fn a_crate_is_there_only_with_the_feature_that_needs_it() {
+fn a_crate_is_a_dependency_only_with_the_feature_that_needs_it() {
     for (name, feature) in [
         ("clap", "cli"),
         ("comfy-table", "cli"),
@@ -63,10 +63,10 @@ fn a_crate_is_there_only_with_the_feature_that_needs_it() {
         ("axum", "service"),
         ("mimalloc", "allocator"),
     ] {
-        assert!(!has(&dependencies(""), name), "{name} is there without {feature}");
+        assert!(!has(&dependencies(""), name), "{name} is a dependency without {feature}");
         assert!(has(&dependencies(feature), name), "{name} is missing from {feature}");
     }
-    // The program's allocator is no part of the library, and so not of the wheel.
+    // The program's allocator is not part of the library, and thus not of the wheel.
     assert!(!has(&dependencies("cli"), "mimalloc"));
 }
 

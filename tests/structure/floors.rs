@@ -1,11 +1,11 @@
-//! The floors of the modules: a module imports only from floors below its own.
+//! The floors of the modules: a module only imports from the floors below its own.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::sources::{Source, sources};
 use crate::tokens::{Kind, Token};
 
-/// The modules of `host/src`, from the ground up. Those of one floor do not import each other.
+/// The modules of `host/src`, from the lowest floor up. Modules on the same floor do not import each other.
 const FLOORS: &[&[&str]] = &[
     &["allocator", "bindings", "blocking", "identity", "json_text", "reason", "tls"],
     &["component_cache", "embedded"],
@@ -23,8 +23,8 @@ const FLOORS: &[&[&str]] = &[
     &["fuzzing", "main"],
 ];
 
-/// An import that a file has no right to.
-struct Upward {
+/// An import that is not from a lower floor.
+struct UpwardImport {
     from: String,
     to: String,
     place: String,
@@ -71,14 +71,14 @@ fn an_upward_import_is_named_with_its_circle() {
     assert_eq!(complaints(&planted), expected);
 }
 
-/// Returns a sentence for each import that goes upwards or sideways.
+/// Returns an error message for each import that is not from a lower floor.
 fn complaints(sources: &[Source]) -> Vec<String> {
     let re_exported = re_exported(sources);
     let mut imports: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut upwards = Vec::new();
     for source in sources {
         let Some(from) = source.top() else { continue };
-        // The program names what is in the library by the name of the crate.
+        // The program refers to the library by the crate's name.
         let of_library = source.paths_of_crates(&["arc_host"]);
         assert!(of_library.is_empty() || from == "main", "{} names arc_host", source.path);
         for named in source.paths_of_this_crate() {
@@ -90,7 +90,7 @@ fn complaints(sources: &[Source]) -> Vec<String> {
             imports.entry(from.to_owned()).or_default().push(to.to_owned());
             if !matches!((floor(from), floor(to)), (Some(from), Some(to)) if to < from) {
                 let place = format!("{}:{}", source.path, named.line);
-                upwards.push(Upward { from: from.to_owned(), to: to.to_owned(), place });
+                upwards.push(UpwardImport { from: from.to_owned(), to: to.to_owned(), place });
             }
         }
     }
@@ -98,7 +98,7 @@ fn complaints(sources: &[Source]) -> Vec<String> {
 }
 
 fn sentence(
-    Upward { from, to, place }: &Upward,
+    UpwardImport { from, to, place }: &UpwardImport,
     imports: &BTreeMap<String, Vec<String>>,
 ) -> String {
     let what = match (floor(from), floor(to)) {
@@ -117,7 +117,7 @@ fn floor(module: &str) -> Option<usize> {
     FLOORS.iter().position(|floor| floor.contains(&module))
 }
 
-/// Returns the shortest way along imports from a module to another one, both included.
+/// Returns the shortest path along imports from a module to another one, both included.
 fn way(from: &str, to: &str, imports: &BTreeMap<String, Vec<String>>) -> Option<Vec<String>> {
     let mut ways = VecDeque::from([vec![from.to_owned()]]);
     let mut seen = vec![from.to_owned()];
@@ -143,14 +143,14 @@ fn re_exported(sources: &[Source]) -> HashMap<&str, &str> {
     for used in
         root.into_iter().flat_map(|root| root.tokens.split(|token| token.kind == Kind::Mark(';')))
     {
-        let mut words = used.iter().filter_map(|token| match token {
-            Token { kind: Kind::Word(word), .. } => Some(word.as_str()),
+        let mut names_used = used.iter().filter_map(|token| match token {
+            Token { kind: Kind::Identifier(name), .. } => Some(name.as_str()),
             _ => None,
         });
         if let (Some("use"), Some(module)) =
-            (words.by_ref().find(|word| *word == "use"), words.next())
+            (names_used.by_ref().find(|name| *name == "use"), names_used.next())
         {
-            names.extend(words.map(|name| (name, module)));
+            names.extend(names_used.map(|name| (name, module)));
         }
     }
     names

@@ -1,11 +1,11 @@
-//! The structure of `host/src`: which module may import which, where HTTP and SQL may be, and what its features bring.
+//! The structure of `host/src`: the imports between modules, the modules of HTTP and SQL, and the features.
 //!
-//! | module | what it does |
+//! | module | subject |
 //! |---|---|
-//! | [`floors`] | the floors of the modules, and what imports upwards |
-//! | [`borders`] | the crates and the strings that belong to a few modules |
-//! | [`features`] | the features of the crate, and how many crates each build has |
-//! | [`sources`] | the files of `host/src`, and the paths that they name |
+//! | [`floors`] | the floors of the modules, and imports against their order |
+//! | [`borders`] | crates and SQL strings that only some modules are allowed to contain |
+//! | [`features`] | the features of the crate, and the number of its dependencies |
+//! | [`sources`] | the files of `host/src`, and the paths in them |
 //! | [`tokens`] | Rust's tokens, without comments |
 
 #![allow(

@@ -1,4 +1,4 @@
-//! The files of `host/src`, and the paths that they name.
+//! The files of `host/src`, and the paths in them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,26 +7,25 @@ use crate::tokens::{Kind, Token, tokens};
 
 /// A file of `host/src`.
 pub(crate) struct Source {
-    /// Its path from the root of the repository.
+    /// The path from the root of the repository.
     pub(crate) path: String,
-    /// The module that it is, such as `["store", "connection", "pool"]`; empty for `lib.rs`.
+    /// The path of the module, such as `["store", "connection", "pool"]`; empty for `lib.rs`.
     pub(crate) module: Vec<String>,
-    /// What is in it.
+    /// The content of the file.
     pub(crate) tokens: Vec<Token>,
 }
 
-/// A path that a file names, and the line where it does.
+/// A path in a file, and its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Named {
-    /// Its names from the root of the crate on, such as `["store", "Store"]`, or from the name of
-    /// another crate on.
+pub(crate) struct UsedPath {
+    /// The names from the root of the crate, such as `["store", "Store"]`, or from the name of another crate.
     pub(crate) names: Vec<String>,
     /// The line, counted from 1.
     pub(crate) line: usize,
 }
 
 impl Source {
-    /// Makes a file of this content.
+    /// Parses a file with this content.
     pub(crate) fn new(path: &str, content: &str) -> Self {
         let within = path.strip_prefix("host/src/").expect("a file of host/src");
         let mut module: Vec<String> =
@@ -37,16 +36,16 @@ impl Source {
         Source { path: path.to_owned(), module, tokens: tokens(content) }
     }
 
-    /// Returns the module of the crate's root that the file belongs to; none for `lib.rs`.
+    /// Returns the top-level module that the file belongs to; `None` for `lib.rs`.
     pub(crate) fn top(&self) -> Option<&str> {
         self.module.first().map(String::as_str)
     }
 
-    /// Returns the paths that begin with `crate`, `self` or `super`, in `use` and in code, each name
-    /// of a group as one of its own.
-    pub(crate) fn paths_of_this_crate(&self) -> Vec<Named> {
+    /// Returns the paths that begin with `crate`, `self` or `super`, in `use` and in code, with one path for each name
+    /// of a group.
+    pub(crate) fn paths_of_this_crate(&self) -> Vec<UsedPath> {
         let mut found = Vec::new();
-        // The modules that are open, and at which depth of braces each was.
+        // The open inline modules, and the depth of braces at which each was opened.
         let (mut module, mut open, mut depth) = (self.module.clone(), Vec::new(), 0_usize);
         let mut at = 0;
         while let Some(token) = self.tokens.get(at) {
@@ -59,8 +58,8 @@ impl Source {
                         module.pop();
                     }
                 }
-                Kind::Word(word) if word == "mod" => {
-                    if let (Some(Kind::Word(name)), Some(Kind::Mark('{'))) =
+                Kind::Identifier(word) if word == "mod" => {
+                    if let (Some(Kind::Identifier(name)), Some(Kind::Mark('{'))) =
                         (self.kind(at + 1), self.kind(at + 2))
                     {
                         module.push(name.clone());
@@ -69,7 +68,7 @@ impl Source {
                         at += 2;
                     }
                 }
-                Kind::Word(word)
+                Kind::Identifier(word)
                     if ["crate", "self", "super"].contains(&word.as_str())
                         && self.kind(at + 1) == Some(&Kind::Path)
                         && !self.follows_path(at) =>
@@ -84,40 +83,40 @@ impl Source {
         found
     }
 
-    /// Returns the paths that begin with one of these names of other crates, groups undivided.
-    pub(crate) fn paths_of_crates(&self, crates: &[&str]) -> Vec<Named> {
+    /// Returns the paths that begin with one of these names of other crates; a group is one path.
+    pub(crate) fn paths_of_crates(&self, crates: &[&str]) -> Vec<UsedPath> {
         let begins = |at: &usize| match self.kind(*at) {
-            Some(Kind::Word(word)) if crates.contains(&word.as_str()) => {
+            Some(Kind::Identifier(word)) if crates.contains(&word.as_str()) => {
                 let used = at.checked_sub(1).and_then(|before| self.kind(before))
-                    == Some(&Kind::Word("use".to_owned()));
+                    == Some(&Kind::Identifier("use".to_owned()));
                 !self.follows_path(*at) && (used || self.kind(at + 1) == Some(&Kind::Path))
             }
             _ => false,
         };
         let named = |at: usize| match &self.tokens[at] {
-            Token { kind: Kind::Word(word), line } => {
-                Named { names: vec![word.clone()], line: *line }
+            Token { kind: Kind::Identifier(word), line } => {
+                UsedPath { names: vec![word.clone()], line: *line }
             }
             token => unreachable!("{token:?}"),
         };
         (0..self.tokens.len()).filter(begins).map(named).collect()
     }
 
-    /// Reads a path or a group of paths, which goes on from `names`. Returns where it ends.
+    /// Reads a path or a group of paths that continues `names`. Returns its end.
     fn path(
         &self,
         mut at: usize,
         module: &[String],
         mut names: Vec<String>,
-        found: &mut Vec<Named>,
+        found: &mut Vec<UsedPath>,
     ) -> usize {
         let line = self.tokens[at].line;
         loop {
             match self.kind(at) {
-                Some(Kind::Word(word)) => match word.as_str() {
+                Some(Kind::Identifier(word)) => match word.as_str() {
                     "crate" => names.clear(),
                     "self" if names.is_empty() => names = module.to_vec(),
-                    // Within a group it is what the group belongs to.
+                    // Within a group, `self` is the path before the group.
                     "self" => {}
                     "super" => {
                         if names.is_empty() && !self.follows_path(at) {
@@ -131,7 +130,7 @@ impl Source {
                     at += 1;
                     while self.kind(at) != Some(&Kind::Mark('}')) {
                         at = self.path(at, module, names.clone(), found);
-                        // The name that it gets.
+                        // Skips an alias.
                         while !matches!(self.kind(at), Some(Kind::Mark(',' | '}'))) {
                             at += 1;
                         }
@@ -143,13 +142,13 @@ impl Source {
             }
             at += 1;
             if self.kind(at) != Some(&Kind::Path) {
-                found.push(Named { names, line });
+                found.push(UsedPath { names, line });
                 return at;
             }
             at += 1;
-            // Arguments of a generic function: what is in them has paths of its own.
-            if !matches!(self.kind(at), Some(Kind::Word(_) | Kind::Mark('{' | '*'))) {
-                found.push(Named { names, line });
+            // Generic arguments contain paths of their own.
+            if !matches!(self.kind(at), Some(Kind::Identifier(_) | Kind::Mark('{' | '*'))) {
+                found.push(UsedPath { names, line });
                 return at;
             }
         }

@@ -1,28 +1,28 @@
-//! Rust's tokens, as far as imports and strings need them.
+//! A lexer for Rust that is sufficient to find imports and strings.
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A name or a keyword.
-    Word(String),
-    /// The content of a string, with its escapes as they are in the source.
+    Identifier(String),
+    /// The content of a string, with its escapes as in the source.
     Text(String),
     /// `::`.
     Path,
     /// Any other character of punctuation.
     Mark(char),
-    /// A number, a character or a lifetime, none of which matters here.
+    /// A number, a character or a lifetime, which no test needs.
     Other,
 }
 
-/// A token, and the line that it is on, counted from 1.
+/// A token and its line, counted from 1.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) kind: Kind,
     pub(crate) line: usize,
 }
 
-/// Returns the tokens of a source file. Comments are not among them.
+/// Returns the tokens of a source file, without comments.
 pub(crate) fn tokens(source: &str) -> Vec<Token> {
     let mut lexer = Lexer { rest: source, line: 1, tokens: Vec::new() };
     while lexer.step() {}
@@ -36,7 +36,7 @@ struct Lexer<'a> {
 }
 
 impl Lexer<'_> {
-    /// Takes one token, comment or space; whether there was any.
+    /// Consumes one token, comment or space. Returns false at the end.
     fn step(&mut self) -> bool {
         let Some(first) = self.rest.chars().next() else { return false };
         if first.is_whitespace() {
@@ -59,10 +59,10 @@ impl Lexer<'_> {
             let prefix = if first == '\'' { 1 } else { 2 };
             self.push(Kind::Other, prefix + character_or_lifetime(&self.rest[prefix..]));
         } else if first.is_alphabetic() || first == '_' {
-            let length = word(self.rest);
-            self.push(Kind::Word(self.rest[..length].to_owned()), length);
+            let length = identifier_length(self.rest);
+            self.push(Kind::Identifier(self.rest[..length].to_owned()), length);
         } else if first.is_ascii_digit() {
-            self.push(Kind::Other, word(self.rest));
+            self.push(Kind::Other, identifier_length(self.rest));
         } else if self.rest.starts_with("::") {
             self.push(Kind::Path, 2);
         } else {
@@ -83,13 +83,13 @@ impl Lexer<'_> {
     }
 }
 
-/// Returns how long the word is that the text begins with.
-fn word(text: &str) -> usize {
+/// Returns the length of the identifier at the beginning of the text.
+fn identifier_length(text: &str) -> usize {
     text.find(|character: char| !character.is_alphanumeric() && character != '_')
         .unwrap_or(text.len())
 }
 
-/// Returns how long a block comment is, others within it included.
+/// Returns the length of a block comment, including nested ones.
 fn block_comment(text: &str) -> usize {
     let (mut depth, mut at) = (0, 0);
     loop {
@@ -106,18 +106,18 @@ fn block_comment(text: &str) -> usize {
     }
 }
 
-/// Returns how long the beginning of a raw string is, and how many `#` it has.
+/// Returns the length of the prefix of a raw string, and its number of `#`.
 fn raw_string(text: &str) -> Option<(usize, usize)> {
     let prefix = ["r", "br", "cr"].into_iter().find(|prefix| {
         text.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(['"', '#']))
     })?;
     let rest = &text[prefix.len()..];
     let hashes = rest.len() - rest.trim_start_matches('#').len();
-    // Without the quote it is a raw identifier.
+    // Without a quote it is a raw identifier.
     rest[hashes..].starts_with('"').then_some((prefix.len() + hashes + 1, hashes))
 }
 
-/// Returns how long the text is up to the quote that ends it.
+/// Returns the length of the text before the closing quote.
 fn escaped(text: &str, quote: char) -> usize {
     let mut backslash = false;
     let end = text.char_indices().find(|(_, character)| {
@@ -128,14 +128,14 @@ fn escaped(text: &str, quote: char) -> usize {
     end.expect("a string ends").0
 }
 
-/// Returns how long the rest of a character or a lifetime is, after its first quote.
+/// Returns the length of a character or a lifetime after its first quote.
 fn character_or_lifetime(text: &str) -> usize {
     let mut characters = text.chars();
     let first = characters.next().expect("something follows a quote");
     if first == '\\' || characters.next() == Some('\'') {
         return escaped(text, '\'') + 1;
     }
-    word(text)
+    identifier_length(text)
 }
 
 #[test]
@@ -155,14 +155,14 @@ let raw = r#"raw "quoted" text"#; r#type::x; b'x'; 1.5e3;
         .collect();
     let expected = [(r#"a \" b"#.to_owned(), 4), (r#"raw "quoted" text"#.to_owned(), 5)];
     assert_eq!(texts, expected);
-    let words: Vec<_> = tokens(source)
+    let names: Vec<_> = tokens(source)
         .into_iter()
         .filter_map(|token| match token.kind {
-            Kind::Word(word) => Some(word),
+            Kind::Identifier(word) => Some(word),
             _ => None,
         })
         .collect();
     let expected =
         ["let", "quote", "let", "escaped", "let", "life", "str", "let", "raw", "r", "type", "x"];
-    assert_eq!(words, expected);
+    assert_eq!(names, expected);
 }

@@ -1,8 +1,8 @@
-// Serves folders on loopback, opens a page of them in headless Chromium, and prints what the page
-// hands in with POST /done: in_chromium.mjs FOLDER PAGE [QUERY]. It fails where the page says
-// POST /failed, or says nothing for a minute.
+// Serves folders on loopback, opens a page in headless Chromium, and prints what the page posts to
+// /done: in_chromium.mjs FOLDER PAGE [QUERY]. It fails if the page posts to /failed or posts
+// nothing for a minute.
 //
-// Without a driver: a page that can fetch can say what it has found.
+// It needs no browser driver, because a page that can fetch can report its own result.
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -19,15 +19,15 @@ const TYPES = {
 
 const [folder, page, query = ''] = process.argv.slice(2);
 const root = resolve(folder);
-// What happens before a page's own code runs, such as a module that is not found, is told too.
+// Errors before the page's own code runs, such as a module that is not found, are reported too.
 const REPORT = `<script>
-  const tell = (what) => fetch('/failed', { method: 'POST', body: String(what) });
-  addEventListener('error', (event) => tell(event.error?.stack || event.message || event.target?.src || 'a module could not be loaded'), true);
-  addEventListener('unhandledrejection', (event) => tell(event.reason?.stack ?? event.reason));
+  const report = (what) => fetch('/failed', { method: 'POST', body: String(what) });
+  addEventListener('error', (event) => report(event.error?.stack || event.message || event.target?.src || 'a module could not be loaded'), true);
+  addEventListener('unhandledrejection', (event) => report(event.reason?.stack ?? event.reason));
 </script>`;
 
 let settle;
-const told = new Promise((done) => (settle = done));
+const posted = new Promise((done) => (settle = done));
 
 async function body(request) {
   const chunks = [];
@@ -81,13 +81,13 @@ browser.on('error', (error) => settle({ failed: true, text: error.message }));
 const ended = new Promise((done) => browser.on('close', done));
 ended.then((code) => settle({ failed: true, text: `Chromium ended (${code}): ${complaints}` }));
 const deadline = setTimeout(
-  () => settle({ failed: true, text: `the page has said nothing: ${complaints}` }),
+  () => settle({ failed: true, text: `the page has posted nothing: ${complaints}` }),
   DEADLINE_MS,
 );
 
-const { failed, text } = await told;
+const { failed, text } = await posted;
 clearTimeout(deadline);
-// Chromium's processes are a group of their own.
+// Chromium runs in a process group of its own, so that all its processes can be killed at once.
 if (browser.pid !== undefined && (browser.exitCode ?? browser.signalCode) === null) process.kill(-browser.pid, 'SIGKILL');
 await ended;
 server.closeAllConnections();

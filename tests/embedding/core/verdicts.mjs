@@ -1,4 +1,4 @@
-// Prints the verdict on each document of a file, a line each: verdicts.mjs MODULE DOCUMENTS.
+// Prints the verdict on each document of a file, one per line: verdicts.mjs MODULE DOCUMENTS.
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const { exports } = new WebAssembly.Instance(new WebAssembly.Module(readFileSync(process.argv[2])));
@@ -8,8 +8,8 @@ function extractJson(document) {
   const bytes = Buffer.from(document, 'utf8');
   const place = exports.cabi_realloc(0, 0, 1, bytes.length); // the callee frees it
   new Uint8Array(exports.memory.buffer).set(bytes, place);
-  const answer = exports[NAME](place, bytes.length); // where the text is, and how long
-  const memory = exports.memory.buffer; // after the call, as the memory may have grown
+  const answer = exports[NAME](place, bytes.length); // address of the text's address and length
+  const memory = exports.memory.buffer; // after the call, because it can grow the memory
   const [text, length] = new Uint32Array(memory, answer, 2);
   const verdict = Buffer.from(memory, text, length).toString('utf8');
   exports[`cabi_post_${NAME}`](answer); // the caller has its copy

@@ -1,4 +1,4 @@
-// Makes an ES module of the component: transpile.mjs COMPONENT FOLDER.
+// Converts the component to an ES module: transpile.mjs COMPONENT FOLDER.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { transpile } from '@bytecodealliance/jco-transpile';

@@ -1,4 +1,4 @@
-// Prints the verdict on each document of a file, a line each: verdicts.mjs DOCUMENTS.
+// Prints the verdict on each document of a file, one per line: verdicts.mjs DOCUMENTS.
 import { readFileSync } from 'node:fs';
 import { extraction } from './extractor/arc-extractor.js';
 

@@ -1,4 +1,4 @@
-"""Prints the verdict on each document of a file, a line each: verdicts.py COMPONENT DOCUMENTS."""
+"""Prints the verdict on each document of a file, one per line: verdicts.py COMPONENT DOCUMENTS."""
 
 import sys
 
@@ -8,7 +8,7 @@ from wasmtime.component import Component, Linker
 engine = Engine()
 component = Component.from_file(engine, sys.argv[1])  # compiled once, for all threads
 store = Store(engine)
-instance = Linker(engine).instantiate(store, component)  # there is nothing to import
+instance = Linker(engine).instantiate(store, component)  # the component has no imports
 extraction = instance.get_export_index(store, "arc:recording/extraction@0.1.0")
 
 
@@ -22,7 +22,7 @@ with open(sys.argv[2], encoding="utf-8", newline="\n") as documents:
     for document in documents:
         sys.stdout.write(extract_json(store, document.rstrip("\n")) + "\n")
 
-# The same as records; a variant's cases are told apart by what they are, `violations` is a list.
+# The same as a record. The Python type distinguishes the cases of a variant: `violations` is a list.
 outcome = extract_outcome(store, '{"scenario": {"id": "greet"}, "reliability_score": 85}')
 assert getattr(outcome, "reliability-score") == 0.85
 violations = extract_outcome(store, '{"scenario": {"id": "greet"}, "reliability_score": 850}')

@@ -1,4 +1,4 @@
-//! What `sslmode` means, against a server with TLS and one without.
+//! The meaning of each `sslmode`, against a server with TLS and one without.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,7 +19,7 @@ async fn each_mode_encrypts_and_verifies_as_libpq_does() {
     let minimum = "sslmode=require&ssl_min_protocol_version=TLSv1.3";
     assert_eq!(server.reach(&server.url("arc", minimum)).await, Ok(true));
 
-    // The second way of prefer and allow, where the server's rules want the other one.
+    // The second attempt of prefer and allow, if the server's rules require the other one.
     for (user, modes) in [
         ("encrypted", &["allow", "prefer", "require"][..]),
         ("clear", &["disable", "allow", "prefer"]),
@@ -32,17 +32,18 @@ async fn each_mode_encrypts_and_verifies_as_libpq_does() {
     server.refuses(&server.url("encrypted", "sslmode=disable"), "no encryption").await;
     server.refuses(&server.url("clear", "sslmode=require"), "SSL encryption").await;
 
-    // A certificate of another authority: no fallback where TLS must be.
+    // A certificate of another authority: no fallback if TLS is required.
     for mode in ["require", "verify-ca", "verify-full"] {
         let url = server.url("arc", &format!("sslmode={mode}&sslrootcert=(FOLDER)/other.crt"));
         server.refuses(&url, "certificate").await;
     }
     let prefer = server.url("arc", "sslmode=prefer&sslrootcert=(FOLDER)/other.crt");
     assert_eq!(server.reach(&prefer).await, Ok(false));
-    // The system's authorities have not signed it either; what they are is the machine's own.
+    // None of the system's authorities has signed it either; which ones exist depends on the
+    // machine.
     server.refuses(&server.url("arc", "sslrootcert=system"), "certificate").await;
 
-    // Another name than the certificate's.
+    // A host name that is not the certificate's.
     let named = |mode: &str| {
         let url = server.url("arc", &format!("sslmode={mode}&sslrootcert=(FOLDER)/ca.crt"));
         url.replace("@localhost:", "@elsewhere.example:") + "&hostaddr=127.0.0.1"
@@ -76,7 +77,7 @@ async fn channels_are_bound_and_clients_show_certificates() {
     fs::set_permissions(&open, Permissions::from_mode(0o644)).unwrap();
     server.refuses(&url("client.key"), "is readable by others").await;
 
-    // The password is wrong in every mode, and in no message.
+    // The password is wrong in every mode, and no message shows it.
     for mode in ["disable", "allow", "prefer", "require"] {
         let url = server.url("arc", &format!("sslmode={mode}"));
         let wrong = url.replace("hunter2", "hunter22");

@@ -1,4 +1,4 @@
-//! PgBouncer in transaction mode, which gives each transaction another session.
+//! PgBouncer in transaction mode, in which each transaction can get another session.
 
 use std::fs;
 use std::path::Path;
@@ -11,10 +11,11 @@ use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
 use super::server::{ENCODED, PASSWORD, Server};
 use crate::support::{
-    Files, Program, as_server, free_port, give_away, record, result, skip_without_tool,
+    Files, Program, as_server, chown_to_server_account, free_port, record, result,
+    skip_without_tool,
 };
 
-/// A PgBouncer that shares out two sessions of a server.
+/// A PgBouncer with two sessions of a server.
 #[derive(Debug)]
 struct Pooler {
     child: Child,
@@ -26,7 +27,7 @@ impl Pooler {
         let port = free_port();
         let folder = server.path("pooler");
         fs::create_dir(&folder).unwrap();
-        give_away(&folder);
+        chown_to_server_account(&folder);
         let users = folder.join("users");
         fs::write(&users, format!("\"arc\" \"{PASSWORD}\"\n")).unwrap();
         let settings = folder.join("pgbouncer.ini");
@@ -57,7 +58,8 @@ impl Drop for Pooler {
     }
 }
 
-/// Debian's package puts it where only root looks.
+/// Returns the path of PgBouncer, which Debian installs in a folder that is not on an ordinary
+/// user's PATH.
 fn installed() -> Option<&'static Path> {
     ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
         .into_iter()
@@ -75,7 +77,7 @@ async fn everything_works_behind_a_pooler_in_transaction_mode() {
     let settings = ConnectionSettings::from_url_alone(&pooler.url()).unwrap();
     let store = Store::with_settings(&settings, 4).unwrap();
     let since = Instant::now();
-    // It takes a moment until it listens.
+    // PgBouncer needs a moment until it listens.
     while let Err(error) = store.check_schema().await {
         assert!(since.elapsed() < Duration::from_secs(60), "{error}");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -109,7 +111,7 @@ async fn everything_works_behind_a_pooler_in_transaction_mode() {
     assert!(!recorder.run(["failures"]).ended(0).stdout.is_empty());
     assert_eq!(record(&recorder, &paths[0], &[]).ended(2).json()["duplicate"], 301);
 
-    // Nothing is left behind in the sessions, unless somebody asks for it.
+    // Nothing remains in the sessions unless the caller asks for it.
     assert_eq!(statements_left(&pooler).await, 0);
     let named = format!("{}?prepared_statements=named", pooler.url());
     let settings = ConnectionSettings::from_url_alone(&named).unwrap();
@@ -117,14 +119,14 @@ async fn everything_works_behind_a_pooler_in_transaction_mode() {
     assert_eq!(statements_left(&pooler).await, 1);
 }
 
-/// How many prepared statements the pooler's sessions have.
+/// Returns how many prepared statements exist in the pooler's sessions.
 async fn statements_left(pooler: &Pooler) -> usize {
     let config: Config = pooler.url().parse().unwrap();
     let mut clients = Vec::new();
     for _ in 0..2 {
         let (client, connection) = config.connect(NoTls).await.unwrap();
         tokio::spawn(connection);
-        // Each keeps a session of its own.
+        // Each transaction occupies a session of its own.
         client.batch_execute("BEGIN").await.unwrap();
         clients.push(client);
     }

@@ -1,4 +1,4 @@
-//! A server on a loopback port with TLS, whose certificates are made here.
+//! A server with TLS on a loopback port, with certificates generated here.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,18 +14,18 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 
-use crate::support::{as_server, free_port, give_away, installed_programs};
+use crate::support::{as_server, chown_to_server_account, free_port, installed_programs};
 
 /// The password of every user.
 pub(super) const PASSWORD: &str = "hunter2&more";
 
-/// The same in a URL.
+/// The password in a URL.
 pub(super) const ENCODED: &str = "hunter2%26more";
 
-/// How long anything may take before a test gives up.
+/// The longest wait before a test fails.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Who may come in how. `arc` may in every way, the others as they are named.
+/// How each user can connect: `arc` in every way, the others as their names suggest.
 const RULES: &str = "\
 local     all all                       trust
 host      all arc            127.0.0.1/32 scram-sha-256
@@ -43,12 +43,12 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// One that offers TLS.
+    /// Starts a server that offers TLS.
     pub(super) async fn with_tls() -> Self {
         Self::start(true).await
     }
 
-    /// One that does not.
+    /// Starts a server without TLS.
     pub(super) async fn without_tls() -> Self {
         Self::start(false).await
     }
@@ -59,7 +59,7 @@ impl Server {
         make_certificates(folder.path());
         let cluster = folder.path().join("cluster");
         fs::create_dir(&cluster).unwrap();
-        give_away(&cluster);
+        chown_to_server_account(&cluster);
         let made = as_server(&installed_programs().join("initdb"))
             .args(["--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8"])
             .args(["--locale=C".as_ref(), "--pgdata".as_ref(), cluster.as_os_str()])
@@ -103,7 +103,8 @@ impl Server {
         server
     }
 
-    /// A connection past all rules, as soon as the server takes one.
+    /// Connects as the administrator, for whom no rule applies, as soon as the server accepts
+    /// connections.
     pub(super) async fn administrator(&self) -> Client {
         let since = Instant::now();
         let mut config = Config::new();
@@ -127,20 +128,21 @@ impl Server {
         self.path("cluster")
     }
 
-    /// A file beside the cluster: `ca.crt`, `other.crt`, `client.crt` and `client.key`, …
+    /// Returns the path of a file beside the cluster: `ca.crt`, `other.crt`, `client.crt` and
+    /// `client.key`, …
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// The URL of a user at `localhost`, the name in the certificate. `(FOLDER)` in the parameters
-    /// stands for the folder of the certificates.
+    /// Returns the URL of a user at `localhost`, the name in the certificate. `(FOLDER)` in the
+    /// parameters is replaced by the folder of the certificates.
     pub(super) fn url(&self, user: &str, parameters: &str) -> String {
         let parameters = parameters.replace("(FOLDER)", &self.folder.path().display().to_string());
         let port = self.port;
         format!("postgresql://{user}:{ENCODED}@localhost:{port}/evaluations?{parameters}")
     }
 
-    /// Connects with a URL, and gives whether the connection is encrypted, or what is wrong.
+    /// Connects with a URL, and returns whether the connection is encrypted, or the error.
     pub(super) async fn reach(&self, url: &str) -> Result<bool, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
@@ -163,10 +165,10 @@ impl Server {
         Ok(row.get(0))
     }
 
-    /// Asserts that a URL does not do, for a reason with these words.
-    pub(super) async fn refuses(&self, url: &str, words: &str) {
+    /// Asserts that connecting with a URL fails with an error that contains this text.
+    pub(super) async fn refuses(&self, url: &str, expected: &str) {
         let error = self.reach(url).await.expect_err(url);
-        assert!(error.contains(words), "{url}: {words} is not in: {error}");
+        assert!(error.contains(expected), "{url}: {expected} is not in: {error}");
     }
 }
 
@@ -175,7 +177,7 @@ impl Drop for Server {
         if std::thread::panicking() {
             println!("{}", fs::read_to_string(self.path("log")).unwrap_or_default());
         }
-        // An immediate shutdown, since nothing is to be kept.
+        // An immediate shutdown, since no data is needed any more.
         let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGQUIT);
         let _ = self.child.wait();
     }
@@ -188,7 +190,7 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// An authority and one that nobody knows, a server's certificate and a client's.
+/// Generates a known and an unknown authority, a server's certificate, and a client's.
 fn make_certificates(folder: &Path) {
     let write = |name: &str, text: String| {
         let path = folder.join(name);
@@ -209,7 +211,7 @@ fn make_certificates(folder: &Path) {
     };
     let (certificate, key) = signed(&["localhost"], "localhost");
     write("server.crt", certificate);
-    give_away(&write("server.key", key));
+    chown_to_server_account(&write("server.key", key));
     let (certificate, key) = signed(&[], "by_certificate");
     write("client.crt", certificate);
     write("client.key", key);

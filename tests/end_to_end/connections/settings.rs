@@ -1,4 +1,5 @@
-//! Lists of hosts, key=value strings, libpq's variables, and psql with the same settings.
+//! Lists of hosts, keyword/value connection strings, libpq's variables, and psql with the same
+//! settings.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -65,7 +66,7 @@ async fn variables_and_files_give_what_a_url_leaves_out() {
     let shown = run(command("postgresql://", &["health"]).envs(variables), 0).stdout;
     assert!(shown.contains(&format!("arc@localhost:{port}/evaluations")), "{shown}");
 
-    // What the URL says counts more: another user's password is in no file.
+    // The URL takes precedence: its user's password is in no file.
     let mut other = command("postgresql://encrypted@localhost", &["health"]);
     let refused = run(other.envs(variables), 1).stderr;
     assert!(refused.contains("PGPASSWORD"), "{refused}");
@@ -73,12 +74,14 @@ async fn variables_and_files_give_what_a_url_leaves_out() {
     let let_in = run(given.envs(variables).env("PGPASSWORD", PASSWORD), 1).stderr;
     assert!(let_in.contains("not allowed to read the schema"), "{let_in}");
 
-    // Words in place of a URL, with psql, which gets the same settings by its own variables.
-    let words =
+    // A keyword/value connection string in place of a URL, with psql, which gets the same settings
+    // as variables.
+    let connection_string =
         format!("host=localhost port={port} dbname=evaluations user=arc sslmode=verify-full");
-    let mut psql = Program::without_database().command(["psql", "--database-url", &words, "--"]);
+    let mut psql =
+        Program::without_database().command(["psql", "--database-url", &connection_string, "--"]);
     psql.args(["-XAtc", "SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()"]);
-    // What is left in the environment for other databases does not count.
+    // Variables for other databases in the environment have no effect.
     psql.env("HOME", &home).env("PGSSLMODE", "disable").env("PGSERVICE", "none");
     assert!(run(&mut psql, 0).stdout.starts_with("t|TLSv1."));
 }

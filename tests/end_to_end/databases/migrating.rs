@@ -1,4 +1,4 @@
-//! How the schema comes into a database, whoever brings it, and how its layout changes.
+//! How the schema is created in a database, by the program or by hand, and how its layout changes.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Files, Finished, Program, TestDatabase, installed_programs, record, result};
 
-/// Runs SQL as a person does it, and ends at the first error.
+/// Runs SQL with psql, as an administrator does, and stops at the first error.
 fn psql(url: &str, file: &PathBuf) -> Finished {
     let beside = installed_programs().join("psql");
     let program = if beside.exists() { beside } else { PathBuf::from("psql") };
@@ -17,7 +17,7 @@ fn psql(url: &str, file: &PathBuf) -> Finished {
     command.stdin(Stdio::null()).output().unwrap().into()
 }
 
-/// All that the catalogue says of the schema.
+/// Returns everything that the catalogue contains about the schema.
 fn described(database: &TestDatabase) -> Vec<String> {
     let rows = database.query(
         "SELECT format('%s %s %s %s %s', attrelid::regclass, attname, atttypid::regtype, attnotnull,
@@ -55,22 +55,22 @@ fn the_printed_sql_makes_the_schema_that_the_command_makes() {
     assert_eq!(program.run(["migrate", "--json"]).ended(0).json()["applied"], json!([]));
     assert!(program.run(["migrate", "--print"]).ended(0).stdout.contains("nothing to run"));
 
-    // It is for the database as it was.
+    // The script is only valid for the database as it was.
     let again = psql(by_hand.url(), &file);
     assert_eq!(again.code, Some(3), "{}", again.stderr);
     assert!(again.stderr.contains("migrate --print"), "{}", again.stderr);
     assert_eq!(described(&by_hand), described(&by_command));
 
-    // Without a database it is the SQL for an empty one.
+    // Without a database, the command prints the SQL for an empty one.
     let bare = Program::without_database().run(["migrate", "--print"]).ended(0).stdout;
     assert_eq!(bare.trim_end(), migration_script_for_empty(Layout::Plain).trim_end());
 }
 
 #[test]
-fn the_printed_sql_of_an_older_schema_has_what_is_missing() {
+fn the_printed_sql_of_an_older_schema_has_the_missing_migrations() {
     let files = Files::new();
     let database = TestDatabase::empty();
-    // What a program left that had only the first migration.
+    // The state that a program with only the first migration leaves.
     let all = migration_script_for_empty(Layout::Plain);
     let (first, _) = all.split_once("-- 0002_").unwrap();
     let file = files.write("first.sql", format!("{first}COMMIT;"));
@@ -92,7 +92,8 @@ fn the_printed_sql_of_an_older_schema_has_what_is_missing() {
 fn a_migration_that_is_killed_is_finished_by_the_next() {
     let database = TestDatabase::empty();
     let program = Program::on(&database);
-    // Somebody holds what the second migration needs; the first is done by then.
+    // Another session holds a lock that the second migration needs; the first migration is done by
+    // then.
     database.execute(
         "CREATE FUNCTION public.hold() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
              IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands()
@@ -123,16 +124,17 @@ fn a_layout_that_the_server_has_not_is_refused_and_nothing_changes() {
         program.run(["health", "--json"]).ended(0).json()["schema_version"].clone()
     };
     let offered = |name: &str| {
-        let there = format!("SELECT count(*) FROM pg_available_extensions WHERE name = '{name}'");
-        database.count(&there) > 0
+        let available =
+            format!("SELECT count(*) FROM pg_available_extensions WHERE name = '{name}'");
+        database.count(&available) > 0
     };
     for (layout, extension) in [("timescale", "timescaledb"), ("citus", "citus")] {
         if offered(extension) {
             continue;
         }
         let refused = program.run(["migrate", "--to", layout]).ended(1);
-        for words in [layout, "the server does not have", "Nothing was changed"] {
-            assert!(refused.stderr.contains(words), "{}", refused.stderr);
+        for expected in [layout, "the server does not have", "Nothing was changed"] {
+            assert!(refused.stderr.contains(expected), "{}", refused.stderr);
         }
         assert_eq!(version(&program), Value::Null);
     }
@@ -142,7 +144,7 @@ fn a_layout_that_the_server_has_not_is_refused_and_nothing_changes() {
 }
 
 #[test]
-fn a_user_without_the_right_is_told_what_to_run_and_by_whom() {
+fn the_error_of_a_missing_privilege_names_the_command_and_the_owner() {
     let database = TestDatabase::empty();
     let user = format!("{}_recorder", database.name());
     database.execute(&format!("CREATE ROLE {user} LOGIN"));
@@ -151,12 +153,12 @@ fn a_user_without_the_right_is_told_what_to_run_and_by_whom() {
     let owner: String = database.query("SELECT current_user::text")[0].get(0);
     let owner = format!("the database's owner, {owner:?}");
     let refused = program.run(["migrate"]).ended(1).stderr;
-    for words in
+    for expected in
         [user.as_str(), owner.as_str(), "arc-host migrate --print", "CREATE on the database"]
     {
-        assert!(refused.contains(words), "{words} is not in: {refused}");
+        assert!(refused.contains(expected), "{expected} is not in: {refused}");
     }
-    // The owner runs what it prints, and grants what is written at its end.
+    // The owner runs the printed script, and the grants at its end.
     let files = Files::new();
     let script = program.run(["migrate", "--print"]).ended(0).stdout;
     psql(database.url(), &files.write("schema.sql", &script)).ended(0);

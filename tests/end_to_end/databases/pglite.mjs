@@ -1,5 +1,5 @@
-// PGlite with TimescaleDB behind the protocol of PostgreSQL, on a free port of loopback, whose
-// clients take turns. Its argument is the folder that holds node_modules; it prints the port.
+// Serves PGlite with TimescaleDB over the PostgreSQL protocol, on a free loopback port; clients
+// take turns. Its argument is the folder that contains node_modules; it prints the port.
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import path from 'node:path';
@@ -17,12 +17,13 @@ const free = () => new Promise((resolve) => {
 });
 
 const db = await PGlite.create({ extensions: { timescaledb } });
-// It has no list of what it has loaded, so that nobody else would create the extension by himself.
+// Created here, because PGlite has no list of available extensions from which a client could know
+// that it can create it.
 await db.exec('CREATE EXTENSION timescaledb');
 const port = await free();
-// One connection may be closing while the next begins.
+// One connection can still be closing when the next one opens.
 const server = new PGLiteSocketServer({ db, host: '127.0.0.1', port, maxConnections: 4 });
 await server.start();
 console.log(`PORT ${port}`);
-// It goes with the test.
+// The server ends with the test.
 process.stdin.on('end', () => process.exit(0)).resume();

@@ -1,5 +1,5 @@
-//! TimescaleDB, as far as PGlite carries it: PostgreSQL and the extension compiled to WebAssembly, with one
-//! connection, without COPY and without background workers.
+//! TimescaleDB within the limits of PGlite: PostgreSQL and the extension compiled to WebAssembly, with one connection,
+//! without COPY and without background workers.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -18,7 +18,7 @@ use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
 use crate::support::{result, skip_without_tool};
 
-/// A running one, which ends with the test.
+/// A running PGlite, which ends with the test.
 struct Pglite {
     child: Child,
     url: String,
@@ -26,7 +26,7 @@ struct Pglite {
 }
 
 impl Pglite {
-    /// Nothing where it is not installed.
+    /// Starts PGlite; `None` if it is not installed.
     fn start(test: &str) -> Option<Self> {
         let Some(folder) = std::env::var_os("ARC_TEST_PGLITE") else {
             skip_without_tool(test, "ARC_TEST_PGLITE names no folder with the npm packages");
@@ -45,19 +45,19 @@ impl Pglite {
         let port = lines
             .find_map(|line| line.unwrap().strip_prefix("PORT ").map(str::to_owned))
             .expect("PGlite listens");
-        // What it prints further must not fill the pipe.
+        // Its further output must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let url =
             format!("postgresql://postgres:postgres@127.0.0.1:{port}/postgres?sslmode=disable");
         Some(Pglite { child, url, runtime: Runtime::new().unwrap() })
     }
 
-    /// A store with its one connection. It must be closed before another may connect.
+    /// Returns a store with the only connection. It must be closed before another client can connect.
     fn store(&self) -> Store {
         Store::with_settings(&ConnectionSettings::from_url(&self.url).unwrap(), 1).unwrap()
     }
 
-    /// What a recorder does, and closes.
+    /// Runs work with a recorder and closes the recorder.
     fn record<T>(&self, work: impl AsyncFnOnce(&Recorder) -> T) -> T {
         self.runtime.block_on(async {
             let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
@@ -68,14 +68,14 @@ impl Pglite {
         })
     }
 
-    /// The first columns of the rows of a statement.
+    /// Returns the first column of each row of a statement.
     #[track_caller]
     fn query(&self, sql: &str) -> Vec<String> {
         self.runtime.block_on(async {
             let config = Config::from_str(&self.url).unwrap();
             let (client, connection) = config.connect(NoTls).await.unwrap();
             let connection = tokio::spawn(connection);
-            // The server has one session for all its clients, with the search path of the recorder's.
+            // The server has one session for all its clients, with the recorder's search path.
             client.simple_query("SET search_path TO public").await.unwrap();
             let messages = client.simple_query(sql).await;
             let messages = messages.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
@@ -97,7 +97,7 @@ impl Drop for Pglite {
     }
 }
 
-/// A simulation that was started so many days ago, with so many results, each in two attempts.
+/// A simulation that started this many days ago, with this many scenarios of two attempts each.
 fn start(days: i64, scenarios: usize) -> SimulationStart {
     let ids: Vec<String> =
         (0..scenarios).map(|number| format!(r#"{{"id":"s{number}"}}"#)).collect();
@@ -121,7 +121,7 @@ fn timescaledb_gets_its_layout_records_answers_and_forgets() {
     const SCENARIOS: usize = 150;
     let Some(pglite) = Pglite::start("TimescaleDB on PGlite") else { return };
 
-    // The layout is chosen by what the database has, and all of it is there.
+    // The layout is chosen by the database's extensions, and is complete.
     let migrated = pglite.runtime.block_on(async {
         let store = pglite.store();
         let migrated = store.migrate().await.unwrap();
@@ -143,7 +143,7 @@ fn timescaledb_gets_its_layout_records_answers_and_forgets() {
     assert_eq!(migrated.applied.last().map(String::as_str), Some("layout timescale"));
     assert_eq!(migrated.notes, Vec::<String>::new());
 
-    // More than a COPY would be worth, and the same again.
+    // More results than justify a COPY, and the same results again.
     let (old, new) = pglite.record(async |recorder| {
         let mut ids = Vec::new();
         for days in [300, 0] {
@@ -161,7 +161,7 @@ fn timescaledb_gets_its_layout_records_answers_and_forgets() {
         "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'outcomes'";
     assert_eq!(pglite.query(chunks), ["2"]);
 
-    // In the columnstore the answers are the same, and what comes again is known.
+    // In the columnstore the answers are the same, and duplicates are recognised.
     let compressed = pglite.query(
         "SELECT compress_chunk(chunk)::text FROM show_chunks('arc_recorder.outcomes') AS chunk",
     );
@@ -192,7 +192,7 @@ fn timescaledb_gets_its_layout_records_answers_and_forgets() {
         assert_eq!(recorder.simulations(None, 10, None).await.unwrap().simulations.len(), 2);
     });
 
-    // What is too old goes with its chunk; the rest stays.
+    // Expired simulations are removed with their chunk; the others stay.
     pglite.runtime.block_on(async {
         let store = pglite.store();
         let before = store.hours_ago(180.0 * 24.0).await.unwrap();
@@ -202,7 +202,7 @@ fn timescaledb_gets_its_layout_records_answers_and_forgets() {
         let removed = store.remove_expired(before, |_| {}).await.unwrap();
         assert_eq!((removed.simulations, removed.chunks, removed.deleted_outcomes), (1, 1, 0));
         assert!(store.expired(before).await.unwrap().simulation_ids.is_empty());
-        // Without a chunk of its own, a simulation is deleted from the columnstore.
+        // A simulation that shares a chunk with others is deleted from the columnstore row by row.
         let now = store.hours_ago(0.000_1).await.unwrap();
         let removed = store.remove_expired(now, |_| {}).await.unwrap();
         assert_eq!(removed.simulations, 1, "{removed:?}");
@@ -214,7 +214,7 @@ fn timescaledb_gets_its_layout_records_answers_and_forgets() {
 }
 
 #[test]
-fn layouts_change_with_the_rows_that_are_there() {
+fn layouts_change_with_existing_rows() {
     let Some(pglite) = Pglite::start("layouts of TimescaleDB on PGlite") else { return };
     let counted = "SELECT count(*) FROM arc_recorder.outcomes";
     let hypertables = "SELECT count(*) FROM timescaledb_information.hypertables";

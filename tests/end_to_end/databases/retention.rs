@@ -1,4 +1,4 @@
-//! Simulations that are older than they are to be kept: removed whole, and nothing else.
+//! Retention: simulations older than the limit are removed completely, and nothing else is.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{DEADLINE, Files, Program, Service, TestDatabase, record, result};
 
-/// A simulation of three results, one of which is rejected and two of which are of one scenario.
+/// Records a simulation of three results, one of them rejected and two of the same scenario.
 fn recorded(program: &Program, files: &Files, name: &str) -> String {
     let results =
         [result(name, "success", 1.0), result(name, "error", 0.5), result("b", "odd", 0.5)];
@@ -14,10 +14,10 @@ fn recorded(program: &Program, files: &Files, name: &str) -> String {
     record(program, &file, &[]).ended(2).json()["simulation_id"].as_str().unwrap().to_owned()
 }
 
-/// Moves a simulation into the past, with all that carries the time of its start.
+/// Moves a simulation into the past, with every row that has its start time.
 fn age(database: &TestDatabase, simulation: &str, days: u32) {
     for table in ["simulations", "outcomes", "rejected_results"] {
-        // The key of a row cannot be changed in every layout, so it is written anew.
+        // Not every layout allows changing the key of a row, so the rows are inserted again.
         database.execute(&format!(
             "CREATE TEMPORARY TABLE moved AS SELECT * FROM arc_recorder.{table}
                  WHERE simulation_id = '{simulation}';
@@ -40,7 +40,7 @@ fn rows(database: &TestDatabase, simulation: &str) -> i64 {
 }
 
 #[test]
-fn whole_simulations_go_and_younger_ones_stay() {
+fn whole_simulations_are_removed_and_younger_ones_stay() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
     let [old, young] = ["old", "young"].map(|name| recorded(&program, &files, name));
@@ -55,9 +55,9 @@ fn whole_simulations_go_and_younger_ones_stay() {
     assert!(before_old > before_young && before_young > 4);
 
     let dry = ["prune", "--older-than", "180d", "--dry-run"];
-    let told = program.run(dry.iter().chain(&["--json"])).ended(0).json();
-    assert_eq!(told["simulation_ids"], json!([old]));
-    assert_eq!((&told["outcomes"], &told["rejected_results"]), (&json!(2), &json!(1)));
+    let reported = program.run(dry.iter().chain(&["--json"])).ended(0).json();
+    assert_eq!(reported["simulation_ids"], json!([old]));
+    assert_eq!((&reported["outcomes"], &reported["rejected_results"]), (&json!(2), &json!(1)));
     let text = program.run(dry).ended(0).stdout;
     assert!(text.contains(&old) && text.contains("would be removed"), "{text}");
     assert_eq!(rows(&database, &old), before_old, "a dry run removes nothing");
@@ -113,7 +113,7 @@ fn large_simulations_go_in_small_transactions() {
 }
 
 #[test]
-fn the_service_removes_what_is_too_old_when_it_is_set() {
+fn the_service_removes_expired_simulations_if_configured() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
     let [old, young] = ["old", "young"].map(|name| recorded(&program, &files, name));
@@ -121,7 +121,7 @@ fn the_service_removes_what_is_too_old_when_it_is_set() {
     let service = Service::start(&program, &files, &[]);
     service.get("/v1/health").has(200);
     drop(service);
-    assert!(rows(&database, &old) > 0, "nothing goes unless it is asked for");
+    assert!(rows(&database, &old) > 0, "nothing is removed by default");
     let service = Service::start(&program, &files, &["--retention-days", "30"]);
     let since = Instant::now();
     while rows(&database, &old) > 0 {

@@ -1,10 +1,10 @@
-//! The recorder's tests again, on other servers: this very program runs them, with their server named.
+//! The recorder's tests on other servers: this test binary runs itself, with the server as a setting.
 
 use std::process::Command;
 
-use crate::support::{skip, skip_without_tool, tell};
+use crate::support::{print_uncaptured, skip, skip_without_tool};
 
-/// The tests that are about what is recorded and how it is read.
+/// The tests of recording and of queries.
 const RECORDER: [&str; 11] = [
     "containers::",
     "databases::retention::",
@@ -19,33 +19,36 @@ const RECORDER: [&str; 11] = [
     "state_machine::",
 ];
 
-/// Runs them, and says how many ran where.
+/// Runs the tests and reports how many ran on which server.
 #[track_caller]
 fn run(server: &str, variable: &str, value: &str, but: &[&str]) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(RECORDER).args(["--test-threads", "2"]).env(variable, value);
     for name in but {
         command.args(["--skip", name]);
-        skip(&format!("{name} on {server}"), "it is about what only a server of its own has");
+        skip(&format!("{name} on {server}"), "it needs a server of its own");
     }
     let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let sum = said.lines().rfind(|line| line.starts_with("test result:")).unwrap_or("no result");
-    let told = String::from_utf8_lossy(&output.stderr);
-    // What it has skipped is at the end of what it prints.
-    let mut block = told.lines().skip_while(|line| !line.starts_with("SKIPPED"));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let sum = stdout.lines().rfind(|line| line.starts_with("test result:")).unwrap_or("no result");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    // The skipped tests are listed at the end of the output.
+    let mut block = stderr.lines().skip_while(|line| !line.starts_with("SKIPPED"));
     let skipped = block.by_ref().skip(1).map_while(|line| line.strip_prefix("    "));
     for (what, why) in skipped.filter_map(|line| line.split_once(": ")) {
         skip(&format!("{what} on {server}"), why);
     }
-    tell(&format!("the recorder's tests on {server}: {}", sum.replace("test result: ", "")));
-    assert!(output.status.success(), "on {server}:\n{said}\n{told}");
+    print_uncaptured(&format!(
+        "the recorder's tests on {server}: {}",
+        sum.replace("test result: ", "")
+    ));
+    assert!(output.status.success(), "on {server}:\n{stdout}\n{stderr}");
 }
 
 #[test]
 fn the_recorder_works_on_other_versions_of_postgresql() {
     let Some(folders) = std::env::var_os("ARC_TEST_POSTGRES_BINS") else {
-        skip_without_tool("other versions of PostgreSQL", "ARC_TEST_POSTGRES_BINS names none");
+        skip_without_tool("other versions of PostgreSQL", "ARC_TEST_POSTGRES_BINS is not set");
         return;
     };
     for folder in std::env::split_paths(&folders) {
@@ -65,7 +68,7 @@ fn the_recorder_works_on_citus() {
     on_server("Citus", "ARC_TEST_CITUS_URL");
 }
 
-/// On a server that nobody can bring along, so that it may be missing everywhere.
+/// Runs the tests on a server that not every machine can install, so that it is allowed to be missing.
 #[track_caller]
 fn on_server(name: &str, variable: &str) {
     match std::env::var(variable) {

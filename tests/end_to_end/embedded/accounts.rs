@@ -1,4 +1,4 @@
-//! Root, an ordinary user, and folders that are closed to them.
+//! Root, an ordinary user, and folders that they cannot access.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -13,7 +13,7 @@ use super::folder::{Folder, connect, counts};
 use super::refusals::assert_refused;
 use crate::support::{Finished, Program, skip};
 
-/// Somebody without privileges: whoever runs the tests, or "nobody" where that is root.
+/// An unprivileged user: the user who runs the tests, or "nobody" if that is root.
 struct Ordinary {
     uid: Uid,
     gid: Gid,
@@ -21,7 +21,7 @@ struct Ordinary {
 }
 
 impl Ordinary {
-    /// Gives them a home; nothing where root cannot become them, or they cannot reach the program.
+    /// Creates the user's home; returns `None` if the user cannot run the program.
     fn new(folder: &Folder) -> Option<Self> {
         let user = if geteuid().is_root() {
             User::from_name("nobody").unwrap()?
@@ -37,7 +37,7 @@ impl Ordinary {
         }
     }
 
-    /// The program, run by them in their own environment.
+    /// Returns the program, run by the user in the user's own environment.
     fn command<const N: usize>(&self, arguments: [&str; N]) -> Command {
         let mut command = Program::without_database().command(arguments);
         for name in ["XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "ARC_CACHE_DIR"] {
@@ -51,21 +51,21 @@ impl Ordinary {
     }
 }
 
-const NO_ORDINARY_USER: &str = "there is no user \"nobody\" who may run the program";
+const NO_ORDINARY_USER: &str = "there is no user \"nobody\" who can run the program";
 
 fn owner(path: &Path) -> u32 {
     fs::metadata(path).unwrap().uid()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn root_has_somebody_else_run_the_server() {
+async fn root_runs_the_server_as_another_user() {
     if !geteuid().is_root() {
         return skip("the server of root", "the tests do not run as root");
     }
     let folder = Folder::without_fsync();
     let database = folder.acquire().await;
     connect(&database).await;
-    // What a running server makes is its user's.
+    // The files of a running server belong to its user.
     for file in ["postgres/postmaster.pid", "run/.s.PGSQL.5432"] {
         let uid = Uid::from_raw(owner(&folder.data.join(file)));
         let name = User::from_uid(uid).unwrap().unwrap().name;
@@ -96,7 +96,7 @@ fn an_ordinary_user_needs_nothing_but_a_home() {
 }
 
 #[test]
-fn a_folder_that_a_user_may_not_write_is_named() {
+fn a_folder_that_is_not_writable_is_named() {
     let folder = Folder::new();
     let Some(user) = Ordinary::new(&folder) else {
         return skip("a folder closed to an ordinary user", NO_ORDINARY_USER);
@@ -110,9 +110,9 @@ fn a_folder_that_a_user_may_not_write_is_named() {
 }
 
 #[test]
-fn root_is_told_which_folder_is_closed_to_the_one_who_runs_the_server() {
+fn the_error_names_the_folder_that_the_servers_user_cannot_enter() {
     if !geteuid().is_root() {
-        return skip("a folder of root's alone", "the tests do not run as root");
+        return skip("a folder that only root can enter", "the tests do not run as root");
     }
     let mut folder = Folder::without_fsync();
     let closed = folder.beside("closed");

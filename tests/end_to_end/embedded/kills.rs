@@ -1,4 +1,4 @@
-//! What a killed process takes with it: nothing that was committed.
+//! Killed processes: nothing that was committed is lost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,14 +18,14 @@ async fn keep(database: &EmbeddedDatabase) {
     client.batch_execute("CREATE TABLE kept AS SELECT 42 AS number").await.unwrap();
 }
 
-/// Asserts that the row is there.
+/// Asserts that the row exists.
 async fn assert_kept(database: &EmbeddedDatabase) {
     let row = connect(database).await.query_one("SELECT number FROM kept", &[]).await.unwrap();
     assert_eq!(row.get::<_, i32>(0), 42);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_killed_server_comes_back_for_those_who_use_it() {
+async fn a_killed_server_is_restarted_for_its_users() {
     let folder = Folder::without_fsync();
     let database = folder.acquire().await;
     keep(&database).await;
@@ -37,7 +37,7 @@ async fn a_killed_server_comes_back_for_those_who_use_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_killed_supervisor_is_replaced_and_the_server_is_where_it_was() {
+async fn a_killed_supervisor_is_replaced_and_the_server_keeps_its_address() {
     let folder = Folder::without_fsync();
     let database = folder.acquire().await;
     let url = database.url();
@@ -51,7 +51,7 @@ async fn a_killed_supervisor_is_replaced_and_the_server_is_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_supervisor_that_is_told_to_end_stops_the_server_in_order() {
+async fn a_terminated_supervisor_stops_the_server_in_order() {
     let folder = Folder::without_fsync();
     let database = folder.acquire().await;
     keep(&database).await;
@@ -67,7 +67,7 @@ async fn a_supervisor_that_is_told_to_end_stops_the_server_in_order() {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_everything_was_killed() {
+fn acknowledged_results_exist_after_every_process_was_killed() {
     const RESULTS: u64 = 50;
     let folder = Folder::without_fsync();
     let file = folder.results(RESULTS as usize);
@@ -75,7 +75,7 @@ fn what_was_acknowledged_is_there_after_everything_was_killed() {
     folder.last_start();
     assert_eq!(folder.record(&file), (RESULTS, 0));
     let start = folder.last_start();
-    // Held, the supervisor cannot do anything about the server's end.
+    // The stopped supervisor cannot react to the server's end.
     kill(start.supervisor, Signal::SIGSTOP).unwrap();
     kill(start.server, Signal::SIGKILL).unwrap();
     kill(start.supervisor, Signal::SIGKILL).unwrap();
@@ -165,7 +165,7 @@ async fn nothing_is_lost_and_nothing_twice_when_the_server_is_killed_under_load(
         .unwrap();
     let mut found: Vec<uuid::Uuid> = rows.iter().map(|row| row.get(0)).collect();
     found.sort_unstable();
-    assert_eq!(found, ids, "what was acknowledged is there, once, and nothing else");
+    assert_eq!(found, ids, "every acknowledged result is stored once, and nothing else is");
     assert!(recorder.metrics().retry_count > 0, "the server was killed while results were stored");
     recorder.close().await;
 }

@@ -1,4 +1,4 @@
-//! A cluster is made whole or not at all, whoever is killed or gives up.
+//! A cluster is created completely or not at all, even if processes are killed or cancelled.
 
 use arc_host::embedded::{EmbeddedDatabase, Stage};
 use tokio::sync::Notify;
@@ -15,7 +15,7 @@ fn a_cluster_whose_maker_was_killed_is_made_by_the_next_user() {
     });
     user.kill();
     assert_eq!(folder.record(&folder.results(3)), (3, 0));
-    // What initdb has begun may write for a moment after it was killed, and who comes next clears it away.
+    // The processes of a killed initdb can still write for a moment; the next user removes what they wrote.
     until("nothing half made is left", || {
         let cleared = folder.half_made().is_empty();
         if !cleared {
@@ -26,9 +26,9 @@ fn a_cluster_whose_maker_was_killed_is_made_by_the_next_user() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_a_killed_initdb_left_is_cleared_away() {
+async fn the_remains_of_a_killed_initdb_are_removed() {
     let folder = Folder::without_fsync();
-    // It gets as far as the first file, and leaves that where it is.
+    // This initdb writes one file and never finishes.
     let initdb = r#"echo half > "$2/half-made"; exec sleep 60"#;
     let postgres = "echo 'postgres (PostgreSQL) 17.1'";
     let bin_dir = folder.scripts("bin", &[("initdb", initdb), ("postgres", postgres)]);
@@ -47,7 +47,7 @@ async fn what_a_killed_initdb_left_is_cleared_away() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn an_acquisition_that_is_given_up_is_repeated_in_the_same_process() {
+async fn a_cancelled_acquisition_can_be_repeated_in_the_same_process() {
     let folder = Folder::without_fsync();
     for moment in [Stage::MakingCluster, Stage::Starting] {
         let reached = Notify::new();
@@ -71,7 +71,7 @@ async fn an_acquisition_that_is_given_up_is_repeated_in_the_same_process() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_supervisor_that_leaves_the_server_to_another_is_no_failure() {
     let folder = Folder::without_fsync();
-    // As when the one who launched the other supervisor was killed, and that one is slow.
+    // As if the process that launched the other supervisor was killed, and that supervisor is slow.
     let leaves_once = format!(
         r#"if mkdir "$(dirname "$0")/left" 2>/dev/null; then exit 0; fi; exec '{}' "$@""#,
         Program::path().display()

@@ -1,16 +1,16 @@
-//! The embedded database: shared by all its users, alive whatever is killed, and gone with the last of them.
+//! The embedded database: shared by all its users, surviving any killed process, and stopped with its last user.
 //!
 //! Each test has a data folder, and thus a cluster, of its own.
 //!
-//! | module | what it shows |
+//! | module | subject |
 //! |---|---|
-//! | `accounts` | root, an ordinary user, and folders that are closed to them |
-//! | `fetching` | programs from a mirror, where the machine has none that would do |
-//! | `folder` | the data folder of one test, and the processes that live from it |
-//! | `kills` | what a killed process takes with it: nothing that was committed |
-//! | `making` | a cluster is made whole or not at all, whoever is killed or gives up |
-//! | `places` | any path will do, and a data folder can be moved |
-//! | `refusals` | what a person is told when there can be no database |
+//! | `accounts` | root, an ordinary user, and folders that they cannot access |
+//! | `fetching` | downloads from a mirror if the machine has no suitable version |
+//! | `folder` | the data folder of one test, and the processes that use it |
+//! | `kills` | killed processes: nothing that was committed is lost |
+//! | `making` | a cluster is created completely or not at all |
+//! | `places` | any path works, and a data folder can be moved |
+//! | `refusals` | errors when there can be no database |
 //! | `sharing` | one server for many users, stopped by the last |
 
 mod accounts;

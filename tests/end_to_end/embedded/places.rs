@@ -1,4 +1,4 @@
-//! Any path will do, and a data folder can be moved.
+//! Any path works, and a data folder can be moved.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +9,7 @@ use tokio_postgres::config::Host;
 use super::folder::Folder;
 use crate::support::{Finished, skip_without_tool};
 
-/// The longest path of a socket that Linux knows.
+/// The longest path of a socket that Linux supports.
 const LONGEST_SOCKET_PATH: usize = 107;
 
 fn socket_dir(database: &EmbeddedDatabase) -> PathBuf {
@@ -19,7 +19,7 @@ fn socket_dir(database: &EmbeddedDatabase) -> PathBuf {
     }
 }
 
-/// What psql, if there is one, answers to a query on this URL.
+/// Returns the answer of psql, if it is installed, to a query on this database.
 fn psql(database: &EmbeddedDatabase, sql: &str) -> Option<String> {
     let beside = database.programs().bin_dir.join("psql");
     let program = if beside.exists() { beside.as_path() } else { Path::new("psql") };
@@ -53,6 +53,6 @@ async fn a_folder_of_any_name_will_do_and_keeps_its_results_when_it_is_moved() {
         assert!(socket_dir.join(".s.PGSQL.5432").as_os_str().len() <= LONGEST_SOCKET_PATH);
         drop(database);
         folder.wait_until_stopped();
-        assert_eq!(socket_dir.exists(), own_socket_dir, "{name}: nothing is left elsewhere");
+        assert_eq!(socket_dir.exists(), own_socket_dir, "{name}: no other folder is left");
     }
 }

@@ -1,4 +1,4 @@
-//! What a person is told when there can be no database: the reason, and what to do.
+//! Errors when there can be no database: the reason, and a remedy.
 
 use std::fs;
 use std::path::Path;
@@ -9,17 +9,17 @@ use arc_host::embedded::{EmbeddedDatabase, EmbeddedSettings};
 use super::folder::{Folder, connect};
 use crate::support::{Finished, Program};
 
-/// Asserts that a command does nothing but complain with these words.
+/// Asserts that a command only fails, with an error that contains all of these texts.
 #[track_caller]
 pub(super) fn assert_refused(command: &mut Command, words: &[&str]) {
     let finished = Finished::from(command.stdin(Stdio::null()).output().unwrap()).ended(1);
     assert_eq!(finished.stdout, "");
-    for word in words {
-        assert!(finished.stderr.contains(word), "{word} is not in: {}", finished.stderr);
+    for expected in words {
+        assert!(finished.stderr.contains(expected), "{expected} is not in: {}", finished.stderr);
     }
 }
 
-/// `health` with a data folder and a folder of programs.
+/// Returns `health` with a data folder and a folder of programs.
 fn with_programs(folder: &Folder, bin_dir: &Path) -> Command {
     let mut command = folder.command(["health"]);
     command.arg("--postgres-bin").arg(bin_dir);
@@ -66,15 +66,15 @@ fn a_cluster_of_another_version_and_other_files_are_left_as_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_setting_that_the_server_refuses_is_told_in_its_own_words() {
+async fn the_servers_error_about_a_setting_is_shown() {
     let folder = Folder::without_fsync();
     let mistaken = EmbeddedSettings {
         server_settings: vec![("shared_buffers".to_owned(), "plenty".to_owned())],
         ..folder.settings()
     };
     let refused = EmbeddedDatabase::acquire(&mistaken).await.unwrap_err().to_string();
-    for word in ["did not start", "shared_buffers", "plenty", "try again"] {
-        assert!(refused.contains(word), "{word} is not in: {refused}");
+    for expected in ["did not start", "shared_buffers", "plenty", "try again"] {
+        assert!(refused.contains(expected), "{expected} is not in: {refused}");
     }
     connect(&folder.acquire().await).await;
     folder.wait_until_stopped();

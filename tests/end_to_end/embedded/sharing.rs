@@ -8,7 +8,7 @@ use arc_host::embedded::EmbeddedDatabase;
 use super::folder::{Folder, connect, counts};
 use crate::support::{Finished, result};
 
-/// What a cluster is given when it is made.
+/// Returns the identifier that a cluster gets when it is created.
 async fn identity(database: &EmbeddedDatabase) -> i64 {
     let query = "SELECT system_identifier FROM pg_control_system()";
     connect(database).await.query_one(query, &[]).await.unwrap().get(0)
@@ -46,7 +46,7 @@ async fn ten_processes_that_come_at_once_share_one_server() {
         command.spawn().unwrap()
     };
     let mut processes: Vec<Child> = (0..PROCESSES).map(spawn).collect();
-    // One user more, so that the server is not stopped before the slowest of them comes.
+    // An additional user, so that the server does not stop before the slowest process connects.
     let database = folder.acquire().await;
     for (number, process) in processes.iter_mut().enumerate() {
         // The pipe is closed at once, which ends the process's input.
@@ -65,14 +65,14 @@ async fn ten_processes_that_come_at_once_share_one_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn ctrl_c_for_the_user_who_started_the_server_leaves_the_others_alone() {
+async fn ctrl_c_for_the_user_who_started_the_server_does_not_affect_others() {
     let folder = Folder::without_fsync();
     let mut starter = folder.user();
     folder.last_start();
     let other = folder.acquire().await;
     let client = connect(&other).await;
     client.batch_execute("BEGIN; CREATE TABLE kept AS SELECT 1 AS number").await.unwrap();
-    // 130, as shells have it.
+    // 130 is the exit code that shells use for SIGINT.
     assert_eq!(starter.interrupt().code(), Some(130));
     client.batch_execute("SELECT pg_sleep(0.5); COMMIT").await.unwrap();
     connect(&other).await.query_one("SELECT number FROM kept", &[]).await.unwrap();

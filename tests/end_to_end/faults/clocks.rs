@@ -1,6 +1,5 @@
-//! Two services whose clocks are minutes apart, and runners whose attempts at a scenario go to the one
-//! and to the other, while the database is restarted: the latest attempt is the last that was
-//! acknowledged.
+//! Two services whose clocks are minutes apart, and runners that send attempts at a scenario to both in turn, while the
+//! database is restarted: the latest attempt is the last one that was acknowledged.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,25 +16,25 @@ use crate::support::{
     DatabaseServer, Files, Program, Service, ShiftedClock, http_client, skip_without_tool,
 };
 
-/// Runners that send at once.
+/// The number of concurrent runners.
 const RUNNERS: usize = 4;
 
-/// By how many seconds the second service's clock is wrong.
+/// The error of the second service's clock, in seconds.
 const FAR: i64 = -180;
 
-/// What a runner does between two attempts: more than the clocks, as they are corrected, differ.
+/// The time that a runner works between two attempts: longer than the remaining difference of the corrected clocks.
 const WORK: Duration = Duration::from_millis(25);
 
-/// The pause before something is sent again.
+/// The pause before a retry.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long one attempt is sent again and again before the test fails.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long an attempt is retried before the test fails.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The outcome of the last attempt that was acknowledged, by simulation and scenario.
+/// The outcome of the last acknowledged attempt, by simulation and scenario.
 type LastAttempts = Arc<Mutex<HashMap<(Uuid, String), String>>>;
 
-/// A runner: attempts at one scenario after the other, each at the other service than the one before.
+/// A runner that makes attempts at one scenario after the other and alternates between the services.
 struct Runner {
     ledger: Arc<Ledger>,
     stop: Arc<AtomicBool>,
@@ -71,7 +70,7 @@ impl Runner {
         }
     }
 
-    /// Sends an attempt until it is taken: by either service, as a balancer has it.
+    /// Sends an attempt to the services in turn, as a load balancer does, until one accepts it.
     async fn record(&self, client: &Client, document: &str, first: u64) -> (String, Way) {
         let since = Instant::now();
         for turn in first.. {
@@ -89,7 +88,7 @@ impl Runner {
                     _ => panic!("{status} {verdict}"),
                 }
             }
-            assert!(since.elapsed() < PATIENCE, "an attempt was not acknowledged");
+            assert!(since.elapsed() < RETRY_TIMEOUT, "an attempt was not acknowledged");
             tokio::time::sleep(PAUSE).await;
         }
         unreachable!("turns do not end")

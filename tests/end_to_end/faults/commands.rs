@@ -1,4 +1,4 @@
-//! The command line: killed and repeated, at once with another, on a file that changes.
+//! The command line: killed and repeated, concurrent with another, on a file that changes.
 
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
@@ -41,7 +41,7 @@ fn a_recording_that_is_killed_is_finished_by_the_same_command() {
         let lines = std::fs::read_to_string(&path).unwrap();
         lines.lines().for_each(|line| run.ledger.send(line));
         let arguments = ["record".as_ref(), path.as_os_str(), "--json".as_ref()];
-        // Each is killed as soon as it has stored so many more.
+        // Each process is killed as soon as it has stored a random number of results.
         for _ in 0..run.random.between(1, 3) {
             let stored = || server.count("SELECT count(*) FROM arc_recorder.outcomes");
             let enough = stored() + i64::try_from(run.random.between(1, 1_000)).unwrap();
@@ -54,14 +54,14 @@ fn a_recording_that_is_killed_is_finished_by_the_same_command() {
                 server.kill();
             }
             if round % 3 != 1 {
-                // One that has ended meanwhile is no error.
+                // It is no error if the process has ended meanwhile.
                 child.kill().unwrap();
                 child.wait().unwrap();
             }
             if round % 3 > 0 {
                 server.resume();
             }
-            // One that was not killed may finish, or give up.
+            // A process that was not killed can succeed or fail.
             child.wait_with_output().unwrap();
         }
         let summary = program.run(arguments).ended(0).json();
@@ -89,12 +89,12 @@ fn two_processes_that_send_the_same_results_at_once_store_each_of_them_once() {
     let [forward, backward, first] =
         ["forward", "backward", "first"].map(|name| folder.path().join(format!("{name}.jsonl")));
     write_results(&forward, "", RESULTS, 500);
-    // The other one sends them in the opposite order, so that two who lock rows in the order of
-    // arrival would wait for each other.
+    // The other process sends the results in the opposite order, so that locking rows in the order
+    // of arrival would deadlock.
     let lines = std::fs::read_to_string(&forward).unwrap();
     let reversed: Vec<&str> = lines.lines().rev().collect();
     std::fs::write(&backward, reversed.join("\n")).unwrap();
-    // One result makes the simulation that both send to.
+    // One result creates the simulation that both send to.
     std::fs::write(&first, r#"{"scenario":{"id":"first"},"trajectory":{"status":"success"}}"#)
         .unwrap();
     let id = "01920000-0000-7000-8000-000000000001";
@@ -117,19 +117,20 @@ fn two_processes_that_send_the_same_results_at_once_store_each_of_them_once() {
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_recorded_is_told() {
-    // More than the recorder takes at once, so that the rest is read after the lock is gone.
+fn a_file_that_changes_while_it_is_recorded_is_reported() {
+    // More than the recorder reads ahead, so that the rest is read after the lock is released.
     const RESULTS: usize = 5_000;
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("results.jsonl");
     write_results(&path, "", RESULTS, 20_000);
-    // Its plan is made, and the first results wait for the lock: the rest is not read again yet.
+    // The plan exists and the first results wait for the lock; the rest has not been read a second
+    // time yet.
     let held = database.hold("LOCK TABLE arc_recorder.outcomes");
     let child = program.spawn(["record".as_ref(), path.as_os_str()]);
     database.wait_for_a_lock();
-    // A word of the last result becomes another one.
+    // A byte of the last result changes.
     let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.write_all_at(b"y", file.metadata().unwrap().len() - 1_000).unwrap();
     drop(file);

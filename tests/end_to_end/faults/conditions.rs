@@ -1,4 +1,5 @@
-//! A database that is there, but does not do: slow, full, read-only, without a free connection.
+//! A database that is reachable but cannot be used: slow, full, read-only, or without a free
+//! connection.
 
 use std::path::Path;
 use std::process::Command;
@@ -40,12 +41,12 @@ fn a_database_that_is_slow() {
     for round in 0..Run::rounds(2) {
         run.wait(EVERY);
         if round % 2 == 0 {
-            // So slow that each commit is felt.
+            // Slow enough to delay each commit.
             network.slow(Duration::from_millis(run.random.between(1, 30)));
             run.wait(&[Way::Service, Way::Spool]);
             run.wait(&[Way::Direct]);
         } else {
-            // So slow that it is as good as unavailable.
+            // So slow that it counts as unavailable.
             network.slow(Duration::from_secs(1));
             run.wait(&[Way::Spool]);
         }
@@ -56,7 +57,7 @@ fn a_database_that_is_slow() {
     end(run, &server, &host);
 }
 
-/// The URL of the database behind a network.
+/// Returns the URL of the database behind a network.
 pub(super) fn network_url(network: &Network) -> String {
     format!("postgresql://arc@{}/postgres?sslmode=disable", network.address())
 }
@@ -104,7 +105,7 @@ fn a_database_without_a_free_connection() {
     end(run, &server, &host);
 }
 
-/// Takes every connection that the server has, whoever has it.
+/// Takes all of the server's connections, and ends those of other clients.
 async fn take_all_connections(url: &str) -> Vec<Client> {
     let mut config = Config::from_str(url).unwrap();
     config.application_name("taken");
@@ -142,7 +143,7 @@ fn a_database_that_is_full() {
         return leave_out();
     };
     let mut run = Run::begin("faults::conditions::a_database_that_is_full", "full database");
-    // Little memory of its own, so that what is written is soon on the disk.
+    // Small buffers, so that writes soon reach the disk.
     let settings = ["shared_buffers=2MB", "max_wal_size=16MB", "min_wal_size=2MB"];
     let mut server = DatabaseServer::within(disk.folder.path(), &settings);
     server.resume();
@@ -155,33 +156,34 @@ fn a_database_that_is_full() {
         disk.fill(left);
         run.wait(&[Way::Spool]);
         disk.clear();
-        // A server that could not write its log has ended by itself.
+        // A server that could not write its log has stopped.
         server.restore();
         run.wait(&[Way::Direct]);
         run.count_round();
     }
-    // Of a write that had room for a part of it, the server only says where to look.
+    // For a write that was cut short, the server only logs a hint.
     let log = server.log();
     let full = ["No space left on device", "Check free disk space"];
     assert!(full.iter().any(|sentence| log.contains(sentence)), "{log}");
     end(run, &server, &host);
 }
 
-/// A disk of little room, in memory.
+/// A small disk, in memory.
 pub(super) struct SmallDisk {
     pub(super) folder: TempDir,
 }
 
 impl SmallDisk {
-    /// How much room a database needs at first, in mebibytes, and how much more for each round.
+    /// The initial size of a database in mebibytes; the next constant is its growth per round.
     const SIZE_MIB: u64 = 160;
     const ROUND_MIB: u64 = 16;
 
-    /// Nothing where none may be mounted, which only root may, and not in every container.
+    /// Mounts the disk; returns `None` if that is not permitted: only root can mount it, and not in
+    /// every container.
     pub(super) fn mount(what: &str, mebibytes: u64) -> Option<Self> {
         let folder = TempDir::new().unwrap();
         if !geteuid().is_root() {
-            skip(what, "only root may mount a small disk");
+            skip(what, "only root can mount a small disk");
             return None;
         }
         let size = format!("size={mebibytes}m");
@@ -192,22 +194,22 @@ impl SmallDisk {
         match mounted {
             Ok(output) if output.status.success() => Some(SmallDisk { folder }),
             Ok(output) => {
-                let said = String::from_utf8_lossy(&output.stderr).into_owned();
-                // A container's root may not, and no tool gives it the right.
-                skip(what, &format!("no small disk may be mounted: {}", said.trim()));
+                let error = String::from_utf8_lossy(&output.stderr).into_owned();
+                // In a container even root can lack the right, and installing a tool does not help.
+                skip(what, &format!("no small disk can be mounted: {}", error.trim()));
                 None
             }
             Err(error) => {
-                skip_without_tool(what, &format!("there is no mount: {error}"));
+                skip_without_tool(what, &format!("mount cannot be run: {error}"));
                 None
             }
         }
     }
 
-    /// Leaves so many bytes of room.
+    /// Fills the disk up to this many free bytes.
     pub(super) fn fill(&self, left_bytes: u64) {
         let file = std::fs::File::create(self.ballast()).unwrap();
-        // Whoever writes meanwhile may take a part of it.
+        // Concurrent writers can take a part of the free space.
         loop {
             let stat = nix::sys::statvfs::statvfs(self.folder.path()).unwrap();
             let free: u64 = stat.blocks_available() * stat.fragment_size();
@@ -218,7 +220,7 @@ impl SmallDisk {
         }
     }
 
-    /// Gives the room back.
+    /// Frees the space again.
     pub(super) fn clear(&self) {
         std::fs::remove_file(self.ballast()).unwrap();
     }
@@ -230,7 +232,7 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // At once, whoever still has files open there.
+        // Unmounts at once, even if files are still open.
         let _ = Command::new("umount").arg("--lazy").arg(self.folder.path()).output();
     }
 }

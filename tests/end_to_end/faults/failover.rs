@@ -10,7 +10,7 @@ const SENDERS: usize = 3;
 const DIRECT_SENDERS: usize = 2;
 const EVERY: &[Way] = &[Way::Service, Way::Spool, Way::Direct];
 
-/// From now on the primary answers a commit after the standby has it.
+/// Makes the primary wait for the standby before it answers a commit.
 fn wait_for_the_standby(primary: &DatabaseServer) {
     primary.set("synchronous_standby_names", Some("*"));
     let standbys = "SELECT count(*) FROM pg_stat_replication
@@ -18,20 +18,20 @@ fn wait_for_the_standby(primary: &DatabaseServer) {
     primary.wait_until(standbys, |standbys| standbys == 1);
 }
 
-/// The standby is unavailable, and what waits for it is broken off: it is committed on the primary alone,
-/// can be seen there, and is sent again.
+/// Crashes the standby and cancels the commits that wait for it. They are committed on the primary only and visible
+/// there, and the runners send them again.
 fn commit_without(standby: &mut DatabaseServer, primary: &DatabaseServer) {
     const WAITING: &str = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
     standby.crash();
     primary.wait_until(WAITING, |waiting| waiting > 0);
-    // Found first, and then ended: a condition more would be asked in any order.
-    let broken_off = "WITH waiting AS MATERIALIZED (
+    // Materialized, because the planner could otherwise evaluate the conditions in any order.
+    let cancel = "WITH waiting AS MATERIALIZED (
              SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'
          )
          SELECT pid FROM waiting WHERE pg_terminate_backend(pid)";
     let processes: Vec<String> =
-        primary.query(broken_off).iter().map(|row| row.get::<_, i32>(0).to_string()).collect();
-    // Nothing of it may be acknowledged, although it is there: the next ones wait, too.
+        primary.query(cancel).iter().map(|row| row.get::<_, i32>(0).to_string()).collect();
+    // None of these commits can be acknowledged, although they are visible: the next ones wait, too.
     let others = format!("{WAITING} AND pid <> ALL ('{{{}}}')", processes.join(", "));
     primary.wait_until(&others, |waiting| waiting > 0);
 }
@@ -61,7 +61,7 @@ fn a_primary_that_is_killed_and_its_standby() {
         if round % 2 == 0 {
             primary.kill();
             if run.random.between(0, 1) == 0 {
-                // For a while there is none.
+                // For a while there is no primary.
                 run.wait(&[Way::Spool]);
             }
         } else {

@@ -1,13 +1,13 @@
-//! The host, the database, and both, ended with SIGKILL at random moments.
+//! The host, the database, and both, killed with SIGKILL at random moments.
 
 use super::ledger::Way;
 use super::run::{Host, Run};
 use crate::support::DatabaseServer;
 
-/// Runners that send to the service.
+/// The number of runners that send to the service.
 const SENDERS: usize = 4;
 
-/// Runners that record straight into the database.
+/// The number of runners that record directly into the database.
 const DIRECT_SENDERS: usize = 2;
 
 const TO_SERVICE: &[Way] = &[Way::Service, Way::Spool];
@@ -50,12 +50,12 @@ fn the_database_is_killed() {
     for round in 0..Run::rounds(4) {
         run.wait(EVERY);
         if round % 2 == 0 {
-            // The whole of it; what the service takes meanwhile is in its spool.
+            // The whole server; meanwhile the service spools all results.
             server.kill();
             run.wait(&[Way::Spool]);
             server.resume();
         } else {
-            // One of its processes, whereupon it recovers by itself.
+            // One server process, after which the server recovers on its own.
             server.kill_a_connection();
         }
         run.wait(&[Way::Direct]);
@@ -72,7 +72,7 @@ fn the_host_and_the_database_are_killed() {
     );
     for _ in 0..Run::rounds(4) {
         run.wait(EVERY);
-        // In either order, and with or without results that come in between.
+        // In either order, with or without results in between.
         let order = run.random.between(0, 3);
         if order % 2 == 0 {
             server.kill();

@@ -1,4 +1,4 @@
-//! What was sent, what was acknowledged, and what the database has of it.
+//! A ledger of the results that were sent and acknowledged, compared with the database.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -8,21 +8,21 @@ use sha2::Digest as _;
 
 use crate::support::DatabaseServer;
 
-/// How long nothing may be acknowledged before a test gives up: longer than a recorder tries again.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a test waits for the next acknowledgement: longer than a recorder retries.
+const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// By whom a result was taken.
+/// How a result was acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// By a service, into the database.
+    /// By a service that stored it in the database.
     Service,
-    /// By a service, into its spool.
+    /// By a service that stored it in its spool.
     Spool,
     /// By the database, without a service.
     Direct,
 }
 
-/// What was sent and what was acknowledged, shared by everybody who sends.
+/// The results that were sent and acknowledged, shared by all senders.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     inner: Mutex<Inner>,
@@ -39,30 +39,30 @@ struct Inner {
     direct: u64,
 }
 
-/// What stands for a document's bytes: its SHA-256, since a long run sends gigabytes.
+/// The SHA-256 of a document, kept instead of its bytes because a long run sends gigabytes.
 type Digest = [u8; 32];
 
 fn digest(document: &str) -> Digest {
     sha2::Sha256::digest(document).into()
 }
 
-/// How it ended.
+/// The result of the comparison.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Count {
     /// Results that were acknowledged.
     pub(super) acknowledged: u64,
-    /// Those of them that were in a spool when they were.
+    /// Acknowledged results that were in a spool at that time.
     pub(super) spooled: u64,
-    /// Results that were sent, and never acknowledged.
+    /// Results that were sent but never acknowledged.
     pub(super) unknown: u64,
-    /// Acknowledged results of whose ids the database has nothing.
+    /// Acknowledged results whose ids are not in the database.
     pub(super) lost: u64,
-    /// Results that it has more than once.
+    /// Results that are stored more than once.
     pub(super) twice: u64,
-    /// Results of which it has other bytes than were acknowledged under their ids, or than anybody
-    /// has sent.
+    /// Results whose stored bytes differ from those acknowledged under their ids, or were never
+    /// sent.
     pub(super) altered: u64,
-    /// Entries that are left in a spool when everything is over.
+    /// Entries that remain in a spool at the end.
     pub(super) stuck: u64,
 }
 
@@ -71,12 +71,12 @@ impl Ledger {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A document is about to be sent for the first time.
+    /// Notes a document before it is sent for the first time.
     pub(super) fn send(&self, document: &str) {
         assert!(self.inner().sent.insert(digest(document)), "each document is sent once");
     }
 
-    /// A document has been acknowledged.
+    /// Notes an acknowledged document.
     pub(super) fn acknowledge(&self, outcome_id: &str, document: &str, way: Way) {
         let digest = digest(document);
         let mut inner = self.inner();
@@ -90,7 +90,7 @@ impl Ledger {
         self.changed.notify_all();
     }
 
-    /// Waits until so many more were acknowledged in one of these ways.
+    /// Waits for this many further acknowledgements of these kinds.
     #[track_caller]
     pub(super) fn wait(&self, ways: &[Way], more: u64) {
         let count = |inner: &Inner| -> u64 {
@@ -106,18 +106,21 @@ impl Ledger {
         let mut inner = self.inner();
         let enough = count(&inner) + more;
         while count(&inner) < enough {
-            assert!(since.elapsed() < PATIENCE, "nothing is acknowledged any more: {ways:?}");
-            let waited = self.changed.wait_timeout(inner, PATIENCE);
+            assert!(
+                since.elapsed() < ACKNOWLEDGEMENT_TIMEOUT,
+                "nothing is acknowledged any more: {ways:?}"
+            );
+            let waited = self.changed.wait_timeout(inner, ACKNOWLEDGEMENT_TIMEOUT);
             inner = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// How many were acknowledged.
+    /// Returns the number of acknowledged results.
     pub(super) fn acknowledged(&self) -> u64 {
         self.inner().acknowledged.len() as u64
     }
 
-    /// Compares what was acknowledged with what the database has.
+    /// Compares the acknowledged results with the database.
     pub(super) fn compare(&self, server: &DatabaseServer) -> Count {
         let inner = self.inner();
         let rows = server.query(
@@ -137,7 +140,7 @@ impl Ledger {
         for (id, document) in &inner.acknowledged {
             match found.get(id.as_str()) {
                 None => lost += 1,
-                // What nobody has sent is counted already.
+                // A document that was never sent is counted already.
                 Some(stored) if inner.sent.contains(*stored) => {
                     altered += u64::from(*stored != document.as_slice());
                 }

@@ -1,4 +1,4 @@
-//! Networks that stall, are cut and forget their connections.
+//! Networks that stall, are cut, and drop connections silently.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,20 +11,21 @@ use super::conditions::network_url;
 use super::ledger::Way;
 use super::proxy::{Direction, Network, Target};
 use super::run::{Host, Run};
-use super::senders::{Place, send_with};
+use super::senders::{ServiceAddress, send_with};
 use crate::support::{DEADLINE, DatabaseServer, Files};
 
 const SENDERS: usize = 3;
 const DIRECT_SENDERS: usize = 2;
 const EVERY: &[Way] = &[Way::Service, Way::Spool, Way::Direct];
 
-/// What can become of a network.
+/// A network fault.
 #[derive(Clone, Copy, Debug)]
 enum Trouble {
     Cut,
-    /// In the middle of what is asked.
+    /// Cut in the middle of a request.
     CutAsking,
-    /// In the middle of an answer: whoever asked does not know what was done.
+    /// Cut in the middle of an answer, so that the client does not know whether the request was
+    /// processed.
     CutAnswering,
     Refused,
     StalledAndBack,
@@ -32,7 +33,7 @@ enum Trouble {
     Forgotten,
 }
 
-/// Makes trouble for as long as `meanwhile` takes, and ends it.
+/// Causes a fault for as long as `meanwhile` takes, and ends it.
 fn make(trouble: Trouble, network: &Network, run: &mut Run, meanwhile: impl FnOnce(&mut Run)) {
     let bytes = run.random.between(1, 60_000);
     match trouble {
@@ -48,13 +49,13 @@ fn make(trouble: Trouble, network: &Network, run: &mut Run, meanwhile: impl FnOn
         Trouble::StalledAndBack => {
             network.stall();
             meanwhile(run);
-            network.go_on();
+            network.resume();
         }
         Trouble::StalledAndCut => {
             network.stall();
             meanwhile(run);
             network.cut();
-            network.go_on();
+            network.resume();
         }
         Trouble::Forgotten => network.forget(),
     }
@@ -103,7 +104,7 @@ fn between_the_host_and_the_database() {
     run.check(&server);
 }
 
-/// A service behind a network.
+/// Creates a network in front of a service.
 fn network_before(host: &Host) -> Network {
     let address = host.service().url().trim_start_matches("http://").parse().unwrap();
     Network::before(Target::Tcp(address))
@@ -127,12 +128,12 @@ fn between_the_service_and_its_clients() {
     let server = DatabaseServer::start();
     let host = Host::start(&server.url());
     let network = network_before(&host);
-    run.send_to_service(&Place::at(&format!("http://{}", network.address())), SENDERS);
+    run.send_to_service(&ServiceAddress::at(&format!("http://{}", network.address())), SENDERS);
     run.send_directly(&server.url(), DIRECT_SENDERS);
     let troubles = BEFORE_THE_SERVICE.into_iter().cycle().zip(0..Run::rounds(12));
     for (trouble, _) in troubles {
         run.wait(&[Way::Service]);
-        // Nothing comes through to the service, and the others go on.
+        // The service is unreachable, while the direct runners continue.
         make(trouble, &network, &mut run, |run| run.wait(&[Way::Direct]));
         run.wait(&[Way::Service]);
         run.count_round();

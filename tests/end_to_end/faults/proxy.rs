@@ -1,5 +1,5 @@
-//! A network between two processes: a port of loopback whose connections lead to a server, to be
-//! slowed, stalled, cut and forgotten.
+//! A network between two processes: a loopback port that forwards its connections to a server and can slow, stall, cut
+//! and forget them.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,36 +12,36 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-/// How many bytes go at once.
+/// The largest number of bytes forwarded at once.
 const CHUNK_BYTES: usize = 8 << 10;
 
-/// No limit of bytes after which a connection is cut.
+/// The byte count that never cuts a connection.
 const NEVER: i64 = i64::MAX / 2;
 
-/// Where a network leads to.
+/// The far end of a network.
 #[derive(Clone, Debug)]
 pub(super) enum Target {
-    /// A unix socket.
+    /// A Unix socket.
     Socket(PathBuf),
-    /// An address of loopback.
+    /// A loopback address.
     Tcp(SocketAddr),
 }
 
-/// Which way bytes go.
+/// The direction of bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Direction {
-    /// What is asked.
+    /// Requests.
     ToServer,
-    /// What is answered.
+    /// Answers.
     ToClient,
 }
 
-/// A network.
+/// A simulated network.
 #[derive(Debug)]
 pub(super) struct Network {
     control: Arc<Control>,
     address: SocketAddr,
-    /// Ends with the network.
+    /// Stops with the network.
     _runtime: Runtime,
 }
 
@@ -49,21 +49,21 @@ pub(super) struct Network {
 struct Control {
     target: Target,
     rules: watch::Sender<Rules>,
-    /// How many connections there have been.
+    /// The number of connections accepted so far.
     connections: AtomicU64,
-    /// How many bytes may still go, in either direction.
+    /// The bytes that can still pass before the cut, by direction.
     left: [AtomicI64; 2],
 }
 
-/// What becomes of what is sent. Connections are numbered from 1.
+/// How bytes are handled. Connections are numbered from 1.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rules {
     delay: Duration,
     stalled: bool,
     refused: bool,
-    /// Connections up to this one are closed.
+    /// Connections up to this number are closed.
     cut: u64,
-    /// On connections up to this one nothing moves any more, and neither side hears of it.
+    /// Connections up to this number forward nothing any more, and neither side is notified.
     forgotten: u64,
 }
 
@@ -74,7 +74,7 @@ impl Rules {
 }
 
 impl Network {
-    /// A network in front of a server, on which everything goes as it should.
+    /// Creates a network without faults in front of a server.
     pub(super) fn before(target: Target) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -93,49 +93,49 @@ impl Network {
         Network { control, address, _runtime: runtime }
     }
 
-    /// Where its near end is.
+    /// Returns the address of the near end.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Delays everything that is sent.
+    /// Delays all bytes.
     pub(super) fn slow(&self, delay: Duration) {
         self.control.rules.send_modify(|rules| rules.delay = delay);
     }
 
-    /// Nothing moves; new connections are accepted, and nothing moves on them either.
+    /// Stops forwarding, on new connections too; they are still accepted.
     pub(super) fn stall(&self) {
         self.control.rules.send_modify(|rules| rules.stalled = true);
     }
 
-    /// What has stalled goes on.
-    pub(super) fn go_on(&self) {
+    /// Resumes forwarding after a stall.
+    pub(super) fn resume(&self) {
         self.control.rules.send_modify(|rules| rules.stalled = false);
     }
 
-    /// Closes new connections, or takes them again.
+    /// Closes new connections, or accepts them again.
     pub(super) fn refuse(&self, refused: bool) {
         self.control.rules.send_modify(|rules| rules.refused = refused);
     }
 
-    /// Closes the connections that there are.
+    /// Closes the current connections.
     pub(super) fn cut(&self) {
         self.control.cut();
     }
 
-    /// Closes the connections that there are by then when so many more bytes have gone.
+    /// Closes the connections that are open when this many further bytes have passed.
     pub(super) fn cut_after(&self, bytes: u64, direction: Direction) {
         let bytes = i64::try_from(bytes).unwrap();
         self.control.left[direction as usize].store(bytes, Ordering::SeqCst);
     }
 
-    /// Whether what [`Network::cut_after`] has announced has come.
+    /// Returns whether the cut of [`Network::cut_after`] has happened.
     pub(super) fn was_cut(&self, direction: Direction) -> bool {
         self.control.left[direction as usize].load(Ordering::SeqCst) > NEVER / 2
     }
 
-    /// Forgets the connections that there are, as a firewall does: nothing moves on them any more, and
-    /// neither side hears of it. New ones do well.
+    /// Forgets the current connections, as a firewall does: they forward nothing any more, and neither side is
+    /// notified. New connections work.
     pub(super) fn forget(&self) {
         let number = self.control.connections.load(Ordering::SeqCst);
         self.control.rules.send_modify(|rules| rules.forgotten = number);
@@ -148,7 +148,7 @@ impl Control {
         self.rules.send_modify(|rules| rules.cut = number);
     }
 
-    /// How many of these bytes may go before the connections are cut; nothing where all may.
+    /// Returns how many of these bytes can pass before the connections are cut; `None` if all can.
     fn cut_within(&self, bytes: usize, direction: Direction) -> Option<usize> {
         let counter = &self.left[direction as usize];
         let bytes = i64::try_from(bytes).unwrap();
@@ -188,7 +188,7 @@ async fn accept(listener: TcpListener, control: Arc<Control>) {
     }
 }
 
-/// Moves bytes until both sides have ended, or the connection is cut.
+/// Forwards bytes until both sides have ended or the connection is cut.
 async fn serve(
     near: impl AsyncRead + AsyncWrite,
     far: impl AsyncRead + AsyncWrite,

@@ -1,4 +1,4 @@
-//! A run of one test: rounds, moments, the check, and the line that sums it up.
+//! A run of one test: rounds, moments, the final check, and the summary line.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
 use super::ledger::{Count, Ledger, Way};
-use super::senders::{DirectSender, Place, ServiceSender, direct_recorder};
-use crate::support::{DatabaseServer, Files, Program, Service, tell};
+use super::senders::{DirectSender, ServiceAddress, ServiceSender, direct_recorder};
+use crate::support::{DatabaseServer, Files, Program, Service, print_uncaptured};
 
-/// The tests that have a line, as the harness knows them.
+/// The tests that have a summary line, under the names that the harness uses.
 const TESTS: [&str; 16] = [
     "faults::clocks::two_services_with_clocks_apart",
     "faults::commands::a_recording_that_is_killed_is_finished_by_the_same_command",
@@ -34,10 +34,10 @@ const TESTS: [&str; 16] = [
     "faults::spool::two_services_of_which_one_is_unavailable",
 ];
 
-/// How long the senders may take for what they have begun.
+/// How long the senders have to finish what they have begun.
 const ENDING: Duration = Duration::from_secs(120);
 
-/// Numbers from a seed (SplitMix64).
+/// Random numbers from a seed (SplitMix64).
 #[derive(Clone, Debug)]
 pub(super) struct Random(u64);
 
@@ -53,18 +53,18 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from one to another, both included.
+    /// Returns a number between two others, both included.
     pub(super) fn between(&mut self, least: u64, most: u64) -> u64 {
         least + self.next() % (most - least + 1)
     }
 
-    /// A source of numbers of its own, for somebody else.
+    /// Returns an independent generator, for another task.
     pub(super) fn branch(&mut self) -> Self {
         Random(self.next())
     }
 }
 
-/// A run, which says how it ended when it is dropped.
+/// A run, which prints its summary line when it is dropped.
 #[derive(Debug)]
 pub(super) struct Run {
     name: &'static str,
@@ -81,7 +81,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Begins a run: `test` is one of [`TESTS`], `name` says it in the line.
+    /// Begins a run: `test` is one of [`TESTS`], `name` is its name in the summary line.
     pub(super) fn begin(test: &'static str, name: &'static str) -> Self {
         assert!(TESTS.contains(&test), "{test} is on the list");
         let seed = match std::env::var("ARC_TEST_FAULT_SEED") {
@@ -108,7 +108,7 @@ impl Run {
         }
     }
 
-    /// How many rounds there are: so many, unless the environment says otherwise.
+    /// Returns the number of rounds: this many, unless the environment sets another number.
     pub(super) fn rounds(by_default: u64) -> u64 {
         match std::env::var("ARC_TEST_FAULT_ROUNDS") {
             Ok(text) => text.parse().expect("ARC_TEST_FAULT_ROUNDS is a number"),
@@ -116,18 +116,18 @@ impl Run {
         }
     }
 
-    /// A round is over.
+    /// Counts a finished round.
     pub(super) fn count_round(&mut self) {
         self.rounds += 1;
     }
 
-    /// Where the asynchronous parts of the test run.
+    /// Returns the runtime of the test's asynchronous parts.
     pub(super) fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
-    /// Has runners send to a service all the time.
-    pub(super) fn send_to_service(&mut self, place: &Place, runners: usize) {
+    /// Starts runners that send to a service continuously.
+    pub(super) fn send_to_service(&mut self, place: &ServiceAddress, runners: usize) {
         for _ in 0..runners {
             let number = self.senders.len();
             let (ledger, stop) = (Arc::clone(&self.ledger), Arc::clone(&self.stop));
@@ -136,7 +136,7 @@ impl Run {
         }
     }
 
-    /// Has runners record straight into the database all the time, all with one recorder.
+    /// Starts runners that record directly into the database continuously, all with one recorder.
     pub(super) fn send_directly(&mut self, url: &str, runners: usize) {
         let recorder = self.runtime.block_on(async { direct_recorder(url) });
         for _ in 0..runners {
@@ -148,7 +148,7 @@ impl Run {
         }
     }
 
-    /// Has another one send, which ends when it is told to stop.
+    /// Starts another sender, which ends when the stop flag is set.
     pub(super) fn send_otherwise<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         sender: impl FnOnce(Arc<Ledger>, Arc<AtomicBool>, Random, usize) -> F,
@@ -158,7 +158,7 @@ impl Run {
         self.senders.push(self.runtime.spawn(sending));
     }
 
-    /// Waits for a moment: until a random number of results was acknowledged in one of these ways.
+    /// Waits until a random number of results was acknowledged in one of these ways.
     #[track_caller]
     pub(super) fn wait(&mut self, ways: &[Way]) {
         let more = self.random.between(1, 150);
@@ -170,22 +170,22 @@ impl Run {
         self.stop.store(true, Ordering::Relaxed);
         for sender in std::mem::take(&mut self.senders) {
             let ended = self.runtime.block_on(async { tokio::time::timeout(ENDING, sender).await });
-            ended.expect("what was begun comes to an end").expect("the sender fails at nothing");
+            ended.expect("the sender ends in time").expect("the sender does not panic");
         }
     }
 
-    /// Waits until the spool of a service is delivered, and counts what is left in it.
+    /// Waits until the spool of a service is delivered, and counts the remaining entries.
     pub(super) fn settle(&mut self, host: &Host) {
         self.stuck += host.settle();
     }
 
-    /// Compares what was acknowledged with what the database has: all of it, once.
+    /// Compares the acknowledged results with the database: all of them are stored once.
     pub(super) fn check(mut self, server: &DatabaseServer) {
         let count = self.ledger.compare(server);
         self.check_count(count);
     }
 
-    /// The same for what was counted in another way.
+    /// Checks a count that was made in another way.
     pub(super) fn check_count(&mut self, count: Count) {
         let count = Count { stuck: count.stuck + self.stuck, ..count };
         self.count = Some(count);
@@ -202,7 +202,7 @@ impl Drop for Run {
         let count = self.count.unwrap_or_default();
         let mut line = sentence(self.name, self.rounds, &count);
         if self.count.is_none() {
-            // Nobody knows what was lost.
+            // The losses are unknown.
             let (rounds, sent) = (thousands(self.rounds), thousands(self.ledger.acknowledged()));
             let name = self.name;
             line = format!("faults: {name}: {rounds} rounds, {sent} acknowledged, not compared");
@@ -211,7 +211,7 @@ impl Drop for Run {
             line.push_str(": FAILED");
         }
         let seconds = self.begun.elapsed().as_secs_f64();
-        tell(&format!(
+        print_uncaptured(&format!(
             "{line} ({} spooled, {} never acknowledged; {seconds:.0} s, seed {})",
             thousands(count.spooled),
             thousands(count.unknown),
@@ -221,12 +221,12 @@ impl Drop for Run {
     }
 }
 
-/// A test of the list was left out.
+/// Counts a test of the list that was skipped.
 pub(super) fn leave_out() {
     add(0, &Count::default(), false);
 }
 
-/// Adds a run to the sum of all, and says that when it was the last.
+/// Adds a run to the total, and prints the total after the last run.
 fn add(rounds: u64, count: &Count, failed: bool) {
     let mut total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
     total.ended += 1;
@@ -253,10 +253,10 @@ fn add(rounds: u64, count: &Count, failed: bool) {
         some => format!(", {some} FAILED"),
     };
     let all = sentence("all", total.rounds, &sum);
-    tell(&format!("{all} ({} tests{failed})", total.ended));
+    print_uncaptured(&format!("{all} ({} tests{failed})", total.ended));
 }
 
-/// What all runs of this process came to.
+/// The total of all runs of this process.
 struct Total {
     ended: usize,
     failed: usize,
@@ -303,7 +303,7 @@ fn thousands(number: u64) -> String {
     shown
 }
 
-/// How many of the tests this process runs, as its arguments say to the harness.
+/// Returns how many of the tests this process runs, according to the harness's arguments.
 fn expected() -> usize {
     let (mut wanted, mut skipped, mut exact) = (Vec::new(), Vec::new(), false);
     let mut arguments = std::env::args().skip(1);
@@ -331,72 +331,73 @@ fn expected() -> usize {
     TESTS.iter().filter(runs).count()
 }
 
-/// The service under test, which may be killed and started.
+/// The service under test, which can be killed and started again.
 #[derive(Debug)]
 pub(super) struct Host {
     program: Program,
-    /// Goes before the files, in which its log is.
+    /// Dropped before the files, which contain its log.
     service: Option<Service>,
     files: Files,
     spool: PathBuf,
-    place: Place,
+    place: ServiceAddress,
 }
 
 impl Host {
-    /// One that runs, with the database that a URL names.
+    /// Starts a service with the database of this URL.
     pub(super) fn start(url: &str) -> Self {
         let files = Files::new();
         let spool = files.path("spool");
         Host::begin(url, files, spool)
     }
 
-    /// The same with its spool in this folder.
+    /// Starts a service with its spool in this folder.
     pub(super) fn start_with_spool(url: &str, spool: &Path) -> Self {
         Host::begin(url, Files::new(), spool.to_owned())
     }
 
     fn begin(url: &str, files: Files, spool: PathBuf) -> Self {
         let program = Program::with_url(url);
-        let mut host = Host { program, files, service: None, spool, place: Place::default() };
+        let mut host =
+            Host { program, files, service: None, spool, place: ServiceAddress::default() };
         host.resume();
         host
     }
 
-    /// Where it is; up to date whenever it is started.
-    pub(super) fn place(&self) -> &Place {
+    /// Returns its current address, which is updated at each start.
+    pub(super) fn place(&self) -> &ServiceAddress {
         &self.place
     }
 
-    /// Where its spool is.
+    /// Returns the folder of its spool.
     pub(super) fn spool(&self) -> &Path {
         &self.spool
     }
 
-    /// The command line, with the database of the service.
+    /// Returns the command line, with the database of the service.
     pub(super) fn program(&self) -> &Program {
         &self.program
     }
 
-    /// The service while it runs.
+    /// Returns the service, which must be running.
     pub(super) fn service(&self) -> &Service {
         self.service.as_ref().expect("it runs")
     }
 
-    /// Ends it with SIGKILL.
+    /// Kills it with SIGKILL.
     pub(super) fn kill(&mut self) {
         if let Some(mut service) = self.service.take() {
             service.kill();
         }
     }
 
-    /// Ends it as an operator does.
+    /// Stops it as an operator does.
     pub(super) fn stop(&mut self) {
         if let Some(service) = self.service.take() {
             assert_eq!(service.stop(), Some(0));
         }
     }
 
-    /// Starts it again, with the spool that it had.
+    /// Starts it again with the same spool.
     pub(super) fn resume(&mut self) {
         let spool = self.spool.display().to_string();
         let options = ["--spool-dir", spool.as_str(), "--log-level", "info"];
@@ -405,15 +406,15 @@ impl Host {
         self.service = Some(service);
     }
 
-    /// What its health says of the spool.
+    /// Returns the spool's state as its health reports it.
     pub(super) fn spool_state(&self) -> Value {
         let health = self.service().get("/v1/health").has(200).json();
         assert!(health["spool"].is_object(), "{health}");
         health["spool"].clone()
     }
 
-    /// Waits until the spool is delivered, for as long as it becomes less. Gives how many entries are
-    /// left in it, and how many of it were refused.
+    /// Waits until the spool is delivered, for as long as it shrinks. Returns the number of remaining entries and dead
+    /// letters.
     pub(super) fn settle(&self) -> u64 {
         let count = |state: &Value| {
             ["depth", "dead_letters"]

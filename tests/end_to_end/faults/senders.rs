@@ -1,7 +1,7 @@
-//! Runners that send all the time: results one by one, in batches and as streams.
+//! Runners that send continuously: single results, batches and streams.
 //!
-//! Of what is not acknowledged most is sent again until it is, as a runner does that wants its
-//! results recorded; some is given up, as by one that was killed itself.
+//! Most results that are not acknowledged are sent again until they are, as a runner does that wants its results
+//! recorded; some are dropped, as by a runner that was killed itself.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,28 +19,28 @@ use super::ledger::{Ledger, Way};
 use super::run::Random;
 use crate::support::http_client;
 
-/// The pause before something is sent again.
+/// The pause before a retry.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How long one thing is sent again and again before the test fails.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a request is retried before the test fails.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The pause after each result, and after one that went to a spool: runners work for a result, and a
-/// spool that is filled as fast as anybody can is never empty again.
+/// The pause after each result, and after a spooled one: real runners need time for a result, and a spool that is
+/// filled at full speed never becomes empty again.
 const WORK: Duration = Duration::from_millis(1);
 const WORK_WHILE_SPOOLED: Duration = Duration::from_millis(5);
 
-/// How many connections the direct recorder has.
+/// The number of connections of the direct recorder.
 const CONNECTIONS: usize = 4;
 
-/// Where a service is just now.
+/// The current address of a service.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Place(Arc<Mutex<String>>);
+pub(super) struct ServiceAddress(Arc<Mutex<String>>);
 
-impl Place {
-    /// A place that stays.
+impl ServiceAddress {
+    /// Returns a fixed address.
     pub(super) fn at(url: &str) -> Self {
-        let place = Place::default();
+        let place = ServiceAddress::default();
         place.set(url);
         place
     }
@@ -54,7 +54,7 @@ impl Place {
     }
 }
 
-/// What each sender has.
+/// The state of each sender.
 struct Common {
     ledger: Arc<Ledger>,
     stop: Arc<AtomicBool>,
@@ -75,7 +75,7 @@ impl Common {
         format!("01920000-0000-7000-8000-{number:06x}{simulation:06x}").parse().unwrap()
     }
 
-    /// Documents that nobody has sent before, of different lengths.
+    /// Creates new documents of different lengths.
     fn documents(&mut self, most: u64) -> Vec<String> {
         (0..self.random.between(1, most)).map(|_| self.document()).collect()
     }
@@ -96,11 +96,10 @@ impl Common {
     }
 }
 
-/// What became of a document: its id and who has it, where it was acknowledged.
+/// The acknowledgement of a document, if it has one: its id and how it was stored.
 type Acknowledged = Option<(String, Way)>;
 
-/// Notes what was acknowledged, and gives the documents that were not, after the time that the others
-/// were worked for.
+/// Notes the acknowledged documents and returns the others, after a pause for each acknowledged one.
 async fn note(ledger: &Ledger, documents: Vec<String>, answers: Vec<Acknowledged>) -> Vec<String> {
     let mut answers = answers.into_iter();
     let (mut left, mut work) = (Vec::new(), Duration::ZERO);
@@ -120,7 +119,7 @@ async fn note(ledger: &Ledger, documents: Vec<String>, answers: Vec<Acknowledged
 /// A runner that sends to a service over HTTP.
 pub(super) struct ServiceSender {
     common: Common,
-    place: Place,
+    place: ServiceAddress,
     client: Client,
 }
 
@@ -128,7 +127,7 @@ impl ServiceSender {
     pub(super) fn new(
         ledger: Arc<Ledger>,
         stop: Arc<AtomicBool>,
-        place: &Place,
+        place: &ServiceAddress,
         random: Random,
         number: usize,
     ) -> Self {
@@ -149,11 +148,11 @@ impl ServiceSender {
         }
     }
 
-    /// Sends until it is taken.
+    /// Sends a request until the service accepts it.
     async fn insist(&self, path: &str, body: &str) {
         let since = Instant::now();
         while self.send(path, "application/json", body).await.0.is_none() {
-            assert!(since.elapsed() < PATIENCE, "{path} was not taken");
+            assert!(since.elapsed() < RETRY_TIMEOUT, "{path} was not accepted");
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -177,7 +176,7 @@ impl ServiceSender {
             if documents.is_empty() || given_up {
                 return;
             }
-            assert!(since.elapsed() < PATIENCE, "{path}: results were not acknowledged");
+            assert!(since.elapsed() < RETRY_TIMEOUT, "{path}: results were not acknowledged");
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -200,7 +199,7 @@ impl ServiceSender {
         }
     }
 
-    /// A line that has come is an acknowledgement, also where the rest never comes.
+    /// Sends a stream. Each received line is an acknowledgement, even if the rest of the answer never arrives.
     async fn send_stream(&self, path: &str, documents: &[String]) -> Vec<Acknowledged> {
         let body: String = documents.iter().map(|document| format!("{document}\n")).collect();
         let (_, answer) = self.send(path, "application/x-ndjson", &body).await;
@@ -208,7 +207,7 @@ impl ServiceSender {
         let whole = answer.rfind('\n').map_or("", |end| &answer[..end]);
         for line in whole.lines() {
             let line: Value = serde_json::from_str(line).expect(line);
-            // The last line may be a problem.
+            // The last line can be a problem document.
             if let Some(position) = line["position"].as_u64() {
                 answers[usize::try_from(position).unwrap()] = acknowledged(&line);
             }
@@ -216,8 +215,8 @@ impl ServiceSender {
         answers
     }
 
-    /// The status where the request was taken and all of its answer came; and what came of it. What a
-    /// service never says while nothing but its surroundings is at fault fails the test.
+    /// Returns the status if the request was accepted and the whole answer arrived, and the body. Fails the test on a
+    /// status that the service must not return while the fault is only outside of it.
     async fn send(&self, path: &str, kind: &str, body: &str) -> (Option<u16>, String) {
         let url = format!("{}{path}", self.place.url());
         let request = self.client.post(url).header("content-type", kind).body(body.to_owned());
@@ -240,7 +239,7 @@ impl ServiceSender {
     }
 }
 
-/// What a verdict acknowledges.
+/// Returns the acknowledgement in a verdict of a service.
 fn acknowledged(verdict: &Value) -> Acknowledged {
     let way = match verdict["verdict"].as_str().unwrap() {
         "stored" | "duplicate" => Way::Service,
@@ -254,7 +253,7 @@ fn acknowledged(verdict: &Value) -> Acknowledged {
     Some((verdict["outcome_id"].as_str().unwrap().to_owned(), way))
 }
 
-/// What a verdict acknowledges that came without a service between.
+/// Returns the acknowledgement in a verdict of a recorder in this process.
 pub(super) fn acknowledged_directly(item: &ItemVerdict) -> Acknowledged {
     let way = match &item.verdict {
         Verdict::Stored | Verdict::Duplicate => Way::Direct,
@@ -265,14 +264,14 @@ pub(super) fn acknowledged_directly(item: &ItemVerdict) -> Acknowledged {
     Some((item.outcome_id.to_string(), way))
 }
 
-/// A recorder in this process, on a database that may be unavailable just now.
+/// Creates a recorder in this process, on a database that can be unavailable at the moment.
 pub(super) fn direct_recorder(url: &str) -> Recorder {
     let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
     let settings = ConnectionSettings::from_url_alone(url).unwrap();
     Recorder::when_reachable(extractor, Store::with_settings(&settings, CONNECTIONS).unwrap())
 }
 
-/// A runner that records straight into the database.
+/// A runner that records directly into the database.
 pub(super) struct DirectSender {
     common: Common,
     recorder: Recorder,
@@ -301,7 +300,7 @@ impl DirectSender {
     }
 }
 
-/// Sends with calls of this process, whichever way they go.
+/// Sends with calls in this process, through any recorder.
 pub(super) async fn send_with<S, R>(
     (ledger, stop, random, number): (Arc<Ledger>, Arc<AtomicBool>, Random, usize),
     start: impl Fn(SimulationStart) -> S,
@@ -332,7 +331,7 @@ async fn send_calls<S, R>(
         };
         let since = Instant::now();
         while let Err(error) = start(begin.clone()).await {
-            assert!(error.retryable() && since.elapsed() < PATIENCE, "{error}");
+            assert!(error.retryable() && since.elapsed() < RETRY_TIMEOUT, "{error}");
             tokio::time::sleep(PAUSE).await;
         }
         for _ in 0..common.random.between(5, 20) {
@@ -355,7 +354,7 @@ async fn send_calls<S, R>(
                 if documents.is_empty() || given_up {
                     break;
                 }
-                assert!(since.elapsed() < PATIENCE, "results were not acknowledged");
+                assert!(since.elapsed() < RETRY_TIMEOUT, "results were not acknowledged");
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -1,4 +1,4 @@
-//! The spool itself: its disk is full, its file is damaged, the start of a simulation is in another one.
+//! Faults of the spool itself: a full disk, a damaged file, a simulation whose start is in another spool.
 
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -11,19 +11,19 @@ use super::ledger::Way;
 use super::run::{Host, Run, leave_out};
 use crate::support::DatabaseServer;
 
-/// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest wait before a test fails.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 #[track_caller]
 fn wait(what: &str, mut done: impl FnMut() -> bool) {
     let since = Instant::now();
     while !done() {
-        assert!(since.elapsed() < PATIENCE, "{what} did not come");
+        assert!(since.elapsed() < DEADLINE, "timed out waiting for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// The documents of a round, of different lengths.
+/// Creates the documents of a round, of different lengths.
 fn documents(run: &mut Run, round: u64, count: usize) -> Vec<String> {
     let longest = 6_000;
     let document = |number| {
@@ -37,7 +37,7 @@ fn documents(run: &mut Run, round: u64, count: usize) -> Vec<String> {
     (0..count).map(document).collect()
 }
 
-/// Sends results in one request, and gives the verdicts.
+/// Sends results in one request and returns the verdicts.
 fn send(host: &Host, id: &str, documents: &[String]) -> Vec<Value> {
     let body = format!(r#"{{"results": [{}]}}"#, documents.join(","));
     let path = format!("/v1/simulations/{id}/outcomes");
@@ -45,7 +45,7 @@ fn send(host: &Host, id: &str, documents: &[String]) -> Vec<Value> {
     answer["verdicts"].as_array().unwrap().clone()
 }
 
-/// Sends results while the database is unavailable: all of them are in the spool then.
+/// Sends results while the database is unavailable, so that all of them are spooled.
 fn spool(run: &Run, host: &Host, id: &str, documents: &[String]) {
     for (document, verdict) in documents.iter().zip(send(host, id, documents)) {
         assert_eq!(verdict["verdict"], "spooled", "{verdict}");
@@ -77,7 +77,7 @@ fn a_full_disk() {
         run.wait(&[Way::Spool]);
         disk.fill(run.random.between(0, 512) << 10);
         wait("a full disk", || host.spool_state()["error"] == "disk_full");
-        // Nothing can be taken, and everybody is told why.
+        // Nothing can be accepted, and every client gets the reason.
         let not_ready = host.service().wait_until("/health/ready", |answer| answer.status == 503);
         let problem = not_ready.has_problem(503, "spool_unavailable");
         let detail = problem["detail"].as_str().unwrap();
@@ -87,8 +87,8 @@ fn a_full_disk() {
         host.service().wait_until("/metrics", |metrics| {
             metrics.text().lines().any(|line| line == "arc_spool_up 0")
         });
-        // The database is back, and the disk is still full: what the spool has is delivered, and what
-        // is new goes straight to the database.
+        // The database is back and the disk is still full: the spool's entries are delivered, and new results are
+        // stored directly in the database.
         server.resume();
         wait("a delivered spool", || host.spool_state()["depth"] == 0);
         run.wait(&[Way::Service]);
@@ -103,7 +103,7 @@ fn a_full_disk() {
     run.check(&server);
 }
 
-/// Changes a byte of a file, or cuts it off.
+/// Changes a byte of a file, or truncates it.
 fn damage(run: &mut Run, file: &Path, cut: bool) {
     let length = file.metadata().unwrap().len();
     let at = run.random.between(0, length - 1);
@@ -117,8 +117,8 @@ fn damage(run: &mut Run, file: &Path, cut: bool) {
     file.write_all_at(&byte, at).unwrap();
 }
 
-/// How many of the documents are in a file with all of their bytes. A document is the end of its
-/// entry, so that what comes before it is there, too.
+/// Returns how many of the documents are in a file with all of their bytes. A document is the end of its entry, so the
+/// entry's beginning is in the file, too.
 fn whole_documents(file: &Path, documents: &[String]) -> usize {
     let bytes = std::fs::read(file).unwrap();
     documents
@@ -130,13 +130,13 @@ fn whole_documents(file: &Path, documents: &[String]) -> usize {
         .count()
 }
 
-/// Reads what can be read into a new file, and returns whether its lists of entries were readable.
-fn salvage(host: &Host) -> bool {
+/// Copies the readable entries to a new file, and returns whether the file's lists of entries were readable.
+fn repair(host: &Host) -> bool {
     let spool = host.spool().display().to_string();
-    let salvaged = host.program().run(["spool", "repair", "--json", "--spool-dir", &spool]);
-    assert!([Some(0), Some(1)].contains(&salvaged.code), "{salvaged:?}");
-    let report = salvaged.json();
-    assert!(report["read"].is_u64(), "{salvaged:?}");
+    let repaired = host.program().run(["spool", "repair", "--json", "--spool-dir", &spool]);
+    assert!([Some(0), Some(1)].contains(&repaired.code), "{repaired:?}");
+    let report = repaired.json();
+    assert!(report["read"].is_u64(), "{repaired:?}");
     report["lists_read"].as_bool().unwrap()
 }
 
@@ -165,12 +165,12 @@ fn a_file_that_is_damaged() {
         damage(&mut run, &file, cut);
         let whole = whole_documents(&file, &documents);
         let mut lists_read = true;
-        // One that cannot be opened says which command helps.
+        // If the file cannot be opened, the error names the command that repairs it.
         let spool = host.spool().display().to_string();
         let listed = host.program().run(["spool", "list", "--json", "--spool-dir", &spool]);
         if listed.code != Some(0) {
             assert!(listed.stderr.contains("arc-host spool repair --spool-dir"), "{listed:?}");
-            lists_read &= salvage(&host);
+            lists_read &= repair(&host);
         }
         host.resume();
         server.resume();
@@ -182,33 +182,33 @@ fn a_file_that_is_damaged() {
             state["depth"] == 0 || state["error"] == "damaged"
         });
         if host.spool_state()["depth"] != 0 || !letters(&host).is_empty() {
-            // Bytes that are not found where they should be may be elsewhere in the file.
+            // Bytes that are not at their place can be elsewhere in the file.
             host.stop();
-            lists_read &= salvage(&host);
+            lists_read &= repair(&host);
             host.resume();
             wait("a delivered spool", || host.spool_state()["depth"] == 0);
         }
-        // An honest runner that sends all of it once more: what was lost with its bytes is stored, and
-        // nothing else stands in its place.
+        // A runner sends everything once more: results whose bytes were lost are stored, and every other one is stored
+        // unaltered already.
         let begin = json!({"simulation_id": id, "scenarios": []});
         host.service().post("/v1/simulations", &begin).has(200);
-        wait("what waited for the start", || {
+        wait("the entries that waited for the start", || {
             letters(&host).iter().all(|letter| letter["kind"] == "unreadable")
         });
         let again = send(&host, &id, &documents);
         let stored = again.iter().filter(|verdict| verdict["verdict"] == "stored").count();
         let known = again.iter().filter(|verdict| verdict["verdict"] == "duplicate").count();
         assert_eq!(stored + known, RESULTS, "{again:?}");
-        // One byte is a part of one entry at most.
+        // A changed byte belongs to at most one entry.
         assert!(cut || stored <= 1, "{stored} were lost with one byte");
-        // Of a file that is cut off, everything is read of which all bytes are left.
-        assert!(!cut || known >= whole, "{known} were read, and {whole} were there");
-        // What is left of damaged entries is kept until somebody drops it. Of a file whose lists are
-        // lost, the report says that entries may be missing.
+        // Every entry whose bytes are all left in a truncated file is read.
+        assert!(!cut || known >= whole, "{known} were read of {whole} complete ones");
+        // The remains of damaged entries are kept until an operator drops them. If the file's lists are lost, the
+        // report states that entries can be missing.
         let unreadable = letters(&host).len();
         assert!(
             stored <= unreadable || (cut && !lists_read),
-            "each loss is told: {stored} of {unreadable} (cut: {cut}, lists read: {lists_read})"
+            "each loss is reported: {stored} of {unreadable} (cut: {cut}, lists read: {lists_read})"
         );
         host.service().program().run(["spool", "drop", "--all"]).ended(0);
         run.count_round();
@@ -236,7 +236,7 @@ fn two_services_of_which_one_is_unavailable() {
         one.kill();
         server.resume();
         if round % 2 == 0 {
-            // So long that the results are dead letters by then.
+            // Long enough for the results to become dead letters.
             wait("dead letters", || other.spool_state()["dead_letters"] == RESULTS);
         } else {
             wait("a delivery that waits", || {
@@ -246,7 +246,7 @@ fn two_services_of_which_one_is_unavailable() {
             });
         }
         one.resume();
-        // Nobody does anything: they are tried again by themselves.
+        // The results are retried automatically.
         wait("a delivered spool", || {
             let state = other.spool_state();
             state["depth"] == 0 && state["dead_letters"] == 0

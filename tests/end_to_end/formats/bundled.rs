@@ -1,4 +1,4 @@
-//! The formats that come with the program, with logs of the real tools.
+//! The bundled formats, tested with logs of the real tools.
 
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,12 @@ use sha2::{Digest as _, Sha256};
 use super::run;
 use crate::support::{Files, Finished, Program, TestDatabase, fixture, shared_data, skip};
 
-/// A file of a format's fixtures.
+/// Returns the path of a file of a format's fixtures.
 fn log(name: &str) -> PathBuf {
     fixture("formats").join(name)
 }
 
-/// Records a file whose format nobody names.
+/// Records a file without naming its format.
 #[track_caller]
 fn recorded(program: &Program, files: &Files, file: &Path) -> Value {
     run(program, files, &["--json", "record", file.to_str().unwrap()]).ended(0).json()
@@ -50,10 +50,10 @@ fn every_log_is_recognised_and_recorded_whole() {
 }
 
 #[test]
-fn an_archive_and_the_same_log_as_json_say_the_same() {
+fn an_archive_and_the_same_log_as_json_have_the_same_outcomes() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
-    // Packed with Zstandard, with deflate, and not at all.
+    // Compressed with Zstandard, with deflate, and not at all.
     let summaries =
         ["inspect/arithmetic.eval", "inspect/arithmetic-deflate.eval", "inspect/arithmetic.json"]
             .map(|name| recorded(&program, &files, &log(name)));
@@ -113,9 +113,9 @@ fn a_header_beside_the_samples_is_found_or_named() {
     let (samples, results) = (of("samples_"), of("results"));
     let found = recorded(&program, &files, &samples);
     assert_eq!(found["format"], "lm-eval", "{found}");
-    // Away from its folder it has no header, unless one is named.
-    let alone = files.path(samples.file_name().unwrap().to_str().unwrap());
-    std::fs::copy(&samples, &alone).unwrap();
+    // Outside of its folder the file has no header, unless one is named.
+    let copied = files.path(samples.file_name().unwrap().to_str().unwrap());
+    std::fs::copy(&samples, &copied).unwrap();
     let named = run(
         &program,
         &files,
@@ -125,18 +125,18 @@ fn a_header_beside_the_samples_is_found_or_named() {
             "--new",
             "--header",
             results.to_str().unwrap(),
-            alone.to_str().unwrap(),
+            copied.to_str().unwrap(),
         ],
     );
     let named = named.ended(0).json();
     assert_eq!(named["overall_score"], found["overall_score"]);
     assert_eq!(named["warnings"], found["warnings"]);
-    let without = run(&program, &files, &["--json", "record", "--new", alone.to_str().unwrap()]);
+    let without = run(&program, &files, &["--json", "record", "--new", copied.to_str().unwrap()]);
     assert!(without.ended(0).json()["warnings"].to_string().contains("header_missing"));
 }
 
 #[test]
-fn a_broken_archive_is_told_and_a_damaged_entry_costs_no_other() {
+fn a_broken_archive_is_reported_and_a_damaged_entry_does_not_affect_others() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
     let bytes = std::fs::read(log("inspect/arithmetic-deflate.eval")).unwrap();
@@ -144,7 +144,7 @@ fn a_broken_archive_is_told_and_a_damaged_entry_costs_no_other() {
     let refused = run(&program, &files, &["record", cut.to_str().unwrap()]).ended(1);
     assert!(refused.stderr.contains("cannot be read as a zip archive"), "{}", refused.stderr);
 
-    // The first sample's packed bytes are turned over; its name and the directory stay.
+    // The first sample's compressed bytes are inverted; its name and the directory stay.
     let name = bytes.windows(8).position(|part| part == b"samples/").unwrap();
     let mut damaged = bytes.clone();
     damaged[name + 60..name + 120].iter_mut().for_each(|byte| *byte ^= 0xff);
@@ -176,7 +176,7 @@ fn replaying_and_extracting_again_use_the_format_and_the_header() {
     recorded(&program, &files, &log("inspect/arithmetic.eval"));
     let before = database.query("SELECT count(*) FROM arc_recorder.outcomes");
     let stored: i64 = before[0].get(0);
-    // As an older version of the format would have left them.
+    // The state that an older version of the format would have left.
     database.query(
         "WITH older AS (
              INSERT INTO arc_recorder.extractors (extractor_id, name, version, component_sha256)
@@ -231,10 +231,10 @@ fn the_component_of_a_format_is_written_as_it_runs() {
         let digest: [u8; 32] = Sha256::digest(&written).into();
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(entry["sha256"], digest, "{name}");
-        // The path of no machine is in it.
-        for word in ["/registry/src/", "/.cargo/", env!("CARGO_MANIFEST_DIR")] {
-            let found = written.windows(word.len()).any(|bytes| bytes == word.as_bytes());
-            assert!(!found, "{name} names {word}");
+        // The component contains no path of a machine.
+        for text in ["/registry/src/", "/.cargo/", env!("CARGO_MANIFEST_DIR")] {
+            let found = written.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+            assert!(!found, "{name} contains {text}");
         }
     }
     let core = Finished::from(run(&["component", "--format", "otel", "--core", "--json"])).ended(0);

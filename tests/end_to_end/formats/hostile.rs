@@ -1,10 +1,9 @@
-//! Components that misbehave: each ends in one clear error, its neighbours are recorded, and the host
-//! goes on.
+//! Misbehaving components: each causes one clear error, the other results are recorded, and the host continues.
 
 use super::{add, hostile_component, run};
 use crate::support::{Files, Program, TestDatabase};
 
-/// Records three results, the second of which asks for something that goes wrong.
+/// Records three results, the second of which makes the component misbehave.
 #[track_caller]
 fn goes_wrong(deed: &str, expected: &str) {
     let database = TestDatabase::new();
@@ -34,7 +33,7 @@ fn memory_is_bounded() {
 }
 
 #[test]
-fn a_trap_is_that_documents_alone() {
+fn a_trap_affects_only_its_own_document() {
     goes_wrong("trap", "bug in the component");
 }
 
@@ -66,7 +65,7 @@ fn a_component_that_cannot_be_asked_leaves_the_others_to_answer() {
     for name in ["a.endless", "a.confused"] {
         let file = files.write(name, r#"{"id": "one"}"#);
         let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]);
-        // No format knows the file, and the built-in one has to do.
+        // No other format recognises the file, so the built-in format is used.
         assert!(
             recorded.stderr.contains("the format hostile cannot be asked"),
             "{}",
@@ -77,7 +76,7 @@ fn a_component_that_cannot_be_asked_leaves_the_others_to_answer() {
 }
 
 #[test]
-fn an_item_that_cannot_be_classified_is_refused_by_itself() {
+fn only_the_item_that_cannot_be_classified_is_refused() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
     add(&program, &files, &hostile_component(), &[]).ended(0);
@@ -91,7 +90,7 @@ fn an_item_that_cannot_be_classified_is_refused_by_itself() {
 }
 
 #[test]
-fn what_is_no_format_component_is_refused_before_it_runs() {
+fn a_file_that_is_not_a_format_component_is_refused_before_it_runs() {
     let (program, files) = (Program::without_database(), Files::new());
     let good = std::fs::read(hostile_component()).unwrap();
     let another = |from: &[u8], to: &[u8]| {
@@ -128,7 +127,7 @@ fn what_is_no_format_component_is_refused_before_it_runs() {
     }
     let missing = add(&program, &files, &files.path("nowhere.wasm"), &[]).ended(1);
     assert!(missing.stderr.contains("could not read"), "{}", missing.stderr);
-    // Nothing of it is left behind.
+    // The failed attempt leaves nothing behind.
     let listed = run(&program, &files, &["--json", "formats", "list"]).ended(0).json_lines();
     assert!(listed.iter().all(|entry| entry["source"] != "added"), "{listed:?}");
     let kept = std::fs::read_dir(files.path("data/formats"));

@@ -10,17 +10,17 @@ use std::path::PathBuf;
 
 use crate::support::{Files, Finished, Program};
 
-/// The component that misbehaves.
+/// Returns the path of the misbehaving component.
 fn hostile_component() -> PathBuf {
     PathBuf::from(env!("ARC_HOSTILE_FORMAT"))
 }
 
-/// The same, built with WASI.
+/// Returns the path of the same component, built with WASI.
 fn component_with_wasi() -> PathBuf {
     PathBuf::from(env!("ARC_WASI_FORMAT"))
 }
 
-/// Runs a command with formats of its own.
+/// Runs a command with the formats of these files.
 fn run(program: &Program, files: &Files, arguments: &[&str]) -> Finished {
     let folder = files.path("data");
     let mut all = vec!["--data-dir".to_owned(), folder.to_str().unwrap().to_owned()];
@@ -28,7 +28,7 @@ fn run(program: &Program, files: &Files, arguments: &[&str]) -> Finished {
     program.run(all)
 }
 
-/// Adds a component for the commands of these files.
+/// Adds a component as a format for the commands of these files.
 fn add(
     program: &Program,
     files: &Files,

@@ -23,7 +23,7 @@ fn a_component_is_added_listed_used_and_removed() {
 
     let file = files.write("a.hostile", "{\"id\": \"one\"}\n{\"id\": \"two\"}\n");
     let file = file.to_str().unwrap();
-    // Recognised by itself, and named: the same file is the same simulation.
+    // Recognised automatically or named: the same file is the same simulation.
     let recorded = run(&program, &files, &["--json", "record", file]).ended(0).json();
     assert_eq!((&recorded["stored"], &recorded["format"]), (&2.into(), &"hostile".into()));
     let again = run(&program, &files, &["--json", "record", "--format", "hostile", file]);
@@ -76,7 +76,7 @@ fn items_become_results_parts_and_a_header() {
     ];
     let file = files.write("a.classified", lines.join("\n"));
     let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]);
-    // The component takes what is no JSON, and the database does not.
+    // The component accepts text that is not JSON, and the database does not.
     let recorded = recorded.ended(1).json();
     assert_eq!((&recorded["stored"], &recorded["failed"]), (&3.into(), &1.into()), "{recorded}");
     assert!(recorded["notes"].to_string().contains("more than one header"), "{recorded}");
@@ -94,10 +94,10 @@ fn items_become_results_parts_and_a_header() {
         ]
     );
     let header = |place: usize| rows[place].get::<_, Option<String>>(2);
-    assert_eq!(header(0).as_deref(), Some(lines[1]), "the first item that is one");
+    assert_eq!(header(0).as_deref(), Some(lines[1]), "the first header item");
     assert!(rows.iter().all(|row| row.get::<_, Option<String>>(2) == header(0)));
     let name: Option<String> = rows[0].get(1);
-    assert_eq!(name, header(0), "the component was given the header");
+    assert_eq!(name, header(0), "the component received the header");
 }
 
 #[test]
@@ -115,9 +115,13 @@ fn results_of_an_added_format_are_replayed_from_a_spool_by_hand() {
     assert_eq!(spooled["spooled"], 2, "{spooled}");
     assert_eq!(service.stop(), Some(0));
     let spool = files.path("spool").display().to_string();
-    let told =
+    let reported =
         run(&program, &files, &["--json", "spool", "drain", "--spool-dir", &spool]).ended(0).json();
-    assert_eq!((&told["recorded"], &told["dead_letters"]), (&3.into(), &0.into()), "{told}");
+    assert_eq!(
+        (&reported["recorded"], &reported["dead_letters"]),
+        (&3.into(), &0.into()),
+        "{reported}"
+    );
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 2);
 }
 
@@ -139,9 +143,9 @@ fn wasi_is_granted_or_refused() {
     let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]).ended(0);
     assert!(!recorded.stdout.contains("nobody hears"), "{}", recorded.stdout);
     assert!(!recorded.stderr.contains("nobody hears"), "{}", recorded.stderr);
-    // Nor does anybody wait for the one that sleeps for ever.
+    // The component that sleeps for ever does not delay the others.
     assert_eq!(recorded.json()["stored"], 4);
-    // Its clock stands still, so its verdict is the same for ever.
+    // The component's clock is fixed, so its verdict never changes.
     let milliseconds = database
         .query("SELECT execution_time_ms FROM arc_recorder.outcomes WHERE scenario_id = 'clock'");
     assert!((milliseconds[0].get::<_, f64>(0)).abs() < f64::EPSILON);

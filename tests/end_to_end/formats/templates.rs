@@ -1,4 +1,4 @@
-//! The templates of formats: copied, built, added and used, as `guest/formats/README.md` says it.
+//! The templates of formats: copied, built, added and used, as `guest/formats/README.md` describes.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The shell commands of a section of the page.
+/// Returns the shell commands of a section of the page.
 fn commands(heading: &str) -> String {
     let page = std::fs::read_to_string(root().join("guest/formats/README.md")).unwrap();
     let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
@@ -21,8 +21,8 @@ fn commands(heading: &str) -> String {
     fenced.map(|text| text.split_once("```").unwrap().0).collect()
 }
 
-/// Runs commands as they stand on the page, from the repository's root, where `../NAME` is a folder of
-/// the test's own. `prepared` comes before them.
+/// Runs the page's commands from the repository's root, with `../NAME` replaced by a folder of the test. `prepared`
+/// runs before them.
 #[track_caller]
 fn follow(
     program: &Program,
@@ -49,12 +49,12 @@ fn follow(
     Finished::from(finished).ended(0)
 }
 
-/// Where the template is built; kept, so that the next run takes seconds.
+/// Returns the folder of the template's build, which is kept so that the next run takes seconds.
 fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("format-template")
 }
 
-/// Looks at what the example's three answers became, and at what is refused of others.
+/// Checks the outcomes of the example's three answers, and the rejection of invalid ones.
 #[track_caller]
 fn check(
     program: &Program,
@@ -79,12 +79,12 @@ fn check(
         json!(["capitals/peru", 1, "error", null, 30000, 0, 0, "network", error, format]),
     ];
     for row in &mut expected {
-        // Numbers of both sides as they are in JSON: 1 and 1.0 are the same.
+        // On both sides 1 and 1.0 are the same number, as in JSON.
         *row = normal(row);
     }
     assert_eq!(found.iter().map(normal).collect::<Vec<_>>(), expected);
 
-    // A result that is not valid is named, and its neighbours are recorded: one of a megabyte, too.
+    // An invalid result is reported, and the others are recorded, including one of a megabyte.
     let steps: Vec<_> =
         (0..20_000).map(|number| json!({"number": number, "say": "“Paris”?"})).collect();
     let answers = json!([
@@ -107,20 +107,20 @@ fn check(
     assert_eq!(long[0].get::<_, i32>(0), 20_000);
 }
 
-/// A row with all its numbers as floats.
+/// Returns a row with all its numbers as floats.
 fn normal(row: &serde_json::Value) -> serde_json::Value {
     let cells = row.as_array().unwrap().iter();
     cells.map(|cell| cell.as_f64().map_or(cell.clone(), |number| json!(number))).collect()
 }
 
 #[test]
-fn the_rust_template_as_the_page_has_it() {
+fn the_rust_template_as_on_the_page() {
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
     let copy = "cp -r guest/format-template/rust ../exam\n";
     let commands = commands("Start in Rust");
     assert!(commands.starts_with(copy), "{commands}");
-    // The versions that are on this machine, and one folder for what is built.
+    // Uses the crate versions that are on this machine, and one build folder.
     let commands = commands
         .replacen(copy, &format!("{copy}cp Cargo.lock ../exam/\n"), 1)
         .replace("formats add target/", "formats add \"$CARGO_TARGET_DIR\"/");
@@ -128,7 +128,7 @@ fn the_rust_template_as_the_page_has_it() {
     println!("{}", shown.stdout);
     check(&program, &files, &database, "exam", &shown);
 
-    // What the page says after that.
+    // The next sections of the page.
     let prepared = format!("cd '{}'", files.path("exam").display());
     let verdicts = follow(&program, &files, "exam", &prepared, &self::commands("Test verdicts"));
     assert!(verdicts.stdout.contains("\"accepted\""), "{}", verdicts.stdout);
@@ -139,7 +139,7 @@ fn the_rust_template_as_the_page_has_it() {
 }
 
 #[test]
-fn the_javascript_template_as_the_page_has_it() {
+fn the_javascript_template_as_on_the_page() {
     let what = "the JavaScript template";
     if Command::new("npm").arg("--version").output().is_err() {
         return skip_without_tool(what, "npm is not installed");
@@ -151,7 +151,7 @@ fn the_javascript_template_as_the_page_has_it() {
     }
     let database = TestDatabase::new();
     let (program, files) = (Program::on(&database), Files::new());
-    // What `npm install` would fetch is there already.
+    // The packages that `npm install` would fetch are installed already.
     let prepared =
         "npm() { if [ \"$1\" = install ]; then [ -d node_modules ]; else command npm \"$@\"; fi; }";
     let commands = commands("Start in JavaScript");

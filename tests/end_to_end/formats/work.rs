@@ -1,8 +1,7 @@
-//! The work of a format is in proportion to what it is given.
+//! The work of a format is proportional to the size of its input.
 //!
-//! The program's own formats run without fuel, so that a search for each of many names among all of them
-//! would hold a worker for hours. Added as components they have fuel for each byte, which tells
-//! that on any machine.
+//! The bundled formats run without a fuel limit, so a linear search for each of many names would occupy a worker for
+//! hours. Added as components, they have an amount of fuel per byte, which detects such a search on any machine.
 
 use std::path::Path;
 
@@ -23,7 +22,7 @@ fn has_fuel_enough(component: &str, file_name: &str, text: &str) {
     assert_eq!((&summary["stored"], &summary["failed"]), (&1.into(), &0.into()), "{summary}");
 }
 
-/// An object of so many scores.
+/// Returns an object with this many scores.
 fn scores(count: usize) -> Value {
     (0..count).map(|number| (format!("score-{number}"), json!(0.5))).collect()
 }
@@ -48,7 +47,7 @@ fn many_scores_of_promptfoo() {
 
 #[test]
 fn many_metrics_of_openai_evals() {
-    // As the tool writes it: what tells the format stands first.
+    // In the tool's own order, in which the members that identify the format are first.
     let event = format!(
         r#"{{"run_id": "r", "event_id": 0, "sample_id": "e.0", "type": "metrics", "data": {}}}"#,
         scores(100_000)
@@ -65,7 +64,7 @@ fn many_metrics_of_lm_eval() {
     names.reverse();
     line["metrics"] = json!(names);
     line.as_object_mut().unwrap().extend(scores.as_object().unwrap().clone());
-    // The tool's own order, by which its files are known.
+    // In the tool's own order, by which its files are recognised.
     let text =
         format!("{{\"doc_id\": 0, {}\n", &line.to_string()[1..].replace("\"doc_id\":0,", ""));
     has_fuel_enough(env!("ARC_FORMAT_LM_EVAL"), "samples_t_2026.jsonl", &text);

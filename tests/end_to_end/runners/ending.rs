@@ -1,4 +1,4 @@
-//! How `arc-host run` ends: exit codes, output that is passed through, Ctrl-C once and twice.
+//! The end of `arc-host run`: exit codes, output that is passed through, Ctrl-C once and twice.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Child;
@@ -13,7 +13,7 @@ use crate::support::{Files, Finished, Program, TestDatabase, record, result};
 fn the_exit_code_is_the_runner_s() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
-    for (words, code) in [
+    for (arguments, code) in [
         (&["exit", "0"][..], 0),
         (&["exit", "1"], 1),
         (&["exit", "7"], 7),
@@ -22,7 +22,7 @@ fn the_exit_code_is_the_runner_s() {
         (&["exit-plainly", "1"], 1),
         (&["panic"], 1),
     ] {
-        program.run([&["run", RUNNER, "--"], words].concat()).ended(code);
+        program.run([&["run", RUNNER, "--"], arguments].concat()).ended(code);
     }
 }
 
@@ -43,12 +43,12 @@ fn output_is_passed_through_as_it_is() {
     assert!(passed == bytes, "{} bytes of {}", passed.len(), bytes.len());
 }
 
-/// Reads the line with which the runner says that it has begun, and gives what reads on.
-fn begun(child: &mut Child, word: &str) -> BufReader<std::process::ChildStdout> {
+/// Reads the line that the runner prints when it has begun, and returns the reader of the rest.
+fn begun(child: &mut Child, expected: &str) -> BufReader<std::process::ChildStdout> {
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
-    assert_eq!(line, format!("{word}\n"));
+    assert_eq!(line, format!("{expected}\n"));
     output
 }
 
@@ -76,13 +76,13 @@ fn ctrl_c_ends_a_runner_that_waits_for_its_input() {
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
     interrupt(&child);
-    // Its input stays open until it has ended.
+    // Its standard input stays open until it has ended.
     Finished::from(child.wait_with_output().unwrap()).ended(130);
     drop(input);
 }
 
 #[test]
-fn a_second_ctrl_c_ends_what_waits_for_the_database() {
+fn a_second_ctrl_c_ends_a_runner_that_waits_for_the_database() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -90,24 +90,24 @@ fn a_second_ctrl_c_ends_what_waits_for_the_database() {
     let recorded = record(&program, &path, &[]).ended(0).json();
     let simulation = recorded["simulation_id"].as_str().unwrap();
 
-    // What the runner records waits for somebody else.
+    // The runner's result waits for a lock.
     let held = database.hold("LOCK TABLE arc_recorder.outcomes IN ACCESS EXCLUSIVE MODE");
     let mut child = program.spawn(["run", RUNNER, "record", simulation]);
     let _output = begun(&mut child, "recording");
     database.wait_for_a_lock();
     let mut errors = BufReader::new(child.stderr.take().unwrap());
     interrupt(&child);
-    let mut said = String::new();
-    errors.read_line(&mut said).unwrap();
-    assert!(said.contains("Ctrl-C again ends at once"), "{said}");
-    assert!(child.try_wait().unwrap().is_none(), "it waits for what is under way");
+    let mut message = String::new();
+    errors.read_line(&mut message).unwrap();
+    assert!(message.contains("Ctrl-C again ends at once"), "{message}");
+    assert!(child.try_wait().unwrap().is_none(), "it waits for the pending result");
     interrupt(&child);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     drop(held);
 }
 
 #[test]
-fn what_was_handed_over_before_ctrl_c_is_recorded() {
+fn results_submitted_before_ctrl_c_are_recorded() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -121,8 +121,8 @@ fn what_was_handed_over_before_ctrl_c_is_recorded() {
     database.wait_for_a_lock();
     let mut errors = BufReader::new(child.stderr.take().unwrap());
     interrupt(&child);
-    let mut said = String::new();
-    errors.read_line(&mut said).unwrap();
+    let mut message = String::new();
+    errors.read_line(&mut message).unwrap();
     drop(held);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 2);

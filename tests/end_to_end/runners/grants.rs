@@ -1,4 +1,4 @@
-//! What `arc-host run` grants a runner: each is refused without its option, and works with it.
+//! The grants of `arc-host run`: each operation is refused without its option, and works with it.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
@@ -7,26 +7,26 @@ use std::path::Path;
 
 use crate::support::{DEADLINE, Files, Finished, Program, TestDatabase};
 
-/// The runner that tries things, built from `tests/runners/grants`.
+/// The runner that tries operations, built from `tests/runners/grants`.
 pub(super) const RUNNER: &str = env!("ARC_GRANTS_RUNNER_COMPONENT");
 
-/// Runs it with options of `arc-host run` and what it is to try.
-fn try_out(program: &Program, options: &[&str], words: &[&str]) -> Finished {
-    program.run([&["run"], options, &[RUNNER, "--"], words].concat())
+/// Runs the runner with options of `arc-host run` and the operation to try.
+fn try_out(program: &Program, options: &[&str], operation: &[&str]) -> Finished {
+    program.run([&["run"], options, &[RUNNER, "--"], operation].concat())
 }
 
 #[track_caller]
-fn refused(program: &Program, options: &[&str], words: &[&str]) {
-    let finished = try_out(program, options, words).ended(1);
+fn refused(program: &Program, options: &[&str], operation: &[&str]) {
+    let finished = try_out(program, options, operation).ended(1);
     assert!(finished.stderr.starts_with("Error: "), "by the runner itself: {}", finished.stderr);
-    assert_eq!(finished.stdout, "", "{options:?} {words:?}");
+    assert_eq!(finished.stdout, "", "{options:?} {operation:?}");
 }
 
 #[test]
-fn files_are_read_where_their_folder_is_granted() {
+fn files_can_be_read_if_their_folder_is_granted() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
-    let file = files.write("data/inner/file.txt", "what is in it");
+    let file = files.write("data/inner/file.txt", "the content");
     files.write("secret.txt", "hidden");
     symlink(files.path("secret.txt"), files.path("data/link")).unwrap();
     let data = files.path("data").display().to_string();
@@ -35,13 +35,13 @@ fn files_are_read_where_their_folder_is_granted() {
     refused(&program, &[], &["read", &path]);
     refused(&program, &[], &["list", "/"]);
     let read = try_out(&program, &["--dir", &data], &["read", &path]).ended(0);
-    assert_eq!(read.stdout, "what is in it\n");
-    // Under another path, and more than one.
+    assert_eq!(read.stdout, "the content\n");
+    // Under another path, and with several folders.
     let renamed = format!("{data}::/data");
     let other = format!("{data}/inner::inner");
     let options = ["--dir", &renamed, "--dir", &other];
     for path in ["/data/inner/file.txt", "inner/file.txt"] {
-        assert_eq!(try_out(&program, &options, &["read", path]).ended(0).stdout, "what is in it\n");
+        assert_eq!(try_out(&program, &options, &["read", path]).ended(0).stdout, "the content\n");
     }
     let mut listed: Vec<String> = try_out(&program, &options, &["list", "/data"])
         .ended(0)
@@ -51,7 +51,7 @@ fn files_are_read_where_their_folder_is_granted() {
         .collect();
     listed.sort();
     assert_eq!(listed, ["inner", "link"]);
-    // What lies outside is out of reach.
+    // Files outside of the folder are out of reach.
     for path in ["/data/../secret.txt", "/data/inner/../../secret.txt", "/data/link", "/etc/passwd"]
     {
         refused(&program, &options, &["read", path]);
@@ -60,14 +60,14 @@ fn files_are_read_where_their_folder_is_granted() {
 }
 
 #[test]
-fn files_are_written_where_it_is_granted_and_not_where_they_may_only_be_read() {
+fn files_can_be_written_only_with_write_access() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let file = files.write("data/file.txt", "old");
     let data = files.path("data").display().to_string();
     let (read_only, writable) = (format!("{data}::/data"), format!("{data}::/out"));
     let options = ["--dir", &read_only];
-    for words in [
+    for operation in [
         &["write", "/data/file.txt", "new"][..],
         &["write", "/data/other.txt", "new"],
         &["append", "/data/file.txt", "new"],
@@ -75,7 +75,7 @@ fn files_are_written_where_it_is_granted_and_not_where_they_may_only_be_read() {
         &["make-folder", "/data/folder"],
         &["rename", "/data/file.txt", "/data/renamed.txt"],
     ] {
-        refused(&program, &options, words);
+        refused(&program, &options, operation);
     }
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
     assert_eq!(std::fs::read_dir(&data).unwrap().count(), 1);
@@ -107,7 +107,7 @@ fn a_folder_that_is_not_there_is_named() {
 }
 
 #[test]
-fn the_network_is_reached_where_it_is_granted() {
+fn the_network_is_reachable_if_it_is_granted() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -116,18 +116,18 @@ fn the_network_is_reached_where_it_is_granted() {
     datagrams.set_read_timeout(Some(DEADLINE)).unwrap();
     let datagrams_address = datagrams.local_addr().unwrap().to_string();
 
-    for words in [
+    for operation in [
         &["connect", &address][..],
         &["listen", "127.0.0.1:0"],
         &["send", &datagrams_address],
         &["resolve", "localhost"],
     ] {
-        refused(&program, &[], words);
+        refused(&program, &[], operation);
     }
     listener.set_nonblocking(true).unwrap();
-    assert!(listener.accept().is_err(), "nobody came");
+    assert!(listener.accept().is_err(), "no connection arrived");
     datagrams.set_nonblocking(true).unwrap();
-    assert!(datagrams.recv(&mut [0; 8]).is_err(), "nothing came");
+    assert!(datagrams.recv(&mut [0; 8]).is_err(), "no datagram arrived");
     listener.set_nonblocking(false).unwrap();
     datagrams.set_nonblocking(false).unwrap();
 
@@ -149,12 +149,12 @@ fn the_network_is_reached_where_it_is_granted() {
     assert_eq!(&received[..length], b"ping");
     let resolved = try_out(&program, &net, &["resolve", "localhost"]).ended(0).stdout;
     assert!(resolved.ends_with(" addresses\n") && !resolved.starts_with('0'), "{resolved}");
-    // The network alone opens no files.
+    // Network access does not include access to files.
     refused(&program, &net, &["read", "/etc/passwd"]);
 }
 
 #[test]
-fn the_environment_is_what_is_granted() {
+fn the_environment_contains_only_granted_variables() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     assert_eq!(try_out(&program, &[], &["environment"]).ended(0).stdout, "");

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::{Files, Program, TestDatabase};
 
-/// The example of a runner in Rust, built from `tests/runners/rust`.
+/// The example runner in Rust, built from `tests/runners/rust`.
 const RUNNER: &str = env!("ARC_RUST_RUNNER_COMPONENT");
 
 #[test]
@@ -46,10 +46,10 @@ fn a_runner_records_through_its_import() {
 }
 
 #[test]
-fn a_result_that_is_not_valid_is_rejected_alone() {
+fn only_the_invalid_result_is_rejected() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
-    // The plan takes any scenario; the runner makes an invalid result of the second one.
+    // The plan accepts any scenario; the runner makes an invalid result of the second one.
     let scenarios = br#"[{"id": "a", "task_prompt": "x"}, {"id": "b", "task_prompt": null}]"#;
     let answer = program.run_with_input(["run", RUNNER, "mixed"], scenarios).ended(0).json();
     assert_eq!(answer["verdicts"], json!(["stored", "rejected"]));
@@ -57,17 +57,13 @@ fn a_result_that_is_not_valid_is_rejected_alone() {
 }
 
 #[test]
-fn what_goes_wrong_in_a_runner_is_said_and_its_exit_code_kept() {
+fn errors_of_a_runner_are_shown_and_its_exit_code_is_kept() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
-    // It ends by itself, without a name, with the code of a failed main.
+    // Without a name, the runner ends with the exit code of a failed main.
     let nameless = program.run(["run", RUNNER]).ended(1);
-    assert!(
-        nameless.stderr.contains("say how the simulation is to be named"),
-        "{}",
-        nameless.stderr
-    );
-    // An error of the recorder reaches the runner as a value, and its words reach the user.
+    assert!(nameless.stderr.contains("no name of the simulation"), "{}", nameless.stderr);
+    // An error of the recorder reaches the runner as a value, and its message reaches the user.
     let twice = br#"[{"id": "a"}, {"id": "a"}]"#;
     let refused = program.run_with_input(["run", RUNNER, "twice"], twice).ended(1);
     assert!(refused.stderr.contains("\"a\""), "{}", refused.stderr);
@@ -75,7 +71,7 @@ fn what_goes_wrong_in_a_runner_is_said_and_its_exit_code_kept() {
 }
 
 #[test]
-fn what_is_no_runner_is_refused_with_a_sentence() {
+fn a_file_that_is_not_a_runner_is_refused_with_a_message() {
     let database = TestDatabase::new();
     let program = Program::on(&database);
     let files = Files::new();
@@ -84,7 +80,7 @@ fn what_is_no_runner_is_refused_with_a_sentence() {
     assert!(refused.stderr.contains("wasm32-wasip2"), "{}", refused.stderr);
     let absent = program.run(["run".as_ref(), Path::new("absent.wasm").as_os_str()]).ended(1);
     assert!(absent.stderr.contains("absent.wasm"), "{}", absent.stderr);
-    // A component without the function that a program starts with.
+    // A component that does not export the function that starts a program.
     let extractor = files.path("extractor.wasm");
     program.run(["component".as_ref(), "-o".as_ref(), extractor.as_os_str()]).ended(0);
     let refused = program.run(["run".as_ref(), extractor.as_os_str()]).ended(1);

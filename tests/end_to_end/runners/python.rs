@@ -1,4 +1,4 @@
-//! The example of a runner in Python: a component that is built from its source here.
+//! The example runner in Python: a component that the test builds from its source.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::support::{Files, Program, TestDatabase, skip_without_tool};
 
-/// The program that makes components of Python; `.ci/run` installs it.
+/// The program that builds components from Python; `.ci/run` installs it.
 const TOOL: &str = "ARC_TEST_COMPONENTIZE_PY";
 
-/// Builds the component. Nothing where the tool is missing.
+/// Builds the component; returns `None` if the tool is missing.
 fn built(files: &Files) -> Option<PathBuf> {
     let tool = std::env::var_os(TOOL).unwrap_or_else(|| OsString::from("componentize-py"));
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -53,15 +53,15 @@ fn a_runner_in_python_reads_files_and_records() {
     let input = format!("{}::in", files.path("").display());
     let output = format!("{}::out", files.path("out").display());
     let component = component.to_str().unwrap();
-    let words = ["--", "python", "in/scenarios.json", "out/answers.json"];
+    let arguments = ["--", "python", "in/scenarios.json", "out/answers.json"];
 
-    // Without its folders it says what it lacks, and records nothing.
-    let refused = program.run([&["run", component], &words[..]].concat()).ended(1);
+    // Without its folders the runner reports the missing file, and records nothing.
+    let refused = program.run([&["run", component], &arguments[..]].concat()).ended(1);
     assert!(refused.stderr.contains("in/scenarios.json"), "{}", refused.stderr);
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.simulations"), 0);
 
     let options = ["run", "--dir", &input, "--dir-rw", &output, component];
-    let answer = program.run([&options, &words[..]].concat()).ended(0).json();
+    let answer = program.run([&options, &arguments[..]].concat()).ended(0).json();
     let stored = "Verdict_Stored";
     assert_eq!(answer["verdicts"], json!([stored, stored, stored]));
     assert!((answer["overall_score"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-9, "{answer}");
@@ -74,11 +74,11 @@ fn a_runner_in_python_reads_files_and_records() {
     assert_eq!(status["status"], "completed");
     assert_eq!(status["by_status"], json!({"success": 2, "error": 1}));
 
-    // What the recorder refuses is an exception there, whose words reach the user.
+    // A refusal of the recorder is an exception in Python, whose message reaches the user.
     let scenarios: Value = serde_json::from_str(&scenarios).unwrap();
     let twice = json!([scenarios[0], scenarios[0]]);
     files.write("scenarios.json", twice.to_string());
-    let refused = program.run([&options, &words[..3]].concat()).ended(1);
+    let refused = program.run([&options, &arguments[..3]].concat()).ended(1);
     assert!(refused.stderr.contains("small"), "{}", refused.stderr);
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.simulations"), 1);
 }

@@ -1,4 +1,4 @@
-//! Who gets in: tokens with scopes, revoked while the service runs; TLS.
+//! Access: tokens with scopes, revoked while the service runs; TLS.
 
 use std::io::Write as _;
 
@@ -9,7 +9,7 @@ use crate::support::{
     DatabaseServer, Files, Program, Service, TestDatabase, read_to_end, record, result,
 };
 
-/// Makes a token.
+/// Creates a token.
 fn token(program: &Program, scopes: &[&str], name: &str) -> Value {
     let mut arguments = vec!["token", "create", "--json", "--name", name];
     scopes.iter().for_each(|scope| arguments.extend(["--scope", scope]));
@@ -42,7 +42,7 @@ fn a_token_opens_what_its_scopes_name() {
         };
         service.send(method, path, &[("authorization", &bearer(token))], body).status
     };
-    // Tokens that were made after the start are known soon.
+    // Tokens that were created after the start are accepted soon.
     let since = std::time::Instant::now();
     while status(Method::GET, "/v1/simulations", &both) == 401 {
         assert!(since.elapsed() < crate::support::DEADLINE);
@@ -58,7 +58,7 @@ fn a_token_opens_what_its_scopes_name() {
     for (token, may) in [(&read, 403), (&record, 403), (&both, 403), (&admin, 200)] {
         assert_eq!(status(Method::POST, "/v1/spool/requeue", token), may);
     }
-    // Without one, with half of one, with another's half: told, and told how.
+    // Missing, incomplete and mixed tokens are refused, with the expected scheme.
     let answer = service.get("/v1/simulations");
     assert_eq!(answer.header("www-authenticate"), "Bearer");
     answer.has_problem(401, "unauthorized");
@@ -69,14 +69,14 @@ fn a_token_opens_what_its_scopes_name() {
     }
     let basic = [("authorization", "Basic YTpi")];
     service.send(Method::GET, "/v1/simulations", &basic, "").has_problem(401, "unauthorized");
-    // Every path asks, but for the probes and the description.
+    // Every path requires a token, except the probes and the description.
     for path in ["/v1/health", "/v1/stats", "/metrics", "/v1/failures"] {
         service.get(path).has_problem(401, "unauthorized");
     }
     for path in ["/health/live", "/health/ready", "/openapi.json"] {
         service.get(path).has(200);
     }
-    // Tokens are nowhere but with their holders: not in the database, the log, or the folder.
+    // No secret is stored in the database, the log, or the folder.
     let rows = database.query("SELECT t::text FROM arc_recorder.access_tokens t");
     let mut kept: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
     kept.push(service.log());
@@ -85,7 +85,7 @@ fn a_token_opens_what_its_scopes_name() {
         let secret = &token[21..];
         assert!(kept.iter().all(|text| !text.contains(secret)));
     }
-    // The log says whose request it was.
+    // The log names the token of each request.
     service.get("/v1/simulations");
     assert!(service.log().contains("both"), "{}", service.log());
 }
@@ -117,7 +117,7 @@ fn a_token_that_is_revoked_does_not_work_for_long() {
 }
 
 #[test]
-fn a_token_is_revoked_also_where_the_copy_cannot_be_written() {
+fn a_token_is_revoked_even_if_the_copy_cannot_be_written() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let made = token(&program, &["admin"], "ci");
@@ -125,19 +125,19 @@ fn a_token_is_revoked_also_where_the_copy_cannot_be_written() {
         Service::start(&program, &files, &["--require-tokens", "--log-level", "warn"]);
     service.send_header("authorization", &bearer(&secret(&made)));
     service.get("/v1/simulations").has(200);
-    // A folder is in its place.
+    // A folder blocks the file's path.
     let copy = files.path("spool/tokens.json");
     std::fs::remove_file(&copy).unwrap();
     std::fs::create_dir_all(copy.join("in the way")).unwrap();
     program.run(["token", "revoke", "ci"]).ended(0);
     service.wait_until("/v1/simulations", |answer| answer.status == 401);
-    // The log says so: after the start it would work again.
+    // The log reports it, because the token would work again after a restart.
     let since = std::time::Instant::now();
     while !service.log().contains("tokens.json") {
         assert!(since.elapsed() < crate::support::DEADLINE, "{}", service.log());
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    // It is written as soon as that can be.
+    // The file is written as soon as that is possible.
     std::fs::remove_dir_all(&copy).unwrap();
     while !copy.is_file() {
         assert!(since.elapsed() < crate::support::DEADLINE, "{}", service.log());
@@ -147,7 +147,7 @@ fn a_token_is_revoked_also_where_the_copy_cannot_be_written() {
 }
 
 #[test]
-fn tokens_work_while_the_database_is_away_also_after_a_new_start() {
+fn tokens_work_during_an_outage_of_the_database_even_after_a_restart() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let program = Program::with_url(&server.url());
@@ -201,21 +201,21 @@ fn tls_is_spoken_and_checked() {
         crate::support::Finished::from(command.output().unwrap())
     };
     assert_eq!(trusting(&over).ended(0).json()["stored"], 1);
-    // Whoever does not know the certificate sends nothing.
+    // A client that does not trust the certificate sends nothing.
     let refused = record(&over, &results, &[]).ended(1);
     assert!(refused.stderr.contains("could not be trusted"), "{}", refused.stderr);
-    // Another protocol than the one that is spoken.
+    // A client that uses the wrong protocol.
     let plain = Program::on_service(&service.url().replace("https", "http"));
     let refused = plain.run(["simulations"]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.stderr.contains("did not answer"), "{}", refused.stderr);
 
-    // What does not do is told before anything listens.
-    let refuse = |arguments: &[&str], words: &str| {
+    // Invalid options are reported before the service listens.
+    let refuse = |arguments: &[&str], expected: &str| {
         let mut all = vec!["serve", "--listen", "127.0.0.1:0", "--spool=false"];
         all.extend(arguments);
         let refused = program.run(all).ended(1);
-        assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+        assert!(refused.stderr.contains(expected), "{expected}: {}", refused.stderr);
     };
     refuse(&["--tls-certificate", &certificate], "go together");
     refuse(&["--tls-certificate", &key, "--tls-key", &key], "server.key");
@@ -224,7 +224,7 @@ fn tls_is_spoken_and_checked() {
 }
 
 #[test]
-fn pages_of_the_allowed_origins_may_use_it_from_a_browser() {
+fn pages_of_the_allowed_origins_can_use_it_from_a_browser() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let allowed =
@@ -238,7 +238,7 @@ fn pages_of_the_allowed_origins_may_use_it_from_a_browser() {
         ];
         service.send(Method::OPTIONS, "/v1/simulations", &headers, "").has(200)
     };
-    // A browser asks without the token, before it sends what the page wants to send.
+    // A browser sends a preflight request, without the token, before the page's request.
     let answer = ask("http://localhost:5173");
     assert_eq!(answer.header("access-control-allow-origin"), "http://localhost:5173");
     for name in ["authorization", "content-encoding", "content-type", "idempotency-key"] {
@@ -246,14 +246,14 @@ fn pages_of_the_allowed_origins_may_use_it_from_a_browser() {
     }
     assert_eq!(answer.header("access-control-allow-methods"), "GET,POST");
     assert_eq!(ask("https://other.example").header("access-control-allow-origin"), "");
-    // The page may read what was refused, and nobody gets in without a token.
+    // The page can read the refusal, and a request without a token is refused.
     let refused =
         service.send(Method::GET, "/v1/simulations", &[("origin", "https://app.example")], "");
     assert_eq!(refused.header("access-control-allow-origin"), "https://app.example");
     assert_eq!(refused.header("access-control-expose-headers"), "retry-after");
     assert_eq!(refused.header("access-control-allow-credentials"), "");
     refused.has_problem(401, "unauthorized");
-    // Unless it is set, no page may.
+    // By default no page is allowed.
     let files = Files::new();
     let closed = Service::start(&program, &files, &[]);
     let headers = [("origin", "https://app.example"), ("access-control-request-method", "POST")];
@@ -262,7 +262,7 @@ fn pages_of_the_allowed_origins_may_use_it_from_a_browser() {
     answer.has_problem(403, "origin_not_allowed");
 }
 
-/// Every request that records, with the path and a body that it would be taken with.
+/// Returns every request that records, with the path and a body that it would accept.
 fn recording_requests(service: &Service) -> Vec<(String, &'static str, String)> {
     let id = service.start_simulation(&["a"]);
     let document = result("forged", "success", 1.0).to_string();
@@ -290,7 +290,7 @@ fn recorded(database: &TestDatabase) -> (i64, i64) {
 }
 
 #[test]
-fn a_web_page_of_another_site_records_and_ends_nothing_where_no_token_is_asked_for() {
+fn a_web_page_of_another_site_records_and_ends_nothing_without_tokens() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let service = Service::start(&Program::on(&database), &files, &[]);
     let requests = recording_requests(&service);
@@ -308,7 +308,7 @@ fn a_web_page_of_another_site_records_and_ends_nothing_where_no_token_is_asked_f
             let answer = service.send(Method::POST, path, &headers, body.clone());
             answer.has_problem(403, "origin_not_allowed");
         }
-        // What a page can send without being asked for permission is none of the types.
+        // No content type that a page can send without a preflight request is accepted.
         if !body.is_empty() {
             for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"] {
                 let answer =
@@ -318,12 +318,12 @@ fn a_web_page_of_another_site_records_and_ends_nothing_where_no_token_is_asked_f
         }
     }
     assert_eq!(recorded(&database), (0, 0));
-    // Nor does it read, or hold a stream open.
+    // Such a page cannot read or open a stream either.
     for path in ["/v1/simulations", "/metrics", "/openapi.json"] {
         for headers in [[("origin", "https://evil.example")], [("sec-fetch-site", "cross-site")]] {
             service.send(Method::GET, path, &headers, "").has_problem(403, "origin_not_allowed");
         }
-        // Unless a person follows a link to it.
+        // Following a link is allowed.
         let link = [
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-mode", "navigate"),
@@ -331,12 +331,12 @@ fn a_web_page_of_another_site_records_and_ends_nothing_where_no_token_is_asked_f
         ];
         service.send(Method::GET, path, &link, "").has(200);
     }
-    // Its own pages may do all of it, and so may programs.
+    // The service's own pages can do all of it, and so can programs.
     for (path, kind, body) in requests {
         let same =
             [("origin", own.as_str()), ("sec-fetch-site", "same-origin"), ("content-type", kind)];
         let status = service.send(Method::POST, &path, &same, body).status;
-        // One that has been completed is not failed any more.
+        // A simulation that has been completed can no longer fail.
         assert!([200, 409].contains(&status), "{path}: {status}");
     }
     assert_ne!(recorded(&database), (0, 0));
@@ -360,7 +360,7 @@ fn a_name_that_was_made_to_point_here_is_not_answered() {
                 let detail = problem["detail"].as_str().unwrap();
                 assert!(detail.contains("--allow-host") && detail.contains(host), "{detail}");
             }
-            // Balancers and orchestrators address probes as they like.
+            // Load balancers and orchestrators address probes by other names.
             service.send(Method::GET, "/health/live", &[("host", host)], "").has(200);
             service.send(Method::GET, "/health/ready", &[("host", host)], "").has(200);
         }
@@ -371,7 +371,7 @@ fn a_name_that_was_made_to_point_here_is_not_answered() {
         }
     };
     check(&service);
-    // A request that names no host, or names another in its first line, is not either.
+    // A request without a host, or with another one in its request line, is refused, too.
     for request in [
         "GET /v1/simulations HTTP/1.1\r\nconnection: close\r\n\r\n".to_owned(),
         "GET http://evil.example/v1/simulations HTTP/1.1\r\nhost: localhost\r\nconnection: \
@@ -383,15 +383,15 @@ fn a_name_that_was_made_to_point_here_is_not_answered() {
         let answer = read_to_end(&mut stream);
         assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     }
-    // With HTTP/2 it is the authority.
+    // In HTTP/2 the host is the authority.
     service.speak_http2();
     check(&service);
-    // With tokens no page gets anything, and any name will do.
+    // With required tokens a page gets no data, so every host name is accepted.
     let files = Files::new();
     let tokens = Service::start(&program, &files, &["--require-tokens"]);
     let headers = [("host", "arc.other.example")];
     tokens.send(Method::GET, "/v1/simulations", &headers, "").has_problem(401, "unauthorized");
-    // An open service answers under every address, which no page can make its own, and under no name.
+    // An open service accepts its addresses as hosts, which no page can use as its own name, and no other names.
     let files = Files::new();
     let open =
         Service::start(&program, &files, &["--allow-unauthenticated", "--listen", "0.0.0.0:0"]);

@@ -1,5 +1,5 @@
-//! What stands beside results in a request is applied to all of them, or the request is refused: what
-//! was sent is what is stored, or the answer says what is not.
+//! Fields sent beside the results of a request are applied to all of them, or the request is refused: the fields are
+//! stored as sent, or the answer reports the difference.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,24 +15,24 @@ use uuid::Uuid;
 
 use crate::support::{Files, Program, Service, TestDatabase, record, result};
 
-/// How long a property may look for what breaks it.
+/// The time that a property test spends on looking for a counterexample.
 const TIME_OF_A_PROPERTY: Duration = Duration::from_secs(25);
 
 /// A service with a database of its own.
-struct Running {
+struct TestService {
     database: TestDatabase,
     service: Service,
     _files: Files,
 }
 
-/// What was stored of a result: trial, call, sandbox and document.
-type Stored = (i32, Option<String>, Option<String>, String);
+/// The stored parts of a result: trial, call, sandbox and document.
+type StoredResult = (i32, Option<String>, Option<String>, String);
 
-impl Running {
+impl TestService {
     fn new(options: &[&str]) -> Self {
         let (database, files) = (TestDatabase::new(), Files::new());
         let service = Service::start(&Program::on(&database), &files, options);
-        Running { database, service, _files: files }
+        TestService { database, service, _files: files }
     }
 
     fn outcomes(&self) -> String {
@@ -44,8 +44,8 @@ impl Running {
         ServiceClient::new(&ClientSettings { url, token: None, compress: Some(true) }).unwrap()
     }
 
-    /// All that is stored of a simulation, by the outcomes' ids.
-    fn stored(&self, simulation_id: &str) -> BTreeMap<Uuid, Stored> {
+    /// Returns the stored outcomes of a simulation, by their ids.
+    fn stored(&self, simulation_id: &str) -> BTreeMap<Uuid, StoredResult> {
         let sql = format!(
             "SELECT outcome_id, trial, modal_call_id, sandbox_id, document::text
              FROM arc_recorder.outcomes WHERE simulation_id = '{simulation_id}'"
@@ -62,7 +62,7 @@ impl Running {
     }
 }
 
-/// A small result of its own.
+/// Returns a small, distinct result.
 fn document(number: usize) -> String {
     format!(r#"{{"scenario":{{"id":"s{number}"}},"trajectory":{{"status":"success"}}}}"#)
 }
@@ -71,7 +71,7 @@ fn document(number: usize) -> String {
 fn more_than_a_mebibyte_beside_the_results_is_applied_to_each() {
     const DOCUMENTS: usize = 3_000;
     const TRIALS: usize = 3;
-    let running = Running::new(&[]);
+    let running = TestService::new(&[]);
     let path = running.outcomes();
     // The same documents for each trial: without their trials they would be duplicates.
     let results: Vec<String> = (0..DOCUMENTS * TRIALS).map(|at| document(at / TRIALS)).collect();
@@ -87,7 +87,7 @@ fn more_than_a_mebibyte_beside_the_results_is_applied_to_each() {
                 FROM arc_recorder.outcomes";
     assert_eq!(running.database.count(kept), (DOCUMENTS * TRIALS) as i64);
 
-    // Few results with much beside them, too.
+    // Also few results with long fields beside them.
     let path = running.outcomes();
     let calls: Vec<String> = (0..50).map(|at| format!("{at}{}", "y".repeat(20_500))).collect();
     let results: Vec<Value> = (0..50).map(|at| result(&format!("s{at}"), "success", 1.0)).collect();
@@ -98,8 +98,8 @@ fn more_than_a_mebibyte_beside_the_results_is_applied_to_each() {
 }
 
 #[test]
-fn what_is_beside_the_results_is_refused_as_a_whole_where_something_of_it_is_missing() {
-    let running = Running::new(&[]);
+fn a_request_with_incomplete_fields_beside_its_results_is_refused() {
+    let running = TestService::new(&[]);
     let path = running.outcomes();
     let one = document(1);
     let incomplete: [(&[u8], &str); 7] = [
@@ -119,13 +119,13 @@ fn what_is_beside_the_results_is_refused_as_a_whole_where_something_of_it_is_mis
         assert!(detail.contains(sentence), "{detail}");
         assert_eq!(problem["retryable"], false);
     }
-    // A comma that is missing must not hide what follows, nor a bracket that is one too many.
+    // A missing comma or an extra bracket must not hide the members that follow.
     for between in ["", "]", " 7"] {
         let body = format!("{{\"results\":[{one}]{between} \"trials\":[2]}}");
         let refused = running.service.send(Method::POST, &path, &[], body);
         refused.has_problem(400, "envelope_incomplete");
     }
-    // What is no member of a request is refused by its name.
+    // An unknown member of a request is refused by its name.
     for (member, sentence) in [
         (r#""trails":[2]"#, "\"trails\""),
         (r#""average_reliability_score":0.9"#, "/complete"),
@@ -142,18 +142,18 @@ fn what_is_beside_the_results_is_refused_as_a_whole_where_something_of_it_is_mis
             assert!(detail.contains(sentence), "{detail}");
         }
     }
-    // So is a parameter of a call that takes none.
+    // So is an unknown parameter.
     let ended = path.replace("/outcomes", "/fail?reason=slow");
     let problem = running.service.post(&ended, &json!({})).has_problem(400, "invalid_request");
     assert!(problem["detail"].as_str().unwrap().contains("\"reason\""), "{problem}");
     let status = running.service.get(&path.replace("/outcomes", "")).has(200).json();
     assert_eq!(status["status"], "running");
-    assert_eq!(running.count(), 0, "nothing of them was recorded");
+    assert_eq!(running.count(), 0, "none of them was recorded");
 }
 
 #[test]
 fn a_lone_result_comes_as_long_as_its_headers_say() {
-    let running = Running::new(&[]);
+    let running = TestService::new(&[]);
     let path = running.outcomes();
     let text = document(1);
     let length = text.len().to_string();
@@ -176,7 +176,7 @@ fn a_lone_result_comes_as_long_as_its_headers_say() {
 
 #[test]
 fn a_header_of_more_than_a_mebibyte_reaches_every_result() {
-    let running = Running::new(&[]);
+    let running = TestService::new(&[]);
     let (header, samples) = super::formats::log();
     let mut header = header;
     header["plan"] = json!({"name": "x".repeat(1_200_000)});
@@ -188,7 +188,7 @@ fn a_header_of_more_than_a_mebibyte_reaches_every_result() {
     assert_eq!(answer["stored"], samples.len(), "{answer}");
     assert!(!answer.to_string().contains("header_missing"), "{answer}");
 
-    // The client sends it, too, also with what goes alone: a sample that is no object.
+    // The client sends the header, too, also with a document that is sent on its own: a sample that is not an object.
     let format = std::sync::Arc::new(ResultFormat::new("inspect", Some(format!("{text}\n"))));
     let mut texts: Vec<String> = samples.iter().map(Value::to_string).collect();
     texts.push(format!(" {}", texts[0]));
@@ -213,22 +213,22 @@ fn a_header_of_more_than_a_mebibyte_reaches_every_result() {
     );
     assert_eq!(running.database.count(&kept), texts.len() as i64);
 
-    // One that is longer than any file's is refused.
+    // A header that is longer than any file's is refused.
     let longer = json!({"results": samples, "header": "x".repeat((16 << 20) + 1)});
     let problem = running.service.post(&path, &longer).has_problem(400, "invalid_request");
     assert!(problem["detail"].as_str().unwrap().contains("at most 16777216"), "{problem}");
 }
 
 #[test]
-fn a_result_that_says_something_else_than_was_sent_with_it_is_stored_with_a_warning() {
-    let running = Running::new(&[]);
+fn a_result_that_contradicts_its_request_is_stored_with_a_warning() {
+    let running = TestService::new(&[]);
     let path = running.outcomes();
     let mut odd = result("a", "success", 1.0);
     odd["recording"] = json!({"trial": 2, "modal_call_id": "fc-own"});
     let body = json!({"results": [odd], "trials": [3], "modal_call_ids": ["fc\u{0}"]});
     let answer = running.service.post(&path, &body).has(200).json();
     let warnings = answer["verdicts"][0]["warnings"].as_array().unwrap().clone();
-    let told: Vec<(&str, &str)> = warnings
+    let reported: Vec<(&str, &str)> = warnings
         .iter()
         .map(|it| (it["code"].as_str().unwrap(), it["path"].as_str().unwrap()))
         .collect();
@@ -237,16 +237,16 @@ fn a_result_that_says_something_else_than_was_sent_with_it_is_stored_with_a_warn
         ("overridden", "/recording/modal_call_id"),
         ("id_replaced", "/recording/modal_call_id"),
     ] {
-        assert!(told.contains(&expected), "{told:?}");
+        assert!(reported.contains(&expected), "{reported:?}");
     }
 }
 
 #[test]
-fn a_file_says_what_of_it_is_not_recorded() {
+fn the_summary_of_a_file_names_its_unrecorded_parts() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let one = document(1);
-    // The figures that are there must not count where some are missing.
+    // If some figures are missing, the others must not count.
     let mut text = format!("{{\"results\":[{one}],\"total_cost_usd\":7,\"note\":\"").into_bytes();
     text.extend_from_slice(b"\xff\"}");
     let finished = record(&program, &files.write("suite.json", text), &[]).ended(2);
@@ -258,20 +258,20 @@ fn a_file_says_what_of_it_is_not_recorded() {
     let broken = format!("{{\"results\":[{one}] \"total_cost_usd\":7}}");
     program.run(["validate".as_ref(), files.write("a.json", broken).as_os_str()]).ended(2);
 
-    // What only a request says of each result is not left out in silence.
+    // Fields that only a request can have are not ignored silently.
     for member in [r#""trials":[2,null]"#, r#""sandbox_ids":[null,"sb"]"#] {
         let text = format!("{{\"results\":[{one},{}],{member}}}", document(2));
         let finished = record(&program, &files.write("body.json", text), &[]).ended(1);
         assert!(finished.stderr.contains("recording"), "{}", finished.stderr);
     }
-    // A suite may have such a name for something of its own.
+    // A suite can use such a name for a member of its own.
     let own = format!("{{\"results\":[{one}],\"trials\":3,\"sandbox_ids\":[\"a\",\"b\"]}}");
     record(&program, &files.write("own.json", own), &[]).ended(0);
 }
 
-/// A result as a property makes it.
+/// A random result of a property test.
 #[derive(Clone, Debug)]
-struct Shot {
+struct RandomResult {
     filler: usize,
     pretty: bool,
     trial: Option<u32>,
@@ -280,8 +280,8 @@ struct Shot {
     not_finite: usize,
 }
 
-impl Shot {
-    /// The document, which has `not_finite` places with `null`, and those places.
+impl RandomResult {
+    /// Returns the document, which has `not_finite` values that are `null`, and their positions.
     fn document(&self, number: usize) -> (String, Vec<NotFinite>) {
         let (end, filler) = (if self.pretty { "\n  " } else { "" }, "é".repeat(self.filler));
         let mut text = format!(
@@ -315,14 +315,14 @@ impl Shot {
         }
     }
 
-    fn stored(&self, number: usize) -> Stored {
+    fn stored(&self, number: usize) -> StoredResult {
         let (text, _) = self.document(number);
         let trial = self.trial.map_or(1, |trial| trial as i32);
         (trial, self.call.clone(), self.sandbox.clone(), text)
     }
 }
 
-/// An id, mostly short, sometimes longer than a URL or a whole small body.
+/// Returns an id, mostly short, sometimes longer than a URL or a whole small body.
 fn id() -> impl Strategy<Value = Option<String>> {
     prop_oneof![
         4 => Just(None),
@@ -331,10 +331,10 @@ fn id() -> impl Strategy<Value = Option<String>> {
     ]
 }
 
-fn shot() -> impl Strategy<Value = Shot> {
+fn shot() -> impl Strategy<Value = RandomResult> {
     let filler = prop_oneof![8 => 0_usize..40, 2 => 1_000_usize..30_000];
     (filler, any::<bool>(), prop::option::of(1_u32..5), id(), id(), 0_usize..4).prop_map(
-        |(filler, pretty, trial, call, sandbox, not_finite)| Shot {
+        |(filler, pretty, trial, call, sandbox, not_finite)| RandomResult {
             filler,
             pretty,
             trial,
@@ -355,13 +355,13 @@ fn holds<S: Strategy>(strategy: &S, test: impl Fn(S::Value) -> Result<(), TestCa
 }
 
 #[test]
-fn what_the_client_sends_is_what_is_stored_or_its_verdict_says_otherwise() {
+fn results_are_stored_as_the_client_sends_them_or_the_verdict_differs() {
     const LIMIT: usize = 1 << 20;
-    let small = Running::new(&["--max-body-mib", "1", "--max-results-per-body", "70"]);
-    let large = Running::new(&[]);
+    let small = TestService::new(&["--max-body-mib", "1", "--max-results-per-body", "70"]);
+    let large = TestService::new(&[]);
     let clients = [small.client(), large.client()];
     let runtime = Runtime::new().unwrap();
-    // Some results are longer than the small service's bodies, by themselves or with what is beside.
+    // Some results exceed the small service's body limit, on their own or with their fields.
     let giant = prop_oneof![
         3 => Just(None),
         1 => (any::<prop::sample::Index>(), any::<bool>()).prop_map(Some),
@@ -385,7 +385,7 @@ fn what_the_client_sends_is_what_is_stored_or_its_verdict_says_otherwise() {
         let recording = client.record_batch(simulation.parse().unwrap(), submissions);
         let verdicts = match runtime.block_on(recording) {
             Ok(verdicts) => verdicts,
-            // A single one that is refused is an error, as of a call that records one.
+            // The refusal of a single result is an error, as in a call that records one result.
             Err(error) => {
                 prop_assert!(shots.len() == 1 && to_small && giant.is_some(), "{}", error);
                 return Ok(());
@@ -398,9 +398,10 @@ fn what_the_client_sends_is_what_is_stored_or_its_verdict_says_otherwise() {
             let found = stored.remove(&ids[number]);
             match &item.verdict {
                 Verdict::Stored => {
-                    prop_assert!(found == Some(shot.stored(number)), "{} is another", number);
-                    let told = item.warnings.iter().filter(|it| it.code == "not_finite").count();
-                    prop_assert_eq!(told, shot.not_finite);
+                    prop_assert!(found == Some(shot.stored(number)), "{} differs", number);
+                    let reported =
+                        item.warnings.iter().filter(|it| it.code == "not_finite").count();
+                    prop_assert_eq!(reported, shot.not_finite);
                 }
                 Verdict::Failed { retryable: false, unavailable: false, message, .. } => {
                     let too_long = shot.filler >= LIMIT / 2
@@ -416,7 +417,7 @@ fn what_the_client_sends_is_what_is_stored_or_its_verdict_says_otherwise() {
     });
 }
 
-/// What is done to a body after it was written.
+/// A change to a body after it was written.
 #[derive(Clone, Debug)]
 enum Damage {
     None,
@@ -439,8 +440,8 @@ fn damage() -> impl Strategy<Value = Damage> {
 }
 
 #[test]
-fn of_any_body_everything_is_applied_or_the_answer_says_what_is_not() {
-    let running = Running::new(&[]);
+fn any_body_is_applied_completely_or_the_answer_reports_the_rest() {
+    let running = TestService::new(&[]);
     let before = any::<bool>();
     let bodies = (prop::collection::vec(shot(), 1..40), damage(), before);
     holds(&bodies, |(shots, damage, before)| {
@@ -489,13 +490,13 @@ fn of_any_body_everything_is_applied_or_the_answer_says_what_is_not() {
         }
         let answer = answer.json();
         let Some(verdicts) = answer["verdicts"].as_array() else {
-            // What was cut or changed may be one document, which is kept as it came.
+            // A damaged body can be a single document, which is kept as it arrived.
             let id: Uuid = answer["outcome_id"].as_str().unwrap().parse().unwrap();
             prop_assert!(stored[&id].3.as_bytes() == body, "{}", answer);
             return Ok(());
         };
-        // Whatever is stored stands in what was sent with exactly what was sent beside it, or with what
-        // the damaged byte made of it.
+        // Each stored document is part of the body, and its fields are those that were sent, or those that the damaged
+        // byte produced.
         let text = String::from_utf8_lossy(&body).into_owned();
         let kept = verdicts.iter().filter(|it| it["verdict"] == "stored").count();
         prop_assert_eq!(kept, stored.len());
@@ -510,7 +511,7 @@ fn of_any_body_everything_is_applied_or_the_answer_says_what_is_not() {
             if untouched {
                 let sent = shots[position].stored(position);
                 let found = (*trial, call.clone(), sandbox.clone(), document.clone());
-                prop_assert!(found == sent, "{} is another", position);
+                prop_assert!(found == sent, "{} differs", position);
             } else if let Ok(read) = serde_json::from_slice::<Value>(&body) {
                 prop_assert_eq!(&read["modal_call_ids"][position], &json!(call));
                 prop_assert_eq!(&read["sandbox_ids"][position], &json!(sandbox));

@@ -31,7 +31,7 @@ fn a_file_is_recorded_and_asked_about_as_with_the_database() {
     assert_eq!((&first["stored"], &first["rejected"]), (&json!(2_500), &json!(1)));
     assert_eq!(first["status"], "completed");
     assert_eq!(first["rejected_results"][0]["code"], "unknown_status");
-    // The same command with the database finds the same simulation, and all of it stored.
+    // The same command with the database finds the same simulation, with all of its results stored.
     let mut second = record(&direct, &path, &["--config", &config]).ended(2).json();
     assert_eq!(second["duplicate"], 2_500);
     for summary in [&mut first, &mut second] {
@@ -56,7 +56,7 @@ fn a_file_is_recorded_and_asked_about_as_with_the_database() {
         assert!(!over.is_empty(), "{arguments:?}");
         assert_eq!(over, direct, "{arguments:?}");
     }
-    // For people, too.
+    // The text output works, too.
     for arguments in [&["status", id][..], &["simulations"], &["health"], &["failures"]] {
         over.run(arguments).ended(0);
     }
@@ -68,7 +68,7 @@ fn a_file_is_recorded_and_asked_about_as_with_the_database() {
     assert!(unknown.stderr.contains("not found"), "{}", unknown.stderr);
 }
 
-/// Quick parsers of floats read some of these one bit off.
+/// Fast parsers of floats read some of these with an error in the last bit.
 #[test]
 fn figures_are_the_doubles_that_were_written_however_they_travel() {
     let (database, files) = (TestDatabase::new(), Files::new());
@@ -100,10 +100,10 @@ fn figures_are_the_doubles_that_were_written_however_they_travel() {
     assert_eq!(stored, written);
     for program in [&over, &direct] {
         let outcomes = program.run(["outcomes", id, "--json"]).ended(0).json_lines();
-        let told = |outcome: &Value| {
+        let figures_of = |outcome: &Value| {
             ["reliability_score", "cost_usd"].map(|name| bits(outcome[name].as_f64().unwrap()))
         };
-        assert_eq!(outcomes.iter().map(told).collect::<Vec<_>>(), written);
+        assert_eq!(outcomes.iter().map(figures_of).collect::<Vec<_>>(), written);
     }
     for command in ["status", "performance"] {
         let [over, direct] =
@@ -156,15 +156,15 @@ fn every_kind_of_document_has_the_same_verdict_both_ways() {
 }
 
 #[test]
-fn a_service_that_cannot_be_used_is_told() {
+fn a_service_that_cannot_be_used_is_reported() {
     let files = Files::new();
     let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
-    for (url, words) in [
+    for (url, expected) in [
         ("ftp://arc.example", "http://"),
         ("http://user:hush-hush@127.0.0.1:1", "a token goes apart"),
     ] {
         let refused = record(&Program::on_service(url), &path, &[]).ended(1);
-        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+        assert!(refused.stderr.contains(expected), "{}", refused.stderr);
         assert!(!refused.stderr.contains("hush-hush"), "{}", refused.stderr);
     }
     let (database, files) = (TestDatabase::new(), Files::new());
@@ -175,7 +175,7 @@ fn a_service_that_cannot_be_used_is_told() {
     let wrong = command.env("ARC_TOKEN", "arc_hush").stdin(Stdio::null()).output().unwrap();
     let wrong = Finished::from(wrong).ended(1);
     assert!(!wrong.stderr.contains("arc_hush"), "{}", wrong.stderr);
-    // What needs the database itself says so.
+    // A command that needs the database itself reports that.
     for arguments in [
         &["migrate"][..],
         &["token", "list"],
@@ -207,7 +207,7 @@ fn a_file_goes_to_the_services_spool_while_the_database_is_unavailable() {
     assert_eq!((&shown["spooled"], &shown["stored"]), (&json!(1_500), &json!(0)), "{shown}");
     server.resume();
     service.wait_for_empty_spool();
-    // Nobody has to come back for its end.
+    // The simulation is completed without another command.
     let id = shown["simulation_id"].as_str().unwrap();
     let status = direct.run(["--json", "status", id]).ended(0).json();
     assert_eq!(
@@ -222,8 +222,8 @@ fn a_file_goes_to_the_services_spool_while_the_database_is_unavailable() {
 #[test]
 fn a_file_has_the_same_plan_whichever_way_it_goes() {
     let (over, direct, files) = (TestDatabase::new(), TestDatabase::new(), Files::new());
-    // Its results have no scenario object: their scenarios are found elsewhere in them, or
-    // nowhere.
+    // The results have no scenario object: their scenarios are found elsewhere in them, or not at
+    // all.
     let text = std::fs::read_to_string(fixture("results.jsonl")).unwrap();
     let mut results: Vec<Value> =
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -237,7 +237,7 @@ fn a_file_has_the_same_plan_whichever_way_it_goes() {
         database.query("SELECT plan_sha256 FROM arc_recorder.simulations")[0].get(0)
     };
     assert_eq!(plan(&over), plan(&direct));
-    // So what one way has begun, the other finishes.
+    // So one way can finish a simulation that the other has begun.
     over.execute("UPDATE arc_recorder.simulations SET status = 'running', completed_at = NULL");
     let again = record(&Program::on(&over), &path, &[]);
     assert_eq!(again.code, first.code);
@@ -262,13 +262,13 @@ fn a_service_with_smaller_limits_gets_smaller_requests() {
     assert_eq!((&summary["stored"], &summary["failed"]), (&json!(1_200), &json!(0)));
     assert_eq!(stored(), 1_200);
 
-    // A result that is too large by itself costs none of its neighbours.
+    // A result that is too large on its own does not affect the others.
     results[20]["filling"] = "y".repeat(1_500_000).into();
     let path = files.write_lines("larger.jsonl", &results);
     let summary = record(&service.program(), &path, &[]).ended(1).json();
     assert_eq!((&summary["stored"], &summary["failed"]), (&json!(1_199), &json!(1)));
 
-    // A spool by hand.
+    // A spool that is drained by hand.
     let unavailable = DatabaseServer::stopped();
     let spooled = files.path("other").display().to_string();
     let other = ["--spool-dir", spooled.as_str()];
@@ -283,12 +283,15 @@ fn a_service_with_smaller_limits_gets_smaller_requests() {
     let answer = spooling.post(&path, &json!(batch)).has(200).json();
     assert_eq!(answer["spooled"], batch.len());
     assert_eq!(spooling.stop(), Some(0));
-    let told = service
+    let reported = service
         .program()
         .run(["spool", "drain", "--json", "--spool-dir", &spooled])
         .ended(0)
         .json();
-    assert_eq!((&told["recorded"], &told["dead_letters"]), (&json!(batch.len()), &json!(0)));
+    assert_eq!(
+        (&reported["recorded"], &reported["dead_letters"]),
+        (&json!(batch.len()), &json!(0))
+    );
 }
 
 #[test]
@@ -304,7 +307,8 @@ fn a_proxy_that_takes_only_short_bodies_gets_short_ones() {
     assert!(proxy.refused.load(Ordering::Relaxed) > 0);
 }
 
-/// A proxy that answers longer bodies with 413 and a page, as others do, and hands on the rest.
+/// A proxy that answers longer bodies with 413 and an HTML page, as other proxies do, and forwards
+/// the rest.
 struct ShortBodies {
     url: String,
     refused: Arc<AtomicUsize>,
@@ -316,19 +320,19 @@ impl ShortBodies {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let refused = Arc::new(AtomicUsize::new(0));
         let (counted, behind) = (Arc::clone(&refused), service.url().replace("http://", ""));
-        // It ends with the tests.
+        // The thread ends with the tests.
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let (counted, behind) = (Arc::clone(&counted), behind.clone());
-                std::thread::spawn(move || hand_on(client, &behind, limit, &counted));
+                std::thread::spawn(move || forward(client, &behind, limit, &counted));
             }
         });
         ShortBodies { url, refused }
     }
 }
 
-/// One request of a connection, which ends with its answer.
-fn hand_on(client: TcpStream, behind: &str, limit: usize, refused: &AtomicUsize) -> Option<()> {
+/// Forwards one request of a connection, which ends with the answer.
+fn forward(client: TcpStream, behind: &str, limit: usize, refused: &AtomicUsize) -> Option<()> {
     let mut reader = BufReader::new(client.try_clone().ok()?);
     let (mut head, mut length) = (String::new(), 0);
     loop {

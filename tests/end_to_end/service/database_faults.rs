@@ -1,5 +1,5 @@
-//! A database that answers and cannot be used as it is: that is no fault of what was sent. Nothing is
-//! refused for good, and nothing is lost until the database is mended.
+//! A reachable database that cannot be used as it is, which is not an error in the request. No result is refused
+//! permanently, and none is lost until the database is repaired.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn outcomes_path() -> String {
     format!("/v1/simulations/{SIMULATION}/outcomes")
 }
 
-/// A service without a spool.
+/// Starts a service without a spool.
 fn without_spool(database: &TestDatabase, files: &Files) -> Service {
     Service::start_with(&Program::on(database), &files.path("plain.log"), &["--spool=false"])
 }
@@ -25,9 +25,9 @@ fn stored(database: &TestDatabase) -> i64 {
 }
 
 #[test]
-fn a_migration_that_fails_is_waited_for() {
+fn a_failed_migration_counts_as_unavailable() {
     let (database, files) = (TestDatabase::empty(), Files::new());
-    // As an owner's rule against changes by programs.
+    // As if the owner had forbidden schema changes by programs.
     database.execute(
         "CREATE FUNCTION public.forbid() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
              RAISE EXCEPTION 'no changes today';
@@ -52,7 +52,7 @@ fn a_migration_that_fails_is_waited_for() {
 }
 
 #[test]
-fn what_is_missing_in_the_database_is_waited_for() {
+fn a_missing_table_counts_as_unavailable() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let plain = without_spool(&database, &files);
     let spooling = Service::start(&Program::on(&database), &files, &[]);
@@ -82,7 +82,7 @@ fn a_statement_that_the_server_does_not_take_is_a_fault_of_the_program() {
     assert_eq!((&verdict["verdict"], &verdict["unavailable"]), (&json!("failed"), &json!(false)));
     assert_eq!(verdict["retryable"], false);
 
-    // With a spool it is kept, and dead-lettered with the reason; the database is not taken for unavailable.
+    // With a spool it is kept, and dead-lettered with the reason; the database does not count as unavailable.
     spooling.post(&outcomes_path(), &result("a", "success", 1.0)).has(202);
     let dead_letters =
         |answer: &crate::support::Answer| answer.json()["spool"]["dead_letters"] == 1;

@@ -27,7 +27,7 @@ fn client(service: &Service) -> Destination {
     Destination::Service(ServiceClient::new(&settings).unwrap())
 }
 
-/// A result of a simulation.
+/// Returns a result of a simulation.
 fn entry(simulation_id: Uuid) -> Entry {
     let submission = Submission::new(result("a", "success", 1.0).to_string());
     let call = SpooledCall::Result {
@@ -67,7 +67,7 @@ fn results_of_a_simulation_that_a_service_does_not_know_yet_wait_for_its_start()
         wait_until("it is held", || delivery.held() == 1).await;
         let state = spool.state();
         assert_eq!((state.depth, state.dead_letters), (1, 0));
-        // Another service, which has its start, tells the database of it.
+        // Another service, which has the simulation's start, records it in the database.
         let start = serde_json::json!({"simulation_id": id, "scenarios": [{"id": "a"}]});
         tokio::task::block_in_place(|| service.post("/v1/simulations", &start).has(200));
         wait_until("it is delivered", || spool.state().depth == 0).await;
@@ -82,7 +82,7 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_unavail
     let (database, files) = (TestDatabase::new(), Files::new());
     let store = database.store();
     run(async {
-        // The component loops when it is asked to, and only the deadline ends it.
+        // The component loops when the document requests it, and only the deadline ends it.
         let limits = ExtractionLimits {
             deadline: Duration::from_millis(50),
             fuel: u64::MAX,
@@ -121,7 +121,7 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_unavail
         assert_eq!((delivery.unavailable_reason(), spool.state().depth), (None, 0));
         delivery.close().await;
 
-        // One that waits in a spool is dead-lettered, and keeps nobody waiting.
+        // Such a result in a spool is dead-lettered, and does not delay others.
         let folder = files.path("another-spool");
         let spool = Spool::open(&SpoolSettings { folder, limit_bytes: 64 << 20 }).unwrap();
         let [late, _] = results;
@@ -142,11 +142,11 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_unavail
 }
 
 #[test]
-fn by_hand_too_what_fails_is_passed_over_and_stays() {
+fn entries_that_fail_are_skipped_and_kept_when_draining_by_hand() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let store = database.store();
     let (stuck, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
-    // An error that says nothing of the row.
+    // An error that is not caused by the row.
     database.execute(&format!(
         "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS
          $$ BEGIN RAISE EXCEPTION 'a fault' USING ERRCODE = 'XX001'; END $$;
@@ -183,11 +183,12 @@ fn by_hand_too_what_fails_is_passed_over_and_stays() {
     });
 }
 
-/// A port in front of a service, under another name: requests name a host that it does not answer.
+/// A port in front of a service that changes the host name of requests to one that the service does
+/// not accept.
 struct OtherName {
     url: String,
     is_on: Arc<AtomicBool>,
-    /// How many requests had the other name.
+    /// The number of requests with the changed name.
     requests: Arc<AtomicUsize>,
 }
 
@@ -247,16 +248,16 @@ fn a_service_that_does_not_answer_to_the_name_of_its_host_makes_no_dead_letters(
         let new = vec![Submission::new(result("b", "success", 1.0).to_string())];
         let verdicts = delivery.record_batch(simulation_id, new).await.unwrap();
         assert_eq!(verdicts[0].verdict, Verdict::Spooled);
-        // Without a spool the caller is told.
-        let told = Delivery::new(Destination::Service(client))
+        // Without a spool the caller gets the error.
+        let error = Delivery::new(Destination::Service(client))
             .record_batch(simulation_id, vec![Submission::new("{}")])
             .await
             .unwrap_err();
-        assert!(told.to_string().contains("page.example"), "{told}");
+        assert!(error.to_string().contains("page.example"), "{error}");
         wait_until("it is tried again", || other_name.requests.load(Ordering::SeqCst) >= 8).await;
         let state = spool.state();
         assert_eq!((state.depth, state.dead_letters), (2, 0));
-        // An operator allows the name.
+        // The service now accepts the name.
         other_name.is_on.store(false, Ordering::SeqCst);
         wait_until("it is delivered", || spool.state().depth == 0).await;
         assert_eq!(spool.state().dead_letters, 0);
@@ -283,7 +284,7 @@ fn a_dead_letter_waits_for_its_simulation_to_become_known_to_the_database() {
         let spool = spool(&files);
         let unknown_sequence = spool.append(vec![entry(unknown)]).await.unwrap()[0];
         let delivery = Delivery::with_spool(Destination::Database(recorder.clone()), spool.clone());
-        // It is held for some seconds, then it is a dead letter.
+        // The result is held for some seconds, and then becomes a dead letter.
         wait_until("it is held", || delivery.held() == 1).await;
         assert_eq!((spool.state().depth, spool.state().dead_letters), (1, 0));
         wait_until("it is a dead letter", || spool.state().dead_letters == 1).await;
@@ -300,8 +301,8 @@ fn a_dead_letter_waits_for_its_simulation_to_become_known_to_the_database() {
         assert_eq!(verdicts[0].verdict, Verdict::Stored);
         spool.append(vec![entry(known)]).await.unwrap();
         wait_until("the other is delivered", || spool.state().depth == 0).await;
-        assert_eq!(until().await, first, "the day does not begin anew");
-        // Its start comes, and nobody requeues it.
+        assert_eq!(until().await, first, "the retry period does not start again");
+        // The simulation's start arrives, and the result is retried automatically.
         recorder.start_simulation(start(unknown)).await.unwrap();
         wait_until("it is delivered", || spool.state().dead_letters == 0).await;
         delivery.close().await;

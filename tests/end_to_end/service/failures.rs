@@ -1,11 +1,11 @@
-//! Results that the database refuses: what a caller hears of it, and that a retry records them.
+//! Results that the database refuses: the error that a caller gets, and that a retry records them.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Files, Program, Service, TestDatabase, result};
 
-/// Makes the database refuse a scenario, and gives how it is made to take it again.
+/// Makes the database refuse a scenario, and returns a function that undoes it.
 fn refuse(database: &TestDatabase, scenario: &str) -> impl Fn() {
     database.execute(&format!(
         "ALTER TABLE arc_recorder.outcomes ADD CONSTRAINT hush_hush CHECK (scenario_id <> '{scenario}')"
@@ -14,7 +14,7 @@ fn refuse(database: &TestDatabase, scenario: &str) -> impl Fn() {
 }
 
 #[test]
-fn the_databases_own_words_stay_in_the_house() {
+fn the_databases_own_errors_are_not_disclosed() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let service = Service::start(&Program::on(&database), &files, &[]);
     let id = service.start_simulation(&[]);
@@ -43,13 +43,13 @@ fn the_databases_own_words_stay_in_the_house() {
         assert!(!answer.to_string().contains("hush_hush"), "{answer}");
         assert!(answer.to_string().contains("log"), "{answer}");
     }
-    // Whoever runs the service finds them under the request's id.
+    // The operator finds the reasons in the log under the request's id.
     let log = service.log();
     for id in ["one-1", "many-1", "lines-1", "file-1"] {
-        let told = |line: &str| line.contains(id) && line.contains("hush_hush");
-        assert!(log.lines().any(told), "{id}: {log}");
+        let logged = |line: &str| line.contains(id) && line.contains("hush_hush");
+        assert!(log.lines().any(logged), "{id}: {log}");
     }
-    // The single one is no verdict, but a problem that has been counted, too.
+    // The single result has no verdict, but its problem is counted, too.
     let metrics = service.get("/metrics").has(200).text();
     for counted in ["{verdict=\"stored\"} 2", "{verdict=\"failed\"} 4"] {
         assert!(metrics.contains(&format!("arc_results_total{counted}")), "{counted}: {metrics}");
@@ -72,7 +72,7 @@ fn a_failure_is_not_the_answer_to_the_next_request_with_its_key() {
     let second = send();
     assert_eq!(second.header("idempotent-replayed"), "");
     assert_eq!((&second.json()["duplicate"], &second.json()["stored"]), (&json!(1), &json!(1)));
-    // An answer without a failure is kept.
+    // An answer without a failure is cached.
     let third = send();
     assert_eq!(third.header("idempotent-replayed"), "true");
     assert_eq!(third.body, second.body);

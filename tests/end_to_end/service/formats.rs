@@ -9,7 +9,7 @@ use crate::support::{
 
 const FILE: (&str, &str) = ("content-type", "application/octet-stream");
 
-/// An Inspect log as its header and its samples.
+/// Returns an Inspect log as its header and its samples.
 pub(super) fn log() -> (Value, Vec<Value>) {
     let text = std::fs::read_to_string(fixture("formats/inspect/arithmetic.json")).unwrap();
     let mut header: Value = serde_json::from_str(&text).unwrap();
@@ -37,7 +37,7 @@ fn a_file_over_the_service_is_the_same_simulation_as_in_the_database() {
         for figure in ["overall_score", "total_tokens", "total_scenarios", "by_status"] {
             assert_eq!(over[figure], direct[figure], "{name}: {figure}");
         }
-        // And sent as it is.
+        // The same file as the body of a request.
         let path = format!("/v1/files?file_name={}", file.file_name().unwrap().to_str().unwrap());
         let body = std::fs::read(&file).unwrap();
         let sent = service.send(Method::POST, &path, &[FILE], body).has(200).json();
@@ -47,25 +47,28 @@ fn a_file_over_the_service_is_the_same_simulation_as_in_the_database() {
 }
 
 #[test]
-fn what_cannot_be_a_file_is_told() {
+fn invalid_uploads_are_reported() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let service = Service::start(&Program::on(&database), &files, &["--max-file-mib", "1"]);
     let send = |path: &str, body: Vec<u8>| service.send(Method::POST, path, &[FILE], body);
     send("/v1/files", vec![b' '; (1 << 20) + 1]).has_problem(413, "body_too_large");
     send("/v1/files?file_name=a.json", Vec::new()).has_problem(400, "invalid_request");
     send("/v1/files?format=nonsense", b"{}".to_vec()).has_problem(404, "not_found");
-    let told = send("/v1/files?file_name=a.json&format=inspect", b"{}".to_vec());
-    let told = told.has_problem(400, "invalid_request");
-    assert!(told["detail"].as_str().unwrap().contains("is not of the format inspect"), "{told}");
+    let problem = send("/v1/files?file_name=a.json&format=inspect", b"{}".to_vec());
+    let problem = problem.has_problem(400, "invalid_request");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("is not of the format inspect"),
+        "{problem}"
+    );
     let cut = std::fs::read(fixture("formats/inspect/arithmetic.eval")).unwrap();
     let cut = send("/v1/files?file_name=a.eval", cut[..cut.len() / 2].to_vec());
-    let told = cut.has_problem(400, "invalid_request");
-    assert!(told["detail"].as_str().unwrap().contains("zip archive"), "{told}");
+    let problem = cut.has_problem(400, "invalid_request");
+    assert!(problem["detail"].as_str().unwrap().contains("zip archive"), "{problem}");
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.simulations"), 0);
 }
 
 #[test]
-fn a_file_that_is_under_way_ends_with_the_service_and_the_same_file_again_does_the_rest() {
+fn an_upload_ends_with_the_service_and_a_repeated_upload_does_the_rest() {
     const RESULTS: usize = 20_000;
     const PATH: &str = "/v1/files?file_name=long.jsonl";
     let (database, files) = (TestDatabase::new(), Files::new());
@@ -82,8 +85,8 @@ fn a_file_that_is_under_way_ends_with_the_service_and_the_same_file_again_does_t
         service.terminate();
         service.wait_for_log("stopping after");
         drop(held);
-        let told = sent.join().unwrap().unwrap().has_problem(503, "shutting_down");
-        assert_eq!(told["retryable"], true);
+        let problem = sent.join().unwrap().unwrap().has_problem(503, "shutting_down");
+        assert_eq!(problem["retryable"], true);
     });
     assert_eq!(service.wait(), Some(0));
     let stored = database.count("SELECT count(*) FROM arc_recorder.outcomes");
@@ -105,7 +108,7 @@ fn items_are_sent_with_their_header() {
     assert_eq!(answer["stored"], samples.len(), "{answer}");
     let ids = database.query("SELECT scenario_id FROM arc_recorder.outcomes");
     assert!(ids.iter().all(|row| row.get::<_, String>(0).starts_with("arithmetic/")));
-    // A stream has no header, and its results say so.
+    // A stream has no header, and its results have a warning.
     let lines: String = samples.iter().map(|sample| format!("{sample}\n")).collect();
     let other = service.start_simulation(&[]);
     let path = format!("/v1/simulations/{other}/outcomes?format=inspect");
@@ -119,8 +122,8 @@ fn items_are_sent_with_their_header() {
     let unknown = format!("/v1/simulations/{id}/outcomes?format=nonsense");
     service.post(&unknown, &body).has_problem(404, "not_found");
     let unnamed = format!("/v1/simulations/{id}/outcomes");
-    let told = service.post(&unnamed, &body).has_problem(400, "invalid_request");
-    assert!(told["detail"].as_str().unwrap().contains("?format=NAME"), "{told}");
+    let problem = service.post(&unnamed, &body).has_problem(400, "invalid_request");
+    assert!(problem["detail"].as_str().unwrap().contains("?format=NAME"), "{problem}");
 }
 
 #[test]
@@ -136,7 +139,7 @@ fn format_and_header_travel_through_the_spool() {
     let body = json!({"results": samples, "header": header});
     let answer = service.post(&path, &body).has(200).json();
     assert_eq!(answer["spooled"], samples.len(), "{answer}");
-    // Also by the next process.
+    // The next process records them, too.
     service.kill();
     server.resume();
     let service = Service::start(&program, &files, &[]);

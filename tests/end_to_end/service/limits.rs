@@ -1,5 +1,5 @@
-//! Each limit of the service, broken once: it has an error of its own, and the next request is
-//! answered as if nothing had been.
+//! Each limit of the service, exceeded once: the request fails with an error of its own, and the next request is
+//! answered as usual.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    DEADLINE, Files, HeldTransaction, Program, Service, TestDatabase, read_to_end, result,
+    DEADLINE, Files, OpenTransaction, Program, Service, TestDatabase, read_to_end, result,
 };
 
 /// Runs a test with a service that has these settings.
@@ -16,7 +16,7 @@ fn with_service(options: &[&str], test: impl FnOnce(&TestDatabase, &Service)) {
     let (database, files) = (TestDatabase::new(), Files::new());
     let service = Service::start(&Program::on(&database), &files, options);
     test(&database, &service);
-    // It works as before.
+    // The service still works.
     service.get("/v1/simulations").has(200);
     assert_eq!(service.stop(), Some(0));
 }
@@ -25,8 +25,8 @@ fn outcomes(service: &Service) -> String {
     format!("/v1/simulations/{}/outcomes", service.start_simulation(&["a"]))
 }
 
-/// A transaction that lets nobody record until it is dropped.
-fn hold_recording(database: &TestDatabase) -> HeldTransaction {
+/// Starts a transaction that blocks recording until it is dropped.
+fn hold_recording(database: &TestDatabase) -> OpenTransaction {
     database.hold("LOCK TABLE arc_recorder.outcomes")
 }
 
@@ -43,17 +43,17 @@ fn a_body_and_a_document() {
             .send(Method::POST, &path, &[], long(19 << 20))
             .has_problem(413, "body_too_large");
         assert_eq!(problem["limit"], 18 << 20);
-        // What only grows when it is decompressed is stopped as well.
+        // The limit also applies to the decompressed size.
         let packed = zstd::bulk::compress(&vec![b' '; 200 << 20], 1).unwrap();
         assert!(packed.len() < 1 << 20);
         let encoding = [("content-encoding", "zstd")];
         let bomb = service.send(Method::POST, &path, &encoding, packed);
         bomb.has_problem(413, "body_too_large");
-        // A document has a limit of its own, and what is beyond it is kept as rejected.
+        // A document has a limit of its own; one that exceeds it is kept as rejected.
         let problem =
             service.send(Method::POST, &path, &[], long(17 << 20)).has_problem(422, "rejected");
         assert_eq!(problem["violations"][0]["code"], "document_too_large", "{problem}");
-        // A stream has no limit, its documents do.
+        // A stream has no limit, but its documents do.
         let lines = format!("{}\n{}\n", long(17 << 20), result("b", "success", 1.0));
         let ndjson = [("content-type", "application/x-ndjson")];
         let verdicts = service.send(Method::POST, &path, &ndjson, lines).has(200).lines();
@@ -84,15 +84,15 @@ fn headers_in_bytes_and_in_time() {
         |_, service| {
             let mut stream = service.connect();
             let long = "x".repeat(32 << 10);
-            // It may be ended before all of it is sent.
+            // The connection can be closed before all of it is sent.
             let _ = write!(
                 stream,
                 "GET /health/live HTTP/1.1\r\nhost: localhost\r\nx-long: {long}\r\n\r\n"
             );
             let answer = read_to_end(&mut stream);
             assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
-            // Whoever says nothing, begins and does not go on, or is in the middle of either protocol
-            // is not waited for; `read_to_end` would fail at the deadline.
+            // The service does not wait for a client that sends nothing, an incomplete request, or the beginning of
+            // either protocol; `read_to_end` would fail at the deadline.
             for begun in
                 ["", "G", "GET /health/live HTTP/1.1\r\nhost: a", "PRI * HTTP/2.0\r\n\r\nSM"]
             {
@@ -104,7 +104,7 @@ fn headers_in_bytes_and_in_time() {
                     "{begun}: {answer}"
                 );
             }
-            // A connection that has had an answer ends as well when no other request comes.
+            // A connection also ends if no other request follows an answer.
             let mut stream = service.connect();
             stream.write_all(b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
             assert!(read_to_end(&mut stream).ends_with("ok\n"));
@@ -128,7 +128,7 @@ fn a_body_that_makes_no_progress() {
             assert!(answer.starts_with("HTTP/1.1 408 "), "{kind}: {answer}");
             assert!(answer.contains("\"code\":\"body_timeout\""), "{kind}: {answer}");
         }
-        // Half of a stream is stored, and told.
+        // Half of a stream is stored, and the timeout is reported.
         let mut stream = service.connect();
         let line = format!("{}\n", result("a", "success", 1.0));
         write!(
@@ -152,14 +152,14 @@ fn a_request_that_takes_too_long() {
         let problem = service.post(&path, &text).has_problem(504, "timeout");
         assert_eq!(problem["retryable"], true);
         drop(held);
-        // It may have been stored after all, and a retry is safe.
+        // The result might have been stored, so a retry must be safe.
         let answer = service.post(&path, &text).has(200).json();
         assert!(["stored", "duplicate"].contains(&answer["verdict"].as_str().unwrap()));
         assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
     });
 }
 
-/// A request that records and waits for a lock, until its connection is closed.
+/// Sends a request that records and waits for a lock, until its connection is closed.
 fn send_raw(service: &Service, path: &str, token: Option<&str>, text: &str) -> TcpStream {
     let mut stream = service.connect();
     let token = token.map_or(String::new(), |token| format!("authorization: Bearer {token}\r\n"));
@@ -173,7 +173,7 @@ fn send_raw(service: &Service, path: &str, token: Option<&str>, text: &str) -> T
     stream
 }
 
-/// Whatever else is refused, these are answered.
+/// Asserts that these requests are answered even if all others are refused.
 fn operation_is_answered(service: &Service) {
     for path in ["/health/live", "/health/ready", "/v1/health", "/metrics", "/v1/stats"] {
         service.get(path).has(200);
@@ -192,7 +192,7 @@ fn requests_that_record_at_once() {
         assert_eq!(answer.header("retry-after"), "1");
         let problem = answer.has_problem(429, "too_many_requests");
         assert_eq!((&problem["limit"], &problem["retry_after_seconds"]), (&json!(1), &json!(1)));
-        // Those who read are answered all the same, and so are probes.
+        // Reads and probes are still answered.
         service.get("/v1/simulations").has(200);
         operation_is_answered(service);
         drop(held);
@@ -221,7 +221,7 @@ fn requests_that_read_at_once() {
         let problem = service.get("/v1/failures").has_problem(429, "too_many_requests");
         assert_eq!(problem["limit"], 1);
         assert!(problem["detail"].as_str().unwrap().contains("max_concurrent_reads"), "{problem}");
-        // Nobody is kept from recording by those who read.
+        // Reads do not prevent others from recording.
         service.post(&path, &result("a", "success", 1.0)).has(200);
         operation_is_answered(service);
         drop(held);
@@ -230,13 +230,13 @@ fn requests_that_read_at_once() {
     });
 }
 
-/// Waits until so many requests are under way beside the one that asks.
+/// Waits until this many requests are in flight besides the one for the metrics.
 fn wait_for_requests(service: &Service, count: usize) {
     let line = format!("arc_http_requests_in_flight {}", count + 1);
     service.wait_until("/metrics", |metrics| metrics.text().lines().any(|other| other == line));
 }
 
-/// A file that is sent without an end.
+/// Begins to send a file and does not end it.
 fn begin_file(service: &Service) -> TcpStream {
     let mut stream = service.connect();
     write!(
@@ -248,7 +248,7 @@ fn begin_file(service: &Service) -> TcpStream {
     stream
 }
 
-/// A part of it.
+/// Sends a part of it.
 fn send_chunk(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
     let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
     chunk.extend_from_slice(bytes);
@@ -269,7 +269,7 @@ fn files_at_once() {
         let refused = service.send(Method::POST, "/v1/files", &[], file.clone());
         let problem = refused.has_problem(429, "too_many_requests");
         assert_eq!(problem["limit"], 2);
-        // Everything else goes on.
+        // All other requests are answered.
         service.post(&path, &result("a", "success", 1.0)).has(200);
         service.get("/v1/simulations").has(200);
         operation_is_answered(service);
@@ -295,17 +295,17 @@ fn a_token_leaves_some_places_to_others() {
     let path = outcomes(&service);
     let held = hold_recording(&database);
     let text = |number: usize| result(&number.to_string(), "success", 1.0).to_string();
-    let mut under_way: Vec<TcpStream> =
+    let mut in_flight: Vec<TcpStream> =
         (0..3).map(|number| send_raw(&service, &path, Some(&one), &text(number))).collect();
     wait_for_requests(&service, 3);
-    // Three quarters of four are three.
+    // The share of a token is three quarters of four.
     let refused = service.post(&path, &json!([])).has_problem(429, "too_many_requests");
     assert_eq!(refused["limit"], 3);
     let detail = refused["detail"].as_str().unwrap();
     assert!(detail.contains("max_token_share_percent"), "{detail}");
-    under_way.push(send_raw(&service, &path, Some(&other), &text(3)));
+    in_flight.push(send_raw(&service, &path, Some(&other), &text(3)));
     drop(held);
-    for stream in &mut under_way {
+    for stream in &mut in_flight {
         let answer = read_to_end(stream);
         assert!(answer.contains("\"stored\""), "{answer}");
     }
@@ -349,7 +349,7 @@ fn a_body_that_always_makes_a_little_progress() {
             assert!(answer.contains(setting), "{answer}");
             sending.join().unwrap();
         }
-        // A stream of results brings them as they come to be.
+        // A stream of results is allowed to be slow, because a runner sends results as it produces them.
         let id = path.split('/').nth(3).unwrap();
         let mut stream = service.open_stream(id, &[]);
         let text = format!("{}\n", result("a", "success", 1.0));
@@ -373,12 +373,12 @@ fn the_disk_for_files() {
     let file = format!("{}{}", result("a", "success", 1.0), " ".repeat(2 << 20));
     let send = |service: &Service| service.send(Method::POST, "/v1/files", &[], file.clone());
     send(&service).has(200);
-    // The one that comes second to the end of the disk is refused, whichever of the two that is.
+    // The second upload that exceeds the disk limit is refused, and either can be the second.
     let since = std::time::Instant::now();
     let (other, refused) = loop {
         let mut other = begin_file(&service);
         for _ in 0..3 {
-            // It may be refused by now.
+            // The upload might have been refused already.
             let _ = send_chunk(&mut other, &vec![b' '; 1 << 20]);
         }
         let answer = send(&service);
@@ -394,14 +394,13 @@ fn the_disk_for_files() {
     while send(&service).status != 200 {
         assert!(since.elapsed() < DEADLINE);
     }
-    // They lie beside the spool, without a name, so that a service that is killed leaves none.
+    // The files have no names, in a folder beside the spool, so that a killed service leaves none behind.
     let folder = files.path("spool/files");
     assert!(folder.is_dir());
     let mut open = begin_file(&service);
     send_chunk(&mut open, &vec![b' '; 1 << 20]).unwrap();
     service.kill();
-    std::fs::write(folder.join("arc-receiving-1"), "between its making and losing its name")
-        .unwrap();
+    std::fs::write(folder.join("arc-receiving-1"), "created, but not yet unlinked").unwrap();
     let elsewhere = files.path("elsewhere").display().to_string();
     let service = Service::start(&program, &files, &[]);
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
@@ -423,28 +422,30 @@ fn open_files_of_the_process() {
     let limit = format!("ulimit -n {OPEN_FILES}");
     let service = Service::start_after(&limit, &program, &files.path("log"), &options);
     service.wait_for_log("fewer connections than in the settings");
-    // Every connection is served or told; none is left without an answer.
+    // Every connection is served or refused; none is left without an answer.
     let request = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let mut open = Vec::new();
-    let mut told = 0;
+    let mut refused_connections = 0;
     for _ in 0..2 * OPEN_FILES {
         let mut stream = service.connect();
-        // One that is refused may be closed by now.
+        // A refused connection might be closed already.
         let _ = stream.write_all(request);
         let mut begun = [0; 12];
         let read = std::io::Read::read_exact(&mut stream, &mut begun);
         match (read, &begun) {
             (Ok(()), b"HTTP/1.1 200") => open.push(stream),
-            (Ok(()), b"HTTP/1.1 429") => told += 1,
-            // What it had sent was not read, so that the answer was lost on its way.
-            (Err(error), _) if error.kind() != std::io::ErrorKind::WouldBlock => told += 1,
+            (Ok(()), b"HTTP/1.1 429") => refused_connections += 1,
+            // The service closed the connection with unread data, which discards the answer.
+            (Err(error), _) if error.kind() != std::io::ErrorKind::WouldBlock => {
+                refused_connections += 1
+            }
             other => panic!("{other:?}"),
         }
     }
-    assert!(open.len() >= 100 && told > 0, "{} {told}", open.len());
+    assert!(open.len() >= 100 && refused_connections > 0, "{} {refused_connections}", open.len());
     assert_eq!(service.log().matches("fewer connections than in the settings").count(), 1);
     assert!(!service.log().contains("could not accept"), "{}", service.log());
-    // The rest of the service has files of its own.
+    // The rest of the service has file descriptors of its own.
     let mut recording = open.pop().unwrap();
     let text = result("a", "success", 1.0).to_string();
     let mut rest = vec![0; 4_096];
@@ -460,7 +461,7 @@ fn open_files_of_the_process() {
     assert!(answer.contains("\"stored\":1"), "{answer}");
     drop(open);
     assert_eq!(service.stop(), Some(0));
-    // The limit that is only a default is raised to what the system allows.
+    // A limit below the system's maximum is raised.
     let files = Files::new();
     let spool = files.path("spool").display().to_string();
     let options = ["--spool-dir", spool.as_str(), "--max-connections", "300"];
@@ -493,13 +494,13 @@ fn connections_at_once() {
         for stream in [first, second] {
             stream.shutdown(Shutdown::Both).unwrap();
         }
-        // Their places are free when the service has seen them go.
+        // The slots are free when the service has noticed that the clients are gone.
         let since = std::time::Instant::now();
         loop {
             let mut stream = service.connect();
             let request =
                 "GET /health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-            // A connection that is refused may be gone by now.
+            // A refused connection might be closed already.
             let _ = stream.write_all(request.as_bytes());
             if read_to_end(&mut stream).starts_with("HTTP/1.1 200 ") {
                 break;
@@ -531,7 +532,7 @@ fn a_client_that_does_not_read() {
              application/x-ndjson\r\n\r\n"
         )
         .unwrap();
-        // The service ends the connection by itself: only the one that asks for this is left.
+        // The service closes the connection: only the one that reads the metrics is left.
         service.wait_until("/metrics", |metrics| {
             let text = metrics.text();
             let asked =
@@ -540,7 +541,7 @@ fn a_client_that_does_not_read() {
         });
         let got = read_to_end(&mut slow);
         assert!(got.starts_with("HTTP/1.1 200 "));
-        assert!(!got.ends_with("0\r\n\r\n"), "it was not given to its end");
+        assert!(!got.ends_with("0\r\n\r\n"), "the answer is incomplete");
     });
 }
 
@@ -563,7 +564,7 @@ fn a_body_of_very_many_results_takes_no_memory_for_each() {
     });
 }
 
-/// A body with a zstd window of so many bytes, as a power of two. It has come to no end yet.
+/// Returns the beginning of a body with a zstd window of this size, as a power of two.
 fn with_window(window_log: u32, text: &str) -> zstd::stream::Encoder<'static, Vec<u8>> {
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
     encoder.window_log(window_log).unwrap();
@@ -586,7 +587,7 @@ fn the_window_of_a_compressed_body() {
         let problem = send(27).has_problem(400, "invalid_request");
         assert!(problem["detail"].as_str().unwrap().contains("8 MiB"), "{problem}");
         send(23).has(200);
-        // Windows take room for bodies: there is none for another one beside these.
+        // Windows take memory for bodies: none is left for another window beside these.
         let id = path.split('/').nth(3).unwrap();
         let streams = [(); 4].map(|()| {
             let mut stream = service.open_stream(id, &encoding);
@@ -606,7 +607,7 @@ fn room_for_bodies() {
     with_service(&limits, |database, service| {
         let path = outcomes(service);
         let held = hold_recording(database);
-        // Three documents of 8 MiB, which are in memory once more while they are recorded.
+        // Three documents of 8 MiB, which are in memory twice while they are recorded.
         let large = |name: &str| {
             let mut large = result(name, "success", 1.0);
             large["trajectory"]["text"] = json!("x".repeat(8 << 20));
@@ -642,7 +643,7 @@ fn answers_that_are_kept_for_their_keys() {
             let answer = service.send(Method::POST, &path, &key, body.to_string()).has(200);
             (answer.header("idempotent-replayed") == "true", answer)
         };
-        // A long answer is not kept, and the retry is as safe.
+        // A long answer is not cached, and the retry is safe all the same.
         let many: Value =
             (0..700).map(|number| result(&format!("{number}"), "success", 1.0)).collect();
         let (_, first) = send("long", &many);
@@ -651,7 +652,7 @@ fn answers_that_are_kept_for_their_keys() {
         assert!(!replayed);
         assert_eq!(second.json()["duplicate"], 700);
 
-        // The oldest goes when there are too many.
+        // If there are too many answers, the oldest is removed.
         let one = json!([result("one", "success", 1.0)]);
         assert!(!send("oldest", &one).0);
         assert!(send("oldest", &one).0);
@@ -681,7 +682,7 @@ fn answers_that_are_kept_for_their_keys() {
 
 #[test]
 fn a_client_that_reads_too_slowly() {
-    // No client is so fast: what counts is how long the whole answer takes.
+    // No client reaches this rate, so the limit applies to the time of the whole answer.
     let limits =
         ["--response-idle-timeout-seconds", "5", "--min-answer-bytes-per-second", "4294967295"];
     with_service(&limits, |_, service| {
@@ -700,7 +701,7 @@ fn a_client_that_reads_too_slowly() {
             .unwrap();
         let (mut read, mut part) = (0, vec![0; 64 << 10]);
         let since = std::time::Instant::now();
-        // It always takes a little, so that it never takes nothing for 5 s.
+        // The client reads steadily, so that it is never idle for 5 s.
         while let Ok(bytes @ 1..) = slow.read(&mut part) {
             read += bytes;
             assert!(since.elapsed() < DEADLINE, "{read} of {length} bytes");
@@ -711,7 +712,7 @@ fn a_client_that_reads_too_slowly() {
 }
 
 #[test]
-fn a_file_of_more_items_than_it_may_have() {
+fn a_file_with_too_many_items() {
     with_service(&[], |database, service| {
         let header = r#"{"spec": {"completion_fns": ["m"], "eval_name": "e", "run_config": {}}}"#;
         let send = |items: usize| {
@@ -723,7 +724,7 @@ fn a_file_of_more_items_than_it_may_have() {
         let problem = send(1_000_000).has_problem(400, "invalid_request");
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains("a.jsonl has more than 1000000 items"), "{detail}");
-        // Nothing of it is recorded.
+        // Nothing of the file is recorded.
         assert_eq!(database.count("SELECT count(*) FROM arc_recorder.simulations"), 0);
         let report = send(3).has(200).json();
         assert_eq!(report["rejected"], 3, "{report}");
@@ -731,7 +732,7 @@ fn a_file_of_more_items_than_it_may_have() {
 }
 
 #[test]
-fn a_file_of_more_scenarios_than_it_may_have() {
+fn a_file_with_too_many_scenarios() {
     with_service(&["--max-file-scenarios", "2"], |_, service| {
         let file = |names: &[&str]| -> String {
             let line = |name: &&str| format!("{}\n", result(name, "success", 1.0));

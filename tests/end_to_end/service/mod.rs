@@ -1,20 +1,20 @@
 //! The service over real sockets.
 //!
-//! | module | what it shows |
+//! | module | subject |
 //! |---|---|
 //! | [`recording`] | the calls over HTTP/1.1 and HTTP/2: single, batches, streams, compressed, repeated |
-//! | [`streams`] | streams: their limits, their ends, and what they leave to others |
-//! | [`failures`] | results that the database refuses, and what a caller hears of it |
-//! | [`database_faults`] | a database that cannot be used as it is, and a statement that it does not take |
-//! | [`limits`] | each limit, broken |
-//! | [`beside`] | what stands beside results is applied, or the request is refused |
+//! | [`streams`] | streams: their limits, their ends, and fairness to other requests |
+//! | [`failures`] | results that the database refuses, and the caller's error |
+//! | [`database_faults`] | a database that cannot be used as it is, and a statement that it rejects |
+//! | [`limits`] | each limit, exceeded |
+//! | [`beside`] | fields beside results are applied, or the request is refused |
 //! | [`protocol`] | limits of TLS and HTTP/2 |
 //! | [`access`] | tokens and their scopes, revoked while it runs; TLS |
 //! | [`spool`] | the database unavailable, back, unavailable; the service killed; the spool full |
-//! | [`operation`] | its end, its readiness, events, logs, metrics, settings, the OpenAPI document |
+//! | [`operation`] | shutdown, readiness, events, logs, metrics, settings, the OpenAPI document |
 //! | [`delivery`] | a spool in a client's process |
 //! | [`commands`] | the command line over the service |
-//! | [`worst_requests`] | the worst that each path takes: memory, liveness, pages, answers |
+//! | [`worst_requests`] | the worst request of each path: memory, liveness, pages, answers |
 //! | [`formats`] | results of other formats: items, whole files, the spool |
 
 mod access;

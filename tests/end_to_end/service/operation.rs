@@ -1,4 +1,4 @@
-//! How the service runs: its end, its readiness, events, logs, metrics, settings, the description.
+//! The operation of the service: shutdown, readiness, events, logs, metrics, settings, the description.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
@@ -8,7 +8,7 @@ use crate::support::{
     DEADLINE, Files, Program, Service, TestDatabase, read_to_end, record, result,
 };
 
-/// Sends a request by hand, so that the answer can come later.
+/// Sends a request without waiting for the answer.
 fn post_raw(service: &Service, path: &str, body: &str) -> std::net::TcpStream {
     let mut stream = service.connect();
     write!(
@@ -22,50 +22,50 @@ fn post_raw(service: &Service, path: &str, body: &str) -> std::net::TcpStream {
 }
 
 #[test]
-fn what_is_under_way_when_it_is_asked_to_stop_is_answered_first() {
+fn requests_in_flight_at_shutdown_are_answered_first() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let mut service = Service::start(&Program::on(&database), &files, &[]);
     let id = service.start_simulation(&["a"]);
     let held = database.hold("LOCK TABLE arc_recorder.outcomes");
     let path = format!("/v1/simulations/{id}/outcomes");
-    let mut under_way = post_raw(&service, &path, &result("a", "success", 1.0).to_string());
+    let mut in_flight = post_raw(&service, &path, &result("a", "success", 1.0).to_string());
     database.wait_for_a_lock();
     let mut idle = service.connect();
     service.terminate();
-    // Who has nothing under way is let go at once, and nobody new gets in.
+    // A connection without a request is closed at once, and new ones are refused.
     assert_eq!(read_to_end(&mut idle), "");
     let late = std::net::TcpStream::connect(service.url().trim_start_matches("http://"));
     assert!(late.is_err());
     drop(held);
-    let answer = read_to_end(&mut under_way);
+    let answer = read_to_end(&mut in_flight);
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"stored\""), "{answer}");
     assert_eq!(service.wait(), Some(0));
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
 }
 
 #[test]
-fn what_does_not_end_in_time_goes_to_the_spool() {
+fn results_that_are_not_stored_in_time_are_spooled() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let mut service = Service::start(&program, &files, &["--shutdown-timeout-seconds", "1"]);
     let id = service.start_simulation(&["a"]);
     let held = database.hold("LOCK TABLE arc_recorder.outcomes");
     let path = format!("/v1/simulations/{id}/outcomes");
-    let mut under_way = post_raw(&service, &path, &result("a", "success", 1.0).to_string());
+    let mut in_flight = post_raw(&service, &path, &result("a", "success", 1.0).to_string());
     database.wait_for_a_lock();
     service.terminate();
-    let answer = read_to_end(&mut under_way);
+    let answer = read_to_end(&mut in_flight);
     assert!(answer.starts_with("HTTP/1.1 202 ") && answer.contains("\"spooled\""), "{answer}");
     assert_eq!(service.wait(), Some(0));
     drop(held);
-    // The next one delivers it.
+    // The next process delivers it.
     let service = Service::start(&program, &files, &[]);
     service.wait_for_empty_spool();
     assert_eq!(database.count("SELECT count(*) FROM arc_recorder.outcomes"), 1);
 }
 
-/// A service that knows the format whose results compute for as long as they may, and a body with very
-/// many of them: some minutes of work.
+/// Starts a service with a format whose results compute until the limit, and returns a body with enough of them that
+/// they take some minutes.
 fn computing(files: &Files, options: &[&str]) -> (TestDatabase, Service, String, String) {
     let database = TestDatabase::new();
     let program = Program::on(&database);
@@ -97,7 +97,7 @@ fn it_stops_in_its_time_while_a_component_computes() {
     let files = Files::new();
     let (_database, mut service, path, body) =
         computing(&files, &["--shutdown-timeout-seconds", "2"]);
-    let _under_way = post_raw(&service, &path, &body);
+    let _in_flight = post_raw(&service, &path, &body);
     let lines = body.trim_matches(['[', ']']).replace("},", "}\n");
     let _file = post_raw(&service, "/v1/files?file_name=a.hostile", &lines);
     wait_for_work(&service);
@@ -111,7 +111,7 @@ fn a_second_signal_ends_it_at_once() {
     let files = Files::new();
     let (_database, mut service, path, body) =
         computing(&files, &["--shutdown-timeout-seconds", "3600"]);
-    let _under_way = post_raw(&service, &path, &body);
+    let _in_flight = post_raw(&service, &path, &body);
     wait_for_work(&service);
     service.terminate();
     service.wait_for_log("stopping after");
@@ -131,7 +131,7 @@ fn nothing_is_extracted_for_a_client_that_has_gone() {
         if service.processor_time() < begun + std::time::Duration::from_millis(300) {
             break;
         }
-        assert!(since.elapsed() < DEADLINE, "it computes on");
+        assert!(since.elapsed() < DEADLINE, "it still computes");
     }
     assert_eq!(service.stop(), Some(0));
 }
@@ -152,17 +152,17 @@ fn commands_end_soon_after_sigterm_and_at_once_after_a_second() {
         let mut child = program.spawn(["--data-dir", &data, "record", &file]);
         let id = nix::unistd::Pid::from_raw(child.id() as i32);
         let started = std::time::Instant::now();
-        // Its simulation is there when the results are recorded.
+        // The simulation exists when the results are being recorded.
         while database.count("SELECT count(*) FROM arc_recorder.simulations") == 0 {
             assert!(started.elapsed() < DEADLINE);
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
-        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut errors = BufReader::new(child.stderr.take().unwrap());
         nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
         let signalled = std::time::Instant::now();
         let mut lines = String::new();
         while !lines.contains("stopping after") {
-            assert!(said.read_line(&mut lines).unwrap() > 0, "{lines}");
+            assert!(errors.read_line(&mut lines).unwrap() > 0, "{lines}");
         }
         if signals == 2 {
             nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).unwrap();
@@ -171,16 +171,16 @@ fn commands_end_soon_after_sigterm_and_at_once_after_a_second() {
             if let Some(status) = child.try_wait().unwrap() {
                 break status.code();
             }
-            assert!(signalled.elapsed() < DEADLINE, "it goes on");
+            assert!(signalled.elapsed() < DEADLINE, "it has not ended");
             std::thread::sleep(std::time::Duration::from_millis(20));
         };
-        said.read_to_string(&mut lines).unwrap();
+        errors.read_to_string(&mut lines).unwrap();
         assert_eq!(code, Some(130), "{lines}");
     }
 }
 
 #[test]
-fn events_tell_what_other_processes_commit_and_end_with_the_simulation() {
+fn events_show_the_commits_of_other_processes_and_end_with_the_simulation() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let service = Service::start(&program, &files, &[]);
@@ -204,7 +204,7 @@ fn events_tell_what_other_processes_commit_and_end_with_the_simulation() {
     assert_eq!(next("end"), json!({"status": "cancelled"}));
     let unknown = "/v1/simulations/01920000-0000-7000-8000-0000000000ff/events";
     service.get(unknown).has_problem(404, "not_found");
-    // One that has ended has one event, and the stream its end.
+    // A simulation that has ended has one event, and then the stream ends.
     let whole = service.get(&format!("/v1/simulations/{id}/events")).has(200);
     assert_eq!(whole.header("content-type"), "text/event-stream");
     assert_eq!(whole.text().matches("event: ").count(), 2);
@@ -287,7 +287,7 @@ fn metrics_are_in_the_form_that_prometheus_reads() {
     let requests = "arc_http_requests_total{method=\"POST\",path=\"/v1/simulations/{simulation_id}\
                     /outcomes\",status=\"200\"} 1";
     assert!(text.lines().any(|line| line == requests), "{text}");
-    // Each line is a comment or a name with a number.
+    // Each line is a comment, or a name and a number.
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (_, number) = line.rsplit_once(' ').unwrap();
         number.parse::<f64>().unwrap_or_else(|_| panic!("{line}"));
@@ -340,11 +340,11 @@ fn settings_are_printed_as_a_file_that_is_read_again() {
     let file = files.write("arc.toml", &printed).display().to_string();
     let again = program.run(["serve", "--settings", &file, "--print-settings"]).ended(0).stdout;
     assert_eq!(again, printed);
-    // The environment comes before the file, the command line before both.
+    // The environment overrides the file, and the command line overrides both.
     let mut command = program.command(["serve", "--settings", &file, "--print-settings"]);
     let finished = command.env("ARC_SERVE_MAX_CONCURRENT_REQUESTS", "78").output().unwrap();
     assert!(String::from_utf8(finished.stdout).unwrap().contains("max_concurrent_requests = 78"));
-    for (arguments, words) in [
+    for (arguments, expected) in [
         (&["--max-concurrent-requests", "many"][..], "--max-concurrent-requests"),
         (&["--settings", "/nowhere.toml"], "/nowhere.toml"),
         (&["--listen", "here"], "--listen"),
@@ -354,7 +354,7 @@ fn settings_are_printed_as_a_file_that_is_read_again() {
         let mut all = vec!["serve"];
         all.extend(arguments);
         let refused = program.run(all).ended(1);
-        assert!(refused.stderr.contains(words), "{words}: {}", refused.stderr);
+        assert!(refused.stderr.contains(expected), "{expected}: {}", refused.stderr);
     }
     let wrong = files
         .write("wrong.toml", "max_concurrent_requests = 1\nrequets = 2\n")
@@ -362,7 +362,7 @@ fn settings_are_printed_as_a_file_that_is_read_again() {
         .to_string();
     let refused = program.run(["serve", "--settings", &wrong]).ended(1);
     assert!(refused.stderr.contains("requets"), "{}", refused.stderr);
-    // Every setting is in the help.
+    // The help lists every setting.
     let help = program.run(["serve", "--help"]).ended(0).stdout;
     for line in printed.lines().filter(|line| !line.starts_with("# ") && !line.is_empty()) {
         let name = line.split(' ').next().unwrap().replace('_', "-");
@@ -371,7 +371,7 @@ fn settings_are_printed_as_a_file_that_is_read_again() {
 }
 
 #[test]
-fn an_address_that_is_taken_is_told() {
+fn an_address_in_use_is_reported() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let program = Program::on(&database);
     let service = Service::start(&program, &files, &[]);

@@ -16,7 +16,7 @@ fn a_handshake_that_is_not_made_is_not_waited_for() {
     let options =
         ["--tls-certificate", &certificate, "--tls-key", &key, "--headers-timeout-seconds", "1"];
     let service = Service::start(&Program::on(&database), &files, &options);
-    // Nothing, and half of a greeting.
+    // No bytes, and half of a greeting.
     for begun in [&b""[..], &[0x16, 0x03, 0x01]] {
         let address = service.url().trim_start_matches("https://");
         let mut stream = TcpStream::connect(address).unwrap();
@@ -30,7 +30,7 @@ fn a_handshake_that_is_not_made_is_not_waited_for() {
 /// A frame of HTTP/2: its type, flags, stream and payload.
 type Frame = (u8, u8, u32, Vec<u8>);
 
-/// The bytes of a frame.
+/// Returns the bytes of a frame.
 fn encoded(kind: u8, flags: u8, id: u32, payload: &[u8]) -> Vec<u8> {
     let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
     bytes.extend([kind, flags]);
@@ -64,12 +64,12 @@ fn requests_at_once_on_one_http_2_connection() {
     let mut stream = service.connect();
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
     write_frame(&mut stream, &(SETTINGS, 0, 0, Vec::new()));
-    // The limit is told: setting 3.
+    // The service announces the limit: setting 3.
     let (kind, _, _, settings) = read_frame(&mut stream).unwrap();
     assert_eq!(kind, SETTINGS);
     let mut pairs = settings.chunks(6).filter(|pair| pair[..2] == [0, 3]);
     assert_eq!(pairs.next().unwrap()[2..], 256_u32.to_be_bytes());
-    // Requests whose bodies do not come: POST, http, a path, a host, and the type of the body.
+    // Requests without bodies: POST, http, a path, a host, and the type of the body.
     let mut headers = vec![0x83, 0x86];
     for (index, value) in [(0x04, "/v1/extract"), (0x01, "localhost")] {
         headers.extend([index, u8::try_from(value.len()).unwrap()]);
@@ -85,7 +85,7 @@ fn requests_at_once_on_one_http_2_connection() {
     for number in 0..257 {
         write_frame(&mut stream, &(HEADERS, END_HEADERS, number * 2 + 1, headers.clone()));
     }
-    // The last one is refused (7), so that it may be sent again, and only that one.
+    // Only the last request is refused (7), which allows the client to send it again.
     let refused = loop {
         let frame = read_frame(&mut stream).unwrap();
         if frame.0 == RESET {
@@ -99,7 +99,7 @@ fn requests_at_once_on_one_http_2_connection() {
     assert_eq!(service.stop(), Some(0));
 }
 
-/// A GET of HTTP/2 for this path, as lines.
+/// Returns the header block of a GET request of HTTP/2 for this path.
 fn get_lines(path: &str) -> Vec<u8> {
     let mut headers = vec![0x82, 0x86];
     for (index, value) in [(0x04, path), (0x01, "localhost")] {
@@ -114,19 +114,19 @@ fn get_lines(path: &str) -> Vec<u8> {
     headers
 }
 
-/// Reads frames until the service ends the connection, and answers its pings, as clients do by
-/// themselves.
+/// Reads frames until the service closes the connection, and answers its pings, as client libraries
+/// do.
 fn answer_pings_until_the_end(stream: &mut TcpStream) {
     const PING: u8 = 6;
     const ACK: u8 = 1;
     let since = std::time::Instant::now();
     while let Ok((kind, flags, _, payload)) = read_frame(stream) {
-        assert!(since.elapsed() < DEADLINE, "nobody ends the connection");
+        assert!(since.elapsed() < DEADLINE, "the service does not close the connection");
         if kind == PING && flags & ACK == 0 {
             write_frame(stream, &(PING, ACK, 0, payload));
         }
     }
-    assert!(since.elapsed() < DEADLINE, "nobody ends the connection");
+    assert!(since.elapsed() < DEADLINE, "the service does not close the connection");
 }
 
 #[test]
@@ -143,14 +143,15 @@ fn an_http_2_connection_on_which_nothing_happens_is_ended() {
     let open = |window: u32, requests: &[Frame]| {
         let mut stream = service.connect();
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
-        // How many bytes of an answer it takes: setting 4.
+        // The client's receive window: setting 4.
         let mut settings = vec![0, 4];
         settings.extend(window.to_be_bytes());
         write_frame(&mut stream, &(SETTINGS, 0, 0, settings));
         requests.iter().for_each(|request| write_frame(&mut stream, request));
         stream
     };
-    // No request, one whose headers do not end, one whose answer was taken, and one whose is not.
+    // No request, one with incomplete headers, one whose answer is read, and one whose answer is
+    // not.
     let whole = (HEADERS, END_STREAM_AND_HEADERS, 1, get_lines(&path));
     let begun = (HEADERS, 0, 1, get_lines(&path));
     for (window, requests) in [
@@ -183,7 +184,7 @@ fn requests_that_are_reset_as_soon_as_they_are_sent() {
     let mut reader = stream.try_clone().unwrap();
     let headers = get_lines("/v1/simulations");
     let reset = std::thread::scope(|scope| {
-        // What the service says: whether it ends the connection, and for which reason.
+        // Reads whether the service closes the connection, and for which reason.
         let reading = scope.spawn(move || {
             let mut reason = None;
             while let Ok((kind, _, _, payload)) = read_frame(&mut reader) {
@@ -207,11 +208,11 @@ fn requests_that_are_reset_as_soon_as_they_are_sent() {
                 }
                 sent += AT_ONCE;
             }
-            // Its end is the end of the connection, where the service has not ended it.
+            // If the service has not closed the connection, the client does.
             let _ = stream.shutdown(std::net::Shutdown::Write);
             sent
         });
-        // Others are answered all the while.
+        // Other clients are answered meanwhile.
         let mut answered = 0;
         while !sending.is_finished() || answered == 0 {
             service.get("/health/live").has(200);
@@ -220,7 +221,7 @@ fn requests_that_are_reset_as_soon_as_they_are_sent() {
         }
         (sending.join().unwrap(), reading.join().unwrap())
     });
-    // Long before its end the connection is ended for it: "enhance your calm".
+    // The service closes the connection long before that: "enhance your calm".
     let (sent, reason) = reset;
     assert_eq!(reason, Some(11_u32.to_be_bytes().to_vec()), "after {sent} streams");
     let peak = service.peak_memory_mib();

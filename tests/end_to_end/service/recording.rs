@@ -10,17 +10,17 @@ use crate::support::{Answer, Files, Program, Service, TestDatabase, result};
 const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
 
 /// A service on a database of its own.
-struct Running {
+struct TestService {
     database: TestDatabase,
     service: Service,
     _files: Files,
 }
 
-impl Running {
+impl TestService {
     fn new() -> Self {
         let (database, files) = (TestDatabase::new(), Files::new());
         let service = Service::start(&Program::on(&database), &files, &[]);
-        Running { database, service, _files: files }
+        TestService { database, service, _files: files }
     }
 
     fn outcomes(&self) -> i64 {
@@ -37,9 +37,9 @@ fn lines(results: &[Value]) -> String {
     results.iter().map(|result| format!("{result}\n")).collect()
 }
 
-/// The whole of a run, as a runner has it.
-fn a_run(running: &Running) {
-    let Running { service, database, .. } = running;
+/// Makes all calls of a run, as a runner does.
+fn a_run(running: &TestService) {
+    let TestService { service, database, .. } = running;
     let configuration = json!({"name": "agent", "config": {"b": 1, "a": [1.50]}, "user_id": "me"});
     let made = service.post("/v1/configurations", &configuration).has(200).json();
     assert_eq!(service.post("/v1/configurations", &configuration).has(200).json(), made);
@@ -64,7 +64,7 @@ fn a_run(running: &Running) {
     service.post("/v1/simulations", &other).has_problem(409, "conflict");
 
     let outcomes = format!("/v1/simulations/{id}/outcomes");
-    // One: the spelling of its numbers and the order of its keys are kept.
+    // A single result: the spelling of its numbers and the order of its keys are kept.
     let text =
         r#"{"trajectory":{"status":"success"},  "scenario":{"id":"a"},"reliability_score":0.50}"#;
     let query = "?modal_call_id=fc-1&sandbox_id=sb-1";
@@ -78,7 +78,7 @@ fn a_run(running: &Running) {
     let row = &database.query(kept)[0];
     assert_eq!((row.get(0), row.get(1), row.get(2)), (text, "fc-1", "sb-1"));
 
-    // Many, as an array and with what belongs to each beside them; one of them is not valid.
+    // Several results, as an array and with fields beside them; one of them is not valid.
     let odd = json!({"scenario": {"id": "odd"}, "trajectory": {"status": "odd"}});
     let many = json!([result("b", "success", 1.0), odd]);
     let answer = service.post(&outcomes, &many).has(200).json();
@@ -96,15 +96,15 @@ fn a_run(running: &Running) {
     let wrong = json!({"results": [{}, {}], "modal_call_ids": ["fc-9"]});
     let problem = service.post(&outcomes, &wrong).has_problem(400, "invalid_request");
     assert!(problem["detail"].as_str().unwrap().contains("modal_call_ids has 1 members for 2"));
-    // A list with one is a list, and an empty one is fine.
+    // A list with one result is a list, and an empty one is valid.
     assert_eq!(service.post(&outcomes, &json!([])).has(200).json()["verdicts"], json!([]));
-    // One that is not valid is a problem that says where.
+    // An invalid single result is a problem that names the place.
     let bad = json!({"scenario": {"id": "x"}, "trajectory": {"status": "odd"}});
     let problem = service.post(&outcomes, &bad).has_problem(422, "rejected");
     assert_eq!(problem["violations"][0]["path"], "/trajectory/status");
     let kept = problem["outcome_id"].clone();
 
-    // Questions.
+    // Queries.
     let status = service.get(&format!("/v1/simulations/{id}")).has(200).json();
     assert_eq!(status["completed_scenarios"], 3);
     assert_eq!(status["rejected_results"], 2);
@@ -153,19 +153,19 @@ fn a_run(running: &Running) {
 
 #[test]
 fn a_run_over_http_1() {
-    a_run(&Running::new());
+    a_run(&TestService::new());
 }
 
 #[test]
 fn a_run_over_http_2() {
-    let mut running = Running::new();
+    let mut running = TestService::new();
     running.service.speak_http2();
     a_run(&running);
 }
 
 #[test]
-fn a_body_may_be_compressed_and_an_answer_is_where_that_is_asked_for() {
-    let running = Running::new();
+fn bodies_can_be_compressed_and_answers_are_on_request() {
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&["a", "b"]);
     let path = format!("/v1/simulations/{id}/outcomes");
@@ -176,16 +176,19 @@ fn a_body_may_be_compressed_and_an_answer_is_where_that_is_asked_for() {
     let sent = |encoding: &str, body: Vec<u8>| -> Answer {
         service.send(Method::POST, &path, &[NDJSON, ("content-encoding", encoding)], body)
     };
-    let words = |answer: Answer| -> Vec<Value> {
+    let verdicts_of = |answer: Answer| -> Vec<Value> {
         answer.has(200).lines().into_iter().map(|line| line["verdict"].clone()).collect()
     };
-    assert_eq!(words(sent("gzip", gzip.clone())), ["stored", "stored"]);
+    assert_eq!(verdicts_of(sent("gzip", gzip.clone())), ["stored", "stored"]);
     let zstd = zstd::bulk::compress(text.as_bytes(), 3).unwrap();
-    assert_eq!(words(sent("zstd", zstd)), ["duplicate", "duplicate"]);
-    assert_eq!(words(sent("identity", text.clone().into_bytes())), ["duplicate", "duplicate"]);
+    assert_eq!(verdicts_of(sent("zstd", zstd)), ["duplicate", "duplicate"]);
+    assert_eq!(
+        verdicts_of(sent("identity", text.clone().into_bytes())),
+        ["duplicate", "duplicate"]
+    );
     let problem = sent("br", text.into_bytes()).has_problem(415, "unsupported_media_type");
     assert!(problem["detail"].as_str().unwrap().contains("gzip"), "{problem}");
-    // What is cut off is told, and has stored what came before.
+    // A truncated body is reported, and the results before its end are stored.
     let cut = sent("gzip", gzip[..gzip.len() - 12].to_vec());
     let last =
         if cut.status == 200 { cut.lines().pop().unwrap()["problem"].clone() } else { cut.json() };
@@ -196,7 +199,7 @@ fn a_body_may_be_compressed_and_an_answer_is_where_that_is_asked_for() {
         let accept = [("accept-encoding", encoding)];
         let list = service.send(Method::GET, &path, &accept, "").has(200);
         assert_eq!(list.header("content-encoding"), encoding);
-        // A problem is readable, too.
+        // A problem is not compressed.
         let unavailable = service.send(Method::GET, "/v1/nothing", &accept, "").has(404);
         assert_eq!(unavailable.header("content-encoding"), "");
         assert_eq!(unavailable.json()["code"], "not_found");
@@ -205,7 +208,7 @@ fn a_body_may_be_compressed_and_an_answer_is_where_that_is_asked_for() {
 
 #[test]
 fn a_stream_is_answered_as_it_is_committed_while_it_is_still_open() {
-    let running = Running::new();
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&["0", "1", "2"]);
     let mut stream = service.connect();
@@ -219,7 +222,7 @@ fn a_stream_is_answered_as_it_is_committed_while_it_is_still_open() {
     for number in 0..3 {
         let line = format!("{}\n", result(&number.to_string(), "success", 1.0));
         write!(stream, "{:x}\r\n{line}\r\n", line.len()).unwrap();
-        // The verdict comes before anything more is sent.
+        // The verdict arrives before any more is sent.
         let verdict = answers.find(|line| line.as_ref().unwrap().starts_with('{')).unwrap();
         let verdict: Value = serde_json::from_str(&verdict.unwrap()).unwrap();
         assert_eq!((&verdict["position"], &verdict["verdict"]), (&json!(number), &json!("stored")));
@@ -230,8 +233,8 @@ fn a_stream_is_answered_as_it_is_committed_while_it_is_still_open() {
 }
 
 #[test]
-fn a_bad_line_of_a_stream_costs_none_of_its_neighbours() {
-    let running = Running::new();
+fn an_invalid_line_of_a_stream_does_not_affect_the_others() {
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&[]);
     let path = format!("/v1/simulations/{id}/outcomes");
@@ -247,14 +250,14 @@ fn a_bad_line_of_a_stream_costs_none_of_its_neighbours() {
         body.extend_from_slice(part);
     }
     let answer = service.send(Method::POST, &path, &[NDJSON], body).has(200).lines();
-    let words: Vec<&str> = answer.iter().map(|line| line["verdict"].as_str().unwrap()).collect();
-    assert_eq!(words, ["stored", "rejected", "rejected", "rejected", "rejected", "stored"]);
+    let found: Vec<&str> = answer.iter().map(|line| line["verdict"].as_str().unwrap()).collect();
+    assert_eq!(found, ["stored", "rejected", "rejected", "rejected", "rejected", "stored"]);
     let positions: Vec<u64> =
         answer.iter().map(|line| line["position"].as_u64().unwrap()).collect();
     assert_eq!(positions, [0, 1, 2, 3, 4, 5]);
     assert_eq!(running.outcomes(), 2);
 
-    // An unknown simulation is the whole answer, before any line.
+    // An unknown simulation is an error before the first line of the answer.
     let unknown = "/v1/simulations/01920000-0000-7000-8000-0000000000ff/outcomes";
     let text = lines(&[result("a", "success", 1.0)]);
     service.send(Method::POST, unknown, &[NDJSON], text).has_problem(404, "not_found");
@@ -263,18 +266,18 @@ fn a_bad_line_of_a_stream_costs_none_of_its_neighbours() {
 #[test]
 fn large_streams_are_stored_whole_and_twice_the_same_is_once() {
     const RESULTS: usize = 5_000;
-    let running = Running::new();
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&[]);
     let path = format!("/v1/simulations/{id}/outcomes");
     let results: Vec<Value> =
         (0..RESULTS).map(|number| result(&format!("s{number}"), "success", 0.5)).collect();
-    for word in ["stored", "duplicate"] {
+    for expected in ["stored", "duplicate"] {
         let answer = service.send(Method::POST, &path, &[NDJSON], lines(&results)).has(200).lines();
         assert_eq!(answer.len(), RESULTS);
-        assert!(answer.iter().all(|line| line["verdict"] == word), "{word}");
+        assert!(answer.iter().all(|line| line["verdict"] == expected), "{expected}");
     }
-    // The same as one body of JSON, and read back as a stream.
+    // The same results as one JSON body, read back as a stream.
     let answer = service.post(&path, &json!({"results": results})).has(200).json();
     assert_eq!(answer["duplicate"], RESULTS);
     let accept = [("accept", "application/x-ndjson")];
@@ -284,7 +287,7 @@ fn large_streams_are_stored_whole_and_twice_the_same_is_once() {
 
 #[test]
 fn a_request_that_comes_again_with_its_key_gets_the_first_answer() {
-    let running = Running::new();
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&["a"]);
     let path = format!("/v1/simulations/{id}/outcomes");
@@ -295,7 +298,7 @@ fn a_request_that_comes_again_with_its_key_gets_the_first_answer() {
     assert_eq!(first.json()["verdict"], "stored");
     assert_eq!(second.body, first.body);
     assert_eq!(second.header("idempotent-replayed"), "true");
-    // Without it the retry is as safe, and says what it found.
+    // Without the key the retry is safe, too, and its answer is a duplicate.
     assert_eq!(service.send(Method::POST, &path, &[], text).json()["verdict"], "duplicate");
     let other = result("b", "success", 1.0).to_string();
     let reused = service.send(Method::POST, &path, &key, other.clone());
@@ -304,7 +307,7 @@ fn a_request_that_comes_again_with_its_key_gets_the_first_answer() {
     let refused = service.send(Method::POST, &path, &[("idempotency-key", long.as_str())], other);
     refused.has_problem(400, "invalid_request");
     assert_eq!(running.outcomes(), 1);
-    // A start, too: its id is made by the service, and it is one simulation.
+    // The same for a start: the service generates the id, and there is only one simulation.
     let start = json!({"scenarios": [{"id": "a"}]}).to_string();
     let key = [("idempotency-key", "k-2")];
     let ids: Vec<Value> = (0..2)
@@ -314,8 +317,8 @@ fn a_request_that_comes_again_with_its_key_gets_the_first_answer() {
 }
 
 #[test]
-fn what_is_no_request_is_told_as_a_problem() {
-    let running = Running::new();
+fn invalid_requests_get_a_problem() {
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&["a"]);
     let outcomes = format!("/v1/simulations/{id}/outcomes");
@@ -330,7 +333,7 @@ fn what_is_no_request_is_told_as_a_problem() {
         let problem = body(broken).has_problem(400, "invalid_request");
         assert!(problem["request_id"].is_string(), "{broken}: {problem}");
     }
-    // A list that is cut off has a verdict for each of what is there.
+    // A truncated list has a verdict for each of its results.
     let cut = body(&format!("[{text}, {{\"scen")).has(200).json();
     assert_eq!(verdicts(&cut), ["duplicate", "rejected"]);
     assert_eq!(cut["verdicts"][1]["violations"][0]["code"], "truncated");
@@ -348,7 +351,7 @@ fn what_is_no_request_is_told_as_a_problem() {
         let problem = service.get(path).has_problem(status, code);
         assert!(!problem["detail"].as_str().unwrap().contains("command"), "{problem}");
     }
-    // Before the answer has begun, also where it is a stream.
+    // The error precedes the answer, also for a stream.
     for list in [outcomes.clone(), format!("/v1/simulations/{id}/rejected")] {
         for accept in ["application/json", "application/x-ndjson"] {
             let wrong = format!("{list}?cursor=nonsense");
@@ -376,7 +379,7 @@ fn what_is_no_request_is_told_as_a_problem() {
         assert!([400, 422].contains(&answer.status), "{start}: {answer:?}");
         assert_eq!(answer.header("content-type"), "application/problem+json");
     }
-    // The id that a client has chosen is in the answer and in the problem.
+    // A request id of the client is in the answer and in the problem.
     let own = [("x-request-id", "mine-1")];
     let answer = service.send(Method::GET, "/nothing", &own, "");
     assert_eq!(answer.header("x-request-id"), "mine-1");
@@ -385,12 +388,12 @@ fn what_is_no_request_is_told_as_a_problem() {
 
 #[test]
 fn one_result_of_another_shape_goes_as_it_is() {
-    let running = Running::new();
+    let running = TestService::new();
     let service = &running.service;
     let id = service.start_simulation(&[]);
     let path = format!("/v1/simulations/{id}/outcomes?trial=1");
     let octets = [("content-type", "application/octet-stream")];
-    // What looks like a list of results is one document here, and text that is none is kept.
+    // A list of results is a single document here, and bytes that are not text are kept.
     let list = service.send(Method::POST, &path, &octets, r#"{"results": [{}]}"#);
     list.has_problem(422, "rejected");
     let text = result("a", "success", 1.0).to_string();

@@ -1,5 +1,5 @@
-//! The database unavailable, back, unavailable; the service killed; the spool full. Nothing that was
-//! acknowledged is lost, and nothing is there twice.
+//! The spool: the database unavailable, back, unavailable again; the service killed; the spool full. No acknowledged
+//! result is lost, and none is stored twice.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ fn outcomes(server: &DatabaseServer) -> i64 {
     server.count("SELECT count(*) FROM arc_recorder.outcomes")
 }
 
-/// Sends a stream, and gives how often each verdict came.
+/// Sends a stream, and returns the number of each verdict.
 fn stream(service: &Service, id: &str, results: &[Value]) -> Value {
     let path = format!("/v1/simulations/{id}/outcomes");
     let answer = service.send(Method::POST, &path, &[NDJSON], lines(results)).has(200).lines();
@@ -37,7 +37,7 @@ fn stream(service: &Service, id: &str, results: &[Value]) -> Value {
 }
 
 #[test]
-fn a_whole_run_while_the_database_is_away_is_there_when_it_is_back() {
+fn a_whole_run_during_an_outage_of_the_database_is_delivered_afterwards() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
@@ -49,14 +49,14 @@ fn a_whole_run_while_the_database_is_away_is_there_when_it_is_back() {
     );
     server.stop();
 
-    // The same result as before is no second one, and the service cannot know that now.
+    // A duplicate of the result above, which the service cannot detect now.
     let spooled = service.post(&path, &result("a", "success", 1.0)).has(202).json();
     assert_eq!(spooled["verdict"], "spooled");
     assert_eq!(
         service.post(&path, &result("b", "error", 0.0)).has(202).json()["verdict"],
         "spooled"
     );
-    // What is not valid is told at once.
+    // An invalid result is reported at once.
     let bad = json!({"scenario": {"id": "x"}, "trajectory": {"status": "odd"}});
     let problem = service.post(&path, &bad).has_problem(422, "rejected");
     assert_eq!(problem["violations"][0]["path"], "/trajectory/status");
@@ -75,7 +75,7 @@ fn a_whole_run_while_the_database_is_away_is_there_when_it_is_back() {
     let configuration = json!({"name": "agent", "config": "a: 1"});
     let kept = service.post("/v1/configurations", &configuration).has(202).json();
 
-    // What waits is seen.
+    // The waiting entries are visible.
     let health = service.get("/v1/health").has(200).json();
     assert_eq!(health["status"], "error");
     assert_eq!(health["spool"]["depth"], 9, "{health}");
@@ -87,7 +87,7 @@ fn a_whole_run_while_the_database_is_away_is_there_when_it_is_back() {
         assert!(metrics.lines().any(|other| other == line), "{line}: {metrics}");
     }
     service.get("/health/ready").has(200);
-    // Questions need the database, and no word of it gets out.
+    // Queries need the database, and the database's own error is not disclosed.
     let problem = service.get("/v1/simulations").has_problem(503, "unavailable");
     assert!(!problem.to_string().contains("socket"), "{problem}");
     assert!(!health.to_string().contains(".s.PGSQL"), "{health}");
@@ -104,17 +104,17 @@ fn a_whole_run_while_the_database_is_away_is_there_when_it_is_back() {
         service.post("/v1/configurations", &configuration).has(200).json()["config_version_id"],
         kept["config_version_id"]
     );
-    // Results have the time at which they were received, in their order.
+    // Results have the time at which they were received, in that order.
     let order = "SELECT scenario_id FROM arc_recorder.outcomes ORDER BY received_at";
     let order: Vec<String> = server.query(order).iter().map(|row| row.get(0)).collect();
     assert_eq!(order, ["a", "b", "n0", "n1", "n2"]);
-    // And a retry of what was spooled finds it.
+    // A retry of a spooled result is a duplicate.
     let again = service.post(&path, &result("b", "error", 0.0)).has(200).json();
     assert_eq!(again["verdict"], "duplicate");
 }
 
 #[test]
-fn it_starts_while_the_database_is_away_and_makes_the_schema_when_it_comes() {
+fn it_starts_without_a_database_and_creates_the_schema_later() {
     let mut server = DatabaseServer::stopped();
     let files = Files::new();
     let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
@@ -136,7 +136,7 @@ fn a_service_that_is_killed_with_a_full_spool_delivers_it_after_a_new_start() {
     let id = service.start_simulation(&[]);
     server.crash();
     assert_eq!(stream(&service, &id, &many("n", RESULTS)), json!({"spooled": RESULTS}));
-    // Killed while it holds them, and again and again while it delivers them.
+    // Killed while it holds the entries, and repeatedly while it delivers them.
     service.kill();
     service = Service::start(&program, &files, &[]);
     assert_eq!(service.get("/v1/health").json()["spool"]["depth"], RESULTS);
@@ -153,7 +153,7 @@ fn a_service_that_is_killed_with_a_full_spool_delivers_it_after_a_new_start() {
 }
 
 #[test]
-fn a_database_that_goes_while_results_come_loses_none_of_them() {
+fn no_result_is_lost_when_the_database_becomes_unavailable() {
     const STREAMS: usize = 4;
     const RESULTS: usize = 2_000;
     let mut server = DatabaseServer::start();
@@ -167,7 +167,7 @@ fn a_database_that_goes_while_results_come_loses_none_of_them() {
                 scope.spawn(move || stream(service, id, &many(&format!("{number}-"), RESULTS)))
             })
             .collect();
-        // As soon as something is stored, and again when it is back.
+        // As soon as something is stored, and again when the database is back.
         for crash in [true, false] {
             let before = outcomes(&server);
             wait_for("another result", || {
@@ -194,7 +194,7 @@ fn a_database_that_goes_while_results_come_loses_none_of_them() {
 }
 
 #[test]
-fn a_full_spool_takes_nothing_more_drops_nothing_and_says_when_to_come_back() {
+fn a_full_spool_accepts_nothing_drops_nothing_and_has_a_retry_time() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let options = ["--max-spool-mib", "1"];
@@ -202,31 +202,31 @@ fn a_full_spool_takes_nothing_more_drops_nothing_and_says_when_to_come_back() {
     let id = service.start_simulation(&[]);
     server.stop();
     let path = format!("/v1/simulations/{id}/outcomes");
-    let mut taken = 0;
+    let mut accepted = 0;
     let full = loop {
-        let mut document = result(&format!("s{taken}"), "success", 1.0);
+        let mut document = result(&format!("s{accepted}"), "success", 1.0);
         document["trajectory"]["text"] = json!("x".repeat(50_000));
         let answer = service.post(&path, &document);
         if answer.status != 202 {
             break answer;
         }
-        taken += 1;
-        assert!(taken < 100, "a MiB holds no hundred of them");
+        accepted += 1;
+        assert!(accepted < 100, "1 MiB cannot hold 100 of them");
     };
-    assert!(taken > 5, "{taken}");
+    assert!(accepted > 5, "{accepted}");
     assert_eq!(full.header("retry-after"), "15");
     let problem = full.has_problem(503, "spool_full");
     assert_eq!((&problem["limit"], &problem["retryable"]), (&json!(1 << 20), &json!(true)));
     let health = service.get("/v1/health").json();
     assert_eq!(
         (&health["spool"]["full"], &health["spool"]["depth"]),
-        (&json!(true), &json!(taken))
+        (&json!(true), &json!(accepted))
     );
     service.get("/health/ready").has_problem(503, "spool_full");
     service.get("/health/live").has(200);
     server.resume();
     service.wait_for_empty_spool();
-    assert_eq!(outcomes(&server), taken);
+    assert_eq!(outcomes(&server), accepted);
     service.get("/health/ready").has(200);
     assert_eq!(
         service.post(&path, &result("after", "success", 1.0)).has(200).json()["verdict"],
@@ -235,13 +235,13 @@ fn a_full_spool_takes_nothing_more_drops_nothing_and_says_when_to_come_back() {
 }
 
 #[test]
-fn what_is_refused_for_good_is_dead_lettered_and_holds_up_nobody() {
+fn permanently_refused_entries_are_dead_lettered_and_block_no_others() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
     let known = service.start_simulation(&["a"]);
     server.stop();
-    // Nobody knows now that this simulation is not there.
+    // The service cannot know now that this simulation does not exist.
     let unknown = "/v1/simulations/01920000-0000-7000-8000-0000000000ff/outcomes";
     service.post(unknown, &result("a", "success", 1.0)).has(202);
     let path = format!("/v1/simulations/{known}/outcomes");
@@ -253,20 +253,20 @@ fn what_is_refused_for_good_is_dead_lettered_and_holds_up_nobody() {
     assert!(service.log().contains("01920000-0000-7000-8000-0000000000ff"), "{}", service.log());
     assert_eq!(service.stop(), Some(0));
 
-    // By hand it is refused again, until the simulation is there.
+    // Draining it by hand is refused again, until the simulation exists.
     let program = Program::with_url(&server.url());
     let spool = files.path("spool").display().to_string();
     let replay = ["spool", "drain", "--json", "--spool-dir", &spool, "--requeue"];
-    let told = program.run(replay).ended(2).json();
+    let reported = program.run(replay).ended(2).json();
     assert_eq!(
-        (&told["recorded"], &told["dead_letters"], &told["remaining"]),
+        (&reported["recorded"], &reported["dead_letters"], &reported["remaining"]),
         (&json!(0), &json!(1), &json!(0))
     );
-    assert_eq!(told["refused"][0]["simulation_id"], "01920000-0000-7000-8000-0000000000ff");
+    assert_eq!(reported["refused"][0]["simulation_id"], "01920000-0000-7000-8000-0000000000ff");
     let file = files.write_lines("first.jsonl", &[result("first", "success", 1.0)]);
     record(&program, &file, &["--simulation", "01920000-0000-7000-8000-0000000000ff"]).ended(0);
-    let told = program.run(replay).ended(0).json();
-    assert_eq!((&told["recorded"], &told["refused"]), (&json!(1), &json!([])));
+    let reported = program.run(replay).ended(0).json();
+    assert_eq!((&reported["recorded"], &reported["refused"]), (&json!(1), &json!([])));
     assert_eq!(outcomes(&server), 3);
     let none = program.run(["spool", "drain", "--spool-dir", "/nowhere"]).ended(1);
     assert!(none.stderr.contains("/nowhere"), "{}", none.stderr);
@@ -274,7 +274,7 @@ fn what_is_refused_for_good_is_dead_lettered_and_holds_up_nobody() {
 }
 
 #[test]
-fn without_a_spool_the_caller_is_told_to_come_back() {
+fn without_a_spool_the_caller_has_to_retry() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let options = ["--spool=false"];
@@ -313,7 +313,7 @@ fn an_entry_that_the_database_refuses_blocks_nothing_and_is_requeued_while_the_s
         .query("ALTER TABLE arc_recorder.config_versions ADD CONSTRAINT odd CHECK (name <> 'odd')");
     let odd = json!({"name": "odd", "config": "a: 1"});
     service.post("/v1/configurations", &odd).has_problem(422, "refused");
-    // What the database could never read is told before it is kept.
+    // A configuration that the database could never read is refused before it is spooled.
     let deep = json!({"name": "deep", "config": "[".repeat(30_000) + &"]".repeat(30_000)});
     service.post("/v1/configurations", &deep).has_problem(400, "invalid_request");
     server.stop();
@@ -324,7 +324,7 @@ fn an_entry_that_the_database_refuses_blocks_nothing_and_is_requeued_while_the_s
     server.resume();
     service.wait_for_empty_spool();
     assert_eq!(outcomes(&server), 1);
-    // Somebody is told: in the log, by the health, on the command line.
+    // The refusal is reported in the log, by the health, and on the command line.
     assert!(service.log().contains("refused for good, and dead-lettered"), "{}", service.log());
     let health = service.get("/v1/health").json();
     assert_eq!(
@@ -332,10 +332,10 @@ fn an_entry_that_the_database_refuses_blocks_nothing_and_is_requeued_while_the_s
         (&json!("degraded"), &json!(1))
     );
     assert!(health["error"].as_str().unwrap().contains("/v1/spool/requeue"), "{health}");
-    let told = service.program().run(["health"]).ended(1);
-    assert!(told.stderr.contains("refused for good"), "{}", told.stderr);
+    let reported = service.program().run(["health"]).ended(1);
+    assert!(reported.stderr.contains("refused for good"), "{}", reported.stderr);
 
-    // It is refused again until the reason is gone.
+    // It is refused again until the cause is removed.
     let retried = service.post("/v1/spool/requeue", &json!({"all": true})).has(200).json();
     assert_eq!(retried, json!({"entries": 1, "unreadable": 0}));
     service.wait_until("/v1/health", |health| health.json()["spool"]["dead_letters"] == 1);
@@ -352,13 +352,13 @@ fn an_entry_that_the_database_refuses_blocks_nothing_and_is_requeued_while_the_s
 }
 
 #[test]
-fn what_fails_though_the_database_is_there_waits_and_the_others_go_on() {
+fn an_entry_that_fails_on_a_reachable_database_waits_and_others_are_delivered() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let service = Service::start(&Program::with_url(&server.url()), &files, &[]);
     let [stuck, other] = [(); 2].map(|()| service.start_simulation(&["a"]));
     let path = |id: &str| format!("/v1/simulations/{id}/outcomes");
-    // An error that says nothing of the row.
+    // An error that is not caused by the row.
     server.query(
         "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS
          $$ BEGIN RAISE EXCEPTION 'a fault' USING ERRCODE = 'XX001'; END $$",
@@ -382,7 +382,7 @@ fn what_fails_though_the_database_is_there_waits_and_the_others_go_on() {
         (&health["status"], &health["spool"]["dead_letters"]),
         (&json!("degraded"), &json!(0))
     );
-    // The database is not taken for one that is unavailable.
+    // The database does not count as unavailable.
     let stored = service.post(&path(&other), &result("b", "success", 1.0)).has(200).json();
     assert_eq!(stored["verdict"], "stored");
     server.query("DROP TRIGGER fails ON arc_recorder.outcomes");
@@ -420,7 +420,7 @@ fn a_database_that_takes_no_writes_for_a_while_costs_nothing() {
 }
 
 #[test]
-fn what_the_spooled_plan_refuses_is_refused_at_once() {
+fn results_that_contradict_the_spooled_plan_are_refused_at_once() {
     let mut server = DatabaseServer::start();
     let files = Files::new();
     let program = Program::with_url(&server.url());
@@ -437,7 +437,7 @@ fn what_the_spooled_plan_refuses_is_refused_at_once() {
         assert_eq!(problem["violations"][0]["code"], "trial_required", "{problem}");
         service.post(&path(id), &with_trial(2)).has(202);
     };
-    // One whose plan the service has read from the database, and one whose start is in the spool.
+    // One simulation whose plan the service has read from the database, and one whose start is in the spool.
     let known = "01920000-0000-7000-8000-0000000000a1";
     let spooled = "01920000-0000-7000-8000-0000000000a2";
     let start = |id: &str| json!({"simulation_id": id, "scenarios": [{"id": "a"}], "trials": 3});
@@ -447,7 +447,7 @@ fn what_the_spooled_plan_refuses_is_refused_at_once() {
     refused(&service, known);
     service.post("/v1/simulations", &start(spooled)).has(202);
     refused(&service, spooled);
-    // What is planned is known, too.
+    // The planned scenarios are known, too.
     let other = service.post(&path(spooled), &{
         let mut document = result("b", "success", 1.0);
         document["recording"] = json!({"trial": 1});
@@ -504,7 +504,7 @@ fn dead_letters_are_listed_shown_requeued_and_dropped() {
     let shown = asked.run(["spool", "show", &numbers[1]]).ended(0).stdout;
     assert!(shown.contains(&ids[1]) && shown.contains("\"two\""), "{shown}");
 
-    // One is requeued when its simulation is there, and one is dropped.
+    // One is requeued when its simulation exists, and one is dropped.
     let start = json!({"simulation_id": ids[0], "scenarios": []});
     service.post("/v1/simulations", &start).has(200);
     let unknown = asked.run(["spool", "drop", "99999"]).ended(1);
@@ -512,7 +512,7 @@ fn dead_letters_are_listed_shown_requeued_and_dropped() {
     let dropped = asked.run(["spool", "drop", &numbers[1]]).ended(0);
     assert!(dropped.stdout.contains("dropped") && dropped.stdout.contains(&ids[1]), "{dropped:?}");
     service.wait_until("/v1/health", |health| health.json()["spool"]["dead_letters"] == 1);
-    assert_eq!(outcomes(&server), 1, "the one whose simulation is known was tried by itself");
+    assert_eq!(outcomes(&server), 1, "the one whose simulation exists was retried automatically");
     assert_eq!(service.stop(), Some(0));
 
     // The same on a folder that no process has open.
@@ -530,18 +530,18 @@ fn dead_letters_are_listed_shown_requeued_and_dropped() {
     assert_eq!((waiting.len(), &waiting[0]["state"]), (1, &json!("waiting")));
     let number = waiting[0]["sequence"].to_string();
     assert!(waiting[0]["sequence"].as_u64() > letters[0]["sequence"].as_u64(), "a new number");
-    // What waits is not dropped.
+    // A waiting entry cannot be dropped.
     on_folder(&["spool", "drop", &number], 1);
     let replayed = program.run(["spool", "drain", "--json", "--spool-dir", &spool]).ended(2).json();
     assert_eq!(replayed["dead_letters"], 1);
     let dropped = on_folder(&["spool", "drop", "--all"], 0).json();
     assert_eq!(dropped["entries"], 1, "{dropped}");
     assert!(dropped["dropped"][0]["reason"].is_string(), "{dropped}");
-    let salvaged = on_folder(&["spool", "repair"], 0).json();
-    assert_eq!((&salvaged["read"], &salvaged["damaged_file"]), (&json!(0), &Value::Null));
+    let repaired = on_folder(&["spool", "repair"], 0).json();
+    assert_eq!((&repaired["read"], &repaired["damaged_file"]), (&json!(0), &Value::Null));
     let neither = program.run(["spool", "drop", "--spool-dir", &spool]).ended(1);
     assert!(neither.stderr.contains("--all"), "{neither:?}");
-    // Nothing is left to ring an alert for.
+    // Nothing remains that would raise an alert.
     let service = Service::start(&program, &files, &[]);
     let metrics = service.get("/metrics").has(200).text();
     for line in ["arc_spool_dead_letters 0", "arc_spool_depth 0", "arc_spool_up 1"] {
@@ -581,9 +581,9 @@ fn a_damaged_result_is_never_stored_as_the_one_that_was_acknowledged() {
     let service = Service::start(&program, &files, &[]);
     server.resume();
     service.wait_for_empty_spool();
-    assert_eq!(outcomes(&server), 1, "the other one");
+    assert_eq!(outcomes(&server), 1, "the undamaged result");
     assert_eq!(service.get("/v1/health").json()["spool"]["dead_letters"], 1);
-    // The honest retry is stored.
+    // A retry of the undamaged result is stored.
     let again = service.post(&path, &bad).has(200).json();
     assert_eq!(again["verdict"], "stored", "{again}");
     let letters = service.program().run(["spool", "list", "--json"]).ended(0).json_lines();

@@ -1,4 +1,4 @@
-//! Streams: what they may take, how they end, and that they keep nobody else from being served.
+//! Streams: their limits, how they end, and that they do not keep others from being served.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::sync::mpsc;
@@ -19,7 +19,7 @@ fn line(scenario: &str) -> Vec<u8> {
     format!("{}\n", result(scenario, "success", 1.0)).into_bytes()
 }
 
-/// So many mebibytes of one byte, compressed with zstd.
+/// Returns this many mebibytes of one byte, compressed with zstd.
 fn packed(byte: u8, mib: usize) -> Vec<u8> {
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
     let part = vec![byte; 1 << 20];
@@ -30,12 +30,12 @@ fn packed(byte: u8, mib: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_decompressed_without_a_result_has_a_limit_and_others_are_served_meanwhile() {
+fn decompressed_bytes_without_a_result_are_limited_and_others_are_served() {
     with_service(&[], |_, service| {
         let id = service.start_simulation(&["a"]);
         let blank = packed(b'\n', 100);
         assert!(blank.len() < 20_000, "{}", blank.len());
-        // More of them than the service has threads.
+        // More streams than the service has threads.
         let count = std::thread::available_parallelism().map_or(2, usize::from) + 2;
         let mut streams: Vec<OpenStream> = (0..count)
             .map(|_| {
@@ -50,7 +50,7 @@ fn what_is_decompressed_without_a_result_has_a_limit_and_others_are_served_meanw
             assert_eq!(problem["code"], "body_too_large", "{problem}");
             assert_eq!(problem["limit"], 64 << 20);
         }
-        // As a body of its own it was limited before, and is as fair.
+        // As a body instead of a stream, it has the same limit.
         let encoding = [("content-encoding", "zstd")];
         let path = format!("/v1/simulations/{id}/outcomes");
         let body = service.send(reqwest::Method::POST, &path, &encoding, blank);
@@ -75,12 +75,12 @@ fn streams_at_once() {
         let mut recording = service.open_stream(&id, &[]);
         recording.send(&line("a"));
         assert_eq!(recording.next()["verdict"], "stored");
-        // Another one is one too many.
+        // Another stream exceeds the limit.
         let mut second = service.open_stream(&id, &[]);
         second.send(&line("b"));
         let problem = second.next();
         assert_eq!((&problem["code"], &problem["limit"]), (&json!("too_many_requests"), &json!(1)));
-        // Those who watch have a limit of their own, and so have those who read.
+        // Event streams have a limit of their own, and so have streams that read.
         let watch = || {
             let mut events = service.connect();
             write!(events, "GET /v1/simulations/{id}/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
@@ -95,10 +95,10 @@ fn streams_at_once() {
         let path = format!("/v1/simulations/{id}/outcomes");
         let lines = [("accept", "application/x-ndjson")];
         service.send(reqwest::Method::GET, &path, &lines, "").has(200);
-        // They take no place of a request's, whether it reads or records.
+        // Streams do not occupy the slots of requests that read or record.
         service.get("/v1/simulations").has(200);
         service.post(&path, &result("c", "success", 1.0)).has(200);
-        // A place is free when its stream has ended, however many watch.
+        // A slot is free when its stream has ended, however many event streams are open.
         recording.end();
         assert!(recording.try_next().is_none());
         let since = std::time::Instant::now();
@@ -116,7 +116,7 @@ fn streams_at_once() {
 }
 
 #[test]
-fn outcomes_that_nobody_takes_hold_a_place_of_their_own() {
+fn unread_outcomes_occupy_a_slot_of_their_own() {
     let options = ["--max-read-streams", "1", "--response-idle-timeout-seconds", "60"];
     with_service(&options, |_, service| {
         let id = service.start_simulation(&["a"]);
@@ -138,7 +138,7 @@ fn outcomes_that_nobody_takes_hold_a_place_of_their_own() {
              application/x-ndjson\r\n\r\n"
         )
         .unwrap();
-        // It has begun, and is not taken to its end.
+        // The answer has begun, and is not read to its end.
         let mut begun = [0; 12];
         slow.read_exact(&mut begun).unwrap();
         assert_eq!(&begun, b"HTTP/1.1 200");
@@ -153,10 +153,11 @@ fn outcomes_that_nobody_takes_hold_a_place_of_their_own() {
 }
 
 #[test]
-fn what_streams_have_sent_and_is_not_recorded() {
+fn the_memory_of_unrecorded_results_of_streams() {
     with_service(&["--max-stream-memory-mib", "32"], |_, service| {
         let id = service.start_simulation(&["a"]);
-        // Each holds the beginning of a document that is within its own limit; two have room.
+        // Each stream holds the beginning of a document within its own limit; there is memory for
+        // two.
         let begun = packed(b'y', 14);
         let (sender, ends) = mpsc::channel();
         let writers: Vec<_> = (0..3)
@@ -165,7 +166,7 @@ fn what_streams_have_sent_and_is_not_recorded() {
                 stream.send(&begun);
                 let writer = stream.connection();
                 let sender = sender.clone();
-                // The others end without an answer when their connections do.
+                // The other streams end without an answer when their connections are closed.
                 std::thread::spawn(move || sender.send(stream.try_next()));
                 writer
             })
@@ -173,11 +174,12 @@ fn what_streams_have_sent_and_is_not_recorded() {
         let problem = ends.recv().unwrap().unwrap();
         assert_eq!(problem["code"], "too_many_requests", "{problem}");
         assert_eq!(problem["retryable"], true);
-        // Bodies have room of their own, and what the streams held is free when they are gone.
+        // Bodies have a memory limit of their own, and the streams' memory is free when they have
+        // ended.
         let path = format!("/v1/simulations/{id}/outcomes");
         service.post(&path, &result("b", "success", 1.0)).has(200);
         for writer in writers {
-            // The one that was refused may be closed by now.
+            // The refused stream might be closed already.
             let _ = writer.shutdown(std::net::Shutdown::Both);
         }
         for _ in 0..2 {
@@ -198,7 +200,7 @@ fn what_streams_have_sent_and_is_not_recorded() {
 }
 
 #[test]
-fn one_that_is_open_when_the_service_stops_is_told() {
+fn a_stream_that_is_open_when_the_service_stops_gets_a_problem() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let mut service = Service::start(&Program::on(&database), &files, &[]);
     let id = service.start_simulation(&["a"]);
@@ -215,7 +217,7 @@ fn one_that_is_open_when_the_service_stops_is_told() {
 }
 
 #[test]
-fn stopping_takes_no_longer_than_it_may() {
+fn stopping_takes_no_longer_than_its_timeout() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let options = ["--shutdown-timeout-seconds", "2"];
     let mut service = Service::start(&Program::on(&database), &files, &options);
@@ -230,7 +232,7 @@ fn stopping_takes_no_longer_than_it_may() {
     assert_eq!(verdict["verdict"], "spooled", "{verdict}");
     assert_eq!(service.wait(), Some(0));
     let took = since.elapsed();
-    // The lock is not given back before; without the option, stopping may take 20 seconds.
+    // The lock is not released before that; without the option, stopping can take 20 seconds.
     assert!(took < std::time::Duration::from_secs(12), "{took:?}");
     drop(held);
 }

@@ -1,5 +1,5 @@
-//! The worst body that the limits of each path allow, to a service with its default settings: its
-//! memory stays bounded, and it says all the while that it lives.
+//! The worst body that the limits of each path allow, sent to a service with its default settings:
+//! its memory stays bounded, and it answers liveness probes all the while.
 
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -14,22 +14,22 @@ use serde_json::{Value, json};
 
 use crate::support::{DEADLINE, Files, Program, Service, TestDatabase, read_to_end, result};
 
-/// How much memory the whole service takes at most.
+/// The memory limit of the whole service, in mebibytes.
 const MOST_MIB: u64 = 512;
 
-/// How long it takes at most to say that it lives.
+/// The time limit of a liveness probe.
 const LIVENESS: Duration = Duration::from_secs(2);
 
-/// How many requests of a kind are sent at once.
+/// The number of concurrent requests of a kind.
 const AT_ONCE: usize = 4;
 
-/// How many clients ask and read nothing.
+/// The number of clients that send a request and do not read the answer.
 const READERS: usize = 30;
 
 /// The longest document.
 const DOCUMENT_BYTES: usize = 16 << 20;
 
-/// Asks again and again whether the service lives, on a connection of its own.
+/// Sends liveness probes repeatedly, on a connection of its own.
 struct Watch {
     stop: Arc<AtomicBool>,
     longest_ms: Arc<AtomicU64>,
@@ -59,7 +59,7 @@ impl Watch {
         Watch { stop, longest_ms, thread: Some(thread) }
     }
 
-    /// How long the longest answer has taken since this was asked last.
+    /// Returns the time of the slowest probe since the last call.
     fn longest(&self) -> Duration {
         Duration::from_millis(self.longest_ms.swap(0, Ordering::Relaxed))
     }
@@ -70,16 +70,16 @@ impl Watch {
     }
 }
 
-/// A service under attack, and what became of it.
+/// A service under attack, and the results.
 struct Attack {
     service: Service,
     watch: Watch,
-    /// What was not as it has to be: told at the end, so that a run shows all of it.
+    /// Failed checks, reported at the end, so that a run shows all of them.
     wrong: RefCell<Vec<String>>,
 }
 
 impl Attack {
-    /// Does something to the service, and says what it has cost.
+    /// Runs an attack on the service, and prints its cost.
     fn step<T>(&self, what: &str, attack: impl FnOnce(&Service) -> T) -> T {
         let begun = Instant::now();
         let done = attack(&self.service);
@@ -99,11 +99,11 @@ impl Attack {
         }
     }
 
-    /// Sends a body alone, which has this status, and then some times at once: then there may be no
-    /// room for some of them.
+    /// Sends a body once, expecting this status, and then several times concurrently, when some of
+    /// them can be refused for lack of memory.
     fn send(&self, what: &str, path: &str, headers: &[(&str, &str)], body: &[u8], expected: u16) {
-        let alone = self.step(what, |service| send(service, path, headers, body));
-        self.check(alone == expected, || format!("{what}: {alone}, and not {expected}"));
+        let single = self.step(what, |service| send(service, path, headers, body));
+        self.check(single == expected, || format!("{what}: {single}, and not {expected}"));
         let statuses: Vec<u16> = self.step(&format!("{AT_ONCE} times {what}"), |service| {
             std::thread::scope(|scope| {
                 let sending: Vec<_> = (0..AT_ONCE)
@@ -117,7 +117,7 @@ impl Attack {
         });
     }
 
-    /// Has many clients ask, who read nothing until all of them have.
+    /// Sends a request from many clients, none of which reads until all have sent theirs.
     fn ask_and_read_nothing(&self, what: &str, path: &str, accept: &str) {
         self.step(what, |service| {
             let readers: Vec<TcpStream> = (0..READERS)
@@ -132,7 +132,7 @@ impl Attack {
                     stream
                 })
                 .collect();
-            // The answers that there is room for have begun by then, and the others wait for it.
+            // By then the answers that fit into the memory limit have begun, and the others wait.
             readers.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
             let (asked, mut first) = (Instant::now(), [0_u8; 1]);
             while !readers.iter().any(|stream| stream.peek(&mut first).is_ok_and(|read| read > 0)) {
@@ -144,10 +144,10 @@ impl Attack {
     }
 }
 
-/// Sends a body, and gives the status of the answer.
+/// Sends a body, and returns the status of the answer.
 fn send(service: &Service, path: &str, headers: &[(&str, &str)], body: &[u8]) -> u16 {
     let mut stream = service.connect();
-    // What is refused takes no time; what is recorded may.
+    // A refusal is fast; recording can take some time.
     stream.set_read_timeout(Some(DEADLINE * 4)).unwrap();
     let headers: String =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
@@ -158,7 +158,7 @@ fn send(service: &Service, path: &str, headers: &[(&str, &str)], body: &[u8]) ->
         body.len()
     )
     .unwrap();
-    // It is read to its end even where it is refused before that.
+    // The service reads the whole body even if it refuses it earlier.
     stream.write_all(body).unwrap();
     let answer = read_to_end(&mut stream);
     let status = answer.get(9..12).and_then(|status| status.parse().ok());
@@ -171,7 +171,7 @@ fn gzip(parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A list of `count` values in some text, a part at a time.
+/// Returns a list of `count` values between two texts, one part at a time.
 fn list<'t>(
     before: &'t str,
     count: usize,
@@ -185,7 +185,7 @@ fn list<'t>(
     std::iter::once(before.to_owned()).chain((0..count).map(one)).chain([after.to_owned()])
 }
 
-/// A result with so many dimensions whose scores are no numbers.
+/// Returns a result with this many dimensions whose scores are not numbers.
 fn violated(number: usize, violations: usize) -> String {
     let scores: serde_json::Map<String, Value> =
         (0..violations).map(|place| (format!("d{place}"), json!("x"))).collect();
@@ -286,10 +286,10 @@ fn large_results(attack: &Attack, outcomes: &str) {
                   \"reliability_score\":{\"overall_score\":1,\"dimension_scores\":{";
     let scored = gzip(list(before, 1_300_000, dimension, "}}}"));
     attack.send("a result with a million dimensions", outcomes, &ONE, &scored, 200);
-    attack.send("its verdict alone", "/v1/extract", &GZIP, &scored, 400);
+    attack.send("its verdict only", "/v1/extract", &GZIP, &scored, 400);
     let deep = gzip(["[".repeat((8 << 20) - 1), "]".repeat((8 << 20) - 1)]);
     attack.send("a result that is deep", outcomes, &ONE, &deep, 422);
-    // As many of the longest as a body has.
+    // As many of the longest documents as fit into a body.
     let mut long = result("long", "success", 1.0);
     long["trajectory"]["text"] = json!("x".repeat(DOCUMENT_BYTES - (1 << 10)));
     let one = long.to_string();
@@ -311,10 +311,10 @@ fn bodies_that_are_none(attack: &Attack, outcomes: &str) {
     open.window_log(23).unwrap();
     open.write_all(&vec![b' '; 63 << 20]).unwrap();
     attack.send("a zstd window", outcomes, &ZSTD, &open.finish().unwrap(), 400);
-    // Every one of them is read on, though it is refused.
+    // Each of these bodies is read to its end, although it is refused.
     let huge = vec![b' '; 128 << 20];
     let json = [("content-type", "application/json")];
-    attack.step("128 MiB as they are", |service| {
+    attack.step("128 MiB uncompressed", |service| {
         assert_eq!(send(service, outcomes, &json, &huge), 413);
     });
 }
@@ -330,7 +330,7 @@ fn files_of_results(attack: &Attack) {
     };
     let long = gzip((0..6).map(long));
     attack.send("a file of the longest results", "/v1/files?file_name=b.jsonl", &ONE, &long, 200);
-    // An archive of more names than are read.
+    // An archive with more names than the service reads.
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default();
     for number in 0..200_000 {
@@ -383,7 +383,7 @@ fn a_body_that_is_too_long_is_read_on_for_a_moment() {
         Service::start(&program, &files, &["--max-body-mib", "1", "--require-tokens"]);
     service.send_header("authorization", &bearer);
     let path = format!("/v1/simulations/{}/outcomes", service.start_simulation(&["a"]));
-    // More than the sockets hold: it is written to its end before the answer is looked for.
+    // More than the socket buffers hold: the client sends all of it before it reads the answer.
     let body = vec![b' '; 48 << 20];
     let json = ("content-type", "application/json");
     assert_eq!(send(&service, &path, &[json, ("authorization", &bearer)], &body), 413);
@@ -407,13 +407,13 @@ fn reasons_are_left_out_of_an_answer_that_would_be_too_long_and_verdicts_are_not
     for (position, verdict) in verdicts.iter().enumerate() {
         assert_eq!(verdict["position"], position);
         assert_eq!(verdict["verdict"], "rejected");
-        let told = verdict["violations"].as_array().map_or(0, Vec::len) as u64;
+        let listed = verdict["violations"].as_array().map_or(0, Vec::len) as u64;
         let omitted = verdict["violations_omitted"].as_u64().unwrap_or(0);
-        assert_eq!(told + omitted, 10, "{verdict}");
+        assert_eq!(listed + omitted, 10, "{verdict}");
     }
     assert_eq!(verdicts[0]["violations"].as_array().unwrap().len(), 10);
     assert_eq!(verdicts[RESULTS - 1]["violations_omitted"], 10);
-    // What is kept has all of them.
+    // The stored results have all violations.
     let rejected = service.get(&path.replace("outcomes", "rejected?limit=1000")).has(200).json();
     for one in rejected["rejected"].as_array().unwrap() {
         assert_eq!(one["violations"].as_array().unwrap().len(), 10, "{one}");
@@ -421,14 +421,14 @@ fn reasons_are_left_out_of_an_answer_that_would_be_too_long_and_verdicts_are_not
 }
 
 #[test]
-fn pages_end_by_bytes_and_the_cursor_goes_on() {
+fn pages_end_by_bytes_and_the_cursor_continues() {
     const RESULTS: usize = 60;
     let (database, files) = (TestDatabase::new(), Files::new());
     let service = Service::start(&Program::on(&database), &files, &[]);
     let base = format!("/v1/simulations/{}", service.start_simulation(&["a"]));
     let mut body = Vec::new();
     for number in 0..RESULTS {
-        // One is larger than a page by itself, in its text as in its message.
+        // One outcome exceeds a page on its own, in its document and in its message.
         let bytes = if number == RESULTS / 2 { 3 << 20 } else { 100_000 };
         let mut document = result(&format!("{number:03}"), "error", 1.0);
         document["trajectory"]["error"] = json!("é".repeat(bytes / 2));
@@ -448,7 +448,10 @@ fn pages_end_by_bytes_and_the_cursor_goes_on() {
             assert!(!outcomes.is_empty(), "{path}");
             for outcome in outcomes {
                 let message = outcome["error_message"].as_str().unwrap();
-                assert!(message.chars().all(|character| character == 'é'), "it is whole");
+                assert!(
+                    message.chars().all(|character| character == 'é'),
+                    "the message is complete"
+                );
                 assert_eq!(outcome["document"].is_string(), query.contains("documents"));
                 found.push(outcome["scenario_id"].as_str().unwrap().to_owned());
             }
@@ -462,7 +465,7 @@ fn pages_end_by_bytes_and_the_cursor_goes_on() {
         assert_eq!(found, expected, "{query}");
         assert!(pages > 3, "{pages}");
     }
-    // A list of all simulations' failures has the beginnings of their messages.
+    // The list of all simulations' failures has truncated messages.
     let failures = service.get("/v1/failures?limit=1000").has(200).json();
     let failures = failures["failures"].as_array().unwrap();
     assert_eq!(failures.len(), RESULTS);

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::Program;
 
-/// What is preloaded, compiled once for all tests; the folder stays until the process ends.
+/// The library to preload, compiled once for all tests; the folder is kept until the process ends.
 static LIBRARY: LazyLock<Option<(TempDir, PathBuf)>> = LazyLock::new(|| {
     if !cfg!(all(target_os = "linux", target_pointer_width = "64")) {
         return None;
@@ -32,7 +32,8 @@ pub struct ShiftedClock {
 }
 
 impl ShiftedClock {
-    /// A clock that is so many seconds ahead; none where no program can have one here.
+    /// Returns a clock that is this many seconds ahead; `None` if the library cannot be preloaded
+    /// here.
     pub fn ahead_by(seconds: i64) -> Option<Self> {
         let library = LIBRARY.as_ref()?.1.clone();
         let clock = ShiftedClock { library, folder: TempDir::new().unwrap() };
@@ -44,14 +45,14 @@ impl ShiftedClock {
         self.folder.path().join("shift")
     }
 
-    /// Sets it, also for the programs that run.
+    /// Sets the clock, also for running programs.
     pub fn set(&self, seconds: i64) {
         use std::os::unix::fs::FileExt as _;
         let file = fs::File::options().create(true).truncate(false).write(true).open(self.file());
         file.unwrap().write_all_at(&(seconds * 1_000_000).to_ne_bytes(), 0).unwrap();
     }
 
-    /// A program that has this clock.
+    /// Returns a program with this clock.
     pub fn of(&self, program: Program) -> Program {
         program
             .with_variable("LD_PRELOAD", &self.library)

@@ -2,11 +2,11 @@
 //!
 //! The cluster is the product's own embedded database, in a folder of the tests; it is shared by
 //! all tests of all processes, and stops when the last of them ends. A test's database is copied
-//! from a migrated template, dropped where the test succeeds and kept where it fails.
+//! from a migrated template, dropped if the test succeeds and kept if it fails.
 //!
 //! `ARC_TEST_POSTGRES_BIN` names the programs of another version for the cluster, and
-//! `ARC_TEST_SERVER_URL` another server, in which the tests may make databases; the module
-//! `databases` runs the recorder's tests so.
+//! `ARC_TEST_SERVER_URL` another server, in which the tests can create databases; the module
+//! `databases` uses both to run the recorder's tests.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -21,23 +21,23 @@ use tokio_postgres::{Client, Config, NoTls, Row};
 
 use super::Program;
 
-/// Serialises the making of the template among processes: the bytes of "arctest".
+/// The lock under which one process at a time creates the template: the bytes of "arctest".
 const TEMPLATE_LOCK: i64 = 0x61_7263_7465_7374;
 
-/// The cluster, running for as long as this process does.
+/// The cluster, which runs until this process ends.
 struct Cluster {
     runtime: Runtime,
     database: EmbeddedDatabase,
-    /// The databases of the tests are there.
+    /// The server of the tests' databases.
     server: Server,
 }
 
-/// Where the tests' databases are.
+/// The server of the tests' databases.
 enum Server {
-    /// In the cluster, as copies of this template.
+    /// The cluster, with this template for copies.
     Cluster { template: String },
-    /// On another server, each migrated by itself: not every server copies a database that has
-    /// background workers.
+    /// Another server, on which each database is migrated: not every server can copy a database that has background
+    /// workers.
     Other(String),
 }
 
@@ -57,13 +57,13 @@ fn cluster() -> &'static Cluster {
             data_dir: Some(std::env::temp_dir().join(folder)),
             bin_dir,
             further_bin_dirs: Vec::new(),
-            // A machine without PostgreSQL gets it as any user does.
+            // A machine without PostgreSQL downloads it, as for any user.
             download: Download::of_environment(),
             supervisor: SupervisorCommand {
                 program: Program::path().to_owned(),
                 args: vec![OsString::from("__supervise")],
             },
-            // The tests' data may go with the machine; what durability does is tested elsewhere.
+            // The tests' data need not survive a crash of the machine; other tests cover durability.
             server_settings: [
                 ("fsync", "off"),
                 ("max_connections", "300"),
@@ -74,7 +74,7 @@ fn cluster() -> &'static Cluster {
         };
         let database = runtime
             .block_on(EmbeddedDatabase::acquire(&settings))
-            .expect("PostgreSQL's programs are installed and a cluster can be made");
+            .expect("PostgreSQL's programs are installed and a cluster can be created");
         let server = match std::env::var("ARC_TEST_SERVER_URL") {
             Ok(url) => Server::Other(url),
             Err(_) => {
@@ -86,15 +86,15 @@ fn cluster() -> &'static Cluster {
     })
 }
 
-/// The folder with PostgreSQL's programs that the product has found on this machine.
+/// Returns the folder with PostgreSQL's programs that the product has found on this machine.
 pub fn installed_programs() -> &'static Path {
-    // An asynchronous test may not wait for another runtime on its own thread.
+    // An asynchronous test must not block its own thread on another runtime.
     let cluster = std::thread::spawn(cluster).join().expect("the cluster runs");
     &cluster.database.programs().bin_dir
 }
 
-/// The folder of PostgreSQL's programs if the machine has none of its own, so that the product fetched them for
-/// the tests: the programs under test have it on their PATH.
+/// Returns the folder of PostgreSQL's programs if the machine has none of its own, so that the product downloaded them
+/// for the tests: the programs under test find it on their PATH.
 pub fn fetched_programs() -> Option<&'static Path> {
     static FETCHED: OnceLock<Option<&'static Path>> = OnceLock::new();
     *FETCHED.get_or_init(|| {
@@ -107,7 +107,7 @@ pub fn fetched_programs() -> Option<&'static Path> {
     })
 }
 
-/// Makes the migrated database that the others are copied from, named after what it holds.
+/// Creates the migrated database that the others are copied from, named after a hash of the migrations.
 async fn make_template(config: &Config) -> String {
     let client = connect(config).await;
     let digest = <sha2::Sha256 as sha2::Digest>::digest(migrations());
@@ -123,14 +123,14 @@ async fn make_template(config: &Config) -> String {
         let store = Store::new(own, 1).unwrap();
         store.migrate().await.unwrap();
         store.close();
-        // Only a whole one is marked as a template.
+        // The database becomes a template only when it is complete.
         client.batch_execute(&format!("ALTER DATABASE {name} IS_TEMPLATE true")).await.unwrap();
     }
     client.execute("SELECT pg_advisory_unlock($1)", &[&TEMPLATE_LOCK]).await.unwrap();
     name
 }
 
-/// The text of all migrations and layouts, in order.
+/// Returns the text of all migrations and layouts, in order.
 fn migrations() -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../migrations");
     let mut files: Vec<_> = [folder.clone(), folder.join("layouts")]
@@ -140,12 +140,13 @@ fn migrations() -> String {
         .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
         .collect();
     files.sort();
-    assert!(files.len() > 5, "the migrations are not where they were: {files:?}");
+    assert!(files.len() > 5, "too few migrations were found: {files:?}");
     files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
 }
 
 async fn connect(config: &Config) -> Client {
-    let (client, connection) = config.connect(NoTls).await.expect("the cluster takes connections");
+    let (client, connection) =
+        config.connect(NoTls).await.expect("the cluster accepts connections");
     tokio::spawn(connection);
     client
 }
@@ -158,7 +159,7 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// A database with the current schema and nothing in it.
+    /// Creates an empty database with the current schema.
     pub fn new() -> Self {
         match &cluster().server {
             Server::Cluster { template } => Self::copy_of(template),
@@ -172,7 +173,7 @@ impl TestDatabase {
         }
     }
 
-    /// A database without any schema of this project.
+    /// Creates a database without the schema.
     pub fn empty() -> Self {
         Self::copy_of("template0")
     }
@@ -182,35 +183,35 @@ impl TestDatabase {
         let cluster = cluster();
         let name = format!("test_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         administer(&[
-            // A process with the same number may have left one behind.
+            // An earlier process with the same number might have left a database behind.
             format!("DROP DATABASE IF EXISTS {name}"),
             format!("CREATE DATABASE {name} TEMPLATE {template}{}", cluster.strategy()),
         ]);
         let url = cluster.url_of(&name);
         let database = TestDatabase { name, url };
         if let Server::Other(_) = cluster.server {
-            // Extensions are a database's own; the layout is chosen by the one that is there.
+            // Extensions are created per database; the layout is chosen by the extension that exists.
             database.create_extension("citus");
         }
         database
     }
 
-    /// Its URL.
+    /// Returns the database's URL.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Its name.
+    /// Returns the database's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A store on it, of at most four connections.
+    /// Returns a store on the database, with at most four connections.
     pub fn store(&self) -> Store {
         Store::new(self.config(), 4).unwrap()
     }
 
-    /// How to connect to it.
+    /// Returns the configuration of a connection to the database.
     pub fn config(&self) -> Config {
         Config::from_str(&self.url).unwrap()
     }
@@ -238,7 +239,7 @@ impl TestDatabase {
         });
     }
 
-    /// How many rows a query counts.
+    /// Returns the number of rows that a query counts.
     #[track_caller]
     pub fn count(&self, sql: &str) -> i64 {
         self.query(sql)[0].get(0)
@@ -247,37 +248,37 @@ impl TestDatabase {
 
 /// A transaction that is open until this is dropped.
 #[derive(Debug)]
-pub struct HeldTransaction {
+pub struct OpenTransaction {
     _client: Client,
 }
 
 impl TestDatabase {
     /// Runs statements in a transaction that stays open.
     #[track_caller]
-    pub fn hold(&self, sql: &str) -> HeldTransaction {
+    pub fn hold(&self, sql: &str) -> OpenTransaction {
         let config = self.config();
         cluster().runtime.block_on(async {
             let client = connect(&config).await;
             client.batch_execute(&format!("BEGIN; {sql}")).await.unwrap();
-            HeldTransaction { _client: client }
+            OpenTransaction { _client: client }
         })
     }
 
-    /// Waits until somebody waits for a lock in this database.
+    /// Waits until a session waits for a lock in this database.
     #[track_caller]
     pub fn wait_for_a_lock(&self) {
         let since = std::time::Instant::now();
         let waiting = "SELECT count(*) FROM pg_stat_activity
              WHERE datname = current_database() AND wait_event_type = 'Lock'";
         while self.count(waiting) == 0 {
-            assert!(since.elapsed() < super::DEADLINE, "nobody waits for a lock");
+            assert!(since.elapsed() < super::DEADLINE, "no session waits for a lock");
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
 }
 
 impl Cluster {
-    /// The URL of a database beside the others.
+    /// Returns the URL of a database on the same server.
     fn url_of(&self, name: &str) -> String {
         match &self.server {
             Server::Cluster { .. } => self.database.url().replace("/arc?", &format!("/{name}?")),
@@ -289,7 +290,7 @@ impl Cluster {
         }
     }
 
-    /// How a database is copied: as files, where the server can.
+    /// Returns the strategy for copying a database: as files, if the server supports that.
     fn strategy(&self) -> &'static str {
         match self.server {
             Server::Cluster { .. } if self.database.programs().version.major >= 15 => {
@@ -301,10 +302,10 @@ impl Cluster {
 }
 
 impl TestDatabase {
-    /// Creates an extension where the server has it.
+    /// Creates an extension if the server has loaded it.
     fn create_extension(&self, name: &str) {
-        let there = format!("SELECT count(*) FROM pg_settings WHERE name LIKE '{name}.%'");
-        if self.count(&there) > 0 {
+        let loaded = format!("SELECT count(*) FROM pg_settings WHERE name LIKE '{name}.%'");
+        if self.count(&loaded) > 0 {
             self.execute(&format!("CREATE EXTENSION IF NOT EXISTS {name}"));
         }
     }

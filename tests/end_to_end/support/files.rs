@@ -1,4 +1,4 @@
-//! Files of results that a test makes.
+//! Files of results that a test writes.
 
 use std::path::{Path, PathBuf};
 
@@ -7,22 +7,22 @@ use tempfile::TempDir;
 
 use super::{Finished, Program};
 
-/// A folder that goes with the test.
+/// A folder that is removed at the end of the test.
 #[derive(Debug)]
 pub struct Files(TempDir);
 
 impl Files {
-    /// An empty one.
+    /// Creates an empty folder.
     pub fn new() -> Self {
         Files(TempDir::new().unwrap())
     }
 
-    /// The path that a name has in it.
+    /// Returns the path of a name in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    /// Writes a file; its name may begin with folders.
+    /// Writes a file; its name can begin with folders.
     pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -30,14 +30,14 @@ impl Files {
         path
     }
 
-    /// Writes results one a line.
+    /// Writes results, one per line.
     pub fn write_lines(&self, name: &str, results: &[Value]) -> PathBuf {
         let lines: Vec<String> = results.iter().map(|result| format!("{result}\n")).collect();
         self.write(name, lines.concat())
     }
 }
 
-/// A result with a status and a score.
+/// Returns a result with a status and a score.
 pub fn result(scenario_id: &str, status: &str, score: f64) -> Value {
     json!({
         "scenario": {"id": scenario_id, "name": "A scenario", "task_prompt": "Do it."},

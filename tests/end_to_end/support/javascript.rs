@@ -3,19 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The folder of the TypeScript package.
+/// Returns the folder of the TypeScript package.
 pub fn typescript() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/typescript").canonicalize().unwrap()
 }
 
-/// The packages that `npm ci` has put there, where it has, and where Node is.
+/// Returns the packages that `npm ci` has installed; `None` without them or without Node.
 pub fn node_modules() -> Option<PathBuf> {
     Command::new("node").arg("--version").output().ok()?;
     let folder = typescript().join("node_modules");
     folder.join("typescript").exists().then_some(folder)
 }
 
-/// The browser: the one that `ARC_TEST_CHROMIUM` names, else Debian's.
+/// Returns the browser: the one that `ARC_TEST_CHROMIUM` names, or else Debian's.
 pub fn chromium() -> Option<PathBuf> {
     let named = std::env::var_os("ARC_TEST_CHROMIUM").map(PathBuf::from);
     let path = named.unwrap_or_else(|| PathBuf::from("/usr/bin/chromium"));
@@ -33,7 +33,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-/// Runs a program to its good end, and gives what it has printed.
+/// Runs a program that must succeed, and returns its output.
 #[track_caller]
 pub fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));

@@ -1,5 +1,5 @@
-//! What the tests stand on: a private cluster, a database for each test, a server that is stopped
-//! and started, the program itself, its service, and what JavaScript needs.
+//! The environment of the tests: a private cluster, a database for each test, a server that can be
+//! stopped and started, the program itself, its service, and the tools for JavaScript.
 
 mod clock;
 mod database;
@@ -16,17 +16,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use clock::ShiftedClock;
-pub use database::{HeldTransaction, TestDatabase, fetched_programs, installed_programs};
+pub use database::{OpenTransaction, TestDatabase, fetched_programs, installed_programs};
 pub use files::{Files, record, result};
 pub use javascript::{chromium, copy_folder, node_modules, run, typescript};
 pub use program::{Finished, Program};
-pub use server::{DatabaseServer, as_server, free_port, give_away};
+pub use server::{DatabaseServer, as_server, chown_to_server_account, free_port};
 pub use service::{
     Answer, DEADLINE, Http, OpenStream, Service, client as http_client, read_to_end,
 };
 pub use skipped::skip;
 
-/// Waits until something is so, and fails when that takes longer than a test may.
+/// Waits until a condition holds, and fails after the longest time that a test waits.
 #[track_caller]
 pub fn wait_for(what: &str, mut reached: impl FnMut() -> bool) {
     let since = Instant::now();
@@ -36,25 +36,25 @@ pub fn wait_for(what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
-/// A file of `tests/fixtures`.
+/// Returns the path of a file of `tests/fixtures`.
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
 }
 
-/// A file of the shared data beside the project, where it is there.
+/// Returns the path of a file of the shared data beside the project, if it exists.
 pub fn shared_data(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
     path.exists().then_some(path)
 }
 
-/// Says something past the harness, which keeps what is printed to itself.
-pub fn tell(text: &str) {
+/// Prints a message even if the harness captures the test's output.
+pub fn print_uncaptured(text: &str) {
     let line = format!("\n{text}\n");
-    // Nobody can be told that the stream is gone.
+    // A closed stream cannot be reported anywhere.
     let _ = std::io::stderr().lock().write_all(line.as_bytes());
 }
 
-/// Says that a test was left out for want of a tool; where all tools must be there, that fails.
+/// Notes that a test was skipped for lack of a tool; fails if all tools are required.
 pub fn skip_without_tool(what: &str, why: &str) {
     assert!(
         std::env::var_os("ARC_TEST_REQUIRE_TOOLS").is_none(),

@@ -27,41 +27,41 @@ pub struct Finished {
 }
 
 impl Program {
-    /// The program's file.
+    /// Returns the path of the program.
     pub fn path() -> &'static Path {
         Path::new(env!("CARGO_BIN_EXE_arc-host-under-test"))
     }
 
-    /// The program with a test's database.
+    /// Returns the program with a test's database.
     pub fn on(database: &TestDatabase) -> Self {
         Program { database: Some(database.url().to_owned()), ..Self::without_database() }
     }
 
-    /// The program with the database that a URL names.
+    /// Returns the program with the database of this URL.
     pub fn with_url(url: &str) -> Self {
         Program { database: Some(url.to_owned()), ..Self::without_database() }
     }
 
-    /// The program with the service that a URL names.
+    /// Returns the program with the service of this URL.
     pub fn on_service(url: &str) -> Self {
         Program { service: Some(url.to_owned()), ..Self::without_database() }
     }
 
-    /// The program with no database named.
+    /// Returns the program without a database setting.
     pub fn without_database() -> Self {
-        // One cache for all tests: the component is compiled once.
+        // All tests share one cache, so that the component is compiled once.
         let cache_dir = std::env::temp_dir()
             .join(format!("arc-recorder-tests-cache-{}", nix::unistd::geteuid()));
         Program { database: None, service: None, cache_dir, variables: Vec::new() }
     }
 
-    /// The same with a variable of the environment.
+    /// Returns the program with a further environment variable.
     pub fn with_variable(mut self, name: &'static str, value: impl Into<PathBuf>) -> Self {
         self.variables.push((name, value.into()));
         self
     }
 
-    /// Returns the program with these arguments, in an environment without anything of the user's.
+    /// Returns the program with these arguments, in an environment without the user's settings.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = self.in_environment(Self::path());
         command.args(arguments);
@@ -71,7 +71,7 @@ impl Program {
     /// Returns another program in the environment in which this one runs, such as a shell.
     pub fn in_environment(&self, other: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(other);
-        // Settings of every kind; libpq's variables are defaults of every URL.
+        // Removes settings of every kind, since libpq's variables are defaults of every URL.
         for (name, _) in std::env::vars_os() {
             let bytes = name.as_encoded_bytes();
             let settings = [&b"ARC_"[..], b"MODAL_", b"TIMESCALE_", b"PG"];
@@ -79,7 +79,7 @@ impl Program {
                 command.env_remove(name);
             }
         }
-        // Nothing comes from elsewhere unless a test is about that.
+        // Nothing is downloaded unless a test is about downloads.
         command.env("ARC_NO_DOWNLOAD", "1");
         if let Some(programs) = fetched_programs() {
             let path = std::env::var_os("PATH").unwrap_or_default();
@@ -97,24 +97,25 @@ impl Program {
         command
     }
 
-    /// Returns the same for a program that builds a template of this repository with cargo.
+    /// Returns another program in the same environment, for building a template of this repository
+    /// with cargo.
     pub fn in_environment_of_a_build(&self, other: impl AsRef<OsStr>) -> Command {
         let mut command = self.in_environment(other);
-        // Flags of the build of the tests are not for the template.
+        // The flags of the tests' build must not affect the template.
         for name in ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER"] {
             command.env_remove(name);
         }
-        // The packages that the tests themselves were built with are on this machine.
+        // The crates that the tests themselves were built with are on this machine.
         command.env("CARGO_NET_OFFLINE", "true");
         command
     }
 
-    /// Runs the program to its end.
+    /// Runs the program and waits for its end.
     pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Finished {
         self.run_with_input(arguments, b"")
     }
 
-    /// Runs the program to its end with this standard input.
+    /// Runs the program with this standard input and waits for its end.
     pub fn run_with_input<A: AsRef<OsStr>>(
         &self,
         arguments: impl IntoIterator<Item = A>,
@@ -123,7 +124,7 @@ impl Program {
         let mut child = self.spawn(arguments);
         let mut stdin = child.stdin.take().expect("standard input is piped");
         let input = input.to_vec();
-        // A program that does not read its input closes it early, which is its right.
+        // A program that does not read its input closes it early, which is not an error.
         let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
         let finished = child.wait_with_output().expect("the program can be waited for").into();
         writer.join().expect("the writer ends");
@@ -152,7 +153,7 @@ impl From<Output> for Finished {
 }
 
 impl Finished {
-    /// Asserts how it ended.
+    /// Asserts the exit code.
     #[track_caller]
     pub fn ended(self, code: i32) -> Self {
         assert_eq!(
@@ -165,14 +166,14 @@ impl Finished {
         self
     }
 
-    /// The one JSON value it wrote.
+    /// Parses the standard output as one JSON value.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error} in {}\nstderr:\n{}", self.stdout, self.stderr))
     }
 
-    /// The JSON values it wrote, one a line.
+    /// Parses the standard output as JSON values, one per line.
     #[track_caller]
     pub fn json_lines(&self) -> Vec<Value> {
         self.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()

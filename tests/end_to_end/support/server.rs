@@ -1,4 +1,4 @@
-//! A PostgreSQL of one test, to be stopped and started; and what servers of tests have in common.
+//! A PostgreSQL server of one test, which can be stopped and started, and functions that all test servers use.
 
 use std::fs::{self, Permissions};
 use std::net::TcpListener;
@@ -17,29 +17,29 @@ use tokio_postgres::{Client, Config, NoTls, Row};
 
 use super::installed_programs;
 
-/// How long a server may take to come up.
+/// The longest wait for a server.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A PostgreSQL on a unix socket that a test stops and starts. Its database is empty.
+/// A PostgreSQL server on a Unix socket, which a test can stop and start. Its database is empty.
 #[derive(Debug)]
 pub struct DatabaseServer {
     runtime: Runtime,
     folder: PathBuf,
-    /// Goes with the server, where the folder is its own.
+    /// Removed with the server, if the server created the folder.
     _own: Option<TempDir>,
     settings: Vec<String>,
     child: Option<Child>,
 }
 
 impl DatabaseServer {
-    /// A running one.
+    /// Creates and starts a server.
     pub fn start() -> Self {
         let mut server = Self::stopped();
         server.resume();
         server
     }
 
-    /// One that has not been started yet.
+    /// Creates a server without starting it.
     pub fn stopped() -> Self {
         let own = TempDir::new().unwrap();
         let mut server = Self::within(own.path(), &[]);
@@ -47,14 +47,14 @@ impl DatabaseServer {
         server
     }
 
-    /// One in a folder of the caller's, with further settings (`name=value`), not started yet.
+    /// Creates a server in the caller's folder, with further settings (`name=value`), without starting it.
     pub fn within(folder: &Path, settings: &[&str]) -> Self {
         let server = Self::without_cluster(folder, settings);
         fs::create_dir(server.cluster()).unwrap();
-        give_away(&server.cluster());
+        chown_to_server_account(&server.cluster());
         let made = as_server(&installed_programs().join("initdb"))
             .args(["--no-sync", "--auth=trust", "--username=arc", "--encoding=UTF8"])
-            // Small files of the log, so that a small disk has room for some.
+            // Small WAL segments, so that a small disk has room for some.
             .args(["--locale=C", "--wal-segsize=1", "--pgdata"])
             .arg(server.cluster())
             .output()
@@ -63,7 +63,7 @@ impl DatabaseServer {
         server
     }
 
-    /// One in a folder of the caller's that has nothing yet: see [`DatabaseServer::follow`].
+    /// Returns a server without a cluster in the caller's folder: see [`DatabaseServer::follow`].
     pub fn without_cluster(folder: &Path, settings: &[&str]) -> Self {
         fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
         DatabaseServer {
@@ -79,18 +79,18 @@ impl DatabaseServer {
         self.folder.join("cluster")
     }
 
-    /// The folder of its socket.
+    /// Returns the folder of the server's socket.
     pub fn socket_folder(&self) -> PathBuf {
         self.cluster()
     }
 
-    /// The URL of its database.
+    /// Returns the URL of the server's database.
     pub fn url(&self) -> String {
         let folder = self.cluster().display().to_string().replace('/', "%2F");
         format!("postgresql:///postgres?host={folder}&user=arc")
     }
 
-    /// Starts it where it is stopped, and waits until it answers.
+    /// Starts the stopped server, and waits until it answers.
     pub fn resume(&mut self) {
         assert!(self.child.is_none(), "it runs");
         let since = Instant::now();
@@ -100,8 +100,7 @@ impl DatabaseServer {
                 Ok(_) => return,
                 Err(error) => assert!(since.elapsed() < DEADLINE, "{error:?}\n{}", self.log()),
             }
-            // After a kill -9 the server's other processes go on for a moment, and keep a new one
-            // from starting.
+            // After SIGKILL the server's other processes remain for a moment, and prevent a new one from starting.
             if !self.runs() {
                 self.child = Some(self.spawn());
             }
@@ -115,7 +114,7 @@ impl DatabaseServer {
         command
             .arg("-D")
             .arg(self.cluster())
-            // What a crash of the machine would do is not tested here.
+            // No test simulates a crash of the machine, so fsync is off.
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=100"])
             .arg("-c")
             .arg(format!("unix_socket_directories={}", self.cluster().display()));
@@ -125,12 +124,12 @@ impl DatabaseServer {
         command.stdout(Stdio::null()).stderr(log.unwrap()).spawn().unwrap()
     }
 
-    /// Whether it was started and has not ended, by itself or otherwise.
+    /// Returns whether the server was started and has not ended.
     fn runs(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
-    /// Waits until it answers, and starts it where it has ended by itself.
+    /// Waits until the server answers, and starts it again if it has ended.
     pub fn restore(&mut self) {
         let since = Instant::now();
         while self.runs() {
@@ -144,28 +143,28 @@ impl DatabaseServer {
         self.resume();
     }
 
-    /// What it has logged.
+    /// Returns the server's log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    /// Ends it as an administrator does: what is under way is broken off.
+    /// Stops the server as an administrator does: active transactions are aborted.
     pub fn stop(&mut self) {
         self.end(Signal::SIGINT);
     }
 
-    /// Ends it as a crash does.
+    /// Stops the server as in a crash.
     pub fn crash(&mut self) {
         self.end(Signal::SIGQUIT);
     }
 
-    /// Ends its first process with SIGKILL. The others notice, and follow.
+    /// Kills the server's main process with SIGKILL. The others notice that and end.
     pub fn kill(&mut self) {
         self.end(Signal::SIGKILL);
     }
 
-    /// Ends one of the processes that serve a connection with SIGKILL, whereupon the server ends all
-    /// of them and recovers.
+    /// Kills one of the processes that serve a connection with SIGKILL, after which the server ends all of them and
+    /// recovers.
     pub fn kill_a_connection(&self) {
         let find = "SELECT pid FROM pg_stat_activity
              WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
@@ -182,13 +181,12 @@ impl DatabaseServer {
         }
     }
 
-    /// Becomes a standby of another one, from a copy of all it has, and runs. What was here before
-    /// is gone.
+    /// Becomes a standby of another server, from a base backup, and starts. The previous cluster is deleted.
     pub fn follow(&mut self, primary: &DatabaseServer) {
         assert!(self.child.is_none(), "it runs");
         let _ = fs::remove_dir_all(self.cluster());
         fs::create_dir(self.cluster()).unwrap();
-        give_away(&self.cluster());
+        chown_to_server_account(&self.cluster());
         fs::set_permissions(self.cluster(), Permissions::from_mode(0o700)).unwrap();
         let copied = as_server(&installed_programs().join("pg_basebackup"))
             .args(["--no-sync", "--checkpoint=fast", "--write-recovery-conf", "--username=arc"])
@@ -199,12 +197,12 @@ impl DatabaseServer {
             .output()
             .unwrap();
         assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
-        // The primary's socket stands among its files.
+        // The backup includes the lock file of the primary's socket.
         let _ = fs::remove_file(self.cluster().join(".s.PGSQL.5432.lock"));
         self.resume();
     }
 
-    /// Ends being a standby.
+    /// Promotes the standby to a primary.
     pub fn promote(&self) {
         let promoted = as_server(&installed_programs().join("pg_ctl"))
             .args(["promote", "--wait", "--silent", "--pgdata"])
@@ -214,7 +212,7 @@ impl DatabaseServer {
         assert!(promoted.status.success(), "{}", String::from_utf8_lossy(&promoted.stderr));
     }
 
-    /// Changes a setting of the running server; nothing takes the change back.
+    /// Changes a setting of the running server permanently.
     pub fn set(&self, name: &str, value: Option<&str>) {
         match value {
             Some(value) => self.query(&format!("ALTER SYSTEM SET {name} = '{value}'")),
@@ -223,12 +221,17 @@ impl DatabaseServer {
         self.query("SELECT pg_reload_conf()");
     }
 
-    /// Asks until what a query counts is as it should be.
+    /// Waits until the number that a query counts satisfies the condition.
     #[track_caller]
     pub fn wait_until(&self, sql: &str, good: impl Fn(i64) -> bool) {
         let since = Instant::now();
         while !good(self.count(sql)) {
-            assert!(since.elapsed() < DEADLINE, "{sql} gives {}\n{}", self.count(sql), self.log());
+            assert!(
+                since.elapsed() < DEADLINE,
+                "{sql} returns {}\n{}",
+                self.count(sql),
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -260,7 +263,7 @@ impl DatabaseServer {
         })
     }
 
-    /// How many rows a query counts.
+    /// Returns the number of rows that a query counts.
     #[track_caller]
     pub fn count(&self, sql: &str) -> i64 {
         self.query(sql)[0].get(0)
@@ -276,12 +279,12 @@ impl Drop for DatabaseServer {
     }
 }
 
-/// A port that nobody listens on.
+/// Returns a port on which no process listens.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Who runs servers where this is root, whom they refuse.
+/// Returns the account that runs servers if this is root, which servers refuse to run as.
 fn account() -> Option<User> {
     geteuid().is_root().then(|| {
         let find = |name| User::from_name(name).unwrap();
@@ -289,7 +292,7 @@ fn account() -> Option<User> {
     })
 }
 
-/// A command that runs as a server does, in an environment without anything of the user's.
+/// Returns a command under the servers' account, in an environment without the user's settings.
 pub fn as_server(program: &Path) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("LC_ALL", "C").current_dir("/").stdin(Stdio::null());
@@ -299,8 +302,8 @@ pub fn as_server(program: &Path) -> Command {
     command
 }
 
-/// Gives a file or folder to the one who runs servers.
-pub fn give_away(path: &Path) {
+/// Changes the owner of a file or folder to the account that runs servers.
+pub fn chown_to_server_account(path: &Path) {
     if let Some(account) = account() {
         chown(path, Some(account.uid.as_raw()), Some(account.gid.as_raw())).unwrap();
     }

@@ -15,10 +15,10 @@ use tokio::runtime::Runtime;
 
 use super::{Files, Program};
 
-/// How long anything may take before a test gives up.
+/// The longest wait before a test fails.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
-/// `arc-host serve` on a free port of loopback, with a folder of its own.
+/// `arc-host serve` on a free loopback port, with a folder of its own.
 #[derive(Debug)]
 pub struct Service {
     child: Child,
@@ -42,7 +42,7 @@ pub struct OpenStream {
     answers: BufReader<TcpStream>,
 }
 
-/// An answer over HTTP.
+/// An HTTP response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -51,7 +51,7 @@ pub struct Answer {
 }
 
 impl Service {
-    /// Starts one whose spool is in `files`, with further options.
+    /// Starts a service whose spool is in `files`, with further options.
     pub fn start(program: &Program, files: &Files, options: &[&str]) -> Self {
         let spool = files.path("spool").display().to_string();
         let mut all = vec!["--spool-dir", spool.as_str()];
@@ -62,14 +62,14 @@ impl Service {
         Self::start_with(program, &files.path("service.log"), &all)
     }
 
-    /// Starts one with these options, and waits until it listens.
+    /// Starts a service with these options, and waits until it listens.
     pub fn start_with(program: &Program, log: &Path, options: &[&str]) -> Self {
         let mut command = program.command(["serve", "--json", "--listen", "127.0.0.1:0"]);
         command.args(options);
         Self::start_command(command, log)
     }
 
-    /// The same after a line of shell, such as one that sets a limit of the process.
+    /// Starts a service after a line of shell, such as one that sets a limit of the process.
     pub fn start_after(shell: &str, program: &Program, log: &Path, options: &[&str]) -> Self {
         let wanted = program.command(["serve", "--json", "--listen", "127.0.0.1:0"]);
         let mut command = program.in_environment("sh");
@@ -84,29 +84,29 @@ impl Service {
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said = || std::fs::read_to_string(log).unwrap_or_default();
+        let logged = || std::fs::read_to_string(log).unwrap_or_default();
         let listening: Value =
-            serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}\n{}", said()));
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}\n{}", logged()));
         let url = listening["listening"][0].as_str().unwrap().to_owned();
         Service { child, url, log: log.to_owned(), http: Http::new() }
     }
 
-    /// Where it listens.
+    /// Returns the service's URL.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The program, made to use this service.
+    /// Returns the program configured for this service.
     pub fn program(&self) -> Program {
         Program::on_service(&self.url)
     }
 
-    /// What it has logged.
+    /// Returns the service's log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    /// Waits until it has logged a text.
+    /// Waits until the log contains a text.
     #[track_caller]
     pub fn wait_for_log(&self, text: &str) {
         let since = Instant::now();
@@ -116,19 +116,19 @@ impl Service {
         }
     }
 
-    /// Sends a header with every request.
+    /// Adds a header to every request.
     pub fn send_header(&mut self, name: &'static str, value: &str) {
         self.http
             .headers
             .insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
     }
 
-    /// Speaks HTTP/2 from now on.
+    /// Switches to HTTP/2.
     pub fn speak_http2(&mut self) {
         self.http.client = client(reqwest::Client::builder().http2_prior_knowledge());
     }
 
-    /// Sends a request; the body's type is JSON unless a header says otherwise.
+    /// Sends a request; the body's type is JSON unless a header sets another.
     #[track_caller]
     pub fn send(
         &self,
@@ -141,7 +141,7 @@ impl Service {
         let body: reqwest::Body = body.into();
         let bytes = body.as_bytes().map(<[u8]>::to_vec);
         let mut sent = self.http.send(method.clone(), &url, headers, body);
-        // Who is refused while still sending may find the connection closed before the answer is read.
+        // A client that is refused while it sends can find the connection closed before it reads the answer.
         for _ in 0..5 {
             let cut = sent.as_ref().is_err_and(|error| format!("{error:?}").contains("BrokenPipe"));
             let (true, Some(bytes)) = (cut, &bytes) else { break };
@@ -150,19 +150,19 @@ impl Service {
         sent.unwrap_or_else(|error| panic!("{path}: {error:?}"))
     }
 
-    /// Asks.
+    /// Sends a GET request.
     #[track_caller]
     pub fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, &[], "")
     }
 
-    /// Sends JSON.
+    /// Sends JSON in a POST request.
     #[track_caller]
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(Method::POST, path, &[], body.to_string())
     }
 
-    /// Starts a simulation with these scenarios, and gives its id.
+    /// Starts a simulation with these scenarios, and returns its id.
     #[track_caller]
     pub fn start_simulation(&self, scenarios: &[&str]) -> String {
         let scenarios: Vec<Value> = scenarios.iter().map(|id| json!({"id": id})).collect();
@@ -171,7 +171,7 @@ impl Service {
         started.json()["simulation_id"].as_str().unwrap().to_owned()
     }
 
-    /// Asks until the answer is as it should be.
+    /// Repeats a request until the answer satisfies the condition.
     #[track_caller]
     pub fn wait_until(&self, path: &str, good: impl Fn(&Answer) -> bool) -> Answer {
         let since = Instant::now();
@@ -185,13 +185,13 @@ impl Service {
         }
     }
 
-    /// Waits until nothing is left in the spool.
+    /// Waits until the spool is empty.
     #[track_caller]
     pub fn wait_for_empty_spool(&self) {
         self.wait_until("/v1/health", |health| health.json()["spool"]["depth"] == 0);
     }
 
-    /// A bare connection, on which nothing waits for longer than a test may.
+    /// Opens a bare connection whose reads and writes time out when the test has to fail.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.url.trim_start_matches("http://")).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
@@ -214,23 +214,23 @@ impl Service {
         OpenStream { stream, answers }
     }
 
-    /// The most memory that it has taken so far, in mebibytes.
+    /// Returns the peak of the service's memory so far, in mebibytes.
     pub fn peak_memory_mib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() >> 10
     }
 
-    /// How long its threads have computed so far.
+    /// Returns the processor time of the service so far.
     pub fn processor_time(&self) -> Duration {
         let line = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<&str> = line.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        // In the user's and the system's part, in hundredths of a second.
+        // User and system time, in hundredths of a second.
         let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum();
         Duration::from_millis(ticks * 10)
     }
 
-    /// Waits for its end for as long as this, and gives its exit code.
+    /// Waits at most this long for the service to end, and returns its exit code.
     #[track_caller]
     pub fn wait_at_most(&mut self, limit: Duration) -> Option<i32> {
         let since = Instant::now();
@@ -243,23 +243,23 @@ impl Service {
         }
     }
 
-    /// Asks it to stop.
+    /// Sends the service SIGTERM.
     pub fn terminate(&self) {
         kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).unwrap();
     }
 
-    /// Waits for its end, and gives its exit code.
+    /// Waits for the service to end, and returns its exit code.
     pub fn wait(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 
-    /// Stops it, and gives its exit code.
+    /// Stops the service, and returns its exit code.
     pub fn stop(mut self) -> Option<i32> {
         self.terminate();
         self.wait()
     }
 
-    /// Ends it as a crash does.
+    /// Kills the service, as in a crash.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -267,7 +267,7 @@ impl Service {
 }
 
 impl OpenStream {
-    /// Sends a part of the body. One that has been refused may be closed by now.
+    /// Sends a part of the body. A refused connection might be closed already.
     pub fn send(&mut self, part: &[u8]) {
         let mut chunk = format!("{:x}\r\n", part.len()).into_bytes();
         chunk.extend_from_slice(part);
@@ -280,13 +280,13 @@ impl OpenStream {
         self.stream.write_all(b"0\r\n\r\n").unwrap();
     }
 
-    /// The next line of the answer that is JSON: a verdict, or a problem.
+    /// Returns the next line of the answer as JSON: a verdict, or a problem.
     #[track_caller]
     pub fn next(&mut self) -> Value {
-        self.try_next().expect("there is another line")
+        self.try_next().expect("the answer has another line")
     }
 
-    /// The same; nothing at the end of the answer.
+    /// Returns the next line of the answer as JSON; `None` at its end.
     pub fn try_next(&mut self) -> Option<Value> {
         let mut line = String::new();
         while self.answers.read_line(&mut line).is_ok_and(|read| read > 0) {
@@ -301,14 +301,14 @@ impl OpenStream {
         None
     }
 
-    /// The connection.
+    /// Returns the connection.
     pub fn connection(&self) -> TcpStream {
         self.stream.try_clone().unwrap()
     }
 }
 
 impl Http {
-    /// One that has sent nothing yet.
+    /// Creates a client without a connection.
     pub fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -318,7 +318,7 @@ impl Http {
         Http { runtime, client: client(Client::builder()), headers: HeaderMap::new() }
     }
 
-    /// Sends a request; the body's type is JSON unless a header says otherwise.
+    /// Sends a request; the body's type is JSON unless a header sets another.
     pub fn send(
         &self,
         method: Method,
@@ -343,7 +343,7 @@ impl Http {
     }
 }
 
-/// A client that knows no proxy, and trusts nobody, as it speaks no TLS.
+/// Returns a client that uses no proxy and trusts no certificate, since it does not speak TLS.
 pub fn client(builder: reqwest::ClientBuilder) -> Client {
     let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
@@ -351,7 +351,7 @@ pub fn client(builder: reqwest::ClientBuilder) -> Client {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    // One connection: a spare one would be counted by the service.
+    // A single connection, because the service would count a spare one.
     let builder = builder.tls_backend_preconfigured(tls).pool_max_idle_per_host(1);
     builder.no_proxy().timeout(DEADLINE).build().unwrap()
 }
@@ -367,14 +367,14 @@ impl Drop for Service {
 }
 
 impl Answer {
-    /// Asserts its status.
+    /// Asserts the status.
     #[track_caller]
     pub fn has(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.text());
         self
     }
 
-    /// Asserts that it is a problem of this kind.
+    /// Asserts that the answer is a problem with this status and code.
     #[track_caller]
     pub fn has_problem(self, status: u16, code: &str) -> Value {
         let answer = self.has(status);
@@ -385,35 +385,35 @@ impl Answer {
         problem
     }
 
-    /// A header, empty where it is absent.
+    /// Returns a header, or an empty text if it is absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The body as JSON.
+    /// Returns the body as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The lines of the body as JSON.
+    /// Returns the lines of the body as JSON.
     #[track_caller]
     pub fn lines(&self) -> Vec<Value> {
         self.text().lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 }
 
-/// What comes on a bare connection until the other side ends it.
+/// Reads from a bare connection until the other side closes it.
 pub fn read_to_end(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    // A connection that is broken off ends, too; one that stays open does not.
+    // A reset connection counts as closed; one that stays open fails at the deadline.
     if let Err(error) = stream.read_to_end(&mut bytes) {
-        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "nobody ends the connection");
+        assert_ne!(error.kind(), std::io::ErrorKind::WouldBlock, "the connection is not closed");
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -1,7 +1,7 @@
-"""An evaluation runner in Python that is a component: it records through its host, whatever that is.
+"""An evaluation runner in Python that is a component: it records through any host.
 
-It reads scenarios from a file, has a small agent answer each prompt, records the results, writes where
-the simulation stands as one line of JSON, and leaves its answers in a file where it may:
+It reads scenarios from a file, lets a small agent answer each prompt, records the results, prints the
+state of the simulation as one line of JSON, and writes its answers to a file if one is named:
 
     componentize-py -d ../../../wit -d wit -w arc:python-runner/python-runner componentize runner \\
         -o runner.wasm
@@ -23,7 +23,7 @@ from wit_world.imports import recorder
 
 
 def agent(prompt: str) -> str:
-    """It adds, and can do nothing else."""
+    """Answers an addition; fails on any other prompt."""
     asked = re.fullmatch(r"What is (\d+) plus (\d+)\?", prompt)
     if asked is None:
         raise ValueError(f"cannot answer {prompt!r}")
@@ -31,7 +31,7 @@ def agent(prompt: str) -> str:
 
 
 def evaluate(scenario: dict[str, Any]) -> dict[str, Any]:
-    """The result of the agent's run on a scenario."""
+    """Returns the result of the agent's run on a scenario."""
     began, clock = datetime.now(timezone.utc), time.perf_counter()
     answer: Optional[str] = None
     error: Optional[str] = None
@@ -91,13 +91,13 @@ def evaluate_and_record(name: str, path: str, answers: Optional[str]) -> None:
 
 
 class Run(exports.Run):
-    """What the host starts."""
+    """The entry point that the host calls."""
 
     def run(self) -> None:
         try:
             name, path, *answers = sys.argv[1:]
             evaluate_and_record(name, path, answers[0] if answers else None)
         except (Err, OSError, ValueError) as error:
-            # What the recorder refuses is an `Err` that holds one of its cases.
+            # An error of the recorder is an `Err` that contains one of its cases.
             print(error.value if isinstance(error, Err) else error, file=sys.stderr)
             raise Err(None) from None

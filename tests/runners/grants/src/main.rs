@@ -1,4 +1,4 @@
-//! A runner that does one thing which its host may grant or refuse, and says what came of it:
+//! A runner that tries one operation which its host can grant or refuse, and prints the result:
 //!
 //! ```text
 //! arc-host run --dir data arc-grants-runner.wasm -- read data/file.txt
@@ -11,8 +11,8 @@ mod bindings {
     wit_bindgen::generate!({ path: "../../../wit", world: "runner" });
 }
 
-/// An exit code of its own: WASI's older word for the end, which the standard library uses, knows
-/// success and failure only.
+/// An exit code of the runner's choice: the older WASI call that the standard library uses can only
+/// report success or failure.
 #[allow(missing_docs, unsafe_code, clippy::all, reason = "generated from the interface")]
 mod exiting {
     wit_bindgen::generate!({
@@ -83,7 +83,7 @@ fn main() -> Result<()> {
         ["exit", code] => exiting::wasi::cli::exit::exit_with_code(code.parse()?),
         ["exit-plainly", code] => std::process::exit(code.parse()?),
         ["panic"] => bail!("a failure of its own"),
-        // It says that it runs, and then does so until it is stopped.
+        // Prints that it runs, and then computes until it is stopped.
         ["compute"] => {
             println!("computing");
             io::stdout().flush()?;

@@ -1,7 +1,7 @@
-//! An evaluation runner that is a component: it records through its host, whatever that host is.
+//! An evaluation runner that is a component: it records through any host.
 //!
-//! It reads a list of scenarios from standard input, has a small agent answer each prompt, records
-//! the results and writes where the simulation stands as one line of JSON:
+//! It reads a list of scenarios from standard input, lets a small agent answer each prompt, records
+//! the results, and writes the state of the simulation as one line of JSON:
 //!
 //! ```text
 //! arc-host run arc-rust-runner.wasm -- NAME < scenarios.json
@@ -24,7 +24,7 @@ use bindings::arc::recording::recorder::{
 };
 
 fn main() -> Result<()> {
-    let name = std::env::args().nth(1).context("say how the simulation is to be named")?;
+    let name = std::env::args().nth(1).context("no name of the simulation")?;
     let mut scenarios = String::new();
     std::io::stdin().read_to_string(&mut scenarios).context("read the scenarios")?;
 
@@ -53,7 +53,7 @@ fn main() -> Result<()> {
         })
         .collect();
     let verdicts = recorder::record_outcomes(&simulation, &submissions).map_err(explain)?;
-    // A lost answer is no trouble: the same results again are duplicates.
+    // A lost answer is harmless: the same results sent again are duplicates.
     let again = recorder::record_outcomes(&simulation, &submissions).map_err(explain)?;
     let completed = recorder::complete_simulation(&simulation, None).map_err(explain)?;
     let status = recorder::get_simulation_status(&simulation).map_err(explain)?;
@@ -94,9 +94,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A run of the agent, which repeats its prompt; the shorter the prompt, the better it does. A
-/// prompt that it is not given makes it fail, and one that is no text makes a result that is not
-/// valid.
+/// Runs the agent, which repeats its prompt; the shorter the prompt, the better its score. A
+/// missing prompt makes it fail, and a prompt that is not text makes an invalid result.
 fn run(scenario: &Value) -> Value {
     let answer = match scenario.get("task_prompt") {
         Some(Value::String(prompt)) => Ok(prompt.clone()),
