@@ -19,7 +19,7 @@ def rows(answer: dict[str, Any]) -> list[list[str]]:
 
 def markdown(answer: dict[str, Any]) -> str:
     """What a page shows: a line for each subject, and which were skipped."""
-    lines = ["| tool | results/s | of so many | CPU ms each, PostgreSQL's apart | memory MiB | bytes each | sent twice |"]
+    lines = ["| tool | results/s | results sent | CPU ms each, PostgreSQL's apart | memory MiB | bytes each | sent twice |"]
     lines.append("|---|---|---|---|---|---|---|")
     for name, run in answer["subjects"].items():
         first, count = run["first"], run["documents"]
