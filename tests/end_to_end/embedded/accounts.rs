@@ -119,7 +119,7 @@ fn root_is_told_which_folder_is_closed_to_the_one_who_runs_the_server() {
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
     folder.data = closed.join("data");
-    let enter = format!("may not enter {}", closed.canonicalize().unwrap().display());
+    let enter = format!("cannot enter {}", closed.canonicalize().unwrap().display());
     assert_refused(&mut folder.command(["health"]), &["refuses to run as root", &enter, "chmod"]);
     assert!(!folder.data.join("postgres").exists());
 
