@@ -1,4 +1,5 @@
 //! The embedded database: PostgreSQL's own programs, run on a private cluster in the user's data folder.
+//!
 //! Without a database URL, a process [acquires](EmbeddedDatabase::acquire) the embedded database of its data
 //! folder. The first one creates the cluster and starts a *supervisor*, a detached process with `postgres` as
 //! its child; the others share it. Each user of the database holds a shared lock on one file, which the kernel

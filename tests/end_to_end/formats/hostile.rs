@@ -68,7 +68,7 @@ fn a_component_that_cannot_be_asked_leaves_the_others_to_answer() {
         let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]);
         // No format knows the file, and the built-in one has to do.
         assert!(
-            recorded.stderr.contains("the format hostile cannot be asked"),
+            recorded.stderr.contains("the format hostile cannot be used"),
             "{}",
             recorded.stderr
         );
