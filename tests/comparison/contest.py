@@ -1,4 +1,4 @@
-"""One run of one subject: a database of its own, everything sent twice, then two odd documents."""
+"""One run of one subject: an empty database, everything sent twice, then two odd documents."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ sys.path.append(str(HERE / "subjects"))
 from frame import tree_cpu_s  # noqa: E402
 from results import make_results  # noqa: E402
 
-#: Variables that would lead a tool elsewhere than to the database that it is given.
+#: Prefixes of variables that could direct a tool to another database.
 FOREIGN = ("PG", "ARC_", "MLFLOW_", "PHOENIX_", "OTEL_", "TIMESCALE_", "PYTHONPATH")
 
 
 class Documents:
-    """The documents, as files of JSON lines. All have a scenario of their own."""
+    """The documents, as files of JSON lines. Each has a separate scenario."""
 
     def __init__(self, folder: Path, count: int, bytes_each: int) -> None:
         self.folder = folder
@@ -39,11 +39,11 @@ class Documents:
         nul = json.loads(self.lines[1])
         nul["scenario"]["id"] = "probe-nul"
         nul["trajectory"]["final_response"] = "a\0b"
-        # What a broken scorer, and a model's output cut within a file that was not text, look like.
+        # As a broken scorer, and a model that read a binary file, produce them.
         self.probes = {"score_of_850": line(score), "nul_character": line(nul)}
 
     def file(self, count: int) -> Path:
-        """The first so many."""
+        """Returns a file with the first `count` documents."""
         path = self.folder / f"results-{count}.jsonl"
         if not path.exists():
             path.write_text("\n".join(self.lines[:count]) + "\n")
@@ -55,18 +55,18 @@ def line(result: dict[str, Any]) -> str:
 
 
 class Broken(Exception):
-    """A subject that ended by itself, with the last it said."""
+    """A subject that ended unexpectedly, with the last line of its log."""
 
 
 class Process:
-    """A subject in its process."""
+    """A subject in a separate process."""
 
     def __init__(self, python: Path, subject: Subject, settings: dict[str, str], log: Path) -> None:
         self.log = log
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)
         }
-        # What is written by hand is the Python package's benchmark's, too.
+        # The scripts written by hand are also in the benchmark of the Python package.
         environment.update(PYTHONPATH=str(BENCHMARKS), PYTHONDONTWRITEBYTECODE="1")
         file, *arguments = subject.command
         with log.open("wb") as written:
@@ -100,17 +100,17 @@ class Process:
 
 
 def files_bytes(folder: Path) -> int:
-    """What lies in the files below a folder."""
+    """Returns the size of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def once(
     cluster: Cluster, subject: Subject, python: Path, recorder: Path | None, documents: Documents, count: int
 ) -> dict[str, Any]:
-    """Runs a subject, and gives what was measured. `recorder` is an interpreter that can make the recorder's tables.
+    """Runs a subject and returns the figures. `recorder` is an interpreter that can create the recorder's tables.
 
     Raises:
-        Broken: where it ended by itself.
+        Broken: if it ended unexpectedly.
     """
     name = "".join(letter if letter.isalnum() else "_" for letter in subject.name.lower())
     with cluster.database(name), tempfile.TemporaryDirectory(prefix="arc-comparison-files-") as files:
