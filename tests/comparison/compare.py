@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import cluster as servers
-import contest
 import environments
-import line_up
+import measurement
 import picture
+import subject_list
 import table
 
 
@@ -35,7 +35,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    groups = ", ".join(dict.fromkeys(subject.group for subject in line_up.SUBJECTS))
+    groups = ", ".join(dict.fromkeys(subject.group for subject in subject_list.SUBJECTS))
     parser.add_argument("--only", metavar="NAMES", help=f"some of {groups}, with commas between")
     parser.add_argument(
         "--documents", type=int, default=20_000, metavar="N",
@@ -57,7 +57,7 @@ def arguments() -> argparse.Namespace:
     if options.documents < 2 or options.rounds < 1:
         parser.error("--documents is at least 2, --rounds at least 1")
     try:
-        options.subjects = line_up.chosen(options.only)
+        options.subjects = subject_list.select(options.only)
     except ValueError as error:
         parser.error(str(error))
     return options
@@ -87,7 +87,7 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
     answer: dict[str, Any] = {"subjects": {}, "skipped": {}}
     load_before = os.getloadavg()[0]
     with servers.running(options.postgres_bin) as cluster, tempfile.TemporaryDirectory() as folder:
-        documents = contest.Documents(Path(folder), options.documents, options.bytes)
+        documents = measurement.Documents(Path(folder), options.documents, options.bytes)
         answer["machine"] = {
             "processor": processor(),
             "processors": os.cpu_count(),
@@ -112,8 +112,8 @@ def compare(options: argparse.Namespace) -> dict[str, Any]:
                 count = min(options.documents, subject.most)
                 python = found[subject.environment]
                 try:
-                    run = contest.once(cluster, subject, python, found.get("arc"), documents, count)
-                except contest.Broken as error:
+                    run = measurement.measure_subject(cluster, subject, python, found.get("arc"), documents, count)
+                except measurement.SubjectFailed as error:
                     answer["skipped"][subject.name] = str(error)
                     print(f"{subject.name}: {error}", file=sys.stderr)
                     continue

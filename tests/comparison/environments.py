@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from line_up import ENVIRONMENTS
+from subject_list import ENVIRONMENTS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "target" / "comparison"

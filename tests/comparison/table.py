@@ -8,7 +8,7 @@ HEADINGS = (
     "", "results/s", "results", "CPU ms each: client", "server", "PostgreSQL", "memory MiB", "rows each",
     "bytes each", "document", "sent twice", "score of 850", "NUL in a text",
 )  # fmt: skip
-#: The values of `frame.kept`, as shown in the table.
+#: The values of `frame.compare_documents`, as shown in the table.
 KEPT = {"bytes": "byte for byte", "value": "same value", "altered": "altered", "not kept": "no"}
 
 

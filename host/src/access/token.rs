@@ -50,11 +50,11 @@ impl Scope {
 impl FromStr for Scope {
     type Err = String;
 
-    fn from_str(word: &str) -> std::result::Result<Self, String> {
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
         [Scope::Read, Scope::Record, Scope::Admin]
             .into_iter()
-            .find(|scope| scope.word() == word)
-            .ok_or_else(|| format!("invalid scope: {word:?} (expected read, record or admin)"))
+            .find(|scope| scope.word() == name)
+            .ok_or_else(|| format!("invalid scope: {name:?} (expected read, record or admin)"))
     }
 }
 

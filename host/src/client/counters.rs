@@ -41,7 +41,7 @@ impl Counters {
     }
 
     /// Returns the same figures as a store, with requests in place of statements.
-    #[expect(clippy::cast_precision_loss, reason = "a rate and a mean for people")]
+    #[expect(clippy::cast_precision_loss, reason = "a rate and a mean for display")]
     pub(super) fn metrics(&self) -> Metrics {
         let requests = self.requests.load(Ordering::Relaxed);
         let failed = self.failed.load(Ordering::Relaxed);

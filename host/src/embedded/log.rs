@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 10 << 20;
 /// How much of a log's end is searched for a reason.
 const TAIL_BYTES: u64 = 64 << 10;
 
-/// The prefix of the line in which a supervisor logs why it gives up.
+/// The prefix of the line in which a supervisor logs its final error.
 const FAILED: &str = "failed: ";
 
 /// The severities that end a server, and the detail and hint that can follow.
@@ -94,7 +94,7 @@ pub(super) fn say(what: impl Display) {
     );
 }
 
-/// Logs why the supervisor gives up, for the process that started it.
+/// Logs the supervisor's final error, for the process that started it.
 pub(super) fn say_failed(error: &EmbeddedError) {
     match error {
         EmbeddedError::NotStarted { reason, .. } => say(format_args!("{FAILED}{reason}")),

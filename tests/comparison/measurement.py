@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster import Cluster
-from line_up import Subject
+from subject_list import Subject
 
 HERE = Path(__file__).parent
 BENCHMARKS = HERE.parents[1] / "host" / "python" / "benchmarks"
@@ -54,7 +54,7 @@ def line(result: dict[str, Any]) -> str:
     return json.dumps(result, separators=(",", ":"), ensure_ascii=False)
 
 
-class Broken(Exception):
+class SubjectFailed(Exception):
     """A subject that ended unexpectedly, with the last line of its log."""
 
 
@@ -86,8 +86,8 @@ class Process:
         answer = self.process.stdout.readline()
         if not answer:
             self.process.wait()
-            said = self.log.read_text(errors="replace").strip().splitlines()
-            raise Broken(said[-1] if said else f"it ended with {self.process.returncode}")
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+            raise SubjectFailed(lines[-1] if lines else f"it ended with {self.process.returncode}")
         return json.loads(answer)
 
     def end(self) -> None:
@@ -104,13 +104,13 @@ def files_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def once(
+def measure_subject(
     cluster: Cluster, subject: Subject, python: Path, recorder: Path | None, documents: Documents, count: int
 ) -> dict[str, Any]:
     """Runs a subject and returns the figures. `recorder` is an interpreter that can create the recorder's tables.
 
     Raises:
-        Broken: if it ended unexpectedly.
+        SubjectFailed: if it ended unexpectedly.
     """
     name = "".join(letter if letter.isalnum() else "_" for letter in subject.name.lower())
     with cluster.database(name), tempfile.TemporaryDirectory(prefix="arc-comparison-files-") as files:
@@ -148,7 +148,7 @@ def once(
     first, second = sendings
     failed = sum(number % 9 == 0 for number in range(count))
     if first["refused"] or first["stored"] != count or first["failed"] != failed:
-        raise Broken(
+        raise SubjectFailed(
             f"it stored {first['stored']} of {count} results and found {first['failed']} of {failed} failures"
             + (f" ({first['refused']})" if first["refused"] else "")
         )

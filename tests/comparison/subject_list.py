@@ -80,7 +80,7 @@ SUBJECTS = [
 ]  # fmt: skip
 
 
-def chosen(names: str | None) -> list[Subject]:
+def select(names: str | None) -> list[Subject]:
     """Returns the subjects of these groups.
 
     Raises:
