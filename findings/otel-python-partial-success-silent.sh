@@ -6,8 +6,8 @@
 # Versions: opentelemetry-exporter-otlp-proto-http 1.45.2, opentelemetry-sdk 1.45.2.
 # Seen:     2026-11-29, Linux x86-64, Python 3.11.
 #
-# What happens: OTLP has a member for spans that are refused for good: status 200, with their number
-# and a message. The exporter does not parse the body of an answer with status 200. Here the
+# What happens: OTLP has a member for spans that are refused permanently: status 200, with their
+# number and a message. The exporter does not parse the body of an answer with status 200. Here the
 # receiver refuses the only span.
 #
 # Output seen:

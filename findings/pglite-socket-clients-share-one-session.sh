@@ -16,9 +16,9 @@
 #   second client: same statement: 42P05 prepared statement "plus_one" already exists
 #   second client: unnamed statement 2, work_mem 7MB, rows of the first client's temporary table 1
 #
-# Why it matters: pools and drivers that prepare by themselves (asyncpg, JDBC, sqlx) meet this on
-# their second connection, and a test suite that passes on PGlite with one client can fail with two.
-# Unnamed statements and settings per transaction (SET LOCAL) avoid it.
+# Why it matters: pools and drivers that prepare statements automatically (asyncpg, JDBC, sqlx) have this error on their
+# second connection, and a test suite that passes on PGlite with one client can fail with two. Unnamed statements and
+# settings per transaction (SET LOCAL) avoid it.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -1,24 +1,25 @@
-//! Hands the crate what lies outside of it: the extraction component and the bundled formats, which it
-//! embeds, the migrations, and the contract.
+//! Provides the crate with files from outside of it: the extraction component and the bundled formats,
+//! which it embeds, the migrations, and the contract.
 //!
-//! In the workspace, components are built from `guest/`. The package of the crate has no workspace
-//! around it; it carries all of this in its folder `packaged`, so that whoever installs it has the
-//! components that were released, byte for byte.
+//! In the workspace, components are built from `guest/`. The package of the crate is outside of a
+//! workspace and contains all of this in its folder `packaged`, so that an installation from it has
+//! the released components, byte for byte.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-/// The formats that come with the program: their folders under `guest/formats`, and their names.
+/// The formats that are part of the program: their names, which are also their folders under
+/// `guest/formats`.
 const FORMATS: [&str; 6] = ["harbor", "inspect", "lm-eval", "openai-evals", "otel", "promptfoo"];
 
 fn main() -> Result<()> {
     let folder = PathBuf::from(
         std::env::var_os("CARGO_MANIFEST_DIR").context("CARGO_MANIFEST_DIR is not set")?,
     );
-    let workspace = folder.parent().context("the crate lies at the root")?;
-    // No crate owns this folder, so it is beside this one only in the workspace.
+    let workspace = folder.parent().context("the crate is at the root")?;
+    // No crate contains this folder, so it exists beside this one only in the workspace.
     let in_workspace = workspace.join("migrations").is_dir();
     let packaged = folder.join("packaged");
     let root = if in_workspace { workspace } else { &packaged };
@@ -60,8 +61,8 @@ fn main() -> Result<()> {
     }
 }
 
-/// Wasmtime's macro for a contract in this folder: it takes only literal paths, and relative ones
-/// from the crate's folder.
+/// Returns a wrapper of wasmtime's macro for a contract in this folder, because the macro accepts only
+/// literal paths, and resolves relative ones from the crate's folder.
 fn bindgen(wit: &Path) -> String {
     format!(
         "macro_rules! bindgen {{

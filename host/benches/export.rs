@@ -1,16 +1,16 @@
-//! How quick an export of many outcomes is, and how much memory it takes.
+//! Measures the time and the memory of an export of many outcomes.
 //!
 //! `cargo bench --bench export [-- MILLIONS]` starts a PostgreSQL of its own with default durability,
-//! makes a million outcomes (or so many millions) in simulations of 100,000 with tiny documents, and
+//! creates a million outcomes (or MILLIONS of them) in simulations of 100,000 with tiny documents, and
 //! has `arc-host export` write all of them in each format. It prints the time from the program's start
-//! to its end and the most memory that it had; then the same for a table of Arrow in this process.
+//! to its end and its peak memory; then the same for an Arrow table in this process.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::indexing_slicing,
     missing_docs,
-    reason = "a measurement that fails may stop, and prints what it found"
+    reason = "a failing measurement panics, and the figures are printed"
 )]
 
 mod support;
@@ -25,7 +25,7 @@ use arc_host::store::ExportSelection;
 
 use support::{BenchDatabase, OUTCOMES, make_outcomes, new_simulation};
 
-/// How many times each format is written; all of them are shown.
+/// How many times each format is written; all times are printed.
 const RUNS: usize = 3;
 
 #[tokio::main]
@@ -84,7 +84,7 @@ async fn main() {
     );
 }
 
-/// The most memory that a process has had; nothing where it has ended.
+/// Returns the peak memory of a process, or `None` if it has ended.
 fn peak_megabytes(process: u32) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

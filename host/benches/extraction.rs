@@ -1,17 +1,18 @@
-//! What the sandbox costs: the extraction component against the same code as a native function.
+//! Measures the cost of the sandbox: the extraction component against the same code as a native
+//! function.
 //!
 //! `cargo bench --bench extraction [-- ROUNDS]` prints, for documents of 1.5, 8.7 and 60 KB, the time
 //! of each and its ratios to the native function and to the built-in component: the median of rounds
-//! in which all take turns, so that a busy machine slows all of them. Then it prints how long a
-//! component takes to be loaded from the cache, and to be compiled.
+//! in which all alternate, so that a busy machine slows all of them. Then it prints the time to load
+//! a component from the cache, and to compile it.
 //!
 //! - native: the extractor crate, called as a library;
-//! - built in: what recording does, one instance for a run of documents;
-//! - fresh session: an instance of its own for each document;
-//! - plug-in: the same component held to fuel, as those from elsewhere that import nothing; and to a
-//!   deadline besides, as those with WASI;
-//! - bare wasmtime with fuel, epochs, both or neither: what each of them costs, and what the host's
-//!   own layer adds.
+//! - built in: as in recording, one instance for a series of documents;
+//! - fresh session: a new instance for each document;
+//! - plug-in: the same component with fuel, like added components without imports; and with a
+//!   deadline as well, like those with WASI;
+//! - bare wasmtime with fuel, epochs, both or neither: the cost of each of them, and of the host's
+//!   own layer.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +23,7 @@
     clippy::cast_sign_loss,
     missing_docs,
     unreachable_pub,
-    reason = "a measurement that fails may stop, and prints what it found"
+    reason = "a failing measurement panics, and the figures are printed"
 )]
 
 mod support;
@@ -40,10 +41,10 @@ mod bindings {
     wasmtime::component::bindgen!({ path: "../wit", world: "extractor" });
 }
 
-/// How many bytes of documents a round takes: long enough to time, short enough to take turns.
+/// The bytes of documents in a round: long enough to measure, short enough to alternate.
 const ROUND_BYTES: usize = 1 << 20;
 
-/// A way to extract, and its name.
+/// The name of a way to extract, and its function.
 type Way<'w> = (&'static str, Box<dyn FnMut(&str) + 'w>);
 
 fn main() {
@@ -98,7 +99,7 @@ fn main() {
     measure_loading(rounds);
 }
 
-/// The component in an engine with default settings.
+/// Returns a function that runs the component in an engine with default settings.
 fn bare(epochs: bool, fuel: bool) -> Box<dyn FnMut(&str)> {
     let mut config = Config::new();
     config.epoch_interruption(epochs).consume_fuel(fuel);
@@ -119,7 +120,8 @@ fn bare(epochs: bool, fuel: bool) -> Box<dyn FnMut(&str)> {
     })
 }
 
-/// How long a component from elsewhere takes until its first document: compiled before, and not.
+/// Measures the time until the first verdict of an added component, with and without a cached
+/// compilation.
 fn measure_loading(rounds: usize) {
     let folder = tempfile::tempdir().unwrap();
     let cache_dir = Some(folder.path().join("cache"));
@@ -134,7 +136,7 @@ fn measure_loading(rounds: usize) {
     let loading = Loading { cache_dir, ..Loading::default() };
     let compiled = load(&loading);
     let cached = median((0..rounds).map(|_| load(&loading)).collect());
-    println!("a component from elsewhere, until its first verdict");
+    println!("an added component, until its first verdict");
     println!("  compiled before                  {cached:>8.1} ms");
     println!("  compiled now                     {compiled:>8.1} ms");
 }

@@ -1,11 +1,11 @@
-//! How fast results are recorded, against what PostgreSQL itself can do, all in one run.
+//! Measures how fast results are recorded, compared with PostgreSQL itself, all in one run.
 //!
 //! `cargo bench --bench ingest [-- SECONDS [BYTES …]]` starts a PostgreSQL of its own with default
 //! durability (fsync on) and prints ratios; absolute figures depend on the machine. For documents
 //! of 1.5, 8.7 and 60 KB it measures
 //!
 //! - ready-made rows by COPY BINARY into the same table, 1,000 a transaction, over one connection
-//!   and over two: the bytes come from COPY … TO, so that making them costs nothing;
+//!   and over two: the bytes come from COPY … TO, so that preparing them costs nothing;
 //! - the recorder from JSON text, in batches of 1,000;
 //! - 16 tasks that record one by one, against 16 connections with a bare prepared INSERT;
 //! - one task that records one by one, against one connection with a bare prepared INSERT.
@@ -19,7 +19,7 @@
     clippy::cast_sign_loss,
     missing_docs,
     unreachable_pub,
-    reason = "a measurement that fails may stop, and prints what it found"
+    reason = "a failing measurement panics, and the figures are printed"
 )]
 
 mod support;
@@ -70,7 +70,7 @@ async fn main() {
 
 impl Bench {
     async fn measure(&self, bytes: usize, time: Duration) {
-        // As many as the fastest way writes in the time, so that every way writes the same.
+        // As many as the fastest way writes in that time, so that every way writes the same.
         let batches =
             ((time.as_secs_f64() * 30_000.0 * 8_700.0 / bytes.max(3_000) as f64) as usize / BATCH)
                 .clamp(4, 200);
@@ -85,7 +85,7 @@ impl Bench {
         let rows = self.ready_rows(batches).await;
         let copy_rate = self.copy(&rows, 1).await;
         let copy_two_rate = self.copy(&rows, 2).await;
-        // Again, the other way round, so that neither has the warmer cache.
+        // Again in the reverse order, so that neither has the warmer cache.
         let copy_rate = (copy_rate + self.copy(&rows, 1).await) / 2.0;
         let batch_rate = (batch_rate + self.record_batches(&documents).await) / 2.0;
         drop(rows);
@@ -134,7 +134,7 @@ impl Bench {
         simulation_id
     }
 
-    /// Two batches on their way at once, as a file is recorded.
+    /// Records several batches at once, as for a file.
     async fn record_batches(&self, documents: &[String]) -> f64 {
         let simulation_id = self.start().await;
         let begun = Instant::now();
@@ -147,7 +147,7 @@ impl Bench {
         documents.len() as f64 / begun.elapsed().as_secs_f64()
     }
 
-    /// The rows that were just recorded, as COPY takes them.
+    /// Returns the rows that were just recorded, in the format of COPY.
     async fn ready_rows(&self, batches: usize) -> Vec<Bytes> {
         let mut all = Vec::new();
         for batch in 0..batches {
@@ -183,7 +183,7 @@ impl Bench {
         (batches.len() * BATCH) as f64 / begun.elapsed().as_secs_f64()
     }
 
-    /// Rows a second, and the median time of one in seconds.
+    /// Returns the rows a second, and the median time of one in seconds.
     async fn bare_inserts(
         &self,
         documents: &Arc<Vec<String>>,
@@ -211,7 +211,7 @@ impl Bench {
                 let simulation_id = Uuid::from_u128(1);
                 let (client, insert) = (&client, &insert);
                 timed(worker, connections, &documents, time, |document| async move {
-                    // Spread over the index as the recorder's ids are.
+                    // Spread over the index like the recorder's ids.
                     let id = outcome_id(new_simulation_id(), None, b"");
                     client
                         .execute(insert, &[&simulation_id, &id, &"scenario-1", &"Scenario 1", &metrics, &document])
@@ -252,7 +252,7 @@ impl Bench {
     }
 }
 
-/// Handles a worker's own documents one by one until the time is over; the time of each.
+/// Processes a worker's own documents one by one until the time is over; returns the time of each.
 async fn timed<F: Future<Output = ()>>(
     worker: usize,
     workers: usize,

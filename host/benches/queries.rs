@@ -1,17 +1,17 @@
-//! How quick the queries are among many outcomes.
+//! Measures the queries on many outcomes.
 //!
 //! `cargo bench --bench queries [-- MILLIONS]` starts a PostgreSQL of its own with default
-//! durability, makes a million outcomes (or so many millions) with tiny documents in simulations of
-//! 100,000, and records nothing through the recorder: it is the queries that are measured. The last
-//! simulation runs, and its 100,000 outcomes are fresh: nothing has analysed or vacuumed since. It
-//! prints the median time of several runs of each query, the first of which is left out.
+//! durability and creates a million outcomes (or MILLIONS of them) with tiny documents in
+//! simulations of 100,000, without the recorder, because only the queries are measured. The last
+//! simulation is running, and its 100,000 outcomes are fresh: they have not been analysed or
+//! vacuumed. It prints the median time of several runs of each query, without the first one.
 
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::indexing_slicing,
     missing_docs,
-    reason = "a measurement that fails may stop, and prints what it found"
+    reason = "a failing measurement panics, and the figures are printed"
 )]
 
 mod support;
@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use support::{BenchDatabase, OUTCOMES, make_outcomes, new_simulation};
 
-/// How many times each query runs; the median counts.
+/// How many times each query runs; the median is printed.
 const RUNS: usize = 9;
 
 #[tokio::main]
@@ -44,7 +44,7 @@ async fn main() {
         store.start_simulation(&new_simulation(simulation_id), std::iter::empty()).await.unwrap();
         simulations.push(simulation_id);
         if number + 1 == millions * 1_000_000 / OUTCOMES {
-            // What is there has its statistics; what follows has none.
+            // The existing outcomes have statistics; the following ones have none.
             admin.batch_execute("VACUUM ANALYZE arc_recorder.outcomes").await.unwrap();
             let off = "ALTER TABLE arc_recorder.outcomes SET (autovacuum_enabled = off)";
             admin.batch_execute(off).await.unwrap();
@@ -151,7 +151,7 @@ async fn measure(store: &Store, running: Uuid, completed: Uuid) {
     .await;
 }
 
-/// The first status after a late result, which computes the figures again, and the next one.
+/// Measures the first status after a late result, which computes the figures again.
 async fn late_results(store: &Store, admin: &Client, completed: Uuid) {
     let mark = format!("SELECT arc_recorder.note_results(ARRAY['{completed}'::uuid])");
     let mut times = Vec::new();
@@ -179,7 +179,7 @@ fn report(what: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     println!(
-        "  {what:<46} {:>9.2} ms   (worst {:.2})",
+        "  {what:<46} {:>9.2} ms   (longest {:.2})",
         milliseconds(times[times.len() / 2]),
         milliseconds(times[times.len() - 1])
     );

@@ -1,4 +1,4 @@
-//! What HTTP costs: the service in a process of its own against the recorder in this one.
+//! Measures the cost of HTTP: the service in a separate process against the recorder in this one.
 //!
 //! `cargo bench --bench service [-- SECONDS [BYTES]]` starts a PostgreSQL of its own with default
 //! durability (fsync on) and prints ratios; absolute figures depend on the machine, and the clients
@@ -6,10 +6,10 @@
 //!
 //! - the recorder in this process, in batches of 1,000;
 //! - the same documents as a stream of lines over one connection, and over two;
-//! - 64 connections that send one result after the other: how many, and how long each takes;
-//! - the memory of the service with 1,000 open connections that have each had an answer;
-//! - how long `/health/live` takes while the longest results, configurations and compressed bodies are
-//!   sent to it (to be below 100 ms at p99), and the most memory that it takes.
+//! - 64 connections that send single results: the rate, and the time of each;
+//! - the memory of the service with 1,000 open connections that have each received an answer;
+//! - the time of `/health/live` while the longest results, configurations and compressed bodies are
+//!   sent (it should be below 100 ms at p99), and the peak memory of the service.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,10 +21,10 @@
     clippy::panic,
     missing_docs,
     unreachable_pub,
-    reason = "a measurement that fails may stop, and prints what it found"
+    reason = "a failing measurement panics, and the figures are printed"
 )]
 
-/// The program's own, for both sides.
+/// The program's allocator, for both sides.
 #[path = "../src/allocator.rs"]
 mod allocator;
 mod support;
@@ -51,10 +51,10 @@ const BATCH: usize = 1_000;
 /// Connections that send single results.
 const SENDERS: usize = 64;
 
-/// How often each way has its turn.
+/// The number of rounds, in each of which every way runs once.
 const ROUNDS: usize = 5;
 
-/// Connections that are open at once while the memory is read.
+/// Connections that are open while the memory is read.
 const OPEN: usize = 1_000;
 
 #[tokio::main]
@@ -82,8 +82,8 @@ async fn main() {
         documents[0].len() as f64 / 1e3
     );
 
-    // In turn, again and again: a disk or a neighbour that is slow for a moment slows one round, and
-    // each figure is the median of the rounds, each ratio one of neighbours in time.
+    // The ways alternate: a disk or another process that is slow for a moment slows one round only.
+    // Each figure is the median of the rounds, and each ratio compares figures of the same round.
     let share = Duration::from_secs_f64(seconds / ROUNDS as f64);
     let mut rounds = Rounds::default();
     let mut times = Vec::new();
@@ -134,7 +134,7 @@ async fn main() {
     );
 }
 
-/// What the ways have measured, a row a round.
+/// The figures of all ways, a row for each round.
 #[derive(Default)]
 struct Rounds {
     rates: Vec<[f64; 4]>,
@@ -178,7 +178,7 @@ struct Bench {
     service: Service,
 }
 
-/// The service in a process of its own.
+/// The service in a separate process.
 struct Service {
     child: Child,
     address: String,
@@ -210,7 +210,7 @@ impl Service {
         stream
     }
 
-    /// Connections that have each had an answer.
+    /// Opens connections that have each received an answer.
     async fn open(&self, count: usize) -> Vec<TcpStream> {
         let mut open = Vec::new();
         for _ in 0..count {
@@ -224,7 +224,7 @@ impl Service {
         open
     }
 
-    /// How many transactions have stored results.
+    /// Returns how many transactions have stored results.
     async fn transactions(&self) -> f64 {
         let mut stream = self.connect().await;
         let request = b"GET /v1/stats HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
@@ -276,7 +276,7 @@ impl Bench {
         documents.len() as f64 / begun.elapsed().as_secs_f64()
     }
 
-    /// The documents as lines, shared out among connections.
+    /// Sends the documents as lines, divided among connections; returns the rate.
     async fn streams(&self, documents: &Arc<Vec<String>>, connections: usize) -> f64 {
         let simulation_id = self.start().await;
         let begun = Instant::now();
@@ -296,7 +296,7 @@ impl Bench {
                 );
                 let sending = async {
                     writing.write_all(head.as_bytes()).await.unwrap();
-                    // As a client that reads a file: a piece at a time.
+                    // In pieces, as a client that reads a file sends them.
                     let mut piece = Vec::with_capacity(300_000);
                     for document in own {
                         piece.extend_from_slice(document.as_bytes());
@@ -325,7 +325,7 @@ impl Bench {
         documents.len() as f64 / begun.elapsed().as_secs_f64()
     }
 
-    /// Results one by one: how many a second, and the time of each, sorted.
+    /// Sends results one by one: returns the rate, and the sorted times.
     async fn singles(&self, documents: &Arc<Vec<String>>, time: Duration) -> (f64, Vec<Duration>) {
         let simulation_id = self.start().await;
         let mut streams = Vec::new();
@@ -356,7 +356,7 @@ impl Bench {
                         request.extend_from_slice(head.as_bytes());
                         request.extend_from_slice(document.as_bytes());
                         stream.write_all(&request).await.unwrap();
-                        // An answer is short, and written at once.
+                        // An answer is short, and arrives in one piece.
                         let length = stream.read(&mut answer).await.unwrap();
                         let text = std::str::from_utf8(&answer[..length]).unwrap();
                         assert!(
@@ -382,8 +382,8 @@ impl Bench {
         self.service.open(count).await
     }
 
-    /// How long each question whether the service lives takes, while bodies are sent to it that are
-    /// as long as may be.
+    /// Returns the times of requests for `/health/live` while bodies of the maximum length are sent to
+    /// the service.
     async fn liveness_under_load(&self, service: &Service, time: Duration) -> Vec<Duration> {
         let simulation_id = self.start().await;
         let outcomes = format!("/v1/simulations/{simulation_id}/outcomes");
@@ -412,7 +412,8 @@ impl Bench {
                 tasks.push(tokio::spawn(async move {
                     while Instant::now() < until {
                         let mut stream = TcpStream::connect(&address).await.unwrap();
-                        // What there is no room for just now is refused, perhaps before its end.
+                        // A body that does not fit into the memory budget is refused, possibly before
+                        // its end.
                         let _ = stream.write_all(&request).await;
                         let _ = stream.read_to_end(&mut Vec::new()).await;
                     }

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-#: How long the server may take to start, in seconds.
+#: The timeout for the start of the server, in seconds.
 DEADLINE = 60.0
 
 
@@ -21,7 +21,7 @@ class Cluster:
     """A running server.
 
     Attributes:
-        pid: of its first process, whose descendants are the others.
+        pid: the id of its first process, the ancestor of the others.
         sockets: the folder of its socket.
     """
 
@@ -31,11 +31,11 @@ class Cluster:
         self._owner = owner
 
     def url(self, database: str) -> str:
-        """The URL of a database."""
+        """Returns the URL of a database."""
         return f"postgresql://{self._owner}@/{database}?host={self.sockets}"
 
     def sql(self, statement: str, database: str = "postgres") -> str:
-        """Runs a statement, and gives its rows as psql prints them."""
+        """Runs a statement and returns its rows as psql prints them."""
         command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", statement]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
@@ -44,7 +44,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def database(self, name: str) -> Iterator[str]:
-        """The name of an empty database, which is dropped at the end."""
+        """Yields the name of an empty database, which is dropped at the end."""
         self.sql(f"CREATE DATABASE {name}")
         try:
             yield name
@@ -52,7 +52,7 @@ class Cluster:
             self.sql(f"DROP DATABASE {name} WITH (FORCE)")
 
     def contents(self, database: str) -> dict[str, int]:
-        """The rows of each table that has some, and under `bytes` the size of the database, indexes included."""
+        """Returns the row count of each non-empty table, and as `bytes` the size of the database with indexes."""
         tables = self.sql(
             "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
             "WHERE relkind = 'r' AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'",
@@ -65,26 +65,26 @@ class Cluster:
         return {"bytes": size, **{table: int(count) for table, count in pairs if count != "0"}}
 
 
-def programs(given: Path | None) -> Path:
-    """The folder of PostgreSQL's programs: the given one, Debian's newest, or that of the PATH.
+def programs(named: Path | None) -> Path:
+    """Returns the folder of PostgreSQL's programs: the named one, Debian's newest, or that of the PATH.
 
     Raises:
-        FileNotFoundError: where there is none.
+        FileNotFoundError: if it is not found.
     """
-    if given is not None:
-        return given
+    if named is not None:
+        return named
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
     if found:
         return found[-1].parent
     on_path = shutil.which("initdb")
     if on_path is None:
-        raise FileNotFoundError("no PostgreSQL here; install one (apt install postgresql), or name --postgres-bin")
+        raise FileNotFoundError("PostgreSQL is not installed; install it (apt install postgresql), or name --postgres-bin")
     return Path(on_path).resolve().parent
 
 
 @contextlib.contextmanager
 def running(bin_folder: Path | None) -> Iterator[Cluster]:
-    """A cluster that is gone at the end."""
+    """Yields a temporary cluster."""
     programs_folder = programs(bin_folder)
     # PostgreSQL refuses to run as root.
     owner = pwd.getpwnam("postgres") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Records the same results in the same PostgreSQL with different tools, and shows how fast, what was stored,
-and what happens when the same is sent twice.
+"""Records the same results in the same PostgreSQL with different tools, and shows the speed, the stored rows, and
+the effect of sending everything twice.
 
     python3 tests/comparison/compare.py                                    # everything
     python3 tests/comparison/compare.py --only arc,asyncpg --documents 2000
     python3 tests/comparison/compare.py --json results.json --plot results.svg
 
-The first run makes an environment for each tool below target/comparison (MLflow and Phoenix take about 900 MB
-each) and, where target/wheels has no wheel of the recorder, builds one. It starts a PostgreSQL of its own with
-default durability, which is gone at the end. What cannot be installed or breaks is skipped, with the reason.
+The first run creates an environment for each tool in target/comparison (MLflow and Phoenix need about 900 MB
+each) and builds a wheel of the recorder if target/wheels has none. It starts a temporary PostgreSQL with default
+durability. A tool that cannot be installed or fails is skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import cluster as servers
-import contest
 import environments
-import line_up
+import measurement
 import picture
+import subject_list
 import table
 
 
@@ -35,14 +35,14 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    groups = ", ".join(dict.fromkeys(subject.group for subject in line_up.SUBJECTS))
+    groups = ", ".join(dict.fromkeys(subject.group for subject in subject_list.SUBJECTS))
     parser.add_argument("--only", metavar="NAMES", help=f"some of {groups}, with commas between")
     parser.add_argument(
         "--documents", type=int, default=20_000, metavar="N",
         help="how many results (20,000); slow tools get fewer, see --list",
     )  # fmt: skip
-    parser.add_argument("--bytes", type=int, default=8_700, help="of about so many bytes (8,700)")
-    parser.add_argument("--rounds", type=int, default=3, help="the best of so many runs counts (3)")
+    parser.add_argument("--bytes", type=int, default=8_700, help="approximate size of a document (8,700)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of runs, of which the best counts (3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes all figures")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="writes a picture (SVG)")
     parser.add_argument("--wheel", type=Path, help="the recorder's wheel; default: the newest in target/wheels")
@@ -50,44 +50,44 @@ def arguments() -> argparse.Namespace:
         "--python", type=Path, help="an interpreter that has the packages, for all tools; nothing is installed then"
     )
     parser.add_argument("--postgres-bin", type=Path, help="the folder of PostgreSQL's programs")
-    parser.add_argument("--list", action="store_true", help="says what would run, and ends")
+    parser.add_argument("--list", action="store_true", help="lists what would run, and ends")
     parser.add_argument("--show", type=Path, metavar="FILE", help="the table (and --plot) of an earlier --json, and ends")
     parser.add_argument("--markdown", action="store_true", help="the table as Markdown")
-    given = parser.parse_args()
-    if given.documents < 2 or given.rounds < 1:
+    options = parser.parse_args()
+    if options.documents < 2 or options.rounds < 1:
         parser.error("--documents is at least 2, --rounds at least 1")
     try:
-        given.subjects = line_up.chosen(given.only)
+        options.subjects = subject_list.select(options.only)
     except ValueError as error:
         parser.error(str(error))
-    return given
+    return options
 
 
-def interpreters(given: argparse.Namespace) -> tuple[dict[str, Path], dict[str, str]]:
-    """An interpreter for each environment that is wanted, and why some have none."""
-    wanted = dict.fromkeys(subject.environment for subject in given.subjects)
-    if any(subject.tables for subject in given.subjects):
+def interpreters(options: argparse.Namespace) -> tuple[dict[str, Path], dict[str, str]]:
+    """Returns an interpreter for each required environment, and the reasons for the missing ones."""
+    wanted = dict.fromkeys(subject.environment for subject in options.subjects)
+    if any(subject.tables for subject in options.subjects):
         wanted["arc"] = None
-    if given.python is not None:
-        # Not resolved: the link in an environment is what makes it one.
-        return dict.fromkeys(wanted, given.python.absolute()), {}
+    if options.python is not None:
+        # Not resolved: the link determines the environment.
+        return dict.fromkeys(wanted, options.python.absolute()), {}
     found: dict[str, Path] = {}
     missing: dict[str, str] = {}
     for name in wanted:
         try:
-            found[name] = environments.interpreter(name, given.wheel)
+            found[name] = environments.interpreter(name, options.wheel)
         except environments.CannotInstall as error:
             missing[name] = f"not installed: {error}"
     return found, missing
 
 
-def compare(given: argparse.Namespace) -> dict[str, Any]:
-    """Runs everything, and gives all figures."""
-    found, missing = interpreters(given)
+def compare(options: argparse.Namespace) -> dict[str, Any]:
+    """Runs everything and returns all figures."""
+    found, missing = interpreters(options)
     answer: dict[str, Any] = {"subjects": {}, "skipped": {}}
     load_before = os.getloadavg()[0]
-    with servers.running(given.postgres_bin) as cluster, tempfile.TemporaryDirectory() as folder:
-        documents = contest.Documents(Path(folder), given.documents, given.bytes)
+    with servers.running(options.postgres_bin) as cluster, tempfile.TemporaryDirectory() as folder:
+        documents = measurement.Documents(Path(folder), options.documents, options.bytes)
         answer["machine"] = {
             "processor": processor(),
             "processors": os.cpu_count(),
@@ -99,20 +99,21 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
             "load_before": load_before,
         }
         answer["document_bytes"] = round(documents.bytes_each)
-        answer["rounds"] = given.rounds
-        # Round after round, so that what else the machine does meets all alike.
-        for number in range(given.rounds):
-            for subject in given.subjects:
+        answer["rounds"] = options.rounds
+        # In rounds, so that other load of the machine affects all tools
+        # equally.
+        for number in range(options.rounds):
+            for subject in options.subjects:
                 for needed in (subject.environment, *(["arc"] if subject.tables else [])):
                     if needed in missing:
                         answer["skipped"][subject.name] = missing[needed]
                 if subject.name in answer["skipped"]:
                     continue
-                count = min(given.documents, subject.most)
+                count = min(options.documents, subject.most)
                 python = found[subject.environment]
                 try:
-                    run = contest.once(cluster, subject, python, found.get("arc"), documents, count)
-                except contest.Broken as error:
+                    run = measurement.measure_subject(cluster, subject, python, found.get("arc"), documents, count)
+                except measurement.SubjectFailed as error:
                     answer["skipped"][subject.name] = str(error)
                     print(f"{subject.name}: {error}", file=sys.stderr)
                     continue
@@ -125,7 +126,7 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
                 entry["rates"].append(round(rate, 1))
                 if rate >= max(entry["rates"]) - 0.1:
                     entry.update(run, does=subject.does, group=subject.group, load=load)
-    # A tool that broke in one round has no figure.
+    # A tool that failed in one round has no figures.
     for name in answer["skipped"]:
         answer["subjects"].pop(name, None)
     return answer
@@ -138,19 +139,19 @@ def processor() -> str:
 
 
 def main() -> None:
-    given = arguments()
-    if given.list:
-        for subject in given.subjects:
-            print(f"{subject.name:22}{min(given.documents, subject.most):7,} results   {subject.does}")
+    options = arguments()
+    if options.list:
+        for subject in options.subjects:
+            print(f"{subject.name:22}{min(options.documents, subject.most):7,} results   {subject.does}")
         return
-    # Ended by a signal, it still stops what it has started.
+    # Also on a signal, the processes that were started are stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    answer = json.loads(given.show.read_text()) if given.show else compare(given)
-    print(table.markdown(answer) if given.markdown else table.text(answer))
-    if given.json:
-        given.json.write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
-    if given.plot:
-        given.plot.write_text(picture.svg(answer))
+    answer = json.loads(options.show.read_text()) if options.show else compare(options)
+    print(table.markdown(answer) if options.markdown else table.text(answer))
+    if options.json:
+        options.json.write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
+    if options.plot:
+        options.plot.write_text(picture.svg(answer))
     if not answer["subjects"]:
         sys.exit("nothing was measured")
 

@@ -1,4 +1,4 @@
-"""A Python environment for each tool, made once under `target/comparison`."""
+"""A Python environment for each tool, created once in `target/comparison`."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ import subprocess
 import sys
 from pathlib import Path
 
-from line_up import ENVIRONMENTS
+from subject_list import ENVIRONMENTS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "target" / "comparison"
 
 
 class CannotInstall(Exception):
-    """An environment that could not be made, and why; its subjects are skipped by that reason."""
+    """An environment that could not be created, with the reason; its subjects are skipped."""
 
 
 def requirements(name: str, wheel: Path | None) -> list[str]:
-    """What an environment gets from pip."""
+    """Returns the packages that pip installs in an environment."""
     if name == "arc":
         return [str(wheel or newest_wheel() or ROOT / "host" / "python")]
     return ENVIRONMENTS[name]
 
 
 def newest_wheel() -> Path | None:
-    """The wheel that was built last, if one was."""
+    """Returns the newest wheel, if there is one."""
     wheels = sorted((ROOT / "target" / "wheels").glob("*.whl"), key=lambda wheel: wheel.stat().st_mtime)
     return wheels[-1] if wheels else None
 
 
 def interpreter(name: str, wheel: Path | None) -> Path:
-    """The interpreter of an environment that has its packages.
+    """Returns the interpreter of an environment with its packages, which are installed if necessary.
 
     Raises:
         CannotInstall: with pip's last line.

@@ -1,4 +1,4 @@
-"""The rates as a picture: bars on a logarithmic scale, as SVG that follows the reader's light or dark."""
+"""The rates as a picture: bars on a logarithmic scale, as SVG for light and dark mode."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STYLE = """
 
 
 def svg(answer: dict[str, Any]) -> str:
-    """The picture of a comparison."""
+    """Returns the picture of a comparison."""
     runs = sorted(answer["subjects"].items(), key=lambda entry: -entry[1]["results_per_second"])
     rates = [run["results_per_second"] for _, run in runs]
     low = math.floor(math.log10(min(rates))) if rates else 0

@@ -8,18 +8,18 @@ HEADINGS = (
     "", "results/s", "results", "CPU ms each: client", "server", "PostgreSQL", "memory MiB", "rows each",
     "bytes each", "document", "sent twice", "score of 850", "NUL in a text",
 )  # fmt: skip
-#: What `frame.kept` says, in the table's words.
+#: The values of `frame.compare_documents`, as shown in the table.
 KEPT = {"bytes": "byte for byte", "value": "same value", "altered": "altered", "not kept": "no"}
 
 
 def rows(answer: dict[str, Any]) -> list[list[str]]:
-    """A row of texts for each subject."""
+    """Returns a row of texts for each subject."""
     return [row(name, run) for name, run in answer["subjects"].items()]
 
 
 def markdown(answer: dict[str, Any]) -> str:
-    """What a page shows: a line for each subject, and which were skipped."""
-    lines = ["| tool | results/s | of so many | CPU ms each, PostgreSQL's apart | memory MiB | bytes each | sent twice |"]
+    """Returns the table for a page: a line for each subject, also for skipped ones."""
+    lines = ["| tool | results/s | results sent | CPU ms each, PostgreSQL's apart | memory MiB | bytes each | sent twice |"]
     lines.append("|---|---|---|---|---|---|---|")
     for name, run in answer["subjects"].items():
         first, count = run["first"], run["documents"]
@@ -57,13 +57,13 @@ def row(name: str, run: dict[str, Any]) -> list[str]:
 
 
 def significant(rate: float) -> str:
-    """Three figures: more would not be the same tomorrow."""
+    """Returns a rate with three significant digits; more would not be reproducible."""
     step = 10 ** max(0, len(str(int(rate))) - 3)
     return f"{round(rate / step) * step:,}"
 
 
 def twice(run: dict[str, Any]) -> str:
-    """What the second sending of everything did."""
+    """Returns the effect of sending everything a second time."""
     refused = ", batch refused" if run["again"]["refused"] else ""
     copies = run["copies_after_second"]
     return f"{'once' if copies == 1 else f'{copies:g} times'}{refused}"
@@ -76,14 +76,14 @@ def verdict(probe: str) -> str:
 
 
 def text(answer: dict[str, Any]) -> str:
-    """Everything for a terminal."""
+    """Returns all figures for a terminal."""
     machine = answer["machine"]
     lines = [
         f"Results of {answer['document_bytes']:,} bytes; PostgreSQL {machine['postgres']}, fsync {machine['fsync']}; "
         f"{machine['processors']} × {machine['processor']}; the best of {answer['rounds']}",
         "",
     ]
-    # Turned: a terminal is narrower than these columns.
+    # Transposed, because a terminal is narrower than the table.
     columns = [list(HEADINGS), *rows(answer)]
     widths = [max(map(len, column)) for column in columns]
     for cells in zip(*columns) if answer["subjects"] else ():

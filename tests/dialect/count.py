@@ -4,10 +4,10 @@
     python tests/dialect/count.py --show away    # the places
     python tests/dialect/count.py --write    # writes counts.txt, after counts have fallen
 
-The words are the left column of the house style. They are counted as whole words in comments and strings of
-source files, and in the text of Markdown files. Some of them are also plain English: a count need not be 0, but
-it does not rise. Public names (settings, metrics, JSON members, WIT items, Python and TypeScript names, commands and
-options) have none of them.
+The words are the left column of the style guide. They are counted as whole words in comments and strings of source
+files, and in the text of Markdown files. Some of them are also plain English: a count does not have to be 0, but it
+must not rise. Public names (settings, metrics, JSON members, WIT items, Python and TypeScript names, commands and
+options) must not contain any of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TABLE = HERE / "counts.txt"
 
-#: What is counted: a name, and the pattern of whole words.
+#: The counted words: a name, and the pattern of whole words.
 WORDS = {
     "away": r"away",
     "aside": r"aside",
@@ -61,7 +61,7 @@ WORDS = {
     "under way": r"under way",
 }
 
-#: Words that no public name has as a part.
+#: Words that no public name can contain.
 NAMES = set(
     "away aside told tells says gives had whoever nobody somebody everybody vain boldly cautious house broken "
     "bears stands lies goes where wherever surroundings companion classified".split()
@@ -79,7 +79,7 @@ def tracked() -> list[str]:
 
 
 LEXED = {
-    # Comments and strings; what is neither is left out.
+    # Comments and strings; everything else is skipped.
     ".rs": r"//[^\n]*|(?<!\w)b?r(?P<h>#*)\"(?:.|\n)*?\"(?P=h)|\"(?:\\(?:.|\n)|[^\"\\])*\"|'(?:\\.|[^'\\\n])'",
     ".ts": r"//[^\n]*|/\*(?:.|\n)*?\*/|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`",
     ".wit": r"//[^\n]*",
@@ -89,7 +89,7 @@ LEXED[".mjs"] = LEXED[".js"] = LEXED[".ts"]
 
 
 def prose(path: str, text: str) -> Iterator[tuple[int, str]]:
-    """The comments, strings and sentences of a file, each with the line where it begins."""
+    """Yields the comments, strings and sentences of a file, each with its first line number."""
     kind = Path(path).suffix
     if kind in (".py", ".pyi"):
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -102,7 +102,7 @@ def prose(path: str, text: str) -> Iterator[tuple[int, str]]:
             text = before + "\n" * table.count("\n") + "\n" + rest
         yield 1, re.sub(r"(?ms)^```.*?^```", lambda block: "\n" * block.group().count("\n"), text)
     elif kind in LEXED:
-        # Comments on lines that follow one another are one, so that a phrase may be on two lines.
+        # Comments on consecutive lines are joined, so that a phrase can span two lines.
         joined: tuple[int, int, str] | None = None
         for found in re.finditer(LEXED[kind], text):
             line = text.count("\n", 0, found.start()) + 1
@@ -118,7 +118,7 @@ def prose(path: str, text: str) -> Iterator[tuple[int, str]]:
 
 
 def places() -> Iterator[tuple[str, str, int, str]]:
-    """Each word that is found: its name, the file, the line, and the text around it."""
+    """Yields each match: its name, the file, the line, and the text around it."""
     gap = r"[\s/!*#-]+"
     patterns = {
         name: re.compile(rf"(?<![\w-])(?:{pattern.replace(' ', gap)})(?![\w-])", re.IGNORECASE)
@@ -138,7 +138,7 @@ def places() -> Iterator[tuple[str, str, int, str]]:
 
 
 def public_names() -> Iterator[tuple[str, str]]:
-    """The names that users write or read, and where each comes from."""
+    """Yields the names that users write or read, and the file of each."""
 
     def matches(path: str, pattern: str) -> Iterator[tuple[str, str]]:
         text = (ROOT / path).read_text(encoding="utf-8")
@@ -156,7 +156,7 @@ def public_names() -> Iterator[tuple[str, str]]:
     service = "host/typescript/src/service.ts"
     yield from matches(service, r"^\s+\"?([\w/{}.]+)\"?\??: ")
     yield from matches(service, r"(?<=[ |]) \"([a-z_]+)\"(?= \||;)")
-    # Found by what is in them, because they may be moved.
+    # Found by their content, because the files can be moved.
     for path in tracked():
         if path.startswith("host/src/") and path.endswith(".rs"):
             text = (ROOT / path).read_text(encoding="utf-8")
@@ -193,7 +193,7 @@ def main() -> int:
     if chosen.show:
         return 0
     if chosen.write:
-        head = "# The most that each word may be found; see count.py. Lower a number when it falls.\n"
+        head = "# The maximum count of each word; see count.py. Lower a number when it falls.\n"
         TABLE.write_text(head + "".join(f"{name:<20}{count}\n" for name, count in counts.items()), encoding="utf-8")
     names = {(path, name) for path, found in public_names() for name in ([found] if isinstance(found, str) else found) if name}
     if len(names) < 400:

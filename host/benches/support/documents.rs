@@ -1,11 +1,11 @@
 //! Documents of a chosen size.
 
-/// Words of which the documents are made, so that they compress as text does.
+/// The vocabulary of the documents, so that they compress like text.
 const WORDS: &str = "the agent called search weather with city and units then waited for an answer that said \
     temperature humidity wind because tool result error retry token scenario table column customer refund \
     policy booking flight invoice stack trace module function returned value list of items found none";
 
-/// A result of about this many bytes, different for each number.
+/// Returns a result of about this many bytes, different for each number.
 pub(crate) fn document(number: usize, bytes: usize) -> String {
     let words: Vec<&str> = WORDS.split_whitespace().collect();
     let mut state = (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;

@@ -1,4 +1,4 @@
-//! What the measurements share: documents, and a PostgreSQL of their own with default durability.
+//! Shared parts of the measurements: documents, and a private PostgreSQL with default durability.
 
 #![allow(dead_code, unused_imports, reason = "each measurement uses a part of it")]
 
@@ -14,18 +14,18 @@ use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
-/// A cluster that goes with the measurement, with the current schema.
+/// A temporary cluster with the current schema.
 pub(crate) struct BenchDatabase {
     database: EmbeddedDatabase,
-    // After the database: it is stopped before its folder goes.
+    // Declared after the database, which stops before its folder is removed.
     _folder: TempDir,
 }
 
 impl BenchDatabase {
-    /// Makes and starts it.
+    /// Creates and starts it.
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // The server's user, who may be another one, must get in.
+        // The server can run as another user, which needs access.
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).unwrap();
         let database = EmbeddedDatabase::acquire(&EmbeddedSettings {
@@ -46,40 +46,40 @@ impl BenchDatabase {
         bench
     }
 
-    /// How to connect to it.
+    /// Returns its connection settings.
     pub(crate) fn config(&self) -> Config {
         self.database.config()
     }
 
-    /// Its URL.
+    /// Returns its URL.
     pub(crate) fn url(&self) -> String {
         self.database.url()
     }
 
-    /// A store on it.
+    /// Returns a store on it.
     pub(crate) fn store(&self, connections: usize) -> Store {
         Store::new(self.config(), connections).unwrap()
     }
 
-    /// A bare connection.
+    /// Opens a connection without the store.
     pub(crate) async fn connect(&self) -> Client {
         connect(&self.config()).await
     }
 
-    /// The server's version.
+    /// Returns the server's version.
     pub(crate) fn version(&self) -> String {
         self.database.programs().version.to_string()
     }
 }
 
-/// A bare connection.
+/// Opens a connection without the store.
 pub(crate) async fn connect(config: &Config) -> Client {
     let (client, connection) = config.connect(NoTls).await.unwrap();
     tokio::spawn(connection);
     client
 }
 
-/// A simulation without a plan.
+/// Returns a simulation without a plan.
 pub(crate) fn new_simulation(simulation_id: Uuid) -> NewSimulation {
     NewSimulation {
         simulation_id,
@@ -96,10 +96,11 @@ pub(crate) fn new_simulation(simulation_id: Uuid) -> NewSimulation {
     }
 }
 
-/// Outcomes of each simulation that [`make_outcomes`] fills.
+/// The number of outcomes that [`make_outcomes`] creates.
 pub(crate) const OUTCOMES: u64 = 100_000;
 
-/// Makes the outcomes of a simulation as recorders do: in many transactions, keys in random order.
+/// Creates the outcomes of a simulation as recorders do: in many transactions, with keys in random
+/// order.
 pub(crate) async fn make_outcomes(admin: &Client, simulation_id: Uuid) {
     let insert = format!(
         r#"INSERT INTO arc_recorder.outcomes (simulation_id, outcome_id, started_at, scenario_id,

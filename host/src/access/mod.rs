@@ -1,9 +1,9 @@
-//! Access to the service: tokens, what they allow, and which of them a service knows.
+//! Access to the service: tokens, their scopes, and the registry of valid tokens.
 //!
-//! | module | what it is about |
+//! | module | purpose |
 //! |---|---|
 //! | `token` | the text of a token, its hash, its scopes |
-//! | `registry` | the tokens that a service knows, read anew while it runs |
+//! | `registry` | the valid tokens, reloaded while the service runs |
 
 mod registry;
 mod token;

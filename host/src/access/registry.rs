@@ -1,8 +1,8 @@
-//! The tokens that a service knows.
+//! The registry of valid tokens.
 //!
-//! They are read from the database when the service asks for it, every few seconds, and looked up
-//! in memory: no request waits for the database, and a revoked token stops working soon, in every
-//! service. A copy of the hashes in a file serves a service that starts while the database is unavailable.
+//! The service reads them from the database every few seconds and looks them up in memory, so no request
+//! waits for the database, and a revoked token soon stops working in every service. A file with a copy of
+//! the hashes is used by a service that starts while the database is unavailable.
 
 use std::collections::HashMap;
 use std::io::Write as _;
@@ -17,41 +17,41 @@ use super::token::{Scope, Token};
 use crate::error::{Error, Result};
 use crate::store::Store;
 
-/// Who presents a token.
+/// The owner of a token.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub struct Bearer {
-    /// The part of the token that is no secret.
+    /// The part of the token that is not secret.
     pub token_id: String,
     /// The token's name.
     pub name: String,
-    /// What it allows.
+    /// The scopes of the token.
     pub scopes: Vec<Scope>,
 }
 
-/// Why somebody does not get in. No text shows a token.
+/// Why access is refused. No message contains a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
-    /// The text is no token, or none that works.
-    #[error("the token is unknown or was revoked; ask for another one (arc-host token create)")]
+    /// The text is not a token, or the token is not valid.
+    #[error("the token is unknown or was revoked; create another one (arc-host token create)")]
     Unknown,
-    /// The token does not allow this.
-    #[error("the token {name:?} lacks the scope {needed} that this needs", needed = needed.word())]
+    /// The token lacks the required scope.
+    #[error("the token {name:?} lacks the required scope {needed}", needed = needed.word())]
     MissingScope {
         /// The token's name.
         name: String,
-        /// What is needed.
+        /// The required scope.
         needed: Scope,
     },
 }
 
-/// A token that works.
+/// A valid token.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 struct Known {
     token_sha256: Vec<u8>,
     bearer: Bearer,
 }
 
-/// The tokens that work, by id. Cheap to clone.
+/// The valid tokens, by id. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct TokenRegistry {
     shared: Arc<Shared>,
@@ -61,14 +61,14 @@ pub struct TokenRegistry {
 struct Shared {
     store: Store,
     copy: Option<PathBuf>,
-    /// Whether the copy has other tokens than those that are known.
+    /// Whether the copy differs from the tokens in memory.
     copy_is_stale: AtomicBool,
     known: watch::Sender<Arc<HashMap<String, Known>>>,
 }
 
 impl TokenRegistry {
-    /// Knows the tokens of the copy, if there is one, until [`TokenRegistry::refresh`] reads those
-    /// of the database. The copy holds hashes only.
+    /// Creates a registry with the tokens of the copy, if it exists, until [`TokenRegistry::refresh`]
+    /// reads those of the database. The copy contains hashes only.
     pub fn new(store: Store, copy: Option<PathBuf>) -> Self {
         let known = copy.as_deref().and_then(read_copy).unwrap_or_default();
         let known = watch::Sender::new(Arc::new(known));
@@ -80,16 +80,16 @@ impl TokenRegistry {
         Arc::clone(&self.shared.known.borrow())
     }
 
-    /// Reads the tokens anew. Those that are known stay where the database is unavailable.
+    /// Reads the tokens again. If the database is unavailable, the current ones are kept.
     ///
     /// # Errors
-    /// An error of the database; [`Error::Io`] where the copy cannot be written, which keeps no
-    /// revocation from working, and is tried again the next time.
+    /// An error of the database; [`Error::Io`] if the copy cannot be written, which does not affect
+    /// revocations, and is retried the next time.
     pub async fn refresh(&self) -> Result<()> {
         let rows = self.shared.store.tokens().await?;
         let mut known = HashMap::new();
         for row in rows.into_iter().filter(|row| row.revoked_at.is_none()) {
-            // A scope that only a newer program knows allows nothing here.
+            // An unknown scope, from a newer program, allows nothing here.
             let scopes = row.scopes.iter().filter_map(|word| word.parse().ok()).collect();
             let bearer = Bearer { token_id: row.token_id.clone(), name: row.name, scopes };
             known.insert(row.token_id, Known { token_sha256: row.token_sha256, bearer });
@@ -108,8 +108,8 @@ impl TokenRegistry {
         Ok(())
     }
 
-    /// Who presents a token that allows what is needed, or, where nothing is, any token that works.
-    /// Takes the same time for every secret.
+    /// Returns the owner of a token with the required scope, or of any valid token if no scope is
+    /// required. Takes the same time for every secret.
     ///
     /// # Errors
     /// [`AccessError`].
@@ -128,13 +128,13 @@ impl TokenRegistry {
         Ok(known.bearer.clone())
     }
 
-    /// Follows a token that has been presented, for what goes on after its request was let in.
+    /// Watches a token, for work that continues after its request was authorized.
     pub fn follow(&self, token_id: &str, needed: Option<Scope>) -> TokenWatch {
         let known = self.shared.known.subscribe();
         TokenWatch { known, token_id: token_id.to_owned(), needed }
     }
 
-    /// How many tokens work.
+    /// Returns the number of valid tokens.
     pub fn count(&self) -> usize {
         self.known().len()
     }
@@ -151,7 +151,7 @@ impl Known {
     }
 }
 
-/// Says when a token stops working.
+/// Watches whether a token is still valid.
 #[derive(Clone, Debug)]
 pub struct TokenWatch {
     known: watch::Receiver<Arc<HashMap<String, Known>>>,
@@ -160,7 +160,7 @@ pub struct TokenWatch {
 }
 
 impl TokenWatch {
-    /// Whether the token works still.
+    /// Checks that the token is still valid.
     ///
     /// # Errors
     /// [`AccessError`].
@@ -169,7 +169,7 @@ impl TokenWatch {
         known.get(&self.token_id).ok_or(AccessError::Unknown)?.allows(self.needed)
     }
 
-    /// Waits until the token does not work any more, and says why.
+    /// Waits until the token is no longer valid, and returns the reason.
     pub async fn ended(&mut self) -> AccessError {
         loop {
             self.known.mark_unchanged();
@@ -177,19 +177,19 @@ impl TokenWatch {
                 return error;
             }
             if self.known.changed().await.is_err() {
-                // Nobody reads the tokens any more; what works then works to the end.
+                // The tokens are no longer reloaded, so the token remains valid.
                 std::future::pending::<()>().await;
             }
         }
     }
 }
 
-/// The tokens of a copy; nothing where it is not there, or not what was written.
+/// Returns the tokens of a copy, or `None` if it does not exist or is not valid.
 fn read_copy(path: &Path) -> Option<HashMap<String, Known>> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
-/// Writes the copy beside its place, readable by this user alone, and moves it there.
+/// Writes the copy atomically, readable by this user only.
 fn write_copy(path: &Path, known: &HashMap<String, Known>) -> Result<()> {
     let failed = |error| Error::io(format!("could not write {}", path.display()), error);
     let folder = path.parent().unwrap_or(Path::new("."));

@@ -1,4 +1,4 @@
-//! The text of a token, its hash, and what it allows.
+//! The text of a token, its hash, and its scopes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,29 +10,29 @@ use subtle::ConstantTimeEq as _;
 use crate::error::{Error, Result};
 use crate::identity::hexadecimal;
 
-/// What tokens begin with, so that scanners of repositories can find them.
+/// The prefix of tokens, by which scanners of repositories can find them.
 const PREFIX: &str = "arc_";
 
-/// How many random bytes tell tokens apart.
+/// The number of random bytes of a token's id.
 const ID_BYTES: usize = 8;
 
-/// How many random bytes are the secret.
+/// The number of random bytes of the secret.
 const SECRET_BYTES: usize = 32;
 
-/// What a token allows.
+/// What a token is allowed to do.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// Questions: status, outcomes, health, metrics.
+    /// Queries: status, outcomes, health, metrics.
     Read,
-    /// Everything that records.
+    /// Everything that records results.
     Record,
-    /// All of it.
+    /// Everything.
     Admin,
 }
 
 impl Scope {
-    /// The scope's word.
+    /// Returns the scope's name.
     pub fn word(self) -> &'static str {
         match self {
             Scope::Read => "read",
@@ -41,7 +41,7 @@ impl Scope {
         }
     }
 
-    /// Whether this scope is enough for what needs that one.
+    /// Returns whether this scope includes the required one.
     pub fn allows(self, needed: Scope) -> bool {
         self == needed || self == Scope::Admin
     }
@@ -50,34 +50,34 @@ impl Scope {
 impl FromStr for Scope {
     type Err = String;
 
-    fn from_str(word: &str) -> std::result::Result<Self, String> {
+    fn from_str(name: &str) -> std::result::Result<Self, String> {
         [Scope::Read, Scope::Record, Scope::Admin]
             .into_iter()
-            .find(|scope| scope.word() == word)
-            .ok_or_else(|| format!("{word:?} is no scope; there are read, record and admin"))
+            .find(|scope| scope.word() == name)
+            .ok_or_else(|| format!("invalid scope: {name:?} (expected read, record or admin)"))
     }
 }
 
-/// A token: `arc_`, its id, and its secret. Shown once, when it is made.
+/// A token: `arc_`, its id, and its secret. It is shown once, when it is created.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     text: String,
 }
 
 impl Token {
-    /// Makes a token from the system's randomness.
+    /// Creates a token from the system's random numbers.
     ///
     /// # Errors
-    /// [`Error::Configuration`] where the system has none.
+    /// [`Error::Configuration`] if the system provides none.
     pub fn make() -> Result<Self> {
         let (mut id, mut secret) = ([0; ID_BYTES], [0; SECRET_BYTES]);
         getrandom::fill(&mut id).and_then(|()| getrandom::fill(&mut secret)).map_err(|error| {
-            Error::Configuration(format!("the system gives no random bytes: {error}"))
+            Error::Configuration(format!("the system provides no random bytes: {error}"))
         })?;
         Ok(Token { text: format!("{PREFIX}{}_{}", hexadecimal(&id), hexadecimal(&secret)) })
     }
 
-    /// Reads a token; nothing where the text is none.
+    /// Parses a token; returns `None` if the text is not a token.
     pub fn parse(text: &str) -> Option<Self> {
         let (id, secret) = text.strip_prefix(PREFIX)?.split_once('_')?;
         let digits = |part: &str, bytes: usize| {
@@ -88,24 +88,24 @@ impl Token {
             .then(|| Token { text: text.to_owned() })
     }
 
-    /// The part that is no secret.
+    /// Returns the part that is not secret.
     pub fn id(&self) -> &str {
         let start = PREFIX.len();
         self.text.get(start..start + ID_BYTES * 2).unwrap_or_default()
     }
 
-    /// The whole text, secret and all: for whoever is to use it.
+    /// Returns the full text with the secret, for the user of the token.
     pub fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// The hash under which it is kept. The secret has 256 random bits, so nobody finds it by
-    /// trying, and a slow hash would only make requests slow.
+    /// Returns the hash that is stored. The secret has 256 random bits, so it cannot be
+    /// guessed, and a slow hash would only slow down requests.
     pub fn sha256(&self) -> [u8; 32] {
         Sha256::digest(&self.text).into()
     }
 
-    /// Whether it has this hash; it takes the same time wherever they differ.
+    /// Returns whether it has this hash, in constant time.
     pub fn has_sha256(&self, hash: &[u8]) -> bool {
         self.sha256().ct_eq(hash).into()
     }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn admin_is_everything_and_the_others_are_themselves() {
+    fn admin_includes_all_scopes_and_the_others_only_themselves() {
         for (scope, read, record, admin) in [
             (Scope::Read, true, false, false),
             (Scope::Record, false, true, false),

@@ -1,4 +1,4 @@
-//! What a client has done since it was made.
+//! The counters of a client since it was created.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// A request has ended.
+    /// Counts a request that has ended.
     pub(super) fn answered(&self, time: Duration, good: bool) {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.failed.fetch_add(u64::from(!good), Ordering::Relaxed);
@@ -40,8 +40,8 @@ impl Counters {
         self.health.store(Timestamp::now().as_microsecond(), Ordering::Relaxed);
     }
 
-    /// The same figures as a store gives, of requests instead of statements.
-    #[expect(clippy::cast_precision_loss, reason = "a rate and a mean for people")]
+    /// Returns the same figures as a store, with requests in place of statements.
+    #[expect(clippy::cast_precision_loss, reason = "a rate and a mean for display")]
     pub(super) fn metrics(&self) -> Metrics {
         let requests = self.requests.load(Ordering::Relaxed);
         let failed = self.failed.load(Ordering::Relaxed);

@@ -1,7 +1,7 @@
 //! The client of the service: the recorder's calls over HTTP.
 //!
-//! Connections are kept alive, bodies to other machines are compressed, and a request that did not
-//! get an answer, or one that says so, is sent again: ids are made from content, so that nothing is
+//! Connections are kept alive, bodies to other machines are compressed, and a request without an
+//! answer, or with a retryable error, is sent again. Ids are derived from content, so nothing is
 //! recorded twice.
 
 mod counters;
@@ -34,33 +34,34 @@ use portions::Portions;
 /// The variable that names a service to use instead of a database.
 pub const SERVER_VARIABLE: &str = "ARC_SERVER";
 
-/// The variable that holds the token of a client.
+/// The variable with the token of a client.
 pub const TOKEN_VARIABLE: &str = "ARC_TOKEN";
 
-/// How long connecting may take.
+/// The timeout for connecting.
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 
-/// How long a request may take: longer than a service takes at its longest.
+/// The timeout of a request, which is longer than the service's own.
 const REQUEST_TIME: Duration = Duration::from_secs(150);
 
-/// How long a request is sent again before its error is given back.
+/// How long a request is retried before its error is returned.
 pub(crate) const RETRY_FOR: Duration = Duration::from_secs(30);
 
-/// How long an idle connection is kept: less than the service does, so that it is seldom found dead.
+/// How long an idle connection is kept: shorter than in the service, so that it is rarely found
+/// closed.
 const IDLE_TIME: Duration = Duration::from_secs(20);
 
-/// Shorter bodies are not worth compressing.
+/// The length from which a body is compressed.
 const COMPRESSED_FROM: usize = 1 << 10;
 
-/// How much of an answer that is no problem document is shown.
+/// How much of an answer that is not a problem document is shown.
 const SHOWN_CHARACTERS: usize = 200;
 
-/// Where a service is, and how it is used.
+/// The URL of a service, and the options of its client.
 #[derive(Clone)]
 pub struct ClientSettings {
-    /// `http://host:port` or `https://host`, with a path where the service lies under one.
+    /// `http://host:port` or `https://host`, with a path if the service is under one.
     pub url: String,
-    /// The token, where the service asks for one.
+    /// The token, if the service requires one.
     pub token: Option<String>,
     /// Whether bodies are compressed; by default those to other machines are.
     pub compress: Option<bool>,
@@ -68,7 +69,7 @@ pub struct ClientSettings {
 
 impl fmt::Debug for ClientSettings {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        // Neither the token nor what may stand in the URL is shown.
+        // Neither the token nor the URL, which can contain secrets, is shown.
         formatter.debug_struct("ClientSettings").finish_non_exhaustive()
     }
 }
@@ -89,7 +90,7 @@ impl fmt::Debug for ServiceClient {
     }
 }
 
-/// A request that may be sent again.
+/// A request that can be sent again.
 pub(super) struct Call {
     method: Method,
     path: String,
@@ -126,20 +127,20 @@ impl Call {
     }
 }
 
-/// Why a request has no answer to give.
+/// Why a request failed.
 enum Trouble {
-    /// The same request may work.
+    /// The same request can succeed later.
     Again(Error, Option<Duration>),
-    /// It would not.
+    /// The same request cannot succeed.
     Done(Error),
-    /// Its body is longer than the service, or something before it, takes.
+    /// Its body is longer than the service, or a proxy before it, accepts.
     TooLarge(TooLarge),
 }
 
-/// A body that is longer than what is taken.
+/// A body that is longer than accepted.
 struct TooLarge {
     error: Error,
-    /// What the limit is about, where that was said.
+    /// The limit, if it was reported.
     limit: Option<Limit>,
 }
 
@@ -159,15 +160,15 @@ impl Trouble {
 }
 
 impl ServiceClient {
-    /// A client of the service at a URL. Nothing is connected with yet.
+    /// Creates a client of the service at a URL, without connecting to it.
     ///
     /// # Errors
-    /// [`Error::Configuration`] where the URL or the token does not do.
+    /// [`Error::Configuration`] if the URL or the token is not valid.
     pub fn new(settings: &ClientSettings) -> Result<Self> {
         let wrong = |reason: &str| {
             Error::Configuration(format!(
-                "the service's URL does not do: {reason}; it is like https://arc.example or \
-                 http://127.0.0.1:7117"
+                "invalid service URL: {reason} (expected a URL such as https://arc.example or \
+                 http://127.0.0.1:7117)"
             ))
         };
         let mut base = Url::parse(&settings.url).map_err(|error| wrong(&error.to_string()))?;
@@ -175,7 +176,7 @@ impl ServiceClient {
             return Err(wrong("it must begin with http:// or https:// and a host"));
         }
         if !base.username().is_empty() || base.password().is_some() {
-            return Err(wrong("a token goes apart from it"));
+            return Err(wrong("pass a token separately"));
         }
         base.set_query(None);
         base.set_fragment(None);
@@ -192,7 +193,8 @@ impl ServiceClient {
                 .and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok());
             let mut value = value.ok_or_else(|| {
                 Error::Configuration(
-                    "the token holds characters that no token has; copy it again".to_owned(),
+                    "the token contains characters that are not allowed in a token; copy it again"
+                        .to_owned(),
                 )
             })?;
             value.set_sensitive(true);
@@ -208,9 +210,9 @@ impl ServiceClient {
             .timeout(REQUEST_TIME)
             .pool_idle_timeout(IDLE_TIME)
             .tcp_nodelay(true)
-            // A service answers where it is asked; a token goes nowhere else.
+            // A service does not redirect, and the token must not be sent to another server.
             .redirect(reqwest::redirect::Policy::none());
-        // A proxy does not know this machine's own services.
+        // A proxy cannot reach the services of this machine.
         let builder = if here { builder.no_proxy() } else { builder };
         let http = builder.build().map_err(|error| {
             Error::Configuration(format!("could not set up the client: {}", innermost(&error)))
@@ -225,12 +227,12 @@ impl ServiceClient {
         })
     }
 
-    /// Where the service is, for people.
+    /// Returns the URL of the service for display.
     pub fn describe(&self) -> String {
         self.base.as_str().trim_end_matches('/').to_owned()
     }
 
-    /// Sends a request until it has an answer that will not change, and reads it.
+    /// Sends a request until it has a final answer, and parses it.
     async fn json<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
         let bytes = self.bytes(call).await?;
         self.parse(&bytes)
@@ -245,12 +247,12 @@ impl ServiceClient {
         })
     }
 
-    /// The same without reading the answer.
+    /// Sends a request until it has a final answer, without parsing it.
     async fn bytes(&self, call: Call) -> Result<Bytes> {
         self.answer(call).await.map_err(Trouble::into_error)
     }
 
-    /// The same, with a body that is too long told apart.
+    /// Sends a request until it has a final answer, and reports a body that is too long separately.
     async fn answer(&self, call: Call) -> std::result::Result<Bytes, Trouble> {
         let call = self.compressed(call).map_err(Trouble::Done)?;
         let (mut pauses, until) = (Pauses::new(), Instant::now() + RETRY_FOR);
@@ -269,23 +271,24 @@ impl ServiceClient {
         }
     }
 
-    /// Whether the service answers and knows the token. It is asked once.
+    /// Checks that the service answers and accepts the token, without retries.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where it does not answer, [`Error::Configuration`] where it refuses.
+    /// [`Error::Unavailable`] if it does not answer, [`Error::Configuration`] if it refuses.
     pub async fn check(&self) -> Result<()> {
         self.try_once(&Call::get("v1/health")).await.map(drop)
     }
 
-    /// What this client has done since it was made: its requests in place of statements.
+    /// Returns the counters of this client since it was created, with requests in place of
+    /// statements.
     pub fn own_metrics(&self) -> Metrics {
         self.counters.metrics()
     }
 
-    /// Whether the service is there at all. It is asked once, and needs no token for it.
+    /// Checks that the service is reachable, without retries and without a token.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where it does not answer.
+    /// [`Error::Unavailable`] if it does not answer.
     pub async fn reach(&self) -> Result<()> {
         self.try_once(&Call::get("health/live")).await.map(drop)
     }
@@ -297,7 +300,7 @@ impl ServiceClient {
 
     fn compressed(&self, mut call: Call) -> Result<Call> {
         if self.compress && call.body.len() >= COMPRESSED_FROM {
-            // The first level: a network is seldom faster, and it costs a few microseconds a result.
+            // The first level: a network is rarely faster, and it costs a few microseconds a result.
             let body = zstd::bulk::compress(&call.body, 1)
                 .map_err(|error| Error::io("could not compress the results", error))?;
             call.body = body.into();
@@ -308,7 +311,7 @@ impl ServiceClient {
 
     fn request(&self, call: &Call) -> Result<RequestBuilder> {
         let mut url = self.base.join(&call.path).map_err(|error| {
-            Error::Invalid(format!("{} is no path of a service: {error}", call.path))
+            Error::Invalid(format!("{} is not a path of a service: {error}", call.path))
         })?;
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&call.query);
@@ -352,7 +355,7 @@ impl ServiceClient {
         Err(if again { Trouble::Again(error, wanted) } else { Trouble::Done(error) })
     }
 
-    /// No answer came: the service is unavailable, or the network is.
+    /// Returns the error for a request without an answer: the service or the network is unavailable.
     fn unanswered(&self, error: &reqwest::Error) -> Trouble {
         let reason = innermost(error);
         let place = self.describe();
@@ -375,7 +378,7 @@ impl ServiceClient {
         )
     }
 
-    /// The answer of something between here and the service.
+    /// Returns the error for an answer of a proxy or another server.
     fn foreign(&self, status: StatusCode, body: &[u8], wanted: Option<Duration>) -> Trouble {
         let text: String = String::from_utf8_lossy(body).chars().take(SHOWN_CHARACTERS).collect();
         let place = self.describe();
@@ -385,20 +388,20 @@ impl ServiceClient {
         }
         if status == StatusCode::PAYLOAD_TOO_LARGE {
             let error = Error::Invalid(format!(
-                "something before {place} takes no body of this length ({status}); allow longer \
+                "a proxy before {place} accepts no body of this length ({status}); allow longer \
                  ones there"
             ));
             return Trouble::TooLarge(TooLarge { error, limit: None });
         }
         Trouble::Done(Error::Configuration(format!(
-            "{place} answered {status}, which is no answer of an Arc Recorder service; check the \
+            "{place} answered {status}, which is not an answer of an Arc Recorder service; check the \
              URL ({})",
             text.trim()
         )))
     }
 }
 
-/// What a problem is to a caller.
+/// Converts a problem document to an error.
 fn error_of(problem: Problem) -> Error {
     let detail = problem.detail;
     match problem.code {
@@ -409,9 +412,9 @@ fn error_of(problem: Problem) -> Error {
         ProblemCode::NotFound => Error::NotFound(detail),
         ProblemCode::Conflict => Error::Conflict(detail),
         ProblemCode::Unauthorized | ProblemCode::Forbidden => Error::Configuration(format!(
-            "the service refuses: {detail}; give a token with --token or {TOKEN_VARIABLE}"
+            "the service refuses: {detail}; pass a token with --token or {TOKEN_VARIABLE}"
         )),
-        // About the way to the service, and not about what was sent.
+        // This concerns the address of the service, and not the content of the request.
         ProblemCode::HostNotAllowed | ProblemCode::OriginNotAllowed => {
             Error::Configuration(format!("the service refuses: {detail}"))
         }
@@ -425,7 +428,8 @@ fn error_of(problem: Problem) -> Error {
         | ProblemCode::IdempotencyKeyReused => Error::Invalid(detail),
         ProblemCode::Refused => Error::Refused(detail),
         _ if problem.retryable => Error::Unavailable(detail),
-        // A code of a newer service: the status says at least whose fault it is.
+        // A code of a newer service: the status shows whether the request or the service is the
+        // cause.
         _ if (400..500).contains(&problem.status) => Error::Refused(detail),
         _ => Error::Database(detail),
     }
@@ -436,16 +440,16 @@ fn retry_after(response: &Response) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Whether a URL leads to this machine.
+/// Returns whether a URL refers to this machine.
 fn of_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost"
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Whether the reason is TLS itself, and trying again would not help.
+/// Returns whether TLS failed, so that a retry would not help.
 fn tls_refused(error: &(dyn std::error::Error + 'static)) -> bool {
-    // What an I/O error wraps is not its source.
+    // The wrapped error of an I/O error is not its source.
     let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     error.is::<rustls::Error>()
         || within.is_some_and(|within| tls_refused(within))
@@ -463,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_is_none_is_told() {
+    fn an_invalid_url_is_refused() {
         for url in ["", "arc.example", "ftp://arc.example", "http://", "http://a:b@arc.example"] {
             let error = client(url).unwrap_err();
             assert!(matches!(error, Error::Configuration(_)), "{url}: {error}");
@@ -473,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_does_not_know_its_name_is_not_the_fault_of_what_is_sent() {
+    fn a_service_that_refuses_its_name_is_not_an_error_of_the_request() {
         for code in [
             ProblemCode::HostNotAllowed,
             ProblemCode::OriginNotAllowed,
@@ -488,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_no_header_can_hold_is_refused_and_not_shown() {
+    fn a_token_that_is_not_valid_in_a_header_is_refused_and_not_shown() {
         let with = |token: &str| {
             ServiceClient::new(&ClientSettings {
                 url: "http://127.0.0.1:7117".to_owned(),
@@ -507,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_may_lie_under_a_path_and_bodies_to_this_machine_stay_as_they_are() {
+    fn a_service_can_be_under_a_path_and_bodies_to_this_machine_are_not_compressed() {
         let there = client("https://arc.example/recorder?x=1").unwrap();
         assert_eq!(there.describe(), "https://arc.example/recorder");
         assert_eq!(there.base.join("v1/health").unwrap().path(), "/recorder/v1/health");

@@ -1,4 +1,4 @@
-//! How many results go in one request.
+//! The number of results in one request.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,22 +7,22 @@ use super::Limit;
 use super::recording::goes_as_it_is;
 use crate::recorder::{NotFinite, Submission};
 
-/// How many results a request has at most, as many as a transaction takes.
+/// The most results in a request, as many as in a transaction.
 const REQUEST_RESULTS: usize = 1_000;
 
-/// How many bytes of them and of what stands beside them; the header comes on top.
+/// The most bytes of results and of the members beside them, without the header.
 const REQUEST_BYTES: usize = 8 << 20;
 
-/// What a body has besides: the names of its members and its brackets.
+/// The other bytes of a body: the names of its members and its brackets.
 const BODY_BYTES: usize = 128;
 
-/// How much a request may have. A service that takes less says so, and is asked for no more again.
+/// The limits of a request. They are lowered if the service accepts less.
 #[derive(Debug)]
 pub(super) struct Portions {
     results: AtomicUsize,
-    /// Of a body without its header.
+    /// The limit of a body without its header.
     bytes: AtomicUsize,
-    /// Of a whole body, once a service has said it.
+    /// The limit of a whole body, once the service has reported it.
     body_bytes: AtomicUsize,
 }
 
@@ -34,8 +34,8 @@ impl Default for Portions {
 }
 
 impl Portions {
-    /// Takes the next results for a request, one at least where there is any, and none for which
-    /// `fits` does not hold. All that the body will have is counted.
+    /// Takes the next results for a request, at least one if any are left, and stops before a
+    /// result for which `fits` returns false. All bytes of the body are counted.
     pub(super) fn take(
         &self,
         left: &mut VecDeque<Submission>,
@@ -63,7 +63,7 @@ impl Portions {
         portion
     }
 
-    /// Learns that these were too many for one request, so that fewer go in the next.
+    /// Lowers the limits after these results were too many for one request.
     pub(super) fn too_large(&self, portion: &[Submission], limit: Option<&Limit>) {
         match limit {
             Some(Limit::Results(most)) => {
@@ -91,20 +91,20 @@ impl Portions {
     }
 }
 
-/// How many bytes of a body a result takes at most: its document, and what stands beside it.
+/// Returns the most bytes that a result takes in a body: its document and its metadata.
 fn result_bytes(submission: &Submission) -> usize {
     let Submission { modal_call_id, sandbox_id, not_finite, .. } = submission;
     let id = |id: &Option<String>| id.as_ref().map_or("null".len(), |id| json_bytes(id));
     let place = |place: &NotFinite| {
-        // The offset has 20 digits at most, and the number is a word of at most 9 letters.
+        // The offset has at most 20 digits, and the number is a string of at most 9 letters.
         r#"{"offset":,"path":,"number":""},"#.len() + 20 + 9 + json_bytes(&place.path)
     };
     let not_finite: usize = not_finite.iter().map(place).sum();
-    // A document has a comma and may have a line break before it; a trial has ten digits at most.
+    // A document has a comma and possibly a line break before it; a trial has at most ten digits.
     submission.document_bytes() + 2 + id(modal_call_id) + id(sandbox_id) + 10 + not_finite + 8
 }
 
-/// How many bytes of a body the header takes at most.
+/// Returns the most bytes that the header takes in a body.
 fn header_bytes(submission: &Submission) -> usize {
     submission.header().map_or(0, |header| match goes_as_it_is(header) {
         true => header.len(),
@@ -112,7 +112,7 @@ fn header_bytes(submission: &Submission) -> usize {
     })
 }
 
-/// How many bytes a text has as a JSON string.
+/// Returns the length of a text as a JSON string, in bytes.
 fn json_bytes(text: &str) -> usize {
     let byte = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_parted_down_to_single_results_and_none_is_lost() {
+    fn too_large_requests_are_split_down_to_single_results_and_none_is_lost() {
         for limit in
             [None, Some(Limit::Results(7)), Some(Limit::Bytes(9)), Some(Limit::Bytes(1 << 30))]
         {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_beside_the_documents_is_counted() {
+    fn metadata_beside_the_documents_is_counted() {
         let portions = Portions::default();
         let mut left = results(100);
         for one in &mut left {
@@ -162,7 +162,7 @@ mod tests {
         // Each of them is six bytes in JSON.
         assert_eq!(portions.take(&mut left, |_| true).len(), 9);
         assert_eq!(json_bytes("a\"\n\u{1}é"), r#""a\"\n\u0001é""#.len());
-        // A service's own limit is one of the whole body, with the header in it.
+        // A service's own limit applies to the whole body, including the header.
         let header = Some("[1]".repeat(1_000));
         let format = std::sync::Arc::new(crate::recorder::ResultFormat::new("f", header));
         let mut left = results(100);
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_is_told_is_kept() {
+    fn a_reported_limit_is_respected() {
         let (portions, mut left) = (Portions::default(), results(100));
         let all = portions.take(&mut left, |_| true);
         assert_eq!(all.len(), 100);

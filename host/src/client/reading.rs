@@ -1,4 +1,4 @@
-//! Questions.
+//! Queries.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -23,7 +23,7 @@ struct RawPage {
     cursor: Option<String>,
 }
 
-/// The part of an outcome that is kept as text.
+/// The part of an outcome that remains text.
 #[derive(Deserialize)]
 struct WithTrajectory<'t> {
     #[serde(borrow, default)]
@@ -31,7 +31,7 @@ struct WithTrajectory<'t> {
 }
 
 impl ServiceClient {
-    /// A page of the simulations, newest first.
+    /// Returns a page of the simulations, newest first.
     ///
     /// # Errors
     /// As [`Recorder::simulations`](crate::Recorder::simulations).
@@ -48,15 +48,15 @@ impl ServiceClient {
         self.json(call).await
     }
 
-    /// Where a simulation stands.
+    /// Returns the status of a simulation.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is no such simulation.
+    /// [`Error::NotFound`] if the simulation does not exist.
     pub async fn simulation_status(&self, simulation_id: Uuid) -> Result<SimulationProgress> {
         self.json(Call::get(format!("v1/simulations/{simulation_id}"))).await
     }
 
-    /// A page of a simulation's outcomes.
+    /// Returns a page of a simulation's outcomes.
     ///
     /// # Errors
     /// As [`Recorder::outcomes`](crate::Recorder::outcomes).
@@ -79,12 +79,12 @@ impl ServiceClient {
         let outcomes: std::result::Result<Vec<RecordedOutcome>, serde_json::Error> =
             page.outcomes.iter().map(|raw| outcome(raw.get())).collect();
         let outcomes = outcomes.map_err(|error| {
-            Error::Configuration(format!("the service's answer does not do: {error}"))
+            Error::Configuration(format!("invalid answer of the service: {error}"))
         })?;
         Ok(OutcomePage { outcomes, cursor: page.cursor, large: None })
     }
 
-    /// A page of what was rejected in a simulation.
+    /// Returns a page of a simulation's rejected results.
     ///
     /// # Errors
     /// As [`Recorder::rejected`](crate::Recorder::rejected).
@@ -101,18 +101,18 @@ impl ServiceClient {
         Ok(RejectedPage { rejected, cursor })
     }
 
-    /// A simulation by the hour, for the last so many hours.
+    /// Returns the hourly figures of a simulation for the last `hours`.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is no such simulation.
+    /// [`Error::NotFound`] if the simulation does not exist.
     pub async fn performance(&self, simulation_id: Uuid, hours: f64) -> Result<Performance> {
-        // ISO 8601 takes fractions of seconds.
+        // ISO 8601 allows fractions of seconds.
         let range = format!("PT{:.3}S", hours * 3_600.0);
         let path = format!("v1/simulations/{simulation_id}/performance");
         self.json(Call::get(path).with("range", Some(range))).await
     }
 
-    /// The latest failures of all simulations, newest first.
+    /// Returns the latest failures of all simulations, newest first.
     ///
     /// # Errors
     /// An error of the service.
@@ -122,21 +122,23 @@ impl ServiceClient {
         Ok(list.failures)
     }
 
-    /// How the service is, asked once. One that cannot be reached is an error here.
+    /// Returns the health of the service, without retries. An unreachable service
+    /// is an error here.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] where it does not answer.
+    /// [`Error::Unavailable`] if it does not answer.
     pub async fn health(&self) -> Result<ServiceHealth> {
         self.counters.asked_for_health();
         let bytes = self.try_once(&Call::get("v1/health")).await?;
         self.parse(&bytes)
     }
 
-    /// Entries of the service's spool after this number, oldest first: dead letters, or all of them.
-    /// Takes a token with the scope `admin`, as all that follow here do.
+    /// Returns entries of the service's spool after this number, oldest first: dead
+    /// letters, or all of them. Requires a token with the scope `admin`, like the
+    /// other calls for the spool.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the service has no spool.
+    /// [`Error::NotFound`] if the service has no spool.
     pub async fn spool_entries(
         &self,
         waiting: bool,
@@ -147,18 +149,18 @@ impl ServiceClient {
         self.json(call.with("limit", limit).with("after", after)).await
     }
 
-    /// An entry of the service's spool with its document.
+    /// Returns an entry of the service's spool with its document.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none of this number.
+    /// [`Error::NotFound`] if no entry has this number.
     pub async fn spool_entry(&self, sequence: u64) -> Result<SpoolEntryDocument> {
         self.json(Call::get(format!("v1/spool/entries/{sequence}"))).await
     }
 
-    /// Has the service put dead letters back into its queue.
+    /// Requeues dead letters of the service.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where one of them is no dead letter.
+    /// [`Error::NotFound`] if one of them is not a dead letter.
     pub async fn requeue_dead_letters(
         &self,
         choice: &DeadLetterSelection,
@@ -166,15 +168,15 @@ impl ServiceClient {
         self.json(chosen("v1/spool/requeue", choice)?).await
     }
 
-    /// Has the service remove dead letters for good.
+    /// Removes dead letters of the service permanently.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where one of them is no dead letter.
+    /// [`Error::NotFound`] if one of them is not a dead letter.
     pub async fn drop_dead_letters(&self, choice: &DeadLetterSelection) -> Result<SpoolDropped> {
         self.json(chosen("v1/spool/drop", choice)?).await
     }
 
-    /// What the service has done since it was started.
+    /// Returns the counters of the service since its start.
     ///
     /// # Errors
     /// An error of the service.
@@ -183,7 +185,7 @@ impl ServiceClient {
     }
 }
 
-/// An outcome, with its trajectory's own text.
+/// Parses an outcome, and keeps the text of its trajectory unchanged.
 fn outcome(text: &str) -> serde_json::Result<RecordedOutcome> {
     let mut outcome: RecordedOutcome = serde_json::from_str(text)?;
     let beside: WithTrajectory = serde_json::from_str(text)?;

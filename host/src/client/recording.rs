@@ -22,13 +22,13 @@ use crate::wire::{
     StartSimulationRequest, StartedBody, VerdictKind, ViolationBody,
 };
 
-/// The longest ids in bytes that go with a result that goes alone: they are in the URL.
+/// The longest ids in bytes of a result that is sent separately, because they are in the URL.
 const URL_IDS_BYTES: usize = 8 << 10;
 
 const JSON: &str = "application/json";
 
 impl ServiceClient {
-    /// Keeps a version of an agent's configuration and gives its id.
+    /// Stores a version of an agent's configuration and returns its id.
     ///
     /// # Errors
     /// As [`Recorder::create_configuration`](crate::Recorder::create_configuration).
@@ -38,7 +38,7 @@ impl ServiceClient {
         configuration: &str,
         user_id: Option<&str>,
     ) -> Result<(String, Delivered<()>)> {
-        // The text itself goes, so that its id is the same whichever way it goes.
+        // The text itself is sent, so that its id is the same over a service and in the database.
         let config = match serde_json::from_str::<&RawValue>(configuration) {
             Ok(_) if !configuration.trim_start().starts_with('"') => {
                 configuration.trim().to_owned()
@@ -83,9 +83,9 @@ impl ServiceClient {
         Ok(Started { simulation: started.started, spooled: started.spooled })
     }
 
-    /// Records results: a verdict for each, in order. As many go in one request as the service takes;
-    /// what is wrong with one result, or happens after others were recorded, is a verdict of those it
-    /// concerns.
+    /// Records results and returns a verdict for each, in order. A request has as many results as the
+    /// service accepts. An error of one result, or an error after other results were recorded, is a
+    /// verdict of the affected results.
     ///
     /// # Errors
     /// As [`Recorder::record_batch`](crate::Recorder::record_batch).
@@ -124,7 +124,7 @@ impl ServiceClient {
                 }
                 Err(error) => error,
             };
-            // One result's own trouble is no reason to leave the others.
+            // An error of a single result does not stop the others.
             let alone = ids.len() == 1 && error.about_the_call();
             let unknown = matches!(error, Error::NotFound(_));
             if (verdicts.is_empty() && !alone) || unknown || sent == 1 {
@@ -152,14 +152,15 @@ impl ServiceClient {
             .with("format", format.map(|format| format.name().to_owned()));
         let answer = self.answer(call).await?;
         let answer: BatchVerdicts = self.parse(&answer).map_err(Trouble::Done)?;
-        let (sent, given) = (portion.len(), answer.verdicts.len());
-        if given != sent {
+        let (sent, returned) = (portion.len(), answer.verdicts.len());
+        if returned != sent {
             return Err(Trouble::Done(Error::Configuration(format!(
-                "the service gave {given} verdicts on {sent} results; its version may be another"
+                "the service returned {returned} verdicts on {sent} results; its version might differ"
             ))));
         }
         for (verdict, id) in answer.verdicts.iter().zip(ids) {
-            // What is rejected may be kept in part, or with what JSON cannot hold spelled out.
+            // A rejected result can be stored in part, or with replacements for values that JSON
+            // cannot represent.
             if verdict.outcome_id != *id && verdict.verdict != VerdictKind::Rejected {
                 return Err(Trouble::Done(another(verdict.outcome_id, *id)));
             }
@@ -168,7 +169,7 @@ impl ServiceClient {
         Ok(answer.verdicts.into_iter().map(ItemVerdict::from).collect())
     }
 
-    /// Records a result that would break a list: it goes as it is, and alone.
+    /// Records a result that would break a list: it is sent unchanged in a request of its own.
     async fn record_alone(
         &self,
         path: &str,
@@ -192,7 +193,7 @@ impl ServiceClient {
                 bytes.extend_from_slice(header.unwrap_or_default().as_bytes());
                 (bytes, length, header)
             }
-            // It is rejected before anybody looks at the header.
+            // It is rejected before the header is read.
             Document::Unreadable { bytes, length, .. } => (bytes, length, None),
         };
         let mut call = Call::post(path, ONE_DOCUMENT, bytes)
@@ -209,7 +210,7 @@ impl ServiceClient {
                 self.counters.stored(u64::from(verdict.verdict == VerdictKind::Stored));
                 verdict
             }
-            // A single result that is not valid is a problem, not a verdict.
+            // A single result that is not valid is a problem document, not a verdict.
             Err(Error::Rejected { violations, .. }) => ResultVerdict {
                 position: 0,
                 outcome_id,
@@ -241,7 +242,7 @@ impl ServiceClient {
         match serde_json::from_slice(&answer) {
             Ok(SimulationEnded { spooled: true, .. }) => Ok(Delivered::Spooled),
             _ => serde_json::from_slice(&answer).map(Delivered::Committed).map_err(|error| {
-                Error::Configuration(format!("the service's answer does not do: {error}"))
+                Error::Configuration(format!("invalid answer of the service: {error}"))
             }),
         }
     }
@@ -273,7 +274,7 @@ impl ServiceClient {
     }
 }
 
-/// The verdict on a result that has got none from the service.
+/// Returns the verdict on a result for which the service returned none.
 fn failed(outcome_id: Uuid, error: &Error) -> ItemVerdict {
     let (unavailable, message) = (!error.about_the_call(), error.to_string());
     let verdict = Verdict::Failed { retryable: unavailable, unavailable, internal: false, message };
@@ -289,17 +290,17 @@ fn written(value: &impl serde::Serialize) -> Result<Vec<u8>> {
         .map_err(|error| Error::Invalid(format!("could not write the request: {error}")))
 }
 
-/// The error where a service says of a result that it is another one.
+/// Returns the error for a verdict with the id of another result.
 fn another(found: Uuid, sent: Uuid) -> Error {
     Error::Configuration(format!(
-        "the service has recorded {found} where {sent} was sent: something between here and there \
-         has changed the results, or the service's version is another"
+        "the service has recorded {found} in place of {sent}: a proxy has changed the results, or \
+         the service's version differs"
     ))
 }
 
-/// Whether a result in a list is found again as it is: an object or array from the first byte to
-/// the last. Which lines begin a document depends on where it begins itself, so it is looked at as
-/// the list has it, see [`list`].
+/// Returns whether framing finds a result in a list unchanged: an object or array from the first byte
+/// to the last. The lines at which a document begins depend on its own column, so it is checked as
+/// [`list`] writes it.
 fn fits_a_list(submission: &Submission) -> bool {
     let Document::Text(text) = &submission.document else { return false };
     if !text.starts_with(['{', '[']) {
@@ -311,7 +312,7 @@ fn fits_a_list(submission: &Submission) -> bool {
     {
         return is_alone(&found, 0, text.len());
     }
-    // An array, or an object with results of its own, is a document only within a list.
+    // An array, or an object with a member `results`, is a document only within a list.
     documents_of(&format!("[\n{text}]")).is_some_and(|found| is_alone(&found, 2, text.len()))
 }
 
@@ -320,7 +321,7 @@ fn documents_of(text: &str) -> Option<Split> {
     split(text, Container::Auto, limits).ok()
 }
 
-/// Whether the only document is there, and nothing is wrong with it.
+/// Returns whether exactly this document was found, without a problem.
 fn is_alone(found: &Split, offset: usize, length: usize) -> bool {
     match found.spans.as_slice() {
         [one] => one.problem.is_none() && one.offset == offset && one.length == length,
@@ -328,7 +329,7 @@ fn is_alone(found: &Split, offset: usize, length: usize) -> bool {
     }
 }
 
-/// Results as a body, their documents byte for byte.
+/// Returns a body with the results, their documents byte for byte.
 fn list(part: &[Submission]) -> Result<Vec<u8>> {
     let bytes: usize = part.iter().map(|submission| submission.document_bytes() + 1).sum();
     let mut body = Vec::with_capacity(bytes + 256);
@@ -339,7 +340,7 @@ fn list(part: &[Submission]) -> Result<Vec<u8>> {
         }
         if let Document::Text(text) = &submission.document {
             if text.contains('\n') {
-                // It begins in the first column, as it does where it is looked at alone.
+                // It begins in the first column, as in the check of a single document.
                 body.push(b'\n');
             }
             body.extend_from_slice(text.as_bytes());
@@ -367,7 +368,7 @@ fn list(part: &[Submission]) -> Result<Vec<u8>> {
     Ok(body)
 }
 
-/// A header as a member of the body.
+/// Returns a header as a member of the body.
 fn raw_header(header: &str) -> Result<Box<RawValue>> {
     if header.len() > documents::HEADER_BYTES {
         return Err(Error::Invalid(format!(
@@ -385,15 +386,15 @@ fn raw_header(header: &str) -> Result<Box<RawValue>> {
     })
 }
 
-/// Whether a header is a member as it stands; else it goes as a string. Some tools write NaN into
-/// their headers, which is no JSON; the text of a string would be taken for the header itself; and
-/// white space around it would be lost.
+/// Returns whether a header can be a member of the body unchanged; otherwise it is sent as a string.
+/// Some tools write NaN into their headers, which is not valid JSON; a header that is a string would
+/// be mistaken for an encoded one; and white space around it would be lost.
 pub(super) fn goes_as_it_is(header: &str) -> bool {
     let raw: serde_json::Result<&RawValue> = serde_json::from_str(header);
     raw.is_ok_and(|raw| raw.get().len() == header.len() && !header.starts_with('"'))
 }
 
-/// What results say, where any of them says it.
+/// Returns a value for each result, or `None` if no result has one.
 fn some_of<T>(
     part: &[Submission],
     said: impl Fn(&Submission) -> Option<T>,
@@ -407,14 +408,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_would_break_a_list_goes_alone() {
+    fn a_result_that_would_break_a_list_is_sent_separately() {
         for text in [
             "{}",
             r#"{"a":[1,{"b":"]}"}]}"#,
             "{\n}",
             "[]",
             r#"[{"a":1},[2]]"#,
-            // In a list it is one document, whatever it has.
+            // In a list it is one document, with any members.
             r#"{"results":[]}"#,
             r#"{"results":[{"a":1}],"header":{}}"#,
         ] {
@@ -442,8 +443,8 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_result_is_in_a_list_what_it_is_alone() {
-        // Where its second line begins a document of its own depends on its first column.
+    fn a_broken_result_is_framed_in_a_list_as_on_its_own() {
+        // Whether its second line begins another document depends on the column of the first.
         let odd = "{\"a\"\n  {\"b\":1}}";
         let whole = [Submission::new("{\"a\":1}"), Submission::new(odd), Submission::new("{}")];
         for one in &whole {

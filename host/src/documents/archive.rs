@@ -11,14 +11,14 @@ use super::at::{BufferedAt, ReadAt};
 use crate::error::{Error, Result};
 use crate::extraction::matches_pattern;
 
-/// How much of an archive is read at most to find its directory: the end, which has a comment of up to
-/// 64 KiB, and what comes with each in the reader's buffer.
+/// The limit for reading an archive until its directory is found: its end, which has a comment of up
+/// to 64 KiB, and the rest of the reader's buffer at each read.
 const END_BYTES: u64 = 1 << 20;
 
-/// How much room is made in advance for an entry: as much as a document may have.
+/// The limit for the memory that is reserved for an entry: the longest allowed document.
 const MOST_RESERVED_BYTES: usize = 16 << 20;
 
-/// An archive, and which of its entries are documents. Cheap to clone.
+/// An archive with the numbers of the entries that are documents. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Archive {
     zip: ZipArchive<BufferedAt>,
@@ -27,10 +27,10 @@ pub(super) struct Archive {
 }
 
 impl Archive {
-    /// Reads the archive's directory, which may have so many bytes.
+    /// Reads the archive's directory, which can have at most `directory_bytes`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it is no zip archive, or its directory is longer.
+    /// [`Error::Invalid`] if it is not a zip archive, or its directory is longer.
     pub(super) fn open(
         file: ReadAt,
         name: &str,
@@ -46,16 +46,17 @@ impl Archive {
         }
         let zip = opened.map_err(|error| {
             Error::Invalid(format!(
-                "{name} cannot be read as a zip archive ({error}); it may be cut off: copy it again"
+                "{name} cannot be read as a zip archive ({error}); if it is truncated, copy it again"
             ))
         })?;
-        // A clone of the reader reads as much as it likes.
+        // A clone of the reader has no limit.
         let zip = zip.clone();
         let entries = zip
             .file_names_raw()
             .enumerate()
             .filter(|(_, name)| {
-                // A name in another encoding is as good as any: what it holds is what counts.
+                // A name in another encoding is accepted, because only the content of the entry
+                // matters.
                 matches_pattern(pattern, &String::from_utf8_lossy(name))
             })
             .map(|(number, _)| number)
@@ -63,13 +64,13 @@ impl Archive {
         Ok(Archive { zip, entries })
     }
 
-    /// The document at this place among the entries that are documents.
+    /// Returns the document at this position among the entries that are documents.
     pub(super) fn document(&mut self, place: usize, limit_bytes: usize) -> Option<Frame> {
         let number = *self.entries.get(place)?;
         Some(self.entry(number, place, limit_bytes))
     }
 
-    /// The first entry that has one of these names, and the name it has.
+    /// Returns the entry of the first of these names that exists, and its name.
     pub(super) fn named(
         &mut self,
         names: &[String],
@@ -88,7 +89,7 @@ impl Archive {
         let (mut length, mut whole) = (0, false);
         if let Ok(entry) = self.zip.by_index(number) {
             length = entry.size();
-            // What the directory says of the size is not to be relied on.
+            // The size in the directory is not reliable.
             let room = usize::try_from(length).unwrap_or(usize::MAX).min(limit_bytes);
             bytes.reserve(room.min(MOST_RESERVED_BYTES));
             whole =
@@ -134,11 +135,11 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&bytes).unwrap();
         let file = ReadAt::new(Arc::new(file), bytes.len() as u64);
-        // Some 150 bytes an entry.
+        // About 150 bytes an entry.
         let refused = Archive::open(file.clone(), "a.zip", "*.json", 1 << 20).unwrap_err();
         let text = refused.to_string();
         assert!(text.contains("a.zip has more than 1048576 bytes in its zip directory"), "{text}");
-        // What is read after the directory does not count.
+        // Reads after the directory do not count.
         let mut archive = Archive::open(file, "a.zip", "*.json", 3 << 20).unwrap();
         for number in 0..ENTRIES {
             let frame = archive.document(number, 100).unwrap();

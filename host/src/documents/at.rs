@@ -1,4 +1,4 @@
-//! A file that is read at places of its own, whoever else reads it.
+//! A reader of a shared file with a position of its own.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(super) struct ReadAt {
     file: Arc<File>,
     position: u64,
-    /// What comes after it was not there when the file was opened.
+    /// The length when the file was opened; later bytes are ignored.
     length: u64,
-    /// How much more it reads, and where it says that this was too little.
+    /// The bytes that can still be read, and the flag that is set if they did not suffice.
     most: Option<(u64, Arc<AtomicBool>)>,
 }
 
@@ -22,15 +22,15 @@ impl ReadAt {
         ReadAt { file, position: 0, length, most: None }
     }
 
-    /// The same, which reads so many bytes and no more; and whether more was wanted. Its clones with a
-    /// buffer read as much as they like.
+    /// Returns a reader with a limit in bytes, and a flag that is set when the limit is exceeded.
+    /// Clones of a [`BufferedAt`] of it have no limit.
     pub(super) fn reading_at_most(self, bytes: u64) -> (Self, Arc<AtomicBool>) {
         let exhausted = Arc::<AtomicBool>::default();
         (ReadAt { most: Some((bytes, Arc::clone(&exhausted))), ..self }, exhausted)
     }
 }
 
-/// The same with a buffer, of which every clone has its own.
+/// The same with a buffer; every clone has its own.
 #[derive(Debug)]
 pub(super) struct BufferedAt(BufReader<ReadAt>);
 

@@ -1,4 +1,4 @@
-//! One reading of a file, document by document, wherever they are.
+//! One pass over a file, document by document.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use crate::error::Result;
 use crate::extraction::ItemLayout;
 
 impl DocumentFile {
-    /// The documents from the beginning, each at most `document_bytes` long; longer ones come as
+    /// Returns the documents from the beginning, each at most `document_bytes` long; longer ones are
     /// frames with a problem.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) where the file cannot be read.
+    /// [`Error::Io`](crate::Error::Io) if the file cannot be read.
     pub fn frames(&self, document_bytes: usize) -> Result<Frames> {
         let limits = Limits { max_document_bytes: document_bytes, ..Limits::default() };
         let source = match &self.documents {
@@ -40,7 +40,7 @@ impl DocumentFile {
     }
 }
 
-/// One reading of a file.
+/// One pass over a file.
 #[derive(Debug)]
 pub struct Frames {
     file: DocumentFile,
@@ -56,16 +56,16 @@ enum Source {
 }
 
 impl Frames {
-    /// The next document, and where it is; nothing at the end.
+    /// Returns the next document and its place, or `None` at the end.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io); [`Error::Invalid`](crate::Error::Invalid) where the file as a
+    /// [`Error::Io`](crate::Error::Io); [`Error::Invalid`](crate::Error::Invalid) if the file as a
     /// whole is not JSON text.
     pub fn next_document(&mut self) -> Result<Option<(DocumentPlace, Frame)>> {
         let (place, frame) = match &mut self.source {
             Source::Stream(stream) => {
                 let Some(frame) = stream.next_frame()? else { return Ok(None) };
-                // What is longer than 4 GiB is beyond the limit of documents, and read by nobody.
+                // A document longer than 4 GiB exceeds the limit of documents, and is never read.
                 let length = u32::try_from(frame.length).unwrap_or(u32::MAX);
                 (Place::Bytes { offset: frame.offset, length }, frame)
             }
@@ -88,7 +88,7 @@ impl Frames {
         Ok(Some((DocumentPlace(place), frame)))
     }
 
-    /// The next document; nothing at the end.
+    /// Returns the next document, or `None` at the end.
     ///
     /// # Errors
     /// As [`Frames::next_document`].
@@ -96,11 +96,11 @@ impl Frames {
         Ok(self.next_document()?.map(|(_, frame)| frame))
     }
 
-    /// How many bytes of the file were read so far, about.
+    /// Returns approximately how many bytes of the file were read so far.
     pub fn read_bytes(&self) -> u64 {
         match &self.source {
             Source::Stream(stream) => stream.read_bytes(),
-            // Unpacked, they are more than the file has.
+            // Unpacked entries can have more bytes than the file.
             Source::Archive { read_bytes, .. } => (*read_bytes).min(self.file.length),
             Source::Listed { listed, next } => {
                 let (next, all) = (*next as u64, listed.len().max(1) as u64);
@@ -109,7 +109,7 @@ impl Frames {
         }
     }
 
-    /// What stands around items inside a document.
+    /// Returns the document around the items.
     pub(super) fn enclosing_document(&self) -> Option<&str> {
         match &self.source {
             Source::Stream(stream) => stream.enclosing_document(),
@@ -117,11 +117,11 @@ impl Frames {
         }
     }
 
-    /// At the end: the SHA-256 of all bytes of the file, and the members that stood around the
-    /// results, which say themselves whether they are all there.
+    /// Ends the pass: returns the SHA-256 of all bytes of the file, and the members around the
+    /// results, which record whether they are complete.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::Error::Io) where the file cannot be read again.
+    /// [`Error::Io`](crate::Error::Io) if the file cannot be read again.
     pub fn finish(self) -> Result<([u8; 32], Option<Envelope>)> {
         match self.source {
             Source::Stream(stream) => Ok(stream.finish()),
@@ -130,7 +130,7 @@ impl Frames {
     }
 }
 
-/// A frame of a whole text, or of one that is too long.
+/// Returns the frame of a complete text, or of one that is too long.
 pub(super) fn frame_of(text: String, place: usize, limit_bytes: usize) -> Frame {
     let length = text.len() as u64;
     let (content, problem) = if text.len() > limit_bytes {

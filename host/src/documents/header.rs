@@ -1,4 +1,4 @@
-//! Headers: what is said once for all results of a file, wherever that is.
+//! Headers: the information that all results of a file share.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -10,11 +10,12 @@ use super::{DocumentFile, Documents, sibling_file};
 use crate::error::{Error, Result};
 use crate::extraction::HeaderLayout;
 
-/// The longest header in bytes: it is read with every item.
+/// The longest header in bytes; it is read with every item.
 pub(crate) const HEADER_BYTES: usize = 16 << 20;
 
 impl DocumentFile {
-    /// The header of a file whose documents are found; `header_file` is the one that was named.
+    /// Returns the header of a file after its documents were found; `header_file` is the header
+    /// file that the caller named.
     pub(super) fn header_of(
         &self,
         layout: &HeaderLayout,
@@ -56,9 +57,11 @@ impl DocumentFile {
                 }
             }
         };
-        // What it means is the format's to say; PostgreSQL keeps no NUL.
+        // The format interprets the header, but PostgreSQL cannot store a NUL.
         if text.contains('\0') {
-            return Err(self.no_header(&name, "holds a NUL character, which no JSON has"));
+            return Err(
+                self.no_header(&name, "contains a NUL character, which is not allowed in JSON")
+            );
         }
         Ok(Some(text))
     }
@@ -68,7 +71,7 @@ impl DocumentFile {
     }
 }
 
-/// A header in a file of its own: its name, and what is in it.
+/// Reads a header file: returns its name and its content.
 fn read_header(path: &Path) -> Result<(String, String)> {
     let failed = |error| Error::io(format!("could not read the header {}", path.display()), error);
     let file = File::open(path).map_err(failed)?;

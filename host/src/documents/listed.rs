@@ -1,5 +1,5 @@
-//! Documents that a format makes of the items of a file: it says of each whether it is a result, a
-//! part of one, or something else, and what belongs together is put together when it is read.
+//! Documents that a format makes of the items of a file: the format classifies each item as a
+//! result, a part of one, or something else, and parts of one result are joined when it is read.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ use crate::identity::Fingerprint;
 /// The documents of a file in order, each by the places of its items.
 #[derive(Debug)]
 pub(super) struct Listed {
-    /// The archive that the items are in, where they are in one.
+    /// The archive of the items, if they are in one.
     archive: Option<Archive>,
     documents: Vec<Document>,
     /// Whether there are headers other than the first.
@@ -25,13 +25,13 @@ pub(super) struct Listed {
 
 #[derive(Debug)]
 enum Document {
-    /// An item, and the problem that it has.
+    /// An item, and its problem if it has one.
     Item(DocumentPlace, Option<Problem>),
-    /// The parts that have one key.
+    /// The parts with the same key.
     Parts(Vec<DocumentPlace>),
 }
 
-/// Stands for a key, whatever its length.
+/// Returns a fixed-size id for a key of any length.
 fn fingerprint(key: &str) -> Uuid {
     let mut fingerprint = Fingerprint::new("part");
     fingerprint.part(key.as_bytes());
@@ -39,7 +39,7 @@ fn fingerprint(key: &str) -> Uuid {
 }
 
 impl Listed {
-    /// Reads a file once, and gives what it lists and the item that is the header.
+    /// Reads a file once, and returns its list of documents and the item that is the header.
     pub(super) fn read(
         file: &DocumentFile,
         document_bytes: usize,
@@ -52,7 +52,7 @@ impl Listed {
         };
         let mut listed = Listed { archive, documents: Vec::new(), further_headers: false };
         let mut header = None;
-        // A key has as many bytes as the component gives it, and there may be very many.
+        // The component determines the length of a key, and there can be very many keys.
         let mut by_key: HashMap<Uuid, usize> = HashMap::new();
         let mut items = 0;
         while let Some((place, frame)) = frames.next_document()? {
@@ -76,7 +76,7 @@ impl Listed {
                 }
                 ItemRole::Header => {
                     let Content::Text(text) = frame.content else { continue };
-                    // The first counts, and the others are told.
+                    // The first is used, and others are reported.
                     listed.further_headers |= header.as_ref().is_some_and(|first| *first != text);
                     header.get_or_insert(text);
                 }
@@ -94,7 +94,7 @@ impl Listed {
         self.documents.len()
     }
 
-    /// The document with this number; nothing where there is none.
+    /// Returns the document with this number, or `None` after the last one.
     pub(super) fn document(
         &self,
         file: &DocumentFile,

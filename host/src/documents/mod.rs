@@ -1,14 +1,14 @@
 //! Files of results: read as framed documents, as often as needed.
 //!
-//! | module | what it is about |
+//! | module | purpose |
 //! |---|---|
-//! | `frames` | one reading of a file, document by document |
-//! | `header` | what is said once for all results of a file |
+//! | `frames` | one pass over a file, document by document |
+//! | `header` | the information that all results of a file share |
 //! | `stream` | documents in a stream: one after the other, or inside others |
 //! | `archive` | documents that are entries of a zip archive |
 //! | `listed` | documents that a format makes of the items of a file |
 //! | `sibling_file` | a header that is a file of its own |
-//! | `at` | reading at places of one's own |
+//! | `at` | a reader with a position of its own |
 
 mod archive;
 mod at;
@@ -37,18 +37,19 @@ use listed::Listed;
 pub use frames::Frames;
 pub(crate) use header::HEADER_BYTES;
 
-/// How much is read at once: large enough that system calls cost nothing, small beside a batch.
+/// The bytes of one read: enough to make the cost of system calls negligible, and few compared with
+/// a batch.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// How much a file may have of what is kept in memory for as long as it is read. What the command
-/// line reads has hardly a limit; what others send to a service has.
+/// Limits for the data that is kept in memory while a file is read. They are very high for files of
+/// the command line, and lower for files that clients send to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileLimits {
-    /// Results and parts of results, where a format lists them: each takes a few dozen bytes.
+    /// Results and parts of results, if a format lists them; each needs a few dozen bytes.
     pub(crate) items: usize,
-    /// Different scenarios: the same.
+    /// Different scenarios; each needs as much.
     pub(crate) scenarios: usize,
-    /// The directory of a zip archive: an entry takes several times what it has there.
+    /// The directory of a zip archive; an entry needs several times its size there.
     pub(crate) directory_bytes: u64,
 }
 
@@ -59,9 +60,9 @@ impl Default for FileLimits {
 }
 
 impl FileLimits {
-    /// The error for a file that has more than `most` of something.
+    /// Returns the error for a file that exceeds a limit.
     pub(crate) fn broken(name: &str, most: impl std::fmt::Display, what: &str) -> Error {
-        Error::Invalid(format!("{name} has more than {most} {what}; part it into several files"))
+        Error::Invalid(format!("{name} has more than {most} {what}; split it into several files"))
     }
 }
 
@@ -69,7 +70,7 @@ impl FileLimits {
 #[derive(Clone, Debug)]
 pub struct DocumentFile {
     file: Arc<File>,
-    /// Where it was opened; nothing for standard input and for bytes.
+    /// The path that was opened; `None` for standard input and for bytes.
     path: Option<PathBuf>,
     name: String,
     length: u64,
@@ -78,7 +79,7 @@ pub struct DocumentFile {
     limits: FileLimits,
 }
 
-/// Where the file's documents are.
+/// The source of the file's documents.
 #[derive(Clone, Debug)]
 enum Documents {
     Stream(ItemLayout),
@@ -86,7 +87,7 @@ enum Documents {
     Listed(Arc<Listed>),
 }
 
-/// Where a document is in its file.
+/// The place of a document in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DocumentPlace(Place);
 
@@ -99,14 +100,15 @@ enum Place {
 }
 
 impl DocumentFile {
-    /// Opens a file, or standard input for `-`. What cannot be read twice, such as standard input
-    /// or a pipe, is copied to a temporary file first, which is gone when the value is dropped.
+    /// Opens a file, or standard input for `-`. Input that cannot be read twice, such as standard
+    /// input or a pipe, is copied to a temporary file first, which is removed when the value is
+    /// dropped.
     ///
-    /// A name that ends in `.jsonl` or `.ndjson` says that every line is a document; the
-    /// container of others is found from what is in them.
+    /// In a file whose name ends in `.jsonl` or `.ndjson`, every line is a document; the container
+    /// of other files is detected from their content.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be read.
+    /// [`Error::Io`] if it cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         let standard_input = path == Path::new("-");
         let name = if standard_input {
@@ -132,10 +134,10 @@ impl DocumentFile {
         })
     }
 
-    /// A file that is open already, under a name of its own.
+    /// Wraps an open file under the given name.
     ///
     /// # Errors
-    /// [`Error::Io`] where it cannot be read.
+    /// [`Error::Io`] if it cannot be read.
     pub fn opened(file: File, name: String) -> Result<Self> {
         let length = file
             .metadata()
@@ -158,7 +160,7 @@ impl DocumentFile {
         }
     }
 
-    /// The same file, which may have no more than this.
+    /// Returns the same file with these limits.
     pub(crate) fn limited(self, limits: FileLimits) -> Self {
         DocumentFile { limits, ..self }
     }
@@ -167,41 +169,41 @@ impl DocumentFile {
         self.limits
     }
 
-    /// The file's name without its folder, or `standard input`.
+    /// Returns the file's name without its folder, or `standard input`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The name by which a format may recognise the file: nothing for standard input.
+    /// Returns the name by which a format can detect the file; empty for standard input.
     pub fn own_name(&self) -> &str {
         if self.name == "standard input" { "" } else { &self.name }
     }
 
-    /// The file's name without its ending, as a name for people.
+    /// Returns the file's name without its extension, for display.
     pub fn stem(&self) -> String {
         let stem = Path::new(&self.name).file_stem().unwrap_or_default();
         stem.to_string_lossy().into_owned()
     }
 
-    /// The file's length in bytes.
+    /// Returns the file's length in bytes.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// What is said once for all results of the file; known once it was laid out.
+    /// Returns the header of the file's results, after [`laid_out`](Self::laid_out).
     pub fn header(&self) -> Option<&str> {
         self.header.as_deref()
     }
 
-    /// Whether the file has headers other than the first, which are used for none of its results.
+    /// Returns whether the file has headers other than the first, which are not used.
     pub(crate) fn has_further_headers(&self) -> bool {
         matches!(&self.documents, Documents::Listed(listed) if listed.further_headers())
     }
 
-    /// The first bytes of the file, by which its format is recognised.
+    /// Returns the first bytes of the file, by which its format is detected.
     ///
     /// # Errors
-    /// [`Error::Io`] where they cannot be read.
+    /// [`Error::Io`] if they cannot be read.
     pub fn head(&self) -> Result<Vec<u8>> {
         let mut head = Vec::new();
         let mut reader = self.reader().take(HEAD_BYTES as u64);
@@ -209,14 +211,15 @@ impl DocumentFile {
         Ok(head)
     }
 
-    /// The same file with its documents where a format says they are, each at most `document_bytes`
-    /// long, and with its header. The format is asked what each item is, where its layout wants that;
-    /// what it fails at counts as a result. A header in a file of its own is `header_file`, or the
-    /// one beside this file that the layout's patterns find.
+    /// Applies a format's layout: returns the same file with the documents that the layout finds,
+    /// each at most `document_bytes` long, and with its header. If the layout requires it,
+    /// `classify` is called for each item; an item that cannot be classified counts as a result. A
+    /// header in a separate file is `header_file`, or the file in the same folder that the layout's
+    /// patterns match.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Invalid`] where the file is not what the layout says, or its header
-    /// is no text of at most 16 MiB.
+    /// [`Error::Io`]; [`Error::Invalid`] if the file does not have this layout, or its header is
+    /// not a text of at most 16 MiB.
     pub fn laid_out(
         mut self,
         layout: FileLayout,
@@ -245,10 +248,10 @@ impl DocumentFile {
         Ok(self)
     }
 
-    /// Reads a document that was seen before.
+    /// Reads a document at a known place.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Invalid`] where the file has changed since.
+    /// [`Error::Io`]; [`Error::Invalid`] if the file has changed since.
     pub fn text_at(&self, place: DocumentPlace) -> Result<String> {
         let frame = match (&self.documents, place.0) {
             (_, Place::Bytes { offset, length }) => return self.text_of(offset, length),
@@ -277,7 +280,7 @@ impl DocumentFile {
         Ok(bytes)
     }
 
-    /// The SHA-256 of all bytes of the file.
+    /// Returns the SHA-256 of all bytes of the file.
     fn sha256(&self) -> Result<[u8; 32]> {
         struct Digesting(Sha256);
         impl Write for Digesting {

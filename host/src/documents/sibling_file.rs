@@ -1,4 +1,4 @@
-//! A header that is a file of its own, beside the file with the results.
+//! A header in a separate file, in the folder of the file with the results.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::extraction::matches_pattern;
 
-/// Finds the file that belongs to `file`: of the first pattern that any name in the folder matches,
-/// the one that shares most of its ending with the file's own name.
+/// Finds the header file of `file`: among the names in the folder that match the first matching
+/// pattern, the one that has the longest common ending with the file's own name.
 ///
 /// # Errors
-/// [`Error::Invalid`] where several do equally; [`Error::Io`] where the folder cannot be read.
+/// [`Error::Invalid`] if several are equally long; [`Error::Io`] if the folder cannot be read.
 pub(super) fn find(file: &Path, patterns: &[String]) -> Result<Option<PathBuf>> {
     let folder = match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -38,15 +38,14 @@ pub(super) fn find(file: &Path, patterns: &[String]) -> Result<Option<PathBuf>> 
     match best.as_slice() {
         [one] => Ok(Some(folder.join(one))),
         several => Err(Error::Invalid(format!(
-            "{own} has no header of its own, and {} of its folder do as well: {}; say which one it \
-             is with --header",
+            "{} files of the folder could be the header of {own}: {}; choose one with --header",
             several.len(),
             several.iter().take(5).map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
         ))),
     }
 }
 
-/// How many characters two names have in common at the end, before their last dot.
+/// Returns how many characters two names have in common before their extensions.
 fn shared_ending(one: &str, other: &str) -> usize {
     let stem =
         |name: &str| name.rsplit_once('.').map_or(name.to_owned(), |(stem, _)| stem.to_owned());

@@ -9,7 +9,7 @@ use super::CHUNK_BYTES;
 use super::at::ReadAt;
 use crate::error::{Error, Result};
 
-/// One reading of a stream, which digests its bytes on the way.
+/// One pass over a stream, which also computes the digest of its bytes.
 #[derive(Debug)]
 pub(super) struct Stream {
     reader: ReadAt,
@@ -34,7 +34,7 @@ impl Stream {
         }
     }
 
-    /// The next frame; nothing at the end.
+    /// Returns the next frame, or `None` at the end.
     pub(super) fn next_frame(&mut self) -> Result<Option<Frame>> {
         loop {
             if let Some(frame) = self.framer.next_frame() {
@@ -68,7 +68,7 @@ impl Stream {
         self.framer.enclosing_document()
     }
 
-    /// At the end: the digest, and the members around the results.
+    /// Ends the pass: returns the digest, and the members around the results.
     pub(super) fn finish(self) -> ([u8; 32], Option<Envelope>) {
         (self.digest.finalize().into(), self.framer.envelope().cloned())
     }

@@ -1,4 +1,4 @@
-//! The user that `postgres` runs as: the caller, unless that is root, whom it refuses.
+//! The user that `postgres` runs as: the caller, unless that is root, which PostgreSQL refuses.
 
 use std::fs;
 use std::io;
@@ -13,14 +13,14 @@ use super::EmbeddedError;
 use super::process;
 use super::programs::Programs;
 
-/// Who to become, tried in this order; the first is made by PostgreSQL's packages, the second exists everywhere.
+/// The users to switch to, in this order; PostgreSQL's packages create the first, the second exists everywhere.
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
 
 /// The user that `postgres` runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Account {
     uid: u32,
-    /// What to switch to; nothing when the caller runs it as itself.
+    /// The user to switch to; `None` if the caller runs `postgres` as itself.
     switch: Option<Switch>,
 }
 
@@ -31,7 +31,7 @@ struct Switch {
 }
 
 impl Account {
-    /// The account for a cluster, which may not exist yet. One that does is run by its owner.
+    /// Returns the account for a cluster, which might not exist yet. An existing cluster is run by its owner.
     pub(super) fn for_cluster(cluster: &Path) -> Result<Self, EmbeddedError> {
         let caller = Uid::effective();
         if !caller.is_root() {
@@ -53,12 +53,12 @@ impl Account {
             .ok_or(EmbeddedError::NoAccount)
     }
 
-    /// The number that its files carry.
+    /// Returns the user id that owns its files.
     pub(super) fn uid(&self) -> u32 {
         self.uid
     }
 
-    /// Gives a folder to this account.
+    /// Makes this account the owner of a folder.
     pub(super) fn own(&self, folder: &Path) -> io::Result<()> {
         match &self.switch {
             Some(switch) => lchown(folder, Some(self.uid), Some(switch.gid)),
@@ -66,7 +66,7 @@ impl Account {
         }
     }
 
-    /// A command that runs as this account.
+    /// Returns a command that runs as this account.
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         process::plain(&mut command);
@@ -77,8 +77,9 @@ impl Account {
         command
     }
 
-    /// Whether this account may run the programs and enter the folder, and if not, where it is stopped.
-    /// It is tried, not computed, so that access lists and security modules have their say.
+    /// Checks that this account can run the programs and enter the folder; the error names the folder that it
+    /// cannot enter. The access is tried, not computed, so that access lists and security modules are taken into
+    /// account.
     pub(super) fn check_access(
         &self,
         programs: &Programs,
@@ -117,7 +118,7 @@ impl Account {
     fn owner(uid: u32, gid: u32) -> Self {
         let switch = match User::from_uid(Uid::from_raw(uid)) {
             Ok(Some(user)) => Switch { gid: user.gid.as_raw(), name: user.name },
-            // A folder mounted into a container may belong to a number without a name.
+            // A folder mounted into a container can belong to a user id without a name.
             _ => Switch { gid, name: uid.to_string() },
         };
         Self { uid, switch: Some(switch) }

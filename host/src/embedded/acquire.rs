@@ -1,4 +1,4 @@
-//! Becoming a user of the database: find it running, wait for it, or start it.
+//! Acquiring the database: finds the running server, waits for it, or starts it.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -18,16 +18,16 @@ use super::python_package;
 use super::socket;
 use super::{EmbeddedError, EmbeddedSettings, Stage};
 
-/// How long a server may take to stop before newcomers give up: a fast shutdown, and then one by force.
+/// How long a new user waits for a server to stop: a fast shutdown, and then a forced one.
 const STOPPING: Duration = Duration::from_secs(100);
 
-/// How long a server may take to start: recovering from a crash under load is the slow case.
+/// How long a server can take to start; recovery from a crash under load is the slowest case.
 const STARTING: Duration = Duration::from_secs(600);
 
-/// How often a server that starts is asked.
+/// The interval at which a starting server is polled.
 const ASK: Duration = Duration::from_millis(10);
 
-/// Opens the data folder and joins its users, after which no supervisor stops the server.
+/// Opens the data folder and acquires the users' lock, after which no supervisor stops the server.
 pub(super) async fn open(
     settings: &EmbeddedSettings,
     progress: &mut (impl FnMut(Stage) + Send),
@@ -45,7 +45,7 @@ pub(super) async fn open(
     Ok((folder, users.into_file()))
 }
 
-/// The running server, started if need be. The caller is one of the users.
+/// Returns the running server, and starts it if necessary. The caller holds the users' lock.
 pub(super) async fn running(
     settings: &EmbeddedSettings,
     folder: &DataFolder,
@@ -58,7 +58,7 @@ pub(super) async fn running(
     if !start.take(Mode::Alone, STARTING, || progress(Stage::Waiting)).await? {
         return Err(too_long("another process to start the server", STARTING, folder));
     }
-    // Shared with the blocking part, which goes on when the caller gives up.
+    // Shared with the blocking part, which continues if the caller's future is dropped.
     let start = Arc::new(start);
     let since = Instant::now();
     let mut supervisor: Option<Supervisor> = None;
@@ -71,7 +71,8 @@ pub(super) async fn running(
             None => supervisor = Some(start_server(settings, folder, &start, progress).await?),
             Some(launched) => match launched.ended() {
                 None => {}
-                // The server is another supervisor's, whose launcher was killed or gave up; or there is none again.
+                // Another supervisor runs the server, and its launcher was killed or timed out; or no server runs
+                // any more.
                 Some(Ok(())) => supervisor = None,
                 Some(Err(error)) => return Err(error),
             },
@@ -81,7 +82,7 @@ pub(super) async fn running(
     Err(too_long("the server to start", STARTING, folder))
 }
 
-/// Makes the cluster if there is none, and starts a supervisor.
+/// Creates the cluster if it does not exist, and starts a supervisor.
 async fn start_server(
     settings: &EmbeddedSettings,
     folder: &DataFolder,
@@ -108,8 +109,8 @@ async fn start_server(
     .await
 }
 
-/// Whether there is a cluster, and the programs for it, which are fetched where that is allowed and they
-/// are not found.
+/// Returns whether the cluster exists, and the programs for it, which are downloaded if they are not found and
+/// downloads are allowed.
 async fn find_programs(
     settings: &EmbeddedSettings,
     folder: &DataFolder,
@@ -132,7 +133,7 @@ async fn find_programs(
         Ok(programs) => return Ok((made_by.is_some(), programs)),
         Err(error) => error,
     };
-    // What is there and does not work is for a person to mend.
+    // Installed programs that do not work have to be repaired by the user.
     let absent = matches!(
         lacking,
         EmbeddedError::NoPrograms { .. }
@@ -157,7 +158,7 @@ async fn find_programs(
     Ok((made_by.is_some(), found?))
 }
 
-/// The server, if one answers that a supervisor looks after.
+/// Returns the server if a supervised one answers.
 async fn answering(folder: &DataFolder) -> Result<Option<ServerRecord>, EmbeddedError> {
     if !locks::held(&folder.supervisor_lock())? {
         return Ok(None);
@@ -165,7 +166,7 @@ async fn answering(folder: &DataFolder) -> Result<Option<ServerRecord>, Embedded
     let Some(server) = folder.record() else {
         return Ok(None);
     };
-    // A supervisor that was killed may have left the name of a folder that is somebody else's by now.
+    // A killed supervisor can leave the path of a folder that now belongs to another user.
     let account = Account::for_cluster(&folder.cluster())?;
     if socket::verify(&server.socket_dir, account.uid()).is_err() {
         return Ok(None);
@@ -183,7 +184,7 @@ fn too_long(what: &'static str, patience: Duration, folder: &DataFolder) -> Embe
     EmbeddedError::TooLong { what, seconds: patience.as_secs(), log: folder.supervisor_log() }
 }
 
-/// Runs what waits for files and programs where it keeps no other task waiting.
+/// Runs work that waits for files and programs on a thread on which it blocks no other task.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EmbeddedError> + Send + 'static,
 ) -> Result<T, EmbeddedError> {

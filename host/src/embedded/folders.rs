@@ -1,4 +1,4 @@
-//! What lies where in the data folder.
+//! The paths in the data folder.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io::{self, Write as _};
@@ -17,13 +17,13 @@ const NAME: &str = "arc-recorder";
 /// Root's own folder is closed to the user that `postgres` runs as.
 const FOLDER_OF_ROOT: &str = "/var/lib/arc-recorder";
 
-/// The data folder, which exists; its path is the real one, so that every process has the same name for it.
+/// The data folder, which exists. Its path is canonical, so that every process uses the same one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DataFolder {
     path: PathBuf,
 }
 
-/// What the supervisor leaves for those who connect.
+/// The record that the supervisor writes for clients.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ServerRecord {
     pub(super) socket_dir: PathBuf,
@@ -31,7 +31,7 @@ pub(super) struct ServerRecord {
 }
 
 impl DataFolder {
-    /// The folder that was named, else the default one; made if it is missing.
+    /// Opens the named folder, or else the default one, and creates it if it does not exist.
     pub(super) fn open(named: Option<&Path>) -> Result<Self, EmbeddedError> {
         let path = match named {
             Some(path) => std::path::absolute(path).map_err(EmbeddedError::file("find", path))?,
@@ -51,37 +51,39 @@ impl DataFolder {
         &self.path
     }
 
-    /// PostgreSQL's own data directory.
+    /// Returns PostgreSQL's data directory.
     pub(super) fn cluster(&self) -> PathBuf {
         self.path.join("postgres")
     }
 
-    /// The programs that were fetched, a folder for each version.
+    /// Returns the folder of downloaded programs, with a subfolder for each version.
     pub(super) fn fetched(&self) -> PathBuf {
         self.path.join("programs")
     }
 
-    /// The socket's folder, if its path is short enough.
+    /// Returns the socket's folder, which is used if its path is short enough.
     pub(super) fn socket_dir(&self) -> PathBuf {
         self.path.join("run")
     }
 
-    /// Held, shared, by everyone who uses the database; held alone by a supervisor that stops it.
+    /// Returns the lock that every user of the database holds in shared mode, and a supervisor that stops
+    /// the server exclusively.
     pub(super) fn users_lock(&self) -> PathBuf {
         self.path.join("users.lock")
     }
 
-    /// Held by the one who makes the cluster and starts a supervisor.
+    /// Returns the lock of the process that creates the cluster and starts a supervisor.
     pub(super) fn start_lock(&self) -> PathBuf {
         self.path.join("start.lock")
     }
 
-    /// Held by the supervisor as long as it lives.
+    /// Returns the lock that the supervisor holds as long as it runs.
     pub(super) fn supervisor_lock(&self) -> PathBuf {
         self.path.join("supervisor.lock")
     }
 
-    /// Held by every process of a server, and carrying the process id of the first.
+    /// Returns the lock that every process of a server holds. The file contains the process id of the
+    /// postmaster.
     pub(super) fn server_lock(&self) -> PathBuf {
         self.path.join("server.lock")
     }
@@ -94,12 +96,12 @@ impl DataFolder {
         self.path.join("supervisor.log")
     }
 
-    /// What the last supervisor wrote; it may have ended since.
+    /// Returns the record of the last supervisor, which might have ended since.
     pub(super) fn record(&self) -> Option<ServerRecord> {
         serde_json::from_slice(&fs::read(self.record_path()).ok()?).ok()
     }
 
-    /// Replaces the record at once, so that nobody reads half of it.
+    /// Replaces the record atomically, so that no process reads an incomplete one.
     pub(super) fn write_record(&self, record: &ServerRecord) -> Result<(), EmbeddedError> {
         let write = || -> io::Result<()> {
             let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
@@ -110,7 +112,7 @@ impl DataFolder {
         write().map_err(EmbeddedError::file("write", self.record_path()))
     }
 
-    /// Takes the record back.
+    /// Removes the record.
     pub(super) fn forget_record(&self) {
         let _ = fs::remove_file(self.record_path());
     }
@@ -120,7 +122,7 @@ impl DataFolder {
     }
 }
 
-/// The data folder that was named, else the default one; made if it is missing.
+/// Returns the named data folder, or else the default one, and creates it if it does not exist.
 pub(crate) fn data_folder(named: Option<&Path>) -> Result<PathBuf, EmbeddedError> {
     DataFolder::open(named).map(|folder| folder.path)
 }
@@ -134,16 +136,16 @@ fn default_path() -> Result<PathBuf, EmbeddedError> {
     Ok(strategy.data_dir().join(NAME))
 }
 
-/// Makes the folder and what is missing above it, private to the user; root's are open for passing through,
-/// since `postgres` runs as somebody else.
+/// Creates the folder and its missing parents, private to the user. Root's folders can be traversed by
+/// others, because `postgres` runs as another user.
 fn make(path: &Path) -> io::Result<()> {
     let mode = if Uid::effective().is_root() { 0o711 } else { 0o700 };
     let mut missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
     while let Some(folder) = missing.pop() {
         match DirBuilder::new().mode(mode).create(folder) {
-            // Set once more, because a strict umask would have closed it.
+            // Set explicitly, because a strict umask restricts the mode.
             Ok(()) => fs::set_permissions(folder, Permissions::from_mode(mode))?,
-            // Another process makes the same folder.
+            // Another process has created the same folder.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
             Err(error) => return Err(error),
         }
@@ -157,7 +159,7 @@ mod tests {
     use crate::embedded::Version;
 
     #[test]
-    fn missing_folders_are_made_and_are_nobody_elses() {
+    fn missing_folders_are_created_with_access_for_their_owner_only() {
         let root = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(Some(&root.path().join("Größe und mehr/inner"))).unwrap();
         let mode = fs::metadata(folder.path()).unwrap().permissions().mode();

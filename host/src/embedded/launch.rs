@@ -1,4 +1,4 @@
-//! Starting a supervisor, and learning why it failed.
+//! Starts a supervisor, and reports why it failed.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -12,7 +12,7 @@ use super::programs::Programs;
 use super::supervisor::SupervisorArguments;
 use super::{EmbeddedError, EmbeddedSettings};
 
-/// A supervisor that was started from here. It is not stopped by dropping this.
+/// A supervisor that this process started. Dropping this does not stop it.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     log: Log,
@@ -21,7 +21,7 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts one. Nothing ties it to this process: it has a session of its own, and inherits no file.
+    /// Starts a supervisor that is independent of this process: it has a session of its own, and inherits no file.
     pub(super) fn launch(
         settings: &EmbeddedSettings,
         folder: &DataFolder,
@@ -42,7 +42,7 @@ impl Supervisor {
             started.map_err(|source| EmbeddedError::NoSupervisor { program, source })?;
 
         let (tell, ended) = mpsc::channel();
-        // It is this process's child all the same, and would stay a zombie unless somebody waited for it.
+        // It is still this process's child, and would remain a zombie if it were not waited for.
         let waiting =
             thread::Builder::new().name("database-supervisor".to_owned()).spawn(move || {
                 let _ = tell.send(child.wait().ok());
@@ -51,8 +51,8 @@ impl Supervisor {
         Ok(Self { log, logs: folder.path().to_owned(), ended })
     }
 
-    /// Whether it ended, and if not in order, why; nothing while it runs. One that finds another supervisor, or is told
-    /// to end, ends in order.
+    /// Returns the supervisor's result, or `None` while it runs. It also succeeds if it finds another supervisor or is
+    /// terminated by a signal that it handles.
     pub(super) fn ended(&self) -> Option<Result<(), EmbeddedError>> {
         let status = match self.ended.try_recv() {
             Ok(status) => status,
@@ -69,7 +69,7 @@ impl Supervisor {
                 |status| format!("the supervisor ended with {status}"),
             )
         };
-        // A signal leaves no word in the log.
+        // A process that a signal killed logs nothing.
         let reason = if status.is_some_and(|status| status.code().is_none()) {
             ended()
         } else {
@@ -79,9 +79,9 @@ impl Supervisor {
     }
 }
 
-/// The program as it is meant from here: the supervisor starts in another folder.
+/// Returns the absolute path of the program, because the supervisor starts in another folder.
 fn here(program: &Path) -> Result<PathBuf, EmbeddedError> {
-    // A bare name is looked for on the PATH.
+    // A bare name is searched for on the PATH.
     if program.components().count() < 2 {
         return Ok(program.to_owned());
     }

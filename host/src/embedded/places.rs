@@ -1,4 +1,4 @@
-//! Where PostgreSQL's programs may be: on the `PATH`, and where the common packages put them.
+//! The folders that can contain PostgreSQL's programs: those of the `PATH`, and those of the common packages.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -28,7 +28,7 @@ const FIXED: &[&str] = &[
     "run/current-system/sw/bin",
 ];
 
-/// Where to look; a value, so that a test can look elsewhere.
+/// The folders to search; a value, so that a test can use others.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     path: Option<OsString>,
@@ -38,30 +38,31 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// This machine's.
+    /// Returns the folders of this machine.
     pub(super) fn of_this_machine() -> Self {
         let root = PathBuf::from("/");
         Self { path: env::var_os("PATH"), home: env::home_dir(), root, further: Vec::new() }
     }
 
-    /// These, and further folders beside the usual ones.
+    /// Adds further folders to the usual ones.
     pub(super) fn and(self, further: &[PathBuf]) -> Self {
         Self { further: further.to_vec(), ..self }
     }
 
-    /// Those of a machine whose files lie under `root`.
+    /// Returns the folders of a machine whose files are under `root`.
     #[cfg(test)]
     pub(super) fn under(root: &Path, path: Option<OsString>) -> Self {
         Self { path, home: None, root: root.to_owned(), further: Vec::new() }
     }
 
-    /// The folders of the `PATH`, in its order. A relative one is left out: it means another folder elsewhere.
+    /// Returns the folders of the `PATH`, in its order, without relative ones, which depend on the current
+    /// folder.
     pub(super) fn on_path(&self) -> Vec<PathBuf> {
         let path = self.path.as_deref().unwrap_or(OsStr::new(""));
         env::split_paths(path).filter(|folder| folder.is_absolute()).collect()
     }
 
-    /// The usual folders, in no telling order.
+    /// Returns the usual folders, in no particular order.
     pub(super) fn usual(&self) -> Vec<PathBuf> {
         let versioned = VERSIONED.iter().flat_map(|(parent, beginning, rest)| {
             children(&self.root.join(parent), beginning, rest)
@@ -71,7 +72,7 @@ impl Places {
         versioned.chain(fixed).chain(nix).chain(self.further.iter().cloned()).collect()
     }
 
-    /// Everything that is searched, for a person.
+    /// Describes all searched folders for the log.
     pub(super) fn describe(&self) -> Vec<String> {
         let versioned = VERSIONED.iter().map(|(parent, beginning, rest)| {
             let folder = self.root.join(parent).join(format!("{beginning}*"));
@@ -87,7 +88,7 @@ impl Places {
     }
 }
 
-/// The subfolders whose names begin so; a parent that cannot be read has none.
+/// Returns the subfolders whose names have this prefix; none if the parent cannot be read.
 fn children(parent: &Path, beginning: &str, rest: &str) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(parent) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! How programs are started here: with a plain environment, and ending with whoever started them.
+//! Starts programs with a minimal environment, detached or ending with the process that started them.
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
@@ -6,10 +6,11 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::{SigSet, Signal};
 
-/// Descriptors a shell hands down are low ones; looking further costs a system call each.
+/// The highest descriptor to close. Descriptors inherited from a shell are low ones, and each further one costs a
+/// system call.
 const HIGHEST_INHERITED_DESCRIPTOR: i32 = 255;
 
-/// What a program may need of the caller's environment to be found, to load its libraries and to find its files.
+/// The variables of the caller that a program needs to be found, to load its libraries and to find its files.
 const KEPT: [&str; 8] = [
     "PATH",
     "HOME",
@@ -21,19 +22,17 @@ const KEPT: [&str; 8] = [
     "LOCALE_ARCHIVE",
 ];
 
-/// Without input, and with an environment that has neither the caller's secrets, which another user could read once the
-/// program runs as one, nor its `PG…` variables. Messages are in English, since they are read here.
+/// Removes the standard input, and all variables except the needed ones: the caller's secrets, which another user could
+/// read if the program runs as that user, and its `PG…` variables. Messages are in English, because they are parsed
+/// here.
 pub(super) fn plain(command: &mut Command) -> &mut Command {
     command.env_clear().envs(KEPT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
-    // The root folder is open to every user, and keeps no file system busy.
+    // Every user can enter the root folder, and it does not block the unmounting of a file system.
     command.stdin(Stdio::null()).env("LC_ALL", "C").env("TZ", "UTC").current_dir("/")
 }
 
-/// Has the kernel send `signal` to the program once the thread that starts it is gone, where the kernel can.
-#[expect(
-    unsafe_code,
-    reason = "what a child does between fork and exec can only be said in pre_exec"
-)]
+/// Has the kernel send `signal` to the program when the thread that starts it ends, if the kernel supports that.
+#[expect(unsafe_code, reason = "code between fork and exec needs pre_exec")]
 pub(super) fn ending_with_parent(command: &mut Command, signal: Signal) -> &mut Command {
     let parent = nix::unistd::getpid();
     // SAFETY: the closure makes only system calls, which are async-signal-safe, and allocates nothing.
@@ -44,7 +43,7 @@ pub(super) fn ending_with_parent(command: &mut Command, signal: Signal) -> &mut 
             nix::sys::prctl::set_pdeathsig(signal)?;
             #[cfg(not(target_os = "linux"))]
             let _ = signal;
-            // A parent that ended before the line above sends nothing any more.
+            // If the parent ended before the call above, no signal is sent.
             if nix::unistd::getppid() == parent {
                 Ok(())
             } else {
@@ -54,11 +53,8 @@ pub(super) fn ending_with_parent(command: &mut Command, signal: Signal) -> &mut 
     }
 }
 
-/// Puts the program into a session of its own, out of reach of the terminal, with no descriptor but the standard three.
-#[expect(
-    unsafe_code,
-    reason = "what a child does between fork and exec can only be said in pre_exec"
-)]
+/// Starts the program in a session of its own, without a terminal, and with the three standard descriptors only.
+#[expect(unsafe_code, reason = "code between fork and exec needs pre_exec")]
 pub(super) fn detached(command: &mut Command) -> &mut Command {
     // SAFETY: the closure makes only system calls, which are async-signal-safe, and allocates nothing;
     // marking a descriptor that is not open fails without effect, and std's own is marked already.

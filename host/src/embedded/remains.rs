@@ -1,7 +1,8 @@
-//! What a killed server leaves: processes that end a little later, and files with a process id that may be anybody's by now.
+//! The leftovers of a killed server: processes that end a little later, and files with a process id that another
+//! process might have by now.
 //!
-//! Every process of a server inherits a file that is locked. The lock is free when the last of them is gone, which
-//! no process id can tell; what carries the id of that server is then certainly stale.
+//! Every process of a server inherits a locked file. The lock is free when the last of them has ended, which a process
+//! id cannot show; files with the id of that server are then certainly stale.
 
 use std::fs;
 use std::io;
@@ -19,13 +20,13 @@ use super::locks::{self, LockFile, Mode};
 use super::log;
 use super::socket;
 
-/// How long the processes of a server whose supervisor is gone may take to notice by themselves.
+/// How long the processes of a server can take to end on their own after its supervisor has ended.
 const BY_THEMSELVES: Duration = Duration::from_secs(2);
 
-/// How long they may take once told: a fast shutdown writes what is in memory to disk.
+/// How long they can take after a signal: a fast shutdown writes its memory to disk.
 const ONCE_TOLD: Duration = Duration::from_secs(60);
 
-/// Waits until no process of an earlier server lives, and clears away its files. The lock is for the next server.
+/// Waits until no process of an earlier server runs, and removes its files. Returns the lock for the next server.
 pub(super) async fn clear(
     folder: &DataFolder,
     socket_dir: &Path,
@@ -33,7 +34,7 @@ pub(super) async fn clear(
     let lock = LockFile::open(folder.server_lock())?;
     let waiting = || log::say("waiting for the processes of an earlier server to end");
     if !lock.take(Mode::Alone, BY_THEMSELVES, waiting).await? {
-        // Where the kernel does not end a server with its supervisor, it lives on without one.
+        // If the kernel does not end a server with its supervisor, it continues without one.
         stop(folder);
         if !lock.take(Mode::Alone, ONCE_TOLD, || {}).await? {
             let reason =
@@ -43,7 +44,7 @@ pub(super) async fn clear(
     }
     if let Some(server) = last_server(folder) {
         for file in [cluster::pid_file(&folder.cluster()), socket::lock_file(socket_dir)] {
-            // One with another id is a server's that was started by hand; PostgreSQL itself sees to that.
+            // A file with another id belongs to a server that was started by hand; PostgreSQL itself handles it.
             if first_number(&file) == Some(server) && fs::remove_file(&file).is_ok() {
                 log::say(format_args!("removed {}, left by postgres [{server}]", file.display()));
             }
@@ -52,15 +53,15 @@ pub(super) async fn clear(
     Ok(lock)
 }
 
-/// Notes the process id of the server that has the lock now.
+/// Writes the process id of the server that now has the lock.
 pub(super) fn note(lock: &LockFile, server: u32) -> io::Result<()> {
     lock.file().set_len(0)?;
     lock.file().write_all_at(server.to_string().as_bytes(), 0)
 }
 
-/// Stops a server that has lost its supervisor, if it is certainly that one.
+/// Stops a server that has lost its supervisor, if its process id is certainly still its own.
 pub(super) fn stop(folder: &DataFolder) {
-    // With the lock free it is gone, and its process id may be anybody's.
+    // If the lock is free, the server has ended, and another process might have its id.
     if !locks::held(&folder.server_lock()).unwrap_or(false) {
         return;
     }
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn files_of_the_last_server_go_once_it_is_gone_and_others_stay() {
+    async fn files_of_the_last_server_are_removed_after_its_end_and_others_are_kept() {
         let root = tempfile::tempdir().unwrap();
         let folder = DataFolder::open(Some(root.path())).unwrap();
         fs::create_dir(folder.cluster()).unwrap();
@@ -96,7 +97,7 @@ mod tests {
         fs::write(&lock_file, "4712\n/data\n").unwrap();
 
         let lock = clear(&folder, &folder.socket_dir()).await.unwrap();
-        assert!(pid_file.exists(), "nothing is known of an earlier server");
+        assert!(pid_file.exists(), "no earlier server was recorded");
         note(&lock, 123_456).unwrap();
         note(&lock, 4711).unwrap();
         drop(lock);

@@ -1,4 +1,4 @@
-//! One `postgres` process: how it is started, whether it is ready, how it is stopped.
+//! One `postgres` process: starts it, checks whether it is ready, and stops it.
 
 use std::ffi::OsString;
 use std::io;
@@ -20,13 +20,13 @@ use super::programs::Programs;
 use super::remains;
 use super::socket;
 
-/// How long a fast shutdown may take, which writes what is in memory to disk, before an immediate one follows.
+/// How long a fast shutdown, which writes memory to disk, can take before an immediate one follows.
 const FAST: Duration = Duration::from_secs(60);
 
-/// How long an immediate shutdown may take; the next start recovers either way.
+/// How long an immediate shutdown can take; the next start recovers in any case.
 const IMMEDIATE: Duration = Duration::from_secs(10);
 
-/// What every server is started with.
+/// The parameters of every start of a server.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) folder: DataFolder,
@@ -48,25 +48,26 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts it. The calling thread must live on: the server ends with it. Its processes hold the lock.
+    /// Starts a server, whose processes hold the lock. The server ends with the calling thread.
     pub(super) fn start(plan: &Plan, lock: LockFile) -> Result<Self, EmbeddedError> {
         let (log, file) = Log::open(plan.folder.server_log())?;
         let second = file.try_clone().map_err(EmbeddedError::file("open the log", log.path()))?;
         let program = plan.programs.program("postgres");
         let mut command = plan.account.command(&program);
-        // PostgreSQL takes the process id in a leftover for a server's, unless it is its own family's.
+        // PostgreSQL treats the process id in a leftover file as that of a running server, unless it is an
+        // ancestor's.
         command.env("PG_GRANDPARENT_PID", nix::unistd::getppid().to_string());
         command
             .args(arguments(&plan.folder.cluster(), &plan.socket_dir, &plan.settings))
             .stdout(file)
             .stderr(second);
-        // A server reads nothing from its standard input, but leaves it open in all its processes.
+        // A server does not read its standard input, but keeps it open in all its processes.
         let inherited = lock
             .file()
             .try_clone()
             .map_err(EmbeddedError::file("open", plan.folder.server_lock()))?;
         command.stdin(inherited);
-        // SIGINT asks for a fast shutdown, as from a supervisor that is still there.
+        // SIGINT requests a fast shutdown, as a running supervisor does.
         process::ending_with_parent(&mut command, Signal::SIGINT);
         let child = tokio::process::Command::from(command).spawn();
         let child = child
@@ -85,14 +86,14 @@ impl Server {
         })
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub(super) fn id(&self) -> u32 {
         self.id
     }
 
-    /// Waits until it ends. Giving up the wait loses nothing.
+    /// Waits until it ends. This is cancel safe.
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
-        // Asked while it lives, since a server that ends in order takes its word back.
+        // Checked while it runs, because a server that shuts down removes its state.
         while !self.was_ready {
             match tokio::time::timeout(Duration::from_millis(50), self.child.wait()).await {
                 Ok(status) => return status,
@@ -102,24 +103,24 @@ impl Server {
         self.child.wait().await
     }
 
-    /// Whether it has taken connections since it was started.
+    /// Returns whether it has accepted connections since it was started.
     pub(super) fn was_ready(&self) -> bool {
         self.was_ready
     }
 
-    /// How long ago it was started.
+    /// Returns the time since it was started.
     pub(super) fn age(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Why it ended.
+    /// Returns why it ended.
     pub(super) fn reason(&self, status: ExitStatus) -> String {
         let said =
             if self.was_ready { self.log.why_ended(self.id) } else { self.log.why_not_started() };
         said.unwrap_or_else(|| format!("postgres ended with {status}"))
     }
 
-    /// Stops it: in order, then at once, then by force.
+    /// Stops it: with a fast shutdown, then an immediate one, then SIGKILL.
     pub(super) async fn stop(mut self) {
         for (signal, patience) in
             [(Signal::SIGINT, FAST), (Signal::SIGQUIT, IMMEDIATE), (Signal::SIGKILL, IMMEDIATE)]
@@ -139,8 +140,8 @@ impl Server {
     }
 }
 
-/// The command line. Of two values for a setting the last counts: ours before the caller's where they are a matter
-/// of taste, after them where the rest of this module builds on them.
+/// Returns the command line. The last of two values for a setting applies: preferences come before the caller's
+/// settings, and settings that this module depends on after them.
 fn arguments(cluster: &Path, socket_dir: &Path, settings: &[(String, String)]) -> Vec<OsString> {
     let taste = [
         ("logging_collector", "off"),
@@ -149,7 +150,7 @@ fn arguments(cluster: &Path, socket_dir: &Path, settings: &[(String, String)]) -
         ("log_timezone", "UTC"),
         // A line every five minutes would bury the others.
         ("log_checkpoints", "off"),
-        // Statements may carry what users recorded.
+        // Statements can contain recorded data.
         ("log_min_error_statement", "panic"),
     ];
     let port = socket::PORT.to_string();
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_callers_settings_count_save_where_the_server_listens() {
+    fn the_callers_settings_apply_except_the_address() {
         let settings = [
             ("fsync".to_owned(), "off".to_owned()),
             ("listen_addresses".to_owned(), "*".to_owned()),

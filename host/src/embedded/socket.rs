@@ -1,4 +1,4 @@
-//! The folder of the database's socket: nobody else's, and with a path short enough.
+//! The folder of the database's socket, which is private and has a short path.
 
 use std::env;
 use std::fs::{self, DirBuilder};
@@ -13,14 +13,14 @@ use super::EmbeddedError;
 use super::account::Account;
 use super::folders::DataFolder;
 
-/// The number in the socket's name; nothing listens on a network.
+/// The port number in the socket's name; the server does not listen on a network.
 pub(super) const PORT: u16 = 5432;
 
-/// The kernel's field for a socket's path, less the NUL that ends it.
+/// The length of the kernel's field for a socket's path, without the terminating NUL.
 const MAX_PATH_BYTES: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// Makes the socket's folder: in the data folder if its path will do, else one with a short name among the user's
-/// temporary files. One that was used before stays, so that those who know it find the server again.
+/// Creates the socket's folder: in the data folder if its path is short enough, else one with a short name among the
+/// user's temporary files. A folder that was used before is used again, so that clients with its path can reconnect.
 pub(super) fn prepare(folder: &DataFolder, account: &Account) -> Result<PathBuf, EmbeddedError> {
     let before = folder.record().map(|record| record.socket_dir);
     let candidates = candidates(folder, &parents());
@@ -36,14 +36,14 @@ pub(super) fn prepare(folder: &DataFolder, account: &Account) -> Result<PathBuf,
     Err(failed)
 }
 
-/// Removes the folder if it lies outside the data folder, where nothing else would.
+/// Removes the folder if it is outside of the data folder, because nothing else removes it.
 pub(super) fn clean_up(folder: &DataFolder, socket_dir: &Path) {
     if !socket_dir.starts_with(folder.path()) {
         let _ = fs::remove_dir(socket_dir);
     }
 }
 
-/// Refuses a folder that is not this account's alone: in a shared place, someone else could listen there.
+/// Refuses a folder that is not private to this account: in a shared folder another user could listen in it.
 pub(super) fn verify(socket_dir: &Path, uid: u32) -> Result<(), EmbeddedError> {
     let foreign = |problem| {
         Err(EmbeddedError::ForeignSocketFolder { folder: socket_dir.to_owned(), problem })
@@ -61,12 +61,12 @@ pub(super) fn verify(socket_dir: &Path, uid: u32) -> Result<(), EmbeddedError> {
     }
 }
 
-/// The file with which a server claims its socket.
+/// Returns the lock file of a server's socket.
 pub(super) fn lock_file(socket_dir: &Path) -> PathBuf {
     socket_dir.join(format!(".s.PGSQL.{PORT}.lock"))
 }
 
-/// The folder as the server's setting, a comma-separated list: in quotes, where a quote is doubled.
+/// Returns the folder as a value of the server's setting, a comma-separated list: quoted, with quotes doubled.
 pub(super) fn as_setting(socket_dir: &Path) -> String {
     format!("\"{}\"", socket_dir.display().to_string().replace('"', "\"\""))
 }
@@ -80,7 +80,8 @@ fn candidates(folder: &DataFolder, parents: &[PathBuf]) -> Vec<PathBuf> {
     parents.iter().map(|parent| parent.join(&name)).filter(|candidate| fits(candidate)).collect()
 }
 
-/// Where users keep such things. Root's own are closed to the user that `postgres` runs as.
+/// Returns the folders for temporary files. Those of root are excluded, because the user that `postgres` runs as
+/// cannot enter them.
 fn parents() -> Vec<PathBuf> {
     let runtime = env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
@@ -88,13 +89,14 @@ fn parents() -> Vec<PathBuf> {
     runtime.into_iter().chain([env::temp_dir(), PathBuf::from("/tmp")]).collect()
 }
 
-/// Whether clients can name it: short enough for the kernel, and without the comma that ends a host's name in libpq.
+/// Returns whether clients can use the path: it is short enough for the kernel, and has no comma, which ends a
+/// host's name in libpq.
 fn fits(socket_dir: &Path) -> bool {
     !socket_dir.as_os_str().as_encoded_bytes().contains(&b',')
         && socket_dir.join(format!(".s.PGSQL.{PORT}")).as_os_str().len() <= MAX_PATH_BYTES
 }
 
-/// The same for every process, since the data folder's path is the real one.
+/// Returns a name that is the same for every process, because the data folder's path is canonical.
 fn short_name(folder: &DataFolder) -> String {
     let digest = Sha256::digest(folder.path().as_os_str().as_encoded_bytes());
     let hexadecimal: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -113,7 +115,7 @@ fn make(socket_dir: &Path, account: &Account) -> Result<(), EmbeddedError> {
             });
         }
     }
-    // It is the maker's until it is handed over, also when that was cut short the last time.
+    // The folder belongs to its creator until its owner is changed, also if that was interrupted the last time.
     if verify(socket_dir, Uid::effective().as_raw()).is_ok() {
         account.own(socket_dir).map_err(EmbeddedError::file("hand over", socket_dir))?;
     }

@@ -1,4 +1,4 @@
-//! The supervisor: a process without a terminal that runs `postgres` for as long as somebody uses it.
+//! The supervisor: a process without a terminal that runs `postgres` as long as it is in use.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,13 +19,13 @@ use super::remains;
 use super::server::{Plan, Server};
 use super::socket;
 
-/// How often it looks whether the last user is gone.
+/// The interval at which it checks whether any users are left.
 const LOOK_FOR_USERS: Duration = Duration::from_millis(100);
 
-/// How long a supervisor before this one may take to vanish, which stopped its server already.
+/// How long an earlier supervisor, which has already stopped its server, can take to end.
 const PREDECESSOR: Duration = Duration::from_secs(5);
 
-/// What a supervisor is told on its command line.
+/// The arguments on a supervisor's command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SupervisorArguments {
     /// The data folder, which exists.
@@ -37,7 +37,7 @@ pub struct SupervisorArguments {
 }
 
 impl SupervisorArguments {
-    /// As a command line, for [`from_args`](Self::from_args).
+    /// Returns the command line, for [`from_args`](Self::from_args).
     #[must_use]
     pub fn to_args(&self) -> Vec<OsString> {
         let folders =
@@ -50,11 +50,11 @@ impl SupervisorArguments {
             .collect()
     }
 
-    /// From the command line that [`to_args`](Self::to_args) wrote.
+    /// Parses the command line that [`to_args`](Self::to_args) returned.
     ///
     /// # Errors
     ///
-    /// When another version of the program wrote it, or somebody by hand.
+    /// If another version of the program or a user wrote it.
     pub fn from_args(mut arguments: impl Iterator<Item = OsString>) -> Result<Self, EmbeddedError> {
         let wrong = |reason: &str| EmbeddedError::Arguments { reason: reason.to_owned() };
         let data_dir = arguments.next().ok_or_else(|| wrong("the data folder is missing"))?.into();
@@ -73,18 +73,18 @@ impl SupervisorArguments {
     }
 }
 
-/// The supervisor's `main`, which returns when the server is stopped for good.
+/// Runs the supervisor, and returns when the server has been stopped.
 ///
-/// It needs the process for itself: call it before there is an asynchronous runtime or another thread. What went
-/// wrong stands in its log already, so the caller only turns an error into an exit status.
+/// Call this before the process has an asynchronous runtime or another thread. Errors are already logged, so the
+/// caller only converts an error into an exit status.
 ///
 /// # Errors
 ///
-/// When the server does not start, or ends too often.
+/// If the server does not start, or ends too often.
 pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), EmbeddedError> {
     let process = |action| move |source| EmbeddedError::Process { action, source };
     let outcome = SupervisorArguments::from_args(arguments).and_then(|arguments| {
-        // One thread, since the server ends with the thread that started it.
+        // A single thread, because the server ends with the thread that started it.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(process("start the supervisor"))?.block_on(run(arguments))
     });
@@ -95,7 +95,7 @@ pub fn supervise(arguments: impl Iterator<Item = OsString>) -> Result<(), Embedd
 }
 
 async fn run(arguments: SupervisorArguments) -> Result<(), EmbeddedError> {
-    // From here on these signals stop the server in order.
+    // From now on these signals stop the server with a fast shutdown.
     let mut end = End::listen()?;
     let folder = DataFolder::open(Some(&arguments.data_dir))?;
     let only_one = LockFile::open(folder.supervisor_lock())?;
@@ -114,7 +114,7 @@ async fn run(arguments: SupervisorArguments) -> Result<(), EmbeddedError> {
         &Places::of_this_machine(),
     )?;
     let socket_dir = socket::prepare(&folder, &account)?;
-    // Whoever connects now must not find an earlier server that is about to be stopped.
+    // A new client must not find an earlier server that is about to be stopped.
     folder.forget_record();
     let plan = Plan { folder, programs, account, socket_dir, settings: arguments.server_settings };
 
@@ -123,12 +123,12 @@ async fn run(arguments: SupervisorArguments) -> Result<(), EmbeddedError> {
     outcome
 }
 
-/// Runs a server, and another should it die, until it is not needed any more.
+/// Runs a server, and restarts it if it ends, until it is no longer needed.
 async fn serve(plan: &Plan, end: &mut End) -> Result<(), EmbeddedError> {
     let mut patience = Patience::default();
     loop {
         let lock = tokio::select! {
-            // First, since both may be so at once, and a server that nobody waits for is not to be started.
+            // Checked first, because both can be ready at once, and a server without users must not be started.
             biased;
             why = end.reached() => {
                 log::say(format_args!("{why}: nothing to start"));
@@ -182,7 +182,7 @@ async fn serve(plan: &Plan, end: &mut End) -> Result<(), EmbeddedError> {
     }
 }
 
-/// Whether this is said of a server that was killed and has left a file, memory or processes.
+/// Returns whether this is the error that leftover files, memory or processes of a killed server cause.
 fn is_blocked(reason: &str) -> bool {
     let lock_file = reason.contains("lock file") && reason.contains("already exists");
     lock_file
@@ -190,7 +190,7 @@ fn is_blocked(reason: &str) -> bool {
         || reason.contains("another postmaster")
 }
 
-/// What ends a supervisor: its users are gone, or it is told to.
+/// The conditions that end a supervisor: no users, or a signal.
 struct End {
     terminate: Signal,
     interrupt: Signal,
@@ -210,10 +210,11 @@ impl End {
         })
     }
 
-    /// Waits for it, and says which. The users' lock is then held, so that newcomers wait until this process is gone.
+    /// Waits for one of them, and returns its description. The users' lock is then held, so that new users wait until
+    /// this process has ended.
     async fn reached(&mut self) -> &'static str {
         tokio::select! {
-            _ = self.terminate.recv() => "told to terminate",
+            _ = self.terminate.recv() => "terminated",
             _ = self.interrupt.recv() => "interrupted",
             why = unused(self.users.as_ref()) => why,
         }
@@ -223,7 +224,7 @@ impl End {
 async fn unused(users: Option<&LockFile>) -> &'static str {
     loop {
         match users.map(|users| users.try_take(Mode::Alone)) {
-            Some(Ok(true)) => return "nobody uses the database",
+            Some(Ok(true)) => return "the database has no users",
             Some(Err(_)) => return "the users' lock cannot be read",
             Some(Ok(false)) | None => tokio::time::sleep(LOOK_FOR_USERS).await,
         }
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_server_left_is_told_from_other_failures() {
+    fn leftovers_of_a_killed_server_are_distinguished_from_other_failures() {
         assert!(is_blocked(
             "lock file \"postmaster.pid\" already exists; Is another postmaster (PID 7) running"
         ));

@@ -1,6 +1,6 @@
-//! The components that come with the program, built from `guest/formats`.
+//! The components that are part of the program, built from `guest/formats`.
 
-/// A component, and the name by which it is chosen.
+/// A component with the name of its format.
 pub(super) struct Bundled {
     pub(super) name: &'static str,
     pub(super) component: &'static [u8],

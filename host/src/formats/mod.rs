@@ -1,13 +1,13 @@
-//! Result formats: which component reads the results of which evaluation tool.
+//! Result formats: the components that read the results of evaluation tools.
 //!
-//! Some components come with the program; an operator adds others, which are kept in a folder by the
-//! SHA-256 of their bytes, compiled in a process of their own, and held to fuel, memory and time when
-//! they run. A file is read by the format that is named, or by the one that recognises it.
+//! Some components are part of the program; an operator can add others, which are stored in a folder
+//! under the SHA-256 of their bytes, compiled in a separate process, and run with limits on fuel,
+//! memory and time. A file is read by the named format, or by the one that detects it.
 //!
-//! | module | what it is about |
+//! | module | purpose |
 //! |---|---|
-//! | `bundled` | the components that come with the program |
-//! | `registry` | the folder of those that were added |
+//! | `bundled` | the components that are part of the program |
+//! | `registry` | the folder of added formats |
 //! | `opening` | files of any format, ready to be recorded |
 //! | `result_format` | the format of a result, and the header of its file |
 
@@ -36,25 +36,24 @@ use crate::identity::hexadecimal;
 use bundled::BUNDLED;
 use registry::Registry;
 
-/// For how long a format that was loaded is used without looking whether another one has taken its
-/// place in the folder.
+/// How long a loaded format is used before the folder is checked for a replacement.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Where formats are found, and what their components may use.
+/// The folders of formats, and the limits of their components.
 #[derive(Clone, Debug, Default)]
 pub struct FormatSettings {
-    /// The folder of added formats; none for those that come with the program alone.
+    /// The folder of added formats; `None` if only those of the program are used.
     pub folder: Option<PathBuf>,
-    /// The folder that keeps compiled components; none for compiling at every start.
+    /// The cache folder of compiled components; `None` to compile at every start.
     pub cache_dir: Option<PathBuf>,
-    /// The command that compiles an added component in a process of its own; none for compiling
-    /// here.
+    /// The command that compiles an added component in a separate process; `None` to compile in this
+    /// process.
     pub compiler: Option<CompilerCommand>,
-    /// What one document may use.
+    /// The limits for one document.
     pub limits: ExtractionLimits,
 }
 
-/// The formats that a program knows. Cheap to clone.
+/// The available formats. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Formats {
     shared: Arc<Shared>,
@@ -67,7 +66,7 @@ struct Shared {
     loaded: Mutex<HashMap<String, Loaded>>,
 }
 
-/// The engines, made when they are first needed.
+/// The engines, created on first use.
 #[derive(Debug, Default)]
 struct Engines {
     unmetered: Option<ExtractionEngine>,
@@ -75,74 +74,74 @@ struct Engines {
     with_wasi: Option<ExtractionEngine>,
 }
 
-/// Which of them a component runs on.
+/// The kind of engine that a component runs on.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// It comes with the program.
+    /// It is part of the program.
     Bundled,
     /// It was added, and imports nothing.
     Added,
-    /// It was added, and was given WASI, whose functions take time and no fuel.
+    /// It was added, and is linked to WASI, whose functions take time and no fuel.
     WithWasi,
 }
 
-/// A format whose component is ready.
+/// A format whose component is loaded.
 #[derive(Debug)]
 struct Loaded {
     extractor: Extractor,
     looked_at: Instant,
 }
 
-/// Where a format comes from.
+/// The source of a format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FormatSource {
-    /// It is the program's own.
+    /// It is the built-in format.
     BuiltIn,
-    /// It comes with the program.
+    /// It is part of the program.
     Bundled,
-    /// Somebody added it.
+    /// It was added by an operator.
     Added,
 }
 
-/// What is known of a format.
+/// The description of a format.
 #[derive(Clone, Debug, Serialize)]
 pub struct FormatEntry {
-    /// The name by which it is chosen.
+    /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Who wrote it; empty where it names nobody.
+    /// Its authors; can be empty.
     pub authors: String,
-    /// What it reads, in a sentence.
+    /// A sentence about the files that it reads.
     pub format: String,
-    /// Where it comes from.
+    /// Its source.
     pub source: FormatSource,
     /// The SHA-256 of its component, in hexadecimal.
     pub sha256: String,
-    /// Whether it imports WASI, and was given one in which nothing ever happens.
+    /// Whether it imports WASI, and is linked to an inert one.
     pub wasi: bool,
 }
 
 impl Formats {
-    /// The formats that these settings find.
+    /// Returns the formats of these settings.
     pub fn new(settings: FormatSettings) -> Self {
         let shared = Shared { settings, ..Shared::default() };
         Formats { shared: Arc::new(shared) }
     }
 
-    /// The extractor of a format, if it is loaded and was looked at within the last second.
+    /// Returns the extractor of a format, if it is loaded and was checked within the last second.
     pub fn loaded(&self, name: &str) -> Option<Extractor> {
         let loaded = self.lock_loaded();
         let found = loaded.get(name).filter(|found| found.looked_at.elapsed() < LOOK_AGAIN)?;
         Some(found.extractor.clone())
     }
 
-    /// The extractor of the format with this name: one that was added before one that comes with the
-    /// program. It may have to be compiled, which takes up to some seconds; so this blocks.
+    /// Returns the extractor of the format with this name; an added format takes precedence over one
+    /// of the program. The call blocks, for some seconds if the component has to be compiled.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none; [`Error::Component`] where it cannot be used.
+    /// [`Error::NotFound`] if it does not exist; [`Error::Component`] if it cannot be used.
     pub fn extractor(&self, name: &str) -> Result<Extractor> {
         if let Some(extractor) = self.loaded(name) {
             return Ok(extractor);
@@ -160,10 +159,10 @@ impl Formats {
         Ok(extractor)
     }
 
-    /// The component of the format with this name, as it was built or added.
+    /// Returns the bytes of the component of the format with this name.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none; [`Error::Io`] where it cannot be read.
+    /// [`Error::NotFound`] if it does not exist; [`Error::Io`] if it cannot be read.
     pub fn component(&self, name: &str) -> Result<Cow<'static, [u8]>> {
         let registry = self.registry();
         if let Some(added) = registry.find(name)? {
@@ -175,12 +174,12 @@ impl Formats {
         }
     }
 
-    /// The format that recognises a file by its name (without its folder) and its first bytes, and
-    /// how the results stand in it; nothing where none does. Added formats are asked like the others;
-    /// one that cannot be used is passed over, with a word to `complain`.
+    /// Detects the format of a file from its name (without its folder) and its first bytes, and
+    /// returns it with the layout of the file, or `None` if no format accepts the file. All formats
+    /// are called, also added ones; one that cannot be used is skipped and reported to `complain`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where several formats recognise it.
+    /// [`Error::Invalid`] if several formats accept it.
     pub fn detect(
         &self,
         file_name: &str,
@@ -195,24 +194,25 @@ impl Formats {
             });
             match asked {
                 Ok(layout) => found.extend(layout),
-                Err(error) => complain(&format!("the format {name} cannot be asked: {error}")),
+                Err(error) => complain(&format!("the format {name} cannot be used: {error}")),
             }
         }
         if let [_, _, ..] = found.as_slice() {
             let names: Vec<&str> =
                 found.iter().map(|(extractor, _)| extractor.identity().name.as_str()).collect();
             return Err(Error::Invalid(format!(
-                "{file_name} may be of the formats {}; say which one it is with --format",
+                "{file_name} is accepted by the formats {}; choose one with --format",
                 names.join(" and ")
             )));
         }
         Ok(found.pop())
     }
 
-    /// The names of all formats but the built-in one, in order, whether or not they can be used.
+    /// Returns the sorted names of all formats but the built-in one, also of formats that cannot be
+    /// used.
     ///
     /// # Errors
-    /// [`Error::Io`] where the folder cannot be read.
+    /// [`Error::Io`] if the folder cannot be read.
     pub fn names(&self) -> Result<Vec<String>> {
         let mut names: Vec<String> =
             BUNDLED.iter().map(|bundled| bundled.name.to_owned()).collect();
@@ -222,10 +222,10 @@ impl Formats {
         Ok(names)
     }
 
-    /// What is known of all formats but the built-in one, in order of their names.
+    /// Returns the descriptions of all formats but the built-in one, sorted by name.
     ///
     /// # Errors
-    /// [`Error::Io`] where the folder cannot be read.
+    /// [`Error::Io`] if the folder cannot be read.
     pub fn list(&self) -> Result<Vec<FormatEntry>> {
         let mut entries: Vec<FormatEntry> =
             self.registry().list()?.into_iter().map(FormatEntry::from).collect();
@@ -240,12 +240,12 @@ impl Formats {
         Ok(entries)
     }
 
-    /// Adds a component: checks it, compiles it in a process of its own, asks it who it is, and keeps
-    /// it under the name that it says. One of that name that was added before is replaced.
+    /// Adds a component: checks it, compiles it in a separate process, calls its `describe`, and
+    /// stores it under the returned name. An added format with this name is replaced.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where it is no format component, or its name will not do;
-    /// [`Error::Component`] where it cannot be used; [`Error::Io`] where it cannot be kept.
+    /// [`Error::Invalid`] if it is not a format component, or its name is not valid;
+    /// [`Error::Component`] if it cannot be used; [`Error::Io`] if it cannot be stored.
     pub fn add(&self, component: &[u8], grant_wasi: bool) -> Result<AddedFormat> {
         let contract = crate::extraction::read_contract(component)?;
         let registry = self.registry();
@@ -262,10 +262,10 @@ impl Formats {
         Ok(added)
     }
 
-    /// Removes a format that was added.
+    /// Removes an added format.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where none of this name was added; [`Error::Io`] where it cannot be removed.
+    /// [`Error::NotFound`] if no added format has this name; [`Error::Io`] if it cannot be removed.
     pub fn remove(&self, name: &str) -> Result<AddedFormat> {
         let removed = self.registry().remove(name)?;
         self.lock_loaded().remove(name);
@@ -338,7 +338,7 @@ impl Formats {
 }
 
 impl FormatEntry {
-    /// What is known of the built-in format.
+    /// Returns the description of the built-in format.
     pub fn built_in(extractor: &Extractor) -> Self {
         Self::of(extractor, FormatSource::BuiltIn, false)
     }

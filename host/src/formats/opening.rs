@@ -8,25 +8,24 @@ use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::{Extractor, FileLayout, ItemRole};
 
-/// A file, who reads its results, and what is said once for all of them.
+/// A file with the extractor and the header of its results.
 #[derive(Clone, Debug)]
 pub struct OpenedFile {
-    /// The file, laid out as its format has it.
+    /// The file, with its format's layout applied.
     pub file: DocumentFile,
     /// The extractor of its format.
     pub extractor: Extractor,
-    /// The format's name and the file's header; nothing for the built-in format.
+    /// The format's name and the file's header; `None` for the built-in format.
     pub format: Option<Arc<ResultFormat>>,
 }
 
 impl Formats {
-    /// Makes a file ready: of the format that is named, else of the one that recognises it, else of
-    /// the built-in one. A header in a file of its own may be named, too. It may read the whole file,
-    /// so this blocks.
+    /// Opens a file in the named format, else in the one that detects it, else in the built-in one. A
+    /// separate header file can be named, too. The call blocks, because it might read the whole file.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is no such format; [`Error::Invalid`] where the file is not of
-    /// the format that is named, or several recognise it.
+    /// [`Error::NotFound`] if the format does not exist; [`Error::Invalid`] if the file is not of the
+    /// named format, or several formats accept it.
     pub fn open(
         &self,
         built_in: &Extractor,
@@ -43,7 +42,7 @@ impl Formats {
                 let layout = extractor.ask_layout(file.own_name(), &file.head()?)?;
                 let layout = layout.ok_or_else(|| {
                     Error::Invalid(format!(
-                        "{} is not of the format {name}; leave out --format to have it recognised",
+                        "{} is not of the format {name}; omit --format to have it detected",
                         file.name()
                     ))
                 })?;
@@ -54,7 +53,7 @@ impl Formats {
         let Some((extractor, layout)) = found else {
             if header_file.is_some() {
                 return Err(Error::Invalid(format!(
-                    "{} is read in the format {guide}, which has no headers; leave out --header, or \
+                    "{} is read in the format {guide}, which has no headers; omit --header, or \
                      name the format with --format",
                     file.name()
                 )));
@@ -67,7 +66,8 @@ impl Formats {
         Ok(OpenedFile { file, extractor, format: Some(format) })
     }
 
-    /// The format that recognises the file; nothing for the built-in one, which is asked first.
+    /// Returns the format that detects the file, or `None` for the built-in one, which is tried
+    /// first.
     fn recognised(
         &self,
         built_in: &Extractor,
@@ -93,7 +93,7 @@ fn lay_out(
     }
     let document_bytes = extractor.limits().document_bytes;
     let mut session = extractor.session_now();
-    // What it cannot be asked about is refused when it is extracted.
+    // An item that cannot be classified is refused when it is extracted.
     file.laid_out(layout, header_file, document_bytes, |item| {
         session.classify(item).unwrap_or(ItemRole::Result)
     })

@@ -1,8 +1,8 @@
-//! The folder of formats that were added.
+//! The folder of added formats.
 //!
-//! A component is kept as `SHA256.wasm`, and what is known of it in `NAME.json`, which names the
-//! other. Both are written beside their place and moved there, so nobody ever reads half of one, and
-//! two who add at once leave what the later one added.
+//! A component is stored as `SHA256.wasm`, and its description, which names that file, as
+//! `NAME.json`. Both are written atomically, so no process reads an incomplete file, and of two
+//! formats that are added at once the later one remains.
 
 use std::fs;
 use std::io::Write as _;
@@ -17,10 +17,10 @@ use crate::error::{Error, Result};
 use crate::extraction::ExtractorIdentity;
 use crate::identity::hexadecimal;
 
-/// The longest name of a format, in bytes: it is the name of a file.
+/// The longest name of a format in bytes; it is also a file name.
 const MAX_NAME_BYTES: usize = 64;
 
-/// Names that are taken by what is no added format.
+/// Names that an added format cannot have.
 const RESERVED: [&str; 1] = ["arc-guide"];
 
 /// The folder.
@@ -28,22 +28,22 @@ pub(super) struct Registry {
     folder: Option<PathBuf>,
 }
 
-/// A format that was added, as its file in the folder says it.
+/// The description of an added format, as stored in its file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddedFormat {
-    /// The name by which it is chosen.
+    /// Its name.
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Who wrote it; empty where it names nobody.
+    /// Its authors; can be empty.
     pub authors: String,
-    /// What it reads, in a sentence.
+    /// A sentence about the files that it reads.
     pub format: String,
     /// The SHA-256 of its component, in hexadecimal.
     pub sha256: String,
-    /// How many bytes its component has.
+    /// The size of its component in bytes.
     pub bytes: u64,
-    /// Whether it imports WASI, and was given one in which nothing ever happens.
+    /// Whether it imports WASI, and is linked to an inert one.
     pub wasi: bool,
     /// When it was added.
     pub added_at: Timestamp,
@@ -69,14 +69,14 @@ impl From<AddedFormat> for FormatEntry {
     }
 }
 
-/// A component that lies in the folder.
+/// A component that is stored in the folder.
 pub(super) struct KeptComponent {
     pub(super) path: PathBuf,
     new: bool,
 }
 
 impl KeptComponent {
-    /// Takes it out again, where it was not there before.
+    /// Removes it again, if it did not exist before.
     pub(super) fn forget(&self) {
         if self.new {
             let _ = fs::remove_file(&self.path);
@@ -84,10 +84,10 @@ impl KeptComponent {
     }
 }
 
-/// Whether a format may have this name.
+/// Checks that the name is valid for an added format.
 ///
 /// # Errors
-/// [`Error::Invalid`] where it may not.
+/// [`Error::Invalid`] if it is not.
 pub(super) fn check_name(name: &str) -> Result<()> {
     let fits = name.starts_with(|first: char| first.is_ascii_lowercase())
         && name.len() <= MAX_NAME_BYTES
@@ -100,7 +100,7 @@ pub(super) fn check_name(name: &str) -> Result<()> {
     }
     if RESERVED.contains(&name) {
         return Err(Error::Invalid(format!(
-            "the name {name} is that of the built-in format; give the component another one"
+            "the name {name} is reserved for the built-in format; rename the component"
         )));
     }
     Ok(())
@@ -111,7 +111,7 @@ impl Registry {
         Registry { folder }
     }
 
-    /// The format that was added under this name.
+    /// Returns the added format with this name.
     pub(super) fn find(&self, name: &str) -> Result<Option<AddedFormat>> {
         let Some(folder) = self.folder.as_deref().filter(|_| check_name(name).is_ok()) else {
             return Ok(None);
@@ -124,7 +124,7 @@ impl Registry {
         }
     }
 
-    /// All formats that were added, in order of their names.
+    /// Returns all added formats, sorted by name.
     pub(super) fn list(&self) -> Result<Vec<AddedFormat>> {
         let mut all = Vec::new();
         for name in self.names()? {
@@ -133,7 +133,7 @@ impl Registry {
         Ok(all)
     }
 
-    /// The names of the formats that were added, in order, whether or not they can be used.
+    /// Returns the sorted names of all added formats, also of formats that cannot be used.
     pub(super) fn names(&self) -> Result<Vec<String>> {
         let Some(folder) = &self.folder else { return Ok(Vec::new()) };
         let failed = |error| Error::io(format!("could not read {}", folder.display()), error);
@@ -152,7 +152,7 @@ impl Registry {
         Ok(names)
     }
 
-    /// Keeps the bytes of a component.
+    /// Stores the bytes of a component.
     pub(super) fn keep_component(&self, component: &[u8]) -> Result<KeptComponent> {
         let folder = self.made()?;
         let digest: [u8; 32] = Sha256::digest(component).into();
@@ -164,7 +164,7 @@ impl Registry {
         Ok(KeptComponent { path, new })
     }
 
-    /// Adds a format whose component is kept.
+    /// Adds a format whose component is stored.
     pub(super) fn add(&self, entry: &FormatEntry, bytes: u64) -> Result<AddedFormat> {
         let folder = self.made()?;
         let before = self.find(&entry.name)?;
@@ -179,7 +179,7 @@ impl Registry {
             added_at: Timestamp::now(),
         };
         let mut text = serde_json::to_vec_pretty(&added).map_err(|error| {
-            Error::Invalid(format!("what is known of the format cannot be written: {error}"))
+            Error::Invalid(format!("the description of the format cannot be written: {error}"))
         })?;
         text.push(b'\n');
         write(folder, &folder.join(format!("{}.json", entry.name)), &text)?;
@@ -204,7 +204,7 @@ impl Registry {
         Ok(added)
     }
 
-    /// The component of a format, and its file.
+    /// Returns the component of a format and the path of its file.
     pub(super) fn component(&self, added: &AddedFormat) -> Result<(PathBuf, Vec<u8>)> {
         let folder = self.folder.clone().unwrap_or_default();
         let path = folder.join(format!("{}.wasm", added.sha256));
@@ -213,7 +213,7 @@ impl Registry {
         let digest: [u8; 32] = Sha256::digest(&bytes).into();
         if hexadecimal(&digest) != added.sha256 {
             return Err(Error::Component(format!(
-                "{} is not what was added as {}; add the component again",
+                "{} is not the component that was added as {}; add the component again",
                 path.display(),
                 added.name
             )));
@@ -221,8 +221,8 @@ impl Registry {
         Ok((path, bytes))
     }
 
-    /// Removes a component that no format names any more. What is left costs some room on the disk,
-    /// nothing else; so it stays where it cannot be told what the others name.
+    /// Removes a component that no format refers to any more. A leftover component only takes disk
+    /// space, so it stays if the other descriptions cannot be read.
     fn forget_component(&self, sha256: &str) {
         let unused = self.list().is_ok_and(|all| all.iter().all(|added| added.sha256 != sha256));
         if let (true, Some(folder)) = (unused, &self.folder) {
@@ -293,14 +293,18 @@ mod tests {
         assert_eq!(registry.list().unwrap(), [other.clone(), one.clone()]);
         assert_eq!(registry.component(&one).unwrap().1, b"1");
         assert_eq!(registry.remove("one").unwrap(), one);
-        assert_eq!(registry.component(&other).unwrap().1, b"1", "still named by the other");
+        assert_eq!(
+            registry.component(&other).unwrap().1,
+            b"1",
+            "the other format still refers to it"
+        );
         assert!(matches!(registry.remove("one"), Err(Error::NotFound(_))));
         registry.remove("an-other").unwrap();
         assert!(registry.component(&other).is_err());
     }
 
     #[test]
-    fn a_later_version_takes_the_place_of_the_earlier() {
+    fn a_later_version_replaces_the_earlier_one() {
         let folder = tempfile::tempdir().unwrap();
         let registry = Registry::new(Some(folder.path().to_owned()));
         let first = add(&registry, "one", b"1");
@@ -315,14 +319,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_broken_leaves_the_others() {
+    fn a_broken_description_does_not_affect_other_formats() {
         let folder = tempfile::tempdir().unwrap();
         let registry = Registry::new(Some(folder.path().to_owned()));
         add(&registry, "one", b"1");
         fs::write(folder.path().join("broken.json"), b"{").unwrap();
         fs::write(folder.path().join("No Format.json"), b"{").unwrap();
         assert_eq!(registry.names().unwrap(), ["broken", "one"]);
-        assert!(registry.list().is_err(), "whoever wants to know of all hears of it");
+        assert!(registry.list().is_err(), "a list of all formats reports the broken one");
         let second = add(&registry, "one", b"2");
         assert_eq!(registry.find("one").unwrap(), Some(second.clone()));
         assert_eq!(registry.remove("one").unwrap(), second);

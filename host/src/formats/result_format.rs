@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::identity;
 
-/// The format of results that is not the built-in one, and what is said once for all of them.
+/// The format of results other than the built-in one, with the header of their file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ResultFormat {
     name: String,
@@ -13,23 +13,23 @@ pub struct ResultFormat {
 }
 
 impl ResultFormat {
-    /// Results of the format with this name, with the header of their file.
+    /// Returns the format with this name and the header of the results' file.
     pub fn new(name: impl Into<String>, header: Option<String>) -> Self {
         let header_id = header.as_deref().map(identity::header_id);
         ResultFormat { name: name.into(), header, header_id }
     }
 
-    /// The format's name.
+    /// Returns the format's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The header: JSON text.
+    /// Returns the header as JSON text.
     pub fn header(&self) -> Option<&str> {
         self.header.as_deref()
     }
 
-    /// The id under which the header is kept.
+    /// Returns the id of the stored header.
     pub fn header_id(&self) -> Option<Uuid> {
         self.header_id
     }

@@ -1,4 +1,4 @@
-//! From the host's types to those of the contract, in one place.
+//! Conversions from the host's types to those of the contract.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -9,14 +9,13 @@ use crate::extraction::{Violation, category_of_word, status_of_word, violations_
 use crate::recorder::{self, ItemVerdict, SimulationCompleted, SimulationFigures};
 use crate::store::{Failure, HourlyPerformance, OutcomePage, RecordedOutcome, SimulationStatus};
 
-/// The answer to a call that may fail.
+/// The result of a call.
 pub(super) type Answer<T> = Result<T, wit::RecorderError>;
 
-/// A simulation's id, as components pass it.
+/// Parses the simulation id that a component passed.
 pub(super) fn simulation_id(text: &str) -> Answer<Uuid> {
-    Uuid::try_parse(text).map_err(|error| {
-        invalid("", format!("a simulation's id is a UUID, and this is none: {error}"))
-    })
+    Uuid::try_parse(text)
+        .map_err(|error| invalid("", format!("invalid simulation id: {error} (expected a UUID)")))
 }
 
 fn invalid(path: &str, message: String) -> wit::RecorderError {
@@ -61,7 +60,7 @@ fn time(time: Timestamp) -> String {
     time.to_string()
 }
 
-/// A count, as the contract has it: no list that a machine can hold is longer.
+/// Converts a count to the type of the contract. No list in memory is longer.
 fn count(number: i64) -> u32 {
     u32::try_from(number.max(0)).unwrap_or(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! A host for runners that are components: WASI with what is granted, and the recorder.
+//! A host for runners that are components: WASI with the granted access, and the recorder.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,22 +15,22 @@ use crate::component_cache;
 use crate::error::{Error, Result};
 use crate::extraction::{Loading, PACKAGE, VERSION};
 
-/// How often a runner that only computes gives way to the other tasks of its thread, and notices
-/// that nobody waits for it any more.
+/// The interval at which a runner that only computes yields to other tasks of its thread, and
+/// detects that its future was dropped.
 const TICK: Duration = Duration::from_millis(10);
 
-/// What a runner may use.
+/// The limits of a runner.
 #[derive(Clone, Debug)]
 pub struct RunnerSettings {
     /// The memory of each of its linear memories, in bytes.
     pub memory_bytes: usize,
-    /// The folder that keeps compiled components; none for compiling at every start.
+    /// The cache folder of compiled components; `None` to compile at every start.
     pub cache_dir: Option<PathBuf>,
 }
 
 impl Default for RunnerSettings {
     fn default() -> Self {
-        // Room for a runner that holds a whole suite of large results.
+        // Enough for a runner that holds a whole suite of large results.
         RunnerSettings { memory_bytes: 1 << 30, cache_dir: None }
     }
 }
@@ -38,7 +38,7 @@ impl Default for RunnerSettings {
 /// How a runner ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exit {
-    /// 0 where it says that all went well.
+    /// The exit code; 0 for success.
     pub code: i32,
 }
 
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Runner {
     }
 }
 
-/// What a runner's store holds.
+/// The data of a runner's store.
 struct State {
     wasi: WasiCtx,
     resources: ResourceTable,
@@ -76,15 +76,15 @@ impl RecorderView for State {
 }
 
 impl Runner {
-    /// Compiles a component, or takes it from the cache.
+    /// Compiles a component, or loads it from the cache.
     ///
     /// # Errors
-    /// [`Error::Component`] where it is no component, or asks for another version of the
+    /// [`Error::Component`] if it is not a component, or imports another version of the
     /// recorder's package.
     pub fn new(component: &[u8], settings: &RunnerSettings) -> Result<Self> {
         let broken = |error: wasmtime::Error| {
             let reason = error.root_cause().to_string();
-            let reason = reason.lines().next().unwrap_or("no reason given").to_owned();
+            let reason = reason.lines().next().unwrap_or("unknown reason").to_owned();
             Error::Component(format!(
                 "this is not a component that can be run: {reason}; build it for wasm32-wasip2"
             ))
@@ -102,13 +102,14 @@ impl Runner {
         Ok(Runner { engine, component, memory_bytes: settings.memory_bytes })
     }
 
-    /// Runs it to its end: the arguments begin with its own name. Its standard streams are this
-    /// process's; it has no files, no network and no environment but what is granted. A run whose
-    /// future is dropped ends; what it has handed to the recorder is recorded all the same.
+    /// Runs it to its end. The arguments begin with its own name. Its standard streams are this
+    /// process's; it has no files, network or environment except those that are granted. If the
+    /// future is dropped, the run ends, but results that it has passed to the recorder are still
+    /// recorded.
     ///
     /// # Errors
-    /// [`Error::Component`] where it needs what this host does not give, or traps;
-    /// [`Error::Configuration`] where a granted folder cannot be opened.
+    /// [`Error::Component`] if it has an import that this host does not provide, or traps;
+    /// [`Error::Configuration`] if a granted folder cannot be opened.
     pub async fn run(
         &self,
         recorder: Recorder,
@@ -135,7 +136,7 @@ impl Runner {
         let instance = Command::instantiate_async(&mut store, &self.component, &linker).await;
         let command = instance.map_err(|error| {
             Error::Component(format!(
-                "the runner needs what this host does not give: {}",
+                "the runner has an import that this host does not provide: {}",
                 error.root_cause()
             ))
         })?;
@@ -150,7 +151,7 @@ impl Runner {
     }
 }
 
-/// Moves the engine's epoch on for as long as it is held.
+/// Increments the engine's epoch until it is dropped.
 struct Ticker(tokio::task::JoinHandle<()>);
 
 impl Ticker {
@@ -171,13 +172,13 @@ impl Drop for Ticker {
     }
 }
 
-/// Refuses an import of the recorder's package in another version, before wasmtime says it in
-/// terms of missing functions.
+/// Refuses an import of the recorder's package in another version, before wasmtime reports it as
+/// missing functions.
 fn check_version(import: &str) -> Result<()> {
     let Some(name) = import.strip_prefix(PACKAGE) else { return Ok(()) };
     match name.rsplit_once('@') {
         Some((_, version)) if !version.starts_with(VERSION) => Err(Error::Component(format!(
-            "the runner was built for arc:recording@{version}, and this host speaks \
+            "the runner was built for arc:recording@{version}, and this host provides \
              arc:recording@{VERSION}x; build the runner again with the wit folder of this version"
         ))),
         _ => Ok(()),
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn another_version_of_the_package_is_named() {
         check_version("arc:recording/recorder@0.1.0").unwrap();
-        // The same rule as for formats: what it lacks, linking says.
+        // The same rule as for formats: a missing function is reported by the linker.
         check_version("arc:recording/recorder@0.1.7").unwrap();
         check_version("wasi:cli/run@9.9.9").unwrap();
         let error = check_version("arc:recording/recorder@0.2.0").unwrap_err().to_string();
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_component_is_refused() {
+    fn bytes_that_are_not_a_component_are_refused() {
         for bytes in [&b"{}"[..], b"", b"\0asm\x01\0\0\0"] {
             let error = Runner::new(bytes, &RunnerSettings::default()).unwrap_err();
             assert!(matches!(error, Error::Component(_)), "{error}");

@@ -10,10 +10,10 @@ use crate::extraction::status_word;
 use crate::recorder;
 use crate::store::{Attached, OutcomeFilter};
 
-/// How many outcomes a page has where the runner does not say.
+/// The default number of outcomes in a page.
 const PAGE_OUTCOMES: u32 = 100;
 
-/// How many failures one call gives at most.
+/// The most failures that one call returns.
 const MAX_FAILURES: u32 = 1_000;
 
 impl Host for RecorderCtxView<'_> {

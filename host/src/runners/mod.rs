@@ -1,9 +1,9 @@
 //! Runners that are components: the `recorder` interface for any linker, and a host that runs them.
 //!
-//! [`add_to_linker`] gives the components of a linker the interface `arc:recording/recorder`; the
-//! store's data says through [`RecorderView`] which recorder that is. [`Runner`] is a whole host
-//! for them: arguments, standard streams, the recorder, and of files, network and environment what
-//! [`Grants`] say.
+//! [`add_to_linker`] provides the interface `arc:recording/recorder` to the components of a linker;
+//! the store's data selects the recorder through [`RecorderView`]. [`Runner`] is a complete host
+//! for them: arguments, standard streams, the recorder, and the files, network and environment that
+//! [`Grants`] allow.
 
 mod answers;
 mod command;
@@ -18,16 +18,16 @@ pub use grants::{GrantedFolder, Grants};
 use crate::Recorder;
 use crate::bindings::runner::arc::recording::recorder;
 
-/// What a linker's store data must give for components to record through it.
+/// Access to the recorder, which the data of a store must provide.
 pub trait RecorderView: Send {
-    /// The recorder that the component's calls go to.
+    /// Returns the recorder that receives the component's calls.
     fn recorder(&mut self) -> RecorderCtxView<'_>;
 }
 
 /// The host's side of one call.
 #[derive(Debug)]
 pub struct RecorderCtxView<'a> {
-    /// The recorder that the call goes to.
+    /// The recorder that receives the call.
     pub recorder: &'a Recorder,
 }
 
@@ -37,12 +37,12 @@ impl HasData for RecorderHost {
     type Data<'a> = RecorderCtxView<'a>;
 }
 
-/// Gives the components of a linker the interface `arc:recording/recorder`. The calls wait for the
-/// database without blocking a thread, so components are to be called with wasmtime's asynchronous
-/// functions, inside a tokio runtime.
+/// Adds the interface `arc:recording/recorder` to a linker. The calls wait for the database without
+/// blocking a thread, so components have to be called with wasmtime's asynchronous functions,
+/// inside a tokio runtime.
 ///
 /// # Errors
-/// Where the linker has such an interface already.
+/// If the linker already has such an interface.
 pub fn add_to_linker<T: RecorderView + 'static>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
     recorder::add_to_linker::<T, RecorderHost>(linker, T::recorder)
 }

@@ -1,4 +1,4 @@
-"""What people write by hand: asyncpg's COPY (`copy`), the same exactly once (`upsert`), and SQLAlchemy (`rows`)."""
+"""Scripts written by hand: asyncpg's COPY (`copy`), the same exactly once (`upsert`), and SQLAlchemy (`rows`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Copy(Subject):
 
     def prepare(self) -> None:
         self.loop = asyncio.new_event_loop()
-        # A pool belongs to the loop in which it is made.
+        # A pool belongs to the loop in which it is created.
         asyncio.set_event_loop(self.loop)
         self.pool = self.wait(asyncpg.create_pool(self.url, min_size=1, max_size=1))
         self.wait(self.pool.execute(TABLES))

@@ -1,7 +1,7 @@
-"""What every subject runs in: a process of its own, in its own environment, that takes orders on standard input.
+"""The process of a subject, in a separate environment, which reads orders from standard input.
 
-The process makes ready, says so, and waits. `send` hands all results to the subject and measures until they are
-committed; `probe` hands over one odd document; `end` ends it. Each answer is a line of JSON.
+The process prepares itself, reports that, and waits. `send` passes all results to the subject and measures until they
+are committed; `probe` passes one odd document; `end` ends the process. Each answer is a line of JSON.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Subject:
     """One way to record results.
 
     Attributes:
-        url: of an empty database, over a unix socket.
-        folder: for files of its own; gone after the run.
-        path: the documents, one a line.
-        results: the same, as the dicts that an evaluation has in hand.
-        child_bytes: the most memory that a process had which was made for them, beside servers.
+        url: the URL of an empty database, over a unix socket.
+        folder: a temporary folder for its files.
+        path: the file of documents, one a line.
+        results: the same as dicts, as an evaluation has them in memory.
+        child_bytes: the peak memory of a child process that records them, other than servers.
     """
 
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -38,70 +38,72 @@ class Subject:
         self.child_bytes = 0
 
     def prepare(self) -> None:
-        """Connects and makes tables; not measured."""
+        """Connects and creates tables; not measured."""
 
     def send(self, results: list[dict[str, Any]]) -> None:
         """Records results, and returns when all of them are committed."""
         raise NotImplementedError
 
     def stored(self) -> int:
-        """How many results are there."""
+        """Returns the number of stored results."""
         raise NotImplementedError
 
     def failed(self) -> int:
-        """How many of them did not succeed, as the tool finds them: by a field, not by reading documents."""
+        """Returns the number of results that did not succeed, by a query of the tool on a field."""
         raise NotImplementedError
 
     def read(self, scenario_id: str) -> str | None:
-        """The document of a scenario as the tool gives it back, as text; None where there is none."""
+        """Returns the document of a scenario as the tool returns it, as text; None if it is not stored."""
         raise NotImplementedError
 
     def servers(self) -> list[int]:
-        """Processes that work for the subject beside this one and PostgreSQL."""
+        """Returns the processes that work for the subject, other than this one and PostgreSQL."""
         return []
 
     def versions(self) -> dict[str, str]:
-        """The packages that matter, with their versions."""
+        """Returns the relevant packages with their versions."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Ends what it has started."""
+        """Stops the processes and connections that it has started."""
 
 
 def package_versions(*names: str) -> dict[str, str]:
-    """The versions of installed packages."""
+    """Returns the versions of installed packages."""
     from importlib.metadata import version
 
     return {name: version(name) for name in names}
 
 
 def run(make: Callable[[dict[str, Any]], Subject]) -> None:
-    """Takes orders until there are none."""
-    # Libraries print; the answers have a pipe of their own.
+    """Handles orders until the input ends."""
+    # Libraries print to standard output, so answers use a duplicate of it.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 
-    def say(answer: dict[str, Any]) -> None:
+    def send_answer(answer: dict[str, Any]) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
     subject = make(json.loads(sys.stdin.readline()))
     try:
         subject.prepare()
     except Exception as error:
-        # What it has not got so far, it cannot end; its own error counts.
+        # Closing can fail for parts that were not prepared; the first error is
+        # reported.
         with contextlib.suppress(Exception):
             subject.close()
         sys.exit(first_line(error))
     try:
-        # The collector's looks at the documents are no subject's own cost.
+        # The garbage collector's scans of the documents are not a cost of the
+        # subject.
         gc.collect()
         gc.freeze()
-        say({"versions": subject.versions()})
+        send_answer({"versions": subject.versions()})
         for order in map(json.loads, sys.stdin):
             if order["order"] == "send":
-                say(measure(subject))
+                send_answer(measure(subject))
             elif order["order"] == "probe":
-                say({"verdict": probe(subject, order["document"])})
+                send_answer({"verdict": probe(subject, order["document"])})
             else:
                 break
     finally:
@@ -109,7 +111,7 @@ def run(make: Callable[[dict[str, Any]], Subject]) -> None:
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-    """Sends everything, and gives what it took."""
+    """Sends everything and returns the figures."""
     Path("/proc/self/clear_refs").write_text("5")
     resident = memory_bytes(os.getpid(), "VmRSS")
     servers = subject.servers()
@@ -135,12 +137,12 @@ def measure(subject: Subject) -> dict[str, Any]:
         ),
         "stored": subject.stored(),
         "failed": subject.failed(),
-        "kept": kept(subject.read(subject.results[0]["scenario"]["id"]), subject.lines[0]),
+        "kept": compare_documents(subject.read(subject.results[0]["scenario"]["id"]), subject.lines[0]),
     }
 
 
 def probe(subject: Subject, line: str) -> str:
-    """What becomes of one odd document: `refused`, `lost` without a word, or how it was kept."""
+    """Returns the result of one odd document: `refused`, silently `lost`, or how it was kept."""
     result = json.loads(line)
     before = subject.stored()
     try:
@@ -149,11 +151,11 @@ def probe(subject: Subject, line: str) -> str:
         return f"refused: {first_line(error)}"
     if subject.stored() == before:
         return "lost"
-    return kept(subject.read(result["scenario"]["id"]), line)
+    return compare_documents(subject.read(result["scenario"]["id"]), line)
 
 
-def kept(found: str | None, line: str) -> str:
-    """How much of a document came back: its bytes, its value (spelt or ordered in another way), or less."""
+def compare_documents(found: str | None, line: str) -> str:
+    """Compares a returned document: the same bytes, the same value (in another notation or order), or altered."""
     if found is None:
         return "not kept"
     if found == line:
@@ -165,19 +167,19 @@ def kept(found: str | None, line: str) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """An error in a line."""
+    """Returns an error in one line."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0] if text else ''}"[:200]
 
 
 def own_cpu_s() -> float:
-    """Processor time of this process and of those that it has waited for."""
+    """Returns the processor time of this process and of the child processes that it has waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def tree(pid: int) -> list[int]:
-    """A process and its descendants."""
+    """Returns a process and its descendants."""
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
@@ -186,7 +188,7 @@ def tree(pid: int) -> list[int]:
 
 
 def tree_cpu_s(pid: int) -> float:
-    """Processor time of a process, its descendants, and those of them that have ended."""
+    """Returns the processor time of a process and its descendants, including ended ones."""
     ticks = 0
     for one in tree(pid):
         try:
@@ -198,7 +200,7 @@ def tree_cpu_s(pid: int) -> float:
 
 
 def memory_bytes(pid: int, name: str) -> int:
-    """A figure of a process's memory."""
+    """Returns a figure of a process's memory."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Arc Recorder: in process (`--as process`), a file by the program (`file`), or through the service (`service`)."""
+"""Arc Recorder: in process (`process`), a file by the program (`file`), or through the service (`service`)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Recorder(Subject):
 
 
 class Program(Recorder):
-    """`arc-host record FILE`, a process of its own. A file is a simulation, whose id is made of its bytes."""
+    """`arc-host record FILE` in a separate process. A file is a simulation, whose id is derived from its bytes."""
 
     def send(self, results: list[dict[str, Any]]) -> None:
         path = self.path
@@ -65,7 +65,7 @@ class Program(Recorder):
             path.write_text("".join(line + "\n" for line in lines))
         command = [*PROGRAM, "record", "--json", "--database-url", self.url, str(path)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        # What the system says of ended children counts this process's memory, too, as it was when they were made.
+        # The system's figure for ended children includes the memory of this process when they were forked.
         while process.poll() is None:
             self.child_bytes = max(self.child_bytes, memory_bytes(process.pid, "VmHWM"))
             time.sleep(0.01)
@@ -76,7 +76,7 @@ class Program(Recorder):
 
 
 class Service(Recorder):
-    """`arc-host serve` in a process of its own on loopback, and the same calls."""
+    """`arc-host serve` in a separate process on loopback, with the same calls."""
 
     def recording_api(self) -> Any:
         self.log = open(self.folder / "service.log", "wb")

@@ -8,8 +8,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-# Before it is imported: it says nothing to anybody, and drops no trace because its queue is full. Its batches stay as
-# they are, five spans: with a hundred, some spans meet their own trace on its way in, and are dropped.
+# Set before the import: no telemetry, and a queue that is never full, so that no trace is dropped. Its batches keep
+# the default of five spans: with a hundred, some spans arrive while their own trace is being stored, and are dropped.
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE"] = "100000"
 
@@ -35,7 +35,7 @@ def figures(result: dict[str, Any]) -> dict[str, float]:
 
 
 class Tracking(Subject):
-    """The store of `mlflow.set_tracking_uri("postgresql://…")`, in this process, without a server between."""
+    """The store of `mlflow.set_tracking_uri("postgresql://…")`, in this process, without a server."""
 
     def prepare(self) -> None:
         mlflow.set_tracking_uri(self.url.replace("postgresql:", "postgresql+psycopg2:"))
@@ -96,9 +96,9 @@ class Runs(Tracking):
 
 
 class Traces(Tracking):
-    """A span for each result: the prompt is its input, the document its output, the score an assessment that goes in
-    with it, the other fields attributes and tags. MLflow's exporter sends in the background, as it does by default: by
-    batches of five spans and with ten threads. The time ends when it is flushed."""
+    """A span for each result: the prompt is its input, the document its output, the score an assessment that is stored
+    with it, the other fields attributes and tags. MLflow's exporter sends in the background with its defaults: batches
+    of five spans and ten threads. The measurement ends when it is flushed."""
 
     def send(self, results: list[dict[str, Any]]) -> None:
         for result in results:

@@ -21,7 +21,8 @@ from phoenix.client import Client
 
 #: Spans in a request.
 BATCH = 500
-#: How long the server may take to start (it migrates), or to store what it has taken, in seconds.
+#: The timeout in seconds for the start of the server (it migrates), and for storing accepted
+#: spans.
 DEADLINE = 300.0
 PROJECT = "comparison"
 
@@ -33,13 +34,13 @@ def free_port() -> int:
 
 
 def trace_id(scenario_id: str) -> str:
-    """The same for the same scenario; its first half is the span's."""
+    """Returns a trace id that depends only on the scenario; its first half is the span's id."""
     return uuid.uuid5(uuid.NAMESPACE_OID, scenario_id).hex
 
 
 class Phoenix(Subject):
     """`spans.log_spans`, 500 a request, and `spans.log_span_annotations` with the scores. The server answers when it
-    has queued them; the time ends when both are in the database."""
+    has queued them; the measurement ends when both are in the database."""
 
     def prepare(self) -> None:
         port = free_port()
@@ -83,7 +84,7 @@ class Phoenix(Subject):
             return False
 
     def span(self, result: dict[str, Any]) -> Any:
-        """A trace of one span, whose ids are made of the scenario's, so that a second sending is the same span."""
+        """Returns a trace of one span, with ids derived from the scenario's, so that sending it again is the same span."""
         trajectory, usage = result["trajectory"], result["trajectory"]["token_usage"]
         made = trace_id(result["scenario"]["id"])
         begun = datetime.fromisoformat(trajectory["start_time"].replace("Z", "+00:00"))
@@ -135,7 +136,7 @@ class Phoenix(Subject):
         self.until("span_annotations", annotations + spans - before)
 
     def until(self, table: str, wanted: int) -> None:
-        """Waits until the server has stored what it took."""
+        """Waits until the server has stored the accepted rows."""
         deadline = time.monotonic() + DEADLINE
         while self.value(f"SELECT count(*) FROM {table}") < wanted:
             if time.monotonic() > deadline:

@@ -119,7 +119,7 @@ fn the_error_names_the_folder_that_the_servers_user_cannot_enter() {
     fs::create_dir(&closed).unwrap();
     fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
     folder.data = closed.join("data");
-    let enter = format!("may not enter {}", closed.canonicalize().unwrap().display());
+    let enter = format!("cannot enter {}", closed.canonicalize().unwrap().display());
     assert_refused(&mut folder.command(["health"]), &["refuses to run as root", &enter, "chmod"]);
     assert!(!folder.data.join("postgres").exists());
 

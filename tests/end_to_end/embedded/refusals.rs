@@ -41,7 +41,7 @@ fn programs_that_are_missing_or_unfit_are_named() {
 
     let broken =
         folder.scripts("broken", &[("initdb", ""), ("postgres", "echo no libpq >&2; exit 127")]);
-    let words = ["could not be used", "no libpq", "Mend that installation"];
+    let words = ["could not be used", "no libpq", "Repair that installation"];
     assert_refused(&mut with_programs(&folder, &broken), &words);
 }
 
@@ -60,7 +60,7 @@ fn a_cluster_of_another_version_and_other_files_are_left_as_they_are() {
     assert_refused(&mut with_programs(&folder, &other), &words);
 
     fs::rename(cluster.join("PG_VERSION"), cluster.join("photo.jpg")).unwrap();
-    let words = ["holds files, but no PostgreSQL cluster", "move it away"];
+    let words = ["contains files, but no PostgreSQL cluster", "move it elsewhere"];
     assert_refused(&mut folder.command(["health"]), &words);
     assert_eq!(fs::read_to_string(cluster.join("photo.jpg")).unwrap(), "12\n");
 }
@@ -83,7 +83,7 @@ async fn the_servers_error_about_a_setting_is_shown() {
     let good = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("{good}\nmax_connections = many\n")).unwrap();
     let logs = folder.data.to_str().unwrap();
-    let words = ["did not start", "max_connections", "many", "Once that is mended", logs];
+    let words = ["did not start", "max_connections", "many", "Once that is fixed", logs];
     assert_refused(&mut folder.command(["health"]), &words);
     fs::write(&file, good).unwrap();
     connect(&folder.acquire().await).await;

@@ -67,7 +67,7 @@ fn a_component_that_cannot_be_asked_leaves_the_others_to_answer() {
         let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]);
         // No other format recognises the file, so the built-in format is used.
         assert!(
-            recorded.stderr.contains("the format hostile cannot be asked"),
+            recorded.stderr.contains("the format hostile cannot be used"),
             "{}",
             recorded.stderr
         );

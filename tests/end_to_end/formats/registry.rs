@@ -11,7 +11,7 @@ fn a_component_is_added_listed_used_and_removed() {
     let (program, files) = (Program::on(&database), Files::new());
     let added = add(&program, &files, &hostile_component(), &[]).ended(0).json();
     assert_eq!((&added["name"], &added["version"]), (&"hostile".into(), &"0.1.0".into()));
-    assert_eq!(added["authors"], "Nobody You Know");
+    assert_eq!(added["authors"], "A. N. Author");
     assert_eq!(added["sha256"].as_str().unwrap().len(), 64);
 
     let listed = run(&program, &files, &["--json", "formats", "list"]).ended(0).json_lines();
@@ -19,7 +19,7 @@ fn a_component_is_added_listed_used_and_removed() {
     assert_eq!(of("hostile")["source"], "added");
     assert_eq!(of("arc-guide")["source"], "built_in");
     let text = run(&program, &files, &["formats", "list"]).ended(0).stdout;
-    assert!(text.contains("Nobody You Know"), "{text}");
+    assert!(text.contains("A. N. Author"), "{text}");
 
     let file = files.write("a.hostile", "{\"id\": \"one\"}\n{\"id\": \"two\"}\n");
     let file = file.to_str().unwrap();
@@ -141,9 +141,9 @@ fn wasi_is_granted_or_refused() {
 {"id": "quiet"}"#;
     let file = files.write("a.hostile", lines);
     let recorded = run(&program, &files, &["--json", "record", file.to_str().unwrap()]).ended(0);
-    assert!(!recorded.stdout.contains("nobody hears"), "{}", recorded.stdout);
-    assert!(!recorded.stderr.contains("nobody hears"), "{}", recorded.stderr);
-    // The component that sleeps for ever does not delay the others.
+    assert!(!recorded.stdout.contains("never shown"), "{}", recorded.stdout);
+    assert!(!recorded.stderr.contains("never shown"), "{}", recorded.stderr);
+    // The component that sleeps forever does not delay the others.
     assert_eq!(recorded.json()["stored"], 4);
     // The component's clock is fixed, so its verdict never changes.
     let milliseconds = database

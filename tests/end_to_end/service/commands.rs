@@ -161,7 +161,7 @@ fn a_service_that_cannot_be_used_is_reported() {
     let path = files.write_lines("results.jsonl", &[result("a", "success", 1.0)]);
     for (url, expected) in [
         ("ftp://arc.example", "http://"),
-        ("http://user:hush-hush@127.0.0.1:1", "a token goes apart"),
+        ("http://user:hush-hush@127.0.0.1:1", "pass a token separately"),
     ] {
         let refused = record(&Program::on_service(url), &path, &[]).ended(1);
         assert!(refused.stderr.contains(expected), "{}", refused.stderr);

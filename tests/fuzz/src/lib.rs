@@ -1,18 +1,18 @@
-//! Fuzz targets, their corpus, and what runs them.
+//! Fuzz targets, their corpus, and their runner.
 //!
-//! A target is a function that takes any bytes and panics where a property does not hold. Every
-//! `cargo test` runs each of them on its corpus and on a bounded number of mutations of it
-//! ([`short_run()`]); `tests/fuzz/run` runs one under libFuzzer, guided by coverage, for as long as one
-//! likes. `README.md` beside this crate says how, and what was found.
+//! A target is a function that takes any bytes and panics if a property does not hold. Every `cargo
+//! test` runs each of them on its corpus and on a bounded number of mutations of it ([`short_run()`]);
+//! `tests/fuzz/run` runs one under libFuzzer, guided by coverage, for any time. `README.md` beside this
+//! crate has the instructions, and the faults found.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | `guest` | the targets of what runs in components: framing, extractors, formats, numbers |
-//! | `short_run` | the run in `cargo test`, which is the same every time |
-//! | `mutation` | inputs made of others |
+//! | `guest` | the targets of code that runs in components: framing, extractors, formats, numbers |
+//! | `short_run` | the deterministic run in `cargo test` |
+//! | `mutation` | mutations of inputs |
 //!
-//! The host's targets are private parts of it, so they stand in `arc-host` itself, in its module
-//! `fuzzing`; they are run by the same code.
+//! The host's targets test private parts of it, so they are in `arc-host` itself, in its module
+//! `fuzzing`; the same code runs them.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +21,7 @@
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
     clippy::print_stderr,
-    reason = "a property that does not hold panics, and the run says on which input"
+    reason = "a property that does not hold panics, and the run prints the input"
 )]
 
 mod guest;
@@ -31,10 +31,10 @@ mod short_run;
 pub use guest::TARGETS;
 pub use short_run::{corpus, short_run};
 
-/// A name, which is that of the corpus' folder too, and what takes the bytes.
+/// The name of a target, which is also that of its corpus folder, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
-/// The target with this name, for the fuzzer, which is told it by the variable `ARC_FUZZ_TARGET`.
+/// Returns the target that the variable `ARC_FUZZ_TARGET` names, for the fuzzer.
 pub fn chosen(targets: &[Target]) -> fn(&[u8]) {
     let name = std::env::var("ARC_FUZZ_TARGET").unwrap_or_default();
     let names: Vec<&str> = targets.iter().map(|(name, _)| *name).collect();

@@ -1,9 +1,9 @@
-//! Inputs made of others, the same ones every time.
+//! Deterministic mutations of inputs.
 
-/// Words that the parsers know, in the notation of libFuzzer's dictionaries.
+/// Keywords of the parsers, in the notation of libFuzzer's dictionaries.
 const DICTIONARY: &str = include_str!("../dictionary.txt");
 
-/// Numbers that look random and are the same in every run (SplitMix64).
+/// Deterministic pseudo-random numbers (SplitMix64).
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 
@@ -20,13 +20,13 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 up to `end`, which it never reaches; 0 where `end` is.
+    /// Returns a number from 0 to `end`, exclusive; 0 if `end` is 0.
     pub(crate) fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
 }
 
-/// The words of the dictionary.
+/// Returns the entries of the dictionary.
 pub(crate) fn dictionary() -> Vec<Vec<u8>> {
     let words = DICTIONARY.lines().filter_map(|line| line.strip_prefix('"')?.strip_suffix('"'));
     words.map(unescaped).collect()
@@ -51,7 +51,8 @@ fn unescaped(word: &str) -> Vec<u8> {
     bytes
 }
 
-/// Changes an input in one to six places; `other` is where parts of another one come from.
+/// Changes an input in one to six places; `other` is another input from which parts are
+/// copied.
 pub(crate) fn mutate(
     input: &mut Vec<u8>,
     other: &[u8],

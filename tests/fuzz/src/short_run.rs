@@ -1,4 +1,4 @@
-//! The run in `cargo test`: the corpus, and mutations of it, the same every time.
+//! The run in `cargo test`: the corpus and deterministic mutations of it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::path::Path;
 use crate::Target;
 use crate::mutation::{Random, dictionary, mutate};
 
-/// How many mutated inputs a target is given.
+/// How many mutated inputs a target runs on.
 const MUTATIONS: usize = 4_000;
 
-/// How long a mutated input is at most: long ones cost time and find nothing that short ones do not.
+/// The longest mutated input: longer ones take time and find nothing that short ones do not.
 const LONGEST_BYTES: usize = 8 << 10;
 
-/// Inputs of a target's corpus, sorted by their files' names.
+/// Returns the inputs of a target's corpus, sorted by their files' names.
 pub fn corpus(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
     let entries = std::fs::read_dir(&folder)
@@ -23,11 +23,11 @@ pub fn corpus(name: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| std::fs::read(file).unwrap()).collect()
 }
 
-/// Gives a target its corpus, nothing at all, and mutations of the corpus.
+/// Runs a target on its corpus, on an empty input, and on mutations of the corpus.
 pub fn short_run((name, run): Target) {
     let corpus = corpus(name);
     for input in corpus.iter().map(Vec::as_slice).chain([&b""[..]]) {
-        give(name, run, input);
+        run_on(name, run, input);
     }
     let seed = name.bytes().fold(0, |seed: u64, byte| seed.wrapping_mul(31) ^ u64::from(byte));
     let (mut random, dictionary) = (Random::new(seed), dictionary());
@@ -36,14 +36,14 @@ pub fn short_run((name, run): Target) {
         let other = &corpus[random.below(corpus.len())];
         mutate(&mut input, other, &dictionary, &mut random);
         input.truncate(LONGEST_BYTES);
-        give(name, run, &input);
+        run_on(name, run, &input);
     }
 }
 
-/// Where a property does not hold, says on which input.
-fn give(name: &str, run: fn(&[u8]), input: &[u8]) {
+/// Runs a target on an input, and prints the input if a property does not hold.
+fn run_on(name: &str, run: fn(&[u8]), input: &[u8]) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(input))) {
-        eprintln!("the input of {name}, to be kept in tests/fuzz/corpus/{name} once mended:");
+        eprintln!("the input of {name}, to be added to tests/fuzz/corpus/{name} after the fix:");
         eprintln!("{}", input.escape_ascii());
         resume_unwind(panic);
     }

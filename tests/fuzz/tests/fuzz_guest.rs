@@ -1,4 +1,5 @@
-//! The targets of what runs in components, under libFuzzer; `tests/fuzz/run` builds and starts it.
+//! The targets of code that runs in components, under libFuzzer; `tests/fuzz/run` builds and
+//! starts it.
 
 #![no_main]
 #![allow(unsafe_code, reason = "libFuzzer calls a function by its exported name")]

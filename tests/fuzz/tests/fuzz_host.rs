@@ -10,7 +10,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     TARGET.get_or_init(|| arc_fuzz::chosen(HOST))(input);
 });
 
-/// Only an instrumented host has them to give.
+/// Only an instrumented host has these targets.
 #[cfg(fuzzing)]
 const HOST: &[arc_fuzz::Target] = arc_host::fuzzing::TARGETS;
 #[cfg(not(fuzzing))]

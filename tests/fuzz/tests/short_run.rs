@@ -1,4 +1,5 @@
-//! The targets of what runs in components, on their corpus and on mutations of it.
+//! The targets of code that runs in components, on their corpus and on mutations
+//! of it.
 
 #![allow(clippy::expect_used, reason = "tests fail by panicking")]
 

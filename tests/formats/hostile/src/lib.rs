@@ -1,14 +1,14 @@
-//! A format component that misbehaves when its results ask for it.
+//! A format component that misbehaves as its results request.
 //!
-//! Each line of a `.hostile` file is an object with a scenario's `id` and what the component shall
-//! `do` with it. Built for `wasm32-wasip2` it also imports WASI, which formats do not need.
+//! Each line of a `.hostile` file is an object with a scenario's `id` and the fault to cause as
+//! `do`. Built for `wasm32-wasip2` it also imports WASI, which formats do not need.
 
 #![allow(
     clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    reason = "misbehaving is what it is for"
+    reason = "it exists to misbehave"
 )]
 
 use std::hint::black_box;
@@ -28,8 +28,8 @@ arc_format_kit::export_format!(Hostile);
 impl Format for Hostile {
     const NAME: &'static str = "hostile";
     const VERSION: &'static str = "0.1.0";
-    const AUTHORS: &'static str = "Nobody You Know";
-    const DESCRIPTION: &'static str = "Lines that say what is to go wrong with them";
+    const AUTHORS: &'static str = "A. N. Author";
+    const DESCRIPTION: &'static str = "Lines that name the fault to cause";
 
     fn detect(file_name: &str, _head: &[u8]) -> Option<Layout> {
         match file_name.rsplit_once('.')?.1 {
@@ -73,7 +73,7 @@ impl Format for Hostile {
             Some("answer") => return Err(many_violations()),
             Some("span") => outcome.trajectory = Some(Span { offset: 1, length: u32::MAX }),
             Some("split") => outcome.trajectory = span_into(item, "é", 1),
-            Some("print") => println!("nobody hears this"),
+            Some("print") => println!("this is never shown"),
             Some("header") => outcome.scenario.name = header.map(str::to_owned),
             Some("sleep") => std::thread::sleep(std::time::Duration::from_secs(1 << 30)),
             Some("clock") => {
@@ -85,7 +85,7 @@ impl Format for Hostile {
                 return Err(vec![Violation {
                     path: "/do".to_owned(),
                     code: "unknown_deed",
-                    message: format!("nobody knows how to do {other:?}"),
+                    message: format!("unknown value of do: {other:?}"),
                 }]);
             }
         }
@@ -93,14 +93,14 @@ impl Format for Hostile {
     }
 
     fn scenario(_header: Option<&str>, item: &str) -> Result<PlannedScenario, Vec<Violation>> {
-        // Of a document of several parts the first one tells.
+        // In a document of several parts the first one has the id.
         let id = value(item, "id").unwrap_or_else(|| item.chars().take(40).collect());
         let scenario = Scenario { id, name: None, task_prompt: None, definition: None };
         Ok(PlannedScenario { scenario, trial: None })
     }
 }
 
-/// A member's text, of the first object in the item.
+/// Returns the text of a member of the first object in the item.
 fn value(item: &str, member: &str) -> Option<String> {
     let (mut reader, root) = Reader::new(item).ok()?;
     let object = root.elements().and_then(|parts| parts.first().copied()).unwrap_or(root);
@@ -130,7 +130,7 @@ fn recurse(depth: u64) -> u64 {
     1 + recurse(depth + 1) + here[(depth % 64) as usize]
 }
 
-/// Some 100 MB of reasons.
+/// Returns about 100 MB of violations.
 fn many_violations() -> Vec<Violation> {
     let message = "again ".repeat(1 << 14);
     (0..1_000)
@@ -138,7 +138,7 @@ fn many_violations() -> Vec<Violation> {
         .collect()
 }
 
-/// A span that begins in the middle of a character.
+/// Returns a span that begins in the middle of a character.
 fn span_into(item: &str, text: &str, within: usize) -> Option<Span> {
     let at = u32::try_from(item.find(text)? + within).ok()?;
     Some(Span { offset: at, length: 3 })

@@ -1,4 +1,4 @@
-//! Values inside documents, by their place.
+//! Values inside documents, selected by a pattern.
 
 use arc_framing::{ElementPattern, Frame, Framer, Limits};
 use serde_json::Value;
@@ -28,13 +28,14 @@ pub(super) fn elements(input: &[u8]) {
         }
     }
     if let Ok(value) = serde_json::from_slice::<Value>(stream) {
-        as_a_tree_has_them(&parsed, pattern, value);
+        check_against_tree(&parsed, pattern, value);
     }
 }
 
 type Found = Option<(Vec<Frame>, Option<String>)>;
 
-/// Items and enclosing_document; nothing where the stream is refused for its first bytes.
+/// Returns the items and the enclosing document, or `None` if the stream is refused for its
+/// first bytes.
 fn find(pattern: &ElementPattern, stream: &[u8], chunk: usize, limits: Limits) -> Found {
     let mut framer = Framer::of_elements(pattern.clone(), limits);
     let mut frames = Vec::new();
@@ -47,12 +48,13 @@ fn find(pattern: &ElementPattern, stream: &[u8], chunk: usize, limits: Limits) -
     Some((frames, framer.enclosing_document().map(str::to_owned)))
 }
 
-/// A document that is written anew has no name twice, and none with an escape that it needs not.
-fn as_a_tree_has_them(parsed: &ElementPattern, pattern: &str, mut value: Value) {
+/// Compares the items with those of a parsed tree. The document is serialised again, so that it
+/// has no duplicate names and no unnecessary escapes.
+fn check_against_tree(parsed: &ElementPattern, pattern: &str, mut value: Value) {
     let text = value.to_string();
     let segments: Vec<String> =
         pattern.split('/').skip(1).map(|name| name.replace("~1", "/").replace("~0", "~")).collect();
-    // A name with an escape is not looked for.
+    // A name with an escape is not searched for.
     if segments.iter().any(|name| Value::from(name.as_str()).to_string().contains('\\')) {
         return;
     }
@@ -70,7 +72,7 @@ fn as_a_tree_has_them(parsed: &ElementPattern, pattern: &str, mut value: Value) 
     assert_eq!(enclosing_document, value);
 }
 
-/// Takes the values at the pattern's places, and leaves null there.
+/// Takes the values that the pattern selects, and replaces them by null.
 fn take(value: &mut Value, segments: &[String], taken: &mut Vec<Value>) {
     match (segments, value) {
         ([], value) => taken.push(value.take()),

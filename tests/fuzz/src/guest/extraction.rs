@@ -15,12 +15,12 @@ pub(super) fn result(input: &[u8]) {
     let verdict: Value = serde_json::from_str(&text).expect("a verdict is JSON");
     match &answer {
         Ok(outcome) => {
-            // An accepted document is JSON, as PostgreSQL's parser takes it.
+            // An accepted document is JSON that PostgreSQL's parser accepts.
             serde_json::from_str::<serde::de::IgnoredAny>(document).expect("it is JSON");
             assert_eq!(verdict["verdict"], "accepted");
             let said = &verdict["outcome"];
             assert_eq!(said["scenario"]["id"], json!(outcome.scenario.id));
-            // Written and read, figures are the very same.
+            // Figures are exactly the same after a round trip.
             for (name, figure) in [
                 ("cost_usd", Some(outcome.cost_usd)),
                 ("execution_time_ms", Some(outcome.execution_time_ms)),
@@ -36,7 +36,7 @@ pub(super) fn result(input: &[u8]) {
             assert_eq!(verdict, json!({"verdict": "rejected", "violations": violations}));
         }
     }
-    // The document around white space is the same document.
+    // The document with white space around it is the same document.
     let spaced = format!(" \n{document}\t");
     let spaced = arc_extractor::extract_outcome(&spaced);
     assert_eq!(
@@ -49,15 +49,16 @@ pub(super) fn result(input: &[u8]) {
 pub(super) fn scenarios(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let answer = arc_extractor::extract_scenarios(text);
-    assert_eq!(arc_extractor::extract_scenarios(text), answer, "asked twice");
+    assert_eq!(arc_extractor::extract_scenarios(text), answer, "called twice");
     match answer {
-        Err(violations) => are_reasons(&violations),
+        Err(violations) => check_violations(&violations),
         Ok(scenarios) => {
-            // Not as values: a lone surrogate is none of Rust's, and is taken.
+            // Not as values: a lone surrogate is accepted, but is not valid in
+            // a Rust string.
             let elements: Vec<&RawValue> = serde_json::from_str(text).expect("it is an array");
             assert_eq!(elements.len(), scenarios.len());
             for scenario in &scenarios {
-                is_a_scenario(text, scenario);
+                check_scenario(text, scenario);
             }
             let ids: BTreeSet<&str> = scenarios.iter().map(|scenario| &*scenario.id).collect();
             assert_eq!(ids.len(), scenarios.len(), "one is planned twice: {text}");
@@ -65,11 +66,11 @@ pub(super) fn scenarios(input: &[u8]) {
     }
 }
 
-fn is_a_scenario(text: &str, scenario: &Scenario) {
+fn check_scenario(text: &str, scenario: &Scenario) {
     assert!((1..=512).contains(&scenario.id.len()), "{scenario:?}");
-    let definition = slice(text, scenario.definition).expect("it stands in the list");
+    let definition = slice(text, scenario.definition).expect("it is in the list");
     assert!(definition.starts_with('{') && definition.ends_with('}'), "{definition}");
-    // Alone in a list it is the same scenario.
+    // As the only element of a list it is the same scenario.
     let alone = arc_extractor::extract_scenarios(&format!("[{definition}]")).unwrap();
     assert_eq!((&alone[0].id, &alone[0].name), (&scenario.id, &scenario.name));
     for text in [Some(&scenario.id), scenario.name.as_ref(), scenario.task_prompt.as_ref()] {
@@ -81,15 +82,15 @@ fn is_a_scenario(text: &str, scenario: &Scenario) {
 pub(super) fn suite(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let answer = arc_extractor::extract_suite(text);
-    assert_eq!(arc_extractor::extract_suite(text), answer, "asked twice");
+    assert_eq!(arc_extractor::extract_suite(text), answer, "called twice");
     match answer {
-        Err(violations) => are_reasons(&violations),
-        Ok(suite) => is_a_summary(&suite),
+        Err(violations) => check_violations(&violations),
+        Ok(suite) => check_summary(&suite),
     }
 }
 
-/// What holds for the figures that any format gives for all results.
-pub(super) fn is_a_summary(suite: &arc_extractor::SuiteSummary) {
+/// Checks the figures that a format returns for all results.
+pub(super) fn check_summary(suite: &arc_extractor::SuiteSummary) {
     let scores = suite.average_dimension_scores.iter().map(|dimension| dimension.score);
     for score in scores.chain(suite.average_reliability_score) {
         assert!((0.0..=1.0).contains(&score) && score.is_sign_positive(), "{suite:?}");
@@ -110,12 +111,13 @@ pub(super) fn is_a_summary(suite: &arc_extractor::SuiteSummary) {
         suite.average_dimension_scores.iter().map(|dimension| &*dimension.name).collect();
     assert_eq!(names.len(), suite.average_dimension_scores.len(), "a dimension twice: {suite:?}");
     if !suite.warnings.is_empty() {
-        are_reasons(&suite.warnings);
+        check_violations(&suite.warnings);
     }
 }
 
-/// At least one reason, each with a place, a word and a sentence.
-pub(super) fn are_reasons(violations: &[Violation]) {
+/// Checks that there is at least one violation, and that each has a place, a
+/// code and a message.
+pub(super) fn check_violations(violations: &[Violation]) {
     assert!(!violations.is_empty(), "refused without a reason");
     for violation in violations {
         assert!(violation.path.is_empty() || violation.path.starts_with('/'), "{violation:?}");

@@ -1,4 +1,4 @@
-//! A format, asked as a host asks it.
+//! A format, called as a host calls it.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use arc_format_kit::{Format, Header, Items, Role};
 use arc_format_testing::check;
 use arc_framing::{Container, ElementPattern, Frame, Framer, Limits};
 
-use super::extraction::{are_reasons, is_a_summary};
+use super::extraction::{check_summary, check_violations};
 
-/// How many results of a file are looked at: each is asked for several times.
+/// How many results of a file are checked, because each is extracted several times.
 const MOST_RESULTS: usize = 16;
 
 /// The input is a file, or a header, a zero byte, and a result. A zero byte is never in JSON.
@@ -16,7 +16,7 @@ pub(super) fn format<F: Format>(input: &[u8]) {
     let names = ["", "log.json", "samples_task.jsonl", "log.eval"];
     let head = &input[..input.len().min(4096)];
     let layouts = names.map(|name| F::detect(name, head));
-    // What is recognised without a name is recognised with one.
+    // A file that is detected without a name is also detected with one.
     assert!(layouts[0].is_none() || layouts.iter().all(Option::is_some), "{layouts:?}");
     match input.iter().position(|byte| *byte == 0) {
         Some(end) => {
@@ -36,24 +36,24 @@ pub(super) fn format<F: Format>(input: &[u8]) {
 }
 
 fn ask<F: Format>(header: Option<&str>, item: &str) {
-    // It checks what must hold for an outcome; the same again must be the same, whatever was asked
-    // between.
+    // `check` tests the properties of an outcome. A repeated call must return the same,
+    // independent of the calls between.
     let answer = check::<F>(header, item);
     let _ = check::<F>(None, item);
-    assert_eq!(F::outcome(header, item), answer, "asked again: {item}");
-    assert_eq!(F::classify(item), F::classify(item), "asked twice: {item}");
+    assert_eq!(F::outcome(header, item), answer, "called again: {item}");
+    assert_eq!(F::classify(item), F::classify(item), "called twice: {item}");
     if let Err(violations) = &answer {
-        are_reasons(violations);
+        check_violations(violations);
     }
     for text in header.into_iter().chain([item]) {
         match F::suite(text) {
-            Ok(suite) => is_a_summary(&suite),
-            Err(violations) => are_reasons(&violations),
+            Ok(suite) => check_summary(&suite),
+            Err(violations) => check_violations(&violations),
         }
     }
 }
 
-/// Takes a file apart as the host does, and asks for its results with the header.
+/// Splits a file as the host does, and extracts its results with the header.
 fn file<F: Format>(input: &[u8]) {
     let Some(layout) = F::detect("", &input[..input.len().min(4096)]) else { return };
     let limits = Limits::default();
@@ -61,11 +61,10 @@ fn file<F: Format>(input: &[u8]) {
         Items::Documents => Framer::new(Container::Auto, limits),
         Items::Lines => Framer::new(Container::Lines, limits),
         Items::Elements(pointer) => {
-            let pattern =
-                ElementPattern::new(pointer).expect("a format gives patterns that are some");
+            let pattern = ElementPattern::new(pointer).expect("the pattern of a format is valid");
             Framer::of_elements(pattern, limits)
         }
-        // Archives are the host's; their entries are single results here.
+        // The host reads archives; their entries are single results here.
         Items::Entries(_) => return,
     };
     if framer.push(input).and_then(|()| framer.finish()).is_err() {

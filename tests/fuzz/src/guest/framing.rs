@@ -6,7 +6,7 @@ type Framed = Result<(Vec<Frame>, Option<Envelope>), FramingError>;
 
 /// The input is a stream, read as every container, with a large limit and with a small one.
 pub(super) fn split(input: &[u8]) {
-    // Something of the input says how it is cut, so that every input is a stream as it stands.
+    // The cuts are derived from the input, so that every input is a stream without a prefix.
     let mix = input.iter().fold(7_usize, |mix, byte| mix.wrapping_mul(31) ^ usize::from(*byte));
     let small = Limits { max_document_bytes: mix % 64, max_envelope_bytes: mix % 128 };
     for container in [Container::Auto, Container::Lines] {
@@ -23,17 +23,17 @@ pub(super) fn split(input: &[u8]) {
                 frames_are_parts(input, frames);
                 nothing_is_left_out(input, frames, envelope.is_some());
                 if container == Container::Lines {
-                    joining_gives_the_same(frames, limits);
+                    joined_lines_have_the_same_documents(frames, limits);
                 }
             }
             if let Ok(text) = std::str::from_utf8(input) {
-                both_fronts_agree(text, container, limits, &whole);
+                split_agrees(text, container, limits, &whole);
             }
         }
     }
 }
 
-/// Frames of a stream whose chunks have these lengths, over and over.
+/// Returns the frames of a stream that is cut into chunks of these lengths, repeatedly.
 fn frame(bytes: &[u8], lengths: &[usize], container: Container, limits: Limits) -> Framed {
     let mut framer = Framer::new(container, limits);
     let mut frames = Vec::new();
@@ -66,7 +66,7 @@ fn frames_are_parts(input: &[u8], frames: &[Frame]) {
     }
 }
 
-/// Between documents stands nothing but what separates them, where no envelope is around them.
+/// Checks that only separators are between documents, if there is no envelope.
 fn nothing_is_left_out(input: &[u8], frames: &[Frame], envelope: bool) {
     if envelope {
         return;
@@ -81,12 +81,12 @@ fn nothing_is_left_out(input: &[u8], frames: &[Frame], envelope: bool) {
     }
 }
 
-/// Documents of lines, written as lines again, are the same documents.
-fn joining_gives_the_same(frames: &[Frame], limits: Limits) {
+/// Checks that documents of lines, written as lines again, are the same documents.
+fn joined_lines_have_the_same_documents(frames: &[Frame], limits: Limits) {
     let documents: Vec<&str> =
         frames.iter().filter(|frame| frame.problem.is_none()).filter_map(Frame::text).collect();
     let joined = documents.join("\n");
-    // Its first bytes may be a byte order mark or a signature now.
+    // Its first bytes can now be a byte order mark or a signature.
     let Ok((again, _)) = frame(joined.as_bytes(), &[usize::MAX], Container::Lines, limits) else {
         return;
     };
@@ -96,10 +96,10 @@ fn joining_gives_the_same(frames: &[Frame], limits: Limits) {
     }
 }
 
-fn both_fronts_agree(text: &str, container: Container, limits: Limits, framed: &Framed) {
+fn split_agrees(text: &str, container: Container, limits: Limits, framed: &Framed) {
     match (arc_framing::split(text, container, limits), framed) {
         (Err(error), framed) => assert_eq!(framed.as_ref().err(), Some(&error)),
-        (Ok(split), Err(error)) => panic!("{error}, but split gives {split:?}"),
+        (Ok(split), Err(error)) => panic!("{error}, but split returns {split:?}"),
         (Ok(split), Ok((frames, envelope))) => {
             assert_eq!(&split.envelope, envelope);
             let place =

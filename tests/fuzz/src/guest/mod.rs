@@ -1,4 +1,4 @@
-//! Targets of what runs in components, built natively.
+//! Targets of code that runs in components, built natively.
 
 mod elements;
 mod extraction;

@@ -1,9 +1,9 @@
-//! Numbers are read as the very double that was written.
+//! Numbers are read as exactly the double that was written.
 
 use arc_extractor::{extract_json, extract_outcome, extract_suite};
 use serde_json::Value;
 
-/// The input is the text of a number in JSON; any other one gives the bits of a double.
+/// The input is the text of a number in JSON; otherwise it has the bits of a double.
 pub(super) fn numbers(input: &[u8]) {
     let text = std::str::from_utf8(input).ok().map(str::trim_ascii).filter(|text| is_number(text));
     if let Some(text) = text {
@@ -21,7 +21,7 @@ pub(super) fn numbers(input: &[u8]) {
     }
 }
 
-/// Whether this is a number as RFC 8259 has it; the range is not asked for.
+/// Returns whether this is a number as RFC 8259 defines it, in any range.
 fn is_number(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let text = text.strip_prefix('-').unwrap_or(text);
@@ -40,7 +40,7 @@ fn is_number(text: &str) -> bool {
         && exponent.is_none_or(unsigned)
 }
 
-/// Wherever the number is written, it is read as this double, or refused for its range.
+/// Checks that the number is read as this double in every member, or refused for its range.
 fn reads(text: &str, number: f64) {
     let document = |score: &str, seconds: &str, cost: &str| {
         format!(
@@ -53,7 +53,7 @@ fn reads(text: &str, number: f64) {
     let cost = document("1", "1", text);
     let outcome = extract_outcome(&cost);
     assert_eq!(outcome.as_ref().ok().map(|outcome| outcome.cost_usd), amount.then_some(number));
-    // Whoever reads the answer as text gets it too.
+    // The answer as text has the same number.
     let verdict: Value = serde_json::from_str(&extract_json(&cost)).unwrap();
     assert_eq!(verdict["outcome"]["cost_usd"].as_f64(), amount.then_some(number), "{text}");
 
@@ -71,7 +71,7 @@ fn reads(text: &str, number: f64) {
     let milliseconds = number * 1_000.0;
     assert_eq!(time.is_some(), amount && milliseconds.is_finite(), "{text}");
     if let Some(time) = time {
-        // Rounded to a nanosecond, and no further off than that or than a double's own precision.
+        // Rounded to a nanosecond; the difference is at most that, or the precision of a double.
         let apart = (time - milliseconds).abs();
         assert!(apart <= 1e-6_f64.max(milliseconds * f64::EPSILON), "{text}: {time}");
     }

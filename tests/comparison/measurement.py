@@ -1,4 +1,4 @@
-"""One run of one subject: a database of its own, everything sent twice, then two odd documents."""
+"""One run of one subject: an empty database, everything sent twice, then two odd documents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster import Cluster
-from line_up import Subject
+from subject_list import Subject
 
 HERE = Path(__file__).parent
 BENCHMARKS = HERE.parents[1] / "host" / "python" / "benchmarks"
@@ -22,12 +22,12 @@ sys.path.append(str(HERE / "subjects"))
 from frame import tree_cpu_s  # noqa: E402
 from results import make_results  # noqa: E402
 
-#: Variables that would lead a tool elsewhere than to the database that it is given.
+#: Prefixes of variables that could direct a tool to another database.
 FOREIGN = ("PG", "ARC_", "MLFLOW_", "PHOENIX_", "OTEL_", "TIMESCALE_", "PYTHONPATH")
 
 
 class Documents:
-    """The documents, as files of JSON lines. All have a scenario of their own."""
+    """The documents, as files of JSON lines. Each has a separate scenario."""
 
     def __init__(self, folder: Path, count: int, bytes_each: int) -> None:
         self.folder = folder
@@ -39,11 +39,11 @@ class Documents:
         nul = json.loads(self.lines[1])
         nul["scenario"]["id"] = "probe-nul"
         nul["trajectory"]["final_response"] = "a\0b"
-        # What a broken scorer, and a model's output cut within a file that was not text, look like.
+        # As a broken scorer, and a model that read a binary file, produce them.
         self.probes = {"score_of_850": line(score), "nul_character": line(nul)}
 
     def file(self, count: int) -> Path:
-        """The first so many."""
+        """Returns a file with the first `count` documents."""
         path = self.folder / f"results-{count}.jsonl"
         if not path.exists():
             path.write_text("\n".join(self.lines[:count]) + "\n")
@@ -54,19 +54,19 @@ def line(result: dict[str, Any]) -> str:
     return json.dumps(result, separators=(",", ":"), ensure_ascii=False)
 
 
-class Broken(Exception):
-    """A subject that ended by itself, with the last it said."""
+class SubjectFailed(Exception):
+    """A subject that ended unexpectedly, with the last line of its log."""
 
 
 class Process:
-    """A subject in its process."""
+    """A subject in a separate process."""
 
     def __init__(self, python: Path, subject: Subject, settings: dict[str, str], log: Path) -> None:
         self.log = log
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)
         }
-        # What is written by hand is the Python package's benchmark's, too.
+        # The scripts written by hand are also in the benchmark of the Python package.
         environment.update(PYTHONPATH=str(BENCHMARKS), PYTHONDONTWRITEBYTECODE="1")
         file, *arguments = subject.command
         with log.open("wb") as written:
@@ -86,8 +86,8 @@ class Process:
         answer = self.process.stdout.readline()
         if not answer:
             self.process.wait()
-            said = self.log.read_text(errors="replace").strip().splitlines()
-            raise Broken(said[-1] if said else f"it ended with {self.process.returncode}")
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+            raise SubjectFailed(lines[-1] if lines else f"it ended with {self.process.returncode}")
         return json.loads(answer)
 
     def end(self) -> None:
@@ -100,17 +100,17 @@ class Process:
 
 
 def files_bytes(folder: Path) -> int:
-    """What lies in the files below a folder."""
+    """Returns the size of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def once(
+def measure_subject(
     cluster: Cluster, subject: Subject, python: Path, recorder: Path | None, documents: Documents, count: int
 ) -> dict[str, Any]:
-    """Runs a subject, and gives what was measured. `recorder` is an interpreter that can make the recorder's tables.
+    """Runs a subject and returns the figures. `recorder` is an interpreter that can create the recorder's tables.
 
     Raises:
-        Broken: where it ended by itself.
+        SubjectFailed: if it ended unexpectedly.
     """
     name = "".join(letter if letter.isalnum() else "_" for letter in subject.name.lower())
     with cluster.database(name), tempfile.TemporaryDirectory(prefix="arc-comparison-files-") as files:
@@ -148,7 +148,7 @@ def once(
     first, second = sendings
     failed = sum(number % 9 == 0 for number in range(count))
     if first["refused"] or first["stored"] != count or first["failed"] != failed:
-        raise Broken(
+        raise SubjectFailed(
             f"it stored {first['stored']} of {count} results and found {first['failed']} of {failed} failures"
             + (f" ({first['refused']})" if first["refused"] else "")
         )

@@ -1,10 +1,11 @@
-"""What is compared: which tool, used in which way, from which packages."""
+"""The subjects of the comparison: the tools, how they are used, and their packages."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: The packages of each environment, by name. Tools pin what others pin otherwise, so each has its own.
+#: The packages of each environment, by name. Tools pin different versions, so each has a separate
+#: environment.
 ENVIRONMENTS = {
     "arc": [],
     "by-hand": ["asyncpg>=0.30", "orjson>=3.10", "sqlalchemy[asyncio]>=2.0"],
@@ -18,13 +19,13 @@ class Subject:
     """One way to record results.
 
     Attributes:
-        name: as the table and the picture have it.
-        group: what `--only` takes, beside the name.
+        name: as shown in the table and the picture.
+        group: the name for `--only`.
         environment: one of `ENVIRONMENTS`.
         command: a file of `subjects/`, and its arguments.
-        most: how many documents it gets at most; the rate hardly depends on it, the wait does.
-        does: what it does with a result, in a line.
-        tables: whether the recorder's tables are made for it beforehand.
+        most: the maximum number of documents, which limits the duration and hardly affects the rate.
+        does: a line that describes how it records a result.
+        tables: whether the recorder's tables are created for it in advance.
     """
 
     name: str
@@ -79,17 +80,17 @@ SUBJECTS = [
 ]  # fmt: skip
 
 
-def chosen(words: str | None) -> list[Subject]:
-    """The subjects of these groups or names.
+def select(names: str | None) -> list[Subject]:
+    """Returns the subjects of these groups.
 
     Raises:
-        ValueError: where a word is none of them.
+        ValueError: if a name is not a group.
     """
-    if words is None:
+    if names is None:
         return SUBJECTS
-    wanted = [word.strip() for word in words.split(",")]
+    wanted = [name.strip() for name in names.split(",")]
     groups = {subject.group for subject in SUBJECTS}
-    for word in wanted:
-        if word not in groups:
-            raise ValueError(f"--only takes {', '.join(sorted(groups))}, not {word!r}")
+    for name in wanted:
+        if name not in groups:
+            raise ValueError(f"invalid --only: {name!r} (expected {', '.join(sorted(groups))})")
     return [subject for subject in SUBJECTS if subject.group in wanted]
