@@ -206,10 +206,10 @@ def test_what_is_rejected_where_nobody_waits_is_logged(
 
     with caplog.at_level(logging.WARNING, logger="arc.database.api"):
         asyncio.run(test())
-    said = [record.getMessage() for record in caplog.records]
-    told = [text for text in said if "nobody waits" in text]
-    assert sum("1 results were rejected" in text or "2 results were" in text for text in told) > 0
-    assert all("0 were not recorded" in text for text in told), told
+    logged = [record.getMessage() for record in caplog.records]
+    warnings = [text for text in logged if "no longer waits" in text]
+    assert sum("1 results were rejected" in text or "2 results were" in text for text in warnings) > 0
+    assert all("0 were not recorded" in text for text in warnings), warnings
 
 
 def test_a_file_and_an_end_go_on_when_nobody_waits(destination: str) -> None:
