@@ -216,7 +216,7 @@ def sql(database_url: str, text: str, **params: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("line", sorted(PYTHON) or [0], ids=lambda line: f"line-{line}")
 def test_every_block_runs(line: int, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert BLOCKS, f"{GUIDE} is missing"
-    # The guide's `...` stands for real arguments.
+    # The guide's `...` is replaced by real arguments.
     text = PYTHON[line].replace(
         "record_scenario_outcome(...)",
         "record_scenario_outcome(simulation_id, evaluate_single_scenario(scenario_inputs[0]))",

@@ -8,7 +8,7 @@ Two patterns, side by side:
 - `run_evaluation_suite_with_db` evaluates all scenarios in one function and records them in one
   batch. It is the simpler one.
 - `run_evaluation_suite_live` has one input of `ScenarioEvaluator` for each scenario, on as many
-  containers as Modal starts, and each records its result as soon as it has it. `arc-host status ID
+  containers as Modal starts, and each input records its result at once. `arc-host status ID
   --watch` shows the progress.
 
 On Modal the secret has the database's URL:
@@ -248,7 +248,7 @@ async def run_evaluation_suite_with_db(
 
 
 # --------------------------------------------------------------------------------------
-# Pattern 2: each scenario is an input of its own and records itself
+# Pattern 2: each scenario is a separate input and records its own result
 # --------------------------------------------------------------------------------------
 
 

@@ -66,7 +66,7 @@ impl Call {
         process.runtime.spawn(async move {
             let answer =
                 work.await.map(|value| Box::new(move |py: Python<'_>| convert(py, value)) as Value);
-            // The caller may have stopped waiting.
+            // Sending fails if the caller no longer waits.
             let _ = sender.send(Answer(answer));
         });
         Call { receiver: Mutex::new(Some(receiver)), generation: process::generation() }

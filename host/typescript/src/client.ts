@@ -135,8 +135,8 @@ export class ArcClient {
    * The source is read no faster than results are recorded.
    *
    * An error of the source is thrown after the verdicts on its earlier results. The source is closed when
-   * the verdicts are no longer read, or when the call is aborted; results without a verdict may or may not
-   * be recorded.
+   * the verdicts are no longer read, or when the call is aborted; it is undefined whether results without a
+   * verdict are recorded.
    */
   async *recordAll(
     simulationId: string,
@@ -326,7 +326,7 @@ export class ArcClient {
     const body = `{"results":[${part.map(({ text }) => text).join(',')}]${lists === '{}' ? '' : ','}${lists.slice(1)}`;
     const call: Call = { method: 'POST', path: `${path(simulationId)}/outcomes`, body, signal };
     const { verdicts } = await this.#http.json<BatchVerdicts>(call);
-    // The answer may not be from an Arc Recorder service.
+    // The answer can be from a server that is not an Arc Recorder service.
     const count = (verdicts as ResultVerdict[] | undefined)?.length ?? 0;
     if (count !== part.length) {
       throw new ArcError(

@@ -105,7 +105,7 @@ function check({ trial, modalCallId, sandboxId }: SubmissionOptions): void {
 
 /** Throws if UTF-8 cannot represent a text, because encoding it would replace characters. */
 export function wellFormed(what: string, text: string): void {
-  // Much faster, if the environment has it.
+  // Much faster, if the environment supports it.
   if ((text as { isWellFormed?(): boolean }).isWellFormed?.() === true) return;
   const at = text.search(/\p{Surrogate}/u);
   if (at >= 0) {
@@ -131,7 +131,7 @@ export function jsonText(what: string, value: object): string {
   return text;
 }
 
-/** A placeholder, random so that no document has it, for numbers that JSON cannot represent. */
+/** A random placeholder, which no document contains, for numbers that JSON cannot represent. */
 const PLACEHOLDER = `\u0001${Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-')}\u0001`;
 
 function written(result: object, what = 'the result'): { text: string; notFinite: NotFinite[] } {

@@ -185,7 +185,7 @@ def _after_fork_in_child() -> None:
         try:
             if not future.done():
                 future.set_exception(error)
-                # Marks the exception as retrieved: the task that awaited it may not run in this process.
+                # Marks the exception as retrieved: the task that awaited it might not run in this process.
                 future.exception()
         except RuntimeError:
             # Its event loop is closed.

@@ -3,7 +3,7 @@
 Nothing happens without ``--arc-record``. With it, the run is a simulation and each test a scenario:
 
     pytest --arc-record
-    arc-host status ID                  # the summary of the run names the ID
+    arc-host status ID                  # the summary of the run has the ID
 
 A test that passes is a success, a test that fails an error or a timeout. The fixture ``arc`` receives
 the agent's run; without ``--arc-record`` it does nothing:

@@ -333,7 +333,7 @@ class Health(TypedDict):
     response_time_ms: float
     #: The version of the service, if the client uses one.
     service_version: NotRequired[str]
-    #: The spool of this process, or else of the service; `None` if there is none.
+    #: The spool of this process, or else of the service; `None` without a spool.
     spool: NotRequired[Optional[SpoolState]]
 
 

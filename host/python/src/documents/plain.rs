@@ -217,9 +217,9 @@ pub(super) fn key_text(key: &Bound<'_, PyAny>) -> String {
     key.str().map_or_else(|_| "?".to_owned(), |text| text.to_string_lossy().into_owned())
 }
 
-#[expect(unsafe_code, reason = "the function is not declared for Python 3.9, which has it")]
+#[expect(unsafe_code, reason = "PyO3 does not declare the function for Python 3.9")]
 unsafe extern "C" {
-    /// Returns the text of a string as UTF-8, which lives as long as the string. CPython has it since 3.3,
+    /// Returns the text of a string as UTF-8, which lives as long as the string. CPython exports it since 3.3,
     /// and in the stable ABI since 3.10.
     fn PyUnicode_AsUTF8AndSize(
         text: *mut ffi::PyObject,

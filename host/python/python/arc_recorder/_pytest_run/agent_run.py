@@ -51,7 +51,7 @@ class AgentRun:
         self._attached.result = result
 
     def prompt(self, task_prompt: str) -> None:
-        """Sets the prompt of the agent, if neither the marker nor the docstring has it."""
+        """Sets the prompt of the agent, if neither the marker nor the docstring sets it."""
         self._attached.prompt = task_prompt
 
     def response(self, text: str) -> None:

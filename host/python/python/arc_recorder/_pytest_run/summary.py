@@ -22,7 +22,7 @@ def write_summary(
     status: Mapping[str, Any] | None,
     skipped: int,
 ) -> None:
-    """Prints what was recorded, what was not, and the command that shows it; nothing if there is neither."""
+    """Prints the figures of the simulation, the problems, and the files of unrecorded results, if there are any."""
     kept, problems = recording.kept(), recording.problems
     if status is None and not kept and not problems:
         return
