@@ -1,7 +1,7 @@
-// Builds the package into dist/: the component as an ES module, and the sources compiled.
+// Builds the package into dist/: the component as an ES module, and the compiled sources.
 //
-// The component is the one of the program `arc-host`, which is taken from the variable ARC_HOST or
-// the PATH; or the file that the variable ARC_COMPONENT names.
+// The component comes from the program `arc-host`, which is in the variable ARC_HOST or on the PATH, or
+// from the file in the variable ARC_COMPONENT.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -19,12 +19,12 @@ async function component() {
 }
 
 await rm(dist, { recursive: true, force: true });
-// Instances are made by the package itself, so that one that has failed can be replaced.
+// The package instantiates the component itself, so that it can replace an instance that trapped.
 const { files } = await transpileBytes(new Uint8Array(await component()), {
   name: 'extractor',
   instantiation: 'sync',
   minify: true,
-  // An error of the component is thrown as its payload, which the package makes an error of.
+  // An error of the component is thrown as its payload, which the package converts to an error.
   noComponentErrorWrapping: true,
 });
 for (const [name, bytes] of Object.entries(files)) {

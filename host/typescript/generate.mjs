@@ -1,5 +1,5 @@
-// Makes src/service.ts, the types of the service's bodies, from its OpenAPI document, which a URL
-// or a file holds: generate.mjs URL [TARGET].
+// Generates src/service.ts, the types of the service's bodies, from its OpenAPI document at a URL or in
+// a file: generate.mjs URL [TARGET].
 import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

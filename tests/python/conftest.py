@@ -1,4 +1,4 @@
-"""A private PostgreSQL for the session, and a database of its own for each test."""
+"""A private PostgreSQL for the session, and a separate database for each test."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ pytest_plugins = ["pytester"]
 
 
 def pytest_configure() -> None:
-    # The variables of whoever runs the tests are about their own databases, services and sandboxes.
+    # The environment's own variables must not select a database, service or sandbox.
     for name in list(os.environ):
         if name.startswith(("ARC_", "MODAL_", "TIMESCALE_")) and not name.startswith("ARC_TEST_"):
             del os.environ[name]
 
 
 class Server:
-    """The embedded database of a folder, which the fixture keeps up."""
+    """An embedded database, which the fixture keeps running."""
 
     def __init__(self, folder: Path, client: SyncArcDBClient) -> None:
         self._folder = folder
@@ -50,7 +50,7 @@ class Server:
         assert done.returncode == 0, done.stderr
 
     def database(self, template: str = "template_arc") -> str:
-        """The URL of a new database."""
+        """Creates a database and returns its URL."""
         name = f"test_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self.url(name)
@@ -58,9 +58,9 @@ class Server:
 
 @contextlib.contextmanager
 def database_folder() -> Iterator[Path]:
-    """A folder for an embedded database, which writes into it until its last user has ended."""
+    """Creates a folder for an embedded database, which writes to it until its last user has ended."""
     folder = Path(tempfile.mkdtemp(prefix="arc-py-"))
-    # The user that PostgreSQL runs as looks into it too.
+    # The user that PostgreSQL runs as needs access to it, too.
     folder.chmod(0o755)
     try:
         yield folder / "data"
@@ -85,11 +85,11 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def new_database(server: Server) -> Callable[[], str]:
-    """Makes further databases."""
+    """Returns a function that creates databases."""
     return server.database
 
 
 @pytest.fixture
 def database_url(server: Server) -> str:
-    """A fresh database with today's schema."""
+    """Creates a database with the current schema."""
     return server.database()

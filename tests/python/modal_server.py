@@ -1,6 +1,6 @@
-"""What Modal's client asks its servers for when it builds an image, answered on loopback.
+"""A stand-in, on loopback, for the servers that Modal's client calls when it builds an image.
 
-Nothing is built: the layers of the image are kept as the client sends them.
+Nothing is built: the layers of the image are stored as the client sends them.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class ModalServer:
 
 @contextmanager
 def modal_server() -> Iterator[ModalServer]:
-    """A server, on a thread of its own."""
+    """A server on its own thread."""
     served = ModalServer()
     loop = asyncio.new_event_loop()
     listening = threading.Event()

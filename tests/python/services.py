@@ -1,4 +1,4 @@
-"""Services for the tests: real ones, in processes of their own."""
+"""Services for the tests: real ones, in separate processes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: How long anything may take before a test gives up, in seconds.
+#: The timeout of every wait in the tests, in seconds.
 DEADLINE = 60.0
 
 
 class Service:
-    """`arc-host serve` in a process of its own."""
+    """`arc-host serve` in a separate process."""
 
     def __init__(self, database_url: str, folder: Path, *options: str, port: int = 0) -> None:
         folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""What was begun is recorded, whoever stops waiting for it."""
+"""Calls that were begun are completed, even if their caller stops waiting."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from services import DEADLINE, serving
 
 from arc_recorder import ArcAPI, create_arc_api, create_sync_arc_api
 
-#: More results than are under way at once, several times.
+#: Several times the results that are in flight at once.
 COUNT = 5_000
 
 
 @pytest.fixture(params=["database", "service"])
 def destination(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Iterator[str]:
-    """Where results go: a database in process, or a service."""
+    """The URL of a database, or of a service."""
     if request.param == "database":
         yield database_url
     else:
@@ -54,7 +54,7 @@ def recorded(url: str, simulation_id: str) -> int:
 
 
 async def turns(count: int) -> None:
-    """Lets the event loop go round so often."""
+    """Lets the event loop run `count` iterations."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -108,14 +108,14 @@ if sys.version_info >= (3, 11):
 
 
 @pytest.mark.parametrize("stop", STOPPED, ids=lambda stop: stop.__name__)
-def test_so_is_one_that_is_stopped_in_another_way(
+def test_a_batch_that_is_stopped_in_another_way_is_recorded(
     destination: str, stop: Callable[[Awaitable[Any]], Awaitable[None]]
 ) -> None:
     api = create_sync_arc_api(destination)
     simulation_ids: list[str] = []
 
     async def test() -> None:
-        # Nobody closes it.
+        # It is never closed.
         own = await create_arc_api(destination)
         simulation_ids.append(await started(own))
         await stop(own.record_batch(simulation_ids[0], results()))
@@ -125,7 +125,7 @@ def test_so_is_one_that_is_stopped_in_another_way(
         if thread.name == "arc-recorder-batch":
             thread.join(DEADLINE)
             assert not thread.is_alive()
-    # What was under way when it was stopped is at most two parts, and nobody says when they are done.
+    # At most two parts were in flight when it was stopped, and their end is not reported.
     wait_until(lambda: recorded(destination, simulation_ids[0]) == COUNT)
     api.close()
 
@@ -137,7 +137,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-#: Records without ever closing; what stops it comes as the second argument.
+#: Records without closing the recorder; the second argument selects what interrupts it.
 PROGRAM = """
 import asyncio, os, signal, sys, threading
 from arc_recorder import create_arc_api, create_sync_arc_api
@@ -176,7 +176,7 @@ else:
 
 
 @pytest.mark.parametrize("how", ["end", "ctrl-c"])
-def test_the_end_of_the_interpreter_waits_for_it(destination: str, how: str) -> None:
+def test_the_end_of_the_interpreter_waits_for_a_batch(destination: str, how: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, destination, how, str(COUNT)],
         capture_output=True,
@@ -189,7 +189,7 @@ def test_the_end_of_the_interpreter_waits_for_it(destination: str, how: str) -> 
     assert recorded(destination, simulation_id) == COUNT
 
 
-def test_what_is_rejected_where_nobody_waits_is_logged(
+def test_rejections_after_a_cancellation_are_logged(
     database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test() -> None:
@@ -206,13 +206,13 @@ def test_what_is_rejected_where_nobody_waits_is_logged(
 
     with caplog.at_level(logging.WARNING, logger="arc.database.api"):
         asyncio.run(test())
-    said = [record.getMessage() for record in caplog.records]
-    told = [text for text in said if "nobody waits" in text]
-    assert sum("1 results were rejected" in text or "2 results were" in text for text in told) > 0
-    assert all("0 were not recorded" in text for text in told), told
+    logged = [record.getMessage() for record in caplog.records]
+    warnings = [text for text in logged if "no longer waits" in text]
+    assert sum("1 results were rejected" in text or "2 results were" in text for text in warnings) > 0
+    assert all("0 were not recorded" in text for text in warnings), warnings
 
 
-def test_a_file_and_an_end_go_on_when_nobody_waits(destination: str) -> None:
+def test_a_file_and_a_completion_continue_after_a_cancellation(destination: str) -> None:
     log = Path(__file__).parents[1] / "fixtures" / "formats" / "inspect" / "arithmetic.eval"
 
     async def test() -> str:

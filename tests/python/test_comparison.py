@@ -1,4 +1,4 @@
-"""The comparison with other tools, with those of them that need little: run as its page says, with few documents."""
+"""The comparison with other tools, run as documented, with the tools that are easy to install and few documents."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_each_way_stores_everything_and_duplicates_are_counted(tmp_path: Path) -
         "asyncpg, ON CONFLICT": 1,
         "SQLAlchemy, rows": 2,
     }
-    # COPY refuses what is there, and all that comes with it.
+    # COPY fails as a whole if one of its rows already exists.
     refused = {name for name, run in answer["subjects"].items() if run["again"]["refused"]}
     assert refused == {"asyncpg, COPY"}
     kept = {name: run["first"]["kept"] for name, run in answer["subjects"].items()}
@@ -52,7 +52,7 @@ def test_each_way_stores_everything_and_duplicates_are_counted(tmp_path: Path) -
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
 
 
-def test_a_word_that_is_no_tool_is_refused_by_name() -> None:
+def test_an_unknown_tool_is_refused_by_name() -> None:
     command = [sys.executable, str(COMPARISON / "compare.py"), "--only", "arc,mlfow"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2

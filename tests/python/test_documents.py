@@ -1,4 +1,4 @@
-"""What a document may be, and what it comes to: Python objects as JSON, and text kept as it is."""
+"""The supported types of documents: Python objects become JSON, and text is stored unchanged."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REQUIRED = os.environ.get("ARC_TEST_REQUIRE_TOOLS") == "1"
 
 
 def needed(name: str) -> Any:
-    """A package that only these tests use."""
+    """Imports a package that only these tests use."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -46,19 +46,19 @@ def needed(name: str) -> Any:
 
 
 def written(value: Any) -> str:
-    """The JSON text of a value."""
+    """Returns the JSON text of a value."""
     text = Text(value, "the metadata").proceed(60_000)
     assert text is not None
     return text
 
 
 def read(value: Any) -> Any:
-    """A value as whoever reads its JSON finds it."""
+    """Returns a value after a round trip through JSON."""
     return json.loads(written(value))
 
 
 def in_small_steps(value: Any) -> str:
-    """The JSON text of a value that is written a few parts at a time."""
+    """Returns the JSON text of a value, written a few parts at a time."""
     text = Text(value, "the metadata")
     while (done := text.proceed(0)) is None:
         pass
@@ -66,7 +66,7 @@ def in_small_steps(value: Any) -> str:
 
 
 def path_of_fault(value: Any) -> str:
-    """Where the one part is that cannot be JSON."""
+    """Returns the path of the only violation, a value that cannot be converted to JSON."""
     with pytest.raises(ValidationError) as raised:
         written(value)
     [violation] = raised.value.violations
@@ -81,7 +81,7 @@ def message_of_fault(value: Any) -> str:
     return raised.value.violations[0]["message"]
 
 
-# What JSON has itself.
+# JSON's own types.
 
 letters = st.characters() | st.sampled_from("\ud800\udbff\udc00\udfff\x00\x1f\"\\/\u2028\U0001f600")
 texts = st.text(letters, max_size=8)
@@ -105,8 +105,8 @@ values = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(values)
-def test_json_means_what_json_dumps_says(value: Any) -> None:
-    # Compared as text, which tells 1 from 1.0 and 0.0 from -0.0.
+def test_json_is_the_same_as_that_of_json_dumps(value: Any) -> None:
+    # Compared as text, which distinguishes 1 from 1.0 and 0.0 from -0.0.
     assert json.dumps(read(value)) == json.dumps(json.loads(json.dumps(value)))
 
 
@@ -183,7 +183,7 @@ def test_empty_values(empty: Any) -> None:
 @pytest.mark.parametrize(
     "key", ["a", "", "a\"b", 1, -(10**30), True, False, None, 1.5, -0.0, 1e16, 1e-7, INFINITY, NAN]
 )
-def test_names_are_as_json_dumps_has_them(key: Any) -> None:
+def test_names_are_the_same_as_those_of_json_dumps(key: Any) -> None:
     assert read({key: 0}) == json.loads(json.dumps({key: 0}))
 
 
@@ -206,8 +206,8 @@ def test_names_that_cannot_be_text_are_refused(key: Any) -> None:
     assert type(key).__name__ in message_of_fault({key: 1})
 
 
-def test_names_that_lead_nowhere_are_refused() -> None:
-    """In a process of its own, with little memory, because this once brought the process down."""
+def test_names_whose_conversion_does_not_end_are_refused() -> None:
+    """Runs in a separate process with little memory, because this once crashed the process."""
     program = """
         import resource
 
@@ -236,7 +236,7 @@ def test_names_that_lead_nowhere_are_refused() -> None:
     assert (done.returncode, done.stdout.split()) == (0, ["not_json", "not_json"]), done.stderr[-500:]
 
 
-# Classes that are derived from what JSON has.
+# Classes that are derived from JSON's own types.
 
 
 def test_derived_classes_count_as_what_they_are() -> None:
@@ -305,7 +305,7 @@ def test_enums_are_their_values() -> None:
         assert written({Name.B: Name.B}) == '{"b":"b"}'
 
 
-# Python's own other types.
+# Other types of Python's standard library.
 
 
 def test_sets_are_sorted() -> None:
@@ -318,7 +318,7 @@ def test_sets_are_sorted() -> None:
 
 
 def test_sets_of_sets_are_sorted() -> None:
-    """Texts have another order in each process, and what is made of them must not."""
+    """A set of strings has a different order in each process, but its document must not."""
     program = """
         from arc_recorder._native import Text
 
@@ -348,7 +348,7 @@ def test_decimals_keep_their_spelling(spelling: str) -> None:
     assert json.loads(text, parse_float=decimal.Decimal) == decimal.Decimal(spelling)
 
 
-def test_decimals_that_are_no_numbers_are_null() -> None:
+def test_decimals_that_are_not_finite_are_null() -> None:
     for word in ("NaN", "sNaN", "Infinity", "-Infinity"):
         assert written(decimal.Decimal(word)) == "null"
 
@@ -368,7 +368,7 @@ def test_ids_and_paths() -> None:
     assert read([one, PurePosixPath("a/b"), Path("c")]) == [str(one), "a/b", "c"]
 
 
-def test_what_is_like_a_dict_or_a_list() -> None:
+def test_mappings_and_sequences() -> None:
     proxy = types.MappingProxyType({"b": 1, "a": 2})
     assert written(proxy) == '{"b":1,"a":2}'
     assert written(collections.UserDict(b=1, a=2)) == '{"b":1,"a":2}'
@@ -391,7 +391,7 @@ def test_bytes_inside_are_refused(value: Any) -> None:
     "value",
     [(number for number in range(3)), iter([1]), object(), object, len, 1j, lambda: 0, json, ...],
 )
-def test_what_cannot_be_json_is_refused(value: Any) -> None:
+def test_unsupported_types_are_refused(value: Any) -> None:
     assert path_of_fault({"a/b": {"c~d": [0, value]}}) == "/a~1b/c~0d/1"
 
 
@@ -451,14 +451,14 @@ def test_deeper_nesting_is_refused(depth: int) -> None:
     assert "1000" in message_of_fault(nested(depth))
 
 
-def test_what_contains_itself_is_refused() -> None:
+def test_an_object_that_contains_itself_is_refused() -> None:
     loop: dict[str, Any] = {"a": []}
     loop["a"].append(loop)
     assert path_of_fault(loop).startswith("/a/0/a/0")
     assert "contain itself" in message_of_fault(loop)
 
 
-def test_to_dict_that_leads_back_is_refused() -> None:
+def test_to_dict_that_returns_itself_is_refused() -> None:
     class Itself:
         def to_dict(self) -> Any:
             return self
@@ -535,7 +535,7 @@ def test_a_list_that_its_own_parts_change() -> None:
         written(value)
 
 
-# Objects of people's own classes.
+# Objects of other classes.
 
 
 @dataclasses.dataclass
@@ -568,13 +568,13 @@ def test_dataclasses_with_slots() -> None:
     assert written(Slim(1, Slim(2, None))) == '{"a":1,"b":{"a":2,"b":null}}'
 
 
-def test_a_dataclass_without_a_field_says_where() -> None:
+def test_a_dataclass_without_a_field_reports_its_path() -> None:
     outer = Outer("n", Inner(dt.date(2025, 3, 1)))
     del outer.inner.when
     assert path_of_fault([outer]) == "/0/inner"
 
 
-def test_a_class_itself_is_no_document() -> None:
+def test_a_class_is_not_a_document() -> None:
     assert path_of_fault([Outer]) == "/0"
 
 
@@ -589,7 +589,7 @@ def test_to_dict_goes_before_fields() -> None:
     assert read({"told": [Told(1)]}) == {"told": [{"b": 1, "when": "2025-03-01"}]}
 
 
-def test_to_dict_that_raises_says_where() -> None:
+def test_to_dict_that_raises_reports_its_path() -> None:
     class Broken:
         def to_dict(self) -> Any:
             raise LookupError("no such run")
@@ -599,7 +599,7 @@ def test_to_dict_that_raises_says_where() -> None:
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_what_ends_the_program_passes_through(kind: type[BaseException]) -> None:
+def test_exceptions_that_end_the_program_pass_through(kind: type[BaseException]) -> None:
     class Stopped:
         def to_dict(self) -> Any:
             raise kind
@@ -642,7 +642,7 @@ def test_models_of_pydantic() -> None:
         tags={"a"},
         score=NAN,
     )
-    # As the model's own `model_dump(mode="json")` has it, but that NaN is none.
+    # As in the model's own `model_dump(mode="json")`, except that NaN is None.
     assert read([run]) == [
         {
             "at": "2025-03-01T00:00:00Z",
@@ -731,10 +731,10 @@ def test_times_of_numpy(unit: str) -> None:
     assert read(numpy.datetime64("NaT", unit)) is None
 
 
-# Nothing is kept of what was written.
+# Serialized objects are released.
 
 
-def test_nothing_is_kept() -> None:
+def test_serialized_objects_are_released() -> None:
     class Part:
         def to_dict(self) -> Any:
             return {"a": 1}
@@ -751,7 +751,7 @@ def test_nothing_is_kept() -> None:
         written(value)
         with pytest.raises(ValidationError):
             written(faulty)
-        # Given up half way.
+        # Dropped halfway.
         Text([value] * 3, "the metadata").proceed(0)
     gc.collect()
     assert [sys.getrefcount(thing) for thing in (part, broken, value, faulty)] == before
@@ -776,7 +776,7 @@ def simulation(api: SyncArcAPI) -> str:
 
 
 def good(scenario_id: str = "s0", **more: Any) -> dict[str, Any]:
-    """A result that is accepted without a warning."""
+    """Returns a result that is accepted without a warning."""
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "total_cost": 0.5}
     return {
         "scenario": {"id": scenario_id, "name": "n"},
@@ -787,7 +787,7 @@ def good(scenario_id: str = "s0", **more: Any) -> dict[str, Any]:
 
 
 def document(api: SyncArcAPI, outcome_id: Optional[str]) -> str:
-    """A recorded document as it is stored."""
+    """Returns a document as stored."""
     sql = "SELECT document::text AS d FROM outcomes WHERE outcome_id = :id"
     [row] = api.db.engine.execute(sql, {"id": outcome_id})
     text: str = row["d"]
@@ -795,7 +795,7 @@ def document(api: SyncArcAPI, outcome_id: Optional[str]) -> str:
 
 
 def kept_bytes(api: SyncArcAPI, outcome_id: Optional[str]) -> bytes:
-    """What is kept of a rejected document."""
+    """Returns the stored bytes of a rejected document."""
     sql = "SELECT encode(document, 'hex') AS d FROM rejected_results WHERE outcome_id = :id"
     [row] = api.db.engine.execute(sql, {"id": outcome_id})
     return bytes.fromhex(row["d"])
@@ -922,13 +922,13 @@ def test_nan_under_any_name_has_the_path_of_the_document(api: SyncArcAPI, simula
     assert [w["path"] for w in verdict["warnings"]] == ["/notes/true", "/notes/null", "/notes/2"]
 
 
-def test_nan_in_text_is_no_json(api: SyncArcAPI, simulation: str) -> None:
+def test_nan_in_text_is_not_json(api: SyncArcAPI, simulation: str) -> None:
     verdict = record(api, simulation, json.dumps(good(notes=[NAN])))
     assert verdict["verdict"] == "rejected"
     assert verdict["violations"][0]["path"] == "/notes/0"
 
 
-def test_bytes_that_are_no_text_are_kept(api: SyncArcAPI, simulation: str) -> None:
+def test_bytes_that_are_not_text_are_stored(api: SyncArcAPI, simulation: str) -> None:
     broken = json.dumps(good()).encode() + b'"\xff\xfe"'
     for result in (broken, bytearray(broken)):
         verdict = record(api, simulation, result)
@@ -1014,7 +1014,7 @@ def bad_neighbours() -> list[Any]:
     ]
 
 
-def test_bad_neighbours_harm_nobody(api: SyncArcAPI, simulation: str) -> None:
+def test_invalid_results_do_not_affect_others(api: SyncArcAPI, simulation: str) -> None:
     results: list[Any] = []
     for number, bad in enumerate(bad_neighbours()):
         results += [good(f"s{number % 4}", number=number), bad]
@@ -1033,7 +1033,7 @@ def test_bad_neighbours_harm_nobody(api: SyncArcAPI, simulation: str) -> None:
     assert again == [verdict["outcome_id"] for verdict in verdicts[::2]]
 
 
-def test_bad_neighbours_in_each_part_of_a_great_batch(api: SyncArcAPI, simulation: str) -> None:
+def test_invalid_results_in_each_part_of_a_large_batch(api: SyncArcAPI, simulation: str) -> None:
     results = [good(number=number) for number in range(1_100)]
     bad = (0, 499, 500, 998, 1_099)
     for position in bad:
@@ -1047,7 +1047,7 @@ def test_bad_neighbours_in_each_part_of_a_great_batch(api: SyncArcAPI, simulatio
 @pytest.mark.parametrize(
     "call_id", [5, uuid.UUID(int=7), "\ud800", "nul\0", b"call"], ids=lambda value: repr(value)[:8]
 )
-def test_a_bad_call_id_harms_no_neighbour(api: SyncArcAPI, simulation: str, call_id: Any) -> None:
+def test_an_invalid_call_id_does_not_affect_other_results(api: SyncArcAPI, simulation: str, call_id: Any) -> None:
     results = [good(number=number) for number in range(3)]
     first, _, last = api.record_batch(simulation, results, ["call 0", call_id, "call 2"])
     assert (first["verdict"], last["verdict"]) == ("stored", "stored")
@@ -1068,7 +1068,7 @@ def test_a_call_id_that_cannot_be_stored_has_a_warning(
         assert row["modal_call_id"] == stored
 
 
-def test_a_result_that_loses_its_end_meanwhile_is_rejected(api: SyncArcAPI, simulation: str) -> None:
+def test_a_result_that_is_shortened_meanwhile_is_rejected(api: SyncArcAPI, simulation: str) -> None:
     events: list[Any] = []
 
     class Event:
@@ -1083,13 +1083,13 @@ def test_a_result_that_loses_its_end_meanwhile_is_rejected(api: SyncArcAPI, simu
     assert verdict["violations"][0]["path"].startswith("/events")
 
 
-def test_true_is_no_number(api: SyncArcAPI) -> None:
-    with pytest.raises(ValidationError, match="trials is True"):
+def test_true_is_not_a_number(api: SyncArcAPI) -> None:
+    with pytest.raises(ValidationError, match="invalid trials: True"):
         api.start_simulation("c", [{"id": "a"}], trials=True)
 
 
 @pytest.mark.parametrize("trial", [0, -1, 2**31, 2**40, "first", 1.5, True])
-def test_a_bad_trial_harms_no_neighbour(api: SyncArcAPI, simulation: str, trial: Any) -> None:
+def test_an_invalid_trial_does_not_affect_other_results(api: SyncArcAPI, simulation: str, trial: Any) -> None:
     results = [good(number=number) for number in range(3)]
     first, bad, last = api.record_batch(simulation, results, trials=[1, trial, None])
     assert (first["verdict"], bad["verdict"], last["verdict"]) == ("stored", "rejected", "stored")
@@ -1134,7 +1134,7 @@ def test_call_ids_that_do_not_match_are_refused(
     api: SyncArcAPI, simulation: str, count: int
 ) -> None:
     results = [good("s0"), good("s1")]
-    message = f"2 results and {count} "
+    message = f"has {count} elements for 2 results"
     for calls in (
         lambda: api.record_batch_outcomes(simulation, results, ["a"] * count),
         lambda: api.record_batch(simulation, results, ["a"] * count),
@@ -1160,22 +1160,22 @@ class Single:
     [good(), "{}", b"{}", bytearray(b"{}"), memoryview(b"{}"), None, 5, Single(), types.MappingProxyType({})],
     ids=lambda value: type(value).__name__,
 )
-def test_a_single_result_is_no_list(api: SyncArcAPI, simulation: str, single: Any) -> None:
+def test_a_single_result_is_not_a_list(api: SyncArcAPI, simulation: str, single: Any) -> None:
     for call in (api.record_batch, api.record_batch_outcomes):
-        with pytest.raises(ValidationError, match="scenario_results is a single .*; give a list"):
+        with pytest.raises(ValidationError, match="scenario_results is a single .*expected a list"):
             call(simulation, single)  # type: ignore[operator]
     with pytest.raises(ValidationError, match="scenarios is a single"):
         api.start_simulation("documents", single)
     assert api.get_rejected_results(simulation) == []
 
 
-def test_a_single_model_is_no_list(api: SyncArcAPI, simulation: str) -> None:
+def test_a_single_model_is_not_a_list(api: SyncArcAPI, simulation: str) -> None:
     pydantic = needed("pydantic")
 
     class Model(pydantic.BaseModel):  # type: ignore[misc,name-defined]
         scenario: str = "s"
 
-    # It can be iterated over, which gives its fields.
+    # Iterating over it yields its fields.
     with pytest.raises(ValidationError, match="single"):
         api.record_batch(simulation, Model())
     assert api.get_rejected_results(simulation) == []

@@ -1,4 +1,4 @@
-"""Forks: a child leaves its parent's runtime and sockets alone, and makes its own."""
+"""Forks: a child does not use its parent's runtime and sockets, and makes its own."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def result(scenario_id: str) -> dict[str, Any]:
 
 
 def in_child(work: Callable[[], None]) -> int:
-    """Runs work in a fork of this process, and gives its exit code."""
+    """Runs work in a fork of this process, and returns its exit code."""
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
@@ -64,12 +64,12 @@ def test_a_child_records_with_its_parents_recorder(database_url: str) -> None:
 
             def work(number: int = number) -> None:
                 assert api.record_scenario_outcome(simulation_id, result(f"s-{number}"))
-                # Its connections are others than those of its parent.
+                # It does not use its parent's connections.
                 assert not parents_own & {own_backend(api)}
                 api.close()
 
             assert in_child(work) == 0
-        # Those of the parent still do.
+        # The parent's connections still work.
         assert own_backend(api) in parents_own
         assert api.record_scenario_outcome(simulation_id, result("s-9"))
         assert api.get_simulation_status(simulation_id)["recorded_outcomes"] == 6
@@ -87,7 +87,7 @@ def own_backend(api: SyncArcAPI) -> int:
     return pid
 
 
-def test_a_child_may_just_end(database_url: str) -> None:
+def test_a_child_can_end_without_closing(database_url: str) -> None:
     api = create_sync_arc_api(database_url)
     simulation_id = api.start_simulation("c", [{"id": "a"}])["simulation_id"]
     assert in_child(lambda: None) == 0
@@ -117,7 +117,7 @@ def test_a_child_of_a_child_records(database_url: str) -> None:
         assert api.get_simulation_status(simulation_id)["progress_percentage"] == 100
 
 
-def test_what_was_awaited_before_raises_in_the_child_and_goes_on_in_the_parent(
+def test_a_pending_call_raises_in_the_child_and_continues_in_the_parent(
     database_url: str,
 ) -> None:
     async def test() -> None:
@@ -159,7 +159,7 @@ def test_a_fork_in_the_middle_of_recording_loses_and_doubles_nothing(database_ur
                 await asyncio.sleep(0.005)
                 child = os.fork()
                 if child == 0:
-                    # A child that never touches the recorder, as a subprocess of the agent's tools.
+                    # A child that never uses the recorder, such as a subprocess of the agent's tools.
                     os._exit(0)
                 children.append(child)
             ids = await recording
@@ -195,7 +195,7 @@ def test_workers_of_a_pool_of_forks_record(database_url: str) -> None:
 
 @pytest.fixture(params=["database", "service"])
 def destination(request: pytest.FixtureRequest, database_url: str, tmp_path: Path) -> Iterator[str]:
-    """Where results go: a database in process, or a service."""
+    """The URL of a database, or of a service."""
     if request.param == "database":
         yield database_url
     else:
@@ -204,7 +204,7 @@ def destination(request: pytest.FixtureRequest, database_url: str, tmp_path: Pat
 
 
 def ended(child: int) -> int:
-    """The exit code of a child, which is killed if it does not end."""
+    """Returns the exit code of a child, which is killed if it does not end."""
     since = time.monotonic()
     while True:
         found, status = os.waitpid(child, os.WNOHANG)
@@ -272,7 +272,7 @@ def test_a_child_is_refused_its_parents_spool_at_once_and_has_its_own(
         assert api.get_simulation_status(simulation_id)["progress_percentage"] == 100
 
 
-def test_a_child_may_make_a_client_beside_its_parents(destination: str) -> None:
+def test_a_child_can_make_a_client_besides_its_parents(destination: str) -> None:
     with create_sync_arc_api(destination) as api:
         simulation_id = api.start_simulation("c", [{"id": "a"}, {"id": "b"}])["simulation_id"]
         assert api.record_scenario_outcome(simulation_id, result("a"))
@@ -293,7 +293,7 @@ def test_an_event_loop_in_a_child_has_a_client_of_its_own(destination: str) -> N
             assert await api.record_scenario_outcome(simulation_id, result("a"))
 
             def records() -> None:
-                # The loop of the parent goes on there.
+                # The loop of the parent still runs in the parent.
                 asyncio.events._set_running_loop(None)
 
                 async def child() -> None:
@@ -311,7 +311,7 @@ def test_an_event_loop_in_a_child_has_a_client_of_its_own(destination: str) -> N
 
 
 def _with_own_spool(destination: str, folder: Path) -> None:
-    """Gives a worker a client of its own."""
+    """Creates a worker's own client."""
     global _api
     _api = create_sync_arc_api(destination, spool_dir=folder / str(os.getpid()))
 

@@ -1,4 +1,4 @@
-"""Results of other evaluation tools."""
+"""Results of other evaluation tools through the Python package."""
 
 from __future__ import annotations
 

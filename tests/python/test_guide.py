@@ -1,6 +1,6 @@
-"""Every block of code in the integration guide runs as it stands, against a real database.
+"""Every code block of the integration guide runs unchanged, against a real database.
 
-A prelude imports what the guide takes for granted; the old `modal` module alone is a stand-in.
+A prelude defines the names that the guide assumes; only the old `modal` module is a stand-in.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GUIDE = Path(__file__).parents[2].parent / "shared" / "guide.md"
 
 
 def blocks() -> list[tuple[int, str, str]]:
-    """The line, the language and the text of each block."""
+    """Returns the line, the language and the text of each block."""
     if not GUIDE.exists():
         return []
     found = []
@@ -52,14 +52,14 @@ pytestmark = needs_guide
 
 
 def block(beginning: str) -> str:
-    """The one block that has this line."""
+    """Returns the only block that contains this line."""
     found = [text for text in PYTHON.values() if beginning in text]
     assert len(found) == 1, f"{len(found)} blocks have {beginning!r}"
     return found[0]
 
 
 def result(scenario_id: str, status: str = "success", score: float = 0.85) -> dict[str, Any]:
-    """A result as the guide's `evaluate_single_scenario` gives it."""
+    """Returns a result like the guide's `evaluate_single_scenario`."""
     trajectory: dict[str, Any] = {
         "status": status,
         "task_prompt": "What's the weather in NYC?",
@@ -94,7 +94,7 @@ class Secret:
 
 
 def modal() -> types.ModuleType:
-    """What the guide uses of the modal of its time."""
+    """The part of the old `modal` API that the guide uses."""
     module = types.ModuleType("modal")
     module.function = lambda **_: lambda function: function  # type: ignore[attr-defined]
     module.Secret = Secret  # type: ignore[attr-defined]
@@ -121,7 +121,7 @@ def single(task: Tuple[Dict[str, Any], Dict[str, Any], int]) -> dict[str, Any]:
 
 
 class Mapped:
-    """What `.map` of a Modal function is here."""
+    """A stand-in for a Modal function with `.map`."""
 
     def __call__(self, task: Any) -> dict[str, Any]:
         return single(task)
@@ -131,7 +131,7 @@ class Mapped:
 
 
 class Prelude:
-    """Names that the guide takes for granted, with a simulation that has outcomes."""
+    """The names that the guide assumes, with a simulation that has outcomes."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -171,8 +171,8 @@ class Prelude:
         )
 
     async def run(self, text: str) -> dict[str, Any]:
-        """Runs a block after the prelude, and gives its names."""
-        # `import modal` in a block finds the stand-in.
+        """Runs a block after the prelude, and returns its names."""
+        # `import modal` in a block imports the stand-in.
         text = text.replace("import modal\n", "\n")
         tree = compile(text, str(GUIDE), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         done = eval(tree, self.names)
@@ -197,7 +197,7 @@ def url(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
-    """Where the guide's code records: in process, and through a service."""
+    """The URL of a database, or of a service."""
     if request.param == "database":
         monkeypatch.setenv("TIMESCALE_SERVICE_URL", database_url)
         yield database_url
@@ -208,7 +208,7 @@ def url(
 
 
 def sql(database_url: str, text: str, **params: Any) -> list[dict[str, Any]]:
-    """The rows of a statement, from the database itself."""
+    """Returns the rows of a statement, read directly from the database."""
     with create_sync_arc_api(database_url) as api:
         return api.db.engine.execute(text, params)
 
@@ -216,7 +216,7 @@ def sql(database_url: str, text: str, **params: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("line", sorted(PYTHON) or [0], ids=lambda line: f"line-{line}")
 def test_every_block_runs(line: int, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert BLOCKS, f"{GUIDE} is missing"
-    # Where the guide leaves the arguments out, it means real ones.
+    # The guide's `...` is replaced by real arguments.
     text = PYTHON[line].replace(
         "record_scenario_outcome(...)",
         "record_scenario_outcome(simulation_id, evaluate_single_scenario(scenario_inputs[0]))",
@@ -232,7 +232,7 @@ def test_all_blocks_run_one_after_another(url: str) -> None:
     async def test(prelude: Prelude) -> None:
         for text in PYTHON.values():
             if "record_scenario_outcome(...)" not in text:
-                # What one block makes is there for the next, but for a database that is none.
+                # A block can use the names of earlier ones, except a database that does not exist.
                 api = prelude.names["db_api"]
                 await prelude.run(text)
                 if "your-connection-string" in text:
@@ -241,7 +241,7 @@ def test_all_blocks_run_one_after_another(url: str) -> None:
     with_prelude(url, test)
 
 
-def test_the_batch_pattern_records_the_suite_and_gives_what_the_guide_prints(
+def test_the_batch_pattern_records_the_suite_and_returns_the_values_that_the_guide_prints(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async def test(prelude: Prelude) -> None:
@@ -318,7 +318,7 @@ def test_both_patterns_together_make_no_second_attempt(url: str) -> None:
     with_prelude(url, test)
 
 
-def test_the_guides_own_result_gives_the_fields_that_the_guide_lists(url: str) -> None:
+def test_the_guides_own_result_has_the_fields_that_the_guide_lists(url: str) -> None:
     shown = eval(block('"id": "scenario_123"'))
     shown["trajectory"]["full_trajectory"] = [{"tool": "weather"}]
     with create_sync_arc_api(url) as api:
@@ -337,7 +337,7 @@ def test_the_guides_own_result_gives_the_fields_that_the_guide_lists(url: str) -
     assert outcome["trajectory"]["reliability_dimensions"]["performance"] == 0.9
 
 
-def test_what_the_guide_leaves_out_with_dots_is_named(url: str) -> None:
+def test_code_that_the_guide_omits_is_listed(url: str) -> None:
     shown = eval(block('"id": "scenario_123"'))
     with create_sync_arc_api(url) as api:
         started = api.start_simulation("configuration", [shown["scenario"]])

@@ -106,7 +106,7 @@ def test_both_patterns_record_the_same(example: ModuleType, database: str, patte
     assert status["metadata"]["agent_model"] == example.AGENT["model"]
 
 
-def test_the_batch_names_its_call_and_gives_its_ids(
+def test_the_batch_names_its_call_and_returns_its_ids(
     example: ModuleType, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(example.modal, "current_function_call_id", lambda: "fc-123")

@@ -1,4 +1,4 @@
-"""The service as its OpenAPI document has it: the document is valid, and the service keeps to it."""
+"""The service's OpenAPI document: it is valid, and the service conforms to it."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def test_the_document_is_valid(service: str) -> None:
     assert document["openapi"].startswith("3.1")
 
 
-def test_the_service_keeps_to_its_document(service: str, tmp_path: Path) -> None:
+def test_the_service_conforms_to_its_document(service: str, tmp_path: Path) -> None:
     command = [str(Path(sys.executable).parent / "schemathesis"), "run"]
     command += [f"{service}/openapi.json", "--max-examples", "25", "--generation-deterministic"]
-    # Events last as long as their simulation runs.
+    # The event stream does not end while the simulation runs.
     command += ["--exclude-path", "/v1/simulations/{simulation_id}/events"]
-    # What a document means is the extractor's affair: it takes more than the schema shows, and
-    # refuses what no schema can say.
+    # The extractor decides which documents are valid: it accepts more than the schema describes, and
+    # has rules that no schema can express.
     command += ["--exclude-checks", "positive_data_acceptance,negative_data_rejection"]
     command += ["--suppress-health-check", "all", "--no-color"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

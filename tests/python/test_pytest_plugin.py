@@ -1,4 +1,4 @@
-"""The pytest plug-in: real suites, run by pytest in processes of their own, recorded for real."""
+"""The pytest plug-in: real suites, run by pytest in separate processes and recorded in a database."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ import pytest
 from arc_recorder import create_sync_arc_api
 from conftest import database_folder
 
-AWAY = "postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=2"
+UNAVAILABLE = "postgresql://nobody@127.0.0.1:1/nothing?connect_timeout=2"
 
 
 class Recorded:
-    """What a database holds after a run."""
+    """The content of a database after a run."""
 
     def __init__(self, database_url: str) -> None:
         with create_sync_arc_api(database_url) as api:
@@ -53,21 +53,21 @@ class Recorded:
         return simulation
 
     def outcome(self, test: str) -> dict[str, Any]:
-        """The outcome of the test with this name."""
+        """Returns the outcome of the test with this name."""
         (found,) = (row for key, row in self.outcomes.items() if key.endswith(f"::{test}"))
         return found
 
     def document(self, test: str) -> dict[str, Any]:
-        """The document that was recorded for the test with this name."""
+        """Returns the document that was recorded for the test with this name."""
         return dict(self.outcome(test)["document"])
 
     def statuses_of(self) -> dict[str, str]:
-        """The status of every test by its name."""
+        """Returns the status of every test by its name."""
         return {key.rpartition("::")[2]: row["status"] for key, row in self.outcomes.items()}
 
 
 class Suite:
-    """A suite of tests in a folder of its own."""
+    """A test suite in its own folder."""
 
     def __init__(self, pytester: pytest.Pytester, database_url: str) -> None:
         self.pytester = pytester
@@ -80,11 +80,11 @@ class Suite:
         )
 
     def run_plain(self, *arguments: str) -> pytest.RunResult:
-        """Runs the suite as it is."""
+        """Runs the suite with pytest's own options."""
         return self.pytester.runpytest_subprocess(*arguments)
 
     def recorded(self) -> Recorded:
-        """What is in the database now."""
+        """Returns the current content of the database."""
         return Recorded(self.database_url)
 
 
@@ -96,7 +96,7 @@ def suite(pytester: pytest.Pytester, database_url: str, monkeypatch: pytest.Monk
 
 
 def arc_host(suite: Suite, *arguments: str, **variables: str) -> str:
-    """What the command line prints; on the suite's database unless a variable says otherwise."""
+    """Returns the output of the command line, by default on the suite's database."""
     return subprocess.run(
         [sys.executable, "-m", "arc_recorder", *arguments],
         cwd=suite.pytester.path,
@@ -108,7 +108,7 @@ def arc_host(suite: Suite, *arguments: str, **variables: str) -> str:
 
 
 def summary(result: pytest.RunResult) -> str:
-    """What the terminal says under the plug-in's title."""
+    """Returns the plug-in's section of the terminal output."""
     lines = result.stdout.lines
     titles = [number for number, line in enumerate(lines) if line.strip("- ") == "arc-recorder"]
     return "\n".join(lines[titles[0] + 1 :]) if titles else ""
@@ -119,7 +119,7 @@ def summary(result: pytest.RunResult) -> str:
 # --------------------------------------------------------------------------------------
 
 
-def test_nothing_happens_unless_it_is_asked_for(suite: Suite) -> None:
+def test_nothing_happens_unless_recording_is_enabled(suite: Suite) -> None:
     suite.pytester.makepyfile(
         """
         import sys
@@ -186,7 +186,7 @@ def test_a_suite_that_cannot_be_collected_records_nothing(suite: Suite) -> None:
 
 
 # --------------------------------------------------------------------------------------
-# What a test comes to
+# Outcomes of tests
 # --------------------------------------------------------------------------------------
 
 
@@ -263,7 +263,7 @@ def test_outcomes_of_every_kind(suite: Suite) -> None:
     assert verdicts["test_xfails"] == "xfailed"
     assert verdicts["test_xpasses_strict"] == "xpassed_strict"
 
-    # Those that are marked as skipped are not planned; those that skip themselves stay pending.
+    # Tests that are marked as skipped are not planned; tests that skip themselves stay pending.
     planned = {row["scenario_id"].rpartition("::")[2] for row in recorded.plan}
     assert planned - set(recorded.statuses_of()) == {"test_skips", "test_never_runs"}
     assert recorded.simulation["status"] == "completed"
@@ -292,7 +292,7 @@ def test_times_are_the_calls(suite: Suite) -> None:
     suite.run()
     recorded = suite.recorded()
     outcome = recorded.outcome("test_it")
-    # However busy the machine is: what the fixture took is not in it.
+    # Even on a busy machine, the time of the fixture is not included.
     whole_ms = float((Path(suite.pytester.path) / "seconds").read_text()) * 1000
     assert 50 <= outcome["execution_time_ms"] <= whole_ms - 299
     start_time = recorded.document("test_it")["trajectory"]["start_time"]
@@ -351,11 +351,11 @@ def test_each_rerun_is_an_attempt(suite: Suite) -> None:
 
 
 # --------------------------------------------------------------------------------------
-# What a test attaches
+# Attached data
 # --------------------------------------------------------------------------------------
 
 
-def test_what_the_agent_did(suite: Suite) -> None:
+def test_the_run_of_the_agent(suite: Suite) -> None:
     suite.pytester.makepyfile(
         """
         import dataclasses
@@ -441,7 +441,7 @@ def test_what_the_agent_did(suite: Suite) -> None:
     assert recorded.outcome("test_prompt_of_its_own")["reliability_score"] == 0.7
 
 
-def test_what_cannot_be_recorded_is_told_and_breaks_nothing(suite: Suite) -> None:
+def test_data_that_cannot_be_recorded_is_reported_and_fails_no_test(suite: Suite) -> None:
     suite.pytester.makepyfile(
         """
         import pytest
@@ -485,7 +485,7 @@ def test_verdicts_need_not_be_scores(suite: Suite) -> None:
 
 
 # --------------------------------------------------------------------------------------
-# Which scenario a test is
+# Scenarios of tests
 # --------------------------------------------------------------------------------------
 
 
@@ -593,7 +593,7 @@ def test_the_simulation_has_a_name_a_configuration_and_metadata(suite: Suite) ->
     "arguments",
     [["--arc-config", "absent.yaml"], ["--arc-trials", "0"], ["--arc-metadata", "commit"]],
 )
-def test_mistakes_in_the_options_are_told_at_once(suite: Suite, arguments: list[str]) -> None:
+def test_invalid_options_are_reported_at_once(suite: Suite, arguments: list[str]) -> None:
     suite.pytester.makepyfile("def test_it(): pass")
     result = suite.run(*arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -637,7 +637,7 @@ def test_workers_record_one_simulation(suite: Suite) -> None:
     assert "cost $3.00" in said
 
 
-def test_a_worker_that_dies_leaves_an_error(suite: Suite) -> None:
+def test_a_worker_that_crashes_leaves_an_error(suite: Suite) -> None:
     pytest.importorskip("xdist")
     suite.pytester.makepyfile(
         """
@@ -683,7 +683,7 @@ def test_the_embedded_database_needs_no_setting(
 
 
 # --------------------------------------------------------------------------------------
-# Runs that do not end by themselves
+# Interrupted runs
 # --------------------------------------------------------------------------------------
 
 
@@ -692,7 +692,7 @@ def has_xdist() -> bool:
 
 
 def interrupt(suite: Suite, *arguments: str) -> str:
-    """Runs the suite until it says that it waits, presses Ctrl-C, and gives what it printed."""
+    """Runs the suite until one of its tests waits, sends Ctrl-C, and returns the output."""
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "pytest", "--arc-record"),
@@ -703,7 +703,7 @@ def interrupt(suite: Suite, *arguments: str) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        # A shell's background jobs ignore Ctrl-C, and so would their children.
+        # A shell's background jobs ignore Ctrl-C, and their children would, too.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
     )
     waiting = Path(suite.pytester.path) / "waiting"
@@ -750,7 +750,7 @@ def test_ctrl_c_cancels_a_simulation_of_workers(suite: Suite) -> None:
     assert recorded.outcome("test_first")["status"] == "success"
 
 
-def test_stopping_at_the_first_failure_cancels_what_is_left(suite: Suite) -> None:
+def test_stopping_at_the_first_failure_cancels_the_simulation(suite: Suite) -> None:
     suite.pytester.makepyfile("def test_bad(): assert 0\ndef test_last(): pass")
     suite.run("-x")
     simulation = suite.recorded().simulation
@@ -786,24 +786,24 @@ def test_an_internal_error_fails_the_simulation(suite: Suite) -> None:
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]])
-def test_a_database_that_is_away_breaks_nothing(suite: Suite, workers: list[str]) -> None:
+def test_an_unavailable_database_fails_no_test(suite: Suite, workers: list[str]) -> None:
     if workers:
         pytest.importorskip("xdist")
     suite.pytester.makepyfile("def test_good(arc): arc.score(0.5)\ndef test_bad(): assert 0")
-    result = suite.run(*workers, url=AWAY)
+    result = suite.run(*workers, url=UNAVAILABLE)
     result.assert_outcomes(passed=1, failed=1)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     said = summary(result)
     assert "warning: " in said
     assert "2 results not recorded" in said
 
-    # Nothing is lost: the results are in files, and the summary says how to record them.
+    # No result is lost: they are in files, and the summary has the command that records them.
     (command,) = (line for line in said.splitlines() if line.startswith("  arc-host record "))
     arc_host(suite, *shlex.split(command)[1:])
     assert set(suite.recorded().statuses_of()) == {"test_good", "test_bad"}
 
 
-def test_results_are_recorded_when_the_database_is_back(suite: Suite) -> None:
+def test_results_are_recorded_when_the_database_is_available_again(suite: Suite) -> None:
     own = urlsplit(suite.database_url)
     suite.pytester.makeconftest(
         f"""
@@ -854,7 +854,7 @@ def test_strict_refuses_to_run_without_a_database(suite: Suite, workers: list[st
         def test_it(): pathlib.Path("was_run").touch()
         """
     )
-    result = suite.run("--arc-record-strict", *workers, url=AWAY)
+    result = suite.run("--arc-record-strict", *workers, url=UNAVAILABLE)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "this run cannot be recorded" in "\n".join(result.errlines)
     assert not (suite.pytester.path / "was_run").exists()
@@ -871,7 +871,7 @@ def test_strict_fails_a_run_of_which_something_was_rejected(suite: Suite) -> Non
 
 def test_no_password_is_shown(suite: Suite) -> None:
     suite.pytester.makepyfile("def test_it(): pass")
-    url = AWAY.replace("nobody@", "nobody:hush-hush@")
+    url = UNAVAILABLE.replace("nobody@", "nobody:hush-hush@")
     for arguments in ([], ["--arc-record-strict"]):
         result = suite.run(*arguments, url=url)
         assert "hush-hush" not in result.stdout.str() + result.stderr.str()

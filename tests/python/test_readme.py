@@ -1,4 +1,4 @@
-"""The blocks of the package's README run as they stand, one after another."""
+"""The code blocks of the package's README run unchanged, one after another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_every_block_of_the_readme_runs(database_url: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
-    # The rows of the table, and the names of its columns.
+    # The number of rows of the table, and the names of its columns.
     table = printed.pop(3)
     assert table.startswith("3 ['simulation_id', 'outcome_id', "), table
     assert printed == ["2 outcomes, score 0.9", "100% done", "/scenario/id", "unrecorded"]

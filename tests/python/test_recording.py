@@ -77,7 +77,7 @@ def test_the_real_results_are_recorded_and_read_back(database_url: str) -> None:
             scenarios = {found["scenario"]["id"]: found["scenario"] for found in results}
             started = await api.start_simulation(config, list(scenarios.values()))
             simulation_id = started["simulation_id"]
-            # As text they are kept byte for byte.
+            # Results as text are stored byte for byte.
             ids = await api.record_batch_outcomes(simulation_id, lines)
             assert len(set(ids)) == len(lines) == 120
             status = await api.get_simulation_status(simulation_id)
@@ -98,7 +98,7 @@ def test_the_real_results_are_recorded_and_read_back(database_url: str) -> None:
                 assert trajectory is not None
                 for name, value in line["trajectory"].items():
                     assert trajectory[name] == value
-            # The same as objects: the same fields, whatever the spelling.
+            # As objects, the results have the same fields, even if their text differs.
             verdicts = await api.record_batch(simulation_id, results)
             assert {verdict["verdict"] for verdict in verdicts} <= {"stored", "duplicate"}
 
@@ -119,7 +119,7 @@ def test_results_come_back_a_page_at_a_time(database_url: str) -> None:
         ids = [outcome["outcome_id"] for page in pages for outcome in page]
         assert ids == [outcome["outcome_id"] for outcome in everything]
         assert json.loads(json.dumps(everything)) == everything
-        with pytest.raises(ValidationError, match="limit is 0"):
+        with pytest.raises(ValidationError, match="invalid limit: 0"):
             api.get_scenario_outcomes(simulation_id, limit=0)
 
 
@@ -127,7 +127,7 @@ def test_a_batch_of_many_parts_keeps_its_order(database_url: str) -> None:
     async def test() -> None:
         async with create_arc_api(database_url) as api:
             simulation_id = (await api.start_simulation("c", plan(1)))["simulation_id"]
-            # All are attempts at one scenario: the last one counts, wherever the parts met.
+            # All are attempts at one scenario: the last one counts, although the batch is sent in parts.
             results = [result("s-0", score=number / 5_000) for number in range(5_000)]
             verdicts = await api.record_batch(simulation_id, results)
             assert [verdict["verdict"] for verdict in verdicts] == ["stored"] * 5_000
@@ -182,7 +182,7 @@ def test_more_recorders_than_cores_share_the_extractor(database_url: str) -> Non
         api.close()
 
 
-def test_what_was_begun_is_recorded_though_its_task_is_cancelled(database_url: str) -> None:
+def test_a_result_is_recorded_although_its_task_is_cancelled(database_url: str) -> None:
     async def test() -> None:
         async with create_arc_api(database_url) as api:
             simulation_id = (await api.start_simulation("c", plan(1)))["simulation_id"]
@@ -192,7 +192,7 @@ def test_what_was_begun_is_recorded_though_its_task_is_cancelled(database_url: s
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            # The same again finds it, or stores it: never a second one.
+            # A retry is a duplicate, or stores the result: never a second one.
             assert await api.record_scenario_outcome(simulation_id, result("s-0"))
             assert (await api.get_simulation_status(simulation_id))["recorded_outcomes"] == 1
 
@@ -202,18 +202,18 @@ def test_what_was_begun_is_recorded_though_its_task_is_cancelled(database_url: s
     asyncio.run(test())
 
 
-def test_errors_have_kinds_and_say_whether_to_try_again(database_url: str) -> None:
-    nobody = str(uuid.uuid4())
+def test_errors_have_types_and_are_retryable_or_not(database_url: str) -> None:
+    unknown = str(uuid.uuid4())
     with create_sync_arc_api(database_url) as api:
-        with pytest.raises(NotFoundError, match=nobody) as not_found:
-            api.record_scenario_outcome(nobody, result("a"))
+        with pytest.raises(NotFoundError, match=unknown) as not_found:
+            api.record_scenario_outcome(unknown, result("a"))
         assert not not_found.value.retryable
         with pytest.raises(NotFoundError):
-            api.record_batch(nobody, [result("a")] * 2_000)
+            api.record_batch(unknown, [result("a")] * 2_000)
         for call in (api.get_simulation_status, api.get_scenario_outcomes, api.complete_simulation):
             with pytest.raises(NotFoundError):
-                call(nobody)
-        with pytest.raises(ValidationError, match="no simulation's id"):
+                call(unknown)
+        with pytest.raises(ValidationError, match="invalid simulation id"):
             api.get_simulation_status("the one of yesterday")
         simulation_id = api.start_simulation("c", plan(2))["simulation_id"]
         with pytest.raises(ConflictError, match="another plan"):
@@ -242,7 +242,7 @@ def test_errors_have_kinds_and_say_whether_to_try_again(database_url: str) -> No
         create_sync_arc_api("mysql://secret:password@host/name")
 
 
-def test_no_password_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_no_password_is_in_an_error(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "arc.database")
     with pytest.raises(UnavailableError) as unavailable:
         create_sync_arc_api("postgresql://arc:hunter2@127.0.0.1:1/name")
@@ -252,7 +252,7 @@ def test_no_password_is_told(caplog: pytest.LogCaptureFixture) -> None:
         assert "hunter2" not in text
 
 
-def test_failures_of_recording_become_warnings_where_they_are_asked_to(
+def test_failures_of_recording_become_warnings_with_on_error(
     database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with create_sync_arc_api(AWAY, on_error="warn") as api:
@@ -267,7 +267,7 @@ def test_failures_of_recording_become_warnings_where_they_are_asked_to(
         assert (verdicts[0]["verdict"], verdicts[0]["retryable"]) == ("failed", True)
         completed = api.complete_simulation(simulation_id, {"average_reliability_score": 0.5})
         assert completed["status"] == "unrecorded"
-        # What the guide prints is still a number.
+        # The guide formats this figure as a number.
         assert f"{completed['overall_score']:.2f}" == "0.50"
         assert api.fail_simulation(simulation_id)["status"] == "unrecorded"
         assert api.cancel_simulation(simulation_id)["status"] == "unrecorded"
@@ -317,7 +317,7 @@ def test_trials_and_sandboxes_belong_to_their_results(database_url: str) -> None
         assert api.record_scenario_outcome(simulation_id, same, trial=2)
 
 
-def test_the_way_out_to_sql_takes_and_gives_what_people_expect(database_url: str) -> None:
+def test_sql_parameters_and_rows_have_the_expected_types(database_url: str) -> None:
     with create_sync_arc_api(database_url) as api:
         execute = api.db.engine.execute
         rows = execute(
@@ -344,14 +344,14 @@ def test_the_way_out_to_sql_takes_and_gives_what_people_expect(database_url: str
         assert execute("UPDATE notes SET n = n + 1 WHERE n > 3 RETURNING n") == [{"n": 5}, {"n": 6}]
         moved = execute("WITH gone AS (DELETE FROM notes WHERE n = 6 RETURNING n) SELECT count(*) FROM gone")
         assert moved.scalar() == 1
-        # What cannot be given is not done.
+        # A statement whose rows cannot be returned is not executed.
         with pytest.raises(ValidationError, match="::text"):
             execute("WITH gone AS (DELETE FROM notes RETURNING n) SELECT array_agg(n) FROM gone")
         assert execute("DELETE FROM notes; -- all").rowcount == 4
         assert execute("SELECT n FROM notes").fetchone() is None
 
 
-def test_health_and_schema_are_told(new_database: Callable[..., str]) -> None:
+def test_health_and_schema(new_database: Callable[..., str]) -> None:
     url = new_database("template0")
 
     async def test() -> None:
@@ -405,8 +405,8 @@ def test_connections_that_the_server_ended_are_replaced(database_url: str) -> No
 
 
 class Network:
-    """A way to the database that can fall silent, as after a restore on another machine: what was
-    connected before gets no answer any more, and no word of it; what connects later does."""
+    """A proxy to the database that can drop all traffic of open connections without closing them, as after a
+    restore on another machine. Later connections work."""
 
     def __init__(self, url: str) -> None:
         self._path = url.split("host=")[1] + "/.s.PGSQL.5432"
@@ -435,7 +435,7 @@ class Network:
                 target.sendall(data)
 
 
-def test_connections_that_fell_silent_are_found_after_a_restore(database_url: str) -> None:
+def test_dead_connections_are_found_after_a_restore(database_url: str) -> None:
     network = Network(database_url)
     api = create_sync_arc_api(network.url)
     simulation_id = api.start_simulation("c", plan(1))["simulation_id"]
@@ -450,7 +450,7 @@ def test_ctrl_c_ends_a_wait(database_url: str) -> None:
     program = """
         import os, signal, sys, threading
         from arc_recorder import create_sync_arc_api
-        # Whoever started the tests in the background left the signal ignored.
+        # A process that was started in the background ignores the signal.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         api = create_sync_arc_api(sys.argv[1])
         try:
@@ -463,7 +463,7 @@ def test_ctrl_c_ends_a_wait(database_url: str) -> None:
     assert done.stdout == "interrupted\n", done.stderr
 
 
-def test_a_process_ends_at_once_though_work_is_under_way(database_url: str) -> None:
+def test_a_process_ends_at_once_although_a_call_is_in_progress(database_url: str) -> None:
     program = """
         import asyncio, sys
         from arc_recorder import create_arc_api
@@ -477,7 +477,7 @@ def test_a_process_ends_at_once_though_work_is_under_way(database_url: str) -> N
     begun = time.monotonic()
     done = run_python(program, database_url)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
-    # The statement alone takes longer.
+    # The statement itself takes longer.
     assert time.monotonic() - begun < 25
 
 
@@ -512,11 +512,11 @@ def test_signals_stay_with_python(database_url: str) -> None:
         assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_wrong_arguments_of_a_start_are_told_in_the_packages_own_errors(database_url: str) -> None:
+def test_invalid_arguments_of_a_start_raise_the_packages_own_errors(database_url: str) -> None:
     with create_sync_arc_api(database_url) as api:
-        with pytest.raises(ValidationError, match="sandbox_instances is -1"):
+        with pytest.raises(ValidationError, match="invalid sandbox_instances: -1"):
             api.start_simulation("c", plan(1), sandbox_instances=-1)
-        with pytest.raises(ValidationError, match="trials is 'three'"):
+        with pytest.raises(ValidationError, match="invalid trials: 'three'"):
             api.start_simulation("c", plan(1), trials="three")  # type: ignore[arg-type]
         with pytest.raises(ValidationError, match="simulation_name is a int"):
             api.start_simulation("c", plan(1), 5)  # type: ignore[arg-type]
@@ -529,7 +529,7 @@ def test_wrong_arguments_of_a_start_are_told_in_the_packages_own_errors(database
         assert api.get_simulation_status(simulation_id)["status"] == "running"
 
 
-def test_what_json_cannot_hold_stays_a_warning_or_a_refusal_when_it_is_extracted_again(
+def test_numbers_that_json_cannot_represent_stay_a_warning_or_a_rejection_when_extracted_again(
     database_url: str,
 ) -> None:
     program = str(Path(sys.executable).with_name("arc-host"))
@@ -561,7 +561,7 @@ def test_without_an_event_loop_of_asyncio_nothing_is_begun(database_url: str) ->
         client.get_metrics().send(None)
 
 
-def test_closing_waits_for_an_opening_and_later_calls_say_that_it_is_closed(
+def test_closing_waits_for_an_opening_and_later_calls_fail_as_closed(
     database_url: str,
 ) -> None:
     async def test() -> None:

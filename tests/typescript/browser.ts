@@ -1,4 +1,4 @@
-// The checks in a browser: a line for each, handed in at the end.
+// The checks in a browser. The report has a line for each, and is posted at the end.
 import type { Context } from './checks.js';
 import { checks as extraction } from './extraction.js';
 import { checks as service } from './service.js';

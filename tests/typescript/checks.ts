@@ -1,28 +1,28 @@
-// What the checks stand on, in Node and in a browser alike.
+// Helpers of the checks, for Node and browsers.
 
-/** What a check is given. */
+/** The input of a check. */
 export interface Context {
-  /** Where a service listens, whose database is this test's own. */
+  /** The URL of a service whose database only this test uses. */
   service: string;
-  /** Documents, good and bad, and the host's verdicts on them as JSON text. */
+  /** Valid and invalid documents, and the host's verdicts on them as JSON text. */
   documents: string[];
   verdicts: string[];
 }
 
 export type Check = (context: Context) => Promise<void> | void;
 
-/** Fails unless the two are the same as JSON. */
+/** Fails unless both values are equal as JSON. */
 export function same(actual: unknown, expected: unknown, about = ''): void {
   const [one, other] = [JSON.stringify(actual), JSON.stringify(expected)];
   if (one !== other) throw new Error(`${about}: ${one} is not ${other}`);
 }
 
-/** Fails unless it holds. */
+/** Fails unless the condition is true. */
 export function holds(condition: boolean, about: string): asserts condition {
   if (!condition) throw new Error(about);
 }
 
-/** The error that a call ends with. */
+/** Returns the error that a call throws. */
 export async function thrown(call: () => unknown): Promise<unknown> {
   try {
     await call();
@@ -32,7 +32,7 @@ export async function thrown(call: () => unknown): Promise<unknown> {
   throw new Error('it did not fail');
 }
 
-/** All that comes. */
+/** Returns all values of an iterable. */
 export async function all<T>(values: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = [];
   for await (const value of values) found.push(value);

@@ -1,8 +1,8 @@
-// The extraction component, loaded by the package.
+// Checks of the extraction component that the package loads.
 import { Extractor, RejectedError, loadExtractor } from 'arc-recorder';
 import { type Check, holds, same, thrown } from './checks.js';
 
-/** A record of the component in the words of its JSON. */
+/** Converts a record of the component to its JSON form. */
 function asJson(value: unknown): unknown {
   if (value === undefined) return null;
   if (Array.isArray(value)) return value.map(asJson);
@@ -17,7 +17,7 @@ function asJson(value: unknown): unknown {
   );
 }
 
-/** The same with members in one order, and none that is null: an absent field of a record may be either. */
+/** Sorts members, and removes null, because an absent field of a record can be either null or missing. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
@@ -27,19 +27,19 @@ function sorted(value: unknown): unknown {
 }
 
 export const checks: Record<string, Check> = {
-  async 'verdicts are the words of the host'({ documents, verdicts }) {
+  async 'verdicts are identical to those of the host'({ documents, verdicts }) {
     const extractor = await loadExtractor();
-    holds(documents.length > 400 && documents.length === verdicts.length, 'there are documents');
-    documents.forEach((document, place) => {
+    holds(documents.length > 400 && documents.length === verdicts.length, 'the documents are missing');
+    documents.forEach((document, index) => {
       const verdict = extractor.verdictJson(document);
-      if (verdict !== verdicts[place]) throw new Error(`${document}: ${verdict} is not ${verdicts[place]}`);
+      if (verdict !== verdicts[index]) throw new Error(`${document}: ${verdict} is not ${verdicts[index]}`);
     });
   },
 
-  async 'records say the same as the JSON'({ documents, verdicts }) {
+  async 'records have the same content as the JSON'({ documents, verdicts }) {
     const extractor = await loadExtractor();
-    documents.forEach((document, place) => {
-      const json: unknown = JSON.parse(verdicts[place] ?? '');
+    documents.forEach((document, index) => {
+      const json: unknown = JSON.parse(verdicts[index] ?? '');
       same(sorted(asJson(extractor.verdict(document))), sorted(json), document);
     });
   },
@@ -62,7 +62,7 @@ export const checks: Record<string, Check> = {
     holds(compressed instanceof RejectedError && compressed.violations[0]?.code === 'not_text', String(compressed));
   },
 
-  async 'what is no text fails alone'() {
+  async 'an argument that is not a string does not affect later calls'() {
     const extractor = await loadExtractor();
     const small = '{"scenario": {"id": "a"}}';
     const verdict = extractor.verdictJson(small);
@@ -71,7 +71,7 @@ export const checks: Record<string, Check> = {
     same(extractor.verdictJson(small), verdict);
   },
 
-  async 'the code may come from elsewhere'() {
+  async 'the code can be loaded from another source'() {
     const { module } = await loadExtractor();
     const document = '{"scenario": {"id": "a"}}';
     const expected = new Extractor(module).verdictJson(document);

@@ -1,4 +1,4 @@
-// The checks in Node, and what only Node can show.
+// The checks in Node, and those that only Node can run.
 import { readFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import { type Socket, connect, createServer } from 'node:net';
@@ -15,34 +15,34 @@ for (const [name, check] of Object.entries({ ...extraction, ...service })) {
   test(name, async () => check(context));
 }
 
-test('a call whose connection is lost is sent again, and recorded once', async () => {
+test('a call whose connection is lost is retried, and recorded once', async () => {
   const { hostname, port } = new URL(context.service);
   let connections = 0;
-  // What leads to the service takes the request and loses the first two answers.
-  const between = createServer((client: Socket) => {
+  // A proxy to the service that forwards requests and drops the first two answers.
+  const proxy = createServer((client: Socket) => {
     connections += 1;
-    const loses = connections <= 2;
+    const drops = connections <= 2;
     const upstream = connect(Number(port), hostname);
     client.pipe(upstream);
-    upstream.on('data', (answer) => (loses ? client.destroy() : client.write(answer)));
+    upstream.on('data', (answer) => (drops ? client.destroy() : client.write(answer)));
     for (const [one, other] of [[client, upstream], [upstream, client]] as const) {
       one.on('error', () => undefined);
       one.on('close', () => other.destroy());
     }
   });
-  await new Promise<void>((listening) => between.listen(0, '127.0.0.1', listening));
-  const address = between.address();
-  if (typeof address !== 'object' || address === null) throw new Error('it does not listen');
+  await new Promise<void>((listening) => proxy.listen(0, '127.0.0.1', listening));
+  const address = proxy.address();
+  if (typeof address !== 'object' || address === null) throw new Error('the proxy does not listen');
   const arc = new ArcClient(context.service);
   const { simulation_id } = await arc.startSimulation({ scenarios: [{ id: 'a' }] });
   const lossy = new ArcClient(`http://127.0.0.1:${address.port}`);
   const { verdict } = await lossy.recordOutcome(simulation_id, { scenario: { id: 'a' } });
   same([verdict, connections], ['duplicate', 3]);
   same((await arc.outcomes(simulation_id)).outcomes.length, 1);
-  between.close();
+  proxy.close();
 });
 
-test('a result that is longer than the service takes fails alone', async () => {
+test('a result that is longer than the limit of the service does not affect others', async () => {
   const arc = new ArcClient(process.env.ARC_TEST_SMALL_SERVICE ?? '', { compress: false });
   const { simulation_id } = await arc.startSimulation({ scenarios: [{ id: 'a' }] });
   const long = 'x'.repeat(1 << 20);
@@ -50,58 +50,58 @@ test('a result that is longer than the service takes fails alone', async () => {
   const results = [
     text(0),
     text(1, long),
-    // A broken one goes apart from the others in any case.
+    // This one cannot be in a list, so it is always sent separately.
     `${text(2, long)} `,
     text(3),
-    // Its own text is short, and what stands beside it is not.
+    // Its document is short, but its id is not.
     new Submission(text(4), { modalCallId: long }),
-    // So is one that cannot go in a list, with an id that no URL has room for.
+    // It cannot be in a list, and its id is too long for a URL.
     new Submission(`${text(5)} `, { sandboxId: long }),
     text(6, 'é'.repeat(1 << 18)),
     text(7, 'é'.repeat(1 << 18)),
     ...Array.from({ length: 250 }, (_, place) => new Submission(text(8 + place), { modalCallId: `fc-${'y'.repeat(9_000)}${place}` })),
   ];
   const expected = ['stored', 'failed', 'failed', 'stored', 'failed', 'failed', 'stored', 'stored', ...Array(250).fill('stored')];
-  const told = await arc.recordBatch(simulation_id, results);
-  same(told.map(({ verdict }) => verdict), expected);
-  same(told.map(({ position }) => position), results.map((_, place) => place));
-  holds(told.filter(({ verdict }) => verdict === 'failed').every(({ retryable, message }) => retryable === false && message !== ''), 'they say why');
+  const verdicts = await arc.recordBatch(simulation_id, results);
+  same(verdicts.map(({ verdict }) => verdict), expected);
+  same(verdicts.map(({ position }) => position), results.map((_, index) => index));
+  holds(verdicts.filter(({ verdict }) => verdict === 'failed').every(({ retryable, message }) => retryable === false && message !== ''), 'a failed verdict has no message');
   same((await all(arc.allOutcomes(simulation_id))).length, 254);
   const calls = (await all(arc.allOutcomes(simulation_id))).filter(({ modal_call_id }) => modal_call_id?.startsWith('fc-y'));
   same(new Set(calls.map(({ modal_call_id }) => modal_call_id)).size, 250);
-  // The same as they come.
-  async function* asTheyCome() {
+  // The same as a stream.
+  async function* stream() {
     yield* results;
   }
-  const again = await all(arc.recordAll(simulation_id, asTheyCome()));
+  const again = await all(arc.recordAll(simulation_id, stream()));
   same(again.map(({ verdict }) => verdict), expected.map((verdict) => (verdict === 'stored' ? 'duplicate' : verdict)));
 });
 
-test('a source that keeps everything else waiting has its verdicts between its results', async () => {
+test('a source that blocks all other tasks has its verdicts between its results', async () => {
   const arc = new ArcClient(context.service);
   const { simulation_id } = await arc.startSimulation({ scenarios: [{ id: 'a' }] });
-  // Each result takes a while without giving others their turn, as a synchronous evaluation does.
-  let given = 0;
+  // Each result blocks other tasks for a while, like a synchronous evaluation.
+  let yielded = 0;
   function* busy() {
-    for (; given < 5; given += 1) {
+    for (; yielded < 5; yielded += 1) {
       for (const until = Date.now() + 50; Date.now() < until; );
-      yield { scenario: { id: `s${given}` } };
+      yield { scenario: { id: `s${yielded}` } };
     }
   }
   let verdicts = 0;
   for await (const { verdict } of arc.recordAll(simulation_id, busy())) {
     same(verdict, 'stored');
     verdicts += 1;
-    holds(given - verdicts <= 1, `${given} were given at ${verdicts}`);
+    holds(yielded - verdicts <= 1, `${yielded} results were read before ${verdicts} verdicts`);
   }
   same(verdicts, 5);
 });
 
-test('what can never connect is told at once', async () => {
-  // A minute is longer than a test of this waits.
+test('an error that no retry can resolve is reported at once', async () => {
+  // Retries would last a minute, longer than the limit below.
   const options = { retryTimeoutSeconds: 60 };
   for (const [url, reason] of [
-    // One of the ports that the standard forbids.
+    // A port that the Fetch standard forbids.
     ['http://127.0.0.1:9', 'port'],
     [process.env.ARC_TEST_SECRET_SERVICE ?? '', 'certificate'],
   ] as const) {
@@ -109,11 +109,11 @@ test('what can never connect is told at once', async () => {
     const error = await thrown(() => new ArcClient(url, options).health());
     if (!(error instanceof ArcError)) throw error;
     same([error.code, error.retryable, error.message.includes(reason)], ['not_connectable', false, true], error.message);
-    holds(Date.now() - begun < 30_000, 'it is not tried again');
+    holds(Date.now() - begun < 30_000, 'it was retried');
   }
 });
 
-test('an iterator whose answer is none ends with an error', async () => {
+test('an iterator with an invalid answer ends with an error', async () => {
   const arc = new ArcClient(process.env.ARC_TEST_SERVICE ?? '');
   const simulationId = crypto.randomUUID();
   for (const answer of [undefined, null]) {
@@ -123,8 +123,8 @@ test('an iterator whose answer is none ends with an error', async () => {
   }
 });
 
-test('verdicts that were given before an error come before it', async () => {
-  // Takes one result a request, and after the first of them is not there any more.
+test('verdicts before an error are returned before it', async () => {
+  // Accepts one result a request, and answers 404 after the first of them.
   const bodies: number[] = [];
   const server = createHttpServer((request, response) => {
     let text = '';

@@ -1,4 +1,4 @@
-// The client, against a service that runs.
+// Checks of the client against a running service.
 import { ArcClient, ArcError, RejectedError, Submission, loadExtractor } from 'arc-recorder';
 import { type Check, all, holds, same, thrown } from './checks.js';
 
@@ -18,14 +18,14 @@ async function failure(call: () => Promise<unknown>): Promise<ArcError> {
   return error;
 }
 
-/** How long anything may take before a check gives up, in milliseconds. */
+/** The timeout of every wait in the checks, in milliseconds. */
 const DEADLINE_MS = 30_000;
 
-/** What a promise gives, unless it takes too long. */
+/** Awaits a promise, and fails if it takes too long. */
 async function inTime<T>(what: string, promise: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} did not come`)), DEADLINE_MS);
+    timer = setTimeout(() => reject(new Error(`timeout: ${what}`)), DEADLINE_MS);
   });
   try {
     return await Promise.race([promise, late]);
@@ -34,13 +34,13 @@ async function inTime<T>(what: string, promise: Promise<T>): Promise<T> {
   }
 }
 
-/** Waits until something is so. */
-async function until(good: () => boolean): Promise<void> {
-  while (!good()) await new Promise((resolve) => setTimeout(resolve, 1));
+/** Waits until a condition is true. */
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 export const checks: Record<string, Check> = {
-  async 'an evaluation from its start to its end'({ service }) {
+  async 'an evaluation from start to end'({ service }) {
     const arc = new ArcClient(service);
     const config = await arc.createConfiguration('agent', { model: 'm-1' });
     same(config.config_version_id, (await arc.createConfiguration('agent', { model: 'm-1' })).config_version_id);
@@ -72,55 +72,55 @@ export const checks: Record<string, Check> = {
     same((await all(arc.allOutcomes(id, { scenarioId: 'greet' }))).length, 1);
 
     const completed = await arc.completeSimulation(id, { average_reliability_score: 0.75 });
-    holds('overall_score' in completed, 'it is committed');
+    holds('overall_score' in completed, 'the completion is not committed');
     same([completed.status, completed.overall_score, completed.computed.overall_score], ['completed', 0.75, 0.5]);
     const status = await arc.simulationStatus(id);
     same([status.progress_percentage, status.completed_scenarios], [100, 2]);
     const listed = await arc.simulations({ status: 'completed', limit: 1000 });
-    holds(listed.simulations.some(({ simulation_id }) => simulation_id === id), 'it is listed');
+    holds(listed.simulations.some(({ simulation_id }) => simulation_id === id), 'the simulation is not listed');
   },
 
-  async 'each of many results has a verdict of its own'({ service, documents, verdicts }) {
+  async 'each result of a batch has its own verdict'({ service, documents, verdicts }) {
     const arc = new ArcClient(service);
     const id = await started(arc, 'a');
-    // Texts that break a list, values that are no JSON, and good ones between them.
+    // Texts that cannot be in a list, values that are not JSON, and valid results between them.
     const results = [...documents.slice(-80), ' {"scenario": {"id": "space"}}', result('a', { x: 1n }), result('a')];
-    const told = await arc.recordBatch(id, results);
-    same(told.map(({ position }) => position), results.map((_, place) => place));
-    documents.slice(-80).forEach((document, place) => {
-      const accepted = verdicts.at(place - 80)?.startsWith('{"verdict":"accepted"');
-      const found = told[place];
+    const recorded = await arc.recordBatch(id, results);
+    same(recorded.map(({ position }) => position), results.map((_, index) => index));
+    documents.slice(-80).forEach((document, index) => {
+      const accepted = verdicts.at(index - 80)?.startsWith('{"verdict":"accepted"');
+      const found = recorded[index];
       const expected = accepted ? ['stored', 'duplicate'] : ['rejected'];
       holds(expected.includes(found?.verdict ?? ''), `${document}: ${JSON.stringify(found)}`);
       holds(accepted || (found?.violations?.length ?? 0) > 0, `${document}: ${JSON.stringify(found)}`);
       holds(found?.outcome_id != null, `${document}: ${JSON.stringify(found)}`);
     });
-    same(told.slice(-3).map(({ verdict }) => verdict), ['stored', 'failed', 'stored']);
-    same([told.at(-2)?.outcome_id, told.at(-2)?.retryable], [null, false]);
+    same(recorded.slice(-3).map(({ verdict }) => verdict), ['stored', 'failed', 'stored']);
+    same([recorded.at(-2)?.outcome_id, recorded.at(-2)?.retryable], [null, false]);
     const rejected = [];
     for await (const one of arc.allRejected(id)) rejected.push(one);
     const first = await arc.rejected(id, { limit: 1 });
     same(first.rejected, rejected.slice(0, 1));
     holds(rejected.length === 1 || first.cursor != null, JSON.stringify(first));
-    same(rejected.length, new Set(told.filter(({ verdict }) => verdict === 'rejected').map(({ outcome_id }) => outcome_id)).size);
-    // The same again stores nothing.
+    same(rejected.length, new Set(recorded.filter(({ verdict }) => verdict === 'rejected').map(({ outcome_id }) => outcome_id)).size);
+    // A retry stores nothing.
     const again = await arc.recordBatch(id, results);
     holds(again.every(({ verdict }) => verdict !== 'stored'), JSON.stringify(again));
-    same(again.map(({ outcome_id }) => outcome_id), told.map(({ outcome_id }) => outcome_id));
+    same(again.map(({ outcome_id }) => outcome_id), recorded.map(({ outcome_id }) => outcome_id));
   },
 
-  async 'any number of results, as they come'({ service }) {
+  async 'a stream of many results'({ service }) {
     const arc = new ArcClient(service, { compress: true });
-    const id = await started(arc, ...Array.from({ length: 1200 }, (_, place) => `s${place}`));
-    let given = 0;
+    const id = await started(arc, ...Array.from({ length: 1200 }, (_, index) => `s${index}`));
+    let yielded = 0;
     async function* results() {
-      for (; given < 1200; given += 1) yield result(`s${given}`);
+      for (; yielded < 1200; yielded += 1) yield result(`s${yielded}`);
     }
     let verdicts = 0;
     for await (const { position, verdict } of arc.recordAll(id, results())) {
       same([position, verdict], [verdicts, 'stored']);
       // Results are not read far ahead of their verdicts.
-      holds(given - verdicts <= 501, `${given} were asked for at ${verdicts}`);
+      holds(yielded - verdicts <= 501, `${yielded} results were read before ${verdicts} verdicts`);
       verdicts += 1;
     }
     same(verdicts, 1200);
@@ -131,14 +131,14 @@ export const checks: Record<string, Check> = {
     same((await all(arc.allOutcomes(id, { limit: 1100 }))).length, 1100);
   },
 
-  async 'a result is recorded as soon as it is there'({ service }) {
+  async 'a result is recorded as soon as it arrives'({ service }) {
     const arc = new ArcClient(service);
     const id = await started(arc, 'a', 'b', 'c');
-    // Each result comes only when the one before has its verdict.
-    const told = new Map<number, () => void>();
+    // The source yields a result only after the verdict on the previous one.
+    const judged = new Map<number, () => void>();
     async function* results() {
-      for (const [place, name] of ['a', 'b', 'c'].entries()) {
-        if (place > 0) await inTime(`the verdict on result ${place - 1}`, new Promise<void>((done) => told.set(place - 1, done)));
+      for (const [index, name] of ['a', 'b', 'c'].entries()) {
+        if (index > 0) await inTime(`the verdict on result ${index - 1}`, new Promise<void>((done) => judged.set(index - 1, done)));
         yield result(name);
       }
     }
@@ -146,14 +146,14 @@ export const checks: Record<string, Check> = {
     for await (const { position, verdict } of arc.recordAll(id, results())) {
       same([position, verdict], [verdicts, 'stored']);
       verdicts += 1;
-      // The source may ask for it a moment later.
-      await inTime('the source', until(() => position === 2 || told.has(position)));
-      told.get(position)?.();
+      // The source can start to wait for it a moment later.
+      await inTime('the source', until(() => position === 2 || judged.has(position)));
+      judged.get(position)?.();
     }
     same([verdicts, (await arc.outcomes(id)).outcomes.length], [3, 3]);
   },
 
-  async 'what a source gave before it failed is recorded'({ service }) {
+  async 'results before a failure of the source are recorded'({ service }) {
     const arc = new ArcClient(service);
     const id = await started(arc, 'a', 'b', 'c', 'd', 'e');
     for (const sources of [
@@ -176,10 +176,10 @@ export const checks: Record<string, Check> = {
     }
   },
 
-  async 'who stops ends the source'({ service }) {
+  async 'stopping early closes the source'({ service }) {
     const arc = new ArcClient(service);
     const id = await started(arc, 'a');
-    // A source that gives one result, and then nothing for ever.
+    // A source that yields one result and then never answers.
     let returned = 0;
     const silent = (): AsyncIterable<object> => ({
       [Symbol.asyncIterator]() {
@@ -202,7 +202,7 @@ export const checks: Record<string, Check> = {
     });
     same(((await inTime('the end', recording)) as Error).message, 'enough');
     same(returned, 1);
-    // Who reads no further wants nothing more.
+    // Leaving the loop closes the source.
     let closed = 0;
     async function* endless() {
       try {
@@ -215,12 +215,12 @@ export const checks: Record<string, Check> = {
     same(closed, 1);
   },
 
-  async 'what cannot be sent as it is is refused and not replaced'({ service }) {
+  async 'text that cannot be encoded is refused and not replaced'({ service }) {
     const arc = new ArcClient(service);
     const id = await started(arc, 'a');
     const half = '{"scenario": {"id": "a"}, "note": "\ud800"}';
-    const told = await arc.recordBatch(id, [result('a'), half, result('a', { note: '\ud800' })]);
-    same(told.map(({ verdict }) => verdict), ['stored', 'failed', 'stored']);
+    const verdicts = await arc.recordBatch(id, [result('a'), half, result('a', { note: '\ud800' })]);
+    same(verdicts.map(({ verdict }) => verdict), ['stored', 'failed', 'stored']);
     for (const call of [
       async () => arc.recordOutcome(id, half),
       async () => new Submission(result('a'), { modalCallId: '\udc00' }),
@@ -231,12 +231,12 @@ export const checks: Record<string, Check> = {
     ]) {
       same((await failure(call)).code, 'invalid_call', String(call));
     }
-    // An id that is not given is made here, so that a retry starts no other simulation.
+    // The client creates a missing id, so that a retry does not start a second simulation.
     const start = { simulation_id: undefined, scenarios: [{ id: 'a' }] } as unknown as { scenarios: { id: string }[] };
-    holds((await arc.startSimulation(start)).simulation_id.length === 36, 'it has an id');
+    holds((await arc.startSimulation(start)).simulation_id.length === 36, 'the simulation has no id');
   },
 
-  async 'a result that is not valid says where'({ service }) {
+  async 'an invalid result is reported with its path'({ service }) {
     const arc = new ArcClient(service);
     const id = await started(arc, 'a');
     const bad = await failure(() => arc.recordOutcome(id, result('a', { reliability_score: 850 })));
@@ -245,7 +245,7 @@ export const checks: Record<string, Check> = {
     same(bad.violations.map(({ path, code }) => [path, code]), [['/reliability_score', 'out_of_range']]);
     const { rejected } = await arc.rejected(id);
     same(rejected.map(({ outcome_id }) => outcome_id), [bad.outcomeId]);
-    // The extractor here says the same before anything is sent.
+    // The local extractor returns the same violations before the result is sent.
     const extractor = await loadExtractor();
     const verdict = extractor.verdict(JSON.stringify(result('a', { reliability_score: 850 })));
     same(verdict, { verdict: 'rejected', violations: bad.violations });
@@ -253,7 +253,7 @@ export const checks: Record<string, Check> = {
     same(await arc.extract(document), extractor.verdictJson(document));
   },
 
-  async 'numbers that JSON cannot hold are told'({ service }) {
+  async 'numbers that JSON cannot represent are reported'({ service }) {
     const arc = new ArcClient(service);
     const id = await started(arc, 'a');
     const shared = { 'é/~': NaN };
@@ -266,7 +266,7 @@ export const checks: Record<string, Check> = {
     same(score.violations.map(({ path }) => path), ['/reliability_score']);
   },
 
-  async 'a simulation that is watched'({ service }) {
+  async 'watching a simulation'({ service }) {
     const arc = new ArcClient(service);
     const id = await started(arc, 'a', 'b');
     const seen = [];
@@ -279,7 +279,7 @@ export const checks: Record<string, Check> = {
     same([seen.at(-1)?.status, seen.at(-1)?.completed_scenarios], ['cancelled', 1]);
   },
 
-  async 'questions'({ service }) {
+  async 'queries'({ service }) {
     const arc = new ArcClient(service);
     const id = await started(arc, 'a');
     await arc.recordOutcome(id, result('a', { trajectory: { status: 'error', error: 'rate limit' } }));
@@ -288,16 +288,16 @@ export const checks: Record<string, Check> = {
     same(failures.find(({ simulation_id }) => simulation_id === id)?.error_category, 'rate_limit');
     same((await arc.performance(id, { range: '24h' })).summary.total_outcomes, 1);
     same((await arc.health()).status, 'ok');
-    holds((await arc.stats()).total_queries > 0, 'queries are counted');
+    holds((await arc.stats()).total_queries > 0, 'queries are not counted');
   },
 
-  async 'errors say whether to try again'({ service }) {
+  async 'errors are retryable or not'({ service }) {
     const arc = new ArcClient(service);
     const unknown = await failure(() => arc.simulationStatus(crypto.randomUUID()));
     same([unknown.code, unknown.status, unknown.retryable], ['not_found', 404, false]);
     const wrong = await failure(() => arc.simulations({ limit: 50_000 }));
     same([wrong.code, wrong.retryable], ['invalid_request', false]);
-    // A port that browsers and Node let programs use, and nobody listens on.
+    // A port that browsers and Node allow, and on which no program listens.
     const unavailable = await failure(() => new ArcClient('http://127.0.0.1:2', { retryTimeoutSeconds: 0 }).health());
     same([unavailable.code, unavailable.retryable, unavailable.status], ['unanswered', true, undefined]);
     for (const url of ['arc.example', 'ftp://arc.example', 'http://user:secret@arc.example']) {

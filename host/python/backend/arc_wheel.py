@@ -1,7 +1,7 @@
-"""The build backend of the Python package: maturin, once it is clear that this machine can build.
+"""The build backend of the Python package: checks for Rust, then calls maturin.
 
-Without Rust, maturin would fetch a compiler of its own, of another version than the one that this project is
-built with, or end in a traceback.
+Without Rust, maturin would download a compiler, of another version than the one that this project is built with,
+or fail with a traceback.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import maturin
 
 NO_RUST = """
 Building arc-recorder needs Rust, and there is no cargo on the PATH.
-Install rustup (https://rustup.rs), which brings the version that the build asks for, or install a
-wheel that another machine has built: python3 -m pip install PATH-OF-THE-WHEEL
+Install rustup (https://rustup.rs), which installs the version that the build requires, or install a
+wheel that was built on another machine: python3 -m pip install PATH-OF-THE-WHEEL
 """
 
 Settings = Optional[Mapping[str, Any]]
@@ -60,7 +60,7 @@ def build_wheel(
     wheel_directory: str, config_settings: Settings = None, metadata_directory: Optional[str] = None
 ) -> str:
     _need_rust()
-    # The name of the wheel says which glibc it needs, so that no machine takes one that it cannot load.
+    # The wheel's name states the required glibc, so that pip does not install it on a system that cannot load it.
     os.environ.setdefault("MATURIN_PEP517_ARGS", "--compatibility pypi")
     return str(maturin.build_wheel(wheel_directory, config_settings, metadata_directory))
 

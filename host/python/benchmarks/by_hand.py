@@ -1,7 +1,6 @@
-"""What people write by hand to record results: asyncpg's COPY, and SQLAlchemy row by row.
+"""Hand-written alternatives to the recorder: asyncpg's COPY, and SQLAlchemy row by row.
 
-The script leaves out what a script would: the validation of a document against the rules, spans, warnings, and
-verdicts.
+Like most scripts, they do without the validation of documents against the rules, spans, warnings, and verdicts.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ CREATE TABLE IF NOT EXISTS arc_recorder.outcomes_by_row (
 
 
 def category(text: str) -> str:
-    """The error category, as the rules have it: the first that matches."""
+    """Returns the error category as the extraction rules define it: the first that matches."""
     lower = text.lower()
     for name, signs in (
         ("timeout", ("timeout", "timed out", "deadline")),
@@ -63,7 +62,7 @@ def category(text: str) -> str:
 
 
 class Script:
-    """What an experienced engineer would write by hand."""
+    """The script that an experienced engineer would write."""
 
     def __init__(self, simulation_id: uuid.UUID, started_at: datetime) -> None:
         self.simulation_id = simulation_id
@@ -122,8 +121,8 @@ class Script:
         await asyncio.gather(*(bounded(first) for first in range(0, len(results), BATCH)))
 
     async def copy_new(self, pool: asyncpg.Pool, table: str, results: list[dict[str, Any]]) -> int:
-        """The same, exactly once: into a table of the connection's own, and from there what is not yet known. Gives
-        how many rows were new."""
+        """Copies exactly once: into a temporary table, and from there only the new rows. Returns the number of new
+        rows."""
         new = 0
         listed = ", ".join(COLUMNS)
         async with pool.acquire() as connection:
@@ -149,7 +148,7 @@ class Base(DeclarativeBase):
 
 
 class Outcome(Base):
-    """The row-by-row way: an object for each result."""
+    """The mapped class of the row-by-row method: one object for each result."""
 
     __tablename__ = "outcomes_by_row"
     __table_args__ = {"schema": "arc_recorder"}  # noqa: RUF012
@@ -167,7 +166,7 @@ class Outcome(Base):
 async def record_row_by_row(
     engine: AsyncEngine, simulation_id: uuid.UUID, results: list[dict[str, Any]]
 ) -> None:
-    """An object, an INSERT and a commit for each result."""
+    """Records with one object, one INSERT and one commit for each result."""
     async with AsyncSession(engine) as session:
         for result in results:
             trajectory = result["trajectory"]

@@ -1,19 +1,19 @@
-"""Recording from Python, beside what people write by hand. All contestants store the same results, as
-dicts, in the same PostgreSQL, durably, in one run.
+"""Compares the recorder with hand-written scripts. All contestants store the same results, as dicts, in
+the same PostgreSQL, durably, in one run.
 
     pip install dist/arc_recorder-*.whl asyncpg orjson "sqlalchemy[asyncio]"
     python benchmarks/recording.py                 # a private cluster, fsync on
     python benchmarks/recording.py --quick --json
 
-| contestant | what it does |
+| contestant | method |
 |---|---|
 | recorder | `record_batch_outcomes`, all results in one call |
-| copy | a careful script: orjson, extraction in Python, ids from SHA-256, asyncpg's binary COPY, 1,000 a transaction, into the recorder's own table with its indexes; on one connection, and with 2 and 4 at once |
-| copy, jsonb | the same into a table that is alike but for a `jsonb` column with PostgreSQL's defaults |
+| copy | an optimized script: orjson, extraction in Python, ids from SHA-256, asyncpg's binary COPY, 1,000 a transaction, into the recorder's own table with its indexes; on 1, 2 and 4 connections |
+| copy, jsonb | the same into an identical table, except for a `jsonb` column with PostgreSQL's defaults |
 | row by row | SQLAlchemy's session: one object, one INSERT, one commit for each result, a jsonb column |
 
-The script leaves out what a script would: the validation of a document against the rules, spans,
-duplicates (a COPY of a row that is there fails as a whole), warnings, and verdicts.
+Like most scripts, they do without the validation of documents against the rules, spans, duplicates (a
+COPY with a row that already exists fails as a whole), warnings, and verdicts.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ from arc_recorder import create_arc_api
 
 
 class Watch:
-    """How long an event loop did not get to its other tasks: by the clock, and by the time that its
-    own thread used, which leaves out what the system gave to others."""
+    """Measures how long an event loop is blocked: in wall-clock time, and in its thread's processor time, which
+    excludes the time that other threads and processes used."""
 
     def __init__(self) -> None:
         self.clock: list[float] = []
@@ -72,10 +72,10 @@ class Watch:
 
 
 @contextlib.contextmanager
-def server(given: str | None) -> Iterator[str]:
-    """The URL of a database for this run alone."""
-    if given is not None:
-        yield given
+def server(url: str | None) -> Iterator[str]:
+    """The URL of a database that only this run uses."""
+    if url is not None:
+        yield url
         return
     from arc_recorder import SyncArcDBClient
 
@@ -89,7 +89,7 @@ def server(given: str | None) -> Iterator[str]:
 
 
 async def watched(work: Awaitable[Any]) -> tuple[float, dict[str, float]]:
-    """Seconds, and how long the event loop was held."""
+    """Returns the duration in seconds, and how long the event loop was blocked."""
     watch = Watch()
     watching = asyncio.ensure_future(watch.run())
     await asyncio.sleep(0.05)
@@ -107,7 +107,7 @@ class Contest:
         self.url = url
         self.results = results
         self.by_row = by_row
-        self.held: list[dict[str, float]] = []
+        self.blocked: list[dict[str, float]] = []
 
     async def prepare(self) -> None:
         self.api = await create_arc_api(self.url)
@@ -125,7 +125,7 @@ class Contest:
         )
 
     async def fresh(self) -> Script:
-        """Empty tables, nothing of the last contestant's left to be written, and a simulation."""
+        """Empties the tables, runs a checkpoint so that no writes remain, and starts a simulation."""
         for table in ("outcomes", "outcomes_jsonb", "outcomes_by_row"):
             await self.plain.execute(f"TRUNCATE arc_recorder.{table}")
         await self.plain.execute("CHECKPOINT")
@@ -140,8 +140,8 @@ class Contest:
     async def recorder(self) -> float:
         script = await self.fresh()
         work = self.api.record_batch_outcomes(str(script.simulation_id), self.results)
-        elapsed, held = await watched(work)
-        self.held.append(held)
+        elapsed, blocked = await watched(work)
+        self.blocked.append(blocked)
         await self.check("outcomes", len(self.results))
         return len(self.results) / elapsed
 
@@ -169,8 +169,8 @@ class Contest:
 async def run(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
     results = make_results(arguments.results, arguments.bytes)
     size = statistics.fmean(len(orjson.dumps(result)) for result in results[:100])
-    # A long-lived runner's results are old by the time they are recorded; the collector's looks at
-    # all of them are its own cost, not a contestant's.
+    # A long-lived runner's results are old by the time they are recorded. The cost of the garbage collector's
+    # passes over all of them is not a contestant's.
     gc.collect()
     contest = Contest(url, results, min(arguments.rows, len(results)))
     await contest.prepare()
@@ -222,7 +222,7 @@ async def run(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
         for kind in ("copy", "copy jsonb")
     }
     rate = medians["recorder"]
-    ours = contest.held[1:]
+    ours = contest.blocked[1:]
     answer = {
         "bytes_each": round(size),
         "results": len(results),
@@ -243,7 +243,7 @@ async def run(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
         },
         "event_loop": {
             "while recording": {
-                name: max(figures[name] for figures in ours) for name in contest.held[0]
+                name: max(figures[name] for figures in ours) for name in contest.blocked[0]
             },
             "while another process records": beside.figures(),
             "idle": idle.figures(),
@@ -257,7 +257,7 @@ async def run(arguments: argparse.Namespace, url: str) -> dict[str, Any]:
 
 
 async def only_record(arguments: argparse.Namespace, url: str) -> None:
-    """What another process does while an idle event loop is watched."""
+    """Records in another process while an idle event loop is measured."""
     results = make_results(arguments.results, arguments.bytes)
     async with create_arc_api(url) as api:
         started = await api.start_simulation("benchmark", [{"id": "scenario-0"}])
@@ -275,11 +275,11 @@ def show(answer: dict[str, Any]) -> None:
     print()
     for name, ratio in answer["ratios"].items():
         print(f"  {ratio:5} x {name}")
-    print("\nLonger than 1 ms, in ms, that the event loop did not get to another task:")
-    for name, held in answer["event_loop"].items():
+    print("\nTime that the event loop was blocked, beyond 1 ms, in ms:")
+    for name, blocked in answer["event_loop"].items():
         print(
-            f"  {name:30} by the clock p99 {held['clock_p99_ms']:6} max {held['clock_max_ms']:6}"
-            f"   own thread p99 {held['own_p99_ms']:6} max {held['own_max_ms']:6}"
+            f"  {name:30} wall clock p99 {blocked['clock_p99_ms']:6} max {blocked['clock_max_ms']:6}"
+            f"   own thread p99 {blocked['own_p99_ms']:6} max {blocked['own_max_ms']:6}"
         )
 
 
@@ -289,11 +289,11 @@ def main() -> None:
     )
     parser.add_argument("--database-url", help="a database of its own; default: a private cluster")
     parser.add_argument("--results", type=int, default=20_000, help="how many results (20,000)")
-    parser.add_argument("--bytes", type=int, default=8_700, help="of about so many bytes (8,700)")
-    parser.add_argument("--rows", type=int, default=1_000, help="of which row by row (1,000)")
+    parser.add_argument("--bytes", type=int, default=8_700, help="about how many bytes each (8,700)")
+    parser.add_argument("--rows", type=int, default=1_000, help="how many of them row by row (1,000)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds after the first (3)")
     parser.add_argument("--quick", action="store_true", help="4,000 results, one round")
-    parser.add_argument("--json", action="store_true", help="figures for programs")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--only-record", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.quick:

@@ -1,4 +1,4 @@
-"""What the benchmarks record: believable results of agent runs. Needs nothing but Python."""
+"""The input of the benchmarks: realistic results of agent runs. Needs only Python."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def make_results(count: int, bytes_each: int) -> list[dict[str, Any]]:
-    """Believable results of about so many bytes as JSON, always the same."""
+    """Returns realistic results of about `bytes_each` bytes as JSON, always the same."""
     chance = random.Random(20_26)
     letters = "abcdefghijklmnopqrstuvwxyz"
     vocabulary = [

@@ -8,18 +8,18 @@ Two patterns, side by side:
 - `run_evaluation_suite_with_db` evaluates all scenarios in one function and records them in one
   batch. It is the simpler one.
 - `run_evaluation_suite_live` has one input of `ScenarioEvaluator` for each scenario, on as many
-  containers as Modal likes, and each records its result the moment it has it. `arc-host status ID
-  --watch` shows them coming in.
+  containers as Modal starts, and each input records its result at once. `arc-host status ID
+  --watch` shows the progress.
 
-On Modal the database is the one that the secret names:
+On Modal the secret has the database's URL:
 
     modal secret create timescale-secret TIMESCALE_SERVICE_URL=postgresql://...
 
-The image takes the wheel of the recorder from the folder `dist`, or the one that ARC_WHEELS names:
+The image installs the recorder's wheel from the folder `dist`, or from the folder in ARC_WHEELS:
 
     python3 -m pip wheel -v --no-deps --wheel-dir dist ./host/python    # in the recorder's repository
 
-In this process the database is the one of ARC_DATABASE_URL or TIMESCALE_SERVICE_URL, else the embedded one.
+In this process, ARC_DATABASE_URL or TIMESCALE_SERVICE_URL has the database's URL; the default is the embedded one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ WHEELS = Path(os.environ.get("ARC_WHEELS", "dist"))
 
 
 def image_with_recorder(wheels: Path) -> modal.Image:
-    """An image that has the recorder: the wheels are copied into it, and pip takes the newest that fits."""
+    """Returns an image with the recorder: the wheels are copied into it, and pip installs the newest that fits."""
     return (
         modal.Image.debian_slim(python_version="3.12")
         .add_local_dir(wheels, "/wheels", copy=True, ignore=~modal.FilePatternMatcher("*.whl"))
@@ -82,7 +82,7 @@ SCENARIOS: list[Json] = [
     },
     {
         "id": "weather_unknown_city",
-        "name": "Weather where nobody measures it",
+        "name": "Weather in an unknown city",
         "task_prompt": "What's the weather in Atlantis?",
         "tool": "weather",
         "argument": "Atlantis",
@@ -90,7 +90,7 @@ SCENARIOS: list[Json] = [
     },
     {
         "id": "book_table",
-        "name": "A tool that the agent has not",
+        "name": "A tool that the agent does not have",
         "task_prompt": "Book a table for two at eight.",
         "tool": "booking",
         "argument": "2 at 20:00",
@@ -100,7 +100,7 @@ SCENARIOS: list[Json] = [
 
 
 # --------------------------------------------------------------------------------------
-# The agent. Yours is called in its place; only the shape of the results matters.
+# The agent. Replace it with your own; only the structure of the results matters.
 # --------------------------------------------------------------------------------------
 
 WEATHER = {"NYC": "sunny, 21 °C", "Oslo": "snow, -3 °C"}
@@ -111,7 +111,7 @@ TOOLS: dict[str, Callable[[str], str]] = {
 
 
 def evaluate_single_scenario(work: tuple[Json, Json, int]) -> Json:
-    """Runs the agent on one scenario and scores what it did."""
+    """Runs the agent on one scenario and scores its run."""
     scenario, agent_config, _index = work
     start_time, begun = datetime.now(timezone.utc), time.perf_counter()
     events: list[Json] = [{"event": "prompt", "text": scenario["task_prompt"]}]
@@ -119,9 +119,9 @@ def evaluate_single_scenario(work: tuple[Json, Json, int]) -> Json:
     try:
         if tool not in agent_config["tools"]:
             raise LookupError(f"the tool {tool!r} is not available to {agent_config['name']}")
-        told = TOOLS[tool](scenario["argument"])
-        events.append({"event": "tool", "name": tool, "output": told})
-        answer = f"{scenario['argument']}: {told}"
+        output = TOOLS[tool](scenario["argument"])
+        events.append({"event": "tool", "name": tool, "output": output})
+        answer = f"{scenario['argument']}: {output}"
         events.append({"event": "answer", "text": answer})
     except Exception as failure:
         error = {"type": "ToolError", "message": str(failure)}
@@ -160,7 +160,7 @@ def evaluate_single_scenario(work: tuple[Json, Json, int]) -> Json:
 
 
 def run_evaluation_suite_parallel(agent_config: Json, scenarios: list[Json]) -> Json:
-    """Evaluates all scenarios with threads and sums the suite up."""
+    """Evaluates all scenarios with threads and summarizes the suite."""
     begun = time.perf_counter()
     work = [(scenario, agent_config, index) for index, scenario in enumerate(scenarios)]
     with ThreadPoolExecutor(max_workers=8) as pool:
@@ -178,14 +178,14 @@ def run_evaluation_suite_parallel(agent_config: Json, scenarios: list[Json]) -> 
 
 
 # --------------------------------------------------------------------------------------
-# What both patterns share
+# Shared by both patterns
 # --------------------------------------------------------------------------------------
 
 
 async def start(
     api: ArcAPI, agent_config: Json, scenarios: list[Json], config_version_id: str, pattern: str
 ) -> str:
-    """Starts a simulation with what Modal knows about this run."""
+    """Starts a simulation with Modal's data about this run."""
     started = await api.start_simulation(
         config_version_id=config_version_id,
         scenarios=scenarios,
@@ -205,7 +205,7 @@ async def start(
 
 @app.function(image=image, secrets=secrets)
 async def create_configuration(agent_config: Json) -> str:
-    """Keeps the agent's configuration and gives its id; the same one has the same id."""
+    """Stores the agent's configuration and returns its id; the same configuration has the same id."""
     async with create_arc_api() as api:
         return str(await api.create_configuration(agent_config["name"], agent_config))
 
@@ -226,7 +226,7 @@ async def run_evaluation_suite_with_db(
             suite_result = await asyncio.to_thread(
                 run_evaluation_suite_parallel, agent_config, scenarios
             )
-            # One call of this function ran every scenario; the index tells them apart.
+            # One call of this function ran every scenario; the index distinguishes them.
             call_id = modal.current_function_call_id()
             call_ids = [f"{call_id}_{index}" for index in range(len(scenarios))]
             outcome_ids = await api.record_batch_outcomes(
@@ -248,22 +248,22 @@ async def run_evaluation_suite_with_db(
 
 
 # --------------------------------------------------------------------------------------
-# Pattern 2: each scenario is an input of its own and records itself
+# Pattern 2: each scenario is a separate input and records its own result
 # --------------------------------------------------------------------------------------
 
 
 @app.cls(image=image, secrets=secrets, timeout=300, enable_memory_snapshot=True)
 class ScenarioEvaluator:
-    """Evaluates scenarios one by one; a container keeps its connection from input to input."""
+    """Evaluates scenarios one by one; a container reuses its connection for all inputs."""
 
     @modal.enter(snap=True)
     async def connect(self) -> None:
-        """Runs once, before the snapshot: containers start with everything loaded."""
+        """Runs once, before the snapshot, so that containers start with everything loaded."""
         await self.ready()
 
     @modal.enter(snap=False)
     async def after_restore(self) -> None:
-        """Runs in each container: connections that a snapshot holds are dead."""
+        """Runs in each container, because the connections in a snapshot are dead."""
         await (await self.ready()).db.test_connections()
 
     @modal.exit()
@@ -278,7 +278,7 @@ class ScenarioEvaluator:
         """Evaluates one scenario and records it at once."""
         api = await self.ready()
         result = await asyncio.to_thread(evaluate_single_scenario, (scenario, agent_config, index))
-        # All inputs of one starmap are one function call, so the input is named as well.
+        # All inputs of one starmap are one function call, so the result has the input's id as well.
         result["modal"] = {"input_id": modal.current_input_id()}
         outcome_id = await api.record_scenario_outcome(
             simulation_id=simulation_id,
@@ -290,9 +290,9 @@ class ScenarioEvaluator:
         return result
 
     async def ready(self) -> ArcAPI:
-        """The connection. `.local()` runs none of the methods that Modal runs, hence on demand."""
+        """Returns the connection, which is made on demand because `.local()` does not call the `enter` methods."""
         if getattr(self, "api", None) is None:
-            # An evaluation that was paid for is not lost to a database that is unavailable: it warns.
+            # An unavailable database must not lose an evaluation that was paid for, so errors are warnings.
             self.api = await create_arc_api(on_error="warn")
         return self.api
 
@@ -303,7 +303,7 @@ class ScenarioEvaluator:
 
 
 async def evaluate_on_modal(inputs: list[tuple[Json, Json, int, str]]) -> list[Json]:
-    """The remote path: Modal spreads the inputs over containers.
+    """The remote path: Modal distributes the inputs over containers.
 
     A function that takes the whole tuple as its one argument is called with `.map` instead.
     """
@@ -341,7 +341,7 @@ async def run_evaluation_suite_live(
             ]
             evaluate = evaluate_here if modal.is_local() else evaluate_on_modal
             results = await evaluate(inputs)
-            # No figures of the suite's own: they are computed from what was recorded.
+            # The suite has no figures of its own: they are computed from the recorded outcomes.
             completion = await api.complete_simulation(simulation_id)
         except Exception as error:
             await api.fail_simulation(simulation_id, f"{type(error).__name__}: {error}")
@@ -354,12 +354,12 @@ async def run_evaluation_suite_live(
 
 
 # --------------------------------------------------------------------------------------
-# How it is run
+# Entry points
 # --------------------------------------------------------------------------------------
 
 
 async def run_here() -> list[Json]:
-    """Both patterns in this process."""
+    """Runs both patterns in this process."""
     version = await create_configuration.local(AGENT)
     return [
         await run_evaluation_suite_with_db.local(AGENT, SCENARIOS, version),
@@ -368,7 +368,7 @@ async def run_here() -> list[Json]:
 
 
 def run_on_modal() -> list[Json]:
-    """Both patterns on Modal; the app is running."""
+    """Runs both patterns on Modal; the app is already running."""
     version = create_configuration.remote(AGENT)
     return [
         run_evaluation_suite_with_db.remote(AGENT, SCENARIOS, version),
@@ -389,7 +389,7 @@ def show(suites: list[Json]) -> None:
 
 @app.local_entrypoint()
 def main() -> None:
-    """What `modal run` calls."""
+    """The entry point of `modal run`."""
     show(run_on_modal())
 
 

@@ -1,4 +1,4 @@
-//! Results on their way to one call.
+//! The results of one call, serialized to JSON.
 
 use std::time::{Duration, Instant};
 
@@ -7,22 +7,22 @@ use arc_host::recorder::Submission;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyList, PyString};
 
-use crate::documents::{Unwritable, Writer, Written};
+use crate::documents::{JsonText, Unwritable, Writer};
 use crate::errors::NOT_JSON;
 
-/// The longest document in bytes, as the extraction rules have it; more is refused unseen.
+/// The longest document in bytes, as the extraction rules define it. A longer one is rejected without being read.
 const DOCUMENT_BYTES: usize = 16 << 20;
 
-/// What the guide's runners add to a result after it was recorded, and is not part of it.
-const LEFT_OUT: &[&str] = &["database_tracking"];
+/// Members that the guide's runners add to a result after it was recorded. They are not part of it.
+const EXCLUDED_MEMBERS: &[&str] = &["database_tracking"];
 
-/// A result, or why there is none.
+/// A result, or the reason for which it cannot be recorded.
 pub(crate) enum Item {
     Submission(Submission),
     Unwritable(Violation),
 }
 
-/// What belongs to a result beside its document.
+/// The attributes of a result that are not part of its document.
 #[derive(Clone, Default)]
 struct About {
     trial: Option<u32>,
@@ -30,12 +30,12 @@ struct About {
     sandbox_id: Option<String>,
 }
 
-/// Results on their way to one call.
+/// The results of one call.
 #[pyclass]
 pub(crate) struct Batch {
     items: Vec<Item>,
     bytes: usize,
-    /// The result that is being written, across several calls where it is large.
+    /// The result that is being serialized. A large one takes several calls.
     writing: Option<(Writer, About)>,
 }
 
@@ -46,7 +46,7 @@ impl Batch {
         Batch { items: Vec::new(), bytes: 0, writing: None }
     }
 
-    /// How many bytes of documents it holds.
+    /// Returns the total length of the documents in bytes.
     #[getter]
     fn bytes(&self) -> usize {
         self.bytes
@@ -56,9 +56,8 @@ impl Batch {
         self.items.len()
     }
 
-    /// Writes results from `next` on, for about `milliseconds` or until the batch is full, and
-    /// gives the index of the first that is not done. What belongs to each stands at its index in
-    /// the other lists.
+    /// Serializes results from `next` on, for about `milliseconds` or until the batch is full, and
+    /// returns the index of the first that is not done. The other lists are parallel to `results`.
     #[expect(clippy::too_many_arguments, reason = "the arguments of the Python call")]
     fn take(
         &mut self,
@@ -97,7 +96,7 @@ impl Batch {
                         next += 1;
                         continue;
                     }
-                    (Writer::new(result, LEFT_OUT), about)
+                    (Writer::new(result, EXCLUDED_MEMBERS), about)
                 }
             };
             match writer.proceed(py, Some(until)) {
@@ -105,7 +104,7 @@ impl Batch {
                     self.writing = Some((writer, about));
                     return Ok(next);
                 }
-                Ok(Some(Written { text, not_finite })) => {
+                Ok(Some(JsonText { text, not_finite })) => {
                     let mut submission = if text.len() > DOCUMENT_BYTES {
                         Submission::from_bytes(text.into_bytes(), DOCUMENT_BYTES)
                     } else {
@@ -138,7 +137,7 @@ impl Batch {
         self.items.push(Item::Submission(submission));
     }
 
-    /// What was taken, in order, which leaves the batch empty; `first` is the position of the first of them in the whole.
+    /// Takes the results out of the batch, in order. `first` is the position of the first of them in the whole call.
     pub(crate) fn empty(&mut self, first: u64) -> Vec<Item> {
         self.bytes = 0;
         let mut items = std::mem::take(&mut self.items);
@@ -151,12 +150,12 @@ impl Batch {
     }
 }
 
-/// The bytes of a document that is text already.
+/// Returns the bytes of a document that is already text.
 fn text(result: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
     if let Ok(text) = result.cast::<PyString>() {
         return match text.to_cow() {
             Ok(text) => Ok(Some(text.into_owned().into_bytes())),
-            // Half a surrogate pair is no UTF-8, and is refused as such where it is looked at.
+            // Half a surrogate pair is not valid UTF-8, and is rejected when the document is read.
             Err(_) => {
                 let encoded = text.call_method1("encode", ("utf-8", "surrogatepass"))?;
                 Ok(Some(encoded.cast::<PyBytes>()?.as_bytes().to_vec()))
@@ -172,14 +171,14 @@ fn text(result: &Bound<'_, PyAny>) -> PyResult<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// The trial of a result; one that is none is a fault of this result alone.
+/// Returns the trial of a result. An invalid one is a violation of this result only.
 fn trial_at(
     list: Option<&Bound<'_, PyList>>,
     index: usize,
 ) -> PyResult<Result<Option<u32>, Violation>> {
     let Some(list) = list else { return Ok(Ok(None)) };
     let trial = list.get_item(index)?;
-    // Python takes True for 1.
+    // In Python, True equals 1.
     let number = if trial.is_instance_of::<PyBool>() { None } else { trial.extract().ok() };
     Ok(number.ok_or_else(|| Violation {
         path: "/recording/trial".to_owned(),
@@ -188,7 +187,7 @@ fn trial_at(
     }))
 }
 
-/// An id that belongs to a result, as text whatever it is: a UUID, say.
+/// Returns an id of a result as text. It can be another object, such as a UUID.
 fn text_at(list: Option<&Bound<'_, PyList>>, index: usize) -> PyResult<Option<String>> {
     let Some(list) = list else { return Ok(None) };
     let value = list.get_item(index)?;
@@ -198,7 +197,7 @@ fn text_at(list: Option<&Bound<'_, PyList>>, index: usize) -> PyResult<Option<St
     let text = value.str()?;
     let text = match text.to_cow() {
         Ok(text) => text.into_owned(),
-        // Half of a surrogate pair is no text either: it is recorded as a NUL is, with a warning.
+        // Half of a surrogate pair is not text. It is recorded like a NUL, with a warning.
         Err(_) => {
             let encoded = text.call_method1("encode", ("utf-16-be", "surrogatepass"))?;
             let units = encoded.cast::<PyBytes>()?.as_bytes().chunks_exact(2);

@@ -1,4 +1,4 @@
-//! Work that is under way, and who waits for it.
+//! A call in progress, and the ways to wait for it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::delivery::Delivery;
 use crate::errors;
 use crate::process::{self, Process};
 
-/// How often a thread that waits looks whether somebody pressed Ctrl-C.
-pub(crate) const LOOK_FOR_SIGNALS: Duration = Duration::from_millis(50);
+/// How often a waiting thread checks for Ctrl-C.
+pub(crate) const SIGNAL_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
 type Value = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
-/// What a call has given.
+/// The answer of a call.
 pub(crate) struct Answer(Result<Value, Error>);
 
 impl Answer {
@@ -30,7 +30,7 @@ impl Answer {
     }
 }
 
-/// Work that is under way. It goes on whether or not anybody waits for its answer.
+/// A call in progress. Its work continues whether or not its answer is awaited.
 #[pyclass(frozen)]
 pub(crate) struct Call {
     receiver: Mutex<Option<Receiver<Answer>>>,
@@ -38,16 +38,17 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Begins work, whose answer becomes dicts, lists, texts and numbers.
+    /// Begins work. Its answer becomes dicts, lists, strings and numbers.
     pub(crate) fn begin<T: Serialize + Send + 'static>(
         process: &'static Process,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Self {
-        // JSON between the two, because parts of an answer are JSON text already, which is not read here.
+        // The answer passes through JSON, because parts of it are already JSON text, which is not parsed here.
         let work = async move {
             let answer = work.await?;
-            serde_json::to_string(&answer)
-                .map_err(|error| Error::Internal(format!("an answer cannot be written: {error}")))
+            serde_json::to_string(&answer).map_err(|error| {
+                Error::Internal(format!("an answer cannot be serialized: {error}"))
+            })
         };
         Self::begin_with(process, work, |py, text| {
             let loads = py.import("json")?.getattr("loads")?;
@@ -55,7 +56,7 @@ impl Call {
         })
     }
 
-    /// Begins work, whose answer is made a Python object by `convert`.
+    /// Begins work. `convert` makes a Python object from its answer.
     pub(crate) fn begin_with<T: Send + 'static>(
         process: &'static Process,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -65,7 +66,7 @@ impl Call {
         process.runtime.spawn(async move {
             let answer =
                 work.await.map(|value| Box::new(move |py: Python<'_>| convert(py, value)) as Value);
-            // Whoever asked may have gone.
+            // Sending fails if the caller no longer waits.
             let _ = sender.send(Answer(answer));
         });
         Call { receiver: Mutex::new(Some(receiver)), generation: process::generation() }
@@ -82,19 +83,19 @@ impl Call {
 
 #[pymethods]
 impl Call {
-    /// Waits for the answer, and for Ctrl-C, after which it can be waited for again.
+    /// Waits for the answer, or for Ctrl-C, after which it can be waited for again.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let mut receiver = self.take()?;
         let process = process::process(py)?;
         loop {
             let answered = py.detach(|| {
-                process
-                    .runtime
-                    .block_on(async { tokio::time::timeout(LOOK_FOR_SIGNALS, &mut receiver).await })
+                process.runtime.block_on(async {
+                    tokio::time::timeout(SIGNAL_CHECK_INTERVAL, &mut receiver).await
+                })
             });
             match answered {
                 Ok(Ok(answer)) => return answer.into_python(py),
-                Ok(Err(_)) => return Err(broken_off()),
+                Ok(Err(_)) => return Err(aborted()),
                 Err(_) => {
                     if let Err(interrupted) = py.check_signals() {
                         *self.receiver.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -106,19 +107,19 @@ impl Call {
         }
     }
 
-    /// Has the answer set in a future of an event loop.
+    /// Delivers the answer to a future of an event loop.
     fn deliver(&self, py: Python<'_>, event_loop: Py<PyAny>, future: Py<PyAny>) -> PyResult<()> {
         let receiver = self.take()?;
         let process = process::process(py)?;
         if process.deliveries.ended() {
             return Err(PyRuntimeError::new_err(
-                "the interpreter is ending, and no event loop gets an answer any more",
+                "the interpreter is ending, so event loops receive no more answers",
             ));
         }
         process.runtime.spawn(async move {
             let answer = match receiver.await {
                 Ok(answer) => answer,
-                Err(_) => Answer(Ok(Box::new(|_| Err(broken_off())))),
+                Err(_) => Answer(Ok(Box::new(|_| Err(aborted())))),
             };
             process.deliveries.send(Delivery { event_loop, future, answer });
         });
@@ -126,6 +127,6 @@ impl Call {
     }
 }
 
-fn broken_off() -> PyErr {
-    PyRuntimeError::new_err("the call was broken off by a panic; please report it")
+fn aborted() -> PyErr {
+    PyRuntimeError::new_err("the call was aborted by a panic; please report it")
 }

@@ -1,6 +1,6 @@
-//! The thread that hands answers to event loops.
+//! The thread that delivers answers to event loops.
 //!
-//! Only this thread takes the interpreter's lock for an answer, so the threads that work never
+//! Only this thread takes the interpreter's lock for an answer, so the runtime's threads never
 //! wait for Python.
 
 use std::io;
@@ -14,7 +14,7 @@ use pyo3::sync::PyOnceLock;
 
 use crate::call::Answer;
 
-/// The way to the thread.
+/// The channel to the thread.
 #[derive(Debug)]
 pub(crate) struct Deliveries {
     sender: Sender<Message>,
@@ -44,28 +44,28 @@ impl Deliveries {
         Ok(Deliveries { sender, thread: Mutex::new(Some(thread)), ended: AtomicBool::new(false) })
     }
 
-    /// Has an answer delivered.
+    /// Sends an answer to the thread.
     pub(crate) fn send(&self, delivery: Delivery) {
         if let Err(mpsc::SendError(Message::Answer(delivery))) =
             self.sender.send(Message::Answer(delivery))
         {
-            // The interpreter is ending, and nobody waits any more. Its objects can be given back
-            // only by a thread that is in it.
+            // The interpreter is ending, and no future is awaited any more. Only a thread that is attached to it
+            // can release its objects.
             std::mem::forget(delivery);
         }
     }
 
-    /// Whether nothing is delivered any more.
+    /// Returns whether deliveries have ended.
     pub(crate) fn ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Ends the thread, once what was sent before is delivered.
+    /// Ends the thread after the answers that were sent before are delivered.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // It has ended where it cannot be told to.
+            // Sending fails if the thread has already ended.
             let _ = self.sender.send(Message::End);
             let _ = thread.join();
         }
@@ -97,6 +97,6 @@ fn deliver(py: Python<'_>, delivery: Delivery) {
     let settled = SETTLE.import(py, "arc_recorder._waiting", "settle").and_then(|settle| {
         event_loop.bind(py).call_method1("call_soon_threadsafe", (settle, future, value, error))
     });
-    // A loop that is closed meanwhile has nobody who waits.
+    // If the loop was closed meanwhile, no task waits for the answer.
     drop(settled);
 }

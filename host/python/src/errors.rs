@@ -9,12 +9,12 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-/// A failure to start a thread.
+/// Returns the exception for a thread that could not be started.
 pub(crate) fn thread_refused(error: &io::Error) -> PyErr {
     PyOSError::new_err(format!("could not start the recorder's threads: {error}"))
 }
 
-/// The exception for an error.
+/// Returns the exception for an error.
 pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
     static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let kind = match error {
@@ -39,7 +39,7 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
     made.map_or_else(|error| error, PyErr::from_value)
 }
 
-/// A violation as a dict.
+/// Returns a violation as a dict.
 pub(crate) fn dict<'py>(py: Python<'py>, violation: &Violation) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("path", &violation.path)?;
@@ -48,12 +48,12 @@ pub(crate) fn dict<'py>(py: Python<'py>, violation: &Violation) -> PyResult<Boun
     Ok(dict)
 }
 
-/// The exception for a value that cannot be JSON.
+/// Returns the exception for a value that cannot be converted to JSON.
 pub(crate) fn unwritable(py: Python<'_>, what: &'static str, path: &str, message: &str) -> PyErr {
     let (path, message) = (path.to_owned(), message.to_owned());
     let violation = Violation { path, code: NOT_JSON.to_owned(), message };
     exception(py, &Error::Rejected { what, violations: vec![violation] })
 }
 
-/// The code of a value that cannot be JSON.
+/// The violation code of a value that cannot be converted to JSON.
 pub(crate) const NOT_JSON: &str = "not_json";

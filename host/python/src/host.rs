@@ -1,4 +1,4 @@
-//! The calls. Each begins work and gives a [`Call`].
+//! The calls. Each begins work and returns a [`Call`].
 
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
@@ -29,12 +29,12 @@ use uuid::Uuid;
 use crate::batch::{Batch, Item};
 use crate::call::Call;
 use crate::errors;
-use crate::opening::{Opened, Place, Settings};
-use crate::process::{self, Process, UnderWay};
+use crate::opening::{Endpoint, OpenEndpoint, Settings};
+use crate::process::{self, PendingCalls, Process};
 use crate::table::Table;
 use crate::verdicts::{brief_answer, verdict_dict};
 
-/// One database or service and what records into it, opened when it is first needed.
+/// A database or service and its recorder, which are opened on first use.
 #[pyclass(frozen)]
 pub(crate) struct Host {
     settings: Arc<Settings>,
@@ -43,19 +43,19 @@ pub(crate) struct Host {
 
 struct State {
     generation: u64,
-    /// What another generation has opened is never dropped.
+    /// It is not dropped if another generation has opened it.
     opening: ManuallyDrop<Arc<Opening>>,
     closed: bool,
 }
 
-/// What is open or will be, and the calls that record there.
+/// The open database or service, if it is open yet, and the calls that record there.
 #[derive(Default)]
 struct Opening {
-    opened: OnceCell<Opened>,
-    recording: UnderWay,
+    opened: OnceCell<OpenEndpoint>,
+    recording: PendingCalls,
 }
 
-/// A call that records, until it ends. Closing waits for it, and so does the end of the interpreter.
+/// A recording call, until it ends. Closing and the end of the interpreter wait for it.
 struct RecordingCall {
     process: &'static Process,
     opening: Arc<Opening>,
@@ -80,30 +80,34 @@ impl Drop for State {
     #[expect(unsafe_code, reason = "what belongs to a parent must not be dropped in its child")]
     fn drop(&mut self) {
         if self.generation == process::generation() {
-            // SAFETY: nothing uses the value after the drop of what it is in.
+            // SAFETY: the value is not used after the drop of its owner.
             unsafe { ManuallyDrop::drop(&mut self.opening) }
         }
     }
 }
 
-/// Opens what is not open yet. Whoever comes meanwhile waits for the same opening.
-async fn open(process: &'static Process, settings: &Settings, opening: &Opening) -> Result<Opened> {
-    opening.opened.get_or_try_init(|| Opened::open(process, settings)).await.cloned()
+/// Opens the database or service if it is not open yet. Concurrent callers wait for the same attempt.
+async fn open(
+    process: &'static Process,
+    settings: &Settings,
+    opening: &Opening,
+) -> Result<OpenEndpoint> {
+    opening.opened.get_or_try_init(|| OpenEndpoint::open(process, settings)).await.cloned()
 }
 
 impl Host {
-    /// What is open in this process, or will be.
+    /// Returns this process's database or service, open or not yet open.
     fn opening(&self) -> Result<Arc<Opening>> {
         let state = self.state();
         if state.closed {
             return Err(Error::Configuration(
-                "this recorder is closed; make another one to go on".to_owned(),
+                "this recorder is closed; create another one to continue".to_owned(),
             ));
         }
         Ok(Arc::clone(&state.opening))
     }
 
-    /// The same, also where it is closed.
+    /// Returns the same, even if the recorder is closed.
     fn open_or_closed(&self) -> Arc<Opening> {
         Arc::clone(&self.state().opening)
     }
@@ -111,7 +115,7 @@ impl Host {
     fn state(&self) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.generation != process::generation() {
-            // Assigning drops what is there, and what is there knows that it is the parent's.
+            // Assigning drops the old state, whose `Drop` respects that it is the parent's.
             let mut own = State::new();
             own.closed = state.closed;
             *state = own;
@@ -123,7 +127,7 @@ impl Host {
     fn call<T, F>(
         &self,
         py: Python<'_>,
-        work: impl FnOnce(Opened) -> F + Send + 'static,
+        work: impl FnOnce(OpenEndpoint) -> F + Send + 'static,
     ) -> PyResult<Call>
     where
         T: Serialize + Send + 'static,
@@ -133,31 +137,31 @@ impl Host {
         Ok(self.begin(process, opening, work))
     }
 
-    /// The same with a call that records.
+    /// Begins a recording call on the open database.
     fn recording_call<T, F>(
         &self,
         py: Python<'_>,
-        work: impl FnOnce(Opened) -> F + Send + 'static,
+        work: impl FnOnce(OpenEndpoint) -> F + Send + 'static,
     ) -> PyResult<Call>
     where
         T: Serialize + Send + 'static,
         F: Future<Output = Result<T>> + Send,
     {
         let (process, opening) = self.current(py)?;
-        let under_way = RecordingCall::begin(process, &opening);
+        let recording_call = RecordingCall::begin(process, &opening);
         Ok(self.begin(process, opening, move |opened| async move {
             let answer = work(opened).await;
-            drop(under_way);
+            drop(recording_call);
             answer
         }))
     }
 
-    /// Begins work on what is open, or will be.
+    /// Begins work on the database or service, which is opened first if needed.
     fn begin<T, F>(
         &self,
         process: &'static Process,
         opening: Arc<Opening>,
-        work: impl FnOnce(Opened) -> F + Send + 'static,
+        work: impl FnOnce(OpenEndpoint) -> F + Send + 'static,
     ) -> Call
     where
         T: Serialize + Send + 'static,
@@ -167,7 +171,7 @@ impl Host {
         Call::begin(process, async move { work(open(process, &settings, &opening).await?).await })
     }
 
-    /// The process that calls run in, and what is open in it.
+    /// Returns the state of this process, and its database or service.
     fn current(&self, py: Python<'_>) -> PyResult<(&'static Process, Arc<Opening>)> {
         let process = process::process(py)?;
         let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
@@ -220,14 +224,14 @@ impl Host {
         Ok(Host { settings: Arc::new(settings), state: Mutex::new(State::new()) })
     }
 
-    /// Whether it is a service.
+    /// Returns whether it is a service.
     #[getter]
     fn is_service(&self) -> bool {
-        matches!(self.settings.place, Place::Service(_))
+        matches!(self.settings.endpoint, Endpoint::Service(_))
     }
 
-    /// Opens the database, brings its schema up to date, and gives its health. What goes wrong is
-    /// part of the answer.
+    /// Opens the database, brings its schema up to date, and returns its health. An error is part of the
+    /// answer.
     fn initialize(&self, py: Python<'_>) -> PyResult<Call> {
         let (process, opening) = self.current(py)?;
         let settings = Arc::clone(&self.settings);
@@ -236,38 +240,38 @@ impl Host {
                 Ok(opened) => return Ok(health_of(&opened).await),
                 Err(error) => error,
             };
-            // A database that answers tells more, whatever is wrong with its schema.
-            let mut health = match &settings.place {
-                Place::Database(database) => match Database::open(database, |_| {}).await {
+            // A database that answers reports more, even if its schema is not usable.
+            let mut health = match &settings.endpoint {
+                Endpoint::Database(database) => match Database::open(database, |_| {}).await {
                     Ok(database) => json!(database.store().health().await),
                     Err(_) => unreachable_health(),
                 },
-                Place::Service(_) => unreachable_health(),
+                Endpoint::Service(_) => unreachable_health(),
             };
             note_error(&mut health, &error);
             Ok(health)
         }))
     }
 
-    /// Opens the database, and fails where it cannot.
+    /// Opens the database, and fails if it cannot.
     fn open(&self, py: Python<'_>) -> PyResult<Call> {
         self.call(py, |_| async { Ok(()) })
     }
 
-    /// Brings the schema up to date, and says what was applied.
+    /// Brings the schema up to date, and returns the applied migrations.
     fn deploy_schema(&self, py: Python<'_>) -> PyResult<Call> {
         let process = process::process(py)?;
         let settings = Arc::clone(&self.settings);
         let opening = self.opening().map_err(|error| errors::exception(py, &error))?;
         Ok(Call::begin(process, async move {
             let already = opening.opened.get().and_then(|opened| opened.database.as_ref());
-            let migrated = match (&settings.place, already) {
+            let migrated = match (&settings.endpoint, already) {
                 (_, Some((database, _))) => database.store().migrate().await?,
-                (Place::Database(database), None) => {
+                (Endpoint::Database(database), None) => {
                     Database::open(database, |_| {}).await?.store().migrate().await?
                 }
-                // A service brings its database's schema up to date by itself.
-                (Place::Service(client), None) => {
+                // A service keeps its database's schema up to date.
+                (Endpoint::Service(client), None) => {
                     let health = ServiceClient::new(client)?.health().await?.database;
                     if let Some(error) = health.error {
                         return Err(Error::Unavailable(error));
@@ -337,10 +341,10 @@ impl Host {
         )
     }
 
-    /// Records what is in the batch, and empties it. `first` is the position of its first result
-    /// in the whole. Gives the verdicts; or, `brief`, the ids of what was recorded, `None` for what
-    /// was not, and apart from them the verdicts on these with their positions. Python's collector
-    /// looks through all objects of the process now and then, the more often the more are made.
+    /// Records the results of the batch, and empties it. `first` is the position of its first result
+    /// in the whole call. Returns the verdicts; or, if `brief`, the ids of the recorded results, with
+    /// `None` for the others, and the verdicts on the others with their positions. Fewer objects cause
+    /// fewer runs of Python's garbage collector, which traverse all objects of the process.
     #[expect(clippy::too_many_arguments, reason = "the arguments of the Python call")]
     fn record(
         &self,
@@ -356,9 +360,9 @@ impl Host {
         let format = format.map(|name| Arc::new(ResultFormat::new(name, header)));
         let items = batch.try_borrow_mut()?.empty(first);
         let (process, opening) = self.current(py)?;
-        let under_way = RecordingCall::begin(process, &opening);
+        let recording_call = RecordingCall::begin(process, &opening);
         let settings = Arc::clone(&self.settings);
-        // Whether each of them is there to be recorded, or why it is not.
+        // For each result, the violation for which it cannot be recorded, if any.
         let (mut unwritable, mut submissions) = (Vec::with_capacity(items.len()), Vec::new());
         for item in items {
             unwritable.push(match item {
@@ -370,7 +374,8 @@ impl Host {
                 Item::Unwritable(violation) => Some(violation),
             });
         }
-        let record = move |opened: Opened| opened.delivery.record_batch(simulation_id, submissions);
+        let record =
+            move |opened: OpenEndpoint| opened.delivery.record_batch(simulation_id, submissions);
         // An open recorder receives the results now, in the order of the calls.
         let begun = match opening.opened.get() {
             Some(opened) => Ok(record(opened.clone())),
@@ -381,7 +386,7 @@ impl Host {
                 Ok(recording) => recording.await?,
                 Err(record) => record(open(process, &settings, &opening).await?).await?,
             };
-            drop(under_way);
+            drop(recording_call);
             let mut verdicts = verdicts.into_iter();
             Ok(unwritable.into_iter().filter_map(move |violation| match violation {
                 None => verdicts.next(),
@@ -404,7 +409,7 @@ impl Host {
         }))
     }
 
-    /// Records a file of any format as a simulation, and gives what became of it.
+    /// Records a file of any format as a simulation, and returns a report.
     #[expect(clippy::too_many_arguments, reason = "the arguments of the Python call")]
     fn record_file(
         &self,
@@ -498,7 +503,7 @@ impl Host {
         )
     }
 
-    /// A page of outcomes as `{"outcomes": […], "cursor": …}`; a trajectory is JSON text.
+    /// Returns a page of outcomes as `{"outcomes": […], "cursor": …}`; a trajectory is JSON text.
     fn outcomes(
         &self,
         py: Python<'_>,
@@ -519,7 +524,7 @@ impl Host {
         })
     }
 
-    /// The outcomes of some simulations as a table; of all where none is named.
+    /// Returns the outcomes of some simulations, or of all if `simulation_ids` is empty, as a table.
     fn outcome_table(
         &self,
         py: Python<'_>,
@@ -563,7 +568,7 @@ impl Host {
     fn metrics(&self, py: Python<'_>) -> PyResult<Call> {
         let process = process::process(py)?;
         let settings = Arc::clone(&self.settings);
-        // What was counted is there to be read after the end, too.
+        // The metrics can be read after closing, too.
         let opening = self.open_or_closed();
         if opening.opened.get().is_none() {
             self.opening().map_err(|error| errors::exception(py, &error))?;
@@ -597,18 +602,18 @@ impl Host {
         })
     }
 
-    /// Tests the idle connections, and gives how many were gone.
+    /// Tests the idle connections, and returns the number of broken ones.
     fn test_connections(&self, py: Python<'_>) -> PyResult<Call> {
         self.call(py, |opened| async move {
             Ok(match &opened.database {
                 Some((database, _)) => database.store().test_connections().await,
-                // A request on a connection that is gone is sent again on another.
+                // A request on a broken connection is retried on another.
                 None => 0,
             })
         })
     }
 
-    /// Waits for what is under way, then closes the connections. Closing again does nothing.
+    /// Waits for calls in progress, then closes the connections. Closing again does nothing.
     fn close(&self, py: Python<'_>) -> PyResult<Call> {
         let process = process::process(py)?;
         let opening = self.open_or_closed();
@@ -618,11 +623,11 @@ impl Host {
             if closed_before {
                 return Ok(());
             }
-            // Also what nobody waits for any more.
+            // This includes abandoned calls.
             opening.recording.emptied().await;
-            // An opening that is under way is waited for, and none is begun.
-            let none = || async { Err(()) };
-            if let Ok(opened) = opening.opened.get_or_try_init(none).await {
+            // Waits for an opening in progress, but does not begin one.
+            let refuse = || async { Err(()) };
+            if let Ok(opened) = opening.opened.get_or_try_init(refuse).await {
                 opened.close(process, &settings).await;
             }
             Ok(())
@@ -630,8 +635,8 @@ impl Host {
     }
 }
 
-/// The health of what is open, with that of the spool beside it.
-async fn health_of(opened: &Opened) -> serde_json::Value {
+/// Returns the health of the database or service, and the state of the spool.
+async fn health_of(opened: &OpenEndpoint) -> serde_json::Value {
     let mut health = match (&opened.database, &opened.source) {
         (Some((_, recorder)), _) => json!(recorder.health().await),
         (None, Source::Database(store)) => json!(store.health().await),
@@ -658,9 +663,9 @@ fn note_error(health: &mut serde_json::Value, error: &Error) {
     }
 }
 
-/// Ends a simulation, and says how it stands and whether that is in the spool.
+/// Ends a simulation, and returns its status and whether the end is in the spool.
 async fn end(
-    opened: &Opened,
+    opened: &OpenEndpoint,
     simulation_id: Uuid,
     status: SimulationStatus,
     reason: &str,
@@ -681,7 +686,7 @@ struct Page {
 fn simulation(py: Python<'_>, id: &str) -> PyResult<Uuid> {
     Uuid::try_parse(id).map_err(|_| {
         let error = Error::Invalid(format!(
-            "{id:?} is no simulation's id, which is a UUID as start_simulation gives it"
+            "invalid simulation id: {id:?} (expected the UUID that start_simulation returns)"
         ));
         errors::exception(py, &error)
     })

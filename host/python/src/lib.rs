@@ -1,20 +1,19 @@
 //! Arc Recorder's host in Python's process: the part of the package `arc_recorder` that is not Python.
 //!
-//! A call does three things: it takes its arguments while it holds the interpreter's lock, works
-//! on the host's own threads without it, and hands the answer to whoever waits, a thread or an
-//! event loop.
+//! A call has three steps: it reads its arguments with the interpreter's lock, works on the host's
+//! threads without it, and delivers the answer to a waiting thread or an event loop.
 //!
 //! | module | purpose |
 //! |---|---|
 //! | [`host`] | the calls |
 //! | [`documents`] | Python objects as JSON text |
-//! | [`opening`] | what is open: a database or a service, and a spool |
-//! | [`table`] | outcomes as a table of Arrow |
-//! | [`verdicts`] | verdicts as Python has them |
-//! | [`batch`] | results on their way to one call |
-//! | [`call`] | work that is under way, and who waits for it |
-//! | [`process`] | what a process has one of: the threads, and the loaded extractor; forks |
-//! | [`delivery`] | the thread that hands answers to event loops |
+//! | [`opening`] | opens a database or a service, and a spool |
+//! | [`table`] | outcomes as an Arrow table |
+//! | [`verdicts`] | verdicts as Python objects |
+//! | [`batch`] | the results of one call, serialized to JSON |
+//! | [`call`] | a call in progress, and the ways to wait for it |
+//! | [`process`] | the state of a process: its threads, and the loaded extractor; forks |
+//! | [`delivery`] | the thread that delivers answers to event loops |
 //! | [`errors`] | the host's errors as exceptions |
 //! | [`program`] | the command line |
 

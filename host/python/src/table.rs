@@ -1,4 +1,4 @@
-//! Outcomes as a table of Arrow, which any library in the process reads where it lies.
+//! Outcomes as an Arrow table, which other libraries in the process read without a copy.
 
 use arc_host::export;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
@@ -8,18 +8,18 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 
-/// Outcomes as columns. It offers itself through Arrow's protocol of capsules.
+/// Outcomes as Arrow columns. It implements Arrow's PyCapsule interface.
 #[pyclass(frozen)]
 pub(crate) struct Table(pub(crate) export::Table);
 
 #[pymethods]
 impl Table {
-    /// How many outcomes there are.
+    /// Returns the number of outcomes.
     fn __len__(&self) -> usize {
         self.0.batches.iter().map(RecordBatch::num_rows).sum()
     }
 
-    /// The columns' names, in order.
+    /// Returns the names of the columns, in order.
     #[getter]
     fn column_names(&self) -> Vec<String> {
         self.0.schema.fields().iter().map(|field| field.name().clone()).collect()
@@ -31,8 +31,8 @@ impl Table {
         PyCapsule::new_with_value(py, schema, c"arrow_schema")
     }
 
-    /// The columns, as often as they are asked for. Another schema than theirs is not made; who asks
-    /// for one sees so, as the protocol has it.
+    /// Exports the columns; it can be called repeatedly. `requested_schema` is ignored, which the interface
+    /// allows: the consumer compares the schemas.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,

@@ -1,4 +1,4 @@
-//! Verdicts as Python has them.
+//! Verdicts as Python objects.
 
 use arc_host::extraction::Violation;
 use arc_host::recorder::{ItemVerdict, Verdict};
@@ -7,7 +7,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 
 use crate::errors;
 
-/// The ids of what was recorded, and the verdicts on what was not.
+/// Returns the ids of the recorded results, and the verdicts on the others.
 pub(crate) fn brief_answer<'py>(
     py: Python<'py>,
     verdicts: impl Iterator<Item = ItemVerdict>,
@@ -28,7 +28,7 @@ pub(crate) fn brief_answer<'py>(
     (ids, others).into_pyobject(py)
 }
 
-/// A verdict as the dict that `record_batch` gives.
+/// Returns a verdict as the dict that `record_batch` returns.
 pub(crate) fn verdict_dict<'py>(
     py: Python<'py>,
     item: ItemVerdict,
@@ -41,7 +41,7 @@ pub(crate) fn verdict_dict<'py>(
         }
         Ok(list)
     };
-    let (word, violations, retryable, message) = match &item.verdict {
+    let (verdict, violations, retryable, message) = match &item.verdict {
         Verdict::Stored => ("stored", list(&[])?, false, None),
         Verdict::Duplicate => ("duplicate", list(&[])?, false, None),
         Verdict::Spooled => ("spooled", list(&[])?, false, None),
@@ -51,7 +51,7 @@ pub(crate) fn verdict_dict<'py>(
         }
     };
     let outcome_id = (!item.outcome_id.is_nil()).then(|| item.outcome_id.to_string());
-    dict.set_item("verdict", word)?;
+    dict.set_item("verdict", verdict)?;
     dict.set_item("outcome_id", outcome_id)?;
     dict.set_item("violations", violations)?;
     dict.set_item("warnings", list(&item.warnings)?)?;

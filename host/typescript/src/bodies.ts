@@ -1,4 +1,4 @@
-// The bodies of the service by short names; what they are comes from its OpenAPI document.
+// Short names for the types of the service's bodies, which are generated from its OpenAPI document.
 
 import type { components } from './service.js';
 
@@ -24,8 +24,8 @@ export type SimulationProgress = Schemas['SimulationProgress'];
 export type SimulationStarted = Schemas['StartedBody'];
 export type SimulationStatus = Schemas['SimulationStatus'];
 
-/** What a simulation is started with; all but the scenarios may be left out. */
+/** The body that starts a simulation. Only the scenarios are required. */
 export type StartSimulationRequest = Partial<Schemas['StartSimulationRequest']> & Pick<Schemas['StartSimulationRequest'], 'scenarios'>;
 
-/** The verdict on one of many results. It has no id where the result cannot be JSON, and was not sent. */
+/** The verdict on one of many results. Its id is null if the result cannot be JSON and was not sent. */
 export type ItemVerdict = Omit<ResultVerdict, 'outcome_id'> & { outcome_id: string | null };

@@ -19,8 +19,8 @@ import type {
   StartSimulationRequest,
 } from './bodies.js';
 import { ArcError, RejectedError } from './errors.js';
-import { Gathering, Portions, failed } from './gathering.js';
-import type { Item } from './gathering.js';
+import { RequestLimits, ResultBatcher, failed } from './batching.js';
+import type { Item } from './batching.js';
 import { Http, sleep } from './http.js';
 import type { Call, ClientOptions } from './http.js';
 import { events } from './streams.js';
@@ -29,72 +29,72 @@ import type { Result } from './submission.js';
 
 export type { ClientOptions } from './http.js';
 
-/** What every call takes besides. */
+/** Options of every call. */
 export interface CallOptions {
-  /** Stops the call. What was sent may be recorded all the same; sending it again is safe. */
+  /** Aborts the call. Results that were sent can be recorded nevertheless; sending them again is safe. */
   signal?: AbortSignal;
 }
 
-/** Which outcomes. */
+/** Selects outcomes. */
 export interface OutcomeQuery extends CallOptions {
-  /** Only those of this scenario. */
+  /** Only outcomes of this scenario. */
   scenarioId?: string;
-  /** Only those with this status. */
+  /** Only outcomes with this status. */
   status?: 'success' | 'error' | 'timeout' | 'cancelled';
-  /** With the documents' texts. */
+  /** Includes the documents as text. */
   documents?: boolean;
-  /** With the documents' own trajectory objects. */
+  /** Includes the documents' trajectories as objects. */
   trajectories?: boolean;
-  /** How many at most, from 1 to 1,000. */
+  /** The maximum number, from 1 to 1,000. */
   limit?: number;
-  /** Where the page before ended. */
+  /** The cursor of the previous page. */
   cursor?: string | null;
 }
 
-/** Which page. */
+/** Selects a page. */
 export interface PageQuery extends CallOptions {
-  /** How many at most, from 1 to 1,000. */
+  /** The maximum number, from 1 to 1,000. */
   limit?: number;
-  /** Where the page before ended. */
+  /** The cursor of the previous page. */
   cursor?: string | null;
 }
 
-/** Which simulations. */
+/** Selects simulations. */
 export interface SimulationQuery extends CallOptions {
-  /** Only those with this status. */
+  /** Only simulations with this status. */
   status?: SimulationStatus;
-  /** How many at most, from 1 to 10,000. */
+  /** The maximum number, from 1 to 10,000. */
   limit?: number;
-  /** Where the page before ended. */
+  /** The cursor of the previous page. */
   cursor?: string | null;
 }
 
-/** Longer ids than these, in characters, do not go in a URL. */
+/** The longest ids in a URL, in characters. Longer ids are sent in the body. */
 const URL_IDS_CHARACTERS = 4_096;
 
-/** The statuses of answers that are about one request's own body or URL. */
-const ABOUT_THE_REQUEST = new Set([400, 413, 414, 422, 431]);
+/** The statuses of errors in a single request's body or URL. */
+const REQUEST_ERROR_STATUSES = new Set([400, 413, 414, 422, 431]);
 
-/** How long to wait before events are asked for again, in milliseconds. */
+/** The pause before the event stream is opened again, in milliseconds. */
 const EVENTS_PAUSE_MS = 1_000;
 
 /**
- * A client of the service. Every call may be repeated after an error or a lost answer, and does so
- * by itself for {@link ClientOptions.retryTimeoutSeconds}: ids are made from content, so nothing is
- * recorded twice. An answer comes after the commit, or says that it is `spooled`.
+ * A client of the service. Every call can be repeated after an error or a lost answer, and the client
+ * retries it automatically for {@link ClientOptions.retryTimeoutSeconds}: ids are derived from content, so
+ * nothing is recorded twice. A call returns after the commit, or with the verdict `spooled`.
  *
- * Calls throw {@link ArcError}; its `retryable` says whether the same call again may work.
+ * Calls throw {@link ArcError}; its `retryable` is true if a retry of the call can succeed.
  */
 export class ArcClient {
   readonly #http: Http;
-  readonly #portions = new Portions();
+  readonly #limits = new RequestLimits();
 
-  /** @param url `https://host` or `http://host:port`, with a path where the service lies under one. */
+  /** @param url `https://host` or `http://host:port`, with a path if the service is below one. */
   constructor(url: string | URL, options: ClientOptions = {}) {
     this.#http = new Http(url, options);
   }
 
-  /** Keeps a version of an agent's configuration. The same content has the same id. */
+  /** Stores a version of an agent's configuration. The same content has the same id. */
   createConfiguration(
     name: string,
     config: unknown,
@@ -104,7 +104,7 @@ export class ArcClient {
     return this.#post('v1/configurations', body, options);
   }
 
-  /** Starts a simulation. Its id is made here unless it is given, so that a retry makes no other. */
+  /** Starts a simulation. Its id is created here unless it is set, so that a retry does not start a second one. */
   startSimulation(start: StartSimulationRequest, options: CallOptions = {}): Promise<SimulationStarted> {
     return this.#post('v1/simulations', { ...start, simulation_id: start.simulation_id ?? newId() }, options);
   }
@@ -112,13 +112,13 @@ export class ArcClient {
   /**
    * Records one result.
    *
-   * @throws RejectedError where it is not valid; the service keeps it with the reasons.
+   * @throws RejectedError if it is not valid; the service stores it with the violations.
    */
   recordOutcome(simulationId: string, result: Result, options: CallOptions = {}): Promise<ResultVerdict> {
-    return this.#alone(simulationId, Submission.of(result), options);
+    return this.#recordOne(simulationId, Submission.of(result), options);
   }
 
-  /** Records results: a verdict for each, in order. One that is not valid does not fail its neighbours. */
+  /** Records results, and returns a verdict for each, in order. One that is not valid does not fail the others. */
   async recordBatch(
     simulationId: string,
     results: Iterable<Result> | AsyncIterable<Result>,
@@ -130,12 +130,13 @@ export class ArcClient {
   }
 
   /**
-   * The same for any number of results, as they come. A result is sent at once where no request is under
-   * way, and else with those that come meanwhile, so its verdict does not wait for others. Results are
-   * asked for no faster than they are recorded.
+   * Records a stream of any number of results. A result is sent at once if no request is in flight, and
+   * otherwise together with the results that arrive until then, so its verdict does not wait for others.
+   * The source is read no faster than results are recorded.
    *
-   * An error of the source is thrown after the verdicts on all that it has given. Who stops reading the
-   * verdicts, or aborts, ends the source; results without a verdict may be recorded or not.
+   * An error of the source is thrown after the verdicts on its earlier results. The source is closed when
+   * the verdicts are no longer read, or when the call is aborted; it is undefined whether results without a
+   * verdict are recorded.
    */
   async *recordAll(
     simulationId: string,
@@ -143,13 +144,13 @@ export class ArcClient {
     options: CallOptions = {},
   ): AsyncGenerator<ItemVerdict, void, void> {
     options.signal?.throwIfAborted();
-    const send = (items: Item[], verdicts: ItemVerdict[]) => this.#portion(simulationId, items, verdicts, options);
-    const gathering = new Gathering(results, this.#portions, send, options.signal);
+    const send = (items: Item[], verdicts: ItemVerdict[]) => this.#sendItems(simulationId, items, verdicts, options);
+    const batcher = new ResultBatcher(results, this.#limits, send, options.signal);
     let position = 0;
-    for await (const verdict of gathering.verdicts()) yield { ...verdict, position: position++ };
+    for await (const verdict of batcher.verdicts()) yield { ...verdict, position: position++ };
   }
 
-  /** Completes a simulation, with the suite's own figures where it has some. */
+  /** Completes a simulation, with the suite's own figures if it has any. */
   completeSimulation(
     simulationId: string,
     suite?: object | string | null,
@@ -168,20 +169,20 @@ export class ArcClient {
     return this.#post(`${path(simulationId)}/cancel`, { reason }, options);
   }
 
-  /** A page of simulations, newest first. */
+  /** Returns a page of simulations, newest first. */
   simulations(query: SimulationQuery = {}): Promise<SimulationList> {
     const { signal, ...rest } = query;
     return this.#http.json({ path: 'v1/simulations', query: rest, signal });
   }
 
-  /** Where a simulation stands. */
+  /** Returns a simulation's status, progress and figures. */
   simulationStatus(simulationId: string, options: CallOptions = {}): Promise<SimulationProgress> {
     return this.#get(path(simulationId), options);
   }
 
   /**
-   * Where a simulation stands, now and after every change, until it ends. A connection that is lost
-   * is made again.
+   * Yields a simulation's status now and after every change, until it ends. A lost connection is
+   * established again.
    */
   async *watchSimulation(
     simulationId: string,
@@ -206,14 +207,14 @@ export class ArcClient {
     }
   }
 
-  /** A page of a simulation's outcomes, in order of scenario, trial and attempt. */
+  /** Returns a page of a simulation's outcomes, in order of scenario, trial and attempt. */
   outcomes(simulationId: string, query: OutcomeQuery = {}): Promise<OutcomeList> {
     const { signal, scenarioId, ...rest } = query;
     const all = { scenario_id: scenarioId, ...rest };
     return this.#http.json({ path: `${path(simulationId)}/outcomes`, query: all, signal });
   }
 
-  /** All of a simulation's outcomes, in the same order; `limit` is the most that is given. */
+  /** Yields all of a simulation's outcomes, in the same order, up to `limit`. */
   async *allOutcomes(simulationId: string, query: OutcomeQuery = {}): AsyncGenerator<Outcome, void, void> {
     let [left, cursor] = [query.limit ?? Infinity, query.cursor];
     while (left > 0) {
@@ -229,13 +230,13 @@ export class ArcClient {
     }
   }
 
-  /** A page of what was rejected in a simulation, and why, in order of receipt. */
+  /** Returns a page of a simulation's rejected results and their violations, in order of receipt. */
   rejected(simulationId: string, query: PageQuery = {}): Promise<RejectedList> {
     const { signal, ...rest } = query;
     return this.#http.json({ path: `${path(simulationId)}/rejected`, query: rest, signal });
   }
 
-  /** All that was rejected in a simulation, in the same order; `limit` is the most that is given. */
+  /** Yields all of a simulation's rejected results, in the same order, up to `limit`. */
   async *allRejected(
     simulationId: string,
     query: PageQuery = {},
@@ -254,46 +255,46 @@ export class ArcClient {
     }
   }
 
-  /** A simulation by the hour; `range` is like 90m, 24h, 7d or 2w. */
+  /** Returns a simulation's figures by the hour; `range` is a duration such as 90m, 24h, 7d or 2w. */
   performance(simulationId: string, options: CallOptions & { range?: string } = {}): Promise<Performance> {
     const { range, signal } = options;
     return this.#http.json({ path: `${path(simulationId)}/performance`, query: { range }, signal });
   }
 
-  /** The latest failures of all simulations, newest first. */
+  /** Returns the latest failures of all simulations, newest first. */
   failures(options: CallOptions & { limit?: number } = {}): Promise<FailureList> {
     const { limit, signal } = options;
     return this.#http.json({ path: 'v1/failures', query: { limit }, signal });
   }
 
-  /** The service's own verdict on a result, as JSON text; nothing is recorded. */
+  /** Returns the service's verdict on a result as JSON text, without recording it. */
   async extract(document: string | object, options: CallOptions = {}): Promise<string> {
     const { text } = new Submission(document);
     const call: Call = { method: 'POST', path: 'v1/extract', body: text, ...options };
     return (await this.#http.send(call)).text();
   }
 
-  /** How the service, its database and its spool are. A database that is unavailable is an answer, too. */
+  /** Returns the state of the service, its database and its spool. An unavailable database is not an error. */
   health(options: CallOptions = {}): Promise<ServiceHealth> {
     return this.#get('v1/health', options);
   }
 
-  /** What the service has done since it was started. */
+  /** Returns the service's counters since its start. */
   stats(options: CallOptions = {}): Promise<Stats> {
     return this.#get('v1/stats', options);
   }
 
-  #get<T>(where: string, options: CallOptions): Promise<T> {
-    return this.#http.json({ path: where, signal: options.signal });
+  #get<T>(path: string, options: CallOptions): Promise<T> {
+    return this.#http.json({ path, signal: options.signal });
   }
 
-  #post<T>(where: string, body: object | string | null, options: CallOptions): Promise<T> {
+  #post<T>(path: string, body: object | string | null, options: CallOptions): Promise<T> {
     const text = typeof body === 'string' || body === null ? (body ?? 'null') : jsonText('the body', body);
-    return this.#http.json({ method: 'POST', path: where, body: text, signal: options.signal });
+    return this.#http.json({ method: 'POST', path, body: text, signal: options.signal });
   }
 
-  /** A request's worth of items, in as many requests as the service wants. */
-  async #portion(
+  /** Sends the items of one request, in more requests if the service's limits are lower. */
+  async #sendItems(
     simulationId: string,
     items: Item[],
     verdicts: ItemVerdict[],
@@ -302,34 +303,34 @@ export class ArcClient {
     const [first] = items;
     if (first === undefined) return;
     if (!(first instanceof Submission)) return void verdicts.push(first);
-    if (!first.fitsAList()) return void verdicts.push(await this.#apart(simulationId, first, options));
+    if (!first.fitsAList()) return void verdicts.push(await this.#recordSeparately(simulationId, first, options));
     const part = items as Submission[];
     try {
       return void verdicts.push(...(await this.#list(simulationId, part, options)));
     } catch (error) {
       if (!(error instanceof ArcError && error.status === 413)) throw error;
-      // What is wrong with one result is its own verdict.
+      // A single result that is too large has the verdict `failed`.
       if (part.length === 1) return void verdicts.push(failed(error));
-      this.#portions.tooLarge(part, error);
+      this.#limits.tooLarge(part, error);
     }
     const left = [...items];
     while (left.length > 0) {
-      await this.#portion(simulationId, this.#portions.take(left), verdicts, options);
+      await this.#sendItems(simulationId, this.#limits.take(left), verdicts, options);
     }
   }
 
-  /** A list of results that fit one, their documents byte for byte. */
+  /** Sends results as a list, with their documents byte for byte. */
   async #list(simulationId: string, part: Submission[], { signal }: CallOptions): Promise<ResultVerdict[]> {
     if (part.length === 0) return [];
-    const beside = JSON.stringify(besides(part));
-    const body = `{"results":[${part.map(({ text }) => text).join(',')}]${beside === '{}' ? '' : ','}${beside.slice(1)}`;
+    const lists = JSON.stringify(attributeLists(part));
+    const body = `{"results":[${part.map(({ text }) => text).join(',')}]${lists === '{}' ? '' : ','}${lists.slice(1)}`;
     const call: Call = { method: 'POST', path: `${path(simulationId)}/outcomes`, body, signal };
     const { verdicts } = await this.#http.json<BatchVerdicts>(call);
-    // Whatever has answered may be no service.
-    const given = (verdicts as ResultVerdict[] | undefined)?.length ?? 0;
-    if (given !== part.length) {
+    // The answer can be from a server that is not an Arc Recorder service.
+    const count = (verdicts as ResultVerdict[] | undefined)?.length ?? 0;
+    if (count !== part.length) {
       throw new ArcError(
-        `the service gave ${given} verdicts on ${part.length} results; its version may be another`,
+        `the service returned ${count} verdicts for ${part.length} results; check its version`,
         'foreign_answer',
         false,
       );
@@ -337,12 +338,11 @@ export class ArcClient {
     return verdicts;
   }
 
-  async #alone(simulationId: string, submission: Submission, { signal }: CallOptions): Promise<ResultVerdict> {
-    const where = `${path(simulationId)}/outcomes`;
+  async #recordOne(simulationId: string, submission: Submission, { signal }: CallOptions): Promise<ResultVerdict> {
     const { trial, modalCallId, sandboxId } = submission.options;
     const longIds = (modalCallId?.length ?? 0) + (sandboxId?.length ?? 0) > URL_IDS_CHARACTERS;
     if (submission.notFinite.length > 0 || (longIds && submission.fitsAList())) {
-      // What JSON cannot hold, and what is too long for a URL, is told beside a list.
+      // Non-finite numbers, and ids that are too long for a URL, are sent as lists in the body.
       const [verdict] = await this.#list(simulationId, [submission], signal === undefined ? {} : { signal });
       if (verdict?.verdict !== 'rejected') return verdict as ResultVerdict;
       const { outcome_id, violations = [] } = verdict;
@@ -360,7 +360,7 @@ export class ArcClient {
     }
     return this.#http.json({
       method: 'POST',
-      path: where,
+      path: `${path(simulationId)}/outcomes`,
       query: { trial, modal_call_id: modalCallId, sandbox_id: sandboxId },
       type: 'application/octet-stream',
       body: submission.text,
@@ -368,13 +368,13 @@ export class ArcClient {
     });
   }
 
-  /** One of many that would break a list: what is wrong with it is its verdict. */
-  async #apart(simulationId: string, submission: Submission, options: CallOptions): Promise<ItemVerdict> {
+  /** Records one of many results that cannot be in a list, and turns an error of the request into its verdict. */
+  async #recordSeparately(simulationId: string, submission: Submission, options: CallOptions): Promise<ItemVerdict> {
     try {
-      return await this.#alone(simulationId, submission, options);
+      return await this.#recordOne(simulationId, submission, options);
     } catch (error) {
       if (!(error instanceof RejectedError)) {
-        if (error instanceof ArcError && ABOUT_THE_REQUEST.has(error.status ?? 0)) return failed(error);
+        if (error instanceof ArcError && REQUEST_ERROR_STATUSES.has(error.status ?? 0)) return failed(error);
         throw error;
       }
       const { outcomeId, violations } = error;
@@ -383,10 +383,10 @@ export class ArcClient {
   }
 }
 
-/** What stands beside the results, where any of them says it. */
-function besides(part: Submission[]): Record<string, unknown> {
-  const some = (said: (submission: Submission) => unknown) => {
-    const all = part.map((submission) => said(submission) ?? null);
+/** Returns the lists of attributes parallel to the results, without the lists in which none has a value. */
+function attributeLists(part: Submission[]): Record<string, unknown> {
+  const some = (attribute: (submission: Submission) => unknown) => {
+    const all = part.map((submission) => attribute(submission) ?? null);
     return all.some((value) => value !== null) ? all : undefined;
   };
   return {
@@ -403,7 +403,7 @@ function path(simulationId: string): string {
   return `v1/simulations/${encodeURIComponent(simulationId)}`;
 }
 
-/** A UUIDv7, also where `crypto.randomUUID` is not, as on a page without TLS. */
+/** Returns a UUIDv7. It does not use `crypto.randomUUID`, which pages without TLS do not have. */
 function newId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

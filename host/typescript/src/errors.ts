@@ -1,29 +1,29 @@
 import type { Problem, ProblemCode, Violation } from './bodies.js';
 
-/** What an {@link ArcError} is about: a code of the service, or one of these. */
+/** The code of an {@link ArcError}: a code of the service, or one of these. */
 export type ErrorCode =
   | ProblemCode
-  /** No answer came: the service or the network is unavailable. */
+  /** There was no answer: the service or the network is unavailable. */
   | 'unanswered'
   /**
-   * No connection can be made from here, however often it is tried: a permission is missing, the port is
-   * none that may be used, or the certificate is not trusted. Nothing was sent.
+   * No retry can connect from here: a permission is missing, the port is forbidden, or the certificate is
+   * not trusted. Nothing was sent.
    */
   | 'not_connectable'
-  /** Something other than a service has answered. */
+  /** The answer is not from an Arc Recorder service. */
   | 'foreign_answer'
   /** The call itself is not valid; nothing was sent. */
   | 'invalid_call';
 
-/** A call failed. Every error of this package is one of these, but for an aborted call's own. */
+/** A call failed. Every error of this package is an ArcError, except the reason of an aborted call. */
 export class ArcError extends Error {
-  /** A stable word for programs. */
+  /** A stable identifier for programs. */
   readonly code: ErrorCode;
-  /** Whether the same call again may work without anybody changing anything. */
+  /** Whether a retry of the same call can succeed without any other change. */
   readonly retryable: boolean;
-  /** The HTTP status, where an answer came. */
+  /** The HTTP status, if there was an answer. */
   readonly status: number | undefined;
-  /** The whole of what the service said (RFC 9457), where it did. */
+  /** The service's problem details (RFC 9457), if it returned them. */
   readonly problem: Problem | undefined;
 
   constructor(
@@ -41,17 +41,17 @@ export class ArcError extends Error {
   }
 }
 
-/** A document is not valid, says the service or the extractor here. The same one again is refused again. */
+/** The service or the local extractor rejected a document. A retry is rejected again. */
 export class RejectedError extends ArcError {
-  /** All that is wrong: where (a JSON Pointer), a code for programs, a sentence for people. */
+  /** All violations, each with a path (a JSON Pointer), a code for programs, and a message. */
   readonly violations: readonly Violation[];
-  /** The id under which a result is kept as rejected; null for what is not kept. */
+  /** The id under which the rejected result is stored; null if it is not stored. */
   readonly outcomeId: string | null;
 
   constructor(message: string, violations: readonly Violation[], problem?: Problem) {
-    const places = violations.map(({ path, code }) => `${code} at ${path === '' ? 'the document' : path}`);
+    const summaries = violations.map(({ path, code }) => `${code} at ${path === '' ? 'the document' : path}`);
     const more = problem === undefined ? {} : { status: problem.status, problem };
-    super(`${message}: ${places.join(', ')}`, 'rejected', false, more);
+    super(`${message}: ${summaries.join(', ')}`, 'rejected', false, more);
     this.violations = violations;
     this.outcomeId = problem?.outcome_id ?? null;
   }

@@ -3,50 +3,50 @@ import { instantiate } from './component/extractor.js';
 import { RejectedError } from './errors.js';
 import type { Outcome, PlannedScenario, Scenario, SuiteSummary, Violation } from './records.js';
 
-/** Where the component's code comes from: bytes, a URL, an answer to a fetch, or a compiled module. */
+/** A source of the component's code: bytes, a URL, a response, or a compiled module. */
 export type WasmSource = BufferSource | URL | Response | WebAssembly.Module;
 
-/** The verdict on one result: its fields, or all that is wrong with it. */
+/** The verdict on one result: its fields, or all violations. */
 export type Verdict =
   | { verdict: 'accepted'; outcome: Outcome }
   | { verdict: 'rejected'; violations: readonly Violation[] };
 
 /**
- * Loads the extraction component. It has no access to anything, so a verdict here is the verdict of
- * the service, word for word.
+ * Loads the extraction component. It has no access to its environment, so its verdict is identical to
+ * that of the service.
  *
- * In Node the code is read from the package's own folder; in a browser it is fetched from beside
- * this module, as bundlers know from `new URL(…, import.meta.url)`. Give a `source` where it lies
+ * In Node the code is read from the package's folder; in a browser it is fetched from the folder of this
+ * module, which bundlers recognize by `new URL(…, import.meta.url)`. Pass a `source` if the code is
  * elsewhere; the package exports it as `arc-recorder/extractor.core.wasm`.
  *
- * @throws what fetching, reading or compiling it throws.
+ * @throws the errors of fetching, reading or compiling the code.
  */
 export async function loadExtractor(source?: WasmSource): Promise<Extractor> {
   const from = source ?? new URL('./component/extractor.core.wasm', import.meta.url);
   return new Extractor(await compile(from));
 }
 
-/** The extraction component, loaded. Calls are synchronous and take microseconds. */
+/** The loaded extraction component. Calls are synchronous and take microseconds. */
 export class Extractor {
   readonly #module: WebAssembly.Module;
   #instance: typeof Extraction | undefined;
 
-  /** Use {@link loadExtractor}, unless a compiled module is at hand, as in a worker that was sent one. */
+  /** Use {@link loadExtractor}, unless there is a compiled module, for example in a worker that received one. */
   constructor(module: WebAssembly.Module) {
     this.#module = module;
   }
 
-  /** The compiled module, which may be sent to workers. */
+  /** The compiled module, which can be sent to workers. */
   get module(): WebAssembly.Module {
     return this.#module;
   }
 
-  /** Says who the extractor is and what it takes. */
+  /** Returns the extractor's name, version and limits. */
   describe(): Extraction.ExtractorDescription {
     return this.#call((extraction) => extraction.describe());
   }
 
-  /** The verdict on one result, given as JSON text. */
+  /** Returns the verdict on one result, which is passed as JSON text. */
   verdict(document: string): Verdict {
     try {
       return { verdict: 'accepted', outcome: this.#call((extraction) => extraction.extractOutcome(document)) };
@@ -56,23 +56,23 @@ export class Extractor {
     }
   }
 
-  /** The same as JSON text, byte for byte what `arc-host validate --json` and `/v1/extract` say. */
+  /** Returns the verdict as JSON text, byte for byte that of `arc-host validate --json` and `/v1/extract`. */
   verdictJson(document: string): string {
     return this.#call((extraction) => extraction.extractJson(document));
   }
 
   /**
-   * Finds the documents in a text: one object, an array, an object with `results`, or one a line.
+   * Finds the documents in a text: one object, an array, an object with `results`, or one document a line.
    * Spans count bytes of UTF-8.
    *
-   * @throws RejectedError where the text is not JSON text at all.
+   * @throws RejectedError if the text is not JSON text at all.
    */
   split(text: string): Extraction.DocumentFrame[] {
     return this.#call((extraction) => extraction.split(text));
   }
 
   /**
-   * Reads a list of scenarios, as a simulation is started with.
+   * Reads a list of scenarios, as in the start of a simulation.
    *
    * @throws RejectedError with every violation found.
    */
@@ -81,7 +81,7 @@ export class Extractor {
   }
 
   /**
-   * Reads which scenario a result belongs to, also of one that is refused for other reasons.
+   * Reads the scenario of a result, even of one that is rejected for other reasons.
    *
    * @throws RejectedError with every violation found.
    */
@@ -103,12 +103,12 @@ export class Extractor {
     try {
       return call(this.#instance);
     } catch (error) {
-      // An error of the component's own is thrown as what it says: a violation, or a list of them.
+      // The component's own errors are thrown as their payload: a violation, or a list of them.
       if (!(error instanceof Error)) {
         const violations = (Array.isArray(error) ? error : [error]) as Violation[];
         throw new RejectedError('the text is not valid', violations);
       }
-      // What has trapped (out of memory, say) may be in any state: the next call has a new one.
+      // After a trap (such as out of memory) the instance's state is undefined, so the next call uses a new one.
       this.#instance = undefined;
       throw error;
     }
@@ -123,13 +123,13 @@ async function compile(source: WasmSource): Promise<WebAssembly.Module> {
   return WebAssembly.compile(await readFile(source));
 }
 
-/** What of Node is used, found without an import that a bundler for browsers would stumble over. */
+/** The part of Node's API that is used, without an import that a bundler for browsers could not resolve. */
 interface NodeProcess {
   getBuiltinModule(name: 'node:fs/promises'): { readFile(path: URL): Promise<BufferSource> };
 }
 
 function readFile(path: URL): Promise<BufferSource> {
   const { process } = globalThis as { process?: NodeProcess };
-  if (process === undefined) throw new Error(`${path} cannot be read here; give loadExtractor a source`);
+  if (process === undefined) throw new Error(`${path} cannot be read here; pass a source to loadExtractor`);
   return process.getBuiltinModule('node:fs/promises').readFile(path);
 }

@@ -5,19 +5,19 @@ import { wellFormed } from './submission.js';
 
 /** Settings of a client. */
 export interface ClientOptions {
-  /** The token, where the service asks for one. It is sent to the service and nowhere else. */
+  /** The token, if the service requires one. It is sent only to the service. */
   token?: string;
-  /** How long a call is sent again while that may help, in seconds. Default: 30; 0 for never. */
+  /** How long a call is retried after a retryable error, in seconds. Default: 30; 0 disables retries. */
   retryTimeoutSeconds?: number;
-  /** How long one request may take, in seconds. Default: 150, longer than a service takes. */
+  /** The timeout of one request, in seconds. Default: 150, longer than the service's own timeout. */
   requestSeconds?: number;
-  /** Whether bodies are compressed. Default: those to other machines are. */
+  /** Whether bodies are compressed. Default: only bodies to other machines. */
   compress?: boolean;
-  /** What sends requests. Default: the `fetch` of the environment. */
+  /** The function that sends requests. Default: the global `fetch`. */
   fetch?: typeof fetch;
 }
 
-/** A request that may be sent again. */
+/** A request that can be retried. */
 export interface Call {
   method?: 'GET' | 'POST';
   path: string;
@@ -28,17 +28,17 @@ export interface Call {
   signal?: AbortSignal | undefined;
 }
 
-/** Shorter bodies are not worth compressing. */
-const COMPRESSED_FROM = 1024;
+/** The smallest body that is compressed, in characters. */
+const MIN_COMPRESSED_LENGTH = 1024;
 
-/** The first pause before a call is sent again, and the longest, in milliseconds. */
-const PAUSE_MS = 100;
-const LONGEST_PAUSE_MS = 5_000;
+/** The first and the longest pause before a retry, in milliseconds. */
+const FIRST_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 5_000;
 
-/** How much of an answer that is not a service's is shown, in characters. */
-const SHOWN = 200;
+/** The most of a foreign answer that is in an error message, in characters. */
+const SHOWN_CHARACTERS = 200;
 
-/** Sends requests to a service until they have an answer that will not change. */
+/** Sends requests to a service, and retries them after retryable errors. */
 export class Http {
   readonly base: URL;
   readonly #options: ClientOptions;
@@ -50,14 +50,14 @@ export class Http {
     this.#options = options;
     this.#token = options.token?.trim() ?? '';
     if (!/^[!-~]*$/.test(this.#token)) {
-      // The token is a secret, so none of it is shown.
-      throw new ArcError('the token has characters that no token has; copy it again', 'invalid_call', false);
+      // The token is a secret, so the message does not show it.
+      throw new ArcError('the token has invalid characters; copy it again', 'invalid_call', false);
     }
-    const here = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(this.base.hostname);
-    this.#compress = options.compress ?? !here;
+    const local = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(this.base.hostname);
+    this.#compress = options.compress ?? !local;
   }
 
-  /** The answer as JSON. */
+  /** Sends a request, and returns the answer as JSON. */
   async json<T>(call: Call): Promise<T> {
     const response = await this.send(call);
     try {
@@ -72,24 +72,24 @@ export class Http {
     }
   }
 
-  /** The body of the answer, as it comes. */
+  /** Sends a request, and returns the body of the answer as a stream. */
   async stream(call: Call): Promise<ReadableStream<Uint8Array>> {
     const { body } = await this.send(call);
     return body ?? new Blob().stream();
   }
 
-  /** The answer, once it has a good status. A body that is cut off is the caller's affair. */
+  /** Sends a request, and returns the successful answer. The caller handles a body that is cut off. */
   async send(call: Call): Promise<Response> {
     const until = Date.now() + (this.#options.retryTimeoutSeconds ?? 30) * 1000;
-    for (let pause = PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, MAX_PAUSE_MS)) {
       try {
         return await this.#once(call);
       } catch (error) {
         if (!(error instanceof ArcError && error.retryable)) throw error;
-        // Many clients that were cut off together come back one by one.
-        const own = pause * (0.5 + Math.random() / 2);
-        const wanted = (error.problem?.retry_after_seconds ?? 0) * 1000;
-        const wait = Math.max(own, wanted);
+        // Jitter, so that clients that were disconnected together do not retry together.
+        const backoff = pause * (0.5 + Math.random() / 2);
+        const retryAfter = (error.problem?.retry_after_seconds ?? 0) * 1000;
+        const wait = Math.max(backoff, retryAfter);
         if (Date.now() + wait > until) throw error;
         await sleep(wait, call.signal);
       }
@@ -108,7 +108,7 @@ export class Http {
       wellFormed('the body', call.body);
       headers.set('content-type', call.type ?? 'application/json');
       init.body = call.body;
-      if (this.#compress && call.body.length >= COMPRESSED_FROM) {
+      if (this.#compress && call.body.length >= MIN_COMPRESSED_LENGTH) {
         headers.set('content-encoding', 'gzip');
         init.body = await compressed(call.body);
       }
@@ -125,15 +125,15 @@ export class Http {
     throw await this.#refused(response, call.signal);
   }
 
-  /** The error for an answer that did not come, or was cut off. */
+  /** Returns the error for an answer that did not arrive, or was cut off. */
   unanswered(cause: unknown, signal: AbortSignal | undefined): unknown {
     if (signal?.aborted === true) return signal.reason;
     const { message, cause: deeper } = cause as Error;
     const reason = deeper instanceof Error ? `${message}: ${deeper.message}` : message;
-    const advice = hopeless(cause);
+    const advice = permanentErrorAdvice(cause);
     if (advice !== undefined) {
-      const said = `${this.base.href} cannot be reached from here (${reason}); ${advice}`;
-      return new ArcError(said, 'not_connectable', false, { cause });
+      const detail = `${this.base.href} cannot be reached from here (${reason}); ${advice}`;
+      return new ArcError(detail, 'not_connectable', false, { cause });
     }
     return new ArcError(
       `${this.base.href} did not answer (${reason}); check the URL, that the service runs, and, ` +
@@ -157,36 +157,36 @@ export class Http {
     if (problem !== undefined) {
       return new ArcError(problem.detail, problem.code, problem.retryable, { status, problem });
     }
-    // Something between here and the service, such as a balancer whose service is unavailable.
-    const again = status >= 500 || status === 429;
-    const said = text.trim().slice(0, SHOWN);
+    // The answer is from a proxy, such as a load balancer whose service is unavailable.
+    const retryable = status >= 500 || status === 429;
+    const excerpt = text.trim().slice(0, SHOWN_CHARACTERS);
     return new ArcError(
-      `${this.base.href} answered ${status}, which is no answer of an Arc Recorder service` +
-        (again ? '; try again' : `; check the URL (${said})`),
+      `${this.base.href} answered ${status}, which is not an answer of an Arc Recorder service` +
+        (retryable ? '; try again' : `; check the URL (${excerpt})`),
       'foreign_answer' satisfies ErrorCode,
-      again,
+      retryable,
       { status },
     );
   }
 }
 
-/** What is wrong with a certificate, or with TLS, in the words of OpenSSL. */
-const CERTIFICATE =
+/** OpenSSL's error codes for certificates and TLS. */
+const CERTIFICATE_ERRORS =
   /^(CERT_|CRL_|ERR_TLS|ERR_SSL|ERROR_IN_C|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_|HOSTNAME_MISMATCH)/;
 
-/** What to do about an error that comes again however often the request is sent; nothing for others. */
-function hopeless(error: unknown): string | undefined {
+/** Returns advice on an error that no retry can resolve, or undefined for other errors. */
+function permanentErrorAdvice(error: unknown): string | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const { name, message } = cause;
     const code = String((cause as { code?: unknown }).code ?? '');
     if (name === 'NotCapable' || name === 'PermissionDenied' || code === 'ERR_ACCESS_DENIED') {
       return 'allow this program to use the network (Deno: --allow-net)';
     }
-    if (CERTIFICATE.test(code) || /invalid peer certificate/i.test(message)) {
-      return 'check the certificate of the service, and name the authority to trust (Node: NODE_EXTRA_CA_CERTS)';
+    if (CERTIFICATE_ERRORS.test(code) || /invalid peer certificate/i.test(message)) {
+      return 'check the certificate of the service, and configure the authority to trust (Node: NODE_EXTRA_CA_CERTS)';
     }
-    if (/bad port/i.test(message)) return 'no program of this kind may use this port; let the service listen on another';
-    if (/redirect/i.test(`${code} ${message}`)) return 'it leads somewhere else; give the URL that answers itself';
+    if (/bad port/i.test(message)) return 'this port is forbidden for HTTP clients; configure another port of the service';
+    if (/redirect/i.test(`${code} ${message}`)) return 'the service redirects; use the URL that it redirects to';
   }
   return undefined;
 }
@@ -197,7 +197,7 @@ function base(url: string | URL): URL {
     parsed = new URL(url);
   } catch (cause) {
     throw new ArcError(
-      "the service's URL does not do; it is like https://arc.example or http://127.0.0.1:7117",
+      'invalid URL of the service (expected a URL such as https://arc.example or http://127.0.0.1:7117)',
       'invalid_call',
       false,
       { cause },
@@ -207,7 +207,7 @@ function base(url: string | URL): URL {
     throw new ArcError("the service's URL must begin with http:// or https://", 'invalid_call', false);
   }
   if (parsed.username !== '' || parsed.password !== '') {
-    throw new ArcError("a token goes apart from the service's URL", 'invalid_call', false);
+    throw new ArcError("the service's URL has a user name or a password; pass the token as an option", 'invalid_call', false);
   }
   parsed.search = parsed.hash = '';
   if (!parsed.pathname.endsWith('/')) parsed.pathname += '/';
@@ -229,7 +229,7 @@ function compressed(body: string): Promise<ArrayBuffer> {
   return new Response(stream).arrayBuffer();
 }
 
-/** Waits, unless it is stopped. */
+/** Waits, unless the signal aborts the wait. */
 export function sleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();

@@ -1,10 +1,10 @@
 /**
- * Records the results of AI-agent evaluations: verdicts on the spot, and a client of the service.
+ * Records the results of AI-agent evaluations: local verdicts, and a client of the service.
  *
- * - {@link loadExtractor}: the extraction component, which says what a result means, in this process;
- * - {@link ArcClient}: the calls of the service, typed, sent again where that may help;
- * - {@link Submission}: a result with what belongs to it;
- * - {@link ArcError}, {@link RejectedError}: what can go wrong.
+ * - {@link loadExtractor}: the extraction component, which validates results in this process;
+ * - {@link ArcClient}: the calls of the service, typed, with retries;
+ * - {@link Submission}: a result with its attributes;
+ * - {@link ArcError}, {@link RejectedError}: the errors.
  *
  * @packageDocumentation
  */

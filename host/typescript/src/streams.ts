@@ -4,7 +4,7 @@ export interface ServerEvent {
   data: string;
 }
 
-/** The events of a body. */
+/** Yields the events of a body. */
 export async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent, void, void> {
   let event = 'message';
   let data: string[] = [];
@@ -21,7 +21,7 @@ export async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<
   }
 }
 
-/** The lines of a body, without their ends; an empty one at its end is none. */
+/** Yields the lines of a body without their terminators. */
 async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void, void> {
   const reader = body.pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>).getReader();
   let rest = '';
@@ -35,7 +35,7 @@ async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string, 
     }
     if (rest !== '') yield rest;
   } finally {
-    // Whoever stops in the middle wants no more of the body.
+    // If the consumer stops early, the rest of the body is not needed.
     await reader.cancel().catch(() => undefined);
   }
 }

@@ -1,14 +1,14 @@
 import { ArcError } from './errors.js';
 
 /**
- * A result: JSON as text, which is kept byte for byte; any other value, which becomes JSON as
- * `JSON.stringify` makes it; or either with what belongs to it.
+ * A result: JSON text, which is stored byte for byte; any other value, which is serialized by
+ * `JSON.stringify`; or a submission of either with attributes.
  */
 export type Result = string | object | Submission;
 
-/** What belongs to a result, where the result does not say it itself. */
+/** The attributes of a result that are not part of its document. */
 export interface SubmissionOptions {
-  /** Which trial of its scenario it is, from 1. Part of the outcome's identity. */
+  /** The trial of its scenario, from 1. It is part of the outcome's identity. */
   trial?: number | undefined;
   /** The Modal function call of the run. */
   modalCallId?: string | undefined;
@@ -16,35 +16,35 @@ export interface SubmissionOptions {
   sandboxId?: string | undefined;
 }
 
-/** A number that JSON cannot hold: the document has `null` in its place. */
+/** A number that JSON cannot represent: the document has `null` in its place. */
 export interface NotFinite {
-  /** Where, in bytes. */
+  /** Its position in the document, in bytes. */
   offset: number;
-  /** The same as a JSON Pointer. */
+  /** Its position as a JSON Pointer. */
   path: string;
   number: string;
 }
 
-/** A result with what belongs to it, ready to be sent. */
+/** A result with its attributes, ready to be sent. */
 export class Submission {
-  /** The document: JSON text. */
+  /** The document as JSON text. */
   readonly text: string;
   readonly options: Readonly<SubmissionOptions>;
-  /** The numbers that JSON cannot hold; the service warns of them, or refuses them as a score. */
+  /** The numbers that JSON cannot represent. The service adds a warning for each, or rejects it as a score. */
   readonly notFinite: readonly NotFinite[];
-  /** Whether the text was made here, and so is JSON. */
-  readonly #made: boolean;
+  /** Whether the text was generated here, and so is valid JSON. */
+  readonly #generated: boolean;
   #fitsAList: boolean | undefined;
   #bodyBytes: number | undefined;
 
   /**
-   * @throws ArcError with the code `invalid_call` where the result cannot be JSON, or cannot be sent as
-   * it is: half of a surrogate pair is no text in UTF-8.
+   * @throws ArcError with the code `invalid_call` if the result cannot be converted to JSON, or has a lone
+   * surrogate, which UTF-8 cannot represent.
    */
   constructor(result: string | object, options: SubmissionOptions = {}) {
     check(options);
     this.options = options;
-    this.#made = typeof result !== 'string';
+    this.#generated = typeof result !== 'string';
     if (typeof result === 'string') {
       wellFormed('the result', result);
       this.text = result;
@@ -54,22 +54,22 @@ export class Submission {
     }
   }
 
-  /** What is given to a call that records, as a submission. */
+  /** Returns the argument of a recording call as a submission. */
   static of(result: Result): Submission {
     return result instanceof Submission ? result : new Submission(result);
   }
 
-  /** Whether it is found again as it is among others: an object from the first byte to the last. */
+  /** Returns whether it can be in a list: the text must be exactly one JSON object. */
   fitsAList(): boolean {
     this.#fitsAList ??=
-      this.text.startsWith('{') && this.text.endsWith('}') && (this.#made || isJson(this.text));
+      this.text.startsWith('{') && this.text.endsWith('}') && (this.#generated || isJson(this.text));
     return this.#fitsAList;
   }
 
-  /** How many bytes of a body it takes, with what stands beside it in a list. */
+  /** Returns the number of bytes that it takes in a body, with its attributes in a list. */
   bodyBytes(): number {
     const { trial = null, modalCallId = null, sandboxId = null } = this.options;
-    // Each has a comma.
+    // Each value has a comma.
     this.#bodyBytes ??=
       byteLength(this.text) + byteLength(JSON.stringify([trial, modalCallId, sandboxId, this.notFinite])) + 4;
     return this.#bodyBytes;
@@ -85,31 +85,31 @@ function isJson(text: string): boolean {
   }
 }
 
-/** How many bytes a text has in UTF-8. */
+/** Returns the length of a text in UTF-8. */
 function byteLength(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-/** Refuses what belongs to a result and could not be recorded as it is. */
+/** Throws if an attribute cannot be recorded unchanged. */
 function check({ trial, modalCallId, sandboxId }: SubmissionOptions): void {
-  // A service refuses a whole request with a trial that is no number of one.
+  // The service would refuse the whole request because of an invalid trial.
   if (trial != null && !(Number.isInteger(trial) && trial >= 0 && trial < 2 ** 32)) {
-    throw invalid(`trial is ${trial}; it must be a whole number from 1`);
+    throw invalid(`invalid trial: ${trial} (expected an integer from 1)`);
   }
   for (const [name, id] of Object.entries({ modalCallId, sandboxId })) {
     if (id == null) continue;
-    if (typeof id !== 'string') throw invalid(`${name} is a ${typeof id}; it must be a string`);
+    if (typeof id !== 'string') throw invalid(`${name} is a ${typeof id} (expected a string)`);
     wellFormed(name, id);
   }
 }
 
-/** Refuses text that UTF-8 cannot hold: what sends it would put another character in its place. */
+/** Throws if UTF-8 cannot represent a text, because encoding it would replace characters. */
 export function wellFormed(what: string, text: string): void {
-  // Much faster, where it is known.
+  // Much faster, if the environment supports it.
   if ((text as { isWellFormed?(): boolean }).isWellFormed?.() === true) return;
   const at = text.search(/\p{Surrogate}/u);
   if (at >= 0) {
-    throw invalid(`${what} has half of a surrogate pair at ${at}, which is no character; write it as an escape of JSON`);
+    throw invalid(`${what} has a lone surrogate at ${at}, which UTF-8 cannot represent; escape it in the JSON text`);
   }
 }
 
@@ -118,52 +118,52 @@ function invalid(message: string): ArcError {
 }
 
 /**
- * A value as JSON text, where there is nothing in it that JSON cannot hold.
+ * Returns a value as JSON text.
  *
- * @throws ArcError with the code `invalid_call` where there is.
+ * @throws ArcError with the code `invalid_call` if JSON cannot represent it.
  */
 export function jsonText(what: string, value: object): string {
   const { text, notFinite } = written(value, what);
   const [first] = notFinite;
   if (first !== undefined) {
-    throw invalid(`${what} has ${first.number} at ${first.path}, which JSON cannot hold; leave it out`);
+    throw invalid(`${what} has ${first.number} at ${first.path}, which JSON cannot represent; omit it`);
   }
   return text;
 }
 
-/** Stands for a number that JSON cannot hold until the text is there; no document has it. */
-const MARK = `\u0001${Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-')}\u0001`;
+/** A random placeholder, which no document contains, for numbers that JSON cannot represent. */
+const PLACEHOLDER = `\u0001${Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join('-')}\u0001`;
 
 function written(result: object, what = 'the result'): { text: string; notFinite: NotFinite[] } {
   const found: Omit<NotFinite, 'offset'>[] = [];
   const paths = new Map<unknown, string>();
   function mark(this: unknown, key: string, value: unknown): unknown {
-    const above = paths.get(this);
-    // The outermost value is in an object of JSON.stringify's own.
-    const path = above === undefined ? '' : `${above}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    const parent = paths.get(this);
+    // JSON.stringify wraps the outermost value in an object.
+    const path = parent === undefined ? '' : `${parent}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`;
     if (typeof value === 'object' && value !== null) paths.set(value, path);
     if (typeof value !== 'number' || Number.isFinite(value)) return value;
     found.push({ path, number: String(value) });
-    return MARK;
+    return PLACEHOLDER;
   }
   let text: string | undefined;
   try {
     text = JSON.stringify(result, mark);
   } catch (cause) {
-    throw new ArcError(`${what} cannot be JSON: ${(cause as Error).message}`, 'invalid_call', false, { cause });
+    throw new ArcError(`${what} cannot be converted to JSON: ${(cause as Error).message}`, 'invalid_call', false, { cause });
   }
   if (text === undefined) {
-    throw new ArcError(`${what} cannot be JSON: it is a ${typeof result}`, 'invalid_call', false);
+    throw new ArcError(`${what} cannot be converted to JSON: it is a ${typeof result}`, 'invalid_call', false);
   }
   if (found.length === 0) return { text, notFinite: [] };
-  const [first = '', ...rest] = text.split(JSON.stringify(MARK));
+  const [first = '', ...rest] = text.split(JSON.stringify(PLACEHOLDER));
   const length = (part: string) => new TextEncoder().encode(part).length;
   let offset = length(first);
-  const notFinite = rest.map((part, place): NotFinite => {
-    const { path, number } = found[place] as Omit<NotFinite, 'offset'>;
-    const here = { offset, path, number };
+  const notFinite = rest.map((part, index): NotFinite => {
+    const { path, number } = found[index] as Omit<NotFinite, 'offset'>;
+    const entry = { offset, path, number };
     offset += 'null'.length + length(part);
-    return here;
+    return entry;
   });
   return { text: [first, ...rest].join('null'), notFinite };
 }

@@ -1,14 +1,14 @@
 """Arc Recorder: records the results of AI-agent evaluations in PostgreSQL, exactly once.
 
-The host runs in this process, on threads of its own: results are validated and extracted in its
-sandboxed WebAssembly component, and stored through a pool of connections.
+The host runs in this process, on its own threads: a sandboxed WebAssembly component validates and
+extracts results, and a connection pool stores them.
 
     async with create_arc_api() as api:
         started = await api.start_simulation(config, scenarios)
         await api.record_batch_outcomes(started["simulation_id"], results)
         await api.complete_simulation(started["simulation_id"])
 
-`create_sync_arc_api` gives the same calls without `await`.
+`create_sync_arc_api` returns the same calls without `await`.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ __all__ = [
     "create_sync_arc_api",
 ]
 
-#: Where each name is. The pytest plug-in is imported by every pytest run on a machine that has this
-#: package, and few of them record: so nothing is imported before it is used.
+#: The module of each name. Every pytest run on a machine that has this package imports the pytest
+#: plug-in, and few of them record, so names are imported lazily.
 _HOMES = {
     "ArcAPI": "api",
     "create_arc_api": "api",

@@ -1,4 +1,4 @@
-"""A batch on its way to the host, in parts, which whoever holds it can go on with where another was stopped."""
+"""Records a batch in parts. After an interruption another thread can continue with the remaining parts."""
 
 from __future__ import annotations
 
@@ -14,96 +14,96 @@ from .errors import DatabaseError
 
 log = logging.getLogger("arc.database.api")
 
-#: What belongs to the results: their trials, Modal calls and sandboxes, each a list beside them.
-Beside = tuple[Optional[list[Any]], Optional[list[Any]], Optional[list[Any]]]
+#: The attributes of the results: trials, Modal calls and sandboxes, as lists parallel to the results.
+Attributes = tuple[Optional[list[Any]], Optional[list[Any]], Optional[list[Any]]]
 
-#: How long objects are made JSON before others have their turn, in milliseconds. With what comes
-#: before and after, an event loop is then held for less than 5 ms.
+#: How long objects are serialized before the event loop gets control back, in milliseconds. Including
+#: the work before and after it, the event loop is then blocked for less than 5 ms.
 SLICE_MS = 1.0
 
-#: Results that go to the host at once: enough for a transaction, few enough that it begins soon.
+#: The results of a part: enough for a transaction, and few enough that it begins soon.
 _PART_RESULTS = 1_000
 _PART_BYTES = 8 << 20
 
-#: Parts under way at once: the host works on one while the next is made. More are no faster, and their
-#: threads keep an event loop from its processor for twice as long. It bounds memory too.
-_PARTS_UNDER_WAY = 2
+#: The most parts in flight: the host works on one while the next is serialized. More are no faster, and
+#: their threads keep an event loop from its processor for twice as long. The limit also bounds memory.
+_MAX_PARTS_IN_FLIGHT = 2
 
 
 class BatchRecording:
-    """Records results in parts, some of which are under way while the next is made.
+    """Records results in parts: while the host records some, the next one is serialized.
 
     Args:
         simulation: the simulation's id.
-        results: the results, which nobody else changes.
-        beside: what belongs to them.
+        results: the results, which no other code changes.
+        attributes: the attributes of the results.
         begin: begins to record a part; its second argument is the position of the part's first result.
-        take: takes the answer to each part, in order, or its error, and how many results it has.
+        take: receives the answer to each part or its error, in order, and the part's number of results.
     """
 
     def __init__(
         self,
         simulation: str,
         results: list[Any],
-        beside: Beside,
+        attributes: Attributes,
         begin: Callable[[_native.Batch, int], _native.Call],
         take: Callable[[Any, int], None],
     ) -> None:
         self._simulation = simulation
         self._results = results
-        self._beside = beside
+        self._attributes = attributes
         self._begin = begin
         self._take = take
-        #: The part that is being made, and the position of its first result.
+        #: The part that is being filled, and the position of its first result.
         self._batch: Optional[_native.Batch] = None
         self._first = 0
-        #: The position of the first result that is in no part yet.
-        self._following = 0
+        #: The position of the first result that is not in a part yet.
+        self._next = 0
         self._taken = 0
-        self._under_way: deque[tuple[int, Answer]] = deque()
-        #: Once a part has failed, the rest is not begun.
+        self._in_flight: deque[tuple[int, Answer]] = deque()
+        #: The error of the part that failed; later parts are not begun.
         self._failed: Optional[BaseException] = None
-        #: Whether nobody waits any more.
-        self._alone = False
-        #: What was not recorded after nobody waited any more, and a reason.
-        self._unheard: list[ItemVerdict] = []
+        #: Whether the caller no longer waits.
+        self._abandoned = False
+        #: The verdicts on results that were not recorded after the caller stopped waiting.
+        self._unreported: list[ItemVerdict] = []
 
     async def run(self, waiter: Waiter) -> None:
-        """Records what is left.
+        """Records the remaining results.
 
         Raises:
-            DatabaseError: where nothing is known to be recorded.
+            DatabaseError: if no result is known to be recorded.
         """
         while True:
-            more = self._batch is not None or self._following < len(self._results)
-            if more and self._failed is None and len(self._under_way) < _PARTS_UNDER_WAY:
+            more = self._batch is not None or self._next < len(self._results)
+            if more and self._failed is None and len(self._in_flight) < _MAX_PARTS_IN_FLIGHT:
                 try:
                     await self._begin_part(waiter)
                 except Exception as error:
                     self._failed = error
                     await self._ignore_answers()
                     raise
-            elif self._under_way:
-                count, answer = self._under_way[0]
+            elif self._in_flight:
+                count, awaitable = self._in_flight[0]
                 try:
-                    given = await answer
+                    answer = await awaitable
                 except DatabaseError as error:
                     self._failed = error
-                    self._under_way.popleft()
+                    self._in_flight.popleft()
                     if self._taken == 0:
-                        # Nothing is known to be recorded: the whole call has failed.
+                        # No result is known to be recorded: the whole call has failed.
                         await self._ignore_answers()
                         raise
-                    given = error
+                    answer = error
                 except RuntimeError:
-                    if not self._alone:
+                    if not self._abandoned:
                         raise
-                    # Whoever was interrupted had taken the answer already.
-                    self._under_way.popleft()
-                    given = []
+                    # The interrupted caller had already taken the answer.
+                    self._in_flight.popleft()
+                    answer = []
                 else:
-                    self._under_way.popleft()
-                self._take(given, count)
+                    self._in_flight.popleft()
+                self._take(answer, count)
                 self._taken += count
             else:
                 break
@@ -111,113 +111,112 @@ class BatchRecording:
             self._take(self._failed, len(self._results) - self._taken)
 
     async def _begin_part(self, waiter: Waiter) -> None:
-        """Fills a part with results, a slice of time after another, and begins to record it."""
+        """Fills a part with results in time slices, and begins to record it."""
         if self._batch is None:
-            self._batch, self._first = _native.Batch(), self._following
+            self._batch, self._first = _native.Batch(), self._next
         batch = self._batch
         while (
-            self._following < len(self._results)
+            self._next < len(self._results)
             and len(batch) < _PART_RESULTS
             and batch.bytes < _PART_BYTES
         ):
-            self._following = batch.take(
+            self._next = batch.take(
                 self._results,
-                self._following,
+                self._next,
                 SLICE_MS,
                 _PART_RESULTS,
                 _PART_BYTES,
-                *self._beside,
+                *self._attributes,
             )
             await waiter.pause()
-        count, first = self._following - self._first, self._first
+        count, first = self._next - self._first, self._first
 
-        def unheard(answer: Any) -> None:
-            self._hear(answer, count)
-            self._tell()
+        def on_abandoned(answer: Any) -> None:
+            self._collect(answer, count)
+            self._log_unreported()
 
         call = self._begin(batch, first)
         self._batch = None
-        self._under_way.append((count, waiter.begin(call, unheard)))
+        self._in_flight.append((count, waiter.begin(call, on_abandoned)))
 
     async def _ignore_answers(self) -> None:
-        while self._under_way:
+        while self._in_flight:
             try:
-                await self._under_way[0][1]
+                await self._in_flight[0][1]
             except DatabaseError:
                 pass
-            self._under_way.popleft()
+            self._in_flight.popleft()
 
-    # Where nobody waits any more.
+    # After the caller has stopped waiting.
 
     def abandon(self) -> bool:
-        """Leaves the parts that are under way to themselves where they can be, and says whether anything is
-        left to do."""
-        self._alone = True
+        """Abandons the parts in flight that can be, and returns whether any work remains."""
+        self._abandoned = True
         if self._batch is not None:
-            # What was interrupted has not said how far it came.
-            self._following = self._first + len(self._batch)
-        self._take = self._hear
-        waits_again = deque[tuple[int, Answer]]()
-        for count, answer in self._under_way:
+            # An interrupted call has not returned its position.
+            self._next = self._first + len(self._batch)
+        self._take = self._collect
+        remaining = deque[tuple[int, Answer]]()
+        for count, answer in self._in_flight:
             if answer.abandon():
                 self._taken += count
             else:
-                waits_again.append((count, answer))
-        self._under_way = waits_again
+                remaining.append((count, answer))
+        self._in_flight = remaining
         if self._failed is not None:
-            self.lost(self._failed)
+            self.log_lost(self._failed)
             return False
-        more = self._batch is not None or self._following < len(self._results)
-        return more or bool(self._under_way)
+        more = self._batch is not None or self._next < len(self._results)
+        return more or bool(self._in_flight)
 
     def finish(self) -> None:
-        """Records what is left, and blocks the thread."""
+        """Records the remaining results, and blocks the thread until then."""
         try:
             run(self.run(Thread()))
         except Exception as error:
-            self.lost(error)
-        self._tell()
+            self.log_lost(error)
+        self._log_unreported()
 
-    def lost(self, error: BaseException) -> None:
-        """Logs that what is left is not recorded."""
+    def log_lost(self, error: BaseException) -> None:
+        """Logs that the remaining results are not recorded."""
         log.error(
-            "simulation %s: up to %d results, for which nobody waits any more, were not recorded: %s",
+            "simulation %s: up to %d results, whose caller no longer waits, were not recorded: %s",
             self._simulation,
             len(self._results) - self._taken,
             error,
         )
 
-    def _hear(self, answer: Any, count: int) -> None:
-        """Takes an answer that nobody waits for: what was not recorded is logged in the end."""
+    def _collect(self, answer: Any, count: int) -> None:
+        """Collects the results that were not recorded, to be logged at the end."""
         if isinstance(answer, DatabaseError):
-            self._unheard.extend(unrecorded(count, answer))
+            self._unreported.extend(unrecorded(count, answer))
         elif isinstance(answer, tuple):
             others = cast("list[tuple[int, ItemVerdict]]", answer[1])
-            self._unheard.extend(verdict for _, verdict in others)
+            self._unreported.extend(verdict for _, verdict in others)
         elif isinstance(answer, list):
             verdicts = cast("Iterable[ItemVerdict]", answer)
-            self._unheard.extend(
+            self._unreported.extend(
                 verdict for verdict in verdicts if verdict["verdict"] in ("rejected", "failed")
             )
 
-    def _tell(self) -> None:
-        unheard, self._unheard = self._unheard, []
-        if not unheard:
+    def _log_unreported(self) -> None:
+        unreported, self._unreported = self._unreported, []
+        if not unreported:
             return
-        rejected = sum(verdict["verdict"] == "rejected" for verdict in unheard)
-        reasons = [verdict["message"] for verdict in unheard if verdict["message"]]
+        rejected = sum(verdict["verdict"] == "rejected" for verdict in unreported)
+        reasons = [verdict["message"] for verdict in unreported if verdict["message"]]
         log.warning(
-            "simulation %s: of a batch for which nobody waits any more, %d results were rejected and %d "
+            "simulation %s: of a batch whose caller no longer waits, %d results were rejected and %d "
             "were not recorded%s",
             self._simulation,
             rejected,
-            len(unheard) - rejected,
+            len(unreported) - rejected,
             f": {reasons[0]}" if reasons else "",
         )
 
 
 def unrecorded(count: int, error: BaseException) -> list[ItemVerdict]:
-    """The verdicts on so many results of a call that has failed."""
+    """Returns `count` verdicts for the results of a call that failed."""
     return [
         {
             "verdict": "failed",

@@ -1,4 +1,4 @@
-"""The calls, written once for event loops and threads."""
+"""The calls, implemented once for event loops and threads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, Optional, Union, cast
 
 from . import _native
 from ._postgres import program_folders, this_program
-from ._batch import SLICE_MS, BatchRecording, Beside, unrecorded
+from ._batch import SLICE_MS, Attributes, BatchRecording, unrecorded
 from ._waiting import Waiter
 from .types import (
     Deployment,
@@ -52,15 +52,15 @@ client_log = logging.getLogger("arc.database.client")
 SimulationId = Union[str, uuid.UUID]
 
 
-#: Rejected results of a batch that are each logged.
+#: The most rejected results of a batch that are logged one by one.
 _WARNED_RESULTS = 10
 
-#: Outcomes that are read at once; their trajectories are parsed between turns.
+#: The outcomes of a page. Their trajectories are parsed in time slices.
 _PAGE_OUTCOMES = 100
 
 
 def log_notes() -> None:
-    """Logs what the host has noted meanwhile."""
+    """Logs the notes that the host has collected."""
     for note in _native.take_notes():
         client_log.warning("%s", note)
 
@@ -84,7 +84,7 @@ class Calls:
         spool_dir: Optional[str],
     ) -> None:
         if pool_size < 1:
-            raise ConfigurationError(f"pool_size is {pool_size}; give at least 1 connection")
+            raise ConfigurationError(f"invalid pool_size: {pool_size} (expected at least 1)")
         self.waiter = waiter
         #: The threads that finish batches whose callers were cancelled.
         self._finishing: set[threading.Thread] = set()
@@ -101,18 +101,18 @@ class Calls:
 
     @property
     def _host(self) -> _native.Host:
-        """The host. Its calls begin at once, so whoever cannot wait for them must not get it."""
+        """The host. Its calls begin at once, so this first checks that the caller can wait for them."""
         self.waiter.check()
         return self._opened
 
     async def _answer(self, what: str, call: _native.Call) -> Any:
-        def unheard(answer: Any) -> None:
+        def on_abandoned(answer: Any) -> None:
             if isinstance(answer, BaseException):
-                client_log.warning("%s, for which nobody waits any more, failed: %s", what, answer)
+                client_log.warning("%s, whose caller no longer waits, failed: %s", what, answer)
 
         begun = time.perf_counter()
         try:
-            answer = await self.waiter.begin(call, unheard)
+            answer = await self.waiter.begin(call, on_abandoned)
         except DatabaseError as error:
             client_log.debug("%s failed: %s", what, error)
             raise
@@ -154,7 +154,7 @@ class Calls:
             int, await self._answer("test_connections", self._host.test_connections())
         )
         if dropped:
-            client_log.info("dropped %d connections that were gone", dropped)
+            client_log.info("dropped %d broken connections", dropped)
         return dropped
 
     async def close(self) -> None:
@@ -229,10 +229,10 @@ class Calls:
         header: Any = None,
     ) -> list[ItemVerdict]:
         results = as_list(scenario_results, "scenario_results")
-        beside = (
-            _beside(results, trials, "trials"),
-            _beside(results, modal_call_ids, "modal_call_ids"),
-            _beside(results, sandbox_ids, "sandbox_ids"),
+        attributes = (
+            _parallel(results, trials, "trials"),
+            _parallel(results, modal_call_ids, "modal_call_ids"),
+            _parallel(results, sandbox_ids, "sandbox_ids"),
         )
         verdicts: list[ItemVerdict] = []
 
@@ -245,7 +245,7 @@ class Calls:
         if header is not None and not isinstance(header, str):
             header = await self._json(header, "the header")
         await self._record(
-            simulation_id, results, beside, take, brief=False, format=format, header=header
+            simulation_id, results, attributes, take, brief=False, format=format, header=header
         )
         return verdicts
 
@@ -277,9 +277,9 @@ class Calls:
         results: list[Any],
         modal_call_ids: Optional[Iterable[Optional[str]]],
     ) -> tuple[list[Optional[str]], Optional[DatabaseError]]:
-        """Records results; their ids, none where one was rejected, which is logged. Where some were
-        not recorded for another reason, an error says so."""
-        beside = (None, _beside(results, modal_call_ids, "modal_call_ids"), None)
+        """Records results. Returns their ids, with `None` for a rejected result, which is logged, and an
+        error if some were not recorded for another reason."""
+        attributes = (None, _parallel(results, modal_call_ids, "modal_call_ids"), None)
         ids: list[Optional[str]] = []
         others: list[tuple[int, ItemVerdict]] = []
 
@@ -291,7 +291,7 @@ class Calls:
                 ids.extend(answer[0])
                 others.extend(answer[1])
 
-        await self._record(simulation_id, results, beside, take, brief=True)
+        await self._record(simulation_id, results, attributes, take, brief=True)
         rejected = [other for other in others if other[1]["verdict"] == "rejected"]
         for position, verdict in rejected[:_WARNED_RESULTS]:
             log.warning(
@@ -319,21 +319,21 @@ class Calls:
         self,
         simulation_id: SimulationId,
         results: list[Any],
-        beside: Beside,
+        attributes: Attributes,
         take: Callable[[Any, int], None],
         *,
         brief: bool,
         format: Optional[str] = None,
         header: Optional[str] = None,
     ) -> None:
-        """Records results, and has the answer to each part of them taken, in order. Whoever is stopped while
-        waiting, by a cancellation or Ctrl-C, leaves the rest to a thread: once begun, a batch is recorded."""
+        """Records results, and passes the answer to each part to `take`, in order. If a cancellation or Ctrl-C
+        interrupts the caller, a thread records the rest: a batch that was begun is recorded."""
         simulation, host = simulation_text(simulation_id), self._host
 
         def begin(batch: _native.Batch, first: int) -> _native.Call:
             return host.record(simulation, batch, first, brief, format, header)
 
-        recording = BatchRecording(simulation, results, beside, begin, take)
+        recording = BatchRecording(simulation, results, attributes, begin, take)
         begun = time.perf_counter()
         try:
             await recording.run(self.waiter)
@@ -348,7 +348,7 @@ class Calls:
         log.debug("recorded %d results in %.1f ms", len(results), elapsed_ms)
 
     def _finish(self, recording: BatchRecording) -> None:
-        """Has a thread record what is left of a batch. The interpreter waits for it, and so does `close`."""
+        """Records the rest of a batch in a thread. The end of the interpreter and `close` wait for it."""
 
         def work() -> None:
             try:
@@ -363,15 +363,15 @@ class Calls:
         try:
             thread.start()
         except RuntimeError as error:
-            # The interpreter is ending.
+            # The interpreter is shutting down.
             self._finishing.discard(thread)
-            recording.lost(error)
+            recording.log_lost(error)
 
     async def complete_simulation(
         self, simulation_id: SimulationId, suite_result: Any
     ) -> SimulationCompleted:
         if isinstance(suite_result, Mapping):
-            # The results themselves are no figures, and may be many.
+            # The results are not figures, and there can be many of them.
             suite_result = {
                 name: value
                 for name, value in cast("Mapping[str, Any]", suite_result).items()
@@ -405,7 +405,7 @@ class Calls:
         call = self._host.cancel_simulation(simulation, reason)
         return _ended(simulation, await self._answer("cancel_simulation", call))
 
-    # What was recorded.
+    # Queries.
 
     async def get_simulation_status(self, simulation_id: SimulationId) -> SimulationStatus:
         call = self._host.simulation_status(simulation_text(simulation_id))
@@ -420,7 +420,7 @@ class Calls:
         cursor: Optional[str],
     ) -> OutcomeList:
         if limit is not None and limit < 1:
-            raise ValidationError(f"limit is {limit}; give at least 1, or none for all outcomes")
+            raise ValidationError(f"invalid limit: {limit} (expected at least 1, or None for all outcomes)")
         outcomes = OutcomeList()
         simulation = simulation_text(simulation_id)
         while True:
@@ -454,7 +454,7 @@ class Calls:
             ids = [simulation_text(simulation) for simulation in simulations]
             if not ids:
                 raise ValidationError(
-                    "simulations is empty; name at least one, or give None for all of them"
+                    "simulations is empty (expected at least one, or None for all simulations)"
                 )
         call = self._host.outcome_table(ids, scenario_id, status_filter, documents)
         return OutcomeTable(cast(_native.Table, await self._answer("outcomes", call)))
@@ -468,7 +468,7 @@ class Calls:
     ) -> SimulationPerformance:
         hours = time_range.total_seconds() / 3_600
         if hours <= 0:
-            raise ValidationError(f"time_range is {time_range}; give the time to look back")
+            raise ValidationError(f"invalid time_range: {time_range} (expected a positive duration)")
         call = self._host.performance(simulation_text(simulation_id), hours)
         return cast(
             SimulationPerformance, await self._answer("get_simulation_performance", call)
@@ -476,17 +476,17 @@ class Calls:
 
     async def get_recent_failures(self, limit: int) -> list[Failure]:
         if not 1 <= limit < 1 << 32:
-            raise ValidationError(f"limit is {limit}; give at least 1")
+            raise ValidationError(f"invalid limit: {limit} (expected at least 1)")
         call = self._host.recent_failures(limit)
         return cast("list[Failure]", await self._answer("get_recent_failures", call))
 
 
 def only_id(verdict: ItemVerdict) -> str:
-    """The id of the one result of a call.
+    """Returns the outcome id of a single result.
 
     Raises:
-        ValidationError: where it was rejected.
-        DatabaseError: where it was not recorded for another reason.
+        ValidationError: if it was rejected.
+        DatabaseError: if it was not recorded for another reason.
     """
     if verdict["verdict"] == "rejected":
         violations = verdict["violations"]
@@ -498,7 +498,7 @@ def only_id(verdict: ItemVerdict) -> str:
 
 
 def sentences(violations: Sequence[Violation]) -> str:
-    """Some violations for people."""
+    """Returns the first violations as readable text."""
     shown = [
         f"{violation['path']}: {violation['message']}" if violation["path"] else violation["message"]
         for violation in violations[:5]
@@ -509,46 +509,46 @@ def sentences(violations: Sequence[Violation]) -> str:
 
 
 def as_list(values: object, name: str) -> list[Any]:
-    """The values as a list of their own, which nobody else changes meanwhile; a single document is
-    an iterable too, and is not meant by one."""
+    """Returns the values as a new list, which the caller cannot change meanwhile. Refuses a single
+    document, which is an iterable too."""
     kind = type(values)
     single = issubclass(kind, (str, bytes, bytearray, memoryview, Mapping))
     if single or hasattr(kind, "model_dump") or not issubclass(kind, Iterable):
         raise ValidationError(
-            f"{name} is a single {kind.__name__}; give a list, with one element where there is one"
+            f"{name} is a single {kind.__name__} (expected a list, also for one element)"
         )
     return list(cast("Iterable[Any]", values))
 
 
 def _count(value: Any, name: str) -> Optional[int]:
-    """A count, where one is given."""
+    """Checks an optional count."""
     if value is None:
         return None
-    # Python takes True for 1.
+    # In Python, True equals 1.
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 32:
         return value
-    raise ValidationError(f"{name} is {value!r}; give a whole number from 0")
+    raise ValidationError(f"invalid {name}: {value!r} (expected an integer from 0)")
 
 
 def _text(value: Any, name: str) -> Optional[str]:
-    """A text, where one is given."""
+    """Checks an optional text."""
     if value is None or isinstance(value, str):
         return value
-    raise ValidationError(f"{name} is a {type(value).__name__}; give a text")
+    raise ValidationError(f"{name} is a {type(value).__name__} (expected a str)")
 
 
-def _beside(
+def _parallel(
     results: Sequence[Any], values: Optional[Iterable[Any]], name: str
 ) -> Optional[list[Any]]:
     if values is None:
         return None
-    beside = as_list(values, name)
-    if len(beside) != len(results):
+    parallel = as_list(values, name)
+    if len(parallel) != len(results):
         raise ValidationError(
-            f"there are {len(results)} results and {len(beside)} {name}; give one for each, None "
-            "where a result has none"
+            f"{name} has {len(parallel)} elements for {len(results)} results (expected one for each "
+            "result, None if it has none)"
         )
-    return beside
+    return parallel
 
 
 def _ended(simulation: str, answer: tuple[str, bool]) -> SimulationEnded:
@@ -560,7 +560,7 @@ def _ended(simulation: str, answer: tuple[str, bool]) -> SimulationEnded:
 
 
 def uncomputed(simulation: str, status: str, suite_result: Any) -> SimulationCompleted:
-    """The answer to a completion of which only the suite's own figures are known here."""
+    """Returns the answer to a completion of which only the suite's own figures are known."""
     figures: Mapping[str, Any] = {}
     if isinstance(suite_result, Mapping):
         figures = cast("Mapping[str, Any]", suite_result)
@@ -580,12 +580,12 @@ def uncomputed(simulation: str, status: str, suite_result: Any) -> SimulationCom
 
 
 def _figure(figures: Mapping[str, Any], name: str) -> float:
-    """The suite's own figure; not a number where it gives none, which can be formatted as one."""
+    """Returns the suite's own figure, or NaN, which can still be formatted as a number."""
     value: Union[int, float, Any] = figures.get(name)
     return float(value) if isinstance(value, (int, float)) else math.nan
 
 
-#: The statement with which runners mark a simulation as failed, where they write SQL for it.
+#: The SQL statement with which runners mark a simulation as failed or cancelled.
 _ENDING = re.compile(
     r"""\s* update \s+ (?:arc_recorder\.)? simulations \s+
         set \s+ status \s* = \s* '(failed|cancelled)'
@@ -596,7 +596,7 @@ _ENDING = re.compile(
 
 
 def ending_of(sql: str, params: Mapping[str, Any]) -> Optional[tuple[str, str]]:
-    """The status and the simulation of a statement that ends one, which a service understands."""
+    """Returns the status and the simulation of a statement that ends one, or `None` for any other statement."""
     found = _ENDING.fullmatch(sql)
     if found is None or found[2] not in params:
         return None
@@ -611,7 +611,7 @@ def _outcome(outcome: dict[str, Any]) -> ScenarioOutcome:
 
 
 def sql_text(value: Any) -> Optional[str]:
-    """A value as PostgreSQL reads it from text; what has no such form is an error."""
+    """Returns a value in PostgreSQL's text format."""
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -619,7 +619,7 @@ def sql_text(value: Any) -> Optional[str]:
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, timedelta):
-        # As whole numbers: a short time as a float would be written with an exponent.
+        # As integers: a short duration as a float would be written with an exponent.
         microseconds = value // timedelta(microseconds=1)
         return f"{microseconds // 1_000_000} seconds {microseconds % 1_000_000} microseconds"
     if isinstance(value, (bytes, bytearray)):
@@ -643,5 +643,5 @@ def _array_item(value: Any) -> str:
 
 
 def now() -> str:
-    """The time in UTC."""
+    """Returns the current time in UTC, as RFC 3339."""
     return datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")

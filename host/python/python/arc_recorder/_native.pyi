@@ -1,4 +1,4 @@
-"""The host, in this process. Each call begins work and gives a `Call`."""
+"""The host in this process. Each method starts its work and returns a `Call`."""
 
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a failure of recording does: it is raised, or logged and told in the answer."""
+"""How a failure of recording is handled: it is raised, or logged and reported in the answer."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from ._calls import (
 from .types import ItemVerdict, SimulationCompleted, SimulationEnded, SimulationStarted
 from .errors import ConfigurationError, DatabaseError
 
-#: `raise` raises a `DatabaseError`; `warn` logs a warning and gives an answer that says so.
+#: `raise` raises a `DatabaseError`; `warn` logs a warning and returns an answer that reports the failure.
 OnError = Literal["raise", "warn"]
 
-#: The status of what was not recorded.
+#: The status in an answer to a call that was not recorded.
 UNRECORDED = "unrecorded"
 
 
 class Recording:
-    """The calls that record, with what their failures do."""
+    """The calls that record, with the handling of their failures."""
 
     def __init__(self, calls: Calls, on_error: OnError) -> None:
         if on_error not in ("raise", "warn"):
-            raise ConfigurationError(f"on_error is {on_error!r}; give 'raise' or 'warn'")
+            raise ConfigurationError(f"invalid on_error: {on_error!r} (expected 'raise' or 'warn')")
         self._calls = calls
         self._warns = on_error == "warn"
 
@@ -46,7 +46,7 @@ class Recording:
         try:
             await self._calls.open()
         except DatabaseError as error:
-            self._warn("the database cannot be used yet; each call will try again", error)
+            self._warn("the database cannot be used yet; each call tries again", error)
 
     async def start_simulation(
         self,

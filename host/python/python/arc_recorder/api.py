@@ -1,4 +1,4 @@
-"""Recording evaluations, for event loops."""
+"""The API to record evaluations, for event loops."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class ArcAPI:
 
     Args:
         db: the database.
-        on_error: what a failure of recording does. `raise` raises a `DatabaseError`; `warn` logs a
-            warning and gives an answer that says so, so that an evaluation goes on.
+        on_error: how a failure of recording is handled. `raise` raises a `DatabaseError`; `warn` logs a
+            warning and returns an answer that reports the failure, so that an evaluation continues.
 
-    An answer means that the work is committed. Every call may be repeated after an error or a lost
+    An answer means that the work is committed. Every call can be repeated after an error or a lost
     answer: nothing is stored twice.
     """
 
@@ -56,19 +56,19 @@ class ArcAPI:
         """Starts a simulation and writes its plan.
 
         Args:
-            config_version_id: as `create_configuration` gives it; an unknown one is noted.
+            config_version_id: the id from `create_configuration`; an unknown one logs a warning.
             scenarios: dicts, or objects with `to_dict()`, each with an `id`; at most 16 MiB as JSON.
-            simulation_name: a name for people.
+            simulation_name: a display name.
             modal_app_id: the Modal app that runs the evaluation.
             modal_environment: default: the variable `MODAL_ENVIRONMENT`, then `production`.
             sandbox_instances: how many sandboxes run at once.
             metadata: anything else about the simulation.
-            simulation_id: a UUID of the caller's own, so that a start can be repeated.
+            simulation_id: a UUID that the caller chose, so that a start can be repeated.
             trials: how many times each scenario is run, from 1 to 10,000; default 1.
 
         Raises:
-            ValidationError: where the scenarios are not valid, two with one id among them.
-            ConflictError: where the id is there with another plan.
+            ValidationError: if the scenarios are not valid, or two have the same id.
+            ConflictError: if the simulation already exists with another plan.
         """
         return await self._recording.start_simulation(
             config_version_id,
@@ -91,25 +91,25 @@ class ArcAPI:
         *,
         trial: Optional[int] = None,
     ) -> Optional[str]:
-        """Records one result, and gives the id of its outcome.
+        """Records one result, and returns the id of its outcome.
 
         Args:
             simulation_id: the simulation.
             scenario_result: a dict, a dataclass, a pydantic model, an object with `to_dict()`, or
-                JSON as text or bytes. A `database_tracking` in a dict is left out.
+                JSON as text or bytes. The member `database_tracking` of a dict is left out.
             modal_call_id: the Modal function call of the run.
             sandbox_id: the sandbox of the run.
-            trial: which trial of its scenario, counted from 1.
+            trial: the trial of its scenario, counted from 1.
 
         Returns:
-            The outcome's id, also where it was recorded before; none where `on_error` is `warn`
-            and it was not recorded.
+            The outcome's id, also if it was recorded before; `None` if `on_error` is `warn` and it
+            was not recorded.
 
         Raises:
-            ValidationError: with all `violations` of a result that is not valid; it is kept among
-                the rejected ones.
-            NotFoundError: where there is no such simulation.
-            UnavailableError: where the same call again may work.
+            ValidationError: if the result is not valid, with all its `violations`; it is stored as
+                a rejected result.
+            NotFoundError: if the simulation does not exist.
+            UnavailableError: if a retry of the call can succeed.
         """
         return await self._recording.record_scenario_outcome(
             simulation_id, scenario_result, modal_call_id, sandbox_id, trial
@@ -121,12 +121,13 @@ class ArcAPI:
         scenario_results: Iterable[Any],
         modal_call_ids: Optional[Iterable[Optional[str]]] = None,
     ) -> list[Optional[str]]:
-        """Records many results, and gives the ids of their outcomes in order.
+        """Records many results, and returns the ids of their outcomes in order.
 
-        A result that is not valid has none, and is logged as a warning; `record_batch` tells why.
+        A result that is not valid has the id `None`, and is logged as a warning; `record_batch` returns
+        the reasons.
 
         Raises:
-            DatabaseError: where some were not recorded; the same call again stores nothing twice.
+            DatabaseError: if some were not recorded; a retry of the call stores nothing twice.
         """
         return await self._recording.record_batch_outcomes(
             simulation_id, scenario_results, modal_call_ids
@@ -143,18 +144,19 @@ class ArcAPI:
         format: Optional[str] = None,
         header: Any = None,
     ) -> list[ItemVerdict]:
-        """Records many results, and gives a verdict on each, in order.
+        """Records many results, and returns a verdict on each, in order.
 
-        One bad result never fails its neighbours. What belongs to the results stands in lists
-        beside them, `None` where a result has none.
+        One bad result never fails the others. The ids and trials of the results are lists parallel to
+        the results, with `None` for a result that has none.
 
         Args:
-            format: the name of the results' format, where it is not the built-in one.
-            header: what that format says once for all results: JSON text, or what becomes JSON.
+            format: the name of the results' format, if it is not the built-in one.
+            header: the part of that format that all results share: JSON text, or an object that
+                becomes JSON.
 
         Raises:
-            NotFoundError: where there is no such simulation.
-            UnavailableError: before anything was recorded; the same call again may work.
+            NotFoundError: if the simulation does not exist.
+            UnavailableError: if nothing was recorded and a retry of the call can succeed.
         """
         return await self._recording.record_batch(
             simulation_id,
@@ -184,15 +186,16 @@ class ArcAPI:
             path: the file.
             format: its format, as `arc-host formats list` names it. Default: the one that recognises
                 the file.
-            header: the file that holds what is said once for all results, where the format keeps it
-                apart. Default: the one beside the file that fits.
-            simulation_name: a name for people. Default: the file's.
-            simulation_id: a simulation that takes the results.
-            config_version_id: as `create_configuration` gives it.
+            header: the file with the part that all results share, if the format has a separate one.
+                Default: the matching file in the same folder.
+            simulation_name: a display name. Default: the file's.
+            simulation_id: the simulation that the results are recorded in. Default: one made from
+                the file's content.
+            config_version_id: the id from `create_configuration`.
 
         Raises:
-            ValidationError: where the file is not of its format, or holds no result.
-            NotFoundError: where there is no such format.
+            ValidationError: if the file is not of its format, or has no results.
+            NotFoundError: if the format does not exist.
         """
         return await self._calls.record_file(
             path, format, header, simulation_name, simulation_id, config_version_id
@@ -201,17 +204,17 @@ class ArcAPI:
     async def complete_simulation(
         self, simulation_id: SimulationId, suite_result: Any = None
     ) -> SimulationCompleted:
-        """Completes a simulation and fixes its figures; results that come later are counted.
+        """Completes a simulation and fixes its figures; results that arrive later are counted.
 
         Args:
             simulation_id: the simulation.
             suite_result: the suite's own figures, all optional: `average_reliability_score`,
-                `total_cost_usd`, `parallel_execution_time` (seconds), and others. What it does not
-                give is computed from the outcomes.
+                `total_cost_usd`, `parallel_execution_time` (seconds), and others. Missing
+                figures are computed from the outcomes.
 
         Raises:
-            NotFoundError: where there is no such simulation.
-            ConflictError: where it has failed or was cancelled.
+            NotFoundError: if the simulation does not exist.
+            ConflictError: if it has failed or was cancelled.
         """
         return await self._recording.complete_simulation(simulation_id, suite_result)
 
@@ -219,8 +222,8 @@ class ArcAPI:
         """Ends a simulation as failed. Repeating it changes nothing.
 
         Raises:
-            NotFoundError: where there is no such simulation.
-            ConflictError: where it has ended in another way.
+            NotFoundError: if the simulation does not exist.
+            ConflictError: if it has ended in another way.
         """
         return await self._recording.fail_simulation(simulation_id, reason)
 
@@ -230,16 +233,16 @@ class ArcAPI:
         """Ends a simulation that was stopped on purpose. Repeating it changes nothing.
 
         Raises:
-            NotFoundError: where there is no such simulation.
-            ConflictError: where it has ended in another way.
+            NotFoundError: if the simulation does not exist.
+            ConflictError: if it has ended in another way.
         """
         return await self._recording.cancel_simulation(simulation_id, reason)
 
     async def get_simulation_status(self, simulation_id: SimulationId) -> SimulationStatus:
-        """Where a simulation stands.
+        """Returns a simulation's status, progress and figures.
 
         Raises:
-            NotFoundError: where there is no such simulation.
+            NotFoundError: if the simulation does not exist.
         """
         return await self._calls.get_simulation_status(simulation_id)
 
@@ -252,17 +255,17 @@ class ArcAPI:
         limit: Optional[int] = None,
         cursor: Optional[str] = None,
     ) -> OutcomeList:
-        """The outcomes of a simulation, in order of scenario, trial and attempt.
+        """Returns the outcomes of a simulation, in order of scenario, trial and attempt.
 
         Args:
             simulation_id: the simulation.
             scenario_id: only those of this scenario.
             status_filter: only those with this status.
-            limit: at most so many; the answer's `cursor` is where the next begin.
-            cursor: where to begin.
+            limit: the most outcomes to return; the answer's `cursor` continues after them.
+            cursor: the `cursor` of the previous answer.
 
         Raises:
-            NotFoundError: where there is no such simulation.
+            NotFoundError: if the simulation does not exist.
         """
         return await self._calls.get_scenario_outcomes(
             simulation_id, scenario_id, status_filter, limit, cursor
@@ -276,38 +279,39 @@ class ArcAPI:
         status_filter: Optional[str] = None,
         documents: bool = False,
     ) -> OutcomeTable:
-        """The outcomes of simulations as a table, for pandas, polars and whatever else reads Arrow.
+        """Returns the outcomes of simulations as a table, for pandas, polars and other libraries that read
+        Arrow.
 
-        They come in order of simulation, scenario, trial and attempt, as they were at one moment (a
-        service is asked page after page instead), with some 250 bytes of memory for each.
+        They are in order of simulation, scenario, trial and attempt, and from one snapshot of the
+        database (from a service they are read page by page instead). Each takes some 250 bytes of memory.
 
         Args:
-            simulations: the simulation, or some of them; all, the oldest first, where none is named.
+            simulations: the simulation, or several. Default: all, the oldest first.
             scenario_id: only those of this scenario.
             status_filter: only those with this status.
             documents: with the documents, byte for byte, as a last column of text.
 
         Raises:
-            NotFoundError: where a simulation that is named is not there.
+            NotFoundError: if one of the simulations does not exist.
         """
         return await self._calls.outcomes(simulations, scenario_id, status_filter, documents)
 
     async def get_rejected_results(self, simulation_id: SimulationId) -> list[RejectedResult]:
-        """What was rejected in a simulation and why, in order of receipt.
+        """Returns the rejected results of a simulation and the reasons, in order of receipt.
 
         Raises:
-            NotFoundError: where there is no such simulation.
+            NotFoundError: if the simulation does not exist.
         """
         return await self._calls.get_rejected_results(simulation_id)
 
     async def create_configuration(
         self, name: str, config: Any, user_id: Optional[str] = None
     ) -> str:
-        """Keeps a version of an agent's configuration, and gives its id; see `db`."""
+        """Stores a version of an agent's configuration, and returns its id; see `db`."""
         return await self._calls.create_configuration(name, config, user_id)
 
     async def close(self) -> None:
-        """Waits for what is under way, then closes the connections. Safe to call twice."""
+        """Waits for calls in progress, then closes the connections. Safe to call twice."""
         await self._calls.close()
 
     async def __aenter__(self) -> ArcAPI:
@@ -318,7 +322,7 @@ class ArcAPI:
 
 
 class Opening:
-    """A recorder that is being opened: to be awaited, or entered with `async with`."""
+    """A recorder that is being opened: await it, or enter it with `async with`."""
 
     def __init__(self, api: ArcAPI, recording: Recording) -> None:
         self._api = api
@@ -348,16 +352,16 @@ def create_arc_api(
     token: Optional[str] = None,
     spool_dir: Union[str, PathLike[str], None] = None,
 ) -> Opening:
-    """Opens a database or a service and gives the recorder on it: `await` it, or use `async with`.
+    """Opens a database or a service and returns the recorder on it: `await` it, or use `async with`.
 
     Args:
-        url, pool_size, data_dir, postgres_bin, token, spool_dir: where results go; see `ArcDBClient`.
-        on_error: what a failure of recording does; see `ArcAPI`. With `warn`, a database that is
-            unavailable is one too, and each call tries it again.
+        url, pool_size, data_dir, postgres_bin, token, spool_dir: see `ArcDBClient`.
+        on_error: how a failure of recording is handled; see `ArcAPI`. With `warn`, a database that is
+            unavailable is only a warning, and each call tries to connect again.
 
     Raises:
-        ConfigurationError: where the URL will not do, or the database refuses the user.
-        UnavailableError: where the database or the service is unavailable, and there is no spool.
+        ConfigurationError: if the URL is not valid, or the database refuses the user.
+        UnavailableError: if the database or the service is unavailable, and there is no spool.
     """
     client = ArcDBClient(
         url,

@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by who can mend it and whether trying again may help."""
+"""The exceptions, by who can fix the cause and whether a retry can succeed."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = [
 class DatabaseError(Exception):
     """Recording or reading failed. Every error of this package is one of these."""
 
-    #: Whether the same call again may work without anybody changing anything.
+    #: Whether a retry of the same call can succeed without any other change.
     retryable: bool = False
 
 
 class ValidationError(DatabaseError):
-    """An argument or a result is not valid; the same call again gives the same error."""
+    """An argument or a result is not valid; a retry fails with the same error."""
 
-    #: All that is wrong: where (a JSON Pointer), a code for programs, a sentence for people.
+    #: All violations, each with a path (a JSON Pointer), a code for programs, and a message.
     violations: list[Violation]
 
     def __init__(self, message: str, violations: Sequence[Violation] = ()) -> None:
@@ -35,16 +35,16 @@ class ValidationError(DatabaseError):
         self.violations = list(violations)
 
     def __reduce__(self) -> tuple[type[ValidationError], tuple[str, list[Violation]]]:
-        # Errors cross process borders whole, as in multiprocessing.
+        # Keeps the violations when the error is pickled, as in multiprocessing.
         return type(self), (str(self), self.violations)
 
 
 class NotFoundError(DatabaseError):
-    """There is no such simulation."""
+    """The simulation or the format does not exist."""
 
 
 class ConflictError(DatabaseError):
-    """It exists, but not as the caller says."""
+    """The simulation exists, but in another state or with another plan."""
 
 
 class ConfigurationError(DatabaseError):
@@ -52,7 +52,7 @@ class ConfigurationError(DatabaseError):
 
 
 class UnavailableError(DatabaseError):
-    """The database is unavailable or overloaded; the same call again may work, and stores nothing twice."""
+    """The database is unavailable or overloaded; a retry can succeed, and stores nothing twice."""
 
     retryable = True
 
@@ -77,7 +77,7 @@ _KINDS: dict[str, type[DatabaseError]] = {
 def from_host(
     kind: str, message: str, retryable: bool, violations: Sequence[Violation]
 ) -> DatabaseError:
-    """The exception for an error of the host."""
+    """Returns the exception for an error of the host."""
     if kind == ValidationError.__name__:
         return ValidationError(message, violations)
     error = _KINDS[kind](message)

@@ -1,4 +1,4 @@
-"""Outcomes as tables."""
+"""Outcomes as Arrow tables."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from . import _native
 
 
 class OutcomeTable:
-    """Outcomes as columns of Arrow, in this process's memory.
+    """Outcomes as Arrow columns in this process's memory.
 
-    Whatever reads Arrow takes it as it is, without a copy: `polars.DataFrame(table)`,
-    `pyarrow.table(table)`, `pandas.DataFrame.from_arrow(table)`, DuckDB. None of them is needed for
-    anything else.
+    Libraries that read Arrow use it without a copy: `polars.DataFrame(table)`, `pyarrow.table(table)`,
+    `pandas.DataFrame.from_arrow(table)`, DuckDB. None of them is required otherwise.
 
-    The columns are those of an outcome, after `simulation_id`. Ids are texts; `execution_time` and
-    `received_at` are times in UTC with microseconds; `metrics` and `warnings` are JSON as text; what
-    an outcome has not is null.
+    The columns are `simulation_id` and the fields of an outcome. Ids are text; `execution_time` and
+    `received_at` are times in UTC with microseconds; `metrics` and `warnings` are JSON as text; a field
+    that an outcome does not have is null.
     """
 
     def __init__(self, table: _native.Table) -> None:
@@ -31,7 +30,7 @@ class OutcomeTable:
 
     @property
     def column_names(self) -> list[str]:
-        """The columns' names, in order."""
+        """The names of the columns, in order."""
         return self._table.column_names
 
     def __arrow_c_schema__(self) -> object:
@@ -41,27 +40,27 @@ class OutcomeTable:
         return self._table.__arrow_c_stream__(requested_schema)
 
     def to_arrow(self) -> Any:
-        """A `pyarrow.Table`.
+        """Returns a `pyarrow.Table`.
 
         Raises:
-            ImportError: where pyarrow is not installed.
+            ImportError: if pyarrow is not installed.
         """
         return _library("pyarrow").table(self)
 
     def to_pandas(self) -> Any:
-        """A `pandas.DataFrame`, made through pyarrow.
+        """Returns a `pandas.DataFrame`, converted with pyarrow.
 
         Raises:
-            ImportError: where pandas or pyarrow is not installed.
+            ImportError: if pandas or pyarrow is not installed.
         """
         _library("pandas")
         return self.to_arrow().to_pandas()
 
     def to_polars(self) -> Any:
-        """A `polars.DataFrame`.
+        """Returns a `polars.DataFrame`.
 
         Raises:
-            ImportError: where polars is not installed.
+            ImportError: if polars is not installed.
         """
         return _library("polars").DataFrame(self)
 

@@ -1,4 +1,4 @@
-"""What the calls give: plain dicts that JSON can hold. Times are RFC 3339 in UTC."""
+"""The types that the calls return: plain dicts that can be written as JSON. Times are RFC 3339 in UTC."""
 
 from __future__ import annotations
 
@@ -12,71 +12,71 @@ elif TYPE_CHECKING:
 
 
 class Violation(TypedDict):
-    """What is wrong with a part of a document, or was assumed of it."""
+    """An error in a part of a document, or a warning about it."""
 
-    #: Where: a JSON Pointer, empty for the whole document.
+    #: A JSON Pointer to the part; empty for the whole document.
     path: str
-    #: What kind of fault; it never changes.
+    #: The kind of error, a stable identifier for programs.
     code: str
-    #: A sentence for people.
+    #: The error as text.
     message: str
 
 
 class ItemVerdict(TypedDict):
-    """What became of one result."""
+    """The verdict on one result."""
 
-    #: `stored` now; `duplicate`, stored before; `spooled`, kept until the database is back;
+    #: `stored` now; `duplicate`, stored before; `spooled`, in the spool until the database is available;
     #: `rejected` as not valid; `failed`, not recorded.
     verdict: Literal["stored", "duplicate", "spooled", "rejected", "failed"]
-    #: The id of the outcome or of the rejected result; none where nothing could be sent.
+    #: The id of the outcome or of the rejected result; `None` if nothing could be sent.
     outcome_id: Optional[str]
-    #: Why it was rejected.
+    #: The reasons for which it was rejected.
     violations: list[Violation]
-    #: What was assumed or replaced in a result that was accepted.
+    #: Assumptions and replacements in an accepted result.
     warnings: list[Violation]
-    #: Whether the same result again may work, where it failed.
+    #: If it failed, whether a retry can succeed.
     retryable: bool
-    #: Why it failed.
+    #: The reason for which it failed.
     message: Optional[str]
 
 
 class RejectedItem(TypedDict):
     """A result of a file that is not valid."""
 
-    #: Where it stands in the file, counted from 0.
+    #: Its position in the file, counted from 0.
     position: int
-    #: The id under which it is kept.
+    #: The id under which it is stored.
     outcome_id: str
-    #: The first reason: where, what, and as a sentence.
+    #: The first violation: its path, code and message.
     path: str
     code: str
     message: str
-    #: All reasons.
+    #: All violations.
     violations: list[Violation]
 
 
 class FileRecorded(TypedDict):
-    """What became of a file."""
+    """A report on a recorded file."""
 
     #: The file's name.
     file: str
-    #: The format of its results; none for the built-in one.
+    #: The format of its results; `None` for the built-in one.
     format: Optional[str]
     simulation_id: str
     simulation_name: str
-    #: The simulation's status; none where it could not be asked.
+    #: The simulation's status; `None` if it could not be read.
     status: Optional[str]
-    #: How many results were stored now, were there before, are kept until the database is back, are
-    #: not valid, and were not recorded.
+    #: The numbers of results that were stored now, were stored before, are in the spool until the
+    #: database is available, are not valid, and were not recorded.
     stored: int
     duplicate: int
     spooled: int
     rejected: int
     failed: int
-    #: Why the first of those that were not recorded was not.
+    #: The reason for the first result that was not recorded.
     failure: Optional[str]
     interrupted: bool
-    #: Of all results of the simulation together.
+    #: Figures of all results of the simulation.
     by_status: Optional[dict[str, int]]
     by_error_category: Optional[dict[str, int]]
     overall_score: Optional[float]
@@ -84,13 +84,13 @@ class FileRecorded(TypedDict):
     total_cost_usd: Optional[float]
     total_scenarios: Optional[int]
     completed_scenarios: Optional[int]
-    #: How many accepted results have each warning.
+    #: The number of accepted results with each warning.
     warnings: dict[str, int]
     #: The first results that are not valid.
     rejected_results: list[RejectedItem]
-    #: What else of the file is not recorded as it stands there, or worth knowing.
+    #: Other remarks, such as parts of the file that are not recorded unchanged.
     notes: list[str]
-    #: How long it took, in seconds.
+    #: The duration in seconds.
     elapsed_seconds: float
 
 
@@ -99,15 +99,15 @@ class SimulationStarted(TypedDict):
 
     simulation_id: str
     scenario_count: int
-    #: `running`, or where a simulation that was started before stands; `unrecorded` where a
-    #: failure was turned into this answer.
+    #: `running`, or the status of a simulation that was started before; `unrecorded` if a failure
+    #: was turned into this answer.
     status: str
     created_at: str
     #: Whether the version of the configuration was created before.
     configuration_exists: NotRequired[bool]
-    #: Whether the start is in a spool, until the database is back.
+    #: Whether the start is in a spool until the database is available.
     spooled: NotRequired[bool]
-    #: Why nothing was recorded.
+    #: The reason for which nothing was recorded.
     error: NotRequired[str]
 
 
@@ -121,7 +121,7 @@ class SimulationFigures(TypedDict):
 
 
 class SimulationCompleted(TypedDict):
-    """The answer to a completion: the suite's own figures, the computed ones where it gives none."""
+    """The answer to a completion: the suite's own figures, or the computed ones if it has none."""
 
     simulation_id: str
     status: str
@@ -129,12 +129,12 @@ class SimulationCompleted(TypedDict):
     total_cost_usd: float
     execution_time_seconds: float
     completed_at: str
-    #: The same from the recorded outcomes; empty where nothing was recorded.
+    #: The same from the recorded outcomes; empty if nothing was recorded.
     computed: SimulationFigures
-    #: Whether the completion is in a spool, until the database is back. Then nothing is computed
-    #: yet, and a figure that the suite does not give is NaN.
+    #: Whether the completion is in a spool until the database is available. Then nothing is computed
+    #: yet, and a figure that the suite does not have is NaN.
     spooled: NotRequired[bool]
-    #: Why nothing was recorded.
+    #: The reason for which nothing was recorded.
     error: NotRequired[str]
 
 
@@ -143,14 +143,14 @@ class SimulationEnded(TypedDict):
 
     simulation_id: str
     status: str
-    #: Whether the end is in a spool, until the database is back.
+    #: Whether the end is in a spool until the database is available.
     spooled: NotRequired[bool]
-    #: Why nothing was recorded.
+    #: The reason for which nothing was recorded.
     error: NotRequired[str]
 
 
 class SimulationStatus(TypedDict):
-    """Where a simulation stands."""
+    """A simulation's status, progress and figures."""
 
     simulation_id: str
     simulation_name: Optional[str]
@@ -159,7 +159,7 @@ class SimulationStatus(TypedDict):
     status: str
     #: From 0 to 100.
     progress_percentage: float
-    #: Planned scenarios times trials, and those that were recorded without being planned.
+    #: Planned scenarios times trials, plus the scenarios that were recorded without being planned.
     total_scenarios: int
     completed_scenarios: int
     #: Scenarios whose latest outcome is a success.
@@ -211,7 +211,7 @@ class ScenarioOutcome(TypedDict):
     error_category: Optional[str]
     metrics: dict[str, Any]
     warnings: list[Violation]
-    #: The name and version of what extracted these fields.
+    #: The name and version of the extractor.
     extractor: str
 
 
@@ -228,7 +228,7 @@ class HourlyMetrics(TypedDict):
 
 
 class PerformanceSummary(TypedDict):
-    """Some hours of a simulation in one."""
+    """The totals of some hours of a simulation."""
 
     total_outcomes: int
     avg_reliability: Optional[float]
@@ -276,29 +276,29 @@ class PoolStats(TypedDict):
     size: int
     #: Open and free.
     available: int
-    #: Calls that wait for one.
+    #: Calls that wait for a connection.
     waiting: int
 
 
 class SpoolState(TypedDict):
-    """What a spool holds."""
+    """The state of a spool."""
 
-    #: How many entries wait.
+    #: The number of entries that wait for delivery.
     depth: int
     bytes: int
     limit_bytes: int
-    #: When the oldest of them was kept.
+    #: The time at which the oldest of them was added.
     oldest_at: Optional[str]
-    #: How many were refused for good.
+    #: The number of entries that were refused permanently.
     dead_letters: int
-    #: Whether there is no room.
+    #: Whether the limit is reached.
     full: bool
 
 
 class Policy(TypedDict):
-    """A task that TimescaleDB runs by itself."""
+    """A background job of TimescaleDB."""
 
-    #: What it does: `policy_compression` moves old chunks into the columnstore.
+    #: The kind of job: `policy_compression` moves old chunks into the columnstore.
     name: str
     table: str
     #: Whether it runs: it is scheduled, its last run went well, and the next one is not overdue.
@@ -310,7 +310,7 @@ class Policy(TypedDict):
 
 
 class Health(TypedDict):
-    """The database's state. One that cannot be reached is an answer too."""
+    """The state of the database, which can be unreachable."""
 
     #: `ok` or `error`.
     status: str
@@ -321,29 +321,29 @@ class Health(TypedDict):
     #: The tables that TimescaleDB partitions by time.
     hypertables: list[str]
     pool_stats: PoolStats
-    #: How many migrations were applied; none where the schema is not there.
+    #: The number of applied migrations; `None` if the schema does not exist.
     schema_version: Optional[int]
-    #: `plain`, `timescale` or `citus`; none where the schema is not there.
+    #: `plain`, `timescale` or `citus`; `None` if the schema does not exist.
     layout: Optional[str]
     policies: list[Policy]
-    #: How far the host's clock is ahead of the database's; negative where it is behind, none where
-    #: the database does not answer.
+    #: How far the host's clock is ahead of the database's; negative if it is behind, `None` if the
+    #: database does not answer.
     clock_skew_ms: Optional[float]
     timestamp: str
     response_time_ms: float
-    #: The version of the service, where it is one.
+    #: The version of the service, if the client uses one.
     service_version: NotRequired[str]
-    #: The spool of this process, else that of the service, where there is one.
+    #: The spool of this process, or else of the service; `None` without a spool.
     spool: NotRequired[Optional[SpoolState]]
 
 
 class Metrics(TypedDict):
-    """What this client has asked the database for, counted."""
+    """Counters of a client's queries and connections."""
 
     total_queries: int
     failed_queries: int
     retry_count: int
-    #: Percent; 100 where nothing was asked.
+    #: Percent; 100 before the first query.
     success_rate: float
     #: Milliseconds.
     avg_query_time: float
@@ -354,39 +354,39 @@ class Metrics(TypedDict):
 
 
 class Deployment(TypedDict):
-    """What deploying the schema did."""
+    """The answer to a deployment of the schema."""
 
     status: str
-    #: The migrations that were applied now, and `layout …`; none where all was there.
+    #: The migrations that were applied now, and `layout …`; empty if the schema was up to date.
     applied: list[str]
     schema_version: int
     #: `plain`, `timescale` or `citus`.
     layout: str
-    #: What could not be had, and what would bring it.
+    #: Features that are unavailable, and what they require.
     notes: list[str]
 
 
 class OutcomeList(list[ScenarioOutcome]):
     """Outcomes in order of scenario, trial and attempt."""
 
-    #: Where the next page begins; none where there is no more.
+    #: The cursor of the next page; `None` after the last one.
     cursor: Optional[str] = None
 
 
 class Rows(list[dict[str, Any]]):
-    """The rows of a statement, each a dict by the names of the columns."""
+    """The rows of a statement, each a dict with the columns by name."""
 
-    #: How many rows the statement gave or changed.
+    #: The number of rows that the statement returned or changed.
     rowcount: int = 0
 
     def fetchall(self) -> list[dict[str, Any]]:
-        """All rows."""
+        """Returns all rows."""
         return list(self)
 
     def fetchone(self) -> Optional[dict[str, Any]]:
-        """The first row, where there is one."""
+        """Returns the first row, or `None`."""
         return self[0] if self else None
 
     def scalar(self) -> Any:
-        """The first value of the first row; none where there is no row."""
+        """Returns the first value of the first row, or `None` if there are no rows."""
         return next(iter(self[0].values()), None) if self else None

@@ -1,10 +1,10 @@
-//! Python objects as JSON text, as people expect them, a slice of time after another.
+//! Serializes Python objects to JSON text, in time slices.
 //!
-//! | module | its idea |
+//! | module | purpose |
 //! |---|---|
 //! | `writer` | the walk through an object, which can pause anywhere |
-//! | `plain` | the values that are JSON as they are: texts, numbers, truth |
-//! | `others` | what other types are made of: enums, dates, models, arrays |
+//! | `plain` | values of JSON's own types: strings, numbers, booleans |
+//! | `others` | conversion of other types: enums, dates, models, arrays |
 
 mod others;
 mod plain;
@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-pub(crate) use writer::{Unwritable, Writer, Written};
+pub(crate) use writer::{JsonText, Unwritable, Writer};
 
-/// An object that becomes JSON text: metadata, a list of scenarios, a summary. A number that JSON
-/// cannot hold becomes null.
+/// An object that becomes JSON text, such as metadata, a list of scenarios or a summary. A number that JSON
+/// cannot represent becomes null.
 #[pyclass]
 pub(crate) struct Text {
     writer: Writer,
@@ -29,11 +29,11 @@ pub(crate) struct Text {
 impl Text {
     #[new]
     fn new(value: Bound<'_, PyAny>, what: &str) -> Self {
-        Text { writer: Writer::new(value, &[]), what: known(what) }
+        Text { writer: Writer::new(value, &[]), what: static_name(what) }
     }
 
-    /// Writes on for about so many milliseconds, and gives the text once it is done. Raises
-    /// `ValidationError` where a value cannot be JSON.
+    /// Continues for about `milliseconds`, and returns the text once it is complete. Raises
+    /// `ValidationError` if a value cannot be converted to JSON.
     fn proceed<'py>(
         &mut self,
         py: Python<'py>,
@@ -42,8 +42,8 @@ impl Text {
         let slice = Duration::try_from_secs_f64(milliseconds / 1_000.0).unwrap_or_default();
         let until = Instant::now().checked_add(slice).unwrap_or_else(Instant::now);
         match self.writer.proceed(py, Some(until)) {
-            // A summary's numbers are figures, all of them.
-            Ok(Some(Written { not_finite, .. }))
+            // All numbers of a summary are figures, which must be finite.
+            Ok(Some(JsonText { not_finite, .. }))
                 if self.what == SUITE && !not_finite.is_empty() =>
             {
                 let path = not_finite.first().map_or("", |number| number.path.as_str());
@@ -60,8 +60,8 @@ impl Text {
 
 const SUITE: &str = "the suite's summary";
 
-/// What is being made JSON, in the words of the calls.
-fn known(what: &str) -> &'static str {
-    const KNOWN: [&str; 4] = ["the list of scenarios", "the metadata", SUITE, "the configuration"];
-    KNOWN.into_iter().find(|known| *known == what).unwrap_or("the value")
+/// Returns the name of the value for error messages.
+fn static_name(what: &str) -> &'static str {
+    const NAMES: [&str; 4] = ["the list of scenarios", "the metadata", SUITE, "the configuration"];
+    NAMES.into_iter().find(|name| *name == what).unwrap_or("the value")
 }

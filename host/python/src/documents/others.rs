@@ -1,4 +1,4 @@
-//! What other types are made of: enums, dates, models, arrays, sets.
+//! Converts other types: enums, dates, models, arrays, sets.
 
 use arc_host::recorder::NotFiniteNumber;
 use pyo3::exceptions::PyTypeError;
@@ -8,21 +8,21 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict, PyFloat, PyList, PyString, PyTyp
 
 use super::plain::not_finite;
 
-/// What a value comes to.
+/// The conversion of a value.
 pub(super) enum Other<'py> {
-    /// It is written as this one.
+    /// Another value, which is serialized in its place.
     Value(Bound<'py, PyAny>),
-    /// A number, as JSON writes it.
+    /// A number in JSON's syntax.
     Number(String),
-    /// A number that JSON cannot hold.
+    /// A number that JSON cannot represent.
     NotFinite(NotFiniteNumber),
     /// An object with these members.
     Fields(Vec<(String, Py<PyAny>)>),
-    /// Nothing that is known: what it is, for people.
+    /// A value of an unsupported type: its description.
     Unknown(String),
 }
 
-/// The classes of Python's own library that are known.
+/// The supported classes of Python's standard library.
 struct Classes {
     enumeration: Py<PyType>,
     date: Py<PyType>,
@@ -59,63 +59,63 @@ fn classes(py: Python<'_>) -> PyResult<&Classes> {
     })
 }
 
-/// Whether it is an enum's member, which is written as its value even where it is a text or number.
+/// Returns whether a value is an enum's member, which is serialized as its value even if it is a string or number.
 pub(super) fn is_enum(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     value.is_instance(classes(value.py())?.enumeration.bind(value.py()))
 }
 
-/// What a value is written as that is not JSON as it is.
+/// Converts a value that is not of JSON's own types.
 pub(super) fn reduce<'py>(value: &Bound<'py, PyAny>) -> PyResult<Other<'py>> {
     let py = value.py();
-    let known = classes(py)?;
+    let classes = classes(py)?;
     let is = |class: &Py<PyType>| value.is_instance(class.bind(py));
-    if is(&known.enumeration)? {
+    if is(&classes.enumeration)? {
         return Ok(Other::Value(value.getattr("value")?));
     }
-    if is(&known.date)? || is(&known.time)? {
+    if is(&classes.date)? || is(&classes.time)? {
         return Ok(Other::Value(value.call_method0("isoformat")?));
     }
-    if is(&known.duration)? {
+    if is(&classes.duration)? {
         return Ok(Other::Value(value.call_method0("total_seconds")?));
     }
-    if is(&known.uuid)? {
+    if is(&classes.uuid)? {
         return Ok(Other::Value(value.str()?.into_any()));
     }
-    if is(&known.decimal)? {
+    if is(&classes.decimal)? {
         return decimal(value);
     }
     if let Some(model) = model(value)? {
         return Ok(model);
     }
-    // Bytes are a sequence of numbers, which nobody means by them.
+    // Bytes are a sequence of integers, but are never meant as a list of numbers.
     let bytes = value.is_instance_of::<PyBytes>() || value.is_instance_of::<PyByteArray>();
-    if bytes || is(&known.memory)? {
+    if bytes || is(&classes.memory)? {
         return Ok(Other::Unknown(describe(value)));
     }
-    // numpy's arrays and numbers, and what is like them: torch's tensors, pandas' series. Asked of
-    // the class: an object may have an `item` that is none of this, or make up what it is asked for.
+    // numpy's arrays and numbers, and similar types such as torch's tensors and pandas' series. The class
+    // decides: an instance can have an unrelated attribute `item`, or create attributes on access.
     let kind = value.get_type();
     for method in ["tolist", "item"] {
         if kind.hasattr(method)? {
             return array(value, method);
         }
     }
-    if is(&known.mapping)? {
+    if is(&classes.mapping)? {
         return Ok(Other::Value(py.get_type::<PyDict>().call1((value,))?));
     }
-    if is(&known.set)? {
+    if is(&classes.set)? {
         return sorted(value);
     }
-    if is(&known.path)? {
+    if is(&classes.path)? {
         return Ok(Other::Value(py.import("os")?.call_method1("fspath", (value,))?));
     }
-    if is(&known.sequence)? {
+    if is(&classes.sequence)? {
         return Ok(Other::Value(py.get_type::<PyList>().call1((value,))?));
     }
     Ok(Other::Unknown(describe(value)))
 }
 
-/// A number's own spelling, which JSON takes; what JSON cannot hold is told apart.
+/// Returns a decimal in its own spelling, which is valid JSON, unless JSON cannot represent it.
 fn decimal<'py>(value: &Bound<'py, PyAny>) -> PyResult<Other<'py>> {
     if value.call_method0("is_finite")?.is_truthy()? {
         let text = value.str()?;
@@ -130,7 +130,7 @@ fn decimal<'py>(value: &Bound<'py, PyAny>) -> PyResult<Other<'py>> {
     Ok(Other::NotFinite(number.unwrap_or(NotFiniteNumber::NaN)))
 }
 
-/// Models of pydantic, dataclasses, classes of attrs, and whatever has a `to_dict()`.
+/// Converts pydantic models, dataclasses, attrs classes, and other classes with `to_dict()`.
 fn model<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Other<'py>>> {
     let py = value.py();
     if value.is_instance_of::<PyType>() {
@@ -170,7 +170,7 @@ fn fields_of<'py>(value: &Bound<'py, PyAny>, fields: &Bound<'py, PyAny>) -> PyRe
 }
 
 fn array<'py>(value: &Bound<'py, PyAny>, method: &str) -> PyResult<Other<'py>> {
-    /// The units of numpy's times that Python's have no room for, which would come as numbers.
+    /// The units of numpy's times that are too fine for Python's types; such times would become numbers.
     const FINE_UNITS: [&str; 4] = ["ns]", "ps]", "fs]", "as]"];
     let dtype = match value.getattr_opt("dtype")? {
         Some(dtype) => match dtype.getattr_opt("str")? {
@@ -185,11 +185,11 @@ fn array<'py>(value: &Bound<'py, PyAny>, method: &str) -> PyResult<Other<'py>> {
         value = value.call_method1("astype", (time,))?;
     }
     let made = value.call_method0(method)?;
-    // A complex number that Python has no type for.
+    // A complex number of a type that Python does not have.
     if dtype.contains('c') && made.get_type().is(value.get_type()) {
         return Ok(Other::Unknown(describe(&value)));
     }
-    // Numbers that Python has no type for give themselves.
+    // `item` of a number type that Python does not have returns the same type.
     if made.get_type().is(value.get_type()) {
         let float = value.call_method0("__float__")?.cast_into::<PyFloat>()?;
         return Ok(Other::Value(float.into_any()));
@@ -197,12 +197,12 @@ fn array<'py>(value: &Bound<'py, PyAny>, method: &str) -> PyResult<Other<'py>> {
     Ok(Other::Value(made))
 }
 
-/// A set has no order, and the order of its texts is another one in each process: sorted, the same
-/// set is always the same document.
+/// Converts a set to a sorted list, so that the same set is always the same document. The order of a set of
+/// strings is different in each process.
 fn sorted<'py>(set: &Bound<'py, PyAny>) -> PyResult<Other<'py>> {
     let py = set.py();
     let mut items = Vec::new();
-    // Of two sets, mostly neither is less.
+    // Sets have only a partial order.
     let mut ordered = true;
     for item in set.try_iter()? {
         let item = item?;
@@ -225,12 +225,12 @@ fn sorted<'py>(set: &Bound<'py, PyAny>) -> PyResult<Other<'py>> {
     Ok(Other::Value(list.into_any()))
 }
 
-/// What sorts a value that has no order of its own: how it is shown, the parts of a set sorted.
+/// Returns the sort key of a value that has no order: its `repr`, with the items of a set sorted.
 fn sorting_name(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<String> {
-    /// Sets in sets in sets; deeper than this, any order will do.
-    const MOST_DEPTH: usize = 16;
+    /// The deepest nesting of sets that is sorted.
+    const MAX_DEPTH: usize = 16;
     let py = value.py();
-    if depth >= MOST_DEPTH || !value.is_instance(classes(py)?.set.bind(py))? {
+    if depth >= MAX_DEPTH || !value.is_instance(classes(py)?.set.bind(py))? {
         return Ok(value.repr()?.to_string_lossy().into_owned());
     }
     let mut names = Vec::new();
@@ -241,7 +241,7 @@ fn sorting_name(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<String> {
     Ok(format!("{{{}}}", names.join(",")))
 }
 
-/// What something is, for people; never what is in it.
+/// Describes a value by its type, never by its content.
 fn describe(value: &Bound<'_, PyAny>) -> String {
     let name = value.get_type().fully_qualified_name();
     name.map_or_else(|_| "an object".to_owned(), |name| format!("a value of type {name}"))

@@ -1,4 +1,4 @@
-//! The values that are JSON as they are: texts, numbers, truth, nothing; dicts, lists and tuples.
+//! Serializes values of JSON's own types: strings, numbers, booleans, None; dicts, lists and tuples.
 
 use std::borrow::Cow;
 use std::ffi::c_char;
@@ -12,19 +12,19 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyT
 
 use super::others::is_enum;
 
-/// What a value is.
+/// The kind of a value.
 pub(super) enum Plain<'py> {
     Written,
-    /// Written as null.
+    /// It was written as null.
     NotFinite(NotFiniteNumber),
     Dict(Bound<'py, PyDict>),
     List(Bound<'py, PyList>),
     Tuple(Bound<'py, PyTuple>),
-    /// None of these.
+    /// Another type.
     Other,
 }
 
-/// Writes a value that has no parts.
+/// Writes a value that is not a container.
 pub(super) fn write<'py>(value: &Bound<'py, PyAny>, out: &mut Vec<u8>) -> PyResult<Plain<'py>> {
     // The commonest types first; each is one comparison of pointers.
     if let Ok(text) = value.cast_exact::<PyString>() {
@@ -49,7 +49,7 @@ pub(super) fn write<'py>(value: &Bound<'py, PyAny>, out: &mut Vec<u8>) -> PyResu
     Ok(Plain::Written)
 }
 
-/// Classes that are derived from these count as them, but for enums, which are their values.
+/// Writes a value of a derived class like one of its base class, except for enums.
 fn write_subclass<'py>(value: &Bound<'py, PyAny>, out: &mut Vec<u8>) -> PyResult<Plain<'py>> {
     if is_enum(value)? {
         return Ok(Plain::Other);
@@ -57,7 +57,7 @@ fn write_subclass<'py>(value: &Bound<'py, PyAny>, out: &mut Vec<u8>) -> PyResult
     if let Ok(text) = value.cast::<PyString>() {
         write_string(text, out)?;
     } else if let Ok(dict) = value.cast::<PyDict>() {
-        // An OrderedDict has its own order, and others make their members when they are asked.
+        // An OrderedDict has its own order, and other subclasses can compute their items.
         let items = dict.get_type().getattr("items")?;
         if items.is(&dict.py().get_type::<PyDict>().getattr("items")?) {
             return Ok(Plain::Dict(dict.clone()));
@@ -77,20 +77,20 @@ fn write_subclass<'py>(value: &Bound<'py, PyAny>, out: &mut Vec<u8>) -> PyResult
     Ok(Plain::Written)
 }
 
-/// How many bytes of a text are looked at together.
-const LOOK_BYTES: usize = 64;
+/// The block of a string that is checked for escapes at once, in bytes.
+const BLOCK_BYTES: usize = 64;
 
-/// Writes a text. Most of it needs no escapes and is copied; between that, serde_json writes what does.
+/// Writes a string. Blocks without escapes are copied; serde_json writes the others.
 pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text;
     while !rest.is_empty() {
         let (plain, escaped) = rest.split_at(rest.floor_char_boundary(plain_length(rest)));
         out.extend_from_slice(plain.as_bytes());
-        let (escaped, after) = escaped.split_at(escaped.ceil_char_boundary(LOOK_BYTES));
+        let (escaped, after) = escaped.split_at(escaped.ceil_char_boundary(BLOCK_BYTES));
         if !escaped.is_empty() {
             let quote = out.len();
-            // Neither a text nor memory refuses.
+            // Writing a string to memory cannot fail.
             let _ = serde_json::to_writer(&mut *out, escaped);
             out.remove(quote);
             out.pop();
@@ -100,15 +100,16 @@ pub(super) fn write_text(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// How far a text needs no escapes for certain. Each look is at bytes that the compiler compares
-/// many at a time.
+/// Returns the length of a prefix that needs no escapes. It is checked in blocks, which the compiler
+/// vectorizes.
 fn plain_length(text: &str) -> usize {
-    let escapes = |look: &[u8]| {
-        look.iter()
+    let escapes = |block: &[u8]| {
+        block
+            .iter()
             .fold(false, |found, &byte| found | (byte < b' ') | (byte == b'"') | (byte == b'\\'))
     };
-    let looks = text.as_bytes().chunks(LOOK_BYTES);
-    looks.take_while(|look| !escapes(look)).map(<[u8]>::len).sum()
+    let blocks = text.as_bytes().chunks(BLOCK_BYTES);
+    blocks.take_while(|block| !escapes(block)).map(<[u8]>::len).sum()
 }
 
 fn write_string(text: &Bound<'_, PyString>, out: &mut Vec<u8>) -> PyResult<()> {
@@ -119,7 +120,7 @@ fn write_string(text: &Bound<'_, PyString>, out: &mut Vec<u8>) -> PyResult<()> {
     Ok(())
 }
 
-/// A float; null for what JSON cannot hold.
+/// Writes a float, or null if JSON cannot represent it.
 pub(super) fn write_float(value: f64, out: &mut Vec<u8>) -> Plain<'static> {
     match not_finite(value) {
         None => {
@@ -133,7 +134,7 @@ pub(super) fn write_float(value: f64, out: &mut Vec<u8>) -> Plain<'static> {
     }
 }
 
-/// What a float is that JSON cannot hold.
+/// Returns the kind of a float that JSON cannot represent.
 pub(super) fn not_finite(value: f64) -> Option<NotFiniteNumber> {
     if value.is_nan() {
         Some(NotFiniteNumber::NaN)
@@ -148,9 +149,9 @@ pub(super) fn not_finite(value: f64) -> Option<NotFiniteNumber> {
 
 fn write_int(int: &Bound<'_, PyInt>, out: &mut Vec<u8>) -> PyResult<()> {
     match int.extract::<i64>() {
-        // Memory does not refuse.
+        // Writing to memory cannot fail.
         Ok(value) => drop(write!(out, "{value}")),
-        // Beyond 64 bits: as Python writes it, whatever a class that is derived from int may print.
+        // More than 64 bits: int's own `__repr__`, because a derived class can override it.
         Err(_) => {
             let digits = int.py().get_type::<PyInt>().call_method1("__repr__", (int,))?;
             out.extend_from_slice(digits.cast::<PyString>()?.to_cow()?.as_bytes());
@@ -159,20 +160,20 @@ fn write_int(int: &Bound<'_, PyInt>, out: &mut Vec<u8>) -> PyResult<()> {
     Ok(())
 }
 
-/// Writes the name of a member: a text, or what people use as one.
+/// Writes the name of a member: a string, or another type that is commonly used as a key.
 pub(super) fn write_key(key: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<()> {
-    /// An enum's value may be another enum's member; what leads on for longer leads nowhere.
-    const MOST_STEPS: usize = 8;
+    /// The most conversions of a key, because an enum's value can be another enum's member.
+    const MAX_CONVERSIONS: usize = 8;
     if let Ok(text) = key.cast_exact::<PyString>() {
         return write_string(text, out);
     }
     let mut name = key.clone();
-    for _ in 0..MOST_STEPS {
+    for _ in 0..MAX_CONVERSIONS {
         let mut made = Vec::new();
         match write(&name, &mut made)? {
             Plain::Written => {
                 if let Ok(float) = name.cast::<PyFloat>() {
-                    // In Python's spelling, as json.dumps has it: 1e-07.
+                    // In Python's spelling, as json.dumps writes it: 1e-07.
                     let float_type = float.py().get_type::<PyFloat>();
                     let spelled = float_type.call_method1("__repr__", (float,))?;
                     made = spelled.cast::<PyString>()?.to_cow()?.as_bytes().to_vec();
@@ -184,9 +185,9 @@ pub(super) fn write_key(key: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<(
                     name = value;
                     continue;
                 }
-                _ => return Err(no_name(key)),
+                _ => return Err(invalid_key(key)),
             },
-            Plain::Dict(_) | Plain::List(_) | Plain::Tuple(_) => return Err(no_name(key)),
+            Plain::Dict(_) | Plain::List(_) | Plain::Tuple(_) => return Err(invalid_key(key)),
         }
         if made.first() == Some(&b'"') {
             out.extend_from_slice(&made);
@@ -197,15 +198,15 @@ pub(super) fn write_key(key: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<(
         }
         return Ok(());
     }
-    Err(no_name(key))
+    Err(invalid_key(key))
 }
 
-fn no_name(key: &Bound<'_, PyAny>) -> PyErr {
+fn invalid_key(key: &Bound<'_, PyAny>) -> PyErr {
     let kind = key.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
     PyTypeError::new_err(format!("a key of type {kind} cannot be the name of a member in JSON"))
 }
 
-/// A member's name for a path: as the document has it, where it can.
+/// Returns a member's name for a path: as in the document, if it can be written there.
 pub(super) fn key_text(key: &Bound<'_, PyAny>) -> String {
     let mut name = Vec::new();
     if write_key(key, &mut name).is_ok()
@@ -216,17 +217,17 @@ pub(super) fn key_text(key: &Bound<'_, PyAny>) -> String {
     key.str().map_or_else(|_| "?".to_owned(), |text| text.to_string_lossy().into_owned())
 }
 
-#[expect(unsafe_code, reason = "the function is not declared for Python 3.9, which has it")]
+#[expect(unsafe_code, reason = "PyO3 does not declare the function for Python 3.9")]
 unsafe extern "C" {
-    /// CPython has it since 3.3, and in the stable interface since 3.10: the text of a string as
-    /// UTF-8, which lives as long as the string.
+    /// Returns the text of a string as UTF-8, which lives as long as the string. CPython exports it since 3.3,
+    /// and in the stable ABI since 3.10.
     fn PyUnicode_AsUTF8AndSize(
         text: *mut ffi::PyObject,
         size: *mut ffi::Py_ssize_t,
     ) -> *const c_char;
 }
 
-/// A string's text, where it has no half of a surrogate pair.
+/// Returns a string's text, unless it has a lone surrogate.
 #[expect(
     unsafe_code,
     reason = "the safe way copies each string, which doubles the time of a document"
@@ -246,7 +247,7 @@ fn utf8<'a>(text: &'a Bound<'_, PyString>) -> Option<&'a str> {
     }
 }
 
-/// JSON can say half of a surrogate pair, as `\ud800`, and real output of models has them.
+/// Writes a string with lone surrogates, which JSON can represent, as `\ud800`, and which real output of models has.
 fn write_with_surrogates(text: &Bound<'_, PyString>, out: &mut Vec<u8>) -> PyResult<()> {
     let encoded = text.call_method1("encode", ("utf-16-be", "surrogatepass"))?;
     let bytes: Cow<'_, [u8]> = Cow::Borrowed(encoded.cast::<PyBytes>()?.as_bytes());
@@ -273,8 +274,11 @@ fn write_with_surrogates(text: &Bound<'_, PyString>, out: &mut Vec<u8>) -> PyRes
 /// A key and its value.
 type Member<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 
-/// The next member of a dict; an error where the dict has changed since its walk began.
-#[expect(unsafe_code, reason = "a walk that pauses cannot keep PyO3's iterator, which borrows")]
+/// Returns the next member of a dict, or an error if the dict has changed since its iteration began.
+#[expect(
+    unsafe_code,
+    reason = "an iteration that pauses cannot keep PyO3's iterator, which borrows"
+)]
 pub(super) fn next_in_dict<'py>(
     dict: &Bound<'py, PyDict>,
     position: &mut isize,
@@ -285,7 +289,7 @@ pub(super) fn next_in_dict<'py>(
     }
     let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
     // SAFETY: the dict is one, the interpreter's lock is held, and the position is 0 or came from
-    // here. The references that are given are borrowed from the dict, and made owned at once.
+    // here. The returned references are borrowed from the dict, and made owned at once.
     unsafe {
         if ffi::PyDict_Next(dict.as_ptr(), position, &raw mut key, &raw mut value) == 0 {
             return Ok(None);

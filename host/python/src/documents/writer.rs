@@ -1,5 +1,5 @@
-//! The walk through an object. It keeps its own stack, so that depth costs no stack of the thread,
-//! and so that it can pause: an event loop that has other things to do gets its turn.
+//! Serializes an object. It keeps its own stack, so that nesting does not use the thread's stack, and so
+//! that it can pause to let an event loop run other tasks.
 
 use std::fmt::Write as _;
 use std::time::Instant;
@@ -11,48 +11,48 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use super::others::{self, Other};
 use super::plain::{self, Plain};
 
-/// The deepest nesting that is written. The extractor refuses what is deeper than 256; what is
-/// deeper than this is most likely an object that contains itself.
-const MOST_DEPTH: usize = 1_000;
+/// The deepest nesting that is written. The extractor rejects documents deeper than 256; an object deeper
+/// than this most likely contains itself.
+const MAX_DEPTH: usize = 1_000;
 
-/// How many values are written between two looks at the clock.
-const VALUES_BETWEEN_LOOKS: u32 = 64;
+/// How many values are written between two reads of the clock.
+const VALUES_BETWEEN_CLOCK_READS: u32 = 64;
 
-/// An object that is being written.
+/// Serializes an object to JSON text.
 pub(crate) struct Writer {
     out: Vec<u8>,
     stack: Vec<Level>,
     /// The object itself, before it is begun.
     root: Option<Py<PyAny>>,
-    /// Members of the outermost object that are left out.
-    left_out: &'static [&'static str],
+    /// Members of the outermost object that are not written.
+    excluded: &'static [&'static str],
     not_finite: Vec<NotFinite>,
 }
 
-/// An object that was written.
-pub(crate) struct Written {
+/// The JSON text of an object.
+pub(crate) struct JsonText {
     pub(crate) text: String,
-    /// The numbers in it that JSON cannot hold.
+    /// The numbers in it that JSON cannot represent.
     pub(crate) not_finite: Vec<NotFinite>,
 }
 
-/// Why an object was not written.
+/// The reason for which an object was not written.
 pub(crate) enum Unwritable {
-    /// A value that cannot be JSON.
+    /// A value that cannot be converted to JSON.
     Value {
-        /// Where it is, as a JSON Pointer.
+        /// A JSON Pointer to the value.
         path: String,
-        /// What it is.
+        /// The error message.
         message: String,
     },
-    /// Something that is no failure of the object, such as Ctrl-C.
+    /// An exception that the object did not cause, such as Ctrl-C.
     Raised(PyErr),
 }
 
 /// An object or array that is open.
 struct Level {
     kind: Kind,
-    /// Where it is among its members or items, for paths.
+    /// The key or index of the current item, for paths.
     key: Key,
     empty: bool,
 }
@@ -71,41 +71,41 @@ enum Key {
     Index(usize),
 }
 
-/// What is next in the object or array that is open.
+/// The next item of the open object or array.
 enum Next<'py> {
     Value(Bound<'py, PyAny>),
-    LeftOut,
+    Excluded,
     End,
 }
 
 impl Writer {
-    pub(crate) fn new(value: Bound<'_, PyAny>, left_out: &'static [&'static str]) -> Self {
+    pub(crate) fn new(value: Bound<'_, PyAny>, excluded: &'static [&'static str]) -> Self {
         Writer {
             out: Vec::new(),
             stack: Vec::new(),
             root: Some(value.unbind()),
-            left_out,
+            excluded,
             not_finite: Vec::new(),
         }
     }
 
-    /// Writes on, until it is done or, a little after, the clock says so; then `None`.
+    /// Continues until the text is complete, or shortly after `until`, when it returns `None`.
     pub(crate) fn proceed(
         &mut self,
         py: Python<'_>,
         until: Option<Instant>,
-    ) -> Result<Option<Written>, Unwritable> {
+    ) -> Result<Option<JsonText>, Unwritable> {
         if let Some(root) = self.root.take() {
             self.value(root.into_bound(py))?;
         }
         loop {
-            for _ in 0..VALUES_BETWEEN_LOOKS {
+            for _ in 0..VALUES_BETWEEN_CLOCK_READS {
                 if self.stack.is_empty() {
                     return self.finish().map(Some);
                 }
                 match self.next(py)? {
                     Next::Value(value) => self.value(value)?,
-                    Next::LeftOut => {}
+                    Next::Excluded => {}
                     Next::End => {
                         let closed = self.stack.pop();
                         self.out.push(match closed.map(|level| level.kind) {
@@ -121,14 +121,14 @@ impl Writer {
         }
     }
 
-    fn finish(&mut self) -> Result<Written, Unwritable> {
+    fn finish(&mut self) -> Result<JsonText, Unwritable> {
         let text = String::from_utf8(std::mem::take(&mut self.out)).map_err(|error| {
             Unwritable::Value { path: String::new(), message: error.to_string() }
         })?;
-        Ok(Written { text, not_finite: std::mem::take(&mut self.not_finite) })
+        Ok(JsonText { text, not_finite: std::mem::take(&mut self.not_finite) })
     }
 
-    /// Moves on in what is open, and writes the key of what is next.
+    /// Advances in the open object or array, and writes the key of the next item.
     fn next<'py>(&mut self, py: Python<'py>) -> Result<Next<'py>, Unwritable> {
         let outermost = self.stack.len() == 1;
         let Some(level) = self.stack.last_mut() else { return Ok(Next::End) };
@@ -154,13 +154,13 @@ impl Writer {
                 if let Err(error) = written {
                     return Err(self.refuse_for(py, error));
                 }
-                let left_out = self.left_out;
-                if outermost && !left_out.is_empty() {
+                let excluded = self.excluded;
+                if outermost && !excluded.is_empty() {
                     let name = out.get(name_at + 1..out.len() - 1).unwrap_or_default();
-                    if left_out.iter().any(|left_out| left_out.as_bytes() == name) {
+                    if excluded.iter().any(|excluded| excluded.as_bytes() == name) {
                         level.empty = out.get(before - 1) == Some(&b'{');
                         out.truncate(before);
-                        return Ok(Next::LeftOut);
+                        return Ok(Next::Excluded);
                     }
                 }
                 out.push(b':');
@@ -170,8 +170,8 @@ impl Writer {
                 let Some((name, value)) = fields.get(*next) else { return Ok(Next::End) };
                 *next += 1;
                 let (name, value) = (name.clone(), value.bind(py).clone());
-                if outermost && self.left_out.contains(&name.as_str()) {
-                    return Ok(Next::LeftOut);
+                if outermost && self.excluded.contains(&name.as_str()) {
+                    return Ok(Next::Excluded);
                 }
                 comma(level, out);
                 plain::write_text(&name, out);
@@ -179,7 +179,7 @@ impl Writer {
                 level.key = Key::Text(name);
                 return Ok(Next::Value(value));
             }
-            // What has become shorter since would be recorded without its end.
+            // A list that became shorter would be recorded incompletely.
             Kind::List { list, length, .. } if list.bind(py).len() != *length => {
                 let message = "the list was changed while it was being recorded".to_owned();
                 return Err(self.refuse(py, message));
@@ -195,12 +195,12 @@ impl Writer {
         Ok(Next::Value(value))
     }
 
-    /// Writes a value that is JSON as it is, or opens one that has parts.
+    /// Writes a value, or opens it if it is a container.
     fn value(&mut self, value: Bound<'_, PyAny>) -> Result<(), Unwritable> {
         let py = value.py();
         let mut value = value;
-        // What a model or an enum is made of may again be one.
-        for _ in 0..MOST_DEPTH {
+        // The conversion of a model or an enum can again be one.
+        for _ in 0..MAX_DEPTH {
             let offset = self.out.len();
             match plain::write(&value, &mut self.out) {
                 Err(error) => return Err(self.refuse_for(py, error)),
@@ -222,7 +222,7 @@ impl Writer {
             }
             match others::reduce(&value) {
                 Err(error) => return Err(self.refuse_for(py, error)),
-                Ok(Other::Value(made_of)) => value = made_of,
+                Ok(Other::Value(converted)) => value = converted,
                 Ok(Other::Number(text)) => {
                     self.out.extend_from_slice(text.as_bytes());
                     return Ok(());
@@ -237,14 +237,14 @@ impl Writer {
                 }
                 Ok(Other::Unknown(what)) => {
                     let message = format!(
-                        "{what} cannot be JSON; make it a dict, a list, a text or a number, or give \
-                         its class a to_dict()"
+                        "{what} cannot be converted to JSON; make it a dict, a list, a str or a number, \
+                         or add a to_dict() to its class"
                     );
                     return Err(self.refuse(py, message));
                 }
             }
         }
-        Err(self.refuse(py, "its parts lead back to itself".to_owned()))
+        Err(self.refuse(py, "its conversion to JSON does not end".to_owned()))
     }
 
     fn open_dict(&mut self, dict: &Bound<'_, PyDict>) -> Result<(), Unwritable> {
@@ -254,9 +254,9 @@ impl Writer {
     }
 
     fn open(&mut self, py: Python<'_>, bracket: u8, kind: Kind) -> Result<(), Unwritable> {
-        if self.stack.len() >= MOST_DEPTH {
+        if self.stack.len() >= MAX_DEPTH {
             let message = format!(
-                "objects and arrays are nested deeper than {MOST_DEPTH}: does one contain itself?"
+                "objects and arrays are nested deeper than {MAX_DEPTH}: does one contain itself?"
             );
             return Err(self.refuse(py, message));
         }
@@ -274,7 +274,7 @@ impl Writer {
         Unwritable::Value { path: self.path(py), message }
     }
 
-    /// A failure of the object's own code is one of the object; Ctrl-C is none.
+    /// Returns an exception of the object's own code as an error of the object, but passes on others, such as Ctrl-C.
     fn refuse_for(&self, py: Python<'_>, error: PyErr) -> Unwritable {
         if !error.is_instance_of::<pyo3::exceptions::PyException>(py) {
             return Unwritable::Raised(error);
@@ -282,9 +282,9 @@ impl Writer {
         self.refuse(py, error.to_string())
     }
 
-    /// Where the walk is, as a JSON Pointer.
+    /// Returns a JSON Pointer to the current value.
     fn path(&self, py: Python<'_>) -> String {
-        /// Of an object that contains itself, the beginning says enough.
+        /// The most levels of a path, because an object can contain itself.
         const SHOWN_LEVELS: usize = 32;
         let mut path = String::new();
         for level in self.stack.iter().take(SHOWN_LEVELS) {

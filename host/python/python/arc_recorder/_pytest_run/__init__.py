@@ -1,1 +1,1 @@
-"""What a recorded run is made of; see `arc_recorder.pytest_plugin`."""
+"""The parts of the pytest plug-in; see `arc_recorder.pytest_plugin`."""

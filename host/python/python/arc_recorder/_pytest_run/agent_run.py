@@ -1,4 +1,4 @@
-"""What a test says of its agent."""
+"""The fixture that receives the run of a test's agent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @dataclasses.dataclass
 class Attached:
-    """What a test has said so far."""
+    """The data that a test has attached so far."""
 
     result: object = None
     prompt: str | None = None
@@ -21,18 +21,18 @@ class Attached:
 
 
 class AgentRun:
-    """What the agent did in one test: the fixture ``arc``.
+    """The agent's run in one test: the fixture ``arc``.
 
-    Every call may be left out, and none fails a test: what cannot be recorded is told in the
-    summary of the run.
+    Every call is optional, and none fails a test: the summary of the run reports data that cannot be
+    recorded.
     """
 
     def __init__(
         self, attached: Attached | None = None, simulation_id: str | None = None, trial: int = 1
     ) -> None:
-        #: The simulation's id; None where this test is not recorded.
+        #: The simulation's id; None if this test is not recorded.
         self.simulation_id = simulation_id
-        #: Which trial of the scenario this is, from 1; see --arc-trials.
+        #: The trial of the scenario, from 1; see --arc-trials.
         self.trial = trial
         self._attached = attached or Attached()
 
@@ -42,20 +42,20 @@ class AgentRun:
         return self.simulation_id is not None
 
     def record(self, result: object) -> None:
-        """Takes a trajectory, or a whole result with ``trajectory`` and ``reliability_score``.
+        """Sets the trajectory, or a whole result with ``trajectory`` and ``reliability_score``.
 
-        It may be a dict, a dataclass, a pydantic model, an object with ``to_dict()`` or JSON text.
-        The last one counts. Whether the test passes decides on success; where it fails, the
-        trajectory's own status and error say more and are kept.
+        It can be a dict, a dataclass, a pydantic model, an object with ``to_dict()`` or JSON text.
+        The last call counts. The test's own result decides on success; if it fails, the trajectory's
+        own status and error are more specific and are kept.
         """
         self._attached.result = result
 
     def prompt(self, task_prompt: str) -> None:
-        """Says what the agent was asked, where neither the marker nor the docstring does."""
+        """Sets the prompt of the agent, if neither the marker nor the docstring sets it."""
         self._attached.prompt = task_prompt
 
     def response(self, text: str) -> None:
-        """Says what the agent answered in the end."""
+        """Sets the agent's final response."""
         self._attached.response = text
 
     def step(self, step: object, /, **details: object) -> None:
@@ -65,7 +65,7 @@ class AgentRun:
         self._attached.steps.append(step)
 
     def tokens(self, prompt: int = 0, completion: int = 0, cost_usd: float = 0.0) -> None:
-        """Adds to the tokens and the cost; every call counts, and so does a trajectory's usage."""
+        """Adds to the tokens and the cost; all calls and the trajectory's own usage are summed."""
         amounts = {
             "prompt_tokens": prompt,
             "completion_tokens": completion,
@@ -94,5 +94,5 @@ class AgentRun:
         self._attached.score = {name: value for name, value in score.items() if value is not None}
 
 
-#: Where a test that is recorded has its agent's run.
+#: The key of the agent's run in a recorded test's stash.
 AGENT_RUN = pytest.StashKey[AgentRun]()

@@ -1,4 +1,4 @@
-"""One run of a test, and the result that it comes to."""
+"""One run of a test, and its result."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from .agent_run import Attached
 from .documents import as_result, members, to_json
 from .settings import Settings
 
-#: How much of a traceback is kept with a failure, in characters.
+#: The most of a traceback that is stored with a failure, in characters.
 _MAX_TRACEBACK = 64 * 1024
 
 
 @dataclasses.dataclass
 class Attempt:
-    """One run of a test, while it goes on."""
+    """One run of a test, while it is in progress."""
 
     scenario: dict[str, Any]
     trial: int
     attached: Attached = dataclasses.field(default_factory=Attached)
-    #: When the phase that counts began: the call, or a setup that failed.
+    #: The start of the phase that counts: the call, or a setup that failed.
     began: float = 0.0
     seconds: float = 0.0
-    #: Whether the test itself began, and whether pytest has said what it came to.
+    #: Whether the test's call began, and whether pytest has reported its result.
     called: bool = False
     judged: bool = False
     skipped: bool = False
-    #: What pytest called it, where that is more than passed or failed.
+    #: Pytest's own result, if it is other than passed or failed.
     verdict: str | None = None
     reason: str | None = None
     timed_out: bool = False
     cancelled: bool = False
     failures: list[dict[str, object]] = dataclasses.field(default_factory=lambda: [])
-    #: Numbers that JSON does not have, and that the document has as null.
+    #: Numbers that JSON does not have, which are null in the document.
     replaced: set[str] = dataclasses.field(default_factory=lambda: set())
 
     def see(self, call: pytest.CallInfo[Any], report: pytest.TestReport) -> None:
-        """Notes what a phase came to."""
+        """Adds the report of a phase."""
         if call.when != "teardown":
             # A subtest has a call of its own; the test's comes after it and counts.
             self.began, self.seconds, self.skipped = call.start, call.duration, False
@@ -79,11 +79,11 @@ class Attempt:
 
     @property
     def ran(self) -> bool:
-        """Whether there is anything to record: not for a skipped test, nor for --setup-only."""
+        """Whether there is a result to record: not for a skipped test, nor for --setup-only."""
         return not self.skipped and (self.called or bool(self.failures))
 
     def status(self) -> str:
-        """How the run of the agent ended."""
+        """Returns the status of the agent's run."""
         if self.cancelled:
             return "cancelled"
         if not self.failures:
@@ -91,7 +91,7 @@ class Attempt:
         return "timeout" if self.timed_out else "error"
 
     def error(self) -> str | None:
-        """The first failure as its type and message."""
+        """Returns the type and message of the first failure."""
         if self.cancelled:
             return self.reason
         if not self.failures:
@@ -102,15 +102,15 @@ class Attempt:
     def document(
         self, settings: Settings, nodeid: str, properties: object, worker: str | None
     ) -> str:
-        """The result as JSON text."""
+        """Returns the result as JSON text."""
         result = {"scenario": None, "trajectory": None, **as_result(self.attached.result)}
         trajectory = result["trajectory"] = self._trajectory(result["trajectory"])
-        given = members(result["scenario"])
-        scenario = {**given, **self.scenario}
-        if given.get("id", scenario["id"]) != scenario["id"]:
-            scenario["given_id"] = given["id"]
-        known = trajectory.get("task_prompt") or scenario.get("task_prompt")
-        prompt = self.attached.prompt or known
+        attached = members(result["scenario"])
+        scenario = {**attached, **self.scenario}
+        if attached.get("id", scenario["id"]) != scenario["id"]:
+            scenario["given_id"] = attached["id"]
+        default = trajectory.get("task_prompt") or scenario.get("task_prompt")
+        prompt = self.attached.prompt or default
         if prompt:
             scenario["task_prompt"] = trajectory["task_prompt"] = prompt
         result["scenario"] = scenario
@@ -135,8 +135,8 @@ class Attempt:
         result["test"] = {name: value for name, value in test.items() if value is not None}
         return to_json(result, self.replaced)
 
-    def _trajectory(self, given: object) -> dict[str, Any]:
-        trajectory: dict[str, Any] = {"status": None, **members(given)}
+    def _trajectory(self, attached: object) -> dict[str, Any]:
+        trajectory: dict[str, Any] = {"status": None, **members(attached)}
         status, own = self.status(), trajectory["status"]
         if status == "error" and own in ("error", "timeout", "cancelled"):
             status = own
@@ -162,9 +162,9 @@ class Attempt:
             trajectory["token_usage"] = self._usage(trajectory.get("token_usage"))
         return trajectory
 
-    def _usage(self, given: object) -> dict[str, Any]:
-        """What the trajectory says was used, and what the test added."""
-        usage = members(given)
+    def _usage(self, attached: object) -> dict[str, Any]:
+        """Returns the trajectory's usage plus the usage that the test added."""
+        usage = members(attached)
 
         def used(name: str) -> float:
             value = usage.get(name)
@@ -178,14 +178,14 @@ class Attempt:
 
 
 def _is_timeout(error: BaseException) -> bool:
-    """Whether a failure is a time limit: pytest-timeout's, asyncio's or any other TimeoutError."""
+    """Returns whether a failure is a timeout: of pytest-timeout, asyncio or any other TimeoutError."""
     if isinstance(error, pytest.fail.Exception):
         return text_of(error).startswith("Timeout ")
     return any(kind.__name__ == "TimeoutError" for kind in type(error).__mro__)
 
 
 def text_of(error: BaseException) -> str:
-    """An error's message; showing it is code of the test's own."""
+    """Returns an error's message. `str()` can run code of the test, which can raise."""
     try:
         return str(error)
     except Exception as problem:

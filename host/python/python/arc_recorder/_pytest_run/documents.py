@@ -1,4 +1,4 @@
-"""Anything that a test attaches, as JSON."""
+"""Converts the data that a test attaches to JSON."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 
-def as_result(given: object) -> dict[str, Any]:
-    """What a test attached as a whole result of its own."""
-    if given is None:
+def as_result(value: object) -> dict[str, Any]:
+    """Returns the attached trajectory or result as a result."""
+    if value is None:
         return {}
-    if isinstance(given, (str, bytes, bytearray)):
-        given = json.loads(given)
-    result = members(given)
+    if isinstance(value, (str, bytes, bytearray)):
+        value = json.loads(value)
+    result = members(value)
     if "trajectory" not in result and "reliability_score" not in result:
         return {"trajectory": result}
     result.pop("database_tracking", None)
     return result
 
 
-def members(given: object) -> dict[str, Any]:
-    """A part of a result as a dict; nothing where it is absent."""
-    if given is None:
+def members(value: object) -> dict[str, Any]:
+    """Returns a part of a result as a dict, which is empty if the part is absent."""
+    if value is None:
         return {}
-    mapping = plain(given)
+    mapping = plain(value)
     if not isinstance(mapping, Mapping):
-        raise TypeError(f"expected a mapping or an object, not {type(given).__name__}")
+        raise TypeError(f"expected a mapping or an object, not {type(value).__name__}")
     return dict(cast("Mapping[str, Any]", mapping))
 
 
 def plain(value: Any) -> object:
-    """What JSON has no word for, as something that it has."""
+    """Converts a value that JSON does not have to one that it has."""
     if isinstance(value, type):
         return str(value)
     for method in ("to_dict", "model_dump", "tolist", "isoformat"):
@@ -52,7 +52,7 @@ def plain(value: Any) -> object:
 
 
 def to_json(value: object, replaced: set[str] | None = None) -> str:
-    """JSON text: NaN and infinities become null, and lone surrogates stay escaped.
+    """Returns a value as JSON text: NaN and infinities become null, and lone surrogates stay escaped.
 
     The names of the numbers that became null are added to `replaced`.
     """

@@ -1,4 +1,4 @@
-"""From a test's process to the database."""
+"""Records results, and stores them in a file while the database is unavailable."""
 
 from __future__ import annotations
 
@@ -15,56 +15,57 @@ from .settings import Settings
 if TYPE_CHECKING:
     from arc_recorder import SyncArcAPI
 
-#: How long a database that was unavailable is left alone, in seconds: each try may wait for its network.
-_AWAY_SECONDS = 15.0
-#: How many kept results are sent in one call.
+#: The pause between attempts to reach an unavailable database, in seconds. Each attempt can wait for a network
+#: timeout.
+_RETRY_INTERVAL_SECONDS = 15.0
+#: The most stored results that are sent in one call.
 _BATCH = 100
 
 
 class Recording:
-    """One process's part in the simulation. Only Ctrl-C leaves its calls."""
+    """Records the results of one process. Only Ctrl-C raises from its methods."""
 
     def __init__(self, settings: Settings, folder: Path, worker: str | None) -> None:
         self.settings = settings
-        #: What the summary has to tell.
+        #: The problems that the summary lists.
         self.problems: list[str] = []
-        #: Those of them that are over once everything is recorded.
-        self._passing: set[str] = set()
-        #: The scenarios, which the process that runs the tests finds.
+        #: Those of them that are resolved once everything is recorded.
+        self._temporary: set[str] = set()
+        #: The scenarios, set by the process that runs the tests.
         self.plan: list[dict[str, Any]] = []
         self._worker = worker
         self._api: SyncArcAPI | None = None
-        #: Whether the simulation is known to be there.
+        #: Whether the simulation is known to exist.
         self.started = False
         self._try_again_at = 0.0
         self._kept = folder / f"{settings.simulation_id}{'-' + worker if worker else ''}.jsonl"
 
     def kept(self) -> list[Path]:
-        """The files of results that are not recorded, those of workers too."""
+        """Returns the files of unrecorded results, including those of workers."""
         return sorted(self._kept.parent.glob(f"{self.settings.simulation_id}*.jsonl"))
 
     def problem(self, text: str) -> None:
-        """Notes something for the summary, once."""
+        """Adds a problem to the summary, once."""
         text = text.encode("utf-8", "backslashreplace").decode()
         if text not in self.problems:
             self.problems.append(text)
 
     def connect(self) -> SyncArcAPI:
-        """The connection; whatever is wrong with it is raised."""
+        """Returns the connection, and raises if it cannot be made."""
         if self._api is None:
             from arc_recorder import create_sync_arc_api
 
             self._api = create_sync_arc_api(
                 self.settings.database_url,
-                # A process records one test after the other.
+                # A process records one test at a time.
                 pool_size=1,
-                # Where `arc-host` looks for the embedded database too.
+                # `arc-host` finds the embedded database by the same variable.
                 data_dir=os.environ.get("ARC_DATA_DIR") or None,
             )
         return self._api
 
     def start(self) -> SyncArcAPI:
-        """Starts the simulation. Workers all do, with one id and one plan; the first one counts."""
+        """Starts the simulation. All workers do so, with the same id and plan; the first start counts."""
         api = self.connect()
         if not self.started:
             from arc_recorder import ConflictError
@@ -81,20 +82,20 @@ class Recording:
                     trials=settings.trials,
                 )
             except ConflictError:
-                # A worker that collected other tests; what is not planned is recorded all the same.
+                # This worker collected other tests. Unplanned scenarios are recorded nevertheless.
                 self.problem("the workers collected different tests; the first one's are planned")
             self.started = True
         return api
 
     def begin(self) -> None:
-        """Starts the simulation now, so that its time is the run's; else the first result does."""
+        """Starts the simulation now, so that it starts with the run. If this fails, the first result starts it."""
         try:
             self.start()
         except Exception as error:
             self.failed(error)
 
     def submit(self, documents: list[str]) -> None:
-        """Records results, or keeps them."""
+        """Records results, or stores them in the file."""
         try:
             left = self._send(documents)
         except BaseException:
@@ -103,12 +104,12 @@ class Recording:
         self._keep(left)
 
     def drain(self) -> None:
-        """Tries again to record what this process kept."""
+        """Retries to record the results that this process has stored."""
         if self._kept.exists():
             self._try_again_at = 0.0
             self._send_kept()
         if self.started and not self._kept.exists():
-            self.problems = [text for text in self.problems if text not in self._passing]
+            self.problems = [text for text in self.problems if text not in self._temporary]
 
     def _send_kept(self) -> None:
         rest = self._kept.with_suffix(".rest")
@@ -122,7 +123,7 @@ class Recording:
             self._kept.unlink()
 
     def _send(self, documents: list[str]) -> list[str]:
-        """Records results; gives back those that are not."""
+        """Records results, and returns those that were not recorded."""
         if time.monotonic() < self._try_again_at:
             return documents
         try:
@@ -137,24 +138,24 @@ class Recording:
         for document, verdict in zip(documents, verdicts):
             if verdict["verdict"] == "failed":
                 left.append(document)
-                self._away(verdict["message"] or "not recorded", retryable=verdict["retryable"])
+                self._pause(verdict["message"] or "not recorded", retryable=verdict["retryable"])
             elif verdict["verdict"] == "rejected":
-                where = json.loads(document)["scenario"]["id"]
+                scenario_id = json.loads(document)["scenario"]["id"]
                 for violation in verdict["violations"]:
-                    said = f"{violation['path']} {violation['message']} ({violation['code']})"
-                    self.problem(f"{where} was rejected: {said}")
+                    reason = f"{violation['path']} {violation['message']} ({violation['code']})"
+                    self.problem(f"{scenario_id} was rejected: {reason}")
         return left
 
     def gather(self) -> None:
-        """Puts what workers kept into one file, which one command records."""
+        """Merges the files of the workers into one, which a single command records."""
         for path in self.kept():
             if path != self._kept:
-                # Lines end with "\n" alone: other ends of lines may be within a text.
+                # Only "\n" ends a line: the other line separators can be part of a text.
                 if self._keep(path.read_text(encoding="utf-8").rstrip("\n").split("\n")):
                     path.unlink()
 
     def _keep(self, documents: list[str]) -> bool:
-        """Writes results to the file of kept ones, and says whether they are there."""
+        """Appends results to the file, and returns whether they are stored."""
         if not documents:
             return True
         try:
@@ -167,17 +168,18 @@ class Recording:
         return True
 
     def failed(self, error: Exception) -> None:
-        """Notes an error of the package; the database is left alone for a while, or for good."""
+        """Adds an error of the package to the summary, and pauses recording, permanently if it is not retryable."""
         retryable: bool | None = getattr(error, "retryable", None)
-        self._away(repr(error) if retryable is None else str(error), retryable=bool(retryable))
+        self._pause(repr(error) if retryable is None else str(error), retryable=bool(retryable))
 
-    def _away(self, message: str, *, retryable: bool) -> None:
+    def _pause(self, message: str, *, retryable: bool) -> None:
         self.problem(message)
-        self._passing.add(self.problems[-1])
-        self._try_again_at = time.monotonic() + _AWAY_SECONDS if retryable else float("inf")
+        self._temporary.add(self.problems[-1])
+        pause = _RETRY_INTERVAL_SECONDS if retryable else float("inf")
+        self._try_again_at = time.monotonic() + pause
 
     def end(self, how: str, reason: str) -> dict[str, Any] | None:
-        """Ends the simulation and says where it stands; nothing where it was never started."""
+        """Ends the simulation and returns its status, or `None` if it was never started."""
         if not self.started and time.monotonic() < self._try_again_at:
             return None
         from arc_recorder import ConflictError, NotFoundError
@@ -193,7 +195,7 @@ class Recording:
         except NotFoundError:
             return None
         except ConflictError as error:
-            # Somebody else has ended it.
+            # It was already ended by another client.
             self.problem(str(error))
         return dict(api.get_simulation_status(self.settings.simulation_id))
 

@@ -1,4 +1,4 @@
-"""Which scenario a test is."""
+"""The scenario of a test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _parameters(item: pytest.Item) -> dict[str, object]:
 
 
 def without_trial(name: str) -> tuple[str, int]:
-    """A test's name or id without the part that --arc-trials gave it, and the trial."""
+    """Returns a test's name or id without the part that --arc-trials added, and the trial."""
     head, _, number = name.removesuffix("]").rpartition("trial=")
     if name.endswith("]") and number.isdecimal() and head.endswith(("[", "-")):
         return (head[:-1] if head.endswith("[") else head[:-1] + "]"), int(number)
@@ -29,16 +29,16 @@ def without_trial(name: str) -> tuple[str, int]:
 
 
 def test_id(item: pytest.Item) -> tuple[str, int]:
-    """The test's id as it is without groups of workers and trials, and the trial."""
+    """Returns the test's id without the group of workers and the trial, and the trial."""
     nodeid = item.nodeid
-    # pytest-xdist appends the group where it distributes tests by group.
+    # pytest-xdist appends the group if it distributes tests by group.
     if item.config.getoption("loadgroup", False) and item.get_closest_marker("xdist_group"):
         nodeid = nodeid.rpartition("@")[0] or nodeid
     return without_trial(nodeid) if "arc_trial" in _parameters(item) else (nodeid, 1)
 
 
 def scenario_of(item: pytest.Item, taken: Mapping[str, object]) -> dict[str, Any]:
-    """The scenario that a test is; an id that is taken gives way to the test's own."""
+    """Returns the scenario of a test. If another test has its id, the id is the test's own."""
     nodeid, _ = test_id(item)
     marker = item.get_closest_marker("arc")
     details: dict[str, Any] = {} if marker is None else dict(marker.kwargs)
@@ -56,10 +56,10 @@ def scenario_of(item: pytest.Item, taken: Mapping[str, object]) -> dict[str, Any
         details["task_prompt"] = prompt
     name = without_trial(item.name)[0] if "arc_trial" in parameters else item.name
     details.setdefault("name", name)
-    given = details.get("id")
-    if given is not None and nodeid.endswith("]"):
-        given = str(given) + nodeid[nodeid.index("[", nodeid.rfind("::")) :]
-    scenario_id = shortened(str(given or nodeid))
+    marked_id = details.get("id")
+    if marked_id is not None and nodeid.endswith("]"):
+        marked_id = str(marked_id) + nodeid[nodeid.index("[", nodeid.rfind("::")) :]
+    scenario_id = shortened(str(marked_id or nodeid))
     details["id"] = shortened(nodeid) if scenario_id in taken else scenario_id
     first = {"id": details["id"], "name": details["name"]}
     try:
@@ -69,7 +69,7 @@ def scenario_of(item: pytest.Item, taken: Mapping[str, object]) -> dict[str, Any
 
 
 def shortened(text: str) -> str:
-    """A text that is an id; what is too long ends with a fingerprint."""
+    """Returns a text as an id. A text that is too long is cut and ends with a hash."""
     encoded = text.encode("utf-8", "backslashreplace")
     if len(encoded) <= _MAX_ID_BYTES:
         return encoded.decode()

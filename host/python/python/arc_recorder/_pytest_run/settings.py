@@ -1,4 +1,4 @@
-"""What a run is recorded with: options, variables and settings."""
+"""The options, variables and settings of a recorded run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-#: The key under which the processes of pytest-xdist tell each other what they need.
+#: The key under which the processes of pytest-xdist exchange data.
 NAME = "arc_recorder"
 
 
@@ -49,14 +49,14 @@ def add_options(parser: pytest.Parser) -> None:
         dest="arc_metadata",
         metavar="KEY=VALUE",
         default=[],
-        help="Something else about the simulation, such as commit=$SHA. May be given many times.",
+        help="Metadata of the simulation, such as commit=$SHA. Can be repeated.",
     )
     group.addoption(
         "--arc-record-strict",
         action="store_true",
         dest="arc_record_strict",
         default=False,
-        help="Fail the run where something cannot be recorded, before the first test if possible.",
+        help="Fail the run if a result cannot be recorded, before the first test if possible.",
     )
     parser.addini(
         "arc_record_strict", "Fail a run that cannot be recorded.", type="bool", default=False
@@ -69,32 +69,32 @@ def add_options(parser: pytest.Parser) -> None:
     )
     parser.addini(
         "arc_score_from_outcome",
-        "A test that attaches no score has 1 where it passes and 0 where it fails.",
+        "A test that attaches no score gets 1 if it passes and 0 if it fails.",
         type="bool",
         default=True,
     )
 
 
 def wanted(config: pytest.Config) -> bool:
-    """Whether this run runs tests and is to be recorded: the option, the variable, the setting."""
+    """Returns whether this run is recorded: by the option, else the variable, else the setting."""
     if config.getoption("collectonly") or config.getoption("setuponly", False):
         return False
     option = config.getoption("arc_record")
     if option is not None:
         return bool(option)
-    word = os.environ.get("ARC_RECORD", "").strip().lower()
-    if word in {"1", "true", "yes", "on"}:
+    value = os.environ.get("ARC_RECORD", "").strip().lower()
+    if value in {"1", "true", "yes", "on"}:
         return True
-    if word in {"0", "false", "no", "off"}:
+    if value in {"0", "false", "no", "off"}:
         return False
-    if word:
-        raise pytest.UsageError(f"ARC_RECORD is {word!r}; set it to 1 or 0")
+    if value:
+        raise pytest.UsageError(f"ARC_RECORD is {value!r}; set it to 1 or 0")
     return bool(config.getini("arc_record"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What a run is recorded with, the same in every worker."""
+    """The settings of a recorded run, the same in every worker."""
 
     simulation_id: str
     simulation_name: str
@@ -109,7 +109,7 @@ class Settings:
 
     @staticmethod
     def read(config: pytest.Config) -> Settings:
-        """Reads the options and settings; what is wrong with them ends the run at once."""
+        """Reads the options and settings; an invalid one ends the run at once."""
 
         def setting(name: str) -> str:
             return str(config.getoption("arc_" + name) or config.getini("arc_" + name)).strip()
@@ -145,7 +145,8 @@ class Settings:
 
 
 def _config_text(config: pytest.Config) -> str:
-    """The text of the configuration file; an option's path starts here, a setting's at the root."""
+    """Returns the text of the configuration file. An option's path is relative to the working directory, a
+    setting's to the root of the project."""
     option = config.getoption("arc_config")
     if option:
         path = config.invocation_params.dir / str(option)

@@ -1,4 +1,4 @@
-"""What the terminal says in the end."""
+"""The summary in the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .recording import Recording
 
-#: How many warnings are printed.
+#: The most warnings that are printed.
 _SHOWN_PROBLEMS = 10
 
 
@@ -22,7 +22,7 @@ def write_summary(
     status: Mapping[str, Any] | None,
     skipped: int,
 ) -> None:
-    """Says what was recorded, what was not, and how to look at it; nothing where there is none."""
+    """Prints the figures of the simulation, the problems, and the files of unrecorded results, if there are any."""
     kept, problems = recording.kept(), recording.problems
     if status is None and not kept and not problems:
         return
@@ -41,9 +41,9 @@ def write_summary(
     for path in kept:
         with path.open("rb") as lines:
             count = _count(sum(1 for _ in lines), "result")
-        terminal.line(f"{label}: {count} not recorded; when the database is back:", **colour)
-        place = shlex.quote(os.path.relpath(path))
-        terminal.line(f"  arc-host record {place} --simulation {simulation_id}")
+        terminal.line(f"{label}: {count} not recorded; when the database is available, run:", **colour)
+        file = shlex.quote(os.path.relpath(path))
+        terminal.line(f"  arc-host record {file} --simulation {simulation_id}")
 
 
 def _sentence(status: Mapping[str, Any], skipped: int) -> str:

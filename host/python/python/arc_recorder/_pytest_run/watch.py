@@ -1,4 +1,4 @@
-"""The hooks of a run that is recorded."""
+"""The pytest hooks of a recorded run."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _ATTEMPT = pytest.StashKey[Attempt]()
 
 
 class Watch:
-    """Watches a run: in the only process, in a worker of pytest-xdist, or in their controller."""
+    """Observes a run: in the only process, in a worker of pytest-xdist, or in the controller of the workers."""
 
     def __init__(self, config: pytest.Config, settings: Settings, worker: str | None) -> None:
         self.settings = settings
         self.worker = worker
         self.recording = Recording(settings, _folder(config), worker)
-        #: The scenarios by the ids of their tests; nothing before the first test.
+        #: The scenarios by the ids of their tests; `None` before the first test.
         self.scenarios: dict[str, dict[str, Any]] | None = None
-        #: The ids of the tests that are to run, trials counted each, until they ended.
+        #: The ids of the selected tests that have not ended, each trial counted.
         self.pending: set[str] = set()
-        #: The results of the test that is running or has just ended, reruns each.
+        #: The results of the test that is running or has just ended, one for each rerun.
         self.results: list[str] = []
-        #: What is running now, should Ctrl-C stop it.
+        #: The running test, in case Ctrl-C stops it.
         self.running: tuple[pytest.Item, Attempt] | None = None
-        #: The scenarios that workers are running, for their controller, should one crash.
-        self.elsewhere: dict[str, str] = {}
+        #: In the controller, the scenarios that workers are running, in case one crashes.
+        self.on_workers: dict[str, str] = {}
         self.attempts = 0
         self.skipped = 0
         self.interrupted: str | None = None
@@ -50,59 +50,59 @@ class Watch:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Connects before any worker is started, where the run may be refused."""
+        """Connects before any worker starts, if a failure to connect refuses the run."""
         if self.settings.strict and session.config.pluginmanager.hasplugin("dsession"):
             self._connect_or_refuse(self.recording.connect)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Hands the settings to a worker."""
+        """Sends the settings to a worker."""
         node.workerinput[NAME] = dataclasses.asdict(self.settings)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Takes a worker's counts and warnings."""
-        told = getattr(node, "workeroutput", {}).get(NAME, {})
-        self.attempts += told.get("attempts", 0)
-        self.skipped += told.get("skipped", 0)
-        for problem in told.get("problems", []):
+        """Adds a worker's counts and warnings."""
+        output = getattr(node, "workeroutput", {}).get(NAME, {})
+        self.attempts += output.get("attempts", 0)
+        self.skipped += output.get("skipped", 0)
+        for problem in output.get("problems", []):
             self.recording.problem(problem)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
-        """Records a test in whose midst its worker died."""
-        known = self.elsewhere.pop(crashitem, None)
-        if known is None and self.settings.only_marked:
+        """Records a test whose worker crashed."""
+        scenario = self.on_workers.pop(crashitem, None)
+        if scenario is None and self.settings.only_marked:
             return
         trials = self.settings.trials
         nodeid, trial = without_trial(crashitem) if trials > 1 else (crashitem, 1)
         result: dict[str, object] = {
-            "scenario": json.loads(known) if known else {"id": shortened(nodeid)},
+            "scenario": json.loads(scenario) if scenario else {"id": shortened(nodeid)},
             "trajectory": {"status": "error", "error": f"WorkerCrash: {report.longrepr}"},
             "reliability_score": {"overall_score": 0.0} if self.settings.score_from_outcome else None,
             "test": {"nodeid": crashitem, "outcome": "crashed"},
         }
         if trials > 1:
             result["recording"] = {"trial": trial}
-        # The workers start the simulation; this one was running a test of it.
+        # The workers start the simulation, and this worker was already running a test.
         self.recording.started = True
         self.attempts += 1
         self.recording.submit([to_json(result)])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Remembers, in the controller, which scenario a test of a worker is."""
+        """Stores, in the controller, the scenario of a worker's test."""
         scenario = getattr(report, NAME, None)
         if self.worker is None and scenario is not None:
             if report.when == "setup":
-                self.elsewhere[report.nodeid] = scenario
+                self.on_workers[report.nodeid] = scenario
             elif report.when == "teardown":
-                self.elsewhere.pop(report.nodeid, None)
+                self.on_workers.pop(report.nodeid, None)
 
     # The process that runs tests.
 
     @pytest.hookimpl(trylast=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Runs each recorded test as often as --arc-trials says."""
+        """Runs each recorded test --arc-trials times."""
         marked = next(metafunc.definition.iter_markers("arc"), None) is not None
         if self.settings.trials > 1 and (marked or not self.settings.only_marked):
             if "arc_trial" not in metafunc.fixturenames:
@@ -118,7 +118,7 @@ class Watch:
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, None, None]:
         """Starts the simulation before the first test, and records each one after it.
 
-        Around all other plug-ins, so that the database's time is not within a test's time limit.
+        It wraps all other plug-ins, so that a test's time limit does not include the database's time.
         """
         if self.scenarios is None:
             self._start(item.session)
@@ -157,7 +157,7 @@ class Watch:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_call(self, item: pytest.Item) -> None:
-        """Notes when the call began, should it never end."""
+        """Stores the start of the call, in case it never ends."""
         attempt = item.stash.get(_ATTEMPT, None)
         if attempt is not None:
             attempt.called, attempt.began = True, time.time()
@@ -166,7 +166,7 @@ class Watch:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, Any, None]:
-        """Sees each phase as the other plug-ins leave it, and records after the last."""
+        """Adds each phase as the other plug-ins report it, and records the test after the last one."""
         outcome = yield
         report: pytest.TestReport = outcome.get_result()
         attempt = item.stash.get(_ATTEMPT, None)
@@ -181,7 +181,7 @@ class Watch:
             self._record(item, attempt)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Records the test that was stopped: what it cost until then is spent."""
+        """Records the test that was stopped, because its cost until then is real."""
         self.interrupted = f"{excinfo.typename}: {text_of(excinfo.value)}".rstrip(": ")
         if self.running is not None:
             item, attempt = self.running
@@ -196,12 +196,12 @@ class Watch:
             self.recording.submit(results)
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Notes why pytest itself failed."""
+        """Stores the reason for which pytest itself failed."""
         self.crashed = f"{excinfo.typename}: {text_of(excinfo.value)}"
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Records what is left and ends the simulation, or tells the controller about it."""
+        """Records the remaining results and ends the simulation, or reports them to the controller."""
         try:
             self.recording.drain()
             if self.worker is None:
@@ -254,7 +254,7 @@ class Watch:
             properties = dict(item.user_properties)
             document = attempt.document(*about, properties, self.worker)
         except Exception as error:
-            # Objects of the test's own have run; the outcome itself is recorded all the same.
+            # Code of the attached objects failed; the outcome itself is recorded nevertheless.
             self.recording.problem(
                 f"{item.nodeid}: what the test attached cannot be recorded: {text_of(error)}"
             )
@@ -267,19 +267,19 @@ class Watch:
             )
         self.results.append(document)
 
-    # What people see.
+    # Output.
 
     def pytest_report_header(self) -> str:
-        """Names the simulation, so that it can be watched."""
+        """Prints the simulation's id, so that it can be watched."""
         return f"arc-recorder: simulation {self.settings.simulation_id}"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Says what was recorded."""
+        """Prints the summary."""
         write_summary(terminalreporter, self.recording, self.status, self.skipped)
 
 
 def _folder(config: pytest.Config) -> Path:
-    """Where results are kept that could not be recorded."""
+    """Returns the folder for results that could not be recorded."""
     cache = getattr(config, "cache", None)
     try:
         return config.rootpath if cache is None else Path(cache.mkdir(NAME))
