@@ -484,13 +484,8 @@ impl<S: Sink> Delivery<S> {
     ) -> Result<Vec<ItemVerdict>> {
         self.learn_spooled_plan(simulation_id).await?;
         let verdicts = self.shared.destination.preview(simulation_id, received.clone()).await?;
-        let calls = received.into_iter().map(|received| SpooledCall::Result {
-            simulation_id,
-            outcome_id: received.outcome_id,
-            received_at: received.received_at,
-            host_clock: received.host_clock,
-            submission: received.submission,
-        });
+        let calls =
+            received.into_iter().map(|result| SpooledCall::Result { simulation_id, result });
         self.keep(calls.collect()).await?;
         Ok(verdicts)
     }

@@ -456,21 +456,10 @@ impl<S: Sink> Delivering<'_, S> {
         let mut results: BTreeMap<Uuid, Results> = BTreeMap::new();
         for Waiting { sequence, entry } in waiting {
             match entry.call {
-                SpooledCall::Result {
-                    simulation_id,
-                    outcome_id,
-                    received_at,
-                    host_clock,
-                    submission,
-                } => {
+                SpooledCall::Result { simulation_id, result } => {
                     let (sequences, received) = results.entry(simulation_id).or_default();
                     sequences.push(sequence);
-                    received.push(ReceivedResult {
-                        outcome_id,
-                        received_at,
-                        host_clock,
-                        submission,
-                    });
+                    received.push(result);
                 }
                 other => {
                     self.deliver_results(std::mem::take(&mut results)).await?;
@@ -837,7 +826,7 @@ mod tests {
         for number in 0..5 {
             let submission = Submission::new(format!("{{\"number\":{number}}}"));
             let outcome_id = submission.outcome_id(simulation_id);
-            let (received_at, host_clock) = (Timestamp::now(), false);
+            let received_at = Timestamp::now();
             let verdict = Verdict::Failed {
                 retryable: true,
                 unavailable: false,
@@ -845,13 +834,8 @@ mod tests {
                 message: "extraction ran longer than its deadline".to_owned(),
             };
             answer.add(ItemVerdict { outcome_id, verdict, warnings: Vec::new() });
-            let call = SpooledCall::Result {
-                simulation_id,
-                outcome_id,
-                received_at,
-                host_clock,
-                submission,
-            };
+            let result = ReceivedResult::new(simulation_id, received_at, submission);
+            let call = SpooledCall::Result { simulation_id, result };
             entries.push(Entry { spooled_at: received_at, call });
         }
         let sequences = spool.append(entries).await.unwrap();

@@ -16,13 +16,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
 use super::line::{self, Item, Line, Writer};
+use super::received::ReceivedResult;
 use super::retry::RetryReason;
-use super::rows::{Extracted, Received, Target};
-use super::sessions::Sessions;
+use super::rows::{Extracted, Target};
+use super::scheduling::InlineExtraction;
 use super::submission::{ItemVerdict, Verdict};
 use super::writing::{Written, write_all};
-use super::{INLINE_BYTES, extract_part};
-use crate::extraction::Session;
 use crate::store::{OutcomeRow, RejectedRow, Store};
 
 /// How many bytes may wait in the queue and in transactions under way.
@@ -35,7 +34,7 @@ const UNIT_BYTES: usize = 1 << 10;
 #[derive(Debug)]
 pub(super) enum Results {
     /// As they were received.
-    Received(Target, Vec<Received>),
+    Received(Target, Vec<ReceivedResult>),
     /// Extracted already.
     Extracted(Vec<Extracted>),
 }
@@ -50,7 +49,7 @@ impl Results {
 
     fn ids(&self) -> Vec<Uuid> {
         match self {
-            Results::Received(_, received) => received.iter().map(Received::outcome_id).collect(),
+            Results::Received(_, received) => received.iter().map(|one| one.outcome_id).collect(),
             Results::Extracted(extracted) => extracted.iter().map(Extracted::outcome_id).collect(),
         }
     }
@@ -69,7 +68,9 @@ impl Results {
 
     fn bytes(&self) -> usize {
         match self {
-            Results::Received(_, received) => received.iter().map(Received::document_bytes).sum(),
+            Results::Received(_, received) => {
+                received.iter().map(|one| one.submission.document_bytes()).sum()
+            }
             Results::Extracted(extracted) => extracted.iter().map(Extracted::memory_bytes).sum(),
         }
     }
@@ -237,54 +238,17 @@ impl Shared {
 
     /// The verdicts of the extractor, with those who wait for more.
     async fn extract(&self, taken: Vec<Waiting>) -> Vec<Ready> {
-        let mut kept: Option<Kept> = None;
-        let mut since_pause = 0;
+        let mut inline = InlineExtraction::default();
         let mut all = Vec::with_capacity(taken.len());
-        for Waiting { results, bytes, answer, room } in taken {
-            let (target, received) = match results {
-                Results::Extracted(extracted) => {
-                    all.push(Ready { extracted, answer, room });
-                    continue;
-                }
-                Results::Received(target, received) => (target, received),
+        for Waiting { results, answer, room, .. } in taken {
+            let extracted = match results {
+                Results::Extracted(extracted) => extracted,
+                Results::Received(target, received) => inline.extract(&target, received).await,
             };
-            since_pause += bytes;
-            if since_pause > INLINE_BYTES {
-                tokio::task::yield_now().await;
-                since_pause = bytes;
-            }
-            let simulation_id = target.plan.simulation_id;
-            let mut session = match kept.take() {
-                Some(kept) if kept.serves(&target) => kept.session,
-                other => {
-                    other.into_iter().for_each(Kept::give_back);
-                    target.sessions.take(simulation_id).await
-                }
-            };
-            let extracted = extract_part(&target, &mut session, received);
-            kept = Some(Kept { simulation_id, sessions: target.sessions, session });
             all.push(Ready { extracted, answer, room });
         }
-        kept.into_iter().for_each(Kept::give_back);
+        inline.finish();
         all
-    }
-}
-
-/// A session that the next call may use, too.
-struct Kept {
-    simulation_id: Uuid,
-    sessions: Arc<Sessions>,
-    session: Session,
-}
-
-impl Kept {
-    fn serves(&self, target: &Target) -> bool {
-        self.simulation_id == target.plan.simulation_id
-            && Arc::ptr_eq(&self.sessions, &target.sessions)
-    }
-
-    fn give_back(self) {
-        self.sessions.give_back(self.simulation_id, self.session);
     }
 }
 

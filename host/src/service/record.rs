@@ -335,9 +335,7 @@ mod tests {
     fn part(name: &str) -> Vec<ReceivedResult> {
         let one = |number| {
             let submission = Submission::from_bytes(format!("\"{name}{number}\"").into(), 100);
-            let outcome_id = submission.outcome_id(SIMULATION);
-            let received_at = Timestamp::UNIX_EPOCH;
-            ReceivedResult { outcome_id, received_at, host_clock: false, submission }
+            ReceivedResult::new(SIMULATION, Timestamp::UNIX_EPOCH, submission)
         };
         (0..2).map(one).collect()
     }

@@ -220,7 +220,7 @@ fn apply_envelope(
     // What is no JSON comes as a string.
     let header = match serde_json::from_str::<String>(header.get()) {
         Ok(text) => text,
-        Err(_) => header.get().to_owned(),
+        Err(_) => Box::<str>::from(header).into(),
     };
     short_enough(header.len())?;
     Ok((submissions, Some(header)))

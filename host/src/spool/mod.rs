@@ -568,13 +568,14 @@ struct Read {
 
 type Entries = redb::ReadOnlyTable<u64, &'static [u8]>;
 
-/// The bytes of an entry, as far as they can be read. An error where nothing can be.
-fn bytes_of(
+/// What is read from the bytes of an entry, as far as they can be read. An error where nothing can be.
+fn read_bytes<T>(
     entries: &Entries,
     sequence: u64,
-) -> DiskResult<std::result::Result<Vec<u8>, Unreadable>> {
-    match caught(|| Ok(entries.get(sequence)?.map(|entry| entry.value().to_vec()))) {
-        Ok(Some(bytes)) => Ok(Ok(bytes)),
+    read: impl Fn(&[u8]) -> T,
+) -> DiskResult<std::result::Result<T, Unreadable>> {
+    match caught(|| Ok(entries.get(sequence)?.map(|entry| read(entry.value())))) {
+        Ok(Some(found)) => Ok(Ok(found)),
         Ok(None) => Ok(Err(Unreadable::Damaged(
             "the entry in the spool is damaged: its bytes are missing; `arc-host spool repair` may \
              find them"
@@ -591,7 +592,7 @@ fn entry_of(
     entries: &Entries,
     sequence: u64,
 ) -> DiskResult<std::result::Result<Entry, Unreadable>> {
-    Ok(bytes_of(entries, sequence)?.and_then(|bytes| Entry::read(sequence, &bytes)))
+    Ok(read_bytes(entries, sequence, |bytes| Entry::read(sequence, bytes))?.flatten())
 }
 
 /// The oldest entries that wait.
@@ -712,7 +713,7 @@ impl Lists {
             Some(retried) => retried.get(sequence)?.map(|until| until.value()),
             None => None,
         };
-        let bytes = bytes_of(&self.entries, sequence)?;
+        let bytes = read_bytes(&self.entries, sequence, <[u8]>::to_vec)?;
         let entry = match &bytes {
             Ok(bytes) => Entry::read(sequence, bytes),
             Err(unreadable) => Err(unreadable.clone()),

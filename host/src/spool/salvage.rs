@@ -27,12 +27,12 @@ use redb::{
 };
 use serde::Serialize;
 
-use super::bytes_of;
 use super::disk::{
     DEAD_LETTERS, DiskResult, ENTRIES, FILE, LAST_SEQUENCE, RETRIED, WAITING, caught, head,
     head_row, last_sequence, make_tables, retried_table,
 };
 use super::entry::{Entry, Head, MARK, PREAMBLE_BYTES, Preamble, UNREADABLE, Unreadable, seal};
+use super::read_bytes;
 use super::writer::begin;
 use crate::error::{Error, Result};
 
@@ -254,7 +254,7 @@ impl Salvage {
         });
         let Ok(entries) = opened else { return Ok(false) };
         for row in rows {
-            let bytes = match bytes_of(&entries, row.sequence) {
+            let bytes = match read_bytes(&entries, row.sequence, <[u8]>::to_vec) {
                 Ok(bytes) => bytes,
                 Err(error) => {
                     Err(Unreadable::Damaged(format!("the entry in the spool is damaged: {error}")))
