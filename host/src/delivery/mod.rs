@@ -10,13 +10,13 @@
 //! | module | what it is about |
 //! |---|---|
 //! | `destination`, `source` | what records, and what answers questions: a database or a service |
-//! | `watch`, `replay`, `held` | whether the destination is there; from the spool to it; what is passed over |
+//! | `watch`, `replay`, `holds` | whether the destination is there; from the spool to it; what is passed over |
 //! | `whole_file`, `survey`, `file`, `file_summary` | a file as a simulation: all of it; the first reading; the second; what became of it |
 
 mod destination;
 mod file;
 mod file_summary;
-mod held;
+mod holds;
 #[cfg(test)]
 mod memory_sink;
 mod replay;

@@ -4,14 +4,14 @@
 //! neighbours. A verdict comes after the commit.
 
 mod ending;
+mod group_commit;
 mod history;
-mod line;
 mod plan;
 mod progress;
 mod queue;
 mod reading;
-mod received;
-mod reextract;
+mod received_result;
+mod reextraction;
 mod replay;
 mod retry;
 mod rows;
@@ -31,8 +31,8 @@ pub use plan::PlanDigest;
 pub(crate) use plan::planned_row;
 pub use progress::{SimulationCompleted, SimulationFigures, SimulationProgress};
 pub use reading::duration_hours;
-pub use received::ReceivedResult;
-pub use reextract::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
+pub use received_result::ReceivedResult;
+pub use reextraction::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
 pub use replay::{ReplayProgress, Replayed};
 pub(crate) use retry::Pauses;
 pub(crate) use start::{CheckedStart, configuration_id, default_modal_environment};

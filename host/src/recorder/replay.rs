@@ -11,7 +11,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::history::{Headers, next_batch, passed_trial};
-use super::rows::{Extracted, Target};
+use super::rows::{ExtractionResult, Target};
 use super::scheduling::extract;
 use super::{ReceivedResult, Recorder, ResultFormat, Submission};
 use crate::error::{Error, Result};
@@ -159,15 +159,15 @@ impl Recorder {
         let (mut accepted, mut reasons) = (Vec::new(), Vec::new());
         for (item, old) in extracted.into_iter().zip(old_reasons) {
             match item {
-                Extracted::Outcome(row) => accepted.push(row),
-                Extracted::Rejected(row, _) => {
+                ExtractionResult::Outcome(row) => accepted.push(row),
+                ExtractionResult::Rejected(row, _) => {
                     replayed.rejected += 1;
                     if violations_of_json(&row.violations) != violations_of_json(&old) {
                         replayed.reasons_changed += 1;
                         reasons.push((row.key.outcome_id, row.violations.clone()));
                     }
                 }
-                Extracted::Failed { outcome_id, message, .. } => {
+                ExtractionResult::Failed { outcome_id, message, .. } => {
                     replayed.fail(outcome_id, &message);
                 }
             }

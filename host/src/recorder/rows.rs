@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::plan::Plan;
-use super::received::ReceivedResult;
+use super::received_result::ReceivedResult;
 use super::sessions::Sessions;
 use super::submission::Document;
 use crate::extraction::{
@@ -58,7 +58,7 @@ impl Target {
 
 /// What extraction made of a submission.
 #[derive(Debug)]
-pub(super) enum Extracted {
+pub(super) enum ExtractionResult {
     Outcome(Arc<OutcomeRow>),
     Rejected(Arc<RejectedRow>, Vec<Violation>),
     /// The extractor gave no verdict.
@@ -69,12 +69,12 @@ pub(super) enum Extracted {
     },
 }
 
-impl Extracted {
+impl ExtractionResult {
     pub(super) fn outcome_id(&self) -> Uuid {
         match self {
-            Extracted::Outcome(row) => row.key.outcome_id,
-            Extracted::Rejected(row, _) => row.key.outcome_id,
-            Extracted::Failed { outcome_id, .. } => *outcome_id,
+            ExtractionResult::Outcome(row) => row.key.outcome_id,
+            ExtractionResult::Rejected(row, _) => row.key.outcome_id,
+            ExtractionResult::Failed { outcome_id, .. } => *outcome_id,
         }
     }
 
@@ -85,7 +85,7 @@ impl Extracted {
             reasons.iter().map(|one| text(one) + size_of::<Violation>()).sum()
         };
         match self {
-            Extracted::Outcome(row) => {
+            ExtractionResult::Outcome(row) => {
                 let texts = [&row.scenario_name, &row.error_message];
                 let texts: usize = texts.into_iter().flatten().map(String::len).sum();
                 let warnings = row.warnings.as_ref().map_or(0, |text| text.as_str().len());
@@ -95,16 +95,16 @@ impl Extracted {
                     + warnings
                     + reasons(&row.warning_list)
             }
-            Extracted::Rejected(row, violations) => {
+            ExtractionResult::Rejected(row, violations) => {
                 row.document.len() + row.violations.as_str().len() + reasons(violations)
             }
-            Extracted::Failed { .. } => 0,
+            ExtractionResult::Failed { .. } => 0,
         }
     }
 }
 
 impl ReceivedResult {
-    pub(super) fn extract(self, target: &Target, session: &mut Session) -> Extracted {
+    pub(super) fn extract(self, target: &Target, session: &mut Session) -> ExtractionResult {
         let text = match &self.submission.document {
             Document::Text(text) => text,
             Document::Unreadable { violation, .. } => {
@@ -119,7 +119,7 @@ impl ReceivedResult {
             answer => answer,
         };
         match answer {
-            Err(error) => Extracted::Failed {
+            Err(error) => ExtractionResult::Failed {
                 outcome_id: self.outcome_id,
                 retryable: error.retryable(),
                 message: error.to_string(),
@@ -137,7 +137,7 @@ impl ReceivedResult {
         outcome: Outcome,
         target: &Target,
         session: &mut Session,
-    ) -> Extracted {
+    ) -> ExtractionResult {
         let Document::Text(text) = &self.submission.document else {
             return self.into_outcome(target, outcome);
         };
@@ -146,7 +146,7 @@ impl ReceivedResult {
         let places = &self.submission.not_finite;
         let found = |path: &str| places.iter().find(|place| place.path == path);
         match session.extract_outcome(self.submission.header(), &with_words) {
-            Err(error) => Extracted::Failed {
+            Err(error) => ExtractionResult::Failed {
                 outcome_id: self.outcome_id,
                 retryable: error.retryable(),
                 message: error.to_string(),
@@ -178,7 +178,7 @@ impl ReceivedResult {
         }
     }
 
-    fn into_rejected(self, target: &Target, violations: Vec<Violation>) -> Extracted {
+    fn into_rejected(self, target: &Target, violations: Vec<Violation>) -> ExtractionResult {
         let violations = bounded(violations);
         let document = self.submission.document;
         let row = RejectedRow {
@@ -194,10 +194,10 @@ impl ReceivedResult {
             document_bytes: i64::try_from(document.length()).unwrap_or(i64::MAX),
             document: document.to_bytes(),
         };
-        Extracted::Rejected(Arc::new(row), violations)
+        ExtractionResult::Rejected(Arc::new(row), violations)
     }
 
-    fn into_outcome(mut self, target: &Target, outcome: Outcome) -> Extracted {
+    fn into_outcome(mut self, target: &Target, outcome: Outcome) -> ExtractionResult {
         let trial = match self.submission.trial.or(outcome.trial) {
             Some(trial) => match i32::try_from(trial) {
                 Ok(trial) if trial >= 1 => trial,
@@ -260,7 +260,7 @@ impl ReceivedResult {
             }
         };
         let time = outcome.execution_time.and_then(|time| time.parse().ok());
-        Extracted::Outcome(Arc::new(OutcomeRow {
+        ExtractionResult::Outcome(Arc::new(OutcomeRow {
             key: target.key(self.outcome_id),
             extractor_id: target.extractor_id(),
             header_id: self.submission.format.as_ref().and_then(|format| format.header_id()),
@@ -478,16 +478,16 @@ mod tests {
         let extracted = scheduling::extract(&target, received).await.unwrap();
         for ((extracted, kept), place) in extracted.iter().zip(&for_the_spool).zip(places) {
             let document = match extracted {
-                Extracted::Outcome(row) => row.document.as_bytes(),
-                Extracted::Rejected(row, _) => &row.document,
-                Extracted::Failed { message, .. } => panic!("{message}"),
+                ExtractionResult::Outcome(row) => row.document.as_bytes(),
+                ExtractionResult::Rejected(row, _) => &row.document,
+                ExtractionResult::Failed { message, .. } => panic!("{message}"),
             };
             assert_eq!(document.as_ptr(), place);
             assert_eq!(kept.submission.document.as_bytes().as_ptr(), place);
             assert_eq!(kept.submission.document.to_bytes().as_ptr(), place);
         }
-        assert!(matches!(extracted.first(), Some(Extracted::Outcome(_))), "{extracted:?}");
-        let rejected = extracted.iter().filter(|one| matches!(one, Extracted::Rejected(..)));
+        assert!(matches!(extracted.first(), Some(ExtractionResult::Outcome(_))), "{extracted:?}");
+        let rejected = extracted.iter().filter(|one| matches!(one, ExtractionResult::Rejected(..)));
         assert_eq!(rejected.count(), 3);
     }
 }

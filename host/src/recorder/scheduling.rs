@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::try_join_all;
 use uuid::Uuid;
 
-use super::received::ReceivedResult;
-use super::rows::{Extracted, Target};
+use super::received_result::ReceivedResult;
+use super::rows::{ExtractionResult, Target};
 use super::sessions::Sessions;
 use crate::blocking::blocking;
 use crate::error::Result;
@@ -69,7 +69,7 @@ impl Placement {
 pub(super) async fn extract(
     target: &Target,
     results: Vec<ReceivedResult>,
-) -> Result<Vec<Extracted>> {
+) -> Result<Vec<ExtractionResult>> {
     match Placement::of(&results, target.sessions.extractor()) {
         Placement::Inline => {
             let mut inline = InlineExtraction::default();
@@ -89,7 +89,7 @@ pub(super) async fn extract_on_threads(
     target: &Target,
     mut results: Vec<ReceivedResult>,
     parts: usize,
-) -> Result<Vec<Extracted>> {
+) -> Result<Vec<ExtractionResult>> {
     let dropped = SetOnDrop::default();
     let part_length = results.len().div_ceil(parts).max(1);
     let mut tasks = Vec::with_capacity(parts);
@@ -125,7 +125,7 @@ fn extract_part(
     target: &Target,
     session: &mut Session,
     part: impl IntoIterator<Item = ReceivedResult>,
-) -> Vec<Extracted> {
+) -> Vec<ExtractionResult> {
     part.into_iter().map(|result| result.extract(target, session)).collect()
 }
 
@@ -144,7 +144,7 @@ impl InlineExtraction {
         &mut self,
         target: &Target,
         results: Vec<ReceivedResult>,
-    ) -> Vec<Extracted> {
+    ) -> Vec<ExtractionResult> {
         let bytes = results.iter().map(|result| result.submission.document_bytes()).sum();
         self.since_pause_bytes += bytes;
         if self.since_pause_bytes > INLINE_BYTES {

@@ -22,11 +22,11 @@ pub(super) struct Failure {
 
 /// An answer with something in it that may go better the next time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Failed;
+pub(super) struct ResultFailures;
 
 /// An answer that must not wait in a compressor, because the client may wait for it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Uncompressed;
+pub(super) struct CompressionOptOut;
 
 /// What the log has to say of an answer beside its status.
 #[derive(Clone, Debug)]

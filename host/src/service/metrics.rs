@@ -139,9 +139,9 @@ impl ServiceMetrics {
     }
 
     /// A request has come; it is under way for as long as the value lives.
-    pub(super) fn under_way(&self) -> UnderWay {
+    pub(super) fn under_way(&self) -> RequestInFlight {
         self.under_way.inc();
-        UnderWay(self.under_way.clone())
+        RequestInFlight(self.under_way.clone())
     }
 
     /// A request was answered. `path` is that of the route, so that ids make no new series.
@@ -226,9 +226,9 @@ impl ServiceMetrics {
 
 /// A request that is under way.
 #[derive(Debug)]
-pub(super) struct UnderWay(Gauge);
+pub(super) struct RequestInFlight(Gauge);
 
-impl Drop for UnderWay {
+impl Drop for RequestInFlight {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -133,7 +133,7 @@ impl Head {
 
 /// An entry as it lies on the disk, but for its sequence number.
 #[derive(Debug)]
-pub(super) struct Encoded {
+pub(super) struct EncodedEntry {
     pub(super) head: Head,
     /// The preamble and the header.
     pub(super) front: Vec<u8>,
@@ -141,8 +141,8 @@ pub(super) struct Encoded {
     pub(super) document: Bytes,
 }
 
-impl Encoded {
-    /// Returns how many bytes [`Encoded::write`] writes.
+impl EncodedEntry {
+    /// Returns how many bytes [`EncodedEntry::write`] writes.
     pub(super) fn length(&self) -> usize {
         self.front.len() + self.document.len()
     }
@@ -254,7 +254,7 @@ enum Call {
         received_at: Timestamp,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         host_clock: bool,
-        unreadable: Option<NoText>,
+        unreadable: Option<TextDefect>,
         position: Option<u64>,
         trial: Option<u32>,
         modal_call_id: Option<String>,
@@ -280,7 +280,7 @@ struct Format {
 /// Why a document is not text.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NoText {
+struct TextDefect {
     length: u64,
     path: String,
     code: String,
@@ -288,7 +288,7 @@ struct NoText {
 }
 
 impl Entry {
-    pub(super) fn encode(self) -> Result<Encoded> {
+    pub(super) fn encode(self) -> Result<EncodedEntry> {
         let (simulation_id, spooled_at) = (self.call.simulation_id(), self.spooled_at);
         let (call, document) = parts(self.call);
         let header = serde_json::to_vec(&Header { spooled_at, call });
@@ -312,7 +312,7 @@ impl Entry {
         front.extend([0; 8]);
         front.extend(header);
         let bytes = (front.len() + document.len()) as u64;
-        Ok(Encoded { head: Head { simulation_id, spooled_at, bytes }, front, document })
+        Ok(EncodedEntry { head: Head { simulation_id, spooled_at, bytes }, front, document })
     }
 
     /// Reads what is stored under a sequence number: every byte of it is the one that was written
@@ -461,7 +461,7 @@ fn parts(call: SpooledCall) -> (Call, Bytes) {
                 Document::Text(_) => None,
                 Document::Unreadable { length, violation, .. } => {
                     let Violation { path, code, message } = Violation::clone(violation);
-                    Some(NoText { length: *length, path, code, message })
+                    Some(TextDefect { length: *length, path, code, message })
                 }
             };
             let call = Call::Result {
@@ -541,7 +541,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
         } => {
             let document = match unreadable {
                 None => Document::Text(Arc::new(text()?)),
-                Some(NoText { length, path, code, message }) => Document::Unreadable {
+                Some(TextDefect { length, path, code, message }) => Document::Unreadable {
                     bytes: Bytes::copy_from_slice(document),
                     length,
                     violation: Arc::new(Violation { path, code, message }),

@@ -28,8 +28,8 @@ mod counts;
 mod delivered;
 mod disk;
 mod entry;
+mod repair;
 mod reserve;
-mod salvage;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -54,7 +54,7 @@ pub use delivered::{Delivered, Started};
 use disk::{DEAD_LETTERS, Disk, DiskResult, ENTRIES, Opener, WAITING, caught, head, retried_table};
 pub use entry::{Entry, SpooledCall};
 use entry::{Head, Unreadable};
-pub use salvage::{Salvaged, salvage};
+pub use repair::{Salvaged, salvage};
 use writer::{Job, NewDeadLetter, Order, Work};
 
 /// How many entries are requeued in a transaction at most, and how many bytes of them.
@@ -268,7 +268,7 @@ impl Spool {
             let but = Arc::clone(&passed_over);
             let read =
                 move |database: &Database| read_next(database, &but, most_entries, most_bytes);
-            let Read { waiting, unread, wrong_heads } = self.read(read).await?;
+            let QueuePart { waiting, unread, wrong_heads } = self.read(read).await?;
             let all_read = unread.is_empty() && wrong_heads.is_empty();
             if let Some((_, reason)) = unread.first() {
                 tracing::warn!(
@@ -558,7 +558,7 @@ fn broken_off() -> Error {
 
 /// What was read of the queue.
 #[derive(Default)]
-struct Read {
+struct QueuePart {
     waiting: Vec<Waiting>,
     /// What cannot be read, and why.
     unread: Vec<(u64, String)>,
@@ -601,10 +601,10 @@ fn read_next(
     but: &PassedOver,
     most_entries: usize,
     most_bytes: u64,
-) -> DiskResult<Read> {
+) -> DiskResult<QueuePart> {
     let transaction = database.begin_read()?;
     let entries = transaction.open_table(ENTRIES)?;
-    let (mut read, mut bytes) = (Read::default(), 0);
+    let (mut read, mut bytes) = (QueuePart::default(), 0);
     for row in transaction.open_table(WAITING)?.iter()? {
         if read.waiting.len() + read.unread.len() >= most_entries {
             break;

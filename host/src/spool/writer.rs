@@ -20,7 +20,7 @@ use super::disk::{
     DEAD_LETTERS, Disk, DiskResult, ENTRIES, Failure, HeadRow, LAST_SEQUENCE, RETRIED, WAITING,
     head, head_row, trouble_of,
 };
-use super::entry::{Encoded, Entry, Head};
+use super::entry::{EncodedEntry, Entry, Head};
 use crate::error::{Error, Result};
 
 /// How many jobs share a transaction at most, so that the first of them does not wait for long.
@@ -40,7 +40,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) enum Work {
     /// Puts entries at the end of the queue.
-    Append(Vec<Encoded>),
+    Append(Vec<EncodedEntry>),
     /// Removes entries, waiting ones or dead letters.
     Remove(Vec<u64>),
     /// Removes entries that are dead-lettered, and no others.
@@ -344,7 +344,7 @@ fn write(
 }
 
 impl Tables<'_> {
-    fn append(&mut self, sequence: u64, entry: &Encoded) -> DiskResult<()> {
+    fn append(&mut self, sequence: u64, entry: &EncodedEntry) -> DiskResult<()> {
         let mut place = self.entries.insert_reserve(sequence, entry.length())?;
         entry.write(sequence, place.as_mut());
         drop(place);
@@ -487,7 +487,7 @@ mod tests {
             spooled_at: Timestamp::UNIX_EPOCH,
             bytes: 1 << 60,
         };
-        let encoded = Encoded { head, front: Vec::new(), document: bytes::Bytes::new() };
+        let encoded = EncodedEntry { head, front: Vec::new(), document: bytes::Bytes::new() };
         let (append, mut refused) = job(Work::Append(vec![encoded]));
         let (remove, mut removed) = job(Work::Remove(vec![1]));
         commit(&disk, vec![append, remove]);

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::plan::Plan;
 use super::queue::Results;
-use super::rows::{Extracted, Target};
+use super::rows::{ExtractionResult, Target};
 use super::scheduling::{Placement, extract, extract_on_threads};
 use super::sessions::Sessions;
 use super::start::SimulationStart;
@@ -208,19 +208,19 @@ fn by_format(received: Vec<ReceivedResult>) -> Vec<Vec<ReceivedResult>> {
     runs
 }
 
-fn preview(extracted: Extracted, planned: bool) -> ItemVerdict {
+fn preview(extracted: ExtractionResult, planned: bool) -> ItemVerdict {
     let (outcome_id, verdict, warnings) = match extracted {
-        Extracted::Outcome(row) => {
+        ExtractionResult::Outcome(row) => {
             let mut warnings = row.warning_list.clone();
             // Of a plan that is not known nothing can be said.
             warnings.retain(|warning| planned || warning.code != UNPLANNED);
             (row.key.outcome_id, Verdict::Spooled, warnings)
         }
-        Extracted::Rejected(row, violations) => {
+        ExtractionResult::Rejected(row, violations) => {
             (row.key.outcome_id, Verdict::Rejected(violations), Vec::new())
         }
         // It is extracted again when it is recorded.
-        Extracted::Failed { outcome_id, .. } => (outcome_id, Verdict::Spooled, Vec::new()),
+        ExtractionResult::Failed { outcome_id, .. } => (outcome_id, Verdict::Spooled, Vec::new()),
     };
     ItemVerdict { outcome_id, verdict, warnings }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::history::{Headers, next_batch, passed_trial};
-use super::rows::{Extracted, ID_REPLACED, NOT_FINITE, Target};
+use super::rows::{ExtractionResult, ID_REPLACED, NOT_FINITE, Target};
 use super::scheduling::extract;
 use super::{ReceivedResult, Recorder, Submission};
 use crate::error::Result;
@@ -253,7 +253,7 @@ struct Examination<'r, R> {
 }
 
 /// What an outcome was before.
-struct Before {
+struct PreviousExtraction {
     extractor_id: Uuid,
     columns: ExtractedColumns,
 }
@@ -288,7 +288,7 @@ impl<R: FnMut(Reexamined)> Examination<'_, R> {
     async fn received_again(
         &mut self,
         outcome: ExtractedOutcome,
-    ) -> Result<Option<(ReceivedResult, Before)>> {
+    ) -> Result<Option<(ReceivedResult, PreviousExtraction)>> {
         let ExtractedOutcome { outcome_id, document, extractor_id, columns, .. } = outcome;
         let simulation_id = self.changes.simulation_id;
         let bytes = document.as_bytes();
@@ -310,26 +310,26 @@ impl<R: FnMut(Reexamined)> Examination<'_, R> {
             submission,
             sender_warnings: sender_warnings(&columns),
         };
-        Ok(Some((again, Before { extractor_id, columns })))
+        Ok(Some((again, PreviousExtraction { extractor_id, columns })))
     }
 
     /// Reports what became of an outcome, and gives it where it is to be written.
-    fn compare(&mut self, now: Extracted, before: Before) -> Option<Rewritten> {
+    fn compare(&mut self, now: ExtractionResult, before: PreviousExtraction) -> Option<Rewritten> {
         let Examination { changes, report, .. } = self;
         let simulation_id = changes.simulation_id;
         let row = match now {
-            Extracted::Failed { outcome_id, message, .. } => {
+            ExtractionResult::Failed { outcome_id, message, .. } => {
                 changes.failed += 1;
                 report(Reexamined::Failed { outcome_id, message });
                 return None;
             }
-            Extracted::Rejected(row, violations) => {
+            ExtractionResult::Rejected(row, violations) => {
                 changes.rejected += 1;
                 let outcome_id = row.key.outcome_id;
                 report(Reexamined::Rejected { outcome_id, simulation_id, violations });
                 return None;
             }
-            Extracted::Outcome(row) => row,
+            ExtractionResult::Outcome(row) => row,
         };
         let changed = before.columns.changes(ExtractedColumns::extracted(&row));
         for change in &changed {
