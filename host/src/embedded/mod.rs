@@ -19,7 +19,7 @@
 //! | `launch` | starting a supervisor, and learning why it failed |
 //! | `supervisor` | the supervisor: runs `postgres`, starts it again, stops it |
 //! | `remains` | what a killed server leaves, and when it is certainly dead |
-//! | `patience` | how often a server that ended is started again |
+//! | `restart_policy` | how often a server that ended is started again |
 //! | `server` | one `postgres` process: its command line, its end |
 //! | `connect` | whether a server answers, and what to tell a client |
 //! | `process` | how programs are started: plain environment, detached or ending with their parent |
@@ -35,12 +35,12 @@ mod folders;
 mod launch;
 mod locks;
 mod log;
-mod patience;
 mod places;
 mod process;
 mod programs;
 mod python_package;
 mod remains;
+mod restart_policy;
 mod server;
 mod socket;
 mod supervisor;

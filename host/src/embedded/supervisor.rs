@@ -12,10 +12,10 @@ use super::cluster;
 use super::folders::{DataFolder, ServerRecord};
 use super::locks::{LockFile, Mode};
 use super::log;
-use super::patience::{Patience, Verdict};
 use super::places::Places;
 use super::programs::Programs;
 use super::remains;
+use super::restart_policy::{RestartDecision, RestartPolicy};
 use super::server::{Plan, Server};
 use super::socket;
 
@@ -125,7 +125,7 @@ async fn run(arguments: SupervisorArguments) -> Result<(), EmbeddedError> {
 
 /// Runs a server, and another should it die, until it is not needed any more.
 async fn serve(plan: &Plan, end: &mut End) -> Result<(), EmbeddedError> {
-    let mut patience = Patience::default();
+    let mut patience = RestartPolicy::default();
     loop {
         let lock = tokio::select! {
             // First, since both may be so at once, and a server that nobody waits for is not to be started.
@@ -164,13 +164,13 @@ async fn serve(plan: &Plan, end: &mut End) -> Result<(), EmbeddedError> {
         ));
         let blocked = is_blocked(&reason);
         let wait = match patience.after(server.was_ready(), server.age(), blocked, Instant::now()) {
-            Verdict::GiveUp => {
+            RestartDecision::GiveUp => {
                 return Err(EmbeddedError::NotStarted {
                     reason,
                     logs: plan.folder.path().to_owned(),
                 });
             }
-            Verdict::Retry(wait) => wait,
+            RestartDecision::Retry(wait) => wait,
         };
         tokio::select! {
             why = end.reached() => {
