@@ -75,7 +75,7 @@ struct SurveyedPlan {
 }
 
 impl SurveyedPlan {
-    /// Returns a plan that keeps so many bytes of rows.
+    /// Returns a plan that keeps rows of at most this many bytes.
     fn keeping(bytes: usize) -> Self {
         SurveyedPlan { rows: Vec::new(), left_bytes: bytes, places: Vec::new() }
     }

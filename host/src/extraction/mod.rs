@@ -312,7 +312,7 @@ impl Extractor {
     /// sessions are open as the pool has instances.
     ///
     /// # Errors
-    /// [`Error::Component`] where the computation did not end.
+    /// [`Error::Component`] if the computation did not end.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Session) -> T + Send + 'static,

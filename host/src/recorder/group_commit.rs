@@ -46,7 +46,7 @@ pub(super) trait Item: Send + 'static {
     fn simulation_id(&self) -> Option<Uuid>;
 }
 
-/// Writes what a queue gives it.
+/// Writes what it takes from a queue.
 pub(super) trait Writer: Send + Sync + 'static {
     /// What waits.
     type Item: Item;
@@ -171,7 +171,7 @@ impl<T: Item> GroupCommit<T> {
     }
 }
 
-/// Puts an item into the queue, and begins a transaction where one is worth it.
+/// Puts an item into the queue, and begins a transaction if one is worth it.
 pub(super) fn put<W: Writer>(writer: &Arc<W>, item: W::Item) {
     let mut group = locked(&**writer);
     group.push(item);

@@ -1,7 +1,7 @@
 //! Where results are extracted, which is decided here for all calls that record.
 //!
 //! A few short documents are extracted by the task that writes them, one after the other, with the
-//! extractor's code and memory in the processor's caches. All others are extracted on threads that may
+//! extractor's code and memory in the processor's caches. All others are extracted on threads that can
 //! block, on as many cores as their number is worth, before they wait for a transaction. Calls that
 //! extract something else than results, such as a list of scenarios, use [`Extractor::run`].
 
@@ -18,14 +18,14 @@ use crate::blocking::blocking;
 use crate::error::Result;
 use crate::extraction::{Extractor, Session};
 
-/// A batch is extracted on several cores only when each gets at least so many documents.
+/// The fewest documents of a batch for which another core is used.
 const DOCUMENTS_FOR_A_CORE: usize = 32;
 
-/// Documents of at most so many bytes are extracted inline: that takes less time than handing them to
-/// another thread, and far less than a task may take without yielding.
+/// The most bytes of documents that are extracted inline: that takes less time than handing them to
+/// another thread, and far less than a task is allowed to take without yielding.
 const INLINE_BYTES: usize = 64 << 10;
 
-/// So many results are extracted inline, however short they are.
+/// The most results that are extracted inline, however short they are.
 const INLINE_RESULTS: usize = 128;
 
 /// How many calls' results are extracted on threads at once, and wait for room in the queue: what
@@ -38,7 +38,7 @@ pub(super) const CALLS_AT_ONCE: usize = 4;
 pub(super) enum Placement {
     /// By the task that writes them.
     Inline,
-    /// On threads that may block, in so many parts at once.
+    /// On threads that can block, in this many parts at once.
     Threads {
         /// At least one.
         parts: usize,
@@ -46,14 +46,14 @@ pub(super) enum Placement {
 }
 
 impl Placement {
-    /// Decides where results of one extractor are extracted.
+    /// Decides on which threads the results of one extractor are extracted.
     pub(super) fn of(results: &[ReceivedResult], extractor: &Extractor) -> Self {
         let bytes = results.iter().map(ReceivedResult::input_bytes).sum();
         Placement::by_size(results.len(), bytes, extractor.metered())
     }
 
     fn by_size(results: usize, bytes: usize, metered: bool) -> Self {
-        // A component from elsewhere may run for seconds, and must keep nobody else waiting.
+        // A component from elsewhere can run for seconds, and must keep nobody else waiting.
         if bytes <= INLINE_BYTES && results <= INLINE_RESULTS && !metered {
             return Placement::Inline;
         }
@@ -81,7 +81,7 @@ pub(super) async fn extract(
     }
 }
 
-/// Extracts results on threads that may block, in so many parts at once.
+/// Extracts results on threads that can block, in this many parts at once.
 ///
 /// # Errors
 /// An error of the extraction as a whole.

@@ -64,8 +64,8 @@ impl NotFiniteNumber {
 }
 
 /// A result's document. Cheap to clone: a delivery with a spool keeps each result until the database
-/// has it, and all clones share the bytes that the framing found, up to the row and the entry of the
-/// spool.
+/// has committed it, and all clones share the bytes that the framing found, up to the row and the
+/// entry of the spool.
 #[derive(Clone, Debug)]
 pub enum Document {
     /// Text, stored byte for byte. It is an `Arc<String>` because `Arc<str>` would be a second copy of

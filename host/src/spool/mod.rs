@@ -568,7 +568,7 @@ struct QueuePart {
 
 type Entries = redb::ReadOnlyTable<u64, &'static [u8]>;
 
-/// What is read from the bytes of an entry, as far as they can be read. An error where nothing can be.
+/// Reads the bytes of an entry with `read`, as far as they can be read. An error if nothing can be.
 fn read_bytes<T>(
     entries: &Entries,
     sequence: u64,
