@@ -93,8 +93,8 @@ fn verdict(
             session.extract_json(header, &text).map_err(|error| error.to_string())
         }
         Document::Unreadable { violation, .. } => {
-            let [path, code, message] = [violation.path, violation.code, violation.message]
-                .map(|text| Value::from(text).to_string());
+            let [path, code, message] = [&violation.path, &violation.code, &violation.message]
+                .map(|text| Value::from(text.as_str()).to_string());
             // In the component's own order of members, so that one kind of line looks like the other.
             Ok(format!(
                 r#"{{"verdict":"rejected","violations":[{{"path":{path},"code":{code},"message":{message}}}]}}"#

@@ -110,7 +110,11 @@ impl Call {
         }
     }
 
-    pub(super) fn post(path: impl Into<String>, kind: &'static str, body: Vec<u8>) -> Self {
+    pub(super) fn post(
+        path: impl Into<String>,
+        kind: &'static str,
+        body: impl Into<Bytes>,
+    ) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         Call { method: Method::POST, headers, body: body.into(), ..Call::get(path) }

@@ -1,9 +1,9 @@
 //! The calls that record.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use arc_framing::{Container, Limits, Split, split};
+use bytes::Bytes;
 use reqwest::header::HeaderValue;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -185,20 +185,18 @@ impl ServiceClient {
             )));
         }
         let format = format.as_deref();
-        let (bytes, length, header) = match document {
-            Document::Text(text) => {
-                let length = text.len() as u64;
-                let header = format.and_then(ResultFormat::header);
-                let mut bytes = Arc::unwrap_or_clone(text).into_bytes();
-                bytes.extend_from_slice(header.unwrap_or_default().as_bytes());
-                (bytes, length, header)
-            }
+        let header = match document {
+            Document::Text(_) => format.and_then(ResultFormat::header),
             // It is rejected before the header is read.
-            Document::Unreadable { bytes, length, .. } => (bytes, length, None),
+            Document::Unreadable { .. } => None,
         };
-        let mut call = Call::post(path, ONE_DOCUMENT, bytes)
+        let body = match header {
+            Some(header) => Bytes::from([document.as_bytes(), header.as_bytes()].concat()),
+            None => document.to_bytes(),
+        };
+        let mut call = Call::post(path, ONE_DOCUMENT, body)
             .with("format", format.map(|format| format.name().to_owned()))
-            .header(DOCUMENT_BYTES, HeaderValue::from(length))
+            .header(DOCUMENT_BYTES, HeaderValue::from(document.length()))
             .with("trial", trial)
             .with("modal_call_id", modal_call_id)
             .with("sandbox_id", sandbox_id);

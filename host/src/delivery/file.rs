@@ -114,8 +114,7 @@ impl FileRecording {
         survey: &Survey,
         new: FileSimulation,
     ) -> Result<Delivered<SimulationStatus>> {
-        let session = self.extractor.session().await;
-        let plan = PlanReader::new(self, survey, session);
+        let plan = PlanReader::open(self, survey).await;
         let FileSimulation { simulation_id, name, config_version_id } = new;
         // PostgreSQL keeps no NUL in text.
         let name = name.replace('\0', "\u{FFFD}");

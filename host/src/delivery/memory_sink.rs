@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Delivered, Sink, Started};
 use crate::error::{Error, Result};
 use crate::recorder::{
-    CheckedStart, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationFigures,
+    CheckedStart, Document, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationFigures,
     SimulationStart, SimulationStarted, Submission, Verdict,
 };
 use crate::spool::{Entry, Spool, SpoolSettings, SpooledCall};
@@ -59,6 +59,8 @@ pub(super) struct Memory {
     pub(super) verdicts: HashMap<Uuid, Verdict>,
     /// Whether it does not answer at all.
     pub(super) unavailable: bool,
+    /// The documents of the results that it was given, in order.
+    pub(super) documents: Vec<Document>,
     /// How many calls record results, which succeeded or not.
     pub(super) calls: usize,
     /// How many questions whether it answers it had.
@@ -122,6 +124,7 @@ impl Memory {
 
     fn record(&mut self, simulation_id: Uuid, received: ReceivedResult) -> ItemVerdict {
         let outcome_id = received.outcome_id;
+        self.documents.push(received.submission.document);
         let key = (simulation_id, outcome_id);
         let verdict = match self.verdicts.get(&outcome_id) {
             Some(verdict) => verdict.clone(),
@@ -272,17 +275,8 @@ pub(super) fn outcome(simulation_id: Uuid, number: usize) -> Uuid {
 
 /// A result as the spool keeps it.
 pub(super) fn entry(simulation_id: Uuid, number: usize) -> Entry {
-    let submission = submission(number);
-    Entry {
-        spooled_at: Timestamp::now(),
-        call: SpooledCall::Result {
-            simulation_id,
-            outcome_id: submission.outcome_id(simulation_id),
-            received_at: Timestamp::now(),
-            host_clock: false,
-            submission,
-        },
-    }
+    let result = ReceivedResult::new(simulation_id, Timestamp::now(), submission(number));
+    Entry { spooled_at: Timestamp::now(), call: SpooledCall::Result { simulation_id, result } }
 }
 
 /// A spool in a folder.

@@ -10,13 +10,13 @@
 //! | module | what it is about |
 //! |---|---|
 //! | `destination`, `source` | what records, and what answers questions: a database or a service |
-//! | `watch`, `replay`, `held` | whether the destination is there; from the spool to it; what is passed over |
+//! | `watch`, `replay`, `holds` | whether the destination is there; from the spool to it; what is passed over |
 //! | `whole_file`, `survey`, `file`, `file_summary` | a file as a simulation: all of it; the first reading; the second; what became of it |
 
 mod destination;
 mod file;
 mod file_summary;
-mod held;
+mod holds;
 #[cfg(test)]
 mod memory_sink;
 mod replay;
@@ -484,13 +484,8 @@ impl<S: Sink> Delivery<S> {
     ) -> Result<Vec<ItemVerdict>> {
         self.learn_spooled_plan(simulation_id).await?;
         let verdicts = self.shared.destination.preview(simulation_id, received.clone()).await?;
-        let calls = received.into_iter().map(|received| SpooledCall::Result {
-            simulation_id,
-            outcome_id: received.outcome_id,
-            received_at: received.received_at,
-            host_clock: received.host_clock,
-            submission: received.submission,
-        });
+        let calls =
+            received.into_iter().map(|result| SpooledCall::Result { simulation_id, result });
         self.keep(calls.collect()).await?;
         Ok(verdicts)
     }

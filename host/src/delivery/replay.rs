@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::destination::Sink;
-use super::held::{Culprit, Held};
+use super::holds::{Culprit, Holds};
 use super::watch::{note_back, note_unavailable};
 use crate::error::{Error, Result};
 use crate::recorder::{Pauses, ReceivedResult, Verdict};
@@ -130,9 +130,9 @@ struct Settlement {
 }
 
 impl Settlement {
-    fn add(&mut self, done: &[Done]) {
+    fn add(&mut self, done: &[DeliveredEntry]) {
         let now = Timestamp::now();
-        for Done { sequence, replayed, retry, .. } in done {
+        for DeliveredEntry { sequence, replayed, retry, .. } in done {
             match replayed {
                 Replayed::Refused(reason) => self.refused.push(Refusal {
                     sequence: *sequence,
@@ -163,9 +163,9 @@ pub(super) async fn replay(
     unavailable: watch::Sender<Option<String>>,
     notices: Arc<Notices>,
 ) {
-    let mut held = Held::new(destination.unknown_for());
+    let mut held = Holds::new(destination.unknown_for());
     let (first_pause, longest_pause) = RETRY_REFUSED_PAUSES;
-    let mut refused = Held::with_pauses(first_pause, longest_pause);
+    let mut refused = Holds::with_pauses(first_pause, longest_pause);
     let mut retry_at = Instant::now();
     let mut settlement = Settlement::default();
     let mut pauses = Pauses::new();
@@ -285,7 +285,7 @@ pub(super) async fn replay(
 
 /// Tries dead letters again that are due. Those that are taken leave the spool; the others stay where
 /// they are.
-async fn retry_refused(destination: &impl Sink, spool: &Spool, refused: &mut Held) {
+async fn retry_refused(destination: &impl Sink, spool: &Spool, refused: &mut Holds) {
     loop {
         let letters = match spool
             .next_retried(refused.passed_over(), MOST_ENTRIES, MOST_BYTES)
@@ -299,7 +299,7 @@ async fn retry_refused(destination: &impl Sink, spool: &Spool, refused: &mut Hel
             }
         };
         let mut delivering =
-            Delivering { destination, held: refused, unknown_may_wait: true, done: Vec::new() };
+            EntryDelivery { destination, held: refused, unknown_may_wait: true, done: Vec::new() };
         let trouble = delivering.deliver(letters).await.err();
         let done = delivering.done;
         let mut settlement = Settlement::default();
@@ -348,7 +348,7 @@ pub async fn replay_spool(
     mut progress: impl FnMut(&ReplayedSpool),
 ) -> Result<ReplayedSpool> {
     let mut total = ReplayedSpool::default();
-    let mut held = Held::new(Duration::ZERO);
+    let mut held = Holds::new(Duration::ZERO);
     let mut first_reason = None;
     let mut settlement = Settlement::default();
     while spool.state().depth > 0 && !stop.load(Ordering::Relaxed) {
@@ -377,7 +377,7 @@ async fn replay_next(
     destination: &impl Sink,
     spool: &Spool,
     most_entries: usize,
-    held: &Held,
+    held: &Holds,
     unknown_may_wait: bool,
     settlement: &mut Settlement,
 ) -> Part {
@@ -389,7 +389,7 @@ async fn replay_next(
             return part;
         }
     };
-    let mut delivering = Delivering { destination, held, unknown_may_wait, done: Vec::new() };
+    let mut delivering = EntryDelivery { destination, held, unknown_may_wait, done: Vec::new() };
     part.trouble = delivering.deliver(waiting).await.err();
     let done = delivering.done;
     tell_of_refused(&done);
@@ -397,7 +397,7 @@ async fn replay_next(
     if let Err(error) = settlement.settle(spool).await {
         part.trouble = Some(Trouble { culprit: None, error });
     }
-    for Done { sequence, replayed, simulation_id, .. } in done {
+    for DeliveredEntry { sequence, replayed, simulation_id, .. } in done {
         part.taken.insert(culprit(sequence, simulation_id));
         part.done.push(replayed);
     }
@@ -409,7 +409,7 @@ fn culprit(sequence: u64, simulation_id: Option<Uuid>) -> Culprit {
 }
 
 /// Says what is dead-lettered, for somebody must see to it.
-fn tell_of_refused(done: &[Done]) {
+fn tell_of_refused(done: &[DeliveredEntry]) {
     let refused = || {
         done.iter().filter_map(|done| match &done.replayed {
             Replayed::Refused(reason) => Some((done.simulation_id, reason)),
@@ -431,7 +431,7 @@ fn tell_of_refused(done: &[Done]) {
 }
 
 /// An entry that needs to be delivered no more.
-struct Done {
+struct DeliveredEntry {
     sequence: u64,
     simulation_id: Option<Uuid>,
     replayed: Replayed,
@@ -440,37 +440,26 @@ struct Done {
 }
 
 /// The delivery of some entries.
-struct Delivering<'d, S> {
+struct EntryDelivery<'d, S> {
     destination: &'d S,
-    held: &'d Held,
+    held: &'d Holds,
     unknown_may_wait: bool,
-    done: Vec<Done>,
+    done: Vec<DeliveredEntry>,
 }
 
 /// Results that follow one another, of one simulation, and their numbers.
 type Results = (Vec<u64>, Vec<ReceivedResult>);
 
-impl<S: Sink> Delivering<'_, S> {
+impl<S: Sink> EntryDelivery<'_, S> {
     /// Delivers entries in order; results that follow one another share a call for each simulation.
     async fn deliver(&mut self, waiting: Vec<Waiting>) -> std::result::Result<(), Trouble> {
         let mut results: BTreeMap<Uuid, Results> = BTreeMap::new();
         for Waiting { sequence, entry } in waiting {
             match entry.call {
-                SpooledCall::Result {
-                    simulation_id,
-                    outcome_id,
-                    received_at,
-                    host_clock,
-                    submission,
-                } => {
+                SpooledCall::Result { simulation_id, result } => {
                     let (sequences, received) = results.entry(simulation_id).or_default();
                     sequences.push(sequence);
-                    received.push(ReceivedResult {
-                        outcome_id,
-                        received_at,
-                        host_clock,
-                        submission,
-                    });
+                    received.push(result);
                 }
                 other => {
                     self.deliver_results(std::mem::take(&mut results)).await?;
@@ -479,7 +468,7 @@ impl<S: Sink> Delivering<'_, S> {
                     let trouble =
                         |error| Trouble { culprit: Some(culprit(sequence, simulation_id)), error };
                     let (replayed, retry) = self.settled(answer, simulation_id).map_err(trouble)?;
-                    self.done.push(Done { sequence, simulation_id, replayed, retry });
+                    self.done.push(DeliveredEntry { sequence, simulation_id, replayed, retry });
                 }
             }
         }
@@ -500,7 +489,7 @@ impl<S: Sink> Delivering<'_, S> {
                         self.settled(Err(error), simulation_id).map_err(trouble)?;
                     let done = |sequence| {
                         let replayed = replayed.clone();
-                        Done { sequence, simulation_id, replayed, retry }
+                        DeliveredEntry { sequence, simulation_id, replayed, retry }
                     };
                     self.done.extend(sequences.into_iter().map(done));
                     continue;
@@ -524,7 +513,7 @@ impl<S: Sink> Delivering<'_, S> {
                         Replayed::Refused(message)
                     }
                 };
-                self.done.push(Done { sequence, simulation_id, replayed, retry });
+                self.done.push(DeliveredEntry { sequence, simulation_id, replayed, retry });
             }
             if let Some(error) = left {
                 return Err(trouble(error));
@@ -646,7 +635,8 @@ mod tests {
         let sink = MemorySink::knowing([known]);
         let until = dead_letter_entries(&spool, unknown, 0).await;
         dead_letter_entries(&spool, known, 1).await;
-        let mut refused = Held::with_pauses(Duration::from_secs(3_600), Duration::from_secs(7_200));
+        let mut refused =
+            Holds::with_pauses(Duration::from_secs(3_600), Duration::from_secs(7_200));
         retry_refused(&sink, &spool, &mut refused).await;
         assert_eq!(sink.committed(known), [outcome(known, 1)]);
         assert!(refused.knows(Culprit::Simulation(unknown)));
@@ -773,7 +763,7 @@ mod tests {
                 }
                 let sequences = spool.append(entries).await.unwrap();
                 sink.memory().script.extend(script.iter().copied());
-                let held = Held::with_pauses(Duration::ZERO, Duration::ZERO);
+                let held = Holds::with_pauses(Duration::ZERO, Duration::ZERO);
                 let mut settlement = Settlement::default();
                 let mut turns = 0;
                 while spool.state().depth > 0 {
@@ -837,7 +827,7 @@ mod tests {
         for number in 0..5 {
             let submission = Submission::new(format!("{{\"number\":{number}}}"));
             let outcome_id = submission.outcome_id(simulation_id);
-            let (received_at, host_clock) = (Timestamp::now(), false);
+            let received_at = Timestamp::now();
             let verdict = Verdict::Failed {
                 retryable: true,
                 unavailable: false,
@@ -845,13 +835,8 @@ mod tests {
                 message: "extraction ran longer than its deadline".to_owned(),
             };
             answer.add(ItemVerdict { outcome_id, verdict, warnings: Vec::new() });
-            let call = SpooledCall::Result {
-                simulation_id,
-                outcome_id,
-                received_at,
-                host_clock,
-                submission,
-            };
+            let result = ReceivedResult::new(simulation_id, received_at, submission);
+            let call = SpooledCall::Result { simulation_id, result };
             entries.push(Entry { spooled_at: received_at, call });
         }
         let sequences = spool.append(entries).await.unwrap();
@@ -862,7 +847,7 @@ mod tests {
 
         let destination = service(serde_json::to_vec(&answer).unwrap());
         let (first_pause, longest_pause) = RETRY_REFUSED_PAUSES;
-        let mut refused = Held::with_pauses(first_pause, longest_pause);
+        let mut refused = Holds::with_pauses(first_pause, longest_pause);
         let retried = retry_refused(&destination, &spool, &mut refused);
         tokio::time::timeout(Duration::from_secs(30), retried).await.expect("it never ends");
 

@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::file::{FileRecording, Progress, Stage};
-use crate::blocking::blocking;
 use crate::documents::{DocumentFile, DocumentPlace, FileLimits};
 use crate::error::{Error, Result};
 use crate::extraction::{DimensionScore, Scenario, Session, Span, SuiteSummary};
@@ -24,8 +23,7 @@ pub struct Survey {
     pub(super) sha256: [u8; 32],
     /// What the file says of the whole suite.
     pub(super) summary: Summary,
-    /// Of each scenario, where the result that defines it stands.
-    found: Vec<DocumentPlace>,
+    plan: SurveyedPlan,
     plan_sha256: [u8; 32],
     trials: u32,
     results: u64,
@@ -44,7 +42,7 @@ impl Survey {
 
     /// How many different scenarios they belong to.
     pub fn scenarios(&self) -> usize {
-        self.found.len()
+        self.plan.len()
     }
 
     /// The most trials of a scenario that a result names.
@@ -62,6 +60,46 @@ impl Survey {
     }
 }
 
+/// How many bytes of a plan are kept in memory from the survey to the start.
+const PLAN_BYTES: usize = 4 << 20;
+
+/// The scenarios that the survey found, in order. The results that define them are read and extracted
+/// once; only what does not fit into memory is read again when the simulation starts.
+#[derive(Debug)]
+struct SurveyedPlan {
+    rows: Vec<PlannedRow>,
+    /// How many more bytes the rows can have.
+    left_bytes: usize,
+    /// Where the results are that define the scenarios after the rows.
+    places: Vec<DocumentPlace>,
+}
+
+impl SurveyedPlan {
+    /// Returns a plan that keeps rows of at most this many bytes.
+    fn keeping(bytes: usize) -> Self {
+        SurveyedPlan { rows: Vec::new(), left_bytes: bytes, places: Vec::new() }
+    }
+
+    fn len(&self) -> usize {
+        self.rows.len() + self.places.len()
+    }
+
+    /// Adds the next scenario, which the result at this place defines.
+    fn add(&mut self, row: PlannedRow, place: DocumentPlace) {
+        let PlannedRow { scenario_version_id: _, scenario_id, name, task_prompt, definition } =
+            &row;
+        let texts = [name, task_prompt, definition].into_iter().flatten().map(String::len);
+        let bytes = size_of::<PlannedRow>() + scenario_id.len() + texts.sum::<usize>();
+        match self.left_bytes.checked_sub(bytes) {
+            Some(left) if self.places.is_empty() => {
+                self.left_bytes = left;
+                self.rows.push(row);
+            }
+            _ => self.places.push(place),
+        }
+    }
+}
+
 impl FileRecording {
     /// Reads the file for the first time. Nothing is stored.
     ///
@@ -69,14 +107,19 @@ impl FileRecording {
     /// [`Error::Io`]; [`Error::Invalid`] where the file is not JSON text, or holds no result.
     pub async fn survey(&self, report: impl FnMut(Progress) + Send + 'static) -> Result<Survey> {
         let this = self.clone();
-        let session = self.extractor.session().await;
-        blocking(move || this.survey_now(session, report)).await?
+        let survey = move |session: &mut Session| this.survey_now(session, PLAN_BYTES, report);
+        self.extractor.run(survey).await?
     }
 
-    fn survey_now(&self, mut session: Session, mut report: impl FnMut(Progress)) -> Result<Survey> {
+    fn survey_now(
+        &self,
+        session: &mut Session,
+        plan_bytes: usize,
+        mut report: impl FnMut(Progress),
+    ) -> Result<Survey> {
         let document_bytes = self.extractor.limits().document_bytes;
         let mut frames = self.file.frames(document_bytes)?;
-        let mut found = Vec::new();
+        let mut plan = SurveyedPlan::keeping(plan_bytes);
         let mut seen = HashSet::new();
         let mut digest = PlanDigest::new();
         let (mut trials, mut results) = (1, 0);
@@ -96,8 +139,9 @@ impl FileRecording {
                 if seen.len() > most {
                     return Err(FileLimits::broken(self.file.name(), most, "scenarios"));
                 }
-                digest.add(&self.planned_row(planned.scenario, &text));
-                found.push(place);
+                let row = self.planned_row(planned.scenario, &text);
+                digest.add(&row);
+                plan.add(row, place);
             }
         }
         let (sha256, envelope) = frames.finish()?;
@@ -107,7 +151,7 @@ impl FileRecording {
         let mut summary = Summary::default();
         match (header, envelope) {
             // A header says the same of all results as the members around them do.
-            (Some(header), _) => summary.read_header(&mut session, header),
+            (Some(header), _) => summary.read_header(session, header),
             (None, Some(envelope)) => {
                 let (name, results) = (self.file.name(), usize::try_from(results));
                 summary.read_envelope(name, &envelope, results.unwrap_or(usize::MAX))?;
@@ -123,7 +167,7 @@ impl FileRecording {
             ));
         }
         let file = self.file.clone();
-        Ok(Survey { file, sha256, summary, found, plan_sha256: digest.finish(), trials, results })
+        Ok(Survey { file, sha256, summary, plan, plan_sha256: digest.finish(), trials, results })
     }
 
     fn stopped_at_the_start(&self) -> Error {
@@ -319,16 +363,21 @@ pub(super) fn scenario_list(plan: impl Iterator<Item = Result<PlannedRow>>) -> R
     Ok(format!("[{}]", definitions.join(",")))
 }
 
-/// Reads the scenarios of a plan from the file again, so that the survey need not keep them.
+/// Reads the scenarios of a plan: those that the survey has kept, then the others from the file.
 pub(super) struct PlanReader<'s> {
     recording: &'s FileRecording,
     survey: &'s Survey,
-    session: Session,
+    /// For those that are read from the file.
+    session: Option<Session>,
     next: usize,
 }
 
 impl<'s> PlanReader<'s> {
-    pub(super) fn new(recording: &'s FileRecording, survey: &'s Survey, session: Session) -> Self {
+    pub(super) async fn open(recording: &'s FileRecording, survey: &'s Survey) -> Self {
+        let session = match survey.plan.places.is_empty() {
+            true => None,
+            false => Some(recording.extractor.session().await),
+        };
         PlanReader { recording, survey, session, next: 0 }
     }
 }
@@ -337,21 +386,98 @@ impl Iterator for PlanReader<'_> {
     type Item = Result<PlannedRow>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let place = *self.survey.found.get(self.next)?;
+        let SurveyedPlan { rows, places, .. } = &self.survey.plan;
+        let number = self.next;
+        let place = number.checked_sub(rows.len()).map(|number| places.get(number));
+        if matches!(place, Some(None)) {
+            return None;
+        }
         if self.recording.stopped() {
             return Some(Err(self.recording.stopped_at_the_start()));
         }
         self.next += 1;
-        Some(self.read(place))
+        match place.flatten() {
+            None => rows.get(number).cloned().map(Ok),
+            Some(place) => Some(self.read(*place)),
+        }
     }
 }
 
 impl PlanReader<'_> {
     fn read(&mut self, place: DocumentPlace) -> Result<PlannedRow> {
         let text = self.survey.file.text_at(place)?;
-        match self.session.extract_scenario(self.survey.file.header(), &text)? {
+        let Some(session) = &mut self.session else { return Err(self.recording.changed()) };
+        match session.extract_scenario(self.survey.file.header(), &text)? {
             Ok(planned) => Ok(self.recording.planned_row(planned.scenario, &text)),
             Err(_) => Err(self.recording.changed()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek as _, Write as _};
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use super::super::Destination;
+    use super::*;
+    use crate::client::{ClientSettings, ServiceClient};
+    use crate::extraction::{ExtractionSettings, Extractor};
+    use crate::formats::OpenedFile;
+
+    /// A recording of results, and their file.
+    fn recording(extractor: Extractor, results: &str) -> (FileRecording, std::fs::File) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(results.as_bytes()).unwrap();
+        file.rewind().unwrap();
+        let document_file =
+            DocumentFile::opened(file.try_clone().unwrap(), "results.jsonl".to_owned()).unwrap();
+        // Nothing is sent to it.
+        let url = "http://127.0.0.1:9".to_owned();
+        let client = ServiceClient::new(&ClientSettings { url, token: None, compress: None });
+        let opened = OpenedFile { file: document_file, extractor, format: None };
+        let destination = Destination::Service(client.unwrap());
+        let stop = Arc::new(AtomicBool::new(false));
+        (FileRecording::new(opened, destination, stop), file)
+    }
+
+    #[tokio::test]
+    async fn a_plan_is_the_same_however_much_of_it_is_read_again() {
+        let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
+        let result = |number: usize| {
+            let prompt = "Describe it. ".repeat(number);
+            format!(
+                r#"{{"scenario":{{"id":"s{number}","task_prompt":"{prompt}"}},"trajectory":{{"status":"success"}}}}"#
+            )
+        };
+        // Each of the scenarios has a second result, which defines nothing.
+        let results: Vec<String> = (0..20).chain(0..20).map(result).collect();
+        let (recording, file) = recording(extractor.clone(), &results.join("\n"));
+        let mut session = extractor.session().await;
+        let mut surveys = Vec::new();
+        for plan_bytes in [usize::MAX, 2_000, 0] {
+            surveys.push(recording.survey_now(&mut session, plan_bytes, |_| {}).unwrap());
+        }
+        let [in_memory, in_part, in_file] = surveys.as_slice() else { panic!("{surveys:?}") };
+        assert_eq!((in_memory.plan.rows.len(), in_file.plan.rows.len()), (20, 0));
+        assert!((1..20).contains(&in_part.plan.rows.len()), "{in_part:?}");
+        let mut plans = Vec::new();
+        for survey in &surveys {
+            assert_eq!((survey.scenarios(), survey.results()), (20, 40));
+            assert_eq!(survey.plan_sha256(), in_memory.plan_sha256());
+            let plan = PlanReader::open(&recording, survey).await;
+            plans.push(plan.collect::<Result<Vec<PlannedRow>>>().unwrap());
+        }
+        let mut digest = PlanDigest::new();
+        plans.iter().flatten().take(20).for_each(|row| digest.add(row));
+        assert_eq!(digest.finish(), in_memory.plan_sha256());
+        assert!(plans.iter().all(|plan| *plan == plans[0]), "{plans:?}");
+        // What is in memory is not read again.
+        file.set_len(0).unwrap();
+        let plan = PlanReader::open(&recording, in_memory).await;
+        assert_eq!(plan.map(Result::unwrap).collect::<Vec<_>>(), plans[0]);
+        let plan = PlanReader::open(&recording, in_part).await;
+        assert!(plan.collect::<Result<Vec<PlannedRow>>>().is_err());
     }
 }

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::memory_sink::{Failing, MemorySink, outcome, simulation, spool, submission};
 use super::*;
+use crate::recorder::Document;
 use crate::spool::{Listed, SpoolSettings};
 
 /// How long anything may take before a test gives up.
@@ -59,6 +60,23 @@ async fn without_a_spool_the_caller_gets_the_error() {
     assert_eq!(record(&delivery, simulation(1), 0..1).await, [Verdict::Stored]);
     assert_eq!((delivery.unavailable_reason(), delivery.held()), (None, 0));
     assert_eq!(sink.committed(simulation(1)), outcomes(simulation(1), 0..1));
+}
+
+#[tokio::test]
+async fn with_a_spool_the_destination_gets_the_bytes_of_the_caller() {
+    let folder = TempDir::new().unwrap();
+    let sink = MemorySink::knowing([simulation(1)]);
+    let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
+    let submission = submission(0);
+    let own = submission.document.clone();
+    let verdicts = delivery.record_batch(simulation(1), vec![submission]).await.unwrap();
+    assert_eq!(verdicts.first().map(|item| &item.verdict), Some(&Verdict::Stored));
+    let memory = sink.memory();
+    let (Document::Text(own), [Document::Text(recorded)]) = (&own, memory.documents.as_slice())
+    else {
+        panic!("{own:?}, {:?}", memory.documents)
+    };
+    assert!(Arc::ptr_eq(own, recorded));
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@
 //! | `launch` | starts a supervisor, and reports why it failed |
 //! | `supervisor` | the supervisor: runs `postgres`, starts it again, stops it |
 //! | `remains` | the leftovers of a killed server, and whether it has certainly ended |
-//! | `patience` | the policy for restarting a server that ended |
+//! | `restart_policy` | the policy for restarting a server that ended |
 //! | `server` | one `postgres` process: its command line, its end |
 //! | `connect` | whether a server answers, and how clients connect |
 //! | `process` | how programs are started: with a minimal environment, detached or ending with their parent |
@@ -35,12 +35,12 @@ mod folders;
 mod launch;
 mod locks;
 mod log;
-mod patience;
 mod places;
 mod process;
 mod programs;
 mod python_package;
 mod remains;
+mod restart_policy;
 mod server;
 mod socket;
 mod supervisor;

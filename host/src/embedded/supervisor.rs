@@ -12,10 +12,10 @@ use super::cluster;
 use super::folders::{DataFolder, ServerRecord};
 use super::locks::{LockFile, Mode};
 use super::log;
-use super::patience::{Patience, Verdict};
 use super::places::Places;
 use super::programs::Programs;
 use super::remains;
+use super::restart_policy::{RestartDecision, RestartPolicy};
 use super::server::{Plan, Server};
 use super::socket;
 
@@ -125,7 +125,7 @@ async fn run(arguments: SupervisorArguments) -> Result<(), EmbeddedError> {
 
 /// Runs a server, and restarts it if it ends, until it is no longer needed.
 async fn serve(plan: &Plan, end: &mut End) -> Result<(), EmbeddedError> {
-    let mut patience = Patience::default();
+    let mut patience = RestartPolicy::default();
     loop {
         let lock = tokio::select! {
             // Checked first, because both can be ready at once, and a server without users must not be started.
@@ -164,13 +164,13 @@ async fn serve(plan: &Plan, end: &mut End) -> Result<(), EmbeddedError> {
         ));
         let blocked = is_blocked(&reason);
         let wait = match patience.after(server.was_ready(), server.age(), blocked, Instant::now()) {
-            Verdict::GiveUp => {
+            RestartDecision::GiveUp => {
                 return Err(EmbeddedError::NotStarted {
                     reason,
                     logs: plan.folder.path().to_owned(),
                 });
             }
-            Verdict::Retry(wait) => wait,
+            RestartDecision::Retry(wait) => wait,
         };
         tokio::select! {
             why = end.reached() => {

@@ -40,6 +40,7 @@ pub use crate::bindings::exports::arc::recording::types::{
 };
 
 use crate::bindings::ExtractorPre;
+use crate::blocking::blocking;
 use crate::component_cache;
 use crate::error::{Error, Result};
 use crate::identity::Fingerprint;
@@ -304,6 +305,19 @@ impl Extractor {
     /// has instances.
     pub fn session_now(&self) -> Session {
         Session::new(Arc::clone(&self.compiled), self.compiled.engine.permit_now())
+    }
+
+    /// Runs a computation with a session of its own, on a thread that may block; waits while as many
+    /// sessions are open as the pool has instances.
+    ///
+    /// # Errors
+    /// [`Error::Component`] if the computation did not end.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Session) -> T + Send + 'static,
+    ) -> Result<T> {
+        let mut session = self.session().await;
+        Ok(blocking(move || work(&mut session)).await?)
     }
 
     /// Begins a session; waits while as many sessions are open as the pool has instances.

@@ -4,7 +4,6 @@ use uuid::Uuid;
 
 use super::progress::SimulationCompleted;
 use super::{Recorder, rows};
-use crate::blocking::blocking;
 use crate::error::{Error, Result};
 use crate::extraction::SuiteSummary;
 use crate::store::{Figures, Simulation, SimulationStatus};
@@ -89,9 +88,9 @@ impl Recorder {
     }
 
     async fn read_suite(&self, suite: &str) -> Result<SuiteSummary> {
-        let mut session = self.extractor().session().await;
         let suite = suite.to_owned();
-        blocking(move || session.extract_suite(&suite))
+        self.extractor()
+            .run(move |session| session.extract_suite(&suite))
             .await??
             .map_err(|violations| Error::Rejected { what: "the suite's summary", violations })
     }

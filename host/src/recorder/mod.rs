@@ -4,27 +4,26 @@
 //! neighbours. A verdict comes after the commit.
 
 mod ending;
+mod group_commit;
 mod history;
-mod line;
 mod plan;
 mod progress;
 mod queue;
 mod reading;
-mod received;
-mod reextract;
+mod received_result;
+mod reextraction;
 mod replay;
 mod retry;
 mod rows;
+mod scheduling;
 mod sessions;
 mod start;
 mod submission;
 mod writing;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use futures_util::future::try_join_all;
 use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
 
@@ -32,8 +31,8 @@ pub use plan::PlanDigest;
 pub(crate) use plan::planned_row;
 pub use progress::{SimulationCompleted, SimulationFigures, SimulationProgress};
 pub use reading::duration_hours;
-pub use received::ReceivedResult;
-pub use reextract::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
+pub use received_result::ReceivedResult;
+pub use reextraction::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
 pub use replay::{ReplayProgress, Replayed};
 pub(crate) use retry::Pauses;
 pub(crate) use start::{CheckedStart, configuration_id, default_modal_environment};
@@ -45,32 +44,18 @@ pub use crate::formats::ResultFormat;
 
 use crate::blocking::blocking;
 use crate::error::{Error, Result};
-use crate::extraction::{Extractor, ExtractorIdentity, Session};
+use crate::extraction::{Extractor, ExtractorIdentity};
 use crate::formats::Formats;
 use crate::identity;
 use crate::store::{NewSimulation, PlannedRow, Simulation, Store};
 use plan::{Plan, Plans};
 use queue::Queue;
-use rows::{Extracted, Received, Target, UNPLANNED};
+use rows::UNPLANNED;
+use scheduling::CALLS_AT_ONCE;
 use sessions::Sessions;
 
 /// How many extractors and headers are remembered as known to the database.
 const KEPT_IDS: usize = 10_000;
-
-/// A batch is extracted on several cores only when each gets at least so many documents.
-const DOCUMENTS_FOR_A_CORE: usize = 32;
-
-/// Documents of at most so many bytes are extracted where the call runs: that takes less time than
-/// handing them to another thread, and far less than a task may take without yielding.
-const INLINE_BYTES: usize = 64 << 10;
-
-/// So many results are extracted where the call runs, however short they are.
-const INLINE_RESULTS: usize = 128;
-
-/// How many calls' results are extracted at once, and wait for room in the queue: what extraction
-/// makes of them takes many times what they do. The pool has hardly more instances, and the
-/// database takes no more transactions.
-const CALLS_AT_ONCE: usize = 4;
 
 /// Records results. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -88,7 +73,7 @@ struct Shared {
     named: Mutex<HashMap<String, Arc<Sessions>>>,
     store: Store,
     queue: Queue,
-    /// For calls whose results are extracted apart.
+    /// For calls whose results are extracted on threads.
     calls: Arc<Semaphore>,
     plans: Mutex<Plans>,
     /// Plans of starts that the database has not seen yet.
@@ -354,65 +339,6 @@ impl Recorder {
     fn plans(&self) -> std::sync::MutexGuard<'_, Plans> {
         self.shared.plans.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Has the documents extracted, on as many cores as their number is worth.
-    async fn extract(
-        &self,
-        target: &Target,
-        mut received: Vec<Received>,
-    ) -> Result<Vec<Extracted>> {
-        let sessions = &target.sessions;
-        let bytes: usize = received.iter().map(Received::input_bytes).sum();
-        if bytes <= INLINE_BYTES
-            && received.len() <= INLINE_RESULTS
-            && !sessions.extractor().metered()
-        {
-            let simulation_id = target.plan.simulation_id;
-            let mut session = sessions.take(simulation_id).await;
-            let extracted = extract_part(target, &mut session, received);
-            sessions.give_back(simulation_id, session);
-            return Ok(extracted);
-        }
-        let dropped = SetOnDrop::default();
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let parts = (received.len() / DOCUMENTS_FOR_A_CORE).clamp(1, cores);
-        let part_length = received.len().div_ceil(parts).max(1);
-        let mut tasks = Vec::with_capacity(parts);
-        while !received.is_empty() {
-            let rest = received.split_off(part_length.min(received.len()));
-            let part = std::mem::replace(&mut received, rest);
-            let target = target.clone();
-            let simulation_id = target.plan.simulation_id;
-            let mut session = sessions.take(simulation_id).await;
-            let dropped = Arc::clone(&dropped.0);
-            tasks.push(blocking(move || {
-                // Documents that nobody waits for any more are left alone.
-                let wanted = part.into_iter().take_while(|_| !dropped.load(Ordering::Relaxed));
-                let extracted = extract_part(&target, &mut session, wanted);
-                target.sessions.give_back(simulation_id, session);
-                extracted
-            }));
-        }
-        Ok(try_join_all(tasks).await?.into_iter().flatten().collect())
-    }
-}
-
-/// A flag that is set when this is dropped.
-#[derive(Default)]
-struct SetOnDrop(Arc<AtomicBool>);
-
-impl Drop for SetOnDrop {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-fn extract_part(
-    target: &Target,
-    session: &mut Session,
-    part: impl IntoIterator<Item = Received>,
-) -> Vec<Extracted> {
-    part.into_iter().map(|received| received.extract(target, session)).collect()
 }
 
 /// Makes an id for a simulation that is to be a new one.

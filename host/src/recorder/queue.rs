@@ -15,14 +15,13 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
-use super::line::{self, Item, Line, Writer};
+use super::group_commit::{self, GroupCommit, Item, Writer};
+use super::received_result::ReceivedResult;
 use super::retry::RetryReason;
-use super::rows::{Extracted, Received, Target};
-use super::sessions::Sessions;
+use super::rows::{ExtractionResult, Target};
+use super::scheduling::InlineExtraction;
 use super::submission::{ItemVerdict, Verdict};
-use super::writing::{Written, write_all};
-use super::{INLINE_BYTES, extract_part};
-use crate::extraction::Session;
+use super::writing::{WriteSummary, write_all};
 use crate::store::{OutcomeRow, RejectedRow, Store};
 
 /// How many bytes may wait in the queue and in transactions under way.
@@ -35,9 +34,9 @@ const UNIT_BYTES: usize = 1 << 10;
 #[derive(Debug)]
 pub(super) enum Results {
     /// As they were received.
-    Received(Target, Vec<Received>),
+    Received(Target, Vec<ReceivedResult>),
     /// Extracted already.
-    Extracted(Vec<Extracted>),
+    Extracted(Vec<ExtractionResult>),
 }
 
 impl Results {
@@ -50,8 +49,10 @@ impl Results {
 
     fn ids(&self) -> Vec<Uuid> {
         match self {
-            Results::Received(_, received) => received.iter().map(Received::outcome_id).collect(),
-            Results::Extracted(extracted) => extracted.iter().map(Extracted::outcome_id).collect(),
+            Results::Received(_, received) => received.iter().map(|one| one.outcome_id).collect(),
+            Results::Extracted(extracted) => {
+                extracted.iter().map(ExtractionResult::outcome_id).collect()
+            }
         }
     }
 
@@ -60,24 +61,28 @@ impl Results {
         match self {
             Results::Received(target, _) => Some(target.plan.simulation_id),
             Results::Extracted(extracted) => extracted.iter().find_map(|item| match item {
-                Extracted::Outcome(row) => Some(row.key.simulation_id),
-                Extracted::Rejected(row, _) => Some(row.key.simulation_id),
-                Extracted::Failed { .. } => None,
+                ExtractionResult::Outcome(row) => Some(row.key.simulation_id),
+                ExtractionResult::Rejected(row, _) => Some(row.key.simulation_id),
+                ExtractionResult::Failed { .. } => None,
             }),
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
-            Results::Received(_, received) => received.iter().map(Received::document_bytes).sum(),
-            Results::Extracted(extracted) => extracted.iter().map(Extracted::memory_bytes).sum(),
+            Results::Received(_, received) => {
+                received.iter().map(|one| one.submission.document_bytes()).sum()
+            }
+            Results::Extracted(extracted) => {
+                extracted.iter().map(ExtractionResult::memory_bytes).sum()
+            }
         }
     }
 }
 
 /// Results on their way, with the place for their answer.
 #[derive(Debug)]
-struct Waiting {
+struct QueuedCall {
     results: Results,
     bytes: usize,
     answer: oneshot::Sender<Vec<ItemVerdict>>,
@@ -85,8 +90,8 @@ struct Waiting {
 }
 
 /// Results that have only to be written.
-struct Ready {
-    extracted: Vec<Extracted>,
+struct ExtractedCall {
+    extracted: Vec<ExtractionResult>,
     answer: oneshot::Sender<Vec<ItemVerdict>>,
     room: OwnedSemaphorePermit,
 }
@@ -102,10 +107,10 @@ struct Shared {
     store: Store,
     retry_reason: RetryReason,
     room: Arc<Semaphore>,
-    line: Mutex<Line<Waiting>>,
+    group_commit: Mutex<GroupCommit<QueuedCall>>,
 }
 
-impl Item for Waiting {
+impl Item for QueuedCall {
     fn rows(&self) -> usize {
         self.results.len()
     }
@@ -120,13 +125,13 @@ impl Item for Waiting {
 }
 
 impl Writer for Shared {
-    type Item = Waiting;
+    type Item = QueuedCall;
 
-    fn line(&self) -> &Mutex<Line<Waiting>> {
-        &self.line
+    fn group_commit(&self) -> &Mutex<GroupCommit<QueuedCall>> {
+        &self.group_commit
     }
 
-    async fn write(&self, taken: Vec<Waiting>) {
+    async fn write(&self, taken: Vec<QueuedCall>) {
         self.write_taken(taken).await;
     }
 }
@@ -138,7 +143,7 @@ impl Queue {
             store: store.clone(),
             retry_reason: RetryReason::default(),
             room,
-            line: Mutex::default(),
+            group_commit: Mutex::default(),
         };
         Queue { shared: Arc::new(shared) }
     }
@@ -206,14 +211,14 @@ impl Queue {
         room: OwnedSemaphorePermit,
     ) -> oneshot::Receiver<Vec<ItemVerdict>> {
         let (answer, answered) = oneshot::channel();
-        line::put(&self.shared, Waiting { results, bytes, answer, room });
+        group_commit::put(&self.shared, QueuedCall { results, bytes, answer, room });
         answered
     }
 }
 
 impl Shared {
     /// Extracts what is not yet, stores all of it, and answers everybody who waits for it.
-    async fn write_taken(&self, taken: Vec<Waiting>) {
+    async fn write_taken(&self, taken: Vec<QueuedCall>) {
         let taken = self.extract(taken).await;
         // The same document may wait more than once: its row goes in once, for the first.
         let mut seen = HashSet::new();
@@ -221,13 +226,13 @@ impl Shared {
         let mut rejected: Vec<&RejectedRow> = Vec::new();
         for item in taken.iter().flat_map(|waiting| &waiting.extracted) {
             match item {
-                Extracted::Outcome(row) if seen.insert(row.key) => outcomes.push(row),
-                Extracted::Rejected(row, _) if seen.insert(row.key) => rejected.push(row),
+                ExtractionResult::Outcome(row) if seen.insert(row.key) => outcomes.push(row),
+                ExtractionResult::Rejected(row, _) if seen.insert(row.key) => rejected.push(row),
                 _ => {}
             }
         }
         let mut written = write_all(&self.store, &self.retry_reason, &outcomes, &rejected).await;
-        for Ready { extracted, answer, room } in taken {
+        for ExtractedCall { extracted, answer, room } in taken {
             let verdicts = extracted.into_iter().map(|item| verdict(item, &mut written)).collect();
             drop(room);
             // Whoever asked may have gone; what is written stays written.
@@ -236,64 +241,27 @@ impl Shared {
     }
 
     /// The verdicts of the extractor, with those who wait for more.
-    async fn extract(&self, taken: Vec<Waiting>) -> Vec<Ready> {
-        let mut kept: Option<Kept> = None;
-        let mut since_pause = 0;
+    async fn extract(&self, taken: Vec<QueuedCall>) -> Vec<ExtractedCall> {
+        let mut inline = InlineExtraction::default();
         let mut all = Vec::with_capacity(taken.len());
-        for Waiting { results, bytes, answer, room } in taken {
-            let (target, received) = match results {
-                Results::Extracted(extracted) => {
-                    all.push(Ready { extracted, answer, room });
-                    continue;
-                }
-                Results::Received(target, received) => (target, received),
+        for QueuedCall { results, answer, room, .. } in taken {
+            let extracted = match results {
+                Results::Extracted(extracted) => extracted,
+                Results::Received(target, received) => inline.extract(&target, received).await,
             };
-            since_pause += bytes;
-            if since_pause > INLINE_BYTES {
-                tokio::task::yield_now().await;
-                since_pause = bytes;
-            }
-            let simulation_id = target.plan.simulation_id;
-            let mut session = match kept.take() {
-                Some(kept) if kept.serves(&target) => kept.session,
-                other => {
-                    other.into_iter().for_each(Kept::give_back);
-                    target.sessions.take(simulation_id).await
-                }
-            };
-            let extracted = extract_part(&target, &mut session, received);
-            kept = Some(Kept { simulation_id, sessions: target.sessions, session });
-            all.push(Ready { extracted, answer, room });
+            all.push(ExtractedCall { extracted, answer, room });
         }
-        kept.into_iter().for_each(Kept::give_back);
+        inline.finish();
         all
     }
 }
 
-/// A session that the next call may use, too.
-struct Kept {
-    simulation_id: Uuid,
-    sessions: Arc<Sessions>,
-    session: Session,
-}
-
-impl Kept {
-    fn serves(&self, target: &Target) -> bool {
-        self.simulation_id == target.plan.simulation_id
-            && Arc::ptr_eq(&self.sessions, &target.sessions)
-    }
-
-    fn give_back(self) {
-        self.sessions.give_back(self.simulation_id, self.session);
-    }
-}
-
 /// The verdict on an item. Of several items with one document, the first has stored it.
-fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
+fn verdict(item: ExtractionResult, written: &mut WriteSummary) -> ItemVerdict {
     let (key, warnings, verdict) = match item {
         // The database has no part in it, whether time or memory was lacking: it costs this result
         // alone.
-        Extracted::Failed { outcome_id, retryable, message } => {
+        ExtractionResult::Failed { outcome_id, retryable, message } => {
             tracing::warn!(target: "arc_host::recorder", %outcome_id, retryable, message, "a result got no verdict from the extractor");
             return ItemVerdict {
                 outcome_id,
@@ -306,10 +274,10 @@ fn verdict(item: Extracted, written: &mut Written) -> ItemVerdict {
                 warnings: Vec::new(),
             };
         }
-        Extracted::Rejected(row, violations) => {
+        ExtractionResult::Rejected(row, violations) => {
             (row.key, Vec::new(), Verdict::Rejected(violations))
         }
-        Extracted::Outcome(row) => {
+        ExtractionResult::Outcome(row) => {
             let new = written.new.remove(&row.key);
             let verdict = if new { Verdict::Stored } else { Verdict::Duplicate };
             (row.key, row.warning_list.clone(), verdict)

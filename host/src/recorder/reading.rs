@@ -4,7 +4,6 @@ use uuid::Uuid;
 
 use super::Recorder;
 use super::progress::SimulationProgress;
-use crate::blocking::blocking;
 use crate::error::Result;
 use crate::store::{
     Attached, Failure, Health, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage,
@@ -79,8 +78,8 @@ impl Recorder {
     /// # Errors
     /// An error of the extraction.
     pub async fn verdict_json(&self, document: String) -> Result<String> {
-        let mut session = self.extractor().session().await;
-        let verdict = blocking(move || session.extract_json(None, &document)).await?;
+        let verdict =
+            self.extractor().run(move |session| session.extract_json(None, &document)).await?;
         Ok(verdict?)
     }
 

@@ -11,8 +11,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::history::{Headers, next_batch, passed_trial};
-use super::rows::{Extracted, Received, Target};
-use super::{Recorder, ResultFormat, Submission};
+use super::rows::{ExtractionResult, Target};
+use super::scheduling::extract;
+use super::{ReceivedResult, Recorder, ResultFormat, Submission};
 use crate::error::{Error, Result};
 use crate::extraction::{Violation, violations_of_json};
 use crate::json_text::JsonText;
@@ -154,19 +155,19 @@ impl Recorder {
                 }
             }
         }
-        let extracted = self.extract(target, received).await?;
+        let extracted = extract(target, received).await?;
         let (mut accepted, mut reasons) = (Vec::new(), Vec::new());
         for (item, old) in extracted.into_iter().zip(old_reasons) {
             match item {
-                Extracted::Outcome(row) => accepted.push(row),
-                Extracted::Rejected(row, _) => {
+                ExtractionResult::Outcome(row) => accepted.push(row),
+                ExtractionResult::Rejected(row, _) => {
                     replayed.rejected += 1;
                     if violations_of_json(&row.violations) != violations_of_json(&old) {
                         replayed.reasons_changed += 1;
                         reasons.push((row.key.outcome_id, row.violations.clone()));
                     }
                 }
-                Extracted::Failed { outcome_id, message, .. } => {
+                ExtractionResult::Failed { outcome_id, message, .. } => {
                     replayed.fail(outcome_id, &message);
                 }
             }
@@ -226,7 +227,7 @@ fn readable(
     kept: KeptResult,
     format: Option<Arc<ResultFormat>>,
     reasons: &JsonText,
-) -> Option<Received> {
+) -> Option<ReceivedResult> {
     let framing = |reason: &Violation| FRAMING_CODES.contains(&reason.code.as_str());
     if violations_of_json(reasons).iter().any(framing) {
         return None;
@@ -241,7 +242,13 @@ fn readable(
         format,
         ..Submission::new(text)
     };
-    Some(Received::again(kept.outcome_id, kept.received_at, submission))
+    Some(ReceivedResult {
+        outcome_id: kept.outcome_id,
+        received_at: kept.received_at,
+        host_clock: false,
+        submission,
+        sender_warnings: Vec::new(),
+    })
 }
 
 #[cfg(test)]

@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::plan::Plan;
-use super::received::ReceivedResult;
+use super::received_result::ReceivedResult;
 use super::sessions::Sessions;
-use super::submission::{Document, Submission};
+use super::submission::Document;
 use crate::extraction::{
     DimensionScore, Outcome, Session, SuiteSummary, Violation, category_word, status_word,
     violations_to_json,
@@ -57,19 +56,9 @@ impl Target {
     }
 }
 
-/// A submission with what the host gives it before anything looks into it.
-#[derive(Debug)]
-pub(super) struct Received {
-    outcome_id: Uuid,
-    received_at: Timestamp,
-    submission: Submission,
-    /// What is to be among the warnings, whatever the extractor says.
-    noted: Vec<Violation>,
-}
-
 /// What extraction made of a submission.
 #[derive(Debug)]
-pub(super) enum Extracted {
+pub(super) enum ExtractionResult {
     Outcome(Arc<OutcomeRow>),
     Rejected(Arc<RejectedRow>, Vec<Violation>),
     /// The extractor gave no verdict.
@@ -80,12 +69,12 @@ pub(super) enum Extracted {
     },
 }
 
-impl Extracted {
+impl ExtractionResult {
     pub(super) fn outcome_id(&self) -> Uuid {
         match self {
-            Extracted::Outcome(row) => row.key.outcome_id,
-            Extracted::Rejected(row, _) => row.key.outcome_id,
-            Extracted::Failed { outcome_id, .. } => *outcome_id,
+            ExtractionResult::Outcome(row) => row.key.outcome_id,
+            ExtractionResult::Rejected(row, _) => row.key.outcome_id,
+            ExtractionResult::Failed { outcome_id, .. } => *outcome_id,
         }
     }
 
@@ -96,7 +85,7 @@ impl Extracted {
             reasons.iter().map(|one| text(one) + size_of::<Violation>()).sum()
         };
         match self {
-            Extracted::Outcome(row) => {
+            ExtractionResult::Outcome(row) => {
                 let texts = [&row.scenario_name, &row.error_message];
                 let texts: usize = texts.into_iter().flatten().map(String::len).sum();
                 let warnings = row.warnings.as_ref().map_or(0, |text| text.as_str().len());
@@ -106,51 +95,21 @@ impl Extracted {
                     + warnings
                     + reasons(&row.warning_list)
             }
-            Extracted::Rejected(row, violations) => {
+            ExtractionResult::Rejected(row, violations) => {
                 row.document.len() + row.violations.as_str().len() + reasons(violations)
             }
-            Extracted::Failed { .. } => 0,
+            ExtractionResult::Failed { .. } => 0,
         }
     }
 }
 
-impl From<ReceivedResult> for Received {
-    fn from(received: ReceivedResult) -> Self {
-        let ReceivedResult { outcome_id, received_at, host_clock: _, submission } = received;
-        Received { outcome_id, received_at, submission, noted: Vec::new() }
-    }
-}
-
-impl Received {
-    /// What was received before and is extracted again: it keeps its id and its time.
-    pub(super) fn again(outcome_id: Uuid, received_at: Timestamp, submission: Submission) -> Self {
-        Received { outcome_id, received_at, submission, noted: Vec::new() }
-    }
-
-    /// With these among its warnings.
-    pub(super) fn noting(self, noted: Vec<Violation>) -> Self {
-        Received { noted, ..self }
-    }
-
-    pub(super) fn outcome_id(&self) -> Uuid {
-        self.outcome_id
-    }
-
-    pub(super) fn document_bytes(&self) -> usize {
-        self.submission.document_bytes()
-    }
-
-    /// How much the extractor has to read.
-    pub(super) fn input_bytes(&self) -> usize {
-        self.submission.document_bytes() + self.submission.header().map_or(0, str::len)
-    }
-
-    pub(super) fn extract(self, target: &Target, session: &mut Session) -> Extracted {
+impl ReceivedResult {
+    pub(super) fn extract(self, target: &Target, session: &mut Session) -> ExtractionResult {
         let text = match &self.submission.document {
             Document::Text(text) => text,
             Document::Unreadable { violation, .. } => {
-                let violations = vec![violation.clone()];
-                return self.reject(target, violations);
+                let violations = vec![Violation::clone(violation)];
+                return self.into_rejected(target, violations);
             }
         };
         let answer = match session.extract_outcome(self.submission.header(), text) {
@@ -160,13 +119,13 @@ impl Received {
             answer => answer,
         };
         match answer {
-            Err(error) => Extracted::Failed {
+            Err(error) => ExtractionResult::Failed {
                 outcome_id: self.outcome_id,
                 retryable: error.retryable(),
                 message: error.to_string(),
             },
-            Ok(Err(violations)) => self.reject(target, violations),
-            Ok(Ok(outcome)) => self.accept(target, outcome),
+            Ok(Err(violations)) => self.into_rejected(target, violations),
+            Ok(Ok(outcome)) => self.into_outcome(target, outcome),
         }
     }
 
@@ -178,16 +137,16 @@ impl Received {
         outcome: Outcome,
         target: &Target,
         session: &mut Session,
-    ) -> Extracted {
+    ) -> ExtractionResult {
         let Document::Text(text) = &self.submission.document else {
-            return self.accept(target, outcome);
+            return self.into_outcome(target, outcome);
         };
         let with_words =
             self.submission.spelled_out(text, |number| format!("\"{}\"", number.word()));
         let places = &self.submission.not_finite;
         let found = |path: &str| places.iter().find(|place| place.path == path);
         match session.extract_outcome(self.submission.header(), &with_words) {
-            Err(error) => Extracted::Failed {
+            Err(error) => ExtractionResult::Failed {
                 outcome_id: self.outcome_id,
                 retryable: error.retryable(),
                 message: error.to_string(),
@@ -206,28 +165,22 @@ impl Received {
                 self.outcome_id =
                     identity::outcome_id(simulation_id, self.submission.trial, meant.as_bytes());
                 self.submission.document = Document::Text(Arc::new(meant));
-                self.reject(target, violations)
+                self.into_rejected(target, violations)
             }
             Ok(Ok(_)) => {
-                self.noted.extend(places.iter().map(|place| Violation {
+                self.sender_warnings.extend(places.iter().map(|place| Violation {
                     path: place.path.clone(),
                     code: NOT_FINITE.to_owned(),
                     message: format!("{} is recorded as null", place.number.word()),
                 }));
-                self.accept(target, outcome)
+                self.into_outcome(target, outcome)
             }
         }
     }
 
-    fn reject(self, target: &Target, violations: Vec<Violation>) -> Extracted {
+    fn into_rejected(self, target: &Target, violations: Vec<Violation>) -> ExtractionResult {
         let violations = bounded(violations);
-        let (document, length) = match self.submission.document {
-            Document::Text(text) => {
-                let length = text.len() as u64;
-                (Arc::unwrap_or_clone(text).into_bytes(), length)
-            }
-            Document::Unreadable { bytes, length, .. } => (bytes, length),
-        };
+        let document = self.submission.document;
         let row = RejectedRow {
             key: target.key(self.outcome_id),
             extractor_id: target.extractor_id(),
@@ -238,18 +191,18 @@ impl Received {
             modal_call_id: storable(self.submission.modal_call_id),
             sandbox_id: storable(self.submission.sandbox_id),
             violations: violations_to_json(&violations),
-            document_bytes: i64::try_from(length).unwrap_or(i64::MAX),
-            document,
+            document_bytes: i64::try_from(document.length()).unwrap_or(i64::MAX),
+            document: document.to_bytes(),
         };
-        Extracted::Rejected(Arc::new(row), violations)
+        ExtractionResult::Rejected(Arc::new(row), violations)
     }
 
-    fn accept(mut self, target: &Target, outcome: Outcome) -> Extracted {
+    fn into_outcome(mut self, target: &Target, outcome: Outcome) -> ExtractionResult {
         let trial = match self.submission.trial.or(outcome.trial) {
             Some(trial) => match i32::try_from(trial) {
                 Ok(trial) if trial >= 1 => trial,
                 _ => {
-                    return self.reject(
+                    return self.into_rejected(
                         target,
                         vec![trial_violation(
                             "trial_out_of_range",
@@ -259,7 +212,7 @@ impl Received {
                 }
             },
             None if target.plan.trials > 1 => {
-                return self.reject(target, vec![trial_violation("trial_required",
+                return self.into_rejected(target, vec![trial_violation("trial_required",
                     format!("the plan has {} trials of each scenario, and the result does not say which it is", target.plan.trials))]);
             }
             None => 1,
@@ -286,7 +239,7 @@ impl Received {
             warnings.extend(overridden(name, sent.as_ref(), own.as_ref()));
         }
         // In this order, so that extracting it again gives the same list.
-        warnings.extend(self.noted);
+        warnings.extend(self.sender_warnings);
         warnings.extend(replaced);
         if !target.plan.contains(&outcome.scenario.id, trial) {
             warnings.push(Violation {
@@ -307,7 +260,7 @@ impl Received {
             }
         };
         let time = outcome.execution_time.and_then(|time| time.parse().ok());
-        Extracted::Outcome(Arc::new(OutcomeRow {
+        ExtractionResult::Outcome(Arc::new(OutcomeRow {
             key: target.key(self.outcome_id),
             extractor_id: target.extractor_id(),
             header_id: self.submission.format.as_ref().and_then(|format| format.header_id()),
@@ -492,4 +445,49 @@ pub(super) fn suite_json(suite: &SuiteSummary) -> JsonText {
         average_dimension_scores: (!dimensions.is_empty()).then_some(Dimensions(dimensions)),
     };
     JsonText::of(&figures).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::super::scheduling;
+    use super::*;
+    use crate::extraction::{ExtractionSettings, Extractor};
+    use crate::recorder::Submission;
+
+    #[tokio::test]
+    async fn the_bytes_of_a_row_are_those_of_the_body_although_the_spool_has_them_too() {
+        let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
+        let plan = Arc::new(Plan::unknown(Uuid::from_u128(7)));
+        let target = Target { plan, sessions: Arc::new(Sessions::new(extractor)) };
+        let bodies = [
+            br#"{"scenario":{"id":"a"},"trajectory":{"status":"success"}}"#.to_vec(),
+            b"{}".to_vec(),
+            b"{\xff}".to_vec(),
+            vec![b' '; 1_000],
+        ];
+        let places = bodies.each_ref().map(|body| body.as_ptr());
+        let received = |body| {
+            let submission = Submission::from_bytes(body, 100);
+            ReceivedResult::new(target.plan.simulation_id, Timestamp::UNIX_EPOCH, submission)
+        };
+        let received: Vec<ReceivedResult> = bodies.map(received).into();
+        // A delivery with a spool keeps them until they are committed.
+        let for_the_spool = received.clone();
+        let extracted = scheduling::extract(&target, received).await.unwrap();
+        for ((extracted, kept), place) in extracted.iter().zip(&for_the_spool).zip(places) {
+            let document = match extracted {
+                ExtractionResult::Outcome(row) => row.document.as_bytes(),
+                ExtractionResult::Rejected(row, _) => &row.document,
+                ExtractionResult::Failed { message, .. } => panic!("{message}"),
+            };
+            assert_eq!(document.as_ptr(), place);
+            assert_eq!(kept.submission.document.as_bytes().as_ptr(), place);
+            assert_eq!(kept.submission.document.to_bytes().as_ptr(), place);
+        }
+        assert!(matches!(extracted.first(), Some(ExtractionResult::Outcome(_))), "{extracted:?}");
+        let rejected = extracted.iter().filter(|one| matches!(one, ExtractionResult::Rejected(..)));
+        assert_eq!(rejected.count(), 3);
+    }
 }

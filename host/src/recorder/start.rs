@@ -6,9 +6,8 @@ use uuid::Uuid;
 
 use super::Recorder;
 use super::plan::{Plan, PlanDigest, planned_row};
-use crate::blocking::blocking;
 use crate::error::{Error, Result};
-use crate::extraction::{Scenario, Violation};
+use crate::extraction::{Scenario, Session, Violation};
 use crate::identity::{self, Fingerprint};
 use crate::json_text::{JsonText, is_json, nesting};
 use crate::store::{NewSimulation, PlannedRow, SimulationStatus};
@@ -193,8 +192,7 @@ impl Recorder {
                 scenarios.len()
             )));
         }
-        let mut session = self.extractor().session().await;
-        let read = move || -> Result<Vec<PlannedRow>> {
+        let read = move |session: &mut Session| -> Result<Vec<PlannedRow>> {
             let answer = session.extract_scenarios(&scenarios);
             let answer: std::result::Result<Vec<Scenario>, Vec<Violation>> =
                 answer.map_err(Error::from)?;
@@ -204,7 +202,7 @@ impl Recorder {
             })?;
             Ok(found.into_iter().map(|scenario| planned_row(scenario, &scenarios)).collect())
         };
-        blocking(read).await?
+        self.extractor().run(read).await?
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_framing::{Content, Frame, HEAD_BYTES, Problem};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -62,29 +63,65 @@ impl NotFiniteNumber {
     }
 }
 
-/// A result's document.
+/// A result's document. Cheap to clone: a delivery with a spool keeps each result until the database
+/// has committed it, and all clones share the bytes that the framing found, up to the row and the
+/// entry of the spool.
 #[derive(Clone, Debug)]
 pub enum Document {
-    /// Text, stored byte for byte. It is shared, because a delivery with a spool keeps the results until
-    /// the database has them, and a copy of every document would cost more than its way to the spool.
+    /// Text, stored byte for byte. It is an `Arc<String>` because `Arc<str>` would be a second copy of
+    /// the text that the framing found.
     Text(Arc<String>),
     /// What never reaches the extractor: too long, cut off, or not UTF-8.
     Unreadable {
         /// Its bytes, or the beginning of those that are too many.
-        bytes: Vec<u8>,
+        bytes: Bytes,
         /// Its whole length in bytes.
         length: u64,
         /// What is wrong.
-        violation: Violation,
+        violation: Arc<Violation>,
     },
 }
 
 impl Document {
     /// One of which the framing says that it is not whole text.
-    fn unreadable(bytes: Vec<u8>, length: u64, problem: &Problem) -> Self {
+    fn unreadable(bytes: Bytes, length: u64, problem: &Problem) -> Self {
         let (code, message) = (problem.code().to_owned(), problem.to_string());
-        let violation = Violation { path: String::new(), code, message };
+        let violation = Arc::new(Violation { path: String::new(), code, message });
         Document::Unreadable { bytes, length, violation }
+    }
+
+    /// Returns the bytes as they came, or the beginning of those that are too many.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Document::Text(text) => text.as_bytes(),
+            Document::Unreadable { bytes, .. } => bytes,
+        }
+    }
+
+    /// Returns the same bytes as [`Document::as_bytes`], shared and not copied.
+    pub fn to_bytes(&self) -> Bytes {
+        match self {
+            Document::Text(text) => Bytes::from_owner(TextBytes(Arc::clone(text))),
+            Document::Unreadable { bytes, .. } => bytes.clone(),
+        }
+    }
+
+    /// Returns its whole length in bytes, of which [`Document::as_bytes`] might have only the
+    /// beginning.
+    pub fn length(&self) -> u64 {
+        match self {
+            Document::Text(text) => text.len() as u64,
+            Document::Unreadable { length, .. } => *length,
+        }
+    }
+}
+
+/// The bytes of a text that others share.
+struct TextBytes(Arc<String>);
+
+impl AsRef<[u8]> for TextBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }
 
@@ -120,7 +157,7 @@ impl Submission {
             }
         };
         Submission {
-            document: Document::unreadable(bytes, length, &problem),
+            document: Document::unreadable(bytes.into(), length, &problem),
             ..Submission::new("")
         }
     }
@@ -130,12 +167,8 @@ impl Submission {
         if length <= limit_bytes as u64 || length <= self.document_bytes() as u64 {
             return;
         }
-        let bytes = match std::mem::replace(&mut self.document, Document::Text(Arc::default())) {
-            Document::Text(text) => Arc::unwrap_or_clone(text).into_bytes(),
-            Document::Unreadable { bytes, .. } => bytes,
-        };
         let problem = Problem::DocumentTooLarge { limit_bytes };
-        self.document = Document::unreadable(bytes, length, &problem);
+        self.document = Document::unreadable(self.document.to_bytes(), length, &problem);
     }
 
     /// A result that was found in a stream at this position.
@@ -143,12 +176,12 @@ impl Submission {
         let document = match (frame.problem, frame.content) {
             (None, Content::Text(text)) => Document::Text(Arc::new(text)),
             (Some(problem), Content::Text(text)) => {
-                Document::unreadable(text.into_bytes(), frame.length, &problem)
+                Document::unreadable(text.into(), frame.length, &problem)
             }
             (problem, Content::Bytes(bytes)) => {
                 // What is no text has a problem; where it were not told, this is the least of it.
                 let problem = problem.unwrap_or(Problem::InvalidUtf8 { at: 0 });
-                Document::unreadable(bytes, frame.length, &problem)
+                Document::unreadable(bytes.into(), frame.length, &problem)
             }
         };
         Submission { document, position: Some(position), ..Submission::new("") }
@@ -161,21 +194,14 @@ impl Submission {
 
     /// The id of the outcome, or of the rejected result, that it becomes in a simulation.
     pub fn outcome_id(&self, simulation_id: Uuid) -> Uuid {
-        match &self.document {
-            Document::Text(text) => {
-                identity::outcome_id(simulation_id, self.trial, text.as_bytes())
-            }
-            Document::Unreadable { bytes, length, .. } if *length == bytes.len() as u64 => {
-                identity::outcome_id(simulation_id, self.trial, bytes)
-            }
-            // Only the beginning is known; with the length it tells two giants apart well enough
-            // for what is rejected anyway.
-            Document::Unreadable { bytes, length, .. } => {
-                let mut known = bytes.clone();
-                known.extend_from_slice(&length.to_be_bytes());
-                identity::outcome_id(simulation_id, self.trial, &known)
-            }
+        let (bytes, length) = (self.document.as_bytes(), self.document.length());
+        if length == bytes.len() as u64 {
+            return identity::outcome_id(simulation_id, self.trial, bytes);
         }
+        // Only the beginning is known; with the length it tells two giants apart well enough for
+        // what is rejected anyway.
+        let known = [bytes, &length.to_be_bytes()].concat();
+        identity::outcome_id(simulation_id, self.trial, &known)
     }
 
     /// The document with something else in the places of what JSON cannot hold.
@@ -197,10 +223,7 @@ impl Submission {
 
     /// How many bytes of memory its document takes.
     pub fn document_bytes(&self) -> usize {
-        match &self.document {
-            Document::Text(text) => text.len(),
-            Document::Unreadable { bytes, .. } => bytes.len(),
-        }
+        self.document.as_bytes().len()
     }
 }
 
@@ -264,4 +287,50 @@ pub struct ItemVerdict {
     pub verdict: Verdict,
     /// What was assumed or replaced in a result that was accepted.
     pub warnings: Vec<Violation>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_has_the_bytes_that_the_framing_found_and_its_clones_share_them() {
+        for (bytes, problem) in [
+            (&b"{}"[..], None),
+            (b"{\xff}", Some(Problem::InvalidUtf8 { at: 1 })),
+            (b"{", Some(Problem::Damaged)),
+        ] {
+            let content = match String::from_utf8(bytes.to_vec()) {
+                Ok(text) => Content::Text(text),
+                Err(error) => Content::Bytes(error.into_bytes()),
+            };
+            let frame = Frame { offset: 0, length: bytes.len() as u64, content, problem };
+            let place = frame.bytes().as_ptr();
+            let document = Submission::from_frame(frame, 0).document;
+            assert_eq!(matches!(document, Document::Text(_)), problem.is_none());
+            let clone = document.clone();
+            assert_eq!(document.as_bytes(), bytes);
+            assert_eq!(document.length(), bytes.len() as u64);
+            for found in [document.as_bytes(), clone.as_bytes(), &document.to_bytes()] {
+                assert_eq!(found.as_ptr(), place);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_only_the_beginning_of_a_document_has_the_length_of_all_of_it() {
+        let mut submission = Submission::new("abc");
+        let Document::Text(text) = submission.document.clone() else { panic!("{submission:?}") };
+        submission.part_of(1_000, 100);
+        let document = &submission.document;
+        assert!(matches!(document, Document::Unreadable { .. }), "{document:?}");
+        assert_eq!((document.as_bytes(), document.length()), (&b"abc"[..], 1_000));
+        assert_eq!(document.as_bytes().as_ptr(), text.as_ptr());
+        // The id of the beginning is not that of a document with only these bytes.
+        let id = submission.outcome_id(Uuid::nil());
+        assert_ne!(id, Submission::new("abc").outcome_id(Uuid::nil()));
+        let mut longer = Submission::new("abc");
+        longer.part_of(2_000, 100);
+        assert_ne!(id, longer.outcome_id(Uuid::nil()));
+    }
 }

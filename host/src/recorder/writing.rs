@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::line::TRANSACTION_ROWS;
+use super::group_commit::TRANSACTION_ROWS;
 use super::retry::{Pauses, RetryReason};
 use super::submission::Verdict;
 use crate::error::Error;
@@ -22,7 +22,7 @@ const PART_BYTES: usize = 64 << 20;
 
 /// What became of rows.
 #[derive(Debug, Default)]
-pub(super) struct Written {
+pub(super) struct WriteSummary {
     /// Outcomes that were not there before.
     pub(super) new: HashSet<ResultKey>,
     /// The verdicts on rows that were not written.
@@ -35,8 +35,8 @@ pub(super) async fn write_all(
     retry_reason: &RetryReason,
     outcomes: &[&OutcomeRow],
     rejected: &[&RejectedRow],
-) -> Written {
-    let mut written = Written::default();
+) -> WriteSummary {
+    let mut written = WriteSummary::default();
     let mut parts = parts(outcomes, rejected);
     // Whoever waits is waiting for all parts.
     let until = Instant::now() + RETRY_FOR;

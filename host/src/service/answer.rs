@@ -22,11 +22,11 @@ pub(super) struct Failure {
 
 /// An answer with an error that a retry can change.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Failed;
+pub(super) struct ResultFailures;
 
 /// An answer that must not wait in a compressor, because the client might wait for it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Uncompressed;
+pub(super) struct CompressionOptOut;
 
 /// What the log records about an answer beside its status.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::{Answer, Failure, json_text};
 use super::long_answer::{PART_BYTES, with_room};
-use super::room::Room;
+use super::memory_budget::MemoryBudget;
 use crate::wire::{Problem, ProblemCode};
 
 /// How many pages are read from the database and written as JSON at once: each takes a few
@@ -24,19 +24,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Answers {
     turns: Arc<Semaphore>,
-    room: Room,
+    room: MemoryBudget,
 }
 
 /// The turn of one question. It ends when its answer is written and has room.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
-    room: &'a Room,
+    room: &'a MemoryBudget,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Answers {
     pub(super) fn new(mib: u64) -> Self {
-        Answers { turns: Arc::new(Semaphore::new(PAGES_AT_ONCE)), room: Room::new(mib) }
+        Answers { turns: Arc::new(Semaphore::new(PAGES_AT_ONCE)), room: MemoryBudget::new(mib) }
     }
 
     /// Waits for a turn.

@@ -12,9 +12,9 @@ use super::events::Watchers;
 use super::file_disk::FileDisk;
 use super::idempotency::Keys;
 use super::long_answer::AnswerPace;
+use super::memory_budget::MemoryBudget;
 use super::metrics::ServiceMetrics;
 use super::origins::OriginPolicy;
-use super::room::Room;
 use super::settings::ServiceSettings;
 use super::shared_check::SharedCheck;
 use crate::Recorder;
@@ -47,9 +47,9 @@ pub(super) struct App {
     pub(super) health: SharedCheck<Health>,
     pub(super) readiness: SharedCheck<bool>,
     /// For whole bodies.
-    pub(super) room: Room,
+    pub(super) room: MemoryBudget,
     /// For what streams have sent that is not recorded yet: one that is slow keeps no body out.
-    pub(super) stream_room: Room,
+    pub(super) stream_room: MemoryBudget,
     /// For answers.
     pub(super) answers: Answers,
     /// For long answers that go out compressed: each takes some mebibytes.

@@ -8,8 +8,8 @@ use http_body_util::BodyExt as _;
 
 use super::answer::Failure;
 use super::app::App;
-use super::decoding::Refused;
-use super::room::Held;
+use super::decoding::BodyRefusal;
+use super::memory_budget::MemoryPermit;
 use crate::reason::innermost;
 use crate::wire::{Problem, ProblemCode};
 
@@ -73,7 +73,7 @@ impl Chunks {
 fn unreadable(error: axum::Error) -> Failure {
     let mut error = error.into_inner();
     loop {
-        error = match error.downcast::<Refused>() {
+        error = match error.downcast::<BodyRefusal>() {
             Ok(refused) => return refused.0,
             Err(error) => error,
         };
@@ -94,8 +94,12 @@ fn unreadable(error: axum::Error) -> Failure {
 ///
 /// # Errors
 /// If it is longer than `limit` bytes, or there is no memory for it, or as for [`Chunks::next`].
-pub(super) async fn whole(app: &App, body: Body, limit: u64) -> Result<(Vec<u8>, Held), Failure> {
-    collected(Chunks::new(body, app.body_stall()), app.room.for_a_body(), limit).await
+pub(super) async fn whole(
+    app: &App,
+    body: Body,
+    limit: u64,
+) -> Result<(Vec<u8>, MemoryPermit), Failure> {
+    collected(Chunks::new(body, app.body_stall()), app.room.empty_permit(), limit).await
 }
 
 /// All parts of a body in one.
@@ -104,9 +108,9 @@ pub(super) async fn whole(app: &App, body: Body, limit: u64) -> Result<(Vec<u8>,
 /// As [`whole`].
 pub(super) async fn collected(
     mut chunks: Chunks,
-    mut room: Held,
+    mut room: MemoryPermit,
     limit: u64,
-) -> Result<(Vec<u8>, Held), Failure> {
+) -> Result<(Vec<u8>, MemoryPermit), Failure> {
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await? {
         let length = bytes.len() + chunk.len();

@@ -14,7 +14,7 @@ use hyper::body::Frame;
 use zstd::zstd_safe::{self, DCtx, DParameter, InBuffer, OutBuffer};
 
 use super::answer::Failure;
-use super::room::{Held, Room};
+use super::memory_budget::{MemoryBudget, MemoryPermit};
 use crate::wire::ProblemCode;
 
 /// The largest window of zstd, as a power of two: the 8 MiB that every decoder must accept (RFC 9659).
@@ -27,7 +27,7 @@ const PART_BYTES: usize = 32 << 10;
 ///
 /// # Errors
 /// If the encoding is unknown.
-pub(super) fn decode(room: &Room, mut request: Request) -> Result<Request, Failure> {
+pub(super) fn decode(room: &MemoryBudget, mut request: Request) -> Result<Request, Failure> {
     let Some(encoding) = request.headers().get(header::CONTENT_ENCODING) else {
         return Ok(request);
     };
@@ -46,24 +46,24 @@ pub(super) fn decode(room: &Room, mut request: Request) -> Result<Request, Failu
     request.headers_mut().remove(header::CONTENT_LENGTH);
     Ok(request.map(|body| {
         let input = Bytes::new();
-        Body::new(Decoded { body, input, decoder, more: false, ended: false })
+        Body::new(DecodedBody { body, input, decoder, more: false, ended: false })
     }))
 }
 
 /// A refusal that is no fault of the body.
 #[derive(Debug)]
-pub(super) struct Refused(pub(super) Failure);
+pub(super) struct BodyRefusal(pub(super) Failure);
 
-impl std::fmt::Display for Refused {
+impl std::fmt::Display for BodyRefusal {
     fn fmt(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
         formatter.write_str(&self.0.problem.detail)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for BodyRefusal {}
 
 /// A body that is decompressed one part at a time, at the pace of its reader.
-struct Decoded {
+struct DecodedBody {
     body: Body,
     /// Received bytes that are not decompressed yet.
     input: Bytes,
@@ -73,7 +73,7 @@ struct Decoded {
     ended: bool,
 }
 
-impl HttpBody for Decoded {
+impl HttpBody for DecodedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -87,7 +87,7 @@ impl HttpBody for Decoded {
     }
 }
 
-impl Decoded {
+impl DecodedBody {
     /// The next part that is not empty; nothing at the end.
     fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BoxError>> {
         if self.ended {
@@ -148,13 +148,13 @@ fn end_of_gzip(gzip: &mut MultiGzDecoder<Vec<u8>>) -> std::io::Result<Vec<u8>> {
 /// A decoder of zstd, with the room that its window takes.
 struct Zstd {
     context: DCtx<'static>,
-    room: Held,
+    room: MemoryPermit,
     /// Whether a frame has begun and not ended.
     open: bool,
 }
 
 impl Zstd {
-    fn new(room: &Room) -> Result<Self, Failure> {
+    fn new(room: &MemoryBudget) -> Result<Self, Failure> {
         let context = DCtx::try_create().and_then(|mut context| {
             context.set_parameter(DParameter::WindowLogMax(WINDOW_LOG)).ok()?;
             Some(context)
@@ -162,7 +162,7 @@ impl Zstd {
         let Some(context) = context else {
             return Err(Failure::new(ProblemCode::Internal, "there is no decoder for zstd"));
         };
-        Ok(Zstd { context, room: room.for_a_body(), open: false })
+        Ok(Zstd { context, room: room.empty_permit(), open: false })
     }
 
     fn decode(&mut self, input: &mut Bytes) -> Result<Vec<u8>, BoxError> {
@@ -174,7 +174,7 @@ impl Zstd {
         let taken = taken.pos();
         input.advance(taken);
         // The frame defines the size of the window, so it is known only after the frame has begun.
-        self.room.grow(self.context.sizeof()).map_err(Refused)?;
+        self.room.grow(self.context.sizeof()).map_err(BodyRefusal)?;
         Ok(part)
     }
 

@@ -16,10 +16,10 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::answer::{Answer, Uncompressed};
+use super::answer::{Answer, CompressionOptOut};
 use super::app::SharedApp;
 use super::concurrency::ConcurrencyPermit;
-use super::guard::{Caller, Standing};
+use super::guard::{Caller, StreamAuthorization};
 use super::parameters::SimulationId;
 use crate::error::Error;
 use crate::recorder::SimulationProgress;
@@ -100,7 +100,7 @@ pub(super) async fn simulation_events(
     let events = Events {
         changes,
         stopping: app.stopping.subscribe(),
-        standing: Standing::of(&app, caller.as_deref()),
+        standing: StreamAuthorization::of(&app, caller.as_deref()),
         number: 0,
         ended: false,
         _place: place,
@@ -113,7 +113,7 @@ pub(super) async fn simulation_events(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response.extensions_mut().insert(Uncompressed);
+    response.extensions_mut().insert(CompressionOptOut);
     Ok(response)
 }
 
@@ -161,7 +161,7 @@ fn differs(one: &SimulationProgress, other: &SimulationProgress) -> bool {
 struct Events {
     changes: Changes,
     stopping: watch::Receiver<bool>,
-    standing: Standing,
+    standing: StreamAuthorization,
     number: u64,
     ended: bool,
     _place: ConcurrencyPermit,

@@ -24,15 +24,15 @@ use super::body::{self, Chunks};
 use super::decoding;
 use super::files::FileQuery;
 use super::idempotency::Keys;
+use super::memory_budget::MemoryBudget;
 use super::parameters::{
     LimitQuery, OutcomesQuery, Parameters, RangeQuery, RecordQuery, SimulationsQuery, body_type,
     checked_scenario, wants_lines,
 };
 use super::reader::Reader;
-use super::room::Room;
-use super::sent::{self, Most};
 use super::settings::{SETTINGS, ServiceSettings};
 use super::simulations::parse;
+use super::submitted_results::{self, BodyLimits};
 use crate::recorder::{Document, SimulationStart, Submission, duration_hours};
 use crate::wire;
 
@@ -70,9 +70,9 @@ fn in_parts(input: &[u8], part_bytes: usize) -> Body {
 }
 
 /// All of the room is free again.
-fn all_is_given_back(room: &Room) {
+fn all_is_given_back(room: &MemoryBudget) {
     let all = usize::try_from(ROOM_MIB << 20).unwrap();
-    assert!(room.for_a_body().grow(all).is_ok(), "room is lost");
+    assert!(room.empty_permit().grow(all).is_ok(), "room is lost");
 }
 
 /// A refusal has a status that assigns the fault, and a sentence.
@@ -118,12 +118,13 @@ fn same_again<T: DeserializeOwned + Serialize>(input: &[u8]) -> Option<T> {
 /// The input is the JSON body of a request that records.
 pub(crate) fn record(input: &[u8]) {
     let limits = Limits { max_document_bytes: 1 << 10, ..Limits::default() };
-    let room = Room::new(ROOM_MIB);
-    let mut held = room.for_a_body();
+    let room = MemoryBudget::new(ROOM_MIB);
+    let mut held = room.empty_permit();
     let chunks = Chunks::new(in_parts(input, 1 + mix(input) % 97), STALL);
-    let most = Most { bytes: BODY_LIMIT_BYTES.max(input.len() as u64), results: MOST_RESULTS };
+    let most =
+        BodyLimits { bytes: BODY_LIMIT_BYTES.max(input.len() as u64), results: MOST_RESULTS };
     let mut asked = Keys::begin(&HeaderMap::new(), "/").unwrap();
-    let sent = wait(sent::documents(chunks, limits, most, &mut held, &mut asked));
+    let sent = wait(submitted_results::documents(chunks, limits, most, &mut held, &mut asked));
     drop(held);
     all_is_given_back(&room);
     let sent = match sent {
@@ -146,9 +147,9 @@ pub(crate) fn record(input: &[u8]) {
 /// The input is a stream of lines, which comes in parts.
 pub(crate) fn lines(input: &[u8]) {
     let limits = Limits { max_document_bytes: 1 << 10, ..Limits::default() };
-    let room = Room::new(ROOM_MIB);
+    let room = MemoryBudget::new(ROOM_MIB);
     let chunks = Chunks::new(in_parts(input, 1 + mix(input) % 97), STALL);
-    let mut reader = Reader::of(chunks, limits, BODY_LIMIT_BYTES, room.for_a_body());
+    let mut reader = Reader::of(chunks, limits, BODY_LIMIT_BYTES, room.empty_permit());
     let mut submissions = Vec::new();
     while !reader.ended() {
         wait(async {
@@ -189,7 +190,7 @@ fn are_these(submissions: &[Submission], frames: &[Frame]) {
             }
             Document::Unreadable { bytes, length, violation } => {
                 assert!(frame.problem.is_some_and(|problem| problem.code() == violation.code));
-                assert_eq!((bytes.as_slice(), *length), (frame.bytes(), frame.length));
+                assert_eq!((&**bytes, *length), (frame.bytes(), frame.length));
             }
         }
     }
@@ -248,12 +249,12 @@ fn comes_back(encoding: &'static str, input: &[u8], packed: &[u8]) {
 }
 
 fn decompressed(encoding: &'static str, input: &[u8], part: usize) -> Result<Vec<u8>, Failure> {
-    let room = Room::new(ROOM_MIB);
+    let room = MemoryBudget::new(ROOM_MIB);
     let mut request = Request::new(in_parts(input, part.min(input.len())));
     request.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
     let request = decoding::decode(&room, request)?;
     let chunks = Chunks::new(request.into_body(), STALL);
-    let collected = wait(body::collected(chunks, room.for_a_body(), BODY_LIMIT_BYTES));
+    let collected = wait(body::collected(chunks, room.empty_permit(), BODY_LIMIT_BYTES));
     let bytes = collected.map(|(bytes, _)| bytes);
     all_is_given_back(&room);
     bytes

@@ -123,16 +123,16 @@ fn least_rate(settings: &ServiceSettings, kind: RequestKind) -> (u64, &'static s
 }
 
 /// Whether the token of a stream works still.
-pub(super) struct Standing {
+pub(super) struct StreamAuthorization {
     token: Option<TokenWatch>,
 }
 
-impl Standing {
+impl StreamAuthorization {
     pub(super) fn of(app: &App, caller: Option<&Caller>) -> Self {
         let follow = |(tokens, caller): (&TokenRegistry, &Caller)| {
             tokens.follow(&caller.token_id, caller.scope)
         };
-        Standing { token: app.tokens.as_ref().zip(caller).map(follow) }
+        StreamAuthorization { token: app.tokens.as_ref().zip(caller).map(follow) }
     }
 
     /// Checks that it works now.

@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use super::answer::{Answer, Failed, Failure};
+use super::answer::{Answer, Failure, ResultFailures};
 use crate::wire::{Problem, ProblemCode};
 
 /// How many answers are kept.
@@ -32,43 +32,43 @@ const LONGEST_KEY: usize = 255;
 /// The keys of the latest requests.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    kept: Mutex<Kept>,
+    kept: Mutex<ResponseCache>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
-    known: HashMap<String, Known>,
+struct ResponseCache {
+    known: HashMap<String, CachedResponse>,
     order: VecDeque<String>,
     bytes: usize,
 }
 
 /// A request that asks for its first answer, as far as its body has been read.
 #[derive(Debug)]
-pub(super) struct Asked(Option<(String, Sha256)>);
+pub(super) struct IdempotentRequest(Option<(String, Sha256)>);
 
-impl Asked {
+impl IdempotentRequest {
     /// Takes the next part of the body.
     pub(super) fn take(&mut self, part: &[u8]) {
-        if let Asked(Some((_, digest))) = self {
+        if let IdempotentRequest(Some((_, digest))) = self {
             digest.update(part);
         }
     }
 }
 
 #[derive(Debug)]
-struct Known {
+struct CachedResponse {
     request: [u8; 32],
     /// None while the request is in progress.
     answer: Option<(StatusCode, HeaderValue, Bytes)>,
 }
 
 /// Forgets a key whose request has ended without an answer worth keeping.
-struct UnderWay<'k> {
+struct PendingResponse<'k> {
     keys: &'k Keys,
     key: Option<String>,
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for PendingResponse<'_> {
     fn drop(&mut self) {
         if let Some(key) = &self.key {
             self.keys.kept().known.remove(key);
@@ -77,7 +77,7 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Keys {
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, ResponseCache> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -85,8 +85,8 @@ impl Keys {
     ///
     /// # Errors
     /// If its key is not valid.
-    pub(super) fn begin(headers: &HeaderMap, path: &str) -> Result<Asked, Failure> {
-        let Some(key) = headers.get("idempotency-key") else { return Ok(Asked(None)) };
+    pub(super) fn begin(headers: &HeaderMap, path: &str) -> Result<IdempotentRequest, Failure> {
+        let Some(key) = headers.get("idempotency-key") else { return Ok(IdempotentRequest(None)) };
         let key = key.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
         let Some(key) = key else {
             return Err(Failure::new(
@@ -103,24 +103,24 @@ impl Keys {
         }
         let holder: [u8; 32] = Sha256::digest(holder).into();
         let holder: String = holder.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Asked(Some((format!("{holder} {key}"), digest))))
+        Ok(IdempotentRequest(Some((format!("{holder} {key}"), digest))))
     }
 
     /// Returns the answer to a request whose body was read: the first answer, if its key is known.
     pub(super) async fn once(
         &self,
-        asked: Asked,
+        asked: IdempotentRequest,
         answer: Pin<Box<dyn Future<Output = Answer> + Send + '_>>,
     ) -> Answer {
-        let Asked(Some((key, digest))) = asked else { return answer.await };
+        let IdempotentRequest(Some((key, digest))) = asked else { return answer.await };
         if let Some(first) = self.known(&key, digest.finalize().into())? {
             return Ok(first);
         }
-        let mut under_way = UnderWay { keys: self, key: Some(key.clone()) };
+        let mut under_way = PendingResponse { keys: self, key: Some(key.clone()) };
         let response = answer.await?;
         // Errors that a retry can change are not stored, and neither are long answers.
         let worth = response.status().is_success()
-            && response.extensions().get::<Failed>().is_none()
+            && response.extensions().get::<ResultFailures>().is_none()
             && response.body().size_hint().exact().is_some_and(|bytes| bytes <= LONGEST as u64);
         let kind = response.headers().get(header::CONTENT_TYPE).cloned();
         let Some(kind) = kind.filter(|_| worth) else { return Ok(response) };
@@ -143,13 +143,13 @@ impl Keys {
                 ProblemCode::IdempotencyKeyReused,
                 "this Idempotency-Key came with another request before; make a new key for each",
             )),
-            Some(Known { answer: None, .. }) => Err(Problem::new(
+            Some(CachedResponse { answer: None, .. }) => Err(Problem::new(
                 ProblemCode::IdempotencyKeyInUse,
                 "the first request with this Idempotency-Key is still in progress; ask again later",
             )
             .retry_after(1)
             .into()),
-            Some(Known { answer: Some((status, kind, bytes)), .. }) => {
+            Some(CachedResponse { answer: Some((status, kind, bytes)), .. }) => {
                 let mut response = Response::new(Body::from(bytes.clone()));
                 *response.status_mut() = *status;
                 response.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
@@ -159,7 +159,7 @@ impl Keys {
                 Ok(Some(response))
             }
             None => {
-                kept.known.insert(key.to_owned(), Known { request, answer: None });
+                kept.known.insert(key.to_owned(), CachedResponse { request, answer: None });
                 Ok(None)
             }
         }

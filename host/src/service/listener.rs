@@ -20,8 +20,8 @@ use tower::ServiceExt as _;
 
 use super::activity::{Activity, State};
 use super::app::SharedApp;
+use super::connection_timeouts::{PrefaceTimeout, WriteTimeout};
 use super::open_files::{self, REFUSALS};
-use super::patience::{Opening, Patient};
 use super::settings::ServiceSettings;
 use crate::wire::{Problem, ProblemCode};
 
@@ -116,7 +116,7 @@ impl Acceptor {
             }
             return;
         };
-        let stream = Patient::new(
+        let stream = WriteTimeout::new(
             stream,
             Duration::from_secs(self.app.settings.response_idle_timeout_seconds),
         );
@@ -180,7 +180,7 @@ impl Connection {
         });
         let builder = builder(&app.settings);
         let opening = Duration::from_secs(app.settings.headers_timeout_seconds);
-        let stream = TokioIo::new(Opening::new(stream, opening));
+        let stream = TokioIo::new(PrefaceTimeout::new(stream, opening));
         let mut serving = pin!(builder.serve_connection(stream, service));
         let (idle, stalled) = (
             opening + IDLE_MARGIN,

@@ -18,9 +18,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::answer::Uncompressed;
+use super::answer::CompressionOptOut;
+use super::memory_budget::MemoryPermit;
 use super::min_rate::MinRate;
-use super::room::Held;
 
 /// A longer answer is sent in parts of this many bytes.
 pub(super) const PART_BYTES: usize = 64 << 10;
@@ -36,14 +36,14 @@ pub(super) struct AnswerPace {
 }
 
 /// Text with its reserved memory, which is released with the last of its bytes.
-pub(super) fn with_room(text: Vec<u8>, mut room: Held) -> Bytes {
+pub(super) fn with_room(text: Vec<u8>, mut room: MemoryPermit) -> Bytes {
     drop(room.give(text.capacity()));
     Bytes::from_owner(WithRoom { text, _room: room })
 }
 
 struct WithRoom {
     text: Vec<u8>,
-    _room: Held,
+    _room: MemoryPermit,
 }
 
 impl AsRef<[u8]> for WithRoom {
@@ -71,7 +71,7 @@ pub(super) fn in_parts(
     };
     let compressor = compressors.and_then(|free| Arc::clone(free).try_acquire_owned().ok());
     if compressors.is_some() && compressor.is_none() {
-        response.extensions_mut().insert(Uncompressed);
+        response.extensions_mut().insert(CompressionOptOut);
     }
     response.map(|body| Body::new(LongAnswer::new(body, place, pace, compressor)))
 }
@@ -238,7 +238,7 @@ impl Rest {
 mod tests {
     use http_body_util::BodyExt as _;
 
-    use super::super::room::Room;
+    use super::super::memory_budget::MemoryBudget;
     use super::*;
 
     /// How long a client can take nothing, in the tests.
@@ -252,8 +252,8 @@ mod tests {
         AnswerPace { stall, min_bytes_per_second: 0 }
     }
 
-    async fn long(pace: AnswerPace, mib: usize) -> (Body, Room, Arc<Semaphore>) {
-        let (room, places) = (Room::new(8), Arc::new(Semaphore::new(1)));
+    async fn long(pace: AnswerPace, mib: usize) -> (Body, MemoryBudget, Arc<Semaphore>) {
+        let (room, places) = (MemoryBudget::new(8), Arc::new(Semaphore::new(1)));
         let text: Vec<u8> = (0..mib << 20).map(|place| place.to_le_bytes()[1]).collect();
         let body = with_room(text, room.wait(8 << 20).await);
         let place = Arc::clone(&places).try_acquire_owned().unwrap();
@@ -261,8 +261,8 @@ mod tests {
         (response.into_body(), room, places)
     }
 
-    fn all_is_back(room: &Room, places: &Semaphore) -> bool {
-        places.available_permits() == 1 && room.for_a_body().grow(8 << 20).is_ok()
+    fn all_is_back(room: &MemoryBudget, places: &Semaphore) -> bool {
+        places.available_permits() == 1 && room.empty_permit().grow(8 << 20).is_ok()
     }
 
     #[tokio::test]
@@ -270,7 +270,7 @@ mod tests {
         let (mut body, room, places) = long(PATIENT, 3).await;
         assert_eq!(body.size_hint().exact(), Some(3 << 20));
         // What its text does not take is free at once.
-        assert!(room.for_a_body().grow(5 << 20).is_ok());
+        assert!(room.empty_permit().grow(5 << 20).is_ok());
         let mut come = Vec::new();
         while come.len() < 3 << 20 {
             assert!(!all_is_back(&room, &places), "{}", come.len());
@@ -280,7 +280,7 @@ mod tests {
         }
         assert!(come.iter().enumerate().all(|(place, byte)| *byte == place.to_le_bytes()[1]));
         // Its bytes are gone before the last part is.
-        assert!(room.for_a_body().grow(8 << 20).is_ok());
+        assert!(room.empty_permit().grow(8 << 20).is_ok());
         drop(body);
         assert!(all_is_back(&room, &places));
     }
@@ -327,7 +327,7 @@ mod tests {
             in_parts(long, Some(place), PATIENT, Some(&compressors))
         };
         let is_compressed =
-            |answer: &Response<Body>| answer.extensions().get::<Uncompressed>().is_none();
+            |answer: &Response<Body>| answer.extensions().get::<CompressionOptOut>().is_none();
         let first = answer();
         assert!(is_compressed(&first) && !is_compressed(&answer()));
         drop(first);

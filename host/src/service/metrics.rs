@@ -143,9 +143,9 @@ impl ServiceMetrics {
     }
 
     /// Counts a request that has arrived; it is in progress as long as the value lives.
-    pub(super) fn under_way(&self) -> UnderWay {
+    pub(super) fn under_way(&self) -> RequestInFlight {
         self.under_way.inc();
-        UnderWay(self.under_way.clone())
+        RequestInFlight(self.under_way.clone())
     }
 
     /// A request was answered. `path` is that of the route, so that ids make no new series.
@@ -230,9 +230,9 @@ impl ServiceMetrics {
 
 /// A request in progress.
 #[derive(Debug)]
-pub(super) struct UnderWay(Gauge);
+pub(super) struct RequestInFlight(Gauge);
 
-impl Drop for UnderWay {
+impl Drop for RequestInFlight {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 
-use super::decoding::Refused;
+use super::decoding::BodyRefusal;
 use crate::wire::{Problem, ProblemCode};
 
 /// A body that is aborted when it arrives more slowly than a rate.
@@ -40,10 +40,10 @@ impl MinRateBody {
         MinRateBody { body, rate, setting, waiting_since: None, timer: None }
     }
 
-    fn too_slow(&self) -> Refused {
+    fn too_slow(&self) -> BodyRefusal {
         let MinRate { bytes_per_second: rate, grace, .. } = self.rate;
         let (seconds, setting) = (grace.as_secs(), self.setting);
-        Refused(
+        BodyRefusal(
             Problem::new(
                 ProblemCode::BodyTimeout,
                 format!(
@@ -168,7 +168,7 @@ mod tests {
                 break error;
             }
         };
-        let refused = error.downcast::<Refused>().unwrap();
+        let refused = error.downcast::<BodyRefusal>().unwrap();
         assert_eq!(refused.0.problem.code, ProblemCode::BodyTimeout);
         assert!(refused.0.problem.detail.contains("(rate, body_idle_timeout_seconds)"));
         // The service takes its time with each part, which costs the client nothing.

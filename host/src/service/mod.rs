@@ -3,17 +3,17 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`settings`] | every setting, in one place |
-//! | `listener`, `patience`, `activity`, `tls`, `open_files` | connections and their limits |
+//! | `listener`, `connection_timeouts`, `activity`, `tls`, `open_files` | connections and their limits |
 //! | `router` | paths, and what a request passes through; the OpenAPI document |
 //! | `observe`, `guard` | a request's id, log and counters; who gets in |
 //! | `origins`, `concurrency`, `min_rate` | web pages; how many requests at once; how slowly they can arrive and be read |
-//! | `parameters`, `body`, `decoding`, `room` the parameters and body of a request, and the memory for them |
+//! | `parameters`, `body`, `decoding`, `memory_budget` | the parameters and body of a request, and the memory for them |
 //! | `simulations`, `record`, `files`, `reading`, `events` | the handlers |
 //! | `file_disk`, `shared_check` | the disk for files; a question that many ask at once |
-//! | `sent`, `stream`, `reader` | the results of a body; a stream of them, and batches out of it |
+//! | `submitted_results`, `request_metadata`, `stream`, `reader` | the results of a body; a stream of them, and batches out of it |
 //! | `retention` | removal of old simulations |
 //! | `answer`, `idempotency` | what a request gets |
-//! | `answers`, `long_answer`, `unread` | the memory of long answers; bodies that are not read |
+//! | `answers`, `long_answer`, `body_drain` | the memory of long answers; bodies that are not read |
 //!
 //! Handlers translate: they have no rules of their own. What records goes through
 //! [`Delivery`], which spools while the database is unavailable.
@@ -22,9 +22,10 @@ mod activity;
 mod answer;
 mod answers;
 mod app;
-mod beside;
 mod body;
+mod body_drain;
 mod concurrency;
+mod connection_timeouts;
 mod decoding;
 mod events;
 mod file_disk;
@@ -37,27 +38,26 @@ mod idempotency;
 mod listener;
 mod log;
 mod long_answer;
+mod memory_budget;
 mod metrics;
 mod min_rate;
 mod observe;
 mod open_files;
 mod origins;
 mod parameters;
-mod patience;
 mod reader;
 mod reading;
 mod record;
+mod request_metadata;
 mod retention;
-mod room;
 mod router;
-mod sent;
 pub mod settings;
 mod shared_check;
 mod simulations;
 mod spool;
 mod stream;
+mod submitted_results;
 mod tls;
-mod unread;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -149,8 +149,8 @@ impl Service {
             file_batches: Arc::new(Semaphore::new(files::BATCHES)),
             health: shared_check::SharedCheck::default(),
             readiness: shared_check::SharedCheck::default(),
-            room: room::Room::new(settings.max_body_memory_mib),
-            stream_room: room::Room::new(settings.max_stream_memory_mib),
+            room: memory_budget::MemoryBudget::new(settings.max_body_memory_mib),
+            stream_room: memory_budget::MemoryBudget::new(settings.max_stream_memory_mib),
             answers: answers::Answers::new(settings.max_response_memory_mib),
             compressors: Arc::new(Semaphore::new(COMPRESSORS)),
             long_bodies: Semaphore::new(1),

@@ -13,8 +13,8 @@ use futures_util::FutureExt as _;
 
 use super::answer::{self, Cause, Failure};
 use super::app::SharedApp;
+use super::body_drain;
 use super::guard::Caller;
-use super::unread;
 use crate::identity;
 use crate::wire::{Problem, ProblemCode};
 
@@ -38,7 +38,7 @@ pub(super) async fn observe(
     let under_way = app.metrics.under_way();
     let request_id = request_id(&request);
     request.extensions_mut().insert(request_id.clone());
-    let request = unread::read_on(&app, request);
+    let request = body_drain::drain_rest(&app, request);
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let shown_path = request.uri().path().to_owned();

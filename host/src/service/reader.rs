@@ -6,8 +6,8 @@ use axum::body::Body;
 use super::answer::Failure;
 use super::app::App;
 use super::body::{self, Chunks};
-use super::room::{Held, RESULT_BYTES};
-use super::sent::{limits, unreadable};
+use super::memory_budget::{MemoryPermit, RESULT_BYTES};
+use super::submitted_results::{limits, unreadable};
 use crate::recorder::Submission;
 
 /// How many results of a stream go to the recorder at once, as many as a transaction takes.
@@ -34,7 +34,7 @@ pub(super) struct Reader {
     /// The most bytes without the end of a document.
     limit_bytes: u64,
     document_bytes: usize,
-    room: Held,
+    room: MemoryPermit,
     /// Nothing more will come.
     ended: bool,
     /// Why it has ended early.
@@ -44,11 +44,11 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn new(app: &App, body: Body) -> Self {
         let chunks = Chunks::new(body, app.body_stall());
-        Reader::of(chunks, limits(app), app.body_limit(), app.stream_room.for_a_body())
+        Reader::of(chunks, limits(app), app.body_limit(), app.stream_room.empty_permit())
     }
 
     /// `body_limit` is the most bytes without the end of a document, at least.
-    pub(super) fn of(chunks: Chunks, limits: Limits, body_limit: u64, room: Held) -> Self {
+    pub(super) fn of(chunks: Chunks, limits: Limits, body_limit: u64, room: MemoryPermit) -> Self {
         let document_bytes = limits.max_document_bytes;
         Reader {
             chunks,
@@ -105,7 +105,7 @@ impl Reader {
     }
 
     /// Returns the batch, with its memory; the next one begins with the part that has already arrived.
-    pub(super) fn take(&mut self) -> (Vec<Submission>, Held) {
+    pub(super) fn take(&mut self) -> (Vec<Submission>, MemoryPermit) {
         let room = self.room.give(self.open_bytes() + CHUNK_BYTES);
         self.batch_bytes = 0;
         let batch = std::mem::take(&mut self.batch);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::answer::{self, Answer, Failure};
 use super::app::{App, SharedApp};
 use super::concurrency::ConcurrencyPermit;
-use super::guard::{Caller, Standing};
+use super::guard::{Caller, StreamAuthorization};
 use super::long_answer::with_room;
 use super::observe::RequestId;
 use super::parameters::{
@@ -74,7 +74,7 @@ pub(super) async fn list_outcomes(
     // With documents, a page can be large: fewer of them at once.
     let page_rows = if query.documents || query.trajectories { 100 } else { 1_000 };
     let place = app.limits.read_streams.acquire(caller.as_deref())?;
-    let standing = Standing::of(&app, caller.as_deref());
+    let standing = StreamAuthorization::of(&app, caller.as_deref());
     let most =
         query.limit.map(|limit| checked_limit(Some(limit), PAGE, MOST_OUTCOMES)).transpose()?;
     // An unknown simulation and an invalid cursor are reported before the answer begins.
@@ -110,7 +110,7 @@ struct Pages {
     left: Option<u32>,
     page_rows: u32,
     ended: bool,
-    standing: Standing,
+    standing: StreamAuthorization,
     request_id: Option<RequestId>,
     _place: ConcurrencyPermit,
 }

@@ -7,18 +7,18 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use uuid::Uuid;
 
-use super::answer::{self, Answer, Failed, Failure};
+use super::answer::{self, Answer, Failure, ResultFailures};
 use super::app::{App, SharedApp};
 use super::body::{self, Chunks};
-use super::guard::{Caller, Standing};
+use super::guard::{Caller, StreamAuthorization};
 use super::idempotency::Keys;
 use super::long_answer::with_room;
+use super::memory_budget::MemoryPermit;
 use super::observe::RequestId;
 use super::parameters::{BodyType, Parameters, RecordQuery, SimulationId, body_type};
 use super::reader::{BATCH_BYTES, BATCH_DOCUMENTS};
-use super::room::Held;
-use super::sent::{Most, Sent, documents, limits, one_document};
 use super::stream::{StreamOf, stream};
+use super::submitted_results::{BodyLimits, SubmittedResults, documents, limits, one_document};
 use crate::error::Error;
 use crate::recorder::{
     ItemVerdict, ReceivedResult, ResultFormat, Submission, Verdict, whole_failure,
@@ -72,7 +72,7 @@ pub(super) async fn record_outcomes(
     if kind == BodyType::Lines {
         let caller = parts.extensions.get::<Caller>();
         let place = app.limits.record_streams.acquire(caller)?;
-        let standing = Standing::of(&app, caller);
+        let standing = StreamAuthorization::of(&app, caller);
         let of = StreamOf { simulation_id, query, request_id, _place: place, standing };
         return stream(app, of, body).await;
     }
@@ -83,9 +83,9 @@ pub(super) async fn record_outcomes(
     }
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
     let mut asked = Keys::begin(&parts.headers, path)?;
-    let mut room = app.room.for_a_body();
+    let mut room = app.room.empty_permit();
     let chunks = Chunks::new(body, app.body_stall());
-    let most = Most { bytes: app.body_limit(), results: app.settings.max_results_per_body };
+    let most = BodyLimits { bytes: app.body_limit(), results: app.settings.max_results_per_body };
     let sent = documents(chunks, limits(&app), most, &mut room, &mut asked).await?;
     app.keys.once(asked, Box::pin(of.record(sent, room))).await
 }
@@ -100,9 +100,9 @@ struct Recording<'r> {
 
 impl Recording<'_> {
     /// Records results, some at a time: what extraction makes of them takes many times what they do.
-    async fn record(self, sent: Sent, mut room: Held) -> Answer {
+    async fn record(self, sent: SubmittedResults, mut room: MemoryPermit) -> Answer {
         let Recording { app, simulation_id, query, request_id } = self;
-        let Sent { submissions, single, header } = sent;
+        let SubmittedResults { submissions, single, header } = sent;
         let format = format_of(query, header)?;
         let mut batches = Batches::of(submissions);
         // A batch is in memory once more while it is on its way.
@@ -135,7 +135,7 @@ impl Recording<'_> {
         let (text, failed) = writer.finish();
         let mut response = answer::json_text(StatusCode::OK, with_room(text, room));
         if failed > 0 {
-            response.extensions_mut().insert(Failed);
+            response.extensions_mut().insert(ResultFailures);
         }
         Ok(response)
     }
@@ -335,9 +335,7 @@ mod tests {
     fn part(name: &str) -> Vec<ReceivedResult> {
         let one = |number| {
             let submission = Submission::from_bytes(format!("\"{name}{number}\"").into(), 100);
-            let outcome_id = submission.outcome_id(SIMULATION);
-            let received_at = Timestamp::UNIX_EPOCH;
-            ReceivedResult { outcome_id, received_at, host_clock: false, submission }
+            ReceivedResult::new(SIMULATION, Timestamp::UNIX_EPOCH, submission)
         };
         (0..2).map(one).collect()
     }

@@ -17,7 +17,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answer::{Failure, Uncompressed};
+use super::answer::{CompressionOptOut, Failure};
 use super::app::SharedApp;
 use super::guard::{Gate, RequestKind};
 use super::{answer, events, files, guard, observe, reading, record, simulations, spool};
@@ -211,7 +211,7 @@ fn origins(allowed: &[String]) -> Option<CorsLayer> {
 
 /// Whether an answer can be compressed.
 fn compressible(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
-    extensions.get::<Uncompressed>().is_none()
+    extensions.get::<CompressionOptOut>().is_none()
 }
 
 async fn unknown_path() -> Failure {

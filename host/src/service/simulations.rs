@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::answer::{self, Answer, Failure};
 use super::app::{App, SharedApp};
 use super::body;
-use super::idempotency::{Asked, Keys};
+use super::idempotency::{IdempotentRequest, Keys};
+use super::memory_budget::MemoryPermit;
 use super::parameters::{
     BodyType, MOST_LISTED, Parameters, SimulationId, SimulationsQuery, body_type, checked_limit,
     no_parameters,
 };
-use super::room::Held;
 use crate::blocking::blocking;
 use crate::delivery::Delivered;
 use crate::recorder::{SimulationCompleted, SimulationProgress};
@@ -31,14 +31,14 @@ const PAGE: u32 = 50;
 const SHORT_BYTES: usize = 64 << 10;
 
 /// A request whose body is JSON and was read.
-struct Read {
+struct JsonRequest {
     bytes: Arc<Vec<u8>>,
-    asked: Asked,
-    _room: Held,
+    asked: IdempotentRequest,
+    _room: MemoryPermit,
 }
 
 /// Reads a JSON body of at most this many KiB.
-async fn read(app: &App, request: Request, limit_kib: u64) -> Result<Read, Failure> {
+async fn read(app: &App, request: Request, limit_kib: u64) -> Result<JsonRequest, Failure> {
     let (parts, body) = request.into_parts();
     no_parameters(&parts.uri)?;
     let mut asked = Keys::begin(&parts.headers, parts.uri.path())?;
@@ -51,7 +51,7 @@ async fn read(app: &App, request: Request, limit_kib: u64) -> Result<Read, Failu
         ));
     }
     asked.take(&bytes);
-    Ok(Read { bytes: Arc::new(bytes), asked, _room: room })
+    Ok(JsonRequest { bytes: Arc::new(bytes), asked, _room: room })
 }
 
 /// Waits until this body can be parsed: a long one uses several times its own memory.
@@ -100,7 +100,7 @@ pub(super) fn parse<'b, T: serde::Deserialize<'b>>(bytes: &'b [u8]) -> Result<T,
     )
 )]
 pub(super) async fn create_configuration(State(app): State<SharedApp>, request: Request) -> Answer {
-    let Read { bytes, asked, _room } =
+    let JsonRequest { bytes, asked, _room } =
         read(&app, request, app.settings.max_configuration_kib).await?;
     let answer = async {
         let _turn = turn(&app, &bytes).await;
@@ -133,7 +133,8 @@ pub(super) async fn create_configuration(State(app): State<SharedApp>, request: 
     )
 )]
 pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Request) -> Answer {
-    let Read { bytes, asked, _room } = read(&app, request, app.settings.max_start_kib).await?;
+    let JsonRequest { bytes, asked, _room } =
+        read(&app, request, app.settings.max_start_kib).await?;
     let answer = async {
         let _turn = turn(&app, &bytes).await;
         let start: StartSimulationRequest = parsed(&bytes).await?;
@@ -215,7 +216,8 @@ pub(super) async fn complete_simulation(
     SimulationId(simulation_id): SimulationId,
     request: Request,
 ) -> Answer {
-    let Read { bytes, asked, _room } = read(&app, request, app.settings.max_suite_kib).await?;
+    let JsonRequest { bytes, asked, _room } =
+        read(&app, request, app.settings.max_suite_kib).await?;
     let answer = async {
         let _turn = turn(&app, &bytes).await;
         let text = std::str::from_utf8(&bytes).map_err(|_| {
@@ -282,7 +284,8 @@ async fn end(
     status: SimulationStatus,
     request: Request,
 ) -> Answer {
-    let Read { bytes, asked, _room } = read(&app, request, app.settings.max_suite_kib).await?;
+    let JsonRequest { bytes, asked, _room } =
+        read(&app, request, app.settings.max_suite_kib).await?;
     let answer = async {
         let EndSimulationRequest { reason } = if bytes.is_empty() {
             EndSimulationRequest::default()

@@ -10,16 +10,16 @@ use futures_util::stream::FuturesOrdered;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::answer::{Answer, Failure, Uncompressed};
+use super::answer::{Answer, CompressionOptOut, Failure};
 use super::app::SharedApp;
 use super::concurrency::ConcurrencyPermit;
-use super::guard::Standing;
+use super::guard::StreamAuthorization;
 use super::long_answer::with_room;
+use super::memory_budget::MemoryPermit;
 use super::observe::RequestId;
 use super::parameters::RecordQuery;
 use super::reader::Reader;
 use super::record::{fill, format_of, keep_causes, no_verdict};
-use super::room::Held;
 use crate::recorder::{ItemVerdict, ResultFormat, Submission};
 use crate::wire::{NDJSON, ProblemCode, ResultVerdict};
 
@@ -60,7 +60,7 @@ pub(super) async fn stream(app: SharedApp, of: StreamOf, body: Body) -> Answer {
     let all = futures_util::stream::once(async { Ok(first) }).chain(rest);
     let mut response = Response::new(Body::from_stream(all));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
-    response.extensions_mut().insert(Uncompressed);
+    response.extensions_mut().insert(CompressionOptOut);
     Ok(response)
 }
 
@@ -83,7 +83,7 @@ pub(super) struct StreamOf {
     pub(super) request_id: Option<RequestId>,
     /// Kept for as long as anything is read.
     pub(super) _place: ConcurrencyPermit,
-    pub(super) standing: Standing,
+    pub(super) standing: StreamAuthorization,
 }
 
 /// The recording of one stream.
@@ -163,8 +163,8 @@ impl Lines {
     /// Records a batch in a task of its own, so that it continues while the stream is read.
     fn record(
         &self,
-        (mut batch, room): (Vec<Submission>, Held),
-    ) -> impl Future<Output = Result<(Vec<ItemVerdict>, Held), Failure>> + use<> {
+        (mut batch, room): (Vec<Submission>, MemoryPermit),
+    ) -> impl Future<Output = Result<(Vec<ItemVerdict>, MemoryPermit), Failure>> + use<> {
         batch
             .iter_mut()
             .for_each(|submission| fill(submission, &self.of.query, self.format.as_ref()));
@@ -188,7 +188,7 @@ impl Lines {
 fn verdict_lines(
     answered: &mut u64,
     verdicts: Vec<ItemVerdict>,
-    mut room: Held,
+    mut room: MemoryPermit,
     most_reasons: usize,
 ) -> Bytes {
     let mut lines = Vec::with_capacity(verdicts.len() * VERDICT_BYTES);

@@ -23,7 +23,7 @@ pub(super) struct Counts {
 
 #[derive(Debug, Default)]
 struct Inner {
-    kept: Kept,
+    kept: DiskContents,
     /// What was accepted and is not committed yet.
     accepted_bytes: u64,
     accepted: HashMap<Uuid, u64>,
@@ -36,7 +36,7 @@ struct Inner {
 
 /// What is on the disk.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct DiskContents {
     waiting: u64,
     dead_letters: u64,
     /// What both take of the disk.
@@ -46,7 +46,7 @@ pub(super) struct Kept {
     simulations: HashMap<Uuid, u64>,
 }
 
-impl Kept {
+impl DiskContents {
     /// Counts an entry that waits.
     pub(super) fn add_waiting(&mut self, head: &Head) {
         self.waiting += 1;
@@ -164,7 +164,7 @@ impl Counts {
     }
 
     /// Begins with what the disk holds.
-    pub(super) fn begin(&self, kept: Kept) {
+    pub(super) fn begin(&self, kept: DiskContents) {
         let mut inner = self.inner();
         inner.kept = kept;
         self.tell(&inner);

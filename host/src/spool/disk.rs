@@ -26,7 +26,7 @@ use redb::{
 use uuid::Uuid;
 
 use super::SpoolFailure;
-use super::counts::{Counts, Kept, closed};
+use super::counts::{Counts, DiskContents, closed};
 use super::entry::Head;
 use super::reserve::{self, Reserve};
 use crate::error::{Error, Result};
@@ -72,14 +72,14 @@ pub(super) type Opener =
 pub(super) struct Disk {
     folder: PathBuf,
     opener: Opener,
-    open: RwLock<Opened>,
+    open: RwLock<FileState>,
     pub(super) counts: Arc<Counts>,
     pub(super) reserve: Reserve,
     next_sequence: AtomicU64,
 }
 
-enum Opened {
-    Yes(Database),
+enum FileState {
+    Open(Database),
     /// It failed, and is opened again by whoever comes next.
     Failed,
     Closed,
@@ -102,13 +102,13 @@ impl Disk {
         let disk = Disk {
             folder: folder.to_owned(),
             opener,
-            open: RwLock::new(Opened::Failed),
+            open: RwLock::new(FileState::Failed),
             counts,
             reserve: Reserve::new(folder),
             next_sequence: AtomicU64::new(1),
         };
         let database = disk.open_file().map_err(|error| disk.open_error(error))?;
-        *disk.open.write().unwrap_or_else(PoisonError::into_inner) = Opened::Yes(database);
+        *disk.open.write().unwrap_or_else(PoisonError::into_inner) = FileState::Open(database);
         if !disk.has_room_for(0) {
             // It is noted, and what the spool holds can still be delivered, if its file has pages.
             tracing::warn!(error = %disk.no_room(), "the spool keeps nothing for the moment");
@@ -138,13 +138,13 @@ impl Disk {
         work: impl FnOnce(&Database) -> DiskResult<T>,
     ) -> std::result::Result<T, Failure> {
         let guard = self.opened()?;
-        let Opened::Yes(database) = &*guard else { return Err(Failure::Closed) };
+        let FileState::Open(database) = &*guard else { return Err(Failure::Closed) };
         let done = caught(|| work(database));
         drop(guard);
         done.map_err(|error| {
             // redb refuses everything after an error of the disk, until it is opened again.
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-            if matches!(*open, Opened::Yes(_)) {
+            if matches!(*open, FileState::Open(_)) {
                 discard(&mut open);
             }
             Failure::Of(error)
@@ -226,7 +226,7 @@ impl Disk {
             return;
         }
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        if let Opened::Yes(database) = &mut *open
+        if let FileState::Open(database) = &mut *open
             && caught(|| database.compact().map_err(redb::Error::from)).is_err()
         {
             // Nobody asked for it, and nothing was lost: whoever comes next opens the file again.
@@ -238,20 +238,20 @@ impl Disk {
     pub(super) fn close(&self) {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         discard(&mut open);
-        *open = Opened::Closed;
+        *open = FileState::Closed;
     }
 
-    fn opened(&self) -> std::result::Result<RwLockReadGuard<'_, Opened>, Failure> {
+    fn opened(&self) -> std::result::Result<RwLockReadGuard<'_, FileState>, Failure> {
         loop {
             let guard = self.open.read().unwrap_or_else(PoisonError::into_inner);
-            if !matches!(*guard, Opened::Failed) {
+            if !matches!(*guard, FileState::Failed) {
                 return Ok(guard);
             }
             drop(guard);
             let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-            if matches!(*open, Opened::Failed) {
+            if matches!(*open, FileState::Failed) {
                 let database = self.open_file().map_err(Failure::Of)?;
-                *open = Opened::Yes(database);
+                *open = FileState::Open(database);
             }
         }
     }
@@ -321,8 +321,8 @@ pub(super) fn caught<T>(work: impl FnOnce() -> DiskResult<T>) -> DiskResult<T> {
 }
 
 /// Closes a database that may be damaged.
-fn discard(open: &mut Opened) {
-    let failed = std::mem::replace(open, Opened::Failed);
+fn discard(open: &mut FileState) {
+    let failed = std::mem::replace(open, FileState::Failed);
     // What a damaged one does not close is closed with the process.
     let _ = caught(|| {
         drop(failed);
@@ -427,9 +427,9 @@ pub(super) fn make_tables(database: &Database) -> DiskResult<()> {
 }
 
 /// What the file holds, and the last sequence number that was used in it.
-fn count(database: &Database) -> DiskResult<(Kept, u64)> {
+fn count(database: &Database) -> DiskResult<(DiskContents, u64)> {
     let transaction = database.begin_read()?;
-    let (mut kept, mut last) = (Kept::default(), last_sequence(&transaction)?);
+    let (mut kept, mut last) = (DiskContents::default(), last_sequence(&transaction)?);
     for row in transaction.open_table(WAITING)?.iter()? {
         let (sequence, row) = row?;
         kept.add_waiting(&head(row.value()));

@@ -8,8 +8,10 @@
 //! an entry is read only if every byte of it is the one that was written, whatever the file around
 //! it looks like.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -18,7 +20,9 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 use crate::extraction::Violation;
 use crate::identity::Fingerprint;
-use crate::recorder::{Document, NotFinite, ResultFormat, SimulationStart, Submission};
+use crate::recorder::{
+    Document, NotFinite, ReceivedResult, ResultFormat, SimulationStart, Submission,
+};
 use crate::store::SimulationStatus;
 
 /// The version of the encoding. Whatever changes the header changes it too.
@@ -75,14 +79,8 @@ pub enum SpooledCall {
     Result {
         /// The simulation it belongs to.
         simulation_id: Uuid,
-        /// The id that its caller was told.
-        outcome_id: Uuid,
-        /// When it was received, which recording it later does not change.
-        received_at: Timestamp,
-        /// Whether that is by the host's own clock, since the database's was not known.
-        host_clock: bool,
-        /// The result itself.
-        submission: Submission,
+        /// The result, with its id and its time of receipt, which recording it later does not change.
+        result: ReceivedResult,
     },
     /// The completion of a simulation.
     Complete {
@@ -135,15 +133,25 @@ impl Head {
 
 /// An entry as it lies on the disk, but for its sequence number.
 #[derive(Debug)]
-pub(super) struct Encoded {
+pub(super) struct EncodedEntry {
     pub(super) head: Head,
-    pub(super) bytes: Vec<u8>,
+    /// The preamble and the header.
+    pub(super) front: Vec<u8>,
+    /// The document, shared with the call, so that its bytes are copied only to the disk.
+    pub(super) document: Bytes,
 }
 
-impl Encoded {
+impl EncodedEntry {
+    /// Returns how many bytes [`EncodedEntry::write`] writes.
+    pub(super) fn length(&self) -> usize {
+        self.front.len() + self.document.len()
+    }
+
     /// Writes the bytes to a place of their length, with the sequence number in the preamble.
     pub(super) fn write(&self, sequence: u64, place: &mut [u8]) {
-        place.iter_mut().zip(&self.bytes).for_each(|(slot, byte)| *slot = *byte);
+        let mut rest = &mut *place;
+        // A place of their length takes all of them.
+        let _ = rest.write_all(&self.front).and_then(|()| rest.write_all(&self.document));
         seal(place, sequence);
     }
 }
@@ -246,7 +254,7 @@ enum Call {
         received_at: Timestamp,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         host_clock: bool,
-        unreadable: Option<NoText>,
+        unreadable: Option<TextDefect>,
         position: Option<u64>,
         trial: Option<u32>,
         modal_call_id: Option<String>,
@@ -272,7 +280,7 @@ struct Format {
 /// Why a document is not text.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NoText {
+struct TextDefect {
     length: u64,
     path: String,
     code: String,
@@ -280,7 +288,7 @@ struct NoText {
 }
 
 impl Entry {
-    pub(super) fn encode(self) -> Result<Encoded> {
+    pub(super) fn encode(self) -> Result<EncodedEntry> {
         let (simulation_id, spooled_at) = (self.call.simulation_id(), self.spooled_at);
         let (call, document) = parts(self.call);
         let header = serde_json::to_vec(&Header { spooled_at, call });
@@ -293,19 +301,18 @@ impl Entry {
                 header.len()
             ))
         })?;
-        let mut bytes = Vec::with_capacity(PREAMBLE_BYTES + header.len() + document.len());
-        bytes.push(VERSION);
-        bytes.extend(MARK);
+        let mut front = Vec::with_capacity(PREAMBLE_BYTES + header.len());
+        front.push(VERSION);
+        front.extend(MARK);
         // The sequence number comes when the entry is written.
-        bytes.extend([0; 8]);
-        bytes.extend(length.to_le_bytes());
-        bytes.extend((document.len() as u64).to_le_bytes());
-        bytes.extend(digest_of(&header, &document));
-        bytes.extend([0; 8]);
-        bytes.extend(header);
-        bytes.extend(document);
-        let head = Head { simulation_id, spooled_at, bytes: bytes.len() as u64 };
-        Ok(Encoded { head, bytes })
+        front.extend([0; 8]);
+        front.extend(length.to_le_bytes());
+        front.extend((document.len() as u64).to_le_bytes());
+        front.extend(digest_of(&header, &document));
+        front.extend([0; 8]);
+        front.extend(header);
+        let bytes = (front.len() + document.len()) as u64;
+        Ok(EncodedEntry { head: Head { simulation_id, spooled_at, bytes }, front, document })
     }
 
     /// Reads what is stored under a sequence number: every byte of it is the one that was written
@@ -354,11 +361,12 @@ impl Entry {
             Unreadable::Unknown(format!("the entry in the spool has an unknown header: {error}"))
         })?;
         let call = whole(header.call, document).map_err(Unreadable::Damaged)?;
-        if let SpooledCall::Result { simulation_id, outcome_id, submission, .. } = &call
-            && submission.outcome_id(*simulation_id) != *outcome_id
+        if let SpooledCall::Result { simulation_id, result } = &call
+            && result.submission.outcome_id(*simulation_id) != result.outcome_id
         {
             return Err(damaged(&format!(
-                "is damaged: its document is not that of the result {outcome_id}"
+                "is damaged: its document is not that of the result {}",
+                result.outcome_id
             )));
         }
         Ok(Entry { spooled_at: header.spooled_at, call })
@@ -400,10 +408,10 @@ impl Unreadable {
 }
 
 /// A call as its header and its document.
-fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
+fn parts(call: SpooledCall) -> (Call, Bytes) {
     match call {
         SpooledCall::Configuration { name, configuration, user_id } => {
-            (Call::Configuration { name, user_id }, configuration.into_bytes())
+            (Call::Configuration { name, user_id }, configuration.into())
         }
         SpooledCall::Start { start, host_clock } => {
             // Whole, so that a new member is not forgotten here.
@@ -431,9 +439,11 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
                 started_at,
                 host_clock,
             };
-            (call, scenarios.into_bytes())
+            (call, scenarios.into())
         }
-        SpooledCall::Result { simulation_id, outcome_id, received_at, host_clock, submission } => {
+        SpooledCall::Result { simulation_id, result } => {
+            // The warnings of its sender come with the document's, when it is extracted.
+            let ReceivedResult { outcome_id, received_at, host_clock, submission, .. } = result;
             let Submission {
                 document,
                 position,
@@ -447,11 +457,11 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
                 name: format.name().to_owned(),
                 header: format.header().map(str::to_owned),
             });
-            let (document, unreadable) = match document {
-                Document::Text(text) => (Arc::unwrap_or_clone(text).into_bytes(), None),
-                Document::Unreadable { bytes, length, violation } => {
-                    let Violation { path, code, message } = violation;
-                    (bytes, Some(NoText { length, path, code, message }))
+            let unreadable = match &document {
+                Document::Text(_) => None,
+                Document::Unreadable { length, violation, .. } => {
+                    let Violation { path, code, message } = Violation::clone(violation);
+                    Some(TextDefect { length: *length, path, code, message })
                 }
             };
             let call = Call::Result {
@@ -467,14 +477,14 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
                 not_finite,
                 format,
             };
-            (call, document)
+            (call, document.to_bytes())
         }
         SpooledCall::Complete { simulation_id, suite } => {
             let call = Call::Complete { simulation_id, has_suite: suite.is_some() };
-            (call, suite.unwrap_or_default().into_bytes())
+            (call, suite.unwrap_or_default().into())
         }
         SpooledCall::End { simulation_id, status, reason } => {
-            (Call::End { simulation_id, status, reason }, Vec::new())
+            (Call::End { simulation_id, status, reason }, Bytes::new())
         }
     }
 }
@@ -531,10 +541,10 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
         } => {
             let document = match unreadable {
                 None => Document::Text(Arc::new(text()?)),
-                Some(NoText { length, path, code, message }) => Document::Unreadable {
-                    bytes: document.to_vec(),
+                Some(TextDefect { length, path, code, message }) => Document::Unreadable {
+                    bytes: Bytes::copy_from_slice(document),
                     length,
-                    violation: Violation { path, code, message },
+                    violation: Arc::new(Violation { path, code, message }),
                 },
             };
             let format =
@@ -548,7 +558,10 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
                 not_finite,
                 format,
             };
-            SpooledCall::Result { simulation_id, outcome_id, received_at, host_clock, submission }
+            let sender_warnings = Vec::new();
+            let result =
+                ReceivedResult { outcome_id, received_at, host_clock, submission, sender_warnings };
+            SpooledCall::Result { simulation_id, result }
         }
         Call::Complete { simulation_id, has_suite } => {
             SpooledCall::Complete { simulation_id, suite: has_suite.then(text).transpose()? }

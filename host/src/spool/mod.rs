@@ -28,8 +28,8 @@ mod counts;
 mod delivered;
 mod disk;
 mod entry;
+mod repair;
 mod reserve;
-mod salvage;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -54,7 +54,7 @@ pub use delivered::{Delivered, Started};
 use disk::{DEAD_LETTERS, Disk, DiskResult, ENTRIES, Opener, WAITING, caught, head, retried_table};
 pub use entry::{Entry, SpooledCall};
 use entry::{Head, Unreadable};
-pub use salvage::{Salvaged, salvage};
+pub use repair::{Salvaged, salvage};
 use writer::{Job, NewDeadLetter, Order, Work};
 
 /// How many entries are requeued in a transaction at most, and how many bytes of them.
@@ -268,7 +268,7 @@ impl Spool {
             let but = Arc::clone(&passed_over);
             let read =
                 move |database: &Database| read_next(database, &but, most_entries, most_bytes);
-            let Read { waiting, unread, wrong_heads } = self.read(read).await?;
+            let QueuePart { waiting, unread, wrong_heads } = self.read(read).await?;
             let all_read = unread.is_empty() && wrong_heads.is_empty();
             if let Some((_, reason)) = unread.first() {
                 tracing::warn!(
@@ -558,7 +558,7 @@ fn broken_off() -> Error {
 
 /// What was read of the queue.
 #[derive(Default)]
-struct Read {
+struct QueuePart {
     waiting: Vec<Waiting>,
     /// What cannot be read, and why.
     unread: Vec<(u64, String)>,
@@ -568,13 +568,14 @@ struct Read {
 
 type Entries = redb::ReadOnlyTable<u64, &'static [u8]>;
 
-/// The bytes of an entry, as far as they can be read. An error where nothing can be.
-fn bytes_of(
+/// Reads the bytes of an entry with `read`, as far as they can be read. An error if nothing can be.
+fn read_bytes<T>(
     entries: &Entries,
     sequence: u64,
-) -> DiskResult<std::result::Result<Vec<u8>, Unreadable>> {
-    match caught(|| Ok(entries.get(sequence)?.map(|entry| entry.value().to_vec()))) {
-        Ok(Some(bytes)) => Ok(Ok(bytes)),
+    read: impl Fn(&[u8]) -> T,
+) -> DiskResult<std::result::Result<T, Unreadable>> {
+    match caught(|| Ok(entries.get(sequence)?.map(|entry| read(entry.value())))) {
+        Ok(Some(found)) => Ok(Ok(found)),
         Ok(None) => Ok(Err(Unreadable::Damaged(
             "the entry in the spool is damaged: its bytes are missing; `arc-host spool repair` may \
              find them"
@@ -591,7 +592,7 @@ fn entry_of(
     entries: &Entries,
     sequence: u64,
 ) -> DiskResult<std::result::Result<Entry, Unreadable>> {
-    Ok(bytes_of(entries, sequence)?.and_then(|bytes| Entry::read(sequence, &bytes)))
+    Ok(read_bytes(entries, sequence, |bytes| Entry::read(sequence, bytes))?.flatten())
 }
 
 /// The oldest entries that wait.
@@ -600,10 +601,10 @@ fn read_next(
     but: &PassedOver,
     most_entries: usize,
     most_bytes: u64,
-) -> DiskResult<Read> {
+) -> DiskResult<QueuePart> {
     let transaction = database.begin_read()?;
     let entries = transaction.open_table(ENTRIES)?;
-    let (mut read, mut bytes) = (Read::default(), 0);
+    let (mut read, mut bytes) = (QueuePart::default(), 0);
     for row in transaction.open_table(WAITING)?.iter()? {
         if read.waiting.len() + read.unread.len() >= most_entries {
             break;
@@ -712,7 +713,7 @@ impl Lists {
             Some(retried) => retried.get(sequence)?.map(|until| until.value()),
             None => None,
         };
-        let bytes = bytes_of(&self.entries, sequence)?;
+        let bytes = read_bytes(&self.entries, sequence, <[u8]>::to_vec)?;
         let entry = match &bytes {
             Ok(bytes) => Entry::read(sequence, bytes),
             Err(unreadable) => Err(unreadable.clone()),

@@ -20,7 +20,7 @@ use super::disk::{
     DEAD_LETTERS, Disk, DiskResult, ENTRIES, Failure, HeadRow, LAST_SEQUENCE, RETRIED, WAITING,
     head, head_row, trouble_of,
 };
-use super::entry::{Encoded, Entry, Head};
+use super::entry::{EncodedEntry, Entry, Head};
 use crate::error::{Error, Result};
 
 /// How many jobs share a transaction at most, so that the first of them does not wait for long.
@@ -40,7 +40,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) enum Work {
     /// Puts entries at the end of the queue.
-    Append(Vec<Encoded>),
+    Append(Vec<EncodedEntry>),
     /// Removes entries, waiting ones or dead letters.
     Remove(Vec<u64>),
     /// Removes entries that are dead-lettered, and no others.
@@ -344,8 +344,8 @@ fn write(
 }
 
 impl Tables<'_> {
-    fn append(&mut self, sequence: u64, entry: &Encoded) -> DiskResult<()> {
-        let mut place = self.entries.insert_reserve(sequence, entry.bytes.len())?;
+    fn append(&mut self, sequence: u64, entry: &EncodedEntry) -> DiskResult<()> {
+        let mut place = self.entries.insert_reserve(sequence, entry.length())?;
         entry.write(sequence, place.as_mut());
         drop(place);
         self.waiting.insert(sequence, head_row(&entry.head))?;
@@ -426,9 +426,9 @@ impl Tables<'_> {
     fn requeue(&mut self, disk: &Disk, sequences: &[u64]) -> DiskResult<Vec<u64>> {
         let mut taken = Vec::with_capacity(sequences.len());
         for old in sequences {
-            let bytes = self.entries.get(old)?.map(|entry| entry.value().to_vec());
+            let entry = self.entries.get(old)?.map(|entry| Entry::read(*old, entry.value()));
             // What cannot be read would only be dead-lettered again. A newer version may read it.
-            let Some(Ok(entry)) = bytes.map(|bytes| Entry::read(*old, &bytes)) else { continue };
+            let Some(Ok(entry)) = entry else { continue };
             let Ok(encoded) = entry.encode() else { continue };
             let Some(row) = self.dead_letters.remove(old)?.map(|row| row.value().0) else {
                 continue;
@@ -487,7 +487,8 @@ mod tests {
             spooled_at: Timestamp::UNIX_EPOCH,
             bytes: 1 << 60,
         };
-        let (append, mut refused) = job(Work::Append(vec![Encoded { head, bytes: Vec::new() }]));
+        let encoded = EncodedEntry { head, front: Vec::new(), document: bytes::Bytes::new() };
+        let (append, mut refused) = job(Work::Append(vec![encoded]));
         let (remove, mut removed) = job(Work::Remove(vec![1]));
         commit(&disk, vec![append, remove]);
         assert!(matches!(refused.try_recv(), Ok(Err(Error::SpoolUnavailable { .. }))));

@@ -174,7 +174,7 @@ impl Store {
 }
 
 /// Marks the figures of a simulation that has ended as no longer those of its outcomes, in the
-/// transaction that changes these; see [`super::standing`].
+/// transaction that changes these; see [`super::frozen_figures`].
 pub(super) async fn mark_figures_stale(
     transaction: &Transaction<'_>,
     simulation_id: Uuid,

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::statement::Statement;
 use super::{
-    OutcomeFilter, SimulationStatus, Store, export, figures, outcome_page, outcomes, performance,
-    simulation_page, standing,
+    OutcomeFilter, SimulationStatus, Store, export, figures, frozen_figures, outcome_page,
+    outcomes, performance, simulation_page,
 };
 use crate::error::{Error, Result};
 
@@ -35,7 +35,7 @@ pub enum Question {
 impl Question {
     fn statement(&self) -> Result<Statement> {
         Ok(match self {
-            Question::Simulation(id) => standing::row_statement(*id),
+            Question::Simulation(id) => frozen_figures::row_statement(*id),
             Question::Figures(id) => figures::statement(*id),
             Question::Outcomes(id, filter) => outcomes::statement(*id, filter),
             Question::Export(id, filter) => export::statement(*id, filter, false),

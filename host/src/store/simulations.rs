@@ -153,7 +153,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn find_simulation(&self, simulation_id: Uuid) -> Result<Option<Simulation>> {
-        let statement = super::standing::row_statement(simulation_id);
+        let statement = super::frozen_figures::row_statement(simulation_id);
         let rows = self.rows(&statement, "read the simulation").await?;
         Ok(rows.first().map(Simulation::from_row))
     }

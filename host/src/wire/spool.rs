@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::recorder::Document;
 use crate::spool::{KeptEntry, SpooledCall};
 
 /// Whether an entry waits or was refused.
@@ -77,7 +76,7 @@ impl From<&KeptEntry> for SpoolEntry {
             Some(SpooledCall::End { .. }) => SpoolEntryKind::End,
         };
         let outcome_id = match call {
-            Some(SpooledCall::Result { outcome_id, .. }) => Some(*outcome_id),
+            Some(SpooledCall::Result { result, .. }) => Some(result.outcome_id),
             _ => None,
         };
         SpoolEntry {
@@ -129,10 +128,9 @@ impl SpoolEntryDocument {
                 configuration.clone().into_bytes()
             }
             Some(SpooledCall::Start { start, .. }) => start.scenarios.clone().into_bytes(),
-            Some(SpooledCall::Result { submission, .. }) => match &submission.document {
-                Document::Text(text) => text.as_bytes().to_vec(),
-                Document::Unreadable { bytes, .. } => bytes.clone(),
-            },
+            Some(SpooledCall::Result { result, .. }) => {
+                result.submission.document.as_bytes().to_vec()
+            }
             Some(SpooledCall::Complete { suite, .. }) => {
                 suite.clone().unwrap_or_default().into_bytes()
             }

@@ -10,7 +10,7 @@ use arc_host::Recorder;
 use arc_host::client::{ClientSettings, ServiceClient};
 use arc_host::delivery::{Delivery, Destination, replay_spool};
 use arc_host::extraction::{ExtractionLimits, ExtractionSettings, Extractor};
-use arc_host::recorder::{SimulationStart, Submission, Verdict};
+use arc_host::recorder::{ReceivedResult, SimulationStart, Submission, Verdict};
 use arc_host::spool::{Entry, Listed, Spool, SpoolSettings, SpooledCall};
 use arc_host::store::NewSimulation;
 use uuid::Uuid;
@@ -30,13 +30,9 @@ fn client(service: &Service) -> Destination {
 /// Returns a result of a simulation.
 fn entry(simulation_id: Uuid) -> Entry {
     let submission = Submission::new(result("a", "success", 1.0).to_string());
-    let call = SpooledCall::Result {
-        simulation_id,
-        outcome_id: submission.outcome_id(simulation_id),
-        received_at: jiff::Timestamp::now(),
-        host_clock: false,
-        submission,
-    };
+    let received_at = jiff::Timestamp::now();
+    let result = ReceivedResult::new(simulation_id, received_at, submission);
+    let call = SpooledCall::Result { simulation_id, result };
     Entry { spooled_at: jiff::Timestamp::now(), call }
 }
 
@@ -125,13 +121,9 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_unavail
         let folder = files.path("another-spool");
         let spool = Spool::open(&SpoolSettings { folder, limit_bytes: 64 << 20 }).unwrap();
         let [late, _] = results;
-        let call = SpooledCall::Result {
-            simulation_id: new.simulation_id,
-            outcome_id: late.outcome_id(new.simulation_id),
-            received_at: jiff::Timestamp::now(),
-            host_clock: false,
-            submission: late,
-        };
+        let simulation_id = new.simulation_id;
+        let result = ReceivedResult::new(simulation_id, jiff::Timestamp::now(), late);
+        let call = SpooledCall::Result { simulation_id, result };
         spool.append(vec![Entry { spooled_at: jiff::Timestamp::now(), call }]).await.unwrap();
         let destination = Destination::Database(recorder.clone());
         let stop = AtomicBool::new(false);

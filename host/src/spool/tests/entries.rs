@@ -32,9 +32,9 @@ fn document() -> impl Strategy<Value = Document> {
         text().prop_map(|text| Document::Text(std::sync::Arc::new(text))),
         (bytes, any::<u64>(), text(), text(), text()).prop_map(
             |(bytes, length, path, code, message)| Document::Unreadable {
-                bytes,
+                bytes: bytes.into(),
                 length,
-                violation: Violation { path, code, message }
+                violation: std::sync::Arc::new(Violation { path, code, message })
             }
         ),
     ]
@@ -110,14 +110,9 @@ fn call() -> impl Strategy<Value = SpooledCall> {
         }),
         (id(), time(), any::<bool>(), submission()).prop_map(
             |(simulation_id, received_at, host_clock, submission)| {
-                let outcome_id = submission.outcome_id(simulation_id);
-                SpooledCall::Result {
-                    simulation_id,
-                    outcome_id,
-                    received_at,
-                    host_clock,
-                    submission,
-                }
+                let result = ReceivedResult::new(simulation_id, received_at, submission);
+                let result = ReceivedResult { host_clock, ..result };
+                SpooledCall::Result { simulation_id, result }
             },
         ),
         (id(), maybe(text()))
@@ -133,7 +128,7 @@ fn call() -> impl Strategy<Value = SpooledCall> {
 /// An entry as it is stored under a number.
 fn stored(entry: Entry, sequence: u64) -> Vec<u8> {
     let encoded = entry.encode().unwrap();
-    let mut bytes = vec![0; encoded.bytes.len()];
+    let mut bytes = vec![0; encoded.length()];
     encoded.write(sequence, &mut bytes);
     bytes
 }
@@ -145,7 +140,7 @@ proptest! {
         let encoded = entry.clone().encode().unwrap();
         prop_assert_eq!(encoded.head.simulation_id, entry.call.simulation_id());
         prop_assert_eq!(encoded.head.spooled_at, spooled_at);
-        prop_assert_eq!(encoded.head.bytes, encoded.bytes.len() as u64);
+        prop_assert_eq!(encoded.head.bytes, encoded.length() as u64);
         let bytes = stored(entry.clone(), sequence);
         let read = Entry::read(sequence, &bytes).unwrap();
         prop_assert_eq!(format!("{read:?}"), format!("{entry:?}"));
@@ -167,6 +162,20 @@ proptest! {
     fn whatever_lies_there_is_refused_with_a_reason(bytes: Vec<u8>) {
         let error = Entry::decode(&bytes).unwrap_err();
         prop_assert!(error.reason().contains("the entry in the spool"));
+    }
+}
+
+#[test]
+fn a_document_is_not_copied_before_it_is_written() {
+    let simulation_id = Uuid::from_u128(1);
+    let submissions = [Submission::new("{}"), Submission::from_bytes(vec![0xff; 50], 100)];
+    for submission in submissions {
+        let document = submission.document.clone();
+        let result = ReceivedResult::new(simulation_id, Timestamp::UNIX_EPOCH, submission);
+        let call = SpooledCall::Result { simulation_id, result };
+        let encoded = Entry { spooled_at: Timestamp::UNIX_EPOCH, call }.encode().unwrap();
+        assert_eq!(encoded.document.as_ptr(), document.as_bytes().as_ptr());
+        assert_eq!(encoded.document, document.as_bytes());
     }
 }
 

@@ -14,7 +14,7 @@ use futures_util::future::join_all;
 use tempfile::TempDir;
 
 use super::*;
-use crate::recorder::Submission;
+use crate::recorder::{ReceivedResult, Submission};
 use crate::store::SimulationStatus;
 
 const MB: u64 = 1 << 20;
@@ -33,19 +33,15 @@ fn at(second: i64) -> Timestamp {
 
 fn result(simulation_id: Uuid, document: impl Into<String>) -> Entry {
     let submission = Submission::new(document);
-    let call = SpooledCall::Result {
-        simulation_id,
-        outcome_id: submission.outcome_id(simulation_id),
-        received_at: at(1),
-        host_clock: false,
-        submission,
-    };
+    let result = ReceivedResult::new(simulation_id, at(1), submission);
+    let call = SpooledCall::Result { simulation_id, result };
     Entry { spooled_at: at(100), call }
 }
 
 fn document(entry: &Entry) -> &str {
-    let SpooledCall::Result { submission, .. } = &entry.call else { panic!("{entry:?}") };
-    let crate::recorder::Document::Text(text) = &submission.document else { panic!("{entry:?}") };
+    let SpooledCall::Result { result, .. } = &entry.call else { panic!("{entry:?}") };
+    let document = &result.submission.document;
+    let crate::recorder::Document::Text(text) = document else { panic!("{entry:?}") };
     text
 }
 

@@ -1,4 +1,4 @@
-//! Results for simulations that have ended: their figures are marked, see [`super::super::standing`].
+//! Results for simulations that have ended: their figures are marked, see [`super::super::frozen_figures`].
 
 use uuid::Uuid;
 

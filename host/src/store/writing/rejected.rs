@@ -1,5 +1,6 @@
 //! The table of rejected results.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -23,7 +24,7 @@ pub struct RejectedRow {
     pub sandbox_id: Option<String>,
     pub violations: JsonText,
     pub document_bytes: i64,
-    pub document: Vec<u8>,
+    pub document: Bytes,
 }
 
 /// Keeps the rows whose keys are not there. There are few of them, so arrays serve all.
@@ -58,7 +59,7 @@ pub(super) async fn insert(
                 &column(rows, |row| row.sandbox_id.as_deref()),
                 &column(rows, |row| &row.violations),
                 &column(rows, |row| row.document_bytes),
-                &column(rows, |row| row.document.as_slice()),
+                &column(rows, |row| &*row.document),
                 &column(rows, |row| row.header_id),
             ],
         )

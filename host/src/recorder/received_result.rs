@@ -7,12 +7,14 @@ use uuid::Uuid;
 
 use super::plan::Plan;
 use super::queue::Results;
-use super::rows::{Extracted, Received, Target};
+use super::rows::{ExtractionResult, Target};
+use super::scheduling::{Placement, extract, extract_on_threads};
 use super::sessions::Sessions;
 use super::start::SimulationStart;
 use super::submission::{ItemVerdict, Submission, Verdict};
-use super::{INLINE_BYTES, INLINE_RESULTS, Recorder, UNPLANNED};
+use super::{Recorder, UNPLANNED};
 use crate::error::Result;
+use crate::extraction::Violation;
 use crate::formats::ResultFormat;
 use crate::store::{DatabaseClock, ReceiptTime};
 
@@ -28,9 +30,22 @@ pub struct ReceivedResult {
     pub host_clock: bool,
     /// The result itself.
     pub submission: Submission,
+    /// The warnings that did not come from the document, and which it has whatever the extractor says.
+    pub(crate) sender_warnings: Vec<Violation>,
 }
 
 impl ReceivedResult {
+    /// A result that was received at this time of the database's clock.
+    pub fn new(simulation_id: Uuid, received_at: Timestamp, submission: Submission) -> Self {
+        ReceivedResult {
+            outcome_id: submission.outcome_id(simulation_id),
+            received_at,
+            host_clock: false,
+            submission,
+            sender_warnings: Vec::new(),
+        }
+    }
+
     /// Accepts results of one simulation now, in their order. The clock is that of the database
     /// that they are for.
     pub fn accept(
@@ -39,11 +54,16 @@ impl ReceivedResult {
         clock: &DatabaseClock,
     ) -> Vec<Self> {
         let accept = |submission: Submission| {
-            let outcome_id = submission.outcome_id(simulation_id);
             let ReceiptTime { at: received_at, host_clock } = clock.next_receipt();
-            ReceivedResult { outcome_id, received_at, host_clock, submission }
+            let received = ReceivedResult::new(simulation_id, received_at, submission);
+            ReceivedResult { host_clock, ..received }
         };
         submissions.into_iter().map(accept).collect()
+    }
+
+    /// How much the extractor has to read.
+    pub(super) fn input_bytes(&self) -> usize {
+        self.submission.document_bytes() + self.submission.header().map_or(0, str::len)
     }
 }
 
@@ -107,19 +127,16 @@ impl Recorder {
         target: Target,
         received: Vec<ReceivedResult>,
     ) -> Result<Vec<ItemVerdict>> {
-        let received: Vec<Received> = received.into_iter().map(Received::from).collect();
-        let bytes = received.iter().map(Received::input_bytes).sum::<usize>();
-        // A component from elsewhere may run for seconds, and must keep nobody else waiting.
-        if bytes <= INLINE_BYTES
-            && received.len() <= INLINE_RESULTS
-            && !target.sessions.extractor().metered()
-        {
-            return Ok(self.shared.queue.write(Results::Received(target, received), None).await);
+        let queue = &self.shared.queue;
+        match Placement::of(&received, target.sessions.extractor()) {
+            Placement::Inline => Ok(queue.write(Results::Received(target, received), None).await),
+            Placement::Threads { parts } => {
+                // It is let go when the queue has room for them. The semaphore is never closed.
+                let call = Arc::clone(&self.shared.calls).acquire_owned().await.ok();
+                let extracted = extract_on_threads(&target, received, parts).await?;
+                Ok(queue.write(Results::Extracted(extracted), call).await)
+            }
         }
-        // It is let go when the queue has room for them. The semaphore is never closed.
-        let call = Arc::clone(&self.shared.calls).acquire_owned().await.ok();
-        let extracted = Results::Extracted(self.extract(&target, received).await?);
-        Ok(self.shared.queue.write(extracted, call).await)
     }
 
     /// What would become of results, as far as it can be told without the database: accepted ones
@@ -140,8 +157,7 @@ impl Recorder {
         for part in by_format(received) {
             let sessions = self.sessions_for(part.first()).await?;
             let target = Target { plan: Arc::clone(&plan), sessions };
-            let part = part.into_iter().map(Received::from).collect();
-            let extracted = self.extract(&target, part).await?;
+            let extracted = extract(&target, part).await?;
             verdicts.extend(extracted.into_iter().map(|extracted| preview(extracted, planned)));
         }
         Ok(verdicts)
@@ -192,19 +208,19 @@ fn by_format(received: Vec<ReceivedResult>) -> Vec<Vec<ReceivedResult>> {
     runs
 }
 
-fn preview(extracted: Extracted, planned: bool) -> ItemVerdict {
+fn preview(extracted: ExtractionResult, planned: bool) -> ItemVerdict {
     let (outcome_id, verdict, warnings) = match extracted {
-        Extracted::Outcome(row) => {
+        ExtractionResult::Outcome(row) => {
             let mut warnings = row.warning_list.clone();
             // Of a plan that is not known nothing can be said.
             warnings.retain(|warning| planned || warning.code != UNPLANNED);
             (row.key.outcome_id, Verdict::Spooled, warnings)
         }
-        Extracted::Rejected(row, violations) => {
+        ExtractionResult::Rejected(row, violations) => {
             (row.key.outcome_id, Verdict::Rejected(violations), Vec::new())
         }
         // It is extracted again when it is recorded.
-        Extracted::Failed { outcome_id, .. } => (outcome_id, Verdict::Spooled, Vec::new()),
+        ExtractionResult::Failed { outcome_id, .. } => (outcome_id, Verdict::Spooled, Vec::new()),
     };
     ItemVerdict { outcome_id, verdict, warnings }
 }

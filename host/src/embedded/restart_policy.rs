@@ -13,7 +13,7 @@ const QUICK_FAILURES: u32 = 5;
 
 /// The failures so far.
 #[derive(Debug, Default)]
-pub(super) struct Patience {
+pub(super) struct RestartPolicy {
     has_run: bool,
     quick_failures: u32,
     blocked_since: Option<Instant>,
@@ -21,14 +21,14 @@ pub(super) struct Patience {
 
 /// The decision about a server that ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RestartDecision {
     /// Start another after this time.
     Retry(Duration),
     /// Do not start it again.
     GiveUp,
 }
 
-impl Patience {
+impl RestartPolicy {
     /// Returns what to do after a server of this age ended.
     pub(super) fn after(
         &mut self,
@@ -36,13 +36,13 @@ impl Patience {
         age: Duration,
         blocked: bool,
         now: Instant,
-    ) -> Verdict {
+    ) -> RestartDecision {
         if blocked && !was_ready {
             let since = *self.blocked_since.get_or_insert(now);
             return if now.duration_since(since) < BLOCKED {
-                Verdict::Retry(Duration::from_millis(200))
+                RestartDecision::Retry(Duration::from_millis(200))
             } else {
-                Verdict::GiveUp
+                RestartDecision::GiveUp
             };
         }
         self.blocked_since = None;
@@ -50,9 +50,9 @@ impl Patience {
         self.quick_failures = if age < QUICK { self.quick_failures + 1 } else { 1 };
         // A server that never ran has an error in its settings or files, which is reported to the first user.
         if !self.has_run || self.quick_failures > QUICK_FAILURES {
-            return Verdict::GiveUp;
+            return RestartDecision::GiveUp;
         }
-        Verdict::Retry(Duration::from_millis(50 << self.quick_failures))
+        RestartDecision::Retry(Duration::from_millis(50 << self.quick_failures))
     }
 }
 
@@ -62,34 +62,40 @@ mod tests {
 
     #[test]
     fn a_server_that_never_ran_is_not_started_again() {
-        let mut patience = Patience::default();
+        let mut patience = RestartPolicy::default();
         assert_eq!(
             patience.after(false, Duration::from_millis(30), false, Instant::now()),
-            Verdict::GiveUp
+            RestartDecision::GiveUp
         );
     }
 
     #[test]
     fn a_killed_server_is_started_again_but_not_for_ever() {
-        let mut patience = Patience::default();
+        let mut patience = RestartPolicy::default();
         let now = Instant::now();
         for _ in 0..20 {
-            assert!(matches!(patience.after(true, QUICK, false, now), Verdict::Retry(_)));
+            assert!(matches!(patience.after(true, QUICK, false, now), RestartDecision::Retry(_)));
         }
         let quick =
             std::iter::repeat_with(|| patience.after(true, Duration::from_secs(1), false, now));
-        assert_eq!(quick.take_while(|verdict| *verdict != Verdict::GiveUp).count(), 4);
+        assert_eq!(quick.take_while(|verdict| *verdict != RestartDecision::GiveUp).count(), 4);
     }
 
     #[test]
     fn what_a_killed_server_left_is_waited_for_within_reason() {
-        let mut patience = Patience::default();
+        let mut patience = RestartPolicy::default();
         let now = Instant::now();
-        assert!(matches!(patience.after(false, Duration::ZERO, true, now), Verdict::Retry(_)));
+        assert!(matches!(
+            patience.after(false, Duration::ZERO, true, now),
+            RestartDecision::Retry(_)
+        ));
         assert!(matches!(
             patience.after(false, Duration::ZERO, true, now + BLOCKED / 2),
-            Verdict::Retry(_)
+            RestartDecision::Retry(_)
         ));
-        assert_eq!(patience.after(false, Duration::ZERO, true, now + BLOCKED), Verdict::GiveUp);
+        assert_eq!(
+            patience.after(false, Duration::ZERO, true, now + BLOCKED),
+            RestartDecision::GiveUp
+        );
     }
 }

@@ -18,21 +18,21 @@ pub(super) const RESULT_BYTES: usize = 512;
 
 /// Room in memory for bodies.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct MemoryBudget {
     free: Arc<Semaphore>,
     units: u32,
 }
 
-impl Room {
+impl MemoryBudget {
     pub(super) fn new(mib: u64) -> Self {
         let units = u32::try_from(mib.saturating_mul(UNITS_OF_A_MIB)).unwrap_or(u32::MAX >> 4);
-        Room { free: Arc::new(Semaphore::new(units as usize)), units }
+        MemoryBudget { free: Arc::new(Semaphore::new(units as usize)), units }
     }
 
     /// Waits for this much memory; a request for more than the limit gets all of it.
-    pub(super) async fn wait(&self, bytes: usize) -> Held {
+    pub(super) async fn wait(&self, bytes: usize) -> MemoryPermit {
         let wanted = units(bytes).min(self.units);
-        let mut held = self.for_a_body();
+        let mut held = self.empty_permit();
         // The semaphore is never closed.
         held.permits = Arc::clone(&self.free).acquire_many_owned(wanted).await.ok();
         held.units = wanted;
@@ -40,14 +40,14 @@ impl Room {
     }
 
     /// Room that grows with a body whose length is not known.
-    pub(super) fn for_a_body(&self) -> Held {
-        Held { free: Arc::clone(&self.free), permits: None, units: 0, most: self.units }
+    pub(super) fn empty_permit(&self) -> MemoryPermit {
+        MemoryPermit { free: Arc::clone(&self.free), permits: None, units: 0, most: self.units }
     }
 }
 
 /// Reserved memory, released when this is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct MemoryPermit {
     free: Arc<Semaphore>,
     permits: Option<OwnedSemaphorePermit>,
     units: u32,
@@ -55,7 +55,7 @@ pub(super) struct Held {
     most: u32,
 }
 
-impl Held {
+impl MemoryPermit {
     /// Grows the reservation to this many bytes in all.
     ///
     /// # Errors
@@ -98,11 +98,11 @@ impl Held {
     }
 
     /// Keeps this many bytes of the reservation, and releases the rest.
-    pub(super) fn give(&mut self, keep_bytes: usize) -> Held {
+    pub(super) fn give(&mut self, keep_bytes: usize) -> MemoryPermit {
         let given = self.units.saturating_sub(units(keep_bytes));
         let permits = self.permits.as_mut().and_then(|held| held.split(given as usize));
         self.units -= given;
-        Held { free: Arc::clone(&self.free), permits, units: given, most: self.most }
+        MemoryPermit { free: Arc::clone(&self.free), permits, units: given, most: self.most }
     }
 }
 
@@ -119,9 +119,9 @@ mod tests {
 
     #[test]
     fn what_is_held_is_refused_to_others_until_it_is_given_back() {
-        let room = Room::new(2);
-        let mut first = room.for_a_body();
-        let mut second = room.for_a_body();
+        let room = MemoryBudget::new(2);
+        let mut first = room.empty_permit();
+        let mut second = room.empty_permit();
         let all = UNITS * UNIT_BYTES;
         first.grow(all - UNIT_BYTES).unwrap();
         first.grow(10).unwrap();
@@ -138,19 +138,19 @@ mod tests {
 
     #[test]
     fn more_than_there_ever_is_is_all_of_it() {
-        let room = Room::new(2);
-        let mut held = room.for_a_body();
+        let room = MemoryBudget::new(2);
+        let mut held = room.empty_permit();
         held.grow(usize::MAX).unwrap();
         assert_eq!(room.free.available_permits(), 0);
-        assert!(room.for_a_body().grow(1).is_err());
+        assert!(room.empty_permit().grow(1).is_err());
         drop(held);
         assert_eq!(room.free.available_permits(), UNITS);
     }
 
     #[test]
     fn what_is_given_is_free_when_its_new_holder_lets_it_go() {
-        let room = Room::new(2);
-        let mut held = room.for_a_body();
+        let room = MemoryBudget::new(2);
+        let mut held = room.empty_permit();
         held.grow(10 * UNIT_BYTES).unwrap();
         let given = held.give(3 * UNIT_BYTES);
         assert_eq!(room.free.available_permits(), UNITS - 10);

@@ -14,8 +14,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::history::{Headers, next_batch, passed_trial};
-use super::rows::{Extracted, ID_REPLACED, NOT_FINITE, Received, Target};
-use super::{Recorder, Submission};
+use super::rows::{ExtractionResult, ID_REPLACED, NOT_FINITE, Target};
+use super::scheduling::extract;
+use super::{ReceivedResult, Recorder, Submission};
 use crate::error::Result;
 use crate::extraction::{Violation, violations_of_json};
 use crate::json_text::JsonText;
@@ -136,7 +137,7 @@ impl Reextraction {
 }
 
 /// The warnings that did not come from the document, which extracting it again would not give.
-fn noted_by_sender(columns: &ExtractedColumns) -> Vec<Violation> {
+fn sender_warnings(columns: &ExtractedColumns) -> Vec<Violation> {
     let warnings = columns.value("warnings").and_then(|kept| JsonText::of(kept).ok());
     let mut warnings = warnings.as_ref().map(violations_of_json).unwrap_or_default();
     warnings.retain(|warning| matches!(&*warning.code, NOT_FINITE | ID_REPLACED));
@@ -214,7 +215,6 @@ impl Recorder {
         let outcomes = store.extracted_outcomes(simulation_id, current, &extractor.name).await?;
         let mut outcomes = pin!(outcomes.fuse());
         let mut examination = Examination {
-            recorder: self,
             target: Target { plan, sessions: Arc::clone(&self.sessions) },
             headers: Headers::new(store, &extractor.name),
             changes: SimulationChanges { simulation_id, ..SimulationChanges::default() },
@@ -244,7 +244,6 @@ impl Recorder {
 
 /// The outcomes of one simulation, on their way through the extractor again.
 struct Examination<'r, R> {
-    recorder: &'r Recorder,
     target: Target,
     headers: Headers<'r>,
     /// What was found so far.
@@ -254,7 +253,7 @@ struct Examination<'r, R> {
 }
 
 /// What an outcome was before.
-struct Before {
+struct PreviousExtraction {
     extractor_id: Uuid,
     columns: ExtractedColumns,
 }
@@ -279,7 +278,7 @@ impl<R: FnMut(Reexamined)> Examination<'_, R> {
                 }
             }
         }
-        let extracted = self.recorder.extract(&self.target, received).await?;
+        let extracted = extract(&self.target, received).await?;
         let pairs = extracted.into_iter().zip(before);
         Ok(pairs.filter_map(|(now, before)| self.compare(now, before)).collect())
     }
@@ -289,7 +288,7 @@ impl<R: FnMut(Reexamined)> Examination<'_, R> {
     async fn received_again(
         &mut self,
         outcome: ExtractedOutcome,
-    ) -> Result<Option<(Received, Before)>> {
+    ) -> Result<Option<(ReceivedResult, PreviousExtraction)>> {
         let ExtractedOutcome { outcome_id, document, extractor_id, columns, .. } = outcome;
         let simulation_id = self.changes.simulation_id;
         let bytes = document.as_bytes();
@@ -304,28 +303,33 @@ impl<R: FnMut(Reexamined)> Examination<'_, R> {
             format: self.headers.format(outcome.header_id).await?,
             ..Submission::new(document)
         };
-        let again = Received::again(outcome_id, outcome.received_at, submission)
-            .noting(noted_by_sender(&columns));
-        Ok(Some((again, Before { extractor_id, columns })))
+        let again = ReceivedResult {
+            outcome_id,
+            received_at: outcome.received_at,
+            host_clock: false,
+            submission,
+            sender_warnings: sender_warnings(&columns),
+        };
+        Ok(Some((again, PreviousExtraction { extractor_id, columns })))
     }
 
     /// Reports what became of an outcome, and gives it where it is to be written.
-    fn compare(&mut self, now: Extracted, before: Before) -> Option<Rewritten> {
+    fn compare(&mut self, now: ExtractionResult, before: PreviousExtraction) -> Option<Rewritten> {
         let Examination { changes, report, .. } = self;
         let simulation_id = changes.simulation_id;
         let row = match now {
-            Extracted::Failed { outcome_id, message, .. } => {
+            ExtractionResult::Failed { outcome_id, message, .. } => {
                 changes.failed += 1;
                 report(Reexamined::Failed { outcome_id, message });
                 return None;
             }
-            Extracted::Rejected(row, violations) => {
+            ExtractionResult::Rejected(row, violations) => {
                 changes.rejected += 1;
                 let outcome_id = row.key.outcome_id;
                 report(Reexamined::Rejected { outcome_id, simulation_id, violations });
                 return None;
             }
-            Extracted::Outcome(row) => row,
+            ExtractionResult::Outcome(row) => row,
         };
         let changed = before.columns.changes(ExtractedColumns::extracted(&row));
         for change in &changed {

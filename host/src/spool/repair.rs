@@ -27,12 +27,12 @@ use redb::{
 };
 use serde::Serialize;
 
-use super::bytes_of;
 use super::disk::{
     DEAD_LETTERS, DiskResult, ENTRIES, FILE, LAST_SEQUENCE, RETRIED, WAITING, caught, head,
     head_row, last_sequence, make_tables, retried_table,
 };
 use super::entry::{Entry, Head, MARK, PREAMBLE_BYTES, Preamble, UNREADABLE, Unreadable, seal};
+use super::read_bytes;
 use super::writer::begin;
 use crate::error::{Error, Result};
 
@@ -100,7 +100,7 @@ pub fn salvage(folder: &Path) -> Result<Salvaged> {
     };
 
     let new_path = folder.join(NEW_FILE);
-    let made = Salvage::new(&new_path).and_then(|mut salvage| {
+    let made = Repair::new(&new_path).and_then(|mut salvage| {
         let lists_read = match &old {
             Some(old) => salvage.take_listed(old),
             None => Ok(false),
@@ -176,7 +176,7 @@ fn io_error(error: redb::Error) -> io::Error {
 }
 
 /// An entry that is missing, or is not as it was written.
-struct Missing {
+struct DamagedEntry {
     head: Head,
     /// What is left of it.
     bytes: Vec<u8>,
@@ -187,7 +187,7 @@ struct Missing {
 }
 
 /// What begins with a preamble that is as it was written.
-struct Found {
+struct EntryCandidate {
     at: u64,
     length: u64,
     sequence: u64,
@@ -197,7 +197,7 @@ struct Found {
 }
 
 /// A row of one of the lists.
-struct Row {
+struct ListRow {
     sequence: u64,
     head: Head,
     dead_letter_reason: Option<String>,
@@ -205,7 +205,7 @@ struct Row {
 }
 
 /// What is written to the new file.
-struct Salvage {
+struct Repair {
     new: Database,
     read: u64,
     /// What the new file has already, by the preambles, which have the digests.
@@ -213,12 +213,12 @@ struct Salvage {
     taken_sequences: HashSet<u64>,
     /// No number that was seen is greater.
     last_sequence: u64,
-    missing: BTreeMap<u64, Missing>,
-    unwritten: Vec<(Row, Vec<u8>)>,
+    missing: BTreeMap<u64, DamagedEntry>,
+    unwritten: Vec<(ListRow, Vec<u8>)>,
     unwritten_bytes: usize,
 }
 
-impl Salvage {
+impl Repair {
     fn new(path: &Path) -> DiskResult<Self> {
         // One that was begun before, and not finished.
         match std::fs::remove_file(path) {
@@ -229,7 +229,7 @@ impl Salvage {
         let file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
         let new = Database::builder().create_with_backend(FileBackend::new(file)?)?;
         make_tables(&new)?;
-        Ok(Salvage {
+        Ok(Repair {
             new,
             read: 0,
             taken: HashSet::new(),
@@ -254,7 +254,7 @@ impl Salvage {
         });
         let Ok(entries) = opened else { return Ok(false) };
         for row in rows {
-            let bytes = match bytes_of(&entries, row.sequence) {
+            let bytes = match read_bytes(&entries, row.sequence, <[u8]>::to_vec) {
                 Ok(bytes) => bytes,
                 Err(error) => {
                     Err(Unreadable::Damaged(format!("the entry in the spool is damaged: {error}")))
@@ -269,7 +269,7 @@ impl Salvage {
                 // A newer version reads it, and it is what was written as far as this one knows.
                 (Err(Unreadable::Unknown(_)), Ok(bytes)) => self.keep(row, bytes)?,
                 (Err(unreadable), bytes) => {
-                    let missing = Missing {
+                    let missing = DamagedEntry {
                         head: row.head,
                         bytes: bytes.unwrap_or_default(),
                         reason: unreadable.reason().to_owned(),
@@ -285,7 +285,7 @@ impl Salvage {
     }
 
     /// Takes an entry that is as it was written.
-    fn take(&mut self, mut row: Row, entry: &Entry, bytes: Vec<u8>) -> DiskResult<()> {
+    fn take(&mut self, mut row: ListRow, entry: &Entry, bytes: Vec<u8>) -> DiskResult<()> {
         // The list may be damaged, and the entry is not.
         row.head = Head {
             simulation_id: entry.call.simulation_id(),
@@ -295,7 +295,7 @@ impl Salvage {
         self.keep(row, bytes)
     }
 
-    fn keep(&mut self, row: Row, bytes: Vec<u8>) -> DiskResult<()> {
+    fn keep(&mut self, row: ListRow, bytes: Vec<u8>) -> DiskResult<()> {
         self.read += 1;
         if let Some(preamble) = bytes.first_chunk() {
             self.taken.insert(*preamble);
@@ -305,7 +305,7 @@ impl Salvage {
         self.write(row, bytes)
     }
 
-    fn write(&mut self, row: Row, bytes: Vec<u8>) -> DiskResult<()> {
+    fn write(&mut self, row: ListRow, bytes: Vec<u8>) -> DiskResult<()> {
         self.unwritten_bytes += bytes.len();
         self.unwritten.push((row, bytes));
         if self.unwritten_bytes >= TRANSACTION_BYTES { self.flush() } else { Ok(()) }
@@ -340,7 +340,7 @@ impl Salvage {
     /// entry.
     fn search(&mut self, file: &File, lists_read: bool) -> DiskResult<()> {
         for found in self.find(file, lists_read)? {
-            let Found { at, length, sequence, preamble, head } = found;
+            let EntryCandidate { at, length, sequence, preamble, head } = found;
             let mut bytes = read_at(file, at, length)?;
             let Some(head) = head else {
                 self.note_damaged(sequence, &preamble, bytes, lists_read);
@@ -350,10 +350,10 @@ impl Salvage {
             // Another entry may have had the number before: what is missing is the one that was
             // listed.
             let listed = self.missing.get(&sequence).map(|missing| missing.head);
-            let mut row = Row { sequence, head, dead_letter_reason: None, retry_until: None };
+            let mut row = ListRow { sequence, head, dead_letter_reason: None, retry_until: None };
             if listed == Some(head) {
                 // One that was dead-lettered because it could not be read waits again.
-                if let Some(Missing { dead_letter_reason: Some(reason), retry_until, .. }) =
+                if let Some(DamagedEntry { dead_letter_reason: Some(reason), retry_until, .. }) =
                     self.missing.remove(&sequence)
                     && !reason.starts_with(UNREADABLE)
                 {
@@ -371,11 +371,11 @@ impl Salvage {
 
     /// Everything in the file that begins with a preamble, each once: by their numbers, of the same
     /// number the newest first, and what is damaged last.
-    fn find(&mut self, file: &File, lists_read: bool) -> DiskResult<Vec<Found>> {
+    fn find(&mut self, file: &File, lists_read: bool) -> DiskResult<Vec<EntryCandidate>> {
         let file_length = file.metadata()?.len();
         let last_missing = self.missing.last_key_value().map_or(0, |(sequence, _)| *sequence);
         self.last_sequence = self.last_sequence.max(last_missing);
-        let mut found: HashMap<[u8; PREAMBLE_BYTES], Found> = HashMap::new();
+        let mut found: HashMap<[u8; PREAMBLE_BYTES], EntryCandidate> = HashMap::new();
         for at in marks(file)? {
             let mut preamble = [0; PREAMBLE_BYTES];
             // It may be cut off right here.
@@ -399,9 +399,9 @@ impl Salvage {
                 spooled_at: entry.spooled_at,
                 bytes: length,
             });
-            found.insert(preamble, Found { at, length, sequence, preamble, head });
+            found.insert(preamble, EntryCandidate { at, length, sequence, preamble, head });
         }
-        let mut found: Vec<Found> = found.into_values().collect();
+        let mut found: Vec<EntryCandidate> = found.into_values().collect();
         found.sort_unstable_by_key(|found| {
             (found.sequence, Reverse(found.head.map(|head| head.spooled_at)), found.at)
         });
@@ -433,7 +433,7 @@ impl Salvage {
         let number = if used { self.new_sequence() } else { sequence };
         let head =
             Head { simulation_id: None, spooled_at: Timestamp::now(), bytes: bytes.len() as u64 };
-        let missing = Missing {
+        let missing = DamagedEntry {
             head,
             bytes,
             reason: "the entry in the spool is damaged: its bytes are not those that were written"
@@ -459,9 +459,10 @@ impl Salvage {
     fn finish(mut self, lists_read: bool) -> DiskResult<Salvaged> {
         let damaged = self.missing.len() as u64;
         for (sequence, missing) in std::mem::take(&mut self.missing) {
-            let Missing { mut head, bytes, reason, .. } = missing;
+            let DamagedEntry { mut head, bytes, reason, .. } = missing;
             head.bytes = bytes.len() as u64;
-            let row = Row { sequence, head, dead_letter_reason: Some(reason), retry_until: None };
+            let row =
+                ListRow { sequence, head, dead_letter_reason: Some(reason), retry_until: None };
             self.last_sequence = self.last_sequence.max(sequence);
             self.write(row, bytes)?;
         }
@@ -474,8 +475,8 @@ impl Salvage {
 }
 
 /// The rows of both lists, as far as they can be read from either end, and whether these are all.
-fn listed(old: &Database) -> (Vec<Row>, bool) {
-    let mut rows: BTreeMap<u64, Row> = BTreeMap::new();
+fn listed(old: &Database) -> (Vec<ListRow>, bool) {
+    let mut rows: BTreeMap<u64, ListRow> = BTreeMap::new();
     let mut all = true;
     let mut until: HashMap<u64, i128> = HashMap::new();
     all &= caught(|| {
@@ -489,7 +490,7 @@ fn listed(old: &Database) -> (Vec<Row>, bool) {
     .is_ok();
     let mut add = |sequence: u64, head: Head, dead_letter_reason: Option<String>| {
         let retry_until = until.get(&sequence).copied();
-        rows.insert(sequence, Row { sequence, head, dead_letter_reason, retry_until });
+        rows.insert(sequence, ListRow { sequence, head, dead_letter_reason, retry_until });
     };
     all &= caught(|| {
         let table = old.begin_read()?.open_table(WAITING)?;
@@ -553,9 +554,9 @@ fn read_at(file: &File, at: u64, length: u64) -> io::Result<Vec<u8>> {
 fn open_unchanged(file: File) -> DiskResult<Database> {
     caught(|| {
         let length = file.metadata()?.len();
-        let backend = Unchanged {
+        let backend = OverlayBackend {
             file: FileBackend::new(file)?,
-            changed: Mutex::new(Changed { blocks: HashMap::new(), length }),
+            changed: Mutex::new(Overlay { blocks: HashMap::new(), length }),
         };
         Ok(Database::builder().create_with_backend(backend)?)
     })
@@ -563,21 +564,21 @@ fn open_unchanged(file: File) -> DiskResult<Database> {
 
 /// A file that is read and locked, but not written to.
 #[derive(Debug)]
-struct Unchanged {
+struct OverlayBackend {
     file: FileBackend,
-    changed: Mutex<Changed>,
+    changed: Mutex<Overlay>,
 }
 
 #[derive(Debug)]
-struct Changed {
+struct Overlay {
     /// By their numbers.
     blocks: HashMap<u64, Vec<u8>>,
     length: u64,
 }
 
-impl Unchanged {
+impl OverlayBackend {
     /// The block as it is now.
-    fn block(&self, changed: &Changed, number: u64) -> io::Result<Vec<u8>> {
+    fn block(&self, changed: &Overlay, number: u64) -> io::Result<Vec<u8>> {
         if let Some(block) = changed.blocks.get(&number) {
             return Ok(block.clone());
         }
@@ -611,12 +612,12 @@ impl Unchanged {
         })
     }
 
-    fn changed(&self) -> std::sync::MutexGuard<'_, Changed> {
+    fn changed(&self) -> std::sync::MutexGuard<'_, Overlay> {
         self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl StorageBackend for Unchanged {
+impl StorageBackend for OverlayBackend {
     fn len(&self) -> io::Result<u64> {
         Ok(self.changed().length)
     }
@@ -626,7 +627,7 @@ impl StorageBackend for Unchanged {
         if offset.saturating_add(out.len() as u64) > changed.length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        for (number, begin, part) in Unchanged::parts(offset, out.len()) {
+        for (number, begin, part) in OverlayBackend::parts(offset, out.len()) {
             let block = self.block(&changed, number)?;
             if let (Some(place), Some(from)) =
                 (out.get_mut(part.clone()), block.get(begin..begin + part.len()))
@@ -648,7 +649,7 @@ impl StorageBackend for Unchanged {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut changed = self.changed();
-        for (number, begin, part) in Unchanged::parts(offset, data.len()) {
+        for (number, begin, part) in OverlayBackend::parts(offset, data.len()) {
             let mut block = self.block(&changed, number)?;
             if let (Some(place), Some(from)) =
                 (block.get_mut(begin..begin + part.len()), data.get(part))

@@ -17,15 +17,15 @@ const SHOWN_CHARACTERS: usize = 64;
 
 /// The members next to `results` in a body: see [`ResultsMetadata`](crate::wire::ResultsMetadata).
 #[derive(Debug, Default)]
-pub(super) struct Beside {
-    pub(super) modal_call_ids: Option<Each<Option<String>>>,
-    pub(super) sandbox_ids: Option<Each<Option<String>>>,
-    pub(super) trials: Option<Each<Option<u32>>>,
-    pub(super) not_finite: Option<Each<Vec<NotFiniteBody>>>,
+pub(super) struct RequestMetadata {
+    pub(super) modal_call_ids: Option<PerResult<Option<String>>>,
+    pub(super) sandbox_ids: Option<PerResult<Option<String>>>,
+    pub(super) trials: Option<PerResult<Option<u32>>>,
+    pub(super) not_finite: Option<PerResult<Vec<NotFiniteBody>>>,
     pub(super) header: Option<Box<RawValue>>,
 }
 
-impl Beside {
+impl RequestMetadata {
     /// The first member that has not one value for each result, and how many it has.
     pub(super) fn other_length(&self, count: usize) -> Option<(&'static str, usize)> {
         let lengths = [
@@ -42,12 +42,12 @@ impl Beside {
 
 /// Values in the results' order: as many as there are results, and how many there were.
 #[derive(Debug)]
-pub(super) struct Each<T> {
+pub(super) struct PerResult<T> {
     values: Vec<T>,
     length: usize,
 }
 
-impl<T> IntoIterator for Each<T> {
+impl<T> IntoIterator for PerResult<T> {
     type Item = T;
     type IntoIter = std::vec::IntoIter<T>;
 
@@ -61,7 +61,7 @@ impl<T> IntoIterator for Each<T> {
 /// # Errors
 /// If a member has the wrong type or is unknown: a typing error must not record results without their
 /// metadata.
-pub(super) fn members_beside(envelope: &str, count: usize) -> serde_json::Result<Beside> {
+pub(super) fn read_metadata(envelope: &str, count: usize) -> serde_json::Result<RequestMetadata> {
     let mut reader = serde_json::Deserializer::from_str(envelope);
     let beside = reader.deserialize_map(Members { count })?;
     reader.end()?;
@@ -74,14 +74,14 @@ struct Members {
 }
 
 impl<'de> Visitor<'de> for Members {
-    type Value = Beside;
+    type Value = RequestMetadata;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Beside, A::Error> {
-        let mut beside = Beside::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<RequestMetadata, A::Error> {
+        let mut beside = RequestMetadata::default();
         let mut seen: Vec<String> = Vec::new();
         while let Some(name) = members.next_key::<String>()? {
             if seen.contains(&name) {
@@ -89,10 +89,10 @@ impl<'de> Visitor<'de> for Members {
             }
             let count = self.count;
             match name.as_str() {
-                "modal_call_ids" => beside.modal_call_ids = each(&mut members, count)?,
-                "sandbox_ids" => beside.sandbox_ids = each(&mut members, count)?,
-                "trials" => beside.trials = each(&mut members, count)?,
-                "not_finite" => beside.not_finite = each(&mut members, count)?,
+                "modal_call_ids" => beside.modal_call_ids = per_result(&mut members, count)?,
+                "sandbox_ids" => beside.sandbox_ids = per_result(&mut members, count)?,
+                "trials" => beside.trials = per_result(&mut members, count)?,
+                "not_finite" => beside.not_finite = per_result(&mut members, count)?,
                 "header" => beside.header = members.next_value()?,
                 _ => {
                     let name: String = name.chars().take(SHOWN_CHARACTERS).collect();
@@ -108,29 +108,29 @@ impl<'de> Visitor<'de> for Members {
     }
 }
 
-fn each<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
+fn per_result<'de, T: Deserialize<'de>, A: MapAccess<'de>>(
     members: &mut A,
     count: usize,
-) -> Result<Option<Each<T>>, A::Error> {
-    members.next_value_seed(EachOf { count, values: PhantomData })
+) -> Result<Option<PerResult<T>>, A::Error> {
+    members.next_value_seed(PerResultSeed { count, values: PhantomData })
 }
 
 /// An array with a value for each result, or `null`.
-struct EachOf<T> {
+struct PerResultSeed<T> {
     count: usize,
     values: PhantomData<T>,
 }
 
-impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for EachOf<T> {
-    type Value = Option<Each<T>>;
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for PerResultSeed<T> {
+    type Value = Option<PerResult<T>>;
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<Self::Value, D::Error> {
         reader.deserialize_option(self)
     }
 }
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for EachOf<T> {
-    type Value = Option<Each<T>>;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for PerResultSeed<T> {
+    type Value = Option<PerResult<T>>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         formatter.write_str("an array with one member for each result")
@@ -161,7 +161,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for EachOf<T> {
                 sequence.next_element::<IgnoredAny>()?.is_some()
             };
             if !more {
-                return Ok(Some(Each { values, length }));
+                return Ok(Some(PerResult { values, length }));
             }
             length += 1;
         }
@@ -175,21 +175,21 @@ mod tests {
     #[test]
     fn a_member_that_is_not_known_is_refused_by_its_name() {
         for envelope in [r#"{"trails": [1]}"#, r#"{"trials": [1], "suite": "nightly"}"#] {
-            let error = members_beside(envelope, 1).unwrap_err().to_string();
+            let error = read_metadata(envelope, 1).unwrap_err().to_string();
             assert!(error.contains("unknown member"), "{error}");
             assert!(error.contains("trails") || error.contains("suite"), "{error}");
         }
-        let twice = members_beside(r#"{"trials": [1], "trials": [2]}"#, 1).unwrap_err();
+        let twice = read_metadata(r#"{"trials": [1], "trials": [2]}"#, 1).unwrap_err();
         assert!(twice.to_string().contains("trials is repeated"), "{twice}");
     }
 
     #[test]
     fn values_that_are_too_many_are_counted_and_not_kept() {
         let envelope = format!(r#"{{"trials": [{}1]}}"#, "null,".repeat(9_999));
-        let beside = members_beside(&envelope, 3).unwrap();
+        let beside = read_metadata(&envelope, 3).unwrap();
         assert_eq!(beside.other_length(3), Some(("trials", 10_000)));
         assert_eq!(beside.trials.unwrap().values, [None, None, None]);
-        let beside = members_beside(r#"{"trials": null, "sandbox_ids": [null, "a"]}"#, 2).unwrap();
+        let beside = read_metadata(r#"{"trials": null, "sandbox_ids": [null, "a"]}"#, 2).unwrap();
         assert_eq!(beside.other_length(2), None);
         assert!(beside.trials.is_none());
     }

@@ -13,19 +13,19 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A stream that is closed if its protocol is unknown for too long. From then on the protocol's own
 /// limits apply.
-pub(super) struct Opening<S> {
+pub(super) struct PrefaceTimeout<S> {
     stream: S,
     /// How much of the preface has come, and when the rest must have.
     undecided: Option<(usize, Pin<Box<Sleep>>)>,
 }
 
-impl<S> Opening<S> {
+impl<S> PrefaceTimeout<S> {
     pub(super) fn new(stream: S, limit: Duration) -> Self {
-        Opening { stream, undecided: Some((0, Box::pin(tokio::time::sleep(limit)))) }
+        PrefaceTimeout { stream, undecided: Some((0, Box::pin(tokio::time::sleep(limit)))) }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Opening<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for PrefaceTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -48,7 +48,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Opening<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Opening<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for PrefaceTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -79,15 +79,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Opening<S> {
 }
 
 /// A stream that is closed if the peer takes nothing for too long.
-pub(super) struct Patient<S> {
+pub(super) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
+impl<S> WriteTimeout<S> {
     pub(super) fn new(stream: S, limit: Duration) -> Self {
-        Patient { stream, limit, waiting: None }
+        WriteTimeout { stream, limit, waiting: None }
     }
 
     /// The same answer, unless the other side has been waited for too long.
@@ -105,7 +105,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -115,7 +115,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

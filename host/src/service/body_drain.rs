@@ -23,7 +23,7 @@ const REST: Duration = Duration::from_secs(10);
 const REST_BYTES: usize = 256 << 20;
 
 /// Reads the rest of the body if the request's handler does not.
-pub(super) fn read_on(app: &SharedApp, request: Request) -> Request {
+pub(super) fn drain_rest(app: &SharedApp, request: Request) -> Request {
     // HTTP/2 ends a stream without the connection, and signals that.
     if request.version() > Version::HTTP_11 || request.body().is_end_stream() {
         return request;
@@ -31,18 +31,18 @@ pub(super) fn read_on(app: &SharedApp, request: Request) -> Request {
     // Who waits for leave to send it sends nothing after a refusal.
     let asks = request.headers().contains_key(header::EXPECT);
     let app = SharedApp::clone(app);
-    request.map(|body| Body::new(ReadOn { body: Some(body), app, leave: !asks }))
+    request.map(|body| Body::new(DrainedBody { body: Some(body), app, leave: !asks }))
 }
 
 /// A body whose rest is read when it is dropped.
-struct ReadOn {
+struct DrainedBody {
     body: Option<Body>,
     app: SharedApp,
     /// Whether the client sends it without being asked for it, or has been.
     leave: bool,
 }
 
-impl HttpBody for ReadOn {
+impl HttpBody for DrainedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -66,7 +66,7 @@ impl HttpBody for ReadOn {
     }
 }
 
-impl Drop for ReadOn {
+impl Drop for DrainedBody {
     fn drop(&mut self) {
         let rest = self.body.take().filter(|body| self.leave && !body.is_end_stream());
         // There is no runtime any more if the process ends.

@@ -5,10 +5,10 @@ use axum::http::HeaderMap;
 
 use super::answer::Failure;
 use super::app::App;
-use super::beside::{Beside, members_beside};
 use super::body::{Chunks, TURN_BYTES, too_large};
-use super::idempotency::Asked;
-use super::room::{Held, RESULT_BYTES};
+use super::idempotency::IdempotentRequest;
+use super::memory_budget::{MemoryPermit, RESULT_BYTES};
+use super::request_metadata::{RequestMetadata, read_metadata};
 use crate::blocking::blocking;
 use crate::documents;
 use crate::recorder::{Document, Submission};
@@ -19,7 +19,7 @@ const MEMBER_BYTES: usize = 64;
 
 /// What a body holds.
 #[derive(Debug)]
-pub(super) struct Sent {
+pub(super) struct SubmittedResults {
     pub(super) submissions: Vec<Submission>,
     /// Whether it is one result, and not a list with one.
     pub(super) single: bool,
@@ -29,7 +29,7 @@ pub(super) struct Sent {
 
 /// The most bytes of a body.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Most {
+pub(super) struct BodyLimits {
     pub(super) bytes: u64,
     pub(super) results: u64,
 }
@@ -44,10 +44,10 @@ pub(super) struct Most {
 pub(super) async fn documents(
     mut chunks: Chunks,
     limits: Limits,
-    most: Most,
-    room: &mut Held,
-    asked: &mut Asked,
-) -> Result<Sent, Failure> {
+    most: BodyLimits,
+    room: &mut MemoryPermit,
+    asked: &mut IdempotentRequest,
+) -> Result<SubmittedResults, Failure> {
     // The separators between the members can be longer in the copy than in the body.
     let longest = usize::try_from(most.bytes).unwrap_or(usize::MAX).saturating_mul(2);
     let limits = Limits { max_envelope_bytes: longest, ..limits };
@@ -94,7 +94,7 @@ pub(super) async fn documents(
     let envelope = framer.envelope().map(|envelope| envelope.text().to_owned());
     let single = submissions.len() == 1 && envelope.is_none() && first != Some(b'[');
     let Some(envelope) = envelope else {
-        return Ok(Sent { submissions, single, header: None });
+        return Ok(SubmittedResults { submissions, single, header: None });
     };
     drop(framer);
     // A long one takes a while to read, and others have their turn meanwhile.
@@ -103,7 +103,7 @@ pub(super) async fn documents(
     } else {
         apply_envelope(submissions, &envelope)?
     };
-    Ok(Sent { submissions, single, header })
+    Ok(SubmittedResults { submissions, single, header })
 }
 
 /// Checks that no member next to the results has been left out so far.
@@ -125,7 +125,7 @@ fn whole_envelope(framer: &Framer) -> Result<(), Failure> {
 ///
 /// # Errors
 /// If there is not enough, now or ever.
-fn has_room(envelope: &str, held_bytes: usize, room: &mut Held) -> Result<(), Failure> {
+fn has_room(envelope: &str, held_bytes: usize, room: &mut MemoryPermit) -> Result<(), Failure> {
     let members = envelope.bytes().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count();
     let bytes = held_bytes + 2 * envelope.len() + members.saturating_mul(MEMBER_BYTES);
     if !room.fits(bytes) {
@@ -182,14 +182,14 @@ fn apply_envelope(
 ) -> Result<(Vec<Submission>, Option<String>), Failure> {
     let wrong = |detail: String| Failure::new(ProblemCode::InvalidRequest, detail);
     let count = submissions.len();
-    let beside = members_beside(envelope, count)
+    let beside = read_metadata(envelope, count)
         .map_err(|error| wrong(format!("invalid member next to `results`: {error}")))?;
     if let Some((name, length)) = beside.other_length(count) {
         return Err(wrong(format!(
             "{name} has {length} members for {count} results; it must have one for each"
         )));
     }
-    let Beside { modal_call_ids, sandbox_ids, trials, not_finite, header } = beside;
+    let RequestMetadata { modal_call_ids, sandbox_ids, trials, not_finite, header } = beside;
     let mut modal_call_ids = modal_call_ids.into_iter().flatten();
     let mut sandbox_ids = sandbox_ids.into_iter().flatten();
     let mut trials = trials.into_iter().flatten();
@@ -219,7 +219,7 @@ fn apply_envelope(
     // A header that is not JSON arrives as a string.
     let header = match serde_json::from_str::<String>(header.get()) {
         Ok(text) => text,
-        Err(_) => header.get().to_owned(),
+        Err(_) => Box::<str>::from(header).into(),
     };
     short_enough(header.len())?;
     Ok((submissions, Some(header)))
@@ -247,7 +247,7 @@ pub(super) fn one_document(
     app: &App,
     headers: &HeaderMap,
     mut bytes: Vec<u8>,
-) -> Result<Sent, Failure> {
+) -> Result<SubmittedResults, Failure> {
     let wrong = |detail: String| Failure::new(ProblemCode::InvalidRequest, detail);
     let header = match length_in(headers, HEADER_BYTES)? {
         None => None,
@@ -277,7 +277,7 @@ pub(super) fn one_document(
     }
     let mut submission = Submission::from_bytes(bytes, limit);
     submission.part_of(whole, limit);
-    Ok(Sent { submissions: vec![submission], single: true, header })
+    Ok(SubmittedResults { submissions: vec![submission], single: true, header })
 }
 
 /// Reads a length from a header of the request.

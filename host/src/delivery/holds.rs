@@ -39,7 +39,7 @@ struct Hold {
 
 /// What is held.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct Holds {
     holds: HashMap<Culprit, Hold>,
     /// What has failed last, and how often in a row.
     failing: Option<(Culprit, u32)>,
@@ -49,10 +49,10 @@ pub(super) struct Held {
     longest_pause: Duration,
 }
 
-impl Held {
+impl Holds {
     /// Nothing is held. A simulation that the destination does not know is held for so long.
     pub(super) fn new(unknown_for: Duration) -> Self {
-        Held {
+        Holds {
             holds: HashMap::new(),
             failing: None,
             unknown_for,
@@ -63,7 +63,7 @@ impl Held {
 
     /// Nothing is held, and nothing is refused because it is unknown; with pauses between these.
     pub(super) fn with_pauses(first_pause: Duration, longest_pause: Duration) -> Self {
-        Held { first_pause, longest_pause, ..Held::new(Duration::MAX) }
+        Holds { first_pause, longest_pause, ..Holds::new(Duration::MAX) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_fails_in_a_row_is_held_and_let_go_when_it_is_taken() {
-        let mut held = Held::new(Duration::from_secs(60));
+        let mut held = Holds::new(Duration::from_secs(60));
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         for _ in 1..TRIES {
             assert!(!held.failed(Culprit::Simulation(one)));
@@ -183,10 +183,10 @@ mod tests {
     #[test]
     fn an_unknown_simulation_is_waited_for_until_its_time_is_over() {
         let id = Uuid::from_u128(1);
-        let mut patient = Held::new(Duration::from_secs(3_600));
+        let mut patient = Holds::new(Duration::from_secs(3_600));
         assert!(patient.may_become_known(id));
         patient.hold(Culprit::Simulation(id));
         assert!(patient.may_become_known(id));
-        assert!(!Held::new(Duration::ZERO).may_become_known(id));
+        assert!(!Holds::new(Duration::ZERO).may_become_known(id));
     }
 }

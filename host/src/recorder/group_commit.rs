@@ -3,7 +3,7 @@
 //! A transaction begins when enough waits for it to be worth a connection of its own, and also when
 //! what waits has waited for long: another one may be held up in the database by a lock that only
 //! some simulations need, and the rest must not wait for it. No row has a timer: while anything
-//! waits, one task looks at the line now and then.
+//! waits, one task looks at the queue now and then.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,10 +31,10 @@ const BYTES_FOR_ANOTHER: usize = 1 << 20;
 /// takes where nothing holds it up.
 const WAITED_LONG: Duration = Duration::from_millis(20);
 
-/// How often the line is looked at while anything waits.
+/// How often the queue is looked at while anything waits.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// What can wait in a line.
+/// What can wait in a queue.
 pub(super) trait Item: Send + 'static {
     /// How many rows it has.
     fn rows(&self) -> usize;
@@ -46,13 +46,13 @@ pub(super) trait Item: Send + 'static {
     fn simulation_id(&self) -> Option<Uuid>;
 }
 
-/// Writes what a line gives it.
+/// Writes what it takes from a queue.
 pub(super) trait Writer: Send + Sync + 'static {
     /// What waits.
     type Item: Item;
 
     /// Where it waits.
-    fn line(&self) -> &Mutex<Line<Self::Item>>;
+    fn group_commit(&self) -> &Mutex<GroupCommit<Self::Item>>;
 
     /// Writes what belongs into one transaction.
     fn write(&self, taken: Vec<Self::Item>) -> impl Future<Output = ()> + Send;
@@ -60,32 +60,32 @@ pub(super) trait Writer: Send + Sync + 'static {
 
 /// What waits, and which transactions are under way.
 #[derive(Debug)]
-pub(super) struct Line<T> {
+pub(super) struct GroupCommit<T> {
     waiting: VecDeque<(Instant, T)>,
     rows: usize,
     bytes: usize,
-    under_way: Vec<UnderWay>,
+    under_way: Vec<OpenTransaction>,
     begun: u64,
     /// Whether a task looks at it.
     watched: bool,
 }
 
 #[derive(Debug)]
-struct UnderWay {
+struct OpenTransaction {
     number: u64,
     begun_at: Instant,
     simulations: HashSet<Uuid>,
 }
 
 /// What is to be written, and the number of its transaction.
-struct Begun<T> {
+struct TransactionItems<T> {
     number: u64,
     taken: Vec<T>,
 }
 
-impl<T> Default for Line<T> {
+impl<T> Default for GroupCommit<T> {
     fn default() -> Self {
-        Line {
+        GroupCommit {
             waiting: VecDeque::new(),
             rows: 0,
             bytes: 0,
@@ -96,7 +96,7 @@ impl<T> Default for Line<T> {
     }
 }
 
-impl<T: Item> Line<T> {
+impl<T: Item> GroupCommit<T> {
     fn push(&mut self, item: T) {
         self.rows += item.rows();
         self.bytes += item.bytes();
@@ -104,7 +104,7 @@ impl<T: Item> Line<T> {
     }
 
     /// A further transaction, where one is worth it now.
-    fn next(&mut self) -> Option<Begun<T>> {
+    fn next(&mut self) -> Option<TransactionItems<T>> {
         let needed = *ROWS_FOR_ANOTHER.get(self.under_way.len())?;
         if self.waiting.is_empty() {
             return None;
@@ -134,8 +134,8 @@ impl<T: Item> Line<T> {
         self.begun += 1;
         let number = self.begun;
         let simulations = taken.iter().filter_map(Item::simulation_id).collect();
-        self.under_way.push(UnderWay { number, begun_at: now, simulations });
-        Some(Begun { number, taken })
+        self.under_way.push(OpenTransaction { number, begun_at: now, simulations });
+        Some(TransactionItems { number, taken })
     }
 
     /// Takes as much as a transaction has; what may not go stays where it is.
@@ -162,7 +162,7 @@ impl<T: Item> Line<T> {
 
     /// The simulations of transactions that have been under way for long.
     fn held_up(&self, now: Instant) -> HashSet<Uuid> {
-        let long = |one: &&UnderWay| now.duration_since(one.begun_at) >= WAITED_LONG;
+        let long = |one: &&OpenTransaction| now.duration_since(one.begun_at) >= WAITED_LONG;
         self.under_way.iter().filter(long).flat_map(|one| one.simulations.iter().copied()).collect()
     }
 
@@ -171,27 +171,27 @@ impl<T: Item> Line<T> {
     }
 }
 
-/// Puts an item into the line, and begins a transaction where one is worth it.
+/// Puts an item into the queue, and begins a transaction if one is worth it.
 pub(super) fn put<W: Writer>(writer: &Arc<W>, item: W::Item) {
-    let mut line = locked(&**writer);
-    line.push(item);
-    let next = line.next();
-    let watch = !line.waiting.is_empty() && !std::mem::replace(&mut line.watched, true);
-    drop(line);
+    let mut group = locked(&**writer);
+    group.push(item);
+    let next = group.next();
+    let watch = !group.waiting.is_empty() && !std::mem::replace(&mut group.watched, true);
+    drop(group);
     if let Some(begun) = next {
         begin(writer, begun);
     }
     if watch {
-        let watch = Watch { writer: Arc::clone(writer), ended: false };
+        let watch = Watchdog { writer: Arc::clone(writer), ended: false };
         tokio::spawn(watch.look());
     }
 }
 
 /// Writes what was taken, and then what has come meanwhile, in a task of its own: a caller that
 /// gives up must not break off what others wait for.
-fn begin<W: Writer>(writer: &Arc<W>, begun: Begun<W::Item>) {
-    let Begun { number, mut taken } = begun;
-    let mut place = Place { writer: Arc::clone(writer), number };
+fn begin<W: Writer>(writer: &Arc<W>, begun: TransactionItems<W::Item>) {
+    let TransactionItems { number, mut taken } = begun;
+    let mut place = TransactionSlot { writer: Arc::clone(writer), number };
     tokio::spawn(async move {
         loop {
             place.writer.write(taken).await;
@@ -201,62 +201,62 @@ fn begin<W: Writer>(writer: &Arc<W>, begun: Begun<W::Item>) {
     });
 }
 
-fn locked<W: Writer>(writer: &W) -> MutexGuard<'_, Line<W::Item>> {
-    writer.line().lock().unwrap_or_else(PoisonError::into_inner)
+fn locked<W: Writer>(writer: &W) -> MutexGuard<'_, GroupCommit<W::Item>> {
+    writer.group_commit().lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A transaction's place among those under way.
-struct Place<W: Writer> {
+struct TransactionSlot<W: Writer> {
     writer: Arc<W>,
     number: u64,
 }
 
-impl<W: Writer> Place<W> {
+impl<W: Writer> TransactionSlot<W> {
     /// What comes after a transaction that has ended.
     fn next(&mut self) -> Option<Vec<W::Item>> {
-        let mut line = locked(&*self.writer);
-        line.end(self.number);
-        let Begun { number, taken } = line.next()?;
-        drop(line);
+        let mut group = locked(&*self.writer);
+        group.end(self.number);
+        let TransactionItems { number, taken } = group.next()?;
+        drop(group);
         self.number = number;
         Some(taken)
     }
 }
 
-impl<W: Writer> Drop for Place<W> {
+impl<W: Writer> Drop for TransactionSlot<W> {
     /// The place is free again even after a panic, and what waited for it goes on.
     fn drop(&mut self) {
-        let mut line = locked(&*self.writer);
-        line.end(self.number);
+        let mut group = locked(&*self.writer);
+        group.end(self.number);
         // The end of the runtime ends the tasks, too, and nothing is to begin there.
-        let next = if std::thread::panicking() { line.next() } else { None };
-        drop(line);
+        let next = if std::thread::panicking() { group.next() } else { None };
+        drop(group);
         if let Some(begun) = next {
             begin(&self.writer, begun);
         }
     }
 }
 
-/// The task that looks at a line while anything waits.
-struct Watch<W: Writer> {
+/// The task that looks at a queue while anything waits.
+struct Watchdog<W: Writer> {
     writer: Arc<W>,
     /// Whether it has said that it ends; the mark is another one's by then.
     ended: bool,
 }
 
-impl<W: Writer> Watch<W> {
+impl<W: Writer> Watchdog<W> {
     async fn look(mut self) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            let mut line = locked(&*self.writer);
-            if line.waiting.is_empty() {
+            let mut group = locked(&*self.writer);
+            if group.waiting.is_empty() {
                 // Whoever comes next begins another task.
-                line.watched = false;
+                group.watched = false;
                 self.ended = true;
                 return;
             }
-            let next = line.next();
-            drop(line);
+            let next = group.next();
+            drop(group);
             if let Some(begun) = next {
                 begin(&self.writer, begun);
             }
@@ -264,7 +264,7 @@ impl<W: Writer> Watch<W> {
     }
 }
 
-impl<W: Writer> Drop for Watch<W> {
+impl<W: Writer> Drop for Watchdog<W> {
     /// Also where the runtime ends and the task with it.
     fn drop(&mut self) {
         if !self.ended {
@@ -307,7 +307,7 @@ mod tests {
 
     /// Tells what it writes, and waits for leave to end.
     struct Slow {
-        line: Mutex<Line<Row>>,
+        group: Mutex<GroupCommit<Row>>,
         writes: mpsc::UnboundedSender<Vec<Row>>,
         leave: Semaphore,
     }
@@ -315,8 +315,8 @@ mod tests {
     impl Writer for Slow {
         type Item = Row;
 
-        fn line(&self) -> &Mutex<Line<Row>> {
-            &self.line
+        fn group_commit(&self) -> &Mutex<GroupCommit<Row>> {
+            &self.group
         }
 
         async fn write(&self, taken: Vec<Row>) {
@@ -329,7 +329,7 @@ mod tests {
 
     fn slow() -> (Arc<Slow>, mpsc::UnboundedReceiver<Vec<Row>>) {
         let (writes, written) = mpsc::unbounded_channel();
-        let slow = Slow { line: Mutex::default(), writes, leave: Semaphore::new(0) };
+        let slow = Slow { group: Mutex::default(), writes, leave: Semaphore::new(0) };
         (Arc::new(slow), written)
     }
 
