@@ -1,6 +1,7 @@
 //! How the server runs the important queries: by the right index, without reading all outcomes and
 //! without touching a document; with statistics of the tables and without.
 
+use arc_host::extraction::OutcomeStatus;
 use arc_host::store::{Attached, OutcomeFilter, Question, SimulationStatus, Store};
 use serde_json::Value;
 use uuid::Uuid;
@@ -92,7 +93,7 @@ async fn assert_all(store: &Store, simulation_id: Uuid, state: &str) {
     let by_simulation = &["outcomes_pkey", "outcomes_places"][..];
     let filters = [
         ("all", OutcomeFilter::default()),
-        ("errors", OutcomeFilter { scenario_id: None, status: Some("error".to_owned()) }),
+        ("errors", OutcomeFilter { scenario_id: None, status: Some(OutcomeStatus::Error) }),
         ("a scenario", OutcomeFilter { scenario_id: Some("scenario-7".to_owned()), status: None }),
     ];
     let mut questions = vec![

@@ -13,6 +13,7 @@ use arc_host::delivery::{Delivered, FileIdentity, FileOptions, Source, record_fi
 use arc_host::documents::DocumentFile;
 use arc_host::embedded::Download;
 use arc_host::export;
+use arc_host::extraction::OutcomeStatus;
 use arc_host::formats::FormatSettings;
 use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict};
 use arc_host::store::{
@@ -509,7 +510,7 @@ impl Host {
         cursor: Option<String>,
     ) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
-        let filter = OutcomeFilter { scenario_id, status };
+        let filter = OutcomeFilter { scenario_id, status: outcome_status(py, status)? };
         let attached = Attached { documents: false, trajectories: true };
         self.call(py, move |opened| async move {
             let cursor = cursor.as_deref();
@@ -531,7 +532,7 @@ impl Host {
         let simulations = simulation_ids.iter().map(|id| simulation(py, id));
         let selection = ExportSelection {
             simulations: simulations.collect::<PyResult<_>>()?,
-            filter: OutcomeFilter { scenario_id, status },
+            filter: OutcomeFilter { scenario_id, status: outcome_status(py, status)? },
             documents,
         };
         let (process, opening) = self.current(py)?;
@@ -685,6 +686,12 @@ fn simulation(py: Python<'_>, id: &str) -> PyResult<Uuid> {
         ));
         errors::exception(py, &error)
     })
+}
+
+/// Parses the status of the outcomes that are wanted.
+fn outcome_status(py: Python<'_>, status: Option<String>) -> PyResult<Option<OutcomeStatus>> {
+    let status = status.map(|word| word.parse::<OutcomeStatus>()).transpose();
+    status.map_err(|error| errors::exception(py, &Error::Invalid(error.to_string())))
 }
 
 fn unreachable_health() -> serde_json::Value {

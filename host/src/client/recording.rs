@@ -260,10 +260,7 @@ impl ServiceClient {
             SimulationStatus::Failed => "fail",
             SimulationStatus::Cancelled => "cancel",
             SimulationStatus::Running | SimulationStatus::Completed => {
-                return Err(Error::Invalid(format!(
-                    "a simulation does not end as {}",
-                    status.word()
-                )));
+                return Err(Error::Invalid(format!("a simulation does not end as {}", status)));
             }
         };
         let body = written(&EndSimulationRequest { reason: reason.to_owned() })?;

@@ -15,6 +15,7 @@ use super::{
     Source, Survey,
 };
 use crate::error::{Error, Result};
+use crate::extraction::OutcomeStatus;
 use crate::formats::OpenedFile;
 use crate::recorder::{SimulationProgress, new_simulation_id};
 use crate::store::SimulationStatus;
@@ -102,7 +103,7 @@ pub struct FileReport {
     /// Whether it was stopped before the end of the file.
     pub interrupted: bool,
     /// How many outcomes have each status, all results of the simulation together.
-    pub by_status: Option<BTreeMap<String, i64>>,
+    pub by_status: Option<BTreeMap<OutcomeStatus, i64>>,
     /// How many outcomes have each error category.
     pub by_error_category: Option<BTreeMap<String, i64>>,
     /// The overall score from 0 to 1.
@@ -306,8 +307,7 @@ fn completes(
     if ended_otherwise {
         notes.push(format!(
             "simulation {} is {}; its results are recorded, and it stays so",
-            progress.simulation_id,
-            progress.status.word()
+            progress.simulation_id, progress.status
         ));
     }
     let complete = progress.completed_scenarios >= progress.total_scenarios;

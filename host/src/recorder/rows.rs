@@ -12,8 +12,7 @@ use super::received::ReceivedResult;
 use super::sessions::Sessions;
 use super::submission::{Document, Submission};
 use crate::extraction::{
-    DimensionScore, Outcome, Session, SuiteSummary, Violation, category_word, status_word,
-    violations_to_json,
+    DimensionScore, Outcome, Session, SuiteSummary, Violation, category_word, violations_to_json,
 };
 use crate::identity;
 use crate::json_text::JsonText;
@@ -316,7 +315,7 @@ impl Received {
             trial,
             received_at: self.received_at,
             execution_time: time.unwrap_or(self.received_at),
-            status: status_word(outcome.status),
+            status: outcome.status.as_str(),
             reliability_score: outcome.reliability_score,
             execution_time_ms: outcome.execution_time_ms,
             tokens_used: whole(outcome.tokens_used),

@@ -192,7 +192,7 @@ impl Events {
         let mut text = format!("id: {}\nevent: progress\ndata: {data}\n\n", self.number);
         if progress.status != SimulationStatus::Running {
             self.ended = true;
-            let status = progress.status.word();
+            let status = progress.status.as_str();
             text.push_str(&format!("event: end\ndata: {{\"status\":\"{status}\"}}\n\n"));
         }
         Some(text.into())

@@ -81,7 +81,7 @@ pub(super) fn statement(
     let mut statement = Statement::new("").with(i64::from(limit) + 1);
     let mut conditions = Vec::new();
     if let Some(status) = status {
-        statement = statement.with(status.word());
+        statement = statement.with(status.as_str());
         conditions.push(format!("status = ${}", statement.count()));
     }
     if let Some(cursor) = cursor {
