@@ -12,14 +12,19 @@ unsafe extern "C" {
     fn atexit(function: extern "C" fn()) -> i32;
 }
 
-/// Notes that a test, or a part of one, is skipped.
-pub fn skip(what: &str, why: &str) {
-    static AT_EXIT: Once = Once::new();
-    AT_EXIT.call_once(|| {
-        // SAFETY: the function has no arguments, and uses only what lives as long as the process.
-        let registered = unsafe { atexit(list) };
+/// Has a function run when the process ends. It uses only what lives as long as the process.
+pub(crate) fn at_exit(once: &Once, function: extern "C" fn()) {
+    once.call_once(|| {
+        // SAFETY: the function has no arguments, and is there as long as the process.
+        let registered = unsafe { atexit(function) };
         assert_eq!(registered, 0, "atexit");
     });
+}
+
+/// Notes that a test, or a part of one, is skipped.
+pub fn skip(what: &str, why: &str) {
+    static LIST: Once = Once::new();
+    at_exit(&LIST, list);
     let line = format!("{what}: {why}");
     let mut skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
     if !skipped.contains(&line) {

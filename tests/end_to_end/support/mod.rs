@@ -24,6 +24,7 @@ pub use server::{DatabaseServer, as_server, free_port, give_away};
 pub use service::{
     Answer, DEADLINE, Http, OpenStream, Service, client as http_client, read_to_end,
 };
+pub(crate) use skipped::at_exit;
 pub use skipped::skip;
 
 /// Waits until something is so, and fails when that takes longer than a test may.
