@@ -6,6 +6,7 @@ import type {
   Stats,
   Outcome,
   OutcomeList,
+  OutcomeStatus,
   Performance,
   RejectedList,
   ResultVerdict,
@@ -40,7 +41,7 @@ export interface OutcomeQuery extends CallOptions {
   /** Only those of this scenario. */
   scenarioId?: string;
   /** Only those with this status. */
-  status?: 'success' | 'error' | 'timeout' | 'cancelled';
+  status?: OutcomeStatus;
   /** With the documents' texts. */
   documents?: boolean;
   /** With the documents' own trajectory objects. */
