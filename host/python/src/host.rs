@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_host::cli::Program;
 use arc_host::client::ServiceClient;
@@ -15,6 +15,7 @@ use arc_host::embedded::Download;
 use arc_host::export;
 use arc_host::extraction::OutcomeStatus;
 use arc_host::formats::FormatSettings;
+use arc_host::lock::lock;
 use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict};
 use arc_host::store::{
     Attached, ExportSelection, OutcomeFilter, RecordedOutcome, SimulationStatus,
@@ -110,7 +111,7 @@ impl Host {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         if state.generation != process::generation() {
             // Assigning drops what is there, and what is there knows that it is the parent's.
             let mut own = State::new();
@@ -306,32 +307,20 @@ impl Host {
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the arguments of the Python call")]
+    /// Starts a simulation: `start` is a JSON object of the members of [`SimulationStart`], but for its
+    /// id and its scenarios.
     fn start_simulation(
         &self,
         py: Python<'_>,
         simulation_id: Option<&str>,
-        config_version_id: String,
+        start: &str,
         scenarios: String,
-        trials: Option<u32>,
-        simulation_name: Option<String>,
-        modal_app_id: Option<String>,
-        modal_environment: Option<String>,
-        sandbox_instances: Option<u32>,
-        metadata: Option<String>,
     ) -> PyResult<Call> {
-        let start = SimulationStart {
-            simulation_id: simulation_id.map(|id| simulation(py, id)).transpose()?,
-            config_version_id,
-            scenarios,
-            trials,
-            simulation_name,
-            modal_app_id,
-            modal_environment,
-            sandbox_instances,
-            metadata,
-            started_at: None,
-        };
+        let start: SimulationStart = serde_json::from_str(start).map_err(|error| {
+            errors::exception(py, &Error::Invalid(format!("invalid start: {error}")))
+        })?;
+        let simulation_id = simulation_id.map(|id| simulation(py, id)).transpose()?;
+        let start = SimulationStart { simulation_id, scenarios, ..start };
         self.recording_call(
             py,
             |opened| async move { opened.delivery.start_simulation(start).await },

@@ -21,11 +21,8 @@ use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::Extractor;
 use crate::formats::OpenedFile;
-use crate::recorder::{
-    ItemVerdict, ReceivedResult, ResultFormat, SimulationStart, Submission,
-    default_modal_environment, whole_failure,
-};
-use crate::store::{NewSimulation, SimulationStatus};
+use crate::recorder::{ItemVerdict, ReceivedResult, ResultFormat, Submission, whole_failure};
+use crate::store::{NewSimulation, SimulationStart, SimulationStatus};
 
 /// How many documents a batch has at most: enough that a commit costs little for each.
 const BATCH_DOCUMENTS: usize = 1_000;
@@ -124,34 +121,23 @@ impl FileRecording {
             members.insert("format".to_owned(), format.name().into());
         }
         let metadata = metadata.to_string();
+        let start = SimulationStart {
+            simulation_id: Some(simulation_id),
+            config_version_id,
+            trials: Some(survey.trials()),
+            simulation_name: Some(name),
+            metadata: Some(metadata),
+            ..SimulationStart::default()
+        };
         match &self.destination {
             Destination::Database(recorder) => {
-                let new = NewSimulation {
-                    simulation_id,
-                    simulation_name: Some(name),
-                    config_version_id,
-                    modal_app_id: None,
-                    modal_environment: default_modal_environment(),
-                    sandbox_instances: None,
-                    metadata: Some(metadata),
-                    trials: i32::try_from(survey.trials()).unwrap_or(i32::MAX),
-                    planned_scenarios: i32::try_from(survey.scenarios()).unwrap_or(i32::MAX),
-                    plan_sha256: survey.plan_sha256(),
-                    started_at: None,
-                };
+                let scenarios = u32::try_from(survey.scenarios()).unwrap_or(u32::MAX);
+                let new = NewSimulation::new(start, scenarios, survey.plan_sha256());
                 let simulation = recorder.start_planned(&new, plan).await?;
                 Ok(Delivered::Committed(simulation.status))
             }
             Destination::Service(client) => {
-                let start = SimulationStart {
-                    simulation_id: Some(simulation_id),
-                    config_version_id,
-                    scenarios: scenario_list(plan)?,
-                    trials: Some(survey.trials()),
-                    simulation_name: Some(name),
-                    metadata: Some(metadata),
-                    ..SimulationStart::default()
-                };
+                let start = SimulationStart { scenarios: scenario_list(plan)?, ..start };
                 let started = client.start_simulation(start).await?;
                 Ok(match started.spooled {
                     true => Delivered::Spooled,

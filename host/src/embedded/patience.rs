@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::backoff::{Backoff, RetryPolicy};
+
 /// How long a server may be kept from starting by what another one left behind that cannot be told from a living one.
 const BLOCKED: Duration = Duration::from_secs(30);
 
@@ -11,11 +13,16 @@ const QUICK: Duration = Duration::from_secs(60);
 /// As many quick failures in a row are not mended by one more start.
 const QUICK_FAILURES: u32 = 5;
 
+/// The pauses before further starts.
+const RETRY: RetryPolicy =
+    RetryPolicy::exact(Duration::from_millis(100), Duration::from_millis(1_600));
+
 /// What has happened so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Patience {
     has_run: bool,
     quick_failures: u32,
+    backoff: Backoff,
     blocked_since: Option<Instant>,
 }
 
@@ -29,6 +36,15 @@ pub(super) enum Verdict {
 }
 
 impl Patience {
+    pub(super) fn new() -> Self {
+        Patience {
+            has_run: false,
+            quick_failures: 0,
+            backoff: Backoff::new(RETRY),
+            blocked_since: None,
+        }
+    }
+
     /// What follows the end of a server of this age.
     pub(super) fn after(
         &mut self,
@@ -47,12 +63,17 @@ impl Patience {
         }
         self.blocked_since = None;
         self.has_run |= was_ready;
-        self.quick_failures = if age < QUICK { self.quick_failures + 1 } else { 1 };
+        if age < QUICK {
+            self.quick_failures += 1;
+        } else {
+            self.quick_failures = 1;
+            self.backoff.reset();
+        }
         // One that never ran has a mistake in its settings or its files, which the first user should hear of.
         if !self.has_run || self.quick_failures > QUICK_FAILURES {
             return Verdict::GiveUp;
         }
-        Verdict::Retry(Duration::from_millis(50 << self.quick_failures))
+        Verdict::Retry(self.backoff.next_pause())
     }
 }
 
@@ -62,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_server_that_never_ran_is_not_started_again() {
-        let mut patience = Patience::default();
+        let mut patience = Patience::new();
         assert_eq!(
             patience.after(false, Duration::from_millis(30), false, Instant::now()),
             Verdict::GiveUp
@@ -71,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_killed_server_is_started_again_but_not_for_ever() {
-        let mut patience = Patience::default();
+        let mut patience = Patience::new();
         let now = Instant::now();
         for _ in 0..20 {
             assert!(matches!(patience.after(true, QUICK, false, now), Verdict::Retry(_)));
@@ -83,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_a_killed_server_left_is_waited_for_within_reason() {
-        let mut patience = Patience::default();
+        let mut patience = Patience::new();
         let now = Instant::now();
         assert!(matches!(patience.after(false, Duration::ZERO, true, now), Verdict::Retry(_)));
         assert!(matches!(

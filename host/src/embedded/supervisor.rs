@@ -125,7 +125,7 @@ async fn run(arguments: SupervisorArguments) -> Result<(), EmbeddedError> {
 
 /// Runs a server, and another should it die, until it is not needed any more.
 async fn serve(plan: &Plan, end: &mut End) -> Result<(), EmbeddedError> {
-    let mut patience = Patience::default();
+    let mut patience = Patience::new();
     loop {
         let lock = tokio::select! {
             // First, since both may be so at once, and a server that nobody waits for is not to be started.

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
 use super::line::{self, Item, Line, Writer};
-use super::retry::RetryReason;
+use super::retry_reason::RetryReason;
 use super::rows::{Extracted, Received, Target};
 use super::sessions::Sessions;
 use super::submission::{ItemVerdict, Verdict};

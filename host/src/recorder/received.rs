@@ -9,12 +9,11 @@ use super::plan::Plan;
 use super::queue::Results;
 use super::rows::{Extracted, Received, Target};
 use super::sessions::Sessions;
-use super::start::SimulationStart;
 use super::submission::{ItemVerdict, Submission, Verdict};
 use super::{INLINE_BYTES, INLINE_RESULTS, Recorder, UNPLANNED};
 use crate::error::Result;
 use crate::formats::ResultFormat;
-use crate::store::{DatabaseClock, ReceiptTime};
+use crate::store::{DatabaseClock, ReceiptTime, SimulationStart};
 
 /// A result that was accepted, with what the host gives it before anything looks into it.
 #[derive(Clone, Debug)]

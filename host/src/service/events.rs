@@ -5,7 +5,7 @@
 //! asked: at most twice a second, and a tenth of the time that the answers take.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use axum::Extension;
@@ -22,6 +22,7 @@ use super::concurrency::ConcurrencyPermit;
 use super::guard::{Caller, Standing};
 use super::parameters::SimulationId;
 use crate::error::Error;
+use crate::lock::lock;
 use crate::recorder::SimulationProgress;
 use crate::store::SimulationStatus;
 use crate::wire::Problem;
@@ -68,7 +69,7 @@ impl Watchers {
     }
 
     fn watched(&self) -> MutexGuard<'_, HashMap<Uuid, watch::Sender<Arc<SimulationProgress>>>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.watched)
     }
 }
 

@@ -6,7 +6,7 @@
 //! connection goes on then, and nothing else would notice.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::answer::Uncompressed;
 use super::min_rate::MinRate;
 use super::room::Held;
+use crate::lock::lock;
 
 /// An answer of more bytes goes out in parts of so many.
 pub(super) const PART_BYTES: usize = 64 << 10;
@@ -131,7 +132,7 @@ impl Drop for LongAnswer {
 }
 
 fn locked(rest: &Mutex<Option<Rest>>) -> MutexGuard<'_, Option<Rest>> {
-    rest.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(rest)
 }
 
 /// Drops the rest of an answer of which the client takes nothing for so long, or less than it must.

@@ -17,7 +17,7 @@ use std::io;
 use std::ops::Bound;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use jiff::Timestamp;
 use redb::backends::FileBackend;
@@ -35,6 +35,7 @@ use super::disk::{
 use super::entry::{Entry, Head, MARK, PREAMBLE_BYTES, Preamble, UNREADABLE, Unreadable, seal};
 use super::writer::begin;
 use crate::error::{Error, Result};
+use crate::lock::lock;
 
 /// The new file's name until it is whole.
 const NEW_FILE: &str = "spool.redb.new";
@@ -612,7 +613,7 @@ impl Unchanged {
     }
 
     fn changed(&self) -> std::sync::MutexGuard<'_, Changed> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.changed)
     }
 }
 

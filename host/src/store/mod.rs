@@ -68,7 +68,7 @@ pub use simulation_page::SimulationPage;
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
 pub(crate) use starting::scenario_key;
-pub use starting::{NewSimulation, PlannedRow};
+pub use starting::{NewSimulation, PlannedRow, SimulationStart};
 pub use writing::{OutcomeRow, RejectedRow, ResultKey};
 pub(crate) use writing::{Replay, Rewriting, Rewritten};
 
