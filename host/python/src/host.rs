@@ -410,12 +410,11 @@ impl Host {
             Some(id) => FileIdentity::Named(simulation(py, id)?),
             None => FileIdentity::OfContent,
         };
-        let options = FileOptions {
-            name: simulation_name,
-            config_version_id,
-            identity,
-            ..FileOptions::default()
-        };
+        let mut options = FileOptions { identity, ..FileOptions::default() };
+        options.start.simulation_name = simulation_name;
+        if let Some(id) = config_version_id {
+            options.start.config_version_id = id;
+        }
         let process = process::process(py)?;
         self.recording_call(py, move |opened| async move {
             let formats = opened.formats.clone();

@@ -16,13 +16,14 @@ use super::options::{self, FormatOptions};
 use super::output::{self, BAD, BOLD, GOOD, Output, WARNING};
 use crate::blocking::blocking;
 use crate::delivery::{
-    Destination, FileIdentity, FileOptions, FileRecorded, FileSummary, Progress, Sink as _, Stage,
-    record_file,
+    Destination, FileIdentity, FileOptions, FileRecorded, FileSummary, NO_CONFIGURATION, Progress,
+    Sink as _, Stage, record_file,
 };
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::Extractor;
 use crate::formats::{Formats, OpenedFile};
+use crate::store::SimulationStart;
 
 /// How many rejected results are shown to a person; all are in the JSON and in the database.
 const SHOWN_REJECTED: usize = 10;
@@ -83,13 +84,16 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     };
     let config_version_id = match &configuration {
         Some(Configuration { name, text }) => {
-            Some(destination.create_configuration(name, text, None).await?.0)
+            destination.create_configuration(name, text, None).await?.0
         }
-        None => None,
+        None => NO_CONFIGURATION.to_owned(),
     };
     let options = FileOptions {
-        name: arguments.name.clone(),
-        config_version_id,
+        start: SimulationStart {
+            simulation_name: arguments.name.clone(),
+            config_version_id,
+            ..SimulationStart::default()
+        },
         identity: match (arguments.simulation, arguments.new) {
             (Some(simulation_id), _) => FileIdentity::Named(simulation_id),
             (None, true) => FileIdentity::New,

@@ -53,17 +53,6 @@ pub struct Progress {
     pub results: u64,
 }
 
-/// The simulation that a file becomes.
-#[derive(Clone, Debug)]
-pub struct FileSimulation {
-    /// Its id.
-    pub simulation_id: Uuid,
-    /// Its name.
-    pub name: String,
-    /// The version of the agent's configuration.
-    pub config_version_id: String,
-}
-
 /// The recording of one file.
 #[derive(Clone, Debug)]
 pub struct FileRecording {
@@ -100,8 +89,9 @@ impl FileRecording {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Starts the simulation that the survey describes, or finds it as it was started before. Gives its
-    /// status, unless the start is in the spool of a service whose database is unavailable.
+    /// Starts the simulation that the survey describes, or finds it as it was started before: `start`
+    /// has its id, and the file its plan and its metadata. Gives its status, unless the start is in the
+    /// spool of a service whose database is unavailable.
     ///
     /// # Errors
     /// [`Error::Conflict`] where the id is there with another plan; [`Error::Invalid`] where the
@@ -109,26 +99,18 @@ impl FileRecording {
     pub async fn start(
         &self,
         survey: &Survey,
-        new: FileSimulation,
+        mut start: SimulationStart,
     ) -> Result<Delivered<SimulationStatus>> {
         let session = self.extractor.session().await;
         let plan = PlanReader::new(self, survey, session);
-        let FileSimulation { simulation_id, name, config_version_id } = new;
         // PostgreSQL keeps no NUL in text.
-        let name = name.replace('\0', "\u{FFFD}");
+        start.simulation_name = start.simulation_name.map(|name| name.replace('\0', "\u{FFFD}"));
         let mut metadata = serde_json::json!({"recorded_from": self.file_name()});
         if let (Some(format), Some(members)) = (&self.format, metadata.as_object_mut()) {
             members.insert("format".to_owned(), format.name().into());
         }
-        let metadata = metadata.to_string();
-        let start = SimulationStart {
-            simulation_id: Some(simulation_id),
-            config_version_id,
-            trials: Some(survey.trials()),
-            simulation_name: Some(name),
-            metadata: Some(metadata),
-            ..SimulationStart::default()
-        };
+        start.metadata = Some(metadata.to_string());
+        start.trials = Some(survey.trials());
         match &self.destination {
             Destination::Database(recorder) => {
                 let scenarios = u32::try_from(survey.scenarios()).unwrap_or(u32::MAX);
@@ -137,7 +119,7 @@ impl FileRecording {
                 Ok(Delivered::Committed(simulation.status))
             }
             Destination::Service(client) => {
-                let start = SimulationStart { scenarios: scenario_list(plan)?, ..start };
+                start.scenarios = scenario_list(plan)?;
                 let started = client.start_simulation(start).await?;
                 Ok(match started.spooled {
                     true => Delivered::Spooled,

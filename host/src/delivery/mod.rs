@@ -39,7 +39,7 @@ use uuid::Uuid;
 
 pub use destination::Destination;
 pub(crate) use destination::Sink;
-pub use file::{FileRecording, FileSimulation, Progress, Stage};
+pub use file::{FileRecording, Progress, Stage};
 pub use file_summary::{FileFailure, FileSummary, REMEMBERED_REJECTED, RejectedItem};
 pub use replay::{Replayed, ReplayedSpool, replay_spool};
 pub use source::Source;

@@ -105,7 +105,7 @@ const FIGURES: &str = r#"
     FROM grouped"#;
 
 /// The query that computes a simulation's figures.
-pub(super) fn statement(simulation_id: Uuid) -> Statement {
+fn statement(simulation_id: Uuid) -> Statement {
     Statement::new(FIGURES).with(simulation_id)
 }
 

@@ -69,7 +69,7 @@ pub struct Failure {
 
 /// The row without an hour is the sum of the others, weighted by outcome. Sums are exact as those of
 /// [`super::Figures`] are.
-pub(super) fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
+fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
     Statement::new(
         "SELECT pg_catalog.date_trunc('hour', execution_time, 'UTC') AS hour,
              pg_catalog.count(*) AS total_outcomes,
@@ -108,7 +108,7 @@ fn shortened(mut message: String) -> String {
     message
 }
 
-pub(super) fn failures_statement(limit: i64) -> Statement {
+fn failures_statement(limit: i64) -> Statement {
     Statement::new(
         "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
              error_category, pg_catalog.left(modal_call_id, 512),

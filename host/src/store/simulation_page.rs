@@ -67,7 +67,7 @@ impl Store {
 }
 
 /// The query of a page and one row more.
-pub(super) fn statement(
+fn statement(
     status: Option<SimulationStatus>,
     limit: u32,
     cursor: Option<&str>,

@@ -20,6 +20,9 @@ const PLAN_ROWS: usize = 1_000;
 /// How many bytes of scenarios one statement takes, and one more: a message has at most 1 GiB.
 const PLAN_BYTES: usize = 8 << 20;
 
+/// The version of the configuration of a simulation that names none.
+pub const NO_CONFIGURATION: &str = "unspecified";
+
 /// What a simulation is started with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SimulationStart {

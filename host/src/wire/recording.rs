@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::extraction::Violation;
 use crate::json_text::JsonText;
 use crate::recorder::{ItemVerdict, NotFinite, NotFiniteNumber, SimulationStarted, Verdict};
-use crate::store::{SimulationStart, SimulationStatus};
+use crate::store::{NO_CONFIGURATION, SimulationStart, SimulationStatus};
 
 /// A version of an agent's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -71,7 +71,7 @@ pub struct StartSimulationRequest {
 }
 
 fn no_configuration() -> String {
-    "unspecified".to_owned()
+    NO_CONFIGURATION.to_owned()
 }
 
 impl From<StartSimulationRequest> for SimulationStart {
