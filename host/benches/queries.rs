@@ -18,6 +18,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use arc_host::extraction::OutcomeStatus;
 use arc_host::recorder::new_simulation_id;
 use arc_host::store::{Attached, OutcomeFilter, SimulationStatus, Store};
 use futures_util::StreamExt as _;
@@ -74,8 +75,8 @@ async fn main() {
 
 async fn measure(store: &Store, running: Uuid, completed: Uuid) {
     let all = &OutcomeFilter::default();
-    let errors = &OutcomeFilter { status: Some("error".to_owned()), scenario_id: None };
-    let none = &OutcomeFilter { status: Some("cancelled".to_owned()), scenario_id: None };
+    let errors = &OutcomeFilter { status: Some(OutcomeStatus::Error), scenario_id: None };
+    let none = &OutcomeFilter { status: Some(OutcomeStatus::Cancelled), scenario_id: None };
     let plain = Attached::default();
     let documents = Attached { documents: true, trajectories: true };
 

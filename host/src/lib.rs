@@ -89,6 +89,7 @@
 
 #[cfg(feature = "service")]
 pub mod access;
+mod backoff;
 mod bindings;
 mod blocking;
 #[cfg(feature = "cli")]
@@ -112,6 +113,8 @@ pub mod formats;
 pub mod fuzzing;
 pub mod identity;
 mod json_text;
+#[doc(hidden)]
+pub mod lock;
 mod reason;
 pub mod recorder;
 #[cfg(feature = "runners")]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arc_host::extraction::{
     BUILT_IN, ExtractionError, ExtractionLimits, ExtractionSettings, Extractor, Outcome, Session,
-    Span, Violation, category_word, status_word,
+    Span, Violation, category_word,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -93,7 +93,7 @@ fn outcome_json(outcome: &Outcome) -> Value {
             "definition": span(&outcome.scenario.definition),
         },
         "trial": outcome.trial,
-        "status": status_word(outcome.status),
+        "status": outcome.status.as_str(),
         "reliability_score": outcome.reliability_score,
         "grade": outcome.grade,
         "dimension_scores": scores,

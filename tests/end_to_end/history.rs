@@ -3,7 +3,7 @@
 use arc_host::Recorder;
 use arc_host::extraction::{BUILT_IN, ExtractionSettings, Extractor};
 use arc_host::recorder::{PlanDigest, Submission, Verdict, new_simulation_id};
-use arc_host::store::NewSimulation;
+use arc_host::store::{NewSimulation, SimulationStart};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -437,19 +437,14 @@ fn another_component_is_another_extractor_and_a_trial_that_was_passed_stays() {
     assert_ne!(older.identity().id, newer.identity().id);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let recorder = runtime.block_on(Recorder::new(older, database.store())).unwrap();
-    let new = NewSimulation {
-        simulation_id: new_simulation_id(),
-        simulation_name: None,
+    let start = SimulationStart {
+        simulation_id: Some(new_simulation_id()),
         config_version_id: "test".to_owned(),
-        modal_app_id: None,
-        modal_environment: "test".to_owned(),
-        sandbox_instances: None,
-        metadata: None,
-        trials: 3,
-        planned_scenarios: 0,
-        plan_sha256: PlanDigest::new().finish(),
-        started_at: None,
+        modal_environment: Some("test".to_owned()),
+        trials: Some(3),
+        ..SimulationStart::default()
     };
+    let new = NewSimulation::new(start, 0, PlanDigest::new().finish());
     runtime.block_on(recorder.start_planned(&new, std::iter::empty())).unwrap();
     let document = result("a", "success", 0.5).to_string();
     let submission = |trial| Submission {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arc_host::Recorder;
 use arc_host::extraction::{ExtractionSettings, Extractor};
 use arc_host::recorder::{Submission, Verdict};
-use arc_host::store::{NewSimulation, SimulationStatus, Store};
+use arc_host::store::{NewSimulation, SimulationStart, SimulationStatus, Store};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -37,19 +37,13 @@ fn record_late(database: &TestDatabase, id: &str, results: &[Value]) {
 
 async fn start(store: &Store) -> Uuid {
     let simulation_id = Uuid::now_v7();
-    let new = NewSimulation {
-        simulation_id,
-        simulation_name: None,
+    let start = SimulationStart {
+        simulation_id: Some(simulation_id),
         config_version_id: "v1".to_owned(),
-        modal_app_id: None,
-        modal_environment: "test".to_owned(),
-        sandbox_instances: None,
-        metadata: None,
-        trials: 1,
-        planned_scenarios: 0,
-        plan_sha256: [7; 32],
-        started_at: None,
+        modal_environment: Some("test".to_owned()),
+        ..SimulationStart::default()
     };
+    let new = NewSimulation::new(start, 0, [7; 32]);
     store.start_simulation(&new, std::iter::empty()).await.unwrap();
     simulation_id
 }

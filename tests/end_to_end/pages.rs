@@ -2,6 +2,7 @@
 //! they are damaged.
 
 use arc_host::Error;
+use arc_host::extraction::OutcomeStatus;
 use arc_host::store::{Attached, OutcomeFilter, RecordedOutcome, Store};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -65,9 +66,9 @@ async fn pages_of_any_length_are_the_whole_list() {
     let store = database.store();
     let filters = [
         OutcomeFilter::default(),
-        OutcomeFilter { status: Some("error".to_owned()), ..OutcomeFilter::default() },
+        OutcomeFilter { status: Some(OutcomeStatus::Error), ..OutcomeFilter::default() },
         OutcomeFilter { scenario_id: Some("many".to_owned()), ..OutcomeFilter::default() },
-        OutcomeFilter { scenario_id: Some("a".to_owned()), status: Some("success".to_owned()) },
+        OutcomeFilter { scenario_id: Some("a".to_owned()), status: Some(OutcomeStatus::Success) },
         OutcomeFilter { scenario_id: Some("none".to_owned()), status: None },
     ];
     for filter in &filters {
@@ -181,7 +182,8 @@ fn an_empty_page_leaves_its_connection_and_a_large_outcome_is_a_page_of_its_own(
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let store = database.store();
-        let none = OutcomeFilter { status: Some("timeout".to_owned()), ..OutcomeFilter::default() };
+        let none =
+            OutcomeFilter { status: Some(OutcomeStatus::Timeout), ..OutcomeFilter::default() };
         let page = store.outcomes_page(id, &none, 10, None, Attached::default()).await.unwrap();
         assert!(page.outcomes.is_empty() && page.cursor.is_none(), "{page:?}");
         let left = store.pool_stats();

@@ -1,11 +1,17 @@
 //! The plans of the important queries: they use the right index, do not scan all outcomes and do
 //! not read documents, with table statistics and without.
 
-use arc_host::store::{Attached, OutcomeFilter, Question, SimulationStatus, Store};
+use std::sync::{Mutex, PoisonError};
+
+use arc_host::extraction::OutcomeStatus;
+use arc_host::store::{
+    Attached, ExportSelection, OutcomeFilter, OutcomeRows, SimulationStatus, Store,
+};
 use serde_json::Value;
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::support::TestDatabase;
+use crate::support::{TestDatabase, skip_without_tool};
 
 /// The number of outcomes of each simulation.
 const OUTCOMES: usize = 5_000;
@@ -60,11 +66,18 @@ fn nodes<'p>(node: &'p Value, found: &mut Vec<&'p Value>) {
 /// Asserts of a query's plans that they use one of these indexes of outcomes or simulations, that
 /// they scan neither table completely, and that no node outputs a document.
 #[track_caller]
-fn assert_plans(plans: &[Value; 2], indexes: &[&str], what: &str) {
-    for (plan, kind) in plans.iter().zip(["special", "general"]) {
+fn assert_plans(table: &str, indexes: &[&str], what: &str) {
+    let mut plans = reported();
+    plans.retain(|plan| {
         let mut all = Vec::new();
-        nodes(&plan[0]["Plan"], &mut all);
-        let text = format!("{what}, {kind}: {plan:#}");
+        nodes(&plan["Plan"], &mut all);
+        all.iter().any(|node| node["Relation Name"] == table)
+    });
+    assert!(!plans.is_empty(), "{what}: no plan of a query that reads {table}");
+    for plan in plans {
+        let mut all = Vec::new();
+        nodes(&plan["Plan"], &mut all);
+        let text = format!("{what}: {plan:#}");
         let of = |node: &Value, name: &str| node[name].as_str().unwrap_or_default().to_owned();
         for node in &all {
             let fact = ["outcomes", "simulations"].contains(&of(node, "Relation Name").as_str());
@@ -88,76 +101,141 @@ fn assert_plans(plans: &[Value; 2], indexes: &[&str], what: &str) {
     }
 }
 
+/// The plans that auto_explain has reported since the last call of [`reported`].
+static REPORTED: Mutex<Vec<Value>> = Mutex::new(Vec::new());
+
+/// Keeps the plans among the notices of the server, which the driver logs.
+struct PlanNotices;
+
+impl log::Log for PlanNotices {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("tokio_postgres")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        let notice = record.args().to_string();
+        if let Some((_, plan)) =
+            notice.split_once("plan:\n").filter(|_| self.enabled(record.metadata()))
+        {
+            let plan = serde_json::from_str(plan).expect("the plan is JSON");
+            REPORTED.lock().unwrap_or_else(PoisonError::into_inner).push(plan);
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// Takes the plans that were reported. A plan comes before the answer to its query.
+fn reported() -> Vec<Value> {
+    std::mem::take(&mut *REPORTED.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// A store whose sessions report the plan of each query: `custom` plans know the query's parameters,
+/// and `generic` ones, which a prepared statement may come to use, do not.
+fn reporting(database: &TestDatabase, plans: &str) -> Store {
+    let mut config = database.config();
+    config.options(format!(
+        "-c session_preload_libraries=auto_explain -c auto_explain.log_min_duration=0 \
+         -c auto_explain.log_format=json -c auto_explain.log_verbose=on \
+         -c auto_explain.log_level=notice -c plan_cache_mode=force_{plans}_plan"
+    ));
+    Store::new(config, 1).unwrap()
+}
+
 async fn assert_all(store: &Store, simulation_id: Uuid, state: &str) {
     let by_simulation = &["outcomes_pkey", "outcomes_places"][..];
     let filters = [
         ("all", OutcomeFilter::default()),
-        ("errors", OutcomeFilter { scenario_id: None, status: Some("error".to_owned()) }),
+        ("errors", OutcomeFilter { scenario_id: None, status: Some(OutcomeStatus::Error) }),
         ("a scenario", OutcomeFilter { scenario_id: Some("scenario-7".to_owned()), status: None }),
     ];
-    let mut questions = vec![
-        ("the row", Question::Simulation(simulation_id), &["simulations_pkey"][..]),
-        ("figures", Question::Figures(simulation_id), by_simulation),
-        ("performance", Question::Performance(simulation_id, 24.0), by_simulation),
-        ("failures", Question::Failures(50), &["outcomes_failures"]),
-    ];
+    reported();
+    store.simulation(simulation_id).await.unwrap();
+    assert_plans("simulations", &["simulations_pkey"], &format!("the row {state}"));
+    store.figures(simulation_id).await.unwrap();
+    assert_plans("outcomes", by_simulation, &format!("figures {state}"));
+    store.performance(simulation_id, 24.0).await.unwrap();
+    assert_plans("outcomes", by_simulation, &format!("performance {state}"));
+    store.failures(50).await.unwrap();
+    assert_plans("outcomes", &["outcomes_failures"], &format!("failures {state}"));
     for (name, filter) in filters {
-        questions.push((name, Question::Outcomes(simulation_id, filter.clone()), by_simulation));
-        questions.push((name, Question::Export(simulation_id, filter.clone()), by_simulation));
-        let page = store
-            .outcomes_page(simulation_id, &filter, 2, None, Attached::default())
-            .await
-            .unwrap();
-        for cursor in [None, page.cursor] {
-            let filter = filter.clone();
-            let page = Question::OutcomesPage { simulation_id, filter, limit: 100, cursor };
+        let what = format!("{name} {state}");
+        export(store, simulation_id, filter.clone()).await;
+        assert_plans("outcomes", by_simulation, &format!("export of {what}"));
             // If failures are rare, the index of all failures is suitable.
-            let indexes = match name {
-                "errors" => &["outcomes_places", "outcomes_failures"][..],
-                _ => &["outcomes_places"],
-            };
-            questions.push((name, page, indexes));
+        let indexes = match name {
+            "errors" => &["outcomes_places", "outcomes_failures"][..],
+            _ => &["outcomes_places"],
+        };
+        let page = async |limit: u32, cursor: Option<&str>| {
+            let attached = Attached::default();
+            store.outcomes_page(simulation_id, &filter, limit, cursor, attached).await.unwrap()
+        };
+        let second = page(2, None).await.cursor;
+        for cursor in [None, second.as_deref()] {
+            reported();
+            page(100, cursor).await;
+            assert_plans("outcomes", indexes, &format!("page of {what}, from {cursor:?}"));
         }
     }
     for (status, index) in [
-        (None, &["simulations_newest"][..]),
-        (Some(SimulationStatus::Running), &["simulations_newest_of_status"]),
+        (None, "simulations_newest"),
+        (Some(SimulationStatus::Running), "simulations_newest_of_status"),
     ] {
-        let page = store.simulations_page(status, 1, None).await.unwrap();
-        for cursor in [None, page.cursor] {
-            let page = Question::SimulationsPage { status, limit: 20, cursor };
-            questions.push(("simulations", page, index));
+        let second = store.simulations_page(status, 1, None).await.unwrap().cursor;
+        for cursor in [None, second.as_deref()] {
+            reported();
+            store.simulations_page(status, 20, cursor).await.unwrap();
+            assert_plans("simulations", &[index], &format!("{status:?} {state}, from {cursor:?}"));
         }
     }
-    for (name, question, indexes) in &questions {
-        let plans = store.explain(question).await.unwrap();
-        assert_plans(&plans, indexes, &format!("{name} {state}: {question:?}"));
-    }
+}
+
+/// Reads the outcomes of a simulation as an export does.
+async fn export(store: &Store, simulation_id: Uuid, filter: OutcomeFilter) {
+    let simulations = vec![simulation_id];
+    let selection = ExportSelection { simulations, filter, documents: false };
+    let (sender, mut chunks) = mpsc::channel::<OutcomeRows>(1);
+    let taken = async { while chunks.recv().await.is_some() {} };
+    let read = async move {
+        store.export(&selection, &sender).await.unwrap();
+        drop(sender);
+    };
+    tokio::join!(read, taken);
+}
+
+/// Asserts the plans of all queries, of both kinds. False if the server does not report any.
+fn assert_of_both_kinds(database: &TestDatabase, simulation_id: Uuid, state: &str) -> bool {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        for kind in ["custom", "generic"] {
+            let store = reporting(database, kind);
+            if let Err(error) = store.simulation(simulation_id).await {
+                let why = format!("the server does not load auto_explain: {error}");
+                skip_without_tool("the plans of queries", &why);
+                return false;
+            }
+            assert_all(&store, simulation_id, &format!("{state}, {kind} plan")).await;
+            store.close();
+        }
+        true
+    })
 }
 
 #[test]
 fn important_queries_use_their_indexes_and_read_no_documents() {
+    log::set_logger(&PlanNotices).expect("nothing else reads the log of this process");
+    log::set_max_level(log::LevelFilter::Info);
     let database = filled();
     let simulation_id = simulation(&database, 3);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let store = database.store();
-        assert_all(&store, simulation_id, "without statistics").await;
-        store.close();
-    });
+    if !assert_of_both_kinds(&database, simulation_id, "without statistics") {
+        return;
+    }
     database.execute("ANALYZE arc_recorder.outcomes; ANALYZE arc_recorder.simulations");
-    runtime.block_on(async {
-        let store = database.store();
-        assert_all(&store, simulation_id, "with statistics").await;
-        store.close();
-    });
+    assert_of_both_kinds(&database, simulation_id, "with statistics");
     // A simulation that is newer than the statistics.
     let fresh = SIMULATIONS + 1;
     fill(&database, fresh, fresh);
     let simulation_id = simulation(&database, fresh);
-    runtime.block_on(async {
-        let store = database.store();
-        assert_all(&store, simulation_id, "fresh, beside statistics").await;
-        store.close();
-    });
+    assert_of_both_kinds(&database, simulation_id, "fresh, beside statistics");
 }

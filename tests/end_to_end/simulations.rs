@@ -1,7 +1,7 @@
 //! How results are assigned to simulations, and how figures are computed: ids, plans, trials,
 //! attempts.
 
-use arc_host::store::NewSimulation;
+use arc_host::store::{NewSimulation, SimulationStart};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -19,19 +19,14 @@ fn with_trial(mut result: Value, trial: u32) -> Value {
 /// Starts a simulation as a runner does, with one planned scenario, "planned".
 fn start_runners_simulation(database: &TestDatabase) -> Uuid {
     let simulation_id = Uuid::now_v7();
-    let new = NewSimulation {
-        simulation_id,
+    let start = SimulationStart {
+        simulation_id: Some(simulation_id),
         simulation_name: Some("a runner's".to_owned()),
         config_version_id: "v1".to_owned(),
-        modal_app_id: None,
-        modal_environment: "test".to_owned(),
-        sandbox_instances: None,
-        metadata: None,
-        trials: 1,
-        planned_scenarios: 1,
-        plan_sha256: [7; 32],
-        started_at: None,
+        modal_environment: Some("test".to_owned()),
+        ..SimulationStart::default()
     };
+    let new = NewSimulation::new(start, 1, [7; 32]);
     let planned = arc_host::store::PlannedRow {
         scenario_version_id: Uuid::now_v7(),
         scenario_id: "planned".to_owned(),

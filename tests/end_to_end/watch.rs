@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStdout};
 
-use arc_host::store::{NewSimulation, PlannedRow};
+use arc_host::store::{NewSimulation, PlannedRow, SimulationStart};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -14,19 +14,14 @@ use crate::support::{Files, Program, TestDatabase, record, result, skip_without_
 /// Starts a simulation of two planned scenarios.
 fn start(database: &TestDatabase) -> String {
     let simulation_id = Uuid::now_v7();
-    let new = NewSimulation {
-        simulation_id,
+    let start = SimulationStart {
+        simulation_id: Some(simulation_id),
         simulation_name: Some("watched".to_owned()),
         config_version_id: "v1".to_owned(),
-        modal_app_id: None,
-        modal_environment: "test".to_owned(),
-        sandbox_instances: None,
-        metadata: None,
-        trials: 1,
-        planned_scenarios: 2,
-        plan_sha256: [7; 32],
-        started_at: None,
+        modal_environment: Some("test".to_owned()),
+        ..SimulationStart::default()
     };
+    let new = NewSimulation::new(start, 2, [7; 32]);
     let plan = ["a", "b"].map(|scenario_id| {
         Ok(PlannedRow {
             scenario_version_id: Uuid::now_v7(),

@@ -7,7 +7,17 @@ use crate::tokens::{Kind, Token};
 
 /// The modules of `host/src`, from the lowest floor up. Modules on the same floor do not import each other.
 const FLOORS: &[&[&str]] = &[
-    &["allocator", "bindings", "blocking", "identity", "json_text", "reason", "tls"],
+    &[
+        "allocator",
+        "backoff",
+        "bindings",
+        "blocking",
+        "identity",
+        "json_text",
+        "lock",
+        "reason",
+        "tls",
+    ],
     &["component_cache", "embedded"],
     &["error"],
     &["extraction"],

@@ -13,14 +13,19 @@ unsafe extern "C" {
 }
 
 /// Records that a test, or a part of one, is skipped.
-pub fn skip(what: &str, why: &str) {
-    static AT_EXIT: Once = Once::new();
-    AT_EXIT.call_once(|| {
+pub(crate) fn at_exit(once: &Once, function: extern "C" fn()) {
+    once.call_once(|| {
         // SAFETY: the function has no arguments, and uses only data that lives as long as the
         // process.
-        let registered = unsafe { atexit(list) };
+        let registered = unsafe { atexit(function) };
         assert_eq!(registered, 0, "atexit");
     });
+}
+
+/// Notes that a test, or a part of one, is skipped.
+pub fn skip(what: &str, why: &str) {
+    static LIST: Once = Once::new();
+    at_exit(&LIST, list);
     let line = format!("{what}: {why}");
     let mut skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
     if !skipped.contains(&line) {

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use arc_host::embedded::{Download, EmbeddedDatabase, EmbeddedSettings, SupervisorCommand};
 use arc_host::recorder::PlanDigest;
-use arc_host::store::{NewSimulation, Store};
+use arc_host::store::{NewSimulation, SimulationStart, Store};
 use tempfile::TempDir;
 use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
@@ -81,19 +81,13 @@ pub(crate) async fn connect(config: &Config) -> Client {
 
 /// Returns a simulation without a plan.
 pub(crate) fn new_simulation(simulation_id: Uuid) -> NewSimulation {
-    NewSimulation {
-        simulation_id,
-        simulation_name: None,
+    let start = SimulationStart {
+        simulation_id: Some(simulation_id),
         config_version_id: "bench".to_owned(),
-        modal_app_id: None,
-        modal_environment: "bench".to_owned(),
-        sandbox_instances: None,
-        metadata: None,
-        trials: 1,
-        planned_scenarios: 0,
-        plan_sha256: PlanDigest::new().finish(),
-        started_at: None,
-    }
+        modal_environment: Some("bench".to_owned()),
+        ..SimulationStart::default()
+    };
+    NewSimulation::new(start, 0, PlanDigest::new().finish())
 }
 
 /// The number of outcomes that [`make_outcomes`] creates.

@@ -22,21 +22,13 @@ pub(crate) enum Item {
     Unwritable(Violation),
 }
 
-/// The attributes of a result that are not part of its document.
-#[derive(Clone, Default)]
-struct About {
-    trial: Option<u32>,
-    modal_call_id: Option<String>,
-    sandbox_id: Option<String>,
-}
-
 /// The results of one call.
 #[pyclass]
 pub(crate) struct Batch {
     items: Vec<Item>,
     bytes: usize,
     /// The result that is being serialized. A large one takes several calls.
-    writing: Option<(Writer, About)>,
+    writing: Option<(Writer, Submission)>,
 }
 
 #[pymethods]
@@ -75,11 +67,11 @@ impl Batch {
         let until = Instant::now().checked_add(slice).unwrap_or_else(Instant::now);
         let mut next = next;
         while next < results.len() && self.items.len() < most_items && self.bytes < most_bytes {
-            let (mut writer, about) = match self.writing.take() {
+            let (mut writer, submission) = match self.writing.take() {
                 Some(writing) => writing,
                 None => {
                     let result = results.get_item(next)?;
-                    let about = About {
+                    let submission = Submission {
                         trial: match trial_at(trials, next)? {
                             Ok(trial) => trial,
                             Err(violation) => {
@@ -90,28 +82,30 @@ impl Batch {
                         },
                         modal_call_id: text_at(modal_call_ids, next)?,
                         sandbox_id: text_at(sandbox_ids, next)?,
+                        ..Submission::new("")
                     };
                     if let Some(bytes) = text(&result)? {
-                        self.add(Submission::from_bytes(bytes, DOCUMENT_BYTES), about);
+                        let Submission { document, .. } =
+                            Submission::from_bytes(bytes, DOCUMENT_BYTES);
+                        self.add(Submission { document, ..submission });
                         next += 1;
                         continue;
                     }
-                    (Writer::new(result, EXCLUDED_MEMBERS), about)
+                    (Writer::new(result, EXCLUDED_MEMBERS), submission)
                 }
             };
             match writer.proceed(py, Some(until)) {
                 Ok(None) => {
-                    self.writing = Some((writer, about));
+                    self.writing = Some((writer, submission));
                     return Ok(next);
                 }
                 Ok(Some(JsonText { text, not_finite })) => {
-                    let mut submission = if text.len() > DOCUMENT_BYTES {
+                    let Submission { document, .. } = if text.len() > DOCUMENT_BYTES {
                         Submission::from_bytes(text.into_bytes(), DOCUMENT_BYTES)
                     } else {
                         Submission::new(text)
                     };
-                    submission.not_finite = not_finite;
-                    self.add(submission, about);
+                    self.add(Submission { document, not_finite, ..submission });
                 }
                 Err(Unwritable::Value { path, message }) => {
                     let code = NOT_JSON.to_owned();
@@ -129,11 +123,9 @@ impl Batch {
 }
 
 impl Batch {
-    fn add(&mut self, submission: Submission, about: About) {
-        let About { trial, modal_call_id, sandbox_id } = about;
+    fn add(&mut self, mut submission: Submission) {
         self.bytes += submission.document_bytes();
-        let position = Some(self.items.len() as u64);
-        let submission = Submission { position, trial, modal_call_id, sandbox_id, ..submission };
+        submission.position = Some(self.items.len() as u64);
         self.items.push(Item::Submission(submission));
     }
 

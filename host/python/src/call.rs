@@ -1,9 +1,10 @@
 //! A call in progress, and the ways to wait for it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use arc_host::Error;
+use arc_host::lock::lock;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use serde::Serialize;
@@ -76,7 +77,7 @@ impl Call {
         if self.generation != process::generation() {
             return Err(PyRuntimeError::new_err("this call was begun before the process forked"));
         }
-        let receiver = self.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let receiver = lock(&self.receiver).take();
         receiver.ok_or_else(|| PyRuntimeError::new_err("this call's answer was taken already"))
     }
 }
@@ -98,8 +99,7 @@ impl Call {
                 Ok(Err(_)) => return Err(aborted()),
                 Err(_) => {
                     if let Err(interrupted) = py.check_signals() {
-                        *self.receiver.lock().unwrap_or_else(PoisonError::into_inner) =
-                            Some(receiver);
+                        *lock(&self.receiver) = Some(receiver);
                         return Err(interrupted);
                     }
                 }

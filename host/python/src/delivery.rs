@@ -4,11 +4,12 @@
 //! wait for Python.
 
 use std::io;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use arc_host::lock::lock;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
@@ -63,7 +64,7 @@ impl Deliveries {
     /// Ends the thread after the answers that were sent before are delivered.
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
             // Sending fails if the thread has already ended.
             let _ = self.sender.send(Message::End);

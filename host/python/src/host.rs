@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_host::cli::Program;
 use arc_host::client::ServiceClient;
@@ -13,7 +13,9 @@ use arc_host::delivery::{Delivered, FileIdentity, FileOptions, Source, record_fi
 use arc_host::documents::DocumentFile;
 use arc_host::embedded::Download;
 use arc_host::export;
+use arc_host::extraction::OutcomeStatus;
 use arc_host::formats::FormatSettings;
+use arc_host::lock::lock;
 use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict};
 use arc_host::store::{
     Attached, ExportSelection, OutcomeFilter, RecordedOutcome, SimulationStatus,
@@ -113,7 +115,7 @@ impl Host {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         if state.generation != process::generation() {
             // Assigning drops the old state, whose `Drop` respects that it is the parent's.
             let mut own = State::new();
@@ -309,32 +311,20 @@ impl Host {
         })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the arguments of the Python call")]
+    /// Starts a simulation: `start` is a JSON object of the members of [`SimulationStart`], but for its
+    /// id and its scenarios.
     fn start_simulation(
         &self,
         py: Python<'_>,
         simulation_id: Option<&str>,
-        config_version_id: String,
+        start: &str,
         scenarios: String,
-        trials: Option<u32>,
-        simulation_name: Option<String>,
-        modal_app_id: Option<String>,
-        modal_environment: Option<String>,
-        sandbox_instances: Option<u32>,
-        metadata: Option<String>,
     ) -> PyResult<Call> {
-        let start = SimulationStart {
-            simulation_id: simulation_id.map(|id| simulation(py, id)).transpose()?,
-            config_version_id,
-            scenarios,
-            trials,
-            simulation_name,
-            modal_app_id,
-            modal_environment,
-            sandbox_instances,
-            metadata,
-            started_at: None,
-        };
+        let start: SimulationStart = serde_json::from_str(start).map_err(|error| {
+            errors::exception(py, &Error::Invalid(format!("invalid start: {error}")))
+        })?;
+        let simulation_id = simulation_id.map(|id| simulation(py, id)).transpose()?;
+        let start = SimulationStart { simulation_id, scenarios, ..start };
         self.recording_call(
             py,
             |opened| async move { opened.delivery.start_simulation(start).await },
@@ -425,12 +415,11 @@ impl Host {
             Some(id) => FileIdentity::Named(simulation(py, id)?),
             None => FileIdentity::OfContent,
         };
-        let options = FileOptions {
-            name: simulation_name,
-            config_version_id,
-            identity,
-            ..FileOptions::default()
-        };
+        let mut options = FileOptions { identity, ..FileOptions::default() };
+        options.start.simulation_name = simulation_name;
+        if let Some(id) = config_version_id {
+            options.start.config_version_id = id;
+        }
         let process = process::process(py)?;
         self.recording_call(py, move |opened| async move {
             let formats = opened.formats.clone();
@@ -514,7 +503,7 @@ impl Host {
         cursor: Option<String>,
     ) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
-        let filter = OutcomeFilter { scenario_id, status };
+        let filter = OutcomeFilter { scenario_id, status: outcome_status(py, status)? };
         let attached = Attached { documents: false, trajectories: true };
         self.call(py, move |opened| async move {
             let cursor = cursor.as_deref();
@@ -536,7 +525,7 @@ impl Host {
         let simulations = simulation_ids.iter().map(|id| simulation(py, id));
         let selection = ExportSelection {
             simulations: simulations.collect::<PyResult<_>>()?,
-            filter: OutcomeFilter { scenario_id, status },
+            filter: OutcomeFilter { scenario_id, status: outcome_status(py, status)? },
             documents,
         };
         let (process, opening) = self.current(py)?;
@@ -690,6 +679,12 @@ fn simulation(py: Python<'_>, id: &str) -> PyResult<Uuid> {
         ));
         errors::exception(py, &error)
     })
+}
+
+/// Parses the status of the outcomes that are wanted.
+fn outcome_status(py: Python<'_>, status: Option<String>) -> PyResult<Option<OutcomeStatus>> {
+    let status = status.map(|word| word.parse::<OutcomeStatus>()).transpose();
+    status.map_err(|error| errors::exception(py, &Error::Invalid(error.to_string())))
 }
 
 fn unreachable_health() -> serde_json::Value {

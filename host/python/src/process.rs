@@ -4,12 +4,13 @@
 //! but leaks it, and creates its own on first use.
 
 use std::ptr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use arc_host::database::components_cache;
 use arc_host::embedded::Stage;
 use arc_host::extraction::{ExtractionSettings, Extractor};
+use arc_host::lock::lock;
 use pyo3::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OnceCell, watch};
@@ -108,7 +109,7 @@ fn current() -> Option<&'static Process> {
 impl Process {
     /// Adds a message that Python logs.
     pub(crate) fn note(&self, text: String) {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+        lock(&self.notes).push(text);
     }
 
     /// Adds a message for a stage that downloads PostgreSQL, because it takes long and changes the machine.
@@ -173,5 +174,5 @@ pub(crate) fn stop(py: Python<'_>) -> PyResult<()> {
 #[pyfunction]
 pub(crate) fn take_notes() -> Vec<String> {
     let Some(process) = current() else { return Vec::new() };
-    std::mem::take(&mut *process.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    std::mem::take(&mut *lock(&process.notes))
 }

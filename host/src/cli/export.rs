@@ -3,24 +3,73 @@
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::ValueEnum as _;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
+use uuid::Uuid;
 
 use super::Done;
-use super::arguments::{Export, FormatWord};
 use super::connection;
 use super::global::Global;
+use super::options;
 use super::output::{self, Output};
 use crate::error::{Error, Result};
-use crate::export::{Destination, Exported, export};
+use crate::export::{Destination, Exported, Format, export};
+use crate::extraction::OutcomeStatus;
 use crate::store::{ExportSelection, OutcomeFilter};
 
 /// How many bytes go to the output at once.
 const BUFFER_BYTES: usize = 1 << 18;
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// The simulations' ids. Default: all simulations, the oldest first.
+    #[arg(value_name = "ID", value_parser = options::id)]
+    simulations: Vec<Uuid>,
+
+    /// The format. Default: the one that FILE's name ends with.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<FormatWord>,
+
+    /// Where to write it; - is standard output.
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+
+    /// Only those with this status.
+    #[arg(long, value_name = "STATUS", value_parser = options::outcome_status())]
+    status: Option<OutcomeStatus>,
+
+    /// Only those of this scenario.
+    #[arg(long, value_name = "SCENARIO")]
+    scenario: Option<String>,
+
+    /// With the documents, byte for byte as they were recorded, as a last column of text.
+    #[arg(long)]
+    documents: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FormatWord {
+    /// Apache Parquet: typed columns, compressed with zstd.
+    Parquet,
+    /// Comma-separated values as RFC 4180 has them, with the names of the columns first.
+    Csv,
+    /// An object of JSON a line.
+    Jsonl,
+}
+
+impl From<FormatWord> for Format {
+    fn from(word: FormatWord) -> Self {
+        match word {
+            FormatWord::Parquet => Format::Parquet,
+            FormatWord::Csv => Format::Csv,
+            FormatWord::Jsonl => Format::Jsonl,
+        }
+    }
+}
 
 pub(super) async fn run(global: &Global, arguments: Export, output: &mut Output) -> Result<Done> {
     let format = format_of(arguments.format, &arguments.output)?;

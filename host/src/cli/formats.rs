@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::{Args, Subcommand};
 use nix::sys::resource::{Resource, setrlimit};
 use serde_json::json;
 
 use super::Done;
-use super::arguments::{AddFormat, FormatsCommand, RemoveFormat};
 use super::connection;
 use super::global::Global;
 use super::output::{self, BOLD, Output};
@@ -21,6 +21,35 @@ const COMPILE_BYTES: u64 = 4 << 30;
 
 /// How many seconds of processor time compiling may take, of all cores together.
 const COMPILE_SECONDS: u64 = 120;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum FormatsCommand {
+    /// List all formats: name, version, authors, and what each reads.
+    List,
+    /// Add a component of the world arc:recording/extractor under the name that it says.
+    Add(AddFormat),
+    /// Remove a format that was added.
+    Remove(RemoveFormat),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AddFormat {
+    /// The component's file (.wasm).
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Give the component WASI, where it imports it: one without files, network, variables and input,
+    /// whose clocks stand still and whose random bytes never change.
+    #[arg(long)]
+    grant_wasi: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RemoveFormat {
+    /// The format's name.
+    #[arg(value_name = "NAME")]
+    name: String,
+}
 
 pub(super) fn run(global: &Global, command: FormatsCommand, output: &mut Output) -> Result<Done> {
     match command {

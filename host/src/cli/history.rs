@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::Done;
-use super::arguments::{Reextract, RetryRejected};
 use super::connection;
 use super::global::Global;
 use super::interrupt::stop_on_interrupt;
+use super::options;
 use super::output::{self, BAD, BOLD, DIM, GOOD, Output};
 use crate::Recorder;
 use crate::database::Database;
@@ -49,6 +51,17 @@ async fn of_each_format(recorder: &Recorder, named: Option<&str>) -> Result<Vec<
         }
     }
     Ok(all)
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RetryRejected {
+    /// Only the results of this format. Default: all formats.
+    #[arg(long, value_name = "NAME")]
+    format: Option<String>,
+
+    /// Only the results of this simulation.
+    #[arg(long, value_name = "ID", value_parser = options::id)]
+    simulation: Option<Uuid>,
 }
 
 /// `arc-host retry-rejected`.
@@ -104,6 +117,25 @@ pub(super) async fn retry_rejected(
         (false, 0, 1..) => Done::Rejected,
         (false, 0, 0) => Done::All,
     })
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Reextract {
+    /// Only the outcomes of this format. Default: all formats.
+    #[arg(long, value_name = "NAME")]
+    format: Option<String>,
+
+    /// Only the outcomes of this simulation.
+    #[arg(long, value_name = "ID", value_parser = options::id)]
+    simulation: Option<Uuid>,
+
+    /// Show every field that would change, with its old and its new value; write nothing.
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Also outcomes that the extractor of today has extracted.
+    #[arg(long)]
+    all: bool,
 }
 
 /// The summary of `reextract`, as `--json` prints it.

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod completions;
+mod component;
 mod connection;
 mod export;
 mod formats;
@@ -10,6 +11,7 @@ mod help;
 mod history;
 mod interrupt;
 mod manual;
+mod options;
 mod output;
 mod program;
 mod prune;
@@ -161,7 +163,7 @@ async fn run(arguments: Arguments) -> Result<Done> {
         Command::Migrate(arguments) => schema::migrate(&global, arguments, &mut output).await,
         Command::Prune(arguments) => prune::run(&global, arguments, &mut output).await,
         Command::Psql(arguments) => schema::psql(&global, arguments).await,
-        Command::Component(arguments) => validate::component(&global, arguments, &mut output),
+        Command::Component(arguments) => component::run(&global, arguments, &mut output),
         Command::Completions(arguments) => {
             completions::run(&arguments, &mut help::command(), &mut output)
         }

@@ -4,6 +4,8 @@
 //! pipe (`| head`) ends the output, not the work. Styles reach terminals only; documents and JSON
 //! go out as they are, byte for byte.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anstyle::{AnsiColor, Style};
@@ -252,8 +254,8 @@ pub(super) fn dollars(amount: f64) -> String {
 }
 
 /// Counts by name, the greatest first.
-pub(super) fn tally<'t>(counts: impl IntoIterator<Item = (&'t String, &'t i64)>) -> String {
-    let mut counts: Vec<(&String, &i64)> = counts.into_iter().collect();
+pub(super) fn tally<N: Ord + fmt::Display>(counts: &BTreeMap<N, i64>) -> String {
+    let mut counts: Vec<(&N, &i64)> = counts.iter().collect();
     counts.sort_by_key(|(name, total)| (std::cmp::Reverse(**total), *name));
     let parts: Vec<String> =
         counts.iter().map(|(name, total)| format!("{name} {}", count(**total))).collect();

@@ -1,14 +1,27 @@
 //! `arc-host prune`: removes what is older than it is to be kept.
 
+use clap::Args;
+
 use super::Done;
-use super::arguments::Prune;
 use super::connection;
 use super::global::Global;
 use super::output::{self, DIM, GOOD, Output};
 use crate::error::Result;
+use crate::recorder::duration_hours;
 
 /// How many simulations are shown to a person; `--json` shows all.
 const SHOWN: usize = 10;
+
+#[derive(Debug, Args)]
+pub(super) struct Prune {
+    /// How long simulations are kept, counted from their start: 180d, 26w.
+    #[arg(long, value_name = "DURATION", value_parser = duration_hours)]
+    older_than: f64,
+
+    /// Show what would be removed; remove nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
 
 pub(super) async fn run(global: &Global, arguments: Prune, output: &mut Output) -> Result<Done> {
     let database = connection::open_current(global).await?;

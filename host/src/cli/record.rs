@@ -1,28 +1,58 @@
 //! `arc-host record`: files of results into the database.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::Args;
+use uuid::Uuid;
+
 use super::Done;
-use super::arguments::{FormatOptions, Record};
 use super::connection;
 use super::global::Global;
 use super::interrupt::stop_on_interrupt;
+use super::options::{self, FormatOptions};
 use super::output::{self, BAD, BOLD, GOOD, Output, WARNING};
 use crate::blocking::blocking;
 use crate::delivery::{
-    Destination, FileIdentity, FileOptions, FileRecorded, FileSummary, Progress, Sink as _, Stage,
-    record_file,
+    Destination, FileIdentity, FileOptions, FileRecorded, FileSummary, NO_CONFIGURATION, Progress,
+    Sink as _, Stage, record_file,
 };
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::Extractor;
 use crate::formats::{Formats, OpenedFile};
+use crate::store::SimulationStart;
 
 /// How many rejected results are shown to a person; all are in the JSON and in the database.
 const SHOWN_REJECTED: usize = 10;
+
+#[derive(Debug, Args)]
+pub(super) struct Record {
+    /// Files of results; - is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// The simulation's name. Default: the file's name.
+    #[arg(long)]
+    name: Option<String>,
+
+    /// A file with the agent's configuration (JSON or other text), kept with the simulation.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    format: FormatOptions,
+
+    /// The simulation's id. One that exists takes the results; its plan stays as it is.
+    #[arg(long, value_name = "ID", value_parser = options::id, conflicts_with = "new")]
+    simulation: Option<Uuid>,
+
+    /// Make a new simulation, even of a file that was recorded before.
+    #[arg(long)]
+    new: bool,
+}
 
 pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output) -> Result<Done> {
     if arguments.simulation.is_some() && arguments.files.len() > 1 {
@@ -54,13 +84,16 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     };
     let config_version_id = match &configuration {
         Some(Configuration { name, text }) => {
-            Some(destination.create_configuration(name, text, None).await?.0)
+            destination.create_configuration(name, text, None).await?.0
         }
-        None => None,
+        None => NO_CONFIGURATION.to_owned(),
     };
     let options = FileOptions {
-        name: arguments.name.clone(),
-        config_version_id,
+        start: SimulationStart {
+            simulation_name: arguments.name.clone(),
+            config_version_id,
+            ..SimulationStart::default()
+        },
         identity: match (arguments.simulation, arguments.new) {
             (Some(simulation_id), _) => FileIdentity::Named(simulation_id),
             (None, true) => FileIdentity::New,
@@ -225,7 +258,7 @@ impl Shown<'_> {
             output::results(results),
             simulation_id,
             match progress {
-                Some(known) => known.status.word(),
+                Some(known) => known.status.as_str(),
                 None if summary.spooled > 0 => "spooled",
                 None => "unknown",
             }

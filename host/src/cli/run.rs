@@ -1,13 +1,48 @@
 //! `arc-host run`: a runner that is a component.
 
+use std::path::PathBuf;
+
+use clap::Args;
+
 use super::Done;
-use super::arguments::Run;
 use super::connection;
 use super::global::Global;
 use super::interrupt::{Interrupts, STOPPING, exit_after};
 use super::output;
 use crate::error::{Error, Result};
 use crate::runners::{GrantedFolder, Grants, Runner, RunnerSettings};
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// The component's file (.wasm), of the world arc:recording/runner.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// How much memory it may use, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 1_024,
+        value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    memory: u32,
+
+    /// A folder that it may read, and under which path it sees it. Default: the same path.
+    #[arg(long = "dir", value_name = "HOST[::GUEST]", value_parser = folder)]
+    folders: Vec<(PathBuf, String)>,
+
+    /// A folder in which it may also write.
+    #[arg(long = "dir-rw", value_name = "HOST[::GUEST]", value_parser = folder)]
+    writable_folders: Vec<(PathBuf, String)>,
+
+    /// Let it use the network as this program may: connect, listen, look up names.
+    #[arg(long)]
+    allow_net: bool,
+
+    /// An environment variable for it; without a value, with the one that it has here.
+    #[arg(long = "env", value_name = "NAME[=VALUE]", value_parser = variable)]
+    variables: Vec<(String, String)>,
+
+    /// Arguments for the runner.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    arguments: Vec<String>,
+}
 
 pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
     let path = arguments.file.display().to_string();
@@ -49,7 +84,7 @@ pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
 }
 
 fn grants(arguments: &Run) -> Grants {
-    let folders = |folders: &[(std::path::PathBuf, String)], writable| -> Vec<GrantedFolder> {
+    let folders = |folders: &[(PathBuf, String)], writable| -> Vec<GrantedFolder> {
         let granted = folders.iter().cloned();
         granted.map(|(host, guest)| GrantedFolder { host, guest, writable }).collect()
     };
@@ -59,5 +94,55 @@ fn grants(arguments: &Run) -> Grants {
         folders: granted,
         network: arguments.allow_net,
         variables: arguments.variables.clone(),
+    }
+}
+
+/// A folder as the runner is to see it.
+fn folder(text: &str) -> std::result::Result<(PathBuf, String), String> {
+    let (host, guest) = text.split_once("::").unwrap_or((text, text));
+    if host.is_empty() || guest.is_empty() {
+        return Err("give the folder's path, or its path and the runner's path: data::/data".into());
+    }
+    Ok((host.into(), guest.to_owned()))
+}
+
+/// A variable and its value, which this process may have.
+fn variable(text: &str) -> std::result::Result<(String, String), String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Ok(value.to_owned())),
+        None => (text, std::env::var(text)),
+    };
+    match value {
+        _ if name.is_empty() => Err("a variable has a name".to_owned()),
+        Ok(value) => Ok((name.to_owned(), value)),
+        Err(error) => Err(format!("{error}; give it a value: {name}=VALUE")),
+    }
+}
+
+/// Any text as what a runner is given; see [`crate::fuzzing`].
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz_words(text: &str) {
+    if let Ok((host, guest)) = folder(text) {
+        assert!(!host.as_os_str().is_empty() && !guest.is_empty(), "{text}");
+        assert!(text.starts_with(&*host.to_string_lossy()) && text.ends_with(&guest), "{text}");
+    }
+    if let Ok((name, value)) = variable(text) {
+        assert!(!name.is_empty(), "{text}");
+        assert!(!text.contains('=') || format!("{name}={value}") == text, "{text}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn folders_and_variables_of_runners() {
+        assert_eq!(super::folder("data").unwrap(), ("data".into(), "data".to_owned()));
+        assert_eq!(super::folder("a:b::/c::d").unwrap(), ("a:b".into(), "/c::d".to_owned()));
+        assert!(super::folder("::/data").is_err() && super::folder("data::").is_err());
+        assert_eq!(super::variable("A=b=c").unwrap(), ("A".to_owned(), "b=c".to_owned()));
+        assert_eq!(super::variable("A=").unwrap(), ("A".to_owned(), String::new()));
+        assert!(super::variable("=b").is_err());
+        let unset = super::variable("ARC_NO_SUCH_VARIABLE").unwrap_err();
+        assert!(unset.contains("ARC_NO_SUCH_VARIABLE=VALUE"), "{unset}");
     }
 }

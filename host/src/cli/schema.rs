@@ -1,12 +1,13 @@
 //! The commands about the database itself.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::Done;
-use super::arguments::{Migrate, Psql};
 use super::connection;
 use super::global::Global;
 use super::output::{self, BAD, GOOD, Output};
@@ -123,6 +124,36 @@ async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<D
     Ok(done)
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Migrate {
+    /// Lay the tables out so: plain, timescale (needs that extension), or citus (which is experimental).
+    /// A new database gets what its server offers; one that has a layout keeps it.
+    #[arg(long, value_name = "LAYOUT")]
+    to: Option<LayoutWord>,
+
+    /// Write the SQL that would be run, for somebody who may run it, and change nothing. Without a
+    /// database URL it is the SQL for an empty database.
+    #[arg(long)]
+    print: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LayoutWord {
+    Plain,
+    Timescale,
+    Citus,
+}
+
+impl From<LayoutWord> for Layout {
+    fn from(word: LayoutWord) -> Self {
+        match word {
+            LayoutWord::Plain => Layout::Plain,
+            LayoutWord::Timescale => Layout::Timescale,
+            LayoutWord::Citus => Layout::Citus,
+        }
+    }
+}
+
 pub(super) async fn migrate(
     global: &Global,
     arguments: Migrate,
@@ -164,6 +195,13 @@ pub(super) async fn migrate(
         output::note(note);
     }
     Ok(Done::All)
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Psql {
+    /// Arguments for psql.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENT")]
+    arguments: Vec<OsString>,
 }
 
 /// Runs psql with the database's place in its environment, where no other user can read it.

@@ -1,15 +1,19 @@
 //! The commands that read simulations.
 
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::Done;
-use super::arguments::{End, Failures, Outcomes, Performance, Rejected, Simulations};
 use super::connection;
 use super::global::Global;
+use super::options;
 use super::output::{self, Output};
 use crate::delivery::{Delivered, Source};
 use crate::error::Result;
-use crate::extraction::{Violation, violations_of_json};
+use crate::extraction::{OutcomeStatus, Violation, violations_of_json};
+use crate::recorder::duration_hours;
 use crate::store::{
     Attached, OutcomeFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus,
 };
@@ -29,13 +33,34 @@ const LISTED_OUTCOMES: u32 = 100;
 /// How many outcomes a table holds: its widths need all of them at once.
 const TABLE_ROWS: usize = 1_000;
 
+#[derive(Debug, Args)]
+pub(super) struct Simulations {
+    /// Only those with this status.
+    #[arg(long, value_name = "STATUS", value_parser = simulation_status())]
+    status: Option<SimulationStatus>,
+
+    /// How many at most, and say where the next page begins. Default: 20.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: Option<u32>,
+
+    /// Go on where the page before ended.
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+}
+
+/// Returns the parser of a simulation's status.
+fn simulation_status() -> impl TypedValueParser<Value = SimulationStatus> {
+    PossibleValuesParser::new(SimulationStatus::ALL.map(SimulationStatus::as_str))
+        .try_map(|word| word.parse::<SimulationStatus>())
+}
+
 pub(super) async fn list(
     global: &Global,
     arguments: Simulations,
     output: &mut Output,
 ) -> Result<Done> {
     let opened = connection::open_source(global).await?;
-    let status = arguments.status.map(Into::into);
+    let status = arguments.status;
     let limit = arguments.limit.unwrap_or(LISTED_SIMULATIONS);
     let cursor = arguments.cursor.as_deref();
     let paged = arguments.limit.is_some() || cursor.is_some();
@@ -72,7 +97,7 @@ pub(super) async fn list(
         vec![
             simulation.simulation_id.to_string(),
             simulation.simulation_name.clone().unwrap_or_default(),
-            simulation.status.word().to_owned(),
+            simulation.status.to_string(),
             output::count(simulation.planned_scenarios),
             output::score(simulation.overall_score),
             simulation.total_cost_usd.map(output::dollars).unwrap_or_default(),
@@ -96,6 +121,33 @@ fn tell_cursor(cursor: Option<&str>, output: &mut Output) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Outcomes {
+    /// The simulation's id.
+    #[arg(value_name = "ID", value_parser = options::id)]
+    simulation: Uuid,
+
+    /// Only those with this status.
+    #[arg(long, value_name = "STATUS", value_parser = options::outcome_status())]
+    status: Option<OutcomeStatus>,
+
+    /// Only those of this scenario.
+    #[arg(long, value_name = "SCENARIO")]
+    scenario: Option<String>,
+
+    /// Write the documents instead, byte for byte as they were recorded, a newline after each.
+    #[arg(long)]
+    documents: bool,
+
+    /// A page of at most so many, and where the next one begins. Default: all of them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    limit: Option<u32>,
+
+    /// Go on where the page before ended.
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
 }
 
 pub(super) async fn outcomes(
@@ -192,7 +244,7 @@ fn row(outcome: &RecordedOutcome) -> Vec<String> {
         outcome.scenario_id.clone(),
         outcome.trial.to_string(),
         outcome.attempt.to_string(),
-        outcome.status.clone(),
+        outcome.status.to_string(),
         output::score(outcome.reliability_score),
         format!("{:.0}", outcome.execution_time_ms),
         output::count(outcome.tokens_used),
@@ -202,6 +254,25 @@ fn row(outcome: &RecordedOutcome) -> Vec<String> {
             (category, code) => category.clone().or_else(|| code.clone()).unwrap_or_default(),
         },
     ]
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rejected {
+    /// The simulation's id.
+    #[arg(value_name = "ID", value_parser = options::id)]
+    simulation: Uuid,
+
+    /// Write the kept bytes of this rejected result instead.
+    #[arg(long, value_name = "ID", value_parser = options::id)]
+    document: Option<Uuid>,
+
+    /// A page of at most so many, and where the next one begins. Default: all of them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    limit: Option<u32>,
+
+    /// Go on where the page before ended.
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
 }
 
 pub(super) async fn rejected(
@@ -266,6 +337,17 @@ fn reasons(result: &RejectedResult) -> Vec<Vec<String>> {
         .collect()
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Performance {
+    /// The simulation's id.
+    #[arg(value_name = "ID", value_parser = options::id)]
+    simulation: Uuid,
+
+    /// How far back, such as 90m, 24h, 7d or 2w.
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = duration_hours)]
+    range: f64,
+}
+
 /// A simulation by the hour.
 pub(super) async fn performance(
     global: &Global,
@@ -311,6 +393,13 @@ pub(super) async fn performance(
     Ok(Done::All)
 }
 
+#[derive(Debug, Args)]
+pub(super) struct Failures {
+    /// How many at most.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+}
+
 /// The latest failures of all simulations.
 pub(super) async fn failures(
     global: &Global,
@@ -334,7 +423,7 @@ pub(super) async fn failures(
             format!("{:.0}", failure.execution_time),
             failure.simulation_id.to_string(),
             failure.scenario_id,
-            failure.status,
+            failure.status.to_string(),
             failure.error_category.unwrap_or_default(),
             failure.error_message.or(failure.error_code).unwrap_or_default(),
         ]
@@ -342,6 +431,17 @@ pub(super) async fn failures(
     let header = ["began", "simulation", "scenario", "status", "category", "error"];
     output.table(&header, &[], rows)?;
     Ok(Done::All)
+}
+
+#[derive(Debug, Args)]
+pub(super) struct End {
+    /// The simulation's id.
+    #[arg(value_name = "ID", value_parser = options::id)]
+    simulation: Uuid,
+
+    /// Why; kept with the simulation.
+    #[arg(long, default_value = "")]
+    reason: String,
 }
 
 /// Marks a simulation as failed or cancelled.
@@ -372,7 +472,7 @@ pub(super) async fn end(
         } else {
             output.line(&format!(
                 "{simulation_id} will be {} when the service's database is back",
-                status.word()
+                status
             ))?;
         }
         return Ok(Done::All);
@@ -385,7 +485,7 @@ pub(super) async fn end(
             "completed_at": progress.completed_at,
         }))?;
     } else {
-        output.line(&format!("{simulation_id} is {}", progress.status.word()))?;
+        output.line(&format!("{simulation_id} is {}", progress.status))?;
     }
     Ok(Done::All)
 }

@@ -1,15 +1,15 @@
 //! `arc-host spool`: what a process has kept while the database was unavailable.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::Done;
-use super::arguments::{DeadLetters, SpoolCommand, SpoolDrain, SpoolList, SpoolPlace, SpoolShow};
 use super::connection;
 use super::global::Global;
 use super::interrupt::stop_on_interrupt;
@@ -29,6 +29,107 @@ const SHOWN_REFUSED: usize = 1_000;
 
 /// How many of them are shown to a person.
 const PRINTED_REFUSED: usize = 10;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SpoolCommand {
+    /// List dead letters, oldest first: number, what they record, why they were refused.
+    List(SpoolList),
+    /// Show one entry: what it records, why it was refused, and its document.
+    Show(SpoolShow),
+    /// Deliver what a spool holds to the database, or to the service of --server.
+    ///
+    /// For a folder that no process has open. What the destination refuses becomes a dead letter. Safe
+    /// to repeat and to interrupt.
+    #[command(
+        after_help = "Examples:\n  arc-host spool drain --spool-dir /volume/spool\n  arc-host spool drain --spool-dir /volume/spool --requeue --server https://arc.example"
+    )]
+    Drain(SpoolDrain),
+    /// Put dead letters back into the queue, for example after the reason was mended.
+    ///
+    /// They go behind all that waits, under new numbers. What is refused again is a dead letter again.
+    /// Those whose simulation was not known are tried again by themselves for a day.
+    #[command(
+        after_help = "Examples:\n  arc-host spool requeue 17 18\n  arc-host spool requeue --all --server http://127.0.0.1:7117"
+    )]
+    Requeue(DeadLetters),
+    /// Remove dead letters for good. What waits is never dropped.
+    ///
+    /// Their results are then recorded nowhere. Each one that goes is printed with its reason.
+    #[command(
+        after_help = "Examples:\n  arc-host spool drop 17 18\n  arc-host spool drop --all --spool-dir /volume/spool"
+    )]
+    Drop(DeadLetters),
+    /// Read what can be read of a damaged spool into a new one, and keep the damaged file beside it.
+    ///
+    /// For a folder that no process has open. Entries that are as they were written are kept, in their
+    /// order; of a damaged one, what is left of it becomes a dead letter. If the lists of the entries
+    /// are damaged too, entries that were delivered or dropped before may come back: to record them
+    /// again changes nothing.
+    #[command(after_help = "Example:\n  arc-host spool repair --spool-dir /volume/spool")]
+    Repair(SpoolPlace),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolPlace {
+    /// The folder of a spool that no process has open. Default: the one in the user's data folder,
+    /// unless --server names a service.
+    #[arg(long, value_name = "DIR")]
+    spool_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolDrain {
+    /// The folder of the spool.
+    #[arg(long, value_name = "DIR")]
+    spool_dir: PathBuf,
+
+    /// Requeue its dead letters first.
+    #[arg(long)]
+    requeue: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolList {
+    /// Also what waits.
+    #[arg(long)]
+    waiting: bool,
+
+    /// How many at most.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+
+    /// Only entries with a greater number than this one.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    after: u64,
+
+    #[command(flatten)]
+    place: SpoolPlace,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SpoolShow {
+    /// The entry's number, as `arc-host spool list` shows it.
+    #[arg(value_name = "NUMBER")]
+    sequence: u64,
+
+    #[command(flatten)]
+    place: SpoolPlace,
+}
+
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["sequences", "all"]))]
+pub(super) struct DeadLetters {
+    /// The numbers of dead letters, as `arc-host spool list` shows them.
+    #[arg(value_name = "NUMBER")]
+    sequences: Vec<u64>,
+
+    /// All dead letters.
+    #[arg(long)]
+    all: bool,
+
+    #[command(flatten)]
+    place: SpoolPlace,
+}
 
 /// The summary, as `--json` prints it.
 #[derive(Serialize)]
@@ -188,7 +289,7 @@ fn open_spool(folder: &Path) -> Result<Spool> {
 }
 
 /// The folder that is meant where no service is.
-fn folder_of(global: &Global, place: &SpoolPlace) -> Result<std::path::PathBuf> {
+fn folder_of(global: &Global, place: &SpoolPlace) -> Result<PathBuf> {
     match &place.spool_dir {
         Some(folder) => Ok(folder.clone()),
         None => database::spool_folder(global.data_dir.as_deref()),

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
 use super::Done;
-use super::arguments::Status as Arguments;
 use super::connection;
 use super::global::Global;
+use super::options;
 use super::output::{self, BOLD, Output, Redrawn};
 use crate::delivery::Source;
 use crate::error::{Error, Result};
@@ -21,11 +22,19 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Of a database that takes long to answer a watch takes at most one part in so many.
 const SHARE: u32 = 10;
 
-pub(super) async fn run(
-    global: &Global,
-    arguments: Arguments,
-    output: &mut Output,
-) -> Result<Done> {
+#[derive(Debug, Args)]
+pub(super) struct Status {
+    /// The simulation's id.
+    #[arg(value_name = "ID", value_parser = options::id)]
+    simulation: Uuid,
+
+    /// Show every change until the simulation ends: exit code 0 where it was completed, 1 where it
+    /// failed or was cancelled.
+    #[arg(long)]
+    watch: bool,
+}
+
+pub(super) async fn run(global: &Global, arguments: Status, output: &mut Output) -> Result<Done> {
     let mut interrupts = signal(SignalKind::interrupt())
         .map_err(|error| Error::io("could not listen for Ctrl-C", error))?;
     tokio::select! {
@@ -95,7 +104,7 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
         "{BOLD}{}{BOLD:#} {} ({})",
         output::printable(status.simulation_name.as_deref().unwrap_or("unnamed")),
         status.simulation_id,
-        status.status.word()
+        status.status
     );
     let fields = [
         (
@@ -135,7 +144,7 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
 fn summary(status: &SimulationProgress) -> String {
     format!(
         "{} {:.1}% ({} of {} scenarios), successful {}, failed {}, rejected {}, score {}, cost {}",
-        status.status.word(),
+        status.status,
         status.progress_percentage,
         output::count(status.completed_scenarios),
         output::count(status.total_scenarios),

@@ -1,9 +1,9 @@
 //! `arc-host token`: who may use the service.
 
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Done;
-use super::arguments::{CreateToken, RevokeToken, TokenCommand};
 use super::connection;
 use super::global::Global;
 use super::output::{self, Output};
@@ -12,6 +12,36 @@ use crate::error::{Error, Result};
 
 /// The longest name in bytes.
 const NAME_BYTES: usize = 100;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokenCommand {
+    /// Make a token, and print it this once.
+    Create(CreateToken),
+    /// List the tokens, without their secrets.
+    List,
+    /// Let a token work no more.
+    Revoke(RevokeToken),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CreateToken {
+    /// What it allows: read (questions), record, or admin (all of it). More than one may be given. A
+    /// scope holds for all simulations: each token that records can also complete, fail and cancel
+    /// those that others have started.
+    #[arg(long, required = true, value_name = "SCOPE")]
+    scope: Vec<Scope>,
+
+    /// A name for people, such as ci.
+    #[arg(long)]
+    name: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RevokeToken {
+    /// The token's id or name, as `arc-host token list` shows them.
+    #[arg(value_name = "TOKEN")]
+    token: String,
+}
 
 pub(super) async fn run(
     global: &Global,

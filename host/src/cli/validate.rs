@@ -1,23 +1,29 @@
-//! `arc-host validate`: verdicts without a database; `arc-host component`: the component itself.
+//! `arc-host validate`: verdicts without a database.
 
-use std::borrow::Cow;
-use std::fs;
 use std::path::PathBuf;
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::Done;
-use super::arguments::{Component, FormatOptions, Validate};
 use super::connection;
 use super::global::Global;
+use super::options::FormatOptions;
 use super::output::{self, BAD, GOOD, Output};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
-use crate::extraction::{BUILT_IN, Session, core_module};
+use crate::extraction::Session;
 use crate::recorder::{Document, Submission};
 
-/// The name of the built-in format.
-const BUILT_IN_NAME: &str = "arc-guide";
+#[derive(Debug, Args)]
+pub(super) struct Validate {
+    /// A file of results; - is standard input.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    #[command(flatten)]
+    format: FormatOptions,
+}
 
 pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Output) -> Result<Done> {
     let built_in = connection::extractor(global)?;
@@ -136,38 +142,4 @@ fn describe(position: u64, verdict: &Value) -> String {
         })
         .collect();
     format!("{position:>6}  {BAD}rejected{BAD:#}  {}", reasons.join("; "))
-}
-
-/// Writes the built-in component or that of a format, or the core module inside of it.
-pub(super) fn component(
-    global: &Global,
-    arguments: Component,
-    output: &mut Output,
-) -> Result<Done> {
-    let (component, name) = match arguments.format.as_deref() {
-        None | Some(BUILT_IN_NAME) => (Cow::Borrowed(BUILT_IN), "arc-extractor".to_owned()),
-        Some(format) => {
-            (connection::formats(global)?.component(format)?, format!("arc-format-{format}"))
-        }
-    };
-    let (bytes, name) = if arguments.core {
-        let module = core_module(&component)
-            .ok_or_else(|| Error::Component("the component holds no core module".to_owned()))?;
-        (module, format!("{name}.core.wasm"))
-    } else {
-        (&*component, format!("{name}.wasm"))
-    };
-    let file = arguments.output.unwrap_or_else(|| PathBuf::from(name));
-    if file == std::path::Path::new("-") {
-        output.bytes(bytes)?;
-        return Ok(Done::All);
-    }
-    let path = file.display();
-    fs::write(&file, bytes).map_err(|error| Error::io(format!("could not write {path}"), error))?;
-    if output.json() {
-        output.value(&json!({"file": path.to_string(), "bytes": bytes.len()}))?;
-    } else {
-        output.line(&format!("wrote {path} ({} bytes)", output::count(bytes.len() as u64)))?;
-    }
-    Ok(Done::All)
 }

@@ -21,10 +21,10 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use crate::backoff::{Backoff, RetryPolicy};
 use crate::error::{Error, Result};
 use crate::extraction::Violation;
 use crate::reason::innermost;
-use crate::recorder::Pauses;
 use crate::store::Metrics;
 use crate::tls;
 use crate::wire::{Problem, ProblemCode};
@@ -259,17 +259,17 @@ impl ServiceClient {
     /// Sends a request until it has a final answer, and reports a body that is too long separately.
     async fn answer(&self, call: Call) -> std::result::Result<Bytes, Trouble> {
         let call = self.compressed(call).map_err(Trouble::Done)?;
-        let (mut pauses, until) = (Pauses::new(), Instant::now() + RETRY_FOR);
+        let mut backoff = Backoff::new(RetryPolicy::SERVER);
+        let until = Instant::now() + RETRY_FOR;
         loop {
             let (error, wanted) = match self.once(&call).await {
                 Ok(bytes) => return Ok(bytes),
                 Err(Trouble::Again(error, wanted)) => (error, wanted),
                 Err(trouble) => return Err(trouble),
             };
-            let pause = pauses.next_pause().max(wanted.unwrap_or_default());
-            if Instant::now() + pause > until {
+            let Some(pause) = backoff.next_pause_until(until, wanted.unwrap_or_default()) else {
                 return Err(Trouble::Again(error, wanted));
-            }
+            };
             tokio::time::sleep(pause).await;
             self.counters.sent_again();
         }

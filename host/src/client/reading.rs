@@ -42,7 +42,7 @@ impl ServiceClient {
         cursor: Option<&str>,
     ) -> Result<SimulationList> {
         let call = Call::get("v1/simulations")
-            .with("status", status.map(SimulationStatus::word))
+            .with("status", status)
             .with("limit", Some(limit))
             .with("cursor", cursor);
         self.json(call).await
@@ -70,7 +70,7 @@ impl ServiceClient {
     ) -> Result<OutcomePage> {
         let call = Call::get(format!("v1/simulations/{simulation_id}/outcomes"))
             .with("scenario_id", filter.scenario_id.as_ref())
-            .with("status", filter.status.as_ref())
+            .with("status", filter.status)
             .with("limit", Some(limit))
             .with("cursor", cursor)
             .with("documents", attached.documents.then_some(true))

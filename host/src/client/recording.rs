@@ -59,25 +59,10 @@ impl ServiceClient {
     ///
     /// # Errors
     /// As [`Recorder::start_simulation`](crate::Recorder::start_simulation).
-    pub async fn start_simulation(&self, start: SimulationStart) -> Result<Started> {
-        let raw = |what: &str, text: String| {
-            RawValue::from_string(text)
-                .map_err(|error| Error::Invalid(format!("{what} is not JSON: {error}")))
-        };
-        let request = StartSimulationRequest {
-            simulation_id: start.simulation_id,
-            config_version_id: start.config_version_id,
-            scenarios: raw("the list of scenarios", start.scenarios)?,
-            trials: start.trials,
-            simulation_name: start.simulation_name,
-            modal_app_id: start.modal_app_id,
-            // The environment is this machine's, not the service's.
-            modal_environment: Some(
-                start.modal_environment.unwrap_or_else(crate::recorder::default_modal_environment),
-            ),
-            sandbox_instances: start.sandbox_instances,
-            metadata: start.metadata.map(|text| raw("the metadata", text)).transpose()?,
-        };
+    pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<Started> {
+        // The environment is this machine's, not the service's.
+        start.resolve_modal_environment();
+        let request = StartSimulationRequest::try_from(start)?;
         let body = written(&request)?;
         let started: StartedBody = self.json(Call::post("v1/simulations", JSON, body)).await?;
         Ok(Started { simulation: started.started, spooled: started.spooled })
@@ -259,10 +244,7 @@ impl ServiceClient {
             SimulationStatus::Failed => "fail",
             SimulationStatus::Cancelled => "cancel",
             SimulationStatus::Running | SimulationStatus::Completed => {
-                return Err(Error::Invalid(format!(
-                    "a simulation does not end as {}",
-                    status.word()
-                )));
+                return Err(Error::Invalid(format!("a simulation does not end as {}", status)));
             }
         };
         let body = written(&EndSimulationRequest { reason: reason.to_owned() })?;

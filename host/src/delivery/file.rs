@@ -21,11 +21,8 @@ use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::Extractor;
 use crate::formats::OpenedFile;
-use crate::recorder::{
-    ItemVerdict, ReceivedResult, ResultFormat, SimulationStart, Submission,
-    default_modal_environment, whole_failure,
-};
-use crate::store::{NewSimulation, SimulationStatus};
+use crate::recorder::{ItemVerdict, ReceivedResult, ResultFormat, Submission, whole_failure};
+use crate::store::{NewSimulation, SimulationStart, SimulationStatus};
 
 /// How many documents a batch has at most: enough that a commit costs little for each.
 const BATCH_DOCUMENTS: usize = 1_000;
@@ -54,17 +51,6 @@ pub struct Progress {
     pub read_bytes: u64,
     /// Results seen so far.
     pub results: u64,
-}
-
-/// The simulation that a file becomes.
-#[derive(Clone, Debug)]
-pub struct FileSimulation {
-    /// Its id.
-    pub simulation_id: Uuid,
-    /// Its name.
-    pub name: String,
-    /// The version of the agent's configuration.
-    pub config_version_id: String,
 }
 
 /// The recording of one file.
@@ -103,8 +89,9 @@ impl FileRecording {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Starts the simulation that the survey describes, or finds it as it was started before. Gives its
-    /// status, unless the start is in the spool of a service whose database is unavailable.
+    /// Starts the simulation that the survey describes, or finds it as it was started before: `start`
+    /// has its id, and the file its plan and its metadata. Gives its status, unless the start is in the
+    /// spool of a service whose database is unavailable.
     ///
     /// # Errors
     /// [`Error::Conflict`] where the id is there with another plan; [`Error::Invalid`] where the
@@ -112,45 +99,26 @@ impl FileRecording {
     pub async fn start(
         &self,
         survey: &Survey,
-        new: FileSimulation,
+        mut start: SimulationStart,
     ) -> Result<Delivered<SimulationStatus>> {
         let plan = PlanReader::open(self, survey).await;
-        let FileSimulation { simulation_id, name, config_version_id } = new;
         // PostgreSQL keeps no NUL in text.
-        let name = name.replace('\0', "\u{FFFD}");
+        start.simulation_name = start.simulation_name.map(|name| name.replace('\0', "\u{FFFD}"));
         let mut metadata = serde_json::json!({"recorded_from": self.file_name()});
         if let (Some(format), Some(members)) = (&self.format, metadata.as_object_mut()) {
             members.insert("format".to_owned(), format.name().into());
         }
-        let metadata = metadata.to_string();
+        start.metadata = Some(metadata.to_string());
+        start.trials = Some(survey.trials());
         match &self.destination {
             Destination::Database(recorder) => {
-                let new = NewSimulation {
-                    simulation_id,
-                    simulation_name: Some(name),
-                    config_version_id,
-                    modal_app_id: None,
-                    modal_environment: default_modal_environment(),
-                    sandbox_instances: None,
-                    metadata: Some(metadata),
-                    trials: i32::try_from(survey.trials()).unwrap_or(i32::MAX),
-                    planned_scenarios: i32::try_from(survey.scenarios()).unwrap_or(i32::MAX),
-                    plan_sha256: survey.plan_sha256(),
-                    started_at: None,
-                };
+                let scenarios = u32::try_from(survey.scenarios()).unwrap_or(u32::MAX);
+                let new = NewSimulation::new(start, scenarios, survey.plan_sha256());
                 let simulation = recorder.start_planned(&new, plan).await?;
                 Ok(Delivered::Committed(simulation.status))
             }
             Destination::Service(client) => {
-                let start = SimulationStart {
-                    simulation_id: Some(simulation_id),
-                    config_version_id,
-                    scenarios: scenario_list(plan)?,
-                    trials: Some(survey.trials()),
-                    simulation_name: Some(name),
-                    metadata: Some(metadata),
-                    ..SimulationStart::default()
-                };
+                start.scenarios = scenario_list(plan)?;
                 let started = client.start_simulation(start).await?;
                 Ok(match started.spooled {
                     true => Delivered::Spooled,

@@ -9,16 +9,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::backoff::{Backoff, RetryPolicy};
 use crate::spool::{PassedOver, Spool};
 
 /// How often in a row the oldest entry fails, although the destination is there, before it is held.
 const TRIES: u32 = 3;
 
-/// The first pause of what is held.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-
-/// The longest one.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The pauses between two tries of what is held.
+const RETRY: RetryPolicy = RetryPolicy::exact(Duration::from_secs(1), Duration::from_secs(30));
 
 /// What can be delivered, or not, by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,10 +28,10 @@ pub(super) enum Culprit {
 }
 
 /// How long something is held.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Hold {
     since: Instant,
-    pause: Duration,
+    backoff: Backoff,
     again_at: Instant,
 }
 
@@ -45,25 +43,18 @@ pub(super) struct Holds {
     failing: Option<(Culprit, u32)>,
     /// For how long a simulation may be unknown to the destination.
     unknown_for: Duration,
-    first_pause: Duration,
-    longest_pause: Duration,
+    policy: RetryPolicy,
 }
 
 impl Holds {
     /// Nothing is held. A simulation that the destination does not know is held for so long.
     pub(super) fn new(unknown_for: Duration) -> Self {
-        Holds {
-            holds: HashMap::new(),
-            failing: None,
-            unknown_for,
-            first_pause: FIRST_PAUSE,
-            longest_pause: LONGEST_PAUSE,
-        }
+        Holds { holds: HashMap::new(), failing: None, unknown_for, policy: RETRY }
     }
 
-    /// Nothing is held, and nothing is refused because it is unknown; with pauses between these.
-    pub(super) fn with_pauses(first_pause: Duration, longest_pause: Duration) -> Self {
-        Holds { first_pause, longest_pause, ..Holds::new(Duration::MAX) }
+    /// Nothing is held, and nothing is refused because it is unknown; with the pauses of a policy.
+    pub(super) fn with_policy(policy: RetryPolicy) -> Self {
+        Holds { policy, ..Holds::new(Duration::MAX) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -116,18 +107,20 @@ impl Holds {
     /// Holds something, for longer where it was held before.
     pub(super) fn hold(&mut self, culprit: Culprit) {
         let now = Instant::now();
-        let before = self.holds.get(&culprit);
-        let since = before.map_or(now, |hold| hold.since);
-        let pause =
-            before.map_or(self.first_pause, |hold| (hold.pause * 2).min(self.longest_pause));
-        self.holds.insert(culprit, Hold { since, pause, again_at: now + pause });
+        let hold = self.holds.entry(culprit).or_insert_with(|| Hold {
+            since: now,
+            backoff: Backoff::new(self.policy),
+            again_at: now,
+        });
+        hold.again_at = now + hold.backoff.next_pause();
     }
 
     /// Does not try something again.
     pub(super) fn hold_for_good(&mut self, culprit: Culprit) {
         let now = Instant::now();
         let pause = Duration::from_secs(u64::from(u32::MAX));
-        self.holds.insert(culprit, Hold { since: now, pause, again_at: now + pause });
+        let backoff = Backoff::new(RetryPolicy::exact(pause, pause));
+        self.holds.insert(culprit, Hold { since: now, backoff, again_at: now + pause });
     }
 
     /// Whether a simulation that the destination does not know may still become known to it: its

@@ -1,7 +1,7 @@
 //! A destination in memory, for tests: it fails when it is told to.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Delivered, Sink, Started};
 use crate::error::{Error, Result};
+use crate::lock::lock;
 use crate::recorder::{
     CheckedStart, Document, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationFigures,
     SimulationStart, SimulationStarted, Submission, Verdict,
@@ -76,7 +77,7 @@ impl MemorySink {
     }
 
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.shared.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.memory)
     }
 
     /// The ids of the committed results of a simulation, in order.

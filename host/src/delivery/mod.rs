@@ -29,7 +29,7 @@ mod whole_file;
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -39,7 +39,7 @@ use uuid::Uuid;
 
 pub use destination::Destination;
 pub(crate) use destination::Sink;
-pub use file::{FileRecording, FileSimulation, Progress, Stage};
+pub use file::{FileRecording, Progress, Stage};
 pub use file_summary::{FileFailure, FileSummary, REMEMBERED_REJECTED, RejectedItem};
 pub use replay::{Replayed, ReplayedSpool, replay_spool};
 pub use source::Source;
@@ -52,6 +52,7 @@ use replay::Notices;
 
 use crate::error::{Error, Result};
 use crate::identity;
+use crate::lock::lock;
 use crate::recorder::{
     ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart, SimulationStarted,
     Submission, Verdict,
@@ -100,7 +101,7 @@ struct Spooling {
 
 impl Spooling {
     fn without_start(&self) -> MutexGuard<'_, HashSet<Uuid>> {
-        self.without_start.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.without_start)
     }
 }
 

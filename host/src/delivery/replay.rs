@@ -28,8 +28,9 @@ use uuid::Uuid;
 use super::destination::Sink;
 use super::holds::{Culprit, Holds};
 use super::watch::{note_back, note_unavailable};
+use crate::backoff::{Backoff, RetryPolicy};
 use crate::error::{Error, Result};
-use crate::recorder::{Pauses, ReceivedResult, Verdict};
+use crate::recorder::{ReceivedResult, Verdict};
 use crate::spool::{Refusal, Spool, SpooledCall, Waiting};
 
 /// How many entries are replayed at once, as many as a transaction takes.
@@ -50,9 +51,9 @@ const RETRY_REFUSED_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// How often it is looked whether any of them is due.
 const RETRY_REFUSED_EVERY: Duration = Duration::from_secs(1);
 
-/// The first and the longest pause between two tries of those of one simulation.
-const RETRY_REFUSED_PAUSES: (Duration, Duration) =
-    (Duration::from_secs(2), Duration::from_secs(60));
+/// The pauses between two tries of those of one simulation.
+const RETRY_REFUSED: RetryPolicy =
+    RetryPolicy::exact(Duration::from_secs(2), Duration::from_secs(60));
 
 /// How many simulations a line of the log names.
 const SHOWN_SIMULATIONS: usize = 8;
@@ -164,11 +165,10 @@ pub(super) async fn replay(
     notices: Arc<Notices>,
 ) {
     let mut held = Holds::new(destination.unknown_for());
-    let (first_pause, longest_pause) = RETRY_REFUSED_PAUSES;
-    let mut refused = Holds::with_pauses(first_pause, longest_pause);
+    let mut refused = Holds::with_policy(RETRY_REFUSED);
     let mut retry_at = Instant::now();
     let mut settlement = Settlement::default();
-    let mut pauses = Pauses::new();
+    let mut backoff = Backoff::new(RetryPolicy::SERVER);
     loop {
         held.forget_gone(&spool);
         if notices.again.notified().now_or_never().is_some() {
@@ -184,7 +184,7 @@ pub(super) async fn replay(
             if known_unavailable && destination.answers().await.is_ok() {
                 note_back(&unavailable);
             }
-            tokio::time::sleep(pauses.next_pause()).await;
+            tokio::time::sleep(backoff.next_pause()).await;
             continue;
         }
         let state = spool.state();
@@ -215,13 +215,13 @@ pub(super) async fn replay(
         let most = if known_unavailable { FIRST_ENTRIES } else { MOST_ENTRIES };
         if known_unavailable && let Err(error) = destination.answers().await {
             note_unavailable(&unavailable, &error.to_string());
-            tokio::time::sleep(pauses.next_pause()).await;
+            tokio::time::sleep(backoff.next_pause()).await;
             continue;
         }
         let Part { done, taken, trouble } =
             replay_next(&destination, &spool, most, &held, true, &mut settlement).await;
         if !done.is_empty() {
-            pauses = Pauses::new();
+            backoff.reset();
             held.taken(&taken);
             note_back(&unavailable);
         }
@@ -250,7 +250,7 @@ pub(super) async fn replay(
             if known_unavailable {
                 note_back(&unavailable);
             }
-            tokio::time::sleep(pauses.next_pause()).await;
+            tokio::time::sleep(backoff.next_pause()).await;
             continue;
         };
         if matches!(error, Error::NotFound(_)) {
@@ -279,7 +279,7 @@ pub(super) async fn replay(
             }
             Err(reason) => note_unavailable(&unavailable, &reason.to_string()),
         }
-        tokio::time::sleep(pauses.next_pause()).await;
+        tokio::time::sleep(backoff.next_pause()).await;
     }
 }
 
@@ -635,8 +635,10 @@ mod tests {
         let sink = MemorySink::knowing([known]);
         let until = dead_letter_entries(&spool, unknown, 0).await;
         dead_letter_entries(&spool, known, 1).await;
-        let mut refused =
-            Holds::with_pauses(Duration::from_secs(3_600), Duration::from_secs(7_200));
+        let mut refused = Holds::with_policy(RetryPolicy::exact(
+            Duration::from_secs(3_600),
+            Duration::from_secs(7_200),
+        ));
         retry_refused(&sink, &spool, &mut refused).await;
         assert_eq!(sink.committed(known), [outcome(known, 1)]);
         assert!(refused.knows(Culprit::Simulation(unknown)));
@@ -763,7 +765,7 @@ mod tests {
                 }
                 let sequences = spool.append(entries).await.unwrap();
                 sink.memory().script.extend(script.iter().copied());
-                let held = Holds::with_pauses(Duration::ZERO, Duration::ZERO);
+                let held = Holds::with_policy(RetryPolicy::exact(Duration::ZERO, Duration::ZERO));
                 let mut settlement = Settlement::default();
                 let mut turns = 0;
                 while spool.state().depth > 0 {
@@ -846,14 +848,13 @@ mod tests {
         spool.dead_letter_refused(sequences.into_iter().map(refusal).collect()).await.unwrap();
 
         let destination = service(serde_json::to_vec(&answer).unwrap());
-        let (first_pause, longest_pause) = RETRY_REFUSED_PAUSES;
-        let mut refused = Holds::with_pauses(first_pause, longest_pause);
+        let mut refused = Holds::with_policy(RETRY_REFUSED);
         let retried = retry_refused(&destination, &spool, &mut refused);
         tokio::time::timeout(Duration::from_secs(30), retried).await.expect("it never ends");
 
         assert!(refused.knows(Culprit::Simulation(simulation_id)));
         // One pause for all of them, and the first one.
-        assert!(refused.again_at().unwrap() <= Instant::now() + first_pause);
+        assert!(refused.again_at().unwrap() <= Instant::now() + RETRY_REFUSED.first);
         let listed = Listed { after: 0, dead_letters: true };
         let kept = spool.list(listed, 9, u64::MAX).await.unwrap();
         assert_eq!(kept.len(), 5);

@@ -11,16 +11,14 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
-    Delivered, Destination, FileRecording, FileSimulation, FileSummary, Progress, RejectedItem,
-    Source, Survey,
+    Delivered, Destination, FileRecording, FileSummary, Progress, RejectedItem, Source, Survey,
 };
 use crate::error::{Error, Result};
+use crate::extraction::OutcomeStatus;
 use crate::formats::OpenedFile;
 use crate::recorder::{SimulationProgress, new_simulation_id};
-use crate::store::SimulationStatus;
-
-/// The configuration of a simulation that names none.
-pub const NO_CONFIGURATION: &str = "unspecified";
+pub use crate::store::NO_CONFIGURATION;
+use crate::store::{SimulationStart, SimulationStatus};
 
 /// Which simulation a file becomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,17 +33,28 @@ pub enum FileIdentity {
 }
 
 /// How a file is recorded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct FileOptions {
-    /// The simulation's name. Default: the file's.
-    pub name: Option<String>,
-    /// The version of the agent's configuration.
-    pub config_version_id: Option<String>,
+    /// What the simulation is started with. Its plan and its metadata are those of the file, and its
+    /// id is that of `identity`. Default of its name: the file's.
+    pub start: SimulationStart,
     /// Which simulation it becomes.
     pub identity: FileIdentity,
     /// One for each batch that is in memory, of all files together: those that are recorded at once
     /// share it. None where nobody shares it.
     pub batches: Option<Arc<Semaphore>>,
+}
+
+impl Default for FileOptions {
+    /// A simulation without a configuration.
+    fn default() -> Self {
+        let config_version_id = NO_CONFIGURATION.to_owned();
+        FileOptions {
+            start: SimulationStart { config_version_id, ..SimulationStart::default() },
+            identity: FileIdentity::default(),
+            batches: None,
+        }
+    }
 }
 
 /// What became of a file.
@@ -102,7 +111,7 @@ pub struct FileReport {
     /// Whether it was stopped before the end of the file.
     pub interrupted: bool,
     /// How many outcomes have each status, all results of the simulation together.
-    pub by_status: Option<BTreeMap<String, i64>>,
+    pub by_status: Option<BTreeMap<OutcomeStatus, i64>>,
     /// How many outcomes have each error category.
     pub by_error_category: Option<BTreeMap<String, i64>>,
     /// The overall score from 0 to 1.
@@ -175,23 +184,22 @@ pub async fn record_file(
 ) -> Result<FileRecorded> {
     let begun = Instant::now();
     let file_name = opened.file.name().to_owned();
-    let name = options.name.clone().unwrap_or_else(|| opened.file.stem());
+    let mut start = options.start.clone();
+    let name = start.simulation_name.get_or_insert_with(|| opened.file.stem()).clone();
     let format = opened.format.as_ref().map(|format| format.name().to_owned());
-    let config_version_id =
-        options.config_version_id.clone().unwrap_or_else(|| NO_CONFIGURATION.to_owned());
     let source = destination.source();
     let recording =
         FileRecording::new(opened, destination.clone(), stop).sharing(options.batches.clone());
 
     let survey = recording.survey(report.clone()).await?;
     let simulation_id = match options.identity {
-        FileIdentity::OfContent => survey.simulation_id(&name, &config_version_id),
+        FileIdentity::OfContent => survey.simulation_id(&name, &start.config_version_id),
         FileIdentity::New => new_simulation_id(),
         FileIdentity::Named(simulation_id) => simulation_id,
     };
-    let new = FileSimulation { simulation_id, name: name.clone(), config_version_id };
+    start.simulation_id = Some(simulation_id);
     let mut notes = survey.summary.notes.clone();
-    let started = match recording.start(&survey, new).await {
+    let started = match recording.start(&survey, start).await {
         Ok(started) => Some(started),
         // It exists with a plan of its own, and takes the results.
         Err(Error::Conflict(_)) => {
@@ -306,8 +314,7 @@ fn completes(
     if ended_otherwise {
         notes.push(format!(
             "simulation {} is {}; its results are recorded, and it stays so",
-            progress.simulation_id,
-            progress.status.word()
+            progress.simulation_id, progress.status
         ));
     }
     let complete = progress.completed_scenarios >= progress.total_scenarios;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::backoff::{Backoff, RetryPolicy};
+
 /// How long leftovers of another server that look like a running one can block the start.
 const BLOCKED: Duration = Duration::from_secs(30);
 
@@ -11,11 +13,16 @@ const QUICK: Duration = Duration::from_secs(60);
 /// The number of quick failures in a row after which another start would not help.
 const QUICK_FAILURES: u32 = 5;
 
+/// The pauses before further starts.
+const RETRY: RetryPolicy =
+    RetryPolicy::exact(Duration::from_millis(100), Duration::from_millis(1_600));
+
 /// The failures so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct RestartPolicy {
     has_run: bool,
     quick_failures: u32,
+    backoff: Backoff,
     blocked_since: Option<Instant>,
 }
 
@@ -29,6 +36,15 @@ pub(super) enum RestartDecision {
 }
 
 impl RestartPolicy {
+    pub(super) fn new() -> Self {
+        RestartPolicy {
+            has_run: false,
+            quick_failures: 0,
+            backoff: Backoff::new(RETRY),
+            blocked_since: None,
+        }
+    }
+
     /// Returns what to do after a server of this age ended.
     pub(super) fn after(
         &mut self,
@@ -47,12 +63,17 @@ impl RestartPolicy {
         }
         self.blocked_since = None;
         self.has_run |= was_ready;
-        self.quick_failures = if age < QUICK { self.quick_failures + 1 } else { 1 };
+        if age < QUICK {
+            self.quick_failures += 1;
+        } else {
+            self.quick_failures = 1;
+            self.backoff.reset();
+        }
         // A server that never ran has an error in its settings or files, which is reported to the first user.
         if !self.has_run || self.quick_failures > QUICK_FAILURES {
             return RestartDecision::GiveUp;
         }
-        RestartDecision::Retry(Duration::from_millis(50 << self.quick_failures))
+        RestartDecision::Retry(self.backoff.next_pause())
     }
 }
 
@@ -62,39 +83,39 @@ mod tests {
 
     #[test]
     fn a_server_that_never_ran_is_not_started_again() {
-        let mut patience = RestartPolicy::default();
+        let mut restarts = RestartPolicy::new();
         assert_eq!(
-            patience.after(false, Duration::from_millis(30), false, Instant::now()),
+            restarts.after(false, Duration::from_millis(30), false, Instant::now()),
             RestartDecision::GiveUp
         );
     }
 
     #[test]
     fn a_killed_server_is_started_again_but_not_for_ever() {
-        let mut patience = RestartPolicy::default();
+        let mut restarts = RestartPolicy::new();
         let now = Instant::now();
         for _ in 0..20 {
-            assert!(matches!(patience.after(true, QUICK, false, now), RestartDecision::Retry(_)));
+            assert!(matches!(restarts.after(true, QUICK, false, now), RestartDecision::Retry(_)));
         }
         let quick =
-            std::iter::repeat_with(|| patience.after(true, Duration::from_secs(1), false, now));
+            std::iter::repeat_with(|| restarts.after(true, Duration::from_secs(1), false, now));
         assert_eq!(quick.take_while(|verdict| *verdict != RestartDecision::GiveUp).count(), 4);
     }
 
     #[test]
     fn what_a_killed_server_left_is_waited_for_within_reason() {
-        let mut patience = RestartPolicy::default();
+        let mut restarts = RestartPolicy::new();
         let now = Instant::now();
         assert!(matches!(
-            patience.after(false, Duration::ZERO, true, now),
+            restarts.after(false, Duration::ZERO, true, now),
             RestartDecision::Retry(_)
         ));
         assert!(matches!(
-            patience.after(false, Duration::ZERO, true, now + BLOCKED / 2),
+            restarts.after(false, Duration::ZERO, true, now + BLOCKED / 2),
             RestartDecision::Retry(_)
         ));
         assert_eq!(
-            patience.after(false, Duration::ZERO, true, now + BLOCKED),
+            restarts.after(false, Duration::ZERO, true, now + BLOCKED),
             RestartDecision::GiveUp
         );
     }

@@ -125,7 +125,7 @@ async fn run(arguments: SupervisorArguments) -> Result<(), EmbeddedError> {
 
 /// Runs a server, and restarts it if it ends, until it is no longer needed.
 async fn serve(plan: &Plan, end: &mut End) -> Result<(), EmbeddedError> {
-    let mut patience = RestartPolicy::default();
+    let mut patience = RestartPolicy::new();
     loop {
         let lock = tokio::select! {
             // Checked first, because both can be ready at once, and a server without users must not be started.

@@ -143,7 +143,7 @@ fn each_of_page(
         attempt: outcome.attempt,
         execution_time: outcome.execution_time,
         received_at: outcome.received_at,
-        status: &outcome.status,
+        status: outcome.status.as_str(),
         reliability_score: outcome.reliability_score,
         execution_time_ms: outcome.execution_time_ms,
         tokens_used: outcome.tokens_used,

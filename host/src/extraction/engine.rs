@@ -1,6 +1,6 @@
 //! The wasmtime engine: its preallocated memory, its limits, and how it is interrupted.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -9,6 +9,7 @@ use wasmtime::{
 };
 
 use super::{ExtractionLimits, IdleSessions, Session, SessionOwner};
+use crate::lock::lock;
 
 /// How often the engine's epoch moves on. A deadline is late by at most this.
 const TICK: Duration = Duration::from_millis(10);
@@ -128,11 +129,11 @@ impl SharedEngine {
     /// If the input of this instance is long: waits until no other instance reads a long input.
     pub(super) fn turn(&self, input_bytes: usize) -> Option<MutexGuard<'_, ()>> {
         let long = input_bytes > LONG_INPUT_BYTES;
-        long.then(|| self.long_inputs.lock().unwrap_or_else(PoisonError::into_inner))
+        long.then(|| lock(&self.long_inputs))
     }
 
     pub(super) fn idle(&self) -> MutexGuard<'_, Vec<(SessionOwner, Session)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle)
     }
 }
 

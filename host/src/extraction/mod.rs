@@ -9,6 +9,7 @@ mod contract;
 mod core_module;
 mod engine;
 mod layout;
+mod outcome_status;
 mod session;
 #[cfg_attr(not(feature = "wasi"), path = "without_wasi.rs")]
 mod wasi;
@@ -28,9 +29,10 @@ pub(crate) use contract::{PACKAGE, VERSION};
 pub use core_module::core_module;
 pub(crate) use layout::matches_pattern;
 pub use layout::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};
+pub use outcome_status::InvalidStatus;
 pub use session::{ExtractionError, Session};
-pub(crate) use words::{category_of_word, status_of_word, violations_of_json, violations_to_json};
-pub use words::{category_word, status_word};
+pub use words::category_word;
+pub(crate) use words::{category_of_word, violations_of_json, violations_to_json};
 
 pub use crate::component_cache::{CompilerCommand, Loading};
 

@@ -4,28 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{ErrorCategory, OutcomeStatus, Violation};
+use super::{ErrorCategory, Violation};
 use crate::json_text::JsonText;
-
-/// The name of a status.
-pub fn status_word(status: OutcomeStatus) -> &'static str {
-    match status {
-        OutcomeStatus::Success => "success",
-        OutcomeStatus::Error => "error",
-        OutcomeStatus::Timeout => "timeout",
-        OutcomeStatus::Cancelled => "cancelled",
-    }
-}
-
-/// The status with a name from the database, whose CHECK allows no other.
-pub(crate) fn status_of_word(word: &str) -> OutcomeStatus {
-    match word {
-        "success" => OutcomeStatus::Success,
-        "timeout" => OutcomeStatus::Timeout,
-        "cancelled" => OutcomeStatus::Cancelled,
-        _ => OutcomeStatus::Error,
-    }
-}
 
 /// The name of an error category.
 pub fn category_word(category: ErrorCategory) -> &'static str {
@@ -112,10 +92,6 @@ mod tests {
 
     #[test]
     fn words_and_what_they_stand_for_are_the_same() {
-        use OutcomeStatus::{Cancelled, Error, Success, Timeout};
-        for status in [Success, Error, Timeout, Cancelled] {
-            assert_eq!(status_of_word(status_word(status)), status);
-        }
         for category in CATEGORIES {
             assert_eq!(category_of_word(category_word(category)), Some(category));
         }

@@ -19,7 +19,7 @@ mod result_format;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -33,6 +33,7 @@ use crate::extraction::{
     CompilerCommand, ExtractionEngine, ExtractionLimits, Extractor, FileLayout, Loading,
 };
 use crate::identity::hexadecimal;
+use crate::lock::lock;
 use bundled::BUNDLED;
 use registry::Registry;
 
@@ -307,7 +308,7 @@ impl Formats {
     }
 
     fn engine(&self, kind: Kind) -> Result<ExtractionEngine> {
-        let mut engines = self.shared.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut engines = lock(&self.shared.engines);
         let limits = &self.shared.settings.limits;
         let (slot, make): (_, fn(&ExtractionLimits) -> Result<ExtractionEngine>) = match kind {
             Kind::Bundled => (&mut engines.unmetered, ExtractionEngine::unmetered),
@@ -333,7 +334,7 @@ impl Formats {
     }
 
     fn lock_loaded(&self) -> MutexGuard<'_, HashMap<String, Loaded>> {
-        self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.loaded)
     }
 }
 

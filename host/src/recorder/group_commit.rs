@@ -6,11 +6,13 @@
 //! waits, one task looks at the queue now and then.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
+
+use crate::lock::lock;
 
 /// How many rows a transaction has at most: enough that a commit costs little for each, few
 /// enough that a transaction which fails is cheap to repeat.
@@ -202,7 +204,7 @@ fn begin<W: Writer>(writer: &Arc<W>, begun: TransactionItems<W::Item>) {
 }
 
 fn locked<W: Writer>(writer: &W) -> MutexGuard<'_, GroupCommit<W::Item>> {
-    writer.group_commit().lock().unwrap_or_else(PoisonError::into_inner)
+    lock(writer.group_commit())
 }
 
 /// A transaction's place among those under way.

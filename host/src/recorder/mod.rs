@@ -13,7 +13,7 @@ mod reading;
 mod received_result;
 mod reextraction;
 mod replay;
-mod retry;
+mod retry_reason;
 mod rows;
 mod scheduling;
 mod sessions;
@@ -22,7 +22,7 @@ mod submission;
 mod writing;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
@@ -34,9 +34,8 @@ pub use reading::duration_hours;
 pub use received_result::ReceivedResult;
 pub use reextraction::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
 pub use replay::{ReplayProgress, Replayed};
-pub(crate) use retry::Pauses;
-pub(crate) use start::{CheckedStart, configuration_id, default_modal_environment};
-pub use start::{SimulationStart, SimulationStarted};
+pub use start::SimulationStarted;
+pub(crate) use start::{CheckedStart, configuration_id};
 pub(crate) use submission::whole_failure;
 pub use submission::{Document, ItemVerdict, NotFinite, NotFiniteNumber, Submission, Verdict};
 
@@ -47,6 +46,8 @@ use crate::error::{Error, Result};
 use crate::extraction::{Extractor, ExtractorIdentity};
 use crate::formats::Formats;
 use crate::identity;
+use crate::lock::lock;
+pub use crate::store::SimulationStart;
 use crate::store::{NewSimulation, PlannedRow, Simulation, Store};
 use plan::{Plan, Plans};
 use queue::Queue;
@@ -86,11 +87,11 @@ struct Shared {
 
 impl Shared {
     fn knows(&self, id: Uuid) -> bool {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+        lock(&self.known).contains(&id)
     }
 
     fn learn(&self, id: Uuid) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.known);
         if known.len() >= KEPT_IDS {
             known.clear();
         }
@@ -182,7 +183,7 @@ impl Recorder {
                 blocking(move || formats.extractor(&name)).await??
             }
         };
-        let mut named = self.shared.named.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut named = lock(&self.shared.named);
         if let Some(sessions) = named.get(name)
             && sessions.extractor().identity() == extractor.identity()
         {
@@ -240,7 +241,8 @@ impl Recorder {
             // One of the same id may have been removed, and was started at another time.
             self.plans().forget(new.simulation_id);
         }
-        if written || (simulation.plan_sha256 == new.plan_sha256 && simulation.trials == new.trials)
+        if written
+            || (simulation.plan_sha256 == new.plan_sha256 && simulation.trials == new.trials())
         {
             return Ok(simulation);
         }
@@ -333,11 +335,11 @@ impl Recorder {
     }
 
     fn expected_plans(&self) -> std::sync::MutexGuard<'_, Plans> {
-        self.shared.expected_plans.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.expected_plans)
     }
 
     fn plans(&self) -> std::sync::MutexGuard<'_, Plans> {
-        self.shared.plans.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.shared.plans)
     }
 }
 

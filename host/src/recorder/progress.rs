@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::extraction::OutcomeStatus;
 use crate::json_text::JsonText;
 use crate::store::{Figures, Simulation, SimulationStatus};
 
@@ -35,7 +36,7 @@ pub struct SimulationProgress {
     /// Recorded outcomes, of every attempt.
     pub recorded_outcomes: i64,
     /// How many of them have each status.
-    pub by_status: BTreeMap<String, i64>,
+    pub by_status: BTreeMap<OutcomeStatus, i64>,
     /// How many of them have each error category.
     pub by_error_category: BTreeMap<String, i64>,
     /// The score that counts, from 0 to 1.

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::group_commit::{self, GroupCommit, Item, Writer};
 use super::received_result::ReceivedResult;
-use super::retry::RetryReason;
+use super::retry_reason::RetryReason;
 use super::rows::{ExtractionResult, Target};
 use super::scheduling::InlineExtraction;
 use super::submission::{ItemVerdict, Verdict};

@@ -10,13 +10,12 @@ use super::queue::Results;
 use super::rows::{ExtractionResult, Target};
 use super::scheduling::{Placement, extract, extract_on_threads};
 use super::sessions::Sessions;
-use super::start::SimulationStart;
 use super::submission::{ItemVerdict, Submission, Verdict};
 use super::{Recorder, UNPLANNED};
 use crate::error::Result;
 use crate::extraction::Violation;
 use crate::formats::ResultFormat;
-use crate::store::{DatabaseClock, ReceiptTime};
+use crate::store::{DatabaseClock, ReceiptTime, SimulationStart};
 
 /// A result that was accepted, with what the host gives it before anything looks into it.
 #[derive(Clone, Debug)]

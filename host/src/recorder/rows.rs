@@ -11,8 +11,7 @@ use super::received_result::ReceivedResult;
 use super::sessions::Sessions;
 use super::submission::Document;
 use crate::extraction::{
-    DimensionScore, Outcome, Session, SuiteSummary, Violation, category_word, status_word,
-    violations_to_json,
+    DimensionScore, Outcome, Session, SuiteSummary, Violation, category_word, violations_to_json,
 };
 use crate::identity;
 use crate::json_text::JsonText;
@@ -269,7 +268,7 @@ impl ReceivedResult {
             trial,
             received_at: self.received_at,
             execution_time: time.unwrap_or(self.received_at),
-            status: status_word(outcome.status),
+            status: outcome.status.as_str(),
             reliability_score: outcome.reliability_score,
             execution_time_ms: outcome.execution_time_ms,
             tokens_used: whole(outcome.tokens_used),

@@ -8,9 +8,9 @@ use super::Recorder;
 use super::plan::{Plan, PlanDigest, planned_row};
 use crate::error::{Error, Result};
 use crate::extraction::{Scenario, Session, Violation};
-use crate::identity::{self, Fingerprint};
+use crate::identity::Fingerprint;
 use crate::json_text::{JsonText, is_json, nesting};
-use crate::store::{NewSimulation, PlannedRow, SimulationStatus};
+use crate::store::{NewSimulation, PlannedRow, SimulationStart, SimulationStatus};
 
 /// The most trials of a scenario, as the extraction rules have it.
 const MAX_TRIALS: u32 = 10_000;
@@ -24,31 +24,6 @@ const METADATA_DEPTH: usize = 127;
 
 /// The longest list of scenarios in bytes: what the extraction component takes in one call.
 const SCENARIOS_BYTES: usize = 16 << 20;
-
-/// What a simulation is started with.
-#[derive(Clone, Debug, Default)]
-pub struct SimulationStart {
-    /// Made by the client, so that a start can be sent again; made here where it is absent.
-    pub simulation_id: Option<Uuid>,
-    /// The version of the agent's configuration. An unknown one is noted, not refused.
-    pub config_version_id: String,
-    /// The planned scenarios: a JSON array of scenario objects, at most 16 MiB.
-    pub scenarios: String,
-    /// How many times each scenario is run, from 1 to 10,000; 1 where it is absent.
-    pub trials: Option<u32>,
-    /// A name for people.
-    pub simulation_name: Option<String>,
-    /// The Modal app that runs the evaluation.
-    pub modal_app_id: Option<String>,
-    /// The Modal environment. Default: the variable `MODAL_ENVIRONMENT`, then `production`.
-    pub modal_environment: Option<String>,
-    /// How many sandboxes run at once.
-    pub sandbox_instances: Option<u32>,
-    /// Anything else about the simulation: a JSON object.
-    pub metadata: Option<String>,
-    /// When it was started, where that was before the database hears of it. Default: now.
-    pub started_at: Option<Timestamp>,
-}
 
 /// The answer to a start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,24 +96,13 @@ impl Recorder {
     /// [`Error::Rejected`] where the scenarios are not valid, two with one id among them;
     /// [`Error::Invalid`] where another argument is not; [`Error::Conflict`] where the id is there
     /// with another plan.
-    pub async fn start_simulation(&self, start: SimulationStart) -> Result<SimulationStarted> {
-        let trials = check(&start)?;
-        let plan = self.read_scenarios(start.scenarios).await?;
+    pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<SimulationStarted> {
+        check(&start)?;
+        let plan = self.read_scenarios(std::mem::take(&mut start.scenarios)).await?;
         let mut digest = PlanDigest::new();
         plan.iter().for_each(|planned| digest.add(planned));
-        let new = NewSimulation {
-            simulation_id: start.simulation_id.unwrap_or_else(identity::new_id),
-            simulation_name: start.simulation_name,
-            config_version_id: start.config_version_id,
-            modal_app_id: start.modal_app_id,
-            modal_environment: start.modal_environment.unwrap_or_else(default_modal_environment),
-            sandbox_instances: start.sandbox_instances.map(whole),
-            metadata: start.metadata,
-            trials: whole(trials),
-            planned_scenarios: i32::try_from(plan.len()).unwrap_or(i32::MAX),
-            plan_sha256: digest.finish(),
-            started_at: start.started_at,
-        };
+        let planned_scenarios = u32::try_from(plan.len()).unwrap_or(u32::MAX);
+        let new = NewSimulation::new(start, planned_scenarios, digest.finish());
         let simulation = self.start_planned(&new, plan.into_iter().map(Ok)).await?;
         let store = &self.shared.store;
         Ok(SimulationStarted {
@@ -235,14 +199,9 @@ pub(crate) fn configuration_id(
     Ok(fingerprint.uuid().to_string())
 }
 
-/// The environment of a simulation that names none.
-pub(crate) fn default_modal_environment() -> String {
-    std::env::var("MODAL_ENVIRONMENT").unwrap_or_else(|_| "production".to_owned())
-}
-
 /// What can be wrong with a start but for its scenarios. Gives the number of trials.
 fn check(start: &SimulationStart) -> Result<u32> {
-    let trials = start.trials.unwrap_or(1);
+    let trials = start.trials();
     if !(1..=MAX_TRIALS).contains(&trials) {
         return Err(Error::Invalid(format!(
             "a plan has 1 to {MAX_TRIALS} trials of each scenario, not {trials}"

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::group_commit::TRANSACTION_ROWS;
-use super::retry::{Pauses, RetryReason};
+use super::retry_reason::RetryReason;
 use super::submission::Verdict;
+use crate::backoff::{Backoff, RetryPolicy};
 use crate::error::Error;
 use crate::store::{OutcomeRow, RejectedRow, ResultKey, Store};
 
@@ -114,14 +115,13 @@ async fn write_once(
     rejected: &[&RejectedRow],
     until: Instant,
 ) -> crate::Result<HashSet<ResultKey>> {
-    let mut pauses = Pauses::new();
+    let mut backoff = Backoff::new(RetryPolicy::SERVER);
     loop {
         match store.insert_results(outcomes, rejected).await {
             Err(error) if error.retryable() => {
-                let pause = pauses.next_pause();
-                if Instant::now() + pause > until {
+                let Some(pause) = backoff.next_pause_until(until, Duration::ZERO) else {
                     return Err(error);
-                }
+                };
                 store.count_retry();
                 retry_reason.set(Some(error.to_string()));
                 tokio::time::sleep(pause).await;

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::bindings::runner::arc::recording::recorder as wit;
 use crate::error::Error;
-use crate::extraction::{Violation, category_of_word, status_of_word, violations_of_json};
+use crate::extraction::{Violation, category_of_word, violations_of_json};
 use crate::recorder::{self, ItemVerdict, SimulationCompleted, SimulationFigures};
 use crate::store::{Failure, HourlyPerformance, OutcomePage, RecordedOutcome, SimulationStatus};
 
@@ -164,7 +164,7 @@ impl From<Failure> for wit::Failure {
             simulation_id: failure.simulation_id.to_string(),
             scenario_id: failure.scenario_id,
             execution_time: time(failure.execution_time),
-            status: status_of_word(&failure.status),
+            status: failure.status,
             error_code: failure.error_code,
             error_category: failure.error_category.as_deref().and_then(category_of_word),
             modal_call_id: failure.modal_call_id,
@@ -182,7 +182,7 @@ impl From<RecordedOutcome> for wit::RecordedOutcome {
             trial: u32::try_from(outcome.trial).unwrap_or(1),
             attempt: count(outcome.attempt),
             execution_time: time(outcome.execution_time),
-            status: status_of_word(&outcome.status),
+            status: outcome.status,
             reliability_score: outcome.reliability_score,
             execution_time_ms: outcome.execution_time_ms,
             tokens_used: whole(outcome.tokens_used),

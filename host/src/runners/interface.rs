@@ -6,7 +6,6 @@ use crate::bindings::runner::arc::recording::recorder::{
     Failure, Host, HourlyPerformance, ItemVerdict, OutcomePage, OutcomeQuery, SimulationCompleted,
     SimulationProgress, SimulationStart, SimulationStarted, SimulationStatus, Submission,
 };
-use crate::extraction::status_word;
 use crate::recorder;
 use crate::store::{Attached, OutcomeFilter};
 
@@ -77,8 +76,7 @@ impl Host for RecorderCtxView<'_> {
 
     async fn outcomes(&mut self, simulation: String, query: OutcomeQuery) -> Answer<OutcomePage> {
         let id = simulation_id(&simulation)?;
-        let status = query.status.map(|status| status_word(status).to_owned());
-        let filter = OutcomeFilter { scenario_id: query.scenario_id, status };
+        let filter = OutcomeFilter { scenario_id: query.scenario_id, status: query.status };
         let limit = query.limit.unwrap_or(PAGE_OUTCOMES);
         let attached = Attached { documents: query.documents, ..Attached::default() };
         let cursor = query.cursor.as_deref();

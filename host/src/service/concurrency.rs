@@ -1,13 +1,14 @@
 //! Limits of concurrent requests of one kind, and the share of one token in them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::Failure;
 use super::guard::Caller;
 use super::settings::ServiceSettings;
+use crate::lock::lock;
 use crate::wire::{Problem, ProblemCode};
 
 /// The limits of all kinds of requests. Each kind has its own, so that readers keep no runner from
@@ -122,7 +123,7 @@ impl ConcurrencyLimit {
     }
 
     fn by_token(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        self.by_token.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.by_token)
     }
 }
 

@@ -5,7 +5,7 @@
 //! asked: at most twice a second, and a tenth of the time that the answers take.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use axum::Extension;
@@ -22,6 +22,7 @@ use super::concurrency::ConcurrencyPermit;
 use super::guard::{Caller, StreamAuthorization};
 use super::parameters::SimulationId;
 use crate::error::Error;
+use crate::lock::lock;
 use crate::recorder::SimulationProgress;
 use crate::store::SimulationStatus;
 use crate::wire::Problem;
@@ -68,7 +69,7 @@ impl Watchers {
     }
 
     fn watched(&self) -> MutexGuard<'_, HashMap<Uuid, watch::Sender<Arc<SimulationProgress>>>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.watched)
     }
 }
 
@@ -192,7 +193,7 @@ impl Events {
         let mut text = format!("id: {}\nevent: progress\ndata: {data}\n\n", self.number);
         if progress.status != SimulationStatus::Running {
             self.ended = true;
-            let status = progress.status.word();
+            let status = progress.status.as_str();
             text.push_str(&format!("event: end\ndata: {{\"status\":\"{status}\"}}\n\n"));
         }
         Some(text.into())

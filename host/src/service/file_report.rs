@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::extraction::Violation;
+use crate::extraction::{OutcomeStatus, Violation};
 use crate::wire::{ViolationBody, describe};
 use crate::{delivery, store};
 
@@ -36,7 +36,8 @@ describe! {
         /// Whether it was stopped before the end of the file.
         interrupted: bool,
         /// How many outcomes have each status, all results of the simulation together.
-        by_status: Option<BTreeMap<String, i64>>,
+        #[schema(value_type = Option<BTreeMap<String, i64>>)]
+        by_status: Option<BTreeMap<OutcomeStatus, i64>>,
         /// How many outcomes have each error category.
         by_error_category: Option<BTreeMap<String, i64>>,
         /// The overall score from 0 to 1.

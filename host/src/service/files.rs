@@ -21,10 +21,11 @@ use super::parameters::Parameters;
 use super::record::{self, problem};
 use crate::blocking::blocking;
 use crate::delivery::{
-    Destination, FileIdentity, FileOptions, FileRecorded, FileReport, record_file,
+    Destination, FileIdentity, FileOptions, FileRecorded, FileReport, NO_CONFIGURATION, record_file,
 };
 use crate::documents::{DocumentFile, FileLimits};
 use crate::error::Error;
+use crate::store::SimulationStart;
 use crate::wire::{Problem, ProblemCode};
 
 /// The name of a file that has none.
@@ -177,8 +178,13 @@ async fn record_sent(
     })
     .await??;
     let options = FileOptions {
-        name: query.simulation_name,
-        config_version_id: query.config_version_id,
+        start: SimulationStart {
+            simulation_name: query.simulation_name,
+            config_version_id: query
+                .config_version_id
+                .unwrap_or_else(|| NO_CONFIGURATION.to_owned()),
+            ..SimulationStart::default()
+        },
         identity: query.simulation_id.map_or(FileIdentity::OfContent, FileIdentity::Named),
         batches: Some(Arc::clone(&app.file_batches)),
     };

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::answer::{Answer, Failure, ResultFailures};
+use crate::lock::lock;
 use crate::wire::{Problem, ProblemCode};
 
 /// How many answers are kept.
@@ -78,7 +79,7 @@ impl Drop for PendingResponse<'_> {
 
 impl Keys {
     fn kept(&self) -> MutexGuard<'_, ResponseCache> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.kept)
     }
 
     /// Begins a request of this path, whose body is read from now on.

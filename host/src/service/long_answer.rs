@@ -6,7 +6,7 @@
 //! connection continues then, and nothing else would notice.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use super::answer::CompressionOptOut;
 use super::memory_budget::MemoryPermit;
 use super::min_rate::MinRate;
+use crate::lock::lock;
 
 /// A longer answer is sent in parts of this many bytes.
 pub(super) const PART_BYTES: usize = 64 << 10;
@@ -132,7 +133,7 @@ impl Drop for LongAnswer {
 }
 
 fn locked(rest: &Mutex<Option<Rest>>) -> MutexGuard<'_, Option<Rest>> {
-    rest.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(rest)
 }
 
 /// Drops the rest of an answer if the client takes nothing for this long, or less than the least rate.

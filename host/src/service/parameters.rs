@@ -10,6 +10,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::answer::Failure;
+use crate::extraction::OutcomeStatus;
 use crate::store::SimulationStatus;
 use crate::wire::{NDJSON, ProblemCode};
 
@@ -110,7 +111,7 @@ pub(super) struct OutcomesQuery {
     /// Only those of this scenario.
     pub(super) scenario_id: Option<String>,
     /// Only those with this status: success, error, timeout or cancelled.
-    pub(super) status: Option<OutcomeStatusFilter>,
+    pub(super) status: Option<OutcomeStatus>,
     /// The most rows; a stream of lines returns all of them.
     #[param(minimum = 1, maximum = 1000)]
     pub(super) limit: Option<u32>,
@@ -135,27 +136,6 @@ pub(super) fn checked_scenario(id: Option<String>) -> Result<Option<String>, Fai
             "scenario_id has a NUL in it, which no scenario's id has",
         )),
         id => Ok(id),
-    }
-}
-
-/// How the run of a scenario ended.
-#[derive(Clone, Copy, Debug, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum OutcomeStatusFilter {
-    Success,
-    Error,
-    Timeout,
-    Cancelled,
-}
-
-impl OutcomeStatusFilter {
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            OutcomeStatusFilter::Success => "success",
-            OutcomeStatusFilter::Error => "error",
-            OutcomeStatusFilter::Timeout => "timeout",
-            OutcomeStatusFilter::Cancelled => "cancelled",
-        }
     }
 }
 

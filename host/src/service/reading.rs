@@ -55,10 +55,8 @@ pub(super) async fn list_outcomes(
     request_id: Option<Extension<RequestId>>,
     headers: HeaderMap,
 ) -> Answer {
-    let filter = OutcomeFilter {
-        scenario_id: checked_scenario(query.scenario_id)?,
-        status: query.status.map(|status| status.word().to_owned()),
-    };
+    let filter =
+        OutcomeFilter { scenario_id: checked_scenario(query.scenario_id)?, status: query.status };
     let attached = Attached { documents: query.documents, trajectories: query.trajectories };
     if !wants_lines(&headers)? {
         let limit = checked_limit(query.limit, PAGE, MOST_OUTCOMES)?;

@@ -38,7 +38,7 @@ use crate::wire::ProblemCode;
         (name = "operation", description = "How the service is")
     ),
     // Named in a parameter, so they are not found automatically.
-    components(schemas(super::parameters::OutcomeStatusFilter)),
+    components(schemas(crate::extraction::OutcomeStatus)),
     modifiers(&Bearer)
 )]
 struct Document;

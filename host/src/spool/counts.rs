@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::entry::Head;
 use super::{SpoolFailure, SpoolState};
 use crate::error::{Error, Result};
+use crate::lock::lock;
 
 /// The counts of what is on the disk and of what is on its way there.
 #[derive(Debug)]
@@ -239,7 +240,7 @@ impl Counts {
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 }
 

@@ -15,7 +15,7 @@ use std::os::unix::fs::{
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use jiff::Timestamp;
 use redb::backends::FileBackend;
@@ -30,6 +30,7 @@ use super::counts::{Counts, DiskContents, closed};
 use super::entry::Head;
 use super::reserve::{self, Reserve};
 use crate::error::{Error, Result};
+use crate::lock::{read, write};
 
 /// The encoded entries, waiting ones or dead letters.
 pub(super) const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
@@ -108,7 +109,7 @@ impl Disk {
             next_sequence: AtomicU64::new(1),
         };
         let database = disk.open_file().map_err(|error| disk.open_error(error))?;
-        *disk.open.write().unwrap_or_else(PoisonError::into_inner) = FileState::Open(database);
+        *write(&disk.open) = FileState::Open(database);
         if !disk.has_room_for(0) {
             // It is noted, and what the spool holds can still be delivered, if its file has pages.
             tracing::warn!(error = %disk.no_room(), "the spool keeps nothing for the moment");
@@ -143,7 +144,7 @@ impl Disk {
         drop(guard);
         done.map_err(|error| {
             // redb refuses everything after an error of the disk, until it is opened again.
-            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            let mut open = write(&self.open);
             if matches!(*open, FileState::Open(_)) {
                 discard(&mut open);
             }
@@ -225,7 +226,7 @@ impl Disk {
         if !self.counts.empty() || self.file_bytes() <= least {
             return;
         }
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let mut open = write(&self.open);
         if let FileState::Open(database) = &mut *open
             && caught(|| database.compact().map_err(redb::Error::from)).is_err()
         {
@@ -236,19 +237,19 @@ impl Disk {
 
     /// Closes the file, after what is under way.
     pub(super) fn close(&self) {
-        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let mut open = write(&self.open);
         discard(&mut open);
         *open = FileState::Closed;
     }
 
     fn opened(&self) -> std::result::Result<RwLockReadGuard<'_, FileState>, Failure> {
         loop {
-            let guard = self.open.read().unwrap_or_else(PoisonError::into_inner);
+            let guard = read(&self.open);
             if !matches!(*guard, FileState::Failed) {
                 return Ok(guard);
             }
             drop(guard);
-            let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+            let mut open = write(&self.open);
             if matches!(*open, FileState::Failed) {
                 let database = self.open_file().map_err(Failure::Of)?;
                 *open = FileState::Open(database);

@@ -20,10 +20,8 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 use crate::extraction::Violation;
 use crate::identity::Fingerprint;
-use crate::recorder::{
-    Document, NotFinite, ReceivedResult, ResultFormat, SimulationStart, Submission,
-};
-use crate::store::SimulationStatus;
+use crate::recorder::{Document, NotFinite, ReceivedResult, ResultFormat, Submission};
+use crate::store::{SimulationStart, SimulationStatus};
 
 /// The version of the encoding. Whatever changes the header changes it too.
 const VERSION: u8 = 3;
@@ -234,16 +232,8 @@ enum Call {
     Configuration { name: String, user_id: Option<String> },
     /// The document is the list of scenarios.
     Start {
-        simulation_id: Option<Uuid>,
-        config_version_id: String,
-        trials: Option<u32>,
-        simulation_name: Option<String>,
-        modal_app_id: Option<String>,
-        modal_environment: Option<String>,
-        sandbox_instances: Option<u32>,
-        metadata: Option<String>,
-        #[serde(default)]
-        started_at: Option<Timestamp>,
+        #[serde(flatten)]
+        start: Box<SimulationStart>,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         host_clock: bool,
     },
@@ -413,33 +403,9 @@ fn parts(call: SpooledCall) -> (Call, Bytes) {
         SpooledCall::Configuration { name, configuration, user_id } => {
             (Call::Configuration { name, user_id }, configuration.into())
         }
-        SpooledCall::Start { start, host_clock } => {
-            // Whole, so that a new member is not forgotten here.
-            let SimulationStart {
-                simulation_id,
-                config_version_id,
-                scenarios,
-                trials,
-                simulation_name,
-                modal_app_id,
-                modal_environment,
-                sandbox_instances,
-                metadata,
-                started_at,
-            } = *start;
-            let call = Call::Start {
-                simulation_id,
-                config_version_id,
-                trials,
-                simulation_name,
-                modal_app_id,
-                modal_environment,
-                sandbox_instances,
-                metadata,
-                started_at,
-                host_clock,
-            };
-            (call, scenarios.into())
+        SpooledCall::Start { mut start, host_clock } => {
+            let scenarios = std::mem::take(&mut start.scenarios);
+            (Call::Start { start, host_clock }, scenarios.into())
         }
         SpooledCall::Result { simulation_id, result } => {
             // The warnings of its sender come with the document's, when it is extracted.
@@ -500,32 +466,10 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
         Call::Configuration { name, user_id } => {
             SpooledCall::Configuration { name, configuration: text()?, user_id }
         }
-        Call::Start {
-            simulation_id,
-            config_version_id,
-            trials,
-            simulation_name,
-            modal_app_id,
-            modal_environment,
-            sandbox_instances,
-            metadata,
-            started_at,
-            host_clock,
-        } => SpooledCall::Start {
-            start: Box::new(SimulationStart {
-                simulation_id,
-                config_version_id,
-                scenarios: text()?,
-                trials,
-                simulation_name,
-                modal_app_id,
-                modal_environment,
-                sandbox_instances,
-                metadata,
-                started_at,
-            }),
-            host_clock,
-        },
+        Call::Start { mut start, host_clock } => {
+            start.scenarios = text()?;
+            SpooledCall::Start { start, host_clock }
+        }
         Call::Result {
             simulation_id,
             outcome_id,

@@ -17,7 +17,7 @@ use std::io;
 use std::ops::Bound;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use jiff::Timestamp;
 use redb::backends::FileBackend;
@@ -35,6 +35,7 @@ use super::entry::{Entry, Head, MARK, PREAMBLE_BYTES, Preamble, UNREADABLE, Unre
 use super::read_bytes;
 use super::writer::begin;
 use crate::error::{Error, Result};
+use crate::lock::lock;
 
 /// The new file's name until it is whole.
 const NEW_FILE: &str = "spool.redb.new";
@@ -613,7 +614,7 @@ impl OverlayBackend {
     }
 
     fn changed(&self) -> std::sync::MutexGuard<'_, Overlay> {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.changed)
     }
 }
 

@@ -12,10 +12,12 @@
 //!
 //! A measurement is wrong by at most half of its round trip, and the fastest ones count.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+
+use crate::lock::lock;
 
 /// How often the offset is measured while connections are used: a round trip each time.
 const MEASURE_EVERY: Duration = Duration::from_secs(30);
@@ -139,7 +141,7 @@ impl DatabaseClock {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// The time of receipt of a result: strictly increasing, so that of two attempts the later is

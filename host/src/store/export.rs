@@ -128,9 +128,9 @@ pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter, documents: 
         statement = statement.with(scenario_id.clone());
         scenario = format!("AND outcome.scenario_id COLLATE \"C\" = ${}", statement.count());
     }
-    if let Some(word) = &filter.status {
+    if let Some(wanted) = filter.status {
         // After the attempts are counted: a filter leaves out attempts, and numbers none anew.
-        statement = statement.with(word.clone());
+        statement = statement.with(wanted.as_str());
         status = format!("WHERE status = ${}", statement.count());
     }
     let document = if documents { ", outcome.document" } else { "" };

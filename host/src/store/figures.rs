@@ -12,6 +12,7 @@ use super::statement::Statement;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
+use crate::extraction::OutcomeStatus;
 
 /// The figures of a simulation's recorded outcomes.
 ///
@@ -40,7 +41,7 @@ pub struct Figures {
     /// The suite's duration in milliseconds, if the suite has reported it.
     pub execution_time_ms: Option<f64>,
     /// How many outcomes have each status.
-    pub by_status: BTreeMap<String, i64>,
+    pub by_status: BTreeMap<OutcomeStatus, i64>,
     /// How many outcomes have each error category.
     pub by_error_category: BTreeMap<String, i64>,
 }
@@ -104,7 +105,7 @@ const FIGURES: &str = r#"
     FROM grouped"#;
 
 /// The query that computes a simulation's figures.
-pub(super) fn statement(simulation_id: Uuid) -> Statement {
+fn statement(simulation_id: Uuid) -> Statement {
     Statement::new(FIGURES).with(simulation_id)
 }
 
@@ -138,8 +139,8 @@ impl Figures {
             total_cost_usd: row.get("total_cost_usd"),
             total_tokens: row.get("total_tokens"),
             execution_time_ms: None,
-            by_status: counts(&row.get("by_status")),
-            by_error_category: counts(&row.get("by_error_category")),
+            by_status: counts(&row.get("by_status"), OutcomeStatus::of_database),
+            by_error_category: counts(&row.get("by_error_category"), str::to_owned),
         })
     }
 
@@ -162,13 +163,13 @@ impl Figures {
             total_cost_usd,
             total_tokens: count("total_tokens")?,
             execution_time_ms: None,
-            by_status: counts(frozen.get("by_status")?),
-            by_error_category: counts(frozen.get("by_error_category")?),
+            by_status: counts(frozen.get("by_status")?, OutcomeStatus::of_database),
+            by_error_category: counts(frozen.get("by_error_category")?, str::to_owned),
         })
     }
 }
 
-fn counts(object: &Value) -> BTreeMap<String, i64> {
+fn counts<K: Ord>(object: &Value, key: impl Fn(&str) -> K) -> BTreeMap<K, i64> {
     let members = object.as_object().into_iter().flatten();
-    members.map(|(name, count)| (name.clone(), count.as_i64().unwrap_or(0))).collect()
+    members.map(|(name, count)| (key(name), count.as_i64().unwrap_or(0))).collect()
 }

@@ -24,7 +24,6 @@ mod migrations;
 mod outcome_page;
 mod outcomes;
 mod performance;
-mod plans;
 mod rejected;
 mod retention;
 mod simulation_page;
@@ -61,14 +60,13 @@ pub use outcome_page::{Attached, OutcomePage};
 pub use outcomes::{OutcomeFilter, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
 #[doc(hidden)]
-pub use plans::Question;
 pub use rejected::{RejectedPage, RejectedResult};
 pub use retention::{Expired, Removed, hours_before};
 pub use simulation_page::SimulationPage;
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
 pub(crate) use starting::scenario_key;
-pub use starting::{NewSimulation, PlannedRow};
+pub use starting::{NO_CONFIGURATION, NewSimulation, PlannedRow, SimulationStart};
 pub use writing::{OutcomeRow, RejectedRow, ResultKey};
 pub(crate) use writing::{Replay, Rewriting, Rewritten};
 

@@ -210,8 +210,8 @@ fn statement_within(
         let number = statement.count();
         let _ = write!(conditions, " AND outcome.scenario_id COLLATE \"C\" = ${number}");
     }
-    if let Some(status) = &filter.status {
-        statement = statement.with(status.clone());
+    if let Some(status) = filter.status {
+        statement = statement.with(status.as_str());
         let _ = write!(conditions, " AND outcome.status = ${}", statement.count());
     }
     if let Some(cursor) = cursor {

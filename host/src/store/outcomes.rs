@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::Store;
 use super::statement::Statement;
 use crate::error::{Error, Result};
+use crate::extraction::OutcomeStatus;
 use crate::json_text::JsonText;
 
 /// Which outcomes of a simulation are wanted.
@@ -17,7 +18,7 @@ pub struct OutcomeFilter {
     /// Only those of this scenario.
     pub scenario_id: Option<String>,
     /// Only those with this status.
-    pub status: Option<String>,
+    pub status: Option<OutcomeStatus>,
 }
 
 /// A recorded outcome.
@@ -31,7 +32,7 @@ pub struct RecordedOutcome {
     pub attempt: i64,
     pub execution_time: Timestamp,
     pub received_at: Timestamp,
-    pub status: String,
+    pub status: OutcomeStatus,
     pub reliability_score: Option<f64>,
     pub execution_time_ms: f64,
     pub tokens_used: i64,
@@ -68,8 +69,8 @@ pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter) -> Statemen
         statement = statement.with(scenario_id.clone());
         *scenario = format!("AND outcome.scenario_id COLLATE \"C\" = ${}", statement.count());
     }
-    if let Some(word) = &filter.status {
-        statement = statement.with(word.clone());
+    if let Some(wanted) = filter.status {
+        statement = statement.with(wanted.as_str());
         *status = format!("WHERE status = ${}", statement.count());
     }
     statement.sql = format!(
@@ -153,7 +154,7 @@ impl RecordedOutcome {
             attempt: row.get("attempt"),
             execution_time: row.get("execution_time"),
             received_at: row.get("received_at"),
-            status: row.get("status"),
+            status: OutcomeStatus::of_database(row.get("status")),
             reliability_score: row.get("reliability_score"),
             execution_time_ms: row.get("execution_time_ms"),
             tokens_used: row.get("tokens_used"),

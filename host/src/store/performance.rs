@@ -9,6 +9,7 @@ use super::statement::Statement;
 #[cfg(doc)]
 use crate::error::Error;
 use crate::error::Result;
+use crate::extraction::OutcomeStatus;
 
 /// One hour of a simulation, every attempt counted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,7 +60,7 @@ pub struct Failure {
     pub simulation_id: Uuid,
     pub scenario_id: String,
     pub execution_time: Timestamp,
-    pub status: String,
+    pub status: OutcomeStatus,
     pub error_code: Option<String>,
     pub error_category: Option<String>,
     pub modal_call_id: Option<String>,
@@ -68,7 +69,7 @@ pub struct Failure {
 
 /// The row without an hour is the sum of the others, weighted by outcome. Sums are exact as those of
 /// [`super::Figures`] are.
-pub(super) fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
+fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
     Statement::new(
         "SELECT pg_catalog.date_trunc('hour', execution_time, 'UTC') AS hour,
              pg_catalog.count(*) AS total_outcomes,
@@ -107,7 +108,7 @@ fn shortened(mut message: String) -> String {
     message
 }
 
-pub(super) fn failures_statement(limit: i64) -> Statement {
+fn failures_statement(limit: i64) -> Statement {
     Statement::new(
         "SELECT outcome_id, simulation_id, scenario_id, execution_time, status, error_code,
              error_category, pg_catalog.left(modal_call_id, 512),
@@ -170,7 +171,7 @@ impl Store {
             simulation_id: row.get(1),
             scenario_id: row.get(2),
             execution_time: row.get(3),
-            status: row.get(4),
+            status: OutcomeStatus::of_database(row.get(4)),
             error_code: row.get(5),
             error_category: row.get(6),
             modal_call_id: row.get(7),

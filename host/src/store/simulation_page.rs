@@ -67,7 +67,7 @@ impl Store {
 }
 
 /// The query of a page and one row more.
-pub(super) fn statement(
+fn statement(
     status: Option<SimulationStatus>,
     limit: u32,
     cursor: Option<&str>,
@@ -81,7 +81,7 @@ pub(super) fn statement(
     let mut statement = Statement::new("").with(i64::from(limit) + 1);
     let mut conditions = Vec::new();
     if let Some(status) = status {
-        statement = statement.with(status.word());
+        statement = statement.with(status.as_str());
         conditions.push(format!("status = ${}", statement.count()));
     }
     if let Some(cursor) = cursor {

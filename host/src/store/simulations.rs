@@ -1,5 +1,8 @@
 //! Simulations: their own rows, and how they end.
 
+use std::fmt;
+use std::str::FromStr;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
@@ -7,6 +10,7 @@ use uuid::Uuid;
 
 use super::{Figures, Store};
 use crate::error::{Error, Result};
+use crate::extraction::InvalidStatus;
 
 /// The status of a simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +27,16 @@ pub enum SimulationStatus {
 }
 
 impl SimulationStatus {
-    /// Its name in the database and in JSON.
-    pub fn word(self) -> &'static str {
+    /// All of them.
+    pub const ALL: [SimulationStatus; 4] = [
+        SimulationStatus::Running,
+        SimulationStatus::Completed,
+        SimulationStatus::Failed,
+        SimulationStatus::Cancelled,
+    ];
+
+    /// Returns the word in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
         match self {
             SimulationStatus::Running => "running",
             SimulationStatus::Completed => "completed",
@@ -33,14 +45,24 @@ impl SimulationStatus {
         }
     }
 
-    fn from_word(word: &str) -> Self {
-        match word {
-            "completed" => SimulationStatus::Completed,
-            "failed" => SimulationStatus::Failed,
-            "cancelled" => SimulationStatus::Cancelled,
-            // The column's CHECK allows no other name.
-            _ => SimulationStatus::Running,
-        }
+    /// Returns the status behind a word of the database, whose CHECK allows no other.
+    fn of_database(word: &str) -> Self {
+        word.parse().unwrap_or(SimulationStatus::Running)
+    }
+}
+
+impl fmt::Display for SimulationStatus {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for SimulationStatus {
+    type Err = InvalidStatus;
+
+    fn from_str(word: &str) -> std::result::Result<Self, InvalidStatus> {
+        let found = Self::ALL.into_iter().find(|status| status.as_str() == word);
+        found.ok_or_else(|| InvalidStatus::new(word, Self::ALL.map(Self::as_str)))
     }
 }
 
@@ -102,7 +124,7 @@ impl Simulation {
             simulation_id: row.get("simulation_id"),
             simulation_name: row.get("simulation_name"),
             config_version_id: row.get("config_version_id"),
-            status: SimulationStatus::from_word(row.get("status")),
+            status: SimulationStatus::of_database(row.get("status")),
             trials: row.get("trials"),
             planned_scenarios: row.get("planned_scenarios"),
             plan_sha256: row.get("plan_sha256"),
@@ -185,7 +207,7 @@ impl Store {
             .await
             .map_err(failed)?;
         let row = client
-            .query_opt(&update, &[&simulation_id, &status.word(), &reason])
+            .query_opt(&update, &[&simulation_id, &status.as_str(), &reason])
             .await
             .map_err(failed)?;
         drop(client);
@@ -201,8 +223,7 @@ impl Store {
             Err(error) => error,
             Ok(simulation) => Error::Conflict(format!(
                 "simulation {simulation_id} is {} and cannot become {}",
-                simulation.status.word(),
-                wanted.word()
+                simulation.status, wanted
             )),
         }
     }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Store;
@@ -11,7 +12,7 @@ use super::columns::column;
 use super::connection::Transaction;
 use super::simulations::{COLUMNS, Simulation};
 use crate::error::{Error, Result};
-use crate::identity::Fingerprint;
+use crate::identity::{self, Fingerprint};
 
 /// How many planned scenarios one statement writes.
 const PLAN_ROWS: usize = 1_000;
@@ -19,31 +20,80 @@ const PLAN_ROWS: usize = 1_000;
 /// How many bytes of scenarios one statement takes, and one more: a message has at most 1 GiB.
 const PLAN_BYTES: usize = 8 << 20;
 
-/// What a simulation is started with, apart from the scenarios themselves.
-#[derive(Clone, Debug)]
-pub struct NewSimulation {
-    /// Made by the client.
-    pub simulation_id: Uuid,
+/// The version of the configuration of a simulation that names none.
+pub const NO_CONFIGURATION: &str = "unspecified";
+
+/// What a simulation is started with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SimulationStart {
+    /// Made by the client, so that a start can be sent again; made here where it is absent.
+    pub simulation_id: Option<Uuid>,
+    /// The version of the agent's configuration. An unknown one is noted, not refused.
+    pub config_version_id: String,
+    /// The planned scenarios: a JSON array of scenario objects, at most 16 MiB.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub scenarios: String,
+    /// How many times each scenario is run, from 1 to 10,000; 1 where it is absent.
+    pub trials: Option<u32>,
     /// A name for people.
     pub simulation_name: Option<String>,
-    /// The version of the agent's configuration; an unknown one is noted, not refused.
-    pub config_version_id: String,
     /// The Modal app that runs the evaluation.
     pub modal_app_id: Option<String>,
-    /// The Modal environment.
-    pub modal_environment: String,
+    /// The Modal environment. Default: the variable `MODAL_ENVIRONMENT`, then `production`.
+    pub modal_environment: Option<String>,
     /// How many sandboxes run at once.
-    pub sandbox_instances: Option<i32>,
-    /// A JSON object.
+    pub sandbox_instances: Option<u32>,
+    /// Anything else about the simulation: a JSON object.
     pub metadata: Option<String>,
-    /// How many times each scenario is run.
-    pub trials: i32,
+    /// When it was started, where that was before the database hears of it. Default: now.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+}
+
+impl SimulationStart {
+    /// Returns how many times each scenario is run.
+    pub fn trials(&self) -> u32 {
+        self.trials.unwrap_or(1)
+    }
+
+    /// Sets the Modal environment to that of this process, if the start names none.
+    pub(crate) fn resolve_modal_environment(&mut self) {
+        self.modal_environment.get_or_insert_with(|| {
+            std::env::var("MODAL_ENVIRONMENT").unwrap_or_else(|_| "production".to_owned())
+        });
+    }
+}
+
+/// A start whose list of scenarios was read.
+#[derive(Clone, Debug)]
+pub struct NewSimulation {
+    /// The simulation's id.
+    pub simulation_id: Uuid,
     /// How many scenarios the plan has.
-    pub planned_scenarios: i32,
+    pub planned_scenarios: u32,
     /// The SHA-256 of the plan: two starts with the same id must have the same.
     pub plan_sha256: [u8; 32],
-    /// When it was started; now, where that is absent.
-    pub started_at: Option<Timestamp>,
+    start: SimulationStart,
+}
+
+impl NewSimulation {
+    /// Makes one of a start and of what its plan has. It has the id and the Modal environment of the
+    /// start, or else a new id and this process's environment.
+    pub fn new(mut start: SimulationStart, planned_scenarios: u32, plan_sha256: [u8; 32]) -> Self {
+        start.resolve_modal_environment();
+        let simulation_id = start.simulation_id.unwrap_or_else(identity::new_id);
+        NewSimulation { simulation_id, planned_scenarios, plan_sha256, start }
+    }
+
+    /// Returns how many times each scenario is run, as the database has it.
+    pub(crate) fn trials(&self) -> i32 {
+        whole(self.start.trials())
+    }
+}
+
+/// Returns a count as the database has it.
+fn whole(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// One scenario of a plan.
@@ -86,21 +136,22 @@ impl Store {
             ))
             .await
             .map_err(failed)?;
+        let NewSimulation { simulation_id, planned_scenarios, plan_sha256, start } = new;
         let row = transaction
             .query_opt(
                 &insert,
                 &[
-                    &new.simulation_id,
-                    &new.simulation_name,
-                    &new.config_version_id,
-                    &new.modal_app_id,
-                    &new.modal_environment,
-                    &new.sandbox_instances,
-                    &new.metadata,
-                    &new.trials,
-                    &new.planned_scenarios,
-                    &new.plan_sha256.as_slice(),
-                    &new.started_at,
+                    simulation_id,
+                    &start.simulation_name,
+                    &start.config_version_id,
+                    &start.modal_app_id,
+                    &start.modal_environment,
+                    &start.sandbox_instances.map(whole),
+                    &start.metadata,
+                    &new.trials(),
+                    &whole(*planned_scenarios),
+                    &plan_sha256.as_slice(),
+                    &start.started_at,
                 ],
             )
             .await
@@ -109,7 +160,7 @@ impl Store {
             drop(transaction);
             drop(client);
             self.wait_for_standbys().await?;
-            return Ok((self.simulation(new.simulation_id).await?, false));
+            return Ok((self.simulation(*simulation_id).await?, false));
         };
         let mut first_order = 1_i32;
         let mut plan = plan.peekable();
@@ -119,7 +170,7 @@ impl Store {
             if first_order == 1 {
                 transaction.batch_execute(lock_scenarios(last)).await.map_err(failed)?;
             }
-            write_plan(&transaction, new.simulation_id, first_order, &rows).await?;
+            write_plan(&transaction, *simulation_id, first_order, &rows).await?;
             first_order = first_order.saturating_add(i32::try_from(rows.len()).unwrap_or(i32::MAX));
             if last {
                 break;

@@ -1,4 +1,4 @@
-//! Queries as values: the text and its parameters, so that what runs is what tests explain.
+//! Queries as values: the text and its parameters.
 
 use std::borrow::Cow;
 

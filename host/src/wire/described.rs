@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::json_text::JsonText;
-use crate::{error, recorder, spool, store};
+use crate::{error, extraction, recorder, spool, store};
 
 /// Describes a type of another module in the OpenAPI document. A member or a variant that only one
 /// of the two has does not compile, nor does one of another type.
@@ -189,7 +189,7 @@ describe! {
         attempt: i64,
         execution_time: Timestamp,
         received_at: Timestamp,
-        status: String,
+        status: extraction::OutcomeStatus,
         reliability_score: Option<f64>,
         execution_time_ms: f64,
         tokens_used: i64,
@@ -265,7 +265,7 @@ describe! {
         simulation_id: Uuid,
         scenario_id: String,
         execution_time: Timestamp,
-        status: String,
+        status: extraction::OutcomeStatus,
         error_code: Option<String>,
         error_category: Option<String>,
         modal_call_id: Option<String>,
@@ -283,6 +283,17 @@ describe! {
         #[schema(value_type = serde_json::Value)]
         violations: JsonText,
         document_bytes: i64,
+    }
+}
+
+describe! {
+    /// How the run of a scenario ended.
+    #[serde(rename_all = "snake_case")]
+    enum OutcomeStatus of extraction {
+        Success,
+        Error,
+        Timeout,
+        Cancelled,
     }
 }
 
@@ -327,7 +338,8 @@ describe! {
         /// Recorded outcomes, of every attempt.
         recorded_outcomes: i64,
         /// How many of them have each status.
-        by_status: BTreeMap<String, i64>,
+        #[schema(value_type = BTreeMap<String, i64>)]
+        by_status: BTreeMap<extraction::OutcomeStatus, i64>,
         /// How many of them have each error category.
         by_error_category: BTreeMap<String, i64>,
         /// The score that counts, from 0 to 1.

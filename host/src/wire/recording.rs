@@ -5,12 +5,11 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::error::{Error, Result};
 use crate::extraction::Violation;
 use crate::json_text::JsonText;
-use crate::recorder::{
-    ItemVerdict, NotFinite, NotFiniteNumber, SimulationStart, SimulationStarted, Verdict,
-};
-use crate::store::SimulationStatus;
+use crate::recorder::{ItemVerdict, NotFinite, NotFiniteNumber, SimulationStarted, Verdict};
+use crate::store::{NO_CONFIGURATION, SimulationStart, SimulationStatus};
 
 /// A version of an agent's configuration.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
@@ -72,7 +71,7 @@ pub struct StartSimulationRequest {
 }
 
 fn no_configuration() -> String {
-    "unspecified".to_owned()
+    NO_CONFIGURATION.to_owned()
 }
 
 impl From<StartSimulationRequest> for SimulationStart {
@@ -90,6 +89,29 @@ impl From<StartSimulationRequest> for SimulationStart {
             metadata: request.metadata.map(text),
             started_at: None,
         }
+    }
+}
+
+impl TryFrom<SimulationStart> for StartSimulationRequest {
+    type Error = Error;
+
+    /// Makes the request of a start, but for the time at which it started.
+    fn try_from(start: SimulationStart) -> Result<Self> {
+        let raw = |what: &str, text: String| {
+            RawValue::from_string(text)
+                .map_err(|error| Error::Invalid(format!("{what} is not JSON: {error}")))
+        };
+        Ok(StartSimulationRequest {
+            simulation_id: start.simulation_id,
+            config_version_id: start.config_version_id,
+            scenarios: raw("the list of scenarios", start.scenarios)?,
+            trials: start.trials,
+            simulation_name: start.simulation_name,
+            modal_app_id: start.modal_app_id,
+            modal_environment: start.modal_environment,
+            sandbox_instances: start.sandbox_instances,
+            metadata: start.metadata.map(|text| raw("the metadata", text)).transpose()?,
+        })
     }
 }
 

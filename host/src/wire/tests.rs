@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{Problem, ProblemCode};
 use crate::JsonText;
+use crate::extraction::OutcomeStatus;
 use crate::recorder::{SimulationCompleted, SimulationFigures, SimulationProgress};
 use crate::store::{
     HourlyPerformance, Performance, PerformanceSummary, RecordedOutcome, SimulationStatus,
@@ -73,7 +74,7 @@ fn outcome([score, cost_usd, execution_time_ms, dimension]: [f64; 4]) -> Recorde
         attempt: 1,
         execution_time: completed_at(),
         received_at: completed_at(),
-        status: "success".to_owned(),
+        status: OutcomeStatus::Success,
         reliability_score: Some(score),
         execution_time_ms,
         tokens_used: i64::MAX,

@@ -12,6 +12,7 @@ export type Outcome = Schemas['OutcomeBody'];
 export type OutcomeList = Schemas['OutcomeList'];
 export type Performance = Schemas['Performance'];
 export type Problem = Schemas['Problem'];
+export type OutcomeStatus = Schemas['OutcomeStatus'];
 export type ProblemCode = Schemas['ProblemCode'];
 export type Violation = Schemas['Violation'];
 export type RejectedList = Schemas['RejectedList'];

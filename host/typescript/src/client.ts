@@ -6,6 +6,7 @@ import type {
   Stats,
   Outcome,
   OutcomeList,
+  OutcomeStatus,
   Performance,
   RejectedList,
   ResultVerdict,
@@ -40,7 +41,7 @@ export interface OutcomeQuery extends CallOptions {
   /** Only outcomes of this scenario. */
   scenarioId?: string;
   /** Only outcomes with this status. */
-  status?: 'success' | 'error' | 'timeout' | 'cancelled';
+  status?: OutcomeStatus;
   /** Includes the documents as text. */
   documents?: boolean;
   /** Includes the documents' trajectories as objects. */

@@ -24,6 +24,7 @@ export type {
   Stats,
   Outcome,
   OutcomeList,
+  OutcomeStatus,
   Performance,
   Problem,
   ProblemCode,

@@ -493,7 +493,7 @@ export interface components {
             scenario_id: string;
             /** Format: uuid */
             simulation_id: string;
-            status: string;
+            status: components["schemas"]["OutcomeStatus"];
         };
         /** @description The latest failures of all simulations, newest first. */
         FailureList: {
@@ -694,7 +694,7 @@ export interface components {
          * @description How the run of a scenario ended.
          * @enum {string}
          */
-        OutcomeStatusFilter: "success" | "error" | "timeout" | "cancelled";
+        OutcomeStatus: "success" | "error" | "timeout" | "cancelled";
         /** @description A simulation over time. */
         Performance: {
             /** @description The hours that have outcomes, in order: the last 20,000 of them. */
@@ -829,7 +829,7 @@ export interface components {
             sandbox_id?: string | null;
             scenario_id: string;
             scenario_name?: string | null;
-            status: string;
+            status: components["schemas"]["OutcomeStatus"];
             /** Format: int64 */
             tokens_used: number;
             /** Format: int32 */
@@ -2098,7 +2098,7 @@ export interface operations {
                 /** @description Only those of this scenario. */
                 scenario_id?: string;
                 /** @description Only those with this status: success, error, timeout or cancelled. */
-                status?: components["schemas"]["OutcomeStatusFilter"];
+                status?: components["schemas"]["OutcomeStatus"];
                 /** @description With the documents' own trajectory objects. */
                 trajectories?: boolean;
             };

@@ -26,10 +26,7 @@ fn write_results(path: &Path, prefix: &str, count: usize, bytes: usize) {
 #[test]
 fn a_recording_that_is_killed_is_finished_by_the_same_command() {
     const RESULTS: usize = 4_000;
-    let mut run = Run::begin(
-        "faults::commands::a_recording_that_is_killed_is_finished_by_the_same_command",
-        "kill -9 of a recording command, of its database, of both",
-    );
+    let mut run = Run::begin("kill -9 of a recording command, of its database, of both");
     let mut server = DatabaseServer::start();
     let program = Program::with_url(&server.url());
     program.run(["migrate"]).ended(0);

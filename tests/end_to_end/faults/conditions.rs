@@ -14,7 +14,7 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use super::ledger::Way;
 use super::proxy::{Network, Target};
-use super::run::{Host, Run, leave_out};
+use super::run::{Host, Run};
 use crate::support::{DatabaseServer, skip, skip_without_tool};
 
 const SENDERS: usize = 3;
@@ -31,7 +31,7 @@ fn end(mut run: Run, server: &DatabaseServer, host: &Host) {
 
 #[test]
 fn a_database_that_is_slow() {
-    let mut run = Run::begin("faults::conditions::a_database_that_is_slow", "slow database");
+    let mut run = Run::begin("slow database");
     let server = DatabaseServer::start();
     let network = Network::before(Target::Socket(server.socket_folder().join(".s.PGSQL.5432")));
     let url = network_url(&network);
@@ -64,8 +64,7 @@ pub(super) fn network_url(network: &Network) -> String {
 
 #[test]
 fn a_database_that_is_read_only() {
-    let mut run =
-        Run::begin("faults::conditions::a_database_that_is_read_only", "read-only database");
+    let mut run = Run::begin("read-only database");
     let server = DatabaseServer::start();
     let host = Host::start(&server.url());
     run.send_to_service(host.place(), SENDERS);
@@ -83,10 +82,7 @@ fn a_database_that_is_read_only() {
 
 #[test]
 fn a_database_without_a_free_connection() {
-    let mut run = Run::begin(
-        "faults::conditions::a_database_without_a_free_connection",
-        "database without a free connection",
-    );
+    let mut run = Run::begin("database without a free connection");
     let folder = TempDir::new().unwrap();
     let settings = ["max_connections=16", "superuser_reserved_connections=0"];
     let mut server = DatabaseServer::within(folder.path(), &settings);
@@ -140,9 +136,9 @@ fn a_database_that_is_full() {
     let rounds = Run::rounds(2);
     let mebibytes = SmallDisk::SIZE_MIB + rounds * SmallDisk::ROUND_MIB;
     let Some(disk) = SmallDisk::mount("a database that is full", mebibytes) else {
-        return leave_out();
+        return;
     };
-    let mut run = Run::begin("faults::conditions::a_database_that_is_full", "full database");
+    let mut run = Run::begin("full database");
     // Small buffers, so that writes soon reach the disk.
     let settings = ["shared_buffers=2MB", "max_wal_size=16MB", "min_wal_size=2MB"];
     let mut server = DatabaseServer::within(disk.folder.path(), &settings);

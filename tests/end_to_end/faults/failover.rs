@@ -38,10 +38,7 @@ fn commit_without(standby: &mut DatabaseServer, primary: &DatabaseServer) {
 
 #[test]
 fn a_primary_that_is_killed_and_its_standby() {
-    let mut run = Run::begin(
-        "faults::failover::a_primary_that_is_killed_and_its_standby",
-        "failover to a standby",
-    );
+    let mut run = Run::begin("failover to a standby");
     let folders = [TempDir::new().unwrap(), TempDir::new().unwrap()];
     let mut primary = DatabaseServer::within(folders[0].path(), &[]);
     let mut standby = DatabaseServer::without_cluster(folders[1].path(), &[]);

@@ -13,8 +13,8 @@ const DIRECT_SENDERS: usize = 2;
 const TO_SERVICE: &[Way] = &[Way::Service, Way::Spool];
 const EVERY: &[Way] = &[Way::Service, Way::Spool, Way::Direct];
 
-fn begin(test: &'static str, name: &'static str) -> (Run, DatabaseServer, Host) {
-    let mut run = Run::begin(test, name);
+fn begin(name: &'static str) -> (Run, DatabaseServer, Host) {
+    let mut run = Run::begin(name);
     let server = DatabaseServer::start();
     let host = Host::start(&server.url());
     run.send_to_service(host.place(), SENDERS);
@@ -32,8 +32,7 @@ fn end(mut run: Run, server: &DatabaseServer, host: &Host) {
 
 #[test]
 fn the_host_is_killed() {
-    let (mut run, server, mut host) =
-        begin("faults::kills::the_host_is_killed", "kill -9 of the host");
+    let (mut run, server, mut host) = begin("kill -9 of the host");
     for _ in 0..Run::rounds(6) {
         run.wait(TO_SERVICE);
         host.kill();
@@ -45,8 +44,7 @@ fn the_host_is_killed() {
 
 #[test]
 fn the_database_is_killed() {
-    let (mut run, mut server, host) =
-        begin("faults::kills::the_database_is_killed", "kill -9 of the database");
+    let (mut run, mut server, host) = begin("kill -9 of the database");
     for round in 0..Run::rounds(4) {
         run.wait(EVERY);
         if round % 2 == 0 {
@@ -66,10 +64,7 @@ fn the_database_is_killed() {
 
 #[test]
 fn the_host_and_the_database_are_killed() {
-    let (mut run, mut server, mut host) = begin(
-        "faults::kills::the_host_and_the_database_are_killed",
-        "kill -9 of host and database",
-    );
+    let (mut run, mut server, mut host) = begin("kill -9 of host and database");
     for _ in 0..Run::rounds(4) {
         run.wait(EVERY);
         // In either order, with or without results in between.

@@ -72,10 +72,7 @@ fn cut_after(network: &Network, bytes: u64, direction: Direction) {
 
 #[test]
 fn between_the_host_and_the_database() {
-    let mut run = Run::begin(
-        "faults::network::between_the_host_and_the_database",
-        "network between host and database",
-    );
+    let mut run = Run::begin("network between host and database");
     let server = DatabaseServer::start();
     let network = Network::before(Target::Socket(server.socket_folder().join(".s.PGSQL.5432")));
     let url = network_url(&network);
@@ -121,10 +118,7 @@ const BEFORE_THE_SERVICE: [Trouble; 6] = [
 
 #[test]
 fn between_the_service_and_its_clients() {
-    let mut run = Run::begin(
-        "faults::network::between_the_service_and_its_clients",
-        "network between service and clients",
-    );
+    let mut run = Run::begin("network between service and clients");
     let server = DatabaseServer::start();
     let host = Host::start(&server.url());
     let network = network_before(&host);
@@ -145,10 +139,7 @@ fn between_the_service_and_its_clients() {
 
 #[test]
 fn between_the_service_and_a_client_with_a_spool() {
-    let mut run = Run::begin(
-        "faults::network::between_the_service_and_a_client_with_a_spool",
-        "network between service and client with a spool",
-    );
+    let mut run = Run::begin("network between service and client with a spool");
     let server = DatabaseServer::start();
     let (host, files) = (Host::start(&server.url()), Files::new());
     let network = network_before(&host);

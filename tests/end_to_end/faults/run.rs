@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -12,27 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::ledger::{Count, Ledger, Way};
 use super::senders::{DirectSender, ServiceAddress, ServiceSender, direct_recorder};
-use crate::support::{DatabaseServer, Files, Program, Service, print_uncaptured};
-
-/// The tests that have a summary line, under the names that the harness uses.
-const TESTS: [&str; 16] = [
-    "faults::clocks::two_services_with_clocks_apart",
-    "faults::commands::a_recording_that_is_killed_is_finished_by_the_same_command",
-    "faults::conditions::a_database_that_is_full",
-    "faults::conditions::a_database_that_is_read_only",
-    "faults::conditions::a_database_that_is_slow",
-    "faults::conditions::a_database_without_a_free_connection",
-    "faults::failover::a_primary_that_is_killed_and_its_standby",
-    "faults::kills::the_database_is_killed",
-    "faults::kills::the_host_and_the_database_are_killed",
-    "faults::kills::the_host_is_killed",
-    "faults::network::between_the_host_and_the_database",
-    "faults::network::between_the_service_and_its_clients",
-    "faults::network::between_the_service_and_a_client_with_a_spool",
-    "faults::spool::a_file_that_is_damaged",
-    "faults::spool::a_full_disk",
-    "faults::spool::two_services_of_which_one_is_unavailable",
-];
+use crate::support::{DatabaseServer, Files, Program, Service, at_exit, print_uncaptured};
 
 /// How long the senders have to finish what they have begun.
 const ENDING: Duration = Duration::from_secs(120);
@@ -82,12 +62,9 @@ pub(super) struct Run {
 
 impl Run {
     /// Begins a run: `test` is one of [`TESTS`], `name` is its name in the summary line.
-    pub(super) fn begin(test: &'static str, name: &'static str) -> Self {
-        assert!(TESTS.contains(&test), "{test} is on the list");
-        let seed = match std::env::var("ARC_TEST_FAULT_SEED") {
-            Ok(text) => text.parse().expect("ARC_TEST_FAULT_SEED is a number"),
-            Err(_) => RandomState::new().hash_one(name) >> 32,
-        };
+    pub(super) fn begin(name: &'static str) -> Self {
+        let seed = number_of("ARC_TEST_FAULT_SEED");
+        let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(name) >> 32);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -110,10 +87,7 @@ impl Run {
 
     /// Returns the number of rounds: this many, unless the environment sets another number.
     pub(super) fn rounds(by_default: u64) -> u64 {
-        match std::env::var("ARC_TEST_FAULT_ROUNDS") {
-            Ok(text) => text.parse().expect("ARC_TEST_FAULT_ROUNDS is a number"),
-            Err(_) => by_default,
-        }
+        number_of("ARC_TEST_FAULT_ROUNDS").unwrap_or(by_default)
     }
 
     /// Counts a finished round.
@@ -195,6 +169,12 @@ impl Run {
     }
 }
 
+/// The number in a variable of the environment, if it is set.
+fn number_of(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|error| panic!("{variable} is {text:?}: {error}")))
+}
+
 impl Drop for Run {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -221,13 +201,10 @@ impl Drop for Run {
     }
 }
 
-/// Counts a test of the list that was skipped.
-pub(super) fn leave_out() {
-    add(0, &Count::default(), false);
-}
-
-/// Adds a run to the total, and prints the total after the last run.
+/// Adds a run to the sum of all, which is told when the process ends.
 fn add(rounds: u64, count: &Count, failed: bool) {
+    static TELL: Once = Once::new();
+    at_exit(&TELL, tell_total);
     let mut total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
     total.ended += 1;
     total.failed += usize::from(failed);
@@ -237,9 +214,10 @@ fn add(rounds: u64, count: &Count, failed: bool) {
     total.twice += count.twice;
     total.altered += count.altered;
     total.stuck += count.stuck;
-    if total.ended < expected() {
-        return;
-    }
+}
+
+extern "C" fn tell_total() {
+    let total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
     let sum = Count {
         acknowledged: total.acknowledged,
         lost: total.lost,
@@ -301,34 +279,6 @@ fn thousands(number: u64) -> String {
         shown.push(digit);
     }
     shown
-}
-
-/// Returns how many of the tests this process runs, according to the harness's arguments.
-fn expected() -> usize {
-    let (mut wanted, mut skipped, mut exact) = (Vec::new(), Vec::new(), false);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--exact" => exact = true,
-            "--skip" => skipped.extend(arguments.next()),
-            "--test-threads" | "--format" | "--color" | "--logfile" | "-Z" | "--shuffle-seed" => {
-                arguments.next();
-            }
-            option if option.starts_with('-') => {
-                skipped.extend(option.strip_prefix("--skip=").map(str::to_owned));
-            }
-            _ => wanted.push(argument),
-        }
-    }
-    let matches = |test: &str, filter: &String| match exact {
-        true => test == filter,
-        false => test.contains(filter.as_str()),
-    };
-    let runs = |test: &&&str| {
-        (wanted.is_empty() || wanted.iter().any(|filter| matches(test, filter)))
-            && !skipped.iter().any(|filter| matches(test, filter))
-    };
-    TESTS.iter().filter(runs).count()
 }
 
 /// The service under test, which can be killed and started again.

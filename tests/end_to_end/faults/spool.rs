@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::conditions::SmallDisk;
 use super::ledger::Way;
-use super::run::{Host, Run, leave_out};
+use super::run::{Host, Run};
 use crate::support::DatabaseServer;
 
 /// The longest wait before a test fails.
@@ -65,9 +65,9 @@ fn simulation(round: u64) -> String {
 #[test]
 fn a_full_disk() {
     let Some(disk) = SmallDisk::mount("a spool whose disk is full", 64) else {
-        return leave_out();
+        return;
     };
-    let mut run = Run::begin("faults::spool::a_full_disk", "full disk of the spool");
+    let mut run = Run::begin("full disk of the spool");
     let mut server = DatabaseServer::start();
     let host = Host::start_with_spool(&server.url(), &disk.folder.path().join("spool"));
     run.send_to_service(host.place(), 3);
@@ -143,10 +143,7 @@ fn repair(host: &Host) -> bool {
 #[test]
 fn a_file_that_is_damaged() {
     const RESULTS: usize = 60;
-    let mut run = Run::begin(
-        "faults::spool::a_file_that_is_damaged",
-        "byte changed in the spool, or its end missing",
-    );
+    let mut run = Run::begin("byte changed in the spool, or its end missing");
     let mut server = DatabaseServer::start();
     let mut host = Host::start(&server.url());
     for round in 0..Run::rounds(4) {
@@ -220,10 +217,7 @@ fn a_file_that_is_damaged() {
 #[test]
 fn two_services_of_which_one_is_unavailable() {
     const RESULTS: usize = 40;
-    let mut run = Run::begin(
-        "faults::spool::two_services_of_which_one_is_unavailable",
-        "start in the spool of a service that is unavailable",
-    );
+    let mut run = Run::begin("start in the spool of a service that is unavailable");
     let mut server = DatabaseServer::start();
     let mut one = Host::start(&server.url());
     let other = Host::start(&server.url());

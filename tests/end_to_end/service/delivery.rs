@@ -91,19 +91,13 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_unavail
         let recorder = Recorder::new(extractor, store).await.unwrap();
         let spool = spool(&files);
         let delivery = Delivery::with_spool(Destination::Database(recorder.clone()), spool.clone());
-        let new = NewSimulation {
-            simulation_id: Uuid::from_u128(1),
-            simulation_name: None,
+        let start = SimulationStart {
+            simulation_id: Some(Uuid::from_u128(1)),
             config_version_id: "none".to_owned(),
-            modal_app_id: None,
-            modal_environment: "test".to_owned(),
-            sandbox_instances: None,
-            metadata: None,
-            trials: 1,
-            planned_scenarios: 0,
-            plan_sha256: [0; 32],
-            started_at: None,
+            modal_environment: Some("test".to_owned()),
+            ..SimulationStart::default()
         };
+        let new = NewSimulation::new(start, 0, [0; 32]);
         recorder.start_planned(&new, std::iter::empty()).await.unwrap();
         let results = [r#"{"id": "a", "do": "loop"}"#, r#"{"id": "b"}"#].map(Submission::new);
         let verdicts = delivery.record_batch(new.simulation_id, results.to_vec()).await.unwrap();

@@ -24,6 +24,7 @@ pub use server::{DatabaseServer, as_server, chown_to_server_account, free_port};
 pub use service::{
     Answer, DEADLINE, Http, OpenStream, Service, client as http_client, read_to_end,
 };
+pub(crate) use skipped::at_exit;
 pub use skipped::skip;
 
 /// Waits until a condition holds, and fails after the longest time that a test waits.

@@ -198,16 +198,21 @@ class Calls:
         simulation_id: Optional[SimulationId],
         trials: Optional[int],
     ) -> SimulationStarted:
+        planned = await self._json(as_list(scenarios, "scenarios"), "the list of scenarios")
+        start = {
+            "config_version_id": str(config_version_id),
+            "trials": _count(trials, "trials"),
+            "simulation_name": _text(simulation_name, "simulation_name"),
+            "modal_app_id": None if modal_app_id is None else str(modal_app_id),
+            "modal_environment": _text(modal_environment, "modal_environment"),
+            "sandbox_instances": _count(sandbox_instances, "sandbox_instances"),
+            "metadata": None if metadata is None else await self._json(metadata, "the metadata"),
+        }
         call = self._host.start_simulation(
             None if simulation_id is None else simulation_text(simulation_id),
-            str(config_version_id),
-            await self._json(as_list(scenarios, "scenarios"), "the list of scenarios"),
-            _count(trials, "trials"),
-            _text(simulation_name, "simulation_name"),
-            None if modal_app_id is None else str(modal_app_id),
-            _text(modal_environment, "modal_environment"),
-            _count(sandbox_instances, "sandbox_instances"),
-            None if metadata is None else await self._json(metadata, "the metadata"),
+            # Half of a surrogate pair stays what it is, and is refused when it becomes UTF-8.
+            json.dumps(start, ensure_ascii=False),
+            planned,
         )
         started = cast(SimulationStarted, await self._answer("start_simulation", call))
         if not started.get("configuration_exists", True) and not started.get("spooled"):

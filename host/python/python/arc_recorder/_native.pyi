@@ -59,14 +59,8 @@ class Host:
     def start_simulation(
         self,
         simulation_id: Optional[str],
-        config_version_id: str,
+        start: str,
         scenarios: str,
-        trials: Optional[int],
-        simulation_name: Optional[str],
-        modal_app_id: Optional[str],
-        modal_environment: Optional[str],
-        sandbox_instances: Optional[int],
-        metadata: Optional[str],
     ) -> Call: ...
     def record(
         self,

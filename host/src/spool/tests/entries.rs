@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::entry::{PREAMBLE_BYTES, Preamble};
 use super::*;
 use crate::extraction::Violation;
 use crate::recorder::{Document, NotFinite, NotFiniteNumber, ResultFormat, SimulationStart};
@@ -192,9 +193,45 @@ fn what_is_of_another_version_is_not_read_in_part() {
     more.extend(header);
     let error = Entry::decode(&more).unwrap_err();
     assert!(error.reason().contains("unknown field `more`"), "{error:?}");
+    let start = serde_json::json!({"config_version_id": "", "more": 1});
+    let error = Entry::decode(&without_digest(&start_header(&start), b"[]")).unwrap_err();
+    assert!(error.reason().contains("unknown field `more`"), "{error:?}");
     for length in 0..bytes.len() {
         Entry::decode(&bytes[..length]).unwrap_err();
     }
+}
+
+/// The header of a start with these members.
+fn start_header(start: &serde_json::Value) -> String {
+    serde_json::json!({"spooled_at": "1970-01-01T00:00:00Z", "call": {"start": start}}).to_string()
+}
+
+/// An entry of the first version.
+fn without_digest(header: &str, document: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![1];
+    bytes.extend(u32::try_from(header.len()).unwrap().to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(document);
+    bytes
+}
+
+#[test]
+fn the_header_of_a_start_has_its_members_but_for_the_scenarios() {
+    let members = serde_json::json!({
+        "simulation_id": "00000000-0000-0000-0000-000000000001", "config_version_id": "v1",
+        "trials": 3, "simulation_name": "nightly", "modal_app_id": null,
+        "modal_environment": "production", "sandbox_instances": 2, "metadata": "{}",
+        "started_at": "1970-01-01T00:00:01Z", "host_clock": true,
+    });
+    let entry = Entry::decode(&without_digest(&start_header(&members), b"[{}]")).unwrap();
+    let SpooledCall::Start { start, host_clock: true } = &entry.call else { panic!("{entry:?}") };
+    assert_eq!((start.scenarios.as_str(), start.trials), ("[{}]", Some(3)));
+    let bytes = stored(entry, 1);
+    let preamble = Preamble::read(&bytes).unwrap();
+    let header = &bytes[PREAMBLE_BYTES..bytes.len() - "[{}]".len()];
+    assert_eq!(preamble.entry_bytes, bytes.len() as u64);
+    let written: serde_json::Value = serde_json::from_slice(header).unwrap();
+    assert_eq!(written["call"]["start"], members);
 }
 
 #[test]

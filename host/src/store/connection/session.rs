@@ -8,7 +8,7 @@
 //! known to send values, are queried once per pool.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Buf;
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::super::metrics::Counters;
 use super::watch::Unanswered;
+use crate::lock::lock;
 
 /// What statements run on: a connection, or a transaction on one.
 pub(crate) trait GenericClient: tokio_postgres::GenericClient {}
@@ -133,11 +134,11 @@ impl<C: GenericClient> Session<C> {
             Preparing::Named(cache) => cache,
             Preparing::Unnamed(known) => return self.unnamed(sql, known).await,
         };
-        if let Some(statement) = locked(cache).get(sql) {
+        if let Some(statement) = lock(cache).get(sql) {
             return Ok(Prepared::Named(statement.clone()));
         }
         let statement = self.watched(self.client.client().prepare(sql)).await?;
-        locked(cache).insert(sql.to_owned(), statement.clone());
+        lock(cache).insert(sql.to_owned(), statement.clone());
         Ok(Prepared::Named(statement))
     }
 
@@ -265,7 +266,7 @@ impl<C: GenericClient> Session<C> {
     }
 
     async fn unnamed(&self, sql: &str, known: &KnownTypes) -> Result<Prepared, Error> {
-        let types = locked(known).get(sql).cloned();
+        let types = lock(known).get(sql).cloned();
         let types = match types {
             Some(types) => types,
             // The most common sign of a parameter; in a text that contains it for another reason, the
@@ -273,7 +274,7 @@ impl<C: GenericClient> Session<C> {
             None if !sql.contains('$') => Arc::new([]),
             None => {
                 let types = self.ask_for_types(sql).await?;
-                locked(known).insert(sql.to_owned(), Arc::clone(&types));
+                lock(known).insert(sql.to_owned(), Arc::clone(&types));
                 types
             }
         };
@@ -365,9 +366,4 @@ fn typed<'a>(
     types: &[Type],
 ) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
     values.iter().copied().zip(types.iter().cloned()).collect()
-}
-
-/// A panic elsewhere leaves the map as it was.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,7 +8,7 @@
 //! other end would block a client that sends the same rows again. The calls in progress fail as with
 //! any lost connection, and can be retried.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
@@ -16,6 +16,8 @@ use tokio_postgres::SimpleQueryMessage;
 
 use super::connect::{Connected, Connector};
 use super::session::KnownTypes;
+use crate::backoff::{Backoff, RetryPolicy};
+use crate::lock::lock;
 
 /// The time after which a missing answer is checked.
 const OVERDUE_AFTER: Duration = Duration::from_secs(5);
@@ -59,7 +61,7 @@ impl Default for Unanswered {
 
 impl Unanswered {
     fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// A call waits for its answer for as long as the value lives.
@@ -100,14 +102,14 @@ pub(super) async fn watch(
     unanswered: Weak<Unanswered>,
     connection: AbortHandle,
 ) {
-    let mut pause = OVERDUE_AFTER;
+    let mut backoff = Backoff::new(RetryPolicy::exact(OVERDUE_AFTER, LONGEST_PAUSE));
     loop {
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(backoff.next_pause()).await;
         let Some(waited) = unanswered.upgrade().map(|unanswered| unanswered.waited()) else {
             return;
         };
         if waited.is_none_or(|waited| waited < OVERDUE_AFTER) {
-            pause = OVERDUE_AFTER;
+            backoff.reset();
             continue;
         }
         let lost = is_lost(&connector, &types, &origin, &unanswered);
@@ -116,8 +118,7 @@ pub(super) async fn watch(
             connection.abort();
             return;
         }
-        // It takes long, or the server cannot be asked.
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        // It takes long, or the server cannot be asked: the next pause is longer.
     }
 }
 

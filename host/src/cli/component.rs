@@ -1,0 +1,66 @@
+//! `arc-host component`: the extraction component itself.
+
+use std::borrow::Cow;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use super::Done;
+use super::connection;
+use super::global::Global;
+use super::output::{self, Output};
+use crate::error::{Error, Result};
+use crate::extraction::{BUILT_IN, core_module};
+
+/// The name of the built-in format.
+const BUILT_IN_NAME: &str = "arc-guide";
+
+#[derive(Debug, Args)]
+pub(super) struct Component {
+    /// The component of this format, as `arc-host formats list` names it.
+    /// Default: arc-guide, the built-in one.
+    #[arg(long, value_name = "NAME")]
+    format: Option<String>,
+
+    /// Write the core module that is inside of it, for hosts that load no components. Its functions
+    /// take and give strings as the Canonical ABI has them.
+    #[arg(long)]
+    core: bool,
+
+    /// Where to write it; - is standard output. Default: arc-extractor.wasm, or
+    /// arc-format-NAME.wasm; with --core they end with .core.wasm.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// Writes the built-in component or that of a format, or the core module inside of it.
+pub(super) fn run(global: &Global, arguments: Component, output: &mut Output) -> Result<Done> {
+    let (component, name) = match arguments.format.as_deref() {
+        None | Some(BUILT_IN_NAME) => (Cow::Borrowed(BUILT_IN), "arc-extractor".to_owned()),
+        Some(format) => {
+            (connection::formats(global)?.component(format)?, format!("arc-format-{format}"))
+        }
+    };
+    let (bytes, name) = if arguments.core {
+        let module = core_module(&component)
+            .ok_or_else(|| Error::Component("the component holds no core module".to_owned()))?;
+        (module, format!("{name}.core.wasm"))
+    } else {
+        (&*component, format!("{name}.wasm"))
+    };
+    let file = arguments.output.unwrap_or_else(|| PathBuf::from(name));
+    if file == Path::new("-") {
+        output.bytes(bytes)?;
+        return Ok(Done::All);
+    }
+    let path = file.display();
+    fs::write(&file, bytes).map_err(|error| Error::io(format!("could not write {path}"), error))?;
+    if output.json() {
+        output.value(&json!({"file": path.to_string(), "bytes": bytes.len()}))?;
+    } else {
+        output.line(&format!("wrote {path} ({} bytes)", output::count(bytes.len() as u64)))?;
+    }
+    Ok(Done::All)
+}
