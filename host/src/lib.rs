@@ -112,6 +112,7 @@ pub mod formats;
 pub mod fuzzing;
 pub mod identity;
 mod json_text;
+mod paging;
 mod reason;
 pub mod recorder;
 #[cfg(feature = "runners")]

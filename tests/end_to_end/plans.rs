@@ -102,7 +102,6 @@ async fn assert_all(store: &Store, simulation_id: Uuid, state: &str) {
         ("failures", Question::Failures(50), &["outcomes_failures"]),
     ];
     for (name, filter) in filters {
-        questions.push((name, Question::Outcomes(simulation_id, filter.clone()), by_simulation));
         questions.push((name, Question::Export(simulation_id, filter.clone()), by_simulation));
         let page = store
             .outcomes_page(simulation_id, &filter, 2, None, Attached::default())

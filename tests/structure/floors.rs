@@ -7,7 +7,7 @@ use crate::tokens::{Kind, Token};
 
 /// The modules of `host/src`, from the ground up. Those of one floor do not import each other.
 const FLOORS: &[&[&str]] = &[
-    &["allocator", "bindings", "blocking", "identity", "json_text", "reason", "tls"],
+    &["allocator", "bindings", "blocking", "identity", "json_text", "paging", "reason", "tls"],
     &["component_cache", "embedded"],
     &["error"],
     &["extraction"],

@@ -29,7 +29,9 @@ pub use core_module::core_module;
 pub(crate) use layout::matches_pattern;
 pub use layout::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};
 pub use session::{ExtractionError, Session};
-pub(crate) use words::{category_of_word, status_of_word, violations_of_json, violations_to_json};
+pub(crate) use words::{
+    category_of_word, status_of_word, violations_of_json, violations_to_json, whole,
+};
 pub use words::{category_word, status_word};
 
 pub use crate::component_cache::{CompilerCommand, Loading};

@@ -27,6 +27,12 @@ pub(crate) fn status_of_word(word: &str) -> OutcomeStatus {
     }
 }
 
+/// The contract's whole numbers are floats of at most 2^53.
+#[expect(clippy::cast_possible_truncation, reason = "every value up to 2^53 fits")]
+pub(crate) fn whole(number: f64) -> i64 {
+    number as i64
+}
+
 /// The word for an error category.
 pub fn category_word(category: ErrorCategory) -> &'static str {
     match category {

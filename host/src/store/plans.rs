@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::statement::Statement;
 use super::{
-    OutcomeFilter, SimulationStatus, Store, export, figures, outcome_page, outcomes, performance,
+    OutcomeFilter, SimulationStatus, Store, export, figures, outcome_page, performance,
     simulation_page, standing,
 };
 use crate::error::{Error, Result};
@@ -18,8 +18,6 @@ pub enum Question {
     Simulation(Uuid),
     /// [`Store::figures`].
     Figures(Uuid),
-    /// [`Store::outcomes`].
-    Outcomes(Uuid, OutcomeFilter),
     /// [`Store::export`] of a simulation, without documents.
     Export(Uuid, OutcomeFilter),
     /// [`Store::outcomes_page`].
@@ -37,7 +35,6 @@ impl Question {
         Ok(match self {
             Question::Simulation(id) => standing::row_statement(*id),
             Question::Figures(id) => figures::statement(*id),
-            Question::Outcomes(id, filter) => outcomes::statement(*id, filter),
             Question::Export(id, filter) => export::statement(*id, filter, false),
             Question::OutcomesPage { simulation_id, filter, limit, cursor } => {
                 outcome_page::statement(*simulation_id, filter, *limit, cursor.as_deref())?

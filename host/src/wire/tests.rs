@@ -73,7 +73,7 @@ fn outcome([score, cost_usd, execution_time_ms, dimension]: [f64; 4]) -> Recorde
         attempt: 1,
         execution_time: completed_at(),
         received_at: completed_at(),
-        status: "success".to_owned(),
+        status: "success".into(),
         reliability_score: Some(score),
         execution_time_ms,
         tokens_used: i64::MAX,
