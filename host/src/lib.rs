@@ -128,5 +128,5 @@ mod tls;
 pub mod wire;
 
 pub use error::{Error, ErrorKind, Result};
-pub use json_text::JsonText;
+pub use json_text::{JsonStr, JsonText};
 pub use recorder::Recorder;

@@ -1,4 +1,4 @@
-//! Lists that are read a batch or a page at a time, so that memory holds only what is being worked on.
+//! Lists that are read a batch or a page at a time, so that memory stays bounded.
 
 use futures_util::{Stream, StreamExt as _};
 
@@ -11,7 +11,7 @@ pub(crate) const BATCH_BYTES: usize = 4 << 20;
 /// How many rows a page has at most.
 pub(crate) const PAGE_ROWS: u32 = 1_000;
 
-/// How many rows a page has where documents come with them: what does not fit on it is read again.
+/// How many rows a page has if documents come with them: those that do not fit on it are read again.
 pub(crate) const PAGE_ROWS_WITH_DOCUMENTS: u32 = 100;
 
 /// Whether a batch takes no further row.
@@ -37,10 +37,10 @@ pub(crate) async fn next_batch<R, E>(
 /// A page of a list.
 #[cfg(feature = "client")]
 pub(crate) trait Page {
-    /// The place where a page begins.
+    /// The place at which a page begins.
     type Cursor;
 
-    /// Returns where the next page begins; `None` on the last page.
+    /// Returns the place of the next page; `None` on the last page.
     fn next_cursor(&self) -> Option<Self::Cursor>;
 }
 

@@ -18,12 +18,13 @@ use uuid::Uuid;
 
 use crate::error::{Error, Result};
 use crate::json_text::JsonText;
-use crate::store::{ColumnType, OutcomeRecord, outcome_columns};
+use crate::store::outcome_columns::outcome_columns;
+use crate::store::{ColumnType, OutcomeRecord};
 
 /// The zone of the times.
 const UTC: &str = "UTC";
 
-/// A type of columns as Arrow has it.
+/// A type of columns in Arrow.
 trait ArrowColumn: ColumnType {
     type Builder: ArrayBuilder;
 
@@ -263,7 +264,7 @@ mod tests {
             .fields()
             .iter()
             .filter(|field| field.name() != "simulation_id")
-            // A document comes only where it is asked for.
+            // A document is optional.
             .map(|field| (field.name().as_str(), field.is_nullable() || field.name() == "document"))
             .collect();
         contract.sort_unstable();

@@ -15,7 +15,8 @@ use super::columns::NAMES;
 use super::{Writer, not_written};
 use crate::error::Result;
 use crate::json_text::JsonText;
-use crate::store::{ColumnType, OutcomeRecord, outcome_columns};
+use crate::store::outcome_columns::outcome_columns;
+use crate::store::{ColumnType, OutcomeRecord};
 
 /// Writes lines.
 pub(super) struct CsvWriter<W> {
@@ -61,7 +62,7 @@ impl<W: Write + Send + 'static> Writer for CsvWriter<W> {
     }
 }
 
-/// A type of columns as CSV has it.
+/// A type of columns in CSV.
 trait CsvColumn: ColumnType {
     fn write(line: &mut Line, value: Self::Ref<'_>);
 }

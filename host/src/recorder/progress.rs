@@ -60,7 +60,7 @@ pub struct SimulationProgress {
 }
 
 impl SimulationProgress {
-    /// Reads where a simulation stands.
+    /// Reads the progress of a simulation.
     ///
     /// # Errors
     /// As [`Store::standing`].

@@ -17,19 +17,19 @@ pub trait ColumnType: Sized + 'static {
     /// Whether null is a value.
     const NULLABLE: bool = false;
 
-    /// What is read from a row.
+    /// The type that a row is read as.
     type Read: FromSqlOwned;
 
-    /// The value where it is borrowed from a row.
+    /// The value, borrowed from a row.
     type Ref<'r>: FromSql<'r>;
 
-    /// Returns the value that was read.
+    /// Converts a value that was read.
     fn from_read(read: Self::Read) -> Self;
 
     /// Returns the borrowed value.
     fn borrowed(&self) -> Self::Ref<'_>;
 
-    /// Returns the value as JSON, as two values are compared.
+    /// Returns the value as JSON, in which two values are compared.
     fn to_json(&self) -> Value;
 
     /// Returns how many bytes a text of any length has.
@@ -132,7 +132,7 @@ impl ColumnType for String {
     }
 }
 
-/// A word of the contract, such as a status: static where it was extracted.
+/// A name of the contract, such as a status; static if it was extracted.
 impl ColumnType for Cow<'static, str> {
     const SQL_TYPE: Type = Type::TEXT;
     type Read = String;

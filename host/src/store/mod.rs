@@ -60,7 +60,7 @@ pub use metrics::Metrics;
 pub use migrating::Migrated;
 pub use migration_script::migration_script_for_empty;
 pub use migrations::SchemaState;
-pub(crate) use outcome_columns::{AddedFields, outcome_columns};
+pub(crate) use outcome_columns::AddedFields;
 pub use outcome_columns::{OutcomeRow, outcome_columns_of_table};
 pub use outcome_page::{Attached, OutcomePage};
 pub use outcomes::{OutcomeFilter, OutcomeRecord, RecordedOutcome};

@@ -1,13 +1,13 @@
 //! The columns of an outcome, each on one line of one table.
 //!
-//! From the table come the row that is written and how COPY and arrays send it ([`OutcomeRow`]), what
-//! is read ([`RecordedOutcome`](super::RecordedOutcome), [`OutcomeRecord`](super::OutcomeRecord)), what
-//! re-extraction compares and rewrites, the columns of Arrow, Parquet and CSV, and the members in JSON
+//! From the table come the row that is written, and its form in COPY and arrays ([`OutcomeRow`]),
+//! the outcomes that are read ([`RecordedOutcome`](super::RecordedOutcome),
+//! [`OutcomeRecord`](super::OutcomeRecord)), the fields that re-extraction compares and rewrites, the columns of Arrow, Parquet and CSV, and the members in JSON
 //! and in the OpenAPI document. A new column is a field in `wit/types.wit` that the guest fills, a
 //! migration, and a line here. A type that no other column has needs a [`ColumnType`].
 //!
-//! The table is a macro that calls another macro with its lines, so that types stay static: what uses
-//! it defines a macro, and names it with the list that it wants.
+//! The table is a macro that calls another macro with its lines, so that types stay static: a user
+//! of the table defines a macro, and passes its name together with that of a list.
 
 use std::borrow::Cow;
 use std::mem::take;
@@ -25,7 +25,7 @@ use crate::extraction::{
 use crate::json_text::{JsonStr, JsonText};
 
 /// The table. Each line has the role, the name and the type of a column, and its value in a row: a
-/// function of what was extracted and of what the recorder adds.
+/// function of the extracted outcome and of the fields that the recorder adds.
 ///
 /// | role | written | read | compared and rewritten by re-extraction |
 /// |---|---|---|---|
@@ -107,24 +107,24 @@ pub(crate) use pick;
 /// The lists, and the roles that belong to them.
 #[rustfmt::skip]
 macro_rules! belongs {
-    // What a row of the table `outcomes` has.
+    // Columns of the table `outcomes`.
     (written extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (written span $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (written origin $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (written received $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
-    // What re-extraction compares and rewrites.
+    // Those that re-extraction compares and rewrites.
     (compared extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (compared span $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
-    // What is read.
+    // Columns of outcomes that are read.
     (read extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (read received $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (read counted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (read joined $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
-    // The same without what the query finds in another table.
+    // The same without those from another table.
     (own extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (own received $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (own counted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
-    // What is both read and a column of the table.
+    // Columns of the table that are read.
     (selected extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     (selected received $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
     ($list:ident $role:ident $then:tt $else:tt) => { $crate::store::outcome_columns::run! $else };
@@ -141,16 +141,16 @@ macro_rules! names {
     ($(($role:ident $name:ident $type:tt $value:tt))*) => { &[$(stringify!($name)),*] };
 }
 
-/// What re-extraction compares and rewrites, but for who extracted it.
+/// The columns that re-extraction compares and rewrites, besides the extractor's id.
 pub(super) const COMPARED: &[&str] = outcome_columns!(compared => names);
 
-/// What is read from the row of an outcome, the attempt among it.
+/// The columns that are read, but for those from another table.
 pub(super) const OWN: &[&str] = outcome_columns!(own => names);
 
-/// What is read and is a column of the table.
+/// The columns of the table that are read.
 pub(super) const SELECTED: &[&str] = outcome_columns!(selected => names);
 
-/// What the recorder adds to what was extracted.
+/// The fields that the recorder adds to an extracted outcome.
 #[derive(Debug)]
 pub(crate) struct AddedFields {
     pub(crate) extractor_id: Uuid,
@@ -224,7 +224,7 @@ macro_rules! row {
                 [simulation_id, outcome_id, started_at, $(&self.$name,)* document]
             }
 
-            /// Returns how many bytes its texts have, but for the document and words.
+            /// Returns how many bytes its texts have, but for the document and for names of the contract.
             pub(crate) fn text_bytes(&self) -> usize {
                 0 $(+ <$type as ColumnType>::text_bytes(&self.$name.borrowed()))*
             }

@@ -45,7 +45,7 @@ pub struct Attached {
 }
 
 impl Attached {
-    /// Returns how many outcomes are read at once where all are wanted.
+    /// Returns how many outcomes are read at once if all are wanted.
     pub fn page_rows(self) -> u32 {
         if self == Attached::default() { PAGE_ROWS } else { PAGE_ROWS_WITH_DOCUMENTS }
     }
@@ -302,7 +302,7 @@ fn statement_within(
     Ok(statement)
 }
 
-/// The columns of the table that are read, each with the SQL of its bytes where it may be long.
+/// The columns of the table that are read, each with the SQL of its bytes if it may be long.
 fn selected() -> Vec<(&'static str, Option<String>)> {
     macro_rules! with_bytes {
         ($(($role:ident $name:ident [$type:ty] $value:tt))*) => {

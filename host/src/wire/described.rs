@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::json_text::JsonText;
-use crate::store::outcome_columns;
+use crate::store::outcome_columns::outcome_columns;
 use crate::{error, recorder, spool, store};
 
 /// Describes a type of another module in the OpenAPI document. A member or a variant that only one
@@ -201,7 +201,7 @@ macro_rules! describe_outcome {
 outcome_columns!(read => describe_outcome);
 
 impl utoipa::PartialSchema for JsonText {
-    /// Describes any value.
+    /// Returns the description of any value.
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         <serde_json::Value as utoipa::PartialSchema>::schema()
     }

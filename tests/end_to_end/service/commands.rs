@@ -71,7 +71,7 @@ fn a_file_is_recorded_and_asked_about_as_with_the_database() {
 
 /// One rule for everything that reads: never an empty list.
 #[test]
-fn an_unknown_simulation_is_not_found_whoever_asks_and_whatever_is_asked() {
+fn an_unknown_simulation_is_not_found_by_every_reader() {
     let (database, files) = (TestDatabase::new(), Files::new());
     let direct = Program::on(&database);
     let service = Service::start(&direct, &files, &[]);
