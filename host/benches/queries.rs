@@ -20,8 +20,7 @@ use std::time::{Duration, Instant};
 
 use arc_host::extraction::OutcomeStatus;
 use arc_host::recorder::new_simulation_id;
-use arc_host::store::{Attached, OutcomeFilter, SimulationStatus, Store};
-use futures_util::StreamExt as _;
+use arc_host::store::{Attached, ExportSelection, OutcomeFilter, SimulationStatus, Store};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -132,10 +131,17 @@ async fn measure(store: &Store, running: Uuid, completed: Uuid) {
         .await;
     }
     time("all 100,000 outcomes as a stream", async || {
-        let mut found = std::pin::pin!(store.outcomes(completed, all).await.unwrap());
-        while let Some(outcome) = found.next().await {
-            outcome.unwrap();
-        }
+        let (sender, mut chunks) = tokio::sync::mpsc::channel(1);
+        let selection = ExportSelection { simulations: vec![completed], ..Default::default() };
+        let export = async move { store.export(&selection, &sender).await.unwrap() };
+        let read = async {
+            while let Some(rows) = chunks.recv().await {
+                for outcome in rows.records() {
+                    outcome.unwrap();
+                }
+            }
+        };
+        tokio::join!(export, read);
     })
     .await;
     time("the latest 50 failures of all", async || {

@@ -8,7 +8,8 @@ use std::fmt::{Display, Formatter};
 
 use bytes::{BufMut as _, BytesMut};
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::ser::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
@@ -73,18 +74,13 @@ impl Display for JsonText {
 
 impl<'r> FromSql<'r> for JsonText {
     fn from_sql(kind: &Type, raw: &'r [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        let raw = match (kind, raw) {
-            (&Type::JSONB, [JSONB_VERSION, text @ ..]) => text,
-            (&Type::JSONB, _) => return Err("the version of jsonb is not known".into()),
-            (_, text) => text,
-        };
         // The database sets spaces between the members of `jsonb`, which take a tenth of its text.
-        let text = without_spaces(std::str::from_utf8(raw)?);
+        let text = without_spaces(JsonStr::from_sql(kind, raw)?.as_str());
         Ok(JsonText::new(text)?)
     }
 
     fn accepts(kind: &Type) -> bool {
-        matches!(*kind, Type::JSON | Type::JSONB)
+        <JsonStr<'_> as FromSql<'_>>::accepts(kind)
     }
 }
 
@@ -94,10 +90,65 @@ impl ToSql for JsonText {
         kind: &Type,
         out: &mut BytesMut,
     ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        JsonStr(self.as_str()).to_sql(kind, out)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        <JsonStr<'_> as ToSql>::accepts(kind)
+    }
+
+    to_sql_checked!();
+}
+
+/// Any JSON value, as its borrowed text. It is sent, read and written as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JsonStr<'t>(&'t str);
+
+impl<'t> JsonStr<'t> {
+    /// Takes a text that is one JSON value, which the caller knows.
+    pub fn new(text: &'t str) -> Self {
+        JsonStr(text)
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &'t str {
+        self.0
+    }
+}
+
+impl Serialize for JsonStr<'_> {
+    /// Writes the value that the text is.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value: &RawValue = serde_json::from_str(self.0).map_err(S::Error::custom)?;
+        value.serialize(serializer)
+    }
+}
+
+impl<'r> FromSql<'r> for JsonStr<'r> {
+    fn from_sql(kind: &Type, raw: &'r [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        let text = match (kind, raw) {
+            (&Type::JSONB, [JSONB_VERSION, text @ ..]) => text,
+            (&Type::JSONB, _) => return Err("the version of jsonb is not known".into()),
+            (_, text) => text,
+        };
+        Ok(JsonStr(std::str::from_utf8(text)?))
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        matches!(*kind, Type::JSON | Type::JSONB)
+    }
+}
+
+impl ToSql for JsonStr<'_> {
+    fn to_sql(
+        &self,
+        kind: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         if *kind == Type::JSONB {
             out.put_u8(JSONB_VERSION);
         }
-        out.put_slice(self.as_str().as_bytes());
+        out.put_slice(self.0.as_bytes());
         Ok(IsNull::No)
     }
 

@@ -115,6 +115,7 @@ pub mod identity;
 mod json_text;
 #[doc(hidden)]
 pub mod lock;
+mod paging;
 mod reason;
 pub mod recorder;
 #[cfg(feature = "runners")]
@@ -130,5 +131,5 @@ mod tls;
 pub mod wire;
 
 pub use error::{Error, ErrorKind, Result};
-pub use json_text::JsonText;
+pub use json_text::{JsonStr, JsonText};
 pub use recorder::Recorder;

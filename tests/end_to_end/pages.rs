@@ -3,7 +3,7 @@
 
 use arc_host::Error;
 use arc_host::extraction::OutcomeStatus;
-use arc_host::store::{Attached, OutcomeFilter, RecordedOutcome, Store};
+use arc_host::store::{Attached, ExportSelection, OutcomeFilter, RecordedOutcome, Store};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -29,6 +29,35 @@ fn record_attempts(program: &Program, files: &Files) -> Uuid {
 
 fn place(outcome: &RecordedOutcome) -> (String, i32, i64, Uuid) {
     (outcome.scenario_id.clone(), outcome.trial, outcome.attempt, outcome.outcome_id)
+}
+
+/// The places of all outcomes, as an export has them.
+async fn exported(
+    store: &Store,
+    simulation_id: Uuid,
+    filter: &OutcomeFilter,
+) -> Vec<(String, i32, i64, Uuid)> {
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(1);
+    let selection = ExportSelection {
+        simulations: vec![simulation_id],
+        filter: filter.clone(),
+        documents: false,
+    };
+    let export = async move {
+        store.export(&selection, &sender).await.unwrap();
+    };
+    let read = async {
+        let mut places = Vec::new();
+        while let Some(rows) = receiver.recv().await {
+            for outcome in rows.records() {
+                let outcome = outcome.unwrap();
+                let scenario = outcome.scenario_id.to_owned();
+                places.push((scenario, outcome.trial, outcome.attempt, outcome.outcome_id));
+            }
+        }
+        places
+    };
+    tokio::join!(export, read).1
 }
 
 /// Returns all pages of a list.
@@ -72,11 +101,7 @@ async fn pages_of_any_length_are_the_whole_list() {
         OutcomeFilter { scenario_id: Some("none".to_owned()), status: None },
     ];
     for filter in &filters {
-        let expected: Vec<_> = {
-            use futures_util::TryStreamExt as _;
-            let all = store.outcomes(simulation_id, filter).await.unwrap();
-            all.map_ok(|outcome| place(&outcome)).try_collect().await.unwrap()
-        };
+        let expected = exported(&store, simulation_id, filter).await;
         let mut sorted = expected.clone();
         sorted.sort();
         assert_eq!(sorted, expected, "{filter:?}: in order of bytes");

@@ -1,5 +1,6 @@
 //! The schema: how it is created in a database, which databases are refused, what its views show.
 
+use arc_host::store::outcome_columns_of_table;
 use serde_json::{Value, json};
 
 use crate::support::{Files, Finished, Program, TestDatabase, fixture, record, result};
@@ -294,6 +295,25 @@ fn the_view_of_documents_replaces_characters_that_jsonb_cannot_store() {
     let [large, too_large] = [&rows[cases.len()], &rows[cases.len() + 1]];
     assert_eq!(large.get::<_, Option<String>>(1), Some(format!("1{}", "0".repeat(400))));
     assert!(!large.get::<_, bool>(3) && too_large.get::<_, bool>(3), "null beyond numeric's range");
+}
+
+#[test]
+fn the_table_of_columns_is_that_of_the_migrated_database() {
+    let database = TestDatabase::new();
+    let rows = database.query(
+        "SELECT column_name::text, udt_name::text, is_nullable = 'YES'
+         FROM information_schema.columns
+         WHERE table_schema = 'arc_recorder' AND table_name = 'outcomes'",
+    );
+    let mut migrated: Vec<(String, String, bool)> =
+        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
+    migrated.sort();
+    let mut columns: Vec<(String, String, bool)> = outcome_columns_of_table()
+        .into_iter()
+        .map(|(name, sql_type, nullable)| (name.to_owned(), sql_type, nullable))
+        .collect();
+    columns.sort();
+    assert_eq!(columns, migrated);
 }
 
 #[test]

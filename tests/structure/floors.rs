@@ -15,6 +15,7 @@ const FLOORS: &[&[&str]] = &[
         "identity",
         "json_text",
         "lock",
+        "paging",
         "reason",
         "tls",
     ],

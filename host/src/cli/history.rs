@@ -29,11 +29,18 @@ const SHOWN_REFUSED: usize = 10;
 /// How much of a value is shown to a person.
 const SHOWN_CHARACTERS: usize = 60;
 
-/// A recorder on the database that the settings name, and the flag that Ctrl-C sets.
-async fn open(global: &Global) -> Result<(Recorder, Database, Arc<AtomicBool>)> {
+/// A recorder on the database that the settings name, and the flag that Ctrl-C sets. A simulation
+/// that is named exists there, whatever formats the database has results of.
+async fn open(
+    global: &Global,
+    simulation: Option<Uuid>,
+) -> Result<(Recorder, Database, Arc<AtomicBool>)> {
     let stop = Arc::new(AtomicBool::new(false));
     stop_on_interrupt(Arc::clone(&stop), Arc::new(AtomicBool::new(true)))?;
     let database = connection::open_current(global).await?;
+    if let Some(simulation_id) = simulation {
+        database.store().simulation(simulation_id).await?;
+    }
     let recorder = connection::recorder(global, database.store()).await?;
     Ok((recorder, database, stop))
 }
@@ -70,7 +77,7 @@ pub(super) async fn retry_rejected(
     arguments: RetryRejected,
     output: &mut Output,
 ) -> Result<Done> {
-    let (recorder, _database, stop) = open(global).await?;
+    let (recorder, _database, stop) = open(global, arguments.simulation).await?;
     let bar = output::progress_counter("extracting");
     let replayed = async {
         let mut replayed = Replayed::default();
@@ -153,7 +160,7 @@ pub(super) async fn reextract(
     arguments: Reextract,
     output: &mut Output,
 ) -> Result<Done> {
-    let (recorder, _database, stop) = open(global).await?;
+    let (recorder, _database, stop) = open(global, arguments.simulation).await?;
     let scope = ReextractionScope {
         simulation_id: arguments.simulation,
         all: arguments.all,

@@ -13,16 +13,11 @@ use super::output::{self, Output};
 use crate::delivery::{Delivered, Source};
 use crate::error::Result;
 use crate::extraction::{OutcomeStatus, Violation, violations_of_json};
+use crate::paging::{PAGE_ROWS, Pages};
 use crate::recorder::duration_hours;
 use crate::store::{
     Attached, OutcomeFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus,
 };
-
-/// How many documents are read at once: they may be large.
-const DOCUMENTS_AT_ONCE: u32 = 16;
-
-/// How many outcomes are read at once.
-const OUTCOMES_AT_ONCE: u32 = 1_000;
 
 /// How many simulations are listed where no limit is given.
 const LISTED_SIMULATIONS: u32 = 20;
@@ -167,13 +162,14 @@ pub(super) async fn outcomes(
     }
     let mut table: Vec<Vec<String>> = Vec::new();
     let mut total = 0_usize;
-    let mut cursor = None;
-    // Documents may be large: fewer of them are read at once.
-    let limit = if arguments.documents { DOCUMENTS_AT_ONCE } else { OUTCOMES_AT_ONCE };
-    loop {
-        let cursor_now = cursor.as_deref();
-        let page =
-            source.outcomes(arguments.simulation, &filter, limit, cursor_now, attached).await?;
+    let read = async |cursor: Option<String>| {
+        let (filter, limit) = (&filter, attached.page_rows());
+        source.outcomes(arguments.simulation, filter, limit, cursor.as_deref(), attached).await
+    };
+    let mut pages = Pages::from(None);
+    while !output.closed()
+        && let Some(page) = pages.next(read).await?
+    {
         total += page.outcomes.len();
         for outcome in &page.outcomes {
             if arguments.documents {
@@ -184,15 +180,8 @@ pub(super) async fn outcomes(
                 table.push(row(outcome));
             }
         }
-        cursor = page.cursor;
-        if cursor.is_none() || output.closed() {
-            break;
-        }
     }
-    if arguments.documents {
-        return Ok(Done::All);
-    }
-    if output.json() {
+    if arguments.documents || output.json() {
         return Ok(Done::All);
     }
     if total == 0 {
@@ -251,7 +240,8 @@ fn row(outcome: &RecordedOutcome) -> Vec<String> {
         output::dollars(outcome.cost_usd),
         match (&outcome.error_category, &outcome.error_code) {
             (Some(category), Some(code)) => format!("{category}: {code}"),
-            (category, code) => category.clone().or_else(|| code.clone()).unwrap_or_default(),
+            (Some(category), None) => category.to_string(),
+            (None, code) => code.clone().unwrap_or_default(),
         },
     ]
 }
@@ -289,12 +279,15 @@ pub(super) async fn rejected(
     }
     let opened = connection::open_source(global).await?;
     let one_page = arguments.limit.is_some() || arguments.cursor.is_some();
-    let limit =
-        arguments.limit.unwrap_or(if one_page { LISTED_OUTCOMES } else { OUTCOMES_AT_ONCE });
-    let mut cursor = arguments.cursor;
+    let limit = arguments.limit.unwrap_or(if one_page { LISTED_OUTCOMES } else { PAGE_ROWS });
+    let read = async |cursor: Option<String>| {
+        opened.source().rejected(arguments.simulation, limit, cursor.as_deref()).await
+    };
+    let (mut pages, mut next) = (Pages::from(arguments.cursor), None);
     let (mut table, mut total) = (Vec::new(), 0_usize);
-    loop {
-        let page = opened.source().rejected(arguments.simulation, limit, cursor.as_deref()).await?;
+    while !output.closed()
+        && let Some(page) = pages.next(read).await?
+    {
         for result in &page.rejected {
             if output.json() {
                 output.value(result)?;
@@ -303,8 +296,8 @@ pub(super) async fn rejected(
             }
             total += 1;
         }
-        cursor = page.cursor;
-        if one_page || cursor.is_none() || output.closed() {
+        next = page.cursor;
+        if one_page {
             break;
         }
     }
@@ -321,7 +314,7 @@ pub(super) async fn rejected(
         }
     }
     if one_page {
-        tell_cursor(cursor.as_deref(), output)?;
+        tell_cursor(next.as_deref(), output)?;
     }
     Ok(Done::All)
 }

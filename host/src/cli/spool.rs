@@ -18,6 +18,7 @@ use crate::client::ServiceClient;
 use crate::database;
 use crate::delivery::{Destination, ReplayedSpool, replay_spool};
 use crate::error::{Error, Result};
+use crate::paging::{PAGE_ROWS, Page, Pages};
 use crate::spool::{self, DeadLetter, Listed, Spool, SpoolSettings, SpooledCall};
 use crate::wire::{
     DeadLetterSelection, SpoolDropped, SpoolEntry, SpoolEntryDocument, SpoolEntryKind,
@@ -241,11 +242,22 @@ fn what(dead_letter: &DeadLetter) -> (&'static str, Option<Uuid>) {
     }
 }
 
-/// How many entries are asked for at once.
-const PAGE: u32 = 1_000;
-
 /// How many bytes of them are read at once.
 const PAGE_BYTES: u64 = 64 << 20;
+
+/// Entries, and the number after which the next page begins.
+struct EntryPage {
+    entries: Vec<SpoolEntry>,
+    after: Option<u64>,
+}
+
+impl Page for EntryPage {
+    type Cursor = u64;
+
+    fn next_cursor(&self) -> Option<u64> {
+        self.after
+    }
+}
 
 /// The spool that a command is about.
 enum Place {
@@ -307,36 +319,31 @@ impl Place {
     }
 
     /// Entries after a number, and where the next page begins.
-    async fn page(
-        &self,
-        waiting: bool,
-        limit: u32,
-        after: u64,
-    ) -> Result<(Vec<SpoolEntry>, Option<u64>)> {
+    async fn page(&self, waiting: bool, limit: u32, after: u64) -> Result<EntryPage> {
         match self {
             Place::Service(client) => {
                 let page = client.spool_entries(waiting, Some(limit), Some(after)).await?;
-                Ok((page.entries, page.after))
+                Ok(EntryPage { entries: page.entries, after: page.after })
             }
             Place::Folder(spool) => {
                 let listed = Listed { after, dead_letters: !waiting };
                 let found = spool.list(listed, limit as usize, PAGE_BYTES).await?;
-                let next = found.last().map(|last| last.sequence);
-                Ok((found.iter().map(SpoolEntry::from).collect(), next))
+                let after = found.last().map(|last| last.sequence);
+                Ok(EntryPage { entries: found.iter().map(SpoolEntry::from).collect(), after })
             }
         }
     }
 
     /// Entries after a number, at most so many.
     async fn entries(&self, waiting: bool, limit: u32, after: u64) -> Result<Vec<SpoolEntry>> {
-        let (mut all, mut after) = (Vec::new(), Some(after));
-        while let Some(from) = after
-            && all.len() < limit as usize
-        {
+        let (mut all, mut pages) = (Vec::new(), Pages::from(Some(after)));
+        while all.len() < limit as usize {
             let left = limit.saturating_sub(u32::try_from(all.len()).unwrap_or(u32::MAX));
-            let (page, next) = self.page(waiting, left.min(PAGE), from).await?;
-            all.extend(page);
-            after = next;
+            let read = async |after: Option<u64>| {
+                self.page(waiting, left.min(PAGE_ROWS), after.unwrap_or(0)).await
+            };
+            let Some(page) = pages.next(read).await? else { break };
+            all.extend(page.entries);
         }
         Ok(all)
     }

@@ -5,10 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Limit;
 use super::recording::goes_as_it_is;
+use crate::paging::BATCH_ROWS;
 use crate::recorder::{NotFinite, Submission};
-
-/// The most results in a request, as many as in a transaction.
-const REQUEST_RESULTS: usize = 1_000;
 
 /// The most bytes of results and of the members beside them, without the header.
 const REQUEST_BYTES: usize = 8 << 20;
@@ -28,7 +26,7 @@ pub(super) struct Portions {
 
 impl Default for Portions {
     fn default() -> Self {
-        let (results, bytes) = (REQUEST_RESULTS.into(), REQUEST_BYTES.into());
+        let (results, bytes) = (BATCH_ROWS.into(), REQUEST_BYTES.into());
         Portions { results, bytes, body_bytes: usize::MAX.into() }
     }
 }

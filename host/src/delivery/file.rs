@@ -21,14 +21,9 @@ use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::Extractor;
 use crate::formats::OpenedFile;
+use crate::paging::is_full;
 use crate::recorder::{ItemVerdict, ReceivedResult, ResultFormat, Submission, whole_failure};
 use crate::store::{NewSimulation, SimulationStart, SimulationStatus};
-
-/// How many documents a batch has at most: enough that a commit costs little for each.
-const BATCH_DOCUMENTS: usize = 1_000;
-
-/// How many bytes of documents a batch has at most, so that memory stays bounded for large ones.
-const BATCH_BYTES: usize = 4 << 20;
 
 /// How many batches are on their way at once: one is stored while the next is extracted.
 const BATCHES_UNDER_WAY: usize = 2;
@@ -211,7 +206,7 @@ impl FileRecording {
                 position += 1;
                 batch.bytes += submission.document_bytes();
                 batch.submissions.push(submission);
-                if batch.submissions.len() >= BATCH_DOCUMENTS || batch.bytes >= BATCH_BYTES {
+                if is_full(batch.submissions.len(), batch.bytes) {
                     batch.read_bytes = frames.read_bytes();
                     if sender.blocking_send(Ok(batch)).is_err() {
                         return Ok(false);

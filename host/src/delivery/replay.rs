@@ -30,13 +30,11 @@ use super::holds::{Culprit, Holds};
 use super::watch::{note_back, note_unavailable};
 use crate::backoff::{Backoff, RetryPolicy};
 use crate::error::{Error, Result};
+use crate::paging::BATCH_ROWS;
 use crate::recorder::{ReceivedResult, Verdict};
 use crate::spool::{Refusal, Spool, SpooledCall, Waiting};
 
-/// How many entries are replayed at once, as many as a transaction takes.
-const MOST_ENTRIES: usize = 1_000;
-
-/// How many bytes of them.
+/// How many bytes of entries are replayed at once.
 const MOST_BYTES: usize = 8 << 20;
 
 /// With how many a destination that was unavailable is tried.
@@ -212,7 +210,7 @@ pub(super) async fn replay(
             }
             continue;
         }
-        let most = if known_unavailable { FIRST_ENTRIES } else { MOST_ENTRIES };
+        let most = if known_unavailable { FIRST_ENTRIES } else { BATCH_ROWS };
         if known_unavailable && let Err(error) = destination.answers().await {
             note_unavailable(&unavailable, &error.to_string());
             tokio::time::sleep(backoff.next_pause()).await;
@@ -287,9 +285,7 @@ pub(super) async fn replay(
 /// they are.
 async fn retry_refused(destination: &impl Sink, spool: &Spool, refused: &mut Holds) {
     loop {
-        let letters = match spool
-            .next_retried(refused.passed_over(), MOST_ENTRIES, MOST_BYTES)
-            .await
+        let letters = match spool.next_retried(refused.passed_over(), BATCH_ROWS, MOST_BYTES).await
         {
             Ok(letters) if letters.is_empty() => return,
             Ok(letters) => letters,
@@ -353,7 +349,7 @@ pub async fn replay_spool(
     let mut settlement = Settlement::default();
     while spool.state().depth > 0 && !stop.load(Ordering::Relaxed) {
         let Part { done, trouble, .. } =
-            replay_next(destination, spool, MOST_ENTRIES, &held, false, &mut settlement).await;
+            replay_next(destination, spool, BATCH_ROWS, &held, false, &mut settlement).await;
         for replayed in &done {
             total += replayed;
         }

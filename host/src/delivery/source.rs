@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::client::ServiceClient;
 use crate::error::Result;
+use crate::paging::{PAGE_ROWS, Page, Pages};
 use crate::recorder::SimulationProgress;
 use crate::store::{
     Attached, Failure, OutcomeFilter, OutcomePage, Performance, RejectedPage, RejectedResult,
@@ -11,8 +12,29 @@ use crate::store::{
 };
 use crate::wire::SimulationList;
 
-/// How many rejected results are read at once.
-const PAGE_REJECTED: u32 = 1_000;
+impl Page for OutcomePage {
+    type Cursor = String;
+
+    fn next_cursor(&self) -> Option<String> {
+        self.cursor.clone()
+    }
+}
+
+impl Page for RejectedPage {
+    type Cursor = String;
+
+    fn next_cursor(&self) -> Option<String> {
+        self.cursor.clone()
+    }
+}
+
+impl Page for SimulationList {
+    type Cursor = String;
+
+    fn next_cursor(&self) -> Option<String> {
+        self.cursor.clone()
+    }
+}
 
 /// Where questions are answered. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -50,10 +72,7 @@ impl Source {
     /// As [`Store::standing`].
     pub async fn simulation_status(&self, simulation_id: Uuid) -> Result<SimulationProgress> {
         match self {
-            Source::Database(store) => {
-                let (simulation, figures) = store.standing(simulation_id).await?;
-                Ok(SimulationProgress::new(&simulation, &figures, store.clock().now()))
-            }
+            Source::Database(store) => SimulationProgress::read(store, simulation_id).await,
             Source::Service(client) => client.simulation_status(simulation_id).await,
         }
     }
@@ -72,9 +91,6 @@ impl Source {
     ) -> Result<OutcomePage> {
         match self {
             Source::Database(store) => {
-                if cursor.is_none() {
-                    store.simulation(simulation_id).await?;
-                }
                 store.outcomes_page(simulation_id, filter, limit, cursor, attached).await
             }
             Source::Service(client) => {
@@ -95,12 +111,7 @@ impl Source {
         cursor: Option<&str>,
     ) -> Result<RejectedPage> {
         match self {
-            Source::Database(store) => {
-                if cursor.is_none() {
-                    store.simulation(simulation_id).await?;
-                }
-                store.rejected_page(simulation_id, limit, cursor).await
-            }
+            Source::Database(store) => store.rejected_page(simulation_id, limit, cursor).await,
             Source::Service(client) => client.rejected(simulation_id, limit, cursor).await,
         }
     }
@@ -110,15 +121,14 @@ impl Source {
     /// # Errors
     /// As [`Source::rejected`].
     pub async fn all_rejected(&self, simulation_id: Uuid) -> Result<Vec<RejectedResult>> {
-        let (mut all, mut cursor) = (Vec::new(), None);
-        loop {
-            let page = self.rejected(simulation_id, PAGE_REJECTED, cursor.as_deref()).await?;
+        let (mut all, mut pages) = (Vec::new(), Pages::from(None));
+        let read = async |cursor: Option<String>| {
+            self.rejected(simulation_id, PAGE_ROWS, cursor.as_deref()).await
+        };
+        while let Some(page) = pages.next(read).await? {
             all.extend(page.rejected);
-            cursor = page.cursor;
-            if cursor.is_none() {
-                return Ok(all);
-            }
         }
+        Ok(all)
     }
 
     /// A simulation by the hour, for the last so many hours.

@@ -4,139 +4,174 @@
 //! costs, scores and durations are double precision there and here; metrics and warnings are JSON
 //! text. What may be absent is null.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use arrow_array::builder::{
-    Float64Builder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder,
+    TimestampMicrosecondBuilder,
 };
-use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
-use crate::store::OutcomeRecord;
-
-/// The columns' names, in order; the document comes after them.
-pub(super) const NAMES: [&str; 21] = [
-    "simulation_id",
-    "outcome_id",
-    "scenario_id",
-    "scenario_name",
-    "trial",
-    "attempt",
-    "execution_time",
-    "received_at",
-    "status",
-    "reliability_score",
-    "execution_time_ms",
-    "tokens_used",
-    "cost_usd",
-    "error_code",
-    "error_category",
-    "error_message",
-    "modal_call_id",
-    "sandbox_id",
-    "metrics",
-    "warnings",
-    "extractor",
-];
+use crate::json_text::JsonText;
+use crate::store::outcome_columns::outcome_columns;
+use crate::store::{ColumnType, OutcomeRecord};
 
 /// The zone of the times.
 const UTC: &str = "UTC";
 
-/// The names and types of the columns.
-pub(super) fn schema(documents: bool) -> SchemaRef {
-    let names = NAMES.iter().copied().chain(documents.then_some("document"));
-    let field = |name: &str| {
-        let kind = match name {
-            "trial" => DataType::Int32,
-            "attempt" | "tokens_used" => DataType::Int64,
-            "execution_time" | "received_at" => {
-                DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))
-            }
-            "reliability_score" | "execution_time_ms" | "cost_usd" => DataType::Float64,
-            _ => DataType::Utf8,
-        };
-        let nullable = matches!(
-            name,
-            "scenario_name"
-                | "reliability_score"
-                | "error_code"
-                | "error_category"
-                | "error_message"
-                | "modal_call_id"
-                | "sandbox_id"
-                | "warnings"
-        );
-        Field::new(name, kind, nullable)
-    };
-    Arc::new(Schema::new(names.map(field).collect::<Vec<_>>()))
+/// A type of columns in Arrow.
+trait ArrowColumn: ColumnType {
+    type Builder: ArrayBuilder;
+
+    fn data_type() -> DataType;
+
+    fn builder() -> Self::Builder;
+
+    fn append(builder: &mut Self::Builder, value: Self::Ref<'_>);
+
+    fn append_null(builder: &mut Self::Builder);
 }
 
-/// Outcomes that are being made columns.
-pub(super) struct Columns {
-    schema: SchemaRef,
-    rows: usize,
-    bytes: usize,
-    simulation_id: StringBuilder,
-    outcome_id: StringBuilder,
-    scenario_id: StringBuilder,
-    scenario_name: StringBuilder,
-    trial: Int32Builder,
-    attempt: Int64Builder,
-    execution_time: TimestampMicrosecondBuilder,
-    received_at: TimestampMicrosecondBuilder,
-    status: StringBuilder,
-    reliability_score: Float64Builder,
-    execution_time_ms: Float64Builder,
-    tokens_used: Int64Builder,
-    cost_usd: Float64Builder,
-    error_code: StringBuilder,
-    error_category: StringBuilder,
-    error_message: StringBuilder,
-    modal_call_id: StringBuilder,
-    sandbox_id: StringBuilder,
-    metrics: StringBuilder,
-    warnings: StringBuilder,
-    extractor: StringBuilder,
-    document: Option<StringBuilder>,
-}
+impl<T: ArrowColumn> ArrowColumn for Option<T> {
+    type Builder = T::Builder;
 
-impl Columns {
-    /// None yet.
-    pub(super) fn new(documents: bool) -> Self {
-        let text = StringBuilder::new;
-        let time = || TimestampMicrosecondBuilder::new().with_timezone(UTC);
-        Columns {
-            schema: schema(documents),
-            rows: 0,
-            bytes: 0,
-            simulation_id: text(),
-            outcome_id: text(),
-            scenario_id: text(),
-            scenario_name: text(),
-            trial: Int32Builder::new(),
-            attempt: Int64Builder::new(),
-            execution_time: time(),
-            received_at: time(),
-            status: text(),
-            reliability_score: Float64Builder::new(),
-            execution_time_ms: Float64Builder::new(),
-            tokens_used: Int64Builder::new(),
-            cost_usd: Float64Builder::new(),
-            error_code: text(),
-            error_category: text(),
-            error_message: text(),
-            modal_call_id: text(),
-            sandbox_id: text(),
-            metrics: text(),
-            warnings: text(),
-            extractor: text(),
-            document: documents.then(text),
+    fn data_type() -> DataType {
+        T::data_type()
+    }
+
+    fn builder() -> Self::Builder {
+        T::builder()
+    }
+
+    fn append(builder: &mut Self::Builder, value: Self::Ref<'_>) {
+        match value {
+            Some(value) => T::append(builder, value),
+            None => T::append_null(builder),
         }
     }
 
+    fn append_null(builder: &mut Self::Builder) {
+        T::append_null(builder);
+    }
+}
+
+macro_rules! arrow_columns {
+    ($($type:ty: $data_type:expr, $builder:ty = $new:expr, |$value:ident| $appended:expr;)*) => {$(
+        impl ArrowColumn for $type {
+            type Builder = $builder;
+
+            fn data_type() -> DataType {
+                $data_type
+            }
+
+            fn builder() -> Self::Builder {
+                $new
+            }
+
+            fn append(builder: &mut Self::Builder, $value: Self::Ref<'_>) {
+                builder.append_value($appended);
+            }
+
+            fn append_null(builder: &mut Self::Builder) {
+                builder.append_null();
+            }
+        }
+    )*};
+}
+arrow_columns! {
+    i32: DataType::Int32, Int32Builder = Int32Builder::new(), |number| number;
+    i64: DataType::Int64, Int64Builder = Int64Builder::new(), |number| number;
+    f64: DataType::Float64, Float64Builder = Float64Builder::new(), |number| number;
+    String: DataType::Utf8, StringBuilder = StringBuilder::new(), |text| text;
+    Cow<'static, str>: DataType::Utf8, StringBuilder = StringBuilder::new(), |word| word;
+    JsonText: DataType::Utf8, StringBuilder = StringBuilder::new(), |json| json.as_str();
+    Uuid: DataType::Utf8, StringBuilder = StringBuilder::new(),
+        |id| id.hyphenated().encode_lower(&mut Uuid::encode_buffer());
+    Timestamp: DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())),
+        TimestampMicrosecondBuilder = TimestampMicrosecondBuilder::new().with_timezone(UTC),
+        |time| time.as_microsecond();
+}
+
+macro_rules! columns {
+    ($(($role:ident $name:ident [$type:ty] $value:tt))*) => {
+        /// The columns' names, in order; the document comes after them.
+        pub(super) const NAMES: &[&str] =
+            &["simulation_id", "outcome_id", $(stringify!($name)),*];
+
+        /// The names and types of the columns.
+        pub(super) fn schema(documents: bool) -> SchemaRef {
+            fn field<T: ArrowColumn>(name: &str) -> Field {
+                Field::new(name, T::data_type(), T::NULLABLE)
+            }
+            let mut fields = vec![
+                field::<Uuid>("simulation_id"),
+                field::<Uuid>("outcome_id"),
+                $(field::<$type>(stringify!($name)),)*
+            ];
+            fields.extend(documents.then(|| field::<String>("document")));
+            Arc::new(Schema::new(fields))
+        }
+
+        /// Outcomes that are being made columns.
+        pub(super) struct Columns {
+            schema: SchemaRef,
+            rows: usize,
+            bytes: usize,
+            simulation_id: StringBuilder,
+            outcome_id: StringBuilder,
+            $($name: <$type as ArrowColumn>::Builder,)*
+            document: Option<StringBuilder>,
+        }
+
+        impl Columns {
+            /// None yet.
+            pub(super) fn new(documents: bool) -> Self {
+                Columns {
+                    schema: schema(documents),
+                    rows: 0,
+                    bytes: 0,
+                    simulation_id: Uuid::builder(),
+                    outcome_id: Uuid::builder(),
+                    $($name: <$type>::builder(),)*
+                    document: documents.then(String::builder),
+                }
+            }
+
+            /// Takes one more.
+            pub(super) fn push(&mut self, outcome: &OutcomeRecord) {
+                self.rows += 1;
+                self.bytes += outcome.document.map_or(0, str::len)
+                    $(+ <$type>::text_bytes(&outcome.$name))*;
+                Uuid::append(&mut self.simulation_id, outcome.simulation_id);
+                Uuid::append(&mut self.outcome_id, outcome.outcome_id);
+                $(<$type>::append(&mut self.$name, outcome.$name);)*
+                if let Some(documents) = &mut self.document {
+                    String::append(documents, outcome.document.unwrap_or_default());
+                }
+            }
+
+            /// The columns so far; none are here then.
+            pub(super) fn take(&mut self) -> Result<RecordBatch> {
+                (self.rows, self.bytes) = (0, 0);
+                let mut columns = vec![
+                    ArrayBuilder::finish(&mut self.simulation_id),
+                    ArrayBuilder::finish(&mut self.outcome_id),
+                    $(ArrayBuilder::finish(&mut self.$name),)*
+                ];
+                columns.extend(self.document.as_mut().map(ArrayBuilder::finish));
+                RecordBatch::try_new(self.schema(), columns).map_err(not_made)
+            }
+        }
+    };
+}
+outcome_columns!(read => columns);
+
+impl Columns {
     /// The names and types.
     pub(super) fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -151,87 +186,6 @@ impl Columns {
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
-
-    /// Takes one more.
-    pub(super) fn push(&mut self, outcome: &OutcomeRecord) {
-        self.rows += 1;
-        let texts = [
-            Some(outcome.scenario_id),
-            outcome.scenario_name,
-            outcome.error_code,
-            outcome.error_message,
-            outcome.modal_call_id,
-            outcome.sandbox_id,
-            Some(outcome.metrics),
-            outcome.warnings,
-            outcome.document,
-        ];
-        self.bytes += texts.into_iter().flatten().map(str::len).sum::<usize>();
-        id(&mut self.simulation_id, outcome.simulation_id);
-        id(&mut self.outcome_id, outcome.outcome_id);
-        self.scenario_id.append_value(outcome.scenario_id);
-        self.scenario_name.append_option(outcome.scenario_name);
-        self.trial.append_value(outcome.trial);
-        self.attempt.append_value(outcome.attempt);
-        time(&mut self.execution_time, outcome.execution_time);
-        time(&mut self.received_at, outcome.received_at);
-        self.status.append_value(outcome.status);
-        self.reliability_score.append_option(outcome.reliability_score);
-        self.execution_time_ms.append_value(outcome.execution_time_ms);
-        self.tokens_used.append_value(outcome.tokens_used);
-        self.cost_usd.append_value(outcome.cost_usd);
-        self.error_code.append_option(outcome.error_code);
-        self.error_category.append_option(outcome.error_category);
-        self.error_message.append_option(outcome.error_message);
-        self.modal_call_id.append_option(outcome.modal_call_id);
-        self.sandbox_id.append_option(outcome.sandbox_id);
-        self.metrics.append_value(outcome.metrics);
-        self.warnings.append_option(outcome.warnings);
-        self.extractor.append_value(outcome.extractor);
-        if let Some(documents) = &mut self.document {
-            documents.append_value(outcome.document.unwrap_or_default());
-        }
-    }
-
-    /// The columns so far; none are here then.
-    pub(super) fn take(&mut self) -> Result<RecordBatch> {
-        (self.rows, self.bytes) = (0, 0);
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(self.simulation_id.finish()),
-            Arc::new(self.outcome_id.finish()),
-            Arc::new(self.scenario_id.finish()),
-            Arc::new(self.scenario_name.finish()),
-            Arc::new(self.trial.finish()),
-            Arc::new(self.attempt.finish()),
-            Arc::new(self.execution_time.finish()),
-            Arc::new(self.received_at.finish()),
-            Arc::new(self.status.finish()),
-            Arc::new(self.reliability_score.finish()),
-            Arc::new(self.execution_time_ms.finish()),
-            Arc::new(self.tokens_used.finish()),
-            Arc::new(self.cost_usd.finish()),
-            Arc::new(self.error_code.finish()),
-            Arc::new(self.error_category.finish()),
-            Arc::new(self.error_message.finish()),
-            Arc::new(self.modal_call_id.finish()),
-            Arc::new(self.sandbox_id.finish()),
-            Arc::new(self.metrics.finish()),
-            Arc::new(self.warnings.finish()),
-            Arc::new(self.extractor.finish()),
-        ];
-        if let Some(documents) = &mut self.document {
-            columns.push(Arc::new(documents.finish()));
-        }
-        RecordBatch::try_new(self.schema(), columns).map_err(not_made)
-    }
-}
-
-fn id(column: &mut StringBuilder, id: Uuid) {
-    column.append_value(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-}
-
-fn time(column: &mut TimestampMicrosecondBuilder, time: Timestamp) {
-    column.append_value(time.as_microsecond());
 }
 
 fn not_made(error: ArrowError) -> Error {
@@ -244,11 +198,18 @@ mod tests {
     use arrow_array::cast::AsArray as _;
     use arrow_array::types::TimestampMicrosecondType;
 
-    use super::*;
+    use utoipa::PartialSchema as _;
+    use utoipa::openapi::RefOr;
+    use utoipa::openapi::schema::Schema;
 
-    #[test]
-    fn the_columns_are_those_of_the_outcome_in_its_order() {
-        let outcome = OutcomeRecord {
+    use super::super::Writer as _;
+    use super::super::comma_separated::CsvWriter;
+    use super::*;
+    use crate::json_text::JsonStr;
+    use crate::store::RecordedOutcome;
+
+    fn outcome() -> OutcomeRecord<'static> {
+        OutcomeRecord {
             simulation_id: Uuid::from_u128(1),
             outcome_id: Uuid::from_u128(2),
             scenario_id: "a",
@@ -267,11 +228,53 @@ mod tests {
             error_message: Some(""),
             modal_call_id: Some("call"),
             sandbox_id: Some("sandbox"),
-            metrics: "{}",
-            warnings: Some("[]"),
+            metrics: JsonStr::new("{}"),
+            warnings: Some(JsonStr::new("[]")),
             extractor: "x 1",
             document: Some("{ }"),
-        };
+        }
+    }
+
+    #[test]
+    fn arrow_csv_json_and_the_contract_have_the_same_columns_in_the_same_order() {
+        let names: Vec<&str> = NAMES.iter().copied().chain(["document"]).collect();
+        let schema = schema(true);
+        let arrow: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(arrow, names);
+
+        let mut csv = CsvWriter::new(Vec::new(), true).unwrap();
+        csv.write(&outcome()).unwrap();
+        let csv = String::from_utf8(csv.finish().unwrap()).unwrap();
+        let lines: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+        let [header, values] = lines.as_slice() else { panic!("{csv}") };
+        assert_eq!((header, values.len()), (&names, names.len()));
+
+        let json = serde_json::to_string(&outcome()).unwrap();
+        let places = names.iter().map(|name| json.find(&format!("\"{name}\":")).expect(name));
+        assert!(places.is_sorted(), "{json}");
+
+        // A page's outcomes have neither the simulation, which is asked for, nor a column of spans.
+        let RefOr::T(Schema::Object(described)) = RecordedOutcome::schema() else { panic!() };
+        let mut contract: Vec<(&str, bool)> = described
+            .properties
+            .keys()
+            .map(|name| (name.as_str(), !described.required.contains(name)))
+            .collect();
+        let mut columns: Vec<(&str, bool)> = schema
+            .fields()
+            .iter()
+            .filter(|field| field.name() != "simulation_id")
+            // A document is optional.
+            .map(|field| (field.name().as_str(), field.is_nullable() || field.name() == "document"))
+            .collect();
+        contract.sort_unstable();
+        columns.sort_unstable();
+        assert_eq!(contract, columns);
+    }
+
+    #[test]
+    fn the_columns_are_those_of_the_outcome_in_its_order() {
+        let outcome = outcome();
         for documents in [false, true] {
             let mut columns = Columns::new(documents);
             columns.push(&outcome);

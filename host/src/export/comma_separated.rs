@@ -5,13 +5,18 @@
 //! takes a text such as `=1+1` for a formula takes it so whether or not it is quoted, and what would
 //! keep it from that is another text.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write;
+
+use jiff::Timestamp;
 
 use super::columns::NAMES;
 use super::{Writer, not_written};
 use crate::error::Result;
-use crate::store::OutcomeRecord;
+use crate::json_text::JsonText;
+use crate::store::outcome_columns::outcome_columns;
+use crate::store::{ColumnType, OutcomeRecord};
 
 /// Writes lines.
 pub(super) struct CsvWriter<W> {
@@ -39,28 +44,12 @@ impl<W: Write + Send + 'static> Writer for CsvWriter<W> {
         let line = &mut self.line;
         line.shown(outcome.simulation_id);
         line.shown(outcome.outcome_id);
-        line.text(Some(outcome.scenario_id));
-        line.text(outcome.scenario_name);
-        line.shown(outcome.trial);
-        line.shown(outcome.attempt);
-        line.shown(outcome.execution_time);
-        line.shown(outcome.received_at);
-        line.text(Some(outcome.status));
-        match outcome.reliability_score {
-            Some(score) => line.number(score),
-            None => line.text(None),
+        macro_rules! fields {
+            ($(($role:ident $name:ident [$type:ty] $value:tt))*) => {
+                $(<$type>::write(line, outcome.$name);)*
+            };
         }
-        line.number(outcome.execution_time_ms);
-        line.shown(outcome.tokens_used);
-        line.number(outcome.cost_usd);
-        line.text(outcome.error_code);
-        line.text(outcome.error_category);
-        line.text(outcome.error_message);
-        line.text(outcome.modal_call_id);
-        line.text(outcome.sandbox_id);
-        line.text(Some(outcome.metrics));
-        line.text(outcome.warnings);
-        line.text(Some(outcome.extractor));
+        outcome_columns!(read => fields);
         if let Some(document) = outcome.document {
             line.text(Some(document));
         }
@@ -71,6 +60,39 @@ impl<W: Write + Send + 'static> Writer for CsvWriter<W> {
         self.output.flush().map_err(not_written)?;
         Ok(self.output)
     }
+}
+
+/// A type of columns in CSV.
+trait CsvColumn: ColumnType {
+    fn write(line: &mut Line, value: Self::Ref<'_>);
+}
+
+impl<T: CsvColumn> CsvColumn for Option<T> {
+    fn write(line: &mut Line, value: Self::Ref<'_>) {
+        match value {
+            Some(value) => T::write(line, value),
+            None => line.text(None),
+        }
+    }
+}
+
+macro_rules! csv_columns {
+    ($($type:ty: |$line:ident, $value:ident| $write:expr;)*) => {$(
+        impl CsvColumn for $type {
+            fn write($line: &mut Line, $value: Self::Ref<'_>) {
+                $write;
+            }
+        }
+    )*};
+}
+csv_columns! {
+    i32: |line, number| line.shown(number);
+    i64: |line, number| line.shown(number);
+    f64: |line, number| line.number(number);
+    Timestamp: |line, time| line.shown(time);
+    String: |line, text| line.text(Some(text));
+    Cow<'static, str>: |line, word| line.text(Some(word));
+    JsonText: |line, json| line.text(Some(json.as_str()));
 }
 
 /// A line that is being written.

@@ -7,14 +7,8 @@ use super::Received;
 use crate::client::ServiceClient;
 use crate::delivery::Source;
 use crate::error::Result;
-use crate::json_text::JsonText;
+use crate::paging::{PAGE_ROWS, Pages};
 use crate::store::{Attached, ExportSelection, OutcomeRecord, OutcomeRows, RecordedOutcome, Store};
-
-/// How many outcomes of a service are on a page.
-const PAGE_OUTCOMES: u32 = 1_000;
-
-/// How many simulations of a service are on a page.
-const PAGE_SIMULATIONS: u32 = 1_000;
 
 /// Some outcomes of one simulation.
 pub(super) enum Chunk {
@@ -79,24 +73,15 @@ async fn read_service(
     };
     let attached = Attached { documents: selection.documents, trajectories: false };
     for simulation_id in simulations {
-        let mut cursor: Option<String> = None;
-        loop {
-            let page = client
-                .outcomes(
-                    simulation_id,
-                    &selection.filter,
-                    PAGE_OUTCOMES,
-                    cursor.as_deref(),
-                    attached,
-                )
-                .await?;
+        let read = async |cursor: Option<String>| {
+            let (filter, limit) = (&selection.filter, attached.page_rows());
+            client.outcomes(simulation_id, filter, limit, cursor.as_deref(), attached).await
+        };
+        let mut pages = Pages::from(None);
+        while let Some(page) = pages.next(read).await? {
             let chunk = Chunk::Page(simulation_id, page.outcomes);
             if chunks.send(Received::Chunk(chunk)).await.is_err() {
                 return Ok(());
-            }
-            cursor = page.cursor;
-            if cursor.is_none() {
-                break;
             }
         }
     }
@@ -105,16 +90,14 @@ async fn read_service(
 
 /// The ids of all simulations, the oldest first.
 async fn all_simulations(client: &ServiceClient) -> Result<Vec<Uuid>> {
-    let (mut ids, mut cursor): (Vec<Uuid>, Option<String>) = (Vec::new(), None);
-    loop {
-        let page = client.simulations(None, PAGE_SIMULATIONS, cursor.as_deref()).await?;
+    let read =
+        async |cursor: Option<String>| client.simulations(None, PAGE_ROWS, cursor.as_deref()).await;
+    let (mut ids, mut pages) = (Vec::new(), Pages::from(None));
+    while let Some(page) = pages.next(read).await? {
         ids.extend(page.simulations.iter().map(|simulation| simulation.simulation_id));
-        cursor = page.cursor;
-        if cursor.is_none() {
-            ids.reverse();
-            return Ok(ids);
-        }
     }
+    ids.reverse();
+    Ok(ids)
 }
 
 impl Chunk {
@@ -124,38 +107,7 @@ impl Chunk {
             Chunk::Rows(rows) => rows.records().try_for_each(|record| take(&record?)),
             Chunk::Page(simulation_id, outcomes) => outcomes
                 .iter()
-                .try_for_each(|outcome| each_of_page(*simulation_id, outcome, &mut take)),
+                .try_for_each(|outcome| take(&OutcomeRecord::of_page(*simulation_id, outcome))),
         }
     }
-}
-
-fn each_of_page(
-    simulation_id: Uuid,
-    outcome: &RecordedOutcome,
-    take: &mut impl FnMut(&OutcomeRecord) -> Result<()>,
-) -> Result<()> {
-    take(&OutcomeRecord {
-        simulation_id,
-        outcome_id: outcome.outcome_id,
-        scenario_id: &outcome.scenario_id,
-        scenario_name: outcome.scenario_name.as_deref(),
-        trial: outcome.trial,
-        attempt: outcome.attempt,
-        execution_time: outcome.execution_time,
-        received_at: outcome.received_at,
-        status: outcome.status.as_str(),
-        reliability_score: outcome.reliability_score,
-        execution_time_ms: outcome.execution_time_ms,
-        tokens_used: outcome.tokens_used,
-        cost_usd: outcome.cost_usd,
-        error_code: outcome.error_code.as_deref(),
-        error_category: outcome.error_category.as_deref(),
-        error_message: outcome.error_message.as_deref(),
-        modal_call_id: outcome.modal_call_id.as_deref(),
-        sandbox_id: outcome.sandbox_id.as_deref(),
-        metrics: outcome.metrics.as_str(),
-        warnings: outcome.warnings.as_ref().map(JsonText::as_str),
-        extractor: &outcome.extractor,
-        document: outcome.document.as_deref(),
-    })
 }

@@ -32,7 +32,7 @@ pub use layout::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};
 pub use outcome_status::InvalidStatus;
 pub use session::{ExtractionError, Session};
 pub use words::category_word;
-pub(crate) use words::{category_of_word, violations_of_json, violations_to_json};
+pub(crate) use words::{category_of_word, violations_of_json, violations_to_json, whole};
 
 pub use crate::component_cache::{CompilerCommand, Loading};
 

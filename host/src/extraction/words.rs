@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::{ErrorCategory, Violation};
 use crate::json_text::JsonText;
 
+/// The contract's whole numbers are floats of at most 2^53.
+#[expect(clippy::cast_possible_truncation, reason = "every value up to 2^53 fits")]
+pub(crate) fn whole(number: f64) -> i64 {
+    number as i64
+}
+
 /// The name of an error category.
 pub fn category_word(category: ErrorCategory) -> &'static str {
     match category {

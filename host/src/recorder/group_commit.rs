@@ -13,10 +13,11 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::lock::lock;
+use crate::paging::BATCH_ROWS;
 
 /// How many rows a transaction has at most: enough that a commit costs little for each, few
 /// enough that a transaction which fails is cheap to repeat.
-pub(super) const TRANSACTION_ROWS: usize = 1_000;
+pub(super) const TRANSACTION_ROWS: usize = BATCH_ROWS;
 
 /// How many bytes of documents a transaction has at most, so that memory stays bounded.
 const TRANSACTION_BYTES: usize = 8 << 20;

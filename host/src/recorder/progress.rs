@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::error::Result;
 use crate::extraction::OutcomeStatus;
 use crate::json_text::JsonText;
-use crate::store::{Figures, Simulation, SimulationStatus};
+use crate::store::{Figures, Simulation, SimulationStatus, Store};
 
 /// Where a simulation stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,8 +61,17 @@ pub struct SimulationProgress {
 }
 
 impl SimulationProgress {
+    /// Reads the progress of a simulation.
+    ///
+    /// # Errors
+    /// As [`Store::standing`].
+    pub async fn read(store: &Store, simulation_id: Uuid) -> Result<Self> {
+        let (simulation, figures) = store.standing(simulation_id).await?;
+        Ok(SimulationProgress::new(&simulation, &figures, store.clock().now()))
+    }
+
     /// A simulation's row and the figures of its outcomes in one; `now` is by the database's clock.
-    pub fn new(simulation: &Simulation, figures: &Figures, now: Timestamp) -> Self {
+    fn new(simulation: &Simulation, figures: &Figures, now: Timestamp) -> Self {
         let metadata = simulation.metadata.as_deref();
         SimulationProgress {
             simulation_id: simulation.simulation_id,

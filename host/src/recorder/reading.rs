@@ -17,8 +17,7 @@ impl Recorder {
     /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation.
     pub async fn simulation_status(&self, simulation_id: Uuid) -> Result<SimulationProgress> {
         self.make_ready().await?;
-        let (simulation, figures) = self.shared.store.standing(simulation_id).await?;
-        Ok(SimulationProgress::new(&simulation, &figures, self.store().clock().now()))
+        SimulationProgress::read(&self.shared.store, simulation_id).await
     }
 
     /// A page of a simulation's outcomes, in order of scenario, trial and attempt: at most `limit`
@@ -37,7 +36,6 @@ impl Recorder {
         attached: Attached,
     ) -> Result<OutcomePage> {
         self.make_ready().await?;
-        self.shared.store.simulation(simulation_id).await?;
         self.shared.store.outcomes_page(simulation_id, filter, limit, cursor, attached).await
     }
 
@@ -69,7 +67,6 @@ impl Recorder {
         cursor: Option<&str>,
     ) -> Result<RejectedPage> {
         self.make_ready().await?;
-        self.shared.store.simulation(simulation_id).await?;
         self.shared.store.rejected_page(simulation_id, limit, cursor).await
     }
 

@@ -13,13 +13,14 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::history::{Headers, next_batch, passed_trial};
+use super::history::{Headers, passed_trial};
 use super::rows::{ExtractionResult, ID_REPLACED, NOT_FINITE, Target};
 use super::scheduling::extract;
 use super::{ReceivedResult, Recorder, Submission};
 use crate::error::Result;
 use crate::extraction::{Violation, violations_of_json};
 use crate::json_text::JsonText;
+use crate::paging::next_batch;
 use crate::store::{ColumnChange, ExtractedColumns, ExtractedOutcome, Rewriting, Rewritten};
 
 /// Which outcomes are extracted again, and whether anything is written.

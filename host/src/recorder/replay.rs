@@ -10,13 +10,14 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::history::{Headers, next_batch, passed_trial};
+use super::history::{Headers, passed_trial};
 use super::rows::{ExtractionResult, Target};
 use super::scheduling::extract;
 use super::{ReceivedResult, Recorder, ResultFormat, Submission};
 use crate::error::{Error, Result};
 use crate::extraction::{Violation, violations_of_json};
 use crate::json_text::JsonText;
+use crate::paging::next_batch;
 use crate::store::{KeptResult, OutcomeRow, Replay};
 
 /// Reasons of the host, which found no end where the document's should be, or could not unpack it

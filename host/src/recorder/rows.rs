@@ -11,11 +11,11 @@ use super::received_result::ReceivedResult;
 use super::sessions::Sessions;
 use super::submission::Document;
 use crate::extraction::{
-    DimensionScore, Outcome, Session, SuiteSummary, Violation, category_word, violations_to_json,
+    DimensionScore, Outcome, Session, SuiteSummary, Violation, violations_to_json, whole,
 };
 use crate::identity;
 use crate::json_text::JsonText;
-use crate::store::{OutcomeRow, RejectedRow, ResultKey};
+use crate::store::{AddedFields, OutcomeRow, RejectedRow, ResultKey};
 
 /// The code of what is said about a number that JSON cannot hold.
 pub(super) const NOT_FINITE: &str = "not_finite";
@@ -85,14 +85,7 @@ impl ExtractionResult {
         };
         match self {
             ExtractionResult::Outcome(row) => {
-                let texts = [&row.scenario_name, &row.error_message];
-                let texts: usize = texts.into_iter().flatten().map(String::len).sum();
-                let warnings = row.warnings.as_ref().map_or(0, |text| text.as_str().len());
-                row.document.len()
-                    + texts
-                    + row.metrics.as_str().len()
-                    + warnings
-                    + reasons(&row.warning_list)
+                row.document.len() + row.text_bytes() + reasons(&row.warning_list)
             }
             ExtractionResult::Rejected(row, violations) => {
                 row.document.len() + row.violations.as_str().len() + reasons(violations)
@@ -196,7 +189,7 @@ impl ReceivedResult {
         ExtractionResult::Rejected(Arc::new(row), violations)
     }
 
-    fn into_outcome(mut self, target: &Target, outcome: Outcome) -> ExtractionResult {
+    fn into_outcome(mut self, target: &Target, mut outcome: Outcome) -> ExtractionResult {
         let trial = match self.submission.trial.or(outcome.trial) {
             Some(trial) => match i32::try_from(trial) {
                 Ok(trial) if trial >= 1 => trial,
@@ -217,7 +210,7 @@ impl ReceivedResult {
             None => 1,
         };
         let metrics = metrics(&outcome);
-        let mut warnings = outcome.warnings;
+        let mut warnings = std::mem::take(&mut outcome.warnings);
         let sent_trial = self.submission.trial;
         warnings.extend(overridden("trial", sent_trial.as_ref(), outcome.trial.as_ref()));
         let mut replaced = Vec::new();
@@ -258,35 +251,20 @@ impl ReceivedResult {
                 Arc::new(String::from_utf8_lossy(&bytes).into_owned())
             }
         };
-        let time = outcome.execution_time.and_then(|time| time.parse().ok());
-        ExtractionResult::Outcome(Arc::new(OutcomeRow {
-            key: target.key(self.outcome_id),
+        let time = outcome.execution_time.as_ref().and_then(|time| time.parse().ok());
+        let added = AddedFields {
             extractor_id: target.extractor_id(),
             header_id: self.submission.format.as_ref().and_then(|format| format.header_id()),
-            scenario_id: outcome.scenario.id,
-            scenario_name: outcome.scenario.name,
-            trial,
             received_at: self.received_at,
             execution_time: time.unwrap_or(self.received_at),
-            status: outcome.status.as_str(),
-            reliability_score: outcome.reliability_score,
-            execution_time_ms: outcome.execution_time_ms,
-            tokens_used: whole(outcome.tokens_used),
-            cost_usd: outcome.cost_usd,
-            error_code: outcome.error_code,
-            error_category: outcome.error_category.map(category_word),
-            error_message: outcome.error_message,
-            modal_call_id: storable(self.submission.modal_call_id.or(outcome.modal_call_id)),
-            sandbox_id: storable(self.submission.sandbox_id.or(outcome.sandbox_id)),
+            trial,
+            modal_call_id: storable(self.submission.modal_call_id.or(outcome.modal_call_id.take())),
+            sandbox_id: storable(self.submission.sandbox_id.or(outcome.sandbox_id.take())),
             metrics,
-            warnings: (!warnings.is_empty()).then(|| violations_to_json(&warnings)),
-            warning_list: warnings,
-            scenario: outcome.scenario.definition,
-            trajectory: outcome.trajectory,
-            detailed_trajectory: outcome.detailed_trajectory,
-            dimensions: outcome.dimensions,
-            document,
-        }))
+            warnings,
+        };
+        let key = target.key(self.outcome_id);
+        ExtractionResult::Outcome(Arc::new(OutcomeRow::new(key, outcome, added, document)))
     }
 }
 
@@ -347,12 +325,6 @@ fn storable(id: Option<String>) -> Option<String> {
 
 fn trial_violation(code: &str, message: String) -> Violation {
     Violation { path: "/recording/trial".to_owned(), code: code.to_owned(), message }
-}
-
-/// The contract's whole numbers are floats of at most 2^53.
-#[expect(clippy::cast_possible_truncation, reason = "every value up to 2^53 fits")]
-fn whole(number: f64) -> i64 {
-    number as i64
 }
 
 /// A number as people write it: whole where it is whole.

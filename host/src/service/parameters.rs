@@ -14,9 +14,6 @@ use crate::extraction::OutcomeStatus;
 use crate::store::SimulationStatus;
 use crate::wire::{NDJSON, ProblemCode};
 
-/// How many outcomes a page has at most, as in the store.
-pub(super) const MOST_OUTCOMES: u32 = 1_000;
-
 /// How many simulations or failures a page has at most: they are short.
 pub(super) const MOST_LISTED: u32 = 10_000;
 

@@ -8,13 +8,8 @@ use super::app::App;
 use super::body::{self, Chunks};
 use super::memory_budget::{MemoryPermit, RESULT_BYTES};
 use super::submitted_results::{limits, unreadable};
+use crate::paging::{BATCH_BYTES, is_full};
 use crate::recorder::Submission;
-
-/// How many results of a stream go to the recorder at once, as many as a transaction takes.
-pub(super) const BATCH_DOCUMENTS: usize = 1_000;
-
-/// How many bytes of them.
-pub(super) const BATCH_BYTES: usize = 4 << 20;
 
 /// More than comes at once of a body.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -74,7 +69,7 @@ impl Reader {
 
     /// Whether the batch has as much as a transaction takes.
     pub(super) fn full(&self) -> bool {
-        self.batch.len() >= BATCH_DOCUMENTS || self.batch_bytes >= BATCH_BYTES
+        is_full(self.batch.len(), self.batch_bytes)
     }
 
     /// Whether the batch has nothing.

@@ -14,9 +14,10 @@ use super::guard::{Caller, StreamAuthorization};
 use super::long_answer::with_room;
 use super::observe::RequestId;
 use super::parameters::{
-    LimitQuery, MOST_OUTCOMES, OutcomesQuery, PageQuery, Parameters, RangeQuery, SimulationId,
-    checked_limit, checked_scenario, wants_lines,
+    LimitQuery, OutcomesQuery, PageQuery, Parameters, RangeQuery, SimulationId, checked_limit,
+    checked_scenario, wants_lines,
 };
+use crate::paging::{PAGE_ROWS, Pages};
 use crate::recorder::duration_hours;
 use crate::store::{Attached, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage};
 use crate::wire::{
@@ -59,7 +60,7 @@ pub(super) async fn list_outcomes(
         OutcomeFilter { scenario_id: checked_scenario(query.scenario_id)?, status: query.status };
     let attached = Attached { documents: query.documents, trajectories: query.trajectories };
     if !wants_lines(&headers)? {
-        let limit = checked_limit(query.limit, PAGE, MOST_OUTCOMES)?;
+        let limit = checked_limit(query.limit, PAGE, PAGE_ROWS)?;
         let cursor = query.cursor.as_deref();
         let turn = app.answers.turn().await;
         let page = app.recorder.outcomes(simulation_id, &filter, limit, cursor, attached).await?;
@@ -69,56 +70,53 @@ pub(super) async fn list_outcomes(
         drop(large);
         return answer;
     }
-    // With documents, a page can be large: fewer of them at once.
-    let page_rows = if query.documents || query.trajectories { 100 } else { 1_000 };
     let place = app.limits.read_streams.acquire(caller.as_deref())?;
     let standing = StreamAuthorization::of(&app, caller.as_deref());
-    let most =
-        query.limit.map(|limit| checked_limit(Some(limit), PAGE, MOST_OUTCOMES)).transpose()?;
+    let most = query.limit.map(|limit| checked_limit(Some(limit), PAGE, PAGE_ROWS)).transpose()?;
     // An unknown simulation and an invalid cursor are reported before the answer begins.
     let cursor = query.cursor.as_deref();
     app.recorder.outcomes(simulation_id, &filter, 1, cursor, Attached::default()).await?;
-    let state = Pages {
+    let state = OutcomeStream {
         app,
         filter,
         attached,
-        cursor: query.cursor,
+        pages: Pages::from(query.cursor),
         left: most,
-        page_rows,
-        ended: false,
+        failed: false,
         standing,
         request_id: request_id.map(|Extension(id)| id),
         _place: place,
     };
-    let lines = futures_util::stream::unfold(state, move |mut pages| async move {
-        let lines = pages.next(simulation_id).await?;
-        Some((lines, pages))
+    let lines = futures_util::stream::unfold(state, move |mut stream| async move {
+        let lines = stream.next(simulation_id).await?;
+        Some((lines, stream))
     });
     let mut response = Response::new(Body::from_stream(lines));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
     Ok(response)
 }
 
-/// The pages of a stream of outcomes.
-struct Pages {
+/// A stream of outcomes, page after page.
+struct OutcomeStream {
     app: SharedApp,
     filter: OutcomeFilter,
     attached: Attached,
-    cursor: Option<String>,
+    pages: Pages<String>,
     left: Option<u32>,
-    page_rows: u32,
-    ended: bool,
+    /// Whether it was ended in the middle.
+    failed: bool,
     standing: StreamAuthorization,
     request_id: Option<RequestId>,
     _place: ConcurrencyPermit,
 }
 
-impl Pages {
+impl OutcomeStream {
     /// The lines of the next page. An error ends the stream in the middle, which the client sees
     /// as a body that was cut off.
     async fn next(&mut self, simulation_id: Uuid) -> Option<Result<Bytes, BoxError>> {
-        let rows = self.left.map_or(self.page_rows, |left| left.min(self.page_rows));
-        if self.ended || rows == 0 {
+        let page_rows = self.attached.page_rows();
+        let rows = self.left.map_or(page_rows, |left| left.min(page_rows));
+        if self.failed || rows == 0 || self.pages.ended() {
             return None;
         }
         if let Err(failure) = self.standing.check() {
@@ -126,21 +124,16 @@ impl Pages {
         }
         let app = SharedApp::clone(&self.app);
         let turn = app.answers.turn().await;
-        let page = app.recorder.outcomes(
-            simulation_id,
-            &self.filter,
-            rows,
-            self.cursor.as_deref(),
-            self.attached,
-        );
-        let page = match page.await {
-            Ok(page) => page,
+        let (recorder, filter, attached) = (&app.recorder, &self.filter, self.attached);
+        let read = async |cursor: Option<String>| {
+            recorder.outcomes(simulation_id, filter, rows, cursor.as_deref(), attached).await
+        };
+        let page = match self.pages.next(read).await {
+            Ok(page) => page?,
             Err(error) => return Some(Err(self.broken_off(error.to_string()))),
         };
         let given = u32::try_from(page.outcomes.len()).unwrap_or(u32::MAX);
         self.left = self.left.map(|left| left.saturating_sub(given));
-        self.ended = page.cursor.is_none();
-        self.cursor = page.cursor;
         let mut lines = Vec::new();
         for outcome in page.outcomes {
             // Writing to memory does not fail. A trajectory of several lines becomes one: line breaks
@@ -164,7 +157,7 @@ impl Pages {
 
     /// Ends the stream in the middle. The reason is the log's: the client gets no more of the answer.
     fn broken_off(&mut self, cause: String) -> BoxError {
-        self.ended = true;
+        self.failed = true;
         let request_id = self.request_id.as_ref().map(|id| &*id.0);
         tracing::warn!(target: "arc_host::requests", request_id, cause, "a stream ended early");
         cause.into()
@@ -186,7 +179,7 @@ pub(super) async fn list_rejected(
     SimulationId(simulation_id): SimulationId,
     Parameters(query): Parameters<PageQuery>,
 ) -> Answer {
-    let limit = checked_limit(query.limit, PAGE, MOST_OUTCOMES)?;
+    let limit = checked_limit(query.limit, PAGE, PAGE_ROWS)?;
     let turn = app.answers.turn().await;
     let page = app.recorder.rejected(simulation_id, limit, query.cursor.as_deref()).await?;
     let RejectedPage { rejected, cursor } = page;

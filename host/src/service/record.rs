@@ -16,10 +16,10 @@ use super::long_answer::with_room;
 use super::memory_budget::MemoryPermit;
 use super::observe::RequestId;
 use super::parameters::{BodyType, Parameters, RecordQuery, SimulationId, body_type};
-use super::reader::{BATCH_BYTES, BATCH_DOCUMENTS};
 use super::stream::{StreamOf, stream};
 use super::submitted_results::{BodyLimits, SubmittedResults, documents, limits, one_document};
 use crate::error::Error;
+use crate::paging::{BATCH_BYTES, is_full};
 use crate::recorder::{
     ItemVerdict, ReceivedResult, ResultFormat, Submission, Verdict, whole_failure,
 };
@@ -208,7 +208,7 @@ impl Batches {
     /// The next batch.
     fn take(&mut self) -> Vec<Submission> {
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        while batch.len() < BATCH_DOCUMENTS && bytes < BATCH_BYTES {
+        while !is_full(batch.len(), bytes) {
             let Some(next) = self.0.pop_front() else { break };
             bytes += next.document_bytes();
             batch.push(next);

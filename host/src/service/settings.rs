@@ -9,7 +9,7 @@ use std::env;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::origins::allowed_host;
 use crate::error::{Error, Result};
@@ -64,7 +64,7 @@ macro_rules! settings {
         impl ServiceSettings {
             /// The values as TOML, in the same order; nothing for one that is not set.
             fn values(&self) -> Vec<Option<String>> {
-                vec![$(Shown::toml(&self.$name),)*]
+                vec![$(toml::Value::try_from(&self.$name).ok().map(|value| value.to_string()),)*]
             }
         }
     };
@@ -164,83 +164,13 @@ settings! {
 }
 
 /// How the service logs.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     Text,
     /// An object a line.
     Json,
-}
-
-/// A value as TOML.
-trait Shown {
-    fn toml(&self) -> Option<String>;
-}
-
-/// TOML's basic strings are written as JSON's, but for one character that JSON has as it is.
-fn quoted(text: &str) -> Option<String> {
-    Some(serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007F"))
-}
-
-impl Shown for bool {
-    fn toml(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl Shown for u64 {
-    fn toml(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl Shown for usize {
-    fn toml(&self) -> Option<String> {
-        Some(self.to_string())
-    }
-}
-
-impl Shown for String {
-    fn toml(&self) -> Option<String> {
-        quoted(self)
-    }
-}
-
-impl Shown for LogFormat {
-    fn toml(&self) -> Option<String> {
-        quoted(match self {
-            LogFormat::Text => "text",
-            LogFormat::Json => "json",
-        })
-    }
-}
-
-impl Shown for Option<u64> {
-    fn toml(&self) -> Option<String> {
-        self.map(|number| number.to_string())
-    }
-}
-
-impl Shown for Option<PathBuf> {
-    fn toml(&self) -> Option<String> {
-        quoted(&self.as_ref()?.to_string_lossy())
-    }
-}
-
-impl Shown for Vec<SocketAddr> {
-    fn toml(&self) -> Option<String> {
-        let all: Vec<String> =
-            self.iter().filter_map(|address| quoted(&address.to_string())).collect();
-        Some(format!("[{}]", all.join(", ")))
-    }
-}
-
-impl Shown for Vec<String> {
-    fn toml(&self) -> Option<String> {
-        let all: Vec<String> = self.iter().filter_map(|text| quoted(text)).collect();
-        Some(format!("[{}]", all.join(", ")))
-    }
 }
 
 impl ServiceSettings {

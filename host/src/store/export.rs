@@ -6,26 +6,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::TryStreamExt as _;
-use jiff::Timestamp;
-use serde::ser::Error as _;
-use serde::{Serialize, Serializer};
-use serde_json::value::RawValue;
+use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_postgres::Row;
-use tokio_postgres::types::{FromSql, Type};
 use uuid::Uuid;
 
 use super::Store;
-use super::outcomes::OutcomeFilter;
+use super::outcome_columns::{OWN, SELECTED, outcome_columns};
+use super::outcomes::{OutcomeFilter, OutcomeRecord};
+use super::simulations::not_found;
 use super::statement::Statement;
 use crate::error::{Error, Result};
-
-/// How many outcomes are handed over at once.
-const CHUNK_OUTCOMES: usize = 1_024;
-
-/// Fewer are, where they have so many bytes: a document may have 16 MiB.
-const CHUNK_BYTES: usize = 1 << 20;
+use crate::json_text::JsonStr;
+use crate::paging::next_batch;
 
 /// Which outcomes are exported.
 #[derive(Clone, Debug, Default)]
@@ -48,77 +41,6 @@ pub struct OutcomeRows {
     rows: Vec<Row>,
 }
 
-/// An outcome that is exported: the columns of the table, its attempt, and its extractor by name.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the columns of the table, described in wit/recorder.wit")]
-pub struct OutcomeRecord<'r> {
-    pub simulation_id: Uuid,
-    pub outcome_id: Uuid,
-    pub scenario_id: &'r str,
-    pub scenario_name: Option<&'r str>,
-    pub trial: i32,
-    pub attempt: i64,
-    pub execution_time: Timestamp,
-    pub received_at: Timestamp,
-    pub status: &'r str,
-    pub reliability_score: Option<f64>,
-    pub execution_time_ms: f64,
-    pub tokens_used: i64,
-    pub cost_usd: f64,
-    pub error_code: Option<&'r str>,
-    pub error_category: Option<&'r str>,
-    pub error_message: Option<&'r str>,
-    pub modal_call_id: Option<&'r str>,
-    pub sandbox_id: Option<&'r str>,
-    /// JSON text.
-    #[serde(serialize_with = "json_text")]
-    pub metrics: &'r str,
-    /// JSON text.
-    #[serde(serialize_with = "some_json_text")]
-    pub warnings: Option<&'r str>,
-    pub extractor: &'r str,
-    /// The document, byte for byte, where it was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub document: Option<&'r str>,
-}
-
-/// Writes JSON text as the value that it is.
-fn json_text<S: Serializer>(text: &str, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    let value: &RawValue = serde_json::from_str(text).map_err(S::Error::custom)?;
-    value.serialize(serializer)
-}
-
-fn some_json_text<S: Serializer>(
-    text: &Option<&str>,
-    serializer: S,
-) -> std::result::Result<S::Ok, S::Error> {
-    match text {
-        Some(text) => json_text(text, serializer),
-        None => serializer.serialize_none(),
-    }
-}
-
-/// The text of a `json` or `jsonb` value as it was sent.
-struct JsonText<'r>(&'r str);
-
-impl<'r> FromSql<'r> for JsonText<'r> {
-    fn from_sql(
-        kind: &Type,
-        raw: &'r [u8],
-    ) -> std::result::Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        let text = match (kind, raw) {
-            (&Type::JSONB, [1, text @ ..]) => text,
-            (&Type::JSONB, _) => return Err("a jsonb of an unknown version".into()),
-            (_, text) => text,
-        };
-        Ok(JsonText(std::str::from_utf8(text)?))
-    }
-
-    fn accepts(kind: &Type) -> bool {
-        matches!(*kind, Type::JSON | Type::JSONB)
-    }
-}
-
 /// A simulation's outcomes. The columns are read by their place. The order is that in which attempts
 /// are counted, so that there is one sort.
 pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter, documents: bool) -> Statement {
@@ -135,21 +57,15 @@ pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter, documents: 
     }
     let document = if documents { ", outcome.document" } else { "" };
     let last = if documents { ", document" } else { "" };
+    let outer = OWN.join(", ");
+    let inner: String = SELECTED.iter().map(|name| format!("outcome.{name}, ")).collect();
     statement.sql = format!(
-        r#"SELECT outcome_id, scenario_id, scenario_name, trial, attempt, execution_time,
-            received_at, status, reliability_score, execution_time_ms, tokens_used, cost_usd,
-            error_code, error_category, error_message, modal_call_id, sandbox_id, metrics, warnings,
-            extractor_id{last}
+        r#"SELECT outcome_id, extractor_id, {outer}{last}
         FROM (
-            SELECT outcome.outcome_id, outcome.scenario_id, outcome.scenario_name, outcome.trial,
+            SELECT outcome.outcome_id, outcome.extractor_id, {inner}
                 pg_catalog.row_number() OVER (
                     PARTITION BY outcome.scenario_id COLLATE "C", outcome.trial
-                    ORDER BY outcome.received_at, outcome.outcome_id) AS attempt,
-                outcome.execution_time, outcome.received_at, outcome.status,
-                outcome.reliability_score, outcome.execution_time_ms, outcome.tokens_used,
-                outcome.cost_usd, outcome.error_code, outcome.error_category,
-                outcome.error_message, outcome.modal_call_id, outcome.sandbox_id, outcome.metrics,
-                outcome.warnings, outcome.extractor_id{document}
+                    ORDER BY outcome.received_at, outcome.outcome_id) AS attempt{document}
             FROM arc_recorder.outcomes AS outcome
             WHERE outcome.simulation_id = $1 {scenario}
         ) AS numbered
@@ -199,30 +115,22 @@ impl Store {
             .collect::<std::result::Result<_, _>>()
             .map_err(failed)?;
         if let Some(missing) = wanted.iter().find(|id| !ids.contains(id)) {
-            return Err(Error::NotFound(format!(
-                "simulation {missing} not found; list them with `arc-host simulations`"
-            )));
+            return Err(not_found(*missing));
         }
         for simulation_id in ids {
             let statement = statement(simulation_id, &selection.filter, selection.documents);
             let prepared = client.prepare_cached(&statement.sql).await.map_err(failed)?;
             let rows = client.query_raw(&prepared, statement.values()).await.map_err(failed)?;
-            let mut rows = std::pin::pin!(rows);
-            let mut more = true;
-            while more {
-                let (mut chunk, mut bytes) = (Vec::new(), 0);
-                while chunk.len() < CHUNK_OUTCOMES && bytes < CHUNK_BYTES {
-                    let Some(row) = rows.try_next().await.map_err(failed)? else {
-                        more = false;
-                        break;
-                    };
-                    bytes += row.raw_size_bytes();
-                    chunk.push(row);
+            let mut rows = std::pin::pin!(rows.fuse());
+            loop {
+                let rows = next_batch(&mut rows, Row::raw_size_bytes).await.map_err(failed)?;
+                if rows.is_empty() {
+                    break;
                 }
                 let extractors = Arc::clone(&extractors);
                 let documents = selection.documents;
-                let chunk = OutcomeRows { simulation_id, extractors, documents, rows: chunk };
-                if !chunk.rows.is_empty() && chunks.send(chunk).await.is_err() {
+                let chunk = OutcomeRows { simulation_id, extractors, documents, rows };
+                if chunks.send(chunk).await.is_err() {
                     return Ok(());
                 }
             }
@@ -245,33 +153,23 @@ impl OutcomeRows {
         &'r self,
         row: &'r Row,
     ) -> std::result::Result<OutcomeRecord<'r>, tokio_postgres::Error> {
-        let extractor: Uuid = row.try_get(19)?;
-        Ok(OutcomeRecord {
-            simulation_id: self.simulation_id,
-            outcome_id: row.try_get(0)?,
-            scenario_id: row.try_get(1)?,
-            scenario_name: row.try_get(2)?,
-            trial: row.try_get(3)?,
-            attempt: row.try_get(4)?,
-            execution_time: row.try_get(5)?,
-            received_at: row.try_get(6)?,
-            status: row.try_get(7)?,
-            reliability_score: row.try_get(8)?,
-            execution_time_ms: row.try_get(9)?,
-            tokens_used: row.try_get(10)?,
-            cost_usd: row.try_get(11)?,
-            error_code: row.try_get(12)?,
-            error_category: row.try_get(13)?,
-            error_message: row.try_get(14)?,
-            modal_call_id: row.try_get(15)?,
-            sandbox_id: row.try_get(16)?,
-            metrics: row.try_get::<_, JsonText>(17)?.0,
-            warnings: row.try_get::<_, Option<JsonText>>(18)?.map(|text| text.0),
-            extractor: self.extractors.get(&extractor).map_or("", String::as_str),
-            document: match self.documents {
-                true => Some(row.try_get::<_, JsonText>(20)?.0),
-                false => None,
-            },
-        })
+        let extractor: Uuid = row.try_get(1)?;
+        let mut places = 2..;
+        let mut place = || places.next().unwrap_or_default();
+        macro_rules! record {
+            ($(($role:ident $name:ident $type:tt $value:tt))*) => {
+                OutcomeRecord {
+                    simulation_id: self.simulation_id,
+                    outcome_id: row.try_get(0)?,
+                    $($name: row.try_get(place())?,)*
+                    extractor: self.extractors.get(&extractor).map_or("", String::as_str),
+                    document: match self.documents {
+                        true => Some(row.try_get::<_, JsonStr>(place())?.as_str()),
+                        false => None,
+                    },
+                }
+            };
+        }
+        Ok(outcome_columns!(own => record))
     }
 }

@@ -1,46 +1,20 @@
 //! The columns of an outcome that are extracted from its document, as values that can be compared
 //! and kept.
 
+use std::borrow::Cow;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Number, Value};
 use tokio_postgres::Row;
-use tokio_postgres::types::FromSql;
 
-use super::OutcomeRow;
-use super::writing::span_numbers;
+use super::column_type::ColumnType as _;
+use super::outcome_columns::{COMPARED, OutcomeRow, outcome_columns};
+use crate::json_text::JsonText;
 
-/// The names of the extracted columns, in the order of their values.
-pub(super) const NAMES: [&str; 24] = [
-    "scenario_id",
-    "scenario_name",
-    "trial",
-    "execution_time",
-    "status",
-    "reliability_score",
-    "execution_time_ms",
-    "tokens_used",
-    "cost_usd",
-    "error_code",
-    "error_category",
-    "error_message",
-    "modal_call_id",
-    "sandbox_id",
-    "metrics",
-    "warnings",
-    "scenario_offset",
-    "scenario_length",
-    "trajectory_offset",
-    "trajectory_length",
-    "detailed_trajectory_offset",
-    "detailed_trajectory_length",
-    "dimensions_offset",
-    "dimensions_length",
-];
-
-/// The values of an outcome's extracted columns, in the order of [`NAMES`].
+/// The values of an outcome's extracted columns, in the order of [`COMPARED`].
 #[derive(Clone, Debug)]
-pub(crate) struct ExtractedColumns([Value; 24]);
+pub(crate) struct ExtractedColumns([Value; COMPARED.len()]);
 
 /// A column whose value is another one now.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -55,78 +29,36 @@ pub struct ColumnChange {
 
 impl ExtractedColumns {
     /// What a row of the table holds.
-    pub(super) fn stored(row: &Row) -> Self {
-        let text = |name| value::<String>(row, name);
-        let float = |name| value::<f64>(row, name);
-        let small = |name| value::<i32>(row, name);
-        let json = |name| row.get::<_, Option<Value>>(name).unwrap_or_default();
-        ExtractedColumns(NAMES.map(|name| match name {
-            "trial" => small(name),
-            "execution_time" => Value::from(row.get::<_, Timestamp>(name).to_string()),
-            "reliability_score" | "execution_time_ms" | "cost_usd" => float(name),
-            "tokens_used" => value::<i64>(row, name),
-            "metrics" | "warnings" => json(name),
-            _ if name.ends_with("_offset") || name.ends_with("_length") => small(name),
-            _ => text(name),
-        }))
+    pub(super) fn stored(row: &Row) -> std::result::Result<Self, tokio_postgres::Error> {
+        macro_rules! values {
+            ($(($role:ident $name:ident [$type:ty] $value:tt))*) => {
+                [$(<$type>::from_read(row.try_get(stringify!($name))?).to_json()),*]
+            };
+        }
+        Ok(ExtractedColumns(outcome_columns!(compared => values)))
     }
 
     /// The value of a column.
     pub(crate) fn value(&self, column: &str) -> Option<&Value> {
-        self.0.get(NAMES.iter().position(|name| *name == column)?)
+        self.0.get(COMPARED.iter().position(|name| *name == column)?)
     }
 
     /// What a row that was extracted now would store.
     pub(crate) fn extracted(row: &OutcomeRow) -> Self {
-        let [s0, s1, s2, s3, s4, s5, s6, s7] = span_numbers(row);
-        ExtractedColumns([
-            Value::from(row.scenario_id.as_str()),
-            Value::from(row.scenario_name.as_deref()),
-            Value::from(row.trial),
-            Value::from(in_microseconds(row.execution_time).to_string()),
-            Value::from(row.status),
-            Value::from(row.reliability_score),
-            Value::from(row.execution_time_ms),
-            Value::from(row.tokens_used),
-            Value::from(row.cost_usd),
-            Value::from(row.error_code.as_deref()),
-            Value::from(row.error_category),
-            Value::from(row.error_message.as_deref()),
-            Value::from(row.modal_call_id.as_deref()),
-            Value::from(row.sandbox_id.as_deref()),
-            row.metrics.read().unwrap_or_default(),
-            row.warnings.as_ref().and_then(|text| text.read().ok()).unwrap_or_default(),
-            Value::from(s0),
-            Value::from(s1),
-            Value::from(s2),
-            Value::from(s3),
-            Value::from(s4),
-            Value::from(s5),
-            Value::from(s6),
-            Value::from(s7),
-        ])
+        macro_rules! values {
+            ($(($role:ident $name:ident $type:tt $value:tt))*) => { [$(row.$name.to_json()),*] };
+        }
+        ExtractedColumns(outcome_columns!(compared => values))
     }
 
     /// The columns that `new` changes.
     pub(crate) fn changes(self, new: Self) -> Vec<ColumnChange> {
-        let pairs = NAMES.into_iter().zip(self.0).zip(new.0);
+        let pairs = COMPARED.iter().zip(self.0).zip(new.0);
         pairs
             .filter(|((_, old), new)| !same(old, new))
-            .map(|((column, old), new)| ColumnChange { column, old, new })
+            .map(|((&column, old), new)| ColumnChange { column, old, new })
             .collect()
     }
-}
-
-fn value<'r, T: FromSql<'r>>(row: &'r Row, name: &str) -> Value
-where
-    Value: From<Option<T>>,
-{
-    Value::from(row.get::<_, Option<T>>(name))
-}
-
-/// A time as the table holds it: to the nearest microsecond.
-fn in_microseconds(time: Timestamp) -> Timestamp {
-    time.round(jiff::Unit::Microsecond).unwrap_or(time)
 }
 
 /// Whether two values are the same to a reader. A number that went through `jsonb` may come back

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::Store;
 use super::connection::Transaction;
-use super::extracted::{ExtractedColumns, NAMES};
+use super::extracted::ExtractedColumns;
+use super::outcome_columns::COMPARED;
 use crate::error::{Error, Result};
 use crate::identity::Fingerprint;
 use crate::json_text::JsonText;
@@ -151,7 +152,7 @@ impl Store {
                  SELECT extractor_id FROM arc_recorder.extractors
                  WHERE name = $3 AND extractor_id IS DISTINCT FROM $2)
              ORDER BY simulation_id, outcome_id",
-            NAMES.join(", ")
+            COMPARED.join(", ")
         );
         let parameters: [&(dyn ToSql + Sync); 3] = [&simulation_id, &current, &extractor];
         let rows = client.query_raw(select.as_str(), parameters).await.map_err(failed)?;
@@ -165,7 +166,7 @@ impl Store {
                 trial: row.get("trial"),
                 modal_call_id: row.get("modal_call_id"),
                 sandbox_id: row.get("sandbox_id"),
-                columns: ExtractedColumns::stored(&row),
+                columns: ExtractedColumns::stored(&row).map_err(failed)?,
                 header_id: row.get("header_id"),
                 document: row.get("document"),
             })

@@ -5,6 +5,7 @@
 
 mod access_tokens;
 mod clock;
+mod column_type;
 mod columns;
 mod configurations;
 mod connection;
@@ -21,6 +22,7 @@ mod metrics;
 mod migrating;
 mod migration_script;
 mod migrations;
+pub(crate) mod outcome_columns;
 mod outcome_page;
 mod outcomes;
 mod performance;
@@ -42,10 +44,11 @@ use tokio_postgres::config::SslMode;
 
 pub use access_tokens::TokenRow;
 pub use clock::{DatabaseClock, ReceiptTime};
+pub use column_type::ColumnType;
 pub use connection::ConnectionSettings;
 #[cfg(any(test, fuzzing))]
 pub(crate) use connection::fuzz_connections;
-pub use export::{ExportSelection, OutcomeRecord, OutcomeRows};
+pub use export::{ExportSelection, OutcomeRows};
 pub use extracted::ColumnChange;
 pub(crate) use extracted::ExtractedColumns;
 pub use figures::Figures;
@@ -56,8 +59,10 @@ pub use metrics::Metrics;
 pub use migrating::Migrated;
 pub use migration_script::migration_script_for_empty;
 pub use migrations::SchemaState;
+pub(crate) use outcome_columns::AddedFields;
+pub use outcome_columns::{OutcomeRow, outcome_columns_of_table};
 pub use outcome_page::{Attached, OutcomePage};
-pub use outcomes::{OutcomeFilter, RecordedOutcome};
+pub use outcomes::{OutcomeFilter, OutcomeRecord, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
 #[doc(hidden)]
 pub use rejected::{RejectedPage, RejectedResult};
@@ -67,7 +72,7 @@ pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
 pub(crate) use starting::scenario_key;
 pub use starting::{NO_CONFIGURATION, NewSimulation, PlannedRow, SimulationStart};
-pub use writing::{OutcomeRow, RejectedRow, ResultKey};
+pub use writing::{RejectedRow, ResultKey};
 pub(crate) use writing::{Replay, Rewriting, Rewritten};
 
 use connection::{CONNECT_TIMEOUT, Connector, Manager, Pool};

@@ -1,5 +1,6 @@
 //! Recorded outcomes a page at a time, each page as quick as the first.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -9,16 +10,17 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use super::outcomes::{COLUMNS, OutcomeFilter, RecordedOutcome};
+use super::column_type::ColumnType;
+use super::outcome_columns::{SELECTED, outcome_columns};
+use super::outcomes::{OutcomeFilter, RecordedOutcome};
 use super::statement::Statement;
 use super::{Store, cursor};
 use crate::error::{Error, Result};
+use crate::json_text::JsonText;
+use crate::paging::{PAGE_ROWS, PAGE_ROWS_WITH_DOCUMENTS};
 
 /// The kind of the cursor, and its version.
 const CURSOR: &str = "outcomes1";
-
-/// How many outcomes a page has at most.
-const PAGE_OUTCOMES: u32 = 1_000;
 
 /// A page ends early when its outcomes, or what is attached to them, have so many bytes: a thousand
 /// of the greatest size would be 16 GB. A single outcome that has more is a page of its own.
@@ -26,11 +28,6 @@ const PAGE_BYTES: i64 = 2 << 20;
 
 /// What an outcome takes beside its texts.
 const ROW_BYTES: i64 = 512;
-
-/// The columns that may be long. A first row that is more than a page comes without them, so that one
-/// query tells it from no row.
-const LONG_COLUMNS: [&str; 6] =
-    ["metrics", "warnings", "error_message", "scenario_name", "modal_call_id", "sandbox_id"];
 
 /// In place of a number of bytes: one row, whatever it has.
 const ONE_ROW: i64 = -1;
@@ -45,6 +42,13 @@ pub struct Attached {
     pub documents: bool,
     /// The document's own trajectory object.
     pub trajectories: bool,
+}
+
+impl Attached {
+    /// Returns how many outcomes are read at once if all are wanted.
+    pub fn page_rows(self) -> u32 {
+        if self == Attached::default() { PAGE_ROWS } else { PAGE_ROWS_WITH_DOCUMENTS }
+    }
 }
 
 /// A page of outcomes.
@@ -80,7 +84,8 @@ impl Store {
     /// and missed where they belong before it; none is given twice.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for another limit, or a cursor that is not one of this simulation's.
+    /// [`Error::NotFound`] where there is no such simulation; [`Error::Invalid`] for another limit, or
+    /// a cursor that is not one of this simulation's.
     pub async fn outcomes_page(
         &self,
         simulation_id: Uuid,
@@ -98,9 +103,15 @@ impl Store {
             statement = statement_within(simulation_id, filter, limit, cursor, ONE_ROW)?;
             rows = self.large_rows_of(&statement, "read the outcomes").await?;
         }
+        if rows.is_empty() {
+            self.simulation(simulation_id).await?;
+        }
         let found = rows.first().map_or(0, |row| row.get::<_, i64>("found"));
-        let mut outcomes: Vec<RecordedOutcome> =
-            rows.iter().map(RecordedOutcome::from_row).collect();
+        let mut outcomes = rows
+            .iter()
+            .map(RecordedOutcome::from_row)
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(|error| Error::database("read an outcome", &error))?;
         drop(rows);
         // One more was read than wanted, only to see whether there is one.
         outcomes.truncate(limit as usize);
@@ -197,9 +208,9 @@ fn statement_within(
     cursor: Option<&str>,
     bytes: i64,
 ) -> Result<Statement> {
-    if !(1..=PAGE_OUTCOMES).contains(&limit) {
+    if !(1..=PAGE_ROWS).contains(&limit) {
         return Err(Error::Invalid(format!(
-            "a page has from 1 to {PAGE_OUTCOMES} outcomes, not {limit}; what follows is on the next"
+            "a page has from 1 to {PAGE_ROWS} outcomes, not {limit}; what follows is on the next"
         )));
     }
     let mut statement = Statement::new("").with(simulation_id).with(i64::from(limit) + 1);
@@ -241,14 +252,21 @@ fn statement_within(
     statement = statement.with(bytes);
     let most_bytes = statement.count();
     let whole = format!("(page.bytes <= ${most_bytes} OR ${most_bytes} < 0)");
-    let columns =
-        LONG_COLUMNS.iter().fold(COLUMNS.replace("outcome.", "page."), |columns, name| {
-            let column = format!("page.{name}");
-            columns.replace(&column, &format!("CASE WHEN {whole} THEN {column} END AS {name}"))
-        });
+    let own: String = SELECTED.iter().map(|name| format!("outcome.{name}, ")).collect();
+    let columns: String = selected()
+        .into_iter()
+        .map(|(name, bytes)| match bytes {
+            // A first row that is more than a page comes without what may be long, so that one query
+            // tells it from no row.
+            Some(_) => format!("CASE WHEN {whole} THEN page.{name} END AS {name}, "),
+            None => format!("page.{name}, "),
+        })
+        .collect();
+    let text_bytes: String =
+        selected().into_iter().filter_map(|(_, bytes)| Some(format!(" + {}", bytes?))).collect();
     statement.sql = format!(
         r#"WITH page AS MATERIALIZED (
-            SELECT {COLUMNS}, outcome.extractor_id
+            SELECT outcome.outcome_id, {own}outcome.extractor_id
             FROM arc_recorder.outcomes AS outcome
             WHERE outcome.simulation_id = $1{conditions}
             ORDER BY outcome.scenario_id COLLATE "C", outcome.trial, outcome.received_at,
@@ -267,18 +285,13 @@ fn statement_within(
         ), sized AS MATERIALIZED (
             SELECT page.*, pg_catalog.count(*) OVER () AS found,
                 pg_catalog.row_number() OVER place AS place,
-                pg_catalog.sum({ROW_BYTES} + pg_catalog.octet_length(metrics::text)
-                    + coalesce(pg_catalog.octet_length(warnings::text), 0)
-                    + coalesce(pg_catalog.octet_length(error_message), 0)
-                    + coalesce(pg_catalog.octet_length(scenario_name), 0)
-                    + coalesce(pg_catalog.octet_length(modal_call_id), 0)
-                    + coalesce(pg_catalog.octet_length(sandbox_id), 0)) OVER place AS bytes
+                pg_catalog.sum({ROW_BYTES}{text_bytes}) OVER place AS bytes
             FROM page
             WINDOW place AS (ORDER BY page.scenario_id COLLATE "C", page.trial, page.received_at,
                 page.outcome_id)
         )
-        SELECT {columns}, page.found, {whole} AS whole, numbered.attempt,
-            extractor.name || ' ' || extractor.version AS extractor
+        SELECT page.outcome_id, {columns}page.found, {whole} AS whole, numbered.attempt,
+            coalesce(extractor.name || ' ' || extractor.version, '') AS extractor
         FROM sized AS page
         JOIN numbered USING (outcome_id)
         LEFT JOIN arc_recorder.extractors AS extractor USING (extractor_id)
@@ -287,6 +300,16 @@ fn statement_within(
     )
     .into();
     Ok(statement)
+}
+
+/// The columns of the table that are read, each with the SQL of its bytes if it may be long.
+fn selected() -> Vec<(&'static str, Option<String>)> {
+    macro_rules! with_bytes {
+        ($(($role:ident $name:ident [$type:ty] $value:tt))*) => {
+            vec![$((stringify!($name), <$type>::text_bytes_sql(stringify!($name)))),*]
+        };
+    }
+    outcome_columns!(selected => with_bytes)
 }
 
 /// The document's own trajectory object, with the detailed one and the dimensions in it.

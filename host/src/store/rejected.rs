@@ -8,12 +8,10 @@ use super::statement::Statement;
 use super::{Store, cursor};
 use crate::error::{Error, Result};
 use crate::json_text::JsonText;
+use crate::paging::PAGE_ROWS;
 
 /// The kind of the cursor, and its version.
 const CURSOR: &str = "rejected1";
-
-/// How many rejected results a page has at most.
-const PAGE_REJECTED: u32 = 1_000;
 
 /// A page ends early when the reasons on it have so many bytes.
 const PAGE_BYTES: i64 = 2 << 20;
@@ -57,7 +55,8 @@ impl Store {
     /// the last.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for another limit, or a cursor that is not one of this simulation's.
+    /// [`Error::NotFound`] where there is no such simulation; [`Error::Invalid`] for another limit, or
+    /// a cursor that is not one of this simulation's.
     pub async fn rejected_page(
         &self,
         simulation_id: Uuid,
@@ -66,6 +65,9 @@ impl Store {
     ) -> Result<RejectedPage> {
         let statement = statement(simulation_id, limit, cursor)?;
         let rows = self.rows(&statement, "read the rejected results").await?;
+        if rows.is_empty() {
+            self.simulation(simulation_id).await?;
+        }
         let result = |row: &tokio_postgres::Row| RejectedResult {
             outcome_id: row.get(0),
             received_at: row.get(1),
@@ -117,9 +119,9 @@ impl Store {
 
 /// The query of a page and one row more.
 fn statement(simulation_id: Uuid, limit: u32, cursor: Option<&str>) -> Result<Statement> {
-    if !(1..=PAGE_REJECTED).contains(&limit) {
+    if !(1..=PAGE_ROWS).contains(&limit) {
         return Err(Error::Invalid(format!(
-            "a page has from 1 to {PAGE_REJECTED} rejected results, not {limit}; what follows is on \
+            "a page has from 1 to {PAGE_ROWS} rejected results, not {limit}; what follows is on \
              the next"
         )));
     }

@@ -15,9 +15,7 @@ use super::layout::Layout;
 use super::statement::Statement;
 use super::{SchemaState, Store};
 use crate::error::{Error, Result};
-
-/// How many rows a transaction deletes: some ten milliseconds of work.
-const BATCH_ROWS: i64 = 1_000;
+use crate::paging::BATCH_ROWS;
 
 /// How long a pause is at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -219,18 +217,19 @@ impl Store {
             }
             loop {
                 let begun = Instant::now();
+                // A transaction of some ten milliseconds.
                 let delete = Statement::new(format!(
                     "DELETE FROM arc_recorder.{table} WHERE simulation_id = $1 AND {key} = ANY (ARRAY(
                          SELECT {key} FROM arc_recorder.{table} WHERE simulation_id = $1
                          ORDER BY {key} LIMIT $2))"
                 ))
                 .with(simulation_id)
-                .with(BATCH_ROWS);
+                .with(i64::try_from(BATCH_ROWS).unwrap_or(i64::MAX));
                 let deleted = self.change(&delete, "delete expired rows").await?;
                 if table == "outcomes" {
                     outcomes += deleted;
                 }
-                if deleted < BATCH_ROWS.unsigned_abs() {
+                if deleted < BATCH_ROWS as u64 {
                     break;
                 }
                 // Half of the time is for others.

@@ -13,9 +13,7 @@ use super::connection::Transaction;
 use super::simulations::{COLUMNS, Simulation};
 use crate::error::{Error, Result};
 use crate::identity::{self, Fingerprint};
-
-/// How many planned scenarios one statement writes.
-const PLAN_ROWS: usize = 1_000;
+use crate::paging::BATCH_ROWS;
 
 /// How many bytes of scenarios one statement takes, and one more: a message has at most 1 GiB.
 const PLAN_BYTES: usize = 8 << 20;
@@ -206,7 +204,7 @@ pub(crate) fn scenario_key(scenario_id: &str) -> Uuid {
 /// As many rows as one statement takes.
 fn next_rows(plan: &mut impl Iterator<Item = Result<PlannedRow>>) -> Result<Vec<PlannedRow>> {
     let (mut rows, mut bytes) = (Vec::new(), 0);
-    while rows.len() < PLAN_ROWS && bytes < PLAN_BYTES {
+    while rows.len() < BATCH_ROWS && bytes < PLAN_BYTES {
         let Some(planned) = plan.next() else { break };
         let planned = planned?;
         let texts = [&planned.definition, &planned.task_prompt, &planned.name];

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::json_text::JsonText;
+use crate::store::outcome_columns::outcome_columns;
 use crate::{error, extraction, recorder, spool, store};
 
 /// Describes a type of another module in the OpenAPI document. A member or a variant that only one
@@ -179,40 +180,34 @@ describe! {
     }
 }
 
-describe! {
-    /// A recorded outcome.
-    struct RecordedOutcome of store {
-        outcome_id: Uuid,
-        scenario_id: String,
-        scenario_name: Option<String>,
-        trial: i32,
-        attempt: i64,
-        execution_time: Timestamp,
-        received_at: Timestamp,
-        status: extraction::OutcomeStatus,
-        reliability_score: Option<f64>,
-        execution_time_ms: f64,
-        tokens_used: i64,
-        cost_usd: f64,
-        error_code: Option<String>,
-        error_category: Option<String>,
-        error_message: Option<String>,
-        modal_call_id: Option<String>,
-        sandbox_id: Option<String>,
-        #[schema(value_type = serde_json::Value)]
-        metrics: JsonText,
-        #[schema(value_type = Option<serde_json::Value>)]
-        warnings: Option<JsonText>,
-        extractor: String,
-        /// The document's own trajectory object, as JSON text, where it was asked for and is there.
-        #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
-        #[schema(ignore)]
-        trajectory: Option<String>,
-        /// The document, byte for byte, where it was asked for.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        document: Option<String>,
+macro_rules! describe_outcome {
+    ($(($role:ident $name:ident [$type:ty] $value:tt))*) => {
+        describe! {
+            /// A recorded outcome.
+            struct RecordedOutcome of store {
+                outcome_id: Uuid,
+                $(#[schema(inline)] $name: $type,)*
+                /// The document's own trajectory object, as JSON text, where it was asked for and is there.
+                #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
+                #[schema(ignore)]
+                trajectory: Option<String>,
+                /// The document, byte for byte, where it was asked for.
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                document: Option<String>,
+            }
+        }
+    };
+}
+outcome_columns!(read => describe_outcome);
+
+impl utoipa::PartialSchema for JsonText {
+    /// Returns the description of any value.
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        <serde_json::Value as utoipa::PartialSchema>::schema()
     }
 }
+
+impl utoipa::ToSchema for JsonText {}
 
 describe! {
     /// One hour of a simulation, every attempt counted.

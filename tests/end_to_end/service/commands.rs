@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -66,6 +67,67 @@ fn a_file_is_recorded_and_asked_about_as_with_the_database() {
     assert!(ended.stderr.contains("is completed and cannot become cancelled"), "{}", ended.stderr);
     let unknown = over.run(["status", "01920000-0000-7000-8000-0000000000ff"]).ended(1);
     assert!(unknown.stderr.contains("not found"), "{}", unknown.stderr);
+}
+
+/// One rule for everything that reads: never an empty list.
+#[test]
+fn an_unknown_simulation_is_not_found_by_every_reader() {
+    let (database, files) = (TestDatabase::new(), Files::new());
+    let direct = Program::on(&database);
+    let service = Service::start(&direct, &files, &[]);
+    let over = service.program();
+    let unknown = "01920000-0000-7000-8000-0000000000ff";
+    let refused = |program: &Program, arguments: &[&str]| {
+        let refused = program.run(arguments).ended(1);
+        let sentence = format!("simulation {unknown} not found");
+        assert!(refused.stderr.contains(&sentence), "{arguments:?}: {}", refused.stderr);
+        assert_eq!(refused.stdout, "", "{arguments:?}");
+    };
+    let again = ["retry-rejected", "reextract"].map(|name| [name, "--simulation", unknown]);
+    again.iter().for_each(|arguments| refused(&direct, arguments));
+    // Something is recorded, elsewhere.
+    let odd = json!({"scenario": {"id": "a"}, "trajectory": {"status": "odd"}});
+    let results = [result("a", "success", 1.0), result("b", "error", 0.5), odd, json!({})];
+    record(&direct, &files.write_lines("few.jsonl", &results), &[]).ended(2);
+    again.iter().for_each(|arguments| refused(&direct, arguments));
+    for arguments in [
+        &["status", unknown][..],
+        &["outcomes", unknown],
+        &["outcomes", unknown, "--documents"],
+        &["outcomes", unknown, "--scenario", "a", "--status", "error"],
+        &["outcomes", unknown, "--limit", "5", "--json"],
+        &["rejected", unknown],
+        &["rejected", unknown, "--limit", "5", "--json"],
+        &["performance", unknown],
+        &["export", unknown, "--format", "csv"],
+    ] {
+        refused(&direct, arguments);
+        refused(&over, arguments);
+    }
+    let path = format!("/v1/simulations/{unknown}");
+    for question in ["", "/outcomes", "/outcomes?status=error", "/rejected", "/performance"] {
+        service.get(&format!("{path}{question}")).has_problem(404, "not_found");
+    }
+    let lines = [("accept", "application/x-ndjson")];
+    let outcomes = format!("{path}/outcomes");
+    service.send(Method::GET, &outcomes, &lines, "").has_problem(404, "not_found");
+
+    // A cursor of a simulation that was removed meanwhile finds nothing either.
+    let listed = direct.run(["simulations", "--json"]).ended(0).json_lines();
+    let id = listed[0]["simulation_id"].as_str().unwrap();
+    let pages = ["outcomes", "rejected"].map(|command| {
+        let page = direct.run([command, id, "--limit", "1", "--json"]).ended(0).json_lines();
+        (command, page[1]["cursor"].as_str().unwrap().to_owned())
+    });
+    for table in ["outcomes", "rejected_results", "simulations"] {
+        database.execute(&format!("DELETE FROM arc_recorder.{table}"));
+    }
+    for (command, cursor) in &pages {
+        for program in [&direct, &over] {
+            let refused = program.run([command, id, "--cursor", cursor]).ended(1);
+            assert!(refused.stderr.contains("not found"), "{command}: {}", refused.stderr);
+        }
+    }
 }
 
 /// Fast parsers of floats read some of these with an error in the last bit.

@@ -16,19 +16,17 @@ mod standbys;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use bytes::BytesMut;
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-pub use outcome::OutcomeRow;
-pub(super) use outcome::span_numbers;
 pub use rejected::RejectedRow;
 pub(crate) use replayed::Replay;
 pub(crate) use rewritten::{Rewriting, Rewritten};
 
 use super::connection::Transaction;
+use super::outcome_columns::OutcomeRow;
 use super::{Connection, Store};
 use crate::error::{Error, Result};
 use crate::extraction::ExtractorIdentity;
@@ -93,27 +91,6 @@ pub struct ResultKey {
     pub outcome_id: Uuid,
     /// When the simulation was started.
     pub started_at: Timestamp,
-}
-
-/// JSON text that is sent as it is.
-#[derive(Debug)]
-struct RawJson<'a>(&'a str);
-
-impl ToSql for RawJson<'_> {
-    fn to_sql(
-        &self,
-        _: &Type,
-        out: &mut BytesMut,
-    ) -> std::result::Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        out.extend_from_slice(self.0.as_bytes());
-        Ok(IsNull::No)
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        *ty == Type::JSON
-    }
-
-    to_sql_checked!();
 }
 
 impl Store {

@@ -1,11 +1,12 @@
 //! Outcomes that were extracted again: new fields in the row, the old ones in the history.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use deadpool::managed::Object;
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::super::Store;
@@ -13,8 +14,8 @@ use super::super::columns::column;
 use super::super::connection::{Manager, Transaction};
 use super::super::extracted::ColumnChange;
 use super::super::history::{lock_history, mark_figures_stale};
-use super::OutcomeRow;
-use super::outcome::span_numbers;
+use super::super::outcome_columns::{COMPARED, OutcomeRow, outcome_columns};
+use super::ResultKey;
 use crate::error::{Error, Result};
 
 /// A connection for rewriting.
@@ -110,63 +111,11 @@ impl Rewriting<'_> {
     }
 
     async fn update(&self, rows: &[Rewritten]) -> std::result::Result<(), tokio_postgres::Error> {
-        let update = self
-            .transaction
-            .prepare_cached(
-                "UPDATE arc_recorder.outcomes SET
-                     extractor_id = $4, scenario_id = $5, scenario_name = $6, trial = $7,
-                     execution_time = $8, status = $9, reliability_score = $10,
-                     execution_time_ms = $11, tokens_used = $12, cost_usd = $13, error_code = $14,
-                     error_category = $15, error_message = $16, modal_call_id = $17,
-                     sandbox_id = $18, metrics = $19, warnings = $20,
-                     scenario_offset = $21, scenario_length = $22,
-                     trajectory_offset = $23, trajectory_length = $24,
-                     detailed_trajectory_offset = $25, detailed_trajectory_length = $26,
-                     dimensions_offset = $27, dimensions_length = $28
-                 WHERE simulation_id = $1 AND outcome_id = $2 AND started_at = $3",
-            )
-            .await?;
+        let update = self.transaction.prepare_cached(UPDATE.as_str()).await?;
         // Sent together: one round trip, and an index look-up for each whatever the statistics say.
         let updates = rows.iter().map(|row| {
             let (row, update) = (&row.row, &update);
-            async move {
-                let [s0, s1, s2, s3, s4, s5, s6, s7] = span_numbers(row);
-                self.transaction
-                    .execute(
-                        update,
-                        &[
-                            &row.key.simulation_id,
-                            &row.key.outcome_id,
-                            &row.key.started_at,
-                            &row.extractor_id,
-                            &row.scenario_id,
-                            &row.scenario_name,
-                            &row.trial,
-                            &row.execution_time,
-                            &row.status,
-                            &row.reliability_score,
-                            &row.execution_time_ms,
-                            &row.tokens_used,
-                            &row.cost_usd,
-                            &row.error_code,
-                            &row.error_category,
-                            &row.error_message,
-                            &row.modal_call_id,
-                            &row.sandbox_id,
-                            &row.metrics,
-                            &row.warnings,
-                            &s0,
-                            &s1,
-                            &s2,
-                            &s3,
-                            &s4,
-                            &s5,
-                            &s6,
-                            &s7,
-                        ],
-                    )
-                    .await
-            }
+            async move { self.transaction.execute(update, &rewritten_values(row)).await }
         });
         try_join_all(updates).await?;
         Ok(())
@@ -176,6 +125,28 @@ impl Rewriting<'_> {
     pub(crate) async fn commit(self) -> Result<()> {
         self.transaction.commit().await.map_err(failed)
     }
+}
+
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    let columns = std::iter::once(&"extractor_id").chain(COMPARED);
+    let columns: Vec<String> =
+        (4..).zip(columns).map(|(number, name)| format!("{name} = ${number}")).collect();
+    format!(
+        "UPDATE arc_recorder.outcomes SET {}
+         WHERE simulation_id = $1 AND outcome_id = $2 AND started_at = $3",
+        columns.join(", ")
+    )
+});
+
+/// The parameters of [`UPDATE`].
+fn rewritten_values(row: &OutcomeRow) -> [&(dyn ToSql + Sync); 4 + COMPARED.len()] {
+    let ResultKey { simulation_id, outcome_id, started_at } = &row.key;
+    macro_rules! values {
+        ($(($role:ident $name:ident $type:tt $value:tt))*) => {
+            [simulation_id, outcome_id, started_at, &row.extractor_id, $(&row.$name),*]
+        };
+    }
+    outcome_columns!(compared => values)
 }
 
 /// The old values by column.

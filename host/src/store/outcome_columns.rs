@@ -1,0 +1,259 @@
+//! The columns of an outcome, each on one line of one table.
+//!
+//! From the table come the row that is written, and its form in COPY and arrays ([`OutcomeRow`]),
+//! the outcomes that are read ([`RecordedOutcome`](super::RecordedOutcome),
+//! [`OutcomeRecord`](super::OutcomeRecord)), the fields that re-extraction compares and rewrites, the columns of Arrow, Parquet and CSV, and the members in JSON
+//! and in the OpenAPI document. A new column is a field in `wit/types.wit` that the guest fills, a
+//! migration, and a line here. A type that no other column has needs a [`ColumnType`].
+//!
+//! The table is a macro that calls another macro with its lines, so that types stay static: a user
+//! of the table defines a macro, and passes its name together with that of a list.
+
+use std::borrow::Cow;
+use std::mem::take;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio_postgres::types::{ToSql, Type};
+use uuid::Uuid;
+
+use super::column_type::ColumnType;
+use super::writing::ResultKey;
+use crate::extraction::{
+    Outcome, Span, Violation, category_word, violations_to_json, whole,
+};
+use crate::json_text::{JsonStr, JsonText};
+
+/// The table. Each line has the role, the name and the type of a column, and its value in a row: a
+/// function of the extracted outcome and of the fields that the recorder adds.
+///
+/// | role | written | read | compared and rewritten by re-extraction |
+/// |---|---|---|---|
+/// | `extracted` | yes | yes | yes |
+/// | `span` | yes | no | yes |
+/// | `origin` | yes | no | no |
+/// | `received` | yes | yes | no |
+/// | `counted` | no | yes: the query counts it | no |
+/// | `joined` | no | yes: the query finds it in another table | no |
+///
+/// The order is that of JSON, CSV, Arrow and Parquet. The key and the document, which every row has,
+/// are not in it.
+macro_rules! outcome_columns {
+    ($list:ident => $to:ident) => { $crate::store::outcome_columns::lines! { $list => $to:
+        origin    extractor_id: Uuid = |_, added| added.extractor_id;
+        origin    header_id: Option<Uuid> = |_, added| added.header_id;
+        extracted scenario_id: String = |outcome, _| take(&mut outcome.scenario.id);
+        extracted scenario_name: Option<String> = |outcome, _| outcome.scenario.name.take();
+        extracted trial: i32 = |_, added| added.trial;
+        counted   attempt: i64;
+        extracted execution_time: Timestamp = |_, added| added.execution_time;
+        received  received_at: Timestamp = |_, added| added.received_at;
+        extracted status: $crate::extraction::OutcomeStatus = |outcome, _| outcome.status;
+        extracted reliability_score: Option<f64> = |outcome, _| outcome.reliability_score;
+        extracted execution_time_ms: f64 = |outcome, _| outcome.execution_time_ms;
+        extracted tokens_used: i64 = |outcome, _| whole(outcome.tokens_used);
+        extracted cost_usd: f64 = |outcome, _| outcome.cost_usd;
+        extracted error_code: Option<String> = |outcome, _| outcome.error_code.take();
+        extracted error_category: Option<Cow<'static, str>> =
+            |outcome, _| outcome.error_category.map(|category| category_word(category).into());
+        extracted error_message: Option<String> = |outcome, _| outcome.error_message.take();
+        extracted modal_call_id: Option<String> = |_, added| added.modal_call_id.take();
+        extracted sandbox_id: Option<String> = |_, added| added.sandbox_id.take();
+        extracted metrics: JsonText = |_, added| take(&mut added.metrics);
+        extracted warnings: Option<JsonText> = |_, added| warnings(&added.warnings);
+        joined    extractor: String;
+        span      scenario_offset: Option<i32> = |outcome, _| offset(outcome.scenario.definition);
+        span      scenario_length: Option<i32> = |outcome, _| length(outcome.scenario.definition);
+        span      trajectory_offset: Option<i32> = |outcome, _| offset(outcome.trajectory);
+        span      trajectory_length: Option<i32> = |outcome, _| length(outcome.trajectory);
+        span      detailed_trajectory_offset: Option<i32> =
+            |outcome, _| offset(outcome.detailed_trajectory);
+        span      detailed_trajectory_length: Option<i32> =
+            |outcome, _| length(outcome.detailed_trajectory);
+        span      dimensions_offset: Option<i32> = |outcome, _| offset(outcome.dimensions);
+        span      dimensions_length: Option<i32> = |outcome, _| length(outcome.dimensions);
+    } };
+}
+pub(crate) use outcome_columns;
+
+/// Makes a group of each line, `(role name [type] [value])`, and begins to pick those of a list.
+macro_rules! lines {
+    (
+        $list:ident => $to:ident:
+        $($role:ident $name:ident: $type:ty $(= $value:expr)?;)*
+    ) => {
+        $crate::store::outcome_columns::pick! {
+            $list => $to [] $(($role $name [$type] [$($value)?]))*
+        }
+    };
+}
+pub(crate) use lines;
+
+/// Calls a macro with those lines whose role belongs to the list.
+macro_rules! pick {
+    ($list:ident => $to:ident [$($picked:tt)*]) => { $to! { $($picked)* } };
+    ($list:ident => $to:ident [$($picked:tt)*] ($role:ident $($line:tt)*) $($rest:tt)*) => {
+        $crate::store::outcome_columns::belongs! {
+            $list $role
+            { $crate::store::outcome_columns::pick! {
+                $list => $to [$($picked)* ($role $($line)*)] $($rest)*
+            } }
+            { $crate::store::outcome_columns::pick! { $list => $to [$($picked)*] $($rest)* } }
+        }
+    };
+}
+pub(crate) use pick;
+
+/// The lists, and the roles that belong to them.
+#[rustfmt::skip]
+macro_rules! belongs {
+    // Columns of the table `outcomes`.
+    (written extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (written span $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (written origin $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (written received $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    // Those that re-extraction compares and rewrites.
+    (compared extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (compared span $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    // Columns of outcomes that are read.
+    (read extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (read received $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (read counted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (read joined $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    // The same without those from another table.
+    (own extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (own received $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (own counted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    // Columns of the table that are read.
+    (selected extracted $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    (selected received $then:tt $else:tt) => { $crate::store::outcome_columns::run! $then };
+    ($list:ident $role:ident $then:tt $else:tt) => { $crate::store::outcome_columns::run! $else };
+}
+pub(crate) use belongs;
+
+macro_rules! run {
+    ($($tokens:tt)*) => { $($tokens)* };
+}
+pub(crate) use run;
+
+/// The names of the columns of a list.
+macro_rules! names {
+    ($(($role:ident $name:ident $type:tt $value:tt))*) => { &[$(stringify!($name)),*] };
+}
+
+/// The columns that re-extraction compares and rewrites, besides the extractor's id.
+pub(super) const COMPARED: &[&str] = outcome_columns!(compared => names);
+
+/// The columns that are read, but for those from another table.
+pub(super) const OWN: &[&str] = outcome_columns!(own => names);
+
+/// The columns of the table that are read.
+pub(super) const SELECTED: &[&str] = outcome_columns!(selected => names);
+
+/// The fields that the recorder adds to an extracted outcome.
+#[derive(Debug)]
+pub(crate) struct AddedFields {
+    pub(crate) extractor_id: Uuid,
+    pub(crate) header_id: Option<Uuid>,
+    pub(crate) received_at: Timestamp,
+    pub(crate) execution_time: Timestamp,
+    pub(crate) trial: i32,
+    pub(crate) modal_call_id: Option<String>,
+    pub(crate) sandbox_id: Option<String>,
+    pub(crate) metrics: JsonText,
+    pub(crate) warnings: Vec<Violation>,
+}
+
+/// A column of the table.
+#[derive(Debug)]
+pub(super) struct OutcomeColumn {
+    pub(super) name: &'static str,
+    pub(super) sql_type: Type,
+    nullable: bool,
+}
+
+impl OutcomeColumn {
+    const fn new<T: ColumnType>(name: &'static str) -> Self {
+        OutcomeColumn { name, sql_type: T::SQL_TYPE, nullable: T::NULLABLE }
+    }
+}
+
+macro_rules! row {
+    ($(($role:ident $name:ident [$type:ty] [$value:expr]))*) => {
+        /// An outcome to be stored.
+        #[derive(Clone, Debug)]
+        #[expect(missing_docs, reason = "the columns of the table, described in wit/types.wit")]
+        pub struct OutcomeRow {
+            pub key: ResultKey,
+            $(pub $name: $type,)*
+            /// The warnings again, for the verdict.
+            pub warning_list: Vec<Violation>,
+            pub document: Arc<String>,
+        }
+
+        /// The columns in the order of [`OutcomeRow::values`].
+        pub(super) const COLUMNS: &[OutcomeColumn] = &[
+            OutcomeColumn::new::<Uuid>("simulation_id"),
+            OutcomeColumn::new::<Uuid>("outcome_id"),
+            OutcomeColumn::new::<Timestamp>("started_at"),
+            $(OutcomeColumn::new::<$type>(stringify!($name)),)*
+            OutcomeColumn { name: "document", sql_type: Type::JSON, nullable: false },
+        ];
+
+        impl OutcomeRow {
+            /// Returns the row of an outcome.
+            pub(crate) fn new(
+                key: ResultKey,
+                mut outcome: Outcome,
+                mut added: AddedFields,
+                document: Arc<String>,
+            ) -> Self {
+                $(let $name = {
+                    let value: fn(&mut Outcome, &mut AddedFields) -> $type = $value;
+                    value(&mut outcome, &mut added)
+                };)*
+                OutcomeRow { key, $($name,)* warning_list: added.warnings, document }
+            }
+
+            /// Returns the values in the order of the columns.
+            pub(super) fn values<'r>(
+                &'r self,
+                document: &'r JsonStr<'r>,
+            ) -> [&'r (dyn ToSql + Sync); COLUMNS.len()] {
+                let ResultKey { simulation_id, outcome_id, started_at } = &self.key;
+                [simulation_id, outcome_id, started_at, $(&self.$name,)* document]
+            }
+
+            /// Returns how many bytes its texts have, but for the document and for names of the contract.
+            pub(crate) fn text_bytes(&self) -> usize {
+                0 $(+ <$type as ColumnType>::text_bytes(&self.$name.borrowed()))*
+            }
+        }
+    };
+}
+outcome_columns!(written => row);
+
+/// The columns of the table `outcomes`: name, PostgreSQL's name of the type, and whether null is a
+/// value. For the test that compares them with the database.
+#[doc(hidden)]
+pub fn outcome_columns_of_table() -> Vec<(&'static str, String, bool)> {
+    let column = |one: &OutcomeColumn| (one.name, one.sql_type.name().to_owned(), one.nullable);
+    COLUMNS.iter().map(column).collect()
+}
+
+/// Documents are far shorter than what 31 bits count.
+fn bytes(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+fn offset(span: Option<Span>) -> Option<i32> {
+    span.map(|span| bytes(span.offset))
+}
+
+fn length(span: Option<Span>) -> Option<i32> {
+    span.map(|span| bytes(span.length))
+}
+
+fn warnings(warnings: &[Violation]) -> Option<JsonText> {
+    (!warnings.is_empty()).then(|| violations_to_json(warnings))
+}
