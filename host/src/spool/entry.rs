@@ -227,7 +227,7 @@ enum Call {
     /// The document is the list of scenarios.
     Start {
         #[serde(flatten)]
-        start: Box<SimulationStart>,
+        start: SimulationStart,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         host_clock: bool,
     },
@@ -397,7 +397,8 @@ fn parts(call: SpooledCall) -> (Call, Vec<u8>) {
         SpooledCall::Configuration { name, configuration, user_id } => {
             (Call::Configuration { name, user_id }, configuration.into_bytes())
         }
-        SpooledCall::Start { mut start, host_clock } => {
+        SpooledCall::Start { start, host_clock } => {
+            let mut start = *start;
             let scenarios = std::mem::take(&mut start.scenarios);
             (Call::Start { start, host_clock }, scenarios.into_bytes())
         }
@@ -460,7 +461,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
         }
         Call::Start { mut start, host_clock } => {
             start.scenarios = text()?;
-            SpooledCall::Start { start, host_clock }
+            SpooledCall::Start { start: Box::new(start), host_clock }
         }
         Call::Result {
             simulation_id,
