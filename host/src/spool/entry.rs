@@ -233,7 +233,7 @@ enum Call {
     /// The document is the list of scenarios.
     Start {
         #[serde(flatten)]
-        start: Box<SimulationStart>,
+        start: SimulationStart,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         host_clock: bool,
     },
@@ -403,7 +403,8 @@ fn parts(call: SpooledCall) -> (Call, Bytes) {
         SpooledCall::Configuration { name, configuration, user_id } => {
             (Call::Configuration { name, user_id }, configuration.into())
         }
-        SpooledCall::Start { mut start, host_clock } => {
+        SpooledCall::Start { start, host_clock } => {
+            let mut start = *start;
             let scenarios = std::mem::take(&mut start.scenarios);
             (Call::Start { start, host_clock }, scenarios.into())
         }
@@ -468,7 +469,7 @@ fn whole(call: Call, document: &[u8]) -> std::result::Result<SpooledCall, String
         }
         Call::Start { mut start, host_clock } => {
             start.scenarios = text()?;
-            SpooledCall::Start { start, host_clock }
+            SpooledCall::Start { start: Box::new(start), host_clock }
         }
         Call::Result {
             simulation_id,
