@@ -267,6 +267,12 @@ mod tests {
             // A document is optional.
             .map(|field| (field.name().as_str(), field.is_nullable() || field.name() == "document"))
             .collect();
+        let described = serde_json::to_value(&described).unwrap();
+        assert_eq!(described["properties"]["warnings"], serde_json::json!({}), "any value");
+        assert_eq!(
+            described["properties"]["error_code"],
+            serde_json::json!({"type": ["string", "null"]})
+        );
         contract.sort_unstable();
         columns.sort_unstable();
         assert_eq!(contract, columns);

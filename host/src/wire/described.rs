@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{self, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType};
 use uuid::Uuid;
 
 use crate::json_text::JsonText;
@@ -186,7 +188,7 @@ macro_rules! describe_outcome {
             /// A recorded outcome.
             struct RecordedOutcome of store {
                 outcome_id: Uuid,
-                $(#[schema(inline)] $name: $type,)*
+                $(#[schema(schema_with = <$type as DescribedColumn>::schema)] $name: $type,)*
                 /// The document's own trajectory object, as JSON text, where it was asked for and is there.
                 #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
                 #[schema(ignore)]
@@ -200,14 +202,49 @@ macro_rules! describe_outcome {
 }
 outcome_columns!(read => describe_outcome);
 
-impl utoipa::PartialSchema for JsonText {
-    /// Returns the description of any value.
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-        <serde_json::Value as utoipa::PartialSchema>::schema()
+/// A type of columns in the OpenAPI document.
+trait DescribedColumn {
+    fn schema() -> RefOr<Schema>;
+}
+
+impl<T: DescribedColumn> DescribedColumn for Option<T> {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = T::schema();
+        // A schema of any value is one of null, too.
+        if let RefOr::T(Schema::Object(object)) = &mut schema
+            && let SchemaType::Type(one) = &object.schema_type
+        {
+            object.schema_type = SchemaType::Array(vec![one.clone(), schema::Type::Null]);
+        }
+        schema
     }
 }
 
-impl utoipa::ToSchema for JsonText {}
+macro_rules! described_columns {
+    ($($column:ty: $described:ty;)*) => {$(
+        impl DescribedColumn for $column {
+            fn schema() -> RefOr<Schema> {
+                <$described as utoipa::PartialSchema>::schema()
+            }
+        }
+    )*};
+}
+described_columns! {
+    i32: i32;
+    i64: i64;
+    f64: f64;
+    String: String;
+    Cow<'static, str>: String;
+    JsonText: serde_json::Value;
+}
+
+impl DescribedColumn for Timestamp {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+        let time = ObjectBuilder::new().schema_type(schema::Type::String).format(Some(format));
+        time.build().into()
+    }
+}
 
 describe! {
     /// One hour of a simulation, every attempt counted.
