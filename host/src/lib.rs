@@ -126,6 +126,6 @@ mod tls;
 #[cfg(feature = "client")]
 pub mod wire;
 
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorDetail, ErrorKind, Result};
 pub use json_text::JsonText;
 pub use recorder::Recorder;

@@ -47,7 +47,7 @@ impl Call {
         let work = async move {
             let answer = work.await?;
             serde_json::to_string(&answer)
-                .map_err(|error| Error::Internal(format!("an answer cannot be written: {error}")))
+                .map_err(|error| Error::internal("an answer cannot be written").with_source(error))
         };
         Self::begin_with(process, work, |py, text| {
             let loads = py.import("json")?.getattr("loads")?;

@@ -32,7 +32,7 @@ pub struct Bearer {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
     /// The text is no token, or none that works.
-    #[error("the token is unknown or was revoked; ask for another one (arc-host token create)")]
+    #[error("the token is unknown or was revoked")]
     Unknown,
     /// The token does not allow this.
     #[error("the token {name:?} lacks the scope {needed} that this needs", needed = needed.word())]
@@ -42,6 +42,16 @@ pub enum AccessError {
         /// What is needed.
         needed: Scope,
     },
+}
+
+impl AccessError {
+    /// Returns what the client can do, if the text alone does not show it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            AccessError::Unknown => Some("ask for another one (arc-host token create)"),
+            AccessError::MissingScope { .. } => None,
+        }
+    }
 }
 
 /// A token that works.

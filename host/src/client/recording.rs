@@ -62,7 +62,7 @@ impl ServiceClient {
     pub async fn start_simulation(&self, start: SimulationStart) -> Result<Started> {
         let raw = |what: &str, text: String| {
             RawValue::from_string(text)
-                .map_err(|error| Error::Invalid(format!("{what} is not JSON: {error}")))
+                .map_err(|error| Error::invalid(format!("{what} is not JSON")).with_source(error))
         };
         let request = StartSimulationRequest {
             simulation_id: start.simulation_id,
@@ -154,9 +154,12 @@ impl ServiceClient {
         let answer: BatchVerdicts = self.parse(&answer).map_err(Trouble::Done)?;
         let (sent, given) = (portion.len(), answer.verdicts.len());
         if given != sent {
-            return Err(Trouble::Done(Error::Configuration(format!(
-                "the service gave {given} verdicts on {sent} results; its version may be another"
-            ))));
+            return Err(Trouble::Done(
+                Error::configuration(format!(
+                    "the service gave {given} verdicts on {sent} results"
+                ))
+                .with_hint("its version may be another"),
+            ));
         }
         for (verdict, id) in answer.verdicts.iter().zip(ids) {
             // What is rejected may be kept in part, or with what JSON cannot hold spelled out.
@@ -178,10 +181,11 @@ impl ServiceClient {
         let Submission { document, trial, modal_call_id, sandbox_id, format, .. } = submission;
         let ids = [&modal_call_id, &sandbox_id].into_iter().flatten().map(String::len);
         if ids.sum::<usize>() > URL_IDS_BYTES {
-            return Err(Error::Invalid(format!(
-                "modal_call_id and sandbox_id have more than {URL_IDS_BYTES} bytes, and the result \
-                 is not one JSON object, with which longer ones could be sent; shorten them"
-            )));
+            return Err(Error::invalid(format!(
+                "modal_call_id and sandbox_id have more than {URL_IDS_BYTES} bytes, and the \
+                 result is not one JSON object, with which longer ones could be sent"
+            ))
+            .with_hint("shorten them"));
         }
         let format = format.as_deref();
         let (bytes, length, header) = match document {
@@ -219,6 +223,7 @@ impl ServiceClient {
                 retryable: None,
                 unavailable: None,
                 message: None,
+                hint: None,
                 violations_omitted: 0,
             },
             Err(error) => return Err(error),
@@ -241,7 +246,7 @@ impl ServiceClient {
         match serde_json::from_slice(&answer) {
             Ok(SimulationEnded { spooled: true, .. }) => Ok(Delivered::Spooled),
             _ => serde_json::from_slice(&answer).map(Delivered::Committed).map_err(|error| {
-                Error::Configuration(format!("the service's answer does not do: {error}"))
+                Error::configuration("the service's answer does not do").with_source(error)
             }),
         }
     }
@@ -260,7 +265,7 @@ impl ServiceClient {
             SimulationStatus::Failed => "fail",
             SimulationStatus::Cancelled => "cancel",
             SimulationStatus::Running | SimulationStatus::Completed => {
-                return Err(Error::Invalid(format!(
+                return Err(Error::invalid(format!(
                     "a simulation does not end as {}",
                     status.word()
                 )));
@@ -275,9 +280,7 @@ impl ServiceClient {
 
 /// The verdict on a result that has got none from the service.
 fn failed(outcome_id: Uuid, error: &Error) -> ItemVerdict {
-    let (unavailable, message) = (!error.about_the_call(), error.to_string());
-    let verdict = Verdict::Failed { retryable: unavailable, unavailable, internal: false, message };
-    ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
+    ItemVerdict { outcome_id, verdict: Verdict::failed(error), warnings: Vec::new() }
 }
 
 fn delivered<T>(spooled: bool, answer: T) -> Delivered<T> {
@@ -286,12 +289,12 @@ fn delivered<T>(spooled: bool, answer: T) -> Delivered<T> {
 
 fn written(value: &impl serde::Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value)
-        .map_err(|error| Error::Invalid(format!("could not write the request: {error}")))
+        .map_err(|error| Error::invalid("could not write the request").with_source(error))
 }
 
 /// The error where a service says of a result that it is another one.
 fn another(found: Uuid, sent: Uuid) -> Error {
-    Error::Configuration(format!(
+    Error::configuration(format!(
         "the service has recorded {found} where {sent} was sent: something between here and there \
          has changed the results, or the service's version is another"
     ))
@@ -370,7 +373,7 @@ fn list(part: &[Submission]) -> Result<Vec<u8>> {
 /// A header as a member of the body.
 fn raw_header(header: &str) -> Result<Box<RawValue>> {
     if header.len() > documents::HEADER_BYTES {
-        return Err(Error::Invalid(format!(
+        return Err(Error::invalid(format!(
             "the header of the results has {} bytes; a header has at most {}",
             header.len(),
             documents::HEADER_BYTES
@@ -381,7 +384,7 @@ fn raw_header(header: &str) -> Result<Box<RawValue>> {
         false => serde_json::value::to_raw_value(header),
     };
     member.map_err(|error| {
-        Error::Invalid(format!("the header of the results cannot be sent: {error}"))
+        Error::invalid("the header of the results cannot be sent").with_source(error)
     })
 }
 

@@ -53,8 +53,8 @@ use replay::Notices;
 use crate::error::{Error, Result};
 use crate::identity;
 use crate::recorder::{
-    ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart, SimulationStarted,
-    Submission, Verdict,
+    FailureKind, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart,
+    SimulationStarted, Submission, Verdict,
 };
 pub use crate::spool::{Delivered, Started};
 use crate::spool::{Entry, Requeued, Spool, SpoolState, SpooledCall};
@@ -273,22 +273,22 @@ impl<S: Sink> Delivery<S> {
             }
         };
         let failed = |item: &ItemVerdict| {
-            let Verdict::Failed { unavailable, internal, .. } = item.verdict else { return false };
-            unavailable || internal
+            let Verdict::Failed { kind, .. } = item.verdict else { return false };
+            kind.affects_others()
         };
         if !verdicts.iter().any(failed) {
             return Ok(verdicts);
         }
         // Some of them the destination did not take for the moment.
         let unavailable = verdicts.iter().find_map(|item| match &item.verdict {
-            Verdict::Failed { unavailable: true, message, .. } => Some(message),
+            Verdict::Failed { kind: FailureKind::Unavailable, message, .. } => Some(message),
             _ => None,
         });
         if let Some(message) = unavailable {
             self.note_unavailable(message);
         }
         let internal = verdicts.iter().find_map(|item| match &item.verdict {
-            Verdict::Failed { internal: true, message, .. } => Some(message),
+            Verdict::Failed { kind: FailureKind::Internal, message, .. } => Some(message),
             _ => None,
         });
         if let Some(message) = internal {
@@ -304,7 +304,11 @@ impl<S: Sink> Delivery<S> {
             Ok(kept) => kept,
             // What was committed has its verdict, and the others have theirs.
             Err(error) if !all_failed => {
-                tracing::warn!(%error, "results that were not recorded are not in the spool either");
+                tracing::warn!(
+                    error = error.report(),
+                    hint = error.hint().as_deref(),
+                    "results that were not recorded are not in the spool either"
+                );
                 return Ok(verdicts);
             }
             Err(error) => return Err(error),
@@ -413,12 +417,12 @@ impl<S: Sink> Delivery<S> {
                 answer = &mut direct => return match answer {
                     Ok(answer) => Ok(Delivered::Committed(answer)),
                     Err(error) if out_of_reach(&error) => {
-                        self.note_unavailable(&error.to_string());
+                        self.note_unavailable(&error.report());
                         Ok(Delivered::Spooled)
                     }
                     // It is kept for a version in which that is mended; other calls may work.
-                    Err(Error::Internal(message)) => {
-                        log_fault(&message);
+                    Err(error @ Error::Internal(_)) => {
+                        log_fault(&error.report());
                         Ok(Delivered::Spooled)
                     }
                     Err(error) => Err(error),
@@ -465,10 +469,11 @@ impl<S: Sink> Delivery<S> {
             None => None,
         };
         if earlier.as_ref().is_some_and(|earlier| earlier.differs_from(&checked)) {
-            return Err(Error::Conflict(format!(
+            return Err(Error::conflict(format!(
                 "simulation {simulation_id} was started before with another plan, which waits in \
-                 the spool; use another id"
-            )));
+                 the spool"
+            ))
+            .with_hint("use another id"));
         }
         self.keep(vec![call]).await?;
         destination.expect_start(earlier.unwrap_or(checked));
@@ -526,7 +531,7 @@ impl<S: Sink> Delivery<S> {
 
     async fn keep(&self, calls: Vec<SpooledCall>) -> Result<()> {
         let Some(spooling) = &self.shared.spooling else {
-            return Err(Error::Unavailable("the database is unavailable; try again".to_owned()));
+            return Err(Error::unavailable("the database is unavailable").with_hint("try again"));
         };
         let spooled_at = Timestamp::now();
         let entries = calls.into_iter().map(|call| Entry { spooled_at, call }).collect();

@@ -24,7 +24,7 @@ pub(super) async fn watch(
                 Some(reason) => note_unavailable(&unavailable, &reason),
                 None => {
                     if let Err(error) = destination.answers().await {
-                        note_unavailable(&unavailable, &error.to_string());
+                        note_unavailable(&unavailable, &error.report());
                     }
                 }
             }

@@ -61,7 +61,8 @@ impl Default for FileLimits {
 impl FileLimits {
     /// The error for a file that has more than `most` of something.
     pub(crate) fn broken(name: &str, most: impl std::fmt::Display, what: &str) -> Error {
-        Error::Invalid(format!("{name} has more than {most} {what}; part it into several files"))
+        Error::invalid(format!("{name} has more than {most} {what}"))
+            .with_hint("part it into several files")
     }
 }
 
@@ -304,7 +305,8 @@ impl DocumentFile {
     }
 
     fn changed(&self) -> Error {
-        Error::Invalid(format!("{} has changed while it was read; run again", self.name))
+        Error::invalid(format!("{} has changed while it was read", self.name))
+            .with_hint("run again")
     }
 }
 

@@ -37,12 +37,12 @@ pub(super) fn find(file: &Path, patterns: &[String]) -> Result<Option<PathBuf>> 
         found.into_iter().filter(|name| shared_ending(own, name) == most).collect();
     match best.as_slice() {
         [one] => Ok(Some(folder.join(one))),
-        several => Err(Error::Invalid(format!(
-            "{own} has no header of its own, and {} of its folder do as well: {}; say which one it \
-             is with --header",
+        several => Err(Error::invalid(format!(
+            "{own} has no header of its own, and {} of its folder do as well: {}",
             several.len(),
             several.iter().take(5).map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
-        ))),
+        ))
+        .with_hint("say which one it is with --header")),
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::EmbeddedError;
+use crate::reason::report;
 
 /// A log beyond this is set aside when its writer starts. Ten megabytes are months of a healthy server.
 const MAX_BYTES: u64 = 10 << 20;
@@ -93,9 +94,12 @@ pub(super) fn say(what: impl Display) {
 
 /// Writes why the supervisor gives up, for the one who started it.
 pub(super) fn say_failed(error: &EmbeddedError) {
+    if let Some(hint) = error.hint() {
+        say(format_args!("hint: {hint}"));
+    }
     match error {
         EmbeddedError::NotStarted { reason, .. } => say(format_args!("{FAILED}{reason}")),
-        other => say(format_args!("{FAILED}{other}")),
+        other => say(format_args!("{FAILED}{}", report(other))),
     }
 }
 
@@ -148,7 +152,8 @@ mod tests {
                     2026-01-01 00:00:00.001 UTC [7] HINT:  This error usually means too much was asked for.\n\
                     2026-01-01 00:00:00.002 UTC [7] LOG:  database system is shut down\n\
                     2026-01-01 00:00:00.003 UTC [8] FATAL:  the database system is shutting down\n";
-        let reason = "could not map anonymous shared memory: Cannot allocate memory; This error usually means too much was asked for.";
+        let reason = "could not map anonymous shared memory: Cannot allocate memory; This error \
+                      usually means too much was asked for.";
         assert_eq!(fatal(tail, |_| true).as_deref(), Some(reason));
         assert_eq!(fatal(tail, |line| line.contains("[8] ")), None);
         assert_eq!(fatal("", |_| true), None);
@@ -158,7 +163,8 @@ mod tests {
     fn of_a_configuration_file_the_mistake_is_told_too() {
         let tail = "t [7] LOG:  unrecognized configuration parameter \"a\" in file \"/f\" line 1\n\
                     t [7] FATAL:  configuration file \"/f\" contains errors\n";
-        let reason = "unrecognized configuration parameter \"a\" in file \"/f\" line 1; configuration file \"/f\" contains errors";
+        let reason = "unrecognized configuration parameter \"a\" in file \"/f\" line 1; \
+                      configuration file \"/f\" contains errors";
         assert_eq!(fatal(tail, |_| true).as_deref(), Some(reason));
         let verdict = tail.lines().next_back().unwrap();
         assert!(fatal(verdict, |_| true).unwrap().starts_with("configuration file"));
@@ -166,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_supervisor_says_why_it_gives_up() {
-        let tail = "t supervisor [1] starting postgres\nt supervisor [1] failed: no space: none\nthread ended\n";
+        let tail = "t supervisor [1] starting postgres\nt supervisor [1] failed: no space: \
+                    none\nthread ended\n";
         assert_eq!(supervisor_reason(tail).as_deref(), Some("no space: none"));
         assert_eq!(supervisor_reason("one\ntwo\n\nthree\n").as_deref(), Some("two; three"));
     }

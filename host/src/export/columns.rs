@@ -235,7 +235,7 @@ fn time(column: &mut TimestampMicrosecondBuilder, time: Timestamp) {
 }
 
 fn not_made(error: ArrowError) -> Error {
-    Error::Invalid(format!("could not make columns of the outcomes: {error}"))
+    Error::invalid("could not make columns of the outcomes").with_source(error)
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use super::received::ReceivedResult;
 use super::sessions::Sessions;
 use super::submission::{Document, Submission};
 use crate::extraction::{
-    DimensionScore, Outcome, Session, SuiteSummary, Violation, category_word, status_word,
-    violations_to_json,
+    DimensionScore, ExtractionError, Outcome, Session, SuiteSummary, Violation, category_word,
+    status_word, violations_to_json,
 };
 use crate::identity;
 use crate::json_text::JsonText;
@@ -75,8 +75,7 @@ pub(super) enum Extracted {
     /// The extractor gave no verdict.
     Failed {
         outcome_id: Uuid,
-        retryable: bool,
-        message: String,
+        error: ExtractionError,
     },
 }
 
@@ -160,11 +159,7 @@ impl Received {
             answer => answer,
         };
         match answer {
-            Err(error) => Extracted::Failed {
-                outcome_id: self.outcome_id,
-                retryable: error.retryable(),
-                message: error.to_string(),
-            },
+            Err(error) => Extracted::Failed { outcome_id: self.outcome_id, error },
             Ok(Err(violations)) => self.reject(target, violations),
             Ok(Ok(outcome)) => self.accept(target, outcome),
         }
@@ -187,11 +182,7 @@ impl Received {
         let places = &self.submission.not_finite;
         let found = |path: &str| places.iter().find(|place| place.path == path);
         match session.extract_outcome(self.submission.header(), &with_words) {
-            Err(error) => Extracted::Failed {
-                outcome_id: self.outcome_id,
-                retryable: error.retryable(),
-                message: error.to_string(),
-            },
+            Err(error) => Extracted::Failed { outcome_id: self.outcome_id, error },
             Ok(Err(mut violations)) => {
                 for violation in &mut violations {
                     if let Some(place) = found(&violation.path) {
@@ -245,25 +236,27 @@ impl Received {
     }
 
     fn accept(mut self, target: &Target, outcome: Outcome) -> Extracted {
-        let trial = match self.submission.trial.or(outcome.trial) {
-            Some(trial) => match i32::try_from(trial) {
-                Ok(trial) if trial >= 1 => trial,
-                _ => {
-                    return self.reject(
-                        target,
-                        vec![trial_violation(
-                            "trial_out_of_range",
-                            format!("trials count from 1, found {trial}"),
-                        )],
-                    );
+        let trial =
+            match self.submission.trial.or(outcome.trial) {
+                Some(trial) => match i32::try_from(trial) {
+                    Ok(trial) if trial >= 1 => trial,
+                    _ => {
+                        return self.reject(
+                            target,
+                            vec![trial_violation(
+                                "trial_out_of_range",
+                                format!("trials count from 1, found {trial}"),
+                            )],
+                        );
+                    }
+                },
+                None if target.plan.trials > 1 => {
+                    return self.reject(target, vec![trial_violation("trial_required",
+                    format!("the plan has {} trials of each scenario, and the result does not say \
+                             which it is", target.plan.trials))]);
                 }
-            },
-            None if target.plan.trials > 1 => {
-                return self.reject(target, vec![trial_violation("trial_required",
-                    format!("the plan has {} trials of each scenario, and the result does not say which it is", target.plan.trials))]);
-            }
-            None => 1,
-        };
+                None => 1,
+            };
         let metrics = metrics(&outcome);
         let mut warnings = outcome.warnings;
         let sent_trial = self.submission.trial;
@@ -293,7 +286,8 @@ impl Received {
                 path: "/scenario/id".to_owned(),
                 code: UNPLANNED.to_owned(),
                 message: format!(
-                    "scenario {:?}, trial {trial}, is not in the simulation's plan; it is stored and counted",
+                    "scenario {:?}, trial {trial}, is not in the simulation's plan; it is stored \
+                     and counted",
                     outcome.scenario.id
                 ),
             });

@@ -26,12 +26,13 @@ fn invalid(path: &str, message: String) -> wit::RecorderError {
 
 impl From<Error> for wit::RecorderError {
     fn from(error: Error) -> Self {
-        let message = error.to_string();
+        // The contract has one text for what happened and what to do.
+        let message = error.report_with_hint();
         match error {
             Error::Rejected { violations, .. } => wit::RecorderError::Invalid(violations),
-            Error::Invalid(message) => invalid("", message),
-            Error::NotFound(message) => wit::RecorderError::NotFound(message),
-            Error::Conflict(message) => wit::RecorderError::Conflict(message),
+            Error::Invalid(_) => invalid("", message),
+            Error::NotFound(_) => wit::RecorderError::NotFound(message),
+            Error::Conflict(_) => wit::RecorderError::Conflict(message),
             error if error.retryable() => wit::RecorderError::Unavailable(message),
             _ => wit::RecorderError::Failed(message),
         }
@@ -90,8 +91,12 @@ impl From<ItemVerdict> for wit::ItemVerdict {
             recorder::Verdict::Duplicate => wit::Verdict::Duplicate(id),
             recorder::Verdict::Spooled => wit::Verdict::Spooled(id),
             recorder::Verdict::Rejected(violations) => wit::Verdict::Rejected(violations),
-            recorder::Verdict::Failed { retryable, message, .. } => {
-                wit::Verdict::Failed(wit::RecordingFailure { retryable, message })
+            recorder::Verdict::Failed { kind, message, hint } => {
+                let message = match hint {
+                    Some(hint) => format!("{message}; {hint}"),
+                    None => message,
+                };
+                wit::Verdict::Failed(wit::RecordingFailure { retryable: kind.may_retry(), message })
             }
         };
         wit::ItemVerdict { verdict, warnings: item.warnings }

@@ -40,7 +40,7 @@ impl Grants {
             let granted = context.preopened_dir(&folder.host, &folder.guest, allowed);
             granted.map_err(|error| {
                 let host = folder.host.display();
-                Error::Configuration(format!(
+                Error::configuration(format!(
                     "could not give the runner the folder {host}: {}",
                     error.root_cause()
                 ))

@@ -62,9 +62,9 @@ impl Turn<'_> {
             Ok(room) => Ok(with_room(text, room)),
             Err(_) => Err(Problem::new(
                 ProblemCode::TooManyRequests,
-                "answers that clients have not read take as much memory as they may; try again in \
-                 a second",
+                "answers that clients have not read take as much memory as they may",
             )
+            .hint("try again in a second")
             .retry_after(1)
             .into()),
         }

@@ -126,13 +126,11 @@ impl Drop for StopOnDrop {
 }
 
 fn stopped() -> Failure {
-    Problem::new(
-        ProblemCode::ShuttingDown,
-        "the service is stopping; what it has recorded of the file is kept, and the same file again \
-         does the rest",
-    )
-    .retry_after(STOPPING_SECONDS)
-    .into()
+    Problem::new(ProblemCode::ShuttingDown, "the service is stopping")
+        .hint("what it has recorded of the file is kept")
+        .hint("the same file again does the rest")
+        .retry_after(STOPPING_SECONDS)
+        .into()
 }
 
 /// What became of a file, as a caller may know it; the log has why results have failed.
@@ -140,8 +138,8 @@ fn told(recorded: &FileRecorded, request_id: Option<&RequestId>) -> FileReport {
     let mut report = recorded.report();
     if let Some(first) = &recorded.summary.failure {
         let (failed, cause) = (report.failed, first.message.as_str());
-        record::log_cause(request_id, failed, cause);
-        let problem = problem(first.retryable, first.unavailable, first.internal, cause);
+        record::log_cause(request_id, failed, cause, first.hint.as_deref());
+        let problem = problem(first.kind, cause);
         report.failure = Some(format!("result {}: {}", first.position, problem.detail));
     }
     report

@@ -12,10 +12,9 @@ use crate::error::{Error, Result};
 /// [`Error::Configuration`] where the level is none.
 pub fn start_log(settings: &ServiceSettings) -> Result<()> {
     let filter = EnvFilter::try_new(directives(&settings.log_level)).map_err(|error| {
-        Error::Configuration(format!(
-            "log_level {:?} is none: {error}; try info, or info,arc_host=debug",
-            settings.log_level
-        ))
+        Error::configuration(format!("log_level {:?} is none", settings.log_level))
+            .with_hint("try info, or info,arc_host=debug")
+            .with_source(error)
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -137,7 +137,7 @@ impl Pages {
         );
         let page = match page.await {
             Ok(page) => page,
-            Err(error) => return Some(Err(self.broken_off(error.to_string()))),
+            Err(error) => return Some(Err(self.broken_off(error.report()))),
         };
         let given = u32::try_from(page.outcomes.len()).unwrap_or(u32::MAX);
         self.left = self.left.map(|left| left.saturating_sub(given));

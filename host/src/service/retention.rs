@@ -27,7 +27,11 @@ pub(super) async fn keep(store: Store, days: u64) {
                 EVERY
             }
             Err(error) => {
-                tracing::warn!(%error, "could not remove what is older than it is to be kept");
+                tracing::warn!(
+                    error = error.report(),
+                    hint = error.hint().as_deref(),
+                    "could not remove what is older than it is to be kept"
+                );
                 AFTER_FAILURE
             }
         };

@@ -69,8 +69,9 @@ impl Held {
         let Ok(permits) = Arc::clone(&self.free).try_acquire_many_owned(more) else {
             return Err(Problem::new(
                 ProblemCode::TooManyRequests,
-                "the service holds as many bytes of bodies as it may; try again in a second",
+                "the service holds as many bytes of bodies as it may",
             )
+            .hint("try again in a second")
             .retry_after(1)
             .into());
         };

@@ -29,7 +29,8 @@ use crate::wire::ProblemCode;
 #[openapi(
     info(
         title = "Arc Recorder",
-        description = "Records the results of AI-agent evaluations, exactly once. Answers come after the commit; every request may be sent again.",
+        description = "Records the results of AI-agent evaluations, exactly once. Answers come \
+                       after the commit; every request may be sent again.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     tags(
@@ -215,12 +216,10 @@ fn compressible(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extension
 }
 
 async fn unknown_path() -> Failure {
-    Failure::new(ProblemCode::NotFound, "there is no such path; /openapi.json lists them")
+    Failure::new(ProblemCode::NotFound, "there is no such path").hint("/openapi.json lists them")
 }
 
 async fn unknown_method() -> Failure {
-    Failure::new(
-        ProblemCode::MethodNotAllowed,
-        "this path takes other methods; /openapi.json lists them",
-    )
+    Failure::new(ProblemCode::MethodNotAllowed, "this path takes other methods")
+        .hint("/openapi.json lists them")
 }

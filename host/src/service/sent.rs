@@ -117,8 +117,9 @@ fn whole_envelope(framer: &Framer) -> Result<(), Failure> {
     };
     Err(Failure::new(
         ProblemCode::EnvelopeIncomplete,
-        format!("{problem}; nothing of this request was recorded, send it whole"),
-    ))
+        format!("{problem}; nothing of this request was recorded"),
+    )
+    .hint("send it whole"))
 }
 
 /// Sees to it that there is room for what stands beside `results`, as it is when it was read: lists
@@ -134,10 +135,14 @@ fn has_room(envelope: &str, held_bytes: usize, room: &mut Held) -> Result<(), Fa
         return Err(Problem::new(
             ProblemCode::BodyTooLarge,
             format!(
-                "the results and what stands beside them take {bytes} bytes of memory, and bodies \
-                 may take {limit} (max_body_memory_mib); send fewer results at once"
+                "the results and what stands \
+                                                                    beside them take {bytes} \
+                                                                    bytes of memory, and bodies \
+                                                                    may take {limit} \
+                                                                    (max_body_memory_mib)"
             ),
         )
+        .hint("send fewer results at once")
         .limit(limit)
         .into());
     }
@@ -161,11 +166,9 @@ fn take_frames(
         if position >= limit {
             return Err(Problem::new(
                 ProblemCode::TooManyResults,
-                format!(
-                    "the body holds more than {limit} results; send fewer at once, or stream them \
-                     as application/x-ndjson"
-                ),
+                format!("the body holds more than {limit} results"),
             )
+            .hint("send fewer at once, or stream them as application/x-ndjson")
             .limit(limit)
             .into());
         }

@@ -142,10 +142,13 @@ pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Requ
             return Err(Problem::new(
                 ProblemCode::BodyTooLarge,
                 format!(
-                    "the metadata is longer than {most} bytes; it is part of every answer about \
-                     the simulation, so keep what is long elsewhere"
+                    "the metadata is longer \
+                                                                        than {most} bytes; it is \
+                                                                        part of every answer \
+                                                                        about the simulation"
                 ),
             )
+            .hint("keep what is long elsewhere")
             .limit(most)
             .into());
         }

@@ -21,7 +21,7 @@ const LONGEST: usize = 8 << 10;
 /// The cursor of a place. The kind holds the version, as `outcomes1`.
 pub(super) fn encode(kind: &str, place: &impl Serialize) -> Result<String> {
     let place = serde_json::to_vec(place)
-        .map_err(|error| Error::Invalid(format!("could not write the cursor: {error}")))?;
+        .map_err(|error| Error::invalid("could not write the cursor").with_source(error))?;
     let mut text = format!("{kind}-");
     for byte in place.iter().chain(&check(kind, &place)) {
         // Writing to a string cannot fail.
@@ -45,11 +45,11 @@ pub(super) fn decode<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T> {
         serde_json::from_slice(place).ok()
     };
     place().ok_or_else(|| {
-        Error::Invalid(
+        Error::invalid(
             "the cursor is not one that was given here: it was cut off or altered, or belongs to \
-             another list or version; begin again without a cursor"
-                .to_owned(),
+             another list or version",
         )
+        .with_hint("begin again without a cursor")
     })
 }
 

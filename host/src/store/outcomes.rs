@@ -101,7 +101,7 @@ impl Store {
         simulation_id: Uuid,
         filter: &OutcomeFilter,
     ) -> Result<impl Stream<Item = Result<RecordedOutcome>> + use<>> {
-        let failed = |error| Error::database("read the outcomes", &error);
+        let failed = |error| Error::postgres("read the outcomes", error);
         let client = self.client().await?;
         let statement = statement(simulation_id, filter);
         let select = client.prepare_cached(&statement.sql).await.map_err(failed)?;
@@ -122,7 +122,7 @@ impl Store {
         simulation_id: Uuid,
         outcome_ids: &[Uuid],
     ) -> Result<Vec<String>> {
-        let failed = |error| Error::database("read the documents", &error);
+        let failed = |error| Error::postgres("read the documents", error);
         let client = self.client().await?;
         let select = client
             .prepare_cached(
@@ -136,7 +136,7 @@ impl Store {
             rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         let take = |id: &Uuid| {
             found.remove(id).ok_or_else(|| {
-                Error::NotFound(format!("outcome {id} not found in simulation {simulation_id}"))
+                Error::not_found(format!("outcome {id} not found in simulation {simulation_id}"))
             })
         };
         outcome_ids.iter().map(take).collect()

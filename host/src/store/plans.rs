@@ -59,7 +59,7 @@ impl Store {
     /// As the query itself.
     #[doc(hidden)]
     pub async fn explain(&self, question: &Question) -> Result<[Value; 2]> {
-        let failed = |error| Error::database("explain a query", &error);
+        let failed = |error| Error::postgres("explain a query", error);
         let statement = question.statement()?;
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed)?;

@@ -21,6 +21,8 @@ export class ArcError extends Error {
   readonly code: ErrorCode;
   /** Whether the same call again may work without anybody changing anything. */
   readonly retryable: boolean;
+  /** What to do about it, where the message alone does not show it. */
+  readonly hint: string | undefined;
   /** The HTTP status, where an answer came. */
   readonly status: number | undefined;
   /** The whole of what the service said (RFC 9457), where it did. */
@@ -30,12 +32,13 @@ export class ArcError extends Error {
     message: string,
     code: ErrorCode,
     retryable: boolean,
-    more: { status?: number; problem?: Problem; cause?: unknown } = {},
+    more: { hint?: string | undefined; status?: number; problem?: Problem; cause?: unknown } = {},
   ) {
     super(message, { cause: more.cause });
     this.name = new.target.name;
     this.code = code;
     this.retryable = retryable;
+    this.hint = more.hint ?? more.problem?.hint ?? undefined;
     this.status = more.status;
     this.problem = more.problem;
   }

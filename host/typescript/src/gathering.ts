@@ -289,6 +289,7 @@ function asItem(result: Result): Item {
 }
 
 /** The verdict on a result that was not recorded, and would not be if it were sent again. */
-export function failed({ message }: ArcError): ItemVerdict {
-  return { position: 0, outcome_id: null, verdict: 'failed', retryable: false, message };
+export function failed({ message, hint }: ArcError): ItemVerdict {
+  const why = hint === undefined ? { message } : { message, hint };
+  return { position: 0, outcome_id: null, verdict: 'failed', retryable: false, ...why };
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use arc_host::client::{ClientSettings, ServiceClient};
-use arc_host::recorder::{NotFinite, NotFiniteNumber, ResultFormat, Submission, Verdict};
+use arc_host::recorder::{
+    FailureKind, NotFinite, NotFiniteNumber, ResultFormat, Submission, Verdict,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reqwest::Method;
@@ -402,7 +404,7 @@ fn what_the_client_sends_is_what_is_stored_or_its_verdict_says_otherwise() {
                     let told = item.warnings.iter().filter(|it| it.code == "not_finite").count();
                     prop_assert_eq!(told, shot.not_finite);
                 }
-                Verdict::Failed { retryable: false, unavailable: false, message, .. } => {
+                Verdict::Failed { kind: FailureKind::Refused, message, .. } => {
                     let too_long = shot.filler >= LIMIT / 2
                         || shot.call.as_ref().is_some_and(|call| call.len() >= LIMIT);
                     prop_assert!(to_small && too_long, "{}: {}", number, message);

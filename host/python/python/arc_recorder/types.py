@@ -38,6 +38,8 @@ class ItemVerdict(TypedDict):
     retryable: bool
     #: Why it failed.
     message: Optional[str]
+    #: What to do about it, where the message alone does not show it.
+    hint: Optional[str]
 
 
 class RejectedItem(TypedDict):

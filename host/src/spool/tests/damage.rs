@@ -175,7 +175,9 @@ async fn a_sound_spool_is_left_as_it_is_and_what_was_removed_stays_removed() {
     spool.dead_letter_entries(vec![(sequences[150], "refused".to_owned())]).await.unwrap();
     let place = settings(folder.path(), MB).folder;
     let error = salvage(&place).unwrap_err();
-    assert!(matches!(&error, Error::Configuration(text) if text.contains("another process")));
+    assert!(
+        matches!(&error, Error::Configuration(detail) if detail.message.contains("another process"))
+    );
     spool.close().await;
     let before = std::fs::read(path(&folder)).unwrap();
     let salvaged = salvage(&place).unwrap();
