@@ -620,6 +620,41 @@ mod tests {
     }
 
     #[test]
+    fn the_text_has_neither_the_cause_nor_the_hint() {
+        let disk = || std::io::Error::other("the disk is gone");
+        let detailed = Error::unavailable("it failed").with_hint("try again").with_source(disk());
+        let file = Error::io("it failed", disk()).with_hint("try again".to_owned());
+        for error in [detailed, file] {
+            assert_eq!(error.to_string(), "it failed");
+            assert_eq!(error.hint().as_deref(), Some("try again"));
+            assert_eq!(error.source().unwrap().to_string(), "the disk is gone");
+            assert_eq!(error.report(), "it failed: the disk is gone");
+            assert_eq!(error.report_with_hint(), "it failed: the disk is gone; try again");
+            assert_eq!(error.sqlstate(), None);
+        }
+        let plain = Error::not_found("nothing");
+        assert_eq!((plain.hint(), plain.report_with_hint()), (None, "nothing".to_owned()));
+        assert!(plain.source().is_none());
+        // What a text has already is not repeated.
+        let said = Error::invalid("it failed: the disk is gone, for good").with_source(disk());
+        assert_eq!(said.report(), said.to_string());
+    }
+
+    #[test]
+    #[cfg(feature = "embedded")]
+    fn the_embedded_database_has_its_cause_and_its_hint() {
+        let source = std::io::Error::other("no room");
+        let program = "/bin/arc-host".into();
+        let error = Error::from(crate::embedded::EmbeddedError::NoSupervisor { program, source });
+        assert_eq!(error.to_string(), "could not start the database's supervisor /bin/arc-host");
+        assert_eq!(error.report(), format!("{error}: no room"));
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("if the program was replaced while it ran, start it anew")
+        );
+    }
+
+    #[test]
     fn every_row_of_the_table_has_its_kind() {
         let rows = [
             ("08000", "unavailable"),

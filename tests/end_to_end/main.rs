@@ -11,6 +11,7 @@
 //! | [`documentation`] | the README and the pages of `docs/`: commands, output, links, names |
 //! | [`embedded`] | the private PostgreSQL: shared, killed, moved, refused |
 //! | [`embedding`] | the component in Python, Node, a browser and C, and its core module |
+//! | [`errors`] | what happened, why, and what to do about it, at each edge |
 //! | [`exports`] | files for other programs: every format, whole or not there |
 //! | [`formats`] | components that read what other tools write, hostile ones among them |
 //! | [`faults`] | nothing lost and nothing twice, whatever is killed |
@@ -55,6 +56,7 @@ mod databases;
 mod documentation;
 mod embedded;
 mod embedding;
+mod errors;
 mod exports;
 mod faults;
 mod formats;

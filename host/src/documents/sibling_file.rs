@@ -72,7 +72,7 @@ mod tests {
         let found = find(&file, &patterns).unwrap().unwrap();
         assert_eq!(found.file_name().unwrap(), "results_2024-02-01.json");
         let other = folder.path().join("samples_arc.jsonl");
-        let message = find(&other, &patterns).unwrap_err().to_string();
-        assert!(message.contains("--header"), "{message}");
+        let error = find(&other, &patterns).unwrap_err();
+        assert!(error.hint().unwrap().contains("--header"), "{error:?}");
     }
 }

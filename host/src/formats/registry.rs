@@ -305,8 +305,8 @@ mod tests {
         assert_eq!(registry.list().unwrap(), std::slice::from_ref(&second));
         assert!(registry.component(&first).is_err());
         fs::write(folder.path().join(format!("{}.wasm", second.sha256)), b"3").unwrap();
-        let message = registry.component(&second).unwrap_err().to_string();
-        assert!(message.contains("add the component again"), "{message}");
+        let error = registry.component(&second).unwrap_err();
+        assert_eq!(error.hint().unwrap(), "add the component again", "{error:?}");
         fs::write(folder.path().join("one.json"), b"{").unwrap();
         assert!(registry.find("one").unwrap_err().to_string().contains("one.json"));
     }

@@ -213,3 +213,31 @@ impl From<OutcomePage> for wit::OutcomePage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recorder::FailureKind;
+
+    #[test]
+    fn the_contract_has_the_hint_after_the_text() {
+        let error = Error::not_found("there is no such simulation").with_hint("list them");
+        let wit::RecorderError::NotFound(text) = wit::RecorderError::from(error) else {
+            panic!("it is another error")
+        };
+        assert_eq!(text, "there is no such simulation; list them");
+        let verdict = recorder::Verdict::Failed {
+            kind: FailureKind::Timeout,
+            message: "it took too long".to_owned(),
+            hint: Some("try again".to_owned()),
+        };
+        let item = ItemVerdict { outcome_id: Uuid::nil(), verdict, warnings: Vec::new() };
+        let wit::Verdict::Failed(failure) = wit::ItemVerdict::from(item).verdict else {
+            panic!("it is another verdict")
+        };
+        assert_eq!(
+            (failure.message.as_str(), failure.retryable),
+            ("it took too long; try again", true)
+        );
+    }
+}

@@ -141,6 +141,7 @@ fn told(recorded: &FileRecorded, request_id: Option<&RequestId>) -> FileReport {
         record::log_cause(request_id, failed, cause, first.hint.as_deref());
         let problem = problem(first.kind, cause);
         report.failure = Some(format!("result {}: {}", first.position, problem.detail));
+        report.failure_hint = problem.hint;
     }
     report
 }

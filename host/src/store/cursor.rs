@@ -123,7 +123,7 @@ mod tests {
         texts.push(format!("outcomes1-{}", "00".repeat(LONGEST)));
         for text in texts {
             let error = decode::<(String, i32)>("outcomes1", &text).unwrap_err();
-            assert!(error.to_string().contains("begin again without a cursor"), "{text}: {error}");
+            assert_eq!(error.hint().unwrap(), "begin again without a cursor", "{text}: {error}");
         }
         assert!(decode::<(i32, i32)>("outcomes1", &text).is_err(), "another kind of place");
     }

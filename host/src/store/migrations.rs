@@ -239,7 +239,7 @@ mod tests {
         let mut rows = applied();
         assert_eq!(compare(&rows).unwrap(), SchemaState::Current(rows.len() as i32));
         rows.push((rows.len() as i32 + 1, "later".into(), vec![1]));
-        assert!(compare(&rows).unwrap_err().to_string().contains("install a newer arc-host"));
+        assert_eq!(compare(&rows).unwrap_err().hint().unwrap(), "install a newer arc-host");
         rows.pop();
         rows[0].2 = vec![0; 32];
         assert!(compare(&rows).unwrap_err().to_string().contains("0001_recording"));

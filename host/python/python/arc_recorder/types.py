@@ -77,6 +77,8 @@ class FileRecorded(TypedDict):
     failed: int
     #: Why the first of those that were not recorded was not.
     failure: Optional[str]
+    #: What to do about that, where `failure` alone does not show it.
+    failure_hint: Optional[str]
     interrupted: bool
     #: Of all results of the simulation together.
     by_status: Optional[dict[str, int]]
