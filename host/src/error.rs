@@ -107,7 +107,7 @@ pub enum Error {
 pub struct ErrorDetail {
     /// What happened.
     pub message: String,
-    /// What the caller can do, as part of a sentence, if the message alone does not show it.
+    /// What the caller can do, as part of a sentence, if the message does not show it.
     pub hint: Option<Cow<'static, str>>,
     /// The error that caused this one.
     pub source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -236,7 +236,7 @@ impl Error {
         self.kind().may_retry()
     }
 
-    /// Returns what the caller can do, if the text alone does not show it.
+    /// Returns what the caller can do, if the text does not show it.
     pub fn hint(&self) -> Option<Cow<'_, str>> {
         match self {
             #[cfg(feature = "embedded")]
@@ -455,7 +455,7 @@ impl From<Aborted> for Error {
     }
 }
 
-/// The hint of an error that goes away by itself.
+/// The hint of an error that might not occur again.
 pub(crate) const TRY_AGAIN: &str = "try again";
 
 /// How many violations a message holds; the type holds all of them.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::support::{Files, Program, Service, TestDatabase};
 
-/// Text of a row that PostgreSQL's detail shows, and no error may.
+/// Text of a row, which PostgreSQL shows in its detail and no error repeats.
 const SECRET: &str = "a secret of the agent";
 
 /// Asserts that the source of an error is PostgreSQL's, with this code; returns it.
@@ -67,7 +67,7 @@ fn a_connection_that_is_refused_has_its_sqlstate_and_shows_no_password() {
     source(&error, "3D000");
     let message = error.to_string();
     assert!(message.contains("no_such_database") && !message.contains("check"), "{message}");
-    assert_eq!(error.report(), message, "it is there once");
+    assert_eq!(error.report(), message, "the source is not repeated");
     let hint = "check the URL, and that the server runs and accepts this user";
     assert_eq!(error.hint().as_deref(), Some(hint));
     assert!(!format!("{error:?} {message}").contains("hunter2"), "{error:?}");
@@ -99,7 +99,7 @@ fn every_edge_shows_the_hint_beside_the_error() {
         assert!(member.as_str().unwrap().contains("What to do about it"), "{schema}: {member}");
     }
 
-    // An error has a hint only if there is something to do about it.
+    // Not every error has a hint.
     let other = service.get("/v1/spool/entries/999").has_problem(404, "not_found");
     assert!(other.get("hint").is_none(), "{other}");
 }

@@ -45,7 +45,7 @@ pub enum AccessError {
 }
 
 impl AccessError {
-    /// Returns what the client can do, if the text alone does not show it.
+    /// Returns what the client can do, if the text does not show it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             AccessError::Unknown => Some("ask for another one (arc-host token create)"),

@@ -391,8 +391,7 @@ async fn requeue(global: &Global, letters: DeadLetters, output: &mut Output) -> 
     }
     if requeued.entries > 0 && !running {
         output::note(
-            "the next process that opens the spool delivers them, and so does `arc-host spool \
-             drain`",
+            "the next process that opens the spool delivers them, and so does `arc-host spool drain`",
         );
     }
     if requeued.unreadable == 0 {
@@ -452,8 +451,7 @@ async fn salvage(global: &Global, place: &SpoolPlace, output: &mut Output) -> Re
     } else {
         let Some(damaged_file) = &salvaged.damaged_file else {
             output.line(&format!(
-                "{GOOD}nothing is damaged{GOOD:#}: {} entries can be read; the spool stays as it \
-                 is",
+                "{GOOD}nothing is damaged{GOOD:#}: {} entries can be read; the spool stays as it is",
                 output::count(salvaged.read)
             ))?;
             return Ok(Done::All);

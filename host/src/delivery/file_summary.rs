@@ -37,7 +37,7 @@ pub struct FileFailure {
     pub position: u64,
     /// Why it was not.
     pub message: String,
-    /// What the caller can do, if the message alone does not show it.
+    /// What the caller can do, if the message does not show it.
     pub hint: Option<String>,
     /// What is at fault.
     pub kind: FailureKind,

@@ -281,18 +281,22 @@ impl<S: Sink> Delivery<S> {
         }
         // Some of them the destination did not take for the moment.
         let unavailable = verdicts.iter().find_map(|item| match &item.verdict {
-            Verdict::Failed { kind: FailureKind::Unavailable, message, .. } => Some(message),
+            Verdict::Failed { kind: FailureKind::Unavailable, message, hint } => {
+                Some((message, hint.as_deref()))
+            }
             _ => None,
         });
-        if let Some(message) = unavailable {
-            self.note_unavailable(message);
+        if let Some((message, hint)) = unavailable {
+            self.note_unavailable(message, hint);
         }
         let internal = verdicts.iter().find_map(|item| match &item.verdict {
-            Verdict::Failed { kind: FailureKind::Internal, message, .. } => Some(message),
+            Verdict::Failed { kind: FailureKind::Internal, message, hint } => {
+                Some((message, hint.as_deref()))
+            }
             _ => None,
         });
-        if let Some(message) = internal {
-            log_fault(message);
+        if let Some((message, hint)) = internal {
+            log_fault(message, hint);
         }
         let (places, rest): (Vec<usize>, Vec<ReceivedResult>) = received
             .into_iter()
@@ -393,7 +397,7 @@ impl<S: Sink> Delivery<S> {
 
     /// Nobody waits for the destination any more: what is under way goes to the spool.
     pub fn give_up(&self, reason: &str) {
-        self.note_unavailable(reason);
+        self.note_unavailable(reason, None);
     }
 
     /// Asks the destination, unless it is unavailable, or something of the simulation waits already.
@@ -417,12 +421,12 @@ impl<S: Sink> Delivery<S> {
                 answer = &mut direct => return match answer {
                     Ok(answer) => Ok(Delivered::Committed(answer)),
                     Err(error) if out_of_reach(&error) => {
-                        self.note_unavailable(&error.report());
+                        self.note_unavailable(&error.report(), error.hint().as_deref());
                         Ok(Delivered::Spooled)
                     }
                     // It is kept for a version in which that is mended; other calls may work.
                     Err(error @ Error::Internal(_)) => {
-                        log_fault(&error.report());
+                        log_fault(&error.report(), error.hint().as_deref());
                         Ok(Delivered::Spooled)
                     }
                     Err(error) => Err(error),
@@ -436,9 +440,9 @@ impl<S: Sink> Delivery<S> {
         }
     }
 
-    fn note_unavailable(&self, reason: &str) {
+    fn note_unavailable(&self, reason: &str, hint: Option<&str>) {
         if let Some(spooling) = &self.shared.spooling {
-            watch::note_unavailable(&spooling.unavailable, reason);
+            watch::note_unavailable(&spooling.unavailable, reason, hint);
         }
     }
 
@@ -540,8 +544,8 @@ impl<S: Sink> Delivery<S> {
 }
 
 /// Logs a fault of the program, whose call is kept in the spool.
-fn log_fault(error: &str) {
-    tracing::error!(target: "arc_host::delivery", error, "a call failed for a fault of this program or of the database, and is kept in the spool");
+fn log_fault(error: &str, hint: Option<&str>) {
+    tracing::error!(target: "arc_host::delivery", error, hint, "a call failed for a fault of this program or of the database, and is kept in the spool");
 }
 
 /// Whether an error says that the destination cannot be reached, or cannot be used by anybody, so

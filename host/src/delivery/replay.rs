@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use super::destination::Sink;
 use super::held::{Culprit, Held};
-use super::watch::{note_back, note_unavailable};
+use super::watch::{note_back, note_unavailable_for};
 use crate::error::{Error, Result};
 use crate::recorder::{FailureKind, Pauses, ReceivedResult, Verdict};
 use crate::spool::{Refusal, Spool, SpooledCall, Waiting};
@@ -208,13 +208,13 @@ pub(super) async fn replay(
             tokio::time::sleep(ASK_EVERY).await;
             match destination.answers().await {
                 Ok(()) => note_back(&unavailable),
-                Err(error) => note_unavailable(&unavailable, &error.report()),
+                Err(error) => note_unavailable_for(&unavailable, &error),
             }
             continue;
         }
         let most = if known_unavailable { FIRST_ENTRIES } else { MOST_ENTRIES };
         if known_unavailable && let Err(error) = destination.answers().await {
-            note_unavailable(&unavailable, &error.report());
+            note_unavailable_for(&unavailable, &error);
             tokio::time::sleep(pauses.next_pause()).await;
             continue;
         }
@@ -274,10 +274,10 @@ pub(super) async fn replay(
                     continue;
                 }
                 if done.is_empty() {
-                    note_unavailable(&unavailable, &error.report());
+                    note_unavailable_for(&unavailable, &error);
                 }
             }
-            Err(reason) => note_unavailable(&unavailable, &reason.report()),
+            Err(reason) => note_unavailable_for(&unavailable, &reason),
         }
         tokio::time::sleep(pauses.next_pause()).await;
     }
@@ -426,8 +426,7 @@ fn tell_of_refused(done: &[Done]) {
         simulations = simulations.len(),
         shown = shown.join(" "),
         reason = reason.as_str(),
-        "entries of the spool are refused for good, and dead-lettered; `arc-host spool list` \
-         shows them, `arc-host spool requeue` tries them again"
+        "entries of the spool are refused for good, and dead-lettered; `arc-host spool list` shows them, `arc-host spool requeue` tries them again"
     );
 }
 

@@ -99,7 +99,7 @@ pub struct FileReport {
     pub failed: u64,
     /// Why the first of these was not.
     pub failure: Option<String>,
-    /// What to do about that, where `failure` alone does not show it.
+    /// What to do about that, if `failure` does not show it.
     pub failure_hint: Option<String>,
     /// Whether it was stopped before the end of the file.
     pub interrupted: bool,

@@ -152,8 +152,7 @@ mod tests {
                     2026-01-01 00:00:00.001 UTC [7] HINT:  This error usually means too much was asked for.\n\
                     2026-01-01 00:00:00.002 UTC [7] LOG:  database system is shut down\n\
                     2026-01-01 00:00:00.003 UTC [8] FATAL:  the database system is shutting down\n";
-        let reason = "could not map anonymous shared memory: Cannot allocate memory; This error \
-                      usually means too much was asked for.";
+        let reason = "could not map anonymous shared memory: Cannot allocate memory; This error usually means too much was asked for.";
         assert_eq!(fatal(tail, |_| true).as_deref(), Some(reason));
         assert_eq!(fatal(tail, |line| line.contains("[8] ")), None);
         assert_eq!(fatal("", |_| true), None);
@@ -163,8 +162,7 @@ mod tests {
     fn of_a_configuration_file_the_mistake_is_told_too() {
         let tail = "t [7] LOG:  unrecognized configuration parameter \"a\" in file \"/f\" line 1\n\
                     t [7] FATAL:  configuration file \"/f\" contains errors\n";
-        let reason = "unrecognized configuration parameter \"a\" in file \"/f\" line 1; \
-                      configuration file \"/f\" contains errors";
+        let reason = "unrecognized configuration parameter \"a\" in file \"/f\" line 1; configuration file \"/f\" contains errors";
         assert_eq!(fatal(tail, |_| true).as_deref(), Some(reason));
         let verdict = tail.lines().next_back().unwrap();
         assert!(fatal(verdict, |_| true).unwrap().starts_with("configuration file"));
@@ -172,8 +170,7 @@ mod tests {
 
     #[test]
     fn a_supervisor_says_why_it_gives_up() {
-        let tail = "t supervisor [1] starting postgres\nt supervisor [1] failed: no space: \
-                    none\nthread ended\n";
+        let tail = "t supervisor [1] starting postgres\nt supervisor [1] failed: no space: none\nthread ended\n";
         assert_eq!(supervisor_reason(tail).as_deref(), Some("no space: none"));
         assert_eq!(supervisor_reason("one\ntwo\n\nthree\n").as_deref(), Some("two; three"));
     }

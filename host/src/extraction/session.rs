@@ -64,7 +64,7 @@ impl ExtractionError {
         matches!(self, ExtractionError::Deadline(_))
     }
 
-    /// Returns what the caller can do, if the text alone does not show it.
+    /// Returns what the caller can do, if the text does not show it.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             ExtractionError::Deadline(_) => Some("try again, or raise the deadline"),

@@ -286,8 +286,7 @@ impl Received {
                 path: "/scenario/id".to_owned(),
                 code: UNPLANNED.to_owned(),
                 message: format!(
-                    "scenario {:?}, trial {trial}, is not in the simulation's plan; it is stored \
-                     and counted",
+                    "scenario {:?}, trial {trial}, is not in the simulation's plan; it is stored and counted",
                     outcome.scenario.id
                 ),
             });

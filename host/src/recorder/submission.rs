@@ -222,7 +222,7 @@ pub enum Verdict {
         kind: FailureKind,
         /// What happened, and why.
         message: String,
-        /// What the caller can do, if the message alone does not show it.
+        /// What the caller can do, if the message does not show it.
         hint: Option<String>,
     },
 }

@@ -51,8 +51,7 @@ const LOGGED_CAUSES: usize = 5;
         (Vec<u8> = "application/octet-stream"),
     ), description = "The results"),
     responses(
-        (status = 200, description = "The verdict on one result, the verdicts on many, or a line \
-                                      each", content(
+        (status = 200, description = "The verdict on one result, the verdicts on many, or a line each", content(
             (BatchVerdicts = "application/json"),
             (ResultVerdict = "application/x-ndjson"),
         )),

@@ -29,8 +29,7 @@ use crate::wire::ProblemCode;
 #[openapi(
     info(
         title = "Arc Recorder",
-        description = "Records the results of AI-agent evaluations, exactly once. Answers come \
-                       after the commit; every request may be sent again.",
+        description = "Records the results of AI-agent evaluations, exactly once. Answers come after the commit; every request may be sent again.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     tags(

@@ -72,8 +72,7 @@ macro_rules! settings {
 
 settings! {
     listen: Vec<SocketAddr> = vec![SocketAddr::from(([127, 0, 0, 1], 7117))], "ADDRESS",
-        "Where it listens: addresses with a port, separated by commas. Others than loopback need \
-         tokens, or --allow-unauthenticated.";
+        "Where it listens: addresses with a port, separated by commas. Others than loopback need tokens, or --allow-unauthenticated.";
     tls_certificate: Option<PathBuf> = None, "FILE",
         "The certificate chain (PEM) with which it speaks TLS.";
     tls_key: Option<PathBuf> = None, "FILE",
@@ -83,11 +82,9 @@ settings! {
     require_tokens: bool = false, "BOOL",
         "Asks for tokens on loopback, too.";
     allow_origins: Vec<String> = Vec::new(), "ORIGINS",
-        "The web pages that may use it from a browser: origins such as `https://app.example`, \
-         separated by commas, or * for all.";
+        "The web pages that may use it from a browser: origins such as `https://app.example`, separated by commas, or * for all.";
     allow_hosts: Vec<String> = Vec::new(), "NAMES",
-        "The names under which it answers without a token, beside localhost and its addresses: \
-         those of a forwarded port or a proxy, separated by commas, or * for all.";
+        "The names under which it answers without a token, beside localhost and its addresses: those of a forwarded port or a proxy, separated by commas, or * for all.";
     log_format: LogFormat = LogFormat::Text, "FORMAT",
         "How it logs to standard error: text or json.";
     log_level: String = "info".to_owned(), "LEVEL",
@@ -97,8 +94,7 @@ settings! {
     spool: bool = true, "BOOL",
         "Keeps what the database does not take for the moment in a spool on this machine.";
     spool_dir: Option<PathBuf> = None, "DIR",
-        "The folder of the spool, which must outlive the process. Default: one in the user's data \
-         folder.";
+        "The folder of the spool, which must outlive the process. Default: one in the user's data folder.";
     max_spool_mib: u64 = 4_096, "MIB",
         "How much the spool may hold. When it is full, requests are answered with 503.";
     max_body_mib: u64 = 64, "MIB",
@@ -114,13 +110,11 @@ settings! {
     max_suite_kib: u64 = 1_024, "KIB",
         "The longest body that ends a simulation: the suite's summary, or a reason.";
     max_violations_kib: u64 = 1_024, "KIB",
-        "How much of the answer to many results is violations and warnings; what is more is left \
-         out, and counted in violations_omitted.";
+        "How much of the answer to many results is violations and warnings; what is more is left out, and counted in violations_omitted.";
     max_file_mib: u64 = 4_096, "MIB",
         "The longest file that /v1/files takes, which lies on the disk until it is recorded.";
     file_dir: Option<PathBuf> = None, "DIR",
-        "The folder in which such files lie until they are recorded. Default: one in the folder \
-         of the spool, else the system's for temporary files.";
+        "The folder in which such files lie until they are recorded. Default: one in the folder of the spool, else the system's for temporary files.";
     max_file_disk_mib: u64 = 8_192, "MIB",
         "How much disk such files may take, all requests together; others are answered with 503.";
     max_file_scenarios: usize = 500_000, "N",
@@ -132,32 +126,25 @@ settings! {
     body_idle_timeout_seconds: u64 = 30, "SECONDS",
         "How long a body may make no progress before its request is given up.";
     min_body_bytes_per_second: u64 = 1_024, "BYTES",
-        "The least rate at which a body must come, but for streams and files: one that is slower \
-         for body_idle_timeout_seconds is given up. 0 is none.";
+        "The least rate at which a body must come, but for streams and files: one that is slower for body_idle_timeout_seconds is given up. 0 is none.";
     min_file_bytes_per_second: u64 = 65_536, "BYTES",
-        "The least rate at which a file must come: one that is slower for \
-         body_idle_timeout_seconds is given up. 0 is none.";
+        "The least rate at which a file must come: one that is slower for body_idle_timeout_seconds is given up. 0 is none.";
     response_idle_timeout_seconds: u64 = 30, "SECONDS",
         "How long a client may take nothing of an answer before its connection is dropped.";
     min_answer_bytes_per_second: u64 = 16_384, "BYTES",
-        "The least rate at which a client must read an answer, but for streams: one that is \
-         slower for response_idle_timeout_seconds gets no more of it. 0 is none.";
+        "The least rate at which a client must read an answer, but for streams: one that is slower for response_idle_timeout_seconds gets no more of it. 0 is none.";
     request_timeout_seconds: u64 = 120, "SECONDS",
         "How long a request may take, but for streams.";
     max_connections: usize = 4_096, "N",
-        "How many connections may be open at once; fewer where the system lets the process open \
-         fewer files.";
+        "How many connections may be open at once; fewer where the system lets the process open fewer files.";
     max_concurrent_requests: usize = 512, "N",
-        "How many requests that record may be under way at once, but for files and streams; \
-         others are answered with 429.";
+        "How many requests that record may be under way at once, but for files and streams; others are answered with 429.";
     max_concurrent_reads: usize = 256, "N",
-        "How many requests that read may be under way at once, but for streams; others are \
-         answered with 429. Health and metrics are always answered.";
+        "How many requests that read may be under way at once, but for streams; others are answered with 429. Health and metrics are always answered.";
     max_concurrent_files: usize = 4, "N",
         "How many files may be received and recorded at once; others are answered with 429.";
     retention_days: Option<u64> = None, "DAYS",
-        "Removes simulations that were started so many days ago, for good, once an hour. Default: \
-         nothing is removed.";
+        "Removes simulations that were started so many days ago, for good, once an hour. Default: nothing is removed.";
     max_record_streams: usize = 256, "N",
         "How many streams of results may be open at once; others are answered with 429.";
     max_read_streams: usize = 64, "N",
@@ -165,19 +152,15 @@ settings! {
     max_event_streams: usize = 1_024, "N",
         "How many streams of events may be open at once; others are answered with 429.";
     max_token_share_percent: u64 = 75, "PERCENT",
-        "Which part of each of these limits one token may have, so that it leaves some to others; \
-         100 is all of it.";
+        "Which part of each of these limits one token may have, so that it leaves some to others; 100 is all of it.";
     max_body_memory_mib: u64 = 96, "MIB",
         "How much memory the bodies of requests under way may take; others are answered with 429.";
     max_stream_memory_mib: u64 = 80, "MIB",
-        "How much memory what streams have sent may take until it is recorded; one for which \
-         there is none ends with 429.";
+        "How much memory what streams have sent may take until it is recorded; one for which there is none ends with 429.";
     max_response_memory_mib: u64 = 48, "MIB",
-        "How much memory answers may take that were read from the database and not yet by the \
-         client; others wait for it, then are answered with 429.";
+        "How much memory answers may take that were read from the database and not yet by the client; others wait for it, then are answered with 429.";
     shutdown_timeout_seconds: u64 = 20, "SECONDS",
-        "How long stopping takes at most: requests under way have three quarters of it, then they \
-         go to the spool.";
+        "How long stopping takes at most: requests under way have three quarters of it, then they go to the spool.";
 }
 
 /// How the service logs.

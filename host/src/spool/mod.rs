@@ -580,8 +580,7 @@ fn bytes_of(
                 .to_owned(),
         ))),
         Err(redb::Error::Corrupted(reason)) => Ok(Err(Unreadable::Damaged(format!(
-            "the entry in the spool is damaged: {reason}; `arc-host spool repair` may find its \
-             bytes"
+            "the entry in the spool is damaged: {reason}; `arc-host spool repair` may find its bytes"
         )))),
         Err(error) => Err(error),
     }

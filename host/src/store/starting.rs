@@ -169,8 +169,7 @@ fn next_rows(plan: &mut impl Iterator<Item = Result<PlannedRow>>) -> Result<Vec<
 /// in one direction only. A plan of several statements, which has no order in the whole, is alone.
 fn lock_scenarios(one_statement: bool) -> &'static str {
     if one_statement {
-        "SELECT \
-         pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtext('arc_recorder.scenarios'))"
+        "SELECT pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtext('arc_recorder.scenarios'))"
     } else {
         "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('arc_recorder.scenarios'))"
     }

@@ -147,7 +147,7 @@ pub struct Problem {
     pub status: u16,
     /// What happened, and why.
     pub detail: String,
-    /// What to do about it, where `detail` alone does not show it.
+    /// What to do about it, if `detail` does not show it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// A stable word for programs.

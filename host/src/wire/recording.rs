@@ -249,7 +249,7 @@ pub struct ResultVerdict {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// What to do about it, where `message` alone does not show it.
+    /// What to do about it, if `message` does not show it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// How many of its violations or warnings are left out of this answer to keep it short.

@@ -21,7 +21,7 @@ export class ArcError extends Error {
   readonly code: ErrorCode;
   /** Whether the same call again may work without anybody changing anything. */
   readonly retryable: boolean;
-  /** What to do about it, where the message alone does not show it. */
+  /** What to do about it, if the message does not show it. */
   readonly hint: string | undefined;
   /** The HTTP status, where an answer came. */
   readonly status: number | undefined;

@@ -532,7 +532,7 @@ export interface components {
             failed: number;
             /** @description Why the first of these was not. */
             failure?: string | null;
-            /** @description What to do about that, where `failure` alone does not show it. */
+            /** @description What to do about that, if `failure` does not show it. */
             failure_hint?: string | null;
             /** @description The file's name. */
             file: string;
@@ -768,7 +768,7 @@ export interface components {
             code: components["schemas"]["ProblemCode"];
             /** @description What happened, and why. */
             detail: string;
-            /** @description What to do about it, where `detail` alone does not show it. */
+            /** @description What to do about it, if `detail` does not show it. */
             hint?: string | null;
             /**
              * Format: int64
@@ -936,7 +936,7 @@ export interface components {
         };
         /** @description The verdict on one result. */
         ResultVerdict: {
-            /** @description What to do about it, where `message` alone does not show it. */
+            /** @description What to do about it, if `message` does not show it. */
             hint?: string | null;
             /** @description Why it failed. */
             message?: string | null;

@@ -23,7 +23,7 @@ class DatabaseError(Exception):
 
     #: Whether the same call again may work without anybody changing anything.
     retryable: bool = False
-    #: What to do about it, where the message alone does not show it. `str(error)` has it after the message.
+    #: What to do about it, if the message does not show it. `str(error)` has it after the message.
     hint: Optional[str] = None
 
     def __str__(self) -> str:

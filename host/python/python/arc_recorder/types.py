@@ -38,7 +38,7 @@ class ItemVerdict(TypedDict):
     retryable: bool
     #: Why it failed.
     message: Optional[str]
-    #: What to do about it, where the message alone does not show it.
+    #: What to do about it, if the message does not show it.
     hint: Optional[str]
 
 
@@ -77,7 +77,7 @@ class FileRecorded(TypedDict):
     failed: int
     #: Why the first of those that were not recorded was not.
     failure: Optional[str]
-    #: What to do about that, where `failure` alone does not show it.
+    #: What to do about that, if `failure` does not show it.
     failure_hint: Optional[str]
     interrupted: bool
     #: Of all results of the simulation together.

@@ -104,7 +104,7 @@ fn from_rustls(error: &tokio_postgres::Error) -> bool {
     false
 }
 
-/// What to look at where a connection could not be made.
+/// What to check if a connection could not be made.
 const CHECK: &str = "check the URL, and that the server runs and accepts this user";
 
 impl Error {
