@@ -56,8 +56,10 @@ impl Database {
     ) -> Result<Self> {
         if let Some((source, url)) = named_url(settings)? {
             let connection = ConnectionSettings::from_url(&url).map_err(|error| match error {
-                Error::Configuration(reason) => {
-                    Error::Configuration(format!("invalid database URL in {source}: {reason}"))
+                Error::Configuration(mut detail) => {
+                    detail.message =
+                        format!("invalid database URL in {source}: {}", detail.message);
+                    Error::Configuration(detail)
                 }
                 other => other,
             })?;
@@ -131,10 +133,10 @@ pub fn formats_folder(data_dir: Option<&Path>) -> Option<PathBuf> {
 /// end.
 pub fn spool_folder(data_dir: Option<&Path>) -> Result<PathBuf> {
     let unnamed = |reason: &str| {
-        Error::Configuration(format!(
-            "{reason}; name a folder that outlives the process (--spool-dir), or go without a \
-             spool (--spool=false)"
-        ))
+        Error::configuration(reason).with_hint(
+            "name a folder that outlives the process (--spool-dir), or go without a spool \
+             (--spool=false)",
+        )
     };
     if data_dir.is_none() && in_container() {
         return Err(unnamed("what a spool keeps in this container would be lost with it"));
@@ -166,9 +168,10 @@ fn named_url(settings: &DatabaseSettings) -> Result<Option<(&'static str, String
             Some(Ok(url)) if !url.trim().is_empty() => return Ok(Some((name, url))),
             // Data must not go elsewhere because of a stray byte.
             Some(Err(_)) => {
-                return Err(Error::Configuration(format!(
-                    "the database URL in {name} is not UTF-8 text; write it with percent-encoding"
-                )));
+                return Err(Error::configuration(format!(
+                    "the database URL in {name} is not UTF-8 text"
+                ))
+                .with_hint("write it with percent-encoding"));
             }
             _ => {}
         }
@@ -179,10 +182,12 @@ fn named_url(settings: &DatabaseSettings) -> Result<Option<(&'static str, String
 /// Data that is kept inside a sandbox dies with it, so it is kept there only when asked for.
 fn refuse_in_container(settings: &DatabaseSettings) -> Result<()> {
     if settings.data_dir.is_none() && in_container() {
-        return Err(Error::Configuration(format!(
+        return Err(Error::configuration(
             "no database URL is set in this Modal container, and what an embedded database keeps \
-             would be lost with it; set {}, or name a folder that outlives the container (--data-dir, \
-             in Python data_dir)",
+             would be lost with it",
+        )
+        .with_hint(format!(
+            "set {}, or name a folder that outlives the container (--data-dir, in Python data_dir)",
             URL_VARIABLES.join(" or ")
         )));
     }

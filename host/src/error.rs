@@ -1,30 +1,37 @@
 //! What can go wrong, sorted by who can mend it and whether trying again may help.
+//!
+//! The text of an error is what happened. Its causes are its sources, and advice is its hint: neither
+//! is part of the text, and each interface shows them in its own way.
 
-use std::error::Error as _;
+use std::borrow::Cow;
+use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio_postgres::error::{DbError, SqlState};
+use tokio_postgres::error::SqlState;
 
 use crate::bindings::exports::arc::recording::types::Violation;
 use crate::blocking::Aborted;
-use crate::reason::innermost;
+use crate::reason::report;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong, why, and what to do about it; never a secret.
+/// What went wrong; never a secret.
 ///
-/// [`Error::retryable`] says whether the same call again may work.
-#[derive(Debug, thiserror::Error)]
+/// Its text is what happened, without the causes, which are its sources ([`Error::report`] has both),
+/// and without advice, which is [`Error::hint`]. [`Error::retryable`] reports whether the same call
+/// again may work.
+///
+/// The source of an error of PostgreSQL is a [`tokio_postgres::Error`]; [`Error::sqlstate`] is its code.
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The caller's arguments are wrong.
-    #[error("{0}")]
-    Invalid(String),
+    Invalid(ErrorDetail),
 
     /// A document is not valid; all that is wrong with it.
-    #[error("{what} is not valid: {}", sentences(violations))]
     Rejected {
         /// What was read, such as `the result`.
         what: &'static str,
@@ -33,77 +40,124 @@ pub enum Error {
     },
 
     /// There is no such thing.
-    #[error("{0}")]
-    NotFound(String),
+    NotFound(ErrorDetail),
 
     /// It exists, but not as the caller says.
-    #[error("{0}")]
-    Conflict(String),
+    Conflict(ErrorDetail),
 
     /// A setting is missing or wrong, or the machine lacks something.
-    #[error("{0}")]
-    Configuration(String),
+    Configuration(ErrorDetail),
 
     /// The database is unavailable, overloaded, or ended the connection. The same call again may work.
-    #[error("{0}")]
-    Unavailable(String),
+    Unavailable(ErrorDetail),
 
     /// The database is unavailable, and the spool has no room for more. Nothing of the call was kept; the
     /// same call again may work.
-    #[error("{message}")]
     SpoolFull {
         /// How much the spool may hold, in bytes.
         limit_bytes: u64,
-        /// What happened and what to do.
-        message: String,
+        /// What happened.
+        detail: ErrorDetail,
     },
 
     /// The spool can keep nothing: its disk is full, does not work, or its file is damaged. This says
     /// nothing of the database. The same call again may work.
-    #[error("{message}")]
     SpoolUnavailable {
         /// What is wrong, without a path.
         trouble: SpoolFailure,
-        /// What happened and what to do.
-        message: String,
+        /// What happened.
+        detail: ErrorDetail,
     },
 
     /// The database refuses what it was given, and would refuse it again, whoever sends it: a value
     /// or a row does not do. Nothing else is wrong with it.
-    #[error("{0}")]
-    Refused(String),
+    Refused(ErrorDetail),
 
     /// The database cannot do it as it is: a right or a table is missing, or its files are damaged.
     /// The same call works again when somebody has mended that.
-    #[error("{0}")]
-    Database(String),
+    Database(ErrorDetail),
 
     /// A fault of this program, or of the database's: a statement that the server does not take. The
     /// same call works with a version in which it is mended.
-    #[error("{0}")]
-    Internal(String),
+    Internal(ErrorDetail),
 
     /// The schema in the database is not one that this program can work with.
-    #[error("{0}")]
-    Schema(String),
+    Schema(ErrorDetail),
 
     /// The extraction component could not be loaded.
-    #[error("{0}")]
-    Component(String),
+    Component(ErrorDetail),
 
     /// A file or stream could not be read or written.
-    #[error("{context}: {source}")]
     Io {
         /// What could not be done, such as `could not read results.jsonl`.
         context: String,
-        /// What the system said.
+        /// What the caller can do, as part of a sentence, if the other two do not show it.
+        hint: Option<Cow<'static, str>>,
+        /// The error of the system.
         source: std::io::Error,
     },
 
     /// The embedded database could not be started.
     #[cfg(feature = "embedded")]
-    #[error(transparent)]
-    Embedded(#[from] crate::embedded::EmbeddedError),
+    Embedded(crate::embedded::EmbeddedError),
+}
+
+/// The text of an error, its cause, and advice.
+#[derive(Clone, Debug)]
+pub struct ErrorDetail {
+    /// What happened.
+    pub message: String,
+    /// What the caller can do, as part of a sentence, if the message does not show it.
+    pub hint: Option<Cow<'static, str>>,
+    /// The error that caused this one.
+    pub source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl fmt::Display for ErrorDetail {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl<M: Into<String>> From<M> for ErrorDetail {
+    fn from(message: M) -> Self {
+        ErrorDetail { message: message.into(), hint: None, source: None }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Rejected { what, violations } => {
+                write!(formatter, "{what} is not valid: {}", sentences(violations))
+            }
+            Error::Io { context, .. } => formatter.write_str(context),
+            #[cfg(feature = "embedded")]
+            Error::Embedded(error) => error.fmt(formatter),
+            other => other.detail().map_or(Ok(()), |detail| detail.fmt(formatter)),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Error::Io { source, .. } => Some(source),
+            #[cfg(feature = "embedded")]
+            Error::Embedded(error) => error.source(),
+            other => {
+                let source = other.detail()?.source.as_deref()?;
+                Some(source)
+            }
+        }
+    }
+}
+
+#[cfg(feature = "embedded")]
+impl From<crate::embedded::EmbeddedError> for Error {
+    fn from(error: crate::embedded::EmbeddedError) -> Self {
+        Error::Embedded(error)
+    }
 }
 
 /// What is at fault when something fails.
@@ -182,43 +236,196 @@ impl Error {
         self.kind().may_retry()
     }
 
+    /// Returns what the caller can do, if the text does not show it.
+    pub fn hint(&self) -> Option<Cow<'_, str>> {
+        match self {
+            #[cfg(feature = "embedded")]
+            Error::Embedded(error) => error.hint(),
+            Error::Io { hint, .. } => hint.as_deref().map(Cow::Borrowed),
+            other => other.detail()?.hint.as_deref().map(Cow::Borrowed),
+        }
+    }
+
+    /// Returns the SQLSTATE of the database's error that caused this one.
+    pub fn sqlstate(&self) -> Option<&str> {
+        let mut source = self.source();
+        while let Some(error) = source {
+            if let Some(error) = error.downcast_ref::<tokio_postgres::Error>() {
+                return error.code().map(SqlState::code);
+            }
+            source = error.source();
+        }
+        None
+    }
+
+    /// Returns the text with the causes, and without the hint, for a person or a log.
+    ///
+    /// What the database's server adds as its detail is left out: it may show the values of a row.
+    pub fn report(&self) -> String {
+        report(self)
+    }
+
+    /// Returns the text with the causes and the hint, for an interface that has a single text for both.
+    pub fn report_with_hint(&self) -> String {
+        match self.hint() {
+            Some(hint) => format!("{}; {hint}", self.report()),
+            None => self.report(),
+        }
+    }
+
+    /// Adds advice. A document that is not valid and the embedded database have their own, or none.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
+        match &mut self {
+            Error::Io { hint: of_file, .. } => *of_file = Some(hint.into()),
+            other => {
+                if let Some(detail) = other.detail_mut() {
+                    detail.hint = Some(hint.into());
+                }
+            }
+        }
+        self
+    }
+
+    /// Adds the error that caused this one, unless it always has one.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        if let Some(detail) = self.detail_mut() {
+            detail.source = Some(Arc::from(source.into()));
+        }
+        self
+    }
+
+    fn detail(&self) -> Option<&ErrorDetail> {
+        match self {
+            Error::Invalid(detail)
+            | Error::NotFound(detail)
+            | Error::Conflict(detail)
+            | Error::Configuration(detail)
+            | Error::Unavailable(detail)
+            | Error::SpoolFull { detail, .. }
+            | Error::SpoolUnavailable { detail, .. }
+            | Error::Refused(detail)
+            | Error::Database(detail)
+            | Error::Internal(detail)
+            | Error::Schema(detail)
+            | Error::Component(detail) => Some(detail),
+            Error::Rejected { .. } | Error::Io { .. } => None,
+            #[cfg(feature = "embedded")]
+            Error::Embedded(_) => None,
+        }
+    }
+
+    fn detail_mut(&mut self) -> Option<&mut ErrorDetail> {
+        match self {
+            Error::Invalid(detail)
+            | Error::NotFound(detail)
+            | Error::Conflict(detail)
+            | Error::Configuration(detail)
+            | Error::Unavailable(detail)
+            | Error::SpoolFull { detail, .. }
+            | Error::SpoolUnavailable { detail, .. }
+            | Error::Refused(detail)
+            | Error::Database(detail)
+            | Error::Internal(detail)
+            | Error::Schema(detail)
+            | Error::Component(detail) => Some(detail),
+            Error::Rejected { .. } | Error::Io { .. } => None,
+            #[cfg(feature = "embedded")]
+            Error::Embedded(_) => None,
+        }
+    }
+
+    /// Returns [`Error::Invalid`] with this text.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Error::Invalid(message.into().into())
+    }
+
+    /// Returns [`Error::NotFound`] with this text.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Error::NotFound(message.into().into())
+    }
+
+    /// Returns [`Error::Conflict`] with this text.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Error::Conflict(message.into().into())
+    }
+
+    /// Returns [`Error::Configuration`] with this text.
+    pub fn configuration(message: impl Into<String>) -> Self {
+        Error::Configuration(message.into().into())
+    }
+
+    /// Returns [`Error::Unavailable`] with this text.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Error::Unavailable(message.into().into())
+    }
+
+    /// Returns [`Error::Refused`] with this text.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Error::Refused(message.into().into())
+    }
+
+    /// Returns [`Error::Database`] with this text.
+    pub fn database(message: impl Into<String>) -> Self {
+        Error::Database(message.into().into())
+    }
+
+    /// Returns [`Error::Internal`] with this text.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Error::Internal(message.into().into())
+    }
+
+    /// Returns [`Error::Schema`] with this text.
+    pub fn schema(message: impl Into<String>) -> Self {
+        Error::Schema(message.into().into())
+    }
+
+    /// Returns [`Error::Component`] with this text.
+    pub fn component(message: impl Into<String>) -> Self {
+        Error::Component(message.into().into())
+    }
+
     pub(crate) fn io(context: impl Into<String>, source: std::io::Error) -> Self {
-        Error::Io { context: context.into(), source }
+        Error::Io { context: context.into(), hint: None, source }
     }
 
     /// A failure of the database while doing `what` (beginning with a verb), with values of the
     /// caller's: what is wrong with these is refused.
-    pub(crate) fn database(what: &str, error: &tokio_postgres::Error) -> Self {
-        let Some(server) = error.as_db_error() else {
-            let reason = innermost(error);
-            return if connection_lost(error) {
-                Error::Unavailable(format!("could not {what}: {reason}; try again"))
-            } else if error.to_string().starts_with("error serializing") {
-                // A value that cannot even be sent.
-                Error::Refused(format!("could not {what}: {reason}"))
-            } else {
-                Error::Database(format!("could not {what}: {reason}"))
-            };
+    pub(crate) fn postgres(what: &str, error: tokio_postgres::Error) -> Self {
+        let detail = ErrorDetail::from(format!("could not {what}"));
+        let failed = match error.as_db_error() {
+            Some(server) => {
+                let failed = Error::of_server(detail, server.code());
+                match server.hint() {
+                    Some(hint) => failed.with_hint(hint.to_owned()),
+                    None => failed,
+                }
+            }
+            None if connection_lost(&error) => Error::Unavailable(detail).with_hint(TRY_AGAIN),
+            // A value that cannot even be sent.
+            None if error.to_string().starts_with("error serializing") => Error::Refused(detail),
+            None => Error::Database(detail),
         };
-        Error::of_server(format!("could not {what}: {}", server_message(server)), server.code())
+        failed.with_source(error)
     }
 
     /// The same while doing what has no value of the caller's, who then cannot be to blame for it:
     /// nothing is refused for good.
-    pub(crate) fn of_place(what: &str, error: &tokio_postgres::Error) -> Self {
-        match Error::database(what, error) {
-            Error::Refused(message) => Error::Database(message),
+    pub(crate) fn of_place(what: &str, error: tokio_postgres::Error) -> Self {
+        match Error::postgres(what, error) {
+            Error::Refused(detail) => Error::Database(detail),
             error => error,
         }
     }
 
-    /// What the server said, sorted by its code.
-    fn of_server(message: String, state: &SqlState) -> Self {
+    /// An error of the server, sorted by its code.
+    fn of_server(detail: ErrorDetail, state: &SqlState) -> Self {
         match Cause::of(state) {
-            Cause::Moment => Error::Unavailable(format!("{message}; try again")),
-            Cause::Call => Error::Refused(message),
-            Cause::Place => Error::Database(message),
-            Cause::Program => Error::Internal(message),
+            Cause::Moment => Error::Unavailable(detail).with_hint(TRY_AGAIN),
+            Cause::Call => Error::Refused(detail),
+            Cause::Place => Error::Database(detail),
+            Cause::Program => Error::Internal(detail),
         }
     }
 
@@ -233,20 +440,23 @@ impl Error {
         use deadpool::managed::PoolError;
         match error {
             PoolError::Backend(error) => error,
-            PoolError::Timeout(_) => Error::Unavailable(
-                "no database connection became free in time; try again, or allow more connections"
-                    .to_owned(),
-            ),
-            other => Error::Unavailable(format!("could not get a database connection: {other}")),
+            PoolError::Timeout(_) => {
+                Error::unavailable("no database connection became free in time")
+                    .with_hint("try again, or allow more connections")
+            }
+            other => Error::unavailable("could not get a database connection").with_source(other),
         }
     }
 }
 
 impl From<Aborted> for Error {
     fn from(error: Aborted) -> Self {
-        Error::Component(format!("extraction was broken off: {error}"))
+        Error::component("extraction was broken off").with_source(error)
     }
 }
+
+/// The hint of an error that might not occur again.
+pub(crate) const TRY_AGAIN: &str = "try again";
 
 /// How many violations a message holds; the type holds all of them.
 const SHOWN_VIOLATIONS: usize = 5;
@@ -264,12 +474,6 @@ fn sentences(violations: &[Violation]) -> String {
         shown.push(format!("and {} more", violations.len() - SHOWN_VIOLATIONS));
     }
     shown.join("; ")
-}
-
-/// What the server said. Its detail may show the values of a row, so it is left out.
-pub(crate) fn server_message(error: &DbError) -> String {
-    let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    format!("{} [SQLSTATE {}]{hint}", error.message(), error.code().code())
 }
 
 /// Whether an error on this side is about the connection, and not about what was asked.
@@ -371,7 +575,7 @@ mod tests {
 
     /// How an error with a code is taken.
     fn kind(code: &str) -> &'static str {
-        match Error::of_server("it failed".to_owned(), &SqlState::from_code(code)) {
+        match Error::of_server("it failed".into(), &SqlState::from_code(code)) {
             Error::Unavailable(_) => "unavailable",
             Error::Refused(_) => "refused",
             Error::Database(_) => "database",
@@ -408,11 +612,46 @@ mod tests {
             ("42601", ErrorKind::Internal),
         ];
         for (code, kind) in kinds {
-            let error = Error::of_server("it failed".to_owned(), &SqlState::from_code(code));
+            let error = Error::of_server("it failed".into(), &SqlState::from_code(code));
             assert_eq!(error.kind(), kind, "{code}");
             assert_eq!(error.retryable(), kind == ErrorKind::Unavailable, "{code}");
             assert_eq!(error.about_the_call(), kind == ErrorKind::Request, "{code}");
         }
+    }
+
+    #[test]
+    fn the_text_has_neither_the_cause_nor_the_hint() {
+        let disk = || std::io::Error::other("the disk is gone");
+        let detailed = Error::unavailable("it failed").with_hint("try again").with_source(disk());
+        let file = Error::io("it failed", disk()).with_hint("try again".to_owned());
+        for error in [detailed, file] {
+            assert_eq!(error.to_string(), "it failed");
+            assert_eq!(error.hint().as_deref(), Some("try again"));
+            assert_eq!(error.source().unwrap().to_string(), "the disk is gone");
+            assert_eq!(error.report(), "it failed: the disk is gone");
+            assert_eq!(error.report_with_hint(), "it failed: the disk is gone; try again");
+            assert_eq!(error.sqlstate(), None);
+        }
+        let plain = Error::not_found("nothing");
+        assert_eq!((plain.hint(), plain.report_with_hint()), (None, "nothing".to_owned()));
+        assert!(plain.source().is_none());
+        // What a text has already is not repeated.
+        let said = Error::invalid("it failed: the disk is gone, for good").with_source(disk());
+        assert_eq!(said.report(), said.to_string());
+    }
+
+    #[test]
+    #[cfg(feature = "embedded")]
+    fn the_embedded_database_has_its_cause_and_its_hint() {
+        let source = std::io::Error::other("no room");
+        let program = "/bin/arc-host".into();
+        let error = Error::from(crate::embedded::EmbeddedError::NoSupervisor { program, source });
+        assert_eq!(error.to_string(), "could not start the database's supervisor /bin/arc-host");
+        assert_eq!(error.report(), format!("{error}: no room"));
+        assert_eq!(
+            error.hint().as_deref(),
+            Some("if the program was replaced while it ran, start it anew")
+        );
     }
 
     #[test]

@@ -130,6 +130,6 @@ mod tls;
 #[cfg(feature = "client")]
 pub mod wire;
 
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorDetail, ErrorKind, Result};
 pub use json_text::{JsonStr, JsonText};
 pub use recorder::Recorder;

@@ -55,6 +55,7 @@ mod databases;
 mod documentation;
 mod embedded;
 mod embedding;
+mod errors;
 mod exports;
 mod faults;
 mod formats;

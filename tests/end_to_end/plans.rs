@@ -162,7 +162,7 @@ async fn assert_all(store: &Store, simulation_id: Uuid, state: &str) {
         let what = format!("{name} {state}");
         export(store, simulation_id, filter.clone()).await;
         assert_plans("outcomes", by_simulation, &format!("export of {what}"));
-            // If failures are rare, the index of all failures is suitable.
+        // If failures are rare, the index of all failures is suitable.
         let indexes = match name {
             "errors" => &["outcomes_places", "outcomes_failures"][..],
             _ => &["outcomes_places"],

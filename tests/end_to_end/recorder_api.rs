@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use arc_host::extraction::{ExtractionSettings, Extractor};
 use arc_host::recorder::{
-    ReextractionScope, SimulationStart, Submission, Verdict, new_simulation_id,
+    FailureKind, ReextractionScope, SimulationStart, Submission, Verdict, new_simulation_id,
 };
 use arc_host::store::Store;
 use arc_host::{Error, Recorder};
@@ -111,7 +111,7 @@ fn metrics_count_and_a_closed_recorder_returns_an_error() {
         recorder.close().await;
         recorder.close().await;
         let late = recorder.record_batch(id, vec![Submission::new(document(64))]).await.unwrap();
-        let Verdict::Failed { retryable: true, unavailable: true, message, .. } = &late[0].verdict
+        let Verdict::Failed { kind: FailureKind::Unavailable, message, .. } = &late[0].verdict
         else {
             panic!("{:?}", late[0].verdict)
         };
@@ -154,7 +154,8 @@ fn rows_that_the_database_refuses_are_found_among_the_others() {
             let submissions = results.into_iter().map(Submission::new).collect();
             let verdicts = recorder.record_batch(id, submissions).await.unwrap();
             for (index, item) in verdicts.iter().enumerate() {
-                let failed = matches!(item.verdict, Verdict::Failed { retryable: false, .. });
+                let failed =
+                    matches!(item.verdict, Verdict::Failed { kind: FailureKind::Refused, .. });
                 assert_eq!(failed, index >= good, "{verdicts:?}");
                 assert!(failed || item.verdict == Verdict::Stored, "{verdicts:?}");
             }
@@ -193,7 +194,7 @@ fn a_refused_row_costs_no_connection_and_every_copy_is_counted() {
         assert_eq!(recorder.metrics().total_queries, used + 4);
         let verdicts = record("third", Some(7)).await.unwrap();
         for (place, item) in verdicts.iter().enumerate() {
-            let failed = matches!(item.verdict, Verdict::Failed { retryable: false, .. });
+            let failed = matches!(item.verdict, Verdict::Failed { kind: FailureKind::Refused, .. });
             assert_eq!(failed, place == 7, "{verdicts:?}");
         }
         assert_eq!(connection().await, before, "the connection was kept");

@@ -208,6 +208,12 @@ def test_errors_have_types_and_are_retryable_or_not(database_url: str) -> None:
         with pytest.raises(NotFoundError, match=unknown) as not_found:
             api.record_scenario_outcome(unknown, result("a"))
         assert not not_found.value.retryable
+        hint = "list them with `arc-host simulations`"
+        assert not_found.value.hint == hint
+        assert not_found.value.args[0] == f"simulation {nobody} not found"
+        assert str(not_found.value) == f"simulation {nobody} not found; {hint}"
+        copied = pickle.loads(pickle.dumps(not_found.value))
+        assert (str(copied), copied.hint) == (str(not_found.value), hint)
         with pytest.raises(NotFoundError):
             api.record_batch(unknown, [result("a")] * 2_000)
         for call in (api.get_simulation_status, api.get_scenario_outcomes, api.complete_simulation):
@@ -216,7 +222,7 @@ def test_errors_have_types_and_are_retryable_or_not(database_url: str) -> None:
         with pytest.raises(ValidationError, match="invalid simulation id"):
             api.get_simulation_status("the one of yesterday")
         simulation_id = api.start_simulation("c", plan(2))["simulation_id"]
-        with pytest.raises(ConflictError, match="another plan"):
+        with pytest.raises(ConflictError, match="another plan.*; use another id"):
             api.start_simulation("c", plan(3), simulation_id=simulation_id)
         with pytest.raises(ValidationError, match="s-1"):
             api.start_simulation("c", [*plan(2), {"id": "s-1"}])
@@ -238,6 +244,8 @@ def test_errors_have_types_and_are_retryable_or_not(database_url: str) -> None:
     with pytest.raises(UnavailableError) as unavailable:
         create_sync_arc_api(AWAY)
     assert unavailable.value.retryable
+    assert unavailable.value.hint is not None and "check the URL" in unavailable.value.hint
+    assert "check the URL" not in unavailable.value.args[0]
     with pytest.raises(ConfigurationError, match="postgresql://"):
         create_sync_arc_api("mysql://secret:password@host/name")
 

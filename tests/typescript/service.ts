@@ -295,11 +295,14 @@ export const checks: Record<string, Check> = {
     const arc = new ArcClient(service);
     const unknown = await failure(() => arc.simulationStatus(crypto.randomUUID()));
     same([unknown.code, unknown.status, unknown.retryable], ['not_found', 404, false]);
+    same(unknown.hint, 'list them with `arc-host simulations`');
+    holds(!unknown.message.includes('list them'), unknown.message);
     const wrong = await failure(() => arc.simulations({ limit: 50_000 }));
     same([wrong.code, wrong.retryable], ['invalid_request', false]);
     // A port that browsers and Node allow, and on which no program listens.
     const unavailable = await failure(() => new ArcClient('http://127.0.0.1:2', { retryTimeoutSeconds: 0 }).health());
     same([unavailable.code, unavailable.retryable, unavailable.status], ['unanswered', true, undefined]);
+    holds(unavailable.hint?.startsWith('check the URL') === true, String(unavailable.hint));
     for (const url of ['arc.example', 'ftp://arc.example', 'http://user:secret@arc.example']) {
       const error = await failure(async () => new ArcClient(url));
       same([error.code, error.message.includes('secret')], ['invalid_call', false]);

@@ -48,7 +48,7 @@ impl Call {
         let work = async move {
             let answer = work.await?;
             serde_json::to_string(&answer).map_err(|error| {
-                Error::Internal(format!("an answer cannot be serialized: {error}"))
+                Error::internal("an answer cannot be serialized").with_source(error)
             })
         };
         Self::begin_with(process, work, |py, text| {

@@ -34,7 +34,8 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
     };
     let made = violations.and_then(|violations| {
         let make = MAKE.import(py, "arc_recorder.errors", "from_host")?;
-        make.call1((kind, error.to_string(), error.retryable(), violations))
+        let hint = error.hint();
+        make.call1((kind, error.report(), error.retryable(), violations, hint.as_deref()))
     });
     made.map_or_else(|error| error, PyErr::from_value)
 }

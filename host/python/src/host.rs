@@ -102,9 +102,8 @@ impl Host {
     fn opening(&self) -> Result<Arc<Opening>> {
         let state = self.state();
         if state.closed {
-            return Err(Error::Configuration(
-                "this recorder is closed; create another one to continue".to_owned(),
-            ));
+            return Err(Error::configuration("this recorder is closed")
+                .with_hint("create another one to continue"));
         }
         Ok(Arc::clone(&state.opening))
     }
@@ -276,7 +275,7 @@ impl Host {
                 (Endpoint::Service(client), None) => {
                     let health = ServiceClient::new(client)?.health().await?.database;
                     if let Some(error) = health.error {
-                        return Err(Error::Unavailable(error));
+                        return Err(Error::unavailable(error));
                     }
                     return Ok(json!({
                         "status": "ok",
@@ -432,9 +431,10 @@ impl Host {
                     formats.open(&built_in, file, format.as_deref(), header.as_deref(), note)?;
                 Ok::<_, Error>((opened, notes))
             };
-            let (file, mut notes) = tokio::task::spawn_blocking(open_file)
-                .await
-                .map_err(|error| Error::Component(error.to_string()))??;
+            let (file, mut notes) =
+                tokio::task::spawn_blocking(open_file).await.map_err(|error| {
+                    Error::component("the file could not be opened").with_source(error)
+                })??;
             let stop = Arc::new(AtomicBool::new(false));
             let recorded = record_file(file, &opened.destination, &options, stop, |_| {}).await?;
             if let Some(error) = recorded.trouble {
@@ -580,10 +580,8 @@ impl Host {
     ) -> PyResult<Call> {
         self.call(py, |opened| async move {
             let Some((database, _)) = &opened.database else {
-                return Err(Error::Configuration(
-                    "a service takes no SQL; open the database itself with its postgresql:// URL"
-                        .to_owned(),
-                ));
+                return Err(Error::configuration("a service takes no SQL")
+                    .with_hint("open the database itself with its postgresql:// URL"));
             };
             let answer = database.store().execute_sql(&sql, &values).await?;
             let rows: Vec<String> = answer.rows.iter().map(|row| row.get().to_owned()).collect();
@@ -647,7 +645,7 @@ async fn health_of(opened: &OpenEndpoint) -> serde_json::Value {
 fn note_error(health: &mut serde_json::Value, error: &Error) {
     if let Some(members) = health.as_object_mut() {
         members.insert("status".to_owned(), json!("error"));
-        members.insert("error".to_owned(), json!(error.to_string()));
+        members.insert("error".to_owned(), json!(error.report_with_hint()));
         members.insert("retryable".to_owned(), json!(error.retryable()));
     }
 }
@@ -674,7 +672,7 @@ struct Page {
 
 fn simulation(py: Python<'_>, id: &str) -> PyResult<Uuid> {
     Uuid::try_parse(id).map_err(|_| {
-        let error = Error::Invalid(format!(
+        let error = Error::invalid(format!(
             "invalid simulation id: {id:?} (expected the UUID that start_simulation returns)"
         ));
         errors::exception(py, &error)

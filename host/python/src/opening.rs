@@ -53,11 +53,10 @@ impl Settings {
         };
         let Some(url) = url.filter(|url| is_service(url)) else {
             if token.is_some() {
-                return Err(Error::Configuration(
-                    "a token is for a service, and this is a database; omit it, or use an http:// or \
-                     https:// URL"
-                        .to_owned(),
-                ));
+                return Err(Error::configuration(
+                    "a token is for a service, and this is a database",
+                )
+                .with_hint("omit it, or use an http:// or https:// URL"));
             }
             return Ok(Settings { endpoint: Endpoint::Database(database), spool, formats });
         };
@@ -113,17 +112,18 @@ impl OpenEndpoint {
     pub(crate) async fn open(process: &'static Process, settings: &Settings) -> Result<Self> {
         let Some(folder) = &settings.spool else { return Self::open_new(process, settings).await };
         let folder = std::path::absolute(folder).map_err(|error| {
-            Error::Configuration(format!("invalid spool_dir {}: {error}", folder.display()))
+            Error::configuration(format!("invalid spool_dir {}", folder.display()))
+                .with_source(error)
         })?;
         let endpoint = settings.endpoint.key();
         let mut spools = process.spools.lock().await;
         if let Some(shared) = spools.iter_mut().find(|shared| shared.folder == folder) {
             if shared.endpoint != endpoint {
-                return Err(Error::Configuration(format!(
-                    "the spool in {} is open here for another database or service; use another \
-                     folder for this one",
+                return Err(Error::configuration(format!(
+                    "the spool in {} is open here for another database or service",
                     folder.display()
-                )));
+                ))
+                .with_hint("name another folder for this one"));
             }
             shared.users += 1;
             return Ok(shared.opened.clone());
@@ -218,5 +218,5 @@ fn ignore_unavailable(answer: Result<()>, has_spool: bool) -> Result<()> {
 async fn open_spool(folder: &Path) -> Result<Spool> {
     let settings = SpoolSettings { folder: folder.to_owned(), limit_bytes: SPOOL_BYTES };
     let opened = tokio::task::spawn_blocking(move || Spool::open(&settings)).await;
-    opened.map_err(|error| Error::Configuration(format!("could not open the spool: {error}")))?
+    opened.map_err(|error| Error::configuration("could not open the spool").with_source(error))?
 }

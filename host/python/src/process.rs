@@ -132,9 +132,12 @@ impl Process {
                 cache_dir: components_cache(),
                 ..ExtractionSettings::default()
             };
-            tokio::task::spawn_blocking(move || Extractor::built_in(&settings))
-                .await
-                .map_err(|error| arc_host::Error::Component(error.to_string()))?
+            tokio::task::spawn_blocking(move || Extractor::built_in(&settings)).await.map_err(
+                |error| {
+                    arc_host::Error::component("the extraction component could not be loaded")
+                        .with_source(error)
+                },
+            )?
         };
         self.extractor.get_or_try_init(load).await.cloned()
     }

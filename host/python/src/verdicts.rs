@@ -41,13 +41,13 @@ pub(crate) fn verdict_dict<'py>(
         }
         Ok(list)
     };
-    let (verdict, violations, retryable, message) = match &item.verdict {
-        Verdict::Stored => ("stored", list(&[])?, false, None),
-        Verdict::Duplicate => ("duplicate", list(&[])?, false, None),
-        Verdict::Spooled => ("spooled", list(&[])?, false, None),
-        Verdict::Rejected(violations) => ("rejected", list(violations)?, false, None),
-        Verdict::Failed { retryable, message, .. } => {
-            ("failed", list(&[])?, *retryable, Some(message.as_str()))
+    let (verdict, violations, retryable, message, hint) = match &item.verdict {
+        Verdict::Stored => ("stored", list(&[])?, false, None, None),
+        Verdict::Duplicate => ("duplicate", list(&[])?, false, None, None),
+        Verdict::Spooled => ("spooled", list(&[])?, false, None, None),
+        Verdict::Rejected(violations) => ("rejected", list(violations)?, false, None, None),
+        Verdict::Failed { kind, message, hint } => {
+            ("failed", list(&[])?, kind.may_retry(), Some(message.as_str()), hint.as_deref())
         }
     };
     let outcome_id = (!item.outcome_id.is_nil()).then(|| item.outcome_id.to_string());
@@ -57,5 +57,6 @@ pub(crate) fn verdict_dict<'py>(
     dict.set_item("warnings", list(&item.warnings)?)?;
     dict.set_item("retryable", retryable)?;
     dict.set_item("message", message)?;
+    dict.set_item("hint", hint)?;
     Ok(dict)
 }

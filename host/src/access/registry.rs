@@ -32,7 +32,7 @@ pub struct Bearer {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AccessError {
     /// The text is not a token, or the token is not valid.
-    #[error("the token is unknown or was revoked; create another one (arc-host token create)")]
+    #[error("the token is unknown or was revoked")]
     Unknown,
     /// The token lacks the required scope.
     #[error("the token {name:?} lacks the required scope {needed}", needed = needed.word())]
@@ -42,6 +42,16 @@ pub enum AccessError {
         /// The required scope.
         needed: Scope,
     },
+}
+
+impl AccessError {
+    /// Returns what the client can do, if the text does not show it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            AccessError::Unknown => Some("ask for another one (arc-host token create)"),
+            AccessError::MissingScope { .. } => None,
+        }
+    }
 }
 
 /// A valid token.

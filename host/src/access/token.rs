@@ -72,7 +72,7 @@ impl Token {
     pub fn make() -> Result<Self> {
         let (mut id, mut secret) = ([0; ID_BYTES], [0; SECRET_BYTES]);
         getrandom::fill(&mut id).and_then(|()| getrandom::fill(&mut secret)).map_err(|error| {
-            Error::Configuration(format!("the system provides no random bytes: {error}"))
+            Error::configuration("the system provides no random bytes").with_source(error)
         })?;
         Ok(Token { text: format!("{PREFIX}{}_{}", hexadecimal(&id), hexadecimal(&secret)) })
     }

@@ -45,7 +45,7 @@ pub(super) fn run(global: &Global, arguments: Component, output: &mut Output) ->
     };
     let (bytes, name) = if arguments.core {
         let module = core_module(&component)
-            .ok_or_else(|| Error::Component("the component holds no core module".to_owned()))?;
+            .ok_or_else(|| Error::component("the component contains no core module"))?;
         (module, format!("{name}.core.wasm"))
     } else {
         (&*component, format!("{name}.wasm"))

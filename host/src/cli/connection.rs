@@ -36,6 +36,7 @@ pub(super) async fn open_source(global: &Global) -> Result<OpenSource> {
         if let Err(error) = client.reach().await
             && error.retryable()
         {
+            let error = error.report();
             output::warn(&format!("{error}; it is asked again for {} s", RETRY_FOR.as_secs()));
         }
         return Ok(OpenSource { source: Source::Service(client), _database: None });
@@ -65,11 +66,10 @@ pub(super) async fn open(global: &Global) -> Result<Database> {
 /// The same with so many connections.
 pub(super) async fn open_with(global: &Global, connections: usize) -> Result<Database> {
     if global.server.is_some() {
-        return Err(Error::Invalid(
-            "this needs the database itself, and no service does it; leave out --server (or \
-             ARC_SERVER), and name the database with --database-url"
-                .to_owned(),
-        ));
+        return Err(Error::invalid("this needs the database itself, and no service does it")
+            .with_hint(
+                "leave out --server (or ARC_SERVER), and name the database with --database-url",
+            ));
     }
     let settings = DatabaseSettings {
         url: global.database_url.clone(),

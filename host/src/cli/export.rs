@@ -75,10 +75,8 @@ pub(super) async fn run(global: &Global, arguments: Export, output: &mut Output)
     let format = format_of(arguments.format, &arguments.output)?;
     let to_stream = arguments.output == Path::new("-");
     if to_stream && format == FormatWord::Parquet && io::stdout().is_terminal() {
-        return Err(Error::Invalid(
-            "Parquet is not for a terminal; name a file with --output, or pipe it to a program"
-                .to_owned(),
-        ));
+        return Err(Error::invalid("Parquet is not for a terminal")
+            .with_hint("name a file with --output, or pipe it to a program"));
     }
     let selection = ExportSelection {
         simulations: arguments.simulations,
@@ -136,11 +134,8 @@ fn format_of(named: Option<FormatWord>, output: &Path) -> Result<FormatWord> {
     }
     let extension = output.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     FormatWord::from_str(extension, true).map_err(|_| {
-        Error::Invalid(
-            "the output's name does not say which format it is to have; say --format parquet, csv \
-             or jsonl"
-                .to_owned(),
-        )
+        Error::invalid("the output's name does not say which format it is to have")
+            .with_hint("say --format parquet, csv or jsonl")
     })
 }
 

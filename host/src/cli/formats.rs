@@ -121,7 +121,7 @@ pub(super) fn compile(mut arguments: impl Iterator<Item = OsString>) -> Result<(
         arguments.next().map(PathBuf::from),
         arguments.next(),
     ) else {
-        return Err(Error::Invalid("compiling takes a folder and a component's file".to_owned()));
+        return Err(Error::invalid("compiling takes a folder and a component's file"));
     };
     limit(Resource::RLIMIT_DATA, COMPILE_BYTES)?;
     limit(Resource::RLIMIT_CPU, COMPILE_SECONDS)?;

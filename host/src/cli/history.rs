@@ -54,7 +54,12 @@ async fn of_each_format(recorder: &Recorder, named: Option<&str>) -> Result<Vec<
     for name in recorder.recorded_formats().await? {
         match recorder.in_format(&name).await {
             Ok(recorder) => all.push(recorder),
-            Err(error) => output::warn(&format!("results of the format {name} stay: {error}")),
+            Err(error) => {
+                output::warn(&format!("results of the format {name} stay: {}", error.report()));
+                if let Some(hint) = error.hint() {
+                    output::show_hint(&hint);
+                }
+            }
         }
     }
     Ok(all)

@@ -119,7 +119,7 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
 }
 
 fn fail(error: &Error) -> u8 {
-    output::complain(&error.to_string());
+    output::show_error(error);
     Done::Not.exit_code()
 }
 

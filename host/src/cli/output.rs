@@ -80,7 +80,7 @@ impl Output {
     /// Writes a JSON value on a line of its own.
     pub(super) fn value(&mut self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string(value).map_err(|error| {
-            Error::Invalid(format!("could not write the answer as JSON: {error}"))
+            Error::invalid("could not write the answer as JSON").with_source(error)
         })?;
         self.bare_line(&text)
     }
@@ -185,6 +185,24 @@ pub(super) fn note(text: &str) {
 /// Tells a person what should be looked at.
 pub(super) fn warn(text: &str) {
     say(&format!("{WARNING}warning:{WARNING:#} {}", printable_lines(text)));
+}
+
+/// Shows an error with its causes, and below it what helps.
+pub(super) fn show_error(error: &Error) {
+    complain_with(&error.report(), error.hint().as_deref());
+}
+
+/// Shows what went wrong, and below it what helps.
+pub(super) fn complain_with(text: &str, hint: Option<&str>) {
+    complain(text);
+    if let Some(hint) = hint {
+        show_hint(hint);
+    }
+}
+
+/// Shows what helps, on a line of its own.
+pub(super) fn show_hint(hint: &str) {
+    say(&format!("{DIM}hint:{DIM:#} {}", printable_lines(hint)));
 }
 
 /// Tells a person what went wrong.

@@ -56,8 +56,8 @@ pub(super) struct Record {
 
 pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output) -> Result<Done> {
     if arguments.simulation.is_some() && arguments.files.len() > 1 {
-        return Err(Error::Invalid(
-            "--simulation takes one FILE: each file is a simulation of its own".to_owned(),
+        return Err(Error::invalid(
+            "--simulation takes one FILE: each file is a simulation of its own",
         ));
     }
     let configuration = arguments.config.as_deref().map(Configuration::read).transpose()?;
@@ -69,7 +69,7 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     if !arguments.files.iter().any(|path| may_be_read(path)) {
         for path in &arguments.files {
             if let Err(error) = DocumentFile::open(path) {
-                output::complain(&error.to_string());
+                output::show_error(&error);
             }
         }
         return Ok(Done::Not);
@@ -121,11 +121,11 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
         done = done.max(match recorded {
             Ok(done) => done,
             Err(error) if stop.load(Ordering::Relaxed) => {
-                output::note(&error.to_string());
+                output::note(&error.report());
                 Done::Interrupted
             }
             Err(error) => {
-                output::complain(&error.to_string());
+                output::show_error(&error);
                 Done::Not
             }
         });
@@ -200,7 +200,7 @@ impl FilesRecorder<'_> {
         let shown = Shown(&recorded);
         shown.show(output)?;
         if let Some(error) = &recorded.trouble {
-            output::complain(&format!("{error}; run the same command again to finish"));
+            output::complain_with(&error.report(), Some("run the same command again to finish"));
             return Ok(Done::Not);
         }
         Ok(shown.done())
@@ -221,10 +221,10 @@ impl Shown<'_> {
         if let Some(failure) = &summary.failure {
             let what = output::results(summary.failed);
             let hint = match summary.retryable {
-                true => "; run the same command again to record the rest",
-                false => "",
+                true => Some("run the same command again to record the rest"),
+                false => failure.hint.as_deref(),
             };
-            output::complain(&format!("{what} could not be recorded: {failure}{hint}"));
+            output::complain_with(&format!("{what} could not be recorded: {failure}"), hint);
         }
         if summary.interrupted {
             output::note("stopped; run the same command again to record the rest");

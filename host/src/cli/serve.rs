@@ -144,7 +144,8 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
             ),
             Ok(()) => {}
             Err(error) => tracing::warn!(
-                %error,
+                error = error.report(),
+                hint = error.hint().as_deref(),
                 "could not read the tokens; those of the last run count until they can be read"
             ),
         }

@@ -180,9 +180,11 @@ async fn drain(global: &Global, arguments: &SpoolDrain, output: &mut Output) -> 
     spool.close().await;
     match delivered {
         Err(error) => {
-            output::complain(&format!(
-                "{remaining} entries could not be delivered, and stay in the spool: {error}"
-            ));
+            let text = format!(
+                "{remaining} entries could not be delivered, and stay in the spool: {}",
+                error.report()
+            );
+            output::complain_with(&text, error.hint().as_deref());
             Ok(Done::Not)
         }
         Ok(_) if interrupted => {
@@ -287,7 +289,7 @@ fn check_folder(folder: &Path) -> Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
-    Err(Error::Invalid(format!(
+    Err(Error::invalid(format!(
         "no spool in {} (name the folder that the process was given with --spool-dir, or the service \
          with --server)",
         folder.display()
@@ -353,7 +355,7 @@ impl Place {
             Place::Service(client) => client.spool_entry(sequence).await,
             Place::Folder(spool) => match spool.entry(sequence).await? {
                 Some((kept, bytes)) => Ok(SpoolEntryDocument::new(&kept, &bytes)),
-                None => Err(Error::NotFound(format!(
+                None => Err(Error::not_found(format!(
                     "the spool has no entry with the number {sequence}"
                 ))),
             },
@@ -389,7 +391,7 @@ impl Place {
 }
 
 fn sequences(choice: DeadLetterSelection) -> Result<Option<Vec<u64>>> {
-    choice.sequences().map_err(|reason| Error::Invalid(reason.to_owned()))
+    choice.sequences().map_err(|reason| Error::invalid(reason.to_owned()))
 }
 
 fn kind_word(kind: SpoolEntryKind) -> &'static str {
@@ -551,7 +553,7 @@ async fn salvage(global: &Global, place: &SpoolPlace, output: &mut Output) -> Re
     check_folder(&folder)?;
     let salvaging = tokio::task::spawn_blocking(move || spool::salvage(&folder)).await;
     let salvaged = salvaging
-        .map_err(|error| Error::Invalid(format!("the salvage was broken off: {error}")))??;
+        .map_err(|error| Error::invalid("the salvage was broken off").with_source(error))??;
     if output.json() {
         output.value(&salvaged)?;
     } else {

@@ -86,7 +86,7 @@ async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Res
             // A server that is started again is waited for; the first question wants an answer.
             Err(error) if error.retryable() && shown.is_some() => {
                 if !std::mem::replace(&mut unavailable, true) {
-                    output::warn(&error.to_string());
+                    output::warn(&error.report());
                 }
             }
             Err(error) => return Err(error),

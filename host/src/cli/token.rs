@@ -58,7 +58,7 @@ pub(super) async fn run(
 async fn new(global: &Global, arguments: CreateToken, output: &mut Output) -> Result<Done> {
     let CreateToken { scope: mut scopes, name } = arguments;
     if !(1..=NAME_BYTES).contains(&name.len()) || name.chars().any(char::is_control) {
-        return Err(Error::Invalid(format!(
+        return Err(Error::invalid(format!(
             "a token's name has 1 to {NAME_BYTES} bytes, and no control characters"
         )));
     }

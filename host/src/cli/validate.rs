@@ -12,7 +12,7 @@ use super::options::FormatOptions;
 use super::output::{self, BAD, GOOD, Output};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
-use crate::extraction::Session;
+use crate::extraction::{ExtractionError, Session};
 use crate::recorder::{Document, Submission};
 
 #[derive(Debug, Args)]
@@ -48,13 +48,18 @@ pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Outpu
                 }
             }
             Ok(Err(error)) => {
-                return Err(Error::Component(format!("the verdict is not JSON: {error}")));
+                return Err(Error::component("the verdict is not JSON").with_source(error));
             }
             Err(error) => {
                 failed += 1;
-                output::complain(&format!("result {position}: {error}"));
+                let hint = error.hint();
+                output::complain_with(&format!("result {position}: {error}"), hint);
                 if output.json() {
-                    output.value(&json!({"verdict": "failed", "message": error}))?;
+                    let mut failed = json!({"verdict": "failed", "message": error.to_string()});
+                    if let Some(hint) = hint {
+                        failed["hint"] = hint.into();
+                    }
+                    output.value(&failed)?;
                 }
             }
         }
@@ -66,7 +71,7 @@ pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Outpu
     let (_, envelope) = frames.finish()?;
     // An envelope around no results is a suite that had none.
     if position == 0 && file.header().is_none() && envelope.is_none() {
-        return Err(Error::Invalid(format!("{} holds no results", file.name())));
+        return Err(Error::invalid(format!("{} holds no results", file.name())));
     }
     let incomplete = envelope.and_then(|envelope| envelope.problem());
     if let Some(problem) = incomplete {
@@ -93,11 +98,9 @@ fn verdict(
     session: &mut Session,
     header: Option<&str>,
     submission: Submission,
-) -> std::result::Result<String, String> {
+) -> std::result::Result<String, ExtractionError> {
     match submission.document {
-        Document::Text(text) => {
-            session.extract_json(header, &text).map_err(|error| error.to_string())
-        }
+        Document::Text(text) => session.extract_json(header, &text),
         Document::Unreadable { violation, .. } => {
             let [path, code, message] = [&violation.path, &violation.code, &violation.message]
                 .map(|text| Value::from(text.as_str()).to_string());

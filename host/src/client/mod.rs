@@ -9,6 +9,7 @@ mod portions;
 mod reading;
 mod recording;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +23,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::backoff::{Backoff, RetryPolicy};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorDetail, Result, TRY_AGAIN};
 use crate::extraction::Violation;
-use crate::reason::innermost;
 use crate::store::Metrics;
 use crate::tls;
 use crate::wire::{Problem, ProblemCode};
@@ -170,10 +170,8 @@ impl ServiceClient {
     /// [`Error::Configuration`] if the URL or the token is not valid.
     pub fn new(settings: &ClientSettings) -> Result<Self> {
         let wrong = |reason: &str| {
-            Error::Configuration(format!(
-                "invalid service URL: {reason} (expected a URL such as https://arc.example or \
-                 http://127.0.0.1:7117)"
-            ))
+            Error::configuration(format!("invalid service URL: {reason}"))
+                .with_hint("use a URL such as https://arc.example or http://127.0.0.1:7117")
         };
         let mut base = Url::parse(&settings.url).map_err(|error| wrong(&error.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
@@ -196,16 +194,16 @@ impl ServiceClient {
                 .filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()))
                 .and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok());
             let mut value = value.ok_or_else(|| {
-                Error::Configuration(
-                    "the token contains characters that are not allowed in a token; copy it again"
-                        .to_owned(),
+                Error::configuration(
+                    "the token contains characters that are not allowed in a token",
                 )
+                .with_hint("copy it again")
             })?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
         let tls = tls::client_config()
-            .map_err(|error| Error::Configuration(format!("could not set up TLS: {error}")))?;
+            .map_err(|error| Error::configuration("could not set up TLS").with_source(error))?;
         let builder = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .user_agent(concat!("arc-host/", env!("CARGO_PKG_VERSION")))
@@ -219,7 +217,7 @@ impl ServiceClient {
         // A proxy cannot reach the services of this machine.
         let builder = if here { builder.no_proxy() } else { builder };
         let http = builder.build().map_err(|error| {
-            Error::Configuration(format!("could not set up the client: {}", innermost(&error)))
+            Error::configuration("could not set up the client").with_source(error)
         })?;
         let compress = settings.compress.unwrap_or(!here);
         Ok(ServiceClient {
@@ -244,10 +242,12 @@ impl ServiceClient {
 
     fn parse<T: DeserializeOwned>(&self, bytes: &[u8]) -> Result<T> {
         serde_json::from_slice(bytes).map_err(|error| {
-            Error::Configuration(format!(
-                "the answer of {} is not one of an Arc Recorder service: {error}; check the URL",
+            Error::configuration(format!(
+                "the answer of {} is not one of an Arc Recorder service",
                 self.describe()
             ))
+            .with_hint("check the URL")
+            .with_source(error)
         })
     }
 
@@ -315,7 +315,7 @@ impl ServiceClient {
 
     fn request(&self, call: &Call) -> Result<RequestBuilder> {
         let mut url = self.base.join(&call.path).map_err(|error| {
-            Error::Invalid(format!("{} is not a path of a service: {error}", call.path))
+            Error::invalid(format!("{} is not a path of a service", call.path)).with_source(error)
         })?;
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&call.query);
@@ -336,9 +336,9 @@ impl ServiceClient {
         if !call.headers.contains_key(ACCEPT) {
             request = request.header(ACCEPT, "application/json");
         }
-        let response = request.send().await.map_err(|error| self.unanswered(&error))?;
+        let response = request.send().await.map_err(|error| self.unanswered(error))?;
         let (status, wanted) = (response.status(), retry_after(&response));
-        let body = response.bytes().await.map_err(|error| self.unanswered(&error))?;
+        let body = response.bytes().await.map_err(|error| self.unanswered(error))?;
         if status.is_success() {
             return Ok(body);
         }
@@ -360,24 +360,25 @@ impl ServiceClient {
     }
 
     /// Returns the error for a request without an answer: the service or the network is unavailable.
-    fn unanswered(&self, error: &reqwest::Error) -> Trouble {
-        let reason = innermost(error);
+    fn unanswered(&self, error: reqwest::Error) -> Trouble {
         let place = self.describe();
+        // The message names the service, without the query.
+        let error = error.without_url();
         if error.is_builder() {
-            return Trouble::Done(Error::Invalid(format!(
-                "the request to {place} cannot be made: {reason}; nothing was sent"
-            )));
+            let message = format!("the request to {place} cannot be made, and nothing was sent");
+            return Trouble::Done(Error::invalid(message).with_source(error));
         }
-        if tls_refused(error) {
-            return Trouble::Done(Error::Configuration(format!(
-                "{place} could not be trusted: {reason}; SSL_CERT_FILE names the authority to trust"
-            )));
+        if tls_refused(&error) {
+            return Trouble::Done(
+                Error::configuration(format!("{place} could not be trusted"))
+                    .with_hint("SSL_CERT_FILE names the authority to trust")
+                    .with_source(error),
+            );
         }
         Trouble::Again(
-            Error::Unavailable(format!(
-                "{place} did not answer: {reason}; check the URL, and that the service runs, and \
-                 try again"
-            )),
+            Error::unavailable(format!("{place} did not answer"))
+                .with_hint("check the URL, and that the service runs, and try again")
+                .with_source(error),
             None,
         )
     }
@@ -387,27 +388,30 @@ impl ServiceClient {
         let text: String = String::from_utf8_lossy(body).chars().take(SHOWN_CHARACTERS).collect();
         let place = self.describe();
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-            let error = format!("{place} answered {status}; try again");
-            return Trouble::Again(Error::Unavailable(error), wanted);
+            let error = Error::unavailable(format!("{place} answered {status}"));
+            return Trouble::Again(error.with_hint(TRY_AGAIN), wanted);
         }
         if status == StatusCode::PAYLOAD_TOO_LARGE {
-            let error = Error::Invalid(format!(
-                "a proxy before {place} accepts no body of this length ({status}); allow longer \
-                 ones there"
-            ));
+            let error = Error::invalid(format!(
+                "a proxy before {place} accepts no body of this length ({status})"
+            ))
+            .with_hint("allow longer ones there");
             return Trouble::TooLarge(TooLarge { error, limit: None });
         }
-        Trouble::Done(Error::Configuration(format!(
-            "{place} answered {status}, which is not an answer of an Arc Recorder service; check the \
-             URL ({})",
-            text.trim()
-        )))
+        Trouble::Done(
+            Error::configuration(format!(
+                "{place} answered {status}, which is not an answer of an Arc Recorder service ({})",
+                text.trim()
+            ))
+            .with_hint("check the URL"),
+        )
     }
 }
 
 /// Converts a problem document to an error.
 fn error_of(problem: Problem) -> Error {
-    let detail = problem.detail;
+    let detail =
+        ErrorDetail { message: problem.detail, hint: problem.hint.map(Cow::Owned), source: None };
     match problem.code {
         ProblemCode::Rejected => Error::Rejected {
             what: "the document",
@@ -415,12 +419,13 @@ fn error_of(problem: Problem) -> Error {
         },
         ProblemCode::NotFound => Error::NotFound(detail),
         ProblemCode::Conflict => Error::Conflict(detail),
-        ProblemCode::Unauthorized | ProblemCode::Forbidden => Error::Configuration(format!(
-            "the service refuses: {detail}; pass a token with --token or {TOKEN_VARIABLE}"
-        )),
+        ProblemCode::Unauthorized | ProblemCode::Forbidden => {
+            Error::configuration(format!("the service refuses: {detail}"))
+                .with_hint(format!("pass a token with --token or {TOKEN_VARIABLE}"))
+        }
         // This concerns the address of the service, and not the content of the request.
         ProblemCode::HostNotAllowed | ProblemCode::OriginNotAllowed => {
-            Error::Configuration(format!("the service refuses: {detail}"))
+            Error::configuration(format!("the service refuses: {detail}"))
         }
         ProblemCode::InvalidRequest
         | ProblemCode::EnvelopeIncomplete

@@ -79,7 +79,7 @@ impl ServiceClient {
         let outcomes: std::result::Result<Vec<RecordedOutcome>, serde_json::Error> =
             page.outcomes.iter().map(|raw| outcome(raw.get())).collect();
         let outcomes = outcomes.map_err(|error| {
-            Error::Configuration(format!("invalid answer of the service: {error}"))
+            Error::configuration("invalid answer of the service").with_source(error)
         })?;
         Ok(OutcomePage { outcomes, cursor: page.cursor, large: None })
     }
@@ -195,7 +195,7 @@ fn outcome(text: &str) -> serde_json::Result<RecordedOutcome> {
 
 fn chosen(path: &str, choice: &DeadLetterSelection) -> Result<Call> {
     let body = serde_json::to_vec(choice).map_err(|error| {
-        Error::Invalid(format!("the numbers could not be written as JSON: {error}"))
+        Error::invalid("the numbers could not be written as JSON").with_source(error)
     })?;
     Ok(Call::post(path, "application/json", body))
 }

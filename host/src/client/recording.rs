@@ -139,9 +139,12 @@ impl ServiceClient {
         let answer: BatchVerdicts = self.parse(&answer).map_err(Trouble::Done)?;
         let (sent, returned) = (portion.len(), answer.verdicts.len());
         if returned != sent {
-            return Err(Trouble::Done(Error::Configuration(format!(
-                "the service returned {returned} verdicts on {sent} results; its version might differ"
-            ))));
+            return Err(Trouble::Done(
+                Error::configuration(format!(
+                    "the service returned {returned} verdicts on {sent} results"
+                ))
+                .with_hint("its version might differ"),
+            ));
         }
         for (verdict, id) in answer.verdicts.iter().zip(ids) {
             // A rejected result can be stored in part, or with replacements for values that JSON
@@ -164,10 +167,11 @@ impl ServiceClient {
         let Submission { document, trial, modal_call_id, sandbox_id, format, .. } = submission;
         let ids = [&modal_call_id, &sandbox_id].into_iter().flatten().map(String::len);
         if ids.sum::<usize>() > URL_IDS_BYTES {
-            return Err(Error::Invalid(format!(
-                "modal_call_id and sandbox_id have more than {URL_IDS_BYTES} bytes, and the result \
-                 is not one JSON object, with which longer ones could be sent; shorten them"
-            )));
+            return Err(Error::invalid(format!(
+                "modal_call_id and sandbox_id have more than {URL_IDS_BYTES} bytes, and the \
+                 result is not one JSON object, with which longer ones could be sent"
+            ))
+            .with_hint("shorten them"));
         }
         let format = format.as_deref();
         let header = match document {
@@ -203,6 +207,7 @@ impl ServiceClient {
                 retryable: None,
                 unavailable: None,
                 message: None,
+                hint: None,
                 violations_omitted: 0,
             },
             Err(error) => return Err(error),
@@ -225,7 +230,7 @@ impl ServiceClient {
         match serde_json::from_slice(&answer) {
             Ok(SimulationEnded { spooled: true, .. }) => Ok(Delivered::Spooled),
             _ => serde_json::from_slice(&answer).map(Delivered::Committed).map_err(|error| {
-                Error::Configuration(format!("invalid answer of the service: {error}"))
+                Error::configuration("invalid answer of the service").with_source(error)
             }),
         }
     }
@@ -244,7 +249,7 @@ impl ServiceClient {
             SimulationStatus::Failed => "fail",
             SimulationStatus::Cancelled => "cancel",
             SimulationStatus::Running | SimulationStatus::Completed => {
-                return Err(Error::Invalid(format!("a simulation does not end as {}", status)));
+                return Err(Error::invalid(format!("a simulation does not end as {}", status)));
             }
         };
         let body = written(&EndSimulationRequest { reason: reason.to_owned() })?;
@@ -256,9 +261,7 @@ impl ServiceClient {
 
 /// Returns the verdict on a result for which the service returned none.
 fn failed(outcome_id: Uuid, error: &Error) -> ItemVerdict {
-    let (unavailable, message) = (!error.about_the_call(), error.to_string());
-    let verdict = Verdict::Failed { retryable: unavailable, unavailable, internal: false, message };
-    ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
+    ItemVerdict { outcome_id, verdict: Verdict::failed(error), warnings: Vec::new() }
 }
 
 fn delivered<T>(spooled: bool, answer: T) -> Delivered<T> {
@@ -267,12 +270,12 @@ fn delivered<T>(spooled: bool, answer: T) -> Delivered<T> {
 
 fn written(value: &impl serde::Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(value)
-        .map_err(|error| Error::Invalid(format!("could not write the request: {error}")))
+        .map_err(|error| Error::invalid("could not write the request").with_source(error))
 }
 
 /// Returns the error for a verdict with the id of another result.
 fn another(found: Uuid, sent: Uuid) -> Error {
-    Error::Configuration(format!(
+    Error::configuration(format!(
         "the service has recorded {found} in place of {sent}: a proxy has changed the results, or \
          the service's version differs"
     ))
@@ -351,7 +354,7 @@ fn list(part: &[Submission]) -> Result<Vec<u8>> {
 /// Returns a header as a member of the body.
 fn raw_header(header: &str) -> Result<Box<RawValue>> {
     if header.len() > documents::HEADER_BYTES {
-        return Err(Error::Invalid(format!(
+        return Err(Error::invalid(format!(
             "the header of the results has {} bytes; a header has at most {}",
             header.len(),
             documents::HEADER_BYTES
@@ -362,7 +365,7 @@ fn raw_header(header: &str) -> Result<Box<RawValue>> {
         false => serde_json::value::to_raw_value(header),
     };
     member.map_err(|error| {
-        Error::Invalid(format!("the header of the results cannot be sent: {error}"))
+        Error::invalid("the header of the results cannot be sent").with_source(error)
     })
 }
 

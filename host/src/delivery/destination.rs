@@ -150,10 +150,8 @@ impl Sink for Destination {
             }
         };
         tokio::time::timeout(ANSWER_TIME, asked).await.unwrap_or_else(|_| {
-            Err(Error::Unavailable(format!(
-                "no answer within {} s; try again",
-                ANSWER_TIME.as_secs()
-            )))
+            Err(Error::unavailable(format!("no answer within {} s", ANSWER_TIME.as_secs()))
+                .with_hint("try again"))
         })
     }
 
@@ -191,7 +189,7 @@ impl Sink for Destination {
             Destination::Service(_) => {
                 let scenarios: Vec<serde::de::IgnoredAny> = serde_json::from_str(&start.scenarios)
                     .map_err(|error| {
-                        Error::Invalid(format!("the list of scenarios is no JSON array: {error}"))
+                        Error::invalid("the list of scenarios is no JSON array").with_source(error)
                     })?;
                 let count = u32::try_from(scenarios.len()).unwrap_or(u32::MAX);
                 Ok(CheckedStart::counted(count))

@@ -183,7 +183,7 @@ impl FileRecording {
         }
         drop(batches);
         let complete = reading.await.map_err(|error| {
-            Error::Component(format!("reading the file was broken off: {error}"))
+            Error::component("reading the file was broken off").with_source(error)
         })?;
         summary.interrupted = !complete && failure.is_none() && !hopeless;
         failure.map_or(Ok(summary), Err)
@@ -240,7 +240,8 @@ impl FileRecording {
 
     /// What was surveyed is not what is there now.
     pub(super) fn changed(&self) -> Error {
-        Error::Invalid(format!("{} has changed while it was read; run again", self.file.name()))
+        Error::invalid(format!("{} has changed while it was read", self.file.name()))
+            .with_hint("run again")
     }
 
     /// Completes the simulation with what the file says of itself around the results. A summary that

@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::extraction::Violation;
-use crate::recorder::{ItemVerdict, Verdict};
+use crate::recorder::{FailureKind, ItemVerdict, Verdict};
 
 /// How many rejected results are remembered one by one; all of them are counted, and kept in the
 /// database.
@@ -37,12 +37,10 @@ pub struct FileFailure {
     pub position: u64,
     /// Why it was not.
     pub message: String,
-    /// Whether the same result again may be recorded.
-    pub retryable: bool,
-    /// Whether others fail just now, too, because the database or the service is unavailable.
-    pub unavailable: bool,
-    /// Whether it is a fault of the program.
-    pub internal: bool,
+    /// What the caller can do, if the message does not show it.
+    pub hint: Option<String>,
+    /// What is at fault.
+    pub kind: FailureKind,
 }
 
 impl fmt::Display for FileFailure {
@@ -86,10 +84,10 @@ impl FileSummary {
             Verdict::Stored => self.stored += 1,
             Verdict::Duplicate => self.duplicate += 1,
             Verdict::Spooled => self.spooled += 1,
-            Verdict::Failed { retryable, unavailable, internal, message } => {
+            Verdict::Failed { kind, message, hint } => {
                 self.failed += 1;
-                self.retryable |= retryable;
-                let failure = FileFailure { position, message, retryable, unavailable, internal };
+                self.retryable |= kind.may_retry();
+                let failure = FileFailure { position, message, hint, kind };
                 self.failure.get_or_insert(failure);
             }
             Verdict::Rejected(_) if self.rejected_results.len() >= REMEMBERED_REJECTED => {

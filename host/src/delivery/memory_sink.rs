@@ -98,21 +98,21 @@ impl MemorySink {
             None => work(&mut memory),
             Some(Failing::Unavailable) => Err(unavailable()),
             Some(Failing::AnswerLost) => work(&mut memory).and(Err(unavailable())),
-            Some(Failing::Database) => Err(Error::Database("a right is missing".to_owned())),
-            Some(Failing::Internal) => Err(Error::Internal("a fault of the program".to_owned())),
+            Some(Failing::Database) => Err(Error::database("a right is missing")),
+            Some(Failing::Internal) => Err(Error::internal("a fault of the program")),
         }
     }
 }
 
 fn unavailable() -> Error {
-    Error::Unavailable("the destination is unavailable".to_owned())
+    Error::unavailable("the destination is unavailable")
 }
 
 impl Memory {
     fn known(&self, simulation_id: Uuid) -> Result<()> {
         match self.simulations.contains(&simulation_id) {
             true => Ok(()),
-            false => Err(Error::NotFound(format!("there is no simulation {simulation_id}"))),
+            false => Err(Error::not_found(format!("there is no simulation {simulation_id}"))),
         }
     }
 

@@ -54,8 +54,8 @@ use crate::error::{Error, Result};
 use crate::identity;
 use crate::lock::lock;
 use crate::recorder::{
-    ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart, SimulationStarted,
-    Submission, Verdict,
+    FailureKind, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart,
+    SimulationStarted, Submission, Verdict,
 };
 pub use crate::spool::{Delivered, Started};
 use crate::spool::{Entry, Requeued, Spool, SpoolState, SpooledCall};
@@ -274,26 +274,30 @@ impl<S: Sink> Delivery<S> {
             }
         };
         let failed = |item: &ItemVerdict| {
-            let Verdict::Failed { unavailable, internal, .. } = item.verdict else { return false };
-            unavailable || internal
+            let Verdict::Failed { kind, .. } = item.verdict else { return false };
+            kind.affects_others()
         };
         if !verdicts.iter().any(failed) {
             return Ok(verdicts);
         }
         // Some of them the destination did not take for the moment.
         let unavailable = verdicts.iter().find_map(|item| match &item.verdict {
-            Verdict::Failed { unavailable: true, message, .. } => Some(message),
+            Verdict::Failed { kind: FailureKind::Unavailable, message, hint } => {
+                Some((message, hint.as_deref()))
+            }
             _ => None,
         });
-        if let Some(message) = unavailable {
-            self.note_unavailable(message);
+        if let Some((message, hint)) = unavailable {
+            self.note_unavailable(message, hint);
         }
         let internal = verdicts.iter().find_map(|item| match &item.verdict {
-            Verdict::Failed { internal: true, message, .. } => Some(message),
+            Verdict::Failed { kind: FailureKind::Internal, message, hint } => {
+                Some((message, hint.as_deref()))
+            }
             _ => None,
         });
-        if let Some(message) = internal {
-            log_fault(message);
+        if let Some((message, hint)) = internal {
+            log_fault(message, hint);
         }
         let (places, rest): (Vec<usize>, Vec<ReceivedResult>) = received
             .into_iter()
@@ -305,7 +309,11 @@ impl<S: Sink> Delivery<S> {
             Ok(kept) => kept,
             // What was committed has its verdict, and the others have theirs.
             Err(error) if !all_failed => {
-                tracing::warn!(%error, "results that were not recorded are not in the spool either");
+                tracing::warn!(
+                    error = error.report(),
+                    hint = error.hint().as_deref(),
+                    "results that were not recorded are not in the spool either"
+                );
                 return Ok(verdicts);
             }
             Err(error) => return Err(error),
@@ -390,7 +398,7 @@ impl<S: Sink> Delivery<S> {
 
     /// Nobody waits for the destination any more: what is under way goes to the spool.
     pub fn give_up(&self, reason: &str) {
-        self.note_unavailable(reason);
+        self.note_unavailable(reason, None);
     }
 
     /// Asks the destination, unless it is unavailable, or something of the simulation waits already.
@@ -414,12 +422,12 @@ impl<S: Sink> Delivery<S> {
                 answer = &mut direct => return match answer {
                     Ok(answer) => Ok(Delivered::Committed(answer)),
                     Err(error) if out_of_reach(&error) => {
-                        self.note_unavailable(&error.to_string());
+                        self.note_unavailable(&error.report(), error.hint().as_deref());
                         Ok(Delivered::Spooled)
                     }
                     // It is kept for a version in which that is mended; other calls may work.
-                    Err(Error::Internal(message)) => {
-                        log_fault(&message);
+                    Err(error @ Error::Internal(_)) => {
+                        log_fault(&error.report(), error.hint().as_deref());
                         Ok(Delivered::Spooled)
                     }
                     Err(error) => Err(error),
@@ -433,9 +441,9 @@ impl<S: Sink> Delivery<S> {
         }
     }
 
-    fn note_unavailable(&self, reason: &str) {
+    fn note_unavailable(&self, reason: &str, hint: Option<&str>) {
         if let Some(spooling) = &self.shared.spooling {
-            watch::note_unavailable(&spooling.unavailable, reason);
+            watch::note_unavailable(&spooling.unavailable, reason, hint);
         }
     }
 
@@ -466,10 +474,11 @@ impl<S: Sink> Delivery<S> {
             None => None,
         };
         if earlier.as_ref().is_some_and(|earlier| earlier.differs_from(&checked)) {
-            return Err(Error::Conflict(format!(
+            return Err(Error::conflict(format!(
                 "simulation {simulation_id} was started before with another plan, which waits in \
-                 the spool; use another id"
-            )));
+                 the spool"
+            ))
+            .with_hint("use another id"));
         }
         self.keep(vec![call]).await?;
         destination.expect_start(earlier.unwrap_or(checked));
@@ -522,7 +531,7 @@ impl<S: Sink> Delivery<S> {
 
     async fn keep(&self, calls: Vec<SpooledCall>) -> Result<()> {
         let Some(spooling) = &self.shared.spooling else {
-            return Err(Error::Unavailable("the database is unavailable; try again".to_owned()));
+            return Err(Error::unavailable("the database is unavailable").with_hint("try again"));
         };
         let spooled_at = Timestamp::now();
         let entries = calls.into_iter().map(|call| Entry { spooled_at, call }).collect();
@@ -531,8 +540,8 @@ impl<S: Sink> Delivery<S> {
 }
 
 /// Logs a fault of the program, whose call is kept in the spool.
-fn log_fault(error: &str) {
-    tracing::error!(target: "arc_host::delivery", error, "a call failed for a fault of this program or of the database, and is kept in the spool");
+fn log_fault(error: &str, hint: Option<&str>) {
+    tracing::error!(target: "arc_host::delivery", error, hint, "a call failed for a fault of this program or of the database, and is kept in the spool");
 }
 
 /// Whether an error says that the destination cannot be reached, or cannot be used by anybody, so

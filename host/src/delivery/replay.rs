@@ -27,11 +27,11 @@ use uuid::Uuid;
 
 use super::destination::Sink;
 use super::holds::{Culprit, Holds};
-use super::watch::{note_back, note_unavailable};
+use super::watch::{note_back, note_unavailable_for};
 use crate::backoff::{Backoff, RetryPolicy};
 use crate::error::{Error, Result};
 use crate::paging::BATCH_ROWS;
-use crate::recorder::{ReceivedResult, Verdict};
+use crate::recorder::{FailureKind, ReceivedResult, Verdict};
 use crate::spool::{Refusal, Spool, SpooledCall, Waiting};
 
 /// How many bytes of entries are replayed at once.
@@ -178,7 +178,7 @@ pub(super) async fn replay(
         let known_unavailable = unavailable.borrow().is_some();
         if let Err(error) = settlement.settle(&spool).await {
             // What it has taken would be sent once more. What is new goes to it directly.
-            tracing::warn!(target: "arc_host::delivery", %error, "what was delivered cannot be removed from the spool");
+            tracing::warn!(target: "arc_host::delivery", error = error.report(), hint = error.hint().as_deref(), "what was delivered cannot be removed from the spool");
             if known_unavailable && destination.answers().await.is_ok() {
                 note_back(&unavailable);
             }
@@ -206,13 +206,13 @@ pub(super) async fn replay(
             tokio::time::sleep(ASK_EVERY).await;
             match destination.answers().await {
                 Ok(()) => note_back(&unavailable),
-                Err(error) => note_unavailable(&unavailable, &error.to_string()),
+                Err(error) => note_unavailable_for(&unavailable, &error),
             }
             continue;
         }
         let most = if known_unavailable { FIRST_ENTRIES } else { BATCH_ROWS };
         if known_unavailable && let Err(error) = destination.answers().await {
-            note_unavailable(&unavailable, &error.to_string());
+            note_unavailable_for(&unavailable, &error);
             tokio::time::sleep(backoff.next_pause()).await;
             continue;
         }
@@ -244,7 +244,7 @@ pub(super) async fn replay(
         let Some(culprit) = culprit else {
             // The spool itself: of the destination that says nothing, and it has just answered
             // where it was unavailable.
-            tracing::warn!(target: "arc_host::delivery", %error, "the spool cannot be read or written");
+            tracing::warn!(target: "arc_host::delivery", error = error.report(), hint = error.hint().as_deref(), "the spool cannot be read or written");
             if known_unavailable {
                 note_back(&unavailable);
             }
@@ -253,7 +253,7 @@ pub(super) async fn replay(
         };
         if matches!(error, Error::NotFound(_)) {
             if !held.knows(culprit) {
-                tracing::info!(target: "arc_host::delivery", ?culprit, %error, "what the spool has of a simulation waits until the simulation is known");
+                tracing::info!(target: "arc_host::delivery", ?culprit, error = error.report(), hint = error.hint().as_deref(), "what the spool has of a simulation waits until the simulation is known");
             }
             held.hold(culprit);
             // It has answered.
@@ -268,14 +268,14 @@ pub(super) async fn replay(
             }
             Ok(()) => {
                 if held.failed(culprit) {
-                    tracing::warn!(target: "arc_host::delivery", ?culprit, %error, "the oldest entry of the spool cannot be delivered although the database is there; it and what belongs to it wait, and the others go on");
+                    tracing::warn!(target: "arc_host::delivery", ?culprit, error = error.report(), hint = error.hint().as_deref(), "the oldest entry of the spool cannot be delivered although the database is there; it and what belongs to it wait, and the others go on");
                     continue;
                 }
                 if done.is_empty() {
-                    note_unavailable(&unavailable, &error.to_string());
+                    note_unavailable_for(&unavailable, &error);
                 }
             }
-            Err(reason) => note_unavailable(&unavailable, &reason.to_string()),
+            Err(reason) => note_unavailable_for(&unavailable, &reason),
         }
         tokio::time::sleep(backoff.next_pause()).await;
     }
@@ -290,7 +290,7 @@ async fn retry_refused(destination: &impl Sink, spool: &Spool, refused: &mut Hol
             Ok(letters) if letters.is_empty() => return,
             Ok(letters) => letters,
             Err(error) => {
-                tracing::warn!(target: "arc_host::delivery", %error, "dead letters cannot be read");
+                tracing::warn!(target: "arc_host::delivery", error = error.report(), hint = error.hint().as_deref(), "dead letters cannot be read");
                 return;
             }
         };
@@ -302,7 +302,7 @@ async fn retry_refused(destination: &impl Sink, spool: &Spool, refused: &mut Hol
         settlement.add(&done);
         if let Err(error) = settlement.settle(spool).await {
             // They are tried again, and found to be duplicates.
-            tracing::warn!(target: "arc_host::delivery", %error, "dead letters that were delivered cannot be removed");
+            tracing::warn!(target: "arc_host::delivery", error = error.report(), hint = error.hint().as_deref(), "dead letters that were delivered cannot be removed");
             return;
         }
         let taken = done.iter().filter(|done| !matches!(done.replayed, Replayed::Refused(_)));
@@ -499,13 +499,13 @@ impl<S: Sink> EntryDelivery<'_, S> {
                     Verdict::Stored | Verdict::Spooled => Replayed::Recorded,
                     Verdict::Duplicate => Replayed::Duplicate,
                     Verdict::Rejected(_) => Replayed::Rejected,
-                    Verdict::Failed { unavailable: true, message, .. } => {
-                        left = Some(Error::Unavailable(message));
+                    Verdict::Failed { kind: FailureKind::Unavailable, message, .. } => {
+                        left = Some(Error::unavailable(message));
                         continue;
                     }
                     // Also what ran out of time: it must not keep all that comes after it waiting.
-                    Verdict::Failed { unavailable: false, message, retryable, internal } => {
-                        retry = retryable || internal;
+                    Verdict::Failed { kind, message, .. } => {
+                        retry = kind != FailureKind::Refused;
                         Replayed::Refused(message)
                     }
                 };
@@ -533,7 +533,7 @@ impl<S: Sink> EntryDelivery<'_, S> {
             // that another one's change of the schema has made wrong.
             Err(error) if error.about_the_call() || matches!(error, Error::Internal(_)) => {
                 let retry = matches!(error, Error::NotFound(_) | Error::Internal(_));
-                Ok((Replayed::Refused(error.to_string()), retry))
+                Ok((Replayed::Refused(error.report()), retry))
             }
             // The same may work when the database was mended, and nothing may be lost until then.
             Err(error) => Err(error),
@@ -700,17 +700,12 @@ mod tests {
 
     impl Fate {
         fn verdict(self) -> Option<Verdict> {
-            let failed = |retryable| Verdict::Failed {
-                retryable,
-                unavailable: false,
-                internal: false,
-                message: format!("{self:?}"),
-            };
+            let failed = |kind| Verdict::Failed { kind, message: format!("{self:?}"), hint: None };
             match self {
                 Fate::Accepted => None,
                 Fate::Rejected => Some(Verdict::Rejected(Vec::new())),
-                Fate::Refused => Some(failed(false)),
-                Fate::TimedOut => Some(failed(true)),
+                Fate::Refused => Some(failed(FailureKind::Refused)),
+                Fate::TimedOut => Some(failed(FailureKind::Timeout)),
             }
         }
     }
@@ -827,10 +822,9 @@ mod tests {
             let outcome_id = submission.outcome_id(simulation_id);
             let received_at = Timestamp::now();
             let verdict = Verdict::Failed {
-                retryable: true,
-                unavailable: false,
-                internal: false,
+                kind: FailureKind::Timeout,
                 message: "extraction ran longer than its deadline".to_owned(),
+                hint: None,
             };
             answer.add(ItemVerdict { outcome_id, verdict, warnings: Vec::new() });
             let result = ReceivedResult::new(simulation_id, received_at, submission);

@@ -146,7 +146,7 @@ impl FileRecording {
         }
         let (sha256, envelope) = frames.finish()?;
         if results == 0 && envelope.is_none() && header.is_none() {
-            return Err(Error::Invalid(format!("{} holds no results", self.file.name())));
+            return Err(Error::invalid(format!("{} holds no results", self.file.name())));
         }
         let mut summary = Summary::default();
         match (header, envelope) {
@@ -171,7 +171,7 @@ impl FileRecording {
     }
 
     fn stopped_at_the_start(&self) -> Error {
-        Error::Invalid(format!("stopped before anything of {} was recorded", self.file.name()))
+        Error::invalid(format!("stopped before anything of {} was recorded", self.file.name()))
     }
 
     /// A scenario as a row of the plan. One that no scenario object of the guide's format defines gets
@@ -247,10 +247,12 @@ impl Summary {
     fn read_envelope(&mut self, file: &str, envelope: &Envelope, results: usize) -> Result<()> {
         let members: RequestMembers = serde_json::from_str(envelope.text()).unwrap_or_default();
         if let Some(name) = members.first(results) {
-            return Err(Error::Invalid(format!(
-                "{file} has `{name}` beside its results, as the body of a request has; in a file \
-                 each result says it itself, as \"recording\": {{\"trial\": 1, \"modal_call_id\": \
-                 \"…\", \"sandbox_id\": \"…\"}}, or send the file as a request \
+            return Err(Error::invalid(format!(
+                "{file} has `{name}` beside its results, as the body of a request has"
+            ))
+            .with_hint(format!(
+                "in a file each result says it itself, as \"recording\": {{\"trial\": 1, \
+                 \"modal_call_id\": \"…\", \"sandbox_id\": \"…\"}}, or send the file as a request \
                  (POST /v1/simulations/ID/outcomes)"
             )));
         }

@@ -44,8 +44,11 @@ fn outcomes(simulation_id: Uuid, numbers: std::ops::Range<usize>) -> Vec<Uuid> {
 }
 
 fn failed(internal: bool) -> Verdict {
-    let message = if internal { "a fault" } else { "a value is out of range" };
-    Verdict::Failed { retryable: false, unavailable: false, internal, message: message.to_owned() }
+    let (kind, message) = match internal {
+        true => (FailureKind::Internal, "a fault"),
+        false => (FailureKind::Refused, "a value is out of range"),
+    };
+    Verdict::Failed { kind, message: message.to_owned(), hint: None }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 use super::destination::Sink;
+use crate::error::Error;
 
 /// How soon after a question the next one may be asked.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -21,10 +22,10 @@ pub(super) async fn watch(
         doubt.notified().await;
         if unavailable.borrow().is_none() {
             match destination.trouble() {
-                Some(reason) => note_unavailable(&unavailable, &reason),
+                Some(reason) => note_unavailable(&unavailable, &reason, None),
                 None => {
                     if let Err(error) = destination.answers().await {
-                        note_unavailable(&unavailable, &error.to_string());
+                        note_unavailable_for(&unavailable, &error);
                     }
                 }
             }
@@ -33,11 +34,20 @@ pub(super) async fn watch(
     }
 }
 
-/// Lets everybody know that the destination takes nothing.
-pub(super) fn note_unavailable(unavailable: &watch::Sender<Option<String>>, reason: &str) {
+/// Lets everybody know that the destination takes nothing, because of an error.
+pub(super) fn note_unavailable_for(unavailable: &watch::Sender<Option<String>>, error: &Error) {
+    note_unavailable(unavailable, &error.report(), error.hint().as_deref());
+}
+
+/// Lets everybody know that the destination takes nothing, and what to do about it.
+pub(super) fn note_unavailable(
+    unavailable: &watch::Sender<Option<String>>,
+    reason: &str,
+    hint: Option<&str>,
+) {
     unavailable.send_if_modified(|known| {
         if known.is_none() {
-            tracing::warn!(target: "arc_host::delivery", reason, "the database takes nothing; results go to the spool");
+            tracing::warn!(target: "arc_host::delivery", reason, hint, "the database takes nothing; results go to the spool");
         }
         known.replace(reason.to_owned()).is_none()
     });

@@ -108,6 +108,8 @@ pub struct FileReport {
     pub failed: u64,
     /// Why the first of these was not.
     pub failure: Option<String>,
+    /// What to do about that, if `failure` does not show it.
+    pub failure_hint: Option<String>,
     /// Whether it was stopped before the end of the file.
     pub interrupted: bool,
     /// How many outcomes have each status, all results of the simulation together.
@@ -152,6 +154,7 @@ impl FileRecorded {
             rejected: summary.rejected,
             failed: summary.failed,
             failure: summary.failure.as_ref().map(ToString::to_string),
+            failure_hint: summary.failure.as_ref().and_then(|failure| failure.hint.clone()),
             interrupted: summary.interrupted,
             by_status: progress.map(|known| known.by_status.clone()),
             by_error_category: progress.map(|known| known.by_error_category.clone()),

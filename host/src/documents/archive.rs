@@ -45,9 +45,9 @@ impl Archive {
             return Err(FileLimits::broken(name, directory_bytes, what));
         }
         let zip = opened.map_err(|error| {
-            Error::Invalid(format!(
-                "{name} cannot be read as a zip archive ({error}); if it is truncated, copy it again"
-            ))
+            Error::invalid(format!("{name} cannot be read as a zip archive"))
+                .with_hint("if it is truncated, copy it again")
+                .with_source(error)
         })?;
         // A clone of the reader has no limit.
         let zip = zip.clone();

@@ -67,7 +67,7 @@ impl DocumentFile {
     }
 
     fn no_header(&self, name: &str, reason: &str) -> Error {
-        Error::Invalid(format!("the header of the results, {name}, {reason}"))
+        Error::invalid(format!("the header of the results, {name}, {reason}"))
     }
 }
 
@@ -78,12 +78,12 @@ fn read_header(path: &Path) -> Result<(String, String)> {
     let mut bytes = Vec::new();
     file.take(HEADER_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > HEADER_BYTES {
-        return Err(Error::Invalid(format!(
+        return Err(Error::invalid(format!(
             "the header {} is longer than {HEADER_BYTES} bytes",
             path.display()
         )));
     }
     let text = String::from_utf8(bytes)
-        .map_err(|_| Error::Invalid(format!("the header {} is not UTF-8 text", path.display())))?;
+        .map_err(|_| Error::invalid(format!("the header {} is not UTF-8 text", path.display())))?;
     Ok((path.display().to_string(), text))
 }

@@ -62,7 +62,8 @@ impl Default for FileLimits {
 impl FileLimits {
     /// Returns the error for a file that exceeds a limit.
     pub(crate) fn broken(name: &str, most: impl std::fmt::Display, what: &str) -> Error {
-        Error::Invalid(format!("{name} has more than {most} {what}; split it into several files"))
+        Error::invalid(format!("{name} has more than {most} {what}"))
+            .with_hint("split it into several files")
     }
 }
 
@@ -307,7 +308,8 @@ impl DocumentFile {
     }
 
     fn changed(&self) -> Error {
-        Error::Invalid(format!("{} has changed while it was read; run again", self.name))
+        Error::invalid(format!("{} has changed while it was read", self.name))
+            .with_hint("run again")
     }
 }
 

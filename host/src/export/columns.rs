@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
+use crate::extraction::OutcomeStatus;
 use crate::json_text::JsonText;
 use crate::store::outcome_columns::outcome_columns;
 use crate::store::{ColumnType, OutcomeRecord};
@@ -88,7 +89,8 @@ arrow_columns! {
     i64: DataType::Int64, Int64Builder = Int64Builder::new(), |number| number;
     f64: DataType::Float64, Float64Builder = Float64Builder::new(), |number| number;
     String: DataType::Utf8, StringBuilder = StringBuilder::new(), |text| text;
-    Cow<'static, str>: DataType::Utf8, StringBuilder = StringBuilder::new(), |word| word;
+    Cow<'static, str>: DataType::Utf8, StringBuilder = StringBuilder::new(), |name| name;
+    OutcomeStatus: DataType::Utf8, StringBuilder = StringBuilder::new(), |name| name;
     JsonText: DataType::Utf8, StringBuilder = StringBuilder::new(), |json| json.as_str();
     Uuid: DataType::Utf8, StringBuilder = StringBuilder::new(),
         |id| id.hyphenated().encode_lower(&mut Uuid::encode_buffer());
@@ -189,7 +191,7 @@ impl Columns {
 }
 
 fn not_made(error: ArrowError) -> Error {
-    Error::Invalid(format!("could not make columns of the outcomes: {error}"))
+    Error::invalid("could not make columns of the outcomes").with_source(error)
 }
 
 #[cfg(test)]

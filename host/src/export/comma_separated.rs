@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::columns::NAMES;
 use super::{Writer, not_written};
 use crate::error::Result;
+use crate::extraction::OutcomeStatus;
 use crate::json_text::JsonText;
 use crate::store::outcome_columns::outcome_columns;
 use crate::store::{ColumnType, OutcomeRecord};
@@ -91,7 +92,8 @@ csv_columns! {
     f64: |line, number| line.number(number);
     Timestamp: |line, time| line.shown(time);
     String: |line, text| line.text(Some(text));
-    Cow<'static, str>: |line, word| line.text(Some(word));
+    Cow<'static, str>: |line, name| line.text(Some(name));
+    OutcomeStatus: |line, name| line.text(Some(name));
     JsonText: |line, json| line.text(Some(json.as_str()));
 }
 

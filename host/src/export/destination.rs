@@ -28,10 +28,8 @@ impl Destination {
         let name = fs::canonicalize(name).unwrap_or_else(|_| name.to_owned());
         match fs::metadata(&name) {
             Ok(there) if there.is_dir() => {
-                return Err(Error::Invalid(format!(
-                    "{} is a folder; name a file in it",
-                    name.display()
-                )));
+                return Err(Error::invalid(format!("{} is a folder", name.display()))
+                    .with_hint("name a file in it"));
             }
             Ok(there) if !there.is_file() => {
                 let file = OpenOptions::new().write(true).open(&name).map_err(failed)?;

@@ -24,7 +24,7 @@ impl<W: Write + Send + 'static> Writer for JsonLinesWriter<W> {
     fn write(&mut self, outcome: &OutcomeRecord) -> Result<()> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, outcome).map_err(|error| {
-            Error::Invalid(format!("could not write an outcome as JSON: {error}"))
+            Error::invalid("could not write an outcome as JSON").with_source(error)
         })?;
         self.line.push(b'\n');
         self.output.write_all(&self.line).map_err(not_written)

@@ -78,8 +78,8 @@ fn failed(error: ParquetError) -> Error {
     match error {
         ParquetError::External(error) => match error.downcast::<io::Error>() {
             Ok(error) => not_written(*error),
-            Err(error) => Error::Invalid(format!("could not write Parquet: {error}")),
+            Err(error) => Error::invalid("could not write Parquet").with_source(error),
         },
-        error => Error::Invalid(format!("could not write Parquet: {error}")),
+        error => Error::invalid("could not write Parquet").with_source(error),
     }
 }

@@ -31,7 +31,7 @@ pub struct Contract {
 /// [`Error::Invalid`] if it is no component, is too long, lacks an interface, was built for another
 /// version of the contract, or imports something that is not WASI.
 pub fn read_contract(bytes: &[u8]) -> Result<Contract> {
-    let wrong = |reason: String| Error::Invalid(format!("this is no format component: {reason}"));
+    let wrong = |reason: String| Error::invalid(format!("this is no format component: {reason}"));
     if bytes.len() > MAX_COMPONENT_BYTES {
         return Err(wrong(format!(
             "it has {} bytes, more than the limit of {MAX_COMPONENT_BYTES}",
@@ -41,17 +41,15 @@ pub fn read_contract(bytes: &[u8]) -> Result<Contract> {
     let broken = |error: wasmparser::BinaryReaderError| {
         let reason = error.message().lines().next().unwrap_or_default();
         let reason = reason.split(" - ").next().unwrap_or_default();
-        wrong(format!("its bytes are not WebAssembly ({reason}); build it again"))
+        wrong(format!("its bytes are not WebAssembly ({reason})")).with_hint("build it again")
     };
     let (mut imports, mut exports) = (Vec::new(), Vec::new());
     let mut depth = 0_u32;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(broken)? {
             Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
-                return Err(wrong(
-                    "it is a core module; make a component of it, for example with \
-                     `wasm-tools component new`"
-                        .to_owned(),
+                return Err(wrong("it is a core module".to_owned()).with_hint(
+                    "make a component of it, for example with `wasm-tools component new`",
                 ));
             }
             Payload::Version { .. } => depth += 1,

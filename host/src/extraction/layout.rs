@@ -71,7 +71,7 @@ impl TryFrom<container::ContainerLayout> for FileLayout {
             container::ItemLayout::Lines => ItemLayout::Lines,
             container::ItemLayout::Elements(pointer) => {
                 ItemLayout::Elements(ElementPattern::new(&pointer).map_err(|error| {
-                    Error::Component(format!("{error}; this is a bug in the component"))
+                    Error::component(format!("{error}; this is a bug in the component"))
                 })?)
             }
             container::ItemLayout::Entries(pattern) => ItemLayout::Entries(name(pattern)?),
@@ -92,10 +92,9 @@ impl TryFrom<container::ContainerLayout> for FileLayout {
             (_, HeaderLayout::None | HeaderLayout::SiblingFile(_)) => true,
         };
         if !fits {
-            return Err(Error::Component(
-                "the component describes a file with its header in an impossible place; this is a bug \
-                 in the component"
-                    .to_owned(),
+            return Err(Error::component(
+                "the component describes a file with its header in an impossible place; this is a \
+                 bug in the component",
             ));
         }
         Ok(FileLayout { items, header, classify_items: layout.classify_items })
@@ -104,7 +103,7 @@ impl TryFrom<container::ContainerLayout> for FileLayout {
 
 fn names(all: Vec<String>) -> Result<Vec<String>> {
     if all.len() > MOST_NAMES {
-        return Err(Error::Component(format!(
+        return Err(Error::component(format!(
             "the component names {} files for a header, more than {MOST_NAMES}; this is a bug in \
              the component",
             all.len()
@@ -115,7 +114,7 @@ fn names(all: Vec<String>) -> Result<Vec<String>> {
 
 fn name(one: String) -> Result<String> {
     if one.is_empty() || one.len() > NAME_BYTES {
-        return Err(Error::Component(format!(
+        return Err(Error::component(format!(
             "the component names a file with {} bytes, which must be from 1 to {NAME_BYTES}; this is \
              a bug in the component",
             one.len()

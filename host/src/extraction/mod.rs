@@ -201,11 +201,14 @@ impl ExtractionEngine {
     pub fn load(&self, bytes: &[u8], loading: &Loading) -> Result<Extractor> {
         let contract = read_contract(bytes)?;
         if let (false, [import, ..]) = (loading.grant_wasi, contract.wasi_imports.as_slice()) {
-            return Err(Error::Invalid(format!(
-                "the component imports {import}, which a format needs no more than it needs files or \
-                 a clock; build it without WASI, or grant it an empty one (`arc-host formats add \
-                 --grant-wasi`)"
-            )));
+            return Err(Error::invalid(format!(
+                "the component imports {import}, which a format needs no more than it needs files \
+                 or a clock"
+            ))
+            .with_hint(
+                "build it without WASI, or grant it an empty one (`arc-host formats add \
+                 --grant-wasi`)",
+            ));
         }
         let wasi = !contract.wasi_imports.is_empty();
         let sha256: [u8; 32] = Sha256::digest(bytes).into();
@@ -236,7 +239,7 @@ impl std::fmt::Debug for ExtractionEngine {
 }
 
 fn broken(error: wasmtime::Error) -> Error {
-    Error::Component(format!("the extraction component cannot be used: {error:#}"))
+    Error::component(format!("the extraction component cannot be used: {error:#}"))
 }
 
 impl Extractor {
@@ -334,11 +337,11 @@ fn identify(
     sha256: [u8; 32],
 ) -> Result<(ExtractorIdentity, ExtractorAbout)> {
     let description = Session::new(Arc::clone(compiled), None).describe().map_err(|error| {
-        Error::Component(format!("the extraction component does not describe itself: {error}"))
+        Error::component("the extraction component does not describe itself").with_source(error)
     })?;
     for (what, text) in [("name", &description.name), ("version", &description.version)] {
         if text.is_empty() || text.len() > MAX_NAME_BYTES || text.chars().any(char::is_control) {
-            return Err(Error::Invalid(format!(
+            return Err(Error::invalid(format!(
                 "the component's {what} must be a text of 1 to {MAX_NAME_BYTES} bytes without control \
                  characters, and is {:?}",
                 text.chars().take(80).collect::<String>()

@@ -21,7 +21,7 @@ const KEPT_GROWTH_BYTES: usize = 16 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExtractionError {
     /// It ran longer than its deadline; on a less busy machine it can succeed.
-    #[error("extraction ran longer than its deadline of {0:?}; try again, or raise the deadline")]
+    #[error("extraction ran longer than its deadline of {0:?}")]
     Deadline(std::time::Duration),
     /// It took more fuel than there is for as many bytes; it always will.
     #[error(
@@ -36,7 +36,7 @@ pub enum ExtractionError {
     )]
     Answer(usize),
     /// It needed more memory than its limit.
-    #[error("extraction needed more than its {0} bytes of memory; send a smaller document")]
+    #[error("extraction needed more than its {0} bytes of memory")]
     Memory(usize),
     /// The component failed, which is a bug in it.
     #[error("the extraction component failed: {0}; this is a bug in the component")]
@@ -45,11 +45,15 @@ pub enum ExtractionError {
 
 impl From<ExtractionError> for Error {
     fn from(error: ExtractionError) -> Self {
-        match error {
-            ExtractionError::Deadline(_) => Error::Unavailable(error.to_string()),
+        let failed = match error {
+            ExtractionError::Deadline(_) => Error::unavailable(error.to_string()),
             // A smaller one has a verdict.
-            ExtractionError::Memory(_) => Error::Invalid(error.to_string()),
-            _ => Error::Component(error.to_string()),
+            ExtractionError::Memory(_) => Error::invalid(error.to_string()),
+            _ => Error::component(error.to_string()),
+        };
+        match error.hint() {
+            Some(hint) => failed.with_hint(hint),
+            None => failed,
         }
     }
 }
@@ -58,6 +62,17 @@ impl ExtractionError {
     /// Whether a retry of the same document can get a verdict.
     pub fn retryable(&self) -> bool {
         matches!(self, ExtractionError::Deadline(_))
+    }
+
+    /// Returns what the caller can do, if the text does not show it.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            ExtractionError::Deadline(_) => Some("try again, or raise the deadline"),
+            ExtractionError::Memory(_) => Some("send a smaller document"),
+            ExtractionError::Fuel(_)
+            | ExtractionError::Answer(_)
+            | ExtractionError::Component(_) => None,
+        }
     }
 }
 

@@ -195,16 +195,20 @@ impl Formats {
             });
             match asked {
                 Ok(layout) => found.extend(layout),
-                Err(error) => complain(&format!("the format {name} cannot be used: {error}")),
+                Err(error) => complain(&format!(
+                    "the format {name} cannot be used: {}",
+                    error.report_with_hint()
+                )),
             }
         }
         if let [_, _, ..] = found.as_slice() {
             let names: Vec<&str> =
                 found.iter().map(|(extractor, _)| extractor.identity().name.as_str()).collect();
-            return Err(Error::Invalid(format!(
-                "{file_name} is accepted by the formats {}; choose one with --format",
+            return Err(Error::invalid(format!(
+                "{file_name} is accepted by the formats {}",
                 names.join(" and ")
-            )));
+            ))
+            .with_hint("say which one it is with --format"));
         }
         Ok(found.pop())
     }
@@ -327,9 +331,8 @@ impl Formats {
 
     fn unknown(&self, name: &str) -> Error {
         let known = self.names().unwrap_or_default().join(", ");
-        Error::NotFound(format!(
-            "there is no format {name:?}; there are arc-guide, {known}, and those that `arc-host \
-             formats add` adds"
+        Error::not_found(format!("there is no format {name:?}")).with_hint(format!(
+            "there are arc-guide, {known}, and those that `arc-host formats add` adds"
         ))
     }
 

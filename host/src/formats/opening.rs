@@ -41,10 +41,8 @@ impl Formats {
                 let extractor = self.extractor(name)?;
                 let layout = extractor.ask_layout(file.own_name(), &file.head()?)?;
                 let layout = layout.ok_or_else(|| {
-                    Error::Invalid(format!(
-                        "{} is not of the format {name}; omit --format to have it detected",
-                        file.name()
-                    ))
+                    Error::invalid(format!("{} is not of the format {name}", file.name()))
+                        .with_hint("omit --format to have it detected")
                 })?;
                 Some((extractor, layout))
             }
@@ -52,11 +50,11 @@ impl Formats {
         };
         let Some((extractor, layout)) = found else {
             if header_file.is_some() {
-                return Err(Error::Invalid(format!(
-                    "{} is read in the format {guide}, which has no headers; omit --header, or \
-                     name the format with --format",
+                return Err(Error::invalid(format!(
+                    "{} is read in the format {guide}, which has no headers",
                     file.name()
-                )));
+                ))
+                .with_hint("leave out --header, or name the format with --format"));
             }
             return Ok(OpenedFile { file, extractor: built_in.clone(), format: None });
         };

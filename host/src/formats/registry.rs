@@ -93,15 +93,14 @@ pub(super) fn check_name(name: &str) -> Result<()> {
         && name.len() <= MAX_NAME_BYTES
         && name.chars().all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-');
     if !fits {
-        return Err(Error::Invalid(format!(
+        return Err(Error::invalid(format!(
             "a format's name is up to {MAX_NAME_BYTES} small letters, digits and dashes and begins \
              with a letter; the component calls itself {name:?}"
         )));
     }
     if RESERVED.contains(&name) {
-        return Err(Error::Invalid(format!(
-            "the name {name} is reserved for the built-in format; rename the component"
-        )));
+        return Err(Error::invalid(format!("the name {name} is reserved for the built-in format"))
+            .with_hint("rename the component"));
     }
     Ok(())
 }
@@ -179,7 +178,7 @@ impl Registry {
             added_at: Timestamp::now(),
         };
         let mut text = serde_json::to_vec_pretty(&added).map_err(|error| {
-            Error::Invalid(format!("the description of the format cannot be written: {error}"))
+            Error::invalid("the description of the format cannot be written").with_source(error)
         })?;
         text.push(b'\n');
         write(folder, &folder.join(format!("{}.json", entry.name)), &text)?;
@@ -192,10 +191,10 @@ impl Registry {
     /// Removes a format and its component.
     pub(super) fn remove(&self, name: &str) -> Result<AddedFormat> {
         let (Some(folder), Some(added)) = (&self.folder, self.find(name)?) else {
-            return Err(Error::NotFound(format!(
-                "no format {name:?} was added; `arc-host formats list` shows them, and those that \
-                 come with the program cannot be removed"
-            )));
+            return Err(Error::not_found(format!("no format {name:?} was added")).with_hint(
+                "`arc-host formats list` shows them, and those that come with the program cannot \
+                 be removed",
+            ));
         };
         let path = folder.join(format!("{name}.json"));
         fs::remove_file(&path)
@@ -212,11 +211,12 @@ impl Registry {
             .map_err(|error| Error::io(format!("could not read {}", path.display()), error))?;
         let digest: [u8; 32] = Sha256::digest(&bytes).into();
         if hexadecimal(&digest) != added.sha256 {
-            return Err(Error::Component(format!(
-                "{} is not the component that was added as {}; add the component again",
+            return Err(Error::component(format!(
+                "{} is not the component that was added as {}",
                 path.display(),
                 added.name
-            )));
+            ))
+            .with_hint("add the component again"));
         }
         Ok((path, bytes))
     }
@@ -232,10 +232,8 @@ impl Registry {
 
     fn made(&self) -> Result<&Path> {
         let Some(folder) = &self.folder else {
-            return Err(Error::Configuration(
-                "there is no folder for formats; name one with --data-dir or ARC_DATA_DIR"
-                    .to_owned(),
-            ));
+            return Err(Error::configuration("there is no folder for formats")
+                .with_hint("name one with --data-dir or ARC_DATA_DIR"));
         };
         fs::create_dir_all(folder)
             .map_err(|error| Error::io(format!("could not make {}", folder.display()), error))?;
@@ -245,10 +243,9 @@ impl Registry {
 
 fn read(path: &Path, text: &[u8]) -> Result<AddedFormat> {
     serde_json::from_slice(text).map_err(|error| {
-        Error::Invalid(format!(
-            "{} does not describe a format ({error}); remove the file and add the format again",
-            path.display()
-        ))
+        Error::invalid(format!("{} does not describe a format", path.display()))
+            .with_hint("remove the file and add the format again")
+            .with_source(error)
     })
 }
 
@@ -312,8 +309,8 @@ mod tests {
         assert_eq!(registry.list().unwrap(), std::slice::from_ref(&second));
         assert!(registry.component(&first).is_err());
         fs::write(folder.path().join(format!("{}.wasm", second.sha256)), b"3").unwrap();
-        let message = registry.component(&second).unwrap_err().to_string();
-        assert!(message.contains("add the component again"), "{message}");
+        let error = registry.component(&second).unwrap_err();
+        assert_eq!(error.hint().unwrap(), "add the component again", "{error:?}");
         fs::write(folder.path().join("one.json"), b"{").unwrap();
         assert!(registry.find("one").unwrap_err().to_string().contains("one.json"));
     }

@@ -37,7 +37,9 @@ pub use replay::{ReplayProgress, Replayed};
 pub use start::SimulationStarted;
 pub(crate) use start::{CheckedStart, configuration_id};
 pub(crate) use submission::whole_failure;
-pub use submission::{Document, ItemVerdict, NotFinite, NotFiniteNumber, Submission, Verdict};
+pub use submission::{
+    Document, FailureKind, ItemVerdict, NotFinite, NotFiniteNumber, Submission, Verdict,
+};
 
 pub use crate::formats::ResultFormat;
 
@@ -246,11 +248,11 @@ impl Recorder {
         {
             return Ok(simulation);
         }
-        Err(Error::Conflict(format!(
-            "simulation {} was started before with another plan of {} scenarios and {} trials; \
-             use another id",
+        Err(Error::conflict(format!(
+            "simulation {} was started before with another plan of {} scenarios and {} trials",
             new.simulation_id, simulation.planned_scenarios, simulation.trials
-        )))
+        ))
+        .with_hint("use another id"))
     }
 
     /// Records results of one simulation: a verdict for each, in order. They are received when this
@@ -283,16 +285,24 @@ impl Recorder {
     ) -> Result<Uuid> {
         let mut verdicts = self.record_batch(simulation_id, vec![submission]).await?;
         let Some(item) = verdicts.pop() else {
-            return Err(Error::Component("the result has got no verdict".to_owned()));
+            return Err(Error::component("the result has got no verdict"));
         };
         match item.verdict {
             Verdict::Stored | Verdict::Duplicate | Verdict::Spooled => Ok(item.outcome_id),
             Verdict::Rejected(violations) => {
                 Err(Error::Rejected { what: "the result", violations })
             }
-            Verdict::Failed { retryable: true, message, .. } => Err(Error::Unavailable(message)),
-            Verdict::Failed { internal: true, message, .. } => Err(Error::Internal(message)),
-            Verdict::Failed { retryable: false, message, .. } => Err(Error::Refused(message)),
+            Verdict::Failed { kind, message, hint } => {
+                let error = match kind {
+                    FailureKind::Unavailable | FailureKind::Timeout => Error::unavailable(message),
+                    FailureKind::Internal => Error::internal(message),
+                    FailureKind::Refused => Error::refused(message),
+                };
+                Err(match hint {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                })
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use super::received_result::ReceivedResult;
 use super::retry_reason::RetryReason;
 use super::rows::{ExtractionResult, Target};
 use super::scheduling::InlineExtraction;
-use super::submission::{ItemVerdict, Verdict};
+use super::submission::{FailureKind, ItemVerdict, Verdict};
 use super::writing::{WriteSummary, write_all};
 use crate::store::{OutcomeRow, RejectedRow, Store};
 
@@ -169,19 +169,18 @@ impl Queue {
                 drop(call);
                 answered.await.map_err(|_| {
                     // A fault, or the end of the runtime, has ended the transaction.
-                    "the transaction was broken off before its commit; send the results again"
+                    let message = "the transaction was broken off before its commit";
+                    (message, Some("send the results again"))
                 })
             }
-            Err(_) => Err("the recorder was closed before the commit"),
+            Err(_) => Err(("the recorder was closed before the commit", None)),
         };
-        answered.unwrap_or_else(|message| {
+        answered.unwrap_or_else(|(message, hint)| {
             let failed = |outcome_id| {
-                let message = message.to_owned();
                 let verdict = Verdict::Failed {
-                    retryable: true,
-                    unavailable: true,
-                    internal: false,
-                    message,
+                    kind: FailureKind::Unavailable,
+                    message: message.to_owned(),
+                    hint: hint.map(str::to_owned),
                 };
                 ItemVerdict { outcome_id, verdict, warnings: Vec::new() }
             };
@@ -259,20 +258,10 @@ impl Shared {
 /// The verdict on an item. Of several items with one document, the first has stored it.
 fn verdict(item: ExtractionResult, written: &mut WriteSummary) -> ItemVerdict {
     let (key, warnings, verdict) = match item {
-        // The database has no part in it, whether time or memory was lacking: it costs this result
-        // alone.
-        ExtractionResult::Failed { outcome_id, retryable, message } => {
-            tracing::warn!(target: "arc_host::recorder", %outcome_id, retryable, message, "a result got no verdict from the extractor");
-            return ItemVerdict {
-                outcome_id,
-                verdict: Verdict::Failed {
-                    retryable,
-                    unavailable: false,
-                    internal: false,
-                    message,
-                },
-                warnings: Vec::new(),
-            };
+        ExtractionResult::Failed { outcome_id, error } => {
+            tracing::warn!(target: "arc_host::recorder", %outcome_id, retryable = error.retryable(), %error, hint = error.hint(), "a result got no verdict from the extractor");
+            let verdict = Verdict::not_extracted(&error);
+            return ItemVerdict { outcome_id, verdict, warnings: Vec::new() };
         }
         ExtractionResult::Rejected(row, violations) => {
             (row.key, Vec::new(), Verdict::Rejected(violations))

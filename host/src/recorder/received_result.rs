@@ -229,7 +229,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::recorder::whole_failure;
+    use crate::recorder::{FailureKind, whole_failure};
 
     const SIMULATION: Uuid = Uuid::from_u128(7);
 
@@ -287,12 +287,12 @@ mod tests {
 
     #[test]
     fn a_batch_has_failed_as_a_whole_only_if_others_would_fail_too() {
-        let failed = |unavailable, internal| Verdict::Failed {
-            retryable: true,
-            unavailable,
-            internal,
-            message: String::new(),
-        };
+        let failed = |kind| Verdict::Failed { kind, message: String::new(), hint: None };
+        let (unavailable, timeout, internal) = (
+            failed(FailureKind::Unavailable),
+            failed(FailureKind::Timeout),
+            failed(FailureKind::Internal),
+        );
         let items = |verdicts: &[Verdict]| -> Vec<ItemVerdict> {
             let item = |verdict: &Verdict| ItemVerdict {
                 outcome_id: SIMULATION,
@@ -303,11 +303,12 @@ mod tests {
         };
         for (verdicts, whole) in [
             (vec![], None),
-            (vec![failed(true, false)], Some(failed(true, false))),
-            (vec![failed(false, false), failed(false, true)], Some(failed(false, true))),
-            (vec![failed(false, false); 3], None),
-            (vec![failed(true, false), Verdict::Stored], None),
-            (vec![Verdict::Duplicate, failed(true, false)], None),
+            (vec![unavailable.clone()], Some(unavailable.clone())),
+            (vec![timeout.clone(), internal.clone()], Some(internal)),
+            (vec![timeout; 3], None),
+            (vec![failed(FailureKind::Refused); 3], None),
+            (vec![unavailable.clone(), Verdict::Stored], None),
+            (vec![Verdict::Duplicate, unavailable], None),
         ] {
             assert_eq!(whole_failure(&items(&verdicts)), whole.as_ref(), "{verdicts:?}");
         }

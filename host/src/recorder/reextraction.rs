@@ -319,9 +319,9 @@ impl<R: FnMut(Reexamined)> Examination<'_, R> {
         let Examination { changes, report, .. } = self;
         let simulation_id = changes.simulation_id;
         let row = match now {
-            ExtractionResult::Failed { outcome_id, message, .. } => {
+            ExtractionResult::Failed { outcome_id, error } => {
                 changes.failed += 1;
-                report(Reexamined::Failed { outcome_id, message });
+                report(Reexamined::Failed { outcome_id, message: error.to_string() });
                 return None;
             }
             ExtractionResult::Rejected(row, violations) => {

@@ -168,8 +168,8 @@ impl Recorder {
                         reasons.push((row.key.outcome_id, row.violations.clone()));
                     }
                 }
-                ExtractionResult::Failed { outcome_id, message, .. } => {
-                    replayed.fail(outcome_id, &message);
+                ExtractionResult::Failed { outcome_id, error } => {
+                    replayed.fail(outcome_id, &error.to_string());
                 }
             }
         }
@@ -208,8 +208,8 @@ impl Recorder {
                     let (first, second) = rows.split_at(rows.len() / 2);
                     parts.extend([(first, reasons), (second, &[])]);
                 }
-                (Err(Error::Refused(message)), [row]) => {
-                    replayed.fail(row.key.outcome_id, &message);
+                (Err(error @ Error::Refused(_)), [row]) => {
+                    replayed.fail(row.key.outcome_id, &error.report());
                     if !reasons.is_empty() {
                         parts.push((&[], reasons));
                     }

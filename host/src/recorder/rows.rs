@@ -11,7 +11,8 @@ use super::received_result::ReceivedResult;
 use super::sessions::Sessions;
 use super::submission::Document;
 use crate::extraction::{
-    DimensionScore, Outcome, Session, SuiteSummary, Violation, violations_to_json, whole,
+    DimensionScore, ExtractionError, Outcome, Session, SuiteSummary, Violation, violations_to_json,
+    whole,
 };
 use crate::identity;
 use crate::json_text::JsonText;
@@ -63,8 +64,7 @@ pub(super) enum ExtractionResult {
     /// The extractor gave no verdict.
     Failed {
         outcome_id: Uuid,
-        retryable: bool,
-        message: String,
+        error: ExtractionError,
     },
 }
 
@@ -111,11 +111,7 @@ impl ReceivedResult {
             answer => answer,
         };
         match answer {
-            Err(error) => ExtractionResult::Failed {
-                outcome_id: self.outcome_id,
-                retryable: error.retryable(),
-                message: error.to_string(),
-            },
+            Err(error) => ExtractionResult::Failed { outcome_id: self.outcome_id, error },
             Ok(Err(violations)) => self.into_rejected(target, violations),
             Ok(Ok(outcome)) => self.into_outcome(target, outcome),
         }
@@ -138,11 +134,7 @@ impl ReceivedResult {
         let places = &self.submission.not_finite;
         let found = |path: &str| places.iter().find(|place| place.path == path);
         match session.extract_outcome(self.submission.header(), &with_words) {
-            Err(error) => ExtractionResult::Failed {
-                outcome_id: self.outcome_id,
-                retryable: error.retryable(),
-                message: error.to_string(),
-            },
+            Err(error) => ExtractionResult::Failed { outcome_id: self.outcome_id, error },
             Ok(Err(mut violations)) => {
                 for violation in &mut violations {
                     if let Some(place) = found(&violation.path) {
@@ -204,8 +196,12 @@ impl ReceivedResult {
                 }
             },
             None if target.plan.trials > 1 => {
-                return self.into_rejected(target, vec![trial_violation("trial_required",
-                    format!("the plan has {} trials of each scenario, and the result does not say which it is", target.plan.trials))]);
+                let message = format!(
+                    "the plan has {} trials of each scenario, and the result does not say which it is",
+                    target.plan.trials
+                );
+                return self
+                    .into_rejected(target, vec![trial_violation("trial_required", message)]);
             }
             None => 1,
         };

@@ -82,7 +82,7 @@ impl Recorder {
     ) -> Result<String> {
         let id = configuration_id(name, configuration, user_id)?;
         let quoted = (!is_json(configuration)).then(|| JsonText::of(&configuration)).transpose();
-        let quoted = quoted.map_err(|error| Error::Invalid(error.to_string()))?;
+        let quoted = quoted.map_err(|error| Error::invalid(error.to_string()))?;
         let content = quoted.as_ref().map_or(configuration, JsonText::as_str);
         self.make_ready().await?;
         self.shared.store.create_configuration(&id, name, content, user_id).await?;
@@ -150,11 +150,12 @@ impl Recorder {
     /// The plan that a list of scenarios makes.
     async fn read_scenarios(&self, scenarios: String) -> Result<Vec<PlannedRow>> {
         if scenarios.len() > SCENARIOS_BYTES {
-            return Err(Error::Invalid(format!(
+            return Err(Error::invalid(format!(
                 "the list of scenarios has {} bytes, more than the {SCENARIOS_BYTES} that one \
-                 start takes; leave out what is not needed to plan them",
+                 start takes",
                 scenarios.len()
-            )));
+            ))
+            .with_hint("leave out what is not needed to plan them"));
         }
         let read = move |session: &mut Session| -> Result<Vec<PlannedRow>> {
             let answer = session.extract_scenarios(&scenarios);
@@ -185,10 +186,11 @@ pub(crate) fn configuration_id(
     }
     // Text that is not JSON is kept as a string, however many brackets it has.
     if nesting(configuration) > CONFIGURATION_DEPTH && is_json(configuration) {
-        return Err(Error::Invalid(format!(
+        return Err(Error::invalid(format!(
             "the configuration's objects and arrays are nested deeper than {CONFIGURATION_DEPTH}, \
-             which the database does not read; give it as text that is not JSON, or flatter"
-        )));
+             which the database does not read"
+        ))
+        .with_hint("give it as text that is not JSON, or flatter"));
     }
     let mut fingerprint = Fingerprint::new("configuration");
     fingerprint.part(name.as_bytes());
@@ -203,7 +205,7 @@ pub(crate) fn configuration_id(
 fn check(start: &SimulationStart) -> Result<u32> {
     let trials = start.trials();
     if !(1..=MAX_TRIALS).contains(&trials) {
-        return Err(Error::Invalid(format!(
+        return Err(Error::invalid(format!(
             "a plan has 1 to {MAX_TRIALS} trials of each scenario, not {trials}"
         )));
     }
@@ -223,13 +225,13 @@ fn check_texts(start: &SimulationStart) -> Result<()> {
     }
     let Some(metadata) = &start.metadata else { return Ok(()) };
     if !metadata.trim_start().starts_with('{') || !is_json(metadata) {
-        return Err(Error::Invalid("the metadata is not a JSON object".to_owned()));
+        return Err(Error::invalid("the metadata is not a JSON object"));
     }
     if nesting(metadata) > METADATA_DEPTH {
-        return Err(Error::Invalid(format!(
-            "the metadata's objects and arrays are nested deeper than {METADATA_DEPTH}; make it \
-             flatter"
-        )));
+        return Err(Error::invalid(format!(
+            "the metadata's objects and arrays are nested deeper than {METADATA_DEPTH}"
+        ))
+        .with_hint("make it flatter"));
     }
     Ok(())
 }
@@ -238,9 +240,10 @@ fn check_texts(start: &SimulationStart) -> Result<()> {
 fn storable(what: &str, text: Option<&str>) -> Result<()> {
     match text.and_then(|text| text.find('\0')) {
         None => Ok(()),
-        Some(at) => Err(Error::Invalid(format!(
-            "{what} has a NUL character at byte {at}, which no database text can hold; leave it out"
-        ))),
+        Some(at) => Err(Error::invalid(format!(
+            "{what} has a NUL character at byte {at}, which no database text can hold"
+        ))
+        .with_hint("leave it out")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is submitted, and what became of it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arc_framing::{Content, Frame, HEAD_BYTES, Problem};
@@ -7,8 +8,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::error::Error;
-use crate::extraction::Violation;
+use crate::error::{Error, ErrorKind};
+use crate::extraction::{ExtractionError, Violation};
 use crate::formats::ResultFormat;
 use crate::identity;
 
@@ -240,31 +241,65 @@ pub enum Verdict {
     Rejected(Vec<Violation>),
     /// Not recorded.
     Failed {
-        /// Whether the same submission again may work.
-        retryable: bool,
-        /// Whether the trouble is that of the database or service, which would take no other
-        /// submission either just now. Where it is not, this one's alone: its extraction ran out
-        /// of time, say.
-        unavailable: bool,
-        /// Whether it is a fault of the program, which other submissions may meet as well: with a
-        /// spool they are kept, for a version in which it is mended.
-        internal: bool,
-        /// What happened and what to do.
+        /// What is at fault.
+        kind: FailureKind,
+        /// What happened, and why.
         message: String,
+        /// What the caller can do, if the message does not show it.
+        hint: Option<String>,
     },
+}
+
+/// What is at fault when a submission is not recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The database or the service, which would take no other submission either just now. The same
+    /// submission might be recorded later.
+    Unavailable,
+    /// This submission alone, whose extraction ran out of time: the same one might be recorded on a
+    /// less busy machine.
+    Timeout,
+    /// This submission alone: the same one fails again.
+    Refused,
+    /// A fault of the program, which other submissions may meet as well: with a spool they are kept,
+    /// for a version in which it is mended.
+    Internal,
+}
+
+impl FailureKind {
+    /// Whether the same submission might be recorded although nothing is changed.
+    pub fn may_retry(self) -> bool {
+        matches!(self, FailureKind::Unavailable | FailureKind::Timeout)
+    }
+
+    /// Whether other submissions may fail for the same reason.
+    pub fn affects_others(self) -> bool {
+        matches!(self, FailureKind::Unavailable | FailureKind::Internal)
+    }
 }
 
 impl Verdict {
     /// That of what was not recorded because of this error.
     pub(crate) fn failed(error: &Error) -> Self {
-        let internal = matches!(error, Error::Internal(_));
-        // All but the rows themselves may be mended, and nothing may be lost until then.
-        let unavailable = !internal && !error.about_the_call();
+        let kind = match error.kind() {
+            ErrorKind::Request => FailureKind::Refused,
+            ErrorKind::Internal => FailureKind::Internal,
+            // All but the rows themselves may be mended, and nothing may be lost until then.
+            ErrorKind::Unavailable | ErrorKind::Setup => FailureKind::Unavailable,
+        };
+        Verdict::Failed { kind, message: error.report(), hint: error.hint().map(Cow::into_owned) }
+    }
+
+    /// That of what the extractor has given no verdict on. The database has no part in it, whether time
+    /// or memory was lacking: it costs this result alone.
+    pub(super) fn not_extracted(error: &ExtractionError) -> Self {
         Verdict::Failed {
-            retryable: unavailable,
-            unavailable,
-            internal,
+            kind: match error.retryable() {
+                true => FailureKind::Timeout,
+                false => FailureKind::Refused,
+            },
             message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
         }
     }
 }
@@ -273,7 +308,7 @@ impl Verdict {
 /// something was recorded, or only documents failed for which no neighbour has to suffer.
 pub(crate) fn whole_failure(verdicts: &[ItemVerdict]) -> Option<&Verdict> {
     let failed = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { .. });
-    let others_too = |verdict: &&Verdict| matches!(verdict, Verdict::Failed { unavailable, internal, .. } if *unavailable || *internal);
+    let others_too = |verdict: &&Verdict| matches!(verdict, Verdict::Failed { kind, .. } if kind.affects_others());
     let mut all = verdicts.iter().map(|item| &item.verdict);
     all.find(others_too).filter(|_| verdicts.iter().all(failed))
 }

@@ -123,7 +123,7 @@ async fn write_once(
                     return Err(error);
                 };
                 store.count_retry();
-                retry_reason.set(Some(error.to_string()));
+                retry_reason.set(Some(error.report()));
                 tokio::time::sleep(pause).await;
             }
             Err(error) => return Err(error),

@@ -25,12 +25,13 @@ fn invalid(path: &str, message: String) -> wit::RecorderError {
 
 impl From<Error> for wit::RecorderError {
     fn from(error: Error) -> Self {
-        let message = error.to_string();
+        // The contract has one text for what happened and what to do.
+        let message = error.report_with_hint();
         match error {
             Error::Rejected { violations, .. } => wit::RecorderError::Invalid(violations),
-            Error::Invalid(message) => invalid("", message),
-            Error::NotFound(message) => wit::RecorderError::NotFound(message),
-            Error::Conflict(message) => wit::RecorderError::Conflict(message),
+            Error::Invalid(_) => invalid("", message),
+            Error::NotFound(_) => wit::RecorderError::NotFound(message),
+            Error::Conflict(_) => wit::RecorderError::Conflict(message),
             error if error.retryable() => wit::RecorderError::Unavailable(message),
             _ => wit::RecorderError::Failed(message),
         }
@@ -89,8 +90,12 @@ impl From<ItemVerdict> for wit::ItemVerdict {
             recorder::Verdict::Duplicate => wit::Verdict::Duplicate(id),
             recorder::Verdict::Spooled => wit::Verdict::Spooled(id),
             recorder::Verdict::Rejected(violations) => wit::Verdict::Rejected(violations),
-            recorder::Verdict::Failed { retryable, message, .. } => {
-                wit::Verdict::Failed(wit::RecordingFailure { retryable, message })
+            recorder::Verdict::Failed { kind, message, hint } => {
+                let message = match hint {
+                    Some(hint) => format!("{message}; {hint}"),
+                    None => message,
+                };
+                wit::Verdict::Failed(wit::RecordingFailure { retryable: kind.may_retry(), message })
             }
         };
         wit::ItemVerdict { verdict, warnings: item.warnings }
@@ -205,5 +210,33 @@ impl From<OutcomePage> for wit::OutcomePage {
             outcomes: page.outcomes.into_iter().map(Into::into).collect(),
             cursor: page.cursor,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recorder::FailureKind;
+
+    #[test]
+    fn the_contract_has_the_hint_after_the_text() {
+        let error = Error::not_found("there is no such simulation").with_hint("list them");
+        let wit::RecorderError::NotFound(text) = wit::RecorderError::from(error) else {
+            panic!("it is another error")
+        };
+        assert_eq!(text, "there is no such simulation; list them");
+        let verdict = recorder::Verdict::Failed {
+            kind: FailureKind::Timeout,
+            message: "it took too long".to_owned(),
+            hint: Some("try again".to_owned()),
+        };
+        let item = ItemVerdict { outcome_id: Uuid::nil(), verdict, warnings: Vec::new() };
+        let wit::Verdict::Failed(failure) = wit::ItemVerdict::from(item).verdict else {
+            panic!("it is another verdict")
+        };
+        assert_eq!(
+            (failure.message.as_str(), failure.retryable),
+            ("it took too long; try again", true)
+        );
     }
 }

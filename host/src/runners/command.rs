@@ -85,9 +85,8 @@ impl Runner {
         let broken = |error: wasmtime::Error| {
             let reason = error.root_cause().to_string();
             let reason = reason.lines().next().unwrap_or("unknown reason").to_owned();
-            Error::Component(format!(
-                "this is not a component that can be run: {reason}; build it for wasm32-wasip2"
-            ))
+            Error::component(format!("this is not a component that can be run: {reason}"))
+                .with_hint("build it for wasm32-wasip2")
         };
         let mut config = Config::new();
         config.epoch_interruption(true);
@@ -118,7 +117,7 @@ impl Runner {
     ) -> Result<Exit> {
         let mut linker = Linker::new(&self.engine);
         let link = |error: wasmtime::Error| {
-            Error::Component(format!("could not set up the runner's imports: {error}"))
+            Error::component(format!("could not set up the runner's imports: {error}"))
         };
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(link)?;
         add_to_linker(&mut linker).map_err(link)?;
@@ -135,7 +134,7 @@ impl Runner {
         let _ticker = Ticker::start(&self.engine);
         let instance = Command::instantiate_async(&mut store, &self.component, &linker).await;
         let command = instance.map_err(|error| {
-            Error::Component(format!(
+            Error::component(format!(
                 "the runner has an import that this host does not provide: {}",
                 error.root_cause()
             ))
@@ -145,7 +144,7 @@ impl Runner {
             Ok(Err(())) => Ok(Exit { code: 1 }),
             Err(error) => match error.downcast_ref::<I32Exit>() {
                 Some(I32Exit(code)) => Ok(Exit { code: *code }),
-                None => Err(Error::Component(format!("the runner failed: {error:?}"))),
+                None => Err(Error::component(format!("the runner failed: {error:?}"))),
             },
         }
     }
@@ -177,10 +176,11 @@ impl Drop for Ticker {
 fn check_version(import: &str) -> Result<()> {
     let Some(name) = import.strip_prefix(PACKAGE) else { return Ok(()) };
     match name.rsplit_once('@') {
-        Some((_, version)) if !version.starts_with(VERSION) => Err(Error::Component(format!(
+        Some((_, version)) if !version.starts_with(VERSION) => Err(Error::component(format!(
             "the runner was built for arc:recording@{version}, and this host provides \
-             arc:recording@{VERSION}x; build the runner again with the wit folder of this version"
-        ))),
+             arc:recording@{VERSION}x"
+        ))
+        .with_hint("build the runner again with the wit folder of this version")),
         _ => Ok(()),
     }
 }

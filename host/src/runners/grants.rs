@@ -41,7 +41,7 @@ impl Grants {
             let granted = context.preopened_dir(&folder.host, &folder.guest, allowed);
             granted.map_err(|error| {
                 let host = folder.host.display();
-                Error::Configuration(format!(
+                Error::configuration(format!(
                     "could not grant the runner the folder {host}: {}",
                     error.root_cause()
                 ))

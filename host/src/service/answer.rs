@@ -1,5 +1,7 @@
 //! Answers: JSON, and problems.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
@@ -17,7 +19,7 @@ pub(super) type Answer = Result<Response<Body>, Failure>;
 pub(super) struct Failure {
     pub(super) problem: Box<Problem>,
     /// For the log.
-    pub(super) cause: Option<String>,
+    pub(super) cause: Option<Cause>,
 }
 
 /// An answer with an error that a retry can change.
@@ -30,11 +32,28 @@ pub(super) struct CompressionOptOut;
 
 /// What the log records about an answer beside its status.
 #[derive(Clone, Debug)]
-pub(super) struct Cause(pub(super) String);
+pub(super) struct Cause {
+    /// Why it failed.
+    pub(super) reason: String,
+    /// What to do about it.
+    pub(super) hint: Option<String>,
+}
+
+impl From<&Error> for Cause {
+    fn from(error: &Error) -> Self {
+        Cause { reason: error.report(), hint: error.hint().map(Cow::into_owned) }
+    }
+}
 
 impl Failure {
     pub(super) fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Problem::new(code, detail).into()
+    }
+
+    /// The same with what to do about it.
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.problem.hint = Some(hint.into());
+        self
     }
 }
 
@@ -52,7 +71,7 @@ impl From<Aborted> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let cause = Some(error.to_string());
+        let cause = Some(Cause::from(&error));
         Failure { problem: Box::new(Problem::from(error)), cause }
     }
 }
@@ -72,7 +91,7 @@ impl IntoResponse for Failure {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if let Some(cause) = cause {
-            response.extensions_mut().insert(Cause(cause));
+            response.extensions_mut().insert(cause);
         }
         response.extensions_mut().insert(*problem);
         response

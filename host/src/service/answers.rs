@@ -62,9 +62,9 @@ impl Turn<'_> {
             Ok(room) => Ok(with_room(text, room)),
             Err(_) => Err(Problem::new(
                 ProblemCode::TooManyRequests,
-                "the memory for answers that clients have not read is used up; try again in \
-                 a second",
+                "the memory for answers that clients have not read is used up",
             )
+            .hint("try again in a second")
             .retry_after(1)
             .into()),
         }

@@ -87,7 +87,11 @@ impl App {
             match answered {
                 Ok(Ok(())) => true,
                 Ok(Err(error)) => {
-                    tracing::debug!(%error, "the database does not answer");
+                    tracing::debug!(
+                        error = error.report(),
+                        hint = error.hint().as_deref(),
+                        "the database does not answer"
+                    );
                     false
                 }
                 Err(_) => false,
@@ -96,7 +100,7 @@ impl App {
         if self.readiness.run(asked).await {
             return Ok(());
         }
-        Err(Error::Unavailable("the database does not answer".to_owned()).into())
+        Err(Error::unavailable("the database does not answer").into())
     }
 
     pub(super) fn answer_pace(&self) -> AnswerPace {

@@ -50,10 +50,9 @@ impl Chunks {
                     let seconds = self.stall.as_secs();
                     return Err(Problem::new(
                         ProblemCode::BodyTimeout,
-                        format!(
-                            "nothing of the body came for {seconds} s; send it faster, or again"
-                        ),
+                        format!("nothing of the body came for {seconds} s"),
                     )
+                    .hint("send it faster, or again")
                     .limit(seconds)
                     .into());
                 }
@@ -130,14 +129,9 @@ pub(super) async fn collected(
 }
 
 pub(super) fn too_large(limit: u64) -> Problem {
-    Problem::new(
-        ProblemCode::BodyTooLarge,
-        format!(
-            "the body is longer than {limit} bytes; send fewer results at once, or stream them \
-             as application/x-ndjson"
-        ),
-    )
-    .limit(limit)
+    Problem::new(ProblemCode::BodyTooLarge, format!("the body is longer than {limit} bytes"))
+        .hint("send fewer results at once, or stream them as application/x-ndjson")
+        .limit(limit)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::answer::Failure;
+use super::answer::{Cause, Failure};
 use crate::error::{Error, Result};
 use crate::wire::{Problem, ProblemCode};
 
@@ -146,7 +146,7 @@ pub(super) fn unwritable(error: std::io::Error) -> Failure {
     )
     .retry_after(DISK_FULL_SECONDS)
     .into();
-    failure.cause = Some(error.to_string());
+    failure.cause = Some(Cause { reason: error.to_string(), hint: None });
     failure
 }
 

@@ -33,6 +33,8 @@ describe! {
         failed: u64,
         /// Why the first of these was not.
         failure: Option<String>,
+        /// What to do about that, if `failure` does not show it.
+        failure_hint: Option<String>,
         /// Whether it was stopped before the end of the file.
         interrupted: bool,
         /// How many outcomes have each status, all results of the simulation together.

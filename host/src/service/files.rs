@@ -128,13 +128,11 @@ impl Drop for StopOnDrop {
 }
 
 fn stopped() -> Failure {
-    Problem::new(
-        ProblemCode::ShuttingDown,
-        "the service is stopping; the recorded part of the file is kept, and the same file again \
-         continues",
-    )
-    .retry_after(STOPPING_SECONDS)
-    .into()
+    Problem::new(ProblemCode::ShuttingDown, "the service is stopping")
+        .hint("the recorded part of the file is kept")
+        .hint("the same file again continues")
+        .retry_after(STOPPING_SECONDS)
+        .into()
 }
 
 /// The report about a file for its client; the log has the causes of failed results.
@@ -142,9 +140,10 @@ fn told(recorded: &FileRecorded, request_id: Option<&RequestId>) -> FileReport {
     let mut report = recorded.report();
     if let Some(first) = &recorded.summary.failure {
         let (failed, cause) = (report.failed, first.message.as_str());
-        record::log_cause(request_id, failed, cause);
-        let problem = problem(first.retryable, first.unavailable, first.internal, cause);
+        record::log_cause(request_id, failed, cause, first.hint.as_deref());
+        let problem = problem(first.kind, cause);
         report.failure = Some(format!("result {}: {}", first.position, problem.detail));
+        report.failure_hint = problem.hint;
     }
     report
 }

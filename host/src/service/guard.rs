@@ -157,11 +157,9 @@ impl StreamAuthorization {
 fn too_late(limit_seconds: u64) -> Failure {
     Problem::new(
         ProblemCode::Timeout,
-        format!(
-            "the answer took longer than {limit_seconds} s; recorded results stay recorded, and \
-             a retry is safe"
-        ),
+        format!("the answer took longer than {limit_seconds} s; recorded results stay recorded"),
     )
+    .hint("the same request again is safe")
     .limit(limit_seconds)
     .retry_after(1)
     .into()
@@ -176,10 +174,8 @@ fn check(scope: Option<Scope>, app: &App, headers: &HeaderMap) -> Result<Option<
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
     let Some(presented) = presented else {
-        return Err(Failure::new(
-            ProblemCode::Unauthorized,
-            "this service asks for a token; send it as `Authorization: Bearer …`",
-        ));
+        return Err(Failure::new(ProblemCode::Unauthorized, "this service asks for a token")
+            .hint("send it as `Authorization: Bearer …`"));
     };
     let Bearer { token_id, name, .. } = tokens.check(presented, scope).map_err(refusal)?;
     Ok(Some(Caller { name, token_id, scope }))
@@ -190,5 +186,9 @@ fn refusal(error: AccessError) -> Failure {
         AccessError::MissingScope { .. } => ProblemCode::Forbidden,
         AccessError::Unknown => ProblemCode::Unauthorized,
     };
-    Failure::new(code, error.to_string())
+    let failure = Failure::new(code, error.to_string());
+    match error.hint() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }

@@ -142,12 +142,14 @@ impl Keys {
         match kept.known.get(key) {
             Some(known) if known.request != request => Err(Failure::new(
                 ProblemCode::IdempotencyKeyReused,
-                "this Idempotency-Key came with another request before; make a new key for each",
-            )),
+                "this Idempotency-Key came with another request before",
+            )
+            .hint("make a new key for each")),
             Some(CachedResponse { answer: None, .. }) => Err(Problem::new(
                 ProblemCode::IdempotencyKeyInUse,
-                "the first request with this Idempotency-Key is still in progress; ask again later",
+                "the first request with this Idempotency-Key is still in progress",
             )
+            .hint("ask again later")
             .retry_after(1)
             .into()),
             Some(CachedResponse { answer: Some((status, kind, bytes)), .. }) => {

@@ -249,8 +249,9 @@ fn of_one_connection(error: &std::io::Error) -> bool {
 async fn refuse(mut stream: TcpStream, limit: usize, _telling: OwnedSemaphorePermit) {
     let problem = Problem::new(
         ProblemCode::TooManyRequests,
-        format!("{limit} connections are open, the limit; try again in a second"),
+        format!("{limit} connections are open, the limit"),
     )
+    .hint("try again in a second")
     .limit(limit as u64)
     .retry_after(1);
     let body = serde_json::to_string(&problem).unwrap_or_default();

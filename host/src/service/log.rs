@@ -12,10 +12,9 @@ use crate::error::{Error, Result};
 /// [`Error::Configuration`] if the level is not valid.
 pub fn start_log(settings: &ServiceSettings) -> Result<()> {
     let filter = EnvFilter::try_new(directives(&settings.log_level)).map_err(|error| {
-        Error::Configuration(format!(
-            "invalid log_level {:?}: {error} (expected a level such as info, or a filter such as info,arc_host=debug)",
-            settings.log_level
-        ))
+        Error::configuration(format!("invalid log_level {:?}", settings.log_level))
+            .with_hint("use a level such as info, or a filter such as info,arc_host=debug")
+            .with_source(error)
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -69,8 +69,9 @@ impl MemoryPermit {
         let Ok(permits) = Arc::clone(&self.free).try_acquire_many_owned(more) else {
             return Err(Problem::new(
                 ProblemCode::TooManyRequests,
-                "the memory for bodies is used up; try again in a second",
+                "the memory for bodies is used up",
             )
+            .hint("try again in a second")
             .retry_after(1)
             .into());
         };

@@ -228,11 +228,19 @@ async fn keep_tokens_fresh(tokens: TokenRegistry) {
             // Revoked tokens would work again after a start while the database is unavailable.
             Err(error @ Error::Io { .. }) => {
                 if std::mem::replace(&mut copied, false) {
-                    tracing::warn!(%error, "the copy of the tokens is not up to date");
+                    tracing::warn!(
+                        error = error.report(),
+                        hint = error.hint().as_deref(),
+                        "the copy of the tokens is not up to date"
+                    );
                 }
             }
             // A database that is unavailable leaves those that are known.
-            Err(error) => tracing::debug!(%error, "could not read the tokens"),
+            Err(error) => tracing::debug!(
+                error = error.report(),
+                hint = error.hint().as_deref(),
+                "could not read the tokens"
+            ),
         }
         tokio::time::sleep(TOKENS_EVERY).await;
     }
@@ -243,7 +251,11 @@ async fn prepare(recorder: Recorder) {
     let mut told = false;
     while let Err(error) = recorder.make_ready().await {
         if !std::mem::replace(&mut told, true) {
-            tracing::warn!(%error, "the database is not ready yet");
+            tracing::warn!(
+                error = error.report(),
+                hint = error.hint().as_deref(),
+                "the database is not ready yet"
+            );
         }
         tokio::time::sleep(PREPARED_EVERY).await;
     }

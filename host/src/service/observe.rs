@@ -48,11 +48,9 @@ pub(super) async fn observe(
         Err(failure) => Ok(failure.into_response()),
     };
     let mut response = handled.unwrap_or_else(|_| {
-        let mut failure = Failure::new(
-            ProblemCode::Internal,
-            "the service has a fault; its log has more under the request's id",
-        );
-        failure.cause = Some("a handler panicked".to_owned());
+        let mut failure = Failure::new(ProblemCode::Internal, "the service has a fault")
+            .hint("the service's log has more under the request's id");
+        failure.cause = Some(Cause { reason: "a handler panicked".to_owned(), hint: None });
         failure.into_response()
     });
     if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
@@ -67,12 +65,14 @@ pub(super) async fn observe(
     app.metrics.answered(known_method(&method), path.as_deref().unwrap_or("other"), status, time);
     drop(under_way);
     let token = response.extensions().get::<Caller>().map(|caller| caller.name.as_str());
-    let cause = response.extensions().get::<Cause>().map(|cause| cause.0.as_str());
+    let cause = response.extensions().get::<Cause>();
+    let hint = cause.and_then(|cause| cause.hint.as_deref());
+    let cause = cause.map(|cause| cause.reason.as_str());
     let duration_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     // One line a request, at a level that shows whether an operator should look.
     macro_rules! log {
         ($level:ident) => {
-            tracing::$level!(target: "arc_host::requests", %method, path = shown_path, status, duration_ms, request_id = &*request_id.0, token, cause, "request")
+            tracing::$level!(target: "arc_host::requests", %method, path = shown_path, status, duration_ms, request_id = &*request_id.0, token, cause, hint, "request")
         };
     }
     match status {

@@ -70,8 +70,9 @@ pub(super) fn no_parameters(uri: &Uri) -> Result<(), Failure> {
         query.split(['=', '&']).next().unwrap_or_default().chars().take(SHOWN_CHARACTERS).collect();
     Err(Failure::new(
         ProblemCode::InvalidRequest,
-        format!("unknown query parameter {name:?}: this call takes none; leave it out"),
-    ))
+        format!("unknown query parameter {name:?}: this call takes none"),
+    )
+    .hint("leave it out"))
 }
 
 /// A page of a list.
@@ -240,6 +241,7 @@ pub(super) fn wants_lines(headers: &HeaderMap) -> Result<bool, Failure> {
     }
     Err(Failure::new(
         ProblemCode::NotAcceptable,
-        "the answer is application/json or application/x-ndjson; accept one of them",
-    ))
+        "the answer is application/json or application/x-ndjson",
+    )
+    .hint("accept one of them"))
 }

@@ -130,7 +130,7 @@ impl OutcomeStream {
         };
         let page = match self.pages.next(read).await {
             Ok(page) => page?,
-            Err(error) => return Some(Err(self.broken_off(error.to_string()))),
+            Err(error) => return Some(Err(self.broken_off(error.report()))),
         };
         let given = u32::try_from(page.outcomes.len()).unwrap_or(u32::MAX);
         self.left = self.left.map(|left| left.saturating_sub(given));

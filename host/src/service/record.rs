@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use uuid::Uuid;
 
-use super::answer::{self, Answer, Failure, ResultFailures};
+use super::answer::{self, Answer, Cause, Failure, ResultFailures};
 use super::app::{App, SharedApp};
 use super::body::{self, Chunks};
 use super::guard::{Caller, StreamAuthorization};
@@ -21,7 +21,7 @@ use super::submitted_results::{BodyLimits, SubmittedResults, documents, limits, 
 use crate::error::Error;
 use crate::paging::{BATCH_BYTES, is_full};
 use crate::recorder::{
-    ItemVerdict, ReceivedResult, ResultFormat, Submission, Verdict, whole_failure,
+    FailureKind, ItemVerdict, ReceivedResult, ResultFormat, Submission, Verdict, whole_failure,
 };
 use crate::wire::{
     BatchVerdicts, BatchWriter, Problem, ProblemCode, ResultVerdict, ResultsDocument, ViolationBody,
@@ -222,41 +222,41 @@ pub(super) fn keep_causes(verdicts: &mut [ItemVerdict], request_id: Option<&Requ
     let mut causes = BTreeSet::new();
     let mut failed = 0_u64;
     for item in verdicts {
-        let Verdict::Failed { retryable, unavailable, internal, message } = &mut item.verdict
-        else {
-            continue;
-        };
+        let Verdict::Failed { kind, message, hint } = &mut item.verdict else { continue };
         failed += 1;
-        let cause = std::mem::take(message);
-        *message = problem(*retryable, *unavailable, *internal, &cause).detail;
+        let Problem { detail, hint: advice, .. } = problem(*kind, message);
+        let cause = std::mem::replace(message, detail);
+        let known_hint = std::mem::replace(hint, advice);
         if causes.len() < LOGGED_CAUSES {
-            causes.insert(cause);
+            causes.insert((cause, known_hint));
         }
     }
-    for cause in causes {
-        log_cause(request_id, failed, &cause);
+    for (cause, hint) in causes {
+        log_cause(request_id, failed, &cause, hint.as_deref());
     }
 }
 
 /// Logs why this many results of a request have failed.
-pub(super) fn log_cause(request_id: Option<&RequestId>, failed: u64, cause: &str) {
+pub(super) fn log_cause(
+    request_id: Option<&RequestId>,
+    failed: u64,
+    cause: &str,
+    hint: Option<&str>,
+) {
     let request_id = request_id.map(|id| &*id.0);
-    tracing::warn!(target: "arc_host::requests", request_id, failed, cause, "results failed");
+    tracing::warn!(target: "arc_host::requests", request_id, failed, cause, hint, "results failed");
 }
 
 /// The cause of a failed result, as far as a client is allowed to know it.
-pub(super) fn problem(retryable: bool, unavailable: bool, internal: bool, cause: &str) -> Problem {
-    if internal {
-        return crate::Error::Internal(cause.to_owned()).into();
-    }
-    match (retryable, unavailable) {
-        (_, true) => crate::Error::Unavailable(cause.to_owned()).into(),
-        (true, false) => Problem::new(
-            ProblemCode::Timeout,
-            "the extraction of this result did not end in time; a retry can, when \
-             the service is less busy",
-        ),
-        (false, false) => crate::Error::Refused(cause.to_owned()).into(),
+pub(super) fn problem(kind: FailureKind, cause: &str) -> Problem {
+    match kind {
+        FailureKind::Unavailable => crate::Error::unavailable(cause).into(),
+        FailureKind::Timeout => {
+            Problem::new(ProblemCode::Timeout, "the extraction of this result did not end in time")
+                .hint("a retry can, when the service is less busy")
+        }
+        FailureKind::Refused => crate::Error::refused(cause).into(),
+        FailureKind::Internal => crate::Error::internal(cause).into(),
     }
 }
 
@@ -271,24 +271,24 @@ fn one_answer(item: ItemVerdict) -> Answer {
             let mut problem = Problem::new(
                 ProblemCode::Rejected,
                 format!(
-                    "the result is not valid, and is stored as rejected under {}; `violations` has \
-                     the places and reasons",
+                    "the result is not valid, and is stored as rejected under {}",
                     item.outcome_id
                 ),
-            );
+            )
+            .hint("`violations` says where and how");
             problem.violations = violations.into_iter().map(ViolationBody::from).collect();
             problem.outcome_id = Some(item.outcome_id);
             Err(problem.into())
         }
-        Verdict::Failed { retryable, unavailable, internal, message } => {
-            let problem = Box::new(problem(retryable, unavailable, internal, &message));
-            Err(Failure { problem, cause: Some(message) })
+        Verdict::Failed { kind, message, hint } => {
+            let problem = Box::new(problem(kind, &message));
+            Err(Failure { problem, cause: Some(Cause { reason: message, hint }) })
         }
     }
 }
 
 pub(super) fn no_verdict() -> Failure {
-    Failure::new(ProblemCode::Internal, "the result has got no verdict; send it again")
+    Failure::new(ProblemCode::Internal, "the result has got no verdict").hint("send it again")
 }
 
 /// The format that the request names.
@@ -301,9 +301,9 @@ pub(super) fn format_of(
         (None, None) => Ok(None),
         (None, Some(_)) => Err(Failure::new(
             ProblemCode::InvalidRequest,
-            "the body has a header, which the built-in format has not; name the results' format in \
-             the query (?format=NAME)",
-        )),
+            "the body has a header, which the built-in format has not",
+        )
+        .hint("name the results' format in the query (?format=NAME)")),
     }
 }
 
@@ -353,11 +353,11 @@ mod tests {
     }
 
     fn full() -> Error {
-        Error::SpoolFull { limit_bytes: 1, message: "full".to_owned() }
+        Error::SpoolFull { limit_bytes: 1, detail: "full".into() }
     }
 
     fn unavailable() -> Verdict {
-        Verdict::failed(&Error::Unavailable("unavailable".to_owned()))
+        Verdict::failed(&Error::unavailable("unavailable"))
     }
 
     /// The part's results, in order, all of which have this verdict.
@@ -375,10 +375,7 @@ mod tests {
         let failed = parts.record(part("b"), |_| fails(full())).await.unwrap();
         let expected = Verdict::failed(&full());
         assert!(
-            matches!(
-                expected,
-                Verdict::Failed { retryable: true, unavailable: true, internal: false, .. }
-            ),
+            matches!(expected, Verdict::Failed { kind: FailureKind::Unavailable, .. }),
             "{expected:?}"
         );
         check(&failed, &part("b"), &expected);
@@ -400,12 +397,8 @@ mod tests {
         let rest = parts.record(part("b"), |_| -> std::future::Pending<_> { panic!("asked") });
         check(&rest.await.unwrap(), &part("b"), &unavailable());
         // Documents that fail for themselves cost no others.
-        let alone = Verdict::Failed {
-            retryable: true,
-            unavailable: false,
-            internal: false,
-            message: "slow".to_owned(),
-        };
+        let (kind, message) = (FailureKind::Timeout, "slow".to_owned());
+        let alone = Verdict::Failed { kind, message, hint: None };
         let mut parts = Parts::default();
         parts.record(part("a"), |it| all(it, alone)).await.unwrap();
         let next = parts.record(part("b"), |it| all(it, Verdict::Stored)).await.unwrap();

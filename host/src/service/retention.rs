@@ -27,7 +27,11 @@ pub(super) async fn keep(store: Store, days: u64) {
                 EVERY
             }
             Err(error) => {
-                tracing::warn!(%error, "could not remove simulations older than the retention period");
+                tracing::warn!(
+                    error = error.report(),
+                    hint = error.hint().as_deref(),
+                    "could not remove simulations older than the retention period"
+                );
                 AFTER_FAILURE
             }
         };

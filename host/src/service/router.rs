@@ -215,12 +215,10 @@ fn compressible(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extension
 }
 
 async fn unknown_path() -> Failure {
-    Failure::new(ProblemCode::NotFound, "there is no such path; /openapi.json lists them")
+    Failure::new(ProblemCode::NotFound, "there is no such path").hint("/openapi.json lists them")
 }
 
 async fn unknown_method() -> Failure {
-    Failure::new(
-        ProblemCode::MethodNotAllowed,
-        "this path takes other methods; /openapi.json lists them",
-    )
+    Failure::new(ProblemCode::MethodNotAllowed, "this path takes other methods")
+        .hint("/openapi.json lists them")
 }

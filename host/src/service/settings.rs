@@ -201,18 +201,20 @@ impl ServiceSettings {
             alone.insert(name.to_owned(), value(name, &text));
             // Parsed one by one, so that the error names the source of the value.
             ServiceSettings::deserialize(alone.clone()).map_err(|error| {
-                let help = SETTINGS.iter().find(|setting| setting.name == name);
-                let help = help.map_or("", |setting| setting.help);
-                Error::Configuration(format!(
-                    "invalid {source} {text:?}: {}. {help}",
+                let wrong = Error::configuration(format!(
+                    "invalid {source} {text:?}: {}",
                     first_line(&error)
-                ))
+                ));
+                match SETTINGS.iter().find(|setting| setting.name == name) {
+                    Some(setting) => wrong.with_hint(setting.help),
+                    None => wrong,
+                }
             })?;
             table.extend(alone);
         }
         let settings = ServiceSettings::deserialize(table).map_err(|error| {
             let place = file.map_or_else(String::new, |path| format!("{}: ", path.display()));
-            Error::Configuration(format!("{place}{}", first_line(&error)))
+            Error::configuration(format!("{place}{}", first_line(&error)))
         })?;
         settings.check()?;
         Ok(settings)
@@ -224,7 +226,7 @@ impl ServiceSettings {
     /// [`Error::Configuration`] that names the setting, or the line that is no TOML.
     pub fn from_toml(text: &str) -> Result<Self> {
         let settings = ServiceSettings::deserialize(table("the settings", text)?)
-            .map_err(|error| Error::Configuration(first_line(&error)))?;
+            .map_err(|error| Error::configuration(first_line(&error)))?;
         settings.check()?;
         Ok(settings)
     }
@@ -236,17 +238,20 @@ impl ServiceSettings {
 
     /// What must hold among them.
     fn check(&self) -> Result<()> {
-        let wrong = |reason: &str| Err(Error::Configuration(reason.to_owned()));
+        let wrong = |reason: &str| Err(Error::configuration(reason.to_owned()));
         if self.listen.is_empty() {
-            return wrong("listen names no address; 127.0.0.1:7117 is a good one");
+            return Err(Error::configuration("listen names no address")
+                .with_hint("127.0.0.1:7117 is a good one"));
         }
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
-            return wrong("tls_certificate and tls_key go together; set both or none");
+            return Err(Error::configuration("tls_certificate and tls_key go together")
+                .with_hint("set both or none"));
         }
         if self.allow_unauthenticated && self.require_tokens {
-            return wrong(
-                "allow_unauthenticated and require_tokens contradict each other; set one of them",
-            );
+            return Err(Error::configuration(
+                "allow_unauthenticated and require_tokens contradict each other",
+            )
+            .with_hint("set one of them"));
         }
         if let Some(origin) = self.allow_origins.iter().find(|origin| !fits_an_origin(origin)) {
             return wrong(&format!(
@@ -381,7 +386,7 @@ fn table(name: &str, text: &str) -> Result<toml::Table> {
         let line = error.span().map_or(1, |span| {
             text.get(..span.start).map_or(1, |before| before.lines().count().max(1))
         });
-        Error::Configuration(format!("{name}, line {line}: {}", error.message()))
+        Error::configuration(format!("{name}, line {line}: {}", error.message()))
     })
 }
 

@@ -144,9 +144,10 @@ pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Requ
                 ProblemCode::BodyTooLarge,
                 format!(
                     "the metadata is longer than {most} bytes; it is part of every answer about \
-                     the simulation, so store long data elsewhere"
+                     the simulation"
                 ),
             )
+            .hint("keep what is long elsewhere")
             .limit(most)
             .into());
         }

@@ -68,7 +68,8 @@ fn problem_line(failure: Failure, request_id: Option<RequestId>) -> Bytes {
     let Failure { mut problem, cause } = failure;
     let request_id = request_id.map(|id| id.0.to_string());
     let status = problem.status;
-    tracing::warn!(target: "arc_host::requests", request_id, status, cause, "a stream ended early");
+    let (reason, hint) = cause.map(|cause| (cause.reason, cause.hint)).unzip();
+    tracing::warn!(target: "arc_host::requests", request_id, status, cause = reason, hint = hint.flatten(), "a stream ended early");
     problem.request_id = request_id;
     let mut line =
         serde_json::to_vec(&serde_json::json!({ "problem": problem })).unwrap_or_default();
@@ -145,10 +146,8 @@ impl Lines {
                     }
                 }
                 () = app.stopped(), if !reader.ended() => {
-                    reader.stop(Failure::new(
-                        ProblemCode::ShuttingDown,
-                        "the service is stopping; send the results without a verdict again",
-                    ));
+                    let stopping = Failure::new(ProblemCode::ShuttingDown, "the service is stopping");
+                    reader.stop(stopping.hint("send the results without a verdict again"));
                 }
                 failure = self.of.standing.ended(), if !reader.ended() => reader.abandon(failure),
                 () = reader.read(), if reading => {}

@@ -116,8 +116,9 @@ fn whole_envelope(framer: &Framer) -> Result<(), Failure> {
     };
     Err(Failure::new(
         ProblemCode::EnvelopeIncomplete,
-        format!("{problem}; nothing of this request was recorded, send it whole"),
-    ))
+        format!("{problem}; nothing of this request was recorded"),
+    )
+    .hint("send it whole"))
 }
 
 /// Reserves memory for the parsed members next to `results`: lists of short texts take many times their
@@ -134,9 +135,10 @@ fn has_room(envelope: &str, held_bytes: usize, room: &mut MemoryPermit) -> Resul
             ProblemCode::BodyTooLarge,
             format!(
                 "the results and the members next to them take {bytes} bytes of memory, and bodies \
-                 can take {limit} (max_body_memory_mib); send fewer results at once"
+                 can take {limit} (max_body_memory_mib)"
             ),
         )
+        .hint("send fewer results at once")
         .limit(limit)
         .into());
     }
@@ -160,11 +162,9 @@ fn take_frames(
         if position >= limit {
             return Err(Problem::new(
                 ProblemCode::TooManyResults,
-                format!(
-                    "the body holds more than {limit} results; send fewer at once, or stream them \
-                     as application/x-ndjson"
-                ),
+                format!("the body holds more than {limit} results"),
             )
+            .hint("send fewer at once, or stream them as application/x-ndjson")
             .limit(limit)
             .into());
         }

@@ -19,7 +19,7 @@ pub(super) fn acceptor(settings: &ServiceSettings) -> Result<Option<TlsAcceptor>
         return Ok(None);
     };
     let wrong = |path: &Path, reason: String| {
-        Error::Configuration(format!("{} cannot be used for TLS: {reason}", path.display()))
+        Error::configuration(format!("{} cannot be used for TLS: {reason}", path.display()))
     };
     let chain: std::result::Result<Vec<CertificateDer<'static>>, _> =
         CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::entry::Head;
 use super::{SpoolFailure, SpoolState};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorDetail, Result};
 use crate::lock::lock;
 
 /// The counts of what is on the disk and of what is on its way there.
@@ -117,13 +117,14 @@ impl Counts {
         if held.saturating_add(more) > self.limit_bytes {
             inner.refused = true;
             let limit_bytes = self.limit_bytes;
-            let message = format!(
+            let detail = ErrorDetail::from(format!(
                 "the spool in {} is full: it holds {held} of at most {limit_bytes} bytes of the \
-                 disk, and {more} more do not fit; it has room again when the database has taken \
-                 some of it, or with a higher limit",
+                 disk, and {more} more do not fit",
                 folder.display()
-            );
-            return Err(Error::SpoolFull { limit_bytes, message });
+            ));
+            return Err(Error::SpoolFull { limit_bytes, detail }.with_hint(
+                "it has room again when the database has taken some of it, or with a higher limit",
+            ));
         }
         hand_on()?;
         inner.accepted_bytes += more;
@@ -259,10 +260,8 @@ impl Inner {
 
 /// What a call gets that comes after the end.
 pub(super) fn closed() -> Error {
-    Error::SpoolUnavailable {
-        trouble: SpoolFailure::Closed,
-        message: "the spool was closed; open it again".to_owned(),
-    }
+    Error::SpoolUnavailable { trouble: SpoolFailure::Closed, detail: "the spool was closed".into() }
+        .with_hint("open it again")
 }
 
 /// Counts so many more of a simulation; one without any is not kept.

@@ -112,7 +112,12 @@ impl Disk {
         *write(&disk.open) = FileState::Open(database);
         if !disk.has_room_for(0) {
             // It is noted, and what the spool holds can still be delivered, if its file has pages.
-            tracing::warn!(error = %disk.no_room(), "the spool keeps nothing for the moment");
+            let error = disk.no_room();
+            tracing::warn!(
+                error = error.report(),
+                hint = error.hint().as_deref(),
+                "the spool keeps nothing for the moment"
+            );
         }
         Ok(disk)
     }
@@ -161,21 +166,28 @@ impl Disk {
         };
         let trouble = trouble_of(&error);
         self.counts.trouble(Some(trouble));
-        let message = match trouble {
-            SpoolFailure::DiskFull => format!(
-                "the disk of the spool in {folder} is full: {error}; what the spool holds is still \
-                 delivered, and it keeps more when there is room on the disk"
+        let (message, hint) = match trouble {
+            SpoolFailure::DiskFull => (
+                format!("the disk of the spool in {folder} is full"),
+                "what the spool holds is still delivered, and it keeps more when there is room on \
+                 the disk"
+                    .to_owned(),
             ),
-            SpoolFailure::Damaged => format!(
-                "the file of the spool in {folder} is damaged: {error}; end this process, and read \
-                 what can be read with `arc-host spool repair --spool-dir {folder}`"
+            SpoolFailure::Damaged => (
+                format!("the file of the spool in {folder} is damaged"),
+                format!(
+                    "end this process, and read what can be read with `arc-host spool repair \
+                     --spool-dir {folder}`"
+                ),
             ),
-            SpoolFailure::DiskError | SpoolFailure::Closed => format!(
-                "the spool in {folder} could not be read or written: {error}; it works again when \
-                 its disk does"
+            SpoolFailure::DiskError | SpoolFailure::Closed => (
+                format!("the spool in {folder} could not be read or written"),
+                "it works again when its disk does".to_owned(),
             ),
         };
-        Error::SpoolUnavailable { trouble, message }
+        Error::SpoolUnavailable { trouble, detail: message.into() }
+            .with_hint(hint)
+            .with_source(error)
     }
 
     /// What a caller is told whose entries are not written, because there is no room for them.
@@ -282,25 +294,26 @@ impl Disk {
         let folder = self.folder.display();
         match error {
             redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => {
-                Error::Configuration(format!(
-                    "another process has the spool in {folder} open; end it, or name another \
-                     folder for this one"
-                ))
+                Error::configuration(format!("another process has the spool in {folder} open"))
+                    .with_hint("end it, or name another folder for this one")
             }
-            redb::Error::UpgradeRequired(_) => Error::Configuration(format!(
-                "the spool in {folder} has another file format ({error}); empty it with the \
-                 version of the program that wrote it, or name another folder"
-            )),
+            redb::Error::UpgradeRequired(_) => Error::configuration(format!(
+                "the spool in {folder} has another file format"
+            ))
+            .with_hint(
+                "empty it with the version of the program that wrote it, or name another folder",
+            )
+            .with_source(error),
             error => {
-                let context = match trouble_of(&error) {
-                    SpoolFailure::Damaged => format!(
-                        "the file of the spool in {folder} is damaged; `arc-host spool repair \
-                         --spool-dir {folder}` reads what can be read into a new one, and keeps \
-                         the damaged one beside it"
-                    ),
-                    _ => format!("could not open the spool in {folder}"),
-                };
-                Error::io(context, io_error(error))
+                if trouble_of(&error) != SpoolFailure::Damaged {
+                    let context = format!("could not open the spool in {folder}");
+                    return Error::io(context, io_error(error));
+                }
+                let context = format!("the file of the spool in {folder} is damaged");
+                Error::io(context, io_error(error)).with_hint(format!(
+                    "`arc-host spool repair --spool-dir {folder}` reads what can be read into a \
+                     new one, and keeps the damaged one beside it"
+                ))
             }
         }
     }

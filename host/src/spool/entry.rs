@@ -283,10 +283,10 @@ impl Entry {
         let (call, document) = parts(self.call);
         let header = serde_json::to_vec(&Header { spooled_at, call });
         let header = header.map_err(|error| {
-            Error::Invalid(format!("what is to be spooled cannot be written down: {error}"))
+            Error::invalid("what is to be spooled cannot be written down").with_source(error)
         })?;
         let length = u32::try_from(header.len()).map_err(|_| {
-            Error::Invalid(format!(
+            Error::invalid(format!(
                 "what is to be spooled has {} bytes beside its document, more than 4 GiB",
                 header.len()
             ))

@@ -463,10 +463,10 @@ impl Spool {
             let mut unknown: Vec<u64> = wanted.difference(&known).copied().collect();
             unknown.sort_unstable();
             if let Some(first) = unknown.first() {
-                return Err(Error::NotFound(format!(
-                    "the spool has no dead letter with the number {first}; `arc-host spool list` \
-                     shows them"
-                )));
+                return Err(Error::not_found(format!(
+                    "the spool has no dead letter with the number {first}"
+                ))
+                .with_hint("`arc-host spool list` shows them"));
             }
         }
         let (mut parts, mut bytes) = (Vec::new(), 0);
@@ -550,10 +550,9 @@ async fn answered(answer: oneshot::Receiver<Result<Vec<u64>>>) -> Result<Vec<u64
 fn broken_off() -> Error {
     Error::SpoolUnavailable {
         trouble: SpoolFailure::Closed,
-        message: "the spool's work was broken off; start the program again, which keeps what the \
-                  spool holds"
-            .to_owned(),
+        detail: "the spool's work was broken off".into(),
     }
+    .with_hint("start the program again, which keeps what the spool holds")
 }
 
 /// What was read of the queue.

@@ -77,10 +77,8 @@ pub fn salvage(folder: &Path) -> Result<Salvaged> {
     let file = match options.open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::Invalid(format!(
-                "there is no spool in {}; name the folder that the process was given",
-                folder.display()
-            )));
+            return Err(Error::invalid(format!("there is no spool in {}", folder.display()))
+                .with_hint("name the folder that the process was given"));
         }
         Err(error) => return Err(io("open", error)),
     };
@@ -154,10 +152,8 @@ fn keep_damaged(folder: &Path, path: &Path) -> io::Result<PathBuf> {
 }
 
 fn in_use(folder: &Path) -> Error {
-    Error::Configuration(format!(
-        "another process has the spool in {} open; end it first",
-        folder.display()
-    ))
+    Error::configuration(format!("another process has the spool in {} open", folder.display()))
+        .with_hint("end it first")
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -187,10 +187,10 @@ fn fail(disk: &Disk, jobs: Vec<Job>, failure: Failure) {
     for job in jobs {
         disk.counts.failed(&job.work.accepted().collect::<Vec<_>>());
         let again = match &error {
-            Error::SpoolUnavailable { trouble, message } => {
-                Error::SpoolUnavailable { trouble: *trouble, message: message.clone() }
+            Error::SpoolUnavailable { trouble, detail } => {
+                Error::SpoolUnavailable { trouble: *trouble, detail: detail.clone() }
             }
-            other => Error::Unavailable(other.to_string()),
+            other => Error::unavailable(other.report()),
         };
         let _ = job.answer.send(Err(again));
     }

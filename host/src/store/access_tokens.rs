@@ -43,12 +43,12 @@ impl Store {
         match inserted {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
-                Err(Error::Conflict(format!(
-                    "a token with the name {name:?} already exists; choose another name, or revoke it: \
-                     arc-host token revoke {name}"
-                )))
+                Err(Error::conflict(format!("a token with the name {name:?} already exists"))
+                    .with_hint(format!(
+                        "choose another name, or revoke it: arc-host token revoke {name}"
+                    )))
             }
-            Err(error) => Err(Error::database("keep the token", &error)),
+            Err(error) => Err(Error::postgres("keep the token", error)),
         }
     }
 
@@ -87,10 +87,8 @@ impl Store {
         .with(id_or_name.to_owned());
         let rows = self.rows(&update, "revoke the token").await?;
         rows.first().map(|row| row.get(0)).ok_or_else(|| {
-            Error::NotFound(format!(
-                "no token that works has the id or name {id_or_name:?}; list them with `arc-host \
-                 token list`"
-            ))
+            Error::not_found(format!("no token that works has the id or name {id_or_name:?}"))
+                .with_hint("list them with `arc-host token list`")
         })
     }
 }

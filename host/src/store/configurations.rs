@@ -15,7 +15,7 @@ impl Store {
         configuration: &str,
         user_id: Option<&str>,
     ) -> Result<()> {
-        let failed = |error| Error::database("keep the configuration", &error);
+        let failed = |error| Error::postgres("keep the configuration", error);
         let client = self.client().await?;
         client
             .execute(
@@ -35,7 +35,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn configuration_exists(&self, config_version_id: &str) -> Result<bool> {
-        let failed = |error| Error::database("look the configuration up", &error);
+        let failed = |error| Error::postgres("look the configuration up", error);
         let client = self.client().await?;
         let row = client
             .query_opt(

@@ -21,7 +21,7 @@ const LONGEST: usize = 8 << 10;
 /// The cursor of a place. The kind holds the version, as `outcomes1`.
 pub(super) fn encode(kind: &str, place: &impl Serialize) -> Result<String> {
     let place = serde_json::to_vec(place)
-        .map_err(|error| Error::Invalid(format!("could not write the cursor: {error}")))?;
+        .map_err(|error| Error::invalid("could not write the cursor").with_source(error))?;
     let mut text = format!("{kind}-");
     for byte in place.iter().chain(&check(kind, &place)) {
         // Writing to a string cannot fail.
@@ -45,11 +45,11 @@ pub(super) fn decode<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T> {
         serde_json::from_slice(place).ok()
     };
     place().ok_or_else(|| {
-        Error::Invalid(
+        Error::invalid(
             "invalid cursor: it was truncated or altered, or belongs to \
-             another list or version; begin again without a cursor"
-                .to_owned(),
+             another list or version",
         )
+        .with_hint("begin again without a cursor")
     })
 }
 
@@ -123,7 +123,7 @@ mod tests {
         texts.push(format!("outcomes1-{}", "00".repeat(LONGEST)));
         for text in texts {
             let error = decode::<(String, i32)>("outcomes1", &text).unwrap_err();
-            assert!(error.to_string().contains("begin again without a cursor"), "{text}: {error}");
+            assert_eq!(error.hint().unwrap(), "begin again without a cursor", "{text}: {error}");
         }
         assert!(decode::<(i32, i32)>("outcomes1", &text).is_err(), "another kind of place");
     }

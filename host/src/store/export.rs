@@ -89,7 +89,7 @@ impl Store {
         selection: &ExportSelection,
         chunks: &mpsc::Sender<OutcomeRows>,
     ) -> Result<()> {
-        let failed = |error| Error::database("export the outcomes", &error);
+        let failed = |error| Error::postgres("export the outcomes", error);
         // Whatever becomes of the transaction ends with its connection.
         let client = deadpool::managed::Manager::create(self.pool.manager()).await?;
         // Compiling a plan takes longer than it saves; a simulation of 100,000 is sorted in memory.
@@ -145,7 +145,7 @@ impl OutcomeRows {
     /// # Errors
     /// [`Error::Database`] where a value cannot be read.
     pub fn records(&self) -> impl Iterator<Item = Result<OutcomeRecord<'_>>> {
-        let failed = |error| Error::database("read an outcome", &error);
+        let failed = |error| Error::postgres("read an outcome", error);
         self.rows.iter().map(move |row| self.record(row).map_err(failed))
     }
 

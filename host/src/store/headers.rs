@@ -11,7 +11,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub(crate) async fn keep_header(&self, header_id: Uuid, header: &str) -> Result<()> {
-        let failed = |error| Error::database("keep the header", &error);
+        let failed = |error| Error::postgres("keep the header", error);
         let client = self.client().await?;
         let insert = "INSERT INTO arc_recorder.document_headers (header_id, header)
              VALUES ($1, $2) ON CONFLICT (header_id) DO NOTHING";
@@ -24,11 +24,11 @@ impl Store {
     /// # Errors
     /// [`Error::NotFound`] if none has this id.
     pub async fn header(&self, header_id: Uuid) -> Result<String> {
-        let failed = |error| Error::database("read the header", &error);
+        let failed = |error| Error::postgres("read the header", error);
         let client = self.client().await?;
         let select = "SELECT header FROM arc_recorder.document_headers WHERE header_id = $1";
         let row = client.query_opt(select, &[&header_id]).await.map_err(failed)?;
         row.map(|row| row.get(0))
-            .ok_or_else(|| Error::NotFound(format!("no header {header_id} is kept")))
+            .ok_or_else(|| Error::not_found(format!("no header {header_id} is kept")))
     }
 }

@@ -108,20 +108,20 @@ impl Store {
                     }
                     Err(error) => {
                         health.status = Cow::Borrowed("error");
-                        health.error = Some(error.to_string());
+                        health.error = Some(error.report_with_hint());
                     }
                 }
             }
             Err(error) => {
                 health.status = Cow::Borrowed("error");
-                health.error = Some(error.to_string());
+                health.error = Some(error.report_with_hint());
             }
         }
         health
     }
 
     async fn ask(&self) -> Result<Answer> {
-        let failed = |error| Error::of_place("ask the database how it is", &error);
+        let failed = |error| Error::of_place("ask the database how it is", error);
         let client = self.client().await?;
         // Measures the host's clock, too.
         client.answers().await;

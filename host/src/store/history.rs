@@ -62,7 +62,7 @@ const WITH_OUTCOMES: &str = "SELECT simulation_id FROM arc_recorder.simulations 
 impl Store {
     /// The names of all extractors that the database knows.
     pub(crate) async fn extractor_names(&self) -> Result<Vec<String>> {
-        let failed = |error| Error::database("read the extractors", &error);
+        let failed = |error| Error::postgres("read the extractors", error);
         let client = self.client().await?;
         let select = "SELECT DISTINCT name FROM arc_recorder.extractors ORDER BY name";
         let rows = client.query(select, &[]).await.map_err(failed)?;
@@ -76,7 +76,7 @@ impl Store {
         simulation_id: Option<Uuid>,
         extractor: &str,
     ) -> Result<(Vec<Uuid>, u64)> {
-        let failed = |error| Error::database("find the rejected results", &error);
+        let failed = |error| Error::postgres("find the rejected results", error);
         let client = self.client().await?;
         let found = client.query(WITH_REJECTED, &[&simulation_id, &extractor]).await;
         let rows = found.map_err(failed)?;
@@ -92,7 +92,7 @@ impl Store {
         current: Option<Uuid>,
         extractor: &str,
     ) -> Result<Vec<Uuid>> {
-        let failed = |error| Error::database("find the outcomes to extract again", &error);
+        let failed = |error| Error::postgres("find the outcomes to extract again", error);
         let client = self.client().await?;
         let rows = client.query(WITH_OUTCOMES, &[&simulation_id, &current, &extractor]).await;
         Ok(rows.map_err(failed)?.iter().map(|row| row.get(0)).collect())
@@ -105,7 +105,7 @@ impl Store {
         simulation_id: Uuid,
         extractor: &str,
     ) -> Result<impl Stream<Item = Result<KeptResult>> + use<>> {
-        let failed = |error| Error::database("read the rejected results", &error);
+        let failed = |error| Error::postgres("read the rejected results", error);
         let client = self.client().await?;
         let select = "SELECT outcome_id, received_at, position, trial, modal_call_id, sandbox_id,
                 violations,
@@ -143,7 +143,7 @@ impl Store {
         current: Option<Uuid>,
         extractor: &str,
     ) -> Result<impl Stream<Item = Result<ExtractedOutcome>> + use<>> {
-        let failed = |error| Error::database("read the outcomes to extract again", &error);
+        let failed = |error| Error::postgres("read the outcomes to extract again", error);
         let client = self.client().await?;
         let select = format!(
             "SELECT outcome_id, received_at, extractor_id, header_id, document::text, {}

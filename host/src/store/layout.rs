@@ -86,7 +86,7 @@ impl Layout {
     pub(super) async fn recorded(client: &Session<impl GenericClient>) -> Result<Self> {
         let select = "SELECT layout FROM arc_recorder.installation";
         let row = client.query_opt(select, &[]).await;
-        let row = row.map_err(|error| Error::of_place("read the layout", &error))?;
+        let row = row.map_err(|error| Error::of_place("read the layout", error))?;
         Ok(row.map_or(Layout::Plain, |row| Layout::from_word(row.get(0))))
     }
 }
@@ -116,7 +116,7 @@ impl Extension {
                  EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name LIKE $2)";
         let settings = format!("{name}.%");
         let row = client.query_one(select, &[&name, &settings]).await;
-        let row = row.map_err(|error| Error::of_place("look for extensions", &error))?;
+        let row = row.map_err(|error| Error::of_place("look for extensions", error))?;
         Ok(Extension { created: row.get(0), available: row.get(1), loaded: row.get(2) })
     }
 }
@@ -167,7 +167,7 @@ impl LayoutState {
             }
         };
         let row = client.query_one(select, &[]).await;
-        let row = row.map_err(|error| Error::of_place("look at the layout", &error))?;
+        let row = row.map_err(|error| Error::of_place("look at the layout", error))?;
         Ok(LayoutState {
             arranged: row.get(0),
             full_edition: row.get(1),

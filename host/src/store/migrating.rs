@@ -49,9 +49,9 @@ impl From<tokio_postgres::Error> for Failure {
             Some(server) if *server.code() == SqlState::INSUFFICIENT_PRIVILEGE => {
                 Failure::NotAllowed(server.message().to_owned())
             }
-            _ => Failure::Other(match Error::of_place("bring the schema up to date", &error) {
+            _ => Failure::Other(match Error::of_place("bring the schema up to date", error) {
                 // A recording process has no part in it, and another migration can correct it.
-                Error::Database(message) | Error::Internal(message) => Error::Schema(message),
+                Error::Database(detail) | Error::Internal(detail) => Error::Schema(detail),
                 error => error,
             }),
         }
@@ -185,23 +185,26 @@ async fn require(transaction: &Transaction<'_>, layout: Layout) -> Step<()> {
     if extension.created.is_some() {
         return Ok(());
     }
-    let reason = match (extension.available, extension.loaded) {
-        (false, _) => format!("the server does not have {name}; install it there"),
-        (true, false) => format!(
-            "the server has {name}, but did not load it; add it to shared_preload_libraries and \
-             start the server again"
+    let (reason, hint) = match (extension.available, extension.loaded) {
+        (false, _) => (format!("the server does not have {name}"), "install it there".to_owned()),
+        (true, false) => (
+            format!("the server has {name}, but did not load it"),
+            "add it to shared_preload_libraries and start the server again".to_owned(),
         ),
         (true, true) => match create(transaction, name).await? {
             Ok(()) => return Ok(()),
-            Err(reason) => format!(
-                "the extension {name} could not be created ({reason}); have a superuser run CREATE \
-                 EXTENSION {name} in this database"
+            Err(reason) => (
+                format!("the extension {name} could not be created ({reason})"),
+                format!("have a superuser run CREATE EXTENSION {name} in this database"),
             ),
         },
     };
-    Err(Failure::Other(Error::Schema(format!(
-        "the tables cannot be laid out as {layout}: {reason}. Nothing was changed"
-    ))))
+    Err(Failure::Other(
+        Error::schema(format!(
+            "the tables cannot be laid out as {layout}: {reason}. Nothing was changed"
+        ))
+        .with_hint(hint),
+    ))
 }
 
 /// Creates an extension, or returns the reason why it cannot be created; the transaction continues
@@ -283,7 +286,7 @@ async fn not_allowed(client: &Session<impl GenericClient>, reason: &str) -> Erro
          FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
     let row = match client.query_one(owners, &[]).await {
         Ok(row) => row,
-        Err(error) => return Error::of_place("find the database's owner", &error),
+        Err(error) => return Error::of_place("find the database's owner", error),
     };
     let (user, database, owner): (String, String, String) = (row.get(0), row.get(1), row.get(2));
     let schema_owner: Option<String> = row.get(3);
@@ -296,9 +299,11 @@ async fn not_allowed(client: &Session<impl GenericClient>, reason: &str) -> Erro
             format!("CREATE on the database {database:?}"),
         ),
     };
-    Error::Database(format!(
-        "the database user {user:?} is not allowed to create or change the tables of arc_recorder ({reason}). Let \
-         {who}, run `arc-host migrate` once, or the SQL that `arc-host migrate --print` writes; or \
-         grant this one {grant}"
+    Error::database(format!(
+        "the database user {user:?} is not allowed to create or change the tables of arc_recorder ({reason})"
+    ))
+    .with_hint(format!(
+        "let {who}, run `arc-host migrate` once, or the SQL that `arc-host migrate --print` \
+         writes; or grant this one {grant}"
     ))
 }

@@ -123,14 +123,15 @@ impl Store {
 pub(super) async fn check(client: &Session<impl GenericClient>) -> Result<SchemaState> {
     let failed = |error: tokio_postgres::Error| {
         if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
-            return Error::Database(
-                "the database user is not allowed to read the schema arc_recorder; let its owner grant this \
-                 one USAGE on the schema, SELECT and INSERT on its tables, and UPDATE on \
-                 arc_recorder.simulations"
-                    .to_owned(),
+            return Error::database(
+                "the database user is not allowed to read the schema arc_recorder",
+            )
+            .with_hint(
+                "let its owner grant this one USAGE on the schema, SELECT and INSERT on its \
+                     tables, and UPDATE on arc_recorder.simulations",
             );
         }
-        Error::of_place("read the schema's version", &error)
+        Error::of_place("read the schema's version", error)
     };
     let exists: bool = client
         .query_one(
@@ -165,20 +166,24 @@ pub(super) async fn check(client: &Session<impl GenericClient>) -> Result<Schema
 fn compare(applied: &[(i32, String, Vec<u8>)]) -> Result<SchemaState> {
     let known = MIGRATIONS.last().map_or(0, |migration| migration.version);
     if let Some((version, name, _)) = applied.iter().find(|(version, ..)| *version > known) {
-        return Err(Error::Schema(format!(
-            "the database's schema is newer than this program: it has migration {version:04}_{name}, \
-             the program knows {known} of them; install a newer arc-host"
-        )));
+        return Err(Error::schema(format!(
+            "the database's schema is newer than this program: it has migration \
+             {version:04}_{name}, the program knows {known} of them"
+        ))
+        .with_hint("install a newer arc-host"));
     }
     for (migration, applied) in MIGRATIONS.iter().zip(applied) {
         let (version, name, sha256) = applied;
         if *version != migration.version || *sha256 != migration.sha256() {
-            return Err(Error::Schema(format!(
+            return Err(Error::schema(format!(
                 "the database's migration {version:04}_{name} is not the one this program has as \
-                 {:04}_{}; it was changed, or made by another build: use the arc-host that made \
-                 it, or another database",
+                 {:04}_{}",
                 migration.version, migration.name
-            )));
+            ))
+            .with_hint(
+                "it was changed, or made by another build: use the arc-host that made it, or \
+                 another database",
+            ));
         }
     }
     match i32::try_from(applied.len()).unwrap_or(i32::MAX) {
@@ -197,18 +202,18 @@ pub(super) async fn check_server(client: &Session<impl GenericClient>) -> Result
             &[],
         )
         .await
-        .map_err(|error| Error::of_place("ask the server for its version", &error))?;
+        .map_err(|error| Error::of_place("ask the server for its version", error))?;
     let (number, version, encoding): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
     if number < OLDEST_SERVER {
-        return Err(Error::Schema(format!(
+        return Err(Error::schema(format!(
             "the server is PostgreSQL {version}; arc-host needs 14 or newer"
         )));
     }
     if encoding != "UTF8" {
-        return Err(Error::Schema(format!(
-            "the database's encoding is {encoding}, in which not every result can be stored; make \
-             one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
-        )));
+        return Err(Error::schema(format!(
+            "the database's encoding is {encoding}, in which not every result can be stored"
+        ))
+        .with_hint("make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"));
     }
     Ok(())
 }
@@ -236,7 +241,7 @@ mod tests {
         let mut rows = applied();
         assert_eq!(compare(&rows).unwrap(), SchemaState::Current(rows.len() as i32));
         rows.push((rows.len() as i32 + 1, "later".into(), vec![1]));
-        assert!(compare(&rows).unwrap_err().to_string().contains("install a newer arc-host"));
+        assert_eq!(compare(&rows).unwrap_err().hint().unwrap(), "install a newer arc-host");
         rows.pop();
         rows[0].2 = vec![0; 32];
         assert!(compare(&rows).unwrap_err().to_string().contains("0001_recording"));

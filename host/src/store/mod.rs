@@ -120,9 +120,8 @@ impl Store {
     /// [`Error::Configuration`] if the settings require TLS: see [`Store::with_settings`].
     pub fn new(mut config: tokio_postgres::Config, connections: usize) -> Result<Self> {
         if config.get_ssl_mode() == SslMode::Require {
-            return Err(Error::Configuration(
-                "TLS (sslmode=require) needs connection settings that are made from a URL"
-                    .to_owned(),
+            return Err(Error::configuration(
+                "TLS (sslmode=require) needs connection settings that are made from a URL",
             ));
         }
         if config.get_application_name().is_none() {
@@ -146,7 +145,7 @@ impl Store {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|error| {
-                Error::Configuration(format!("could not set up the connections: {error}"))
+                Error::configuration("could not set up the connections").with_source(error)
             })?;
         Ok(Store {
             pool,
@@ -181,7 +180,7 @@ impl Store {
         if self.clock.is_measured() {
             return Ok(());
         }
-        Err(Error::Unavailable("the database's clock could not be read".to_owned()))
+        Err(Error::unavailable("the database's clock could not be read"))
     }
 
     /// The time by the database's clock, which decides about the age of rows.
@@ -189,7 +188,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn now(&self) -> Result<jiff::Timestamp> {
-        let failed = |error| Error::of_place("ask the database for the time", &error);
+        let failed = |error| Error::of_place("ask the database for the time", error);
         let client = self.client().await?;
         let row = client.query_one("SELECT pg_catalog.clock_timestamp()", &[]).await;
         Ok(row.map_err(failed)?.get(0))
@@ -230,17 +229,17 @@ impl Store {
     pub async fn answers(&self) -> Result<()> {
         let client = deadpool::managed::Manager::create(self.pool.manager()).await?;
         if !client.answers().await {
-            return Err(Error::Unavailable("the database does not answer; try again".to_owned()));
+            return Err(Error::unavailable("the database does not answer").with_hint("try again"));
         }
         let asked = client.query_one("SHOW transaction_read_only", &[]).await;
-        let failed = |error| Error::of_place("ask whether the database takes writes", &error);
+        let failed = |error| Error::of_place("ask whether the database takes writes", error);
         let read_only: String = asked.map_err(failed)?.get(0);
         if read_only == "on" {
-            return Err(Error::Unavailable(
+            return Err(Error::unavailable(
                 "the database takes no writes just now (transaction_read_only is on, as on a \
-                 standby); try again"
-                    .to_owned(),
-            ));
+                 standby)",
+            )
+            .with_hint("try again"));
         }
         Ok(())
     }

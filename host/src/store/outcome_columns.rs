@@ -19,9 +19,7 @@ use uuid::Uuid;
 
 use super::column_type::ColumnType;
 use super::writing::ResultKey;
-use crate::extraction::{
-    Outcome, Span, Violation, category_word, violations_to_json, whole,
-};
+use crate::extraction::{Outcome, Span, Violation, category_word, violations_to_json, whole};
 use crate::json_text::{JsonStr, JsonText};
 
 /// The table. Each line has the role, the name and the type of a column, and its value in a row: a

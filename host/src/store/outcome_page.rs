@@ -111,7 +111,7 @@ impl Store {
             .iter()
             .map(RecordedOutcome::from_row)
             .collect::<std::result::Result<Vec<_>, _>>()
-            .map_err(|error| Error::database("read an outcome", &error))?;
+            .map_err(|error| Error::postgres("read an outcome", error))?;
         drop(rows);
         // One more was read than wanted, only to see whether there is one.
         outcomes.truncate(limit as usize);
@@ -209,9 +209,10 @@ fn statement_within(
     bytes: i64,
 ) -> Result<Statement> {
     if !(1..=PAGE_ROWS).contains(&limit) {
-        return Err(Error::Invalid(format!(
-            "a page has from 1 to {PAGE_ROWS} outcomes, not {limit}; what follows is on the next"
-        )));
+        return Err(Error::invalid(format!(
+            "a page has from 1 to {PAGE_ROWS} outcomes, not {limit}"
+        ))
+        .with_hint("what follows is on the next"));
     }
     let mut statement = Statement::new("").with(simulation_id).with(i64::from(limit) + 1);
     let mut conditions = String::new();
@@ -228,11 +229,11 @@ fn statement_within(
     if let Some(cursor) = cursor {
         let place: Place = cursor::decode(CURSOR, cursor)?;
         if place.simulation_id != simulation_id {
-            return Err(Error::Invalid(format!(
-                "the cursor belongs to simulation {}, not to {simulation_id}; begin again without a \
-                 cursor",
+            return Err(Error::invalid(format!(
+                "the cursor belongs to simulation {}, not to {simulation_id}",
                 place.simulation_id
-            )));
+            ))
+            .with_hint("begin again without a cursor"));
         }
         let first = statement.count() + 1;
         let _ = write!(

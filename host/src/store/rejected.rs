@@ -98,7 +98,7 @@ impl Store {
         simulation_id: Uuid,
         outcome_id: Uuid,
     ) -> Result<Vec<u8>> {
-        let failed = |error| Error::database("read the rejected result", &error);
+        let failed = |error| Error::postgres("read the rejected result", error);
         let client = self.client().await?;
         let row = client
             .query_opt(
@@ -109,10 +109,10 @@ impl Store {
             .await
             .map_err(failed)?;
         row.map(|row| row.get(0)).ok_or_else(|| {
-            Error::NotFound(format!(
-                "no rejected result {outcome_id} in simulation {simulation_id}; list them with \
-                 `arc-host rejected {simulation_id}`"
+            Error::not_found(format!(
+                "no rejected result {outcome_id} in simulation {simulation_id}"
             ))
+            .with_hint(format!("list them with `arc-host rejected {simulation_id}`"))
         })
     }
 }
@@ -120,19 +120,18 @@ impl Store {
 /// The query of a page and one row more.
 fn statement(simulation_id: Uuid, limit: u32, cursor: Option<&str>) -> Result<Statement> {
     if !(1..=PAGE_ROWS).contains(&limit) {
-        return Err(Error::Invalid(format!(
-            "a page has from 1 to {PAGE_ROWS} rejected results, not {limit}; what follows is on \
-             the next"
-        )));
+        return Err(Error::invalid(format!(
+            "a page has from 1 to {PAGE_ROWS} rejected results, not {limit}"
+        ))
+        .with_hint("what follows is on the next"));
     }
     let mut statement = Statement::new("").with(simulation_id).with(i64::from(limit) + 1);
     let mut after = "";
     if let Some(cursor) = cursor {
         let place: Place = cursor::decode(CURSOR, cursor)?;
         if place.simulation_id != simulation_id {
-            return Err(Error::Invalid(
-                "the cursor belongs to another simulation; begin again without a cursor".to_owned(),
-            ));
+            return Err(Error::invalid("the cursor belongs to another simulation")
+                .with_hint("begin again without a cursor"));
         }
         after = "AND (received_at, outcome_id) > ($3, $4)";
         statement = statement.with(place.received_at).with(place.outcome_id);

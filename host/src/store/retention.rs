@@ -72,7 +72,8 @@ const EXPIRED: &str = "
 /// [`Error::Invalid`] if that is before all times that the database can store.
 pub fn hours_before(now: Timestamp, hours: f64) -> Result<Timestamp> {
     let too_long = |_| {
-        Error::Invalid(format!("{hours} hours ago is before all times; name a shorter duration"))
+        Error::invalid(format!("{hours} hours ago is before all times"))
+            .with_hint("name a shorter duration")
     };
     let ago = jiff::SignedDuration::try_from_secs_f64(hours * 3_600.0).map_err(too_long)?;
     now.checked_sub(ago).map_err(too_long)
@@ -144,9 +145,8 @@ impl Store {
     /// [`Error::Schema`] if the schema is not current.
     pub async fn layout(&self) -> Result<Layout> {
         if !matches!(self.check_schema().await?, SchemaState::Current(_)) {
-            return Err(Error::Schema(
-                "the database's schema is not up to date; run `arc-host migrate`".to_owned(),
-            ));
+            return Err(Error::schema("the database's schema is not up to date")
+                .with_hint("run `arc-host migrate`"));
         }
         let client = self.client().await?;
         Layout::recorded(&client).await
@@ -242,7 +242,7 @@ impl Store {
     /// Removes a simulation's own row with rows that were added meanwhile. Recording holds the figures
     /// lock until the end of its transaction.
     async fn remove_rest(&self, simulation_id: Uuid) -> Result<u64> {
-        let failed = |error| Error::database("delete expired rows", &error);
+        let failed = |error| Error::postgres("delete expired rows", error);
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed)?;
         transaction

@@ -73,10 +73,10 @@ fn statement(
     cursor: Option<&str>,
 ) -> Result<Statement> {
     if !(1..=PAGE_SIMULATIONS).contains(&limit) {
-        return Err(Error::Invalid(format!(
-            "a page has from 1 to {PAGE_SIMULATIONS} simulations, not {limit}; what follows is on \
-             the next"
-        )));
+        return Err(Error::invalid(format!(
+            "a page has from 1 to {PAGE_SIMULATIONS} simulations, not {limit}"
+        ))
+        .with_hint("what follows is on the next"));
     }
     let mut statement = Statement::new("").with(i64::from(limit) + 1);
     let mut conditions = Vec::new();

@@ -190,7 +190,7 @@ impl Store {
         status: SimulationStatus,
         reason: &str,
     ) -> Result<Simulation> {
-        let failed = |error| Error::database("end the simulation", &error);
+        let failed = |error| Error::postgres("end the simulation", error);
         let client = self.client().await?;
         let update = client
             .prepare_cached(&format!(
@@ -221,7 +221,7 @@ impl Store {
     pub(super) async fn wrong_end(&self, simulation_id: Uuid, wanted: SimulationStatus) -> Error {
         match self.simulation(simulation_id).await {
             Err(error) => error,
-            Ok(simulation) => Error::Conflict(format!(
+            Ok(simulation) => Error::conflict(format!(
                 "simulation {simulation_id} is {} and cannot become {}",
                 simulation.status, wanted
             )),
@@ -230,7 +230,6 @@ impl Store {
 }
 
 pub(super) fn not_found(simulation_id: Uuid) -> Error {
-    Error::NotFound(format!(
-        "simulation {simulation_id} not found; list them with `arc-host simulations`"
-    ))
+    Error::not_found(format!("simulation {simulation_id} not found"))
+        .with_hint("list them with `arc-host simulations`")
 }

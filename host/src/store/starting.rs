@@ -120,7 +120,7 @@ impl Store {
         new: &NewSimulation,
         plan: impl Iterator<Item = Result<PlannedRow>>,
     ) -> Result<(Simulation, bool)> {
-        let failed = |error| Error::database("start the simulation", &error);
+        let failed = |error| Error::postgres("start the simulation", error);
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed)?;
         let insert = transaction
@@ -180,7 +180,7 @@ impl Store {
 
     /// The fingerprints of the planned scenarios' ids (see [`scenario_key`]). A plan never changes.
     pub(crate) async fn planned_keys(&self, simulation_id: Uuid) -> Result<HashSet<Uuid>> {
-        let failed = |error| Error::database("read the simulation's plan", &error);
+        let failed = |error| Error::postgres("read the simulation's plan", error);
         let client = self.client().await?;
         let select = client
             .prepare_cached(
@@ -230,7 +230,7 @@ async fn write_plan(
     first_order: i32,
     rows: &[PlannedRow],
 ) -> Result<()> {
-    let failed = |error| Error::database("write the simulation's plan", &error);
+    let failed = |error| Error::postgres("write the simulation's plan", error);
     let scenario_ids = column(rows, |row| row.scenario_id.as_str());
     let version_ids = column(rows, |row| row.scenario_version_id);
     let scenarios = transaction

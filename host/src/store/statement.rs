@@ -40,7 +40,7 @@ impl Statement {
 impl Store {
     /// Runs a query; `what` begins with a verb and says what it is for.
     pub(super) async fn rows(&self, statement: &Statement, what: &str) -> Result<Vec<Row>> {
-        let failed = |error| Error::database(what, &error);
+        let failed = |error| Error::postgres(what, error);
         let client = self.client().await?;
         let prepared = client.prepare_cached(&statement.sql).await.map_err(failed)?;
         client.query(&prepared, &statement.values()).await.map_err(failed)
@@ -53,7 +53,7 @@ impl Store {
         statement: &Statement,
         what: &str,
     ) -> Result<Vec<Row>> {
-        let failed = |error| Error::database(what, &error);
+        let failed = |error| Error::postgres(what, error);
         let client = self.client().await?;
         let prepared = client.prepare_cached(&statement.sql).await.map_err(failed)?;
         let rows = client.query(&prepared, &statement.values()).await;
@@ -63,7 +63,7 @@ impl Store {
 
     /// Runs a statement that gives no rows, and says how many it changed.
     pub(super) async fn change(&self, statement: &Statement, what: &str) -> Result<u64> {
-        let failed = |error| Error::database(what, &error);
+        let failed = |error| Error::postgres(what, error);
         let client = self.client().await?;
         let prepared = client.prepare_cached(&statement.sql).await.map_err(failed)?;
         client.execute(&prepared, &statement.values()).await.map_err(failed)

@@ -235,6 +235,7 @@ described_columns! {
     f64: f64;
     String: String;
     Cow<'static, str>: String;
+    extraction::OutcomeStatus: extraction::OutcomeStatus;
     JsonText: serde_json::Value;
 }
 

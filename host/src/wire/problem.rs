@@ -145,8 +145,11 @@ pub struct Problem {
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What happened, why, and what to do.
+    /// What happened, and why.
     pub detail: String,
+    /// What to do about it, if `detail` does not show it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// A stable code for programs.
     pub code: ProblemCode,
     /// Whether a retry of the same request can succeed.
@@ -180,6 +183,7 @@ impl Problem {
             title: code.title().to_owned(),
             status: code.status(),
             detail: detail.into(),
+            hint: None,
             code,
             retryable: code.retryable(),
             request_id: None,
@@ -188,6 +192,13 @@ impl Problem {
             violations: Vec::new(),
             outcome_id: None,
         }
+    }
+
+    /// The same with what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
     }
 
     /// The same with the limit that was reached.
@@ -207,10 +218,17 @@ impl Problem {
 
 /// The problem of an error whose reason is only in the service's log.
 fn internal() -> Problem {
-    Problem::new(
-        ProblemCode::Internal,
-        "the service could not do this; its log has more under the request's id",
-    )
+    Problem::new(ProblemCode::Internal, "the service could not do this")
+        .hint("the service's log has more under the request's id")
+}
+
+/// The problem of an error that a caller may know as it is.
+fn known(code: ProblemCode, error: &Error) -> Problem {
+    let problem = Problem::new(code, error.report());
+    match error.hint() {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
 }
 
 impl From<Error> for Problem {
@@ -218,7 +236,7 @@ impl From<Error> for Problem {
     /// are not disclosed: they can contain SQL, paths and addresses.
     fn from(error: Error) -> Self {
         match error {
-            Error::Invalid(detail) => Problem::new(ProblemCode::InvalidRequest, detail),
+            error @ Error::Invalid(_) => known(ProblemCode::InvalidRequest, &error),
             Error::Rejected { what, violations } => {
                 let mut problem = Problem::new(
                     ProblemCode::Rejected,
@@ -227,44 +245,45 @@ impl From<Error> for Problem {
                 problem.violations = violations.into_iter().map(ViolationBody::from).collect();
                 problem
             }
-            Error::NotFound(detail) => Problem::new(ProblemCode::NotFound, detail),
-            Error::Conflict(detail) => Problem::new(ProblemCode::Conflict, detail),
+            error @ Error::NotFound(_) => known(ProblemCode::NotFound, &error),
+            error @ Error::Conflict(_) => known(ProblemCode::Conflict, &error),
             Error::SpoolFull { limit_bytes, .. } => Problem::new(
                 ProblemCode::SpoolFull,
-                format!(
-                    "the spool has reached its limit of {limit_bytes} bytes; send the results without \
-                     a verdict again later"
-                ),
+                format!("the spool has reached its limit of {limit_bytes} bytes"),
             )
+            .hint(SEND_LATER)
             .limit(limit_bytes)
             .retry_after(SPOOL_FULL_SECONDS),
-            Error::SpoolUnavailable { trouble, .. } => Problem::new(
-                ProblemCode::SpoolUnavailable,
-                format!("{trouble}; send the results without a verdict again later"),
-            )
-            .retry_after(SPOOL_FULL_SECONDS),
-            Error::Unavailable(_) => Problem::new(
-                ProblemCode::Unavailable,
-                "the database is unavailable or overloaded; the same request again is safe",
-            )
-            .retry_after(UNAVAILABLE_SECONDS),
+            Error::SpoolUnavailable { trouble, .. } => {
+                Problem::new(ProblemCode::SpoolUnavailable, trouble.to_string())
+                    .hint(SEND_LATER)
+                    .retry_after(SPOOL_FULL_SECONDS)
+            }
+            Error::Unavailable(_) => {
+                Problem::new(ProblemCode::Unavailable, "the database is unavailable or overloaded")
+                    .hint("the same request again is safe")
+                    .retry_after(UNAVAILABLE_SECONDS)
+            }
             Error::Schema(_) | Error::Configuration(_) | Error::Database(_) => Problem::new(
                 ProblemCode::Unavailable,
-                "the database cannot be used as it is until it is mended; the same request again is \
-                 safe, and the service's log says what is wrong",
+                "the database cannot be used as it is until it is mended",
             )
+            .hint("the same request again is safe, and the service's log says what is wrong")
             .retry_after(UNUSABLE_SECONDS),
             Error::Refused(_) => Problem::new(
                 ProblemCode::Refused,
-                "this cannot be recorded, and sending it again changes nothing; the service's log \
-                 has more under the request's id",
-            ),
+                "this cannot be recorded, and sending it again changes nothing",
+            )
+            .hint("the service's log has more under the request's id"),
             Error::Internal(_) | Error::Component(_) | Error::Io { .. } => internal(),
             #[cfg(feature = "embedded")]
             Error::Embedded(_) => internal(),
         }
     }
 }
+
+/// What to do while the spool takes nothing.
+const SEND_LATER: &str = "send what has no verdict yet again later";
 
 /// When to try again while the database is unavailable: a restart takes a few seconds.
 const UNAVAILABLE_SECONDS: u32 = 2;

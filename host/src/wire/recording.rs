@@ -8,7 +8,9 @@ use uuid::Uuid;
 use crate::error::{Error, Result};
 use crate::extraction::Violation;
 use crate::json_text::JsonText;
-use crate::recorder::{ItemVerdict, NotFinite, NotFiniteNumber, SimulationStarted, Verdict};
+use crate::recorder::{
+    FailureKind, ItemVerdict, NotFinite, NotFiniteNumber, SimulationStarted, Verdict,
+};
 use crate::store::{NO_CONFIGURATION, SimulationStart, SimulationStatus};
 
 /// A version of an agent's configuration.
@@ -99,7 +101,7 @@ impl TryFrom<SimulationStart> for StartSimulationRequest {
     fn try_from(start: SimulationStart) -> Result<Self> {
         let raw = |what: &str, text: String| {
             RawValue::from_string(text)
-                .map_err(|error| Error::Invalid(format!("{what} is not JSON: {error}")))
+                .map_err(|error| Error::invalid(format!("{what} is not JSON")).with_source(error))
         };
         Ok(StartSimulationRequest {
             simulation_id: start.simulation_id,
@@ -267,9 +269,12 @@ pub struct ResultVerdict {
     /// Whether the database was unavailable, where this one failed; else only this result is concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<bool>,
-    /// Why it failed, and what to do.
+    /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// What to do about it, if `message` does not show it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// How many of its violations or warnings are left out of this answer to keep it short.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub violations_omitted: u64,
@@ -299,6 +304,7 @@ impl ResultVerdict {
             retryable: None,
             unavailable: None,
             message: None,
+            hint: None,
             violations_omitted: 0,
         };
         match item.verdict {
@@ -309,11 +315,12 @@ impl ResultVerdict {
                 body.verdict = VerdictKind::Rejected;
                 body.violations = reasons(violations);
             }
-            Verdict::Failed { retryable, unavailable, internal: _, message } => {
+            Verdict::Failed { kind, message, hint } => {
                 body.verdict = VerdictKind::Failed;
-                body.retryable = Some(retryable);
-                body.unavailable = Some(unavailable);
+                body.retryable = Some(kind.may_retry());
+                body.unavailable = Some(kind == FailureKind::Unavailable);
                 body.message = Some(message);
+                body.hint = hint;
             }
         }
         body
@@ -368,13 +375,14 @@ impl From<ResultVerdict> for ItemVerdict {
             VerdictKind::Rejected => Verdict::Rejected(violations(body.violations)),
             VerdictKind::Failed => {
                 let retryable = body.retryable.unwrap_or(true);
-                Verdict::Failed {
-                    retryable,
-                    // An earlier service does not say it, and knows no other reason to try again.
-                    unavailable: body.unavailable.unwrap_or(retryable),
-                    internal: false,
-                    message: body.message.unwrap_or_default(),
-                }
+                // An earlier service does not say it, and knows no other reason to try again.
+                let kind = match (body.unavailable.unwrap_or(retryable), retryable) {
+                    (true, _) => FailureKind::Unavailable,
+                    (false, true) => FailureKind::Timeout,
+                    (false, false) => FailureKind::Refused,
+                };
+                let message = body.message.unwrap_or_default();
+                Verdict::Failed { kind, message, hint: body.hint }
             }
         };
         ItemVerdict { outcome_id: body.outcome_id, verdict, warnings: violations(body.warnings) }

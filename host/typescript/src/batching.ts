@@ -289,6 +289,7 @@ function asItem(result: Result): Item {
 }
 
 /** Returns the verdict on a result that was not recorded and that no retry can record. */
-export function failed({ message }: ArcError): ItemVerdict {
-  return { position: 0, outcome_id: null, verdict: 'failed', retryable: false, message };
+export function failed({ message, hint }: ArcError): ItemVerdict {
+  const reason = hint === undefined ? { message } : { message, hint };
+  return { position: 0, outcome_id: null, verdict: 'failed', retryable: false, ...reason };
 }

@@ -21,6 +21,8 @@ export class ArcError extends Error {
   readonly code: ErrorCode;
   /** Whether a retry of the same call can succeed without any other change. */
   readonly retryable: boolean;
+  /** What to do about it, if the message does not show it. */
+  readonly hint: string | undefined;
   /** The HTTP status, if there was an answer. */
   readonly status: number | undefined;
   /** The service's problem details (RFC 9457), if it returned them. */
@@ -30,12 +32,13 @@ export class ArcError extends Error {
     message: string,
     code: ErrorCode,
     retryable: boolean,
-    more: { status?: number; problem?: Problem; cause?: unknown } = {},
+    more: { hint?: string | undefined; status?: number; problem?: Problem; cause?: unknown } = {},
   ) {
     super(message, { cause: more.cause });
     this.name = new.target.name;
     this.code = code;
     this.retryable = retryable;
+    this.hint = more.hint ?? more.problem?.hint ?? undefined;
     this.status = more.status;
     this.problem = more.problem;
   }

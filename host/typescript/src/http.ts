@@ -51,7 +51,7 @@ export class Http {
     this.#token = options.token?.trim() ?? '';
     if (!/^[!-~]*$/.test(this.#token)) {
       // The token is a secret, so the message does not show it.
-      throw new ArcError('the token has invalid characters; copy it again', 'invalid_call', false);
+      throw new ArcError('the token has invalid characters', 'invalid_call', false, { hint: 'copy it again' });
     }
     const local = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(this.base.hostname);
     this.#compress = options.compress ?? !local;
@@ -64,10 +64,10 @@ export class Http {
       return (await response.json()) as T;
     } catch (cause) {
       throw new ArcError(
-        `the answer of ${this.base.href} is not one of an Arc Recorder service; check the URL`,
+        `the answer of ${this.base.href} is not one of an Arc Recorder service`,
         'foreign_answer',
         false,
-        { status: response.status, cause },
+        { hint: 'check the URL', status: response.status, cause },
       );
     }
   }
@@ -130,18 +130,16 @@ export class Http {
     if (signal?.aborted === true) return signal.reason;
     const { message, cause: deeper } = cause as Error;
     const reason = deeper instanceof Error ? `${message}: ${deeper.message}` : message;
-    const advice = permanentErrorAdvice(cause);
-    if (advice !== undefined) {
-      const detail = `${this.base.href} cannot be reached from here (${reason}); ${advice}`;
-      return new ArcError(detail, 'not_connectable', false, { cause });
+    const hint = permanentErrorAdvice(cause);
+    if (hint !== undefined) {
+      const detail = `${this.base.href} cannot be reached from here (${reason})`;
+      return new ArcError(detail, 'not_connectable', false, { hint, cause });
     }
-    return new ArcError(
-      `${this.base.href} did not answer (${reason}); check the URL, that the service runs, and, ` +
-        'in a browser, that it allows this origin, and try again',
-      'unanswered',
-      true,
-      { cause },
-    );
+    return new ArcError(`${this.base.href} did not answer (${reason})`, 'unanswered', true, {
+      hint:
+        'check the URL, that the service runs, and, in a browser, that it allows this origin, and try again',
+      cause,
+    });
   }
 
   async #refused(response: Response, signal: AbortSignal | undefined): Promise<unknown> {
@@ -162,10 +160,10 @@ export class Http {
     const excerpt = text.trim().slice(0, SHOWN_CHARACTERS);
     return new ArcError(
       `${this.base.href} answered ${status}, which is not an answer of an Arc Recorder service` +
-        (retryable ? '; try again' : `; check the URL (${excerpt})`),
+        (retryable ? '' : ` (${excerpt})`),
       'foreign_answer' satisfies ErrorCode,
       retryable,
-      { status },
+      { hint: retryable ? 'try retryable' : 'check the URL', status },
     );
   }
 }
@@ -197,10 +195,10 @@ function base(url: string | URL): URL {
     parsed = new URL(url);
   } catch (cause) {
     throw new ArcError(
-      'invalid URL of the service (expected a URL such as https://arc.example or http://127.0.0.1:7117)',
+      'invalid URL of the service',
       'invalid_call',
       false,
-      { cause },
+      { hint: 'use a URL such as https://arc.example or http://127.0.0.1:7117', cause },
     );
   }
   if (!/^https?:$/.test(parsed.protocol)) {

@@ -532,6 +532,8 @@ export interface components {
             failed: number;
             /** @description Why the first of these was not. */
             failure?: string | null;
+            /** @description What to do about that, if `failure` does not show it. */
+            failure_hint?: string | null;
             /** @description The file's name. */
             file: string;
             /** @description The format of its results; `null` for the built-in one. */
@@ -764,8 +766,10 @@ export interface components {
         Problem: {
             /** @description A stable word for programs. */
             code: components["schemas"]["ProblemCode"];
-            /** @description What happened, why, and what to do. */
+            /** @description What happened, and why. */
             detail: string;
+            /** @description What to do about it, if `detail` does not show it. */
+            hint?: string | null;
             /**
              * Format: int64
              * @description The limit that was reached, in the unit that `detail` names.
@@ -932,7 +936,9 @@ export interface components {
         };
         /** @description The verdict on one result. */
         ResultVerdict: {
-            /** @description Why it failed, and what to do. */
+            /** @description What to do about it, if `message` does not show it. */
+            hint?: string | null;
+            /** @description Why it failed. */
             message?: string | null;
             /**
              * Format: uuid

@@ -148,8 +148,8 @@ impl Server {
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let settings =
             ConnectionSettings::from_url_alone(&format!("{url}&application_name={name}"))
-                .map_err(|error| error.to_string())?;
-        let store = Store::with_settings(&settings, 1).map_err(|error| error.to_string())?;
+                .map_err(|error| error.report_with_hint())?;
+        let store = Store::with_settings(&settings, 1).map_err(|error| error.report_with_hint())?;
         let health = store.health().await;
         let shown = format!("{health:?} {settings} {settings:?} {store:?}");
         for secret in [PASSWORD, ENCODED, "hunter2"] {

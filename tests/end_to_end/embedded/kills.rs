@@ -127,7 +127,7 @@ async fn nothing_is_lost_and_nothing_twice_when_the_server_is_killed_under_load(
                         for (document, item) in open.into_iter().zip(verdicts) {
                             match item.verdict {
                                 Verdict::Stored | Verdict::Duplicate => ids.push(item.outcome_id),
-                                Verdict::Failed { retryable: true, .. } => again.push(document),
+                                Verdict::Failed { kind, .. } if kind.may_retry() => again.push(document),
                                 other => panic!("{other:?}"),
                             }
                         }

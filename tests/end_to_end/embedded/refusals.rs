@@ -31,17 +31,17 @@ fn programs_that_are_missing_or_unfit_are_named() {
     let folder = Folder::new();
     let empty = folder.scripts("empty", &[]);
     let name = empty.to_str().unwrap();
-    let words = [name, "has no initdb and postgres", "name the folder that holds both"];
+    let words = [name, "has no initdb and postgres", "hint: name the folder that holds both"];
     assert_refused(&mut with_programs(&folder, &empty), &words);
 
     let version = "echo 'postgres (PostgreSQL) 13.14'";
     let old = folder.scripts("old", &[("initdb", version), ("postgres", version)]);
-    let words = ["PostgreSQL 14 or newer is needed", "13.14", "install a newer one"];
+    let words = ["PostgreSQL 14 or newer is needed", "13.14", "hint: install a newer one"];
     assert_refused(&mut with_programs(&folder, &old), &words);
 
     let broken =
         folder.scripts("broken", &[("initdb", ""), ("postgres", "echo no libpq >&2; exit 127")]);
-    let words = ["could not be used", "no libpq", "Repair that installation"];
+    let words = ["could not be used", "no libpq", "hint: mend that installation"];
     assert_refused(&mut with_programs(&folder, &broken), &words);
 }
 
@@ -51,7 +51,7 @@ fn a_cluster_of_another_version_and_other_files_are_left_as_they_are() {
     let cluster = folder.data.join("postgres");
     fs::create_dir_all(&cluster).unwrap();
     fs::write(cluster.join("PG_VERSION"), "12\n").unwrap();
-    let words = ["made by PostgreSQL 12", "Install PostgreSQL 12 again", "pg_upgrade"];
+    let words = ["made by PostgreSQL 12", "hint: install PostgreSQL 12 again", "pg_upgrade"];
     assert_refused(&mut folder.command(["health"]), &words);
 
     let version = "echo 'postgres (PostgreSQL) 14.9'";
@@ -60,7 +60,7 @@ fn a_cluster_of_another_version_and_other_files_are_left_as_they_are() {
     assert_refused(&mut with_programs(&folder, &other), &words);
 
     fs::rename(cluster.join("PG_VERSION"), cluster.join("photo.jpg")).unwrap();
-    let words = ["contains files, but no PostgreSQL cluster", "move it elsewhere"];
+    let words = ["contains files, but no PostgreSQL cluster", "hint: move it elsewhere"];
     assert_refused(&mut folder.command(["health"]), &words);
     assert_eq!(fs::read_to_string(cluster.join("photo.jpg")).unwrap(), "12\n");
 }
@@ -72,10 +72,13 @@ async fn the_servers_error_about_a_setting_is_shown() {
         server_settings: vec![("shared_buffers".to_owned(), "plenty".to_owned())],
         ..folder.settings()
     };
-    let refused = EmbeddedDatabase::acquire(&mistaken).await.unwrap_err().to_string();
-    for expected in ["did not start", "shared_buffers", "plenty", "try again"] {
+    let error = EmbeddedDatabase::acquire(&mistaken).await.unwrap_err();
+    let refused = error.to_string();
+    for expected in ["did not start", "shared_buffers", "plenty"] {
         assert!(refused.contains(expected), "{expected} is not in: {refused}");
     }
+    assert!(error.hint().unwrap().contains("try again"), "{error:?}");
+    assert!(!refused.contains("try again"), "{refused}");
     connect(&folder.acquire().await).await;
     folder.wait_until_stopped();
 
@@ -83,7 +86,7 @@ async fn the_servers_error_about_a_setting_is_shown() {
     let good = fs::read_to_string(&file).unwrap();
     fs::write(&file, format!("{good}\nmax_connections = many\n")).unwrap();
     let logs = folder.data.to_str().unwrap();
-    let words = ["did not start", "max_connections", "many", "Once that is fixed", logs];
+    let words = ["did not start", "max_connections", "many", "hint: once that is fixed", logs];
     assert_refused(&mut folder.command(["health"]), &words);
     fs::write(&file, good).unwrap();
     connect(&folder.acquire().await).await;

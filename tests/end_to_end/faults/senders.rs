@@ -258,7 +258,7 @@ pub(super) fn acknowledged_directly(item: &ItemVerdict) -> Acknowledged {
     let way = match &item.verdict {
         Verdict::Stored | Verdict::Duplicate => Way::Direct,
         Verdict::Spooled => Way::Spool,
-        Verdict::Failed { retryable: true, .. } => return None,
+        Verdict::Failed { kind, .. } if kind.may_retry() => return None,
         other => panic!("{other:?}"),
     };
     Some((item.outcome_id.to_string(), way))

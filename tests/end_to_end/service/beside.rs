@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use arc_host::client::{ClientSettings, ServiceClient};
-use arc_host::recorder::{NotFinite, NotFiniteNumber, ResultFormat, Submission, Verdict};
+use arc_host::recorder::{
+    FailureKind, NotFinite, NotFiniteNumber, ResultFormat, Submission, Verdict,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use reqwest::Method;
@@ -403,7 +405,7 @@ fn results_are_stored_as_the_client_sends_them_or_the_verdict_differs() {
                         item.warnings.iter().filter(|it| it.code == "not_finite").count();
                     prop_assert_eq!(reported, shot.not_finite);
                 }
-                Verdict::Failed { retryable: false, unavailable: false, message, .. } => {
+                Verdict::Failed { kind: FailureKind::Refused, message, .. } => {
                     let too_long = shot.filler >= LIMIT / 2
                         || shot.call.as_ref().is_some_and(|call| call.len() >= LIMIT);
                     prop_assert!(to_small && too_long, "{}: {}", number, message);

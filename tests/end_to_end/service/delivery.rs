@@ -10,7 +10,7 @@ use arc_host::Recorder;
 use arc_host::client::{ClientSettings, ServiceClient};
 use arc_host::delivery::{Delivery, Destination, replay_spool};
 use arc_host::extraction::{ExtractionLimits, ExtractionSettings, Extractor};
-use arc_host::recorder::{ReceivedResult, SimulationStart, Submission, Verdict};
+use arc_host::recorder::{FailureKind, ReceivedResult, SimulationStart, Submission, Verdict};
 use arc_host::spool::{Entry, Listed, Spool, SpoolSettings, SpooledCall};
 use arc_host::store::NewSimulation;
 use uuid::Uuid;
@@ -101,12 +101,12 @@ fn a_result_that_gets_no_verdict_in_time_is_no_sign_that_the_database_is_unavail
         recorder.start_planned(&new, std::iter::empty()).await.unwrap();
         let results = [r#"{"id": "a", "do": "loop"}"#, r#"{"id": "b"}"#].map(Submission::new);
         let verdicts = delivery.record_batch(new.simulation_id, results.to_vec()).await.unwrap();
-        let Verdict::Failed { retryable: true, unavailable: false, message, .. } =
-            &verdicts[0].verdict
+        let Verdict::Failed { kind: FailureKind::Timeout, message, hint } = &verdicts[0].verdict
         else {
             panic!("{verdicts:?}")
         };
-        assert!(message.contains("deadline"), "{message}");
+        assert!(message.contains("deadline") && !message.contains("try again"), "{message}");
+        assert_eq!(hint.as_deref(), Some("try again, or raise the deadline"));
         assert_eq!(verdicts[1].verdict, Verdict::Stored);
         assert_eq!((delivery.unavailable_reason(), spool.state().depth), (None, 0));
         delivery.close().await;

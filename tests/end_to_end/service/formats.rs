@@ -123,7 +123,7 @@ fn items_are_sent_with_their_header() {
     service.post(&unknown, &body).has_problem(404, "not_found");
     let unnamed = format!("/v1/simulations/{id}/outcomes");
     let problem = service.post(&unnamed, &body).has_problem(400, "invalid_request");
-    assert!(problem["detail"].as_str().unwrap().contains("?format=NAME"), "{problem}");
+    assert!(problem["hint"].as_str().unwrap().contains("?format=NAME"), "{problem}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ from typing import Any, Optional, cast
 from . import _native
 from ._waiting import Answer, Thread, Waiter, run
 from .types import ItemVerdict
-from .errors import DatabaseError
+from .errors import DatabaseError, message_of
 
 log = logging.getLogger("arc.database.api")
 
@@ -224,7 +224,8 @@ def unrecorded(count: int, error: BaseException) -> list[ItemVerdict]:
             "violations": [],
             "warnings": [],
             "retryable": isinstance(error, DatabaseError) and error.retryable,
-            "message": str(error),
+            "message": message_of(error),
+            "hint": error.hint if isinstance(error, DatabaseError) else None,
         }
         for _ in range(count)
     ]

@@ -42,6 +42,7 @@ from .errors import (
     NotFoundError,
     UnavailableError,
     ValidationError,
+    with_hint,
 )
 from .tables import OutcomeTable
 
@@ -315,10 +316,8 @@ class Calls:
         if not failed:
             return ids, None
         kind = UnavailableError if all(item["retryable"] for item in failed) else DatabaseError
-        return ids, kind(
-            f"{len(failed)} of {len(ids)} results were not recorded: {failed[0]['message']}; "
-            "the same call again stores nothing twice"
-        )
+        error = kind(f"{len(failed)} of {len(ids)} results were not recorded: {failed[0]['message']}")
+        return ids, with_hint(error, "the same call again stores nothing twice")
 
     async def _record(
         self,
@@ -498,7 +497,7 @@ def only_id(verdict: ItemVerdict) -> str:
         raise ValidationError(f"the result is not valid: {sentences(violations)}", violations)
     if verdict["verdict"] == "failed" or verdict["outcome_id"] is None:
         kind = UnavailableError if verdict["retryable"] else DatabaseError
-        raise kind(verdict["message"] or "the result was not recorded")
+        raise with_hint(kind(verdict["message"] or "the result was not recorded"), verdict["hint"])
     return verdict["outcome_id"]
 
 

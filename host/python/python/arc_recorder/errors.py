@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Optional
 
 from .types import Violation
 
@@ -22,6 +23,12 @@ class DatabaseError(Exception):
 
     #: Whether a retry of the same call can succeed without any other change.
     retryable: bool = False
+    #: What to do about it, if the message does not show it. `str(error)` has it after the message.
+    hint: Optional[str] = None
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return message if self.hint is None else f"{message}; {self.hint}"
 
 
 class ValidationError(DatabaseError):
@@ -34,9 +41,11 @@ class ValidationError(DatabaseError):
         super().__init__(message)
         self.violations = list(violations)
 
-    def __reduce__(self) -> tuple[type[ValidationError], tuple[str, list[Violation]]]:
-        # Keeps the violations when the error is pickled, as in multiprocessing.
-        return type(self), (str(self), self.violations)
+    def __reduce__(
+        self,
+    ) -> tuple[type[ValidationError], tuple[str, list[Violation]], dict[str, Any]]:
+        # Keeps the violations and the hint when the error is pickled, as in multiprocessing.
+        return type(self), (message_of(self), self.violations), self.__dict__
 
 
 class NotFoundError(DatabaseError):
@@ -75,11 +84,23 @@ _KINDS: dict[str, type[DatabaseError]] = {
 
 
 def from_host(
-    kind: str, message: str, retryable: bool, violations: Sequence[Violation]
+    kind: str, message: str, retryable: bool, violations: Sequence[Violation], hint: Optional[str]
 ) -> DatabaseError:
     """Returns the exception for an error of the host."""
     if kind == ValidationError.__name__:
-        return ValidationError(message, violations)
+        return with_hint(ValidationError(message, violations), hint)
     error = _KINDS[kind](message)
     error.retryable = retryable
+    return with_hint(error, hint)
+
+
+def with_hint(error: DatabaseError, hint: Optional[str]) -> DatabaseError:
+    """The same error with what to do about it."""
+    if hint is not None:
+        error.hint = hint
     return error
+
+
+def message_of(error: BaseException) -> str:
+    """What happened, without the hint."""
+    return BaseException.__str__(error)

@@ -38,6 +38,8 @@ class ItemVerdict(TypedDict):
     retryable: bool
     #: The reason for which it failed.
     message: Optional[str]
+    #: What to do about it, if the message does not show it.
+    hint: Optional[str]
 
 
 class RejectedItem(TypedDict):
@@ -75,6 +77,8 @@ class FileRecorded(TypedDict):
     failed: int
     #: The reason for the first result that was not recorded.
     failure: Optional[str]
+    #: What to do about that, if `failure` does not show it.
+    failure_hint: Optional[str]
     interrupted: bool
     #: Figures of all results of the simulation.
     by_status: Optional[dict[str, int]]

@@ -86,7 +86,7 @@ async fn a_changed_byte_of_the_last_commit_undoes_it_not_even_after_a_kill() {
     }
     // Going back to the commit before would lose what was acknowledged, and nobody would know.
     let error = Spool::open(&settings(copy.path(), MB)).unwrap_err();
-    assert!(error.to_string().contains("arc-host spool repair --spool-dir"), "{error}");
+    assert!(error.hint().unwrap().contains("arc-host spool repair --spool-dir"), "{error:?}");
     let salvaged = salvage(&settings(copy.path(), MB).folder).unwrap();
     assert_eq!((salvaged.read, salvaged.damaged), (ENTRIES_OF_TEST as u64, 1));
     // The file as a whole cannot be trusted: every entry in it was looked for.
@@ -105,7 +105,7 @@ async fn a_file_that_is_cut_off_gives_what_is_left_of_it() {
         let length = whole.len() / 8 * eighths;
         std::fs::write(path(&folder), &whole[..length]).unwrap();
         let error = Spool::open(&settings(folder.path(), MB)).unwrap_err();
-        assert!(error.to_string().contains("arc-host spool repair --spool-dir"), "{error}");
+        assert!(error.hint().unwrap().contains("arc-host spool repair --spool-dir"), "{error:?}");
         // Everything of which all bytes are still there is read.
         let left = (0..ENTRIES_OF_TEST)
             .filter(|number| {
@@ -175,7 +175,9 @@ async fn a_sound_spool_is_left_as_it_is_and_what_was_removed_stays_removed() {
     spool.dead_letter_entries(vec![(sequences[150], "refused".to_owned())]).await.unwrap();
     let place = settings(folder.path(), MB).folder;
     let error = salvage(&place).unwrap_err();
-    assert!(matches!(&error, Error::Configuration(text) if text.contains("another process")));
+    assert!(
+        matches!(&error, Error::Configuration(detail) if detail.message.contains("another process"))
+    );
     spool.close().await;
     let before = std::fs::read(path(&folder)).unwrap();
     let salvaged = salvage(&place).unwrap();

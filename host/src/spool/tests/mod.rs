@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use tempfile::TempDir;
 
 use super::*;
+use crate::error::ErrorDetail;
 use crate::recorder::{ReceivedResult, Submission};
 use crate::store::SimulationStatus;
 
@@ -155,14 +156,12 @@ async fn a_second_opening_is_refused() {
     let spool = open(&folder);
     let settings = settings(folder.path(), MB);
     let error = Spool::open(&settings).unwrap_err();
-    let Error::Configuration(text) = &error else { panic!("{error:?}") };
+    assert!(matches!(error, Error::Configuration(_)), "{error:?}");
     assert_eq!(
-        *text,
-        format!(
-            "another process has the spool in {} open; end it, or name another folder for this one",
-            settings.folder.display()
-        )
+        error.to_string(),
+        format!("another process has the spool in {} open", settings.folder.display())
     );
+    assert_eq!(error.hint().unwrap(), "end it, or name another folder for this one");
     spool.append(vec![result(simulation(1), "still works")]).await.unwrap();
     spool.close().await;
     Spool::open(&settings).unwrap().close().await;
@@ -177,7 +176,8 @@ async fn what_is_no_spool_and_no_folder_is_refused() {
     let error = Spool::open(&settings).unwrap_err();
     assert!(matches!(error, Error::Io { .. }), "{error:?}");
     let command = format!("arc-host spool repair --spool-dir {}", settings.folder.display());
-    assert!(error.to_string().contains(&command), "{error}");
+    assert!(error.hint().unwrap().contains(&command), "{error:?}");
+    assert!(!error.to_string().contains(&command), "{error}");
 
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
@@ -196,7 +196,9 @@ async fn a_full_spool_refuses_and_drops_nothing() {
     assert!(!spool.state().full);
     // All or none: the second has no room any more.
     let error = spool.append(vec![entry(), entry()]).await.unwrap_err();
-    let Error::SpoolFull { message: text, .. } = &error else { panic!("{error:?}") };
+    let Error::SpoolFull { detail: ErrorDetail { message: text, .. }, .. } = &error else {
+        panic!("{error:?}")
+    };
     assert!(text.contains("is full"), "{text}");
     let figures = format!(
         "holds {} of at most {} bytes of the disk, and {} more",

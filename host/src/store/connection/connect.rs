@@ -75,7 +75,7 @@ impl Connector {
         match &self.0 {
             Way::Plain(config) => {
                 let (client, task) =
-                    open(config, NoTls).await.map_err(|error| Error::connection(&error))?;
+                    open(config, NoTls).await.map_err(|error| Error::connection(error))?;
                 let preparing = Preparing::Named(Default::default());
                 let session = Session::new(client, preparing);
                 Ok(Connected { session, task, origin: None, own_session: true })
@@ -117,7 +117,7 @@ impl Search<'_> {
                 Ok(addresses) => addresses,
                 Err(error) => {
                     let reason = format!("{place} could not be found: {error}");
-                    failures.push(Unconnected { reason, retryable: true, refused: false });
+                    failures.push(Unconnected::for_now(reason));
                     continue;
                 }
             };
@@ -132,7 +132,7 @@ impl Search<'_> {
                         tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
                             let seconds = limit.as_secs();
                             let reason = format!("no answer within {seconds} s (connect_timeout)");
-                            Err(Unconnected { reason, retryable: true, refused: false })
+                            Err(Unconnected::for_now(reason))
                         })
                     }
                 };
@@ -142,13 +142,13 @@ impl Search<'_> {
                         let refused = failure.refused;
                         failures.push(failure.at(&place));
                         if refused {
-                            return Err(Error::unconnected(&failures));
+                            return Err(Error::unconnected(failures));
                         }
                     }
                 }
             }
         }
-        Err(Error::unconnected(&failures))
+        Err(Error::unconnected(failures))
     }
 
     /// Tries one address, in the order of encryption that `sslmode` means.
@@ -179,11 +179,11 @@ impl Search<'_> {
                 match self.once(target, address, second).await {
                     Ok(opened) => self.check(opened, wanted).await,
                     Err(again) => {
-                        Err(Unconnected::of_both(first == Encryption::Prefer, &error, &again))
+                        Err(Unconnected::of_both(first == Encryption::Prefer, error, again))
                     }
                 }
             }
-            _ => Err(Unconnected::of(&error)),
+            _ => Err(Unconnected::of(error)),
         }
     }
 
@@ -262,11 +262,11 @@ impl Search<'_> {
         // Who asks for statements without names has a pooler.
         let unnamed = self.settings.statements == Statements::Unnamed;
         if !unnamed || wanted != SessionAttributes::Any {
-            let state = State::ask(&client).await.map_err(|error| Unconnected::of(&error))?;
+            let state = State::ask(&client).await.map_err(|error| Unconnected::of(error))?;
             if let Some(lack) = state.lack(wanted) {
                 task.abort();
                 let reason = format!("it {lack} (target_session_attrs={})", wanted.word());
-                return Err(Unconnected { reason, retryable: true, refused: false });
+                return Err(Unconnected::for_now(reason));
             }
             // A server reports the number of its own process; a pooler cannot, because the requests of
             // one connection are served by many.

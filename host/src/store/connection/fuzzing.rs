@@ -20,9 +20,10 @@ pub(crate) fn connections(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     match ConnectionSettings::from_url_alone(text) {
         Err(error) => {
-            let message = error.to_string();
-            assert!(!message.contains(SECRET), "{message}");
-            assert!(message.contains("a database URL looks like"), "{message}");
+            let shown = format!("{} {error:?}", error.report_with_hint());
+            assert!(!shown.contains(SECRET), "{shown}");
+            let hint = error.hint().unwrap_or_default();
+            assert!(hint.contains("a database URL looks like"), "{shown}");
         }
         Ok(settings) => {
             let printed = settings.to_string();

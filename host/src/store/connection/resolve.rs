@@ -57,7 +57,7 @@ impl ConnectionSettings {
             let value = key.variable.and_then(surroundings.variable);
             let (Some(value), Some(variable)) = (value, key.variable) else { continue };
             let value = value.into_string().map_err(|_| {
-                Error::Configuration(format!("the variable {variable} is not UTF-8 text"))
+                Error::configuration(format!("the variable {variable} is not UTF-8 text"))
             })?;
             if !value.is_empty() {
                 parameters.entry(key.name).or_insert(value);
@@ -190,9 +190,8 @@ impl ConnectionSettings {
 }
 
 fn wrong_url(reason: String) -> Error {
-    Error::Configuration(format!(
-        "{reason}; a database URL looks like postgresql://user@host:5432/name"
-    ))
+    Error::configuration(reason)
+        .with_hint("a database URL looks like postgresql://user@host:5432/name")
 }
 
 /// The value of a parameter that has a few names as values.

@@ -55,7 +55,7 @@ impl Tls {
         };
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)
-            .map_err(|error| wrong("set up TLS", &error))?
+            .map_err(|error| wrong("set up TLS", error))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match &settings.certificate {
@@ -65,7 +65,7 @@ impl Tls {
                 let key = private_key(key, &provider)?;
                 builder
                     .with_client_auth_cert(chain, key)
-                    .map_err(|error| wrong("use the certificate of sslcert with sslkey", &error))?
+                    .map_err(|error| wrong("use the certificate of sslcert with sslkey", error))?
             }
         };
         // A session that is taken up again shows no certificate, which channel binding needs.
@@ -77,41 +77,38 @@ impl Tls {
     }
 }
 
-fn wrong(what: &str, error: &dyn std::error::Error) -> Error {
-    Error::Configuration(format!("could not {what}: {error}"))
+fn wrong(what: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::configuration(format!("could not {what}")).with_source(error)
 }
 
 fn certificates(path: &Path, parameter: &str) -> Result<Vec<CertificateDer<'static>>> {
     let what = || format!("read the certificates in {} ({parameter})", path.display());
     let found = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
-        .map_err(|error| wrong(&what(), &error))?;
+        .map_err(|error| wrong(&what(), error))?;
     if found.is_empty() {
-        return Err(Error::Configuration(format!("could not {}: it holds none", what())));
+        return Err(Error::configuration(format!("could not {}: it holds none", what())));
     }
     Ok(found)
 }
 
 fn private_key(path: &Path, provider: &CryptoProvider) -> Result<PrivateKeyDer<'static>> {
     let what = format!("read the private key in {} (sslkey)", path.display());
-    let metadata = std::fs::metadata(path).map_err(|error| wrong(&what, &error))?;
+    let metadata = std::fs::metadata(path).map_err(|error| wrong(&what, error))?;
     // As in libpq: a key of root's can be readable by a group.
     let closed = if metadata.uid() == 0 { 0o037 } else { 0o077 };
     if metadata.mode() & closed != 0 {
-        return Err(Error::Configuration(format!(
-            "the private key in {} is readable by others; run chmod 600 on it",
+        return Err(Error::configuration(format!(
+            "the private key in {} is readable by others",
             path.display()
-        )));
+        ))
+        .with_hint("close it with chmod 600"));
     }
     let key = PrivateKeyDer::from_pem_file(path).map_err(|error| {
-        Error::Configuration(format!(
-            "could not {what}: {error} (a key with a password is not supported)"
-        ))
+        Error::configuration(format!("could not {what} (a key with a password is not supported)"))
+            .with_source(error)
     })?;
-    provider
-        .key_provider
-        .load_private_key(key.clone_key())
-        .map_err(|error| wrong(&what, &error))?;
+    provider.key_provider.load_private_key(key.clone_key()).map_err(|error| wrong(&what, error))?;
     Ok(key)
 }
 
@@ -124,7 +121,7 @@ fn trusted(roots: &Roots) -> Result<Option<Trusted>> {
             let named = certificates(path, "sslrootcert")?;
             for certificate in &named {
                 store.add(certificate.clone()).map_err(|error| {
-                    wrong(&format!("use a certificate of {} (sslrootcert)", path.display()), &error)
+                    wrong(&format!("use a certificate of {} (sslrootcert)", path.display()), error)
                 })?;
             }
             Ok(Some(Trusted { roots: store, named }))
@@ -133,11 +130,10 @@ fn trusted(roots: &Roots) -> Result<Option<Trusted>> {
             let found = rustls_native_certs::load_native_certs();
             let (added, _) = store.add_parsable_certificates(found.certs);
             if added == 0 {
-                return Err(Error::Configuration(
-                    "this system has no certificates to verify the server with; install them \
-                     (ca-certificates), or name a file with sslrootcert"
-                        .to_owned(),
-                ));
+                return Err(Error::configuration(
+                    "this system has no certificates to verify the server with",
+                )
+                .with_hint("install them (ca-certificates), or name a file with sslrootcert"));
             }
             Ok(Some(Trusted { roots: store, named: Vec::new() }))
         }

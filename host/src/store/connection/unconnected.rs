@@ -1,10 +1,11 @@
 //! Reasons for a failed connection: whether a retry, another server or another kind of encryption can
 //! succeed.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 
-use crate::error::{Error, server_message, transient};
-use crate::reason::innermost;
+use crate::error::{Error, TRY_AGAIN, transient};
+use crate::reason::database_message;
 
 /// The reason why one server could not be connected to.
 #[derive(Debug)]
@@ -15,39 +16,59 @@ pub(super) struct Unconnected {
     pub(super) retryable: bool,
     /// Whether the server itself refused, as its copies would.
     pub(super) refused: bool,
+    /// What helps against it, if it is known.
+    hint: Option<Cow<'static, str>>,
+    source: Option<tokio_postgres::Error>,
 }
 
 impl Unconnected {
-    pub(super) fn of(error: &tokio_postgres::Error) -> Self {
+    /// Nothing that an error of the database shows; the same may work later.
+    pub(super) fn for_now(reason: String) -> Self {
+        Unconnected { reason, retryable: true, refused: false, hint: None, source: None }
+    }
+
+    pub(super) fn of(error: tokio_postgres::Error) -> Self {
+        let reason = database_message(&error);
         if let Some(server) = error.as_db_error() {
             let retryable = transient(server.code());
             // A server that starts or stops is one of those to be passed over.
             let refused = !server.code().code().starts_with("57P0");
-            return Unconnected { reason: server_message(server), retryable, refused };
+            let hint = server.hint().map(|hint| hint.to_owned().into());
+            return Unconnected { reason, retryable, refused, hint, source: Some(error) };
         }
-        let reason = innermost(error);
         // tokio-postgres exposes the kind of an error in no other way.
         let text = error.to_string();
-        let (hint, retryable, refused) = match reason.as_str() {
+        let (more, hint, retryable, refused) = match reason.as_str() {
             "password missing" => (
-                ": the server asks for one; set PGPASSWORD or add it to ~/.pgpass (which must not be \
-                 readable by others)",
+                ": the server asks for one",
+                Some(
+                    "set PGPASSWORD or add it to ~/.pgpass (which must not be readable by \
+                     others)",
+                ),
                 false,
                 true,
             ),
-            _ if text.starts_with("authentication error") => ("", false, true),
-            "server does not support TLS" => (", which sslmode asks for", false, false),
-            _ if from_rustls(error) => (" (see sslmode, sslrootcert, sslcert)", false, false),
-            _ => ("", !text.starts_with("invalid configuration"), false),
+            _ if text.starts_with("authentication error") => ("", None, false, true),
+            "server does not support TLS" => (", which sslmode asks for", None, false, false),
+            _ if from_rustls(&error) => {
+                ("", Some("see sslmode, sslrootcert and sslcert"), false, false)
+            }
+            _ => ("", None, !text.starts_with("invalid configuration"), false),
         };
-        Unconnected { reason: format!("{reason}{hint}"), retryable, refused }
+        Unconnected {
+            reason: format!("{reason}{more}"),
+            retryable,
+            refused,
+            hint: hint.map(Cow::Borrowed),
+            source: Some(error),
+        }
     }
 
     /// Of two tries, the first of which was with TLS or without.
     pub(super) fn of_both(
         with_tls_first: bool,
-        first: &tokio_postgres::Error,
-        second: &tokio_postgres::Error,
+        first: tokio_postgres::Error,
+        second: tokio_postgres::Error,
     ) -> Self {
         let (first, second) = (Unconnected::of(first), Unconnected::of(second));
         let (one, other) = if with_tls_first { ("with", "without") } else { ("without", "with") };
@@ -83,26 +104,37 @@ fn from_rustls(error: &tokio_postgres::Error) -> bool {
     false
 }
 
+/// What to check if a connection could not be made.
+const CHECK: &str = "check the URL, and that the server runs and accepts this user";
+
 impl Error {
     /// A connection that could not be made.
-    pub(super) fn connection(error: &tokio_postgres::Error) -> Self {
-        Error::unconnected(&[Unconnected::of(error)])
+    pub(super) fn connection(error: tokio_postgres::Error) -> Self {
+        Error::unconnected(vec![Unconnected::of(error)])
     }
 
     /// A connection that could not be made to any of the servers of the list.
-    pub(super) fn unconnected(failures: &[Unconnected]) -> Self {
+    pub(super) fn unconnected(failures: Vec<Unconnected>) -> Self {
         let reasons: Vec<&str> = failures.iter().map(|failure| failure.reason.as_str()).collect();
         let reasons = reasons.join("; ");
-        let hint = "check the URL, and that the server runs and accepts this user";
-        if failures.last().is_some_and(|failure| failure.refused && failure.retryable) {
-            Error::Unavailable(format!(
-                "the database did not accept the connection: {reasons}; try again"
-            ))
-        } else if failures.iter().any(|failure| failure.retryable) {
-            Error::Unavailable(format!("could not connect to the database: {reasons}; {hint}"))
+        let any_retryable = failures.iter().any(|failure| failure.retryable);
+        let last = failures.into_iter().next_back();
+        let (error, hint) = if last.as_ref().is_some_and(|it| it.refused && it.retryable) {
+            let message = format!("the database did not accept the connection: {reasons}");
+            (Error::unavailable(message), TRY_AGAIN)
+        } else if any_retryable {
+            (Error::unavailable(format!("could not connect to the database: {reasons}")), CHECK)
         } else {
             // A wrong password or certificate stays wrong until an operator corrects it.
-            Error::Configuration(format!("the database refused the connection: {reasons}; {hint}"))
+            (Error::configuration(format!("the database refused the connection: {reasons}")), CHECK)
+        };
+        let Some(Unconnected { hint: own_hint, source, .. }) = last else {
+            return error.with_hint(hint);
+        };
+        let error = error.with_hint(own_hint.unwrap_or(Cow::Borrowed(hint)));
+        match source {
+            Some(source) => error.with_source(source),
+            None => error,
         }
     }
 }

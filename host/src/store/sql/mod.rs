@@ -47,12 +47,12 @@ impl Store {
         sql: &str,
         values: &[(String, Option<String>)],
     ) -> Result<SqlAnswer> {
-        let failed = |error| Error::database("run the statement", &error);
+        let failed = |error| Error::postgres("run the statement", error);
         let numbered = Numbered::read(sql);
         let mut statement = Statement::new("");
         for name in &numbered.names {
             let Some((_, value)) = values.iter().find(|(given, _)| given == name) else {
-                return Err(Error::Invalid(format!(
+                return Err(Error::invalid(format!(
                     "the statement has :{name}, and no such value was given"
                 )));
             };
@@ -140,12 +140,12 @@ fn values_by_name(row: &Row) -> Result<Box<RawValue>> {
             _ => given::<String>(row, index),
         };
         let value = value.ok_or_else(|| {
-            Error::Invalid(format!(
-                "column {} of this statement is of type {}; write {}::text in it",
+            Error::invalid(format!(
+                "column {} of this statement is of type {}",
                 column.name(),
-                column.type_(),
-                column.name()
+                column.type_()
             ))
+            .with_hint(format!("write {}::text in it", column.name()))
         })?;
         object.insert(column.name().to_owned(), value);
     }
@@ -160,7 +160,7 @@ fn given<'r, T: FromSql<'r> + Serialize>(row: &'r Row, index: usize) -> Option<V
 
 fn raw(json: String) -> Result<Box<RawValue>> {
     RawValue::from_string(json).map_err(|error| {
-        Error::Database(format!("the database gave a row that is no JSON: {error}"))
+        Error::database("the database gave a row that is no JSON").with_source(error)
     })
 }
 

@@ -99,7 +99,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn register_extractor(&self, extractor: &ExtractorIdentity) -> Result<()> {
-        let failed = |error| Error::database("register the extractor", &error);
+        let failed = |error| Error::postgres("register the extractor", error);
         let client = self.client().await?;
         let sha256 = extractor.sha256.as_slice();
         client
@@ -163,7 +163,7 @@ impl Store {
             let client = self.client().await?;
             let row = client.query_one("SELECT pg_catalog.version()", &[]).await;
             let version: String = row
-                .map_err(|error| Error::of_place("ask the server for its version", &error))?
+                .map_err(|error| Error::of_place("ask the server for its version", error))?
                 .get(0);
             Ok(!version.contains("compiled by emcc"))
         };
@@ -177,21 +177,21 @@ impl Store {
         rejected: &[&RejectedRow],
     ) -> Result<Option<HashSet<ResultKey>>> {
         let mut client = self.client().await?;
-        let transaction = client.transaction().await.map_err(|error| failed(&error))?;
-        late::note(&transaction, outcomes, rejected).await.map_err(|error| failed(&error))?;
+        let transaction = client.transaction().await.map_err(failed)?;
+        late::note(&transaction, outcomes, rejected).await.map_err(failed)?;
         let known = known_keys(&transaction, outcomes).await?;
         let fresh: Vec<&OutcomeRow> =
             outcomes.iter().copied().filter(|row| !known.contains(&row.key)).collect();
         if !fresh.is_empty() {
             match outcome::copy(&transaction, &fresh).await {
                 Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => return Ok(None),
-                copied => copied.map_err(|error| failed(&error))?,
+                copied => copied.map_err(failed)?,
             }
         }
         if !rejected.is_empty() {
-            rejected::insert(&transaction, rejected).await.map_err(|error| failed(&error))?;
+            rejected::insert(&transaction, rejected).await.map_err(failed)?;
         }
-        transaction.commit().await.map_err(|error| failed(&error))?;
+        transaction.commit().await.map_err(failed)?;
         Ok(Some(fresh.iter().map(|row| row.key).collect()))
     }
 
@@ -215,7 +215,7 @@ impl Store {
                 self.caution.learn();
                 Ok(None)
             }
-            Err(error) => Err(failed(&error)),
+            Err(error) => Err(failed(error)),
         }
     }
 
@@ -246,12 +246,12 @@ impl Store {
             // The connection would keep buffers of that size.
             drop(Connection::take(client));
         }
-        stored.map_err(|error| failed(&error))
+        stored.map_err(failed)
     }
 }
 
-fn failed(error: &tokio_postgres::Error) -> Error {
-    Error::database("store the results", error)
+fn failed(error: tokio_postgres::Error) -> Error {
+    Error::postgres("store the results", error)
 }
 
 /// The LIMIT keeps the planner from joining the key of the whole simulation instead, which it does
@@ -287,7 +287,7 @@ async fn known_keys(
                 ],
             )
             .await
-            .map_err(|error| failed(&error))?;
+            .map_err(failed)?;
         let keys =
             rows.iter().map(|row| ResultKey { simulation_id, outcome_id: row.get(0), started_at });
         known.extend(keys);

@@ -54,7 +54,7 @@ impl Store {
             Ok(stored)
         };
         replayed.await.map_err(|error: tokio_postgres::Error| {
-            Error::database("store what was extracted again", &error)
+            Error::postgres("store what was extracted again", error)
         })
     }
 }

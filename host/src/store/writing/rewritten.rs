@@ -62,7 +62,7 @@ impl Rewriter {
 }
 
 fn failed(error: tokio_postgres::Error) -> Error {
-    Error::database("rewrite the outcomes", &error)
+    Error::postgres("rewrite the outcomes", error)
 }
 
 impl Rewriting<'_> {

@@ -22,6 +22,6 @@ impl Store {
     pub(in crate::store) async fn wait_for_standbys(&self) -> Result<()> {
         let client = self.client().await?;
         let waited = client.batch_execute(WRITE_SOMETHING).await;
-        waited.map_err(|error| Error::of_place("wait for the standbys", &error))
+        waited.map_err(|error| Error::of_place("wait for the standbys", error))
     }
 }
