@@ -447,7 +447,7 @@ mod tests {
             let document = match extracted {
                 ExtractionResult::Outcome(row) => row.document.as_bytes(),
                 ExtractionResult::Rejected(row, _) => &row.document,
-                ExtractionResult::Failed { message, .. } => panic!("{message}"),
+                ExtractionResult::Failed { error, .. } => panic!("{error}"),
             };
             assert_eq!(document.as_ptr(), place);
             assert_eq!(kept.submission.document.as_bytes().as_ptr(), place);
