@@ -55,11 +55,13 @@ pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Outpu
                 let hint = error.hint();
                 output::complain_with(&format!("result {position}: {error}"), hint);
                 if output.json() {
-                    let mut failed = json!({"verdict": "failed", "message": error.to_string()});
-                    if let Some(hint) = hint {
-                        failed["hint"] = hint.into();
-                    }
-                    output.value(&failed)?;
+                    let message = error.to_string();
+                    output.value(&match hint {
+                        Some(hint) => {
+                            json!({"verdict": "failed", "message": message, "hint": hint})
+                        }
+                        None => json!({"verdict": "failed", "message": message}),
+                    })?;
                 }
             }
         }

@@ -250,11 +250,11 @@ impl Summary {
             return Err(Error::invalid(format!(
                 "{file} has `{name}` beside its results, as the body of a request has"
             ))
-            .with_hint(format!(
-                "in a file each result says it itself, as \"recording\": {{\"trial\": 1, \
-                 \"modal_call_id\": \"…\", \"sandbox_id\": \"…\"}}, or send the file as a request \
-                 (POST /v1/simulations/ID/outcomes)"
-            )));
+            .with_hint(
+                "in a file each result says it itself, as \"recording\": {\"trial\": 1, \
+                 \"modal_call_id\": \"…\", \"sandbox_id\": \"…\"}, or send the file as a request \
+                 (POST /v1/simulations/ID/outcomes)",
+            ));
         }
         match envelope.problem() {
             None => self.text = Some(envelope.text().to_owned()),

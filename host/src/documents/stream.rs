@@ -56,7 +56,9 @@ impl Stream {
                 self.read_bytes += read as u64;
                 self.framer.push(chunk)
             };
-            framed.map_err(|error| Error::invalid(format!("{}", self.name)).with_source(error))?;
+            framed.map_err(|error| {
+                Error::invalid(format!("{} is not valid", self.name)).with_source(error)
+            })?;
         }
     }
 

@@ -74,8 +74,7 @@ impl Connector {
     pub(super) async fn connect(&self, types: &KnownTypes) -> Result<Connected> {
         match &self.0 {
             Way::Plain(config) => {
-                let (client, task) =
-                    open(config, NoTls).await.map_err(|error| Error::connection(error))?;
+                let (client, task) = open(config, NoTls).await.map_err(Error::connection)?;
                 let preparing = Preparing::Named(Default::default());
                 let session = Session::new(client, preparing);
                 Ok(Connected { session, task, origin: None, own_session: true })
@@ -262,7 +261,7 @@ impl Search<'_> {
         // Who asks for statements without names has a pooler.
         let unnamed = self.settings.statements == Statements::Unnamed;
         if !unnamed || wanted != SessionAttributes::Any {
-            let state = State::ask(&client).await.map_err(|error| Unconnected::of(error))?;
+            let state = State::ask(&client).await.map_err(Unconnected::of)?;
             if let Some(lack) = state.lack(wanted) {
                 task.abort();
                 let reason = format!("it {lack} (target_session_attrs={})", wanted.word());
