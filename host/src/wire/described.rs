@@ -202,6 +202,12 @@ macro_rules! describe_outcome {
 }
 outcome_columns!(read => describe_outcome);
 
+/// Returns the description of an outcome.
+#[cfg(all(test, feature = "export"))]
+pub(crate) fn described_outcome() -> serde_json::Value {
+    serde_json::to_value(<RecordedOutcome as utoipa::PartialSchema>::schema()).unwrap()
+}
+
 /// A type of columns in the OpenAPI document.
 trait DescribedColumn {
     fn schema() -> RefOr<Schema>;

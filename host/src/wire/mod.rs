@@ -14,6 +14,8 @@ mod spool;
 mod tests;
 
 pub(crate) use described::describe;
+#[cfg(all(test, feature = "export"))]
+pub(crate) use described::described_outcome;
 pub use documents::{
     ResultDocument, ResultsDocument, ResultsEnvelope, ScenarioDocument, SuiteDocument,
     TrajectoryDocument,
