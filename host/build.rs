@@ -53,6 +53,11 @@ fn main() -> Result<()> {
     bundled.push_str("];\n");
     write(&out_dir, "bundled.rs", bundled.as_bytes())?;
 
+    // The line tables, compressed, are a third as large; the standard library reads them for a backtrace.
+    if std::env::var_os("CARGO_CFG_TARGET_OS").is_some_and(|system| system == "linux") {
+        println!("cargo::rustc-link-arg-bins=-Wl,--compress-debug-sections=zlib");
+    }
+
     if in_workspace {
         watch_sources()
     } else {

@@ -10,5 +10,5 @@ use arc_host::cli::Program;
 fn main() -> ExitCode {
     #[cfg(feature = "allocator")]
     allocator::return_memory_soon();
-    arc_host::cli::main(Program::default(), std::env::args_os()).into()
+    arc_host::cli::main(Program::default(), std::env::args_os().collect()).into()
 }

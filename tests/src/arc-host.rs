@@ -9,5 +9,5 @@ use arc_host::cli::Program;
 
 fn main() -> ExitCode {
     allocator::return_memory_soon();
-    arc_host::cli::main(Program::default(), std::env::args_os()).into()
+    arc_host::cli::main(Program::default(), std::env::args_os().collect()).into()
 }

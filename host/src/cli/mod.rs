@@ -68,9 +68,11 @@ impl Done {
 }
 
 /// Runs the command line with these arguments, the first of which is the program's own name, and
-/// gives the exit code. It needs the process for itself.
-pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
+/// returns the exit code. It uses the process as its own: the runtime, signals and standard streams.
+///
+/// Not generic, so that every command is compiled with this crate, and not once more with each
+/// program that calls it.
+pub fn main(program: Program, arguments: Vec<OsString>) -> u8 {
     // The supervisor of the embedded database is this program too: single-threaded, no runtime.
     if arguments.get(1).is_some_and(|first| first == program::SUPERVISE) {
         return match embedded::supervise(arguments.into_iter().skip(2)) {
