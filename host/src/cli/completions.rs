@@ -1,4 +1,5 @@
-//! `arc-host completions`: scripts that complete the command line in shells, made from its definition.
+//! `arc-host completions`: scripts that complete the command line in shells, generated from its
+//! definition.
 
 use clap::{Args, Command};
 use clap_complete::Shell;
@@ -23,7 +24,7 @@ Examples:
   eval (arc-host completions elvish | slurp)
   arc-host completions powershell | Out-String | Invoke-Expression
 
-For all users: where bash looks, such as /usr/share/bash-completion/completions/arc-host; for zsh a
+For all users: a file such as /usr/share/bash-completion/completions/arc-host for bash; for zsh a
 file _arc-host in a folder of its fpath.";
 
 /// Writes the script to standard output.
@@ -45,8 +46,9 @@ pub(super) fn run(
     Ok(Done::All)
 }
 
-/// The script for bash, where the words of a command with a dash in its name have one prefix: the
-/// generator looks for them under another one than it sets, and then completes no command's options.
+/// Returns the bash script with one prefix for a command with a dash in its name. The generator
+/// looks the command up under another prefix than the one that it sets, and then completes none of
+/// its options.
 fn with_one_prefix(name: &str, script: &[u8]) -> Vec<u8> {
     let (found, set) = (name.replace('-', "__subcmd__"), name.replace('-', "__"));
     String::from_utf8_lossy(script).replace(&found, &set).into_bytes()

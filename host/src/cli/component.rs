@@ -1,4 +1,4 @@
-//! `arc-host component`: the extraction component itself.
+//! `arc-host component`: writes the extraction component.
 
 use std::borrow::Cow;
 use std::fs;
@@ -24,12 +24,12 @@ pub(super) struct Component {
     #[arg(long, value_name = "NAME")]
     format: Option<String>,
 
-    /// Write the core module that is inside of it, for hosts that load no components. Its functions
-    /// take and give strings as the Canonical ABI has them.
+    /// Write the core module inside of the component, for hosts that load no components. Its
+    /// functions take and return strings as defined by the Canonical ABI.
     #[arg(long)]
     core: bool,
 
-    /// Where to write it; - is standard output. Default: arc-extractor.wasm, or
+    /// The file to write; - is standard output. Default: arc-extractor.wasm, or
     /// arc-format-NAME.wasm; with --core they end with .core.wasm.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,

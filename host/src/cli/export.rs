@@ -21,7 +21,7 @@ use crate::export::{Destination, Exported, Format, export};
 use crate::extraction::OutcomeStatus;
 use crate::store::{ExportSelection, OutcomeFilter};
 
-/// How many bytes go to the output at once.
+/// The size of the output buffer.
 const BUFFER_BYTES: usize = 1 << 18;
 
 #[derive(Debug, Args)]
@@ -30,11 +30,11 @@ pub(super) struct Export {
     #[arg(value_name = "ID", value_parser = options::id)]
     simulations: Vec<Uuid>,
 
-    /// The format. Default: the one that FILE's name ends with.
+    /// The format. Default: the one of FILE's extension.
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<FormatWord>,
 
-    /// Where to write it; - is standard output.
+    /// The file to write; - is standard output.
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     output: PathBuf,
 
@@ -46,7 +46,7 @@ pub(super) struct Export {
     #[arg(long, value_name = "SCENARIO")]
     scenario: Option<String>,
 
-    /// With the documents, byte for byte as they were recorded, as a last column of text.
+    /// Include the documents, byte for byte as recorded, in a last column of text.
     #[arg(long)]
     documents: bool,
 }
@@ -55,9 +55,9 @@ pub(super) struct Export {
 enum FormatWord {
     /// Apache Parquet: typed columns, compressed with zstd.
     Parquet,
-    /// Comma-separated values as RFC 4180 has them, with the names of the columns first.
+    /// Comma-separated values (RFC 4180), with the names of the columns in the first line.
     Csv,
-    /// An object of JSON a line.
+    /// One JSON object per line.
     Jsonl,
 }
 
@@ -108,11 +108,11 @@ pub(super) async fn run(global: &Global, arguments: Export, output: &mut Output)
     };
     bar.finish_and_clear();
     let Some(done) = done else {
-        output::note("stopped; nothing is kept of what was written to a file");
+        output::note("stopped; an incomplete file is not kept");
         return Ok(Done::Interrupted);
     };
     let (buffered, exported) = match done {
-        // A reader that has seen enough ends the output.
+        // The reader has seen enough and closed the pipe.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
             return Ok(Done::All);
         }
@@ -127,19 +127,19 @@ pub(super) async fn run(global: &Global, arguments: Export, output: &mut Output)
     Ok(Done::All)
 }
 
-/// The format that is named, or the one of the file's name.
+/// Returns the named format, or the one of the file's extension.
 fn format_of(named: Option<FormatWord>, output: &Path) -> Result<FormatWord> {
     if let Some(format) = named {
         return Ok(format);
     }
     let extension = output.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     FormatWord::from_str(extension, true).map_err(|_| {
-        Error::invalid("the output's name does not say which format it is to have")
-            .with_hint("say --format parquet, csv or jsonl")
+        Error::invalid("the output's name has no extension of a known format")
+            .with_hint("use --format parquet, csv or jsonl")
     })
 }
 
-/// Standard output without the buffer that ends with each line.
+/// Returns standard output without a buffer that is flushed at each newline.
 fn standard_output() -> io::Result<File> {
     io::stdout().flush()?;
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))

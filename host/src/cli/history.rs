@@ -1,4 +1,4 @@
-//! The commands that extract again what is in the database: `retry-rejected` and `reextract`.
+//! The commands that extract recorded results again: `retry-rejected` and `reextract`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -29,8 +29,8 @@ const SHOWN_REFUSED: usize = 10;
 /// How much of a value is shown to a person.
 const SHOWN_CHARACTERS: usize = 60;
 
-/// A recorder on the database that the settings name, and the flag that Ctrl-C sets. A simulation
-/// that is named exists there, whatever formats the database has results of.
+/// Opens a recorder on the database that the settings name, and returns the flag that Ctrl-C sets.
+/// A named simulation must exist, even if the database has no results of any format.
 async fn open(
     global: &Global,
     simulation: Option<Uuid>,
@@ -45,7 +45,7 @@ async fn open(
     Ok((recorder, database, stop))
 }
 
-/// The recorder for each format whose results the database holds, or for the one that is named.
+/// Returns a recorder for each format whose results the database holds, or for the named one.
 async fn of_each_format(recorder: &Recorder, named: Option<&str>) -> Result<Vec<Recorder>> {
     if let Some(name) = named {
         return Ok(vec![recorder.in_format(name).await?]);
@@ -145,7 +145,7 @@ pub(super) struct Reextract {
     #[arg(long)]
     dry_run: bool,
 
-    /// Also outcomes that the extractor of today has extracted.
+    /// Also outcomes that the current extractor has extracted.
     #[arg(long)]
     all: bool,
 }
@@ -208,7 +208,7 @@ pub(super) async fn reextract(
             reextraction: &reextraction,
         })?;
     } else if reextraction.simulations == 0 && !reextraction.interrupted {
-        output::note("nothing to do: every outcome is of the extractor of today");
+        output::note("nothing to do: every outcome was extracted by the current extractor");
     } else {
         let written = if scope.dry_run { "to be written" } else { "written" };
         output.fields(&[
@@ -239,7 +239,7 @@ fn by_column(counts: &std::collections::BTreeMap<&'static str, u64>) -> String {
     if counts.is_empty() { "–".to_owned() } else { counts.join(", ") }
 }
 
-/// Prints what is found while it is found.
+/// Prints findings as they arrive.
 struct Printer<'o> {
     output: &'o mut Output,
     dry_run: bool,
@@ -307,7 +307,7 @@ fn reason(violation: &Violation) -> Value {
     json!({"path": violation.path, "code": violation.code, "message": violation.message})
 }
 
-/// A changed field on a line.
+/// Formats a changed field as a line.
 fn describe(change: &ColumnChange) -> String {
     let text = |value: &Value| {
         let text = output::printable(&value.to_string());

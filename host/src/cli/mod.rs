@@ -1,4 +1,4 @@
-//! The command line: what it understands, and one module for each group of commands.
+//! The command line: its definition, and one module for each group of commands.
 
 mod arguments;
 mod completions;
@@ -39,7 +39,7 @@ use arguments::{Arguments, Command};
 use output::Output;
 pub use program::Program;
 
-/// What a command ends with, as the exit code says it.
+/// The result of a command, which determines the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Done {
     /// Everything was done.
@@ -60,7 +60,7 @@ impl Done {
             Done::All => 0,
             Done::Not => 1,
             Done::Rejected => 2,
-            // 128 + SIGINT, as shells have it.
+            // 128 + SIGINT, as in shells.
             Done::Interrupted => 130,
             Done::Exit(code) => code,
         }
@@ -68,7 +68,7 @@ impl Done {
 }
 
 /// Runs the command line with these arguments, the first of which is the program's own name, and
-/// gives the exit code. It needs the process for itself.
+/// returns the exit code. It must be the only work of the process.
 pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     // The supervisor of the embedded database is this program too: single-threaded, no runtime.
@@ -95,10 +95,10 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
             arguments
         }
         Err(error) => {
-            // Nobody can be told that the streams are gone.
+            // If the streams are closed, the error cannot be reported.
             let _ = error.print();
-            // Help that was asked for is an answer. A wrong command line did nothing; clap's own
-            // code for it, 2, says here that results were rejected.
+            // Requested help is a success. After an invalid command line, nothing was done; clap's
+            // own code for it, 2, means here that results were rejected.
             return if error.use_stderr() { Done::Not } else { Done::All }.exit_code();
         }
     };
@@ -108,9 +108,8 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
         Err(error) => return fail(&Error::io("could not start the runtime", error)),
     };
     let done = runtime.block_on(run(arguments));
-    // What is still going on in a thread that cannot be stopped, such as a read of a pipe to which
-    // nobody writes, or a component that computes, is nobody's any more: what was acknowledged is
-    // committed.
+    // Some threads cannot be stopped, for example one that reads from a pipe without a writer, or
+    // one on which a component computes. They are abandoned: acknowledged results are committed.
     runtime.shutdown_background();
     match done {
         Ok(done) => done.exit_code(),

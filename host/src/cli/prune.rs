@@ -1,4 +1,4 @@
-//! `arc-host prune`: removes what is older than it is to be kept.
+//! `arc-host prune`: removes simulations that are older than a retention period.
 
 use clap::Args;
 

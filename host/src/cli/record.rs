@@ -1,4 +1,4 @@
-//! `arc-host record`: files of results into the database.
+//! `arc-host record`: records result files in the database.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,12 +25,13 @@ use crate::extraction::Extractor;
 use crate::formats::{Formats, OpenedFile};
 use crate::store::SimulationStart;
 
-/// How many rejected results are shown to a person; all are in the JSON and in the database.
+/// How many rejected results are shown to a person; the JSON output and the database have all of
+/// them.
 const SHOWN_REJECTED: usize = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct Record {
-    /// Files of results; - is standard input.
+    /// Result files; - is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -38,18 +39,19 @@ pub(super) struct Record {
     #[arg(long)]
     name: Option<String>,
 
-    /// A file with the agent's configuration (JSON or other text), kept with the simulation.
+    /// A file with the agent's configuration (JSON or other text), stored with the simulation.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
     #[command(flatten)]
     format: FormatOptions,
 
-    /// The simulation's id. One that exists takes the results; its plan stays as it is.
+    /// The simulation's id. If it exists, the results are added to it, and its plan does not
+    /// change.
     #[arg(long, value_name = "ID", value_parser = options::id, conflicts_with = "new")]
     simulation: Option<Uuid>,
 
-    /// Make a new simulation, even of a file that was recorded before.
+    /// Create a new simulation, even for a file that was recorded before.
     #[arg(long)]
     new: bool,
 }
@@ -65,7 +67,7 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     let recording = Arc::new(AtomicBool::new(false));
     stop_on_interrupt(Arc::clone(&stop), Arc::clone(&recording))?;
 
-    // No database is made or started for files that are not there.
+    // No database is created or started for files that do not exist.
     if !arguments.files.iter().any(|path| may_be_read(path)) {
         for path in &arguments.files {
             if let Err(error) = DocumentFile::open(path) {
@@ -139,12 +141,12 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     Ok(done)
 }
 
-/// Whether it is worth opening a database for this file.
+/// Returns whether the file looks readable, so that it is worth opening a database.
 fn may_be_read(path: &Path) -> bool {
     path == Path::new("-") || fs::metadata(path).is_ok_and(|there| !there.is_dir())
 }
 
-/// Opens a file and finds out of which format it is.
+/// Opens a file and detects its format.
 async fn open_file(recorder: &FilesRecorder<'_>, path: &Path) -> Result<OpenedFile> {
     let (formats, built_in) = (recorder.formats.clone(), recorder.extractor.clone());
     let FormatOptions { format, header } = &recorder.arguments.format;
@@ -156,7 +158,7 @@ async fn open_file(recorder: &FilesRecorder<'_>, path: &Path) -> Result<OpenedFi
     .await?
 }
 
-/// The agent's configuration as its file has it.
+/// The agent's configuration, as read from its file.
 struct Configuration {
     name: String,
     text: String,
@@ -171,7 +173,7 @@ impl Configuration {
     }
 }
 
-/// What all files of a command share.
+/// The state that all files of a command share.
 struct FilesRecorder<'a> {
     extractor: Extractor,
     formats: Formats,
@@ -207,7 +209,7 @@ impl FilesRecorder<'_> {
     }
 }
 
-/// A file that was recorded, as far as it was.
+/// The display of a recorded file, or of its recorded part.
 struct Shown<'r>(&'r FileRecorded);
 
 impl Shown<'_> {
@@ -274,7 +276,7 @@ impl Shown<'_> {
             ("duplicate", output::count(summary.duplicate)),
             ("rejected", format!("{style}{}{style:#}", output::count(rejected))),
         ]);
-        // Rare, and only said where there is something to say.
+        // Rare, and omitted if zero.
         for (what, count, style) in
             [("spooled", summary.spooled, WARNING), ("failed", summary.failed, BAD)]
         {

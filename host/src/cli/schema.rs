@@ -1,4 +1,4 @@
-//! The commands about the database itself.
+//! The commands that inspect and change the database itself.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done>
     Ok(done)
 }
 
-/// How this host's clock, or a service's, is to the database's.
+/// Formats the offset of this host's or a service's clock from the database's.
 fn clock(skew_ms: Option<f64>) -> String {
     match skew_ms {
         None => String::new(),
@@ -76,7 +76,7 @@ fn clock(skew_ms: Option<f64>) -> String {
     }
 }
 
-/// Which policies there are, and whether they run.
+/// Formats the policies, and whether they run.
 fn policies(policies: &[Policy]) -> String {
     let shown = policies.iter().map(|policy| {
         let state = match (&policy.last_run_status, policy.healthy) {
@@ -89,7 +89,7 @@ fn policies(policies: &[Policy]) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// How a service is, with its database and its spool.
+/// Shows the health of a service, with its database and its spool.
 async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<Done> {
     let health = client.health().await?;
     let done = if health.database.status == "ok" { Done::All } else { Done::Not };
@@ -126,13 +126,13 @@ async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<D
 
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
-    /// Lay the tables out so: plain, timescale (needs that extension), or citus (which is experimental).
-    /// A new database gets what its server offers; one that has a layout keeps it.
+    /// The layout of the tables: plain, timescale (needs that extension), or citus (experimental).
+    /// Default: the current layout; for a new database, the one that its server supports.
     #[arg(long, value_name = "LAYOUT")]
     to: Option<LayoutWord>,
 
-    /// Write the SQL that would be run, for somebody who may run it, and change nothing. Without a
-    /// database URL it is the SQL for an empty database.
+    /// Write the SQL of the migration, for example for an administrator, and change nothing.
+    /// Without a database URL it is the SQL for an empty database.
     #[arg(long)]
     print: bool,
 }
@@ -161,7 +161,7 @@ pub(super) async fn migrate(
 ) -> Result<Done> {
     let wanted = arguments.to.map(Layout::from);
     if arguments.print {
-        // The embedded database needs nobody who runs SQL for it.
+        // The embedded database needs no administrator to run the SQL.
         let script = if connection::names_database(global) {
             connection::open(global).await?.store().migration_script(wanted).await?
         } else {
@@ -204,12 +204,12 @@ pub(super) struct Psql {
     arguments: Vec<OsString>,
 }
 
-/// Runs psql with the database's place in its environment, where no other user can read it.
+/// Runs psql with the database's address in its environment, which other users cannot read.
 pub(super) async fn psql(global: &Global, arguments: Psql) -> Result<Done> {
     let database = connection::open_current(global).await?;
     let beside = database.programs().map(|folder| folder.join("psql")).filter(|path| path.exists());
     let program = beside.unwrap_or_else(|| PathBuf::from("psql"));
-    // psql has Ctrl-C for itself; this program waits for it.
+    // psql handles Ctrl-C itself, and this program waits for it.
     tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
     let mut command = tokio::process::Command::new(&program);
     for (name, value) in database.environment() {
@@ -227,7 +227,7 @@ pub(super) async fn psql(global: &Global, arguments: Psql) -> Result<Done> {
         .wait()
         .await
         .map_err(|error| Error::io(format!("could not wait for {}", program.display()), error))?;
-    // A psql that a signal has ended has none.
+    // A psql that was ended by a signal has no exit code.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(Done::Not, Done::Exit))
 }

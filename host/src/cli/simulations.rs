@@ -19,13 +19,13 @@ use crate::store::{
     Attached, OutcomeFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus,
 };
 
-/// How many simulations are listed where no limit is given.
+/// The number of listed simulations without a limit.
 const LISTED_SIMULATIONS: u32 = 20;
 
-/// How many outcomes a page has where only a cursor is given.
+/// The number of outcomes in a page if only a cursor is set.
 const LISTED_OUTCOMES: u32 = 100;
 
-/// How many outcomes a table holds: its widths need all of them at once.
+/// The maximum number of rows in a table, whose column widths need all of them at once.
 const TABLE_ROWS: usize = 1_000;
 
 #[derive(Debug, Args)]
@@ -34,11 +34,11 @@ pub(super) struct Simulations {
     #[arg(long, value_name = "STATUS", value_parser = simulation_status())]
     status: Option<SimulationStatus>,
 
-    /// How many at most, and say where the next page begins. Default: 20.
+    /// The maximum number of simulations; also shows the cursor of the next page. Default: 20.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: Option<u32>,
 
-    /// Go on where the page before ended.
+    /// Continue after the previous page, whose cursor this is.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }
@@ -101,12 +101,13 @@ pub(super) async fn list(
     });
     let header = ["simulation", "name", "status", "scenarios", "score", "cost", "created"];
     output.table(&header, &["scenarios", "score", "cost"], rows)?;
-    // A person is told in any case; a program that did not ask for pages gets simulations alone.
+    // A person sees the cursor in any case; a program that did not request a page gets only
+    // simulations.
     tell_cursor(page.cursor.as_deref(), output)?;
     Ok(Done::All)
 }
 
-/// Says where the next page begins: on a last line of JSON, or beside the table.
+/// Writes the cursor of the next page: as a last line of JSON, or as a note for people.
 fn tell_cursor(cursor: Option<&str>, output: &mut Output) -> Result<()> {
     match cursor {
         Some(cursor) if output.json() => output.value(&json!({"cursor": cursor})),
@@ -136,11 +137,12 @@ pub(super) struct Outcomes {
     #[arg(long)]
     documents: bool,
 
-    /// A page of at most so many, and where the next one begins. Default: all of them.
+    /// The maximum number of outcomes; also shows the cursor of the next page. Default: all
+    /// outcomes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: Option<u32>,
 
-    /// Go on where the page before ended.
+    /// Continue after the previous page, whose cursor this is.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }
@@ -192,7 +194,7 @@ pub(super) async fn outcomes(
     table_of_outcomes(table, output)?;
     if total > shown {
         output::note(&format!(
-            "the first {shown} of {total} outcomes; --json gives all of them, --limit a page"
+            "the first {shown} of {total} outcomes; --json shows all of them, --limit a page"
         ));
     }
     Ok(Done::All)
@@ -206,7 +208,7 @@ fn show_page(page: OutcomePage, attached: Attached, output: &mut Output) -> Resu
         for outcome in &page.outcomes {
             output.bare_line(outcome.document.as_deref().unwrap_or_default())?;
         }
-        // Only documents are on standard output.
+        // Standard output has only documents.
         if let Some(cursor) = &page.cursor {
             output::note(&format!("there are more: --cursor {cursor}"));
         }
@@ -252,15 +254,16 @@ pub(super) struct Rejected {
     #[arg(value_name = "ID", value_parser = options::id)]
     simulation: Uuid,
 
-    /// Write the kept bytes of this rejected result instead.
+    /// Write the stored bytes of this rejected result instead.
     #[arg(long, value_name = "ID", value_parser = options::id)]
     document: Option<Uuid>,
 
-    /// A page of at most so many, and where the next one begins. Default: all of them.
+    /// The maximum number of rejected results; also shows the cursor of the next page. Default: all
+    /// of them.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: Option<u32>,
 
-    /// Go on where the page before ended.
+    /// Continue after the previous page, whose cursor this is.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }
@@ -308,7 +311,7 @@ pub(super) async fn rejected(
         output.table(&header, &["position"], table)?;
         if total > TABLE_ROWS {
             output::note(&format!(
-                "the first {TABLE_ROWS} of {total} rejected results; --json gives all of them, --limit \
+                "the first {TABLE_ROWS} of {total} rejected results; --json shows all of them, --limit \
                  a page"
             ));
         }
@@ -319,7 +322,7 @@ pub(super) async fn rejected(
     Ok(Done::All)
 }
 
-/// A row for each reason of a rejected result.
+/// Returns a row for each reason of a rejected result.
 fn reasons(result: &RejectedResult) -> Vec<Vec<String>> {
     let position = result.position.map(|position| position.to_string()).unwrap_or_default();
     violations_of_json(&result.violations)
@@ -341,7 +344,7 @@ pub(super) struct Performance {
     range: f64,
 }
 
-/// A simulation by the hour.
+/// Shows the hourly figures of a simulation.
 pub(super) async fn performance(
     global: &Global,
     arguments: Performance,
@@ -388,12 +391,12 @@ pub(super) async fn performance(
 
 #[derive(Debug, Args)]
 pub(super) struct Failures {
-    /// How many at most.
+    /// The maximum number of failures.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
 }
 
-/// The latest failures of all simulations.
+/// Shows the latest failures of all simulations.
 pub(super) async fn failures(
     global: &Global,
     arguments: Failures,
@@ -432,7 +435,7 @@ pub(super) struct End {
     #[arg(value_name = "ID", value_parser = options::id)]
     simulation: Uuid,
 
-    /// Why; kept with the simulation.
+    /// The reason, stored with the simulation.
     #[arg(long, default_value = "")]
     reason: String,
 }
@@ -457,7 +460,7 @@ pub(super) async fn end(
         }
     };
     if spooled {
-        // The service knows the rest when its database is back.
+        // The service has no other details until its database is back.
         if output.json() {
             output.value(
                 &json!({"simulation_id": simulation_id, "status": status, "spooled": true}),

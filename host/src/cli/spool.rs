@@ -1,4 +1,4 @@
-//! `arc-host spool`: what a process has kept while the database was unavailable.
+//! `arc-host spool`: the entries that a process kept while the database was unavailable.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::wire::{
     SpoolEntryState, SpoolRequeued,
 };
 
-/// How many refused entries are shown; all are in the spool.
+/// The maximum number of refused entries in the JSON output; the spool has all of them.
 const SHOWN_REFUSED: usize = 1_000;
 
 /// How many of them are shown to a person.
@@ -33,39 +33,41 @@ const PRINTED_REFUSED: usize = 10;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SpoolCommand {
-    /// List dead letters, oldest first: number, what they record, why they were refused.
+    /// List dead letters, oldest first: number, content, and why they were refused.
     List(SpoolList),
-    /// Show one entry: what it records, why it was refused, and its document.
+    /// Show one entry: its content, why it was refused, and its document.
     Show(SpoolShow),
-    /// Deliver what a spool holds to the database, or to the service of --server.
+    /// Deliver the entries of a spool to the database, or to the service of --server.
     ///
-    /// For a folder that no process has open. What the destination refuses becomes a dead letter. Safe
-    /// to repeat and to interrupt.
+    /// For a folder that no process has open. An entry that the destination refuses becomes a dead
+    /// letter. Safe to repeat and to interrupt.
     #[command(
         after_help = "Examples:\n  arc-host spool drain --spool-dir /volume/spool\n  arc-host spool drain --spool-dir /volume/spool --requeue --server https://arc.example"
     )]
     Drain(SpoolDrain),
-    /// Put dead letters back into the queue, for example after the reason was mended.
+    /// Put dead letters back into the queue, for example after their cause was fixed.
     ///
-    /// They go behind all that waits, under new numbers. What is refused again is a dead letter again.
-    /// Those whose simulation was not known are tried again by themselves for a day.
+    /// They are queued behind all waiting entries, under new numbers. An entry that is refused
+    /// again becomes a dead letter again. Those whose simulation was not known are retried
+    /// automatically for a day.
     #[command(
         after_help = "Examples:\n  arc-host spool requeue 17 18\n  arc-host spool requeue --all --server http://127.0.0.1:7117"
     )]
     Requeue(DeadLetters),
-    /// Remove dead letters for good. What waits is never dropped.
+    /// Remove dead letters permanently. Waiting entries are never dropped.
     ///
-    /// Their results are then recorded nowhere. Each one that goes is printed with its reason.
+    /// Their results are then recorded nowhere. Each removed entry is printed with its reason.
     #[command(
         after_help = "Examples:\n  arc-host spool drop 17 18\n  arc-host spool drop --all --spool-dir /volume/spool"
     )]
     Drop(DeadLetters),
-    /// Read what can be read of a damaged spool into a new one, and keep the damaged file beside it.
+    /// Copy the readable entries of a damaged spool into a new one, and keep the damaged file
+    /// beside it.
     ///
-    /// For a folder that no process has open. Entries that are as they were written are kept, in their
-    /// order; of a damaged one, what is left of it becomes a dead letter. If the lists of the entries
-    /// are damaged too, entries that were delivered or dropped before may come back: to record them
-    /// again changes nothing.
+    /// For a folder that no process has open. Intact entries are kept, in their order; the readable
+    /// part of a damaged one becomes a dead letter. If the lists of the entries are damaged too,
+    /// entries that were delivered or dropped before can reappear: recording them again changes
+    /// nothing.
     #[command(after_help = "Example:\n  arc-host spool repair --spool-dir /volume/spool")]
     Repair(SpoolPlace),
 }
@@ -91,11 +93,11 @@ pub(super) struct SpoolDrain {
 
 #[derive(Debug, Args)]
 pub(super) struct SpoolList {
-    /// Also what waits.
+    /// Also list waiting entries.
     #[arg(long)]
     waiting: bool,
 
-    /// How many at most.
+    /// The maximum number of entries.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
 
@@ -137,10 +139,10 @@ pub(super) struct DeadLetters {
 struct Summary {
     #[serde(flatten)]
     replayed: ReplayedSpool,
-    /// What still waits.
+    /// The number of entries that still wait.
     remaining: u64,
     interrupted: bool,
-    /// What was refused for good, now or before.
+    /// The entries that were refused permanently, now or before.
     refused: Vec<serde_json::Value>,
 }
 
@@ -232,7 +234,7 @@ fn described(dead_letter: &DeadLetter) -> serde_json::Value {
     json!({"what": what, "simulation_id": simulation_id, "reason": dead_letter.reason})
 }
 
-/// What an entry was to record, and of which simulation.
+/// Returns the content of an entry, and the simulation that it belongs to.
 fn what(dead_letter: &DeadLetter) -> (&'static str, Option<Uuid>) {
     let Some(entry) = &dead_letter.entry else { return ("an entry of a newer version", None) };
     match &entry.call {
@@ -244,7 +246,7 @@ fn what(dead_letter: &DeadLetter) -> (&'static str, Option<Uuid>) {
     }
 }
 
-/// How many bytes of them are read at once.
+/// How many bytes of entries are read at once.
 const PAGE_BYTES: u64 = 64 << 20;
 
 /// Entries, and the number after which the next page begins.
@@ -261,11 +263,11 @@ impl Page for EntryPage {
     }
 }
 
-/// The spool that a command is about.
+/// The spool that a command uses.
 enum Place {
-    /// That of a running service.
+    /// The spool of a running service.
     Service(ServiceClient),
-    /// One that no process has open.
+    /// A spool that no process has open.
     Folder(Spool),
 }
 
@@ -290,19 +292,19 @@ fn check_folder(folder: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "no spool in {} (name the folder that the process was given with --spool-dir, or the service \
-         with --server)",
+        "no spool in {} (pass the folder of that process with --spool-dir, or the service with \
+         --server)",
         folder.display()
     )))
 }
 
-/// Opens a spool that no process has open. Nothing is added to it here.
+/// Opens a spool that no process has open. No entry is added to it here.
 fn open_spool(folder: &Path) -> Result<Spool> {
     check_folder(folder)?;
     Spool::open(&SpoolSettings { folder: folder.to_owned(), limit_bytes: u64::MAX })
 }
 
-/// The folder that is meant where no service is.
+/// Returns the folder of the spool if no service is used.
 fn folder_of(global: &Global, place: &SpoolPlace) -> Result<PathBuf> {
     match &place.spool_dir {
         Some(folder) => Ok(folder.clone()),
@@ -320,7 +322,7 @@ impl Place {
         open_spool(&folder_of(global, place)?).map(Place::Folder)
     }
 
-    /// Entries after a number, and where the next page begins.
+    /// Returns entries after a number, and the number after which the next page begins.
     async fn page(&self, waiting: bool, limit: u32, after: u64) -> Result<EntryPage> {
         match self {
             Place::Service(client) => {
@@ -336,7 +338,7 @@ impl Place {
         }
     }
 
-    /// Entries after a number, at most so many.
+    /// Returns at most `limit` entries after a number.
     async fn entries(&self, waiting: bool, limit: u32, after: u64) -> Result<Vec<SpoolEntry>> {
         let (mut all, mut pages) = (Vec::new(), Pages::from(Some(after)));
         while all.len() < limit as usize {
@@ -450,7 +452,7 @@ async fn list(global: &Global, arguments: &SpoolList, output: &mut Output) -> Re
         rows,
     )?;
     if let Some(last) = last.filter(|_| full) {
-        output::note(&format!("there may be more: --after {last} shows the next ones"));
+        output::note(&format!("there might be more: --after {last} shows the next ones"));
     }
     Ok(Done::All)
 }
@@ -464,7 +466,7 @@ async fn show(global: &Global, arguments: &SpoolShow, output: &mut Output) -> Re
         return Ok(Done::All);
     }
     let SpoolEntryDocument { entry, document, exact } = shown;
-    let retried = entry.retry_until.map(|until| format!("by itself until {until:.0}"));
+    let retried = entry.retry_until.map(|until| format!("automatically until {until:.0}"));
     let fields = [
         ("number", entry.sequence.to_string()),
         ("state", state_word(entry.state).to_owned()),
@@ -481,7 +483,7 @@ async fn show(global: &Global, arguments: &SpoolShow, output: &mut Output) -> Re
     output.line("")?;
     output.bare_line(&document)?;
     if !exact {
-        output::warn("the document is not UTF-8 text; what is not is shown as U+FFFD");
+        output::warn("the document is not UTF-8 text; invalid bytes are shown as U+FFFD");
     }
     Ok(Done::All)
 }
@@ -506,7 +508,7 @@ async fn requeue(global: &Global, letters: DeadLetters, output: &mut Output) -> 
         return Ok(Done::All);
     }
     output::complain(&format!(
-        "{} cannot be read, and stay dead letters; `arc-host spool list` says why",
+        "{} cannot be read, and stay dead letters; `arc-host spool list` shows the reasons",
         output::count(requeued.unreadable)
     ));
     Ok(Done::Not)
@@ -515,7 +517,7 @@ async fn requeue(global: &Global, letters: DeadLetters, output: &mut Output) -> 
 async fn drop_letters(global: &Global, letters: DeadLetters, output: &mut Output) -> Result<Done> {
     let DeadLetters { sequences, all, place } = letters;
     let place = Place::open(global, &place)?;
-    // What is shown is what goes: one that is refused meanwhile stays.
+    // Exactly the listed entries are dropped: one that is refused meanwhile stays.
     let found = match all {
         true => place.entries(false, u32::MAX, 0).await?,
         false => {
@@ -553,7 +555,7 @@ async fn salvage(global: &Global, place: &SpoolPlace, output: &mut Output) -> Re
     check_folder(&folder)?;
     let salvaging = tokio::task::spawn_blocking(move || spool::salvage(&folder)).await;
     let salvaged = salvaging
-        .map_err(|error| Error::invalid("the salvage was broken off").with_source(error))??;
+        .map_err(|error| Error::invalid("the repair was aborted").with_source(error))??;
     if output.json() {
         output.value(&salvaged)?;
     } else {
@@ -572,15 +574,14 @@ async fn salvage(global: &Global, place: &SpoolPlace, output: &mut Output) -> Re
     }
     if salvaged.damaged > 0 {
         output::warn(
-            "of the damaged entries, what is left is kept as dead letters: `arc-host spool list` and \
+            "the readable parts of damaged entries are kept as dead letters: `arc-host spool list` and \
              `spool show` show them, `spool drop` removes them",
         );
     }
     if !salvaged.lists_read {
         output::warn(
-            "the list of the entries was damaged, too: some may be missing, and some that were \
-             delivered before may be among those that were read; to record these again changes \
-             nothing",
+            "the list of the entries was damaged, too: some might be missing, and some that were \
+             delivered before might reappear; recording these again changes nothing",
         );
     }
     Ok(if salvaged.damaged > 0 { Done::Not } else { Done::All })

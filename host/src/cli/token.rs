@@ -1,4 +1,4 @@
-//! `arc-host token`: who may use the service.
+//! `arc-host token`: creates, lists and revokes the tokens of the service.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -15,19 +15,19 @@ const NAME_BYTES: usize = 100;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
-    /// Make a token, and print it this once.
+    /// Create a token, and show it once.
     Create(CreateToken),
     /// List the tokens, without their secrets.
     List,
-    /// Let a token work no more.
+    /// Revoke a token.
     Revoke(RevokeToken),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct CreateToken {
-    /// What it allows: read (questions), record, or admin (all of it). More than one may be given. A
-    /// scope holds for all simulations: each token that records can also complete, fail and cancel
-    /// those that others have started.
+    /// A scope of the token: read (queries), record, or admin (everything). Can be repeated. A
+    /// scope applies to all simulations: a token that records can also complete, fail and cancel
+    /// simulations that others have started.
     #[arg(long, required = true, value_name = "SCOPE")]
     scope: Vec<Scope>,
 
@@ -75,7 +75,7 @@ async fn new(global: &Global, arguments: CreateToken, output: &mut Output) -> Re
     } else {
         output.bare_line(token.reveal())?;
     }
-    output::note("keep it now: it is shown this once, and only its hash is kept");
+    output::note("save it now: it is shown only once, and only its hash is stored");
     Ok(Done::All)
 }
 

@@ -1,4 +1,4 @@
-//! `arc-host validate`: verdicts without a database.
+//! `arc-host validate`: shows verdicts without a database.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ use crate::recorder::{Document, Submission};
 
 #[derive(Debug, Args)]
 pub(super) struct Validate {
-    /// A file of results; - is standard input.
+    /// A result file; - is standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
@@ -71,7 +71,7 @@ pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Outpu
         }
     }
     let (_, envelope) = frames.finish()?;
-    // An envelope around no results is a suite that had none.
+    // An envelope without results is a suite that had none.
     if position == 0 && file.header().is_none() && envelope.is_none() {
         return Err(Error::invalid(format!("{} holds no results", file.name())));
     }
@@ -95,7 +95,7 @@ pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Outpu
     })
 }
 
-/// The verdict as JSON text, in the words of `extract-json`.
+/// Returns the verdict as JSON text, as in `extract-json`.
 fn verdict(
     session: &mut Session,
     header: Option<&str>,
@@ -106,7 +106,7 @@ fn verdict(
         Document::Unreadable { violation, .. } => {
             let [path, code, message] = [&violation.path, &violation.code, &violation.message]
                 .map(|text| Value::from(text.as_str()).to_string());
-            // In the component's own order of members, so that one kind of line looks like the other.
+            // The members have the component's own order, so that both kinds of lines look alike.
             Ok(format!(
                 r#"{{"verdict":"rejected","violations":[{{"path":{path},"code":{code},"message":{message}}}]}}"#
             ))
@@ -114,7 +114,7 @@ fn verdict(
     }
 }
 
-/// A verdict on one line for a person.
+/// Formats a verdict as one line for a person.
 fn describe(position: u64, verdict: &Value) -> String {
     let text =
         |value: Option<&Value>| output::printable(value.and_then(Value::as_str).unwrap_or("–"));

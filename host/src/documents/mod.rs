@@ -135,7 +135,7 @@ impl DocumentFile {
         })
     }
 
-    /// Wraps an open file under the given name.
+    /// Wraps an open file under this name.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be read.

@@ -1,9 +1,9 @@
-//! Comma-separated values, as RFC 4180 has them.
+//! Comma-separated values (RFC 4180).
 //!
-//! A value is quoted where it holds a comma, a quote or the end of a line. What is absent is an empty
-//! field, and an empty text is `""`, so that the two differ. Values are what they are: a program that
-//! takes a text such as `=1+1` for a formula takes it so whether or not it is quoted, and what would
-//! keep it from that is another text.
+//! A value is quoted if it contains a comma, a quote or a line break. An absent value is an empty
+//! field, and an empty text is `""`, so that the two differ. Values are written unchanged: a
+//! program that takes a text such as `=1+1` for a formula does so with or without quotes, and could
+//! only be prevented from it by changing the text.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ use crate::json_text::JsonText;
 use crate::store::outcome_columns::outcome_columns;
 use crate::store::{ColumnType, OutcomeRecord};
 
-/// Writes lines.
+/// Writes CSV lines.
 pub(super) struct CsvWriter<W> {
     output: W,
     line: Line,
@@ -63,7 +63,7 @@ impl<W: Write + Send + 'static> Writer for CsvWriter<W> {
     }
 }
 
-/// A type of columns in CSV.
+/// A column type in CSV.
 trait CsvColumn: ColumnType {
     fn write(line: &mut Line, value: Self::Ref<'_>);
 }
@@ -97,7 +97,7 @@ csv_columns! {
     JsonText: |line, json| line.text(Some(json.as_str()));
 }
 
-/// A line that is being written.
+/// The current line.
 #[derive(Default)]
 struct Line {
     text: String,
@@ -105,7 +105,7 @@ struct Line {
 }
 
 impl Line {
-    /// Begins the next field, of a new line where the last one has ended.
+    /// Begins the next field, in a new line if the last one has ended.
     fn separate(&mut self) {
         if self.begun {
             self.text.push(',');
@@ -115,15 +115,15 @@ impl Line {
         }
     }
 
-    /// A number of double precision, with the fewest digits that give it back. It has a point or an
-    /// exponent, so that readers that guess a column's type guess the right one.
+    /// Adds a number of double precision with the fewest digits that parse to the same number. It
+    /// has a point or an exponent, so that readers that guess a column's type guess the right one.
     fn number(&mut self, value: f64) {
         self.separate();
         // Writing to a string cannot fail.
         let _ = write!(self.text, "{value:?}");
     }
 
-    /// Another value whose text needs no quotes: a whole number, a time, an id.
+    /// Adds another value whose text needs no quotes: an integer, a time, an id.
     fn shown(&mut self, value: impl std::fmt::Display) {
         self.separate();
         // Writing to a string cannot fail.
@@ -133,7 +133,7 @@ impl Line {
     fn text(&mut self, value: Option<&str>) {
         self.separate();
         let Some(value) = value else { return };
-        // One that begins or ends with a space keeps it with readers that cut spaces off.
+        // Quotes preserve leading and trailing spaces in readers that trim fields.
         let quoted = value.is_empty()
             || value.starts_with(' ')
             || value.ends_with(' ')
@@ -152,7 +152,7 @@ impl Line {
         self.text.push('"');
     }
 
-    /// The whole line.
+    /// Returns the whole line.
     fn end(&mut self) -> &[u8] {
         self.begun = false;
         self.text.push_str("\r\n");

@@ -1,4 +1,4 @@
-//! An object of JSON a line, as `arc-host outcomes --json` writes it, with its simulation.
+//! One JSON object per line, as `arc-host outcomes --json` writes it, with its simulation.
 
 use std::io::Write;
 
@@ -6,7 +6,7 @@ use super::{Writer, not_written};
 use crate::error::{Error, Result};
 use crate::store::OutcomeRecord;
 
-/// Writes lines.
+/// Writes JSON lines.
 pub(super) struct JsonLinesWriter<W> {
     output: W,
     line: Vec<u8>,

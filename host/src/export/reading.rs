@@ -1,4 +1,4 @@
-//! Outcomes from where they are: a database sends rows, a service pages.
+//! Reads outcomes from their source: a database sends rows, a service pages.
 
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -12,13 +12,13 @@ use crate::store::{Attached, ExportSelection, OutcomeRecord, OutcomeRows, Record
 
 /// Some outcomes of one simulation.
 pub(super) enum Chunk {
-    /// As the database sent them.
+    /// Rows of the database.
     Rows(OutcomeRows),
-    /// As a service did.
+    /// A page of a service.
     Page(Uuid, Vec<RecordedOutcome>),
 }
 
-/// Reads the selected outcomes and hands them over. It ends early where nobody takes them.
+/// Reads the selected outcomes and sends them. Ends early if the receiver is closed.
 ///
 /// # Errors
 /// As [`Store::export`]; of a service, as [`ServiceClient::outcomes`].
@@ -45,7 +45,7 @@ async fn read_database(
                 break;
             }
         }
-        // Whoever waits for a place learns that there will be none.
+        // A sender that waits for capacity fails now, instead of waiting forever.
         drop(receiver);
     };
     let read = async {
@@ -88,7 +88,7 @@ async fn read_service(
     Ok(())
 }
 
-/// The ids of all simulations, the oldest first.
+/// Returns the ids of all simulations, the oldest first.
 async fn all_simulations(client: &ServiceClient) -> Result<Vec<Uuid>> {
     let read =
         async |cursor: Option<String>| client.simulations(None, PAGE_ROWS, cursor.as_deref()).await;
@@ -101,7 +101,7 @@ async fn all_simulations(client: &ServiceClient) -> Result<Vec<Uuid>> {
 }
 
 impl Chunk {
-    /// Hands over the outcomes one by one.
+    /// Passes the outcomes to `take` one by one.
     pub(super) fn each(&self, mut take: impl FnMut(&OutcomeRecord) -> Result<()>) -> Result<()> {
         match self {
             Chunk::Rows(rows) => rows.records().try_for_each(|record| take(&record?)),

@@ -208,7 +208,7 @@ impl Formats {
                 "{file_name} is accepted by the formats {}",
                 names.join(" and ")
             ))
-            .with_hint("say which one it is with --format"));
+            .with_hint("select one with --format"));
         }
         Ok(found.pop())
     }

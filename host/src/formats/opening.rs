@@ -42,7 +42,7 @@ impl Formats {
                 let layout = extractor.ask_layout(file.own_name(), &file.head()?)?;
                 let layout = layout.ok_or_else(|| {
                     Error::invalid(format!("{} is not of the format {name}", file.name()))
-                        .with_hint("omit --format to have it detected")
+                        .with_hint("omit --format to detect the format")
                 })?;
                 Some((extractor, layout))
             }

@@ -1,4 +1,4 @@
-//! An answer is the same after a round trip, to the last bit of every figure.
+//! Answers are unchanged after a round trip, to the last bit of every figure.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ use crate::store::{
     HourlyPerformance, Performance, PerformanceSummary, RecordedOutcome, SimulationStatus,
 };
 
-/// What the client makes of what the service writes.
+/// Returns the answer that the client reads.
 fn sent<T: Serialize + DeserializeOwned>(answer: &T) -> T {
     serde_json::from_slice(&serde_json::to_vec(answer).unwrap()).unwrap()
 }
 
-/// The doubles that JSON can hold: any pattern of bits but those of infinities and of no number.
+/// The doubles that JSON can represent: all but the infinities and NaN.
 fn figure() -> impl Strategy<Value = f64> {
     prop_oneof![
         any::<u64>().prop_map(f64::from_bits).prop_filter("it is in the JSON", |it| it.is_finite()),
