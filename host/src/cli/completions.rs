@@ -4,7 +4,7 @@
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::Done;
+use super::CommandStatus;
 use super::output::Output;
 use crate::error::{Error, Result};
 
@@ -32,7 +32,7 @@ pub(super) fn run(
     arguments: &Completions,
     command: &mut Command,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     command.set_bin_name(&name);
@@ -43,7 +43,7 @@ pub(super) fn run(
         script = with_one_prefix(&name, &script);
     }
     output.bytes(&script)?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 /// Returns the bash script with one prefix for a command with a dash in its name. The generator

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::output::{self, Output};
@@ -36,7 +36,11 @@ pub(super) struct Component {
 }
 
 /// Writes the built-in component or that of a format, or the core module inside of it.
-pub(super) fn run(global: &Global, arguments: Component, output: &mut Output) -> Result<Done> {
+pub(super) fn run(
+    global: &Global,
+    arguments: Component,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let (component, name) = match arguments.format.as_deref() {
         None | Some(BUILT_IN_NAME) => (Cow::Borrowed(BUILT_IN), "arc-extractor".to_owned()),
         Some(format) => {
@@ -53,7 +57,7 @@ pub(super) fn run(global: &Global, arguments: Component, output: &mut Output) ->
     let file = arguments.output.unwrap_or_else(|| PathBuf::from(name));
     if file == Path::new("-") {
         output.bytes(bytes)?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let path = file.display();
     fs::write(&file, bytes).map_err(|error| Error::io(format!("could not write {path}"), error))?;
@@ -62,5 +66,5 @@ pub(super) fn run(global: &Global, arguments: Component, output: &mut Output) ->
     } else {
         output.line(&format!("wrote {path} ({} bytes)", output::count(bytes.len() as u64)))?;
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::options;
@@ -32,7 +32,7 @@ pub(super) struct Export {
 
     /// The format. Default: the one of FILE's extension.
     #[arg(long, value_enum, value_name = "FORMAT")]
-    format: Option<FormatWord>,
+    format: Option<FormatName>,
 
     /// The file to write; - is standard output.
     #[arg(long, short, value_name = "FILE", default_value = "-")]
@@ -52,7 +52,7 @@ pub(super) struct Export {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FormatWord {
+enum FormatName {
     /// Apache Parquet: typed columns, compressed with zstd.
     Parquet,
     /// Comma-separated values (RFC 4180), with the names of the columns in the first line.
@@ -61,20 +61,24 @@ enum FormatWord {
     Jsonl,
 }
 
-impl From<FormatWord> for Format {
-    fn from(word: FormatWord) -> Self {
+impl From<FormatName> for Format {
+    fn from(word: FormatName) -> Self {
         match word {
-            FormatWord::Parquet => Format::Parquet,
-            FormatWord::Csv => Format::Csv,
-            FormatWord::Jsonl => Format::Jsonl,
+            FormatName::Parquet => Format::Parquet,
+            FormatName::Csv => Format::Csv,
+            FormatName::Jsonl => Format::Jsonl,
         }
     }
 }
 
-pub(super) async fn run(global: &Global, arguments: Export, output: &mut Output) -> Result<Done> {
+pub(super) async fn run(
+    global: &Global,
+    arguments: Export,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let format = format_of(arguments.format, &arguments.output)?;
     let to_stream = arguments.output == Path::new("-");
-    if to_stream && format == FormatWord::Parquet && io::stdout().is_terminal() {
+    if to_stream && format == FormatName::Parquet && io::stdout().is_terminal() {
         return Err(Error::invalid("Parquet is not for a terminal")
             .with_hint("name a file with --output, or pipe it to a program"));
     }
@@ -109,31 +113,31 @@ pub(super) async fn run(global: &Global, arguments: Export, output: &mut Output)
     bar.finish_and_clear();
     let Some(done) = done else {
         output::note("stopped; an incomplete file is not kept");
-        return Ok(Done::Interrupted);
+        return Ok(CommandStatus::Interrupted);
     };
     let (buffered, exported) = match done {
         // The reader has seen enough and closed the pipe.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
-            return Ok(Done::All);
+            return Ok(CommandStatus::Complete);
         }
         done => done?,
     };
-    let Some(destination) = destination else { return Ok(Done::All) };
+    let Some(destination) = destination else { return Ok(CommandStatus::Complete) };
     let file = buffered.into_inner().map_err(|error| failed(error.into_error()))?;
     let bytes = file.metadata().map_err(failed)?.len();
     destination.keep(&file)?;
     let name = arguments.output.display().to_string();
     summary(&exported, &name, format, bytes, begun.elapsed().as_secs_f64(), output)?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 /// Returns the named format, or the one of the file's extension.
-fn format_of(named: Option<FormatWord>, output: &Path) -> Result<FormatWord> {
+fn format_of(named: Option<FormatName>, output: &Path) -> Result<FormatName> {
     if let Some(format) = named {
         return Ok(format);
     }
     let extension = output.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    FormatWord::from_str(extension, true).map_err(|_| {
+    FormatName::from_str(extension, true).map_err(|_| {
         Error::invalid("the output's name has no extension of a known format")
             .with_hint("use --format parquet, csv or jsonl")
     })
@@ -148,7 +152,7 @@ fn standard_output() -> io::Result<File> {
 fn summary(
     exported: &Exported,
     name: &str,
-    format: FormatWord,
+    format: FormatName,
     bytes: u64,
     elapsed_seconds: f64,
     output: &mut Output,

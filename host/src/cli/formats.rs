@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use nix::sys::resource::{Resource, setrlimit};
 use serde_json::json;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::output::{self, BOLD, Output};
@@ -52,7 +52,11 @@ pub(super) struct RemoveFormat {
     name: String,
 }
 
-pub(super) fn run(global: &Global, command: FormatsCommand, output: &mut Output) -> Result<Done> {
+pub(super) fn run(
+    global: &Global,
+    command: FormatsCommand,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     match command {
         FormatsCommand::List => list(global, output),
         FormatsCommand::Add(arguments) => add(global, &arguments, output),
@@ -60,7 +64,7 @@ pub(super) fn run(global: &Global, command: FormatsCommand, output: &mut Output)
     }
 }
 
-fn list(global: &Global, output: &mut Output) -> Result<Done> {
+fn list(global: &Global, output: &mut Output) -> Result<CommandStatus> {
     let guide = connection::extractor(global)?;
     let mut entries = vec![FormatEntry::built_in(&guide)];
     entries.extend(connection::formats(global)?.list()?);
@@ -68,7 +72,7 @@ fn list(global: &Global, output: &mut Output) -> Result<Done> {
         for entry in &entries {
             output.value(entry)?;
         }
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let rows = entries.into_iter().map(|entry| {
         let from = match entry.source {
@@ -80,10 +84,10 @@ fn list(global: &Global, output: &mut Output) -> Result<Done> {
         vec![entry.name, entry.version, from.to_owned(), entry.authors, entry.format]
     });
     output.table(&["name", "version", "from", "authors", "reads"], &[], rows)?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-fn add(global: &Global, arguments: &AddFormat, output: &mut Output) -> Result<Done> {
+fn add(global: &Global, arguments: &AddFormat, output: &mut Output) -> Result<CommandStatus> {
     let path = arguments.file.display();
     let component = fs::read(&arguments.file)
         .map_err(|error| Error::io(format!("could not read {path}"), error))?;
@@ -100,17 +104,17 @@ fn add(global: &Global, arguments: &AddFormat, output: &mut Output) -> Result<Do
             output::printable(&added.format)
         ))?;
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-fn remove(global: &Global, arguments: &RemoveFormat, output: &mut Output) -> Result<Done> {
+fn remove(global: &Global, arguments: &RemoveFormat, output: &mut Output) -> Result<CommandStatus> {
     let removed = connection::formats(global)?.remove(&arguments.name)?;
     if output.json() {
         output.value(&json!({"removed": removed.name, "version": removed.version}))?;
     } else {
         output.line(&format!("removed {} {}", removed.name, removed.version))?;
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 /// Compiles a component into the cache; the arguments are the folder and the component's file. It

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::interrupt::stop_on_interrupt;
@@ -46,7 +46,7 @@ async fn open(
 }
 
 /// Returns a recorder for each format whose results the database holds, or for the named one.
-async fn of_each_format(recorder: &Recorder, named: Option<&str>) -> Result<Vec<Recorder>> {
+async fn recorders(recorder: &Recorder, named: Option<&str>) -> Result<Vec<Recorder>> {
     if let Some(name) = named {
         return Ok(vec![recorder.in_format(name).await?]);
     }
@@ -81,12 +81,12 @@ pub(super) async fn retry_rejected(
     global: &Global,
     arguments: RetryRejected,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let (recorder, _database, stop) = open(global, arguments.simulation).await?;
     let bar = output::progress_counter("extracting");
     let replayed = async {
         let mut replayed = Replayed::default();
-        for recorder in of_each_format(&recorder, arguments.format.as_deref()).await? {
+        for recorder in recorders(&recorder, arguments.format.as_deref()).await? {
             let shown = bar.clone();
             let report = move |progress: ReplayProgress| {
                 shown.set_length(progress.total);
@@ -116,18 +116,18 @@ pub(super) async fn retry_rejected(
     }
     if let Some(failure) = &replayed.failure {
         let what = output::results(replayed.failed);
-        output::complain(&format!(
+        output::show_error_message(&format!(
             "{what} could not be extracted again, and stay rejected: {failure}"
         ));
     }
     Ok(match (replayed.interrupted, replayed.failed, replayed.rejected) {
         (true, ..) => {
             output::note("stopped; run the same command again for the rest");
-            Done::Interrupted
+            CommandStatus::Interrupted
         }
-        (false, 1.., _) => Done::Not,
-        (false, 0, 1..) => Done::Rejected,
-        (false, 0, 0) => Done::All,
+        (false, 1.., _) => CommandStatus::Incomplete,
+        (false, 0, 1..) => CommandStatus::Rejected,
+        (false, 0, 0) => CommandStatus::Complete,
     })
 }
 
@@ -164,7 +164,7 @@ pub(super) async fn reextract(
     global: &Global,
     arguments: Reextract,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let (recorder, _database, stop) = open(global, arguments.simulation).await?;
     let scope = ReextractionScope {
         simulation_id: arguments.simulation,
@@ -185,7 +185,7 @@ pub(super) async fn reextract(
     let mut extractors = Vec::new();
     let reextraction = async {
         let mut reextraction = Reextraction::default();
-        for recorder in of_each_format(&recorder, arguments.format.as_deref()).await? {
+        for recorder in recorders(&recorder, arguments.format.as_deref()).await? {
             let extractor = recorder.extractor().identity();
             extractors.push(format!("{} {}", extractor.name, extractor.version));
             reextraction += recorder.reextract(scope, &stop, &mut report).await?;
@@ -223,11 +223,11 @@ pub(super) async fn reextract(
     Ok(match &reextraction {
         Reextraction { interrupted: true, .. } => {
             output::note("stopped; run the same command again to do the rest");
-            Done::Interrupted
+            CommandStatus::Interrupted
         }
-        Reextraction { failed: 1.., .. } => Done::Not,
-        Reextraction { rejected: 1.., .. } => Done::Rejected,
-        _ => Done::All,
+        Reextraction { failed: 1.., .. } => CommandStatus::Incomplete,
+        Reextraction { rejected: 1.., .. } => CommandStatus::Rejected,
+        _ => CommandStatus::Complete,
     })
 }
 
@@ -286,7 +286,9 @@ impl Printer<'_> {
                 Ok(())
             }
             Reexamined::Failed { outcome_id, message } => {
-                output::complain(&format!("outcome {outcome_id} stays as it is: {message}"));
+                output::show_error_message(&format!(
+                    "outcome {outcome_id} stays as it is: {message}"
+                ));
                 Ok(())
             }
             Reexamined::Simulation(changes) if !self.output.json() => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Done;
+use super::CommandStatus;
 use super::output;
 use crate::error::{Error, Result};
 
@@ -45,7 +45,7 @@ impl Interrupts {
     /// Ends the process at the next signal.
     pub(super) async fn exit_at_next(mut self) {
         self.recv().await;
-        std::process::exit(i32::from(Done::Interrupted.exit_code()));
+        std::process::exit(i32::from(CommandStatus::Interrupted.exit_code()));
     }
 }
 
@@ -60,10 +60,10 @@ pub(super) fn stop_on_interrupt(stop: Arc<AtomicBool>, recording: Arc<AtomicBool
     tokio::spawn(async move {
         interrupts.recv().await;
         if stop.swap(true, Ordering::Relaxed) || !recording.load(Ordering::Relaxed) {
-            std::process::exit(i32::from(Done::Interrupted.exit_code()));
+            std::process::exit(i32::from(CommandStatus::Interrupted.exit_code()));
         }
         output::note("stopping after the results in progress; Ctrl-C again ends at once");
-        exit_after(STOPPING, Done::Interrupted);
+        exit_after(STOPPING, CommandStatus::Interrupted);
         interrupts.exit_at_next().await;
     });
     Ok(())
@@ -71,7 +71,7 @@ pub(super) fn stop_on_interrupt(stop: Arc<AtomicBool>, recording: Arc<AtomicBool
 
 /// Ends the process after this time, regardless of its other threads. The wait has a thread of its
 /// own, because a component that computes can occupy those of the runtime.
-pub(super) fn exit_after(limit: Duration, done: Done) {
+pub(super) fn exit_after(limit: Duration, done: CommandStatus) {
     let wait = move || {
         std::thread::sleep(limit);
         output::warn("the work in progress did not end in time, and is interrupted");

@@ -8,7 +8,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use serde_json::json;
 
-use super::Done;
+use super::CommandStatus;
 use super::output::{self, Output};
 use crate::error::{Error, Result};
 
@@ -30,10 +30,14 @@ Examples:
 /// The section of the manual for programs.
 const SECTION: &str = "1";
 
-pub(super) fn run(arguments: &Manual, program: &Command, output: &mut Output) -> Result<Done> {
+pub(super) fn run(
+    arguments: &Manual,
+    program: &Command,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let Some(folder) = &arguments.output else {
         output.bytes(&page(program, None)?)?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     };
     fs::create_dir_all(folder).map_err(|error| {
         Error::io(format!("could not make the folder {}", folder.display()), error)
@@ -46,7 +50,7 @@ pub(super) fn run(arguments: &Manual, program: &Command, output: &mut Output) ->
         let count = output::count(files.len() as u64);
         output.line(&format!("wrote {count} pages into {}", folder.display()))?;
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 /// Writes the page of a command and those of the commands below it.

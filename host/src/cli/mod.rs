@@ -41,28 +41,28 @@ pub use program::Program;
 
 /// The result of a command, which determines the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Done {
+enum CommandStatus {
     /// Everything was done.
-    All,
+    Complete,
     /// Some results were rejected.
     Rejected,
     /// Something was not done.
-    Not,
+    Incomplete,
     /// It was stopped with Ctrl-C.
     Interrupted,
     /// A program that was run ended with this code.
     Exit(u8),
 }
 
-impl Done {
+impl CommandStatus {
     fn exit_code(self) -> u8 {
         match self {
-            Done::All => 0,
-            Done::Not => 1,
-            Done::Rejected => 2,
+            CommandStatus::Complete => 0,
+            CommandStatus::Incomplete => 1,
+            CommandStatus::Rejected => 2,
             // 128 + SIGINT, as in shells.
-            Done::Interrupted => 130,
-            Done::Exit(code) => code,
+            CommandStatus::Interrupted => 130,
+            CommandStatus::Exit(code) => code,
         }
     }
 }
@@ -74,13 +74,13 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
     // The supervisor of the embedded database is this program too: single-threaded, no runtime.
     if arguments.get(1).is_some_and(|first| first == program::SUPERVISE) {
         return match embedded::supervise(arguments.into_iter().skip(2)) {
-            Ok(()) => Done::All.exit_code(),
+            Ok(()) => CommandStatus::Complete.exit_code(),
             Err(error) => fail(&Error::from(error)),
         };
     }
     if arguments.get(1).is_some_and(|first| first == program::COMPILE) {
         return match formats::compile(arguments.into_iter().skip(2)) {
-            Ok(()) => Done::All.exit_code(),
+            Ok(()) => CommandStatus::Complete.exit_code(),
             Err(error) => fail(&error),
         };
     }
@@ -99,7 +99,12 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
             let _ = error.print();
             // Requested help is a success. After an invalid command line, nothing was done; clap's
             // own code for it, 2, means here that results were rejected.
-            return if error.use_stderr() { Done::Not } else { Done::All }.exit_code();
+            return if error.use_stderr() {
+                CommandStatus::Incomplete
+            } else {
+                CommandStatus::Complete
+            }
+            .exit_code();
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -119,10 +124,10 @@ pub fn main(program: Program, arguments: impl IntoIterator<Item = OsString>) -> 
 
 fn fail(error: &Error) -> u8 {
     output::show_error(error);
-    Done::Not.exit_code()
+    CommandStatus::Incomplete.exit_code()
 }
 
-async fn run(arguments: Arguments) -> Result<Done> {
+async fn run(arguments: Arguments) -> Result<CommandStatus> {
     let Arguments { global, command } = arguments;
     let mut output = Output::new(global.json);
     match command {

@@ -124,9 +124,9 @@ pub(super) fn named(fields: &[(&str, String)]) -> Vec<String> {
 }
 
 /// Lines on a terminal that are redrawn in place. The last ones remain.
-pub(super) struct Redrawn(ProgressBar);
+pub(super) struct LiveLines(ProgressBar);
 
-impl Redrawn {
+impl LiveLines {
     /// Returns `None` if programs read the output, or if it is not a terminal.
     pub(super) fn on_terminal(output: &Output) -> Option<Self> {
         if output.json() || !io::stdout().is_terminal() {
@@ -136,7 +136,7 @@ impl Redrawn {
         if let Ok(style) = ProgressStyle::with_template("{msg}") {
             bar.set_style(style);
         }
-        Some(Redrawn(bar))
+        Some(LiveLines(bar))
     }
 
     /// Draws lines in place of the previous ones.
@@ -151,7 +151,7 @@ impl Redrawn {
     }
 }
 
-impl Drop for Redrawn {
+impl Drop for LiveLines {
     fn drop(&mut self) {
         self.0.abandon();
     }
@@ -180,22 +180,22 @@ fn printable_lines(text: &str) -> String {
 
 /// Shows a note that is not part of the answer.
 pub(super) fn note(text: &str) {
-    say(&format!("{DIM}{}{DIM:#}", printable_lines(text)));
+    write_message(&format!("{DIM}{}{DIM:#}", printable_lines(text)));
 }
 
 /// Shows a warning.
 pub(super) fn warn(text: &str) {
-    say(&format!("{WARNING}warning:{WARNING:#} {}", printable_lines(text)));
+    write_message(&format!("{WARNING}warning:{WARNING:#} {}", printable_lines(text)));
 }
 
 /// Shows an error with its causes, and its hint on the next line.
 pub(super) fn show_error(error: &Error) {
-    complain_with(&error.report(), error.hint().as_deref());
+    show_error_with_hint(&error.report(), error.hint().as_deref());
 }
 
 /// Shows an error message, and a hint on the next line.
-pub(super) fn complain_with(text: &str, hint: Option<&str>) {
-    complain(text);
+pub(super) fn show_error_with_hint(text: &str, hint: Option<&str>) {
+    show_error_message(text);
     if let Some(hint) = hint {
         show_hint(hint);
     }
@@ -203,15 +203,15 @@ pub(super) fn complain_with(text: &str, hint: Option<&str>) {
 
 /// Shows a hint on a line of its own.
 pub(super) fn show_hint(hint: &str) {
-    say(&format!("{DIM}hint:{DIM:#} {}", printable_lines(hint)));
+    write_message(&format!("{DIM}hint:{DIM:#} {}", printable_lines(hint)));
 }
 
 /// Shows an error message.
-pub(super) fn complain(text: &str) {
-    say(&format!("{BAD}error:{BAD:#} {}", printable_lines(text)));
+pub(super) fn show_error_message(text: &str) {
+    write_message(&format!("{BAD}error:{BAD:#} {}", printable_lines(text)));
 }
 
-fn say(text: &str) {
+fn write_message(text: &str) {
     // If standard error is closed, nothing can be reported.
     let _ = writeln!(anstream::stderr(), "{text}");
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Args;
 use uuid::Uuid;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::interrupt::stop_on_interrupt;
@@ -56,7 +56,11 @@ pub(super) struct Record {
     new: bool,
 }
 
-pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output) -> Result<Done> {
+pub(super) async fn run(
+    global: &Global,
+    arguments: Record,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     if arguments.simulation.is_some() && arguments.files.len() > 1 {
         return Err(Error::invalid(
             "--simulation takes one FILE: each file is a simulation of its own",
@@ -68,13 +72,13 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     stop_on_interrupt(Arc::clone(&stop), Arc::clone(&recording))?;
 
     // No database is created or started for files that do not exist.
-    if !arguments.files.iter().any(|path| may_be_read(path)) {
+    if !arguments.files.iter().any(|path| looks_readable(path)) {
         for path in &arguments.files {
             if let Err(error) = DocumentFile::open(path) {
                 output::show_error(&error);
             }
         }
-        return Ok(Done::Not);
+        return Ok(CommandStatus::Incomplete);
     }
     let opened = connection::open_source(global).await?;
     let destination = connection::destination(global, opened.source()).await?;
@@ -111,7 +115,7 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
         arguments: &arguments,
         stop: Arc::clone(&stop),
     };
-    let mut done = Done::All;
+    let mut done = CommandStatus::Complete;
     for path in &arguments.files {
         let opened = open_file(&recorder, path).await;
         recording.store(true, Ordering::Relaxed);
@@ -124,14 +128,14 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
             Ok(done) => done,
             Err(error) if stop.load(Ordering::Relaxed) => {
                 output::note(&error.report());
-                Done::Interrupted
+                CommandStatus::Interrupted
             }
             Err(error) => {
                 output::show_error(&error);
-                Done::Not
+                CommandStatus::Incomplete
             }
         });
-        if done == Done::Interrupted {
+        if done == CommandStatus::Interrupted {
             break;
         }
     }
@@ -142,7 +146,7 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
 }
 
 /// Returns whether the file looks readable, so that it is worth opening a database.
-fn may_be_read(path: &Path) -> bool {
+fn looks_readable(path: &Path) -> bool {
     path == Path::new("-") || fs::metadata(path).is_ok_and(|there| !there.is_dir())
 }
 
@@ -184,7 +188,7 @@ struct FilesRecorder<'a> {
 }
 
 impl FilesRecorder<'_> {
-    async fn record(&self, opened: OpenedFile, output: &mut Output) -> Result<Done> {
+    async fn record(&self, opened: OpenedFile, output: &mut Output) -> Result<CommandStatus> {
         let bar = output::progress_bar(opened.file.length(), "reading  ");
         let shown = bar.clone();
         let report = move |progress: Progress| {
@@ -199,20 +203,23 @@ impl FilesRecorder<'_> {
         bar.finish_and_clear();
         let recorded = recorded?;
         recorded.notes.iter().for_each(|note| output::warn(note));
-        let shown = Shown(&recorded);
-        shown.show(output)?;
+        let display = FileDisplay(&recorded);
+        display.show(output)?;
         if let Some(error) = &recorded.trouble {
-            output::complain_with(&error.report(), Some("run the same command again to finish"));
-            return Ok(Done::Not);
+            output::show_error_with_hint(
+                &error.report(),
+                Some("run the same command again to finish"),
+            );
+            return Ok(CommandStatus::Incomplete);
         }
-        Ok(shown.done())
+        Ok(display.status())
     }
 }
 
 /// The display of a recorded file, or of its recorded part.
-struct Shown<'r>(&'r FileRecorded);
+struct FileDisplay<'r>(&'r FileRecorded);
 
-impl Shown<'_> {
+impl FileDisplay<'_> {
     fn show(&self, output: &mut Output) -> Result<()> {
         let summary = &self.0.summary;
         if output.json() {
@@ -226,7 +233,7 @@ impl Shown<'_> {
                 true => Some("run the same command again to record the rest"),
                 false => failure.hint.as_deref(),
             };
-            output::complain_with(&format!("{what} could not be recorded: {failure}"), hint);
+            output::show_error_with_hint(&format!("{what} could not be recorded: {failure}"), hint);
         }
         if summary.interrupted {
             output::note("stopped; run the same command again to record the rest");
@@ -234,13 +241,13 @@ impl Shown<'_> {
         Ok(())
     }
 
-    fn done(&self) -> Done {
+    fn status(&self) -> CommandStatus {
         match &self.0.summary {
-            FileSummary { interrupted: true, .. } => Done::Interrupted,
-            FileSummary { failed: 1.., .. } => Done::Not,
-            FileSummary { rejected: 1.., .. } => Done::Rejected,
-            _ if self.0.incomplete => Done::Rejected,
-            _ => Done::All,
+            FileSummary { interrupted: true, .. } => CommandStatus::Interrupted,
+            FileSummary { failed: 1.., .. } => CommandStatus::Incomplete,
+            FileSummary { rejected: 1.., .. } => CommandStatus::Rejected,
+            _ if self.0.incomplete => CommandStatus::Rejected,
+            _ => CommandStatus::Complete,
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::interrupt::{Interrupts, STOPPING, exit_after};
@@ -44,7 +44,7 @@ pub(super) struct Run {
     arguments: Vec<String>,
 }
 
-pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
+pub(super) async fn run(global: &Global, arguments: Run) -> Result<CommandStatus> {
     let path = arguments.file.display().to_string();
     let component = std::fs::read(&arguments.file)
         .map_err(|error| Error::io(format!("could not read {path}"), error))?;
@@ -64,7 +64,7 @@ pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
         exit = runner.run(recorder.clone(), &words, &grants) => Some(exit),
         _ = interrupts.recv() => {
             output::note("stopping after the results in progress; Ctrl-C again ends at once");
-            exit_after(STOPPING, Done::Interrupted);
+            exit_after(STOPPING, CommandStatus::Interrupted);
             None
         }
     };
@@ -72,13 +72,13 @@ pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
     // the database is unavailable, so a signal can end it.
     tokio::select! {
         () = recorder.close() => {}
-        _ = interrupts.recv() => std::process::exit(i32::from(Done::Interrupted.exit_code())),
+        _ = interrupts.recv() => std::process::exit(i32::from(CommandStatus::Interrupted.exit_code())),
     }
     match exit {
-        Some(exit) => Ok(Done::Exit(u8::try_from(exit?.code).unwrap_or(u8::MAX))),
+        Some(exit) => Ok(CommandStatus::Exit(u8::try_from(exit?.code).unwrap_or(u8::MAX))),
         None => {
             output::note("stopped; recorded results are kept");
-            Ok(Done::Interrupted)
+            Ok(CommandStatus::Interrupted)
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::output::{self, BAD, GOOD, Output};
@@ -15,13 +15,14 @@ use crate::client::ServiceClient;
 use crate::error::{Error, Result};
 use crate::store::{self, Layout, Policy};
 
-pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done> {
+pub(super) async fn health(global: &Global, output: &mut Output) -> Result<CommandStatus> {
     if let Some(client) = connection::service(global)? {
         return service_health(&client, output).await;
     }
     let database = connection::open(global).await?;
     let health = database.store().health().await;
-    let done = if health.status == "ok" { Done::All } else { Done::Not };
+    let done =
+        if health.status == "ok" { CommandStatus::Complete } else { CommandStatus::Incomplete };
     if output.json() {
         let mut value = serde_json::to_value(&health).unwrap_or_default();
         if let Value::Object(members) = &mut value {
@@ -30,7 +31,7 @@ pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done>
         output.value(&value)?;
         return Ok(done);
     }
-    let style = if done == Done::All { GOOD } else { BAD };
+    let style = if done == CommandStatus::Complete { GOOD } else { BAD };
     output.line(&format!("{style}{}{style:#}", health.status))?;
     let unknown = || "unknown".to_owned();
     let without_version = || match health.error {
@@ -62,7 +63,7 @@ pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done>
         ("answered in", format!("{:.1} ms", health.response_time_ms)),
     ])?;
     if let Some(error) = &health.error {
-        output::complain(error);
+        output::show_error_message(error);
     }
     Ok(done)
 }
@@ -90,14 +91,18 @@ fn policies(policies: &[Policy]) -> String {
 }
 
 /// Shows the health of a service, with its database and its spool.
-async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<Done> {
+async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<CommandStatus> {
     let health = client.health().await?;
-    let done = if health.database.status == "ok" { Done::All } else { Done::Not };
+    let done = if health.database.status == "ok" {
+        CommandStatus::Complete
+    } else {
+        CommandStatus::Incomplete
+    };
     if output.json() {
         output.value(&health)?;
         return Ok(done);
     }
-    let style = if done == Done::All { GOOD } else { BAD };
+    let style = if done == CommandStatus::Complete { GOOD } else { BAD };
     output.line(&format!("{style}{}{style:#}", health.database.status))?;
     let mut fields = vec![
         ("service", format!("{}, version {}", client.describe(), health.service_version)),
@@ -119,7 +124,7 @@ async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<D
     }
     output.fields(&fields)?;
     if let Some(error) = &health.database.error {
-        output::complain(error);
+        output::show_error_message(error);
     }
     Ok(done)
 }
@@ -129,7 +134,7 @@ pub(super) struct Migrate {
     /// The layout of the tables: plain, timescale (needs that extension), or citus (experimental).
     /// Default: the current layout; for a new database, the one that its server supports.
     #[arg(long, value_name = "LAYOUT")]
-    to: Option<LayoutWord>,
+    to: Option<LayoutName>,
 
     /// Write the SQL of the migration, for example for an administrator, and change nothing.
     /// Without a database URL it is the SQL for an empty database.
@@ -138,18 +143,18 @@ pub(super) struct Migrate {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum LayoutWord {
+enum LayoutName {
     Plain,
     Timescale,
     Citus,
 }
 
-impl From<LayoutWord> for Layout {
-    fn from(word: LayoutWord) -> Self {
+impl From<LayoutName> for Layout {
+    fn from(word: LayoutName) -> Self {
         match word {
-            LayoutWord::Plain => Layout::Plain,
-            LayoutWord::Timescale => Layout::Timescale,
-            LayoutWord::Citus => Layout::Citus,
+            LayoutName::Plain => Layout::Plain,
+            LayoutName::Timescale => Layout::Timescale,
+            LayoutName::Citus => Layout::Citus,
         }
     }
 }
@@ -158,7 +163,7 @@ pub(super) async fn migrate(
     global: &Global,
     arguments: Migrate,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let wanted = arguments.to.map(Layout::from);
     if arguments.print {
         // The embedded database needs no administrator to run the SQL.
@@ -168,7 +173,7 @@ pub(super) async fn migrate(
             store::migration_script_for_empty(wanted.unwrap_or(Layout::Plain))
         };
         output.bare_line(script.trim_end())?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let database = connection::open(global).await?;
     let migrated = match wanted {
@@ -182,7 +187,7 @@ pub(super) async fn migrate(
             "layout": migrated.layout,
             "notes": migrated.notes,
         }))?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     for name in &migrated.applied {
         output.line(&format!("{GOOD}applied{GOOD:#} {name}"))?;
@@ -194,7 +199,7 @@ pub(super) async fn migrate(
     for note in &migrated.notes {
         output::note(note);
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 #[derive(Debug, Args)]
@@ -205,7 +210,7 @@ pub(super) struct Psql {
 }
 
 /// Runs psql with the database's address in its environment, which other users cannot read.
-pub(super) async fn psql(global: &Global, arguments: Psql) -> Result<Done> {
+pub(super) async fn psql(global: &Global, arguments: Psql) -> Result<CommandStatus> {
     let database = connection::open_current(global).await?;
     let beside = database.programs().map(|folder| folder.join("psql")).filter(|path| path.exists());
     let program = beside.unwrap_or_else(|| PathBuf::from("psql"));
@@ -229,5 +234,5 @@ pub(super) async fn psql(global: &Global, arguments: Psql) -> Result<Done> {
         .map_err(|error| Error::io(format!("could not wait for {}", program.display()), error))?;
     // A psql that was ended by a signal has no exit code.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(Done::Not, Done::Exit))
+    Ok(code.map_or(CommandStatus::Incomplete, CommandStatus::Exit))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::interrupt::{Interrupts, exit_after};
@@ -103,11 +103,15 @@ impl clap::Args for Serve {
     }
 }
 
-pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) -> Result<Done> {
+pub(super) async fn run(
+    global: &Global,
+    arguments: Serve,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let mut settings = ServiceSettings::read(arguments.settings_file.as_deref(), &arguments.given)?;
     if arguments.print_settings {
         output.bare_line(&settings.to_toml())?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     start_log(&settings)?;
     raise_open_files();
@@ -163,11 +167,11 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
     let stop = async move {
         interrupts.recv().await;
         tracing::info!("stopping after the requests in progress; Ctrl-C again ends at once");
-        exit_after(limit + SHUTDOWN_MARGIN, Done::Not);
+        exit_after(limit + SHUTDOWN_MARGIN, CommandStatus::Incomplete);
         tokio::spawn(interrupts.exit_at_next());
     };
     service.serve(stop).await;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 /// Returns the folder of the spool, if it can exist.

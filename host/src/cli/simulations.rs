@@ -5,7 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::options;
@@ -53,7 +53,7 @@ pub(super) async fn list(
     global: &Global,
     arguments: Simulations,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let status = arguments.status;
     let limit = arguments.limit.unwrap_or(LISTED_SIMULATIONS);
@@ -76,9 +76,9 @@ pub(super) async fn list(
             }))?;
         }
         if paged {
-            tell_cursor(page.cursor.as_deref(), output)?;
+            show_cursor(page.cursor.as_deref(), output)?;
         }
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     if simulations.is_empty() {
         output::note(if cursor.is_none() && status.is_none() {
@@ -86,7 +86,7 @@ pub(super) async fn list(
         } else {
             "no such simulations"
         });
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let rows = simulations.iter().map(|simulation| {
         vec![
@@ -103,12 +103,12 @@ pub(super) async fn list(
     output.table(&header, &["scenarios", "score", "cost"], rows)?;
     // A person sees the cursor in any case; a program that did not request a page gets only
     // simulations.
-    tell_cursor(page.cursor.as_deref(), output)?;
-    Ok(Done::All)
+    show_cursor(page.cursor.as_deref(), output)?;
+    Ok(CommandStatus::Complete)
 }
 
 /// Writes the cursor of the next page: as a last line of JSON, or as a note for people.
-fn tell_cursor(cursor: Option<&str>, output: &mut Output) -> Result<()> {
+fn show_cursor(cursor: Option<&str>, output: &mut Output) -> Result<()> {
     match cursor {
         Some(cursor) if output.json() => output.value(&json!({"cursor": cursor})),
         Some(cursor) => {
@@ -151,7 +151,7 @@ pub(super) async fn outcomes(
     global: &Global,
     arguments: Outcomes,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let source = opened.source();
     let filter = OutcomeFilter { scenario_id: arguments.scenario, status: arguments.status };
@@ -184,11 +184,11 @@ pub(super) async fn outcomes(
         }
     }
     if arguments.documents || output.json() {
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     if total == 0 {
         output::note("no such outcomes");
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let shown = table.len();
     table_of_outcomes(table, output)?;
@@ -197,11 +197,11 @@ pub(super) async fn outcomes(
             "the first {shown} of {total} outcomes; --json shows all of them, --limit a page"
         ));
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 /// Writes a page of outcomes, or of their documents.
-fn show_page(page: OutcomePage, attached: Attached, output: &mut Output) -> Result<Done> {
+fn show_page(page: OutcomePage, attached: Attached, output: &mut Output) -> Result<CommandStatus> {
     if page.outcomes.is_empty() && !output.json() {
         output::note("no such outcomes");
     } else if attached.documents {
@@ -212,7 +212,7 @@ fn show_page(page: OutcomePage, attached: Attached, output: &mut Output) -> Resu
         if let Some(cursor) = &page.cursor {
             output::note(&format!("there are more: --cursor {cursor}"));
         }
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     } else if output.json() {
         for outcome in &page.outcomes {
             output.value(outcome)?;
@@ -220,8 +220,8 @@ fn show_page(page: OutcomePage, attached: Attached, output: &mut Output) -> Resu
     } else {
         table_of_outcomes(page.outcomes.iter().map(row).collect(), output)?;
     }
-    tell_cursor(page.cursor.as_deref(), output)?;
-    Ok(Done::All)
+    show_cursor(page.cursor.as_deref(), output)?;
+    Ok(CommandStatus::Complete)
 }
 
 fn table_of_outcomes(rows: Vec<Vec<String>>, output: &mut Output) -> Result<()> {
@@ -272,13 +272,13 @@ pub(super) async fn rejected(
     global: &Global,
     arguments: Rejected,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     if let Some(id) = arguments.document {
         let database = connection::open_current(global).await?;
         let store = database.store();
         store.simulation(arguments.simulation).await?;
         output.bytes(&store.rejected_document(arguments.simulation, id).await?)?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let opened = connection::open_source(global).await?;
     let one_page = arguments.limit.is_some() || arguments.cursor.is_some();
@@ -317,9 +317,9 @@ pub(super) async fn rejected(
         }
     }
     if one_page {
-        tell_cursor(next.as_deref(), output)?;
+        show_cursor(next.as_deref(), output)?;
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 /// Returns a row for each reason of a rejected result.
@@ -349,16 +349,16 @@ pub(super) async fn performance(
     global: &Global,
     arguments: Performance,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let performance = opened.source().performance(arguments.simulation, arguments.range).await?;
     if output.json() {
         output.value(&performance)?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     if performance.hourly_metrics.is_empty() {
         output::note("no run began in that time; --range looks further back");
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let row = |hour: String, total, score, milliseconds: Option<f64>, cost, errors: Option<i64>| {
         let milliseconds = milliseconds.map(|mean| format!("{mean:.0}")).unwrap_or_default();
@@ -386,7 +386,7 @@ pub(super) async fn performance(
         &["outcomes", "score", "mean ms", "cost", "errors"],
         hours.chain([sum]),
     )?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 #[derive(Debug, Args)]
@@ -401,18 +401,18 @@ pub(super) async fn failures(
     global: &Global,
     arguments: Failures,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let failures = opened.source().failures(arguments.limit).await?;
     if output.json() {
         for failure in &failures {
             output.value(failure)?;
         }
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     if failures.is_empty() {
         output::note("no failures");
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let rows = failures.into_iter().map(|failure| {
         vec![
@@ -426,7 +426,7 @@ pub(super) async fn failures(
     });
     let header = ["began", "simulation", "scenario", "status", "category", "error"];
     output.table(&header, &[], rows)?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 #[derive(Debug, Args)]
@@ -446,7 +446,7 @@ pub(super) async fn end(
     arguments: End,
     status: SimulationStatus,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let simulation_id = arguments.simulation;
     let reason = arguments.reason.replace('\0', "\u{FFFD}");
@@ -471,7 +471,7 @@ pub(super) async fn end(
                 status
             ))?;
         }
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let progress = opened.source().simulation_status(simulation_id).await?;
     if output.json() {
@@ -483,5 +483,5 @@ pub(super) async fn end(
     } else {
         output.line(&format!("{simulation_id} is {}", progress.status))?;
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }

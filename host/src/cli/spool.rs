@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::interrupt::stop_on_interrupt;
@@ -69,11 +69,11 @@ pub(super) enum SpoolCommand {
     /// entries that were delivered or dropped before can reappear: recording them again changes
     /// nothing.
     #[command(after_help = "Example:\n  arc-host spool repair --spool-dir /volume/spool")]
-    Repair(SpoolPlace),
+    Repair(SpoolLocation),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct SpoolPlace {
+pub(super) struct SpoolLocation {
     /// The folder of a spool that no process has open. Default: the one in the user's data folder,
     /// unless --server names a service.
     #[arg(long, value_name = "DIR")]
@@ -106,7 +106,7 @@ pub(super) struct SpoolList {
     after: u64,
 
     #[command(flatten)]
-    place: SpoolPlace,
+    place: SpoolLocation,
 }
 
 #[derive(Debug, Args)]
@@ -116,7 +116,7 @@ pub(super) struct SpoolShow {
     sequence: u64,
 
     #[command(flatten)]
-    place: SpoolPlace,
+    place: SpoolLocation,
 }
 
 #[derive(Debug, Args)]
@@ -131,7 +131,7 @@ pub(super) struct DeadLetters {
     all: bool,
 
     #[command(flatten)]
-    place: SpoolPlace,
+    place: SpoolLocation,
 }
 
 /// The summary, as `--json` prints it.
@@ -146,7 +146,11 @@ struct Summary {
     refused: Vec<serde_json::Value>,
 }
 
-async fn drain(global: &Global, arguments: &SpoolDrain, output: &mut Output) -> Result<Done> {
+async fn drain(
+    global: &Global,
+    arguments: &SpoolDrain,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let folder = &arguments.spool_dir;
     check_folder(folder)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -186,15 +190,15 @@ async fn drain(global: &Global, arguments: &SpoolDrain, output: &mut Output) -> 
                 "{remaining} entries could not be delivered, and stay in the spool: {}",
                 error.report()
             );
-            output::complain_with(&text, error.hint().as_deref());
-            Ok(Done::Not)
+            output::show_error_with_hint(&text, error.hint().as_deref());
+            Ok(CommandStatus::Incomplete)
         }
         Ok(_) if interrupted => {
             output::note("stopped; run the same command again to deliver the rest");
-            Ok(Done::Interrupted)
+            Ok(CommandStatus::Interrupted)
         }
-        Ok(_) if replayed.rejected > 0 || !refused.is_empty() => Ok(Done::Rejected),
-        Ok(_) => Ok(Done::All),
+        Ok(_) if replayed.rejected > 0 || !refused.is_empty() => Ok(CommandStatus::Rejected),
+        Ok(_) => Ok(CommandStatus::Complete),
     }
 }
 
@@ -264,7 +268,7 @@ impl Page for EntryPage {
 }
 
 /// The spool that a command uses.
-enum Place {
+enum SpoolAccess {
     /// The spool of a running service.
     Service(ServiceClient),
     /// A spool that no process has open.
@@ -276,14 +280,14 @@ pub(super) async fn run(
     global: &Global,
     command: SpoolCommand,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     match command {
         SpoolCommand::List(arguments) => list(global, &arguments, output).await,
         SpoolCommand::Drain(arguments) => drain(global, &arguments, output).await,
         SpoolCommand::Show(arguments) => show(global, &arguments, output).await,
         SpoolCommand::Requeue(arguments) => requeue(global, arguments, output).await,
         SpoolCommand::Drop(arguments) => drop_letters(global, arguments, output).await,
-        SpoolCommand::Repair(place) => salvage(global, &place, output).await,
+        SpoolCommand::Repair(place) => repair(global, &place, output).await,
     }
 }
 
@@ -305,31 +309,31 @@ fn open_spool(folder: &Path) -> Result<Spool> {
 }
 
 /// Returns the folder of the spool if no service is used.
-fn folder_of(global: &Global, place: &SpoolPlace) -> Result<PathBuf> {
+fn folder_of(global: &Global, place: &SpoolLocation) -> Result<PathBuf> {
     match &place.spool_dir {
         Some(folder) => Ok(folder.clone()),
         None => database::spool_folder(global.data_dir.as_deref()),
     }
 }
 
-impl Place {
-    fn open(global: &Global, place: &SpoolPlace) -> Result<Self> {
+impl SpoolAccess {
+    fn open(global: &Global, place: &SpoolLocation) -> Result<Self> {
         if place.spool_dir.is_none()
             && let Some(client) = connection::service(global)?
         {
-            return Ok(Place::Service(client));
+            return Ok(SpoolAccess::Service(client));
         }
-        open_spool(&folder_of(global, place)?).map(Place::Folder)
+        open_spool(&folder_of(global, place)?).map(SpoolAccess::Folder)
     }
 
     /// Returns entries after a number, and the number after which the next page begins.
     async fn page(&self, waiting: bool, limit: u32, after: u64) -> Result<EntryPage> {
         match self {
-            Place::Service(client) => {
+            SpoolAccess::Service(client) => {
                 let page = client.spool_entries(waiting, Some(limit), Some(after)).await?;
                 Ok(EntryPage { entries: page.entries, after: page.after })
             }
-            Place::Folder(spool) => {
+            SpoolAccess::Folder(spool) => {
                 let listed = Listed { after, dead_letters: !waiting };
                 let found = spool.list(listed, limit as usize, PAGE_BYTES).await?;
                 let after = found.last().map(|last| last.sequence);
@@ -354,8 +358,8 @@ impl Place {
 
     async fn entry(&self, sequence: u64) -> Result<SpoolEntryDocument> {
         match self {
-            Place::Service(client) => client.spool_entry(sequence).await,
-            Place::Folder(spool) => match spool.entry(sequence).await? {
+            SpoolAccess::Service(client) => client.spool_entry(sequence).await,
+            SpoolAccess::Folder(spool) => match spool.entry(sequence).await? {
                 Some((kept, bytes)) => Ok(SpoolEntryDocument::new(&kept, &bytes)),
                 None => Err(Error::not_found(format!(
                     "the spool has no entry with the number {sequence}"
@@ -366,8 +370,8 @@ impl Place {
 
     async fn requeue(&self, choice: DeadLetterSelection) -> Result<SpoolRequeued> {
         match self {
-            Place::Service(client) => client.requeue_dead_letters(&choice).await,
-            Place::Folder(spool) => {
+            SpoolAccess::Service(client) => client.requeue_dead_letters(&choice).await,
+            SpoolAccess::Folder(spool) => {
                 let requeued = spool.requeue(sequences(choice)?).await?;
                 let spool::Requeued { entries, unreadable } = requeued;
                 Ok(SpoolRequeued { entries, unreadable })
@@ -377,8 +381,8 @@ impl Place {
 
     async fn drop_letters(&self, choice: DeadLetterSelection) -> Result<SpoolDropped> {
         match self {
-            Place::Service(client) => client.drop_dead_letters(&choice).await,
-            Place::Folder(spool) => {
+            SpoolAccess::Service(client) => client.drop_dead_letters(&choice).await,
+            SpoolAccess::Folder(spool) => {
                 let entries = spool.drop_dead_letters(sequences(choice)?).await?;
                 Ok(SpoolDropped { entries })
             }
@@ -386,7 +390,7 @@ impl Place {
     }
 
     async fn close(self) {
-        if let Place::Folder(spool) = self {
+        if let SpoolAccess::Folder(spool) = self {
             spool.close().await;
         }
     }
@@ -396,7 +400,7 @@ fn sequences(choice: DeadLetterSelection) -> Result<Option<Vec<u64>>> {
     choice.sequences().map_err(|reason| Error::invalid(reason.to_owned()))
 }
 
-fn kind_word(kind: SpoolEntryKind) -> &'static str {
+fn kind_name(kind: SpoolEntryKind) -> &'static str {
     match kind {
         SpoolEntryKind::Configuration => "configuration",
         SpoolEntryKind::Start => "start",
@@ -408,7 +412,7 @@ fn kind_word(kind: SpoolEntryKind) -> &'static str {
     }
 }
 
-fn state_word(state: SpoolEntryState) -> &'static str {
+fn state_name(state: SpoolEntryState) -> &'static str {
     match state {
         SpoolEntryState::Waiting => "waiting",
         SpoolEntryState::DeadLetter => "dead letter",
@@ -420,26 +424,30 @@ fn id_or_none(id: Option<Uuid>) -> String {
     id.map_or_else(String::new, |id| id.to_string())
 }
 
-async fn list(global: &Global, arguments: &SpoolList, output: &mut Output) -> Result<Done> {
+async fn list(
+    global: &Global,
+    arguments: &SpoolList,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let SpoolList { waiting, limit, after, place } = arguments;
-    let place = Place::open(global, place)?;
+    let place = SpoolAccess::open(global, place)?;
     let entries = place.entries(*waiting, *limit, *after).await?;
     place.close().await;
     if output.json() {
         entries.iter().try_for_each(|entry| output.value(entry))?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     if entries.is_empty() {
         output::note(if *waiting { "the spool is empty" } else { "no dead letters" });
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let last = entries.last().map(|entry| entry.sequence);
     let full = entries.len() >= *limit as usize;
     let rows = entries.into_iter().map(|entry| {
         vec![
             entry.sequence.to_string(),
-            state_word(entry.state).to_owned(),
-            kind_word(entry.kind).to_owned(),
+            state_name(entry.state).to_owned(),
+            kind_name(entry.kind).to_owned(),
             id_or_none(entry.simulation_id),
             format!("{:.0}", entry.spooled_at),
             output::count(entry.bytes),
@@ -454,23 +462,27 @@ async fn list(global: &Global, arguments: &SpoolList, output: &mut Output) -> Re
     if let Some(last) = last.filter(|_| full) {
         output::note(&format!("there might be more: --after {last} shows the next ones"));
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-async fn show(global: &Global, arguments: &SpoolShow, output: &mut Output) -> Result<Done> {
-    let place = Place::open(global, &arguments.place)?;
+async fn show(
+    global: &Global,
+    arguments: &SpoolShow,
+    output: &mut Output,
+) -> Result<CommandStatus> {
+    let place = SpoolAccess::open(global, &arguments.place)?;
     let shown = place.entry(arguments.sequence).await?;
     place.close().await;
     if output.json() {
         output.value(&shown)?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let SpoolEntryDocument { entry, document, exact } = shown;
     let retried = entry.retry_until.map(|until| format!("automatically until {until:.0}"));
     let fields = [
         ("number", entry.sequence.to_string()),
-        ("state", state_word(entry.state).to_owned()),
-        ("records", kind_word(entry.kind).to_owned()),
+        ("state", state_name(entry.state).to_owned()),
+        ("records", kind_name(entry.kind).to_owned()),
         ("simulation", id_or_none(entry.simulation_id)),
         ("outcome", id_or_none(entry.outcome_id)),
         ("spooled", format!("{:.0}", entry.spooled_at)),
@@ -485,14 +497,18 @@ async fn show(global: &Global, arguments: &SpoolShow, output: &mut Output) -> Re
     if !exact {
         output::warn("the document is not UTF-8 text; invalid bytes are shown as U+FFFD");
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-async fn requeue(global: &Global, letters: DeadLetters, output: &mut Output) -> Result<Done> {
+async fn requeue(
+    global: &Global,
+    letters: DeadLetters,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let DeadLetters { sequences, all, place } = letters;
-    let place = Place::open(global, &place)?;
+    let place = SpoolAccess::open(global, &place)?;
     let requeued = place.requeue(DeadLetterSelection { sequences, all }).await?;
-    let running = matches!(place, Place::Service(_));
+    let running = matches!(place, SpoolAccess::Service(_));
     place.close().await;
     if output.json() {
         output.value(&requeued)?;
@@ -505,18 +521,22 @@ async fn requeue(global: &Global, letters: DeadLetters, output: &mut Output) -> 
         );
     }
     if requeued.unreadable == 0 {
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
-    output::complain(&format!(
+    output::show_error_message(&format!(
         "{} cannot be read, and stay dead letters; `arc-host spool list` shows the reasons",
         output::count(requeued.unreadable)
     ));
-    Ok(Done::Not)
+    Ok(CommandStatus::Incomplete)
 }
 
-async fn drop_letters(global: &Global, letters: DeadLetters, output: &mut Output) -> Result<Done> {
+async fn drop_letters(
+    global: &Global,
+    letters: DeadLetters,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let DeadLetters { sequences, all, place } = letters;
-    let place = Place::open(global, &place)?;
+    let place = SpoolAccess::open(global, &place)?;
     // Exactly the listed entries are dropped: one that is refused meanwhile stays.
     let found = match all {
         true => place.entries(false, u32::MAX, 0).await?,
@@ -536,21 +556,25 @@ async fn drop_letters(global: &Global, letters: DeadLetters, output: &mut Output
     place.close().await;
     if output.json() {
         output.value(&json!({"entries": dropped.entries, "dropped": found}))?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     for entry in &found {
         output.line(&format!(
             "  {BAD}dropped{BAD:#} {} ({}): {}",
             entry.sequence,
-            kind_word(entry.kind),
+            kind_name(entry.kind),
             output::printable(entry.reason.as_deref().unwrap_or_default())
         ))?;
     }
     output.line(&format!("{} dead letters were dropped", output::count(dropped.entries)))?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-async fn salvage(global: &Global, place: &SpoolPlace, output: &mut Output) -> Result<Done> {
+async fn repair(
+    global: &Global,
+    place: &SpoolLocation,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let folder = folder_of(global, place)?;
     check_folder(&folder)?;
     let salvaging = tokio::task::spawn_blocking(move || spool::salvage(&folder)).await;
@@ -564,7 +588,7 @@ async fn salvage(global: &Global, place: &SpoolPlace, output: &mut Output) -> Re
                 "{GOOD}nothing is damaged{GOOD:#}: {} entries can be read; the spool stays as it is",
                 output::count(salvaged.read)
             ))?;
-            return Ok(Done::All);
+            return Ok(CommandStatus::Complete);
         };
         output.fields(&[
             ("read", output::count(salvaged.read)),
@@ -584,5 +608,5 @@ async fn salvage(global: &Global, place: &SpoolPlace, output: &mut Output) -> Re
              delivered before might reappear; recording these again changes nothing",
         );
     }
-    Ok(if salvaged.damaged > 0 { Done::Not } else { Done::All })
+    Ok(if salvaged.damaged > 0 { CommandStatus::Incomplete } else { CommandStatus::Complete })
 }

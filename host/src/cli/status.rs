@@ -6,11 +6,11 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::options;
-use super::output::{self, BOLD, Output, Redrawn};
+use super::output::{self, BOLD, LiveLines, Output};
 use crate::delivery::Source;
 use crate::error::{Error, Result};
 use crate::recorder::SimulationProgress;
@@ -34,7 +34,11 @@ pub(super) struct Status {
     watch: bool,
 }
 
-pub(super) async fn run(global: &Global, arguments: Status, output: &mut Output) -> Result<Done> {
+pub(super) async fn run(
+    global: &Global,
+    arguments: Status,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let mut interrupts = signal(SignalKind::interrupt())
         .map_err(|error| Error::io("could not listen for Ctrl-C", error))?;
     tokio::select! {
@@ -51,15 +55,15 @@ pub(super) async fn run(global: &Global, arguments: Status, output: &mut Output)
                     output.line(&line)?;
                 }
             }
-            Ok(Done::All)
+            Ok(CommandStatus::Complete)
         } => done,
-        _ = interrupts.recv() => Ok(Done::Interrupted),
+        _ = interrupts.recv() => Ok(CommandStatus::Interrupted),
     }
 }
 
 /// Shows every change until the simulation ends: a line for each, or in place on a terminal.
-async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Result<Done> {
-    let mut redrawn = Redrawn::on_terminal(output);
+async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Result<CommandStatus> {
+    let mut redrawn = LiveLines::on_terminal(output);
     let mut shown = None;
     let mut unavailable = false;
     loop {
@@ -79,8 +83,10 @@ async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Res
                 }
                 match status.status {
                     SimulationStatus::Running => {}
-                    SimulationStatus::Completed => return Ok(Done::All),
-                    SimulationStatus::Failed | SimulationStatus::Cancelled => return Ok(Done::Not),
+                    SimulationStatus::Completed => return Ok(CommandStatus::Complete),
+                    SimulationStatus::Failed | SimulationStatus::Cancelled => {
+                        return Ok(CommandStatus::Incomplete);
+                    }
                 }
             }
             // A restart of the server is waited for, but the first query must succeed.
@@ -92,7 +98,7 @@ async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Res
             Err(error) => return Err(error),
         }
         if output.closed() {
-            return Ok(Done::All);
+            return Ok(CommandStatus::Complete);
         }
         tokio::time::sleep(PAUSE.max(asked_at.elapsed() * SHARE)).await;
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::options::FormatOptions;
@@ -25,7 +25,11 @@ pub(super) struct Validate {
     format: FormatOptions,
 }
 
-pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Output) -> Result<Done> {
+pub(super) async fn run(
+    global: &Global,
+    arguments: Validate,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let built_in = connection::extractor(global)?;
     let file = DocumentFile::open(&arguments.file)?;
     let FormatOptions { format, header } = &arguments.format;
@@ -53,7 +57,7 @@ pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Outpu
             Err(error) => {
                 failed += 1;
                 let hint = error.hint();
-                output::complain_with(&format!("result {position}: {error}"), hint);
+                output::show_error_with_hint(&format!("result {position}: {error}"), hint);
                 if output.json() {
                     let message = error.to_string();
                     output.value(&match hint {
@@ -67,7 +71,7 @@ pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Outpu
         }
         position += 1;
         if output.closed() {
-            return Ok(Done::All);
+            return Ok(CommandStatus::Complete);
         }
     }
     let (_, envelope) = frames.finish()?;
@@ -88,10 +92,10 @@ pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Outpu
         ))?;
     }
     Ok(match (failed, rejected) {
-        (1.., _) => Done::Not,
-        (_, 1..) => Done::Rejected,
-        _ if incomplete.is_some() => Done::Rejected,
-        _ => Done::All,
+        (1.., _) => CommandStatus::Incomplete,
+        (_, 1..) => CommandStatus::Rejected,
+        _ if incomplete.is_some() => CommandStatus::Rejected,
+        _ => CommandStatus::Complete,
     })
 }
 

@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_can_see_is_warned_of_and_not_shown() {
+    fn visible_secrets_cause_a_warning_that_does_not_show_them() {
         for url in [
             "postgresql://arc:hush@db.example/arc",
             "postgres://:hush@db.example/arc",
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_not_warned_of() {
+    fn arguments_without_secrets_cause_no_warning() {
         for url in [
             "postgresql://arc@db.example:5432/arc",
             "postgresql://db.example:5432/a@b",

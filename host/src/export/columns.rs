@@ -166,7 +166,7 @@ macro_rules! columns {
                     $(ArrayBuilder::finish(&mut self.$name),)*
                 ];
                 columns.extend(self.document.as_mut().map(ArrayBuilder::finish));
-                RecordBatch::try_new(self.schema(), columns).map_err(not_made)
+                RecordBatch::try_new(self.schema(), columns).map_err(conversion_error)
             }
         }
     };
@@ -190,7 +190,7 @@ impl Columns {
     }
 }
 
-fn not_made(error: ArrowError) -> Error {
+fn conversion_error(error: ArrowError) -> Error {
     Error::invalid("could not make columns of the outcomes").with_source(error)
 }
 

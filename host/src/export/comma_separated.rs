@@ -12,7 +12,7 @@ use std::io::Write;
 use jiff::Timestamp;
 
 use super::columns::NAMES;
-use super::{Writer, not_written};
+use super::{Writer, write_error};
 use crate::error::Result;
 use crate::extraction::OutcomeStatus;
 use crate::json_text::JsonText;
@@ -33,7 +33,7 @@ impl<W: Write> CsvWriter<W> {
         for name in names {
             line.text(Some(name));
         }
-        output.write_all(line.end()).map_err(not_written)?;
+        output.write_all(line.end()).map_err(write_error)?;
         Ok(CsvWriter { output, line })
     }
 }
@@ -43,8 +43,8 @@ impl<W: Write + Send + 'static> Writer for CsvWriter<W> {
 
     fn write(&mut self, outcome: &OutcomeRecord) -> Result<()> {
         let line = &mut self.line;
-        line.shown(outcome.simulation_id);
-        line.shown(outcome.outcome_id);
+        line.display(outcome.simulation_id);
+        line.display(outcome.outcome_id);
         macro_rules! fields {
             ($(($role:ident $name:ident [$type:ty] $value:tt))*) => {
                 $(<$type>::write(line, outcome.$name);)*
@@ -54,11 +54,11 @@ impl<W: Write + Send + 'static> Writer for CsvWriter<W> {
         if let Some(document) = outcome.document {
             line.text(Some(document));
         }
-        self.output.write_all(self.line.end()).map_err(not_written)
+        self.output.write_all(self.line.end()).map_err(write_error)
     }
 
     fn finish(mut self) -> Result<W> {
-        self.output.flush().map_err(not_written)?;
+        self.output.flush().map_err(write_error)?;
         Ok(self.output)
     }
 }
@@ -87,10 +87,10 @@ macro_rules! csv_columns {
     )*};
 }
 csv_columns! {
-    i32: |line, number| line.shown(number);
-    i64: |line, number| line.shown(number);
+    i32: |line, number| line.display(number);
+    i64: |line, number| line.display(number);
     f64: |line, number| line.number(number);
-    Timestamp: |line, time| line.shown(time);
+    Timestamp: |line, time| line.display(time);
     String: |line, text| line.text(Some(text));
     Cow<'static, str>: |line, name| line.text(Some(name));
     OutcomeStatus: |line, name| line.text(Some(name));
@@ -124,7 +124,7 @@ impl Line {
     }
 
     /// Adds another value whose text needs no quotes: an integer, a time, an id.
-    fn shown(&mut self, value: impl std::fmt::Display) {
+    fn display(&mut self, value: impl std::fmt::Display) {
         self.separate();
         // Writing to a string cannot fail.
         let _ = write!(self.text, "{value}");
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_quoted_where_they_must_be() {
+    fn values_are_quoted_if_necessary() {
         assert_eq!(line(&[Some("a"), Some("b c"), Some("é")]), "a,b c,é\r\n");
         assert_eq!(
             line(&[Some("a,b"), Some("say \"x\""), Some("\"")]),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_an_empty_text_differ() {
+    fn an_absent_value_and_an_empty_text_differ() {
         assert_eq!(line(&[None, Some(""), None]), ",\"\",\r\n");
     }
 

@@ -110,7 +110,7 @@ async fn run<W: Writer>(
     let read = reading::read(source, selection, &sender).await;
     if read.is_ok() {
         // If the writer has ended, its result has the reason.
-        let _ = sender.send(Received::End).await;
+        let _ = sender.send(Message::End).await;
     }
     drop(sender);
     let written = answered.await;
@@ -125,14 +125,14 @@ async fn run<W: Writer>(
 }
 
 /// A message from the reader to the writer.
-enum Received {
+enum Message {
     Chunk(Chunk),
     End,
 }
 
 /// Writes the received chunks. Returns `None` if they stop before the end.
 fn write<W: Writer>(
-    mut chunks: mpsc::Receiver<Received>,
+    mut chunks: mpsc::Receiver<Message>,
     make: impl FnOnce() -> Result<W>,
     mut report: impl FnMut(u64),
 ) -> Result<Option<(W::Output, Exported)>> {
@@ -141,7 +141,7 @@ fn write<W: Writer>(
     let mut exported = Exported::default();
     let mut simulation: Option<Uuid> = None;
     loop {
-        let Received::Chunk(chunk) = received else { break };
+        let Message::Chunk(chunk) = received else { break };
         chunk.each(|outcome| {
             if simulation.replace(outcome.simulation_id) != Some(outcome.simulation_id) {
                 exported.simulations += 1;
@@ -157,6 +157,6 @@ fn write<W: Writer>(
 }
 
 /// Returns the error for a failed write to the output.
-fn not_written(error: io::Error) -> Error {
+fn write_error(error: io::Error) -> Error {
     Error::io("could not write the outcomes", error)
 }

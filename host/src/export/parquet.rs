@@ -9,7 +9,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use super::columns::Columns;
-use super::{Writer, not_written};
+use super::{Writer, write_error};
 use crate::error::{Error, Result};
 use crate::store::OutcomeRecord;
 
@@ -68,7 +68,7 @@ impl<W: Write + Send + 'static> Writer for ParquetWriter<W> {
     fn finish(mut self) -> Result<W> {
         self.flush_columns()?;
         let mut output = self.writer.into_inner().map_err(failed)?;
-        output.flush().map_err(not_written)?;
+        output.flush().map_err(write_error)?;
         Ok(output)
     }
 }
@@ -77,7 +77,7 @@ impl<W: Write + Send + 'static> Writer for ParquetWriter<W> {
 fn failed(error: ParquetError) -> Error {
     match error {
         ParquetError::External(error) => match error.downcast::<io::Error>() {
-            Ok(error) => not_written(*error),
+            Ok(error) => write_error(*error),
             Err(error) => Error::invalid("could not write Parquet").with_source(error),
         },
         error => Error::invalid("could not write Parquet").with_source(error),

@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::Received;
+use super::Message;
 use crate::client::ServiceClient;
 use crate::delivery::Source;
 use crate::error::Result;
@@ -25,7 +25,7 @@ pub(super) enum Chunk {
 pub(super) async fn read(
     source: &Source,
     selection: &ExportSelection,
-    chunks: &mpsc::Sender<Received>,
+    chunks: &mpsc::Sender<Message>,
 ) -> Result<()> {
     match source {
         Source::Database(store) => read_database(store, selection, chunks).await,
@@ -36,12 +36,12 @@ pub(super) async fn read(
 async fn read_database(
     store: &Store,
     selection: &ExportSelection,
-    chunks: &mpsc::Sender<Received>,
+    chunks: &mpsc::Sender<Message>,
 ) -> Result<()> {
     let (sender, mut receiver) = mpsc::channel(1);
     let pass_on = async {
         while let Some(rows) = receiver.recv().await {
-            if chunks.send(Received::Chunk(Chunk::Rows(rows))).await.is_err() {
+            if chunks.send(Message::Chunk(Chunk::Rows(rows))).await.is_err() {
                 break;
             }
         }
@@ -60,7 +60,7 @@ async fn read_database(
 async fn read_service(
     client: &ServiceClient,
     selection: &ExportSelection,
-    chunks: &mpsc::Sender<Received>,
+    chunks: &mpsc::Sender<Message>,
 ) -> Result<()> {
     let simulations = match selection.simulations.as_slice() {
         [] => all_simulations(client).await?,
@@ -80,7 +80,7 @@ async fn read_service(
         let mut pages = Pages::from(None);
         while let Some(page) = pages.next(read).await? {
             let chunk = Chunk::Page(simulation_id, page.outcomes);
-            if chunks.send(Received::Chunk(chunk)).await.is_err() {
+            if chunks.send(Message::Chunk(chunk)).await.is_err() {
                 return Ok(());
             }
         }

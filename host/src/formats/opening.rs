@@ -32,7 +32,7 @@ impl Formats {
         file: DocumentFile,
         named: Option<&str>,
         header_file: Option<&Path>,
-        complain: impl FnMut(&str),
+        report: impl FnMut(&str),
     ) -> Result<OpenedFile> {
         let guide = &built_in.identity().name;
         let found = match named {
@@ -46,7 +46,7 @@ impl Formats {
                 })?;
                 Some((extractor, layout))
             }
-            None => self.recognised(built_in, &file, complain)?,
+            None => self.recognised(built_in, &file, report)?,
         };
         let Some((extractor, layout)) = found else {
             if header_file.is_some() {
@@ -70,13 +70,13 @@ impl Formats {
         &self,
         built_in: &Extractor,
         file: &DocumentFile,
-        complain: impl FnMut(&str),
+        report: impl FnMut(&str),
     ) -> Result<Option<(Extractor, FileLayout)>> {
         let head = file.head()?;
         if built_in.ask_layout(file.own_name(), &head)?.is_some() {
             return Ok(None);
         }
-        self.detect(file.own_name(), &head, complain)
+        self.detect(file.own_name(), &head, report)
     }
 }
 

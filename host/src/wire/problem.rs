@@ -223,7 +223,7 @@ fn internal() -> Problem {
 }
 
 /// Returns the problem for an error whose text the client is allowed to know.
-fn known(code: ProblemCode, error: &Error) -> Problem {
+fn disclosed(code: ProblemCode, error: &Error) -> Problem {
     let problem = Problem::new(code, error.report());
     match error.hint() {
         Some(hint) => problem.hint(hint),
@@ -236,7 +236,7 @@ impl From<Error> for Problem {
     /// are not disclosed: they can contain SQL, paths and addresses.
     fn from(error: Error) -> Self {
         match error {
-            error @ Error::Invalid(_) => known(ProblemCode::InvalidRequest, &error),
+            error @ Error::Invalid(_) => disclosed(ProblemCode::InvalidRequest, &error),
             Error::Rejected { what, violations } => {
                 let mut problem = Problem::new(
                     ProblemCode::Rejected,
@@ -245,8 +245,8 @@ impl From<Error> for Problem {
                 problem.violations = violations.into_iter().map(ViolationBody::from).collect();
                 problem
             }
-            error @ Error::NotFound(_) => known(ProblemCode::NotFound, &error),
-            error @ Error::Conflict(_) => known(ProblemCode::Conflict, &error),
+            error @ Error::NotFound(_) => disclosed(ProblemCode::NotFound, &error),
+            error @ Error::Conflict(_) => disclosed(ProblemCode::Conflict, &error),
             Error::SpoolFull { limit_bytes, .. } => Problem::new(
                 ProblemCode::SpoolFull,
                 format!("the spool has reached its limit of {limit_bytes} bytes"),
