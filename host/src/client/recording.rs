@@ -273,7 +273,7 @@ fn written(value: &impl serde::Serialize) -> Result<Vec<u8>> {
         .map_err(|error| Error::invalid("could not write the request").with_source(error))
 }
 
-/// Returns the error for a verdict with the id of wrong_id_error result.
+/// Returns the error for a verdict with the id of another result.
 fn wrong_id_error(found: Uuid, sent: Uuid) -> Error {
     Error::configuration(format!(
         "the service has recorded {found} in place of {sent}: a proxy has changed the results, or \
@@ -428,7 +428,7 @@ mod tests {
 
     #[test]
     fn a_broken_result_is_framed_in_a_list_as_on_its_own() {
-        // Whether its second line begins wrong_id_error document depends on the column of the first.
+        // Whether its second line begins another document depends on the column of the first.
         let odd = "{\"a\"\n  {\"b\":1}}";
         let whole = [Submission::new("{\"a\":1}"), Submission::new(odd), Submission::new("{}")];
         for one in &whole {
