@@ -100,7 +100,7 @@ impl TokenRegistry {
         let mut tokens = HashMap::new();
         for row in rows.into_iter().filter(|row| row.revoked_at.is_none()) {
             // An unknown scope, from a newer program, allows nothing here.
-            let scopes = row.scopes.iter().filter_map(|word| word.parse().ok()).collect();
+            let scopes = row.scopes.iter().filter_map(|name| name.parse().ok()).collect();
             let bearer = Bearer { token_id: row.token_id.clone(), name: row.name, scopes };
             tokens.insert(row.token_id, ValidToken { token_sha256: row.token_sha256, bearer });
         }

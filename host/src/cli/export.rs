@@ -62,8 +62,8 @@ enum FormatName {
 }
 
 impl From<FormatName> for Format {
-    fn from(word: FormatName) -> Self {
-        match word {
+    fn from(name: FormatName) -> Self {
+        match name {
             FormatName::Parquet => Format::Parquet,
             FormatName::Csv => Format::Csv,
             FormatName::Jsonl => Format::Jsonl,

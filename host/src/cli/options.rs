@@ -32,5 +32,5 @@ pub(super) fn id(text: &str) -> Result<Uuid, String> {
 /// Returns the parser of an outcome's status.
 pub(super) fn outcome_status() -> impl TypedValueParser<Value = OutcomeStatus> {
     PossibleValuesParser::new(OutcomeStatus::ALL.map(OutcomeStatus::as_str))
-        .try_map(|word| word.parse::<OutcomeStatus>())
+        .try_map(|name| name.parse::<OutcomeStatus>())
 }

@@ -56,12 +56,12 @@ pub(super) async fn run(global: &Global, arguments: Run) -> Result<CommandStatus
     let database = connection::open_current(global).await?;
     let recorder = connection::recorder(global, database.store()).await?;
     let grants = grants(&arguments);
-    let mut words = vec![path];
-    words.extend(arguments.arguments);
+    let mut command_line = vec![path];
+    command_line.extend(arguments.arguments);
     // Until here a signal simply ends the program, because no result has been passed on.
     let mut interrupts = Interrupts::listen()?;
     let exit = tokio::select! {
-        exit = runner.run(recorder.clone(), &words, &grants) => Some(exit),
+        exit = runner.run(recorder.clone(), &command_line, &grants) => Some(exit),
         _ = interrupts.recv() => {
             output::note("stopping after the results in progress; Ctrl-C again ends at once");
             exit_after(STOPPING, CommandStatus::Interrupted);

@@ -150,8 +150,8 @@ enum LayoutName {
 }
 
 impl From<LayoutName> for Layout {
-    fn from(word: LayoutName) -> Self {
-        match word {
+    fn from(name: LayoutName) -> Self {
+        match name {
             LayoutName::Plain => Layout::Plain,
             LayoutName::Timescale => Layout::Timescale,
             LayoutName::Citus => Layout::Citus,

@@ -46,7 +46,7 @@ pub(super) struct Simulations {
 /// Returns the parser of a simulation's status.
 fn simulation_status() -> impl TypedValueParser<Value = SimulationStatus> {
     PossibleValuesParser::new(SimulationStatus::ALL.map(SimulationStatus::as_str))
-        .try_map(|word| word.parse::<SimulationStatus>())
+        .try_map(|name| name.parse::<SimulationStatus>())
 }
 
 pub(super) async fn list(
