@@ -131,7 +131,7 @@ fn reported() -> Vec<Value> {
 }
 
 /// A store whose sessions report the plan of each query: `custom` plans know the query's parameters,
-/// and `generic` ones, which a prepared statement may come to use, do not.
+/// and `generic` ones, to which a prepared statement can switch, do not.
 fn reporting(database: &TestDatabase, plans: &str) -> Store {
     let mut config = database.config();
     config.options(format!(

@@ -56,7 +56,7 @@ impl AccessError {
 
 /// A valid token.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-struct Known {
+struct ValidToken {
     token_sha256: Vec<u8>,
     bearer: Bearer,
 }
@@ -73,21 +73,21 @@ struct Shared {
     copy: Option<PathBuf>,
     /// Whether the copy differs from the tokens in memory.
     copy_is_stale: AtomicBool,
-    known: watch::Sender<Arc<HashMap<String, Known>>>,
+    tokens: watch::Sender<Arc<HashMap<String, ValidToken>>>,
 }
 
 impl TokenRegistry {
     /// Creates a registry with the tokens of the copy, if it exists, until [`TokenRegistry::refresh`]
     /// reads those of the database. The copy contains hashes only.
     pub fn new(store: Store, copy: Option<PathBuf>) -> Self {
-        let known = copy.as_deref().and_then(read_copy).unwrap_or_default();
-        let known = watch::Sender::new(Arc::new(known));
+        let tokens = copy.as_deref().and_then(read_copy).unwrap_or_default();
+        let tokens = watch::Sender::new(Arc::new(tokens));
         let copy_is_stale = AtomicBool::new(false);
-        TokenRegistry { shared: Arc::new(Shared { store, copy, copy_is_stale, known }) }
+        TokenRegistry { shared: Arc::new(Shared { store, copy, copy_is_stale, tokens }) }
     }
 
-    fn known(&self) -> Arc<HashMap<String, Known>> {
-        Arc::clone(&self.shared.known.borrow())
+    fn tokens(&self) -> Arc<HashMap<String, ValidToken>> {
+        Arc::clone(&self.shared.tokens.borrow())
     }
 
     /// Reads the tokens again. If the database is unavailable, the current ones are kept.
@@ -97,22 +97,22 @@ impl TokenRegistry {
     /// revocations, and is retried the next time.
     pub async fn refresh(&self) -> Result<()> {
         let rows = self.shared.store.tokens().await?;
-        let mut known = HashMap::new();
+        let mut tokens = HashMap::new();
         for row in rows.into_iter().filter(|row| row.revoked_at.is_none()) {
             // An unknown scope, from a newer program, allows nothing here.
-            let scopes = row.scopes.iter().filter_map(|word| word.parse().ok()).collect();
+            let scopes = row.scopes.iter().filter_map(|name| name.parse().ok()).collect();
             let bearer = Bearer { token_id: row.token_id.clone(), name: row.name, scopes };
-            known.insert(row.token_id, Known { token_sha256: row.token_sha256, bearer });
+            tokens.insert(row.token_id, ValidToken { token_sha256: row.token_sha256, bearer });
         }
-        let known = Arc::new(known);
-        if *self.known() != *known {
-            self.shared.known.send_replace(Arc::clone(&known));
+        let tokens = Arc::new(tokens);
+        if *self.tokens() != *tokens {
+            self.shared.tokens.send_replace(Arc::clone(&tokens));
             self.shared.copy_is_stale.store(true, Ordering::Relaxed);
         }
         if let Some(path) = &self.shared.copy
             && self.shared.copy_is_stale.load(Ordering::Relaxed)
         {
-            write_copy(path, &known)?;
+            write_copy(path, &tokens)?;
             self.shared.copy_is_stale.store(false, Ordering::Relaxed);
         }
         Ok(())
@@ -129,28 +129,28 @@ impl TokenRegistry {
         needed: Option<Scope>,
     ) -> std::result::Result<Bearer, AccessError> {
         let token = Token::parse(presented).ok_or(AccessError::Unknown)?;
-        let known = self.known();
-        let known = known.get(token.id()).ok_or(AccessError::Unknown)?;
-        if !token.has_sha256(&known.token_sha256) {
+        let tokens = self.tokens();
+        let valid = tokens.get(token.id()).ok_or(AccessError::Unknown)?;
+        if !token.has_sha256(&valid.token_sha256) {
             return Err(AccessError::Unknown);
         }
-        known.allows(needed)?;
-        Ok(known.bearer.clone())
+        valid.allows(needed)?;
+        Ok(valid.bearer.clone())
     }
 
     /// Watches a token, for work that continues after its request was authorized.
     pub fn follow(&self, token_id: &str, needed: Option<Scope>) -> TokenWatch {
-        let known = self.shared.known.subscribe();
-        TokenWatch { known, token_id: token_id.to_owned(), needed }
+        let tokens = self.shared.tokens.subscribe();
+        TokenWatch { tokens, token_id: token_id.to_owned(), needed }
     }
 
     /// Returns the number of valid tokens.
     pub fn count(&self) -> usize {
-        self.known().len()
+        self.tokens().len()
     }
 }
 
-impl Known {
+impl ValidToken {
     fn allows(&self, needed: Option<Scope>) -> std::result::Result<(), AccessError> {
         let bearer = &self.bearer;
         let allowed = |needed| bearer.scopes.iter().any(|scope| scope.allows(needed));
@@ -164,7 +164,7 @@ impl Known {
 /// Watches whether a token is still valid.
 #[derive(Clone, Debug)]
 pub struct TokenWatch {
-    known: watch::Receiver<Arc<HashMap<String, Known>>>,
+    tokens: watch::Receiver<Arc<HashMap<String, ValidToken>>>,
     token_id: String,
     needed: Option<Scope>,
 }
@@ -175,18 +175,18 @@ impl TokenWatch {
     /// # Errors
     /// [`AccessError`].
     pub fn check(&self) -> std::result::Result<(), AccessError> {
-        let known = self.known.borrow();
-        known.get(&self.token_id).ok_or(AccessError::Unknown)?.allows(self.needed)
+        let tokens = self.tokens.borrow();
+        tokens.get(&self.token_id).ok_or(AccessError::Unknown)?.allows(self.needed)
     }
 
     /// Waits until the token is no longer valid, and returns the reason.
     pub async fn ended(&mut self) -> AccessError {
         loop {
-            self.known.mark_unchanged();
+            self.tokens.mark_unchanged();
             if let Err(error) = self.check() {
                 return error;
             }
-            if self.known.changed().await.is_err() {
+            if self.tokens.changed().await.is_err() {
                 // The tokens are no longer reloaded, so the token remains valid.
                 std::future::pending::<()>().await;
             }
@@ -195,17 +195,17 @@ impl TokenWatch {
 }
 
 /// Returns the tokens of a copy, or `None` if it does not exist or is not valid.
-fn read_copy(path: &Path) -> Option<HashMap<String, Known>> {
+fn read_copy(path: &Path) -> Option<HashMap<String, ValidToken>> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
 /// Writes the copy atomically, readable by this user only.
-fn write_copy(path: &Path, known: &HashMap<String, Known>) -> Result<()> {
+fn write_copy(path: &Path, tokens: &HashMap<String, ValidToken>) -> Result<()> {
     let failed = |error| Error::io(format!("could not write {}", path.display()), error);
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(failed)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    let text = serde_json::to_vec(known).map_err(|error| failed(error.into()))?;
+    let text = serde_json::to_vec(tokens).map_err(|error| failed(error.into()))?;
     file.write_all(&text).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The root of the command line: what all commands have in common, and which commands there are.
+//! The root of the command line: the options of all commands, and the list of commands.
 
 use clap::{Parser, Subcommand};
 
@@ -42,51 +42,52 @@ Examples:
   arc-host validate results.jsonl                verdicts only, no database
   arc-host export --output outcomes.parquet      all outcomes, for pandas, polars, DuckDB
   arc-host run runner.wasm -- --trials 3         a runner that is a component
-  arc-host status 0192f3c1-…                     where a simulation stands
+  arc-host status 0192f3c1-…                     the progress of a simulation
   arc-host psql -- -c 'select * from arc_recorder.outcomes limit 5'
 
-Exit codes: 0 all done, 1 something was not done, 2 some results were rejected, 130 stopped.";
+Exit codes: 0 success, 1 something was not done, 2 some results were rejected, 130 interrupted.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Record files of results; each file is a simulation.
+    /// Record result files; each file becomes a simulation.
     ///
-    /// A file holds one result, a JSON array, an object with "results", or one result a line; or it
-    /// is a log of another evaluation tool whose format is known (`arc-host formats list`). The same
-    /// file again stores nothing twice, and finishes what was broken off.
+    /// A file holds one result, a JSON array, an object with "results", or one result per line; or
+    /// it is a log of another evaluation tool whose format is known (`arc-host formats list`).
+    /// Recording the same file again stores no result twice, and completes an interrupted
+    /// recording.
     Record(Record),
     /// Serve the recorder over HTTP.
     ///
     /// Every setting is an option here, a variable ARC_SERVE_NAME, and a line of the settings file,
     /// in this order. `arc-host serve --print-settings` writes such a file.
     Serve(Serve),
-    /// Make, list and revoke the tokens with which the service is used.
+    /// Create, list and revoke the tokens of the service's clients.
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Run a runner that is a WebAssembly component and records through the recorder interface.
+    /// Run a runner: a WebAssembly component that records through the recorder interface.
     ///
-    /// It has its arguments and the standard streams; no files, no network and no environment
-    /// unless they are granted. Its exit code is this program's.
+    /// It gets its arguments and the standard streams, but no files, network or environment
+    /// variables unless they are granted. Its exit code becomes this program's.
     Run(Run),
-    /// List, add and remove result formats: components that read what other tools write.
+    /// List, add and remove result formats: components that read the files of other tools.
     ///
-    /// A format is chosen with --format, or by the file itself. Those that come with the program are
-    /// always there; one that is added is checked, compiled in a process of its own, and held to fuel,
-    /// memory and time whenever it runs.
+    /// A format is selected with --format, or detected from the file. The formats that come with
+    /// the program are always available; an added one is checked, compiled in a separate process,
+    /// and run with limits on fuel, memory and time.
     #[command(subcommand)]
     Formats(FormatsCommand),
-    /// Show the verdict on each result of a file; no database is touched.
+    /// Show the verdict on each result of a file, without a database.
     Validate(Validate),
     /// List simulations, newest first.
     Simulations(Simulations),
-    /// Show where a simulation stands.
+    /// Show the progress of a simulation.
     Status(Status),
     /// Show the outcomes of a simulation.
     Outcomes(Outcomes),
-    /// Write outcomes for other programs: Parquet, CSV or JSON lines.
+    /// Export outcomes to other programs: Parquet, CSV or JSON lines.
     ///
-    /// Outcomes come in order of simulation, scenario, trial and attempt, as they were at one moment
-    /// (a service is asked page after page instead). A file appears when it is whole.
+    /// The outcomes are a snapshot, in order of simulation, scenario, trial and attempt (those of a
+    /// service are read page by page, without a snapshot). A file appears when it is complete.
     Export(Export),
     /// Show which results of a simulation were rejected, and why.
     Rejected(Rejected),
@@ -96,24 +97,25 @@ pub(super) enum Command {
     Failures(Failures),
     /// Extract rejected results again, and record those that are accepted now.
     ///
-    /// For results that were rejected because of a fault of the extractor or of a format. Those that are
-    /// accepted become outcomes with the ids and times of receipt that they had. Safe to repeat and to
-    /// interrupt.
+    /// For results that were rejected because of a bug in the extractor or in a format. Those that
+    /// are now accepted become outcomes with their original ids and times of receipt. Safe to
+    /// repeat and to interrupt.
     #[command(
         after_help = "Examples:\n  arc-host retry-rejected\n  arc-host retry-rejected --format inspect --simulation 0192f3c1-…"
     )]
     RetryRejected(RetryRejected),
-    /// Show and deliver what a spool holds, and requeue or drop its dead letters.
+    /// Show and deliver the entries of a spool, and requeue or drop its dead letters.
     ///
-    /// A spool keeps what the database did not take. What it refuses for good is a dead letter: it is
-    /// kept, with the reason, until it is requeued or dropped. The spool of a running service is asked
-    /// through the service (--server, with a token of the scope admin); one that no process has open
-    /// is named by its folder (--spool-dir).
+    /// A spool keeps the entries that the database did not accept. An entry that is refused
+    /// permanently becomes a dead letter: it is kept, with the reason, until it is requeued or
+    /// dropped. The spool of a running service is reached through the service (--server, with a
+    /// token of the scope admin); one that no process has open is named by its folder
+    /// (--spool-dir).
     #[command(subcommand)]
     Spool(SpoolCommand),
-    /// Extract the fields of recorded outcomes again, with the extractor of today.
+    /// Extract the fields of recorded outcomes again, with the current extractor.
     ///
-    /// Ids, times of receipt and documents never change; what the fields were is kept in
+    /// Ids, times of receipt and documents never change; the previous fields are kept in
     /// arc_recorder.replaced_extractions. Each simulation is rewritten as a whole.
     Reextract(Reextract),
     /// Mark a running simulation as failed.
@@ -122,15 +124,16 @@ pub(super) enum Command {
     Cancel(End),
     /// Show whether the database works.
     Health,
-    /// Bring the database's schema up to date. Other commands do this too, where they may.
+    /// Bring the database's schema up to date. Other commands also do this if they are allowed to.
     Migrate(Migrate),
-    /// Remove simulations that are older than they are to be kept, with all that belongs to them.
+    /// Remove simulations that are older than a retention period, with all their data.
     ///
-    /// Whole simulations go, for good, in small steps beside which recording goes on; where outcomes
-    /// lie in chunks (TimescaleDB), whole chunks. One that still runs and has had results since then
-    /// stays. Safe to repeat and to break off.
+    /// Whole simulations are removed permanently, in small steps, so that recording can continue;
+    /// if outcomes are stored in chunks (TimescaleDB), whole chunks are dropped. A simulation that
+    /// is still running and has received results within the period is kept. Safe to repeat and to
+    /// interrupt.
     Prune(Prune),
-    /// Open psql on the database, which stays up as long as psql runs.
+    /// Open psql on the database, which keeps running as long as psql runs.
     Psql(Psql),
     /// Write the extraction component (a .wasm file), or that of a format, for other hosts.
     Component(Component),
@@ -140,12 +143,12 @@ pub(super) enum Command {
     Man(Manual),
 }
 
-/// Any text as what a runner is given; see [`crate::fuzzing`].
+/// Parses any text as the arguments of a runner; see [`crate::fuzzing`].
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz_words(text: &str) {
     super::run::fuzz_words(text);
     if let Ok(arguments) = Arguments::try_parse_from(["arc-host"].into_iter().chain(text.lines())) {
-        // What is shown of the arguments shows no secret.
+        // The debug output of the arguments contains no secret.
         assert!(!format!("{arguments:?}").is_empty());
     }
 }

@@ -1,9 +1,10 @@
-//! `arc-host completions`: scripts that complete the command line in shells, made from its definition.
+//! `arc-host completions`: scripts that complete the command line in shells, generated from its
+//! definition.
 
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::Done;
+use super::CommandStatus;
 use super::output::Output;
 use crate::error::{Error, Result};
 
@@ -23,7 +24,7 @@ Examples:
   eval (arc-host completions elvish | slurp)
   arc-host completions powershell | Out-String | Invoke-Expression
 
-For all users: where bash looks, such as /usr/share/bash-completion/completions/arc-host; for zsh a
+For all users: a file such as /usr/share/bash-completion/completions/arc-host for bash; for zsh a
 file _arc-host in a folder of its fpath.";
 
 /// Writes the script to standard output.
@@ -31,7 +32,7 @@ pub(super) fn run(
     arguments: &Completions,
     command: &mut Command,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     command.set_bin_name(&name);
@@ -42,11 +43,12 @@ pub(super) fn run(
         script = with_one_prefix(&name, &script);
     }
     output.bytes(&script)?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-/// The script for bash, where the words of a command with a dash in its name have one prefix: the
-/// generator looks for them under another one than it sets, and then completes no command's options.
+/// Returns the bash script with one prefix for a command with a dash in its name. The generator
+/// looks the command up under another prefix than the one that it sets, and then completes none of
+/// its options.
 fn with_one_prefix(name: &str, script: &[u8]) -> Vec<u8> {
     let (found, set) = (name.replace('-', "__subcmd__"), name.replace('-', "__"));
     String::from_utf8_lossy(script).replace(&found, &set).into_bytes()

@@ -1,4 +1,4 @@
-//! `arc-host component`: the extraction component itself.
+//! `arc-host component`: writes the extraction component.
 
 use std::borrow::Cow;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::output::{self, Output};
@@ -24,19 +24,23 @@ pub(super) struct Component {
     #[arg(long, value_name = "NAME")]
     format: Option<String>,
 
-    /// Write the core module that is inside of it, for hosts that load no components. Its functions
-    /// take and give strings as the Canonical ABI has them.
+    /// Write the core module inside of the component, for hosts that load no components. Its
+    /// functions take and return strings as defined by the Canonical ABI.
     #[arg(long)]
     core: bool,
 
-    /// Where to write it; - is standard output. Default: arc-extractor.wasm, or
+    /// The file to write; - is standard output. Default: arc-extractor.wasm, or
     /// arc-format-NAME.wasm; with --core they end with .core.wasm.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 /// Writes the built-in component or that of a format, or the core module inside of it.
-pub(super) fn run(global: &Global, arguments: Component, output: &mut Output) -> Result<Done> {
+pub(super) fn run(
+    global: &Global,
+    arguments: Component,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let (component, name) = match arguments.format.as_deref() {
         None | Some(BUILT_IN_NAME) => (Cow::Borrowed(BUILT_IN), "arc-extractor".to_owned()),
         Some(format) => {
@@ -53,7 +57,7 @@ pub(super) fn run(global: &Global, arguments: Component, output: &mut Output) ->
     let file = arguments.output.unwrap_or_else(|| PathBuf::from(name));
     if file == Path::new("-") {
         output.bytes(bytes)?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let path = file.display();
     fs::write(&file, bytes).map_err(|error| Error::io(format!("could not write {path}"), error))?;
@@ -62,5 +66,5 @@ pub(super) fn run(global: &Global, arguments: Component, output: &mut Output) ->
     } else {
         output.line(&format!("wrote {path} ({} bytes)", output::count(bytes.len() as u64)))?;
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }

@@ -1,4 +1,4 @@
-//! From the command line's settings to an open database and a loaded extractor.
+//! Opens the database, the service and the extractor that the command line's settings name.
 
 use std::path::PathBuf;
 
@@ -14,10 +14,11 @@ use crate::extraction::{ExtractionSettings, Extractor};
 use crate::formats::{FormatSettings, Formats};
 use crate::store::Store;
 
-/// Connections of one command: one for each batch under way, and room for a query beside them.
+/// The connections of one command: one for each batch in progress, and one for a query meanwhile.
 const CONNECTIONS: usize = 4;
 
-/// Where a command's questions are answered. An embedded database stays up as long as this lives.
+/// The source that answers a command's queries. An embedded database keeps running as long as this
+/// value exists.
 pub(super) struct OpenSource {
     source: Source,
     _database: Option<Database>,
@@ -29,15 +30,15 @@ impl OpenSource {
     }
 }
 
-/// The service that the settings name, or else the database, whose schema is brought up to date.
+/// Opens the service that the settings name, or else the database, and updates its schema.
 pub(super) async fn open_source(global: &Global) -> Result<OpenSource> {
     if let Some(client) = service(global)? {
-        // Requests are sent again for half a minute, in which a person would hear nothing.
+        // Requests are retried for half a minute, during which a person would see nothing.
         if let Err(error) = client.reach().await
             && error.retryable()
         {
             let error = error.report();
-            output::warn(&format!("{error}; it is asked again for {} s", RETRY_FOR.as_secs()));
+            output::warn(&format!("{error}; retrying for {} s", RETRY_FOR.as_secs()));
         }
         return Ok(OpenSource { source: Source::Service(client), _database: None });
     }
@@ -46,24 +47,24 @@ pub(super) async fn open_source(global: &Global) -> Result<OpenSource> {
     Ok(OpenSource { source, _database: Some(database) })
 }
 
-/// The service that the settings name.
+/// Returns the service that the settings name.
 pub(super) fn service(global: &Global) -> Result<Option<ServiceClient>> {
     let Some(url) = &global.server else { return Ok(None) };
     let settings = ClientSettings { url: url.clone(), token: global.token.clone(), compress: None };
     ServiceClient::new(&settings).map(Some)
 }
 
-/// Whether the settings name a database, and not the embedded one.
+/// Returns whether the settings name a database other than the embedded one.
 pub(super) fn names_database(global: &Global) -> bool {
     global.database_url.is_some() || database::url_in_environment()
 }
 
-/// Opens the database that the settings name, without looking at its schema.
+/// Opens the database that the settings name, without checking its schema.
 pub(super) async fn open(global: &Global) -> Result<Database> {
     open_with(global, CONNECTIONS).await
 }
 
-/// The same with so many connections.
+/// Opens the database with this many connections.
 pub(super) async fn open_with(global: &Global, connections: usize) -> Result<Database> {
     if global.server.is_some() {
         return Err(Error::invalid("this needs the database itself, and no service does it")
@@ -108,13 +109,13 @@ pub(super) async fn open_current(global: &Global) -> Result<Database> {
     Ok(database)
 }
 
-/// A recorder on a database, with the formats that the settings name.
+/// Returns a recorder on a database, with the formats that the settings name.
 pub(super) async fn recorder(global: &Global, store: &Store) -> Result<Recorder> {
     let recorder = Recorder::new(extractor(global)?, store.clone()).await?;
     Ok(recorder.with_formats(formats(global)?))
 }
 
-/// What records where the source answers questions.
+/// Returns the destination that records to the same database or service.
 pub(super) async fn destination(global: &Global, source: &Source) -> Result<Destination> {
     Ok(match source {
         Source::Database(store) => Destination::Database(recorder(global, store).await?),
@@ -128,7 +129,7 @@ pub(super) fn extractor(global: &Global) -> Result<Extractor> {
     Extractor::built_in(&ExtractionSettings { cache_dir, ..ExtractionSettings::default() })
 }
 
-/// The formats that come with the program, and those that were added.
+/// Returns the formats that come with the program, and those that were added.
 pub(super) fn formats(global: &Global) -> Result<Formats> {
     Ok(Formats::new(FormatSettings {
         folder: database::formats_folder(global.data_dir.as_deref()),
@@ -138,7 +139,7 @@ pub(super) fn formats(global: &Global) -> Result<Formats> {
     }))
 }
 
-/// The folder that keeps compiled components.
+/// Returns the cache folder of compiled components.
 pub(super) fn components_cache(global: &Global) -> Option<PathBuf> {
     global.cache_dir.clone().or_else(database::components_cache)
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::options;
@@ -21,7 +21,7 @@ use crate::export::{Destination, Exported, Format, export};
 use crate::extraction::OutcomeStatus;
 use crate::store::{ExportSelection, OutcomeFilter};
 
-/// How many bytes go to the output at once.
+/// The size of the output buffer.
 const BUFFER_BYTES: usize = 1 << 18;
 
 #[derive(Debug, Args)]
@@ -30,11 +30,11 @@ pub(super) struct Export {
     #[arg(value_name = "ID", value_parser = options::id)]
     simulations: Vec<Uuid>,
 
-    /// The format. Default: the one that FILE's name ends with.
+    /// The format. Default: the one of FILE's extension.
     #[arg(long, value_enum, value_name = "FORMAT")]
-    format: Option<FormatWord>,
+    format: Option<FormatName>,
 
-    /// Where to write it; - is standard output.
+    /// The file to write; - is standard output.
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     output: PathBuf,
 
@@ -46,35 +46,39 @@ pub(super) struct Export {
     #[arg(long, value_name = "SCENARIO")]
     scenario: Option<String>,
 
-    /// With the documents, byte for byte as they were recorded, as a last column of text.
+    /// Include the documents, byte for byte as recorded, in a last column of text.
     #[arg(long)]
     documents: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FormatWord {
+enum FormatName {
     /// Apache Parquet: typed columns, compressed with zstd.
     Parquet,
-    /// Comma-separated values as RFC 4180 has them, with the names of the columns first.
+    /// Comma-separated values (RFC 4180), with the names of the columns in the first line.
     Csv,
-    /// An object of JSON a line.
+    /// One JSON object per line.
     Jsonl,
 }
 
-impl From<FormatWord> for Format {
-    fn from(word: FormatWord) -> Self {
-        match word {
-            FormatWord::Parquet => Format::Parquet,
-            FormatWord::Csv => Format::Csv,
-            FormatWord::Jsonl => Format::Jsonl,
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Parquet => Format::Parquet,
+            FormatName::Csv => Format::Csv,
+            FormatName::Jsonl => Format::Jsonl,
         }
     }
 }
 
-pub(super) async fn run(global: &Global, arguments: Export, output: &mut Output) -> Result<Done> {
+pub(super) async fn run(
+    global: &Global,
+    arguments: Export,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let format = format_of(arguments.format, &arguments.output)?;
     let to_stream = arguments.output == Path::new("-");
-    if to_stream && format == FormatWord::Parquet && io::stdout().is_terminal() {
+    if to_stream && format == FormatName::Parquet && io::stdout().is_terminal() {
         return Err(Error::invalid("Parquet is not for a terminal")
             .with_hint("name a file with --output, or pipe it to a program"));
     }
@@ -108,38 +112,38 @@ pub(super) async fn run(global: &Global, arguments: Export, output: &mut Output)
     };
     bar.finish_and_clear();
     let Some(done) = done else {
-        output::note("stopped; nothing is kept of what was written to a file");
-        return Ok(Done::Interrupted);
+        output::note("stopped; an incomplete file is not kept");
+        return Ok(CommandStatus::Interrupted);
     };
     let (buffered, exported) = match done {
-        // A reader that has seen enough ends the output.
+        // The reader has seen enough and closed the pipe.
         Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
-            return Ok(Done::All);
+            return Ok(CommandStatus::Complete);
         }
         done => done?,
     };
-    let Some(destination) = destination else { return Ok(Done::All) };
+    let Some(destination) = destination else { return Ok(CommandStatus::Complete) };
     let file = buffered.into_inner().map_err(|error| failed(error.into_error()))?;
     let bytes = file.metadata().map_err(failed)?.len();
     destination.keep(&file)?;
     let name = arguments.output.display().to_string();
     summary(&exported, &name, format, bytes, begun.elapsed().as_secs_f64(), output)?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-/// The format that is named, or the one of the file's name.
-fn format_of(named: Option<FormatWord>, output: &Path) -> Result<FormatWord> {
+/// Returns the named format, or the one of the file's extension.
+fn format_of(named: Option<FormatName>, output: &Path) -> Result<FormatName> {
     if let Some(format) = named {
         return Ok(format);
     }
     let extension = output.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    FormatWord::from_str(extension, true).map_err(|_| {
-        Error::invalid("the output's name does not say which format it is to have")
-            .with_hint("say --format parquet, csv or jsonl")
+    FormatName::from_str(extension, true).map_err(|_| {
+        Error::invalid("the output's name has no extension of a known format")
+            .with_hint("use --format parquet, csv or jsonl")
     })
 }
 
-/// Standard output without the buffer that ends with each line.
+/// Returns standard output without a buffer that is flushed at each newline.
 fn standard_output() -> io::Result<File> {
     io::stdout().flush()?;
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
@@ -148,7 +152,7 @@ fn standard_output() -> io::Result<File> {
 fn summary(
     exported: &Exported,
     name: &str,
-    format: FormatWord,
+    format: FormatName,
     bytes: u64,
     elapsed_seconds: f64,
     output: &mut Output,

@@ -1,4 +1,5 @@
-//! `arc-host formats`: which result formats there are, and the components that read them.
+//! `arc-host formats`: lists the result formats, and adds and removes the components that read
+//! them.
 
 use std::ffi::OsString;
 use std::fs;
@@ -8,7 +9,7 @@ use clap::{Args, Subcommand};
 use nix::sys::resource::{Resource, setrlimit};
 use serde_json::json;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::output::{self, BOLD, Output};
@@ -16,17 +17,17 @@ use crate::error::{Error, Result};
 use crate::extraction::{ExtractionEngine, ExtractionLimits, read_contract};
 use crate::formats::{FormatEntry, FormatSource};
 
-/// How much memory compiling a component may take: an interpreter of 12 MB takes a tenth of it.
+/// The memory limit for compiling a component. An interpreter of 12 MB needs a tenth of it.
 const COMPILE_BYTES: u64 = 4 << 30;
 
-/// How many seconds of processor time compiling may take, of all cores together.
+/// The limit of processor time for compiling in seconds, over all cores.
 const COMPILE_SECONDS: u64 = 120;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum FormatsCommand {
     /// List all formats: name, version, authors, and what each reads.
     List,
-    /// Add a component of the world arc:recording/extractor under the name that it says.
+    /// Add a component of the world arc:recording/extractor under the name that it declares.
     Add(AddFormat),
     /// Remove a format that was added.
     Remove(RemoveFormat),
@@ -38,8 +39,8 @@ pub(super) struct AddFormat {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// Give the component WASI, where it imports it: one without files, network, variables and input,
-    /// whose clocks stand still and whose random bytes never change.
+    /// Link a component that imports WASI to an inert one, without files, network, variables and
+    /// input, with clocks that do not advance and constant random bytes.
     #[arg(long)]
     grant_wasi: bool,
 }
@@ -51,7 +52,11 @@ pub(super) struct RemoveFormat {
     name: String,
 }
 
-pub(super) fn run(global: &Global, command: FormatsCommand, output: &mut Output) -> Result<Done> {
+pub(super) fn run(
+    global: &Global,
+    command: FormatsCommand,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     match command {
         FormatsCommand::List => list(global, output),
         FormatsCommand::Add(arguments) => add(global, &arguments, output),
@@ -59,7 +64,7 @@ pub(super) fn run(global: &Global, command: FormatsCommand, output: &mut Output)
     }
 }
 
-fn list(global: &Global, output: &mut Output) -> Result<Done> {
+fn list(global: &Global, output: &mut Output) -> Result<CommandStatus> {
     let guide = connection::extractor(global)?;
     let mut entries = vec![FormatEntry::built_in(&guide)];
     entries.extend(connection::formats(global)?.list()?);
@@ -67,7 +72,7 @@ fn list(global: &Global, output: &mut Output) -> Result<Done> {
         for entry in &entries {
             output.value(entry)?;
         }
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let rows = entries.into_iter().map(|entry| {
         let from = match entry.source {
@@ -79,10 +84,10 @@ fn list(global: &Global, output: &mut Output) -> Result<Done> {
         vec![entry.name, entry.version, from.to_owned(), entry.authors, entry.format]
     });
     output.table(&["name", "version", "from", "authors", "reads"], &[], rows)?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-fn add(global: &Global, arguments: &AddFormat, output: &mut Output) -> Result<Done> {
+fn add(global: &Global, arguments: &AddFormat, output: &mut Output) -> Result<CommandStatus> {
     let path = arguments.file.display();
     let component = fs::read(&arguments.file)
         .map_err(|error| Error::io(format!("could not read {path}"), error))?;
@@ -99,22 +104,22 @@ fn add(global: &Global, arguments: &AddFormat, output: &mut Output) -> Result<Do
             output::printable(&added.format)
         ))?;
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-fn remove(global: &Global, arguments: &RemoveFormat, output: &mut Output) -> Result<Done> {
+fn remove(global: &Global, arguments: &RemoveFormat, output: &mut Output) -> Result<CommandStatus> {
     let removed = connection::formats(global)?.remove(&arguments.name)?;
     if output.json() {
         output.value(&json!({"removed": removed.name, "version": removed.version}))?;
     } else {
         output.line(&format!("removed {} {}", removed.name, removed.version))?;
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-/// Compiles a component into the cache; the arguments are the folder and the component's file. It is
-/// the whole work of a process, which is bounded: components come from elsewhere, and no compiler is
-/// quick and small for all that somebody may think of.
+/// Compiles a component into the cache; the arguments are the folder and the component's file. It
+/// runs in a process of its own with limited resources: components come from other people, and no
+/// compiler is fast and small for every possible input.
 pub(super) fn compile(mut arguments: impl Iterator<Item = OsString>) -> Result<()> {
     let (Some(folder), Some(file), None) = (
         arguments.next().map(PathBuf::from),
@@ -131,7 +136,7 @@ pub(super) fn compile(mut arguments: impl Iterator<Item = OsString>) -> Result<(
 fn compile_now(folder: &Path, file: &Path) -> Result<()> {
     let component = fs::read(file)
         .map_err(|error| Error::io(format!("could not read {}", file.display()), error))?;
-    // The same engine as runs it: what is compiled for another is of no use.
+    // The engine that runs the component: code that is compiled for another one cannot be loaded.
     let limits = ExtractionLimits::default();
     let engine = match read_contract(&component)?.wasi_imports.as_slice() {
         [] => ExtractionEngine::fuelled(&limits)?,

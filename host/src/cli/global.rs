@@ -1,4 +1,4 @@
-//! The settings that every command understands.
+//! The settings of all commands.
 
 use std::path::PathBuf;
 
@@ -6,12 +6,13 @@ use clap::Args;
 
 use super::program::Program;
 
-/// Settings that every command understands.
+/// The settings of all commands.
 #[derive(Debug, Args)]
 pub(super) struct Global {
-    /// The database: postgresql://user@host/name, with libpq's parameters and variables.
-    /// Default: ARC_DATABASE_URL, then TIMESCALE_SERVICE_URL, then the embedded database. A URL with
-    /// a password belongs into the variable: here, other users of the machine can see it.
+    /// The database: postgresql://user@host/name, with libpq's parameters and variables. Default:
+    /// ARC_DATABASE_URL, then TIMESCALE_SERVICE_URL, then the embedded database. A URL with a
+    /// password belongs in the variable: on the command line, other users of the machine can see
+    /// it.
     #[arg(long, global = true, value_name = "URL", help_heading = "Settings")]
     pub(super) database_url: Option<String>,
 
@@ -26,7 +27,7 @@ pub(super) struct Global {
     )]
     pub(super) server: Option<String>,
 
-    /// The token for the service. In the variable it is in no list of processes.
+    /// The token for the service. In the variable, it does not appear in the list of processes.
     #[arg(
         long,
         global = true,
@@ -57,7 +58,7 @@ pub(super) struct Global {
     )]
     pub(super) postgres_bin: Option<PathBuf>,
 
-    /// Fetch no PostgreSQL for the embedded database where the machine has none.
+    /// Do not download PostgreSQL for the embedded database if this machine has none.
     #[arg(
         long,
         global = true,
@@ -67,8 +68,9 @@ pub(super) struct Global {
     )]
     pub(super) no_download: bool,
 
-    /// Where PostgreSQL is fetched from: a folder of postgresql-VERSION-PLATFORM.tar.gz and SHA256SUMS.
-    /// Default: the releases of the theseus-rs project.
+    /// The mirror from which PostgreSQL is downloaded: a folder of
+    /// postgresql-VERSION-PLATFORM.tar.gz and SHA256SUMS. Default: the releases of the theseus-rs
+    /// project.
     #[arg(
         long,
         global = true,
@@ -78,7 +80,7 @@ pub(super) struct Global {
     )]
     pub(super) postgres_mirror: Option<String>,
 
-    /// The folder that keeps compiled components between runs.
+    /// The cache folder of compiled components.
     #[arg(
         long,
         global = true,
@@ -92,7 +94,7 @@ pub(super) struct Global {
     #[arg(long, global = true, help_heading = "Settings")]
     pub(super) json: bool,
 
-    /// The program that this command line runs in.
+    /// The program in which this command line runs.
     #[arg(skip)]
     pub(super) program: Program,
 }

@@ -1,4 +1,5 @@
-//! What `--help` shows: the commands in groups, an example for each, and no option that a command ignores.
+//! The output of `--help`: the commands in groups, an example for each, and no option that a
+//! command ignores.
 
 use std::fmt::Write as _;
 
@@ -13,7 +14,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Read",
         &["simulations", "status", "outcomes", "rejected", "performance", "failures", "export"],
     ),
-    ("Change what was recorded", &["retry-rejected", "reextract", "fail", "cancel"]),
+    ("Change recorded data", &["retry-rejected", "reextract", "fail", "cancel"]),
     ("Serve", &["serve", "token", "spool"]),
     ("Operate the database", &["health", "migrate", "prune", "psql"]),
     ("This program", &["component", "completions", "man", "help"]),
@@ -29,7 +30,7 @@ const WITHOUT_DATABASE: &[&str] = &["validate", "formats", "component", "complet
 /// The commands that also ignore the data folder and the cache.
 const WITHOUT_FOLDERS: &[&str] = &["completions", "man"];
 
-/// Examples of the commands that have none beside their code.
+/// Examples of the commands that have none in their own definition.
 const EXAMPLES: &[(&[&str], &str)] = &[
     (&["record"], "arc-host record results.jsonl\ngenerate | arc-host record --name nightly -"),
     (&["validate"], "arc-host validate results.jsonl\narc-host validate --json - < result.json"),
@@ -104,7 +105,7 @@ fn prepared(mut command: Command) -> Command {
         groups(&command)
     );
     command = command.help_template(template);
-    // Global options are handed down to the commands by this, and can be hidden then.
+    // This passes the global options down to the commands, so that they can be hidden there.
     command.build();
     command.mut_subcommands(|below| {
         let name = below.get_name().to_owned();
@@ -204,7 +205,7 @@ mod tests {
         assert!(!validate.contains("--database-url") && !validate.contains("--postgres-mirror"));
         assert!(validate.contains("--data-dir") && validate.contains("--json"), "{validate}");
         assert!(!help("man").contains("--data-dir"));
-        // It is still understood: scripts pass it to every command.
+        // The option is still accepted, because scripts pass it to every command.
         let arguments = ["arc-host", "validate", "a.json", "--database-url", "postgresql://a"];
         assert!(super::command().try_get_matches_from(arguments).is_ok());
     }

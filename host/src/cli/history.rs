@@ -1,4 +1,4 @@
-//! The commands that extract again what is in the database: `retry-rejected` and `reextract`.
+//! The commands that extract recorded results again: `retry-rejected` and `reextract`.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::interrupt::stop_on_interrupt;
@@ -29,8 +29,8 @@ const SHOWN_REFUSED: usize = 10;
 /// How much of a value is shown to a person.
 const SHOWN_CHARACTERS: usize = 60;
 
-/// A recorder on the database that the settings name, and the flag that Ctrl-C sets. A simulation
-/// that is named exists there, whatever formats the database has results of.
+/// Opens a recorder on the database that the settings name, and returns the flag that Ctrl-C sets.
+/// A named simulation must exist, even if the database has no results of any format.
 async fn open(
     global: &Global,
     simulation: Option<Uuid>,
@@ -45,8 +45,8 @@ async fn open(
     Ok((recorder, database, stop))
 }
 
-/// The recorder for each format whose results the database holds, or for the one that is named.
-async fn of_each_format(recorder: &Recorder, named: Option<&str>) -> Result<Vec<Recorder>> {
+/// Returns a recorder for each format whose results the database holds, or for the named one.
+async fn recorders(recorder: &Recorder, named: Option<&str>) -> Result<Vec<Recorder>> {
     if let Some(name) = named {
         return Ok(vec![recorder.in_format(name).await?]);
     }
@@ -81,12 +81,12 @@ pub(super) async fn retry_rejected(
     global: &Global,
     arguments: RetryRejected,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let (recorder, _database, stop) = open(global, arguments.simulation).await?;
     let bar = output::progress_counter("extracting");
     let replayed = async {
         let mut replayed = Replayed::default();
-        for recorder in of_each_format(&recorder, arguments.format.as_deref()).await? {
+        for recorder in recorders(&recorder, arguments.format.as_deref()).await? {
             let shown = bar.clone();
             let report = move |progress: ReplayProgress| {
                 shown.set_length(progress.total);
@@ -116,18 +116,18 @@ pub(super) async fn retry_rejected(
     }
     if let Some(failure) = &replayed.failure {
         let what = output::results(replayed.failed);
-        output::complain(&format!(
+        output::show_error_message(&format!(
             "{what} could not be extracted again, and stay rejected: {failure}"
         ));
     }
     Ok(match (replayed.interrupted, replayed.failed, replayed.rejected) {
         (true, ..) => {
             output::note("stopped; run the same command again for the rest");
-            Done::Interrupted
+            CommandStatus::Interrupted
         }
-        (false, 1.., _) => Done::Not,
-        (false, 0, 1..) => Done::Rejected,
-        (false, 0, 0) => Done::All,
+        (false, 1.., _) => CommandStatus::Incomplete,
+        (false, 0, 1..) => CommandStatus::Rejected,
+        (false, 0, 0) => CommandStatus::Complete,
     })
 }
 
@@ -145,7 +145,7 @@ pub(super) struct Reextract {
     #[arg(long)]
     dry_run: bool,
 
-    /// Also outcomes that the extractor of today has extracted.
+    /// Also outcomes that the current extractor has extracted.
     #[arg(long)]
     all: bool,
 }
@@ -164,7 +164,7 @@ pub(super) async fn reextract(
     global: &Global,
     arguments: Reextract,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let (recorder, _database, stop) = open(global, arguments.simulation).await?;
     let scope = ReextractionScope {
         simulation_id: arguments.simulation,
@@ -185,7 +185,7 @@ pub(super) async fn reextract(
     let mut extractors = Vec::new();
     let reextraction = async {
         let mut reextraction = Reextraction::default();
-        for recorder in of_each_format(&recorder, arguments.format.as_deref()).await? {
+        for recorder in recorders(&recorder, arguments.format.as_deref()).await? {
             let extractor = recorder.extractor().identity();
             extractors.push(format!("{} {}", extractor.name, extractor.version));
             reextraction += recorder.reextract(scope, &stop, &mut report).await?;
@@ -208,7 +208,7 @@ pub(super) async fn reextract(
             reextraction: &reextraction,
         })?;
     } else if reextraction.simulations == 0 && !reextraction.interrupted {
-        output::note("nothing to do: every outcome is of the extractor of today");
+        output::note("nothing to do: every outcome was extracted by the current extractor");
     } else {
         let written = if scope.dry_run { "to be written" } else { "written" };
         output.fields(&[
@@ -223,11 +223,11 @@ pub(super) async fn reextract(
     Ok(match &reextraction {
         Reextraction { interrupted: true, .. } => {
             output::note("stopped; run the same command again to do the rest");
-            Done::Interrupted
+            CommandStatus::Interrupted
         }
-        Reextraction { failed: 1.., .. } => Done::Not,
-        Reextraction { rejected: 1.., .. } => Done::Rejected,
-        _ => Done::All,
+        Reextraction { failed: 1.., .. } => CommandStatus::Incomplete,
+        Reextraction { rejected: 1.., .. } => CommandStatus::Rejected,
+        _ => CommandStatus::Complete,
     })
 }
 
@@ -239,7 +239,7 @@ fn by_column(counts: &std::collections::BTreeMap<&'static str, u64>) -> String {
     if counts.is_empty() { "–".to_owned() } else { counts.join(", ") }
 }
 
-/// Prints what is found while it is found.
+/// Prints findings as they arrive.
 struct Printer<'o> {
     output: &'o mut Output,
     dry_run: bool,
@@ -286,7 +286,9 @@ impl Printer<'_> {
                 Ok(())
             }
             Reexamined::Failed { outcome_id, message } => {
-                output::complain(&format!("outcome {outcome_id} stays as it is: {message}"));
+                output::show_error_message(&format!(
+                    "outcome {outcome_id} stays as it is: {message}"
+                ));
                 Ok(())
             }
             Reexamined::Simulation(changes) if !self.output.json() => {
@@ -307,7 +309,7 @@ fn reason(violation: &Violation) -> Value {
     json!({"path": violation.path, "code": violation.code, "message": violation.message})
 }
 
-/// A changed field on a line.
+/// Formats a changed field as a line.
 fn describe(change: &ColumnChange) -> String {
     let text = |value: &Value| {
         let text = output::printable(&value.to_string());

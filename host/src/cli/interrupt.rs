@@ -1,4 +1,4 @@
-//! The signals with which a command is asked to end: SIGINT (Ctrl-C) and SIGTERM.
+//! The signals that ask a command to end: SIGINT (Ctrl-C) and SIGTERM.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::Done;
+use super::CommandStatus;
 use super::output;
 use crate::error::{Error, Result};
 
-/// How long a command may take to end after it was asked to. Then it ends as it is: what it has
-/// acknowledged is committed, and the same command again does the rest.
+/// The time that a command has to end after a signal. Then the process exits: acknowledged results
+/// are committed, and running the same command again does the rest.
 pub(super) const STOPPING: Duration = Duration::from_secs(20);
 
 /// Receives both signals.
@@ -21,7 +21,7 @@ pub(super) struct Interrupts {
 }
 
 impl Interrupts {
-    /// Listens from now on: the signals do not end the process any more.
+    /// Starts to listen; from now on the signals no longer end the process.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -34,7 +34,7 @@ impl Interrupts {
         })
     }
 
-    /// Waits for the next of them.
+    /// Waits for the next signal.
     pub(super) async fn recv(&mut self) {
         tokio::select! {
             _ = self.interrupts.recv() => {}
@@ -42,16 +42,16 @@ impl Interrupts {
         }
     }
 
-    /// Ends the process at the next of them.
+    /// Ends the process at the next signal.
     pub(super) async fn exit_at_next(mut self) {
         self.recv().await;
-        std::process::exit(i32::from(Done::Interrupted.exit_code()));
+        std::process::exit(i32::from(CommandStatus::Interrupted.exit_code()));
     }
 }
 
-/// Lets the batches that are under way end at the first signal, for a time; a second one ends the
-/// program, and so does the first while nothing is recorded, such as on standard input that does not
-/// end.
+/// Lets the batches in progress finish after the first signal, for a limited time. A second signal
+/// ends the program, and so does the first while nothing is recorded, for example while standard
+/// input has no data.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -60,23 +60,23 @@ pub(super) fn stop_on_interrupt(stop: Arc<AtomicBool>, recording: Arc<AtomicBool
     tokio::spawn(async move {
         interrupts.recv().await;
         if stop.swap(true, Ordering::Relaxed) || !recording.load(Ordering::Relaxed) {
-            std::process::exit(i32::from(Done::Interrupted.exit_code()));
+            std::process::exit(i32::from(CommandStatus::Interrupted.exit_code()));
         }
-        output::note("stopping after the results that are under way; Ctrl-C again ends at once");
-        exit_after(STOPPING, Done::Interrupted);
+        output::note("stopping after the results in progress; Ctrl-C again ends at once");
+        exit_after(STOPPING, CommandStatus::Interrupted);
         interrupts.exit_at_next().await;
     });
     Ok(())
 }
 
-/// Ends the process after this time, whatever runs in it by then: on a thread of its own, because a
-/// component that computes may keep those of the runtime.
-pub(super) fn exit_after(limit: Duration, done: Done) {
+/// Ends the process after this time, regardless of its other threads. The wait has a thread of its
+/// own, because a component that computes can occupy those of the runtime.
+pub(super) fn exit_after(limit: Duration, done: CommandStatus) {
     let wait = move || {
         std::thread::sleep(limit);
-        output::warn("what was under way did not end in time, and is interrupted");
+        output::warn("the work in progress did not end in time, and is interrupted");
         std::process::exit(i32::from(done.exit_code()));
     };
-    // A system that has no thread left lets it take as long as it takes.
+    // If the system has no thread left, the process ends without a time limit.
     let _ = std::thread::Builder::new().name("arc-shutdown".to_owned()).spawn(wait);
 }

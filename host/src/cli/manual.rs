@@ -1,4 +1,4 @@
-//! `arc-host man`: the manual's pages, made from the definition of the command line.
+//! `arc-host man`: the pages of the manual, generated from the definition of the command line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use serde_json::json;
 
-use super::Done;
+use super::CommandStatus;
 use super::output::{self, Output};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Manual {
-    /// Write all pages into this folder, which is made: arc-host.1, arc-host-record.1 and so on.
-    /// Default: the page of the program alone, to standard output.
+    /// Write all pages into this folder, which is created: arc-host.1, arc-host-record.1 and so on.
+    /// Default: only the page of the program, to standard output.
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
 }
@@ -27,13 +27,17 @@ Examples:
   arc-host man --output ~/.local/share/man/man1        install all pages; then: man arc-host-record
   sudo arc-host man --output /usr/local/share/man/man1";
 
-/// The section of the manual that holds programs.
+/// The section of the manual for programs.
 const SECTION: &str = "1";
 
-pub(super) fn run(arguments: &Manual, program: &Command, output: &mut Output) -> Result<Done> {
+pub(super) fn run(
+    arguments: &Manual,
+    program: &Command,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let Some(folder) = &arguments.output else {
         output.bytes(&page(program, None)?)?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     };
     fs::create_dir_all(folder).map_err(|error| {
         Error::io(format!("could not make the folder {}", folder.display()), error)
@@ -46,7 +50,7 @@ pub(super) fn run(arguments: &Manual, program: &Command, output: &mut Output) ->
         let count = output::count(files.len() as u64);
         output.line(&format!("wrote {count} pages into {}", folder.display()))?;
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 /// Writes the page of a command and those of the commands below it.
@@ -66,7 +70,8 @@ fn write_pages(
     Ok(())
 }
 
-/// The name of a command's page: the words of the command with dashes.
+/// Returns the name of a command's page: the names of the program and the command, joined by
+/// dashes.
 fn title(command: &Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }
@@ -74,8 +79,8 @@ fn title(command: &Command) -> &str {
 fn page(command: &Command, above: Option<&Command>) -> Result<Vec<u8>> {
     let manual = Man::new(command.clone())
         .section(SECTION)
-        // An empty argument, which would be left out without its quotes: the pages are those of a
-        // version, not of a day.
+        // An empty argument, which would be omitted without its quotes: the pages have a version
+        // instead of a date.
         .date("\"\"")
         .source(concat!("Arc Recorder ", env!("CARGO_PKG_VERSION")))
         .manual("Arc Recorder");
@@ -83,7 +88,8 @@ fn page(command: &Command, above: Option<&Command>) -> Result<Vec<u8>> {
     render(&manual, command, above, &mut text).map_err(|error| {
         Error::io(format!("could not write the page {}", title(command)), error)
     })?;
-    // Two breaks and a blank line before the possible values of an option are one blank line.
+    // The two breaks and the blank line before the possible values of an option become one blank
+    // line.
     let text = String::from_utf8_lossy(&text).replace("\n.br\n\n.br\n", "\n.sp\n");
     Ok(text.into_bytes())
 }
@@ -113,8 +119,8 @@ fn render(
     end.to_writer(text)
 }
 
-/// The text after a command's help: a paragraph that begins with a word and a colon is a section,
-/// and lines that are set in stay lines.
+/// Writes the text after a command's help. A paragraph that begins with a title and a colon becomes
+/// a section, and indented lines are not wrapped.
 fn closing_sections(text: &str, page: &mut Roff) {
     for paragraph in text.split("\n\n") {
         let (heading, body) = match paragraph.split_once(':') {

@@ -1,4 +1,4 @@
-//! The command line: what it understands, and one module for each group of commands.
+//! The command line: its definition, and one module for each group of commands.
 
 mod arguments;
 mod completions;
@@ -39,30 +39,30 @@ use arguments::{Arguments, Command};
 use output::Output;
 pub use program::Program;
 
-/// What a command ends with, as the exit code says it.
+/// The result of a command, which determines the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Done {
+enum CommandStatus {
     /// Everything was done.
-    All,
+    Complete,
     /// Some results were rejected.
     Rejected,
     /// Something was not done.
-    Not,
+    Incomplete,
     /// It was stopped with Ctrl-C.
     Interrupted,
     /// A program that was run ended with this code.
     Exit(u8),
 }
 
-impl Done {
+impl CommandStatus {
     fn exit_code(self) -> u8 {
         match self {
-            Done::All => 0,
-            Done::Not => 1,
-            Done::Rejected => 2,
-            // 128 + SIGINT, as shells have it.
-            Done::Interrupted => 130,
-            Done::Exit(code) => code,
+            CommandStatus::Complete => 0,
+            CommandStatus::Incomplete => 1,
+            CommandStatus::Rejected => 2,
+            // 128 + SIGINT, as in shells.
+            CommandStatus::Interrupted => 130,
+            CommandStatus::Exit(code) => code,
         }
     }
 }
@@ -76,13 +76,13 @@ pub fn main(program: Program, arguments: Vec<OsString>) -> u8 {
     // The supervisor of the embedded database is this program too: single-threaded, no runtime.
     if arguments.get(1).is_some_and(|first| first == program::SUPERVISE) {
         return match embedded::supervise(arguments.into_iter().skip(2)) {
-            Ok(()) => Done::All.exit_code(),
+            Ok(()) => CommandStatus::Complete.exit_code(),
             Err(error) => fail(&Error::from(error)),
         };
     }
     if arguments.get(1).is_some_and(|first| first == program::COMPILE) {
         return match formats::compile(arguments.into_iter().skip(2)) {
-            Ok(()) => Done::All.exit_code(),
+            Ok(()) => CommandStatus::Complete.exit_code(),
             Err(error) => fail(&error),
         };
     }
@@ -97,11 +97,16 @@ pub fn main(program: Program, arguments: Vec<OsString>) -> u8 {
             arguments
         }
         Err(error) => {
-            // Nobody can be told that the streams are gone.
+            // If the streams are closed, the error cannot be reported.
             let _ = error.print();
-            // Help that was asked for is an answer. A wrong command line did nothing; clap's own
-            // code for it, 2, says here that results were rejected.
-            return if error.use_stderr() { Done::Not } else { Done::All }.exit_code();
+            // Requested help is a success. After an invalid command line, nothing was done; clap's
+            // own code for it, 2, means here that results were rejected.
+            return if error.use_stderr() {
+                CommandStatus::Incomplete
+            } else {
+                CommandStatus::Complete
+            }
+            .exit_code();
         }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -110,9 +115,8 @@ pub fn main(program: Program, arguments: Vec<OsString>) -> u8 {
         Err(error) => return fail(&Error::io("could not start the runtime", error)),
     };
     let done = runtime.block_on(run(arguments));
-    // What is still going on in a thread that cannot be stopped, such as a read of a pipe to which
-    // nobody writes, or a component that computes, is nobody's any more: what was acknowledged is
-    // committed.
+    // Some threads cannot be stopped, for example one that reads from a pipe without a writer, or
+    // one on which a component computes. They are abandoned: acknowledged results are committed.
     runtime.shutdown_background();
     match done {
         Ok(done) => done.exit_code(),
@@ -122,10 +126,10 @@ pub fn main(program: Program, arguments: Vec<OsString>) -> u8 {
 
 fn fail(error: &Error) -> u8 {
     output::show_error(error);
-    Done::Not.exit_code()
+    CommandStatus::Incomplete.exit_code()
 }
 
-async fn run(arguments: Arguments) -> Result<Done> {
+async fn run(arguments: Arguments) -> Result<CommandStatus> {
     let Arguments { global, command } = arguments;
     let mut output = Output::new(global.json);
     match command {

@@ -1,4 +1,4 @@
-//! What the arguments of several commands have in common.
+//! Arguments that several commands share.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::extraction::OutcomeStatus;
 
-/// In which format a file is read.
+/// The options that select the format of a file.
 #[derive(Debug, Args)]
 pub(super) struct FormatOptions {
     /// The format of the results, as `arc-host formats list` names it; arc-guide is the built-in one.
@@ -16,8 +16,8 @@ pub(super) struct FormatOptions {
     #[arg(long, value_name = "NAME")]
     pub(super) format: Option<String>,
 
-    /// The file that holds what is said once for all results, where the format keeps it apart.
-    /// Default: the one beside the results that the format's names fit.
+    /// The header file, with the information that all results share, if the format stores it
+    /// separately. Default: the file in the same folder that the format's patterns match.
     #[arg(long, value_name = "FILE")]
     pub(super) header: Option<PathBuf>,
 }
@@ -32,5 +32,5 @@ pub(super) fn id(text: &str) -> Result<Uuid, String> {
 /// Returns the parser of an outcome's status.
 pub(super) fn outcome_status() -> impl TypedValueParser<Value = OutcomeStatus> {
     PossibleValuesParser::new(OutcomeStatus::ALL.map(OutcomeStatus::as_str))
-        .try_map(|word| word.parse::<OutcomeStatus>())
+        .try_map(|name| name.parse::<OutcomeStatus>())
 }

@@ -1,8 +1,8 @@
-//! What people and programs read.
+//! The output for people and programs.
 //!
-//! Answers go to standard output, everything else to standard error. A reader that closes the
-//! pipe (`| head`) ends the output, not the work. Styles reach terminals only; documents and JSON
-//! go out as they are, byte for byte.
+//! Answers go to standard output, everything else to standard error. If the reader closes the pipe
+//! (`| head`), the output ends, but the work continues. Only terminals get styles; documents and
+//! JSON are written unchanged, byte for byte.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,7 +21,7 @@ pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const BAD: Style = AnsiColor::Red.on_default();
 pub(super) const WARNING: Style = AnsiColor::Yellow.on_default();
 
-/// How much text a cell shows: an id of 36 characters and then some.
+/// The maximum number of characters in a cell: more than an id, which has 36.
 const CELL_CHARACTERS: usize = 48;
 
 /// Standard output, as text for people or JSON for programs.
@@ -35,30 +35,30 @@ impl Output {
         Output { json, closed: false }
     }
 
-    /// Whether programs read it.
+    /// Returns whether the output is JSON for programs.
     pub(super) fn json(&self) -> bool {
         self.json
     }
 
-    /// Whether nobody reads it any more.
+    /// Returns whether the reader has closed the output.
     pub(super) fn closed(&self) -> bool {
         self.closed
     }
 
-    /// Writes bytes as they are.
+    /// Writes bytes unchanged.
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<()> {
-        // Beside the styled stream, which takes out whatever looks like a style.
+        // Not through the styled stream, which removes everything that looks like a style.
         let mut stream = io::stdout().lock();
         let written = || stream.write_all(bytes).and_then(|()| stream.flush());
         self.unless_closed(written)
     }
 
-    /// Writes a line of text as it is.
+    /// Writes a line of text unchanged.
     pub(super) fn bare_line(&mut self, text: &str) -> Result<()> {
         self.bytes(format!("{text}\n").as_bytes())
     }
 
-    /// Writes a line of text for people, with styles where they are wanted.
+    /// Writes a line of text for people, with styles if the output supports them.
     pub(super) fn line(&mut self, text: &str) -> Result<()> {
         let mut stream = anstream::AutoStream::auto(io::stdout()).lock();
         let written = || writeln!(stream, "{text}").and_then(|()| stream.flush());
@@ -85,13 +85,14 @@ impl Output {
         self.bare_line(&text)
     }
 
-    /// Writes named values, one a line.
+    /// Writes named values, one per line.
     pub(super) fn fields(&mut self, fields: &[(&str, String)]) -> Result<()> {
         named(fields).iter().try_for_each(|line| self.line(line))
     }
 
-    /// Writes a table, a line for each row, so that ids can be copied and rows found with grep; the
-    /// columns named in `right` hold numbers. Long text is shortened, but in the last column.
+    /// Writes a table with one line for each row, so that ids can be copied and rows found with
+    /// grep. The columns named in `right` hold numbers. Long text is shortened, except in the last
+    /// column.
     pub(super) fn table(
         &mut self,
         header: &[&str],
@@ -115,18 +116,18 @@ impl Output {
     }
 }
 
-/// Named values, a line each.
+/// Formats named values, one per line.
 pub(super) fn named(fields: &[(&str, String)]) -> Vec<String> {
     let width = fields.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let line = |(name, value): &(&str, String)| format!("  {DIM}{name:<width$}{DIM:#}  {value}");
     fields.iter().map(line).collect()
 }
 
-/// Lines on a terminal that each drawing replaces. The last ones stay.
-pub(super) struct Redrawn(ProgressBar);
+/// Lines on a terminal that are redrawn in place. The last ones remain.
+pub(super) struct LiveLines(ProgressBar);
 
-impl Redrawn {
-    /// Nothing where programs read the output, or no terminal shows it.
+impl LiveLines {
+    /// Returns `None` if programs read the output, or if it is not a terminal.
     pub(super) fn on_terminal(output: &Output) -> Option<Self> {
         if output.json() || !io::stdout().is_terminal() {
             return None;
@@ -135,10 +136,10 @@ impl Redrawn {
         if let Ok(style) = ProgressStyle::with_template("{msg}") {
             bar.set_style(style);
         }
-        Some(Redrawn(bar))
+        Some(LiveLines(bar))
     }
 
-    /// Draws lines in place of those drawn before.
+    /// Draws lines in place of the previous ones.
     pub(super) fn draw(&mut self, lines: &[String]) {
         let text = lines.join("\n");
         let plain = anstream::AutoStream::choice(&io::stdout()) == anstream::ColorChoice::Never;
@@ -150,20 +151,20 @@ impl Redrawn {
     }
 }
 
-impl Drop for Redrawn {
+impl Drop for LiveLines {
     fn drop(&mut self) {
         self.0.abandon();
     }
 }
 
-/// Text from outside without what would control the terminal.
+/// Replaces control characters of external text, which could control the terminal.
 pub(super) fn printable(text: &str) -> String {
     text.chars()
         .map(|character| if character.is_control() { '\u{FFFD}' } else { character })
         .collect()
 }
 
-/// Text from outside in a cell.
+/// Shortens external text for a cell.
 fn shortened(text: &str) -> String {
     match text.char_indices().nth(CELL_CHARACTERS) {
         Some((end, _)) => printable(text.get(..end).unwrap_or_default()) + "…",
@@ -171,51 +172,52 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// A message of several lines without what would control the terminal.
+/// Replaces control characters of a message of several lines.
 fn printable_lines(text: &str) -> String {
     let lines: Vec<String> = text.split('\n').map(printable).collect();
     lines.join("\n")
 }
 
-/// Tells a person something that is not an answer.
+/// Shows a note that is not part of the answer.
 pub(super) fn note(text: &str) {
-    say(&format!("{DIM}{}{DIM:#}", printable_lines(text)));
+    write_message(&format!("{DIM}{}{DIM:#}", printable_lines(text)));
 }
 
-/// Tells a person what should be looked at.
+/// Shows a warning.
 pub(super) fn warn(text: &str) {
-    say(&format!("{WARNING}warning:{WARNING:#} {}", printable_lines(text)));
+    write_message(&format!("{WARNING}warning:{WARNING:#} {}", printable_lines(text)));
 }
 
-/// Shows an error with its causes, and below it what helps.
+/// Shows an error with its causes, and its hint on the next line.
 pub(super) fn show_error(error: &Error) {
-    complain_with(&error.report(), error.hint().as_deref());
+    show_error_with_hint(&error.report(), error.hint().as_deref());
 }
 
-/// Shows what went wrong, and below it what helps.
-pub(super) fn complain_with(text: &str, hint: Option<&str>) {
-    complain(text);
+/// Shows an error message, and a hint on the next line.
+pub(super) fn show_error_with_hint(text: &str, hint: Option<&str>) {
+    show_error_message(text);
     if let Some(hint) = hint {
         show_hint(hint);
     }
 }
 
-/// Shows what helps, on a line of its own.
+/// Shows a hint on a line of its own.
 pub(super) fn show_hint(hint: &str) {
-    say(&format!("{DIM}hint:{DIM:#} {}", printable_lines(hint)));
+    write_message(&format!("{DIM}hint:{DIM:#} {}", printable_lines(hint)));
 }
 
-/// Tells a person what went wrong.
-pub(super) fn complain(text: &str) {
-    say(&format!("{BAD}error:{BAD:#} {}", printable_lines(text)));
+/// Shows an error message.
+pub(super) fn show_error_message(text: &str) {
+    write_message(&format!("{BAD}error:{BAD:#} {}", printable_lines(text)));
 }
 
-fn say(text: &str) {
-    // Nobody can be told that standard error is gone.
+fn write_message(text: &str) {
+    // If standard error is closed, nothing can be reported.
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-/// A bar that fills with the bytes of a file, where a person looks.
+/// Returns a progress bar for the bytes of a file, which is hidden unless standard error is a
+/// terminal.
 pub(super) fn progress_bar(length: u64, what: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(10));
     if !io::stderr().is_terminal() {
@@ -229,7 +231,7 @@ pub(super) fn progress_bar(length: u64, what: &str) -> ProgressBar {
     bar
 }
 
-/// A counter of results, where a person looks.
+/// Returns a counter of results, which is hidden unless standard error is a terminal.
 pub(super) fn progress_counter(what: &str) -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
     if !io::stderr().is_terminal() {
@@ -242,7 +244,7 @@ pub(super) fn progress_counter(what: &str) -> ProgressBar {
     bar
 }
 
-/// A whole number with its thousands apart.
+/// Formats a whole number with thousands separators.
 pub(super) fn count(number: impl TryInto<i128>) -> String {
     let number: i128 = number.try_into().unwrap_or_default();
     let digits = number.unsigned_abs().to_string();
@@ -256,22 +258,22 @@ pub(super) fn count(number: impl TryInto<i128>) -> String {
     if number < 0 { format!("-{text}") } else { text }
 }
 
-/// A number of results.
+/// Formats a number of results.
 pub(super) fn results(number: u64) -> String {
     format!("{} result{}", count(number), if number == 1 { "" } else { "s" })
 }
 
-/// A score from 0 to 1.
+/// Formats a score from 0 to 1.
 pub(super) fn score(score: Option<f64>) -> String {
     score.map_or_else(|| "–".to_owned(), |score| format!("{score:.3}"))
 }
 
-/// An amount of US dollars.
+/// Formats an amount of US dollars.
 pub(super) fn dollars(amount: f64) -> String {
     if amount >= 1.0 { format!("${amount:.2}") } else { format!("${amount:.6}") }
 }
 
-/// Counts by name, the greatest first.
+/// Formats counts by name, the greatest first.
 pub(super) fn tally<N: Ord + fmt::Display>(counts: &BTreeMap<N, i64>) -> String {
     let mut counts: Vec<(&N, &i64)> = counts.iter().collect();
     counts.sort_by_key(|(name, total)| (std::cmp::Reverse(**total), *name));

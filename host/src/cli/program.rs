@@ -1,4 +1,4 @@
-//! The program that the command line runs in: `arc-host` itself, or another one that embeds it.
+//! The program in which the command line runs: `arc-host` itself, or another one that embeds it.
 
 use std::env;
 use std::ffi::OsString;
@@ -8,36 +8,36 @@ use crate::embedded::SupervisorCommand;
 use crate::error::{Error, Result};
 use crate::extraction::CompilerCommand;
 
-/// The hidden first argument with which the command line is the embedded database's supervisor.
+/// The hidden first argument that makes the command line the embedded database's supervisor.
 pub(super) const SUPERVISE: &str = "__supervise";
 
-/// The hidden first argument with which the command line compiles a component into the cache.
+/// The hidden first argument that makes the command line compile a component into the cache.
 pub(super) const COMPILE: &str = "__compile";
 
-/// The program that the command line runs in. By default it is this process's own executable file.
+/// The program in which the command line runs. By default it is this process's own executable file.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
-    /// How to start it again with arguments of the command line: the executable file and what
-    /// comes before the arguments, such as `python -m arc_recorder`.
+    /// The command that starts the program again: the executable file, and the arguments that
+    /// precede those of the command line, as in `python -m arc_recorder`.
     pub command: Option<(PathBuf, Vec<OsString>)>,
-    /// Further folders where PostgreSQL's programs are looked for.
+    /// Additional folders in which to look for PostgreSQL's programs.
     pub postgres_bins: Vec<PathBuf>,
 }
 
 impl Program {
-    /// The command that becomes the embedded database's supervisor.
+    /// Returns the command that becomes the embedded database's supervisor.
     ///
     /// # Errors
-    /// [`Error::Io`] where this process's own executable file cannot be found.
+    /// [`Error::Io`] if this process's own executable file cannot be found.
     pub fn supervisor(&self) -> Result<SupervisorCommand> {
         let (program, args) = self.command_for(SUPERVISE)?;
         Ok(SupervisorCommand { program, args })
     }
 
-    /// The command that compiles a component in a process of its own.
+    /// Returns the command that compiles a component in a separate process.
     ///
     /// # Errors
-    /// [`Error::Io`] where this process's own executable file cannot be found.
+    /// [`Error::Io`] if this process's own executable file cannot be found.
     pub fn compiler(&self) -> Result<CompilerCommand> {
         let (program, args) = self.command_for(COMPILE)?;
         Ok(CompilerCommand { program, args })

@@ -1,8 +1,8 @@
-//! `arc-host prune`: removes what is older than it is to be kept.
+//! `arc-host prune`: removes simulations that are older than a retention period.
 
 use clap::Args;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::output::{self, DIM, GOOD, Output};
@@ -23,7 +23,11 @@ pub(super) struct Prune {
     dry_run: bool,
 }
 
-pub(super) async fn run(global: &Global, arguments: Prune, output: &mut Output) -> Result<Done> {
+pub(super) async fn run(
+    global: &Global,
+    arguments: Prune,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let database = connection::open_current(global).await?;
     let store = database.store();
     let before = store.hours_ago(arguments.older_than).await?;
@@ -31,7 +35,7 @@ pub(super) async fn run(global: &Global, arguments: Prune, output: &mut Output) 
         let expired = store.expired(before).await?;
         if output.json() {
             output.value(&expired)?;
-            return Ok(Done::All);
+            return Ok(CommandStatus::Complete);
         }
         output.line(&format!(
             "{} simulations that were started before {before} would be removed, with {} outcomes and {} \
@@ -51,7 +55,7 @@ pub(super) async fn run(global: &Global, arguments: Prune, output: &mut Output) 
             let chunks = output::count(expired.chunks.len());
             output.line(&format!("{chunks} chunks of outcomes would be dropped as a whole"))?;
         }
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let bar = output::progress_counter("removing");
     let shown = bar.clone();
@@ -62,7 +66,7 @@ pub(super) async fn run(global: &Global, arguments: Prune, output: &mut Output) 
     let removed = removed?;
     if output.json() {
         output.value(&removed)?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     output.line(&format!(
         "{GOOD}removed{GOOD:#} {} simulations that were started before {before}: {} outcomes, {} chunks",
@@ -70,5 +74,5 @@ pub(super) async fn run(global: &Global, arguments: Prune, output: &mut Output) 
         output::count(removed.deleted_outcomes),
         output::count(removed.chunks)
     ))?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }

@@ -1,4 +1,4 @@
-//! `arc-host record`: files of results into the database.
+//! `arc-host record`: records result files in the database.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Args;
 use uuid::Uuid;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::interrupt::stop_on_interrupt;
@@ -25,12 +25,13 @@ use crate::extraction::Extractor;
 use crate::formats::{Formats, OpenedFile};
 use crate::store::SimulationStart;
 
-/// How many rejected results are shown to a person; all are in the JSON and in the database.
+/// How many rejected results are shown to a person; the JSON output and the database have all of
+/// them.
 const SHOWN_REJECTED: usize = 10;
 
 #[derive(Debug, Args)]
 pub(super) struct Record {
-    /// Files of results; - is standard input.
+    /// Result files; - is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -38,23 +39,28 @@ pub(super) struct Record {
     #[arg(long)]
     name: Option<String>,
 
-    /// A file with the agent's configuration (JSON or other text), kept with the simulation.
+    /// A file with the agent's configuration (JSON or other text), stored with the simulation.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
     #[command(flatten)]
     format: FormatOptions,
 
-    /// The simulation's id. One that exists takes the results; its plan stays as it is.
+    /// The simulation's id. If it exists, the results are added to it, and its plan does not
+    /// change.
     #[arg(long, value_name = "ID", value_parser = options::id, conflicts_with = "new")]
     simulation: Option<Uuid>,
 
-    /// Make a new simulation, even of a file that was recorded before.
+    /// Create a new simulation, even for a file that was recorded before.
     #[arg(long)]
     new: bool,
 }
 
-pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output) -> Result<Done> {
+pub(super) async fn run(
+    global: &Global,
+    arguments: Record,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     if arguments.simulation.is_some() && arguments.files.len() > 1 {
         return Err(Error::invalid(
             "--simulation takes one FILE: each file is a simulation of its own",
@@ -65,14 +71,14 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     let recording = Arc::new(AtomicBool::new(false));
     stop_on_interrupt(Arc::clone(&stop), Arc::clone(&recording))?;
 
-    // No database is made or started for files that are not there.
-    if !arguments.files.iter().any(|path| may_be_read(path)) {
+    // No database is created or started for files that do not exist.
+    if !arguments.files.iter().any(|path| looks_readable(path)) {
         for path in &arguments.files {
             if let Err(error) = DocumentFile::open(path) {
                 output::show_error(&error);
             }
         }
-        return Ok(Done::Not);
+        return Ok(CommandStatus::Incomplete);
     }
     let opened = connection::open_source(global).await?;
     let destination = connection::destination(global, opened.source()).await?;
@@ -109,7 +115,7 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
         arguments: &arguments,
         stop: Arc::clone(&stop),
     };
-    let mut done = Done::All;
+    let mut done = CommandStatus::Complete;
     for path in &arguments.files {
         let opened = open_file(&recorder, path).await;
         recording.store(true, Ordering::Relaxed);
@@ -122,14 +128,14 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
             Ok(done) => done,
             Err(error) if stop.load(Ordering::Relaxed) => {
                 output::note(&error.report());
-                Done::Interrupted
+                CommandStatus::Interrupted
             }
             Err(error) => {
                 output::show_error(&error);
-                Done::Not
+                CommandStatus::Incomplete
             }
         });
-        if done == Done::Interrupted {
+        if done == CommandStatus::Interrupted {
             break;
         }
     }
@@ -139,12 +145,12 @@ pub(super) async fn run(global: &Global, arguments: Record, output: &mut Output)
     Ok(done)
 }
 
-/// Whether it is worth opening a database for this file.
-fn may_be_read(path: &Path) -> bool {
+/// Returns whether the file looks readable, so that it is worth opening a database.
+fn looks_readable(path: &Path) -> bool {
     path == Path::new("-") || fs::metadata(path).is_ok_and(|there| !there.is_dir())
 }
 
-/// Opens a file and finds out of which format it is.
+/// Opens a file and detects its format.
 async fn open_file(recorder: &FilesRecorder<'_>, path: &Path) -> Result<OpenedFile> {
     let (formats, built_in) = (recorder.formats.clone(), recorder.extractor.clone());
     let FormatOptions { format, header } = &recorder.arguments.format;
@@ -156,7 +162,7 @@ async fn open_file(recorder: &FilesRecorder<'_>, path: &Path) -> Result<OpenedFi
     .await?
 }
 
-/// The agent's configuration as its file has it.
+/// The agent's configuration, as read from its file.
 struct Configuration {
     name: String,
     text: String,
@@ -171,7 +177,7 @@ impl Configuration {
     }
 }
 
-/// What all files of a command share.
+/// The state that all files of a command share.
 struct FilesRecorder<'a> {
     extractor: Extractor,
     formats: Formats,
@@ -182,7 +188,7 @@ struct FilesRecorder<'a> {
 }
 
 impl FilesRecorder<'_> {
-    async fn record(&self, opened: OpenedFile, output: &mut Output) -> Result<Done> {
+    async fn record(&self, opened: OpenedFile, output: &mut Output) -> Result<CommandStatus> {
         let bar = output::progress_bar(opened.file.length(), "reading  ");
         let shown = bar.clone();
         let report = move |progress: Progress| {
@@ -197,20 +203,23 @@ impl FilesRecorder<'_> {
         bar.finish_and_clear();
         let recorded = recorded?;
         recorded.notes.iter().for_each(|note| output::warn(note));
-        let shown = Shown(&recorded);
-        shown.show(output)?;
+        let display = FileDisplay(&recorded);
+        display.show(output)?;
         if let Some(error) = &recorded.trouble {
-            output::complain_with(&error.report(), Some("run the same command again to finish"));
-            return Ok(Done::Not);
+            output::show_error_with_hint(
+                &error.report(),
+                Some("run the same command again to finish"),
+            );
+            return Ok(CommandStatus::Incomplete);
         }
-        Ok(shown.done())
+        Ok(display.status())
     }
 }
 
-/// A file that was recorded, as far as it was.
-struct Shown<'r>(&'r FileRecorded);
+/// The display of a recorded file, or of its recorded part.
+struct FileDisplay<'r>(&'r FileRecorded);
 
-impl Shown<'_> {
+impl FileDisplay<'_> {
     fn show(&self, output: &mut Output) -> Result<()> {
         let summary = &self.0.summary;
         if output.json() {
@@ -224,7 +233,7 @@ impl Shown<'_> {
                 true => Some("run the same command again to record the rest"),
                 false => failure.hint.as_deref(),
             };
-            output::complain_with(&format!("{what} could not be recorded: {failure}"), hint);
+            output::show_error_with_hint(&format!("{what} could not be recorded: {failure}"), hint);
         }
         if summary.interrupted {
             output::note("stopped; run the same command again to record the rest");
@@ -232,13 +241,13 @@ impl Shown<'_> {
         Ok(())
     }
 
-    fn done(&self) -> Done {
+    fn status(&self) -> CommandStatus {
         match &self.0.summary {
-            FileSummary { interrupted: true, .. } => Done::Interrupted,
-            FileSummary { failed: 1.., .. } => Done::Not,
-            FileSummary { rejected: 1.., .. } => Done::Rejected,
-            _ if self.0.incomplete => Done::Rejected,
-            _ => Done::All,
+            FileSummary { interrupted: true, .. } => CommandStatus::Interrupted,
+            FileSummary { failed: 1.., .. } => CommandStatus::Incomplete,
+            FileSummary { rejected: 1.., .. } => CommandStatus::Rejected,
+            _ if self.0.incomplete => CommandStatus::Rejected,
+            _ => CommandStatus::Complete,
         }
     }
 
@@ -274,7 +283,7 @@ impl Shown<'_> {
             ("duplicate", output::count(summary.duplicate)),
             ("rejected", format!("{style}{}{style:#}", output::count(rejected))),
         ]);
-        // Rare, and only said where there is something to say.
+        // Rare, and omitted if zero.
         for (what, count, style) in
             [("spooled", summary.spooled, WARNING), ("failed", summary.failed, BAD)]
         {

@@ -1,10 +1,10 @@
-//! `arc-host run`: a runner that is a component.
+//! `arc-host run`: runs a runner that is a component.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::interrupt::{Interrupts, STOPPING, exit_after};
@@ -18,24 +18,24 @@ pub(super) struct Run {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// How much memory it may use, in MiB.
+    /// The limit of its memory in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 1_024,
         value_parser = clap::value_parser!(u32).range(1..=4_096))]
     memory: u32,
 
-    /// A folder that it may read, and under which path it sees it. Default: the same path.
+    /// A folder that it can read, and the path under which it sees it. Default: the same path.
     #[arg(long = "dir", value_name = "HOST[::GUEST]", value_parser = folder)]
     folders: Vec<(PathBuf, String)>,
 
-    /// A folder in which it may also write.
+    /// A folder that it can also write to.
     #[arg(long = "dir-rw", value_name = "HOST[::GUEST]", value_parser = folder)]
     writable_folders: Vec<(PathBuf, String)>,
 
-    /// Let it use the network as this program may: connect, listen, look up names.
+    /// Grant it this program's access to the network: connect, listen, look up names.
     #[arg(long)]
     allow_net: bool,
 
-    /// An environment variable for it; without a value, with the one that it has here.
+    /// An environment variable for it; without a value, it gets the value of this process.
     #[arg(long = "env", value_name = "NAME[=VALUE]", value_parser = variable)]
     variables: Vec<(String, String)>,
 
@@ -44,7 +44,7 @@ pub(super) struct Run {
     arguments: Vec<String>,
 }
 
-pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
+pub(super) async fn run(global: &Global, arguments: Run) -> Result<CommandStatus> {
     let path = arguments.file.display().to_string();
     let component = std::fs::read(&arguments.file)
         .map_err(|error| Error::io(format!("could not read {path}"), error))?;
@@ -56,29 +56,29 @@ pub(super) async fn run(global: &Global, arguments: Run) -> Result<Done> {
     let database = connection::open_current(global).await?;
     let recorder = connection::recorder(global, database.store()).await?;
     let grants = grants(&arguments);
-    let mut words = vec![path];
-    words.extend(arguments.arguments);
-    // Until here a signal simply ends the program: nothing has been handed over.
+    let mut command_line = vec![path];
+    command_line.extend(arguments.arguments);
+    // Until here a signal simply ends the program, because no result has been passed on.
     let mut interrupts = Interrupts::listen()?;
     let exit = tokio::select! {
-        exit = runner.run(recorder.clone(), &words, &grants) => Some(exit),
+        exit = runner.run(recorder.clone(), &command_line, &grants) => Some(exit),
         _ = interrupts.recv() => {
-            output::note("stopping after the results that are under way; Ctrl-C again ends at once");
-            exit_after(STOPPING, Done::Interrupted);
+            output::note("stopping after the results in progress; Ctrl-C again ends at once");
+            exit_after(STOPPING, CommandStatus::Interrupted);
             None
         }
     };
-    // What the runner has handed over is stored, however it ended. That lasts where the database is
-    // unavailable, and then a person may have had enough.
+    // The results that the runner has passed on are stored, however it ended. This can take long if
+    // the database is unavailable, so a signal can end it.
     tokio::select! {
         () = recorder.close() => {}
-        _ = interrupts.recv() => std::process::exit(i32::from(Done::Interrupted.exit_code())),
+        _ = interrupts.recv() => std::process::exit(i32::from(CommandStatus::Interrupted.exit_code())),
     }
     match exit {
-        Some(exit) => Ok(Done::Exit(u8::try_from(exit?.code).unwrap_or(u8::MAX))),
+        Some(exit) => Ok(CommandStatus::Exit(u8::try_from(exit?.code).unwrap_or(u8::MAX))),
         None => {
-            output::note("stopped; what was recorded is kept");
-            Ok(Done::Interrupted)
+            output::note("stopped; recorded results are kept");
+            Ok(CommandStatus::Interrupted)
         }
     }
 }
@@ -97,16 +97,18 @@ fn grants(arguments: &Run) -> Grants {
     }
 }
 
-/// A folder as the runner is to see it.
+/// Parses a folder, and the path under which the runner sees it.
 fn folder(text: &str) -> std::result::Result<(PathBuf, String), String> {
     let (host, guest) = text.split_once("::").unwrap_or((text, text));
     if host.is_empty() || guest.is_empty() {
-        return Err("give the folder's path, or its path and the runner's path: data::/data".into());
+        return Err(
+            "expected the folder's path, or its path and the runner's path: data::/data".into()
+        );
     }
     Ok((host.into(), guest.to_owned()))
 }
 
-/// A variable and its value, which this process may have.
+/// Parses a variable and its value; the default is the value of this process.
 fn variable(text: &str) -> std::result::Result<(String, String), String> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name, Ok(value.to_owned())),
@@ -115,11 +117,11 @@ fn variable(text: &str) -> std::result::Result<(String, String), String> {
     match value {
         _ if name.is_empty() => Err("a variable has a name".to_owned()),
         Ok(value) => Ok((name.to_owned(), value)),
-        Err(error) => Err(format!("{error}; give it a value: {name}=VALUE")),
+        Err(error) => Err(format!("{error}; set it with {name}=VALUE")),
     }
 }
 
-/// Any text as what a runner is given; see [`crate::fuzzing`].
+/// Parses any text as the arguments of a runner; see [`crate::fuzzing`].
 #[cfg(any(test, fuzzing))]
 pub(super) fn fuzz_words(text: &str) {
     if let Ok((host, guest)) = folder(text) {

@@ -1,4 +1,4 @@
-//! The commands about the database itself.
+//! The commands that inspect and change the database itself.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::process::Stdio;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::output::{self, BAD, GOOD, Output};
@@ -15,13 +15,14 @@ use crate::client::ServiceClient;
 use crate::error::{Error, Result};
 use crate::store::{self, Layout, Policy};
 
-pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done> {
+pub(super) async fn health(global: &Global, output: &mut Output) -> Result<CommandStatus> {
     if let Some(client) = connection::service(global)? {
         return service_health(&client, output).await;
     }
     let database = connection::open(global).await?;
     let health = database.store().health().await;
-    let done = if health.status == "ok" { Done::All } else { Done::Not };
+    let done =
+        if health.status == "ok" { CommandStatus::Complete } else { CommandStatus::Incomplete };
     if output.json() {
         let mut value = serde_json::to_value(&health).unwrap_or_default();
         if let Value::Object(members) = &mut value {
@@ -30,7 +31,7 @@ pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done>
         output.value(&value)?;
         return Ok(done);
     }
-    let style = if done == Done::All { GOOD } else { BAD };
+    let style = if done == CommandStatus::Complete { GOOD } else { BAD };
     output.line(&format!("{style}{}{style:#}", health.status))?;
     let unknown = || "unknown".to_owned();
     let without_version = || match health.error {
@@ -62,12 +63,12 @@ pub(super) async fn health(global: &Global, output: &mut Output) -> Result<Done>
         ("answered in", format!("{:.1} ms", health.response_time_ms)),
     ])?;
     if let Some(error) = &health.error {
-        output::complain(error);
+        output::show_error_message(error);
     }
     Ok(done)
 }
 
-/// How this host's clock, or a service's, is to the database's.
+/// Formats the offset of this host's or a service's clock from the database's.
 fn clock(skew_ms: Option<f64>) -> String {
     match skew_ms {
         None => String::new(),
@@ -76,7 +77,7 @@ fn clock(skew_ms: Option<f64>) -> String {
     }
 }
 
-/// Which policies there are, and whether they run.
+/// Formats the policies, and whether they run.
 fn policies(policies: &[Policy]) -> String {
     let shown = policies.iter().map(|policy| {
         let state = match (&policy.last_run_status, policy.healthy) {
@@ -89,15 +90,19 @@ fn policies(policies: &[Policy]) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// How a service is, with its database and its spool.
-async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<Done> {
+/// Shows the health of a service, with its database and its spool.
+async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<CommandStatus> {
     let health = client.health().await?;
-    let done = if health.database.status == "ok" { Done::All } else { Done::Not };
+    let done = if health.database.status == "ok" {
+        CommandStatus::Complete
+    } else {
+        CommandStatus::Incomplete
+    };
     if output.json() {
         output.value(&health)?;
         return Ok(done);
     }
-    let style = if done == Done::All { GOOD } else { BAD };
+    let style = if done == CommandStatus::Complete { GOOD } else { BAD };
     output.line(&format!("{style}{}{style:#}", health.database.status))?;
     let mut fields = vec![
         ("service", format!("{}, version {}", client.describe(), health.service_version)),
@@ -119,37 +124,37 @@ async fn service_health(client: &ServiceClient, output: &mut Output) -> Result<D
     }
     output.fields(&fields)?;
     if let Some(error) = &health.database.error {
-        output::complain(error);
+        output::show_error_message(error);
     }
     Ok(done)
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Migrate {
-    /// Lay the tables out so: plain, timescale (needs that extension), or citus (which is experimental).
-    /// A new database gets what its server offers; one that has a layout keeps it.
+    /// The layout of the tables: plain, timescale (needs that extension), or citus (experimental).
+    /// Default: the current layout; for a new database, the one that its server supports.
     #[arg(long, value_name = "LAYOUT")]
-    to: Option<LayoutWord>,
+    to: Option<LayoutName>,
 
-    /// Write the SQL that would be run, for somebody who may run it, and change nothing. Without a
-    /// database URL it is the SQL for an empty database.
+    /// Write the SQL of the migration, for example for an administrator, and change nothing.
+    /// Without a database URL it is the SQL for an empty database.
     #[arg(long)]
     print: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum LayoutWord {
+enum LayoutName {
     Plain,
     Timescale,
     Citus,
 }
 
-impl From<LayoutWord> for Layout {
-    fn from(word: LayoutWord) -> Self {
-        match word {
-            LayoutWord::Plain => Layout::Plain,
-            LayoutWord::Timescale => Layout::Timescale,
-            LayoutWord::Citus => Layout::Citus,
+impl From<LayoutName> for Layout {
+    fn from(name: LayoutName) -> Self {
+        match name {
+            LayoutName::Plain => Layout::Plain,
+            LayoutName::Timescale => Layout::Timescale,
+            LayoutName::Citus => Layout::Citus,
         }
     }
 }
@@ -158,17 +163,17 @@ pub(super) async fn migrate(
     global: &Global,
     arguments: Migrate,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let wanted = arguments.to.map(Layout::from);
     if arguments.print {
-        // The embedded database needs nobody who runs SQL for it.
+        // The embedded database needs no administrator to run the SQL.
         let script = if connection::names_database(global) {
             connection::open(global).await?.store().migration_script(wanted).await?
         } else {
             store::migration_script_for_empty(wanted.unwrap_or(Layout::Plain))
         };
         output.bare_line(script.trim_end())?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let database = connection::open(global).await?;
     let migrated = match wanted {
@@ -182,7 +187,7 @@ pub(super) async fn migrate(
             "layout": migrated.layout,
             "notes": migrated.notes,
         }))?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     for name in &migrated.applied {
         output.line(&format!("{GOOD}applied{GOOD:#} {name}"))?;
@@ -194,7 +199,7 @@ pub(super) async fn migrate(
     for note in &migrated.notes {
         output::note(note);
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 #[derive(Debug, Args)]
@@ -204,12 +209,12 @@ pub(super) struct Psql {
     arguments: Vec<OsString>,
 }
 
-/// Runs psql with the database's place in its environment, where no other user can read it.
-pub(super) async fn psql(global: &Global, arguments: Psql) -> Result<Done> {
+/// Runs psql with the database's address in its environment, which other users cannot read.
+pub(super) async fn psql(global: &Global, arguments: Psql) -> Result<CommandStatus> {
     let database = connection::open_current(global).await?;
     let beside = database.programs().map(|folder| folder.join("psql")).filter(|path| path.exists());
     let program = beside.unwrap_or_else(|| PathBuf::from("psql"));
-    // psql has Ctrl-C for itself; this program waits for it.
+    // psql handles Ctrl-C itself, and this program waits for it.
     tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
     let mut command = tokio::process::Command::new(&program);
     for (name, value) in database.environment() {
@@ -227,7 +232,7 @@ pub(super) async fn psql(global: &Global, arguments: Psql) -> Result<Done> {
         .wait()
         .await
         .map_err(|error| Error::io(format!("could not wait for {}", program.display()), error))?;
-    // A psql that a signal has ended has none.
+    // A psql that was ended by a signal has no exit code.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(Done::Not, Done::Exit))
+    Ok(code.map_or(CommandStatus::Incomplete, CommandStatus::Exit))
 }

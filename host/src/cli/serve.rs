@@ -1,4 +1,4 @@
-//! `arc-host serve`: the recorder as a service.
+//! `arc-host serve`: runs the recorder as a service.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::json;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::interrupt::{Interrupts, exit_after};
@@ -24,12 +24,12 @@ use crate::spool::{Spool, SpoolSettings};
 pub(super) struct Serve {
     settings_file: Option<PathBuf>,
     print_settings: bool,
-    /// What was given, by the setting's name.
+    /// The values on the command line, by the setting's name.
     given: Vec<(String, String)>,
 }
 
-/// How much longer than its limit a shutdown may take before the process ends as it is, so that the
-/// service itself, which keeps the limit, comes first.
+/// The time after its own limit that a shutdown can take before the process exits. The service
+/// enforces the limit itself, and should be the first to do so.
 const SHUTDOWN_MARGIN: Duration = Duration::from_secs(1);
 
 const FILE: &str = "settings";
@@ -69,7 +69,7 @@ impl clap::Args for Serve {
         let print = Arg::new(PRINT)
             .long(PRINT)
             .action(ArgAction::SetTrue)
-            .help("Print the settings as they are, each with its sentence, and end");
+            .help("Print the current settings with their descriptions, and exit");
         let defaults = ServiceSettings::default().values_by_name();
         let settings = SETTINGS.iter().map(|setting| {
             let default = defaults.iter().find(|(name, _)| *name == setting.name);
@@ -79,7 +79,7 @@ impl clap::Args for Serve {
                 None => setting.help.to_owned(),
             };
             let arg = Arg::new(setting.name)
-                // The names live as long as the process, as those of all options do.
+                // The names are never freed, like those of all options.
                 .long(&*setting.name.replace('_', "-").leak())
                 .value_name(setting.value_name)
                 .help(help)
@@ -89,7 +89,7 @@ impl clap::Args for Serve {
                 _ if setting.value_name == "BOOL" => {
                     arg.num_args(0..=1).require_equals(true).default_missing_value("true")
                 }
-                // One that is given again has one more.
+                // Each repetition of the option adds a value.
                 "allow_hosts" => arg.action(ArgAction::Append).visible_alias("allow-host"),
                 name if is_list(name) => arg.action(ArgAction::Append),
                 _ => arg,
@@ -103,11 +103,15 @@ impl clap::Args for Serve {
     }
 }
 
-pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) -> Result<Done> {
+pub(super) async fn run(
+    global: &Global,
+    arguments: Serve,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let mut settings = ServiceSettings::read(arguments.settings_file.as_deref(), &arguments.given)?;
     if arguments.print_settings {
         output.bare_line(&settings.to_toml())?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     start_log(&settings)?;
     raise_open_files();
@@ -117,7 +121,7 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
             "this variable is no setting of the service; --print-settings shows all"
         );
     }
-    // Before anything is begun that is to be ended well.
+    // Before anything starts that requires an orderly shutdown.
     let mut interrupts = Interrupts::listen()?;
     let extractor = connection::extractor(global)?;
     let database = connection::open_with(global, settings.max_database_connections).await?;
@@ -162,15 +166,15 @@ pub(super) async fn run(global: &Global, arguments: Serve, output: &mut Output) 
     }
     let stop = async move {
         interrupts.recv().await;
-        tracing::info!("stopping after the requests that are under way; Ctrl-C again ends at once");
-        exit_after(limit + SHUTDOWN_MARGIN, Done::Not);
+        tracing::info!("stopping after the requests in progress; Ctrl-C again ends at once");
+        exit_after(limit + SHUTDOWN_MARGIN, CommandStatus::Incomplete);
         tokio::spawn(interrupts.exit_at_next());
     };
     service.serve(stop).await;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-/// The folder of the spool, where one may be there.
+/// Returns the folder of the spool, if it can exist.
 fn spool_folder(global: &Global, settings: &ServiceSettings) -> Result<Option<PathBuf>> {
     if let Some(folder) = &settings.spool_dir {
         return Ok(Some(folder.clone()));

@@ -5,7 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::options;
@@ -19,13 +19,13 @@ use crate::store::{
     Attached, OutcomeFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus,
 };
 
-/// How many simulations are listed where no limit is given.
+/// The number of listed simulations without a limit.
 const LISTED_SIMULATIONS: u32 = 20;
 
-/// How many outcomes a page has where only a cursor is given.
+/// The number of outcomes in a page if only a cursor is set.
 const LISTED_OUTCOMES: u32 = 100;
 
-/// How many outcomes a table holds: its widths need all of them at once.
+/// The maximum number of rows in a table, whose column widths need all of them at once.
 const TABLE_ROWS: usize = 1_000;
 
 #[derive(Debug, Args)]
@@ -34,11 +34,11 @@ pub(super) struct Simulations {
     #[arg(long, value_name = "STATUS", value_parser = simulation_status())]
     status: Option<SimulationStatus>,
 
-    /// How many at most, and say where the next page begins. Default: 20.
+    /// The maximum number of simulations; also shows the cursor of the next page. Default: 20.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: Option<u32>,
 
-    /// Go on where the page before ended.
+    /// Continue after the previous page, whose cursor this is.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }
@@ -46,14 +46,14 @@ pub(super) struct Simulations {
 /// Returns the parser of a simulation's status.
 fn simulation_status() -> impl TypedValueParser<Value = SimulationStatus> {
     PossibleValuesParser::new(SimulationStatus::ALL.map(SimulationStatus::as_str))
-        .try_map(|word| word.parse::<SimulationStatus>())
+        .try_map(|name| name.parse::<SimulationStatus>())
 }
 
 pub(super) async fn list(
     global: &Global,
     arguments: Simulations,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let status = arguments.status;
     let limit = arguments.limit.unwrap_or(LISTED_SIMULATIONS);
@@ -76,9 +76,9 @@ pub(super) async fn list(
             }))?;
         }
         if paged {
-            tell_cursor(page.cursor.as_deref(), output)?;
+            show_cursor(page.cursor.as_deref(), output)?;
         }
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     if simulations.is_empty() {
         output::note(if cursor.is_none() && status.is_none() {
@@ -86,7 +86,7 @@ pub(super) async fn list(
         } else {
             "no such simulations"
         });
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let rows = simulations.iter().map(|simulation| {
         vec![
@@ -101,13 +101,14 @@ pub(super) async fn list(
     });
     let header = ["simulation", "name", "status", "scenarios", "score", "cost", "created"];
     output.table(&header, &["scenarios", "score", "cost"], rows)?;
-    // A person is told in any case; a program that did not ask for pages gets simulations alone.
-    tell_cursor(page.cursor.as_deref(), output)?;
-    Ok(Done::All)
+    // A person sees the cursor in any case; a program that did not request a page gets only
+    // simulations.
+    show_cursor(page.cursor.as_deref(), output)?;
+    Ok(CommandStatus::Complete)
 }
 
-/// Says where the next page begins: on a last line of JSON, or beside the table.
-fn tell_cursor(cursor: Option<&str>, output: &mut Output) -> Result<()> {
+/// Writes the cursor of the next page: as a last line of JSON, or as a note for people.
+fn show_cursor(cursor: Option<&str>, output: &mut Output) -> Result<()> {
     match cursor {
         Some(cursor) if output.json() => output.value(&json!({"cursor": cursor})),
         Some(cursor) => {
@@ -136,11 +137,12 @@ pub(super) struct Outcomes {
     #[arg(long)]
     documents: bool,
 
-    /// A page of at most so many, and where the next one begins. Default: all of them.
+    /// The maximum number of outcomes; also shows the cursor of the next page. Default: all
+    /// outcomes.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: Option<u32>,
 
-    /// Go on where the page before ended.
+    /// Continue after the previous page, whose cursor this is.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }
@@ -149,7 +151,7 @@ pub(super) async fn outcomes(
     global: &Global,
     arguments: Outcomes,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let source = opened.source();
     let filter = OutcomeFilter { scenario_id: arguments.scenario, status: arguments.status };
@@ -182,35 +184,35 @@ pub(super) async fn outcomes(
         }
     }
     if arguments.documents || output.json() {
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     if total == 0 {
         output::note("no such outcomes");
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let shown = table.len();
     table_of_outcomes(table, output)?;
     if total > shown {
         output::note(&format!(
-            "the first {shown} of {total} outcomes; --json gives all of them, --limit a page"
+            "the first {shown} of {total} outcomes; --json shows all of them, --limit a page"
         ));
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 /// Writes a page of outcomes, or of their documents.
-fn show_page(page: OutcomePage, attached: Attached, output: &mut Output) -> Result<Done> {
+fn show_page(page: OutcomePage, attached: Attached, output: &mut Output) -> Result<CommandStatus> {
     if page.outcomes.is_empty() && !output.json() {
         output::note("no such outcomes");
     } else if attached.documents {
         for outcome in &page.outcomes {
             output.bare_line(outcome.document.as_deref().unwrap_or_default())?;
         }
-        // Only documents are on standard output.
+        // Standard output has only documents.
         if let Some(cursor) = &page.cursor {
             output::note(&format!("there are more: --cursor {cursor}"));
         }
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     } else if output.json() {
         for outcome in &page.outcomes {
             output.value(outcome)?;
@@ -218,8 +220,8 @@ fn show_page(page: OutcomePage, attached: Attached, output: &mut Output) -> Resu
     } else {
         table_of_outcomes(page.outcomes.iter().map(row).collect(), output)?;
     }
-    tell_cursor(page.cursor.as_deref(), output)?;
-    Ok(Done::All)
+    show_cursor(page.cursor.as_deref(), output)?;
+    Ok(CommandStatus::Complete)
 }
 
 fn table_of_outcomes(rows: Vec<Vec<String>>, output: &mut Output) -> Result<()> {
@@ -252,15 +254,16 @@ pub(super) struct Rejected {
     #[arg(value_name = "ID", value_parser = options::id)]
     simulation: Uuid,
 
-    /// Write the kept bytes of this rejected result instead.
+    /// Write the stored bytes of this rejected result instead.
     #[arg(long, value_name = "ID", value_parser = options::id)]
     document: Option<Uuid>,
 
-    /// A page of at most so many, and where the next one begins. Default: all of them.
+    /// The maximum number of rejected results; also shows the cursor of the next page. Default: all
+    /// of them.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: Option<u32>,
 
-    /// Go on where the page before ended.
+    /// Continue after the previous page, whose cursor this is.
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
 }
@@ -269,13 +272,13 @@ pub(super) async fn rejected(
     global: &Global,
     arguments: Rejected,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     if let Some(id) = arguments.document {
         let database = connection::open_current(global).await?;
         let store = database.store();
         store.simulation(arguments.simulation).await?;
         output.bytes(&store.rejected_document(arguments.simulation, id).await?)?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let opened = connection::open_source(global).await?;
     let one_page = arguments.limit.is_some() || arguments.cursor.is_some();
@@ -308,18 +311,18 @@ pub(super) async fn rejected(
         output.table(&header, &["position"], table)?;
         if total > TABLE_ROWS {
             output::note(&format!(
-                "the first {TABLE_ROWS} of {total} rejected results; --json gives all of them, --limit \
+                "the first {TABLE_ROWS} of {total} rejected results; --json shows all of them, --limit \
                  a page"
             ));
         }
     }
     if one_page {
-        tell_cursor(next.as_deref(), output)?;
+        show_cursor(next.as_deref(), output)?;
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-/// A row for each reason of a rejected result.
+/// Returns a row for each reason of a rejected result.
 fn reasons(result: &RejectedResult) -> Vec<Vec<String>> {
     let position = result.position.map(|position| position.to_string()).unwrap_or_default();
     violations_of_json(&result.violations)
@@ -341,21 +344,21 @@ pub(super) struct Performance {
     range: f64,
 }
 
-/// A simulation by the hour.
+/// Shows the hourly figures of a simulation.
 pub(super) async fn performance(
     global: &Global,
     arguments: Performance,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let performance = opened.source().performance(arguments.simulation, arguments.range).await?;
     if output.json() {
         output.value(&performance)?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     if performance.hourly_metrics.is_empty() {
         output::note("no run began in that time; --range looks further back");
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let row = |hour: String, total, score, milliseconds: Option<f64>, cost, errors: Option<i64>| {
         let milliseconds = milliseconds.map(|mean| format!("{mean:.0}")).unwrap_or_default();
@@ -383,33 +386,33 @@ pub(super) async fn performance(
         &["outcomes", "score", "mean ms", "cost", "errors"],
         hours.chain([sum]),
     )?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Failures {
-    /// How many at most.
+    /// The maximum number of failures.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
 }
 
-/// The latest failures of all simulations.
+/// Shows the latest failures of all simulations.
 pub(super) async fn failures(
     global: &Global,
     arguments: Failures,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let failures = opened.source().failures(arguments.limit).await?;
     if output.json() {
         for failure in &failures {
             output.value(failure)?;
         }
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     if failures.is_empty() {
         output::note("no failures");
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let rows = failures.into_iter().map(|failure| {
         vec![
@@ -423,7 +426,7 @@ pub(super) async fn failures(
     });
     let header = ["began", "simulation", "scenario", "status", "category", "error"];
     output.table(&header, &[], rows)?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
 #[derive(Debug, Args)]
@@ -432,7 +435,7 @@ pub(super) struct End {
     #[arg(value_name = "ID", value_parser = options::id)]
     simulation: Uuid,
 
-    /// Why; kept with the simulation.
+    /// The reason, stored with the simulation.
     #[arg(long, default_value = "")]
     reason: String,
 }
@@ -443,7 +446,7 @@ pub(super) async fn end(
     arguments: End,
     status: SimulationStatus,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     let opened = connection::open_source(global).await?;
     let simulation_id = arguments.simulation;
     let reason = arguments.reason.replace('\0', "\u{FFFD}");
@@ -457,7 +460,7 @@ pub(super) async fn end(
         }
     };
     if spooled {
-        // The service knows the rest when its database is back.
+        // The service has no other details until its database is back.
         if output.json() {
             output.value(
                 &json!({"simulation_id": simulation_id, "status": status, "spooled": true}),
@@ -468,7 +471,7 @@ pub(super) async fn end(
                 status
             ))?;
         }
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let progress = opened.source().simulation_status(simulation_id).await?;
     if output.json() {
@@ -480,5 +483,5 @@ pub(super) async fn end(
     } else {
         output.line(&format!("{simulation_id} is {}", progress.status))?;
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }

@@ -1,4 +1,4 @@
-//! `arc-host spool`: what a process has kept while the database was unavailable.
+//! `arc-host spool`: the entries that a process kept while the database was unavailable.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::interrupt::stop_on_interrupt;
@@ -25,7 +25,7 @@ use crate::wire::{
     SpoolEntryState, SpoolRequeued,
 };
 
-/// How many refused entries are shown; all are in the spool.
+/// The maximum number of refused entries in the JSON output; the spool has all of them.
 const SHOWN_REFUSED: usize = 1_000;
 
 /// How many of them are shown to a person.
@@ -33,45 +33,47 @@ const PRINTED_REFUSED: usize = 10;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SpoolCommand {
-    /// List dead letters, oldest first: number, what they record, why they were refused.
+    /// List dead letters, oldest first: number, content, and why they were refused.
     List(SpoolList),
-    /// Show one entry: what it records, why it was refused, and its document.
+    /// Show one entry: its content, why it was refused, and its document.
     Show(SpoolShow),
-    /// Deliver what a spool holds to the database, or to the service of --server.
+    /// Deliver the entries of a spool to the database, or to the service of --server.
     ///
-    /// For a folder that no process has open. What the destination refuses becomes a dead letter. Safe
-    /// to repeat and to interrupt.
+    /// For a folder that no process has open. An entry that the destination refuses becomes a dead
+    /// letter. Safe to repeat and to interrupt.
     #[command(
         after_help = "Examples:\n  arc-host spool drain --spool-dir /volume/spool\n  arc-host spool drain --spool-dir /volume/spool --requeue --server https://arc.example"
     )]
     Drain(SpoolDrain),
-    /// Put dead letters back into the queue, for example after the reason was mended.
+    /// Put dead letters back into the queue, for example after their cause was fixed.
     ///
-    /// They go behind all that waits, under new numbers. What is refused again is a dead letter again.
-    /// Those whose simulation was not known are tried again by themselves for a day.
+    /// They are queued behind all waiting entries, under new numbers. An entry that is refused
+    /// again becomes a dead letter again. Those whose simulation was not known are retried
+    /// automatically for a day.
     #[command(
         after_help = "Examples:\n  arc-host spool requeue 17 18\n  arc-host spool requeue --all --server http://127.0.0.1:7117"
     )]
     Requeue(DeadLetters),
-    /// Remove dead letters for good. What waits is never dropped.
+    /// Remove dead letters permanently. Waiting entries are never dropped.
     ///
-    /// Their results are then recorded nowhere. Each one that goes is printed with its reason.
+    /// Their results are then recorded nowhere. Each removed entry is printed with its reason.
     #[command(
         after_help = "Examples:\n  arc-host spool drop 17 18\n  arc-host spool drop --all --spool-dir /volume/spool"
     )]
     Drop(DeadLetters),
-    /// Read what can be read of a damaged spool into a new one, and keep the damaged file beside it.
+    /// Copy the readable entries of a damaged spool into a new one, and keep the damaged file
+    /// beside it.
     ///
-    /// For a folder that no process has open. Entries that are as they were written are kept, in their
-    /// order; of a damaged one, what is left of it becomes a dead letter. If the lists of the entries
-    /// are damaged too, entries that were delivered or dropped before may come back: to record them
-    /// again changes nothing.
+    /// For a folder that no process has open. Intact entries are kept, in their order; the readable
+    /// part of a damaged one becomes a dead letter. If the lists of the entries are damaged too,
+    /// entries that were delivered or dropped before can reappear: recording them again changes
+    /// nothing.
     #[command(after_help = "Example:\n  arc-host spool repair --spool-dir /volume/spool")]
-    Repair(SpoolPlace),
+    Repair(SpoolLocation),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct SpoolPlace {
+pub(super) struct SpoolLocation {
     /// The folder of a spool that no process has open. Default: the one in the user's data folder,
     /// unless --server names a service.
     #[arg(long, value_name = "DIR")]
@@ -91,11 +93,11 @@ pub(super) struct SpoolDrain {
 
 #[derive(Debug, Args)]
 pub(super) struct SpoolList {
-    /// Also what waits.
+    /// Also list waiting entries.
     #[arg(long)]
     waiting: bool,
 
-    /// How many at most.
+    /// The maximum number of entries.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
 
@@ -104,7 +106,7 @@ pub(super) struct SpoolList {
     after: u64,
 
     #[command(flatten)]
-    place: SpoolPlace,
+    place: SpoolLocation,
 }
 
 #[derive(Debug, Args)]
@@ -114,7 +116,7 @@ pub(super) struct SpoolShow {
     sequence: u64,
 
     #[command(flatten)]
-    place: SpoolPlace,
+    place: SpoolLocation,
 }
 
 #[derive(Debug, Args)]
@@ -129,7 +131,7 @@ pub(super) struct DeadLetters {
     all: bool,
 
     #[command(flatten)]
-    place: SpoolPlace,
+    place: SpoolLocation,
 }
 
 /// The summary, as `--json` prints it.
@@ -137,14 +139,18 @@ pub(super) struct DeadLetters {
 struct Summary {
     #[serde(flatten)]
     replayed: ReplayedSpool,
-    /// What still waits.
+    /// The number of entries that still wait.
     remaining: u64,
     interrupted: bool,
-    /// What was refused for good, now or before.
+    /// The entries that were refused permanently, now or before.
     refused: Vec<serde_json::Value>,
 }
 
-async fn drain(global: &Global, arguments: &SpoolDrain, output: &mut Output) -> Result<Done> {
+async fn drain(
+    global: &Global,
+    arguments: &SpoolDrain,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let folder = &arguments.spool_dir;
     check_folder(folder)?;
     let stop = Arc::new(AtomicBool::new(false));
@@ -184,15 +190,15 @@ async fn drain(global: &Global, arguments: &SpoolDrain, output: &mut Output) -> 
                 "{remaining} entries could not be delivered, and stay in the spool: {}",
                 error.report()
             );
-            output::complain_with(&text, error.hint().as_deref());
-            Ok(Done::Not)
+            output::show_error_with_hint(&text, error.hint().as_deref());
+            Ok(CommandStatus::Incomplete)
         }
         Ok(_) if interrupted => {
             output::note("stopped; run the same command again to deliver the rest");
-            Ok(Done::Interrupted)
+            Ok(CommandStatus::Interrupted)
         }
-        Ok(_) if replayed.rejected > 0 || !refused.is_empty() => Ok(Done::Rejected),
-        Ok(_) => Ok(Done::All),
+        Ok(_) if replayed.rejected > 0 || !refused.is_empty() => Ok(CommandStatus::Rejected),
+        Ok(_) => Ok(CommandStatus::Complete),
     }
 }
 
@@ -232,7 +238,7 @@ fn described(dead_letter: &DeadLetter) -> serde_json::Value {
     json!({"what": what, "simulation_id": simulation_id, "reason": dead_letter.reason})
 }
 
-/// What an entry was to record, and of which simulation.
+/// Returns the content of an entry, and the simulation that it belongs to.
 fn what(dead_letter: &DeadLetter) -> (&'static str, Option<Uuid>) {
     let Some(entry) = &dead_letter.entry else { return ("an entry of a newer version", None) };
     match &entry.call {
@@ -244,7 +250,7 @@ fn what(dead_letter: &DeadLetter) -> (&'static str, Option<Uuid>) {
     }
 }
 
-/// How many bytes of them are read at once.
+/// How many bytes of entries are read at once.
 const PAGE_BYTES: u64 = 64 << 20;
 
 /// Entries, and the number after which the next page begins.
@@ -261,11 +267,11 @@ impl Page for EntryPage {
     }
 }
 
-/// The spool that a command is about.
-enum Place {
-    /// That of a running service.
+/// The spool that a command uses.
+enum SpoolAccess {
+    /// The spool of a running service.
     Service(ServiceClient),
-    /// One that no process has open.
+    /// A spool that no process has open.
     Folder(Spool),
 }
 
@@ -274,14 +280,14 @@ pub(super) async fn run(
     global: &Global,
     command: SpoolCommand,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     match command {
         SpoolCommand::List(arguments) => list(global, &arguments, output).await,
         SpoolCommand::Drain(arguments) => drain(global, &arguments, output).await,
         SpoolCommand::Show(arguments) => show(global, &arguments, output).await,
         SpoolCommand::Requeue(arguments) => requeue(global, arguments, output).await,
         SpoolCommand::Drop(arguments) => drop_letters(global, arguments, output).await,
-        SpoolCommand::Repair(place) => salvage(global, &place, output).await,
+        SpoolCommand::Repair(place) => repair(global, &place, output).await,
     }
 }
 
@@ -290,44 +296,44 @@ fn check_folder(folder: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "no spool in {} (name the folder that the process was given with --spool-dir, or the service \
-         with --server)",
+        "no spool in {} (pass the folder of that process with --spool-dir, or the service with \
+         --server)",
         folder.display()
     )))
 }
 
-/// Opens a spool that no process has open. Nothing is added to it here.
+/// Opens a spool that no process has open. No entry is added to it here.
 fn open_spool(folder: &Path) -> Result<Spool> {
     check_folder(folder)?;
     Spool::open(&SpoolSettings { folder: folder.to_owned(), limit_bytes: u64::MAX })
 }
 
-/// The folder that is meant where no service is.
-fn folder_of(global: &Global, place: &SpoolPlace) -> Result<PathBuf> {
+/// Returns the folder of the spool if no service is used.
+fn folder_of(global: &Global, place: &SpoolLocation) -> Result<PathBuf> {
     match &place.spool_dir {
         Some(folder) => Ok(folder.clone()),
         None => database::spool_folder(global.data_dir.as_deref()),
     }
 }
 
-impl Place {
-    fn open(global: &Global, place: &SpoolPlace) -> Result<Self> {
+impl SpoolAccess {
+    fn open(global: &Global, place: &SpoolLocation) -> Result<Self> {
         if place.spool_dir.is_none()
             && let Some(client) = connection::service(global)?
         {
-            return Ok(Place::Service(client));
+            return Ok(SpoolAccess::Service(client));
         }
-        open_spool(&folder_of(global, place)?).map(Place::Folder)
+        open_spool(&folder_of(global, place)?).map(SpoolAccess::Folder)
     }
 
-    /// Entries after a number, and where the next page begins.
+    /// Returns entries after a number, and the number after which the next page begins.
     async fn page(&self, waiting: bool, limit: u32, after: u64) -> Result<EntryPage> {
         match self {
-            Place::Service(client) => {
+            SpoolAccess::Service(client) => {
                 let page = client.spool_entries(waiting, Some(limit), Some(after)).await?;
                 Ok(EntryPage { entries: page.entries, after: page.after })
             }
-            Place::Folder(spool) => {
+            SpoolAccess::Folder(spool) => {
                 let listed = Listed { after, dead_letters: !waiting };
                 let found = spool.list(listed, limit as usize, PAGE_BYTES).await?;
                 let after = found.last().map(|last| last.sequence);
@@ -336,7 +342,7 @@ impl Place {
         }
     }
 
-    /// Entries after a number, at most so many.
+    /// Returns at most `limit` entries after a number.
     async fn entries(&self, waiting: bool, limit: u32, after: u64) -> Result<Vec<SpoolEntry>> {
         let (mut all, mut pages) = (Vec::new(), Pages::from(Some(after)));
         while all.len() < limit as usize {
@@ -352,8 +358,8 @@ impl Place {
 
     async fn entry(&self, sequence: u64) -> Result<SpoolEntryDocument> {
         match self {
-            Place::Service(client) => client.spool_entry(sequence).await,
-            Place::Folder(spool) => match spool.entry(sequence).await? {
+            SpoolAccess::Service(client) => client.spool_entry(sequence).await,
+            SpoolAccess::Folder(spool) => match spool.entry(sequence).await? {
                 Some((kept, bytes)) => Ok(SpoolEntryDocument::new(&kept, &bytes)),
                 None => Err(Error::not_found(format!(
                     "the spool has no entry with the number {sequence}"
@@ -364,8 +370,8 @@ impl Place {
 
     async fn requeue(&self, choice: DeadLetterSelection) -> Result<SpoolRequeued> {
         match self {
-            Place::Service(client) => client.requeue_dead_letters(&choice).await,
-            Place::Folder(spool) => {
+            SpoolAccess::Service(client) => client.requeue_dead_letters(&choice).await,
+            SpoolAccess::Folder(spool) => {
                 let requeued = spool.requeue(sequences(choice)?).await?;
                 let spool::Requeued { entries, unreadable } = requeued;
                 Ok(SpoolRequeued { entries, unreadable })
@@ -375,8 +381,8 @@ impl Place {
 
     async fn drop_letters(&self, choice: DeadLetterSelection) -> Result<SpoolDropped> {
         match self {
-            Place::Service(client) => client.drop_dead_letters(&choice).await,
-            Place::Folder(spool) => {
+            SpoolAccess::Service(client) => client.drop_dead_letters(&choice).await,
+            SpoolAccess::Folder(spool) => {
                 let entries = spool.drop_dead_letters(sequences(choice)?).await?;
                 Ok(SpoolDropped { entries })
             }
@@ -384,7 +390,7 @@ impl Place {
     }
 
     async fn close(self) {
-        if let Place::Folder(spool) = self {
+        if let SpoolAccess::Folder(spool) = self {
             spool.close().await;
         }
     }
@@ -394,7 +400,7 @@ fn sequences(choice: DeadLetterSelection) -> Result<Option<Vec<u64>>> {
     choice.sequences().map_err(|reason| Error::invalid(reason.to_owned()))
 }
 
-fn kind_word(kind: SpoolEntryKind) -> &'static str {
+fn kind_name(kind: SpoolEntryKind) -> &'static str {
     match kind {
         SpoolEntryKind::Configuration => "configuration",
         SpoolEntryKind::Start => "start",
@@ -406,7 +412,7 @@ fn kind_word(kind: SpoolEntryKind) -> &'static str {
     }
 }
 
-fn state_word(state: SpoolEntryState) -> &'static str {
+fn state_name(state: SpoolEntryState) -> &'static str {
     match state {
         SpoolEntryState::Waiting => "waiting",
         SpoolEntryState::DeadLetter => "dead letter",
@@ -418,26 +424,30 @@ fn id_or_none(id: Option<Uuid>) -> String {
     id.map_or_else(String::new, |id| id.to_string())
 }
 
-async fn list(global: &Global, arguments: &SpoolList, output: &mut Output) -> Result<Done> {
+async fn list(
+    global: &Global,
+    arguments: &SpoolList,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let SpoolList { waiting, limit, after, place } = arguments;
-    let place = Place::open(global, place)?;
+    let place = SpoolAccess::open(global, place)?;
     let entries = place.entries(*waiting, *limit, *after).await?;
     place.close().await;
     if output.json() {
         entries.iter().try_for_each(|entry| output.value(entry))?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     if entries.is_empty() {
         output::note(if *waiting { "the spool is empty" } else { "no dead letters" });
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let last = entries.last().map(|entry| entry.sequence);
     let full = entries.len() >= *limit as usize;
     let rows = entries.into_iter().map(|entry| {
         vec![
             entry.sequence.to_string(),
-            state_word(entry.state).to_owned(),
-            kind_word(entry.kind).to_owned(),
+            state_name(entry.state).to_owned(),
+            kind_name(entry.kind).to_owned(),
             id_or_none(entry.simulation_id),
             format!("{:.0}", entry.spooled_at),
             output::count(entry.bytes),
@@ -450,25 +460,29 @@ async fn list(global: &Global, arguments: &SpoolList, output: &mut Output) -> Re
         rows,
     )?;
     if let Some(last) = last.filter(|_| full) {
-        output::note(&format!("there may be more: --after {last} shows the next ones"));
+        output::note(&format!("there might be more: --after {last} shows the next ones"));
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-async fn show(global: &Global, arguments: &SpoolShow, output: &mut Output) -> Result<Done> {
-    let place = Place::open(global, &arguments.place)?;
+async fn show(
+    global: &Global,
+    arguments: &SpoolShow,
+    output: &mut Output,
+) -> Result<CommandStatus> {
+    let place = SpoolAccess::open(global, &arguments.place)?;
     let shown = place.entry(arguments.sequence).await?;
     place.close().await;
     if output.json() {
         output.value(&shown)?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let SpoolEntryDocument { entry, document, exact } = shown;
-    let retried = entry.retry_until.map(|until| format!("by itself until {until:.0}"));
+    let retried = entry.retry_until.map(|until| format!("automatically until {until:.0}"));
     let fields = [
         ("number", entry.sequence.to_string()),
-        ("state", state_word(entry.state).to_owned()),
-        ("records", kind_word(entry.kind).to_owned()),
+        ("state", state_name(entry.state).to_owned()),
+        ("records", kind_name(entry.kind).to_owned()),
         ("simulation", id_or_none(entry.simulation_id)),
         ("outcome", id_or_none(entry.outcome_id)),
         ("spooled", format!("{:.0}", entry.spooled_at)),
@@ -481,16 +495,20 @@ async fn show(global: &Global, arguments: &SpoolShow, output: &mut Output) -> Re
     output.line("")?;
     output.bare_line(&document)?;
     if !exact {
-        output::warn("the document is not UTF-8 text; what is not is shown as U+FFFD");
+        output::warn("the document is not UTF-8 text; invalid bytes are shown as U+FFFD");
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-async fn requeue(global: &Global, letters: DeadLetters, output: &mut Output) -> Result<Done> {
+async fn requeue(
+    global: &Global,
+    letters: DeadLetters,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let DeadLetters { sequences, all, place } = letters;
-    let place = Place::open(global, &place)?;
+    let place = SpoolAccess::open(global, &place)?;
     let requeued = place.requeue(DeadLetterSelection { sequences, all }).await?;
-    let running = matches!(place, Place::Service(_));
+    let running = matches!(place, SpoolAccess::Service(_));
     place.close().await;
     if output.json() {
         output.value(&requeued)?;
@@ -503,19 +521,23 @@ async fn requeue(global: &Global, letters: DeadLetters, output: &mut Output) -> 
         );
     }
     if requeued.unreadable == 0 {
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
-    output::complain(&format!(
-        "{} cannot be read, and stay dead letters; `arc-host spool list` says why",
+    output::show_error_message(&format!(
+        "{} cannot be read, and stay dead letters; `arc-host spool list` shows the reasons",
         output::count(requeued.unreadable)
     ));
-    Ok(Done::Not)
+    Ok(CommandStatus::Incomplete)
 }
 
-async fn drop_letters(global: &Global, letters: DeadLetters, output: &mut Output) -> Result<Done> {
+async fn drop_letters(
+    global: &Global,
+    letters: DeadLetters,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let DeadLetters { sequences, all, place } = letters;
-    let place = Place::open(global, &place)?;
-    // What is shown is what goes: one that is refused meanwhile stays.
+    let place = SpoolAccess::open(global, &place)?;
+    // Exactly the listed entries are dropped: one that is refused meanwhile stays.
     let found = match all {
         true => place.entries(false, u32::MAX, 0).await?,
         false => {
@@ -534,26 +556,30 @@ async fn drop_letters(global: &Global, letters: DeadLetters, output: &mut Output
     place.close().await;
     if output.json() {
         output.value(&json!({"entries": dropped.entries, "dropped": found}))?;
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     for entry in &found {
         output.line(&format!(
             "  {BAD}dropped{BAD:#} {} ({}): {}",
             entry.sequence,
-            kind_word(entry.kind),
+            kind_name(entry.kind),
             output::printable(entry.reason.as_deref().unwrap_or_default())
         ))?;
     }
     output.line(&format!("{} dead letters were dropped", output::count(dropped.entries)))?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-async fn salvage(global: &Global, place: &SpoolPlace, output: &mut Output) -> Result<Done> {
+async fn repair(
+    global: &Global,
+    place: &SpoolLocation,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let folder = folder_of(global, place)?;
     check_folder(&folder)?;
     let salvaging = tokio::task::spawn_blocking(move || spool::salvage(&folder)).await;
     let salvaged = salvaging
-        .map_err(|error| Error::invalid("the salvage was broken off").with_source(error))??;
+        .map_err(|error| Error::invalid("the repair was aborted").with_source(error))??;
     if output.json() {
         output.value(&salvaged)?;
     } else {
@@ -562,7 +588,7 @@ async fn salvage(global: &Global, place: &SpoolPlace, output: &mut Output) -> Re
                 "{GOOD}nothing is damaged{GOOD:#}: {} entries can be read; the spool stays as it is",
                 output::count(salvaged.read)
             ))?;
-            return Ok(Done::All);
+            return Ok(CommandStatus::Complete);
         };
         output.fields(&[
             ("read", output::count(salvaged.read)),
@@ -572,16 +598,15 @@ async fn salvage(global: &Global, place: &SpoolPlace, output: &mut Output) -> Re
     }
     if salvaged.damaged > 0 {
         output::warn(
-            "of the damaged entries, what is left is kept as dead letters: `arc-host spool list` and \
+            "the readable parts of damaged entries are kept as dead letters: `arc-host spool list` and \
              `spool show` show them, `spool drop` removes them",
         );
     }
     if !salvaged.lists_read {
         output::warn(
-            "the list of the entries was damaged, too: some may be missing, and some that were \
-             delivered before may be among those that were read; to record these again changes \
-             nothing",
+            "the list of the entries was damaged, too: some might be missing, and some that were \
+             delivered before might reappear; recording these again changes nothing",
         );
     }
-    Ok(if salvaged.damaged > 0 { Done::Not } else { Done::All })
+    Ok(if salvaged.damaged > 0 { CommandStatus::Incomplete } else { CommandStatus::Complete })
 }

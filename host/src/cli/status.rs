@@ -1,4 +1,4 @@
-//! `arc-host status`: where a simulation stands, once or for as long as it runs.
+//! `arc-host status`: shows the progress of a simulation, once or until it ends.
 
 use std::time::{Duration, Instant};
 
@@ -6,20 +6,20 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::options;
-use super::output::{self, BOLD, Output, Redrawn};
+use super::output::{self, BOLD, LiveLines, Output};
 use crate::delivery::Source;
 use crate::error::{Error, Result};
 use crate::recorder::SimulationProgress;
 use crate::store::SimulationStatus;
 
-/// How long a watch waits between two questions.
+/// The pause of a watch between two queries.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Of a database that takes long to answer a watch takes at most one part in so many.
+/// A slow database spends at most one part in this many of its time on the queries of a watch.
 const SHARE: u32 = 10;
 
 #[derive(Debug, Args)]
@@ -28,13 +28,17 @@ pub(super) struct Status {
     #[arg(value_name = "ID", value_parser = options::id)]
     simulation: Uuid,
 
-    /// Show every change until the simulation ends: exit code 0 where it was completed, 1 where it
-    /// failed or was cancelled.
+    /// Show every change until the simulation ends: exit code 0 if it was completed, 1 if it failed
+    /// or was cancelled.
     #[arg(long)]
     watch: bool,
 }
 
-pub(super) async fn run(global: &Global, arguments: Status, output: &mut Output) -> Result<Done> {
+pub(super) async fn run(
+    global: &Global,
+    arguments: Status,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let mut interrupts = signal(SignalKind::interrupt())
         .map_err(|error| Error::io("could not listen for Ctrl-C", error))?;
     tokio::select! {
@@ -51,15 +55,15 @@ pub(super) async fn run(global: &Global, arguments: Status, output: &mut Output)
                     output.line(&line)?;
                 }
             }
-            Ok(Done::All)
+            Ok(CommandStatus::Complete)
         } => done,
-        _ = interrupts.recv() => Ok(Done::Interrupted),
+        _ = interrupts.recv() => Ok(CommandStatus::Interrupted),
     }
 }
 
 /// Shows every change until the simulation ends: a line for each, or in place on a terminal.
-async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Result<Done> {
-    let mut redrawn = Redrawn::on_terminal(output);
+async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Result<CommandStatus> {
+    let mut redrawn = LiveLines::on_terminal(output);
     let mut shown = None;
     let mut unavailable = false;
     loop {
@@ -67,7 +71,7 @@ async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Res
         match source.simulation_status(simulation_id).await {
             Ok(status) => {
                 unavailable = false;
-                // Time passes whether or not anything happens.
+                // The execution time changes even if nothing else does.
                 let state = SimulationProgress { execution_time_ms: 0.0, ..status.clone() };
                 if shown.as_ref() != Some(&state) {
                     match &mut redrawn {
@@ -79,11 +83,13 @@ async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Res
                 }
                 match status.status {
                     SimulationStatus::Running => {}
-                    SimulationStatus::Completed => return Ok(Done::All),
-                    SimulationStatus::Failed | SimulationStatus::Cancelled => return Ok(Done::Not),
+                    SimulationStatus::Completed => return Ok(CommandStatus::Complete),
+                    SimulationStatus::Failed | SimulationStatus::Cancelled => {
+                        return Ok(CommandStatus::Incomplete);
+                    }
                 }
             }
-            // A server that is started again is waited for; the first question wants an answer.
+            // A restart of the server is waited for, but the first query must succeed.
             Err(error) if error.retryable() && shown.is_some() => {
                 if !std::mem::replace(&mut unavailable, true) {
                     output::warn(&error.report());
@@ -92,13 +98,13 @@ async fn watch(source: &Source, simulation_id: Uuid, output: &mut Output) -> Res
             Err(error) => return Err(error),
         }
         if output.closed() {
-            return Ok(Done::All);
+            return Ok(CommandStatus::Complete);
         }
         tokio::time::sleep(PAUSE.max(asked_at.elapsed() * SHARE)).await;
     }
 }
 
-/// What people see of a simulation, a line each.
+/// Formats a simulation for people, one value per line.
 fn lines(status: &SimulationProgress) -> Vec<String> {
     let title = format!(
         "{BOLD}{}{BOLD:#} {} ({})",
@@ -140,7 +146,7 @@ fn lines(status: &SimulationProgress) -> Vec<String> {
     std::iter::once(title).chain(output::named(&fields)).collect()
 }
 
-/// A simulation in one line.
+/// Formats a simulation as one line.
 fn summary(status: &SimulationProgress) -> String {
     format!(
         "{} {:.1}% ({} of {} scenarios), successful {}, failed {}, rejected {}, score {}, cost {}",

@@ -1,9 +1,9 @@
-//! `arc-host token`: who may use the service.
+//! `arc-host token`: creates, lists and revokes the tokens of the service.
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::output::{self, Output};
@@ -15,19 +15,19 @@ const NAME_BYTES: usize = 100;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
-    /// Make a token, and print it this once.
+    /// Create a token, and show it once.
     Create(CreateToken),
     /// List the tokens, without their secrets.
     List,
-    /// Let a token work no more.
+    /// Revoke a token.
     Revoke(RevokeToken),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct CreateToken {
-    /// What it allows: read (questions), record, or admin (all of it). More than one may be given. A
-    /// scope holds for all simulations: each token that records can also complete, fail and cancel
-    /// those that others have started.
+    /// A scope of the token: read (queries), record, or admin (everything). Can be repeated. A
+    /// scope applies to all simulations: a token that records can also complete, fail and cancel
+    /// simulations that others have started.
     #[arg(long, required = true, value_name = "SCOPE")]
     scope: Vec<Scope>,
 
@@ -47,7 +47,7 @@ pub(super) async fn run(
     global: &Global,
     command: TokenCommand,
     output: &mut Output,
-) -> Result<Done> {
+) -> Result<CommandStatus> {
     match command {
         TokenCommand::Create(arguments) => new(global, arguments, output).await,
         TokenCommand::List => list(global, output).await,
@@ -55,7 +55,11 @@ pub(super) async fn run(
     }
 }
 
-async fn new(global: &Global, arguments: CreateToken, output: &mut Output) -> Result<Done> {
+async fn new(
+    global: &Global,
+    arguments: CreateToken,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let CreateToken { scope: mut scopes, name } = arguments;
     if !(1..=NAME_BYTES).contains(&name.len()) || name.chars().any(char::is_control) {
         return Err(Error::invalid(format!(
@@ -64,22 +68,22 @@ async fn new(global: &Global, arguments: CreateToken, output: &mut Output) -> Re
     }
     scopes.sort_unstable();
     scopes.dedup();
-    let words: Vec<&str> = scopes.iter().map(|scope| Scope::word(*scope)).collect();
+    let scope_names: Vec<&str> = scopes.iter().map(|scope| Scope::word(*scope)).collect();
     let token = Token::make()?;
     let database = connection::open_current(global).await?;
-    database.store().insert_token(token.id(), &name, &words, &token.sha256()).await?;
+    database.store().insert_token(token.id(), &name, &scope_names, &token.sha256()).await?;
     if output.json() {
         output.value(&json!({
-            "token_id": token.id(), "name": name, "scopes": words, "token": token.reveal(),
+            "token_id": token.id(), "name": name, "scopes": scope_names, "token": token.reveal(),
         }))?;
     } else {
         output.bare_line(token.reveal())?;
     }
-    output::note("keep it now: it is shown this once, and only its hash is kept");
-    Ok(Done::All)
+    output::note("save it now: it is shown only once, and only its hash is stored");
+    Ok(CommandStatus::Complete)
 }
 
-async fn list(global: &Global, output: &mut Output) -> Result<Done> {
+async fn list(global: &Global, output: &mut Output) -> Result<CommandStatus> {
     let database = connection::open_current(global).await?;
     let tokens = database.store().tokens().await?;
     if output.json() {
@@ -89,11 +93,11 @@ async fn list(global: &Global, output: &mut Output) -> Result<Done> {
                 "created_at": token.created_at, "revoked_at": token.revoked_at,
             }))?;
         }
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     if tokens.is_empty() {
         output::note("no tokens yet; arc-host token create --scope record --name NAME makes one");
-        return Ok(Done::All);
+        return Ok(CommandStatus::Complete);
     }
     let rows = tokens.into_iter().map(|token| {
         vec![
@@ -105,10 +109,14 @@ async fn list(global: &Global, output: &mut Output) -> Result<Done> {
         ]
     });
     output.table(&["id", "name", "scopes", "made", "revoked"], &[], rows)?;
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }
 
-async fn revoke(global: &Global, arguments: RevokeToken, output: &mut Output) -> Result<Done> {
+async fn revoke(
+    global: &Global,
+    arguments: RevokeToken,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let database = connection::open_current(global).await?;
     let token_id = database.store().revoke_token(&arguments.token).await?;
     if output.json() {
@@ -116,5 +124,5 @@ async fn revoke(global: &Global, arguments: RevokeToken, output: &mut Output) ->
     } else {
         output.line(&format!("{token_id} is revoked; services know within seconds"))?;
     }
-    Ok(Done::All)
+    Ok(CommandStatus::Complete)
 }

@@ -1,11 +1,11 @@
-//! `arc-host validate`: verdicts without a database.
+//! `arc-host validate`: shows verdicts without a database.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Done;
+use super::CommandStatus;
 use super::connection;
 use super::global::Global;
 use super::options::FormatOptions;
@@ -17,7 +17,7 @@ use crate::recorder::{Document, Submission};
 
 #[derive(Debug, Args)]
 pub(super) struct Validate {
-    /// A file of results; - is standard input.
+    /// A result file; - is standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
@@ -25,7 +25,11 @@ pub(super) struct Validate {
     format: FormatOptions,
 }
 
-pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Output) -> Result<Done> {
+pub(super) async fn run(
+    global: &Global,
+    arguments: Validate,
+    output: &mut Output,
+) -> Result<CommandStatus> {
     let built_in = connection::extractor(global)?;
     let file = DocumentFile::open(&arguments.file)?;
     let FormatOptions { format, header } = &arguments.format;
@@ -53,7 +57,7 @@ pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Outpu
             Err(error) => {
                 failed += 1;
                 let hint = error.hint();
-                output::complain_with(&format!("result {position}: {error}"), hint);
+                output::show_error_with_hint(&format!("result {position}: {error}"), hint);
                 if output.json() {
                     let message = error.to_string();
                     output.value(&match hint {
@@ -67,11 +71,11 @@ pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Outpu
         }
         position += 1;
         if output.closed() {
-            return Ok(Done::All);
+            return Ok(CommandStatus::Complete);
         }
     }
     let (_, envelope) = frames.finish()?;
-    // An envelope around no results is a suite that had none.
+    // An envelope without results is a suite that had none.
     if position == 0 && file.header().is_none() && envelope.is_none() {
         return Err(Error::invalid(format!("{} holds no results", file.name())));
     }
@@ -88,14 +92,14 @@ pub(super) async fn run(global: &Global, arguments: Validate, output: &mut Outpu
         ))?;
     }
     Ok(match (failed, rejected) {
-        (1.., _) => Done::Not,
-        (_, 1..) => Done::Rejected,
-        _ if incomplete.is_some() => Done::Rejected,
-        _ => Done::All,
+        (1.., _) => CommandStatus::Incomplete,
+        (_, 1..) => CommandStatus::Rejected,
+        _ if incomplete.is_some() => CommandStatus::Rejected,
+        _ => CommandStatus::Complete,
     })
 }
 
-/// The verdict as JSON text, in the words of `extract-json`.
+/// Returns the verdict as JSON text, as in `extract-json`.
 fn verdict(
     session: &mut Session,
     header: Option<&str>,
@@ -106,7 +110,7 @@ fn verdict(
         Document::Unreadable { violation, .. } => {
             let [path, code, message] = [&violation.path, &violation.code, &violation.message]
                 .map(|text| Value::from(text.as_str()).to_string());
-            // In the component's own order of members, so that one kind of line looks like the other.
+            // The members have the component's own order, so that both kinds of lines look alike.
             Ok(format!(
                 r#"{{"verdict":"rejected","violations":[{{"path":{path},"code":{code},"message":{message}}}]}}"#
             ))
@@ -114,7 +118,7 @@ fn verdict(
     }
 }
 
-/// A verdict on one line for a person.
+/// Formats a verdict as one line for a person.
 fn describe(position: u64, verdict: &Value) -> String {
     let text =
         |value: Option<&Value>| output::printable(value.and_then(Value::as_str).unwrap_or("–"));

@@ -1,18 +1,18 @@
-//! Secrets among the arguments, where every user of the machine can see them.
+//! Secrets among the arguments, which every user of the machine can see.
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use super::output;
 
-/// The options that may hold a secret, and the variable in which it is not seen.
+/// The options that can hold a secret, and the variable that keeps it invisible.
 const OPTIONS: [(&str, Option<&str>); 3] = [
     ("database_url", Some("ARC_DATABASE_URL")),
     ("postgres_mirror", Some("ARC_POSTGRES_MIRROR")),
     ("server", None),
 ];
 
-/// Warns of secrets that were given on the command line, without showing them.
+/// Warns of secrets on the command line, without showing them.
 pub(super) fn warn(matches: &ArgMatches) {
     for warning in warnings(matches) {
         output::warn(&warning);
@@ -46,7 +46,7 @@ fn warnings(matches: &ArgMatches) -> Vec<String> {
     warnings
 }
 
-/// Whether a URL, or a keyword/value connection string, holds a password.
+/// Returns whether a URL, or a keyword/value connection string, has a password.
 fn has_password(text: &str) -> bool {
     let authority = text.split_once("://").map_or("", |(_, rest)| rest);
     let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_can_see_is_warned_of_and_not_shown() {
+    fn visible_secrets_cause_a_warning_that_does_not_show_them() {
         for url in [
             "postgresql://arc:hush@db.example/arc",
             "postgres://:hush@db.example/arc",
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_is_not_warned_of() {
+    fn arguments_without_secrets_cause_no_warning() {
         for url in [
             "postgresql://arc@db.example:5432/arc",
             "postgresql://db.example:5432/a@b",

@@ -132,11 +132,11 @@ impl Call {
 }
 
 /// Why a request failed.
-enum Trouble {
+enum RequestFailure {
     /// The same request can succeed later.
-    Again(Error, Option<Duration>),
+    Retryable(Error, Option<Duration>),
     /// The same request cannot succeed.
-    Done(Error),
+    Final(Error),
     /// Its body is longer than the service, or a proxy before it, accepts.
     TooLarge(TooLarge),
 }
@@ -154,11 +154,11 @@ enum Limit {
     Bytes(u64),
 }
 
-impl Trouble {
+impl RequestFailure {
     fn into_error(self) -> Error {
         match self {
-            Trouble::Again(error, _) | Trouble::Done(error) => error,
-            Trouble::TooLarge(too_large) => too_large.error,
+            RequestFailure::Retryable(error, _) | RequestFailure::Final(error) => error,
+            RequestFailure::TooLarge(too_large) => too_large.error,
         }
     }
 }
@@ -253,22 +253,22 @@ impl ServiceClient {
 
     /// Sends a request until it has a final answer, without parsing it.
     async fn bytes(&self, call: Call) -> Result<Bytes> {
-        self.answer(call).await.map_err(Trouble::into_error)
+        self.answer(call).await.map_err(RequestFailure::into_error)
     }
 
     /// Sends a request until it has a final answer, and reports a body that is too long separately.
-    async fn answer(&self, call: Call) -> std::result::Result<Bytes, Trouble> {
-        let call = self.compressed(call).map_err(Trouble::Done)?;
+    async fn answer(&self, call: Call) -> std::result::Result<Bytes, RequestFailure> {
+        let call = self.compressed(call).map_err(RequestFailure::Final)?;
         let mut backoff = Backoff::new(RetryPolicy::SERVER);
         let until = Instant::now() + RETRY_FOR;
         loop {
             let (error, wanted) = match self.once(&call).await {
                 Ok(bytes) => return Ok(bytes),
-                Err(Trouble::Again(error, wanted)) => (error, wanted),
+                Err(RequestFailure::Retryable(error, wanted)) => (error, wanted),
                 Err(trouble) => return Err(trouble),
             };
             let Some(pause) = backoff.next_pause_until(until, wanted.unwrap_or_default()) else {
-                return Err(Trouble::Again(error, wanted));
+                return Err(RequestFailure::Retryable(error, wanted));
             };
             tokio::time::sleep(pause).await;
             self.counters.sent_again();
@@ -299,7 +299,7 @@ impl ServiceClient {
 
     /// Sends a request once.
     async fn try_once(&self, call: &Call) -> Result<Bytes> {
-        self.once(call).await.map_err(Trouble::into_error)
+        self.once(call).await.map_err(RequestFailure::into_error)
     }
 
     fn compressed(&self, mut call: Call) -> Result<Call> {
@@ -324,15 +324,15 @@ impl ServiceClient {
         Ok(request.body(call.body.clone()))
     }
 
-    async fn once(&self, call: &Call) -> std::result::Result<Bytes, Trouble> {
+    async fn once(&self, call: &Call) -> std::result::Result<Bytes, RequestFailure> {
         let begun = Instant::now();
         let answer = self.send(call).await;
         self.counters.answered(begun.elapsed(), answer.is_ok());
         answer
     }
 
-    async fn send(&self, call: &Call) -> std::result::Result<Bytes, Trouble> {
-        let mut request = self.request(call).map_err(Trouble::Done)?;
+    async fn send(&self, call: &Call) -> std::result::Result<Bytes, RequestFailure> {
+        let mut request = self.request(call).map_err(RequestFailure::Final)?;
         if !call.headers.contains_key(ACCEPT) {
             request = request.header(ACCEPT, "application/json");
         }
@@ -354,28 +354,32 @@ impl ServiceClient {
         };
         let (again, error) = (problem.retryable, error_of(problem));
         if status == StatusCode::PAYLOAD_TOO_LARGE {
-            return Err(Trouble::TooLarge(TooLarge { error, limit }));
+            return Err(RequestFailure::TooLarge(TooLarge { error, limit }));
         }
-        Err(if again { Trouble::Again(error, wanted) } else { Trouble::Done(error) })
+        Err(if again {
+            RequestFailure::Retryable(error, wanted)
+        } else {
+            RequestFailure::Final(error)
+        })
     }
 
     /// Returns the error for a request without an answer: the service or the network is unavailable.
-    fn unanswered(&self, error: reqwest::Error) -> Trouble {
+    fn unanswered(&self, error: reqwest::Error) -> RequestFailure {
         let place = self.describe();
         // The message names the service, without the query.
         let error = error.without_url();
         if error.is_builder() {
             let message = format!("the request to {place} cannot be made, and nothing was sent");
-            return Trouble::Done(Error::invalid(message).with_source(error));
+            return RequestFailure::Final(Error::invalid(message).with_source(error));
         }
         if tls_refused(&error) {
-            return Trouble::Done(
+            return RequestFailure::Final(
                 Error::configuration(format!("{place} could not be trusted"))
                     .with_hint("SSL_CERT_FILE names the authority to trust")
                     .with_source(error),
             );
         }
-        Trouble::Again(
+        RequestFailure::Retryable(
             Error::unavailable(format!("{place} did not answer"))
                 .with_hint("check the URL, and that the service runs, and try again")
                 .with_source(error),
@@ -384,21 +388,21 @@ impl ServiceClient {
     }
 
     /// Returns the error for an answer of a proxy or another server.
-    fn foreign(&self, status: StatusCode, body: &[u8], wanted: Option<Duration>) -> Trouble {
+    fn foreign(&self, status: StatusCode, body: &[u8], wanted: Option<Duration>) -> RequestFailure {
         let text: String = String::from_utf8_lossy(body).chars().take(SHOWN_CHARACTERS).collect();
         let place = self.describe();
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             let error = Error::unavailable(format!("{place} answered {status}"));
-            return Trouble::Again(error.with_hint(TRY_AGAIN), wanted);
+            return RequestFailure::Retryable(error.with_hint(TRY_AGAIN), wanted);
         }
         if status == StatusCode::PAYLOAD_TOO_LARGE {
             let error = Error::invalid(format!(
                 "a proxy before {place} accepts no body of this length ({status})"
             ))
             .with_hint("allow longer ones there");
-            return Trouble::TooLarge(TooLarge { error, limit: None });
+            return RequestFailure::TooLarge(TooLarge { error, limit: None });
         }
-        Trouble::Done(
+        RequestFailure::Final(
             Error::configuration(format!(
                 "{place} answered {status}, which is not an answer of an Arc Recorder service ({})",
                 text.trim()

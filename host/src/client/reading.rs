@@ -165,7 +165,7 @@ impl ServiceClient {
         &self,
         choice: &DeadLetterSelection,
     ) -> Result<SpoolRequeued> {
-        self.json(chosen("v1/spool/requeue", choice)?).await
+        self.json(selection_call("v1/spool/requeue", choice)?).await
     }
 
     /// Removes dead letters of the service permanently.
@@ -173,7 +173,7 @@ impl ServiceClient {
     /// # Errors
     /// [`Error::NotFound`] if one of them is not a dead letter.
     pub async fn drop_dead_letters(&self, choice: &DeadLetterSelection) -> Result<SpoolDropped> {
-        self.json(chosen("v1/spool/drop", choice)?).await
+        self.json(selection_call("v1/spool/drop", choice)?).await
     }
 
     /// Returns the counters of the service since its start.
@@ -193,7 +193,7 @@ fn outcome(text: &str) -> serde_json::Result<RecordedOutcome> {
     Ok(outcome)
 }
 
-fn chosen(path: &str, choice: &DeadLetterSelection) -> Result<Call> {
+fn selection_call(path: &str, choice: &DeadLetterSelection) -> Result<Call> {
     let body = serde_json::to_vec(choice).map_err(|error| {
         Error::invalid("the numbers could not be written as JSON").with_source(error)
     })?;

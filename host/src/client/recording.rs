@@ -8,7 +8,7 @@ use reqwest::header::HeaderValue;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Call, ServiceClient, Trouble};
+use super::{Call, RequestFailure, ServiceClient};
 use crate::documents;
 use crate::error::{Error, Result};
 use crate::recorder::{
@@ -91,15 +91,15 @@ impl ServiceClient {
                 let Some(submission) = left.pop_front() else { break };
                 let id = submission.outcome_id(simulation_id);
                 ids.push(id);
-                self.record_alone(&path, id, submission).await.map(|verdict| vec![verdict])
+                self.record_separately(&path, id, submission).await.map(|verdict| vec![verdict])
             } else {
                 match self.record_portion(&path, &portion, &ids).await {
-                    Err(Trouble::TooLarge(too_large)) if portion.len() > 1 => {
+                    Err(RequestFailure::TooLarge(too_large)) if portion.len() > 1 => {
                         self.portions.too_large(&portion, too_large.limit.as_ref());
                         portion.into_iter().rev().for_each(|one| left.push_front(one));
                         continue;
                     }
-                    answered => answered.map_err(Trouble::into_error),
+                    answered => answered.map_err(RequestFailure::into_error),
                 }
             };
             let error = match answered {
@@ -130,16 +130,16 @@ impl ServiceClient {
         path: &str,
         portion: &[Submission],
         ids: &[Uuid],
-    ) -> std::result::Result<Vec<ItemVerdict>, Trouble> {
-        let body = list(portion).map_err(Trouble::Done)?;
+    ) -> std::result::Result<Vec<ItemVerdict>, RequestFailure> {
+        let body = list(portion).map_err(RequestFailure::Final)?;
         let format = portion.first().and_then(|submission| submission.format.as_deref());
         let call = Call::post(path, JSON, body)
             .with("format", format.map(|format| format.name().to_owned()));
         let answer = self.answer(call).await?;
-        let answer: BatchVerdicts = self.parse(&answer).map_err(Trouble::Done)?;
+        let answer: BatchVerdicts = self.parse(&answer).map_err(RequestFailure::Final)?;
         let (sent, returned) = (portion.len(), answer.verdicts.len());
         if returned != sent {
-            return Err(Trouble::Done(
+            return Err(RequestFailure::Final(
                 Error::configuration(format!(
                     "the service returned {returned} verdicts on {sent} results"
                 ))
@@ -150,7 +150,7 @@ impl ServiceClient {
             // A rejected result can be stored in part, or with replacements for values that JSON
             // cannot represent.
             if verdict.outcome_id != *id && verdict.verdict != VerdictKind::Rejected {
-                return Err(Trouble::Done(another(verdict.outcome_id, *id)));
+                return Err(RequestFailure::Final(wrong_id_error(verdict.outcome_id, *id)));
             }
         }
         self.counters.stored(answer.stored);
@@ -158,7 +158,7 @@ impl ServiceClient {
     }
 
     /// Records a result that would break a list: it is sent unchanged in a request of its own.
-    async fn record_alone(
+    async fn record_separately(
         &self,
         path: &str,
         outcome_id: Uuid,
@@ -274,7 +274,7 @@ fn written(value: &impl serde::Serialize) -> Result<Vec<u8>> {
 }
 
 /// Returns the error for a verdict with the id of another result.
-fn another(found: Uuid, sent: Uuid) -> Error {
+fn wrong_id_error(found: Uuid, sent: Uuid) -> Error {
     Error::configuration(format!(
         "the service has recorded {found} in place of {sent}: a proxy has changed the results, or \
          the service's version differs"
@@ -293,10 +293,11 @@ fn fits_a_list(submission: &Submission) -> bool {
         && let Some(found) = documents_of(text)
         && found.envelope.is_none()
     {
-        return is_alone(&found, 0, text.len());
+        return is_single_document(&found, 0, text.len());
     }
     // An array, or an object with a member `results`, is a document only within a list.
-    documents_of(&format!("[\n{text}]")).is_some_and(|found| is_alone(&found, 2, text.len()))
+    documents_of(&format!("[\n{text}]"))
+        .is_some_and(|found| is_single_document(&found, 2, text.len()))
 }
 
 fn documents_of(text: &str) -> Option<Split> {
@@ -305,7 +306,7 @@ fn documents_of(text: &str) -> Option<Split> {
 }
 
 /// Returns whether exactly this document was found, without a problem.
-fn is_alone(found: &Split, offset: usize, length: usize) -> bool {
+fn is_single_document(found: &Split, offset: usize, length: usize) -> bool {
     match found.spans.as_slice() {
         [one] => one.problem.is_none() && one.offset == offset && one.length == length,
         _ => false,
@@ -331,9 +332,9 @@ fn list(part: &[Submission]) -> Result<Vec<u8>> {
     }
     body.push(b']');
     let beside = ResultsMetadata {
-        modal_call_ids: some_of(part, |submission| submission.modal_call_id.clone()),
-        sandbox_ids: some_of(part, |submission| submission.sandbox_id.clone()),
-        trials: some_of(part, |submission| submission.trial),
+        modal_call_ids: optional_values(part, |submission| submission.modal_call_id.clone()),
+        sandbox_ids: optional_values(part, |submission| submission.sandbox_id.clone()),
+        trials: optional_values(part, |submission| submission.trial),
         not_finite: part.iter().any(|submission| !submission.not_finite.is_empty()).then(|| {
             let places = |submission: &Submission| {
                 submission.not_finite.iter().map(NotFiniteBody::from).collect()
@@ -378,7 +379,7 @@ pub(super) fn goes_as_it_is(header: &str) -> bool {
 }
 
 /// Returns a value for each result, or `None` if no result has one.
-fn some_of<T>(
+fn optional_values<T>(
     part: &[Submission],
     said: impl Fn(&Submission) -> Option<T>,
 ) -> Option<Vec<Option<T>>> {

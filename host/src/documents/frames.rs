@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_framing::{Container, Content, Envelope, Frame, Framer, Limits, Problem};
 
 use super::archive::Archive;
-use super::listed::Listed;
+use super::listed::DocumentList;
 use super::stream::Stream;
 use super::{DocumentFile, DocumentPlace, Documents, Place};
 use crate::error::Result;
@@ -52,7 +52,7 @@ pub struct Frames {
 enum Source {
     Stream(Box<Stream>),
     Archive { archive: Box<Archive>, next: usize, read_bytes: u64 },
-    Listed { listed: Arc<Listed>, next: usize },
+    Listed { listed: Arc<DocumentList>, next: usize },
 }
 
 impl Frames {

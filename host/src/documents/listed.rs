@@ -15,7 +15,7 @@ use crate::identity::Fingerprint;
 
 /// The documents of a file in order, each by the places of its items.
 #[derive(Debug)]
-pub(super) struct Listed {
+pub(super) struct DocumentList {
     /// The archive of the items, if they are in one.
     archive: Option<Archive>,
     documents: Vec<Document>,
@@ -38,7 +38,7 @@ fn fingerprint(key: &str) -> Uuid {
     fingerprint.uuid()
 }
 
-impl Listed {
+impl DocumentList {
     /// Reads a file once, and returns its list of documents and the item that is the header.
     pub(super) fn read(
         file: &DocumentFile,
@@ -50,7 +50,7 @@ impl Listed {
             Documents::Archive(archive) => Some(archive.clone()),
             _ => None,
         };
-        let mut listed = Listed { archive, documents: Vec::new(), further_headers: false };
+        let mut listed = DocumentList { archive, documents: Vec::new(), further_headers: false };
         let mut header = None;
         // The component determines the length of a key, and there can be very many keys.
         let mut by_key: HashMap<Uuid, usize> = HashMap::new();

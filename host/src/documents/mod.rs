@@ -32,7 +32,7 @@ use crate::extraction::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRo
 
 use archive::Archive;
 use at::ReadAt;
-use listed::Listed;
+use listed::DocumentList;
 
 pub use frames::Frames;
 pub(crate) use header::HEADER_BYTES;
@@ -85,7 +85,7 @@ pub struct DocumentFile {
 enum Documents {
     Stream(ItemLayout),
     Archive(Archive),
-    Listed(Arc<Listed>),
+    Listed(Arc<DocumentList>),
 }
 
 /// The place of a document in its file.
@@ -135,7 +135,7 @@ impl DocumentFile {
         })
     }
 
-    /// Wraps an open file under the given name.
+    /// Wraps an open file under this name.
     ///
     /// # Errors
     /// [`Error::Io`] if it cannot be read.
@@ -239,7 +239,7 @@ impl DocumentFile {
         };
         let mut header = self.header_of(&layout.header, header_file)?;
         if layout.classify_items {
-            let (listed, item) = Listed::read(&self, document_bytes, classify)?;
+            let (listed, item) = DocumentList::read(&self, document_bytes, classify)?;
             if layout.header == HeaderLayout::Item && header.is_none() {
                 header = item;
             }

@@ -42,7 +42,7 @@ pub(super) fn find(file: &Path, patterns: &[String]) -> Result<Option<PathBuf>> 
             several.len(),
             several.iter().take(5).map(|name| name.as_str()).collect::<Vec<_>>().join(", ")
         ))
-        .with_hint("say which one it is with --header")),
+        .with_hint("select one with --header")),
     }
 }
 

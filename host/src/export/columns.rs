@@ -1,8 +1,8 @@
-//! Outcomes as columns of Arrow.
+//! Outcomes as Arrow columns.
 //!
-//! Ids are text, as everywhere else; times are microseconds in UTC, which is what PostgreSQL keeps;
-//! costs, scores and durations are double precision there and here; metrics and warnings are JSON
-//! text. What may be absent is null.
+//! Ids are text, as everywhere else; times are microseconds in UTC, as in PostgreSQL; costs, scores
+//! and durations are double precision, as in PostgreSQL; metrics and warnings are JSON text.
+//! Optional values are nullable.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use crate::json_text::JsonText;
 use crate::store::outcome_columns::outcome_columns;
 use crate::store::{ColumnType, OutcomeRecord};
 
-/// The zone of the times.
+/// The time zone of the times.
 const UTC: &str = "UTC";
 
-/// A type of columns in Arrow.
+/// A column type in Arrow.
 trait ArrowColumn: ColumnType {
     type Builder: ArrayBuilder;
 
@@ -119,7 +119,7 @@ macro_rules! columns {
             Arc::new(Schema::new(fields))
         }
 
-        /// Outcomes that are being made columns.
+        /// The columns of the outcomes so far.
         pub(super) struct Columns {
             schema: SchemaRef,
             rows: usize,
@@ -131,7 +131,7 @@ macro_rules! columns {
         }
 
         impl Columns {
-            /// None yet.
+            /// Creates columns without outcomes.
             pub(super) fn new(documents: bool) -> Self {
                 Columns {
                     schema: schema(documents),
@@ -144,7 +144,7 @@ macro_rules! columns {
                 }
             }
 
-            /// Takes one more.
+            /// Adds an outcome.
             pub(super) fn push(&mut self, outcome: &OutcomeRecord) {
                 self.rows += 1;
                 self.bytes += outcome.document.map_or(0, str::len)
@@ -157,7 +157,7 @@ macro_rules! columns {
                 }
             }
 
-            /// The columns so far; none are here then.
+            /// Returns the columns so far, and begins new ones.
             pub(super) fn take(&mut self) -> Result<RecordBatch> {
                 (self.rows, self.bytes) = (0, 0);
                 let mut columns = vec![
@@ -166,7 +166,7 @@ macro_rules! columns {
                     $(ArrayBuilder::finish(&mut self.$name),)*
                 ];
                 columns.extend(self.document.as_mut().map(ArrayBuilder::finish));
-                RecordBatch::try_new(self.schema(), columns).map_err(not_made)
+                RecordBatch::try_new(self.schema(), columns).map_err(conversion_error)
             }
         }
     };
@@ -174,23 +174,23 @@ macro_rules! columns {
 outcome_columns!(read => columns);
 
 impl Columns {
-    /// The names and types.
+    /// Returns the names and types of the columns.
     pub(super) fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
 
-    /// How many outcomes are there.
+    /// Returns the number of outcomes.
     pub(super) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// How many bytes their texts have, but for words of a fixed length.
+    /// Returns the size of the texts in bytes, without texts of a fixed length.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
-fn not_made(error: ArrowError) -> Error {
+fn conversion_error(error: ArrowError) -> Error {
     Error::invalid("could not make columns of the outcomes").with_source(error)
 }
 
@@ -250,7 +250,8 @@ mod tests {
         let places = names.iter().map(|name| json.find(&format!("\"{name}\":")).expect(name));
         assert!(places.is_sorted(), "{json}");
 
-        // A page's outcomes have neither the simulation, which is asked for, nor a column of spans.
+        // The outcomes of a page have neither the simulation, which the request names, nor a column
+        // of spans.
         let described = crate::wire::described_outcome();
         let required = described["required"].as_array().unwrap();
         let mut contract: Vec<(&str, bool)> = described["properties"]

@@ -1,9 +1,9 @@
-//! Comma-separated values, as RFC 4180 has them.
+//! Comma-separated values (RFC 4180).
 //!
-//! A value is quoted where it holds a comma, a quote or the end of a line. What is absent is an empty
-//! field, and an empty text is `""`, so that the two differ. Values are what they are: a program that
-//! takes a text such as `=1+1` for a formula takes it so whether or not it is quoted, and what would
-//! keep it from that is another text.
+//! A value is quoted if it contains a comma, a quote or a line break. An absent value is an empty
+//! field, and an empty text is `""`, so that the two differ. Values are written unchanged: a
+//! program that takes a text such as `=1+1` for a formula does so with or without quotes, and could
+//! only be prevented from it by changing the text.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -12,14 +12,14 @@ use std::io::Write;
 use jiff::Timestamp;
 
 use super::columns::NAMES;
-use super::{Writer, not_written};
+use super::{Writer, write_error};
 use crate::error::Result;
 use crate::extraction::OutcomeStatus;
 use crate::json_text::JsonText;
 use crate::store::outcome_columns::outcome_columns;
 use crate::store::{ColumnType, OutcomeRecord};
 
-/// Writes lines.
+/// Writes CSV lines.
 pub(super) struct CsvWriter<W> {
     output: W,
     line: Line,
@@ -33,7 +33,7 @@ impl<W: Write> CsvWriter<W> {
         for name in names {
             line.text(Some(name));
         }
-        output.write_all(line.end()).map_err(not_written)?;
+        output.write_all(line.end()).map_err(write_error)?;
         Ok(CsvWriter { output, line })
     }
 }
@@ -43,8 +43,8 @@ impl<W: Write + Send + 'static> Writer for CsvWriter<W> {
 
     fn write(&mut self, outcome: &OutcomeRecord) -> Result<()> {
         let line = &mut self.line;
-        line.shown(outcome.simulation_id);
-        line.shown(outcome.outcome_id);
+        line.display(outcome.simulation_id);
+        line.display(outcome.outcome_id);
         macro_rules! fields {
             ($(($role:ident $name:ident [$type:ty] $value:tt))*) => {
                 $(<$type>::write(line, outcome.$name);)*
@@ -54,16 +54,16 @@ impl<W: Write + Send + 'static> Writer for CsvWriter<W> {
         if let Some(document) = outcome.document {
             line.text(Some(document));
         }
-        self.output.write_all(self.line.end()).map_err(not_written)
+        self.output.write_all(self.line.end()).map_err(write_error)
     }
 
     fn finish(mut self) -> Result<W> {
-        self.output.flush().map_err(not_written)?;
+        self.output.flush().map_err(write_error)?;
         Ok(self.output)
     }
 }
 
-/// A type of columns in CSV.
+/// A column type in CSV.
 trait CsvColumn: ColumnType {
     fn write(line: &mut Line, value: Self::Ref<'_>);
 }
@@ -87,17 +87,17 @@ macro_rules! csv_columns {
     )*};
 }
 csv_columns! {
-    i32: |line, number| line.shown(number);
-    i64: |line, number| line.shown(number);
+    i32: |line, number| line.display(number);
+    i64: |line, number| line.display(number);
     f64: |line, number| line.number(number);
-    Timestamp: |line, time| line.shown(time);
+    Timestamp: |line, time| line.display(time);
     String: |line, text| line.text(Some(text));
     Cow<'static, str>: |line, name| line.text(Some(name));
     OutcomeStatus: |line, name| line.text(Some(name));
     JsonText: |line, json| line.text(Some(json.as_str()));
 }
 
-/// A line that is being written.
+/// The current line.
 #[derive(Default)]
 struct Line {
     text: String,
@@ -105,7 +105,7 @@ struct Line {
 }
 
 impl Line {
-    /// Begins the next field, of a new line where the last one has ended.
+    /// Begins the next field, in a new line if the last one has ended.
     fn separate(&mut self) {
         if self.begun {
             self.text.push(',');
@@ -115,16 +115,16 @@ impl Line {
         }
     }
 
-    /// A number of double precision, with the fewest digits that give it back. It has a point or an
-    /// exponent, so that readers that guess a column's type guess the right one.
+    /// Adds a number of double precision with the fewest digits that parse to the same number. It
+    /// has a point or an exponent, so that readers that guess a column's type guess the right one.
     fn number(&mut self, value: f64) {
         self.separate();
         // Writing to a string cannot fail.
         let _ = write!(self.text, "{value:?}");
     }
 
-    /// Another value whose text needs no quotes: a whole number, a time, an id.
-    fn shown(&mut self, value: impl std::fmt::Display) {
+    /// Adds another value whose text needs no quotes: an integer, a time, an id.
+    fn display(&mut self, value: impl std::fmt::Display) {
         self.separate();
         // Writing to a string cannot fail.
         let _ = write!(self.text, "{value}");
@@ -133,7 +133,7 @@ impl Line {
     fn text(&mut self, value: Option<&str>) {
         self.separate();
         let Some(value) = value else { return };
-        // One that begins or ends with a space keeps it with readers that cut spaces off.
+        // Quotes preserve leading and trailing spaces in readers that trim fields.
         let quoted = value.is_empty()
             || value.starts_with(' ')
             || value.ends_with(' ')
@@ -152,7 +152,7 @@ impl Line {
         self.text.push('"');
     }
 
-    /// The whole line.
+    /// Returns the whole line.
     fn end(&mut self) -> &[u8] {
         self.begun = false;
         self.text.push_str("\r\n");
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_quoted_where_they_must_be() {
+    fn values_are_quoted_if_necessary() {
         assert_eq!(line(&[Some("a"), Some("b c"), Some("é")]), "a,b c,é\r\n");
         assert_eq!(
             line(&[Some("a,b"), Some("say \"x\""), Some("\"")]),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_an_empty_text_differ() {
+    fn an_absent_value_and_an_empty_text_differ() {
         assert_eq!(line(&[None, Some(""), None]), ",\"\",\r\n");
     }
 

@@ -1,4 +1,4 @@
-//! Where an export goes: to a file, which appears when it is whole, or to a stream.
+//! The destination of an export: a file, which appears when it is complete, or a stream.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -8,23 +8,23 @@ use tempfile::TempPath;
 
 use crate::error::{Error, Result};
 
-/// A file that is written beside its name, and gets the name when it is whole. Until then a file of
-/// that name is what it was; a destination that is dropped leaves nothing.
+/// A temporary file that replaces the named file when it is complete. Until then, the named file
+/// does not change; a destination that is dropped leaves nothing behind.
 #[derive(Debug)]
 pub struct Destination {
     name: PathBuf,
-    /// The file beside; nothing where the name is a device or a pipe, which is written to as it is.
+    /// The temporary file; `None` if the name is a device or a pipe, which is written directly.
     beside: Option<TempPath>,
 }
 
 impl Destination {
-    /// Opens the file that is to have the name, and says where what is written to it goes.
+    /// Opens a temporary file for this name, and returns it with its destination.
     ///
     /// # Errors
-    /// [`Error::Io`] where no file can be made there; [`Error::Invalid`] where the name is a folder's.
+    /// [`Error::Io`] if the file cannot be created; [`Error::Invalid`] if the name is a folder's.
     pub fn create(name: &Path) -> Result<(File, Self)> {
         let failed = |error| Error::io(format!("could not write {}", name.display()), error);
-        // What a link leads to is replaced, and not the link.
+        // The target of a symbolic link is replaced, not the link.
         let name = fs::canonicalize(name).unwrap_or_else(|_| name.to_owned());
         match fs::metadata(&name) {
             Ok(there) if there.is_dir() => {
@@ -44,19 +44,19 @@ impl Destination {
         let beside = tempfile::Builder::new()
             .prefix(".arc-export-")
             .suffix(".part")
-            // As of any new file: the process's mask takes away what it takes away.
+            // As for any new file: the process's umask applies.
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)
-            // Its own words would name the file beside, of which nobody knows.
+            // The error's own text would name the temporary file, which the caller does not know.
             .map_err(|error| failed(error.kind().into()))?;
         let (file, path) = beside.into_parts();
         Ok((file, Destination { name, beside: Some(path) }))
     }
 
-    /// Gives the whole file its name, when its bytes are on the disk.
+    /// Renames the complete file to its name after its bytes are on the disk.
     ///
     /// # Errors
-    /// [`Error::Io`]; the file is gone then.
+    /// [`Error::Io`]; the temporary file is then removed.
     pub fn keep(self, file: &File) -> Result<()> {
         let Destination { name, beside: Some(beside) } = self else { return Ok(()) };
         let failed = |error| Error::io(format!("could not write {}", name.display()), error);

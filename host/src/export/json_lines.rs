@@ -1,12 +1,12 @@
-//! An object of JSON a line, as `arc-host outcomes --json` writes it, with its simulation.
+//! One JSON object per line, as `arc-host outcomes --json` writes it, with its simulation.
 
 use std::io::Write;
 
-use super::{Writer, not_written};
+use super::{Writer, write_error};
 use crate::error::{Error, Result};
 use crate::store::OutcomeRecord;
 
-/// Writes lines.
+/// Writes JSON lines.
 pub(super) struct JsonLinesWriter<W> {
     output: W,
     line: Vec<u8>,
@@ -27,11 +27,11 @@ impl<W: Write + Send + 'static> Writer for JsonLinesWriter<W> {
             Error::invalid("could not write an outcome as JSON").with_source(error)
         })?;
         self.line.push(b'\n');
-        self.output.write_all(&self.line).map_err(not_written)
+        self.output.write_all(&self.line).map_err(write_error)
     }
 
     fn finish(mut self) -> Result<W> {
-        self.output.flush().map_err(not_written)?;
+        self.output.flush().map_err(write_error)?;
         Ok(self.output)
     }
 }

@@ -1,9 +1,8 @@
-//! Outcomes for other programs: files of Parquet, CSV and JSON lines, and tables of Arrow.
+//! Outcomes for other programs: Parquet, CSV and JSON lines files, and Arrow tables.
 //!
-//! One task reads, in order of simulation, scenario, trial and attempt, and a thread writes; a few
-//! chunks lie between them, so that memory stays bounded however many outcomes there are. Every
-//! format has the same columns with the same names, in the order of
-//! [`OutcomeRecord`].
+//! One task reads, in order of simulation, scenario, trial and attempt, and a thread writes. A
+//! queue of a few chunks connects them, so that memory stays bounded however many outcomes there
+//! are. Every format has the same columns with the same names, in the order of [`OutcomeRecord`].
 
 mod columns;
 mod comma_separated;
@@ -26,47 +25,47 @@ use crate::error::{Error, Result};
 use crate::store::{ExportSelection, OutcomeRecord};
 use reading::Chunk;
 
-/// How many chunks are read ahead of the writing.
+/// The number of chunks that are read ahead of the writer.
 const CHUNKS_AHEAD: usize = 4;
 
-/// The format of a file.
+/// A file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Apache Parquet: typed columns, compressed with zstd.
     Parquet,
-    /// Comma-separated values as RFC 4180 has them, with the names of the columns first.
+    /// Comma-separated values (RFC 4180), with the names of the columns in the first line.
     Csv,
-    /// An object of JSON a line.
+    /// One JSON object per line.
     Jsonl,
 }
 
-/// What was exported.
+/// The number of exported outcomes and simulations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
-    /// How many outcomes.
+    /// The number of outcomes.
     pub outcomes: u64,
-    /// How many simulations they belong to.
+    /// The number of simulations that they belong to.
     pub simulations: u64,
 }
 
 /// Takes the outcomes of an export, in order.
 trait Writer: Send + 'static {
-    /// What is there at the end.
+    /// The result of the whole export.
     type Output: Send;
 
     /// Takes the next outcome.
     fn write(&mut self, outcome: &OutcomeRecord) -> Result<()>;
 
-    /// Ends: everything was taken.
+    /// Finishes after the last outcome.
     fn finish(self) -> Result<Self::Output>;
 }
 
-/// Writes the selected outcomes to `output`, and gives it back when all of it is written. `report` is
-/// told now and then how many outcomes are. An export whose future is dropped leaves an output
-/// without its end.
+/// Writes the selected outcomes to `output`, and returns it after the last one. `report` is called
+/// regularly with the number of outcomes so far. If the future is dropped, the output is
+/// incomplete.
 ///
 /// # Errors
-/// [`Error::NotFound`] where a simulation that is named is not there, before anything is written;
+/// [`Error::NotFound`] if a named simulation does not exist, before anything is written;
 /// [`Error::Io`] of the output; an error of the database or the service.
 pub async fn export<W: Write + Send + 'static>(
     source: &Source,
@@ -92,7 +91,8 @@ pub async fn export<W: Write + Send + 'static>(
     }
 }
 
-/// Reads here, and has a thread write. The writer is made when the first chunk is there, or the end.
+/// Reads in this task, and writes in a thread. The writer is created at the first chunk, or at the
+/// end.
 async fn run<W: Writer>(
     source: &Source,
     selection: &ExportSelection,
@@ -101,16 +101,16 @@ async fn run<W: Writer>(
 ) -> Result<(W::Output, Exported)> {
     let (sender, receiver) = mpsc::channel(CHUNKS_AHEAD);
     let (answer, answered) = oneshot::channel();
-    // A thread of its own: nobody waits for it where the export is given up while it writes to a
-    // pipe that nobody reads.
+    // A thread of its own, for which nothing waits: a cancelled export can be stuck in a write to a
+    // pipe that has no reader.
     std::thread::Builder::new()
         .name("export".to_owned())
         .spawn(move || answer.send(write(receiver, make, report)))
         .map_err(|error| Error::io("could not start a thread that writes", error))?;
     let read = reading::read(source, selection, &sender).await;
     if read.is_ok() {
-        // Where nobody takes it, the answer says why.
-        let _ = sender.send(Received::End).await;
+        // If the writer has ended, its result has the reason.
+        let _ = sender.send(Message::End).await;
     }
     drop(sender);
     let written = answered.await;
@@ -124,15 +124,15 @@ async fn run<W: Writer>(
     }
 }
 
-/// What the reader hands to the writer.
-enum Received {
+/// A message from the reader to the writer.
+enum Message {
     Chunk(Chunk),
     End,
 }
 
-/// Writes what comes. Nothing where it breaks off before the end.
+/// Writes the received chunks. Returns `None` if they stop before the end.
 fn write<W: Writer>(
-    mut chunks: mpsc::Receiver<Received>,
+    mut chunks: mpsc::Receiver<Message>,
     make: impl FnOnce() -> Result<W>,
     mut report: impl FnMut(u64),
 ) -> Result<Option<(W::Output, Exported)>> {
@@ -141,7 +141,7 @@ fn write<W: Writer>(
     let mut exported = Exported::default();
     let mut simulation: Option<Uuid> = None;
     loop {
-        let Received::Chunk(chunk) = received else { break };
+        let Message::Chunk(chunk) = received else { break };
         chunk.each(|outcome| {
             if simulation.replace(outcome.simulation_id) != Some(outcome.simulation_id) {
                 exported.simulations += 1;
@@ -156,7 +156,7 @@ fn write<W: Writer>(
     Ok(Some((writer.finish()?, exported)))
 }
 
-/// A failure to write the output.
-fn not_written(error: io::Error) -> Error {
+/// Returns the error for a failed write to the output.
+fn write_error(error: io::Error) -> Error {
     Error::io("could not write the outcomes", error)
 }

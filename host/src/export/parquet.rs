@@ -9,21 +9,21 @@ use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
 use super::columns::Columns;
-use super::{Writer, not_written};
+use super::{Writer, write_error};
 use crate::error::{Error, Result};
 use crate::store::OutcomeRecord;
 
-/// Outcomes become columns so many at a time.
+/// The number of outcomes that are converted to columns at once.
 const BATCH_OUTCOMES: usize = 8_192;
 
-/// Fewer, where their long texts have so many bytes.
+/// The size of long texts at which a batch ends early.
 const BATCH_BYTES: usize = 8 << 20;
 
-/// A row group is in memory until it is written: so many outcomes, or so many bytes.
+/// The limits of a row group, which is in memory until it is written.
 const GROUP_OUTCOMES: usize = 1 << 17;
 const GROUP_BYTES: usize = 32 << 20;
 
-/// Columns whose values are seldom the same, where a dictionary of them would be in vain.
+/// Columns whose values rarely repeat, so that a dictionary of them would be useless.
 const DISTINCT: [&str; 3] = ["outcome_id", "received_at", "document"];
 
 /// Writes row groups.
@@ -37,7 +37,7 @@ impl<W: Write + Send> ParquetWriter<W> {
         let columns = Columns::new(documents);
         let mut properties = WriterProperties::builder()
             .set_created_by(concat!("arc-host ", env!("CARGO_PKG_VERSION")).to_owned())
-            // Its first level is as quick as others' compression that saves less.
+            // Its first level is as fast as codecs that compress less.
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_max_row_group_row_count(Some(GROUP_OUTCOMES))
             .set_max_row_group_bytes(Some(GROUP_BYTES));
@@ -68,16 +68,16 @@ impl<W: Write + Send + 'static> Writer for ParquetWriter<W> {
     fn finish(mut self) -> Result<W> {
         self.flush_columns()?;
         let mut output = self.writer.into_inner().map_err(failed)?;
-        output.flush().map_err(not_written)?;
+        output.flush().map_err(write_error)?;
         Ok(output)
     }
 }
 
-/// What went wrong below is told as what it is: a full disk is no fault of the format.
+/// Returns the underlying I/O error if there is one: a full disk is not an error of the format.
 fn failed(error: ParquetError) -> Error {
     match error {
         ParquetError::External(error) => match error.downcast::<io::Error>() {
-            Ok(error) => not_written(*error),
+            Ok(error) => write_error(*error),
             Err(error) => Error::invalid("could not write Parquet").with_source(error),
         },
         error => Error::invalid("could not write Parquet").with_source(error),

@@ -1,9 +1,9 @@
-//! Outcomes from where they are: a database sends rows, a service pages.
+//! Reads outcomes from their source: a database sends rows, a service pages.
 
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::Received;
+use super::Message;
 use crate::client::ServiceClient;
 use crate::delivery::Source;
 use crate::error::Result;
@@ -12,20 +12,20 @@ use crate::store::{Attached, ExportSelection, OutcomeRecord, OutcomeRows, Record
 
 /// Some outcomes of one simulation.
 pub(super) enum Chunk {
-    /// As the database sent them.
+    /// Rows of the database.
     Rows(OutcomeRows),
-    /// As a service did.
+    /// A page of a service.
     Page(Uuid, Vec<RecordedOutcome>),
 }
 
-/// Reads the selected outcomes and hands them over. It ends early where nobody takes them.
+/// Reads the selected outcomes and sends them. Ends early if the receiver is closed.
 ///
 /// # Errors
 /// As [`Store::export`]; of a service, as [`ServiceClient::outcomes`].
 pub(super) async fn read(
     source: &Source,
     selection: &ExportSelection,
-    chunks: &mpsc::Sender<Received>,
+    chunks: &mpsc::Sender<Message>,
 ) -> Result<()> {
     match source {
         Source::Database(store) => read_database(store, selection, chunks).await,
@@ -36,16 +36,16 @@ pub(super) async fn read(
 async fn read_database(
     store: &Store,
     selection: &ExportSelection,
-    chunks: &mpsc::Sender<Received>,
+    chunks: &mpsc::Sender<Message>,
 ) -> Result<()> {
     let (sender, mut receiver) = mpsc::channel(1);
     let pass_on = async {
         while let Some(rows) = receiver.recv().await {
-            if chunks.send(Received::Chunk(Chunk::Rows(rows))).await.is_err() {
+            if chunks.send(Message::Chunk(Chunk::Rows(rows))).await.is_err() {
                 break;
             }
         }
-        // Whoever waits for a place learns that there will be none.
+        // A sender that waits for capacity fails now, instead of waiting forever.
         drop(receiver);
     };
     let read = async {
@@ -60,7 +60,7 @@ async fn read_database(
 async fn read_service(
     client: &ServiceClient,
     selection: &ExportSelection,
-    chunks: &mpsc::Sender<Received>,
+    chunks: &mpsc::Sender<Message>,
 ) -> Result<()> {
     let simulations = match selection.simulations.as_slice() {
         [] => all_simulations(client).await?,
@@ -80,7 +80,7 @@ async fn read_service(
         let mut pages = Pages::from(None);
         while let Some(page) = pages.next(read).await? {
             let chunk = Chunk::Page(simulation_id, page.outcomes);
-            if chunks.send(Received::Chunk(chunk)).await.is_err() {
+            if chunks.send(Message::Chunk(chunk)).await.is_err() {
                 return Ok(());
             }
         }
@@ -88,7 +88,7 @@ async fn read_service(
     Ok(())
 }
 
-/// The ids of all simulations, the oldest first.
+/// Returns the ids of all simulations, the oldest first.
 async fn all_simulations(client: &ServiceClient) -> Result<Vec<Uuid>> {
     let read =
         async |cursor: Option<String>| client.simulations(None, PAGE_ROWS, cursor.as_deref()).await;
@@ -101,7 +101,7 @@ async fn all_simulations(client: &ServiceClient) -> Result<Vec<Uuid>> {
 }
 
 impl Chunk {
-    /// Hands over the outcomes one by one.
+    /// Passes the outcomes to `take` one by one.
     pub(super) fn each(&self, mut take: impl FnMut(&OutcomeRecord) -> Result<()>) -> Result<()> {
         match self {
             Chunk::Rows(rows) => rows.records().try_for_each(|record| take(&record?)),

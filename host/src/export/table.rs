@@ -9,10 +9,10 @@ use crate::delivery::Source;
 use crate::error::Result;
 use crate::store::{ExportSelection, OutcomeRecord};
 
-/// How many outcomes a batch of a table has.
+/// The number of outcomes in a batch of a table.
 const BATCH_OUTCOMES: usize = 1 << 16;
 
-/// Fewer, where their long texts have so many bytes: a column's places are 32-bit numbers.
+/// The size of long texts at which a batch ends early: a column's offsets are 32-bit numbers.
 const BATCH_BYTES: usize = 256 << 20;
 
 /// Outcomes as columns, in batches.
@@ -27,8 +27,8 @@ pub struct Table {
 /// Reads the selected outcomes into memory: some 250 bytes for each, and their documents.
 ///
 /// # Errors
-/// [`Error::NotFound`](crate::Error::NotFound) where a simulation that is named is not there; an error
-/// of the database or the service.
+/// [`Error::NotFound`](crate::Error::NotFound) if a named simulation does not exist; an error of
+/// the database or the service.
 pub async fn table(source: &Source, selection: &ExportSelection) -> Result<Table> {
     let documents = selection.documents;
     let make = move || Ok(TableWriter { columns: Columns::new(documents), batches: Vec::new() });

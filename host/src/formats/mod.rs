@@ -177,7 +177,8 @@ impl Formats {
 
     /// Detects the format of a file from its name (without its folder) and its first bytes, and
     /// returns it with the layout of the file, or `None` if no format accepts the file. All formats
-    /// are called, also added ones; one that cannot be used is skipped and reported to `complain`.
+    /// are called, also added ones; one that cannot be used is skipped, and `report` is called with
+    /// the reason.
     ///
     /// # Errors
     /// [`Error::Invalid`] if several formats accept it.
@@ -185,7 +186,7 @@ impl Formats {
         &self,
         file_name: &str,
         head: &[u8],
-        mut complain: impl FnMut(&str),
+        mut report: impl FnMut(&str),
     ) -> Result<Option<(Extractor, FileLayout)>> {
         let mut found = Vec::new();
         for name in self.names()? {
@@ -195,7 +196,7 @@ impl Formats {
             });
             match asked {
                 Ok(layout) => found.extend(layout),
-                Err(error) => complain(&format!(
+                Err(error) => report(&format!(
                     "the format {name} cannot be used: {}",
                     error.report_with_hint()
                 )),
@@ -208,7 +209,7 @@ impl Formats {
                 "{file_name} is accepted by the formats {}",
                 names.join(" and ")
             ))
-            .with_hint("say which one it is with --format"));
+            .with_hint("select one with --format"));
         }
         Ok(found.pop())
     }

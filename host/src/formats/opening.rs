@@ -32,7 +32,7 @@ impl Formats {
         file: DocumentFile,
         named: Option<&str>,
         header_file: Option<&Path>,
-        complain: impl FnMut(&str),
+        report: impl FnMut(&str),
     ) -> Result<OpenedFile> {
         let guide = &built_in.identity().name;
         let found = match named {
@@ -42,11 +42,11 @@ impl Formats {
                 let layout = extractor.ask_layout(file.own_name(), &file.head()?)?;
                 let layout = layout.ok_or_else(|| {
                     Error::invalid(format!("{} is not of the format {name}", file.name()))
-                        .with_hint("omit --format to have it detected")
+                        .with_hint("omit --format to detect the format")
                 })?;
                 Some((extractor, layout))
             }
-            None => self.recognised(built_in, &file, complain)?,
+            None => self.recognised(built_in, &file, report)?,
         };
         let Some((extractor, layout)) = found else {
             if header_file.is_some() {
@@ -70,13 +70,13 @@ impl Formats {
         &self,
         built_in: &Extractor,
         file: &DocumentFile,
-        complain: impl FnMut(&str),
+        report: impl FnMut(&str),
     ) -> Result<Option<(Extractor, FileLayout)>> {
         let head = file.head()?;
         if built_in.ask_layout(file.own_name(), &head)?.is_some() {
             return Ok(None);
         }
-        self.detect(file.own_name(), &head, complain)
+        self.detect(file.own_name(), &head, report)
     }
 }
 

@@ -1,8 +1,8 @@
-//! How the OpenAPI document describes what goes over HTTP as other modules have it: the types of the
-//! store, the recorder and the spool, which know nothing of HTTP.
+//! Describes the types of the store, the recorder and the spool in the OpenAPI document; these
+//! modules do not depend on HTTP.
 //!
-//! Each type stands here once more, with the sentences of the document. The compiler sees to it that
-//! its members are the same.
+//! Each type is repeated here, with the sentences of the document. The compiler checks that its
+//! members are the same.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -79,105 +79,105 @@ macro_rules! describe {
 pub(crate) use describe;
 
 describe! {
-    /// The database's state. One that cannot be reached is an answer too, not an error.
+    /// The database's state. An unreachable database is also an answer, not an error.
     struct Health of store {
-        /// `ok` or `error`; of a service also `degraded`.
+        /// `ok` or `error`; for a service also `degraded`.
         status: Cow<'static, str>,
-        /// What is wrong.
+        /// Why the status is not `ok`.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
-        /// Such as `15.4`.
+        /// The server's version, such as `15.4`.
         server_version: Option<String>,
         /// The installed extensions and their versions.
         extensions: BTreeMap<String, String>,
         /// The tables that TimescaleDB partitions by time.
         hypertables: Vec<String>,
-        /// The connections.
+        /// The connection pool.
         pool_stats: store::PoolStats,
-        /// How many migrations were applied; none where the schema is not there.
+        /// How many migrations were applied; null if there is no schema.
         schema_version: Option<i32>,
-        /// How the tables are laid out; none where the schema is not there.
+        /// The layout of the tables; null if there is no schema.
         #[serde(default)]
         layout: Option<store::Layout>,
-        /// What TimescaleDB is to do by itself with the tables, and whether it does.
+        /// The tasks that TimescaleDB runs automatically on the tables, and whether it runs them.
         #[serde(default)]
         policies: Vec<store::Policy>,
-        /// How far this host's clock is ahead of the database's in milliseconds, negative where it is
-        /// behind; none where the database does not answer. Times of receipt are corrected by it.
+        /// How far this host's clock is ahead of the database's in milliseconds; negative if it is
+        /// behind, null if the database does not answer. Times of receipt are corrected by it.
         #[serde(default)]
         clock_skew_ms: Option<f64>,
-        /// When it was asked.
+        /// When the health was checked.
         timestamp: Timestamp,
-        /// How long the answer took, in milliseconds.
+        /// The response time in milliseconds.
         response_time_ms: f64,
     }
 }
 
 describe! {
-    /// A task that TimescaleDB runs by itself.
+    /// A task that TimescaleDB runs automatically.
     struct Policy of store {
-        /// What it does: `policy_compression` moves old chunks into the columnstore.
+        /// The task: `policy_compression` moves old chunks into the columnstore.
         name: String,
-        /// The table that it works on.
+        /// The table that the task works on.
         table: String,
         /// Whether it runs: it is scheduled, its last run went well, and the next one is not overdue.
         healthy: bool,
         /// When it ran last.
         last_run_at: Option<Timestamp>,
-        /// How that went: `Success` or `Failed`.
+        /// The result of the last run: `Success` or `Failed`.
         last_run_status: Option<String>,
-        /// When it is to run again.
+        /// When the next run is scheduled.
         next_run_at: Option<Timestamp>,
     }
 }
 
 describe! {
-    /// The connections of the pool.
+    /// The connection pool.
     struct PoolStats of store {
-        /// Open now.
+        /// Open connections.
         size: usize,
-        /// Open and free.
+        /// Open connections that are idle.
         available: usize,
-        /// Calls that wait for one.
+        /// Calls that wait for a connection.
         waiting: usize,
     }
 }
 
 describe! {
-    /// How the tables are laid out.
+    /// The layout of the tables.
     #[serde(rename_all = "snake_case")]
     enum Layout of store {
-        /// Tables of PostgreSQL itself.
+        /// Plain PostgreSQL tables.
         Plain,
-        /// Outcomes are a hypertable of TimescaleDB; where its edition has them, with a columnstore and
-        /// a policy that fills it.
+        /// Outcomes are a hypertable of TimescaleDB; if its edition supports it, with a columnstore
+        /// and a policy that fills it.
         Timescale,
-        /// What belongs to a simulation is distributed over the nodes of Citus. Experimental.
+        /// The data of a simulation is distributed over the nodes of Citus. Experimental.
         Citus,
     }
 }
 
 describe! {
-    /// What a store has done since it was made.
+    /// The counters of a store since it was created.
     #[schema(as = Stats)]
     struct Metrics of store {
-        /// Statements that the database was asked to run, commits and retries among them.
+        /// Statements that were sent to the database, including commits and retries.
         total_queries: u64,
-        /// Those that failed.
+        /// Statements that failed.
         failed_queries: u64,
         /// How often results were sent again after a transient error.
         retry_count: u64,
-        /// Those that did not fail, of all, in percent; 100 where there was none.
+        /// The percentage of statements that did not fail; 100 if there were no statements.
         success_rate: f64,
-        /// The mean time of one in milliseconds, to its first row or its end.
+        /// The mean time of a statement in milliseconds, to its first row or its end.
         avg_query_time: f64,
         /// Outcomes that were stored.
         stored_outcomes: u64,
         /// Transactions that stored results.
         transactions: u64,
-        /// When the health was asked for last.
+        /// When the health was last checked.
         last_health_check: Option<Timestamp>,
-        /// The connections.
+        /// The connection pool.
         pool_stats: store::PoolStats,
     }
 }
@@ -189,11 +189,11 @@ macro_rules! describe_outcome {
             struct RecordedOutcome of store {
                 outcome_id: Uuid,
                 $(#[schema(schema_with = <$type as DescribedColumn>::schema)] $name: $type,)*
-                /// The document's own trajectory object, as JSON text, where it was asked for and is there.
+                /// The document's own trajectory object, as JSON text, if requested and present.
                 #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
                 #[schema(ignore)]
                 trajectory: Option<String>,
-                /// The document, byte for byte, where it was asked for.
+                /// The document, byte for byte, if requested.
                 #[serde(default, skip_serializing_if = "Option::is_none")]
                 document: Option<String>,
             }
@@ -208,7 +208,7 @@ pub(crate) fn described_outcome() -> serde_json::Value {
     serde_json::to_value(<RecordedOutcome as utoipa::PartialSchema>::schema()).unwrap()
 }
 
-/// A type of columns in the OpenAPI document.
+/// A column type in the OpenAPI document.
 trait DescribedColumn {
     fn schema() -> RefOr<Schema>;
 }
@@ -216,7 +216,7 @@ trait DescribedColumn {
 impl<T: DescribedColumn> DescribedColumn for Option<T> {
     fn schema() -> RefOr<Schema> {
         let mut schema = T::schema();
-        // A schema of any value is one of null, too.
+        // A schema that allows any value also allows null.
         if let RefOr::T(Schema::Object(object)) = &mut schema
             && let SchemaType::Type(one) = &object.schema_type
         {
@@ -256,11 +256,11 @@ impl DescribedColumn for Timestamp {
 describe! {
     /// One hour of a simulation, every attempt counted.
     struct HourlyPerformance of store {
-        /// The hour's beginning.
+        /// The start of the hour.
         hour: Timestamp,
-        /// How many outcomes there are.
+        /// The number of outcomes.
         total_outcomes: i64,
-        /// The mean of their scores, from 0 to 1; none where none has a score.
+        /// The mean of their scores, from 0 to 1; null if no outcome has one.
         avg_reliability: Option<f64>,
         /// The mean of their durations in milliseconds.
         avg_execution_time: f64,
@@ -272,9 +272,9 @@ describe! {
 }
 
 describe! {
-    /// Some hours of a simulation in one.
+    /// The summary of several hours of a simulation.
     struct PerformanceSummary of store {
-        /// How many outcomes there are.
+        /// The number of outcomes.
         total_outcomes: i64,
         /// The mean of their scores: of all outcomes, not of the hours.
         avg_reliability: Option<f64>,
@@ -284,15 +284,15 @@ describe! {
 }
 
 describe! {
-    /// A simulation over time.
+    /// The performance of a simulation over time.
     struct Performance of store {
-        /// The simulation.
+        /// The simulation's id.
         simulation_id: Uuid,
-        /// How many hours were asked for.
+        /// The number of requested hours.
         time_range_hours: f64,
         /// The hours that have outcomes, in order: the last 20,000 of them.
         hourly_metrics: Vec<store::HourlyPerformance>,
-        /// All of them together.
+        /// The summary of all these hours.
         summary: store::PerformanceSummary,
     }
 }
@@ -313,7 +313,7 @@ describe! {
 }
 
 describe! {
-    /// A rejected result as it was kept.
+    /// A rejected result as it was stored.
     struct RejectedResult of store {
         outcome_id: Uuid,
         received_at: Timestamp,
@@ -337,14 +337,14 @@ describe! {
 }
 
 describe! {
-    /// Where a simulation stands.
+    /// The status of a simulation.
     #[serde(rename_all = "snake_case")]
     enum SimulationStatus of store {
-        /// Outcomes are coming in.
+        /// Outcomes are being recorded.
         Running,
-        /// Its figures are fixed.
+        /// Completed; its figures are final.
         Completed,
-        /// Given up by its runner.
+        /// Its runner reported a failure.
         Failed,
         /// Stopped on purpose.
         Cancelled,
@@ -352,7 +352,7 @@ describe! {
 }
 
 describe! {
-    /// Where a simulation stands.
+    /// The progress of a simulation.
     struct SimulationProgress of recorder {
         /// The simulation's id.
         simulation_id: Uuid,
@@ -360,17 +360,17 @@ describe! {
         simulation_name: Option<String>,
         /// The version of the agent's configuration.
         config_version_id: String,
-        /// Where it stands.
+        /// Its status.
         status: store::SimulationStatus,
-        /// Completed scenarios of all, from 0 to 100.
+        /// The percentage of completed scenarios, from 0 to 100.
         progress_percentage: f64,
-        /// Planned scenarios times trials, and those that were recorded without being planned.
+        /// Planned scenarios times trials, and recorded ones that were not planned.
         total_scenarios: i64,
-        /// Those that have an outcome.
+        /// How many of them have an outcome.
         completed_scenarios: i64,
-        /// Those whose latest outcome is a success.
+        /// How many of them have a success as their latest outcome.
         successful_outcomes: i64,
-        /// Those whose latest outcome is not a success.
+        /// How many of them have another latest outcome than a success.
         failed_outcomes: i64,
         /// How many results were rejected.
         rejected_results: i64,
@@ -391,7 +391,7 @@ describe! {
         execution_time_ms: f64,
         /// The Modal app that runs the evaluation.
         modal_app_id: Option<String>,
-        /// What it was started with.
+        /// The metadata of the simulation's start.
         #[schema(value_type = Option<serde_json::Value>)]
         metadata: Option<JsonText>,
         /// When it was recorded.
@@ -404,9 +404,9 @@ describe! {
 }
 
 describe! {
-    /// A simulation's three figures.
+    /// The three figures of a simulation.
     struct SimulationFigures of recorder {
-        /// The mean of the latest reliability scores, from 0 to 1; none where no outcome has one.
+        /// The mean of the latest reliability scores, from 0 to 1; null if no outcome has one.
         overall_score: Option<f64>,
         /// The cost of every attempt in US dollars.
         total_cost_usd: f64,
@@ -416,16 +416,16 @@ describe! {
 }
 
 describe! {
-    /// The answer to a completion.
+    /// The response to a completion.
     struct SimulationCompleted of recorder {
         /// The simulation's id.
         simulation_id: Uuid,
         /// `completed`.
         status: store::SimulationStatus,
-        /// The suite's own figures; the computed ones where it gives none.
+        /// The suite's own figures; a missing one is computed from the outcomes.
         #[serde(flatten)]
         figures: recorder::SimulationFigures,
-        /// The same from the recorded outcomes.
+        /// The same figures, computed from the recorded outcomes.
         computed: recorder::SimulationFigures,
         /// When it was completed first.
         completed_at: Timestamp,
@@ -433,13 +433,13 @@ describe! {
 }
 
 describe! {
-    /// The answer to a start.
+    /// The response to a start.
     struct SimulationStarted of recorder {
         /// The simulation's id.
         simulation_id: Uuid,
-        /// How many scenarios are planned.
+        /// The number of planned scenarios.
         scenario_count: u32,
-        /// `running`, or where a simulation that was started before stands.
+        /// `running`, or the current status of a simulation that was started before.
         status: store::SimulationStatus,
         /// When it was first started.
         created_at: Timestamp,
@@ -449,35 +449,36 @@ describe! {
 }
 
 describe! {
-    /// What the spool holds.
+    /// The state of the spool.
     struct SpoolState of spool {
-        /// How many entries wait.
+        /// The number of waiting entries.
         depth: u64,
-        /// How many bytes of the disk the entries take, waiting entries, dead letters and those under way there.
+        /// The disk space that the entries take in bytes, including dead letters and entries that
+        /// are being written.
         bytes: u64,
-        /// The most bytes that they may take.
+        /// The limit of the disk space in bytes.
         limit_bytes: u64,
         /// When the entry at the head of the queue was spooled.
         oldest_at: Option<Timestamp>,
-        /// How many entries were dead-lettered.
+        /// The number of dead letters.
         dead_letters: u64,
         /// Whether the limit is reached: entries were refused, and none was removed since.
         full: bool,
-        /// Why nothing can be kept, whatever the limit says.
+        /// Why the spool cannot store entries, regardless of its limit.
         #[serde(default)]
         error: Option<error::SpoolFailure>,
     }
 }
 
 describe! {
-    /// Why a spool can keep nothing.
+    /// Why a spool cannot store entries.
     #[serde(rename_all = "snake_case")]
     enum SpoolFailure of error {
-        /// Its disk has no room.
+        /// Its disk is full.
         DiskFull,
         /// Its disk cannot be read or written.
         DiskError,
-        /// Its file is not as it was written.
+        /// Its file is damaged.
         Damaged,
         /// It was closed.
         Closed,

@@ -1,5 +1,6 @@
-//! Documents as the OpenAPI document describes them: the members that are read. What they mean, and
-//! every other member, is the extraction component's affair, which takes them as they came.
+//! Documents as described in the OpenAPI document: the members that are read. Their meaning, and
+//! every other member, is the responsibility of the extraction component, which receives them
+//! unchanged.
 
 use std::collections::HashMap;
 
@@ -12,7 +13,7 @@ use utoipa::ToSchema;
 pub struct ResultDocument {
     /// The scenario that was run.
     pub scenario: Option<ScenarioDocument>,
-    /// How it went.
+    /// The trajectory of the run.
     pub trajectory: Option<TrajectoryDocument>,
     /// An object with `overall_score`, `grade` and `dimension_scores`, or a number: 0 to 1, or a
     /// percentage, or on the declared `scale`.
@@ -35,20 +36,20 @@ pub struct ScenarioDocument {
     pub task_prompt: Option<String>,
 }
 
-/// How it went.
+/// The trajectory of a run.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(default)]
 pub struct TrajectoryDocument {
     /// `success`, `error`, `timeout` or `cancelled`.
     pub status: Option<String>,
-    /// When it began: RFC 3339.
+    /// When the run began: RFC 3339.
     pub start_time: Option<String>,
-    /// How long it took in seconds.
+    /// The duration of the run in seconds.
     #[schema(minimum = 0)]
     pub execution_time_seconds: Option<f64>,
     /// `prompt_tokens`, `completion_tokens`, `total_tokens`, and `total_cost` in US dollars.
     pub token_usage: Option<HashMap<String, f64>>,
-    /// The steps, as they came.
+    /// The steps, stored unchanged.
     #[schema(value_type = Option<Vec<serde_json::Value>>)]
     pub full_trajectory: Option<Vec<serde_json::Value>>,
 }
@@ -76,7 +77,7 @@ pub struct SuiteDocument {
     pub average_execution_time: Option<f64>,
     /// The mean score of each dimension.
     pub average_dimension_scores: Option<HashMap<String, f64>>,
-    /// How many times faster than one after the other the scenarios were run.
+    /// How many times faster the scenarios were run than one after the other.
     pub speedup_factor: Option<f64>,
 }
 
@@ -84,20 +85,20 @@ pub struct SuiteDocument {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum ResultsDocument {
-    /// One.
+    /// One result.
     One(Box<ResultDocument>),
-    /// Many.
+    /// Several results.
     Many(Vec<ResultDocument>),
-    /// Many, and what belongs to each of them beside it.
+    /// Several results, with the members that belong to each of them.
     Envelope(ResultsEnvelope),
 }
 
-/// Many results, and what belongs to each of them beside it.
+/// Several results, with the members that belong to each of them.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct ResultsEnvelope {
     /// The results.
     pub results: Vec<ResultDocument>,
-    /// One member for each result.
+    /// The members with a value for each result.
     #[serde(flatten)]
     pub beside: super::ResultsMetadata,
 }

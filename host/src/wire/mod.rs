@@ -1,8 +1,8 @@
-//! What goes over HTTP, as types: the service writes what the client reads, and the other way
-//! round. The OpenAPI document is made from them.
+//! The types that are sent over HTTP: the service writes those that the client reads, and vice
+//! versa. The OpenAPI document is generated from them.
 //!
-//! Unknown members are ignored by a reader, so that an older client understands a newer
-//! service; an unknown member of a request is refused, so that a typing error is noticed.
+//! A reader ignores unknown members, so that an older client understands a newer service; an
+//! unknown member of a request is refused, so that a typing error is noticed.
 
 mod described;
 mod documents;
@@ -36,15 +36,15 @@ pub use spool::{
     SpoolEntryList, SpoolEntryState, SpoolRequeued,
 };
 
-/// One result a line.
+/// One result per line.
 pub const NDJSON: &str = "application/x-ndjson";
 
-/// A result as it is: never framed as a list of others.
+/// A single result, which is never split into several.
 pub const ONE_DOCUMENT: &str = "application/octet-stream";
 
 /// The whole length in bytes of a result of which only the beginning is sent, because it is longer
-/// than any extractor takes.
+/// than any extractor accepts.
 pub const DOCUMENT_BYTES: &str = "arc-document-bytes";
 
-/// How many bytes at the end of a body that is one result are the header of its file.
+/// The length in bytes of the header at the end of a body that is a single result.
 pub const HEADER_BYTES: &str = "arc-header-bytes";

@@ -17,19 +17,19 @@ pub enum ProblemCode {
     EnvelopeIncomplete,
     /// A document is not valid; `violations` has the places and reasons.
     Rejected,
-    /// There is no such thing.
+    /// The requested object does not exist.
     NotFound,
-    /// This path takes other methods.
+    /// The path does not support the method.
     MethodNotAllowed,
-    /// It exists, but differs from the request.
+    /// The object exists, but differs from the request.
     Conflict,
-    /// The body has another type than the path takes, or an encoding that is not known.
+    /// The path does not accept this type of body, or its encoding is not supported.
     UnsupportedMediaType,
-    /// The answer exists in none of the types that the request accepts.
+    /// The request accepts none of the available types of response.
     NotAcceptable,
-    /// The body is longer than the service takes.
+    /// The body is longer than the service accepts.
     BodyTooLarge,
-    /// There are more results in one body than the service takes.
+    /// The body has more results than the service accepts.
     TooManyResults,
     /// The body came too slowly.
     BodyTimeout,
@@ -43,7 +43,7 @@ pub enum ProblemCode {
     OriginNotAllowed,
     /// Too many requests at once.
     TooManyRequests,
-    /// The same key came with another request.
+    /// The same key was used with another request.
     IdempotencyKeyReused,
     /// The first request with this key is still in progress.
     IdempotencyKeyInUse,
@@ -56,13 +56,13 @@ pub enum ProblemCode {
     /// The spool can store nothing, regardless of the database: its disk is full, does not work, or its
     /// file is damaged.
     SpoolUnavailable,
-    /// There is no room on the disk for the file that was sent.
+    /// The disk has no room for the file that was sent.
     DiskFull,
-    /// The service stops.
+    /// The service is shutting down.
     ShuttingDown,
     /// The answer took too long.
     Timeout,
-    /// A fault of the service; its log has more under the request's id.
+    /// An internal error of the service; its log has the details under the request's id.
     Internal,
     /// A code of a newer service.
     #[serde(other)]
@@ -70,7 +70,7 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
-    /// The HTTP status that goes with it.
+    /// Returns the HTTP status of the code.
     pub fn status(self) -> u16 {
         match self {
             ProblemCode::InvalidRequest | ProblemCode::EnvelopeIncomplete => 400,
@@ -97,7 +97,7 @@ impl ProblemCode {
         }
     }
 
-    /// What kind of problem it is, the same for all of its code.
+    /// Returns the summary of the kind of problem, the same for every problem with this code.
     pub fn title(self) -> &'static str {
         match self {
             ProblemCode::InvalidRequest => "The request is not valid",
@@ -129,7 +129,7 @@ impl ProblemCode {
         }
     }
 
-    /// Whether a retry of the same request can succeed.
+    /// Returns whether a retry of the same request can succeed.
     pub fn retryable(self) -> bool {
         matches!(self.status(), 408 | 429 | 503 | 504) || self == ProblemCode::IdempotencyKeyInUse
     }
@@ -141,7 +141,7 @@ pub struct Problem {
     /// Always `about:blank`: the code names the problem.
     #[serde(rename = "type", default = "about_blank")]
     pub kind: String,
-    /// What kind of problem it is, the same for all of its code.
+    /// The summary of the kind of problem, the same for every problem with this code.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
@@ -154,7 +154,7 @@ pub struct Problem {
     pub code: ProblemCode,
     /// Whether a retry of the same request can succeed.
     pub retryable: bool,
-    /// The id under which the service's log has the request.
+    /// The id of the request in the service's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// The limit that was reached, in the unit that `detail` names.
@@ -176,7 +176,7 @@ fn about_blank() -> String {
 }
 
 impl Problem {
-    /// A problem of this kind.
+    /// Creates a problem of this kind.
     pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
         Problem {
             kind: about_blank(),
@@ -194,21 +194,21 @@ impl Problem {
         }
     }
 
-    /// The same with what to do about it.
+    /// Adds a hint: what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// The same with the limit that was reached.
+    /// Adds the limit that was reached.
     #[must_use]
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = Some(limit);
         self
     }
 
-    /// The same with a time after which to try again.
+    /// Adds the time after which to retry.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_seconds = Some(seconds);
@@ -216,14 +216,14 @@ impl Problem {
     }
 }
 
-/// The problem of an error whose reason is only in the service's log.
+/// Returns the problem for an error whose reason is only in the service's log.
 fn internal() -> Problem {
     Problem::new(ProblemCode::Internal, "the service could not do this")
         .hint("the service's log has more under the request's id")
 }
 
-/// The problem of an error that a caller may know as it is.
-fn known(code: ProblemCode, error: &Error) -> Problem {
+/// Returns the problem for an error whose text the client is allowed to know.
+fn disclosed(code: ProblemCode, error: &Error) -> Problem {
     let problem = Problem::new(code, error.report());
     match error.hint() {
         Some(hint) => problem.hint(hint),
@@ -236,7 +236,7 @@ impl From<Error> for Problem {
     /// are not disclosed: they can contain SQL, paths and addresses.
     fn from(error: Error) -> Self {
         match error {
-            error @ Error::Invalid(_) => known(ProblemCode::InvalidRequest, &error),
+            error @ Error::Invalid(_) => disclosed(ProblemCode::InvalidRequest, &error),
             Error::Rejected { what, violations } => {
                 let mut problem = Problem::new(
                     ProblemCode::Rejected,
@@ -245,8 +245,8 @@ impl From<Error> for Problem {
                 problem.violations = violations.into_iter().map(ViolationBody::from).collect();
                 problem
             }
-            error @ Error::NotFound(_) => known(ProblemCode::NotFound, &error),
-            error @ Error::Conflict(_) => known(ProblemCode::Conflict, &error),
+            error @ Error::NotFound(_) => disclosed(ProblemCode::NotFound, &error),
+            error @ Error::Conflict(_) => disclosed(ProblemCode::Conflict, &error),
             Error::SpoolFull { limit_bytes, .. } => Problem::new(
                 ProblemCode::SpoolFull,
                 format!("the spool has reached its limit of {limit_bytes} bytes"),
@@ -266,9 +266,9 @@ impl From<Error> for Problem {
             }
             Error::Schema(_) | Error::Configuration(_) | Error::Database(_) => Problem::new(
                 ProblemCode::Unavailable,
-                "the database cannot be used as it is until it is mended",
+                "the database cannot be used until it is repaired",
             )
-            .hint("the same request again is safe, and the service's log says what is wrong")
+            .hint("the same request again is safe, and the service's log has the cause")
             .retry_after(UNUSABLE_SECONDS),
             Error::Refused(_) => Problem::new(
                 ProblemCode::Refused,
@@ -282,14 +282,14 @@ impl From<Error> for Problem {
     }
 }
 
-/// What to do while the spool takes nothing.
-const SEND_LATER: &str = "send what has no verdict yet again later";
+/// The hint while the spool accepts nothing.
+const SEND_LATER: &str = "send the results without a verdict again later";
 
-/// When to try again while the database is unavailable: a restart takes a few seconds.
+/// When to retry while the database is unavailable: a restart takes a few seconds.
 const UNAVAILABLE_SECONDS: u32 = 2;
 
 /// When to retry if an operator has to repair the database first.
 const UNUSABLE_SECONDS: u32 = 30;
 
-/// When to try again while the spool is full or unavailable, which lasts longer.
+/// When to retry while the spool is full or unavailable, which lasts longer.
 const SPOOL_FULL_SECONDS: u32 = 15;

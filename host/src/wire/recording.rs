@@ -1,4 +1,4 @@
-//! The bodies of calls that record.
+//! The bodies of requests that record, and of their responses.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -22,26 +22,26 @@ pub struct ConfigurationRequest {
     /// The configuration: any JSON value; text that is not JSON, such as YAML, as a string.
     #[schema(value_type = serde_json::Value)]
     pub config: JsonText,
-    /// Whose it is.
+    /// The id of the user that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
 }
 
-/// The answer to a configuration.
+/// The response to a new configuration.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct ConfigurationCreated {
-    /// Its id: the same content has the same one.
+    /// The id of the version; the same content has the same id.
     pub config_version_id: String,
     /// Whether it is kept in the spool until the database is back.
     #[serde(default)]
     pub spooled: bool,
 }
 
-/// What a simulation is started with.
+/// The request that starts a simulation.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StartSimulationRequest {
-    /// Made by the client, so that a start can be sent again; made by the service where it is absent.
+    /// Created by the client, so that a start can be retried; if absent, created by the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulation_id: Option<Uuid>,
     /// The version of the agent's configuration. An unknown one is noted, not refused.
@@ -60,13 +60,13 @@ pub struct StartSimulationRequest {
     /// The Modal app that runs the evaluation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modal_app_id: Option<String>,
-    /// The Modal environment; `production` where it is absent.
+    /// The Modal environment; `production` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modal_environment: Option<String>,
     /// How many sandboxes run at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox_instances: Option<u32>,
-    /// Anything else about the simulation: an object.
+    /// Other information about the simulation: an object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<std::collections::HashMap<String, serde_json::Value>>)]
     pub metadata: Option<Box<RawValue>>,
@@ -97,7 +97,7 @@ impl From<StartSimulationRequest> for SimulationStart {
 impl TryFrom<SimulationStart> for StartSimulationRequest {
     type Error = Error;
 
-    /// Makes the request of a start, but for the time at which it started.
+    /// Converts a start into its request, without the time at which it started.
     fn try_from(start: SimulationStart) -> Result<Self> {
         let raw = |what: &str, text: String| {
             RawValue::from_string(text)
@@ -117,7 +117,7 @@ impl TryFrom<SimulationStart> for StartSimulationRequest {
     }
 }
 
-/// The answer to a start.
+/// The response to a start.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct StartedBody {
     /// The simulation, as far as it is known.
@@ -128,28 +128,29 @@ pub struct StartedBody {
     pub spooled: bool,
 }
 
-/// Why a simulation ends.
+/// The request that fails or cancels a simulation.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndSimulationRequest {
-    /// Why; kept with the simulation.
+    /// The reason, stored with the simulation.
     #[serde(default)]
     pub reason: String,
 }
 
-/// The answer to a simulation's end.
+/// The response to a simulation's end.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 pub struct SimulationEnded {
     /// The simulation's id.
     pub simulation_id: Uuid,
-    /// How it ended.
+    /// The simulation's final status.
     pub status: SimulationStatus,
     /// Whether the end is kept in the spool until the database is back.
     #[serde(default)]
     pub spooled: bool,
 }
 
-/// What is beside the results of a body `{"results": […]}`: a member an array, in the results' order.
+/// The members next to the results of a body `{"results": […]}`: each is an array in the results'
+/// order.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(default)]
 pub struct ResultsMetadata {
@@ -162,23 +163,23 @@ pub struct ResultsMetadata {
     /// Which trial of its scenario each is, from 1. Part of an outcome's identity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trials: Option<Vec<Option<u32>>>,
-    /// The numbers of each that JSON cannot hold.
+    /// The numbers of each result that JSON cannot represent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_finite: Option<Vec<Vec<NotFiniteBody>>>,
-    /// What is said once for all results, where their format has a header: any JSON, or a string that
-    /// holds what is no JSON.
+    /// The information that all results share, if their format has a header: any JSON, or a string
+    /// with a header that is not JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub header: Option<Box<RawValue>>,
 }
 
-/// A number that JSON cannot hold: the document has `null` in its place.
+/// A number that JSON cannot represent: the document has `null` in its place.
 #[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NotFiniteBody {
-    /// Where `null` stands for it: the offset in the document in bytes.
+    /// The offset of that `null` in the document in bytes.
     pub offset: usize,
-    /// The same as a JSON Pointer.
+    /// The place of that `null` as a JSON Pointer.
     pub path: String,
     /// `NaN`, `Infinity` or `-Infinity`.
     pub number: String,
@@ -192,7 +193,7 @@ impl From<&NotFinite> for NotFiniteBody {
 }
 
 impl NotFiniteBody {
-    /// The place, unless it is none of this document.
+    /// Returns the place, or `None` if the document has no `null` there.
     pub fn place(&self, document: &str) -> Option<NotFinite> {
         let number =
             [NotFiniteNumber::NaN, NotFiniteNumber::Infinity, NotFiniteNumber::NegativeInfinity]
@@ -206,7 +207,7 @@ impl NotFiniteBody {
     }
 }
 
-/// What became of a result, in a word.
+/// The kind of a verdict.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum VerdictKind {
@@ -222,15 +223,15 @@ pub enum VerdictKind {
     Failed,
 }
 
-/// One thing that is wrong with a result, or, as a warning, worth knowing about it.
+/// A violation of the rules by a result, or a warning about it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = Violation)]
 pub struct ViolationBody {
     /// A JSON Pointer (RFC 6901); empty for the whole document.
     pub path: String,
-    /// A stable word.
+    /// A stable code for programs.
     pub code: String,
-    /// A sentence.
+    /// A message for people.
     pub message: String,
 }
 
@@ -251,22 +252,23 @@ impl From<ViolationBody> for Violation {
 /// The verdict on one result.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ResultVerdict {
-    /// Where the result stood in what was sent, counted from 0.
+    /// The position of the result in the request, counted from 0.
     pub position: u64,
     /// The id of the outcome, or of the rejected result.
     pub outcome_id: Uuid,
-    /// What became of it.
+    /// The kind of the verdict.
     pub verdict: VerdictKind,
     /// Why it was rejected.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub violations: Vec<ViolationBody>,
-    /// What was assumed or replaced in a result that was accepted.
+    /// The assumptions and replacements in a result that was accepted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<ViolationBody>,
-    /// Whether the same result again may be recorded, where this one failed.
+    /// If the result failed: whether a retry can succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retryable: Option<bool>,
-    /// Whether the database was unavailable, where this one failed; else only this result is concerned.
+    /// If the result failed: whether the database was unavailable. Otherwise, only this result is
+    /// affected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<bool>,
     /// Why it failed.
@@ -285,13 +287,13 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// How many bytes a violation or a warning takes in an answer.
+/// Returns the approximate size of a violation or a warning in a response, in bytes.
 fn reason_bytes(reason: &ViolationBody) -> usize {
     reason.path.len() + reason.code.len() + reason.message.len() + REASON_BYTES
 }
 
 impl ResultVerdict {
-    /// The verdict on the result at this position.
+    /// Creates the verdict on the result at this position.
     pub fn new(position: u64, item: ItemVerdict) -> Self {
         let reasons =
             |violations: Vec<Violation>| violations.into_iter().map(ViolationBody::from).collect();
@@ -326,13 +328,13 @@ impl ResultVerdict {
         body
     }
 
-    /// How many bytes its violations and warnings take in an answer.
+    /// Returns the approximate size of its violations and warnings in a response, in bytes.
     pub(crate) fn reasons_bytes(&self) -> usize {
         self.violations.iter().chain(&self.warnings).map(reason_bytes).sum()
     }
 
-    /// Leaves out the violations and warnings that would make the answer longer than it may be:
-    /// `left_bytes` is how much of it is left for them.
+    /// Omits the violations and warnings that would exceed the limit of the response. `left_bytes`
+    /// is the space that is left for them.
     pub(crate) fn fit(&mut self, left_bytes: &mut usize) {
         for reasons in [&mut self.violations, &mut self.warnings] {
             let fits = |reason: &&ViolationBody| {
@@ -347,7 +349,7 @@ impl ResultVerdict {
     }
 }
 
-/// What a reason takes in an answer beside its texts, and in a place before it is written.
+/// The bytes of a violation or a warning beside its texts, in a response and in memory.
 const REASON_BYTES: usize = 128;
 
 impl From<ResultVerdict> for ItemVerdict {
@@ -375,7 +377,7 @@ impl From<ResultVerdict> for ItemVerdict {
             VerdictKind::Rejected => Verdict::Rejected(violations(body.violations)),
             VerdictKind::Failed => {
                 let retryable = body.retryable.unwrap_or(true);
-                // An earlier service does not say it, and knows no other reason to try again.
+                // An earlier service does not send this member, and has no other reason to retry.
                 let kind = match (body.unavailable.unwrap_or(retryable), retryable) {
                     (true, _) => FailureKind::Unavailable,
                     (false, true) => FailureKind::Timeout,
@@ -389,7 +391,7 @@ impl From<ResultVerdict> for ItemVerdict {
     }
 }
 
-/// The verdicts on the results of a request, in order, and how many there are of each.
+/// The verdicts on the results of a request, in order, and the number of each kind.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 pub struct BatchVerdicts {
     /// One for each result.
@@ -425,7 +427,7 @@ impl BatchVerdicts {
     }
 }
 
-/// [`BatchVerdicts`] that are written one by one, so that only their text is in memory.
+/// Writes [`BatchVerdicts`] one by one, so that only their text is in memory.
 pub(crate) struct BatchWriter {
     text: Vec<u8>,
     position: u64,
@@ -441,7 +443,8 @@ impl BatchWriter {
         }
     }
 
-    /// Adds the verdict on the next result, with as many reasons as there are bytes left for them.
+    /// Adds the verdict on the next result, with as many reasons as fit into the space that is
+    /// left.
     pub(crate) fn add(&mut self, item: ItemVerdict, left_bytes: &mut usize) {
         let mut body = ResultVerdict::new(self.position, item);
         body.fit(left_bytes);
@@ -454,7 +457,7 @@ impl BatchWriter {
         let _ = serde_json::to_writer(&mut self.text, &body);
     }
 
-    /// The whole, and how many of the results have failed.
+    /// Returns the whole text, and the number of failed results.
     pub(crate) fn finish(self) -> (Vec<u8>, u64) {
         let BatchWriter { mut text, counts, .. } = self;
         let BatchVerdicts { stored, duplicate, spooled, rejected, failed, .. } = counts;

@@ -1,4 +1,4 @@
-//! The spool over HTTP: its entries, and the fate of its dead letters.
+//! The spool over HTTP: its entries, and the actions on its dead letters.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use crate::spool::{KeptEntry, SpooledCall};
 
-/// Whether an entry waits or was refused.
+/// Whether an entry waits or is a dead letter.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SpoolEntryState {
-    /// It is delivered when its turn comes.
+    /// It is waiting to be delivered.
     Waiting,
     /// It was refused, or cannot be read, and is kept.
     DeadLetter,
@@ -20,7 +20,7 @@ pub enum SpoolEntryState {
     Other,
 }
 
-/// What an entry records.
+/// The kind of an entry's record.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SpoolEntryKind {
@@ -56,7 +56,7 @@ pub struct SpoolEntry {
     pub outcome_id: Option<Uuid>,
     /// When it was spooled.
     pub spooled_at: Timestamp,
-    /// Its length.
+    /// Its length in bytes.
     pub bytes: u64,
     /// Why it is a dead letter.
     pub reason: Option<String>,
@@ -120,7 +120,7 @@ pub struct SpoolEntryDocument {
 }
 
 impl SpoolEntryDocument {
-    /// An entry, and its bytes in the spool.
+    /// Creates the description of an entry from its bytes in the spool.
     pub fn new(kept: &KeptEntry, bytes: &[u8]) -> Self {
         let document = match kept.entry.as_ref().map(|entry| &entry.call) {
             None => crate::spool::document_of(bytes).to_vec(),
@@ -147,20 +147,20 @@ impl SpoolEntryDocument {
     }
 }
 
-/// Which dead letters: these, or all.
+/// A selection of dead letters: some, or all.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeadLetterSelection {
-    /// Those with these numbers.
+    /// The dead letters with these numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sequences: Vec<u64>,
-    /// All of them.
+    /// All dead letters.
     #[serde(default)]
     pub all: bool,
 }
 
 impl DeadLetterSelection {
-    /// The numbers, or nothing for all of them.
+    /// Returns the numbers, or `None` for all dead letters.
     ///
     /// # Errors
     /// A sentence, if it names neither or both.
@@ -175,7 +175,7 @@ impl DeadLetterSelection {
     }
 }
 
-/// What became of dead letters.
+/// The result of requeueing dead letters.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SpoolRequeued {
     /// How many wait again.
@@ -184,7 +184,7 @@ pub struct SpoolRequeued {
     pub unreadable: u64,
 }
 
-/// What became of dead letters that were dropped.
+/// The result of dropping dead letters.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SpoolDropped {
     /// How many were removed permanently.

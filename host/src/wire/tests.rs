@@ -1,4 +1,4 @@
-//! An answer is the same after a round trip, to the last bit of every figure.
+//! Answers are unchanged after a round trip, to the last bit of every figure.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ use crate::store::{
     HourlyPerformance, Performance, PerformanceSummary, RecordedOutcome, SimulationStatus,
 };
 
-/// What the client makes of what the service writes.
-fn sent<T: Serialize + DeserializeOwned>(answer: &T) -> T {
+/// Returns the answer that the client reads.
+fn round_trip<T: Serialize + DeserializeOwned>(answer: &T) -> T {
     serde_json::from_slice(&serde_json::to_vec(answer).unwrap()).unwrap()
 }
 
-/// The doubles that JSON can hold: any pattern of bits but those of infinities and of no number.
+/// The doubles that JSON can represent: all but the infinities and NaN.
 fn figure() -> impl Strategy<Value = f64> {
     prop_oneof![
         any::<u64>().prop_map(f64::from_bits).prop_filter("it is in the JSON", |it| it.is_finite()),
@@ -107,13 +107,13 @@ proptest! {
     #[test]
     fn a_status_arrives_as_it_was_sent(figures in [figure(), figure(), figure(), figure()]) {
         let status = progress(figures);
-        prop_assert_eq!(sent(&status), status);
+        prop_assert_eq!(round_trip(&status), status);
     }
 
     #[test]
     fn an_outcome_arrives_as_it_was_sent(figures in [figure(), figure(), figure(), figure()]) {
         let outcome = outcome(figures);
-        prop_assert_eq!(bits(&sent(&outcome)), bits(&outcome));
+        prop_assert_eq!(bits(&round_trip(&outcome)), bits(&outcome));
         prop_assert_eq!(bits(&outcome), figures.map(|figure| Some(figure.to_bits())));
     }
 
@@ -129,7 +129,7 @@ proptest! {
             computed: figures,
             completed_at: completed_at(),
         };
-        prop_assert_eq!(sent(&completed), completed);
+        prop_assert_eq!(round_trip(&completed), completed);
         let performance = Performance {
             simulation_id: Uuid::nil(),
             time_range_hours,
@@ -147,7 +147,7 @@ proptest! {
                 total_cost: total_cost_usd,
             },
         };
-        prop_assert_eq!(sent(&performance), performance);
+        prop_assert_eq!(round_trip(&performance), performance);
     }
 }
 

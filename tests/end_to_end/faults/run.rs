@@ -201,10 +201,10 @@ impl Drop for Run {
     }
 }
 
-/// Adds a run to the sum of all, which is told when the process ends.
+/// Adds a run to the total, which is printed when the process ends.
 fn add(rounds: u64, count: &Count, failed: bool) {
-    static TELL: Once = Once::new();
-    at_exit(&TELL, tell_total);
+    static REPORT: Once = Once::new();
+    at_exit(&REPORT, print_total);
     let mut total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
     total.ended += 1;
     total.failed += usize::from(failed);
@@ -216,7 +216,7 @@ fn add(rounds: u64, count: &Count, failed: bool) {
     total.stuck += count.stuck;
 }
 
-extern "C" fn tell_total() {
+extern "C" fn print_total() {
     let total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
     let sum = Count {
         acknowledged: total.acknowledged,

@@ -211,7 +211,7 @@ class Calls:
         }
         call = self._host.start_simulation(
             None if simulation_id is None else simulation_text(simulation_id),
-            # Half of a surrogate pair stays what it is, and is refused when it becomes UTF-8.
+            # Half of a surrogate pair is not escaped, so it is refused when the text is encoded as UTF-8.
             json.dumps(start, ensure_ascii=False),
             planned,
         )

@@ -50,7 +50,7 @@ class Waiter(Protocol):
         ...
 
     async def pause(self) -> None:
-        """Gives other tasks a chance to run."""
+        """Lets other tasks run."""
         ...
 
     async def join(self, thread: threading.Thread) -> None:

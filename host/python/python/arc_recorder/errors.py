@@ -23,7 +23,7 @@ class DatabaseError(Exception):
 
     #: Whether a retry of the same call can succeed without any other change.
     retryable: bool = False
-    #: What to do about it, if the message does not show it. `str(error)` has it after the message.
+    #: What to do about it, if the message does not show it. `str(error)` appends it to the message.
     hint: Optional[str] = None
 
     def __str__(self) -> str:
