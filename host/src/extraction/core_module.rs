@@ -1,6 +1,6 @@
 //! The core module inside a component, for hosts that cannot load components.
 
-/// What every component begins with: the magic word, and the version of its format.
+/// The beginning of every component: the magic number, and the version of the format.
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
 /// The section of a component that is a core module.

@@ -8,12 +8,13 @@
 mod contract;
 mod core_module;
 mod engine;
+mod error_category;
 mod layout;
 mod outcome_status;
 mod session;
+mod violations;
 #[cfg_attr(not(feature = "wasi"), path = "without_wasi.rs")]
 mod wasi;
-mod words;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -31,8 +32,7 @@ pub(crate) use layout::matches_pattern;
 pub use layout::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};
 pub use outcome_status::InvalidStatus;
 pub use session::{ExtractionError, Session};
-pub use words::category_word;
-pub(crate) use words::{category_of_word, violations_of_json, violations_to_json, whole};
+pub(crate) use violations::{violations_of_json, violations_to_json, whole};
 
 pub use crate::component_cache::{CompilerCommand, Loading};
 
@@ -192,8 +192,8 @@ impl ExtractionEngine {
             .map_err(broken)
     }
 
-    /// Loads a component of the world `arc:recording/extractor` from its bytes: from the cache if it
-    /// has it, else after compilation.
+    /// Loads a component of the world `arc:recording/extractor` from its bytes: from the cache, or
+    /// after compilation if it is not cached.
     ///
     /// # Errors
     /// [`Error::Invalid`] if it is no such component, or imports WASI without permission;
@@ -243,7 +243,7 @@ fn broken(error: wasmtime::Error) -> Error {
 }
 
 impl Extractor {
-    /// Loads the built-in component: from the cache if it has it, else after compilation.
+    /// Loads the built-in component: from the cache, or after compilation if it is not cached.
     ///
     /// # Errors
     /// [`Error::Component`] if the engine cannot be set up or the component does not work.
@@ -252,7 +252,7 @@ impl Extractor {
     }
 
     /// Loads a component of the world `arc:recording/extractor`, without any import, from its bytes:
-    /// from the cache if it has it, else after compilation. It is limited by fuel and deadline.
+    /// from the cache, or after compilation if it is not cached. It is limited by fuel and deadline.
     ///
     /// # Errors
     /// As [`ExtractionEngine::load`].
@@ -260,12 +260,12 @@ impl Extractor {
         ExtractionEngine::metered(&settings.limits)?.load(bytes, &settings.loading())
     }
 
-    /// Who extracts.
+    /// Returns the extractor's identity.
     pub fn identity(&self) -> &ExtractorIdentity {
         &self.identity
     }
 
-    /// What it reports about itself.
+    /// Returns the extractor's description of itself.
     pub fn about(&self) -> &ExtractorAbout {
         &self.about
     }
@@ -312,7 +312,7 @@ impl Extractor {
         Session::new(Arc::clone(&self.compiled), self.compiled.engine.permit_now())
     }
 
-    /// Runs a computation with a session of its own, on a thread that may block; waits while as many
+    /// Runs a computation with a session of its own, on a thread that can block; waits while as many
     /// sessions are open as the pool has instances.
     ///
     /// # Errors

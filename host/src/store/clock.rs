@@ -223,7 +223,7 @@ impl DatabaseClock {
         due
     }
 
-    /// Learns what the database's clock was, in microseconds, at some moment of a round trip that
+    /// Records the time of the database's clock, in microseconds, at some moment of a round trip that
     /// began then.
     pub(super) fn learn(&self, begun: Reading, round_trip: Duration, database: i64) {
         let bound = micros(round_trip) / 2;
@@ -244,7 +244,7 @@ impl State {
     }
 
     /// The offset, unless it was measured long ago, or the host's clocks have diverged since: one was
-    /// set, or the other stopped. Then there is none until the next measurement.
+    /// set, or the other stopped. `None` until the next measurement in these cases.
     fn valid_offset(&mut self, now: Reading) -> Option<Offset> {
         let measured = self.measured?;
         let elapsed = since(measured.steady, now.steady);

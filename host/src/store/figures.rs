@@ -139,7 +139,7 @@ impl Figures {
             total_cost_usd: row.get("total_cost_usd"),
             total_tokens: row.get("total_tokens"),
             execution_time_ms: None,
-            by_status: counts(&row.get("by_status"), OutcomeStatus::of_database),
+            by_status: counts(&row.get("by_status"), OutcomeStatus::from_database),
             by_error_category: counts(&row.get("by_error_category"), str::to_owned),
         })
     }
@@ -163,7 +163,7 @@ impl Figures {
             total_cost_usd,
             total_tokens: count("total_tokens")?,
             execution_time_ms: None,
-            by_status: counts(frozen.get("by_status")?, OutcomeStatus::of_database),
+            by_status: counts(frozen.get("by_status")?, OutcomeStatus::from_database),
             by_error_category: counts(frozen.get("by_error_category")?, str::to_owned),
         })
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Layout, SchemaState, Store};
 use crate::error::{Error, Result};
 
-/// The database's state. One that cannot be reached is an answer too, not an error.
+/// The database's state. That it is unreachable is an answer too, not an error.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Health {
     /// `ok` or `error`; of a service also `degraded`.
@@ -121,7 +121,7 @@ impl Store {
     }
 
     async fn ask(&self) -> Result<Answer> {
-        let failed = |error| Error::of_place("ask the database how it is", error);
+        let failed = |error| Error::postgres_without_values("query the database's health", error);
         let client = self.client().await?;
         // Measures the host's clock, too.
         client.answers().await;

@@ -33,7 +33,7 @@ const PLAIN_FROM_CITUS: &str =
 
 impl Layout {
     /// Its name in the database and in JSON.
-    pub fn word(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Layout::Plain => "plain",
             Layout::Timescale => "timescale",
@@ -41,8 +41,8 @@ impl Layout {
         }
     }
 
-    fn from_word(word: &str) -> Self {
-        match word {
+    fn from_database(name: &str) -> Self {
+        match name {
             "timescale" => Layout::Timescale,
             "citus" => Layout::Citus,
             // The column's CHECK allows no other name.
@@ -79,21 +79,21 @@ impl Layout {
 
     /// The statement that records it. Its name needs no quoting.
     pub(super) fn record(self) -> String {
-        format!("UPDATE arc_recorder.installation SET layout = '{}';", self.word())
+        format!("UPDATE arc_recorder.installation SET layout = '{}';", self.as_str())
     }
 
     /// The one that is recorded; there is a schema.
     pub(super) async fn recorded(client: &Session<impl GenericClient>) -> Result<Self> {
         let select = "SELECT layout FROM arc_recorder.installation";
         let row = client.query_opt(select, &[]).await;
-        let row = row.map_err(|error| Error::of_place("read the layout", error))?;
-        Ok(row.map_or(Layout::Plain, |row| Layout::from_word(row.get(0))))
+        let row = row.map_err(|error| Error::postgres_without_values("read the layout", error))?;
+        Ok(row.map_or(Layout::Plain, |row| Layout::from_database(row.get(0))))
     }
 }
 
 impl fmt::Display for Layout {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.word())
+        formatter.write_str(self.as_str())
     }
 }
 
@@ -116,7 +116,8 @@ impl Extension {
                  EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name LIKE $2)";
         let settings = format!("{name}.%");
         let row = client.query_one(select, &[&name, &settings]).await;
-        let row = row.map_err(|error| Error::of_place("look for extensions", error))?;
+        let row =
+            row.map_err(|error| Error::postgres_without_values("look for extensions", error))?;
         Ok(Extension { created: row.get(0), available: row.get(1), loaded: row.get(2) })
     }
 }
@@ -167,7 +168,8 @@ impl LayoutState {
             }
         };
         let row = client.query_one(select, &[]).await;
-        let row = row.map_err(|error| Error::of_place("look at the layout", error))?;
+        let row =
+            row.map_err(|error| Error::postgres_without_values("look at the layout", error))?;
         Ok(LayoutState {
             arranged: row.get(0),
             full_edition: row.get(1),
@@ -208,10 +210,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_and_layouts_are_the_same() {
+    fn a_layout_has_one_name() {
         for layout in [Layout::Plain, Layout::Timescale, Layout::Citus] {
-            assert_eq!(Layout::from_word(layout.word()), layout);
-            assert_eq!(serde_json::to_value(layout).unwrap(), layout.word());
+            assert_eq!(Layout::from_database(layout.as_str()), layout);
+            assert_eq!(serde_json::to_value(layout).unwrap(), layout.as_str());
             assert_eq!(layout.extension().is_some(), layout.arrange().is_some());
         }
     }

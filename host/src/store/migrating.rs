@@ -49,11 +49,13 @@ impl From<tokio_postgres::Error> for Failure {
             Some(server) if *server.code() == SqlState::INSUFFICIENT_PRIVILEGE => {
                 Failure::NotAllowed(server.message().to_owned())
             }
-            _ => Failure::Other(match Error::of_place("bring the schema up to date", error) {
-                // A recording process has no part in it, and another migration can correct it.
-                Error::Database(detail) | Error::Internal(detail) => Error::Schema(detail),
-                error => error,
-            }),
+            _ => Failure::Other(
+                match Error::postgres_without_values("bring the schema up to date", error) {
+                    // A recording process has no part in it, and another migration can correct it.
+                    Error::Database(detail) | Error::Internal(detail) => Error::Schema(detail),
+                    error => error,
+                },
+            ),
         }
     }
 }
@@ -286,7 +288,7 @@ async fn not_allowed(client: &Session<impl GenericClient>, reason: &str) -> Erro
          FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
     let row = match client.query_one(owners, &[]).await {
         Ok(row) => row,
-        Err(error) => return Error::of_place("find the database's owner", error),
+        Err(error) => return Error::postgres_without_values("find the database's owner", error),
     };
     let (user, database, owner): (String, String, String) = (row.get(0), row.get(1), row.get(2));
     let schema_owner: Option<String> = row.get(3);

@@ -131,7 +131,7 @@ pub(super) async fn check(client: &Session<impl GenericClient>) -> Result<Schema
                      tables, and UPDATE on arc_recorder.simulations",
             );
         }
-        Error::of_place("read the schema's version", error)
+        Error::postgres_without_values("read the schema's version", error)
     };
     let exists: bool = client
         .query_one(
@@ -202,7 +202,7 @@ pub(super) async fn check_server(client: &Session<impl GenericClient>) -> Result
             &[],
         )
         .await
-        .map_err(|error| Error::of_place("ask the server for its version", error))?;
+        .map_err(|error| Error::postgres_without_values("ask the server for its version", error))?;
     let (number, version, encoding): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
     if number < OLDEST_SERVER {
         return Err(Error::schema(format!(

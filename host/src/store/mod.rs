@@ -81,7 +81,7 @@ use crate::error::{Error, Result};
 #[cfg(any(test, fuzzing))]
 pub(crate) use cursor::fuzz as fuzz_cursor;
 use metrics::Counters;
-use writing::Caution;
+use writing::LookUpPolicy;
 
 /// How long a call waits for a connection before it fails.
 const POOL_WAIT: Duration = Duration::from_secs(30);
@@ -92,7 +92,7 @@ pub struct Store {
     pool: Pool,
     counters: Arc<Counters>,
     clock: Arc<DatabaseClock>,
-    caution: Arc<Caution>,
+    look_up: Arc<LookUpPolicy>,
     copying: Arc<OnceCell<bool>>,
     /// For rows that are larger than a page.
     large_rows: Arc<Semaphore>,
@@ -151,7 +151,7 @@ impl Store {
             pool,
             counters,
             clock,
-            caution: Arc::default(),
+            look_up: Arc::default(),
             copying: Arc::default(),
             large_rows: Arc::new(Semaphore::new(1)),
             large_writes: Arc::new(Semaphore::new(2)),
@@ -188,7 +188,7 @@ impl Store {
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn now(&self) -> Result<jiff::Timestamp> {
-        let failed = |error| Error::of_place("ask the database for the time", error);
+        let failed = |error| Error::postgres_without_values("ask the database for the time", error);
         let client = self.client().await?;
         let row = client.query_one("SELECT pg_catalog.clock_timestamp()", &[]).await;
         Ok(row.map_err(failed)?.get(0))
@@ -232,7 +232,8 @@ impl Store {
             return Err(Error::unavailable("the database does not answer").with_hint("try again"));
         }
         let asked = client.query_one("SHOW transaction_read_only", &[]).await;
-        let failed = |error| Error::of_place("ask whether the database takes writes", error);
+        let failed =
+            |error| Error::postgres_without_values("ask whether the database takes writes", error);
         let read_only: String = asked.map_err(failed)?.get(0);
         if read_only == "on" {
             return Err(Error::unavailable(

@@ -171,7 +171,7 @@ impl Store {
             simulation_id: row.get(1),
             scenario_id: row.get(2),
             execution_time: row.get(3),
-            status: OutcomeStatus::of_database(row.get(4)),
+            status: OutcomeStatus::from_database(row.get(4)),
             error_code: row.get(5),
             error_category: row.get(6),
             modal_call_id: row.get(7),

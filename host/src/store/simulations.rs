@@ -16,7 +16,7 @@ use crate::extraction::InvalidStatus;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SimulationStatus {
-    /// Outcomes are coming in.
+    /// Outcomes are being recorded.
     Running,
     /// Its figures are fixed.
     Completed,
@@ -35,7 +35,7 @@ impl SimulationStatus {
         SimulationStatus::Cancelled,
     ];
 
-    /// Returns the word in the database and in JSON.
+    /// Returns its name in the database and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             SimulationStatus::Running => "running",
@@ -45,9 +45,9 @@ impl SimulationStatus {
         }
     }
 
-    /// Returns the status behind a word of the database, whose CHECK allows no other.
-    fn of_database(word: &str) -> Self {
-        word.parse().unwrap_or(SimulationStatus::Running)
+    /// Returns the status with a name from the database, whose CHECK allows no other.
+    fn from_database(name: &str) -> Self {
+        name.parse().unwrap_or(SimulationStatus::Running)
     }
 }
 
@@ -60,9 +60,9 @@ impl fmt::Display for SimulationStatus {
 impl FromStr for SimulationStatus {
     type Err = InvalidStatus;
 
-    fn from_str(word: &str) -> std::result::Result<Self, InvalidStatus> {
-        let found = Self::ALL.into_iter().find(|status| status.as_str() == word);
-        found.ok_or_else(|| InvalidStatus::new(word, Self::ALL.map(Self::as_str)))
+    fn from_str(name: &str) -> std::result::Result<Self, InvalidStatus> {
+        let found = Self::ALL.into_iter().find(|status| status.as_str() == name);
+        found.ok_or_else(|| InvalidStatus::new(name, Self::ALL.map(Self::as_str)))
     }
 }
 
@@ -71,7 +71,7 @@ impl FromStr for SimulationStatus {
 pub struct Simulation {
     /// Its id.
     pub simulation_id: Uuid,
-    /// A name for people.
+    /// A display name.
     pub simulation_name: Option<String>,
     /// The version of the agent's configuration.
     pub config_version_id: String,
@@ -124,7 +124,7 @@ impl Simulation {
             simulation_id: row.get("simulation_id"),
             simulation_name: row.get("simulation_name"),
             config_version_id: row.get("config_version_id"),
-            status: SimulationStatus::of_database(row.get("status")),
+            status: SimulationStatus::from_database(row.get("status")),
             trials: row.get("trials"),
             planned_scenarios: row.get("planned_scenarios"),
             plan_sha256: row.get("plan_sha256"),

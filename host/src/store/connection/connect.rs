@@ -264,7 +264,7 @@ impl Search<'_> {
             let state = State::ask(&client).await.map_err(Unconnected::of)?;
             if let Some(lack) = state.lack(wanted) {
                 task.abort();
-                let reason = format!("it {lack} (target_session_attrs={})", wanted.word());
+                let reason = format!("it {lack} (target_session_attrs={})", wanted.as_str());
                 return Err(Unconnected::for_now(reason));
             }
             // A server reports the number of its own process; a pooler cannot, because the requests of
@@ -317,7 +317,7 @@ where
     Ok((client, task.abort_handle()))
 }
 
-/// Where to look for a server; a socket and a numeric address need no lookup.
+/// Returns the addresses at which to look for a server; a socket and a numeric address need no lookup.
 async fn addresses(target: &Target) -> std::io::Result<Vec<Option<IpAddr>>> {
     let name = match &target.host {
         Host::Tcp(name) if target.address.is_none() => name.as_str(),

@@ -12,7 +12,7 @@ use super::ConnectionSettings;
 use super::passfile::{self, Wanted};
 use super::settings::Host;
 
-/// The password of the corpus, which no message may contain.
+/// The password of the corpus, which no message must contain.
 const SECRET: &str = "hunter2";
 
 /// The input is a URL, a keyword/value connection string, or the text of a password file.

@@ -61,7 +61,7 @@ impl managed::Manager for Manager {
         let session = connected.session.counted_by(&self.counters);
         if connected.own_session {
             let set = session.client().batch_execute(SEARCH_PATH).await;
-            set.map_err(|error| Error::of_place("set up the connection", error))?;
+            set.map_err(|error| Error::postgres_without_values("set up the connection", error))?;
         }
         let watch = connected.origin.map(|origin| {
             let (connector, types) = (Arc::clone(&self.connector), KnownTypes::clone(&self.types));

@@ -133,7 +133,7 @@ pub(super) struct Keepalives {
 
 impl SslMode {
     /// Its name in libpq.
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             SslMode::Disable => "disable",
             SslMode::Allow => "allow",
@@ -147,7 +147,7 @@ impl SslMode {
 
 impl SessionAttributes {
     /// Its name in libpq.
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             SessionAttributes::Any => "any",
             SessionAttributes::ReadWrite => "read-write",
@@ -166,7 +166,7 @@ impl fmt::Display for ConnectionSettings {
             let comma = if index == 0 { "" } else { "," };
             write!(formatter, "{comma}{}", server(target.host.text(), target.port))?;
         }
-        write!(formatter, "/{}?sslmode={}", encoded(&self.database), self.ssl_mode.word())
+        write!(formatter, "/{}?sslmode={}", encoded(&self.database), self.ssl_mode.as_str())
     }
 }
 

@@ -143,8 +143,8 @@ fn trusted(roots: &Roots) -> Result<Option<Trusted>> {
 #[derive(Debug)]
 struct Trusted {
     roots: RootCertStore,
-    /// The certificates of a file. A server that presents one of them is trusted, as in OpenSSL,
-    /// whatever its purpose: a self-signed server certificate is an example.
+    /// The certificates of a file. As in OpenSSL, a server that presents one of them is trusted for any
+    /// purpose: a self-signed server certificate is an example.
     named: Vec<CertificateDer<'static>>,
 }
 

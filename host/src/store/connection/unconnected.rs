@@ -22,7 +22,7 @@ pub(super) struct Unconnected {
 }
 
 impl Unconnected {
-    /// Nothing that an error of the database shows; the same may work later.
+    /// An error that is not one of the server; a retry can succeed.
     pub(super) fn for_now(reason: String) -> Self {
         Unconnected { reason, retryable: true, refused: false, hint: None, source: None }
     }

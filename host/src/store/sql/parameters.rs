@@ -1,16 +1,16 @@
-//! Named values in SQL: `:name` becomes `$1`, and what only looks like one stays.
+//! Named parameters in SQL: `:name` becomes `$1`, and text that only resembles one is unchanged.
 
-/// A statement whose values have numbers.
+/// A statement with numbered parameters.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Numbered {
     /// The statement, without a semicolon at its end.
     pub(super) sql: String,
-    /// The name of each value, in the order of the numbers.
+    /// The name of each parameter, in the order of the numbers.
     pub(super) names: Vec<String>,
 }
 
 impl Numbered {
-    /// Finds the names outside of literals, quoted names and comments; `::type` is no name.
+    /// Finds the names outside of literals, quoted identifiers and comments; `::type` is not a name.
     pub(super) fn read(sql: &str) -> Self {
         let mut rest = sql.trim_end().trim_end_matches(';').trim_end();
         let mut numbered = Numbered { sql: String::with_capacity(rest.len()), names: Vec::new() };
@@ -53,7 +53,8 @@ fn name_length(text: &str) -> usize {
     text.find(|letter| !is_of_name(letter)).unwrap_or(text.len())
 }
 
-/// How far the text reaches that stands here as one: a literal, a comment, or a single character.
+/// Returns the length of the token at the beginning of the text: a literal, a comment, or a single
+/// character.
 fn untouched_length(text: &str, before: Option<char>) -> usize {
     let one = text.chars().next().map_or(0, char::len_utf8);
     let through = |found: Option<usize>, end: usize| found.map_or(text.len(), |at| at + end);
@@ -64,7 +65,7 @@ fn untouched_length(text: &str, before: Option<char>) -> usize {
         return comment_length(text);
     }
     match text.chars().next() {
-        // In E'…' a backslash takes the quote's meaning away.
+        // In E'…' a backslash escapes the quote.
         Some('\'') => quoted_length(text, '\'', before.is_some_and(|e| e == 'E' || e == 'e')),
         Some('"') => quoted_length(text, '"', false),
         Some('$') if !before.is_some_and(is_of_name) => {
@@ -89,14 +90,14 @@ fn quoted_length(text: &str, quote: char, backslashes: bool) -> usize {
         } else if backslashes && letter == '\\' {
             escaped = true;
         } else if letter == quote {
-            // A doubled quote ends one literal and begins the next, which comes to the same.
+            // A doubled quote ends one literal and begins the next, which has the same effect here.
             return at + letter.len_utf8();
         }
     }
     text.len()
 }
 
-/// Comments stand within comments.
+/// Comments can be nested.
 fn comment_length(text: &str) -> usize {
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
