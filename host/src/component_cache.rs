@@ -39,7 +39,7 @@ const TOLD_BYTES: u64 = 4_096;
 
 /// How a component is loaded.
 #[derive(Clone, Debug, Default)]
-pub struct Loading {
+pub struct LoadOptions {
     /// The folder that keeps compiled components; none for compiling at every start.
     pub cache_dir: Option<PathBuf>,
     /// The command that compiles a component in a process of its own, with the folder and the
@@ -64,7 +64,7 @@ pub(crate) fn load(
     engine: &Engine,
     component: &[u8],
     sha256: &[u8; 32],
-    loading: &Loading,
+    loading: &LoadOptions,
 ) -> Result<Component> {
     let temporary;
     let folder = match (&loading.cache_dir, &loading.compiler) {
@@ -249,8 +249,8 @@ mod tests {
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
     const KEY: [u8; 32] = [7; 32];
 
-    fn in_folder(folder: &Path) -> Loading {
-        Loading { cache_dir: Some(folder.to_owned()), ..Loading::default() }
+    fn in_folder(folder: &Path) -> LoadOptions {
+        LoadOptions { cache_dir: Some(folder.to_owned()), ..LoadOptions::default() }
     }
 
     fn load_from(folder: &Path) -> Component {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_compiled_is_found_again() {
+    fn a_compiled_component_is_found_again() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("not/there/yet");
         load_from(&folder);
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_may_have_written_is_not_trusted() {
+    fn a_file_that_others_could_have_written_is_not_trusted() {
         let folder = tempfile::tempdir().unwrap();
         load_from(folder.path());
         let file = only_file(folder.path());
@@ -322,13 +322,13 @@ mod tests {
     }
 
     #[test]
-    fn what_another_process_was_to_compile_is_not_compiled_here() {
+    fn a_component_that_another_process_compiles_is_not_compiled_again() {
         let folder = tempfile::tempdir().unwrap();
         let load_by = |program: &str, args: &[&str]| {
             let args = args.iter().map(Into::into).collect();
             let command = CompilerCommand { program: program.into(), args };
             let compiler = Some((command, folder.path().join("component.wasm")));
-            let loading = Loading { compiler, ..in_folder(folder.path()) };
+            let loading = LoadOptions { compiler, ..in_folder(folder.path()) };
             load(&Engine::default(), COMPONENT, &KEY, &loading).map(|_| ())
         };
         // It ends well, and leaves nothing.

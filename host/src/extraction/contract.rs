@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_component_is_told() {
+    fn a_file_that_is_not_a_component_is_reported() {
         for (bytes, expected) in [
             (&b"no wasm at all"[..], "not WebAssembly"),
             (b"", "not WebAssembly"),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_told() {
+    fn another_version_is_reported() {
         let exports = ["arc:recording/extraction@0.2.0".to_owned()];
         let message = check_exports(&exports).unwrap_err();
         assert!(message.contains("arc:recording@0.2.0"), "{message}");

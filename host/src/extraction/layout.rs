@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_anything_within_a_folder() {
+    fn a_star_matches_any_characters_within_a_folder() {
         for (pattern, name) in [
             ("samples/*.json", "samples/1_epoch_1.json"),
             ("samples/*.json", "samples/.json"),

@@ -34,7 +34,7 @@ pub use outcome_status::InvalidStatus;
 pub use session::{ExtractionError, Session};
 pub(crate) use violations::{violations_of_json, violations_to_json, whole};
 
-pub use crate::component_cache::{CompilerCommand, Loading};
+pub use crate::component_cache::{CompilerCommand, LoadOptions};
 
 pub use crate::bindings::exports::arc::recording::types::{
     DimensionScore, ErrorCategory, Outcome, OutcomeStatus, PlannedScenario, Scenario, Span,
@@ -106,8 +106,8 @@ pub struct ExtractionSettings {
 }
 
 impl ExtractionSettings {
-    fn loading(&self) -> Loading {
-        Loading { cache_dir: self.cache_dir.clone(), ..Loading::default() }
+    fn loading(&self) -> LoadOptions {
+        LoadOptions { cache_dir: self.cache_dir.clone(), ..LoadOptions::default() }
     }
 }
 
@@ -139,7 +139,7 @@ pub struct ExtractorAbout {
 /// A compiled extraction component. Cheap to clone.
 #[derive(Clone)]
 pub struct Extractor {
-    compiled: Arc<Compiled>,
+    compiled: Arc<CompiledComponent>,
     identity: Arc<ExtractorIdentity>,
     about: Arc<ExtractorAbout>,
 }
@@ -151,7 +151,7 @@ pub(crate) type IdleSessions = Mutex<Vec<(SessionOwner, Session)>>;
 pub(crate) type SessionOwner = (u64, Uuid);
 
 /// What a session needs to make an instance.
-struct Compiled {
+struct CompiledComponent {
     engine: Arc<SharedEngine>,
     pre: ExtractorPre<session::State>,
 }
@@ -198,7 +198,7 @@ impl ExtractionEngine {
     /// # Errors
     /// [`Error::Invalid`] if it is no such component, or imports WASI without permission;
     /// [`Error::Component`] if it does not work.
-    pub fn load(&self, bytes: &[u8], loading: &Loading) -> Result<Extractor> {
+    pub fn load(&self, bytes: &[u8], loading: &LoadOptions) -> Result<Extractor> {
         let contract = read_contract(bytes)?;
         if let (false, [import, ..]) = (loading.grant_wasi, contract.wasi_imports.as_slice()) {
             return Err(Error::invalid(format!(
@@ -215,7 +215,7 @@ impl ExtractionEngine {
         let engine = &self.0.engine;
         let component = component_cache::load(engine, bytes, &sha256, loading).map_err(broken)?;
         let pre = prepare(engine, &component, wasi).map_err(broken)?;
-        let compiled = Arc::new(Compiled { engine: Arc::clone(&self.0), pre });
+        let compiled = Arc::new(CompiledComponent { engine: Arc::clone(&self.0), pre });
         let (identity, about) = identify(&compiled, sha256)?;
         Ok(Extractor { compiled, identity: Arc::new(identity), about: Arc::new(about) })
     }
@@ -333,7 +333,7 @@ impl Extractor {
 
 /// Asks the component who it is.
 fn identify(
-    compiled: &Arc<Compiled>,
+    compiled: &Arc<CompiledComponent>,
     sha256: [u8; 32],
 ) -> Result<(ExtractorIdentity, ExtractorAbout)> {
     let description = Session::new(Arc::clone(compiled), None).describe().map_err(|error| {

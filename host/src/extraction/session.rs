@@ -8,7 +8,7 @@ use super::engine::{self, Metering, Permit};
 use super::layout::{FileLayout, ItemRole};
 #[cfg(feature = "wasi")]
 use super::wasi::Wasi;
-use super::{Compiled, Outcome, PlannedScenario, Scenario, Span, SuiteSummary, Violation};
+use super::{CompiledComponent, Outcome, PlannedScenario, Scenario, Span, SuiteSummary, Violation};
 use crate::bindings::Extractor as Instance;
 use crate::bindings::exports::arc::recording::extraction::ExtractorDescription;
 use crate::error::{Error, Result as HostResult};
@@ -117,14 +117,14 @@ impl ResourceLimiter for State {
 /// A run of documents through one instance. It belongs to one simulation: what a document leaves
 /// behind in the instance must never meet another owner's.
 pub struct Session {
-    compiled: Arc<Compiled>,
-    instance: Option<Live>,
+    compiled: Arc<CompiledComponent>,
+    instance: Option<LiveInstance>,
     /// Held as long as the session can have an instance.
     _permit: Option<Permit>,
 }
 
 /// An instance, and how much memory it had when it was new.
-struct Live {
+struct LiveInstance {
     store: Store<State>,
     instance: Instance,
     new_memory_bytes: usize,
@@ -137,7 +137,7 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub(super) fn new(compiled: Arc<Compiled>, permit: Option<Permit>) -> Self {
+    pub(super) fn new(compiled: Arc<CompiledComponent>, permit: Option<Permit>) -> Self {
         Session { compiled, instance: None, _permit: permit }
     }
 
@@ -275,7 +275,7 @@ impl Session {
         let limits = self.compiled.engine.limits;
         let compiled = Arc::clone(&self.compiled);
         let _turn = compiled.engine.turn(bytes);
-        let Live { mut store, instance, new_memory_bytes } = match self.instance.take() {
+        let LiveInstance { mut store, instance, new_memory_bytes } = match self.instance.take() {
             Some(live) => live,
             None => self.instantiate()?,
         };
@@ -286,7 +286,7 @@ impl Session {
             Ok(answer) => {
                 let grown = store.data().memory_bytes.saturating_sub(new_memory_bytes);
                 if grown <= KEPT_GROWTH_BYTES {
-                    self.instance = Some(Live { store, instance, new_memory_bytes });
+                    self.instance = Some(LiveInstance { store, instance, new_memory_bytes });
                 }
                 return Ok(answer);
             }
@@ -302,7 +302,7 @@ impl Session {
         })
     }
 
-    fn instantiate(&self) -> Result<Live, ExtractionError> {
+    fn instantiate(&self) -> Result<LiveInstance, ExtractionError> {
         let shared = &self.compiled;
         let limits = shared.engine.limits;
         let state = State {
@@ -320,7 +320,7 @@ impl Session {
         match instance {
             Ok(instance) => {
                 let new_memory_bytes = store.data().memory_bytes;
-                Ok(Live { store, instance, new_memory_bytes })
+                Ok(LiveInstance { store, instance, new_memory_bytes })
             }
             Err(_) if store.data().refused => Err(ExtractionError::Memory(limits.memory_bytes)),
             Err(error) => Err(match error.downcast_ref::<Trap>() {

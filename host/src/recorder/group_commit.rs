@@ -115,22 +115,22 @@ impl<T: Item> GroupCommit<T> {
         let now = Instant::now();
         // The last slot is not for items that might wait for a lock that the open transactions hold.
         let last = self.open.len() + 1 == ROWS_FOR_ANOTHER.len();
-        let held_up = if last { self.held_up(now) } else { HashSet::new() };
-        let may_go = |item: &T| item.simulation_id().is_none_or(|id| !held_up.contains(&id));
-        let (rows, bytes) = if held_up.is_empty() {
+        let blocked = if last { self.blocked(now) } else { HashSet::new() };
+        let can_go = |item: &T| item.simulation_id().is_none_or(|id| !blocked.contains(&id));
+        let (rows, bytes) = if blocked.is_empty() {
             (self.rows, self.bytes)
         } else {
-            let going = self.waiting.iter().filter(|(_, item)| may_go(item));
+            let going = self.waiting.iter().filter(|(_, item)| can_go(item));
             going
                 .fold((0, 0), |(rows, bytes), (_, item)| (rows + item.rows(), bytes + item.bytes()))
         };
         if rows < needed && bytes < BYTES_FOR_ANOTHER {
-            let oldest = self.waiting.iter().find(|(_, item)| may_go(item));
+            let oldest = self.waiting.iter().find(|(_, item)| can_go(item));
             if oldest.is_none_or(|(since, _)| now.duration_since(*since) < WAITED_LONG) {
                 return None;
             }
         }
-        let taken = self.take(may_go);
+        let taken = self.take(can_go);
         if taken.is_empty() {
             return None;
         }
@@ -142,12 +142,12 @@ impl<T: Item> GroupCommit<T> {
     }
 
     /// Takes the items of one transaction; the items that must not be in it remain in the queue.
-    fn take(&mut self, may_go: impl Fn(&T) -> bool) -> Vec<T> {
+    fn take(&mut self, can_go: impl Fn(&T) -> bool) -> Vec<T> {
         let (mut rows, mut bytes) = (0, 0);
         let (mut taken, mut passed_over) = (Vec::new(), Vec::new());
         while rows < TRANSACTION_ROWS && bytes < TRANSACTION_BYTES {
             let Some((since, next)) = self.waiting.pop_front() else { break };
-            if may_go(&next) {
+            if can_go(&next) {
                 rows += next.rows();
                 bytes += next.bytes();
                 taken.push(next);
@@ -164,7 +164,7 @@ impl<T: Item> GroupCommit<T> {
     }
 
     /// Returns the simulations of transactions that have been open for long.
-    fn held_up(&self, now: Instant) -> HashSet<Uuid> {
+    fn blocked(&self, now: Instant) -> HashSet<Uuid> {
         let long = |one: &&OpenTransaction| now.duration_since(one.begun_at) >= WAITED_LONG;
         self.open.iter().filter(long).flat_map(|one| one.simulations.iter().copied()).collect()
     }

@@ -32,8 +32,8 @@ pub(crate) use plan::planned_row;
 pub use progress::{SimulationCompleted, SimulationFigures, SimulationProgress};
 pub use reading::duration_hours;
 pub use received_result::ReceivedResult;
-pub use reextraction::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
-pub use replay::{ReplayProgress, Replayed};
+pub use reextraction::{Reextraction, ReextractionEvent, ReextractionScope, SimulationChanges};
+pub use replay::{ReplayProgress, ReplaySummary};
 pub use start::SimulationStarted;
 pub(crate) use start::{CheckedStart, configuration_id};
 pub(crate) use submission::whole_failure;
@@ -58,7 +58,7 @@ use scheduling::CALLS_AT_ONCE;
 use sessions::Sessions;
 
 /// How many ids of extractors and headers are cached as registered in the database.
-const KEPT_IDS: usize = 10_000;
+const CACHED_IDS: usize = 10_000;
 
 /// Records results. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -84,20 +84,20 @@ struct Shared {
     /// Set once the schema is current and the extractor is registered.
     ready: OnceCell<()>,
     /// The extractors and headers that are registered in the database.
-    known: Mutex<HashSet<Uuid>>,
+    registered: Mutex<HashSet<Uuid>>,
 }
 
 impl Shared {
-    fn knows(&self, id: Uuid) -> bool {
-        lock(&self.known).contains(&id)
+    fn is_registered(&self, id: Uuid) -> bool {
+        lock(&self.registered).contains(&id)
     }
 
-    fn learn(&self, id: Uuid) {
-        let mut known = lock(&self.known);
-        if known.len() >= KEPT_IDS {
-            known.clear();
+    fn mark_registered(&self, id: Uuid) {
+        let mut registered = lock(&self.registered);
+        if registered.len() >= CACHED_IDS {
+            registered.clear();
         }
-        known.insert(id);
+        registered.insert(id);
     }
 }
 
@@ -108,7 +108,7 @@ impl Recorder {
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn new(extractor: Extractor, store: Store) -> Result<Self> {
         let recorder = Recorder::when_reachable(extractor, store);
-        recorder.make_extractor_known(recorder.extractor().identity()).await?;
+        recorder.ensure_extractor(recorder.extractor().identity()).await?;
         // The recorder is not shared yet.
         let _ = recorder.shared.ready.set(());
         Ok(recorder)
@@ -128,7 +128,7 @@ impl Recorder {
             plans: Mutex::default(),
             expected_plans: Mutex::default(),
             ready: OnceCell::new(),
-            known: Mutex::default(),
+            registered: Mutex::default(),
         };
         Recorder { shared: Arc::new(shared), sessions }
     }
@@ -205,16 +205,16 @@ impl Recorder {
     pub async fn make_ready(&self) -> Result<()> {
         let prepare = || async {
             self.shared.store.bring_up_to_date().await?;
-            self.make_extractor_known(self.extractor().identity()).await
+            self.ensure_extractor(self.extractor().identity()).await
         };
         self.shared.ready.get_or_try_init(prepare).await.copied()
     }
 
     /// Ensures that an extractor is registered in the database: outcomes only refer to its id.
-    async fn make_extractor_known(&self, extractor: &ExtractorIdentity) -> Result<()> {
-        if !self.shared.knows(extractor.id) {
+    async fn ensure_extractor(&self, extractor: &ExtractorIdentity) -> Result<()> {
+        if !self.shared.is_registered(extractor.id) {
             self.shared.store.register_extractor(extractor).await?;
-            self.shared.learn(extractor.id);
+            self.shared.mark_registered(extractor.id);
         }
         Ok(())
     }
@@ -317,8 +317,8 @@ impl Recorder {
 
     /// The simulation's plan, which never changes once it is written.
     async fn plan(&self, simulation_id: Uuid) -> Result<Arc<Plan>> {
-        let kept = self.plans().get(simulation_id);
-        if let Some(plan) = kept {
+        let cached = self.plans().get(simulation_id);
+        if let Some(plan) = cached {
             return Ok(plan);
         }
         self.make_ready().await?;

@@ -6,7 +6,7 @@ use super::Recorder;
 use super::progress::SimulationProgress;
 use crate::error::Result;
 use crate::store::{
-    Attached, Failure, Health, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage,
+    Attachments, Failure, Health, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage,
     SimulationPage, SimulationStatus,
 };
 
@@ -33,7 +33,7 @@ impl Recorder {
         filter: &OutcomeFilter,
         limit: u32,
         cursor: Option<&str>,
-        attached: Attached,
+        attached: Attachments,
     ) -> Result<OutcomePage> {
         self.make_ready().await?;
         self.shared.store.outcomes_page(simulation_id, filter, limit, cursor, attached).await

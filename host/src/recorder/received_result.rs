@@ -81,14 +81,14 @@ impl Recorder {
         let received = self.on_the_databases_clock(received).await?;
         if received.iter().all(|received| received.submission.format.is_none()) {
             let target = Target { plan, sessions: Arc::clone(&self.sessions) };
-            self.make_extractor_known(target.sessions.extractor().identity()).await?;
+            self.ensure_extractor(target.sessions.extractor().identity()).await?;
             return self.record_part(target, received).await;
         }
         let mut verdicts = Vec::new();
         for part in by_format(received) {
             let sessions = self.sessions_for(part.first()).await?;
-            self.make_extractor_known(sessions.extractor().identity()).await?;
-            self.make_header_known(part.first()).await?;
+            self.ensure_extractor(sessions.extractor().identity()).await?;
+            self.ensure_header(part.first()).await?;
             let target = Target { plan: Arc::clone(&plan), sessions };
             verdicts.push(self.record_part(target, part));
         }
@@ -170,14 +170,14 @@ impl Recorder {
     }
 
     /// Ensures that the header of results, if any, is stored in the database.
-    async fn make_header_known(&self, received: Option<&ReceivedResult>) -> Result<()> {
+    async fn ensure_header(&self, received: Option<&ReceivedResult>) -> Result<()> {
         let format = received.and_then(|received| received.submission.format.as_deref());
         let Some(format) = format else { return Ok(()) };
         if let (Some(id), Some(header)) = (format.header_id(), format.header())
-            && !self.shared.knows(id)
+            && !self.shared.is_registered(id)
         {
             self.shared.store.keep_header(id, header).await?;
-            self.shared.learn(id);
+            self.shared.mark_registered(id);
         }
         Ok(())
     }

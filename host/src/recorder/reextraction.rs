@@ -21,7 +21,9 @@ use crate::error::Result;
 use crate::extraction::{Violation, violations_of_json};
 use crate::json_text::JsonText;
 use crate::paging::next_batch;
-use crate::store::{ColumnChange, ExtractedColumns, ExtractedOutcome, Rewriting, Rewritten};
+use crate::store::{
+    ColumnChange, ExtractedColumns, ExtractedOutcome, RewriteTransaction, RewrittenOutcome,
+};
 
 /// Which outcomes are extracted again, and whether anything is written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,7 +38,7 @@ pub struct ReextractionScope {
 
 /// The result of re-extracting one outcome, or one simulation.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reexamined {
+pub enum ReextractionEvent {
     /// No field changes.
     Same,
     /// Some fields change.
@@ -159,7 +161,7 @@ impl Recorder {
         &self,
         scope: ReextractionScope,
         stop: &AtomicBool,
-        mut report: impl FnMut(Reexamined),
+        mut report: impl FnMut(ReextractionEvent),
     ) -> Result<Reextraction> {
         self.make_ready().await?;
         let store = &self.shared.store;
@@ -167,7 +169,7 @@ impl Recorder {
             store.simulation(simulation_id).await?;
         }
         let extractor = self.extractor().identity();
-        self.make_extractor_known(extractor).await?;
+        self.ensure_extractor(extractor).await?;
         let current = (!scope.all).then_some(extractor.id);
         let simulations =
             store.simulations_to_reextract(scope.simulation_id, current, &extractor.name).await?;
@@ -178,7 +180,7 @@ impl Recorder {
                 Some(changes) => {
                     if !scope.dry_run && changes.rewritten > 0 {
                         // Recomputes the figures of a simulation that has ended, as the next query would.
-                        store.standing(simulation_id).await?;
+                        store.simulation_with_figures(simulation_id).await?;
                     }
                     reextraction.add(&changes);
                 }
@@ -197,7 +199,7 @@ impl Recorder {
         simulation_id: Uuid,
         scope: ReextractionScope,
         stop: &AtomicBool,
-        report: &mut impl FnMut(Reexamined),
+        report: &mut impl FnMut(ReextractionEvent),
     ) -> Result<Option<SimulationChanges>> {
         let store = &self.shared.store;
         let plan = self.plan(simulation_id).await?;
@@ -234,9 +236,9 @@ impl Recorder {
             }
         }
         let Examination { changes, report, .. } = examination;
-        report(Reexamined::Simulation(changes.clone()));
+        report(ReextractionEvent::Simulation(changes.clone()));
         if let Some(rewriting) = rewriting {
-            Rewriting::commit(rewriting).await?;
+            RewriteTransaction::commit(rewriting).await?;
         }
         Ok(Some(changes))
     }
@@ -258,9 +260,9 @@ struct PreviousExtraction {
     columns: ExtractedColumns,
 }
 
-impl<R: FnMut(Reexamined)> Examination<'_, R> {
+impl<R: FnMut(ReextractionEvent)> Examination<'_, R> {
     /// Extracts a batch again, and returns the outcomes that are to be written.
-    async fn examine(&mut self, batch: Vec<ExtractedOutcome>) -> Result<Vec<Rewritten>> {
+    async fn examine(&mut self, batch: Vec<ExtractedOutcome>) -> Result<Vec<RewrittenOutcome>> {
         let (mut received, mut before) = (Vec::new(), Vec::new());
         for outcome in batch {
             self.changes.examined += 1;
@@ -274,7 +276,7 @@ impl<R: FnMut(Reexamined)> Examination<'_, R> {
                     self.changes.failed += 1;
                     let message = "its id is not derived from the document that is stored with it";
                     let message = message.to_owned();
-                    (self.report)(Reexamined::Failed { outcome_id, message });
+                    (self.report)(ReextractionEvent::Failed { outcome_id, message });
                 }
             }
         }
@@ -314,19 +316,23 @@ impl<R: FnMut(Reexamined)> Examination<'_, R> {
     }
 
     /// Reports the result of an outcome, and returns the outcome if it is to be written.
-    fn compare(&mut self, now: ExtractionResult, before: PreviousExtraction) -> Option<Rewritten> {
+    fn compare(
+        &mut self,
+        now: ExtractionResult,
+        before: PreviousExtraction,
+    ) -> Option<RewrittenOutcome> {
         let Examination { changes, report, .. } = self;
         let simulation_id = changes.simulation_id;
         let row = match now {
             ExtractionResult::Failed { outcome_id, error } => {
                 changes.failed += 1;
-                report(Reexamined::Failed { outcome_id, message: error.to_string() });
+                report(ReextractionEvent::Failed { outcome_id, message: error.to_string() });
                 return None;
             }
             ExtractionResult::Rejected(row, violations) => {
                 changes.rejected += 1;
                 let outcome_id = row.key.outcome_id;
-                report(Reexamined::Rejected { outcome_id, simulation_id, violations });
+                report(ReextractionEvent::Rejected { outcome_id, simulation_id, violations });
                 return None;
             }
             ExtractionResult::Outcome(row) => row,
@@ -336,17 +342,21 @@ impl<R: FnMut(Reexamined)> Examination<'_, R> {
             *changes.by_column.entry(change.column).or_default() += 1;
         }
         if changed.is_empty() {
-            report(Reexamined::Same);
+            report(ReextractionEvent::Same);
         } else {
             changes.changed += 1;
             let outcome_id = row.key.outcome_id;
-            report(Reexamined::Changed { outcome_id, simulation_id, changes: changed.clone() });
+            report(ReextractionEvent::Changed {
+                outcome_id,
+                simulation_id,
+                changes: changed.clone(),
+            });
         }
         let replaced_extractor_id = before.extractor_id;
         if changed.is_empty() && replaced_extractor_id == row.extractor_id {
             return None;
         }
         changes.rewritten += 1;
-        Some(Rewritten { row, replaced_extractor_id, changes: changed })
+        Some(RewrittenOutcome { row, replaced_extractor_id, changes: changed })
     }
 }

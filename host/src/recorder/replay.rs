@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::extraction::{Violation, violations_of_json};
 use crate::json_text::JsonText;
 use crate::paging::next_batch;
-use crate::store::{KeptResult, OutcomeRow, Replay};
+use crate::store::{OutcomeRow, RejectedSubmission, Replay};
 
 /// The codes of the host's reasons for documents whose end is missing or that could not be decompressed
 /// completely: even if the stored bytes are text, they are not a result as it was sent.
@@ -26,7 +26,7 @@ const FRAMING_CODES: [&str; 3] = ["truncated", "trailing_text", "damaged"];
 
 /// The totals of a replay of rejected results.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Replayed {
+pub struct ReplaySummary {
     /// Results that are now accepted, and stored as outcomes with their own ids and times of receipt.
     pub stored: u64,
     /// Results that are now accepted, but were already stored.
@@ -55,7 +55,7 @@ pub struct ReplayProgress {
     pub total: u64,
 }
 
-impl AddAssign for Replayed {
+impl AddAssign for ReplaySummary {
     fn add_assign(&mut self, other: Self) {
         self.stored += other.stored;
         self.duplicate += other.duplicate;
@@ -68,7 +68,7 @@ impl AddAssign for Replayed {
     }
 }
 
-impl Replayed {
+impl ReplaySummary {
     fn fail(&mut self, outcome_id: Uuid, message: &str) {
         self.failed += 1;
         self.failure.get_or_insert_with(|| format!("result {outcome_id}: {message}"));
@@ -89,23 +89,23 @@ impl Recorder {
         simulation_id: Option<Uuid>,
         stop: &AtomicBool,
         mut report: impl FnMut(ReplayProgress),
-    ) -> Result<Replayed> {
+    ) -> Result<ReplaySummary> {
         self.make_ready().await?;
         let store = &self.shared.store;
         if let Some(simulation_id) = simulation_id {
             store.simulation(simulation_id).await?;
         }
         let extractor = self.extractor().identity();
-        self.make_extractor_known(extractor).await?;
+        self.ensure_extractor(extractor).await?;
         let (simulations, total) =
             store.rejected_simulations(simulation_id, &extractor.name).await?;
-        let mut replayed = Replayed::default();
+        let mut replayed = ReplaySummary::default();
         let mut results = 0;
         for simulation_id in simulations {
             let before = replayed.stored + replayed.duplicate;
             let plan = self.plan(simulation_id).await?;
             let target = Target { plan, sessions: Arc::clone(&self.sessions) };
-            let kept = store.kept_results(simulation_id, &extractor.name).await?;
+            let kept = store.rejected_submissions(simulation_id, &extractor.name).await?;
             let mut kept = pin!(kept.fuse());
             let mut headers = Headers::new(store, &extractor.name);
             loop {
@@ -113,7 +113,7 @@ impl Recorder {
                     replayed.interrupted = true;
                     break;
                 }
-                let bytes = |kept: &KeptResult| kept.document.as_ref().map_or(0, Vec::len);
+                let bytes = |kept: &RejectedSubmission| kept.document.as_ref().map_or(0, Vec::len);
                 let batch = next_batch(&mut kept, bytes).await?;
                 if batch.is_empty() {
                     break;
@@ -124,7 +124,7 @@ impl Recorder {
             }
             if replayed.stored + replayed.duplicate > before {
                 // Recomputes the figures of a simulation that has ended, as the next query would.
-                store.standing(simulation_id).await?;
+                store.simulation_with_figures(simulation_id).await?;
             }
             if replayed.interrupted {
                 break;
@@ -136,9 +136,9 @@ impl Recorder {
     async fn replay_batch(
         &self,
         target: &Target,
-        batch: Vec<KeptResult>,
+        batch: Vec<RejectedSubmission>,
         headers: &mut Headers<'_>,
-        replayed: &mut Replayed,
+        replayed: &mut ReplaySummary,
     ) -> Result<()> {
         let (mut received, mut old_reasons) = (Vec::new(), Vec::new());
         for mut kept in batch {
@@ -182,7 +182,7 @@ impl Recorder {
         target: &Target,
         accepted: &[Arc<OutcomeRow>],
         reasons: &[(Uuid, JsonText)],
-        replayed: &mut Replayed,
+        replayed: &mut ReplaySummary,
     ) -> Result<()> {
         if accepted.is_empty() && reasons.is_empty() {
             return Ok(());
@@ -224,7 +224,7 @@ impl Recorder {
 /// sender passed.
 fn readable(
     simulation_id: Uuid,
-    kept: KeptResult,
+    kept: RejectedSubmission,
     format: Option<Arc<ResultFormat>>,
     reasons: &JsonText,
 ) -> Option<ReceivedResult> {
@@ -264,7 +264,7 @@ mod tests {
     fn a_truncated_or_damaged_document_is_not_extracted_again() {
         let simulation_id = Uuid::from_u128(1);
         let is_readable = |code: &str| {
-            let kept = KeptResult {
+            let kept = RejectedSubmission {
                 outcome_id: identity::outcome_id(simulation_id, None, b"{}"),
                 received_at: Timestamp::now(),
                 position: None,

@@ -104,7 +104,7 @@ pub(super) async fn extract_on_threads(
             // Documents whose caller no longer waits are skipped.
             let wanted = part.into_iter().take_while(|_| !dropped.load(Ordering::Relaxed));
             let extracted = extract_part(&target, &mut session, wanted);
-            target.sessions.give_back(simulation_id, session);
+            target.sessions.release(simulation_id, session);
             extracted
         }));
     }
@@ -155,7 +155,7 @@ impl InlineExtraction {
         let mut session = match self.session.take() {
             Some(last) if last.serves(target) => last.session,
             last => {
-                last.into_iter().for_each(InlineSession::give_back);
+                last.into_iter().for_each(InlineSession::release);
                 target.sessions.take(simulation_id).await
             }
         };
@@ -167,7 +167,7 @@ impl InlineExtraction {
 
     /// Returns the session for the next call of its simulation.
     pub(super) fn finish(self) {
-        self.session.into_iter().for_each(InlineSession::give_back);
+        self.session.into_iter().for_each(InlineSession::release);
     }
 }
 
@@ -185,8 +185,8 @@ impl InlineSession {
             && Arc::ptr_eq(&self.sessions, &target.sessions)
     }
 
-    fn give_back(self) {
-        self.sessions.give_back(self.simulation_id, self.session);
+    fn release(self) {
+        self.sessions.release(self.simulation_id, self.session);
     }
 }
 

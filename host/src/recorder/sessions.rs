@@ -56,7 +56,7 @@ impl Sessions {
     }
 
     /// Keeps a session for the next call of the same simulation, if there is room.
-    pub(super) fn give_back(&self, simulation_id: Uuid, session: Session) {
+    pub(super) fn release(&self, simulation_id: Uuid, session: Session) {
         let mut idle = self.idle();
         if idle.len() < self.most {
             idle.push(((self.number, simulation_id), session));

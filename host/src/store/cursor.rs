@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_gives_its_place_back() {
+    fn a_cursor_returns_its_position() {
         let place = ("scenario é \"\u{1}".repeat(60), 3, u64::MAX);
         let text = encode("outcomes1", &place).unwrap();
         assert_eq!(decode::<(String, i32, u64)>("outcomes1", &text).unwrap(), place);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn an_invalid_cursor_is_refused() {
         let text = encode("outcomes1", &("a", 1)).unwrap();
         let mut texts: Vec<String> =
             (0..text.len()).filter_map(|end| text.get(..end).map(str::to_owned)).collect();

@@ -16,7 +16,7 @@ use crate::json_text::JsonText;
 
 /// A rejected result with the fields that its sender passed.
 #[derive(Clone, Debug)]
-pub(crate) struct KeptResult {
+pub(crate) struct RejectedSubmission {
     pub(crate) outcome_id: Uuid,
     pub(crate) received_at: Timestamp,
     pub(crate) position: Option<i64>,
@@ -100,11 +100,11 @@ impl Store {
 
     /// Returns a simulation's rejected results of the extractor with this name, in order of their keys,
     /// as the database sends them.
-    pub(crate) async fn kept_results(
+    pub(crate) async fn rejected_submissions(
         &self,
         simulation_id: Uuid,
         extractor: &str,
-    ) -> Result<impl Stream<Item = Result<KeptResult>> + use<>> {
+    ) -> Result<impl Stream<Item = Result<RejectedSubmission>> + use<>> {
         let failed = |error| Error::postgres("read the rejected results", error);
         let client = self.client().await?;
         let select = "SELECT outcome_id, received_at, position, trial, modal_call_id, sandbox_id,
@@ -121,7 +121,7 @@ impl Store {
         Ok(rows.map(move |row| {
             let _held = &client;
             let row = row.map_err(failed)?;
-            Ok(KeptResult {
+            Ok(RejectedSubmission {
                 outcome_id: row.get(0),
                 received_at: row.get(1),
                 position: row.get(2),

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 
 /// What bringing the schema up to date did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Migrated {
+pub struct MigrationReport {
     /// The steps of this run: migrations, as `0001_recording`, and `layout timescale` if the tables
     /// were brought into a layout; nothing if all were applied before.
     pub applied: Vec<String>,
@@ -72,7 +72,7 @@ impl Store {
     /// [`Error::Schema`] as [`Store::check_schema`], or if the server is too old or the encoding of the
     /// database is not UTF-8; [`Error::Database`] if the user is not allowed to create tables, with the
     /// users who are.
-    pub async fn migrate(&self) -> Result<Migrated> {
+    pub async fn migrate(&self) -> Result<MigrationReport> {
         self.bring_to(None).await
     }
 
@@ -92,11 +92,11 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::migrate`]; [`Error::Schema`] if the server lacks the extension of the layout.
-    pub async fn migrate_to(&self, layout: Layout) -> Result<Migrated> {
+    pub async fn migrate_to(&self, layout: Layout) -> Result<MigrationReport> {
         self.bring_to(Some(layout)).await
     }
 
-    async fn bring_to(&self, wanted: Option<Layout>) -> Result<Migrated> {
+    async fn bring_to(&self, wanted: Option<Layout>) -> Result<MigrationReport> {
         let mut client = self.client().await?;
         check_server(&client).await?;
         match run(&mut client, wanted).await {
@@ -107,7 +107,7 @@ impl Store {
     }
 }
 
-async fn run(client: &mut Connection, wanted: Option<Layout>) -> Step<Migrated> {
+async fn run(client: &mut Connection, wanted: Option<Layout>) -> Step<MigrationReport> {
     let (mut applied, mut notes) = (Vec::new(), Vec::new());
     loop {
         let transaction = client.transaction().await?;
@@ -146,7 +146,7 @@ async fn run(client: &mut Connection, wanted: Option<Layout>) -> Step<Migrated> 
         let laid_out = LayoutState::ask(&transaction, layout).await?;
         notes.extend(remarks(&transaction, layout, &laid_out).await?);
         transaction.commit().await?;
-        return Ok(Migrated { applied, version, layout, notes });
+        return Ok(MigrationReport { applied, version, layout, notes });
     }
 }
 

@@ -53,27 +53,27 @@ pub use extracted::ColumnChange;
 pub(crate) use extracted::ExtractedColumns;
 pub use figures::Figures;
 pub use health::{Health, Policy, PoolStats};
-pub(crate) use history::{ExtractedOutcome, KeptResult};
+pub(crate) use history::{ExtractedOutcome, RejectedSubmission};
 pub use layout::Layout;
 pub use metrics::Metrics;
-pub use migrating::Migrated;
+pub use migrating::MigrationReport;
 pub use migration_script::migration_script_for_empty;
 pub use migrations::SchemaState;
 pub(crate) use outcome_columns::AddedFields;
 pub use outcome_columns::{OutcomeRow, outcome_columns_of_table};
-pub use outcome_page::{Attached, OutcomePage};
+pub use outcome_page::{Attachments, OutcomePage};
 pub use outcomes::{OutcomeFilter, OutcomeRecord, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
 #[doc(hidden)]
 pub use rejected::{RejectedPage, RejectedResult};
-pub use retention::{Expired, Removed, hours_before};
+pub use retention::{ExpiredSimulations, RemovedRows, hours_before};
 pub use simulation_page::SimulationPage;
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
 pub(crate) use starting::scenario_key;
 pub use starting::{NO_CONFIGURATION, NewSimulation, PlannedRow, SimulationStart};
 pub use writing::{RejectedRow, ResultKey};
-pub(crate) use writing::{Replay, Rewriting, Rewritten};
+pub(crate) use writing::{Replay, RewriteTransaction, RewrittenOutcome};
 
 use connection::{CONNECT_TIMEOUT, Connector, Manager, Pool};
 

@@ -37,17 +37,17 @@ const DOCUMENTS_AT_ONCE: usize = 16;
 
 /// What is returned with each outcome. It is read from the document, which is not read otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Attached {
+pub struct Attachments {
     /// The document, byte for byte.
     pub documents: bool,
     /// The document's own trajectory object.
     pub trajectories: bool,
 }
 
-impl Attached {
+impl Attachments {
     /// Returns how many outcomes are read at once if all are requested.
     pub fn page_rows(self) -> u32 {
-        if self == Attached::default() { PAGE_ROWS } else { PAGE_ROWS_WITH_DOCUMENTS }
+        if self == Attachments::default() { PAGE_ROWS } else { PAGE_ROWS_WITH_DOCUMENTS }
     }
 }
 
@@ -66,7 +66,7 @@ pub struct OutcomePage {
 /// The position of an outcome in the order. It contains the simulation, so that a cursor of another one
 /// is rejected.
 #[derive(Serialize, Deserialize)]
-struct Place {
+struct Position {
     simulation_id: Uuid,
     scenario_id: String,
     trial: i32,
@@ -92,7 +92,7 @@ impl Store {
         filter: &OutcomeFilter,
         limit: u32,
         cursor: Option<&str>,
-        attached: Attached,
+        attached: Attachments,
     ) -> Result<OutcomePage> {
         let mut statement = statement(simulation_id, filter, limit, cursor)?;
         let mut rows = self.rows(&statement, "read the outcomes").await?;
@@ -115,7 +115,7 @@ impl Store {
         drop(rows);
         // One row more than requested was read, to find out whether there is a next page.
         outcomes.truncate(limit as usize);
-        if attached != Attached::default() && !outcomes.is_empty() {
+        if attached != Attachments::default() && !outcomes.is_empty() {
             let done = match large {
                 None => self.attach(simulation_id, &mut outcomes, attached, PAGE_BYTES).await?,
                 Some(_) => 0,
@@ -130,7 +130,7 @@ impl Store {
         }
         let last_page = i64::try_from(outcomes.len()).is_ok_and(|read| read == found);
         let next = outcomes.last().filter(|_| !last_page).map(|last| {
-            let place = Place {
+            let place = Position {
                 simulation_id,
                 scenario_id: last.scenario_id.clone(),
                 trial: last.trial,
@@ -148,7 +148,7 @@ impl Store {
         &self,
         simulation_id: Uuid,
         outcomes: &mut [RecordedOutcome],
-        attached: Attached,
+        attached: Attachments,
         mut left_bytes: i64,
     ) -> Result<usize> {
         let mut done = 0;
@@ -228,7 +228,7 @@ fn statement_within(
         let _ = write!(conditions, " AND outcome.status = ${}", statement.count());
     }
     if let Some(cursor) = cursor {
-        let place: Place = cursor::decode(CURSOR, cursor)?;
+        let place: Position = cursor::decode(CURSOR, cursor)?;
         if place.simulation_id != simulation_id {
             return Err(Error::invalid(format!(
                 "the cursor belongs to simulation {}, not to {simulation_id}",
@@ -340,7 +340,7 @@ fn trajectory(
 fn attached_statement(
     simulation_id: Uuid,
     ids: Vec<Uuid>,
-    attached: Attached,
+    attached: Attachments,
     bytes: i64,
 ) -> Statement {
     let document = if attached.documents { "document::text" } else { "NULL::text" };

@@ -42,7 +42,7 @@ pub struct RejectedPage {
 
 /// The position of a rejected result in the order.
 #[derive(Serialize, Deserialize)]
-struct Place {
+struct Position {
     simulation_id: Uuid,
     received_at: Timestamp,
     outcome_id: Uuid,
@@ -83,7 +83,7 @@ impl Store {
         let last_page = i64::try_from(rejected.len()).is_ok_and(|read| read == found);
         let next = rejected.last().filter(|_| !last_page).map(|last| {
             let RejectedResult { received_at, outcome_id, .. } = *last;
-            cursor::encode(CURSOR, &Place { simulation_id, received_at, outcome_id })
+            cursor::encode(CURSOR, &Position { simulation_id, received_at, outcome_id })
         });
         Ok(RejectedPage { rejected, cursor: next.transpose()? })
     }
@@ -128,7 +128,7 @@ fn statement(simulation_id: Uuid, limit: u32, cursor: Option<&str>) -> Result<St
     let mut statement = Statement::new("").with(simulation_id).with(i64::from(limit) + 1);
     let mut after = "";
     if let Some(cursor) = cursor {
-        let place: Place = cursor::decode(CURSOR, cursor)?;
+        let place: Position = cursor::decode(CURSOR, cursor)?;
         if place.simulation_id != simulation_id {
             return Err(Error::invalid("the cursor belongs to another simulation")
                 .with_hint("begin again without a cursor"));

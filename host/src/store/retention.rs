@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Simulations that are older than the retention period.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Expired {
+pub struct ExpiredSimulations {
     /// Those that were started before are not to be kept.
     pub before: Timestamp,
     /// Which they are, the oldest first.
@@ -40,7 +40,7 @@ pub struct Expired {
 
 /// The number of removed rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Removed {
+pub struct RemovedRows {
     /// Whole simulations.
     pub simulations: u64,
     /// Chunks that were dropped with all their outcomes.
@@ -94,7 +94,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Schema`] if the schema is not current.
-    pub async fn expired(&self, before: Timestamp) -> Result<Expired> {
+    pub async fn expired(&self, before: Timestamp) -> Result<ExpiredSimulations> {
         let expired = self.find_expired(before, self.layout().await?).await?;
         let count = Statement::new(
             "SELECT (SELECT pg_catalog.count(*) FROM arc_recorder.outcomes
@@ -105,7 +105,7 @@ impl Store {
         .with(expired.simulation_ids.clone());
         let rows = self.rows(&count, "count the expired rows").await?;
         let count = |place| rows.first().map_or(0, |row| row.get::<_, i64>(place));
-        Ok(Expired {
+        Ok(ExpiredSimulations {
             outcomes: u64::try_from(count(0)).unwrap_or(0),
             rejected_results: u64::try_from(count(1)).unwrap_or(0),
             ..expired
@@ -120,11 +120,11 @@ impl Store {
     pub async fn remove_expired(
         &self,
         before: Timestamp,
-        mut progress: impl FnMut(&Removed) + Send,
-    ) -> Result<Removed> {
+        mut progress: impl FnMut(&RemovedRows) + Send,
+    ) -> Result<RemovedRows> {
         let layout = self.layout().await?;
         let expired = self.find_expired(before, layout).await?;
-        let mut removed = Removed::default();
+        let mut removed = RemovedRows::default();
         if let Some(chunks_before) = expired.chunks_before
             && !expired.chunks.is_empty()
         {
@@ -152,12 +152,12 @@ impl Store {
         Layout::recorded(&client).await
     }
 
-    async fn find_expired(&self, before: Timestamp, layout: Layout) -> Result<Expired> {
+    async fn find_expired(&self, before: Timestamp, layout: Layout) -> Result<ExpiredSimulations> {
         let rows = self
             .rows(&Statement::new(EXPIRED).with(before), "find the expired simulations")
             .await?;
         let simulation_ids: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
-        let mut expired = Expired {
+        let mut expired = ExpiredSimulations {
             before,
             simulation_ids,
             outcomes: 0,

@@ -32,7 +32,7 @@ pub struct SimulationPage {
 
 /// The place of a simulation in the order.
 #[derive(Serialize, Deserialize)]
-struct Place {
+struct Position {
     created_at: Timestamp,
     simulation_id: Uuid,
 }
@@ -59,7 +59,7 @@ impl Store {
         simulations.truncate(limit as usize);
         let last_page = i64::try_from(simulations.len()).is_ok_and(|read| read == found);
         let next = simulations.last().filter(|_| !last_page).map(|last| {
-            let place = Place { created_at: last.created_at, simulation_id: last.simulation_id };
+            let place = Position { created_at: last.created_at, simulation_id: last.simulation_id };
             cursor::encode(CURSOR, &place)
         });
         Ok(SimulationPage { simulations, cursor: next.transpose()? })
@@ -85,7 +85,7 @@ fn statement(
         conditions.push(format!("status = ${}", statement.count()));
     }
     if let Some(cursor) = cursor {
-        let place: Place = cursor::decode(CURSOR, cursor)?;
+        let place: Position = cursor::decode(CURSOR, cursor)?;
         let first = statement.count() + 1;
         conditions.push(format!("(created_at, simulation_id) < (${first}, ${})", first + 1));
         statement = statement.with(place.created_at).with(place.simulation_id);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// What a password is wanted for.
 #[derive(Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct PasswordQuery<'a> {
     pub(super) host: &'a str,
     pub(super) port: u16,
     pub(super) database: &'a str,
@@ -23,7 +23,7 @@ pub(super) fn read(path: &Path) -> Option<String> {
 }
 
 /// The password of the first line that fits.
-pub(super) fn find(text: &str, wanted: &Wanted<'_>) -> Option<String> {
+pub(super) fn find(text: &str, wanted: &PasswordQuery<'_>) -> Option<String> {
     let port = wanted.port.to_string();
     let expected = [wanted.host, &port, wanted.database, wanted.user];
     text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
@@ -59,17 +59,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_that_fits_gives_the_password() {
+    fn the_first_matching_line_has_the_password() {
         let text = "# comment\n\
                     db:5432:other:me:wrong\n\
                     db:5432:*:me:a\\:b\\\\c\n\
                     *:*:*:*:any";
-        let find =
-            |host, port| find(text, &Wanted { host, port, database: "name", user: "me" }).unwrap();
+        let find = |host, port| {
+            find(text, &PasswordQuery { host, port, database: "name", user: "me" }).unwrap()
+        };
         assert_eq!(find("db", 5432), "a:b\\c");
         assert_eq!(find("db", 5433), "any");
         assert_eq!(
-            super::find("db:1", &Wanted { host: "db", port: 1, database: "", user: "" }),
+            super::find("db:1", &PasswordQuery { host: "db", port: 1, database: "", user: "" }),
             None
         );
     }

@@ -51,10 +51,10 @@ impl Manager {
 }
 
 impl managed::Manager for Manager {
-    type Type = Pooled;
+    type Type = PooledConnection;
     type Error = Error;
 
-    async fn create(&self) -> Result<Pooled, Error> {
+    async fn create(&self) -> Result<PooledConnection, Error> {
         // Connecting is rare and its future is large; without the box, every call that can connect
         // would be as large.
         let connected = Box::pin(self.connector.connect(&self.types)).await?;
@@ -65,12 +65,18 @@ impl managed::Manager for Manager {
         }
         let watch = connected.origin.map(|origin| {
             let (connector, types) = (Arc::clone(&self.connector), KnownTypes::clone(&self.types));
-            let unanswered = Arc::downgrade(session.unanswered());
-            let watch = watch::watch(connector, types, origin, unanswered, connected.task.clone());
+            let pending = Arc::downgrade(session.pending());
+            let watch = watch::watch(connector, types, origin, pending, connected.task.clone());
             tokio::spawn(watch).abort_handle()
         });
         let clock = Arc::clone(&self.clock);
-        let pooled = Pooled { session, task: connected.task, watch, taken: Moment::now(), clock };
+        let pooled = PooledConnection {
+            session,
+            task: connected.task,
+            watch,
+            taken: ClockReading::now(),
+            clock,
+        };
         let answers = match self.clock.is_due() {
             true => pooled.measures_clock().await,
             false => pooled.answers().await,
@@ -81,7 +87,7 @@ impl managed::Manager for Manager {
         Ok(pooled)
     }
 
-    async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<Error> {
+    async fn recycle(&self, pooled: &mut PooledConnection, _: &Metrics) -> RecycleResult<Error> {
         if pooled.session.client().is_closed() {
             return Err(RecycleError::message("the connection is closed"));
         }
@@ -93,20 +99,20 @@ impl managed::Manager for Manager {
         if !answers {
             return Err(RecycleError::message("the connection does not answer"));
         }
-        pooled.taken = Moment::now();
+        pooled.taken = ClockReading::now();
         Ok(())
     }
 }
 
 /// A connection of the pool.
 #[derive(Debug)]
-pub(crate) struct Pooled {
+pub(crate) struct PooledConnection {
     session: Session<Client>,
     task: AbortHandle,
     /// Aborts it if no answer can arrive any more.
     watch: Option<AbortHandle>,
     /// When it was taken from the pool last.
-    taken: Moment,
+    taken: ClockReading,
     clock: Arc<DatabaseClock>,
 }
 
@@ -116,7 +122,7 @@ const MEASUREMENTS: u32 = 4;
 /// What time it is: in a form that no setting of a session changes.
 const TIME: &str = "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())";
 
-impl Pooled {
+impl PooledConnection {
     /// Whether the server answers on it, soon. It is asked what time it is, by which the host's
     /// clock is measured.
     pub(crate) async fn answers(&self) -> bool {
@@ -131,7 +137,7 @@ impl Pooled {
             _ => None,
         });
         if let Some(time) = time {
-            self.clock.learn(begun, round_trip, time);
+            self.clock.record(begun, round_trip, time);
         }
         true
     }
@@ -152,14 +158,14 @@ impl Pooled {
 
 /// A moment on both clocks: one stops while the machine is suspended, the other can be set.
 #[derive(Debug)]
-struct Moment {
+struct ClockReading {
     steady: Instant,
     wall: SystemTime,
 }
 
-impl Moment {
+impl ClockReading {
     fn now() -> Self {
-        Moment { steady: Instant::now(), wall: SystemTime::now() }
+        ClockReading { steady: Instant::now(), wall: SystemTime::now() }
     }
 
     fn longer_ago_than(&self, time: Duration) -> bool {
@@ -168,7 +174,7 @@ impl Moment {
     }
 }
 
-impl Deref for Pooled {
+impl Deref for PooledConnection {
     type Target = Session<Client>;
 
     fn deref(&self) -> &Session<Client> {
@@ -176,13 +182,13 @@ impl Deref for Pooled {
     }
 }
 
-impl DerefMut for Pooled {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut Session<Client> {
         &mut self.session
     }
 }
 
-impl Drop for Pooled {
+impl Drop for PooledConnection {
     /// What runs on the connection ends with it.
     fn drop(&mut self) {
         self.task.abort();

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 use tokio_postgres::SimpleQueryMessage;
 
-use super::connect::{Connected, Connector};
+use super::connect::{Connector, NewConnection};
 use super::session::KnownTypes;
 use crate::backoff::{Backoff, RetryPolicy};
 use crate::lock::lock;
@@ -44,7 +44,7 @@ pub(super) struct Origin {
 
 /// The calls of a connection that wait for an answer.
 #[derive(Debug)]
-pub(super) struct Unanswered(Mutex<Calls>);
+pub(super) struct PendingCalls(Mutex<Calls>);
 
 #[derive(Debug)]
 struct Calls {
@@ -53,13 +53,13 @@ struct Calls {
     since: Instant,
 }
 
-impl Default for Unanswered {
+impl Default for PendingCalls {
     fn default() -> Self {
-        Unanswered(Mutex::new(Calls { under_way: 0, since: Instant::now() }))
+        PendingCalls(Mutex::new(Calls { under_way: 0, since: Instant::now() }))
     }
 }
 
-impl Unanswered {
+impl PendingCalls {
     fn calls(&self) -> MutexGuard<'_, Calls> {
         lock(&self.0)
     }
@@ -83,7 +83,7 @@ impl Unanswered {
 
 /// A call that waits for its answer.
 #[derive(Debug)]
-pub(super) struct Call<'u>(&'u Unanswered);
+pub(super) struct Call<'u>(&'u PendingCalls);
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
@@ -99,20 +99,20 @@ pub(super) async fn watch(
     connector: Arc<Connector>,
     types: KnownTypes,
     origin: Origin,
-    unanswered: Weak<Unanswered>,
+    pending: Weak<PendingCalls>,
     connection: AbortHandle,
 ) {
     let mut backoff = Backoff::new(RetryPolicy::exact(OVERDUE_AFTER, LONGEST_PAUSE));
     loop {
         tokio::time::sleep(backoff.next_pause()).await;
-        let Some(waited) = unanswered.upgrade().map(|unanswered| unanswered.waited()) else {
+        let Some(waited) = pending.upgrade().map(|pending| pending.waited()) else {
             return;
         };
         if waited.is_none_or(|waited| waited < OVERDUE_AFTER) {
             backoff.reset();
             continue;
         }
-        let lost = is_lost(&connector, &types, &origin, &unanswered);
+        let lost = is_lost(&connector, &types, &origin, &pending);
         if tokio::time::timeout(ASKED_WITHIN, lost).await.unwrap_or(false) {
             tracing::warn!(target: "arc_host::store", process = origin.process, "a connection to the database has stopped answering, and is ended");
             connection.abort();
@@ -151,12 +151,13 @@ async fn is_lost(
     connector: &Connector,
     types: &KnownTypes,
     origin: &Origin,
-    unanswered: &Weak<Unanswered>,
+    pending: &Weak<PendingCalls>,
 ) -> bool {
-    let Ok(Connected { session, origin: asked, task, .. }) = connector.connect(types).await else {
+    let Ok(NewConnection { session, origin: asked, task, .. }) = connector.connect(types).await
+    else {
         return false;
     };
-    let _asking = Asking(task);
+    let _abort = AbortOnDrop(task);
     let Some(asked) = asked else { return false };
     let same = asked.server_started == origin.server_started;
     let state = if same {
@@ -169,7 +170,7 @@ async fn is_lost(
         State::Busy
     };
     // The answer might have arrived meanwhile.
-    let waited = unanswered.upgrade().and_then(|unanswered| unanswered.waited());
+    let waited = pending.upgrade().and_then(|pending| pending.waited());
     let lost = waited.is_some_and(|waited| state.is_lost(waited));
     if lost && same {
         let end = format!("SELECT pg_catalog.pg_terminate_backend({})", origin.process);
@@ -180,9 +181,9 @@ async fn is_lost(
 }
 
 /// The connection of a question, which ends with it.
-struct Asking(AbortHandle);
+struct AbortOnDrop(AbortHandle);
 
-impl Drop for Asking {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -215,16 +216,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_is_counted_until_it_has_its_answer() {
-        let unanswered = Unanswered::default();
-        assert_eq!(unanswered.waited(), None);
-        let first = unanswered.begin();
-        let second = unanswered.begin();
-        assert!(unanswered.waited().is_some());
+    fn calls_are_pending_until_they_are_answered() {
+        let pending = PendingCalls::default();
+        assert_eq!(pending.waited(), None);
+        let first = pending.begin();
+        let second = pending.begin();
+        assert!(pending.waited().is_some());
         drop(first);
-        assert!(unanswered.waited().is_some());
+        assert!(pending.waited().is_some());
         drop(second);
-        assert_eq!(unanswered.waited(), None);
+        assert_eq!(pending.waited(), None);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::Store;
 use super::connection::Transaction;
 use super::statement::Statement;
 use crate::error::{Error, Result};
-use parameters::Numbered;
+use parameters::NumberedStatement;
 
 /// The result of a statement.
 #[derive(Debug, Default, Serialize)]
@@ -32,7 +32,7 @@ pub struct SqlAnswer {
 }
 
 /// The rows of a statement, and how many it changed if the server reports it.
-type Given = (Vec<Row>, Option<u64>);
+type StatementRows = (Vec<Row>, Option<u64>);
 
 impl Store {
     /// Runs one statement in a transaction of its own, with this program's schema before those of the
@@ -48,10 +48,10 @@ impl Store {
         values: &[(String, Option<String>)],
     ) -> Result<SqlAnswer> {
         let failed = |error| Error::postgres("run the statement", error);
-        let numbered = Numbered::read(sql);
+        let numbered = NumberedStatement::read(sql);
         let mut statement = Statement::new("");
         for name in &numbered.names {
-            let Some((_, value)) = values.iter().find(|(given, _)| given == name) else {
+            let Some((_, value)) = values.iter().find(|(key, _)| key == name) else {
                 return Err(Error::invalid(format!(
                     "the statement has :{name}, but there is no value with this name"
                 )));
@@ -107,7 +107,7 @@ impl Store {
 async fn rows(
     transaction: &Transaction<'_>,
     statement: &Statement,
-) -> std::result::Result<Given, tokio_postgres::Error> {
+) -> std::result::Result<StatementRows, tokio_postgres::Error> {
     let mut stream = pin!(transaction.query_raw(&*statement.sql, statement.values()).await?);
     let mut rows = Vec::new();
     while let Some(row) = stream.next().await {
@@ -128,16 +128,16 @@ fn values_by_name(row: &Row) -> Result<Box<RawValue>> {
     let mut object = serde_json::Map::new();
     for (index, column) in row.columns().iter().enumerate() {
         let value = match *column.type_() {
-            Type::BOOL => given::<bool>(row, index),
-            Type::INT2 => given::<i16>(row, index),
-            Type::INT4 => given::<i32>(row, index),
-            Type::INT8 => given::<i64>(row, index),
-            Type::FLOAT4 => given::<f32>(row, index),
-            Type::FLOAT8 => given::<f64>(row, index),
-            Type::UUID => given::<Uuid>(row, index),
-            Type::TIMESTAMPTZ => given::<Timestamp>(row, index),
-            Type::JSON | Type::JSONB => given::<Value>(row, index),
-            _ => given::<String>(row, index),
+            Type::BOOL => json_value::<bool>(row, index),
+            Type::INT2 => json_value::<i16>(row, index),
+            Type::INT4 => json_value::<i32>(row, index),
+            Type::INT8 => json_value::<i64>(row, index),
+            Type::FLOAT4 => json_value::<f32>(row, index),
+            Type::FLOAT8 => json_value::<f64>(row, index),
+            Type::UUID => json_value::<Uuid>(row, index),
+            Type::TIMESTAMPTZ => json_value::<Timestamp>(row, index),
+            Type::JSON | Type::JSONB => json_value::<Value>(row, index),
+            _ => json_value::<String>(row, index),
         };
         let value = value.ok_or_else(|| {
             Error::invalid(format!(
@@ -153,7 +153,7 @@ fn values_by_name(row: &Row) -> Result<Box<RawValue>> {
 }
 
 /// Returns a value of a row as JSON, if it is of this type.
-fn given<'r, T: FromSql<'r> + Serialize>(row: &'r Row, index: usize) -> Option<Value> {
+fn json_value<'r, T: FromSql<'r> + Serialize>(row: &'r Row, index: usize) -> Option<Value> {
     let value: Option<T> = row.try_get(index).ok()?;
     serde_json::to_value(value).ok()
 }

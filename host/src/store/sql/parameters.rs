@@ -2,18 +2,19 @@
 
 /// A statement with numbered parameters.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Numbered {
+pub(super) struct NumberedStatement {
     /// The statement, without a semicolon at its end.
     pub(super) sql: String,
     /// The name of each parameter, in the order of the numbers.
     pub(super) names: Vec<String>,
 }
 
-impl Numbered {
+impl NumberedStatement {
     /// Finds the names outside of literals, quoted identifiers and comments; `::type` is not a name.
     pub(super) fn read(sql: &str) -> Self {
         let mut rest = sql.trim_end().trim_end_matches(';').trim_end();
-        let mut numbered = Numbered { sql: String::with_capacity(rest.len()), names: Vec::new() };
+        let mut numbered =
+            NumberedStatement { sql: String::with_capacity(rest.len()), names: Vec::new() };
         while !rest.is_empty() {
             let before = numbered.sql.chars().next_back();
             let length = match rest.strip_prefix(':') {
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     fn read(sql: &str) -> (String, Vec<String>) {
-        let Numbered { sql, names } = Numbered::read(sql);
+        let NumberedStatement { sql, names } = NumberedStatement::read(sql);
         (sql, names)
     }
 
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_name_stays() {
+    fn text_that_resembles_a_name_is_unchanged() {
         for sql in [
             "SELECT '12:30'::time, 'it''s :a', \"a:b\"",
             "SELECT E'a\\':b', 1 -- :c",
@@ -152,7 +153,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_read_and_nothing_but_names_changes(sql in "[a:'\"$\\-/*\\\\ \n;é]{0,40}") {
-            let numbered = Numbered::read(&sql);
+            let numbered = NumberedStatement::read(&sql);
             let mut back = numbered.sql;
             for (index, name) in numbered.names.iter().enumerate().rev() {
                 back = back.replace(&format!("${}", index + 1), &format!(":{name}"));

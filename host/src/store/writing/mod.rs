@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 pub use rejected::RejectedRow;
 pub(crate) use replayed::Replay;
-pub(crate) use rewritten::{Rewriting, Rewritten};
+pub(crate) use rewritten::{RewriteTransaction, RewrittenOutcome};
 
 use super::connection::Transaction;
 use super::outcome_columns::OutcomeRow;

@@ -24,7 +24,7 @@ pub(crate) struct Rewriter(Object<Manager>);
 
 /// The transaction that rewrites the outcomes of one simulation. No other process rewrites that
 /// simulation at the same time; recording continues. Dropping it changes nothing.
-pub(crate) struct Rewriting<'c> {
+pub(crate) struct RewriteTransaction<'c> {
     transaction: Transaction<'c>,
     simulation_id: Uuid,
     started_at: Timestamp,
@@ -33,7 +33,7 @@ pub(crate) struct Rewriting<'c> {
 
 /// An outcome with its new fields.
 #[derive(Debug)]
-pub(crate) struct Rewritten {
+pub(crate) struct RewrittenOutcome {
     pub(crate) row: Arc<OutcomeRow>,
     /// The extractor of the old fields.
     pub(crate) replaced_extractor_id: Uuid,
@@ -54,10 +54,10 @@ impl Rewriter {
         &mut self,
         simulation_id: Uuid,
         started_at: Timestamp,
-    ) -> Result<Rewriting<'_>> {
+    ) -> Result<RewriteTransaction<'_>> {
         let transaction = self.0.transaction().await.map_err(failed)?;
         lock_history(&transaction, simulation_id).await.map_err(failed)?;
-        Ok(Rewriting { transaction, simulation_id, started_at, rewritten: false })
+        Ok(RewriteTransaction { transaction, simulation_id, started_at, rewritten: false })
     }
 }
 
@@ -65,9 +65,9 @@ fn failed(error: tokio_postgres::Error) -> Error {
     Error::postgres("rewrite the outcomes", error)
 }
 
-impl Rewriting<'_> {
+impl RewriteTransaction<'_> {
     /// Writes new fields, and keeps the old ones. Ids and times of receipt are unchanged.
-    pub(crate) async fn rewrite(&mut self, rows: &[Rewritten]) -> Result<()> {
+    pub(crate) async fn rewrite(&mut self, rows: &[RewrittenOutcome]) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
         }
@@ -81,7 +81,7 @@ impl Rewriting<'_> {
 
     async fn keep_replaced(
         &self,
-        rows: &[Rewritten],
+        rows: &[RewrittenOutcome],
     ) -> std::result::Result<(), tokio_postgres::Error> {
         let insert = self
             .transaction
@@ -110,7 +110,10 @@ impl Rewriting<'_> {
         Ok(())
     }
 
-    async fn update(&self, rows: &[Rewritten]) -> std::result::Result<(), tokio_postgres::Error> {
+    async fn update(
+        &self,
+        rows: &[RewrittenOutcome],
+    ) -> std::result::Result<(), tokio_postgres::Error> {
         let update = self.transaction.prepare_cached(UPDATE.as_str()).await?;
         // Sent together: one round trip, and an index look-up for each, regardless of the statistics.
         let updates = rows.iter().map(|row| {

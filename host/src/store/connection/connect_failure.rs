@@ -9,7 +9,7 @@ use crate::reason::database_message;
 
 /// The reason why one server could not be connected to.
 #[derive(Debug)]
-pub(super) struct Unconnected {
+pub(super) struct ConnectFailure {
     /// A part of a sentence.
     pub(super) reason: String,
     /// Whether a retry can succeed.
@@ -21,10 +21,10 @@ pub(super) struct Unconnected {
     source: Option<tokio_postgres::Error>,
 }
 
-impl Unconnected {
+impl ConnectFailure {
     /// An error that is not one of the server; a retry can succeed.
     pub(super) fn for_now(reason: String) -> Self {
-        Unconnected { reason, retryable: true, refused: false, hint: None, source: None }
+        ConnectFailure { reason, retryable: true, refused: false, hint: None, source: None }
     }
 
     pub(super) fn of(error: tokio_postgres::Error) -> Self {
@@ -34,7 +34,7 @@ impl Unconnected {
             // A server that starts or stops is one of those to be passed over.
             let refused = !server.code().code().starts_with("57P0");
             let hint = server.hint().map(|hint| hint.to_owned().into());
-            return Unconnected { reason, retryable, refused, hint, source: Some(error) };
+            return ConnectFailure { reason, retryable, refused, hint, source: Some(error) };
         }
         // tokio-postgres exposes the kind of an error in no other way.
         let text = error.to_string();
@@ -55,7 +55,7 @@ impl Unconnected {
             }
             _ => ("", None, !text.starts_with("invalid configuration"), false),
         };
-        Unconnected {
+        ConnectFailure {
             reason: format!("{reason}{more}"),
             retryable,
             refused,
@@ -70,9 +70,9 @@ impl Unconnected {
         first: tokio_postgres::Error,
         second: tokio_postgres::Error,
     ) -> Self {
-        let (first, second) = (Unconnected::of(first), Unconnected::of(second));
+        let (first, second) = (ConnectFailure::of(first), ConnectFailure::of(second));
         let (one, other) = if with_tls_first { ("with", "without") } else { ("without", "with") };
-        Unconnected {
+        ConnectFailure {
             reason: format!("{one} TLS: {}; {other} TLS: {}", first.reason, second.reason),
             ..second
         }
@@ -110,11 +110,11 @@ const CHECK: &str = "check the URL, and that the server runs and accepts this us
 impl Error {
     /// A connection that could not be made.
     pub(super) fn connection(error: tokio_postgres::Error) -> Self {
-        Error::unconnected(vec![Unconnected::of(error)])
+        Error::connect_failure(vec![ConnectFailure::of(error)])
     }
 
     /// A connection that could not be made to any of the servers of the list.
-    pub(super) fn unconnected(failures: Vec<Unconnected>) -> Self {
+    pub(super) fn connect_failure(failures: Vec<ConnectFailure>) -> Self {
         let reasons: Vec<&str> = failures.iter().map(|failure| failure.reason.as_str()).collect();
         let reasons = reasons.join("; ");
         let any_retryable = failures.iter().any(|failure| failure.retryable);
@@ -128,7 +128,7 @@ impl Error {
             // A wrong password or certificate stays wrong until an operator corrects it.
             (Error::configuration(format!("the database refused the connection: {reasons}")), CHECK)
         };
-        let Some(Unconnected { hint: own_hint, source, .. }) = last else {
+        let Some(ConnectFailure { hint: own_hint, source, .. }) = last else {
             return error.with_hint(hint);
         };
         let error = error.with_hint(own_hint.unwrap_or(Cow::Borrowed(hint)));
