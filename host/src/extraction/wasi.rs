@@ -81,8 +81,8 @@ impl monotonic_clock::Host for StoppedMonotonicClock<'_> {
     }
 
     fn subscribe_instant(&mut self, _: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        let moment = self.table.push(ElapsedTimer)?;
-        subscribe(self.table, moment)
+        let timer = self.table.push(ElapsedTimer)?;
+        subscribe(self.table, timer)
     }
 
     fn subscribe_duration(&mut self, _: u64) -> wasmtime::Result<Resource<DynPollable>> {
@@ -90,7 +90,7 @@ impl monotonic_clock::Host for StoppedMonotonicClock<'_> {
     }
 }
 
-/// A moment that is always there already.
+/// A timer that has always elapsed.
 struct ElapsedTimer;
 
 #[wasmtime_wasi::async_trait]

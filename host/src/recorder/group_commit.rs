@@ -308,7 +308,7 @@ mod tests {
     /// A simulation whose transactions end in a panic.
     const PANICS: u128 = 7;
 
-    /// Reports what it writes, and waits for permission to finish.
+    /// Reports the rows that it writes, and waits for permission to finish.
     struct Slow {
         group: Mutex<GroupCommit<Row>>,
         writes: mpsc::UnboundedSender<Vec<Row>>,

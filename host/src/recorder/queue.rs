@@ -6,8 +6,8 @@
 //! bounded in bytes; when it is full, calls wait, and nothing is dropped.
 //!
 //! Small calls are queued as they were received, and the transaction that takes them extracts them: one
-//! after the other, with the extractor's code and memory in the processor's caches, which costs half of
-//! what it does between two requests. Large ones are extracted before they are queued, on several
+//! after the other, with the extractor's code and memory in the processor's caches, which costs half as
+//! much as between two requests. Large ones are extracted before they are queued, on several
 //! cores.
 
 use std::collections::HashSet;

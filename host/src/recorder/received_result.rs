@@ -29,7 +29,7 @@ pub struct ReceivedResult {
     pub host_clock: bool,
     /// The result itself.
     pub submission: Submission,
-    /// The warnings that did not come from the document; they are kept whatever the extractor returns.
+    /// The warnings that did not come from the document; they are kept regardless of the verdict.
     pub(crate) sender_warnings: Vec<Violation>,
 }
 

@@ -321,7 +321,7 @@ pub struct ItemVerdict {
     pub outcome_id: Uuid,
     /// The verdict.
     pub verdict: Verdict,
-    /// What was assumed or replaced in an accepted result.
+    /// The assumptions and replacements in an accepted result.
     pub warnings: Vec<Violation>,
 }
 

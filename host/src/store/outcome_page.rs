@@ -35,7 +35,8 @@ const ONE_ROW: i64 = -1;
 /// How many documents are read at once: they can be large.
 const DOCUMENTS_AT_ONCE: usize = 16;
 
-/// What is returned with each outcome. It is read from the document, which is not read otherwise.
+/// The data that are returned with each outcome. They are read from the document, which is not read
+/// otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attachments {
     /// The document, byte for byte.
@@ -80,8 +81,8 @@ impl Store {
     /// more than about 2 MiB, or one outcome if that is larger: a page that has a cursor is not the
     /// last.
     ///
-    /// Outcomes that are recorded between two pages are on the later page if their position is there,
-    /// and missed if it is before it; no outcome is returned twice.
+    /// Outcomes that are recorded between two pages are on the later page if their position is on it,
+    /// and missed if it is before; no outcome is returned twice.
     ///
     /// # Errors
     /// [`Error::NotFound`] if the simulation does not exist; [`Error::Invalid`] for another limit, or a

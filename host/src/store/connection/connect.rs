@@ -1,4 +1,4 @@
-//! One connection: servers in turn, with and without TLS, until one will do.
+//! Makes one connection: tries the servers in order, with and without TLS, until one is suitable.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
@@ -28,18 +28,18 @@ pub(crate) struct Connector(ConnectMethod);
 
 #[derive(Debug)]
 enum ConnectMethod {
-    /// As tokio-postgres does it, without TLS.
+    /// A connection of tokio-postgres, without TLS.
     Plain(Box<Config>),
-    /// As libpq does it.
+    /// A connection that is made as libpq does.
     Settings(Box<ConnectionSettings>, Option<Tls>),
 }
 
-/// A connection, and the task that moves its bytes.
+/// A connection, and the task that transfers its bytes.
 #[derive(Debug)]
 pub(super) struct NewConnection {
     pub(super) session: Session<Client>,
     pub(super) task: AbortHandle,
-    /// The server at the other end, if it is known: no pooler is between.
+    /// The server of the connection, if it is known because there is no pooler.
     pub(super) origin: Option<Origin>,
     /// Whether the session belongs to this connection only, so that settings persist in it and reach no
     /// other client.
@@ -93,7 +93,7 @@ impl Connector {
     }
 }
 
-/// A look through the servers.
+/// The state of trying the servers.
 #[derive(Debug)]
 struct Search<'a> {
     settings: &'a ConnectionSettings,
@@ -102,8 +102,8 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Tries each address of each server until one will do. A server that answers and refuses
-    /// ends the search: the others of a list are copies of it.
+    /// Tries each address of each server until one is suitable. A server that answers and refuses ends
+    /// the search, because the others of a list are copies of it.
     async fn run(&self, wanted: SessionAttributes) -> Result<NewConnection> {
         let mut failures = Vec::new();
         let mut targets: Vec<&Target> = self.settings.targets.iter().collect();
@@ -150,7 +150,7 @@ impl Search<'_> {
         Err(Error::connect_failure(failures))
     }
 
-    /// Tries one address, in the order of encryption that `sslmode` means.
+    /// Tries one address, in the order of encryption that `sslmode` specifies.
     async fn attempt(
         &self,
         target: &Target,
@@ -258,7 +258,7 @@ impl Search<'_> {
         let detect = self.settings.statements == Statements::Detect;
         let mut named = self.settings.statements == Statements::Named;
         let mut origin = None;
-        // Who asks for statements without names has a pooler.
+        // A caller that requests statements without names has a pooler.
         let unnamed = self.settings.statements == Statements::Unnamed;
         if !unnamed || wanted != SessionAttributes::Any {
             let state = State::ask(&client).await.map_err(ConnectFailure::of)?;
@@ -285,7 +285,7 @@ impl Search<'_> {
     }
 
     fn origin(&self, state: State, wanted: SessionAttributes) -> Origin {
-        // There is one server that takes writes, however many are on the list.
+        // Only one server accepts writes, however many are on the list.
         let only_one = self.settings.targets.len() == 1
             || matches!(wanted, SessionAttributes::ReadWrite | SessionAttributes::Primary);
         Origin { process: state.process, server_started: state.server_started, only_one }
@@ -302,7 +302,7 @@ fn other_way_may_do(first: Encryption, error: &tokio_postgres::Error) -> bool {
     }
 }
 
-/// Makes a connection, and has a task move its bytes.
+/// Makes a connection, and spawns the task that transfers its bytes.
 async fn open<T>(
     config: &Config,
     tls: T,
@@ -332,7 +332,7 @@ async fn addresses(target: &Target) -> std::io::Result<Vec<Option<IpAddr>>> {
     Ok(addresses)
 }
 
-/// Puts things into a random order. The standard library's hash keys are random.
+/// Shuffles a list. The standard library's hash keys are random.
 fn shuffle<T>(things: &mut Vec<T>) {
     let random = RandomState::new();
     let mut numbered: Vec<(u64, T)> = things
@@ -375,7 +375,7 @@ impl State {
         })
     }
 
-    /// The reason why it cannot be used.
+    /// Returns the reason why it cannot be used.
     fn lack(&self, wanted: SessionAttributes) -> Option<&'static str> {
         match wanted {
             SessionAttributes::Any | SessionAttributes::PreferStandby => None,
@@ -403,7 +403,7 @@ async fn announced_process(client: &Client) -> Option<i32> {
     sent.get(number..number + 4)?.try_into().ok().map(i32::from_be_bytes)
 }
 
-/// In place of TLS: the stream as it is.
+/// A plain stream in place of TLS.
 #[derive(Debug)]
 struct PlainStream;
 

@@ -7,16 +7,16 @@ use std::error::Error as _;
 use crate::error::{Error, TRY_AGAIN, transient};
 use crate::reason::database_message;
 
-/// The reason why one server could not be connected to.
+/// The reason why a connection to one server failed.
 #[derive(Debug)]
 pub(super) struct ConnectFailure {
-    /// A part of a sentence.
+    /// The reason, as a part of a sentence.
     pub(super) reason: String,
     /// Whether a retry can succeed.
     pub(super) retryable: bool,
     /// Whether the server itself refused, as its copies would.
     pub(super) refused: bool,
-    /// What helps against it, if it is known.
+    /// The remedy, if it is known.
     hint: Option<Cow<'static, str>>,
     source: Option<tokio_postgres::Error>,
 }
@@ -31,7 +31,7 @@ impl ConnectFailure {
         let reason = database_message(&error);
         if let Some(server) = error.as_db_error() {
             let retryable = transient(server.code());
-            // A server that starts or stops is one of those to be passed over.
+            // A server that starts or stops is skipped.
             let refused = !server.code().code().starts_with("57P0");
             let hint = server.hint().map(|hint| hint.to_owned().into());
             return ConnectFailure { reason, retryable, refused, hint, source: Some(error) };
@@ -64,7 +64,7 @@ impl ConnectFailure {
         }
     }
 
-    /// Of two tries, the first of which was with TLS or without.
+    /// Combines the failures of two attempts, the first of which was with or without TLS.
     pub(super) fn of_both(
         with_tls_first: bool,
         first: tokio_postgres::Error,
@@ -104,16 +104,16 @@ fn from_rustls(error: &tokio_postgres::Error) -> bool {
     false
 }
 
-/// What to check if a connection could not be made.
+/// What to check if a connection failed.
 const CHECK: &str = "check the URL, and that the server runs and accepts this user";
 
 impl Error {
-    /// A connection that could not be made.
+    /// Returns the error of a failed connection.
     pub(super) fn connection(error: tokio_postgres::Error) -> Self {
         Error::connect_failure(vec![ConnectFailure::of(error)])
     }
 
-    /// A connection that could not be made to any of the servers of the list.
+    /// Returns the error of a failed connection to all servers of the list.
     pub(super) fn connect_failure(failures: Vec<ConnectFailure>) -> Self {
         let reasons: Vec<&str> = failures.iter().map(|failure| failure.reason.as_str()).collect();
         let reasons = reasons.join("; ");

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// What a password is wanted for.
+/// The connection for which a password is looked up.
 #[derive(Debug)]
 pub(super) struct PasswordQuery<'a> {
     pub(super) host: &'a str,
@@ -13,7 +13,7 @@ pub(super) struct PasswordQuery<'a> {
     pub(super) user: &'a str,
 }
 
-/// The text of a password file, unless it is missing or readable by others, as in libpq.
+/// Returns the text of a password file, unless it is missing or readable by others, as in libpq.
 pub(super) fn read(path: &Path) -> Option<String> {
     let metadata = fs::metadata(path).ok()?;
     if !metadata.is_file() || metadata.mode() & 0o077 != 0 {
@@ -22,7 +22,7 @@ pub(super) fn read(path: &Path) -> Option<String> {
     fs::read_to_string(path).ok()
 }
 
-/// The password of the first line that fits.
+/// Returns the password of the first matching line.
 pub(super) fn find(text: &str, wanted: &PasswordQuery<'_>) -> Option<String> {
     let port = wanted.port.to_string();
     let expected = [wanted.host, &port, wanted.database, wanted.user];
@@ -40,7 +40,7 @@ pub(super) fn find(text: &str, wanted: &PasswordQuery<'_>) -> Option<String> {
     })
 }
 
-/// The next field, and what follows its colon. A backslash takes the next character as it is.
+/// Returns the next field, and the text after its colon. A backslash escapes the next character.
 fn field(line: &str) -> (String, Option<&str>) {
     let mut field = String::new();
     let mut characters = line.char_indices();

@@ -109,9 +109,9 @@ impl managed::Manager for Manager {
 pub(crate) struct PooledConnection {
     session: Session<Client>,
     task: AbortHandle,
-    /// Aborts it if no answer can arrive any more.
+    /// Aborts the connection if no answer can arrive any more.
     watch: Option<AbortHandle>,
-    /// When it was taken from the pool last.
+    /// When it was last taken from the pool.
     taken: ClockReading,
     clock: Arc<DatabaseClock>,
 }
@@ -119,12 +119,12 @@ pub(crate) struct PooledConnection {
 /// How many times in a row the clock is measured, if the first round trips are slow.
 const MEASUREMENTS: u32 = 4;
 
-/// What time it is: in a form that no setting of a session changes.
+/// The query of the server's time, in a form that no setting of a session changes.
 const TIME: &str = "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())";
 
 impl PooledConnection {
-    /// Whether the server answers on it, soon. It is asked what time it is, by which the host's
-    /// clock is measured.
+    /// Tests whether the server answers on the connection soon. The query returns the server's time, by
+    /// which the host's clock is measured.
     pub(crate) async fn answers(&self) -> bool {
         let begun = Reading::now();
         let asked = self.session.client().simple_query(TIME);
@@ -142,7 +142,7 @@ impl PooledConnection {
         true
     }
 
-    /// The same, a few times: the fastest answer is the most exact.
+    /// Tests the connection several times, because the fastest answer is the most exact.
     async fn measures_clock(&self) -> bool {
         for _ in 0..MEASUREMENTS {
             if !self.answers().await {
@@ -156,7 +156,7 @@ impl PooledConnection {
     }
 }
 
-/// A moment on both clocks: one stops while the machine is suspended, the other can be set.
+/// The time on both clocks: one stops while the machine is suspended, the other can be set.
 #[derive(Debug)]
 struct ClockReading {
     steady: Instant,
@@ -169,7 +169,7 @@ impl ClockReading {
     }
 
     fn longer_ago_than(&self, time: Duration) -> bool {
-        // A clock that was set back measures nothing about the time between.
+        // A clock that was set back does not measure the time in between.
         self.steady.elapsed() > time || self.wall.elapsed().map_or(true, |wall| wall > time)
     }
 }
@@ -189,7 +189,7 @@ impl DerefMut for PooledConnection {
 }
 
 impl Drop for PooledConnection {
-    /// What runs on the connection ends with it.
+    /// The statements on the connection end with it.
     fn drop(&mut self) {
         self.task.abort();
         self.watch.iter().for_each(AbortHandle::abort);

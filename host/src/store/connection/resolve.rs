@@ -13,7 +13,7 @@ use super::settings::{
 use super::targets::targets;
 use crate::error::{Error, Result};
 
-/// What defaults are taken from.
+/// The sources of defaults.
 struct Environment<'a> {
     variable: &'a dyn Fn(&str) -> Option<OsString>,
     home: Option<PathBuf>,
@@ -22,7 +22,8 @@ struct Environment<'a> {
 }
 
 impl ConnectionSettings {
-    /// From a URL or a keyword/value string, this process's environment and the user's files.
+    /// Reads settings from a URL or a keyword/value string, this process's environment and the user's
+    /// files.
     ///
     /// # Errors
     /// [`Error::Configuration`], which quotes no part of the text or of a variable.
@@ -39,7 +40,8 @@ impl ConnectionSettings {
         )
     }
 
-    /// From a URL or a keyword/value string only, with no variable and no file of the user's.
+    /// Reads settings from a URL or a keyword/value string only, without variables and files of the
+    /// user.
     ///
     /// # Errors
     /// As [`ConnectionSettings::from_url`].
@@ -194,7 +196,7 @@ fn wrong_url(reason: String) -> Error {
         .with_hint("a database URL looks like postgresql://user@host:5432/name")
 }
 
-/// The value of a parameter that has a few names as values.
+/// Returns the value of a parameter that has a fixed set of values.
 fn choice<T: Copy>(
     parameters: &Parameters,
     name: &str,
@@ -215,7 +217,8 @@ fn number(parameters: &Parameters, name: &str) -> std::result::Result<Option<u32
     parameters.get(name).map(parse).transpose()
 }
 
-/// The files of the client's certificate and key: those that are named, else the user's own.
+/// Returns the files of the client's certificate and key: the named ones, or else the user's default
+/// files.
 fn certificate(
     parameters: &Parameters,
     home_file: &dyn Fn(&str) -> Option<PathBuf>,

@@ -1,11 +1,11 @@
-//! Statements on a connection or in a transaction, and the one place that decides whether they have
+//! Statements on a connection or in a transaction. Only this module decides whether statements have
 //! names.
 //!
-//! A named statement is parsed and planned once for a connection: the fastest way. The name belongs to
-//! the server's session, though, and a pooler in transaction mode (PgBouncer) assigns a different one
-//! to each transaction. Behind a pooler statements have no name: they are parsed with each use, in one
-//! message with their values, and leave nothing behind. The types of their parameters, which must be
-//! known to send values, are queried once per pool.
+//! A named statement is parsed and planned once for a connection, which is the fastest way. The name
+//! belongs to the server's session, though, and a pooler in transaction mode (PgBouncer) assigns a
+//! different one to each transaction. Behind a pooler, statements have no names: they are parsed with
+//! each use, in one message with their values, and leave nothing behind. The types of their parameters,
+//! which must be known to send values, are queried once per pool.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ use super::super::metrics::Counters;
 use super::watch::PendingCalls;
 use crate::lock::lock;
 
-/// What statements run on: a connection, or a transaction on one.
+/// A connection, or a transaction on one.
 pub(crate) trait GenericClient: tokio_postgres::GenericClient {}
 
 impl<C: tokio_postgres::GenericClient> GenericClient for C {}
@@ -31,18 +31,18 @@ pub(super) type KnownTypes = Arc<Mutex<HashMap<String, Arc<[Type]>>>>;
 /// How the statements of one connection are prepared.
 #[derive(Clone, Debug)]
 pub(super) enum PrepareMode {
-    /// Under names, and kept for as long as the connection.
+    /// With names, for as long as the connection exists.
     Named(Arc<Mutex<HashMap<String, Statement>>>),
-    /// With each use.
+    /// Without names, with each use.
     Unnamed(KnownTypes),
 }
 
 /// A statement that is ready to be run, on the connection that prepared it.
 #[derive(Clone, Debug)]
 pub(crate) enum PreparedStatement {
-    /// The server knows it.
+    /// The server has prepared it.
     Named(Statement),
-    /// It goes with its values.
+    /// It is sent with its values.
     Unnamed {
         /// The statement.
         sql: String,
@@ -51,18 +51,18 @@ pub(crate) enum PreparedStatement {
     },
 }
 
-/// A statement to run: one that was prepared, or its text.
+/// A statement to run: a prepared one, or its text.
 pub(crate) trait AsStatement: Sync {
-    /// Which of the two.
+    /// Returns the prepared statement or the text.
     fn as_statement(&self) -> StatementOrText<'_>;
 }
 
-/// A statement that was prepared, or its text.
+/// A prepared statement, or the text of one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum StatementOrText<'a> {
-    /// Prepared before.
+    /// Already prepared.
     Prepared(&'a PreparedStatement),
-    /// To be prepared for this one use.
+    /// Prepared for one use.
     Text(&'a str),
 }
 
@@ -95,18 +95,18 @@ impl<C: GenericClient> Session<C> {
         Session { client, prepare_mode, counters: Arc::default(), pending: Arc::default() }
     }
 
-    /// Counts its calls there.
+    /// Counts its calls in these counters.
     pub(super) fn counted_by(self, counters: &Arc<Counters>) -> Self {
         Session { counters: Arc::clone(counters), ..self }
     }
 
-    /// The calls that wait for an answer.
+    /// Returns the calls that wait for an answer.
     pub(super) fn pending(&self) -> &Arc<PendingCalls> {
         &self.pending
     }
 
-    /// Waits for a call and counts it; used for messages that are no call of this type, such as the end
-    /// of a COPY.
+    /// Waits for a call and counts it; used for messages that are not sent by a method of this type,
+    /// such as the end of a COPY.
     pub(crate) async fn counted<T>(
         &self,
         call: impl Future<Output = Result<T, Error>>,
@@ -123,12 +123,12 @@ impl<C: GenericClient> Session<C> {
         call.await
     }
 
-    /// The connection below, for what no statement does.
+    /// Returns the client of tokio-postgres, for operations that are not statements.
     pub(super) fn client(&self) -> &C {
         &self.client
     }
 
-    /// A statement that is run again and again.
+    /// Prepares a statement that is run repeatedly.
     pub(crate) async fn prepare_cached(&self, sql: &str) -> Result<PreparedStatement, Error> {
         let cache = match &self.prepare_mode {
             PrepareMode::Named(cache) => cache,
@@ -142,7 +142,7 @@ impl<C: GenericClient> Session<C> {
         Ok(PreparedStatement::Named(statement))
     }
 
-    /// All rows of a statement.
+    /// Returns all rows of a statement.
     pub(crate) async fn query(
         &self,
         statement: &(impl AsStatement + ?Sized),
@@ -160,8 +160,8 @@ impl<C: GenericClient> Session<C> {
         .await
     }
 
-    /// All rows of a statement that is planned anew each time, for the tables as they are by then. A
-    /// kept plan that was made while a table was empty serves ill when it is full.
+    /// Returns all rows of a statement that is planned anew each time, for the current tables. A cached
+    /// plan that was made for an empty table is slow for a full one.
     pub(crate) async fn query_planned_anew(
         &self,
         sql: &str,
@@ -170,7 +170,7 @@ impl<C: GenericClient> Session<C> {
         self.counted(self.client.client().query_typed(sql, values)).await
     }
 
-    /// The one row of a statement.
+    /// Returns the only row of a statement.
     pub(crate) async fn query_one(
         &self,
         statement: &(impl AsStatement + ?Sized),
@@ -206,7 +206,7 @@ impl<C: GenericClient> Session<C> {
         .await
     }
 
-    /// The rows of a statement as they come.
+    /// Returns the rows of a statement as they arrive.
     pub(crate) async fn query_raw<P, I>(
         &self,
         statement: &(impl AsStatement + ?Sized),
@@ -324,12 +324,12 @@ impl Session<tokio_postgres::Client> {
 }
 
 impl Session<tokio_postgres::Client> {
-    /// Whether a statement that was prepared here is known in the next transaction, too.
+    /// Whether a statement that was prepared here can be used in the next transaction, too.
     pub(crate) fn keeps_statements(&self) -> bool {
         matches!(self.prepare_mode, PrepareMode::Named(_))
     }
 
-    /// Begins a COPY to the server with a statement that it knows.
+    /// Begins a COPY to the server with a prepared statement.
     pub(crate) async fn copy_in_prepared<U>(
         &self,
         statement: &PreparedStatement,
@@ -349,7 +349,7 @@ impl Session<tokio_postgres::Client> {
 }
 
 impl Transaction<'_> {
-    /// Commits it.
+    /// Commits the transaction.
     pub(crate) async fn commit(self) -> Result<(), Error> {
         let (counters, pending) = (self.counters, self.pending);
         let begun = Instant::now();

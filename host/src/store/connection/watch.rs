@@ -1,12 +1,12 @@
-//! Connections on which no answer can arrive any more.
+//! Detects connections on which no answer can arrive any more.
 //!
 //! A firewall that drops a connection, or a server that vanishes with its machine, sends no notice: a
 //! client that waits for an answer waits for hours. Only the server knows whether a statement is merely
-//! slow: if an answer is overdue, the server is asked on a connection of its own what the process at
-//! the other end is doing. If that process has ended, or waits for us as we wait for it, it will not
-//! answer any more, and the connection is closed at both ends: a transaction that stayed open at the
-//! other end would block a client that sends the same rows again. The calls in progress fail as with
-//! any lost connection, and can be retried.
+//! slow: if an answer is overdue, the state of the process at the other end is queried on a separate
+//! connection. If that process has ended, or waits for the client as the client waits for it, it will
+//! not answer any more, and the connection is closed at both ends: a transaction that stayed open at
+//! the other end would block a client that sends the same rows again. The calls in progress fail as
+//! with any lost connection, and can be retried.
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -28,10 +28,10 @@ const TRANSFER_TIME: Duration = Duration::from_secs(300);
 /// How long the check can take, with the connection that it needs.
 const ASKED_WITHIN: Duration = Duration::from_secs(10);
 
-/// The longest pause between two questions about one answer.
+/// The longest pause between two checks of one answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
-/// What a connection leads to.
+/// The server of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     /// The server process of this connection, if no pooler is in front of it.
@@ -49,7 +49,7 @@ pub(super) struct PendingCalls(Mutex<Calls>);
 #[derive(Debug)]
 struct Calls {
     under_way: usize,
-    /// When the first of them began, or the last answer came.
+    /// When the first of them began, or the last answer arrived.
     since: Instant,
 }
 
@@ -64,7 +64,7 @@ impl PendingCalls {
         lock(&self.0)
     }
 
-    /// A call waits for its answer for as long as the value lives.
+    /// Registers a call, which waits for its answer until the returned value is dropped.
     pub(super) fn begin(&self) -> Call<'_> {
         let mut calls = self.calls();
         if calls.under_way == 0 {
@@ -74,7 +74,7 @@ impl PendingCalls {
         Call(self)
     }
 
-    /// For how long no answer has arrived, if any call waits.
+    /// Returns for how long no answer has arrived, if any call waits.
     fn waited(&self) -> Option<Duration> {
         let calls = self.calls();
         (calls.under_way > 0).then(|| calls.since.elapsed())
@@ -93,8 +93,7 @@ impl Drop for Call<'_> {
     }
 }
 
-/// Ends a connection on which no answer will come any more; for as long as anybody has the
-/// connection.
+/// Closes a connection on which no answer can arrive any more; runs while the connection is in use.
 pub(super) async fn watch(
     connector: Arc<Connector>,
     types: KnownTypes,
@@ -118,16 +117,16 @@ pub(super) async fn watch(
             connection.abort();
             return;
         }
-        // It takes long, or the server cannot be asked: the next pause is longer.
+        // The statement is slow, or the server cannot be queried: the next pause is longer.
     }
 }
 
-/// What the process at the other end does.
+/// The state of the process at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// It is not there, and neither is the answer.
+    /// It has ended, so no answer will arrive.
     Gone,
-    /// It has done everything, and waits for the next statement.
+    /// It is idle, and waits for the next statement.
     Idle,
     /// It reads a request, or writes an answer.
     Transferring,
@@ -136,7 +135,7 @@ enum State {
 }
 
 impl State {
-    /// Whether no answer can arrive after this long without one.
+    /// Whether no answer can arrive after this duration without one.
     fn is_lost(self, waited: Duration) -> bool {
         match self {
             State::Gone | State::Idle => waited >= OVERDUE_AFTER,
@@ -146,7 +145,7 @@ impl State {
     }
 }
 
-/// Whether no answer will come any more; then the process at the other end is ended, too.
+/// Whether no answer can arrive any more; in that case, the process at the other end is ended, too.
 async fn is_lost(
     connector: &Connector,
     types: &KnownTypes,
@@ -169,18 +168,18 @@ async fn is_lost(
     } else {
         State::Busy
     };
-    // The answer might have arrived meanwhile.
+    // The answer might have arrived in the meantime.
     let waited = pending.upgrade().and_then(|pending| pending.waited());
     let lost = waited.is_some_and(|waited| state.is_lost(waited));
     if lost && same {
         let end = format!("SELECT pg_catalog.pg_terminate_backend({})", origin.process);
-        // One that is gone by now needs no end.
+        // A process that has ended in the meantime need not be ended.
         let _ = session.client().simple_query(&end).await;
     }
     lost
 }
 
-/// The connection of a question, which ends with it.
+/// Aborts the task of the separate connection when it is dropped.
 struct AbortOnDrop(AbortHandle);
 
 impl Drop for AbortOnDrop {

@@ -1,6 +1,6 @@
 //! Rows that already exist, but might not be on the synchronous standbys yet.
 //!
-//! A commit on a primary with synchronous standbys is acknowledged when they have it. If the wait is
+//! A commit on a primary with synchronous standbys is acknowledged when they have its rows. If the wait is
 //! cancelled by the end of the client's process or of the server, its rows become visible before that.
 //! A client that finds such a row has nothing to write, and so waits for nothing, although a failover
 //! would still lose the row.
