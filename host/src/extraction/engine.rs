@@ -14,8 +14,8 @@ use crate::lock::lock;
 /// The interval at which the engine's epoch is incremented. A deadline is late by at most this.
 const TICK: Duration = Duration::from_millis(10);
 
-/// How much of a used memory stays mapped for the next instance: what an ordinary document needs,
-/// so that instantiating does not fault the same pages in again.
+/// How much of a used memory remains mapped for the next instance: the need of an ordinary document, so
+/// that instantiating does not fault the same pages in again.
 const KEEP_RESIDENT_BYTES: usize = 1 << 20;
 
 /// Inputs of more bytes are read one after the other.

@@ -63,32 +63,32 @@ pub struct ExtractionLimits {
     pub fuel: u64,
     /// Additional fuel for each byte of its input.
     pub fuel_per_byte: u64,
-    /// How much fuel it has at most, however long the document is.
+    /// The maximum fuel of a call, for a document of any length.
     pub fuel_most: u64,
-    /// The most memory of the component's instance, in bytes.
+    /// The maximum memory of the component's instance, in bytes.
     pub memory_bytes: usize,
-    /// The longest answer of the component in bytes, its lists and texts counted as the host stores
-    /// them.
+    /// The maximum length of the component's answer in bytes, with its lists and texts counted as the
+    /// host stores them.
     pub answer_bytes: usize,
-    /// The longest document, in bytes of UTF-8; longer ones never reach the component.
+    /// The maximum length of a document, in bytes of UTF-8; longer ones never reach the component.
     pub document_bytes: usize,
 }
 
 impl Default for ExtractionLimits {
     fn default() -> Self {
         ExtractionLimits {
-            // A thousand times what the longest document takes on a slow machine.
+            // A thousand times the duration of the longest document on a slow machine.
             deadline: Duration::from_secs(10),
-            // Half a second of the fastest code, which an interpreter needs to get going.
+            // Half a second of the fastest code, which an interpreter needs for its start.
             fuel: 1_000_000_000,
-            // The built-in component takes some 20 a byte, JavaScript in an interpreter a hundred
-            // times as many.
+            // The built-in component consumes about 20 for each byte, JavaScript in an interpreter a
+            // hundred times as much.
             fuel_per_byte: 20_000,
-            // Some twenty seconds of the fastest code; JavaScript takes as much for 15 MB.
+            // About twenty seconds of the fastest code; JavaScript takes as long for 15 MB.
             fuel_most: 40_000_000_000,
             // The longest document, its copy while strings are decoded, and room for the answer.
             memory_bytes: 128 << 20,
-            // An answer repeats the prompt and the error text at most; the rest is spans.
+            // An answer repeats at most the prompt and the error text; the rest is spans.
             answer_bytes: 48 << 20,
             // The built-in component's own limit.
             document_bytes: 16 << 20,
@@ -101,7 +101,7 @@ impl Default for ExtractionLimits {
 pub struct ExtractionSettings {
     /// The limits of one document.
     pub limits: ExtractionLimits,
-    /// The folder that keeps compiled components; none for compiling at every start.
+    /// The folder that stores compiled components; `None` for compiling at every start.
     pub cache_dir: Option<PathBuf>,
 }
 
@@ -111,10 +111,10 @@ impl ExtractionSettings {
     }
 }
 
-/// The longest name and version of an extractor, in bytes.
+/// The maximum length of the name and of the version of an extractor, in bytes.
 const MAX_NAME_BYTES: usize = 128;
 
-/// Who extracted: kept with every outcome.
+/// The identity of an extractor, which is stored with every outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtractorIdentity {
     /// Derived from the other fields.
@@ -127,7 +127,7 @@ pub struct ExtractorIdentity {
     pub sha256: [u8; 32],
 }
 
-/// What an extractor reports about itself besides its identity.
+/// The description that an extractor returns of itself, besides its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtractorAbout {
     /// The author; empty if it names none.
@@ -144,13 +144,13 @@ pub struct Extractor {
     about: Arc<ExtractorAbout>,
 }
 
-/// Sessions that wait for their owner's next call, the one used last at the end.
+/// Sessions that wait for their owner's next call, the most recently used last.
 pub(crate) type IdleSessions = Mutex<Vec<(SessionOwner, Session)>>;
 
-/// Whose session it is: the number of a recorder with its extractor, and a simulation.
+/// The owner of a session: the number of a recorder with its extractor, and a simulation.
 pub(crate) type SessionOwner = (u64, Uuid);
 
-/// What a session needs to make an instance.
+/// The parts from which a session makes an instance.
 struct CompiledComponent {
     engine: Arc<SharedEngine>,
     pre: ExtractorPre<session::State>,
@@ -162,7 +162,8 @@ struct CompiledComponent {
 pub struct ExtractionEngine(Arc<SharedEngine>);
 
 impl ExtractionEngine {
-    /// For the built-in components, whose work is bounded by the document's size: nothing is metered.
+    /// Returns the engine for the built-in components, whose work is bounded by the document's size:
+    /// nothing is metered.
     ///
     /// # Errors
     /// [`Error::Component`] if the engine cannot be set up.
@@ -170,7 +171,8 @@ impl ExtractionEngine {
         Self::new(limits, Metering::Off)
     }
 
-    /// For third-party components without imports: limited by fuel, which for them bounds time, too.
+    /// Returns the engine for third-party components without imports: limited by fuel, which for them
+    /// bounds time, too.
     ///
     /// # Errors
     /// [`Error::Component`] if the engine cannot be set up.
@@ -178,7 +180,7 @@ impl ExtractionEngine {
         Self::new(limits, Metering::Fuel)
     }
 
-    /// For third-party components with any imports: limited by fuel and deadline.
+    /// Returns the engine for third-party components with any imports: limited by fuel and deadline.
     ///
     /// # Errors
     /// [`Error::Component`] if the engine cannot be set up.
@@ -270,7 +272,7 @@ impl Extractor {
         &self.about
     }
 
-    /// The limits of one document.
+    /// Returns the limits of one document.
     pub fn limits(&self) -> &ExtractionLimits {
         &self.compiled.engine.limits
     }
@@ -281,12 +283,12 @@ impl Extractor {
         self.compiled.engine.metering != Metering::Off
     }
 
-    /// The most open sessions, of all extractors on its engine.
+    /// Returns the maximum number of open sessions, of all extractors on its engine.
     pub fn instances(&self) -> usize {
         self.compiled.engine.total_instances
     }
 
-    /// The sessions that are kept, of all extractors on its engine.
+    /// Returns the idle sessions, of all extractors on its engine.
     pub(crate) fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(SessionOwner, Session)>> {
         self.compiled.engine.idle()
     }
@@ -297,7 +299,7 @@ impl Extractor {
         self.identity.sha256 == sha256
     }
 
-    /// Returns the layout of a file with this name and these first bytes; nothing if it is not of the
+    /// Returns the layout of a file with this name and these first bytes; `None` if it is not of the
     /// extractor's format. Blocks while all instances are in use.
     ///
     /// # Errors
@@ -331,7 +333,7 @@ impl Extractor {
     }
 }
 
-/// Asks the component who it is.
+/// Queries the component's identity.
 fn identify(
     compiled: &Arc<CompiledComponent>,
     sha256: [u8; 32],
@@ -366,8 +368,8 @@ fn identify(
     Ok((identity, about))
 }
 
-/// Checks the component against its world once, so that instantiating it is quick. Without WASI
-/// the linker is empty: a component that imports anything does not get in.
+/// Checks the component against its world once, so that instantiating it is quick. Without WASI, the
+/// linker is empty: a component with any import is refused.
 fn prepare(
     engine: &Engine,
     component: &Component,

@@ -82,7 +82,7 @@ struct Offset {
 }
 
 impl Offset {
-    /// The most that it can be wrong by now.
+    /// Returns the current bound of its error.
     fn bound_at(&self, now: Instant) -> i64 {
         self.bound.saturating_add(since(self.measured, now).max(0) / DRIFT)
     }
@@ -177,7 +177,7 @@ impl DatabaseClock {
         timestamp(state.latest)
     }
 
-    /// What the time is, as well as it is known.
+    /// Returns the time, as exactly as it is known.
     pub fn now(&self) -> Timestamp {
         let now = Reading::now();
         let mut state = self.state();
@@ -199,7 +199,7 @@ impl DatabaseClock {
         Some(now.wall.saturating_sub(database) as f64 / 1_000.0)
     }
 
-    /// Whether the offset is known by now.
+    /// Whether the offset is known.
     pub(super) fn is_measured(&self) -> bool {
         self.state().valid_offset(Reading::now()).is_some()
     }

@@ -1,7 +1,7 @@
 //! Outcomes for an export: as the database sends them, all of one moment, in bounded memory.
 //!
 //! A simulation is read with one statement, so that no more than one is sorted at once, and all of
-//! them in one transaction. Nothing is copied: an [`OutcomeRecord`] borrows what the database has sent.
+//! them in one transaction. Nothing is copied: an [`OutcomeRecord`] borrows the data that the database has sent.
 
 use std::collections::HashMap;
 use std::sync::Arc;

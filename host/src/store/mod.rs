@@ -100,7 +100,7 @@ pub struct Store {
     large_writes: Arc<Semaphore>,
 }
 
-/// A connection that goes back to the pool when it is dropped.
+/// A connection that returns to the pool when it is dropped.
 type Connection = deadpool::managed::Object<Manager>;
 
 impl Store {
@@ -162,7 +162,7 @@ impl Store {
         self.pool.get().await.map_err(Error::pool)
     }
 
-    /// The database's clock, as well as this host knows it by now.
+    /// Returns the database's clock, as far as this host knows it.
     pub fn clock(&self) -> &DatabaseClock {
         &self.clock
     }
@@ -183,7 +183,7 @@ impl Store {
         Err(Error::unavailable("the database's clock could not be read"))
     }
 
-    /// The time by the database's clock, which decides about the age of rows.
+    /// Returns the time by the database's clock, by which the age of rows is determined.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
@@ -194,20 +194,20 @@ impl Store {
         Ok(row.map_err(failed)?.get(0))
     }
 
-    /// The connections by now.
+    /// Returns the current state of the connections.
     pub fn pool_stats(&self) -> PoolStats {
         let pool = self.pool.status();
         PoolStats { size: pool.size, available: pool.available, waiting: pool.waiting }
     }
 
-    /// Tests the idle connections now and drops those that are gone, as all of them can be after this
+    /// Tests the idle connections and drops those that are lost, as all of them can be after this
     /// process was frozen and resumed elsewhere. Returns how many were dropped.
     pub async fn test_connections(&self) -> usize {
         let mut dropped = 0;
         let idle = self.pool.status().available;
         let mut tested = Vec::with_capacity(idle);
         for _ in 0..idle {
-            // A caller that has taken one meanwhile detects it by using it.
+            // A caller that has taken one in the meantime detects it by using it.
             let Some(Ok(client)) = self.client().now_or_never() else { break };
             tested.push(client);
         }

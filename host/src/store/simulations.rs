@@ -144,14 +144,13 @@ impl Simulation {
         }
     }
 
-    /// The score that counts by now: the suite's own, else that of the recorded outcomes, which
-    /// late results change.
+    /// Returns the current score: the suite's own, or else that of the recorded outcomes, which late
+    /// results change.
     pub fn score(&self, recorded: &Figures) -> Option<f64> {
         self.suite_figure("average_reliability_score").or(recorded.overall_score)
     }
 
-    /// The cost that counts by now, in US dollars: the suite's own, else that of the recorded
-    /// outcomes.
+    /// Returns the current cost in US dollars: the suite's own, or else that of the recorded outcomes.
     pub fn cost_usd(&self, recorded: &Figures) -> f64 {
         self.suite_figure("total_cost_usd").unwrap_or(recorded.total_cost_usd)
     }
@@ -162,7 +161,7 @@ impl Simulation {
 }
 
 impl Store {
-    /// A simulation's own row.
+    /// Returns a simulation's own row.
     ///
     /// # Errors
     /// [`Error::NotFound`] if none has this id.
@@ -170,7 +169,7 @@ impl Store {
         self.find_simulation(simulation_id).await?.ok_or_else(|| not_found(simulation_id))
     }
 
-    /// A simulation's own row, if it exists.
+    /// Returns a simulation's own row, if it exists.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
@@ -180,10 +179,10 @@ impl Store {
         Ok(rows.first().map(Simulation::from_row))
     }
 
-    /// Ends a simulation as failed or cancelled, for a reason. Repeating it changes nothing.
+    /// Ends a simulation as failed or cancelled, for a reason. A repetition changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] if it has ended in another way.
+    /// [`Error::NotFound`]; [`Error::Conflict`] if it has ended with another status.
     pub async fn end_simulation(
         &self,
         simulation_id: Uuid,
@@ -217,7 +216,8 @@ impl Store {
         }
     }
 
-    /// Why a simulation cannot end in this way: it does not exist, or it has ended in another.
+    /// Returns the reason why a simulation cannot end with this status: it does not exist, or it has
+    /// ended with another one.
     pub(super) async fn wrong_end(&self, simulation_id: Uuid, wanted: SimulationStatus) -> Error {
         match self.simulation(simulation_id).await {
             Err(error) => error,

@@ -112,7 +112,7 @@ fn private_key(path: &Path, provider: &CryptoProvider) -> Result<PrivateKeyDer<'
     Ok(key)
 }
 
-/// The trusted certificates, or nothing if none are needed.
+/// The trusted certificates, or `None` if none are needed.
 fn trusted(roots: &Roots) -> Result<Option<TrustedCertificates>> {
     let mut store = RootCertStore::empty();
     match roots {
