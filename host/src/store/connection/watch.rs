@@ -48,14 +48,14 @@ pub(super) struct PendingCalls(Mutex<Calls>);
 
 #[derive(Debug)]
 struct Calls {
-    under_way: usize,
+    in_progress: usize,
     /// When the first of them began, or the last answer arrived.
     since: Instant,
 }
 
 impl Default for PendingCalls {
     fn default() -> Self {
-        PendingCalls(Mutex::new(Calls { under_way: 0, since: Instant::now() }))
+        PendingCalls(Mutex::new(Calls { in_progress: 0, since: Instant::now() }))
     }
 }
 
@@ -67,17 +67,17 @@ impl PendingCalls {
     /// Registers a call, which waits for its answer until the returned value is dropped.
     pub(super) fn begin(&self) -> Call<'_> {
         let mut calls = self.calls();
-        if calls.under_way == 0 {
+        if calls.in_progress == 0 {
             calls.since = Instant::now();
         }
-        calls.under_way += 1;
+        calls.in_progress += 1;
         Call(self)
     }
 
     /// Returns for how long no answer has arrived, if any call waits.
     fn waited(&self) -> Option<Duration> {
         let calls = self.calls();
-        (calls.under_way > 0).then(|| calls.since.elapsed())
+        (calls.in_progress > 0).then(|| calls.since.elapsed())
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) struct Call<'u>(&'u PendingCalls);
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         let mut calls = self.0.calls();
-        calls.under_way -= 1;
+        calls.in_progress -= 1;
         calls.since = Instant::now();
     }
 }
