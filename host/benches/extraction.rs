@@ -31,7 +31,9 @@ mod support;
 use std::hint::black_box;
 use std::time::Instant;
 
-use arc_host::extraction::{BUILT_IN, ExtractionEngine, ExtractionSettings, Extractor, Loading};
+use arc_host::extraction::{
+    BUILT_IN, ExtractionEngine, ExtractionSettings, Extractor, LoadOptions,
+};
 use support::documents::document;
 use tokio::runtime::Runtime;
 use wasmtime::component::{Component, Linker};
@@ -56,7 +58,7 @@ fn main() {
     let settings = ExtractionSettings::default();
     let extractor = Extractor::built_in(&settings).unwrap();
     let plug_in = ExtractionEngine::fuelled(&settings.limits).unwrap();
-    let plug_in = plug_in.load(BUILT_IN, &Loading::default()).unwrap();
+    let plug_in = plug_in.load(BUILT_IN, &LoadOptions::default()).unwrap();
     let with_deadline = Extractor::from_component(BUILT_IN, &settings).unwrap();
     for bytes in [1_500, 8_700, 60_000] {
         let mut kept = runtime.block_on(extractor.session());
@@ -126,14 +128,14 @@ fn measure_loading(rounds: usize) {
     let folder = tempfile::tempdir().unwrap();
     let cache_dir = Some(folder.path().join("cache"));
     let engine = ExtractionEngine::fuelled(&ExtractionSettings::default().limits).unwrap();
-    let load = |loading: &Loading| {
+    let load = |loading: &LoadOptions| {
         let begun = Instant::now();
         let extractor = engine.load(BUILT_IN, loading).unwrap();
         let mut session = extractor.session_now();
         session.extract_outcome(None, &document(0, 1_500)).unwrap().unwrap();
         begun.elapsed().as_secs_f64() * 1e3
     };
-    let loading = Loading { cache_dir, ..Loading::default() };
+    let loading = LoadOptions { cache_dir, ..LoadOptions::default() };
     let compiled = load(&loading);
     let cached = median((0..rounds).map(|_| load(&loading)).collect());
     println!("an added component, until its first verdict");

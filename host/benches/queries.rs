@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use arc_host::extraction::OutcomeStatus;
 use arc_host::recorder::new_simulation_id;
-use arc_host::store::{Attached, ExportSelection, OutcomeFilter, SimulationStatus, Store};
+use arc_host::store::{Attachments, ExportSelection, OutcomeFilter, SimulationStatus, Store};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -76,16 +76,16 @@ async fn measure(store: &Store, running: Uuid, completed: Uuid) {
     let all = &OutcomeFilter::default();
     let errors = &OutcomeFilter { status: Some(OutcomeStatus::Error), scenario_id: None };
     let none = &OutcomeFilter { status: Some(OutcomeStatus::Cancelled), scenario_id: None };
-    let plain = Attached::default();
-    let documents = Attached { documents: true, trajectories: true };
+    let plain = Attachments::default();
+    let documents = Attachments { documents: true, trajectories: true };
 
     time("status, running, 100,000 fresh outcomes", async || {
-        let (_, figures) = store.standing(running).await.unwrap();
+        let (_, figures) = store.simulation_with_figures(running).await.unwrap();
         assert_eq!(figures.recorded_outcomes, 100_000);
     })
     .await;
     time("status, completed", async || {
-        let (_, figures) = store.standing(completed).await.unwrap();
+        let (_, figures) = store.simulation_with_figures(completed).await.unwrap();
         assert_eq!(figures.recorded_outcomes, 100_000);
     })
     .await;
@@ -165,7 +165,7 @@ async fn late_results(store: &Store, admin: &Client, completed: Uuid) {
     for _ in 0..RUNS {
         admin.batch_execute(&mark).await.unwrap();
         let begun = Instant::now();
-        store.standing(completed).await.unwrap();
+        store.simulation_with_figures(completed).await.unwrap();
         times.push(begun.elapsed());
     }
     report("status, completed, after a late result", times);

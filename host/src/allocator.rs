@@ -1,7 +1,7 @@
 //! The program's memory allocator.
 
-/// A service that takes results one by one spends a fifth less on each than with glibc's, and keeps
-/// less memory afterwards.
+/// A service that receives results one by one spends a fifth less on each than with glibc's allocator,
+/// and retains less memory afterwards.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -9,8 +9,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
 /// Freed memory is returned to the system after this many milliseconds. Version 3 of mimalloc waits a
-/// whole second unless the environment sets another time, and large requests pile up in it: the worst
-/// ones used 490 MiB, and use 370 MiB with this.
+/// whole second unless the environment sets another time, and large requests accumulate in it: the
+/// worst ones used 490 MiB, and use 370 MiB with this.
 const PURGE_DELAY_MS: std::ffi::c_long = 10;
 
 /// Returns freed memory to the system soon, unless the environment sets the time.

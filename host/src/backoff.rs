@@ -1,11 +1,11 @@
-//! Pauses between tries that become longer.
+//! Exponential backoff: pauses between attempts that become longer.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long the pauses between tries are: the first one, and the longest one, to which they double.
+/// The first pause between attempts, and the longest one, to which they double.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RetryPolicy {
     /// The first pause.
@@ -18,7 +18,7 @@ pub(crate) struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Tries at a database or a service. A deadlock or a lost race is over after the first pause; a
+    /// Attempts at a database or a service. A deadlock or a lost race is over after the first pause; a
     /// restarted server is noticed soon, and not flooded.
     pub(crate) const SERVER: RetryPolicy = RetryPolicy {
         first: Duration::from_millis(20),
@@ -32,7 +32,7 @@ impl RetryPolicy {
     }
 }
 
-/// The pauses of one thing that is tried again.
+/// The pauses between the attempts of one operation.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     policy: RetryPolicy,
@@ -61,7 +61,7 @@ impl Backoff {
         pause / 2 + (pause / 2) * share / 512
     }
 
-    /// Returns the next pause, of at least so long, unless it ends later than a moment.
+    /// Returns the next pause, extended to a minimum, unless it ends later than a moment.
     pub(crate) fn next_pause_until(
         &mut self,
         until: Instant,

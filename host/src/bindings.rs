@@ -1,6 +1,6 @@
 //! The definitions of `wit/` as Rust types. Nothing else in the crate calls `bindgen!`.
 
-// Wasmtime's macro of this name, with the folder where the build script found the contract.
+// Wasmtime's macro of this name, with the folder in which the build script found the contract.
 include!(concat!(env!("OUT_DIR"), "/bindgen.rs"));
 
 bindgen! {

@@ -22,31 +22,31 @@ use wasmtime::{Engine, Result};
 
 use crate::identity::{first_half, hexadecimal};
 
-/// What a file in the cache begins with, before the checksum of the rest.
+/// The beginning of a file in the cache, before the checksum of the rest.
 const MAGIC: &[u8; 8] = b"arcwasm1";
 
-/// A compiled component is some hundred KiB; anything far beyond is not ours.
+/// A compiled component has some hundred KiB; a much larger file is not one.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// The time limit for compiling a component in a separate process.
 const COMPILE_TIME: Duration = Duration::from_secs(120);
 
-/// How often the process is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// The interval at which the process is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// The most of the process's error output that is shown.
+/// The maximum length of the process's error output in messages.
 const TOLD_BYTES: u64 = 4_096;
 
 /// How a component is loaded.
 #[derive(Clone, Debug, Default)]
-pub struct Loading {
-    /// The folder that keeps compiled components; none for compiling at every start.
+pub struct LoadOptions {
+    /// The folder that stores compiled components; `None` for compiling at every start.
     pub cache_dir: Option<PathBuf>,
     /// The command that compiles a component in a process of its own, with the folder and the
-    /// component's file as its last arguments, and the component's own file; none for compiling
-    /// here.
+    /// component's file as its last arguments, and the component's own file; `None` for compiling in
+    /// this process.
     pub compiler: Option<(CompilerCommand, PathBuf)>,
-    /// Whether it gets the WASI without any access, if it imports one.
+    /// Whether it gets the WASI without any access, if it imports WASI.
     pub grant_wasi: bool,
 }
 
@@ -64,13 +64,13 @@ pub(crate) fn load(
     engine: &Engine,
     component: &[u8],
     sha256: &[u8; 32],
-    loading: &Loading,
+    loading: &LoadOptions,
 ) -> Result<Component> {
     let temporary;
     let folder = match (&loading.cache_dir, &loading.compiler) {
         (Some(folder), _) => folder.as_path(),
         (None, None) => return Component::new(engine, component),
-        // The process that compiles hands its work over in a folder.
+        // The process that compiles passes its output in a folder.
         (None, Some(_)) => {
             temporary = tempfile::tempdir()?;
             temporary.path()
@@ -118,13 +118,13 @@ fn find(engine: &Engine, folder: &Path, path: &Path) -> Option<Component> {
     deserialize(engine, &read_trusted(folder, path)?)
 }
 
-/// Has a component compiled by a process of its own: a compiler that a hostile component makes run
-/// for ever, or take all memory, is ended with it.
+/// Compiles a component in a process of its own: if a hostile component makes the compiler run forever,
+/// or allocate all memory, only that process is ended.
 fn compile_elsewhere(command: &CompilerCommand, folder: &Path, file: &Path) -> Result<()> {
     let failed = |error: std::io::Error| {
         wasmtime::Error::msg(format!("could not start {}: {error}", command.program.display()))
     };
-    // A file stores the output, however long it is, while it is not read.
+    // Its output is written to a file, which can be of any length while it is not read.
     let mut said = tempfile::tempfile()?;
     let mut child = Command::new(&command.program)
         .args(&command.args)
@@ -139,7 +139,7 @@ fn compile_elsewhere(command: &CompilerCommand, folder: &Path, file: &Path) -> R
     let status = loop {
         match child.try_wait().map_err(failed)? {
             Some(status) => break status,
-            None if Instant::now() < until => std::thread::sleep(LOOK_EVERY),
+            None if Instant::now() < until => std::thread::sleep(POLL_INTERVAL),
             None => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -167,7 +167,7 @@ fn compile_elsewhere(command: &CompilerCommand, folder: &Path, file: &Path) -> R
 /// Everything about the engine that changes the code it makes: version, target, settings.
 fn engine_key(engine: &Engine) -> String {
     use std::hash::{Hash as _, Hasher};
-    /// Feeds what wasmtime hashes into SHA-256, whose value is the same in every process.
+    /// Passes what wasmtime hashes to SHA-256, whose value is the same in every process.
     struct Feed(Sha256);
     impl Hasher for Feed {
         fn write(&mut self, bytes: &[u8]) {
@@ -190,7 +190,7 @@ fn deserialize(engine: &Engine, compiled: &[u8]) -> Option<Component> {
     unsafe { Component::deserialize(engine, compiled) }.ok()
 }
 
-/// The content of a file that only this user can have written.
+/// Returns the content of a file that only this user can have written.
 fn read_trusted(folder: &Path, path: &Path) -> Option<Vec<u8>> {
     if !private(&fs::symlink_metadata(folder).ok()?) {
         return None;
@@ -209,12 +209,12 @@ fn read_trusted(folder: &Path, path: &Path) -> Option<Vec<u8>> {
     intact.then(|| compiled.to_vec())
 }
 
-/// Whether a path belongs to this user and no one else can write to it.
+/// Whether a path belongs to this user and no other user can write to it.
 fn private(metadata: &fs::Metadata) -> bool {
     metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o022 == 0
 }
 
-/// Writes the file beside its place and moves it there, so that no reader sees half of it.
+/// Writes a temporary file and renames it, so that no reader sees a part of it.
 fn write(folder: &Path, path: &Path, compiled: &[u8]) -> std::io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     if !private(&fs::symlink_metadata(folder)?) {
@@ -245,12 +245,12 @@ mod tests {
 
     use super::*;
 
-    /// A component with nothing in it: the magic bytes, the version and the layer.
+    /// An empty component: the magic bytes, the version and the layer.
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
     const KEY: [u8; 32] = [7; 32];
 
-    fn in_folder(folder: &Path) -> Loading {
-        Loading { cache_dir: Some(folder.to_owned()), ..Loading::default() }
+    fn in_folder(folder: &Path) -> LoadOptions {
+        LoadOptions { cache_dir: Some(folder.to_owned()), ..LoadOptions::default() }
     }
 
     fn load_from(folder: &Path) -> Component {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_compiled_is_found_again() {
+    fn a_compiled_component_is_found_again() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("not/there/yet");
         load_from(&folder);
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_may_have_written_is_not_trusted() {
+    fn a_file_that_others_could_have_written_is_not_trusted() {
         let folder = tempfile::tempdir().unwrap();
         load_from(folder.path());
         let file = only_file(folder.path());
@@ -322,16 +322,16 @@ mod tests {
     }
 
     #[test]
-    fn what_another_process_was_to_compile_is_not_compiled_here() {
+    fn a_component_that_another_process_compiles_is_not_compiled_again() {
         let folder = tempfile::tempdir().unwrap();
         let load_by = |program: &str, args: &[&str]| {
             let args = args.iter().map(Into::into).collect();
             let command = CompilerCommand { program: program.into(), args };
             let compiler = Some((command, folder.path().join("component.wasm")));
-            let loading = Loading { compiler, ..in_folder(folder.path()) };
+            let loading = LoadOptions { compiler, ..in_folder(folder.path()) };
             load(&Engine::default(), COMPONENT, &KEY, &loading).map(|_| ())
         };
-        // It ends well, and leaves nothing.
+        // It succeeds, and leaves no file.
         let message = load_by("true", &[]).unwrap_err().to_string();
         assert!(message.contains("does not hold what this program can run"), "{message}");
         // The output is far longer than a pipe's buffer.

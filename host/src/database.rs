@@ -1,4 +1,4 @@
-//! From settings to an open database: the one that is named, or the embedded one.
+//! Opens a database from settings: the configured one, or the embedded one.
 
 use std::env;
 use std::ffi::OsString;
@@ -13,19 +13,20 @@ use crate::store::{ConnectionSettings, Store};
 /// The variables that can contain the database's URL, in order of precedence.
 pub const URL_VARIABLES: [&str; 2] = ["ARC_DATABASE_URL", "TIMESCALE_SERVICE_URL"];
 
-/// The place of the results.
+/// The settings of the database.
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
     /// A `postgresql://` URL. If it is absent, [`URL_VARIABLES`] are read, and if they are absent too,
     /// the embedded database is used.
     pub url: Option<String>,
-    /// What the caller's users call the URL, for messages: `--database-url`.
+    /// The name under which the caller's users know the URL, for messages: `--database-url`.
     pub url_name: &'static str,
-    /// The most connections that are open at once, from 1.
+    /// The maximum number of open connections, from 1.
     pub connections: usize,
-    /// The folder of the embedded database; by default one in the user's data folder.
+    /// The folder of the embedded database. Default: one in the user's data folder.
     pub data_dir: Option<PathBuf>,
-    /// The folder of PostgreSQL's programs for the embedded database; by default they are looked for.
+    /// The folder of PostgreSQL's programs for the embedded database. By default, they are searched
+    /// for.
     pub postgres_bin: Option<PathBuf>,
     /// Further folders in which PostgreSQL's programs are searched.
     pub further_postgres_bins: Vec<PathBuf>,
@@ -35,7 +36,7 @@ pub struct DatabaseSettings {
     pub supervisor: SupervisorCommand,
 }
 
-/// An open database. The embedded one stays up for as long as this lives.
+/// An open database. The embedded one runs until this is dropped.
 #[derive(Debug)]
 pub struct Database {
     store: Store,
@@ -76,7 +77,7 @@ impl Database {
             server_settings: Vec::new(),
         };
         let embedded = EmbeddedDatabase::acquire_with(&embedded, progress).await?;
-        // The user's variables are about other databases.
+        // The user's variables are for other databases.
         let connection = ConnectionSettings::from_url_alone(&embedded.url())?;
         let store = Store::new(embedded.config(), settings.connections)?;
         Ok(Database { store, settings: connection, embedded: Some(embedded) })
@@ -90,22 +91,22 @@ impl Database {
         self.store.bring_up_to_date().await
     }
 
-    /// Its store.
+    /// Returns its store.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The database's address, as libpq's variables: to set, and to remove.
+    /// Returns the database's address, as libpq's variables: to set, and to remove.
     pub fn environment(&self) -> Vec<(&'static str, Option<OsString>)> {
         self.settings.environment()
     }
 
-    /// The folder of the embedded database's programs.
+    /// Returns the folder of the embedded database's programs.
     pub fn programs(&self) -> Option<PathBuf> {
         self.embedded.as_ref().map(|embedded| embedded.programs().bin_dir.clone())
     }
 
-    /// What kind of database it is, for people; no secret is in it.
+    /// Returns a description of the database for people; it contains no secret.
     pub fn describe(&self) -> String {
         match &self.embedded {
             Some(embedded) => format!("embedded, in {}", embedded.data_dir().display()),
@@ -114,23 +115,23 @@ impl Database {
     }
 }
 
-/// The folder of this user for compiled components; none if the user has no home.
+/// Returns the folder of this user for compiled components; `None` if the user has no home.
 pub fn components_cache() -> Option<PathBuf> {
     let folders = etcetera::choose_base_strategy().ok()?;
     Some(folders.cache_dir().join("arc-recorder").join("components"))
 }
 
-/// The folder of this user for added formats: beside the embedded database; none if the user has no
-/// home.
+/// Returns the folder of this user for added formats, next to the embedded database; `None` if the user
+/// has no home.
 pub fn formats_folder(data_dir: Option<&Path>) -> Option<PathBuf> {
     Some(crate::embedded::data_folder(data_dir).ok()?.join("formats"))
 }
 
-/// The folder of the spool of this user: beside the embedded database.
+/// Returns the folder of the spool of this user, next to the embedded database.
 ///
 /// # Errors
-/// [`Error::Configuration`] if the user has no home, and in a container, with which the spool would
-/// end.
+/// [`Error::Configuration`] if the user has no home, and in a container, because the spool would be
+/// lost with it.
 pub fn spool_folder(data_dir: Option<&Path>) -> Result<PathBuf> {
     let unnamed = |reason: &str| {
         Error::configuration(reason).with_hint(
@@ -146,7 +147,7 @@ pub fn spool_folder(data_dir: Option<&Path>) -> Result<PathBuf> {
     Ok(folder.join("spool"))
 }
 
-/// Whether this process runs in a container that takes its files with it when it ends.
+/// Whether this process runs in a container whose files are lost when it ends.
 fn in_container() -> bool {
     env::var_os("MODAL_TASK_ID").is_some()
 }
@@ -158,7 +159,7 @@ pub(crate) fn url_in_environment() -> bool {
     URL_VARIABLES.into_iter().any(names)
 }
 
-/// The database's URL, and its source.
+/// Returns the database's URL, and its source.
 fn named_url(settings: &DatabaseSettings) -> Result<Option<(&'static str, String)>> {
     if let Some(url) = &settings.url {
         return Ok(Some((settings.url_name, url.clone())));
@@ -166,7 +167,7 @@ fn named_url(settings: &DatabaseSettings) -> Result<Option<(&'static str, String
     for name in URL_VARIABLES {
         match env::var_os(name).map(OsString::into_string) {
             Some(Ok(url)) if !url.trim().is_empty() => return Ok(Some((name, url))),
-            // Data must not go elsewhere because of a stray byte.
+            // Data must not be sent to another database because of a stray byte.
             Some(Err(_)) => {
                 return Err(Error::configuration(format!(
                     "the database URL in {name} is not UTF-8 text"
@@ -179,7 +180,7 @@ fn named_url(settings: &DatabaseSettings) -> Result<Option<(&'static str, String
     Ok(None)
 }
 
-/// Data that is kept inside a sandbox dies with it, so it is kept there only when asked for.
+/// Data that is stored inside a sandbox is lost with it, so it is stored there only on request.
 fn refuse_in_container(settings: &DatabaseSettings) -> Result<()> {
     if settings.data_dir.is_none() && in_container() {
         return Err(Error::configuration(

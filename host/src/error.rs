@@ -1,7 +1,7 @@
-//! What can go wrong, sorted by who can mend it and whether trying again may help.
+//! Errors, classified by who can fix them and by whether a retry can succeed.
 //!
-//! The text of an error is what happened. Its causes are its sources, and advice is its hint: neither
-//! is part of the text, and each interface shows them in its own way.
+//! The text of an error describes what happened. Its causes are its sources, and advice is its hint:
+//! neither is part of the text, and each interface shows them in its own way.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -15,70 +15,72 @@ use crate::bindings::exports::arc::recording::types::Violation;
 use crate::blocking::Aborted;
 use crate::reason::report;
 
-/// The result of everything in this crate that can fail.
+/// The result of all fallible functions of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong; never a secret.
+/// An error; it never contains a secret.
 ///
-/// Its text is what happened, without the causes, which are its sources ([`Error::report`] has both),
-/// and without advice, which is [`Error::hint`]. [`Error::retryable`] reports whether the same call
-/// again may work.
+/// Its text describes what happened, without the causes, which are its sources ([`Error::report`] has
+/// both), and without advice, which is [`Error::hint`]. [`Error::retryable`] returns whether the same
+/// call can succeed later.
 ///
-/// The source of an error of PostgreSQL is a [`tokio_postgres::Error`]; [`Error::sqlstate`] is its code.
+/// The source of an error of PostgreSQL is a [`tokio_postgres::Error`]; [`Error::sqlstate`] is its
+/// code.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller's arguments are wrong.
+    /// An argument is not valid.
     Invalid(ErrorDetail),
 
-    /// A document is not valid; all that is wrong with it.
+    /// A document is not valid; all of its violations.
     Rejected {
-        /// What was read, such as `the result`.
+        /// The document, such as `the result`.
         what: &'static str,
-        /// Where it is wrong, and how.
+        /// The violations, each with its path.
         violations: Vec<Violation>,
     },
 
-    /// There is no such thing.
+    /// The requested object does not exist.
     NotFound(ErrorDetail),
 
-    /// It exists, but not as the caller says.
+    /// It exists, but differs from the caller's request.
     Conflict(ErrorDetail),
 
     /// A setting is missing or wrong, or the machine lacks something.
     Configuration(ErrorDetail),
 
-    /// The database is unavailable, overloaded, or ended the connection. The same call again may work.
+    /// The database is unavailable, overloaded, or ended the connection. The same call can succeed
+    /// later.
     Unavailable(ErrorDetail),
 
-    /// The database is unavailable, and the spool has no room for more. Nothing of the call was kept; the
-    /// same call again may work.
+    /// The database is unavailable, and the spool is full. Nothing of the call was stored; the same
+    /// call can succeed later.
     SpoolFull {
-        /// How much the spool may hold, in bytes.
+        /// The maximum size of the spool in bytes.
         limit_bytes: u64,
         /// What happened.
         detail: ErrorDetail,
     },
 
-    /// The spool can keep nothing: its disk is full, does not work, or its file is damaged. This says
-    /// nothing of the database. The same call again may work.
+    /// The spool cannot store anything: its disk is full or fails, or its file is damaged. This does
+    /// not depend on the database. The same call can succeed later.
     SpoolUnavailable {
-        /// What is wrong, without a path.
+        /// The failure, without a path.
         trouble: SpoolFailure,
         /// What happened.
         detail: ErrorDetail,
     },
 
-    /// The database refuses what it was given, and would refuse it again, whoever sends it: a value
-    /// or a row does not do. Nothing else is wrong with it.
+    /// The database refuses a value or a row, and would refuse it again from any sender. The database
+    /// itself works.
     Refused(ErrorDetail),
 
-    /// The database cannot do it as it is: a right or a table is missing, or its files are damaged.
-    /// The same call works again when somebody has mended that.
+    /// The database cannot execute the call in its current state: a privilege or a table is missing, or
+    /// its files are damaged. The same call succeeds once an operator has fixed that.
     Database(ErrorDetail),
 
-    /// A fault of this program, or of the database's: a statement that the server does not take. The
-    /// same call works with a version in which it is mended.
+    /// A bug of this program or of the database: a statement that the server does not accept. The same
+    /// call succeeds in a version in which it is fixed.
     Internal(ErrorDetail),
 
     /// The schema in the database is not one that this program can work with.
@@ -89,9 +91,9 @@ pub enum Error {
 
     /// A file or stream could not be read or written.
     Io {
-        /// What could not be done, such as `could not read results.jsonl`.
+        /// What failed, such as `could not read results.jsonl`.
         context: String,
-        /// What the caller can do, as part of a sentence, if the other two do not show it.
+        /// What the caller can do, as part of a sentence, if the context and the source do not show it.
         hint: Option<Cow<'static, str>>,
         /// The error of the system.
         source: std::io::Error,
@@ -160,19 +162,19 @@ impl From<crate::embedded::EmbeddedError> for Error {
     }
 }
 
-/// What is at fault when something fails.
+/// The cause of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The request: the same one fails again.
     Request,
-    /// Nothing for good: the database, the service or the spool is unavailable just now, and the same
-    /// request might succeed later.
+    /// The database, the service or the spool is temporarily unavailable: the same request might
+    /// succeed later.
     Unavailable,
     /// The installation, such as a setting, a file, a privilege or the schema: the same request
-    /// succeeds once an operator has changed that.
+    /// succeeds once an operator has corrected it.
     Setup,
-    /// This program or the server, which has a bug.
+    /// A bug of this program or of the server.
     Internal,
 }
 
@@ -183,7 +185,7 @@ impl ErrorKind {
     }
 }
 
-/// Why a spool can keep nothing.
+/// Why a spool cannot store anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SpoolFailure {
@@ -191,7 +193,7 @@ pub enum SpoolFailure {
     DiskFull,
     /// Its disk cannot be read or written.
     DiskError,
-    /// Its file is not as it was written.
+    /// Its file was changed or damaged.
     Damaged,
     /// It was closed.
     Closed,
@@ -209,7 +211,7 @@ impl fmt::Display for SpoolFailure {
 }
 
 impl Error {
-    /// Returns what is at fault, which decides what to do next.
+    /// Returns the cause of the error, which decides what to do next.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::Invalid(_)
@@ -231,7 +233,7 @@ impl Error {
         }
     }
 
-    /// Whether the same call again may work without anybody changing anything.
+    /// Whether the same call can succeed later without any change.
     pub fn retryable(&self) -> bool {
         self.kind().may_retry()
     }
@@ -260,7 +262,8 @@ impl Error {
 
     /// Returns the text with the causes, and without the hint, for a person or a log.
     ///
-    /// What the database's server adds as its detail is left out: it may show the values of a row.
+    /// The detail of an error of the database's server is omitted, because it can contain the values of
+    /// a row.
     pub fn report(&self) -> String {
         report(self)
     }
@@ -273,7 +276,7 @@ impl Error {
         }
     }
 
-    /// Adds advice. A document that is not valid and the embedded database have their own, or none.
+    /// Adds advice. An invalid document has none, and the embedded database has its own.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<Cow<'static, str>>) -> Self {
         match &mut self {
@@ -390,8 +393,8 @@ impl Error {
         Error::Io { context: context.into(), hint: None, source }
     }
 
-    /// A failure of the database while doing `what` (beginning with a verb), with values of the
-    /// caller's: what is wrong with these is refused.
+    /// Returns the error of a failed database operation with values of the caller; `what` describes it
+    /// and begins with a verb. Errors of the values are [`Error::Refused`].
     pub(crate) fn postgres(what: &str, error: tokio_postgres::Error) -> Self {
         let detail = ErrorDetail::from(format!("could not {what}"));
         let failed = match error.as_db_error() {
@@ -403,39 +406,39 @@ impl Error {
                 }
             }
             None if connection_lost(&error) => Error::Unavailable(detail).with_hint(TRY_AGAIN),
-            // A value that cannot even be sent.
+            // A value that cannot be sent.
             None if error.to_string().starts_with("error serializing") => Error::Refused(detail),
             None => Error::Database(detail),
         };
         failed.with_source(error)
     }
 
-    /// The same while doing what has no value of the caller's, who then cannot be to blame for it:
-    /// nothing is refused for good.
-    pub(crate) fn of_place(what: &str, error: tokio_postgres::Error) -> Self {
+    /// Returns the error of a failed database operation without values of the caller, which therefore
+    /// is never [`Error::Refused`]; `what` as in [`Error::postgres`].
+    pub(crate) fn postgres_without_values(what: &str, error: tokio_postgres::Error) -> Self {
         match Error::postgres(what, error) {
             Error::Refused(detail) => Error::Database(detail),
             error => error,
         }
     }
 
-    /// An error of the server, sorted by its code.
+    /// Returns an error of the server, classified by its code.
     fn of_server(detail: ErrorDetail, state: &SqlState) -> Self {
-        match Cause::of(state) {
-            Cause::Moment => Error::Unavailable(detail).with_hint(TRY_AGAIN),
-            Cause::Call => Error::Refused(detail),
-            Cause::Place => Error::Database(detail),
-            Cause::Program => Error::Internal(detail),
+        match ErrorKind::of_sqlstate(state) {
+            ErrorKind::Unavailable => Error::Unavailable(detail).with_hint(TRY_AGAIN),
+            ErrorKind::Request => Error::Refused(detail),
+            ErrorKind::Setup => Error::Database(detail),
+            ErrorKind::Internal => Error::Internal(detail),
         }
     }
 
-    /// Whether the error is about what was sent, which is refused whenever it is sent again. All
-    /// others are about where it was sent to.
-    pub(crate) fn about_the_call(&self) -> bool {
+    /// Whether the request itself is at fault, and is refused whenever it is sent again. All other
+    /// errors are those of the destination.
+    pub(crate) fn is_request_error(&self) -> bool {
         self.kind() == ErrorKind::Request
     }
 
-    /// A connection that the pool could not give.
+    /// Returns the error of acquiring a connection from the pool.
     pub(crate) fn pool(error: deadpool::managed::PoolError<Error>) -> Self {
         use deadpool::managed::PoolError;
         match error {
@@ -451,14 +454,14 @@ impl Error {
 
 impl From<Aborted> for Error {
     fn from(error: Aborted) -> Self {
-        Error::component("extraction was broken off").with_source(error)
+        Error::component("the extraction was aborted").with_source(error)
     }
 }
 
 /// The hint of an error that might not occur again.
 pub(crate) const TRY_AGAIN: &str = "try again";
 
-/// How many violations a message holds; the type holds all of them.
+/// How many violations a message contains; the type contains all of them.
 const SHOWN_VIOLATIONS: usize = 5;
 
 fn sentences(violations: &[Violation]) -> String {
@@ -476,7 +479,7 @@ fn sentences(violations: &[Violation]) -> String {
     shown.join("; ")
 }
 
-/// Whether an error on this side is about the connection, and not about what was asked.
+/// Whether an error of the client is an error of the connection, and not of the request.
 fn connection_lost(error: &tokio_postgres::Error) -> bool {
     let mut source = error.source();
     while let Some(inner) = source {
@@ -488,92 +491,80 @@ fn connection_lost(error: &tokio_postgres::Error) -> bool {
     error.is_closed()
 }
 
-/// Who or what is to blame for an error of the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
-    /// The moment: it goes away by itself.
-    Moment,
-    /// The call: the database refuses the values, and would refuse them again.
-    Call,
-    /// The place: the database as it is, until somebody mends it.
-    Place,
-    /// A statement of this program, which this server does not take.
-    Program,
-}
-
-/// The causes by the beginning of the SQLSTATE; the longest beginning counts. What is not in it is
-/// [`Cause::Place`]: nothing is lost by that, and nothing is refused.
-const CAUSES: &[(&str, Cause)] = &[
+/// The kinds of the server's errors by the prefix of the SQLSTATE; the longest prefix counts. All others
+/// are [`ErrorKind::Setup`], so that nothing is refused or lost because of an unknown code.
+const KINDS_BY_SQLSTATE: &[(&str, ErrorKind)] = &[
     // Connection exceptions.
-    ("08", Cause::Moment),
-    ("0A", Cause::Program),
+    ("08", ErrorKind::Unavailable),
+    ("0A", ErrorKind::Internal),
     // Values that are not valid.
-    ("22", Cause::Call),
+    ("22", ErrorKind::Request),
     // Constraints.
-    ("23", Cause::Call),
-    ("21", Cause::Program),
-    ("24", Cause::Program),
-    ("25", Cause::Program),
-    // A server that takes no writes, since another one does by now.
-    ("25006", Cause::Moment),
-    // A transaction that waited for too long.
-    ("25P03", Cause::Moment),
-    // Names of statements in sessions that a pooler shares out: left behind, or gone.
-    ("26000", Cause::Moment),
-    ("42P05", Cause::Moment),
-    ("28", Cause::Place),
-    ("34", Cause::Program),
-    ("3D000", Cause::Place),
-    ("3F000", Cause::Place),
+    ("23", ErrorKind::Request),
+    ("21", ErrorKind::Internal),
+    ("24", ErrorKind::Internal),
+    ("25", ErrorKind::Internal),
+    // A server that accepts no writes, because another one is the primary now.
+    ("25006", ErrorKind::Unavailable),
+    // A transaction that was idle for too long.
+    ("25P03", ErrorKind::Unavailable),
+    // Names of prepared statements in sessions that a pooler shares: existing, or missing.
+    ("26000", ErrorKind::Unavailable),
+    ("42P05", ErrorKind::Unavailable),
+    ("28", ErrorKind::Setup),
+    ("34", ErrorKind::Internal),
+    ("3D000", ErrorKind::Setup),
+    ("3F000", ErrorKind::Setup),
     // Lost races and deadlocks.
-    ("40", Cause::Moment),
-    ("42", Cause::Program),
-    // A right, a table, a column, an object that is missing.
-    ("42501", Cause::Place),
-    ("42P01", Cause::Place),
-    ("42703", Cause::Place),
-    ("42704", Cause::Place),
-    ("44", Cause::Call),
-    // Resources that are used up, such as the disk.
-    ("53", Cause::Moment),
+    ("40", ErrorKind::Unavailable),
+    ("42", ErrorKind::Internal),
+    // A missing privilege, table, column or object.
+    ("42501", ErrorKind::Setup),
+    ("42P01", ErrorKind::Setup),
+    ("42703", ErrorKind::Setup),
+    ("42704", ErrorKind::Setup),
+    ("44", ErrorKind::Request),
+    // Exhausted resources, such as the disk.
+    ("53", ErrorKind::Unavailable),
     // Limits, such as the depth of JSON.
-    ("54", Cause::Call),
-    ("55", Cause::Place),
-    ("55006", Cause::Moment),
-    ("55P03", Cause::Moment),
-    // What was cancelled or took too long; a server that stops or starts.
-    ("57", Cause::Moment),
-    // Faults of the server's system, such as its disk.
-    ("58", Cause::Moment),
-    ("72000", Cause::Moment),
-    // What a trigger of the database's owner refuses.
-    ("P0", Cause::Program),
-    ("P0001", Cause::Call),
-    // A fault of the server; damaged files.
-    ("XX000", Cause::Program),
-    ("XX001", Cause::Place),
-    ("XX002", Cause::Place),
+    ("54", ErrorKind::Request),
+    ("55", ErrorKind::Setup),
+    ("55006", ErrorKind::Unavailable),
+    ("55P03", ErrorKind::Unavailable),
+    // Cancelled statements and timeouts; a server that stops or starts.
+    ("57", ErrorKind::Unavailable),
+    // Failures of the server's system, such as its disk.
+    ("58", ErrorKind::Unavailable),
+    ("72000", ErrorKind::Unavailable),
+    // Exceptions of a trigger of the database's owner.
+    ("P0", ErrorKind::Internal),
+    ("P0001", ErrorKind::Request),
+    // A bug of the server; damaged files.
+    ("XX000", ErrorKind::Internal),
+    ("XX001", ErrorKind::Setup),
+    ("XX002", ErrorKind::Setup),
 ];
 
-impl Cause {
-    /// The cause of an error with this code.
-    pub(crate) fn of(state: &SqlState) -> Self {
-        let fitting = CAUSES.iter().filter(|(beginning, _)| state.code().starts_with(beginning));
-        let longest = fitting.max_by_key(|(beginning, _)| beginning.len());
-        longest.map_or(Cause::Place, |(_, cause)| *cause)
+impl ErrorKind {
+    /// Returns the kind of an error of the server with this code.
+    fn of_sqlstate(state: &SqlState) -> Self {
+        let code = state.code();
+        let matching = KINDS_BY_SQLSTATE.iter().filter(|(prefix, _)| code.starts_with(prefix));
+        let longest = matching.max_by_key(|(prefix, _)| prefix.len());
+        longest.map_or(ErrorKind::Setup, |(_, kind)| *kind)
     }
 }
 
-/// Whether an error goes away by itself.
+/// Whether an error of the server is transient.
 pub(crate) fn transient(state: &SqlState) -> bool {
-    Cause::of(state) == Cause::Moment
+    ErrorKind::of_sqlstate(state).may_retry()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// How an error with a code is taken.
+    /// Returns the variant of an error of the server with a code.
     fn kind(code: &str) -> &'static str {
         match Error::of_server("it failed".into(), &SqlState::from_code(code)) {
             Error::Unavailable(_) => "unavailable",
@@ -585,7 +576,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_wrong_with_the_data_is_refused_for_good() {
+    fn only_invalid_data_is_refused_permanently() {
         for code in
             ["22001", "22P02", "22P05", "23502", "23514", "44000", "54000", "54001", "P0001"]
         {
@@ -597,14 +588,14 @@ mod tests {
         {
             assert_eq!(kind(code), "unavailable", "{code}");
         }
-        // Somebody has to mend these, and nothing may be lost until then.
+        // An operator has to fix these, and no result must be lost until then.
         for code in ["42501", "42P01", "3F000", "XX001"] {
             assert_eq!(kind(code), "database", "{code}");
         }
     }
 
     #[test]
-    fn only_what_is_unavailable_is_retried_and_only_requests_are_refused_for_good() {
+    fn only_an_unavailable_database_is_retried_and_only_requests_are_refused_permanently() {
         let kinds = [
             ("22001", ErrorKind::Request),
             ("40001", ErrorKind::Unavailable),
@@ -615,7 +606,7 @@ mod tests {
             let error = Error::of_server("it failed".into(), &SqlState::from_code(code));
             assert_eq!(error.kind(), kind, "{code}");
             assert_eq!(error.retryable(), kind == ErrorKind::Unavailable, "{code}");
-            assert_eq!(error.about_the_call(), kind == ErrorKind::Request, "{code}");
+            assert_eq!(error.is_request_error(), kind == ErrorKind::Request, "{code}");
         }
     }
 
@@ -635,9 +626,9 @@ mod tests {
         let plain = Error::not_found("nothing");
         assert_eq!((plain.hint(), plain.report_with_hint()), (None, "nothing".to_owned()));
         assert!(plain.source().is_none());
-        // What a text has already is not repeated.
-        let said = Error::invalid("it failed: the disk is gone, for good").with_source(disk());
-        assert_eq!(said.report(), said.to_string());
+        // A source that is already part of the text is not repeated.
+        let complete = Error::invalid("it failed: the disk is gone, too").with_source(disk());
+        assert_eq!(complete.report(), complete.to_string());
     }
 
     #[test]
@@ -697,15 +688,15 @@ mod tests {
             ("XX000", "internal"),
             ("XX001", "database"),
             ("XX002", "database"),
-            // A code of which nothing is known.
+            // An unknown code.
             ("ZZ999", "database"),
         ];
         for (code, expected) in rows {
             assert_eq!(kind(code), expected, "{code}");
         }
-        for (beginning, _) in CAUSES {
-            let tested = rows.iter().any(|(code, _)| code.starts_with(beginning));
-            assert!(tested, "{beginning} has no row here");
+        for (prefix, _) in KINDS_BY_SQLSTATE {
+            let tested = rows.iter().any(|(code, _)| code.starts_with(prefix));
+            assert!(tested, "{prefix} has no row here");
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Fuzz targets of the host's parsers: functions that accept any bytes and panic if a property does not
-//! hold. They are here only for tests, which run them on a corpus and on mutations of it, and for an
+//! hold. They are only used by tests, which run them on a corpus and on mutations of it, and by an
 //! instrumented build, which a fuzzer runs; `tests/fuzz` has the corpus and both of these.
 
 #![allow(
@@ -16,7 +16,7 @@ use crate::{access, extraction, service, store};
 /// Runs the target on an input, and panics if a property does not hold.
 pub type Target = fn(&[u8]);
 
-/// Every target: its name, which is that of its corpus too, and what takes the bytes.
+/// Every target: its name, which is also that of its corpus, and its function.
 pub const TARGETS: &[(&str, Target)] = &[
     ("host-bodies", service::fuzzing::bodies),
     ("host-record", service::fuzzing::record),
@@ -58,7 +58,7 @@ fn words(input: &[u8]) {
     patterns(pattern, name);
 }
 
-/// A pattern matches as the plainest reading of its rules does.
+/// A pattern matches in the same way as in the simplest implementation of its rules.
 fn patterns(pattern: &str, name: &str) {
     /// Fits a row of the pattern's steps after another to the name's ends.
     fn plainly(pattern: &[u8], name: &[u8]) -> bool {

@@ -30,18 +30,18 @@ impl Fingerprint {
         self.part(bytes.unwrap_or_default());
     }
 
-    /// The whole digest.
+    /// Returns the whole digest.
     pub fn digest(self) -> [u8; 32] {
         self.0.finalize().into()
     }
 
-    /// The digest's first 128 bits as a UUIDv8.
+    /// Returns the digest's first 128 bits as a UUIDv8.
     pub fn uuid(self) -> Uuid {
         Uuid::new_v8(first_half(self.digest()))
     }
 }
 
-/// Bytes in hexadecimal, as digests are shown.
+/// Returns bytes in hexadecimal.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -53,9 +53,9 @@ pub(crate) fn first_half(digest: [u8; 32]) -> [u8; 16] {
     half
 }
 
-/// The id of a result: its simulation, the trial that the caller passed, and its bytes. Neither
-/// its position nor anything extracted from it counts, so that the id stays the same when the
-/// extractor changes.
+/// Returns the id of a result, derived from its simulation, the trial that the caller passed, and its
+/// bytes. Its position and its extracted fields are not part of it, so that the id does not change with
+/// the extractor.
 pub fn outcome_id(simulation_id: Uuid, trial: Option<u32>, document: &[u8]) -> Uuid {
     let mut fingerprint = Fingerprint::new("outcome");
     fingerprint.part(simulation_id.as_bytes());
@@ -64,7 +64,7 @@ pub fn outcome_id(simulation_id: Uuid, trial: Option<u32>, document: &[u8]) -> U
     fingerprint.uuid()
 }
 
-/// The id of a scenario's definition.
+/// Returns the id of a scenario's definition.
 pub fn scenario_version_id(
     scenario_id: &str,
     name: Option<&str>,
@@ -79,14 +79,14 @@ pub fn scenario_version_id(
     fingerprint.uuid()
 }
 
-/// The id under which the header of a file is kept.
+/// Returns the id under which the header of a file is stored.
 pub fn header_id(header: &str) -> Uuid {
     let mut fingerprint = Fingerprint::new("document-header");
     fingerprint.part(header.as_bytes());
     fingerprint.uuid()
 }
 
-/// An id for something new, that sorts by the time at which it was made (UUIDv7).
+/// Returns a new id that sorts by the time at which it was made (UUIDv7).
 pub fn new_id() -> Uuid {
     Uuid::now_v7()
 }

@@ -1,7 +1,7 @@
 //! JSON that is stored as its text.
 //!
-//! Clients' JSON, and JSON that was extracted from it, never becomes a tree of values here: a tree
-//! takes up to a hundred times the memory of its text.
+//! Clients' JSON, and JSON that was extracted from it, is never parsed into a tree of values here: a
+//! tree takes up to a hundred times the memory of its text.
 
 use std::error::Error;
 use std::fmt::{Display, Formatter};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-/// The version of the binary form of PostgreSQL's `jsonb`, which is text behind this byte.
+/// The version of the binary form of PostgreSQL's `jsonb`, which is text after this byte.
 const JSONB_VERSION: u8 = 1;
 
 /// Any JSON value, as its text.
@@ -22,18 +22,18 @@ const JSONB_VERSION: u8 = 1;
 pub struct JsonText(Box<RawValue>);
 
 impl JsonText {
-    /// Keeps a text that is one JSON value.
+    /// Validates a text that is one JSON value.
     ///
     /// # Errors
-    /// The parser's, if it is not.
+    /// The parser's error, if it is not.
     pub fn new(text: String) -> serde_json::Result<Self> {
         RawValue::from_string(text).map(JsonText)
     }
 
-    /// Writes a value as JSON.
+    /// Serializes a value as JSON.
     ///
     /// # Errors
-    /// The serializer's, if the value is not one that JSON has.
+    /// The serializer's error, if JSON cannot represent the value.
     pub fn of(value: &impl Serialize) -> serde_json::Result<Self> {
         serde_json::value::to_raw_value(value).map(JsonText)
     }
@@ -43,10 +43,10 @@ impl JsonText {
         self.0.get()
     }
 
-    /// Reads the value as something of a known shape.
+    /// Deserializes the value as a type.
     ///
     /// # Errors
-    /// The parser's, if it has another shape.
+    /// The parser's error, if the value has another structure.
     pub fn read<'t, T: Deserialize<'t>>(&'t self) -> serde_json::Result<T> {
         serde_json::from_str(self.as_str())
     }

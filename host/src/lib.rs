@@ -9,33 +9,33 @@
 //!
 //! | module | purpose |
 //! |---|---|
-//! | [`recorder`] | takes results, has them extracted, stores them; a verdict for each |
-//! | [`extraction`] | the wasmtime engine and the sandboxed component that says what a result means |
+//! | [`recorder`] | receives results, extracts and stores them; a verdict for each |
+//! | [`extraction`] | the wasmtime engine and the sandboxed component that interprets a result |
 //! | [`runners`] | runners that are components themselves: the `recorder` interface, and a host that runs them |
 //! | [`store`] | everything that is SQL |
-//! | [`delivery`] | where calls that record go: to a destination, or to the spool while that is unavailable |
-//! | [`spool`] | what could not be recorded yet, kept durably |
+//! | [`delivery`] | calls that record: to a destination, or to the spool while the destination is unavailable |
+//! | [`spool`] | a durable store of calls that could not be recorded yet |
 //! | [`service`] | the same calls over HTTP |
 //! | [`client`] | the client of the service |
 //! | [`access`] | the tokens with which the service is used |
 //! | [`export`] | outcomes as files and tables for other programs: Parquet, CSV, JSON lines, Arrow |
 //! | [`wire`] | the bodies of requests and answers over HTTP |
-//! | [`database`] | from settings to an open database: the one that is named, or the embedded one |
-//! | [`embedded`] | a private PostgreSQL where no database is given |
+//! | [`database`] | from settings to an open database: the configured one, or the embedded one |
+//! | [`embedded`] | a private PostgreSQL if no database is configured |
 //! | [`documents`] | files of results as streams of framed documents |
 //! | [`formats`] | which component reads the results of which evaluation tool |
 //! | [`identity`] | ids that are derived from content |
 //! | [`cli`] | the command line |
-//! | [`Error`] | what can go wrong, and whether trying again may help |
+//! | [`Error`] | the errors, and whether a retry can succeed |
 //!
 //! Features; without any of them there are the recorder, the store, extraction, documents and formats:
 //!
-//! | feature | what it adds |
+//! | feature | adds |
 //! |---|---|
 //! | `default` | `allocator` and `cli`, and so all of them: the program `arc-host` |
 //! | `allocator` | mimalloc as the allocator of the program; the library has none |
 //! | `cli` | [`cli`], with everything that a command needs: all features but `allocator` |
-//! | `client` | [`client`], [`wire`], [`spool`] and [`delivery`]: recording over HTTP, and keeping what cannot be recorded yet |
+//! | `client` | [`client`], [`wire`], [`spool`] and [`delivery`]: recording over HTTP, and storing calls that cannot be recorded yet |
 //! | `embedded` | [`embedded`] and [`database`]: a private PostgreSQL |
 //! | `export` | [`export`]: Parquet, CSV, JSON lines, Arrow; with `client` |
 //! | `runners` | [`runners`]: runners that are components; with `wasi` |

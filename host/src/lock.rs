@@ -1,18 +1,19 @@
-//! Locks whose content is whole at any moment, so that a panic of a thread that has one spoils nothing.
+//! Locks whose content is consistent at any moment, so that a panic of the thread that holds one does
+//! no harm.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Acquires a mutex, also after a panic of a thread that had it.
+/// Acquires a mutex, also after a panic of a thread that held it.
 pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Acquires a lock for reading, also after a panic of a thread that had it.
+/// Acquires a lock for reading, also after a panic of a thread that held it.
 pub fn read<T: ?Sized>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Acquires a lock for writing, also after a panic of a thread that had it.
+/// Acquires a lock for writing, also after a panic of a thread that held it.
 pub fn write<T: ?Sized>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,20 +1,20 @@
-//! Lists that are read a batch or a page at a time, so that memory stays bounded.
+//! Lists that are read in batches or pages, so that memory is bounded.
 
 use futures_util::{Stream, StreamExt as _};
 
-/// How many rows a batch has at most: enough that a commit or a round trip costs little for each.
+/// The maximum number of rows of a batch: enough that a commit or a round trip costs little for each.
 pub(crate) const BATCH_ROWS: usize = 1_000;
 
-/// How many bytes a batch has at most, and one more row: memory stays bounded for large documents.
+/// The maximum number of bytes of a batch, plus one row, which bounds memory for large documents.
 pub(crate) const BATCH_BYTES: usize = 4 << 20;
 
-/// How many rows a page has at most.
+/// The maximum number of rows of a page.
 pub(crate) const PAGE_ROWS: u32 = 1_000;
 
-/// How many rows a page has if documents come with them: those that do not fit on it are read again.
+/// The number of rows of a page with documents: those that do not fit on it are read again.
 pub(crate) const PAGE_ROWS_WITH_DOCUMENTS: u32 = 100;
 
-/// Whether a batch takes no further row.
+/// Whether a batch is full.
 pub(crate) fn is_full(rows: usize, bytes: usize) -> bool {
     rows >= BATCH_ROWS || bytes >= BATCH_BYTES
 }
@@ -37,10 +37,10 @@ pub(crate) async fn next_batch<R, E>(
 /// A page of a list.
 #[cfg(feature = "client")]
 pub(crate) trait Page {
-    /// The place at which a page begins.
+    /// The position at which a page begins.
     type Cursor;
 
-    /// Returns the place of the next page; `None` on the last page.
+    /// Returns the position of the next page; `None` on the last page.
     fn next_cursor(&self) -> Option<Self::Cursor>;
 }
 

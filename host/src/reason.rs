@@ -24,7 +24,7 @@ pub(crate) fn report(error: &dyn Error) -> String {
             text.push_str(": ");
             text.push_str(&cause);
         }
-        // The sources of a database's error may show the values of a row.
+        // The sources of a database's error can contain the values of a row.
         source = if database.is_some() { None } else { error.source() };
     }
     text
@@ -35,8 +35,8 @@ pub(crate) fn database_message(error: &tokio_postgres::Error) -> String {
     error.as_db_error().map_or_else(|| innermost(error), server_message)
 }
 
-/// Returns the message of an error of the server. Its detail may show the values of a row, so it is left
-/// out; its hint is the hint of the host's error.
+/// Returns the message of an error of the server. Its detail is omitted, because it can contain the
+/// values of a row; its hint becomes the hint of the host's error.
 fn server_message(error: &DbError) -> String {
     format!("{} [SQLSTATE {}]", error.message(), error.code().code())
 }

@@ -1,4 +1,4 @@
-//! TLS of the clients: which certificate authorities are trusted.
+//! TLS of the clients: the trusted certificate authorities.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
 pub(crate) fn client_config() -> Result<rustls::ClientConfig, rustls::Error> {
     let mut roots = rustls::RootCertStore::empty();
-    // A certificate that cannot be read is as good as absent.
+    // A certificate that cannot be read is ignored.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = rustls::ClientConfig::builder_with_provider(provider)

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use arc_host::extraction::{
-    BUILT_IN, ExtractionError, ExtractionLimits, ExtractionSettings, Extractor, Outcome, Session,
-    Span, Violation, category_word,
+    BUILT_IN, ErrorCategory, ExtractionError, ExtractionLimits, ExtractionSettings, Extractor,
+    Outcome, Session, Span, Violation,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -106,7 +106,7 @@ fn outcome_json(outcome: &Outcome) -> Value {
         "event_count": outcome.event_count,
         "error_code": outcome.error_code,
         "error_message": outcome.error_message,
-        "error_category": outcome.error_category.map(category_word),
+        "error_category": outcome.error_category.map(ErrorCategory::as_str),
         "modal_call_id": outcome.modal_call_id,
         "sandbox_id": outcome.sandbox_id,
         "trajectory": span(&outcome.trajectory),

@@ -3,7 +3,7 @@
 
 use arc_host::Error;
 use arc_host::extraction::OutcomeStatus;
-use arc_host::store::{Attached, ExportSelection, OutcomeFilter, RecordedOutcome, Store};
+use arc_host::store::{Attachments, ExportSelection, OutcomeFilter, RecordedOutcome, Store};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -66,7 +66,7 @@ async fn pages(
     simulation_id: Uuid,
     filter: &OutcomeFilter,
     limit: u32,
-    attached: Attached,
+    attached: Attachments,
 ) -> Vec<Vec<RecordedOutcome>> {
     let mut pages = Vec::new();
     let mut cursor: Option<String> = None;
@@ -106,7 +106,7 @@ async fn pages_of_any_length_are_the_whole_list() {
         sorted.sort();
         assert_eq!(sorted, expected, "{filter:?}: in order of bytes");
         for limit in [1, 2, 3, 7, 44, 45, 46, 1_000] {
-            let pages = pages(&store, simulation_id, filter, limit, Attached::default()).await;
+            let pages = pages(&store, simulation_id, filter, limit, Attachments::default()).await;
             let found: Vec<_> = pages.iter().flatten().map(place).collect();
             assert_eq!(found, expected, "{filter:?}, {limit} a page");
             let full = expected.len().div_ceil(limit as usize).max(1);
@@ -137,7 +137,7 @@ fn documents_and_trajectories_come_when_they_are_asked_for_byte_for_byte() {
         let page = |documents, trajectories| {
             let (store, filter) = (&store, &filter);
             async move {
-                let attached = Attached { documents, trajectories };
+                let attached = Attachments { documents, trajectories };
                 store
                     .outcomes_page(simulation_id, filter, 10, None, attached)
                     .await
@@ -183,7 +183,7 @@ fn a_page_of_large_documents_is_shorter_and_has_a_cursor() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let store = database.store();
-        let attached = Attached { documents: true, trajectories: false };
+        let attached = Attachments { documents: true, trajectories: false };
         let pages = pages(&store, id, &OutcomeFilter::default(), 1_000, attached).await;
         let lengths: Vec<usize> = pages.iter().map(Vec::len).collect();
         assert!(lengths.len() > 1 && lengths.iter().sum::<usize>() == 50, "{lengths:?}");
@@ -209,11 +209,11 @@ fn an_empty_page_leaves_its_connection_and_a_large_outcome_is_a_page_of_its_own(
         let store = database.store();
         let none =
             OutcomeFilter { status: Some(OutcomeStatus::Timeout), ..OutcomeFilter::default() };
-        let page = store.outcomes_page(id, &none, 10, None, Attached::default()).await.unwrap();
+        let page = store.outcomes_page(id, &none, 10, None, Attachments::default()).await.unwrap();
         assert!(page.outcomes.is_empty() && page.cursor.is_none(), "{page:?}");
         let left = store.pool_stats();
         assert_eq!((left.size, left.available), (1, 1));
-        let pages = pages(&store, id, &OutcomeFilter::default(), 10, Attached::default()).await;
+        let pages = pages(&store, id, &OutcomeFilter::default(), 10, Attachments::default()).await;
         let ids: Vec<Vec<&str>> = pages
             .iter()
             .map(|page| page.iter().map(|outcome| outcome.scenario_id.as_str()).collect())
@@ -258,7 +258,7 @@ fn a_cursor_of_another_list_and_a_limit_out_of_range_are_refused() {
         let filter = OutcomeFilter::default();
         for limit in [0, 1_001, u32::MAX] {
             let refused = store
-                .outcomes_page(first.parse().unwrap(), &filter, limit, None, Attached::default())
+                .outcomes_page(first.parse().unwrap(), &filter, limit, None, Attachments::default())
                 .await;
             assert!(matches!(refused, Err(Error::Invalid(_))));
             assert!(matches!(

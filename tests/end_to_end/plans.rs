@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use arc_host::extraction::OutcomeStatus;
 use arc_host::store::{
-    Attached, ExportSelection, OutcomeFilter, OutcomeRows, SimulationStatus, Store,
+    Attachments, ExportSelection, OutcomeFilter, OutcomeRows, SimulationStatus, Store,
 };
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -168,7 +168,7 @@ async fn assert_all(store: &Store, simulation_id: Uuid, state: &str) {
             _ => &["outcomes_places"],
         };
         let page = async |limit: u32, cursor: Option<&str>| {
-            let attached = Attached::default();
+            let attached = Attachments::default();
             store.outcomes_page(simulation_id, &filter, limit, cursor, attached).await.unwrap()
         };
         let second = page(2, None).await.cursor;

@@ -18,7 +18,7 @@ use arc_host::formats::FormatSettings;
 use arc_host::lock::lock;
 use arc_host::recorder::{ItemVerdict, ResultFormat, SimulationStart, Verdict};
 use arc_host::store::{
-    Attached, ExportSelection, OutcomeFilter, RecordedOutcome, SimulationStatus,
+    Attachments, ExportSelection, OutcomeFilter, RecordedOutcome, SimulationStatus,
 };
 use arc_host::{Error, Result};
 use pyo3::prelude::*;
@@ -504,7 +504,7 @@ impl Host {
     ) -> PyResult<Call> {
         let simulation_id = simulation(py, simulation_id)?;
         let filter = OutcomeFilter { scenario_id, status: outcome_status(py, status)? };
-        let attached = Attached { documents: false, trajectories: true };
+        let attached = Attachments { documents: false, trajectories: true };
         self.call(py, move |opened| async move {
             let cursor = cursor.as_deref();
             let page =

@@ -19,7 +19,8 @@ use crate::database::Database;
 use crate::error::{Error, Result};
 use crate::extraction::Violation;
 use crate::recorder::{
-    Reexamined, Reextraction, ReextractionScope, ReplayProgress, Replayed, SimulationChanges,
+    Reextraction, ReextractionEvent, ReextractionScope, ReplayProgress, ReplaySummary,
+    SimulationChanges,
 };
 use crate::store::ColumnChange;
 
@@ -85,7 +86,7 @@ pub(super) async fn retry_rejected(
     let (recorder, _database, stop) = open(global, arguments.simulation).await?;
     let bar = output::progress_counter("extracting");
     let replayed = async {
-        let mut replayed = Replayed::default();
+        let mut replayed = ReplaySummary::default();
         for recorder in recorders(&recorder, arguments.format.as_deref()).await? {
             let shown = bar.clone();
             let report = move |progress: ReplayProgress| {
@@ -174,10 +175,10 @@ pub(super) async fn reextract(
     let bar = output::progress_counter("extracting again");
     let mut printer = Printer { output, dry_run: scope.dry_run, refused: 0, failed: Ok(()) };
     let report = |examined| {
-        if !matches!(examined, Reexamined::Simulation(_)) {
+        if !matches!(examined, ReextractionEvent::Simulation(_)) {
             bar.inc(1);
         }
-        if !matches!(examined, Reexamined::Same) {
+        if !matches!(examined, ReextractionEvent::Same) {
             bar.suspend(|| printer.print(&examined));
         }
     };
@@ -248,15 +249,15 @@ struct Printer<'o> {
 }
 
 impl Printer<'_> {
-    fn print(&mut self, examined: &Reexamined) {
+    fn print(&mut self, examined: &ReextractionEvent) {
         if self.failed.is_ok() {
             self.failed = self.try_print(examined);
         }
     }
 
-    fn try_print(&mut self, examined: &Reexamined) -> Result<()> {
+    fn try_print(&mut self, examined: &ReextractionEvent) -> Result<()> {
         match examined {
-            Reexamined::Changed { outcome_id, simulation_id, changes } if self.dry_run => {
+            ReextractionEvent::Changed { outcome_id, simulation_id, changes } if self.dry_run => {
                 if self.output.json() {
                     return self.output.value(&json!({
                         "simulation_id": simulation_id,
@@ -267,7 +268,7 @@ impl Printer<'_> {
                 self.output.line(&format!("{BOLD}{outcome_id}{BOLD:#}"))?;
                 changes.iter().try_for_each(|change| self.output.line(&describe(change)))
             }
-            Reexamined::Rejected { outcome_id, simulation_id, violations } => {
+            ReextractionEvent::Rejected { outcome_id, simulation_id, violations } => {
                 self.refused += 1;
                 if self.output.json() {
                     return self.output.value(&json!({
@@ -285,13 +286,11 @@ impl Printer<'_> {
                 }
                 Ok(())
             }
-            Reexamined::Failed { outcome_id, message } => {
-                output::show_error_message(&format!(
-                    "outcome {outcome_id} stays as it is: {message}"
-                ));
+            ReextractionEvent::Failed { outcome_id, message } => {
+                output::show_error_message(&format!("outcome {outcome_id} stays as it is: {message}"));
                 Ok(())
             }
-            Reexamined::Simulation(changes) if !self.output.json() => {
+            ReextractionEvent::Simulation(changes) if !self.output.json() => {
                 let SimulationChanges { simulation_id, examined, changed, .. } = changes;
                 self.output.line(&format!(
                     "{BOLD}{simulation_id}{BOLD:#}: {} of {} outcomes change ({})",

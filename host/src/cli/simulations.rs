@@ -16,7 +16,7 @@ use crate::extraction::{OutcomeStatus, Violation, violations_of_json};
 use crate::paging::{PAGE_ROWS, Pages};
 use crate::recorder::duration_hours;
 use crate::store::{
-    Attached, OutcomeFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus,
+    Attachments, OutcomeFilter, OutcomePage, RecordedOutcome, RejectedResult, SimulationStatus,
 };
 
 /// The number of listed simulations without a limit.
@@ -155,7 +155,7 @@ pub(super) async fn outcomes(
     let opened = connection::open_source(global).await?;
     let source = opened.source();
     let filter = OutcomeFilter { scenario_id: arguments.scenario, status: arguments.status };
-    let attached = Attached { documents: arguments.documents, trajectories: false };
+    let attached = Attachments { documents: arguments.documents, trajectories: false };
     if arguments.limit.is_some() || arguments.cursor.is_some() {
         let limit = arguments.limit.unwrap_or(LISTED_OUTCOMES);
         let cursor = arguments.cursor.as_deref();
@@ -201,7 +201,7 @@ pub(super) async fn outcomes(
 }
 
 /// Writes a page of outcomes, or of their documents.
-fn show_page(page: OutcomePage, attached: Attached, output: &mut Output) -> Result<CommandStatus> {
+fn show_page(page: OutcomePage, attached: Attachments, output: &mut Output) -> Result<CommandStatus> {
     if page.outcomes.is_empty() && !output.json() {
         output::note("no such outcomes");
     } else if attached.documents {

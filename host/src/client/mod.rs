@@ -499,7 +499,7 @@ mod tests {
         ] {
             let error = error_of(Problem::new(code, "not under this name"));
             assert!(matches!(error, Error::Configuration(_)), "{code:?}: {error}");
-            assert!(!error.about_the_call(), "a spool would not keep it: {code:?}");
+            assert!(!error.is_request_error(), "a spool would not keep it: {code:?}");
             assert!(error.to_string().contains("not under this name"), "{error}");
         }
     }

@@ -8,7 +8,7 @@ use super::{Call, ServiceClient};
 use crate::error::{Error, Result};
 use crate::recorder::SimulationProgress;
 use crate::store::{
-    Attached, Failure, Metrics, OutcomeFilter, OutcomePage, Performance, RecordedOutcome,
+    Attachments, Failure, Metrics, OutcomeFilter, OutcomePage, Performance, RecordedOutcome,
     RejectedPage, SimulationStatus,
 };
 use crate::wire::{
@@ -66,7 +66,7 @@ impl ServiceClient {
         filter: &OutcomeFilter,
         limit: u32,
         cursor: Option<&str>,
-        attached: Attached,
+        attached: Attachments,
     ) -> Result<OutcomePage> {
         let call = Call::get(format!("v1/simulations/{simulation_id}/outcomes"))
             .with("scenario_id", filter.scenario_id.as_ref())

@@ -110,7 +110,7 @@ impl ServiceClient {
                 Err(error) => error,
             };
             // An error of a single result does not stop the others.
-            let alone = ids.len() == 1 && error.about_the_call();
+            let alone = ids.len() == 1 && error.is_request_error();
             let unknown = matches!(error, Error::NotFound(_));
             if (verdicts.is_empty() && !alone) || unknown || sent == 1 {
                 return Err(error);

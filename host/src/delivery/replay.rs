@@ -531,7 +531,7 @@ impl<S: Sink> EntryDelivery<'_, S> {
             }
             // A fault of the program or of the database's may be one of the moment, such as a plan
             // that another one's change of the schema has made wrong.
-            Err(error) if error.about_the_call() || matches!(error, Error::Internal(_)) => {
+            Err(error) if error.is_request_error() || matches!(error, Error::Internal(_)) => {
                 let retry = matches!(error, Error::NotFound(_) | Error::Internal(_));
                 Ok((Replayed::Refused(error.report()), retry))
             }

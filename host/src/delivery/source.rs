@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::paging::{PAGE_ROWS, Page, Pages};
 use crate::recorder::SimulationProgress;
 use crate::store::{
-    Attached, Failure, OutcomeFilter, OutcomePage, Performance, RejectedPage, RejectedResult,
+    Attachments, Failure, OutcomeFilter, OutcomePage, Performance, RejectedPage, RejectedResult,
     SimulationStatus, Store,
 };
 use crate::wire::SimulationList;
@@ -69,7 +69,7 @@ impl Source {
     /// Where a simulation stands.
     ///
     /// # Errors
-    /// As [`Store::standing`].
+    /// As [`Store::simulation_with_figures`].
     pub async fn simulation_status(&self, simulation_id: Uuid) -> Result<SimulationProgress> {
         match self {
             Source::Database(store) => SimulationProgress::read(store, simulation_id).await,
@@ -87,7 +87,7 @@ impl Source {
         filter: &OutcomeFilter,
         limit: u32,
         cursor: Option<&str>,
-        attached: Attached,
+        attached: Attachments,
     ) -> Result<OutcomePage> {
         match self {
             Source::Database(store) => {

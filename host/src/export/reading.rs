@@ -8,7 +8,9 @@ use crate::client::ServiceClient;
 use crate::delivery::Source;
 use crate::error::Result;
 use crate::paging::{PAGE_ROWS, Pages};
-use crate::store::{Attached, ExportSelection, OutcomeRecord, OutcomeRows, RecordedOutcome, Store};
+use crate::store::{
+    Attachments, ExportSelection, OutcomeRecord, OutcomeRows, RecordedOutcome, Store,
+};
 
 /// Some outcomes of one simulation.
 pub(super) enum Chunk {
@@ -71,7 +73,7 @@ async fn read_service(
             named.to_vec()
         }
     };
-    let attached = Attached { documents: selection.documents, trajectories: false };
+    let attached = Attachments { documents: selection.documents, trajectories: false };
     for simulation_id in simulations {
         let read = async |cursor: Option<String>| {
             let (filter, limit) = (&selection.filter, attached.page_rows());

@@ -1,4 +1,4 @@
-//! Whether this program can use a component: decided from its bytes, before it is compiled, with a
+//! Decides whether this program can use a component: from its bytes, before it is compiled, with a
 //! message that contains the remedy.
 
 use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
@@ -8,17 +8,17 @@ use crate::error::{Error, Result};
 /// The package of the contract.
 pub(crate) const PACKAGE: &str = "arc:recording/";
 
-/// The version of it that this program speaks: releases of one minor version are compatible below
-/// 1.0 (Semantic Versioning 2.0.0, item 4, and Cargo's reading of it).
+/// The version of the contract that this program implements: releases of one minor version are
+/// compatible below 1.0 (Semantic Versioning 2.0.0, item 4, and Cargo's interpretation of it).
 pub(crate) const VERSION: &str = "0.1.";
 
 /// The interfaces that a component must export.
 const INTERFACES: [&str; 2] = ["extraction", "container"];
 
-/// The longest component in bytes: what JavaScript is compiled to has some 12 MB.
+/// The maximum size of a component in bytes: components compiled from JavaScript have about 12 MB.
 const MAX_COMPONENT_BYTES: usize = 128 << 20;
 
-/// What a component declares without being run.
+/// The imports and exports that a component declares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contract {
     /// The interfaces of WASI that it imports, in its order.
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_component_is_told() {
+    fn a_file_that_is_not_a_component_is_reported() {
         for (bytes, expected) in [
             (&b"no wasm at all"[..], "not WebAssembly"),
             (b"", "not WebAssembly"),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_told() {
+    fn another_version_is_reported() {
         let exports = ["arc:recording/extraction@0.2.0".to_owned()];
         let message = check_exports(&exports).unwrap_err();
         assert!(message.contains("arc:recording@0.2.0"), "{message}");

@@ -1,6 +1,6 @@
 //! The core module inside a component, for hosts that cannot load components.
 
-/// What every component begins with: the magic word, and the version of its format.
+/// The beginning of every component: the magic number, and the version of the format.
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
 /// The section of a component that is a core module.
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_component_or_is_cut_off_has_none() {
+    fn a_truncated_or_invalid_component_has_no_core_module() {
         let whole = [COMPONENT, &[CORE_MODULE, 3, 1, 2, 3]].concat();
         assert_eq!(core_module(&whole), Some(&[1, 2, 3][..]));
         for length in 0..whole.len() {

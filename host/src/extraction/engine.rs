@@ -11,34 +11,34 @@ use wasmtime::{
 use super::{ExtractionLimits, IdleSessions, Session, SessionOwner};
 use crate::lock::lock;
 
-/// How often the engine's epoch moves on. A deadline is late by at most this.
+/// The interval at which the engine's epoch is incremented. A deadline is late by at most this.
 const TICK: Duration = Duration::from_millis(10);
 
-/// How much of a used memory stays mapped for the next instance: what an ordinary document needs,
-/// so that instantiating does not fault the same pages in again.
+/// How much of a used memory remains mapped for the next instance: the need of an ordinary document, so
+/// that instantiating does not fault the same pages in again.
 const KEEP_RESIDENT_BYTES: usize = 1 << 20;
 
 /// Inputs of more bytes are read one after the other.
 const LONG_INPUT_BYTES: usize = 2 << 20;
 
-/// How long a thread sleeps before it looks for an instance again.
+/// How long a thread sleeps before it tries to acquire an instance again.
 const WAIT_FOR_INSTANCE: Duration = Duration::from_millis(1);
 
 /// A permit to hold one instance of the pool.
 pub(super) type Permit = OwnedSemaphorePermit;
 
-/// Whether what runs in an engine is measured and can be interrupted.
+/// Whether the code in an engine is metered and can be interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Metering {
-    /// Not at all: for the program's own components, whose work is bounded by the document's size.
-    /// The checks at every turn of a loop would cost half as much again as the extraction itself.
+    /// Not at all: for the built-in components, whose work is bounded by the document's size. The
+    /// checks in every iteration of a loop would cost half as much again as the extraction itself.
     Off,
-    /// By fuel in proportion to the document: for components from elsewhere that import nothing. They
-    /// compute and never wait, so that fuel bounds their time, too; checking a deadline besides costs
-    /// a fifth of the whole.
+    /// By fuel in proportion to the document: for third-party components without imports. They compute
+    /// and never wait, so that fuel bounds their time, too; an additional deadline would cost a fifth
+    /// of the whole.
     Fuel,
-    /// By fuel, and a deadline behind it: for components from elsewhere that call functions of the
-    /// host, whose work takes time and no fuel.
+    /// By fuel and by a deadline: for third-party components that call functions of the host, which
+    /// take time and no fuel.
     FuelAndDeadline,
 }
 
@@ -113,7 +113,7 @@ impl SharedEngine {
         Arc::clone(&self.instances).acquire_owned().await.ok()
     }
 
-    /// The same, for a thread that can block.
+    /// Acquires a permit on a thread that can block.
     pub(super) fn permit_now(&self) -> Option<Permit> {
         loop {
             match Arc::clone(&self.instances).try_acquire_owned() {
@@ -126,7 +126,7 @@ impl SharedEngine {
         }
     }
 
-    /// If the input of this instance is long: waits until no other instance reads a long input.
+    /// Waits, if the input of this instance is long, until no other instance reads a long input.
     pub(super) fn turn(&self, input_bytes: usize) -> Option<MutexGuard<'_, ()>> {
         let long = input_bytes > LONG_INPUT_BYTES;
         long.then(|| lock(&self.long_inputs))
@@ -143,7 +143,7 @@ pub(super) fn ticks(deadline: Duration) -> u64 {
     u64::try_from(ticks).unwrap_or(u64::MAX)
 }
 
-/// Moves the epoch on for as long as the engine lives.
+/// Increments the epoch for as long as the engine exists.
 fn start_ticker(engine: EngineWeak) -> Result<()> {
     std::thread::Builder::new()
         .name("arc-epoch".to_owned())

@@ -10,16 +10,16 @@ use crate::error::{Error, Result};
 /// `wit/container.wit`.
 pub const HEAD_BYTES: usize = 4_096;
 
-/// The most names or patterns of a layout, and the longest of each.
+/// The maximum number of names or patterns of a layout, and the maximum length of each.
 const MOST_NAMES: usize = 16;
 const NAME_BYTES: usize = 256;
 
-/// The place of the items of a file.
+/// The location of the items in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ItemLayout {
-    /// JSON documents as a stream has them.
+    /// JSON documents in a stream.
     Documents,
-    /// One JSON document a line.
+    /// One JSON document on each line.
     Lines,
     /// Values inside JSON documents.
     Elements(ElementPattern),
@@ -27,7 +27,7 @@ pub enum ItemLayout {
     Entries(String),
 }
 
-/// The place of the header of a file.
+/// The location of the header in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeaderLayout {
     /// There is no header.
@@ -36,25 +36,25 @@ pub enum HeaderLayout {
     EnclosingDocument,
     /// The first of these names that is an entry of the archive.
     Entry(Vec<String>),
-    /// The first item that is called the header.
+    /// The first item with the role of the header.
     Item,
-    /// Another file of the folder, by patterns of its name.
+    /// Another file of the folder, found by patterns of its name.
     SiblingFile(Vec<String>),
 }
 
 /// The layout of the results in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileLayout {
-    /// The place of the items.
+    /// The location of the items.
     pub items: ItemLayout,
-    /// The place of the header.
+    /// The location of the header.
     pub header: HeaderLayout,
     /// Whether the component describes each item.
     pub classify_items: bool,
 }
 
 impl FileLayout {
-    /// Whether it is a stream of results with nothing around them.
+    /// Whether it is a stream of results with no header.
     pub fn plain(&self) -> bool {
         matches!(self.items, ItemLayout::Documents | ItemLayout::Lines)
             && self.header == HeaderLayout::None
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_anything_within_a_folder() {
+    fn a_star_matches_any_characters_within_a_folder() {
         for (pattern, name) in [
             ("samples/*.json", "samples/1_epoch_1.json"),
             ("samples/*.json", "samples/.json"),

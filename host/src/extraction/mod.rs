@@ -8,12 +8,13 @@
 mod contract;
 mod core_module;
 mod engine;
+mod error_category;
 mod layout;
 mod outcome_status;
 mod session;
+mod violations;
 #[cfg_attr(not(feature = "wasi"), path = "without_wasi.rs")]
 mod wasi;
-mod words;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -31,10 +32,9 @@ pub(crate) use layout::matches_pattern;
 pub use layout::{FileLayout, HEAD_BYTES, HeaderLayout, ItemLayout, ItemRole};
 pub use outcome_status::InvalidStatus;
 pub use session::{ExtractionError, Session};
-pub use words::category_word;
-pub(crate) use words::{category_of_word, violations_of_json, violations_to_json, whole};
+pub(crate) use violations::{violations_of_json, violations_to_json, whole};
 
-pub use crate::component_cache::{CompilerCommand, Loading};
+pub use crate::component_cache::{CompilerCommand, LoadOptions};
 
 pub use crate::bindings::exports::arc::recording::types::{
     DimensionScore, ErrorCategory, Outcome, OutcomeStatus, PlannedScenario, Scenario, Span,
@@ -63,32 +63,32 @@ pub struct ExtractionLimits {
     pub fuel: u64,
     /// Additional fuel for each byte of its input.
     pub fuel_per_byte: u64,
-    /// How much fuel it has at most, however long the document is.
+    /// The maximum fuel of a call, for a document of any length.
     pub fuel_most: u64,
-    /// The most memory of the component's instance, in bytes.
+    /// The maximum memory of the component's instance, in bytes.
     pub memory_bytes: usize,
-    /// The longest answer of the component in bytes, its lists and texts counted as the host stores
-    /// them.
+    /// The maximum length of the component's answer in bytes, with its lists and texts counted as the
+    /// host stores them.
     pub answer_bytes: usize,
-    /// The longest document, in bytes of UTF-8; longer ones never reach the component.
+    /// The maximum length of a document, in bytes of UTF-8; longer ones never reach the component.
     pub document_bytes: usize,
 }
 
 impl Default for ExtractionLimits {
     fn default() -> Self {
         ExtractionLimits {
-            // A thousand times what the longest document takes on a slow machine.
+            // A thousand times the duration of the longest document on a slow machine.
             deadline: Duration::from_secs(10),
-            // Half a second of the fastest code, which an interpreter needs to get going.
+            // Half a second of the fastest code, which an interpreter needs for its start.
             fuel: 1_000_000_000,
-            // The built-in component takes some 20 a byte, JavaScript in an interpreter a hundred
-            // times as many.
+            // The built-in component consumes about 20 for each byte, JavaScript in an interpreter a
+            // hundred times as much.
             fuel_per_byte: 20_000,
-            // Some twenty seconds of the fastest code; JavaScript takes as much for 15 MB.
+            // About twenty seconds of the fastest code; JavaScript takes as long for 15 MB.
             fuel_most: 40_000_000_000,
             // The longest document, its copy while strings are decoded, and room for the answer.
             memory_bytes: 128 << 20,
-            // An answer repeats the prompt and the error text at most; the rest is spans.
+            // An answer repeats at most the prompt and the error text; the rest is spans.
             answer_bytes: 48 << 20,
             // The built-in component's own limit.
             document_bytes: 16 << 20,
@@ -101,20 +101,20 @@ impl Default for ExtractionLimits {
 pub struct ExtractionSettings {
     /// The limits of one document.
     pub limits: ExtractionLimits,
-    /// The folder that keeps compiled components; none for compiling at every start.
+    /// The folder that stores compiled components; `None` for compiling at every start.
     pub cache_dir: Option<PathBuf>,
 }
 
 impl ExtractionSettings {
-    fn loading(&self) -> Loading {
-        Loading { cache_dir: self.cache_dir.clone(), ..Loading::default() }
+    fn loading(&self) -> LoadOptions {
+        LoadOptions { cache_dir: self.cache_dir.clone(), ..LoadOptions::default() }
     }
 }
 
-/// The longest name and version of an extractor, in bytes.
+/// The maximum length of the name and of the version of an extractor, in bytes.
 const MAX_NAME_BYTES: usize = 128;
 
-/// Who extracted: kept with every outcome.
+/// The identity of an extractor, which is stored with every outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtractorIdentity {
     /// Derived from the other fields.
@@ -127,7 +127,7 @@ pub struct ExtractorIdentity {
     pub sha256: [u8; 32],
 }
 
-/// What an extractor reports about itself besides its identity.
+/// The description that an extractor returns of itself, besides its identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtractorAbout {
     /// The author; empty if it names none.
@@ -139,19 +139,19 @@ pub struct ExtractorAbout {
 /// A compiled extraction component. Cheap to clone.
 #[derive(Clone)]
 pub struct Extractor {
-    compiled: Arc<Compiled>,
+    compiled: Arc<CompiledComponent>,
     identity: Arc<ExtractorIdentity>,
     about: Arc<ExtractorAbout>,
 }
 
-/// Sessions that wait for their owner's next call, the one used last at the end.
+/// Sessions that wait for their owner's next call, the most recently used last.
 pub(crate) type IdleSessions = Mutex<Vec<(SessionOwner, Session)>>;
 
-/// Whose session it is: the number of a recorder with its extractor, and a simulation.
+/// The owner of a session: the number of a recorder with its extractor, and a simulation.
 pub(crate) type SessionOwner = (u64, Uuid);
 
-/// What a session needs to make an instance.
-struct Compiled {
+/// The parts from which a session makes an instance.
+struct CompiledComponent {
     engine: Arc<SharedEngine>,
     pre: ExtractorPre<session::State>,
 }
@@ -162,7 +162,8 @@ struct Compiled {
 pub struct ExtractionEngine(Arc<SharedEngine>);
 
 impl ExtractionEngine {
-    /// For the built-in components, whose work is bounded by the document's size: nothing is metered.
+    /// Returns the engine for the built-in components, whose work is bounded by the document's size:
+    /// nothing is metered.
     ///
     /// # Errors
     /// [`Error::Component`] if the engine cannot be set up.
@@ -170,7 +171,8 @@ impl ExtractionEngine {
         Self::new(limits, Metering::Off)
     }
 
-    /// For third-party components without imports: limited by fuel, which for them bounds time, too.
+    /// Returns the engine for third-party components without imports: limited by fuel, which for them
+    /// bounds time, too.
     ///
     /// # Errors
     /// [`Error::Component`] if the engine cannot be set up.
@@ -178,7 +180,7 @@ impl ExtractionEngine {
         Self::new(limits, Metering::Fuel)
     }
 
-    /// For third-party components with any imports: limited by fuel and deadline.
+    /// Returns the engine for third-party components with any imports: limited by fuel and deadline.
     ///
     /// # Errors
     /// [`Error::Component`] if the engine cannot be set up.
@@ -192,13 +194,13 @@ impl ExtractionEngine {
             .map_err(broken)
     }
 
-    /// Loads a component of the world `arc:recording/extractor` from its bytes: from the cache if it
-    /// has it, else after compilation.
+    /// Loads a component of the world `arc:recording/extractor` from its bytes: from the cache, or
+    /// after compilation if it is not cached.
     ///
     /// # Errors
     /// [`Error::Invalid`] if it is no such component, or imports WASI without permission;
     /// [`Error::Component`] if it does not work.
-    pub fn load(&self, bytes: &[u8], loading: &Loading) -> Result<Extractor> {
+    pub fn load(&self, bytes: &[u8], loading: &LoadOptions) -> Result<Extractor> {
         let contract = read_contract(bytes)?;
         if let (false, [import, ..]) = (loading.grant_wasi, contract.wasi_imports.as_slice()) {
             return Err(Error::invalid(format!(
@@ -215,7 +217,7 @@ impl ExtractionEngine {
         let engine = &self.0.engine;
         let component = component_cache::load(engine, bytes, &sha256, loading).map_err(broken)?;
         let pre = prepare(engine, &component, wasi).map_err(broken)?;
-        let compiled = Arc::new(Compiled { engine: Arc::clone(&self.0), pre });
+        let compiled = Arc::new(CompiledComponent { engine: Arc::clone(&self.0), pre });
         let (identity, about) = identify(&compiled, sha256)?;
         Ok(Extractor { compiled, identity: Arc::new(identity), about: Arc::new(about) })
     }
@@ -243,7 +245,7 @@ fn broken(error: wasmtime::Error) -> Error {
 }
 
 impl Extractor {
-    /// Loads the built-in component: from the cache if it has it, else after compilation.
+    /// Loads the built-in component: from the cache, or after compilation if it is not cached.
     ///
     /// # Errors
     /// [`Error::Component`] if the engine cannot be set up or the component does not work.
@@ -252,7 +254,7 @@ impl Extractor {
     }
 
     /// Loads a component of the world `arc:recording/extractor`, without any import, from its bytes:
-    /// from the cache if it has it, else after compilation. It is limited by fuel and deadline.
+    /// from the cache, or after compilation if it is not cached. It is limited by fuel and deadline.
     ///
     /// # Errors
     /// As [`ExtractionEngine::load`].
@@ -260,17 +262,17 @@ impl Extractor {
         ExtractionEngine::metered(&settings.limits)?.load(bytes, &settings.loading())
     }
 
-    /// Who extracts.
+    /// Returns the extractor's identity.
     pub fn identity(&self) -> &ExtractorIdentity {
         &self.identity
     }
 
-    /// What it reports about itself.
+    /// Returns the extractor's description of itself.
     pub fn about(&self) -> &ExtractorAbout {
         &self.about
     }
 
-    /// The limits of one document.
+    /// Returns the limits of one document.
     pub fn limits(&self) -> &ExtractionLimits {
         &self.compiled.engine.limits
     }
@@ -281,12 +283,12 @@ impl Extractor {
         self.compiled.engine.metering != Metering::Off
     }
 
-    /// The most open sessions, of all extractors on its engine.
+    /// Returns the maximum number of open sessions, of all extractors on its engine.
     pub fn instances(&self) -> usize {
         self.compiled.engine.total_instances
     }
 
-    /// The sessions that are kept, of all extractors on its engine.
+    /// Returns the idle sessions, of all extractors on its engine.
     pub(crate) fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(SessionOwner, Session)>> {
         self.compiled.engine.idle()
     }
@@ -297,7 +299,7 @@ impl Extractor {
         self.identity.sha256 == sha256
     }
 
-    /// Returns the layout of a file with this name and these first bytes; nothing if it is not of the
+    /// Returns the layout of a file with this name and these first bytes; `None` if it is not of the
     /// extractor's format. Blocks while all instances are in use.
     ///
     /// # Errors
@@ -312,7 +314,7 @@ impl Extractor {
         Session::new(Arc::clone(&self.compiled), self.compiled.engine.permit_now())
     }
 
-    /// Runs a computation with a session of its own, on a thread that may block; waits while as many
+    /// Runs a computation with a session of its own, on a thread that can block; waits while as many
     /// sessions are open as the pool has instances.
     ///
     /// # Errors
@@ -331,9 +333,9 @@ impl Extractor {
     }
 }
 
-/// Asks the component who it is.
+/// Queries the component's identity.
 fn identify(
-    compiled: &Arc<Compiled>,
+    compiled: &Arc<CompiledComponent>,
     sha256: [u8; 32],
 ) -> Result<(ExtractorIdentity, ExtractorAbout)> {
     let description = Session::new(Arc::clone(compiled), None).describe().map_err(|error| {
@@ -366,8 +368,8 @@ fn identify(
     Ok((identity, about))
 }
 
-/// Checks the component against its world once, so that instantiating it is quick. Without WASI
-/// the linker is empty: a component that imports anything does not get in.
+/// Checks the component against its world once, so that instantiating it is quick. Without WASI, the
+/// linker is empty: a component with any import is refused.
 fn prepare(
     engine: &Engine,
     component: &Component,

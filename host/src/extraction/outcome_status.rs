@@ -1,4 +1,4 @@
-//! The status of an outcome as a word: in the database, in JSON and in arguments.
+//! The names of an outcome's status: in the database, in JSON and in arguments.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -17,7 +17,7 @@ impl OutcomeStatus {
         OutcomeStatus::Cancelled,
     ];
 
-    /// Returns the word for it.
+    /// Returns its name.
     pub fn as_str(self) -> &'static str {
         match self {
             OutcomeStatus::Success => "success",
@@ -27,9 +27,9 @@ impl OutcomeStatus {
         }
     }
 
-    /// Returns the status behind a word of the database, whose CHECK allows no other.
-    pub(crate) fn of_database(word: &str) -> Self {
-        word.parse().unwrap_or(OutcomeStatus::Error)
+    /// Returns the status with a name from the database, whose CHECK allows no other.
+    pub(crate) fn from_database(name: &str) -> Self {
+        name.parse().unwrap_or(OutcomeStatus::Error)
     }
 }
 
@@ -42,13 +42,13 @@ impl fmt::Display for OutcomeStatus {
 impl FromStr for OutcomeStatus {
     type Err = InvalidStatus;
 
-    fn from_str(word: &str) -> Result<Self, InvalidStatus> {
-        let found = Self::ALL.into_iter().find(|status| status.as_str() == word);
-        found.ok_or_else(|| InvalidStatus::new(word, Self::ALL.map(Self::as_str)))
+    fn from_str(name: &str) -> Result<Self, InvalidStatus> {
+        let found = Self::ALL.into_iter().find(|status| status.as_str() == name);
+        found.ok_or_else(|| InvalidStatus::new(name, Self::ALL.map(Self::as_str)))
     }
 }
 
-/// The order is that of the words, in which JSON has counts of outcomes by their status.
+/// The order is that of the names, in which JSON has counts of outcomes by their status.
 impl Ord for OutcomeStatus {
     fn cmp(&self, other: &Self) -> Ordering {
         self.as_str().cmp(other.as_str())
@@ -69,29 +69,29 @@ impl Serialize for OutcomeStatus {
 
 impl<'de> Deserialize<'de> for OutcomeStatus {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let word = String::deserialize(deserializer)?;
-        word.parse().map_err(serde::de::Error::custom)
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(serde::de::Error::custom)
     }
 }
 
-/// A word that is the status of no outcome, or of no simulation.
+/// A text that is not a status of an outcome, or of a simulation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidStatus {
-    word: String,
+    text: String,
     expected: Vec<&'static str>,
 }
 
 impl InvalidStatus {
-    /// The word, and those that were expected.
-    pub(crate) fn new<const N: usize>(word: &str, expected: [&'static str; N]) -> Self {
-        InvalidStatus { word: word.to_owned(), expected: expected.to_vec() }
+    /// Makes it of the text, and of the names that were expected.
+    pub(crate) fn new<const N: usize>(text: &str, expected: [&'static str; N]) -> Self {
+        InvalidStatus { text: text.to_owned(), expected: expected.to_vec() }
     }
 }
 
 impl fmt::Display for InvalidStatus {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let InvalidStatus { word, expected } = self;
-        write!(formatter, "invalid status: {word:?} (expected one of {})", expected.join(", "))
+        let InvalidStatus { text, expected } = self;
+        write!(formatter, "invalid status: {text:?} (expected one of {})", expected.join(", "))
     }
 }
 
@@ -104,10 +104,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_its_word_everywhere() {
+    fn a_status_has_one_name() {
         for status in OutcomeStatus::ALL {
             assert_eq!(status.as_str().parse(), Ok(status));
-            assert_eq!(OutcomeStatus::of_database(status.as_str()), status);
+            assert_eq!(OutcomeStatus::from_database(status.as_str()), status);
             let json = serde_json::to_string(&status).unwrap();
             assert_eq!(json, format!("\"{status}\""));
             assert_eq!(serde_json::from_str::<OutcomeStatus>(&json).unwrap(), status);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_by_status_are_an_object_in_the_order_of_the_words() {
+    fn counts_by_status_are_an_object_in_the_order_of_the_names() {
         let counts: BTreeMap<_, _> = OutcomeStatus::ALL.into_iter().zip(1..).collect();
         let json = serde_json::to_string(&counts).unwrap();
         assert_eq!(json, r#"{"cancelled":4,"error":2,"success":1,"timeout":3}"#);

@@ -8,28 +8,28 @@ use super::engine::{self, Metering, Permit};
 use super::layout::{FileLayout, ItemRole};
 #[cfg(feature = "wasi")]
 use super::wasi::Wasi;
-use super::{Compiled, Outcome, PlannedScenario, Scenario, Span, SuiteSummary, Violation};
+use super::{CompiledComponent, Outcome, PlannedScenario, Scenario, Span, SuiteSummary, Violation};
 use crate::bindings::Extractor as Instance;
 use crate::bindings::exports::arc::recording::extraction::ExtractorDescription;
 use crate::error::{Error, Result as HostResult};
 
-/// An instance whose memory has grown by more than this is not kept for the next document: one
-/// giant would otherwise hold its memory for as long as the session lasts.
+/// An instance whose memory has grown by more than this is not reused for the next document: a single
+/// large document would otherwise occupy its memory for as long as the session exists.
 const KEPT_GROWTH_BYTES: usize = 16 << 20;
 
-/// Why a document got no verdict. Nothing is wrong with its neighbours.
+/// The reason why a document got no verdict. Other documents are not affected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExtractionError {
     /// It ran longer than its deadline; on a less busy machine it can succeed.
     #[error("extraction ran longer than its deadline of {0:?}")]
     Deadline(std::time::Duration),
-    /// It took more fuel than there is for as many bytes; it always will.
+    /// It consumed more fuel than the limit for a document of its size, and always will.
     #[error(
         "the extraction component took more than its {0} units of fuel for a document of this size; \
          it loops, or is too slow: this is a bug in the component"
     )]
     Fuel(u64),
-    /// Its answer was larger than the host takes.
+    /// Its answer exceeded the host's limit.
     #[error(
         "the extraction component's answer is larger than the limit of {0} bytes; this is a bug in \
          the component"
@@ -38,7 +38,7 @@ pub enum ExtractionError {
     /// It needed more memory than its limit.
     #[error("extraction needed more than its {0} bytes of memory")]
     Memory(usize),
-    /// The component failed, which is a bug in it.
+    /// The component failed because of a bug.
     #[error("the extraction component failed: {0}; this is a bug in the component")]
     Component(String),
 }
@@ -76,12 +76,12 @@ impl ExtractionError {
     }
 }
 
-/// What the store of an instance holds: how much memory all of it has, and whether it was refused more.
+/// The data of an instance's store: the size of all its memories, and whether more was refused.
 pub(super) struct State {
     limit_bytes: usize,
     memory_bytes: usize,
     refused: bool,
-    /// Made when the component first asks for anything of it.
+    /// Created when the component first uses WASI.
     #[cfg(feature = "wasi")]
     pub(super) wasi: Option<Box<Wasi>>,
 }
@@ -114,17 +114,17 @@ impl ResourceLimiter for State {
     }
 }
 
-/// A run of documents through one instance. It belongs to one simulation: what a document leaves
-/// behind in the instance must never meet another owner's.
+/// A run of documents through one instance. It belongs to one simulation: the state that a document
+/// leaves in the instance must never reach another owner's documents.
 pub struct Session {
-    compiled: Arc<Compiled>,
-    instance: Option<Live>,
+    compiled: Arc<CompiledComponent>,
+    instance: Option<LiveInstance>,
     /// Held as long as the session can have an instance.
     _permit: Option<Permit>,
 }
 
-/// An instance, and how much memory it had when it was new.
-struct Live {
+/// An instance, and the size of its memory when it was new.
+struct LiveInstance {
     store: Store<State>,
     instance: Instance,
     new_memory_bytes: usize,
@@ -137,7 +137,7 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub(super) fn new(compiled: Arc<Compiled>, permit: Option<Permit>) -> Self {
+    pub(super) fn new(compiled: Arc<CompiledComponent>, permit: Option<Permit>) -> Self {
         Session { compiled, instance: None, _permit: permit }
     }
 
@@ -162,7 +162,7 @@ impl Session {
         layout.map(FileLayout::try_from).transpose()
     }
 
-    /// What an item of a file is.
+    /// Returns the role of an item of a file.
     pub fn classify(&mut self, item: &str) -> Result<ItemRole, ExtractionError> {
         self.call(item.len(), |instance, store| {
             instance.arc_recording_container().call_classify(store, item)
@@ -191,7 +191,7 @@ impl Session {
         Ok(answer)
     }
 
-    /// Reads only which scenario a result belongs to, in a file with this header.
+    /// Reads only the scenario of a result, in a file with this header.
     pub fn extract_scenario(
         &mut self,
         header: Option<&str>,
@@ -236,7 +236,7 @@ impl Session {
         })
     }
 
-    /// The verdict on one result, of a file with this header, as JSON text.
+    /// Returns the verdict on one result, of a file with this header, as JSON text.
     pub fn extract_json(
         &mut self,
         header: Option<&str>,
@@ -275,7 +275,7 @@ impl Session {
         let limits = self.compiled.engine.limits;
         let compiled = Arc::clone(&self.compiled);
         let _turn = compiled.engine.turn(bytes);
-        let Live { mut store, instance, new_memory_bytes } = match self.instance.take() {
+        let LiveInstance { mut store, instance, new_memory_bytes } = match self.instance.take() {
             Some(live) => live,
             None => self.instantiate()?,
         };
@@ -286,11 +286,11 @@ impl Session {
             Ok(answer) => {
                 let grown = store.data().memory_bytes.saturating_sub(new_memory_bytes);
                 if grown <= KEPT_GROWTH_BYTES {
-                    self.instance = Some(Live { store, instance, new_memory_bytes });
+                    self.instance = Some(LiveInstance { store, instance, new_memory_bytes });
                 }
                 return Ok(answer);
             }
-            // The instance is dropped: after a trap nothing in it can be relied on.
+            // The instance is dropped, because its state is undefined after a trap.
             Err(error) => error,
         };
         Err(match error.downcast_ref::<Trap>() {
@@ -302,7 +302,7 @@ impl Session {
         })
     }
 
-    fn instantiate(&self) -> Result<Live, ExtractionError> {
+    fn instantiate(&self) -> Result<LiveInstance, ExtractionError> {
         let shared = &self.compiled;
         let limits = shared.engine.limits;
         let state = State {
@@ -320,7 +320,7 @@ impl Session {
         match instance {
             Ok(instance) => {
                 let new_memory_bytes = store.data().memory_bytes;
-                Ok(Live { store, instance, new_memory_bytes })
+                Ok(LiveInstance { store, instance, new_memory_bytes })
             }
             Err(_) if store.data().refused => Err(ExtractionError::Memory(limits.memory_bytes)),
             Err(error) => Err(match error.downcast_ref::<Trap>() {
@@ -353,13 +353,13 @@ fn may_block<T>(work: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Whether the host refused to take an answer because it is too large.
+/// Whether the host refused an answer because it is too large.
 fn answer_too_large(error: &wasmtime::Error) -> bool {
     // wasmtime has no type for it.
     format!("{error:#}").contains("fuel allocated for hostcalls has been exhausted")
 }
 
-/// A span must be within the document, or its reader would read something else.
+/// Checks that a span is within the document; its reader would read other bytes otherwise.
 fn check_spans(outcome: &Outcome, document: &str) -> Result<(), ExtractionError> {
     check_scenario(&outcome.scenario, document)?;
     let spans = [
@@ -388,7 +388,7 @@ fn check_span(name: &str, span: Option<Span>, document: &str) -> Result<(), Extr
     }
 }
 
-/// The reason without the backtrace of the component's insides.
+/// Returns the reason without the component's backtrace.
 fn first_line(error: &wasmtime::Error) -> String {
     let reason = error.root_cause().to_string();
     reason.lines().next().unwrap_or("without a reason").to_owned()

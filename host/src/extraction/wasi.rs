@@ -29,7 +29,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     wasmtime_wasi::p2::add_to_linker_sync(linker)?;
     // wasmtime's own clock would wait for real time to go by.
     linker.allow_shadowing(true);
-    monotonic_clock::add_to_linker::<State, Standing>(linker, |state| StandingClock {
+    monotonic_clock::add_to_linker::<State, StoppedClock>(linker, |state| StoppedMonotonicClock {
         table: state.ctx().table,
     })?;
     linker.allow_shadowing(false);
@@ -37,12 +37,12 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 }
 
 /// Clocks that do not advance.
-struct Standing;
+struct StoppedClock;
 
 /// The resolution of such a clock, in nanoseconds.
 const RESOLUTION_NS: u64 = 1_000_000_000;
 
-impl HostWallClock for Standing {
+impl HostWallClock for StoppedClock {
     fn resolution(&self) -> Duration {
         Duration::from_nanos(RESOLUTION_NS)
     }
@@ -52,7 +52,7 @@ impl HostWallClock for Standing {
     }
 }
 
-impl HostMonotonicClock for Standing {
+impl HostMonotonicClock for StoppedClock {
     fn resolution(&self) -> u64 {
         RESOLUTION_NS
     }
@@ -62,18 +62,18 @@ impl HostMonotonicClock for Standing {
     }
 }
 
-impl HasData for Standing {
-    type Data<'a> = StandingClock<'a>;
+impl HasData for StoppedClock {
+    type Data<'a> = StoppedMonotonicClock<'a>;
 }
 
 /// The clock by which components wait.
-struct StandingClock<'a> {
+struct StoppedMonotonicClock<'a> {
     table: &'a mut ResourceTable,
 }
 
-impl monotonic_clock::Host for StandingClock<'_> {
+impl monotonic_clock::Host for StoppedMonotonicClock<'_> {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(HostMonotonicClock::now(&Standing))
+        Ok(HostMonotonicClock::now(&StoppedClock))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
@@ -81,8 +81,8 @@ impl monotonic_clock::Host for StandingClock<'_> {
     }
 
     fn subscribe_instant(&mut self, _: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        let moment = self.table.push(Moment)?;
-        subscribe(self.table, moment)
+        let timer = self.table.push(ElapsedTimer)?;
+        subscribe(self.table, timer)
     }
 
     fn subscribe_duration(&mut self, _: u64) -> wasmtime::Result<Resource<DynPollable>> {
@@ -90,19 +90,19 @@ impl monotonic_clock::Host for StandingClock<'_> {
     }
 }
 
-/// A moment that is always there already.
-struct Moment;
+/// A timer that has always elapsed.
+struct ElapsedTimer;
 
 #[wasmtime_wasi::async_trait]
-impl Pollable for Moment {
+impl Pollable for ElapsedTimer {
     async fn ready(&mut self) {}
 }
 
 impl Wasi {
     pub(super) fn new() -> Self {
         let context = WasiCtxBuilder::new()
-            .wall_clock(Standing)
-            .monotonic_clock(Standing)
+            .wall_clock(StoppedClock)
+            .monotonic_clock(StoppedClock)
             .secure_random(Deterministic::new(vec![0]))
             .insecure_random(Deterministic::new(vec![0]))
             .insecure_random_seed(0)

@@ -30,7 +30,7 @@ pub use result_format::ResultFormat;
 
 use crate::error::{Error, Result};
 use crate::extraction::{
-    CompilerCommand, ExtractionEngine, ExtractionLimits, Extractor, FileLayout, Loading,
+    CompilerCommand, ExtractionEngine, ExtractionLimits, Extractor, FileLayout, LoadOptions,
 };
 use crate::identity::hexadecimal;
 use crate::lock::lock;
@@ -286,7 +286,7 @@ impl Formats {
         }
         let engine = self.engine(Kind::Bundled)?;
         let cache_dir = self.shared.settings.cache_dir.clone();
-        engine.load(component, &Loading { cache_dir, ..Loading::default() })
+        engine.load(component, &LoadOptions { cache_dir, ..LoadOptions::default() })
     }
 
     fn load_added(&self, added: &AddedFormat) -> Result<Extractor> {
@@ -307,7 +307,7 @@ impl Formats {
     ) -> Result<Extractor> {
         let settings = &self.shared.settings;
         let compiler = settings.compiler.clone().map(|command| (command, path.to_owned()));
-        let loading = Loading { cache_dir: settings.cache_dir.clone(), compiler, grant_wasi };
+        let loading = LoadOptions { cache_dir: settings.cache_dir.clone(), compiler, grant_wasi };
         let kind = if grant_wasi { Kind::WithWasi } else { Kind::Added };
         self.engine(kind)?.load(component, &loading)
     }

@@ -9,13 +9,13 @@ use crate::extraction::SuiteSummary;
 use crate::store::{Figures, Simulation, SimulationStatus};
 
 impl Recorder {
-    /// Completes a simulation with the suite's own summary (JSON text), and fixes its figures. A
-    /// figure that the suite does not give is the computed one. Completing again gives the same
-    /// answer; results that come later are counted.
+    /// Completes a simulation with the suite's own summary (JSON text), and fixes its figures. Figures
+    /// that are missing in the suite's summary are computed. Completing it again returns the same
+    /// answer; results that arrive later are counted.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] where it has failed or was cancelled;
-    /// [`Error::Rejected`] where the suite's summary is not valid.
+    /// [`Error::NotFound`]; [`Error::Conflict`] if the simulation has failed or was cancelled;
+    /// [`Error::Rejected`] if the suite's summary is not valid.
     pub async fn complete_simulation(
         &self,
         simulation_id: Uuid,
@@ -25,10 +25,10 @@ impl Recorder {
         Ok(SimulationCompleted::new(&simulation, &computed))
     }
 
-    /// Ends a simulation as failed, for a reason. Repeating it changes nothing.
+    /// Ends a simulation as failed, for a reason. A repetition changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] where it has ended in another way.
+    /// [`Error::NotFound`]; [`Error::Conflict`] if it has ended with another status.
     pub async fn fail_simulation(
         &self,
         simulation_id: Uuid,
@@ -37,10 +37,10 @@ impl Recorder {
         self.end_simulation(simulation_id, SimulationStatus::Failed, reason).await
     }
 
-    /// Ends a simulation that was stopped on purpose, for a reason. Repeating it changes nothing.
+    /// Ends a simulation that was stopped on purpose, for a reason. A repetition changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] where it has ended in another way.
+    /// [`Error::NotFound`]; [`Error::Conflict`] if it has ended with another status.
     pub async fn cancel_simulation(
         &self,
         simulation_id: Uuid,
@@ -49,7 +49,7 @@ impl Recorder {
         self.end_simulation(simulation_id, SimulationStatus::Cancelled, reason).await
     }
 
-    /// What is wrong with a suite's summary, without the database.
+    /// Validates a suite's summary, without the database.
     ///
     /// # Errors
     /// [`Error::Rejected`] with the violations.
@@ -60,14 +60,14 @@ impl Recorder {
     /// Ends a simulation as failed or cancelled, for a reason.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] where it has ended in another way.
+    /// [`Error::NotFound`]; [`Error::Conflict`] if it has ended with another status.
     pub async fn end_simulation(
         &self,
         simulation_id: Uuid,
         status: SimulationStatus,
         reason: &str,
     ) -> Result<SimulationStatus> {
-        // Database text holds no NUL, which is no reason to leave a simulation running.
+        // PostgreSQL's text cannot contain NUL, but that is no reason to leave a simulation running.
         self.make_ready().await?;
         let reason = reason.replace('\0', "\u{FFFD}");
         Ok(self.shared.store.end_simulation(simulation_id, status, &reason).await?.status)

@@ -1,9 +1,9 @@
-//! What waits for a transaction, and when one begins.
+//! Group commit: the items that wait for a transaction, and the decision when one begins.
 //!
-//! A transaction begins when enough waits for it to be worth a connection of its own, and also when
-//! what waits has waited for long: another one may be held up in the database by a lock that only
-//! some simulations need, and the rest must not wait for it. No row has a timer: while anything
-//! waits, one task looks at the queue now and then.
+//! A transaction begins when the waiting rows are worth another connection, and also when the oldest of
+//! them has waited long: the open transactions might be blocked by a lock that only some simulations
+//! need, and the other simulations must not wait for it. Rows have no timers: while any row waits, one
+//! task polls the queue.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,61 +15,61 @@ use uuid::Uuid;
 use crate::lock::lock;
 use crate::paging::BATCH_ROWS;
 
-/// How many rows a transaction has at most: enough that a commit costs little for each, few
-/// enough that a transaction which fails is cheap to repeat.
+/// The maximum number of rows in a transaction: enough that a commit costs little for each row, and few
+/// enough that a failed transaction is cheap to repeat.
 pub(super) const TRANSACTION_ROWS: usize = BATCH_ROWS;
 
-/// How many bytes of documents a transaction has at most, so that memory stays bounded.
+/// The maximum number of bytes of documents in a transaction, which bounds memory.
 const TRANSACTION_BYTES: usize = 8 << 20;
 
-/// How many rows must wait before a transaction begins beside those that are under way, each with
-/// a connection: none, one, two or three. A row that is alone is better off in the next
-/// transaction, with others, than in one of its own that takes the processor from the first.
+/// How many rows must wait before a transaction begins while none, one, two or three others are open,
+/// each on a connection. A single row is better written by the next transaction, together with others,
+/// than by one of its own that takes the processor from the first.
 const ROWS_FOR_ANOTHER: [usize; 4] = [1, 12, 64, 256];
 
-/// As many bytes of documents are worth another transaction, however few rows they are.
+/// This many bytes of documents are worth another transaction, even if they are few rows.
 const BYTES_FOR_ANOTHER: usize = 1 << 20;
 
-/// Whoever has waited for so long is worth another transaction, too: several times what a commit
-/// takes where nothing holds it up.
+/// A row that has waited for this long is worth another transaction, too. It is several times the
+/// duration of a commit that nothing blocks.
 const WAITED_LONG: Duration = Duration::from_millis(20);
 
-/// How often the queue is looked at while anything waits.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// The interval at which the queue is polled while any row waits.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What can wait in a queue.
+/// An item that can wait in a queue.
 pub(super) trait Item: Send + 'static {
-    /// How many rows it has.
+    /// Returns how many rows it has.
     fn rows(&self) -> usize;
 
-    /// How many bytes of documents.
+    /// Returns how many bytes of documents it has.
     fn bytes(&self) -> usize;
 
-    /// Whose rows they are, where it is known.
+    /// Returns the simulation of its rows, if it is known.
     fn simulation_id(&self) -> Option<Uuid>;
 }
 
-/// Writes what it takes from a queue.
+/// Writes the items that it takes from a queue.
 pub(super) trait Writer: Send + Sync + 'static {
-    /// What waits.
+    /// The items that wait.
     type Item: Item;
 
-    /// Where it waits.
+    /// Returns the queue.
     fn group_commit(&self) -> &Mutex<GroupCommit<Self::Item>>;
 
-    /// Writes what belongs into one transaction.
+    /// Writes the items of one transaction.
     fn write(&self, taken: Vec<Self::Item>) -> impl Future<Output = ()> + Send;
 }
 
-/// What waits, and which transactions are under way.
+/// The waiting items and the open transactions.
 #[derive(Debug)]
 pub(super) struct GroupCommit<T> {
     waiting: VecDeque<(Instant, T)>,
     rows: usize,
     bytes: usize,
-    under_way: Vec<OpenTransaction>,
+    open: Vec<OpenTransaction>,
     begun: u64,
-    /// Whether a task looks at it.
+    /// Whether a task polls it.
     watched: bool,
 }
 
@@ -80,7 +80,7 @@ struct OpenTransaction {
     simulations: HashSet<Uuid>,
 }
 
-/// What is to be written, and the number of its transaction.
+/// The items of a transaction, and its number.
 struct TransactionItems<T> {
     number: u64,
     taken: Vec<T>,
@@ -92,7 +92,7 @@ impl<T> Default for GroupCommit<T> {
             waiting: VecDeque::new(),
             rows: 0,
             bytes: 0,
-            under_way: Vec::new(),
+            open: Vec::new(),
             begun: 0,
             watched: false,
         }
@@ -106,48 +106,48 @@ impl<T: Item> GroupCommit<T> {
         self.waiting.push_back((Instant::now(), item));
     }
 
-    /// A further transaction, where one is worth it now.
+    /// Returns the items of the next transaction, if one is worth beginning now.
     fn next(&mut self) -> Option<TransactionItems<T>> {
-        let needed = *ROWS_FOR_ANOTHER.get(self.under_way.len())?;
+        let needed = *ROWS_FOR_ANOTHER.get(self.open.len())?;
         if self.waiting.is_empty() {
             return None;
         }
         let now = Instant::now();
-        // The last place is not for those who may wait for one another's lock in the others.
-        let last = self.under_way.len() + 1 == ROWS_FOR_ANOTHER.len();
-        let held_up = if last { self.held_up(now) } else { HashSet::new() };
-        let may_go = |item: &T| item.simulation_id().is_none_or(|id| !held_up.contains(&id));
-        let (rows, bytes) = if held_up.is_empty() {
+        // The last slot is not for items that might wait for a lock that the open transactions hold.
+        let last = self.open.len() + 1 == ROWS_FOR_ANOTHER.len();
+        let blocked = if last { self.blocked(now) } else { HashSet::new() };
+        let can_go = |item: &T| item.simulation_id().is_none_or(|id| !blocked.contains(&id));
+        let (rows, bytes) = if blocked.is_empty() {
             (self.rows, self.bytes)
         } else {
-            let going = self.waiting.iter().filter(|(_, item)| may_go(item));
+            let going = self.waiting.iter().filter(|(_, item)| can_go(item));
             going
                 .fold((0, 0), |(rows, bytes), (_, item)| (rows + item.rows(), bytes + item.bytes()))
         };
         if rows < needed && bytes < BYTES_FOR_ANOTHER {
-            let oldest = self.waiting.iter().find(|(_, item)| may_go(item));
+            let oldest = self.waiting.iter().find(|(_, item)| can_go(item));
             if oldest.is_none_or(|(since, _)| now.duration_since(*since) < WAITED_LONG) {
                 return None;
             }
         }
-        let taken = self.take(may_go);
+        let taken = self.take(can_go);
         if taken.is_empty() {
             return None;
         }
         self.begun += 1;
         let number = self.begun;
         let simulations = taken.iter().filter_map(Item::simulation_id).collect();
-        self.under_way.push(OpenTransaction { number, begun_at: now, simulations });
+        self.open.push(OpenTransaction { number, begun_at: now, simulations });
         Some(TransactionItems { number, taken })
     }
 
-    /// Takes as much as a transaction has; what may not go stays where it is.
-    fn take(&mut self, may_go: impl Fn(&T) -> bool) -> Vec<T> {
+    /// Takes the items of one transaction; the items that must not be in it remain in the queue.
+    fn take(&mut self, can_go: impl Fn(&T) -> bool) -> Vec<T> {
         let (mut rows, mut bytes) = (0, 0);
         let (mut taken, mut passed_over) = (Vec::new(), Vec::new());
         while rows < TRANSACTION_ROWS && bytes < TRANSACTION_BYTES {
             let Some((since, next)) = self.waiting.pop_front() else { break };
-            if may_go(&next) {
+            if can_go(&next) {
                 rows += next.rows();
                 bytes += next.bytes();
                 taken.push(next);
@@ -163,18 +163,18 @@ impl<T: Item> GroupCommit<T> {
         taken
     }
 
-    /// The simulations of transactions that have been under way for long.
-    fn held_up(&self, now: Instant) -> HashSet<Uuid> {
+    /// Returns the simulations of transactions that have been open for long.
+    fn blocked(&self, now: Instant) -> HashSet<Uuid> {
         let long = |one: &&OpenTransaction| now.duration_since(one.begun_at) >= WAITED_LONG;
-        self.under_way.iter().filter(long).flat_map(|one| one.simulations.iter().copied()).collect()
+        self.open.iter().filter(long).flat_map(|one| one.simulations.iter().copied()).collect()
     }
 
     fn end(&mut self, number: u64) {
-        self.under_way.retain(|one| one.number != number);
+        self.open.retain(|one| one.number != number);
     }
 }
 
-/// Puts an item into the queue, and begins a transaction if one is worth it.
+/// Puts an item into the queue, and begins a transaction if one is worth beginning.
 pub(super) fn put<W: Writer>(writer: &Arc<W>, item: W::Item) {
     let mut group = locked(&**writer);
     group.push(item);
@@ -186,19 +186,19 @@ pub(super) fn put<W: Writer>(writer: &Arc<W>, item: W::Item) {
     }
     if watch {
         let watch = Watchdog { writer: Arc::clone(writer), ended: false };
-        tokio::spawn(watch.look());
+        tokio::spawn(watch.poll());
     }
 }
 
-/// Writes what was taken, and then what has come meanwhile, in a task of its own: a caller that
-/// gives up must not break off what others wait for.
+/// Writes the taken items, and then those that have arrived in the meantime, in a task of its own: a
+/// caller that is cancelled must not abort a transaction that other callers wait for.
 fn begin<W: Writer>(writer: &Arc<W>, begun: TransactionItems<W::Item>) {
     let TransactionItems { number, mut taken } = begun;
-    let mut place = TransactionSlot { writer: Arc::clone(writer), number };
+    let mut slot = TransactionSlot { writer: Arc::clone(writer), number };
     tokio::spawn(async move {
         loop {
-            place.writer.write(taken).await;
-            let Some(begun) = place.next() else { break };
+            slot.writer.write(taken).await;
+            let Some(begun) = slot.next() else { break };
             taken = begun;
         }
     });
@@ -208,14 +208,14 @@ fn locked<W: Writer>(writer: &W) -> MutexGuard<'_, GroupCommit<W::Item>> {
     lock(writer.group_commit())
 }
 
-/// A transaction's place among those under way.
+/// A transaction's slot among the open ones.
 struct TransactionSlot<W: Writer> {
     writer: Arc<W>,
     number: u64,
 }
 
 impl<W: Writer> TransactionSlot<W> {
-    /// What comes after a transaction that has ended.
+    /// Returns the items of the transaction that follows the one that has ended.
     fn next(&mut self) -> Option<Vec<W::Item>> {
         let mut group = locked(&*self.writer);
         group.end(self.number);
@@ -227,11 +227,11 @@ impl<W: Writer> TransactionSlot<W> {
 }
 
 impl<W: Writer> Drop for TransactionSlot<W> {
-    /// The place is free again even after a panic, and what waited for it goes on.
+    /// Frees the slot even after a panic, so that the waiting items are written.
     fn drop(&mut self) {
         let mut group = locked(&*self.writer);
         group.end(self.number);
-        // The end of the runtime ends the tasks, too, and nothing is to begin there.
+        // The end of the runtime also ends the tasks, and no transaction must begin then.
         let next = if std::thread::panicking() { group.next() } else { None };
         drop(group);
         if let Some(begun) = next {
@@ -240,20 +240,20 @@ impl<W: Writer> Drop for TransactionSlot<W> {
     }
 }
 
-/// The task that looks at a queue while anything waits.
+/// The task that polls a queue while any item waits.
 struct Watchdog<W: Writer> {
     writer: Arc<W>,
-    /// Whether it has said that it ends; the mark is another one's by then.
+    /// Whether it has cleared `watched`, which belongs to another task from then on.
     ended: bool,
 }
 
 impl<W: Writer> Watchdog<W> {
-    async fn look(mut self) {
+    async fn poll(mut self) {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             let mut group = locked(&*self.writer);
             if group.waiting.is_empty() {
-                // Whoever comes next begins another task.
+                // The next item starts another task.
                 group.watched = false;
                 self.ended = true;
                 return;
@@ -268,7 +268,7 @@ impl<W: Writer> Watchdog<W> {
 }
 
 impl<W: Writer> Drop for Watchdog<W> {
-    /// Also where the runtime ends and the task with it.
+    /// Also runs when the runtime ends the task.
     fn drop(&mut self) {
         if !self.ended {
             locked(&*self.writer).watched = false;
@@ -282,7 +282,7 @@ mod tests {
 
     use super::*;
 
-    /// How long anything may take before a test gives up.
+    /// The time limit of each step of a test.
     const DEADLINE: Duration = Duration::from_secs(60);
 
     #[derive(Debug, PartialEq, Eq)]
@@ -308,7 +308,7 @@ mod tests {
     /// A simulation whose transactions end in a panic.
     const PANICS: u128 = 7;
 
-    /// Tells what it writes, and waits for leave to end.
+    /// Reports the rows that it writes, and waits for permission to finish.
     struct Slow {
         group: Mutex<GroupCommit<Row>>,
         writes: mpsc::UnboundedSender<Vec<Row>>,
@@ -345,17 +345,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_waits_long_for_a_transaction_that_is_held_up() {
+    async fn rows_do_not_wait_long_for_a_blocked_transaction() {
         let (writer, mut written) = slow();
         put(&writer, row(1, 0));
         assert_eq!(next(&mut written).await, [row(1, 0)]);
-        // The first one does not end, and a single row is not worth another one by itself.
+        // The first transaction does not end, and a single row is not worth another one at once.
         put(&writer, row(2, 0));
         assert_eq!(next(&mut written).await, [row(2, 0)]);
     }
 
     #[tokio::test]
-    async fn a_simulation_that_is_held_up_does_not_take_every_place() {
+    async fn a_blocked_simulation_does_not_take_every_slot() {
         let (writer, mut written) = slow();
         for number in 0..3 {
             put(&writer, row(1, number));
@@ -367,12 +367,12 @@ mod tests {
         put(&writer, row(2, 1));
         let mut others = next(&mut written).await;
         if others.len() == 1 {
-            // The look came between the two.
+            // The poll happened between the two.
             writer.leave.add_permits(4);
             others.extend(next(&mut written).await);
         }
         assert!(others.starts_with(&[row(2, 0)]), "{others:?}");
-        // What was passed over keeps its order.
+        // The items that were passed over keep their order.
         writer.leave.add_permits(100);
         let mut rest = Vec::new();
         let mut seen: Vec<Row> = others;
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_strands_nobody() {
+    async fn a_panic_frees_its_slot() {
         let (writer, mut written) = slow();
         put(&writer, row(PANICS, 0));
         assert_eq!(next(&mut written).await, [row(PANICS, 0)]);
@@ -396,13 +396,13 @@ mod tests {
         writer.leave.add_permits(1);
         assert_eq!(next(&mut written).await, [row(2, 0)]);
         writer.leave.add_permits(1);
-        // All places are free again.
+        // All slots are free again.
         tokio::time::timeout(DEADLINE, async {
-            while !locked(&*writer).under_way.is_empty() {
+            while !locked(&*writer).open.is_empty() {
                 tokio::task::yield_now().await;
             }
         })
         .await
-        .expect("its place is free again");
+        .expect("its slot is free again");
     }
 }

@@ -1,4 +1,4 @@
-//! What replaying and extracting again share: headers, and ids that prove the trial.
+//! Shared by replay and re-extraction: headers, and the trial that an outcome's id proves.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,39 +14,39 @@ use crate::store::Store;
 pub(super) struct Headers<'s> {
     store: &'s Store,
     extractor: &'s str,
-    known: HashMap<Uuid, Arc<ResultFormat>>,
+    formats: HashMap<Uuid, Arc<ResultFormat>>,
 }
 
 impl<'s> Headers<'s> {
-    /// Those of results of the extractor with this name.
+    /// Makes an empty cache for results of the extractor with this name.
     pub(super) fn new(store: &'s Store, extractor: &'s str) -> Self {
-        Headers { store, extractor, known: HashMap::new() }
+        Headers { store, extractor, formats: HashMap::new() }
     }
 
-    /// The format of a result, with the header that has this id; nothing where it has none.
+    /// Returns the format of a result, with the header of this id; `None` without an id.
     pub(super) async fn format(
         &mut self,
         header_id: Option<Uuid>,
     ) -> Result<Option<Arc<ResultFormat>>> {
         let Some(header_id) = header_id else { return Ok(None) };
-        if let Some(known) = self.known.get(&header_id) {
-            return Ok(Some(Arc::clone(known)));
+        if let Some(cached) = self.formats.get(&header_id) {
+            return Ok(Some(Arc::clone(cached)));
         }
         let header = self.store.header(header_id).await?;
         let format = Arc::new(ResultFormat::new(self.extractor, Some(header)));
-        if self.known.len() >= KEPT_HEADERS {
-            self.known.clear();
+        if self.formats.len() >= CACHED_HEADERS {
+            self.formats.clear();
         }
-        self.known.insert(header_id, Arc::clone(&format));
+        self.formats.insert(header_id, Arc::clone(&format));
         Ok(Some(format))
     }
 }
 
-/// How many headers are kept in memory: a simulation has one or a few.
-const KEPT_HEADERS: usize = 64;
+/// How many headers are cached: a simulation has one or a few.
+const CACHED_HEADERS: usize = 64;
 
-/// The trial that the caller passed with a document, if any: the one that makes its id, of which
-/// it is a part. Nothing where neither does, so that the id is not that of these bytes.
+/// Returns the trial that the caller passed with a document, if any: the one from which its id is
+/// derived. `None` if the id can be derived with neither, so that it is not the id of these bytes.
 pub(super) fn passed_trial(
     simulation_id: Uuid,
     outcome_id: Uuid,

@@ -1,7 +1,7 @@
-//! The recorder: takes results, has them extracted, and stores what comes of it.
+//! The recorder: receives results, extracts them, and stores their outcomes.
 //!
-//! Every submission has a verdict of its own, in order; one bad result never fails its
-//! neighbours. A verdict comes after the commit.
+//! Every submission has a verdict of its own, in order; an invalid result never makes others fail. A
+//! verdict is returned after the commit.
 
 mod ending;
 mod group_commit;
@@ -32,8 +32,8 @@ pub(crate) use plan::planned_row;
 pub use progress::{SimulationCompleted, SimulationFigures, SimulationProgress};
 pub use reading::duration_hours;
 pub use received_result::ReceivedResult;
-pub use reextraction::{Reexamined, Reextraction, ReextractionScope, SimulationChanges};
-pub use replay::{ReplayProgress, Replayed};
+pub use reextraction::{Reextraction, ReextractionEvent, ReextractionScope, SimulationChanges};
+pub use replay::{ReplayProgress, ReplaySummary};
 pub use start::SimulationStarted;
 pub(crate) use start::{CheckedStart, configuration_id};
 pub(crate) use submission::whole_failure;
@@ -57,22 +57,22 @@ use rows::UNPLANNED;
 use scheduling::CALLS_AT_ONCE;
 use sessions::Sessions;
 
-/// How many extractors and headers are remembered as known to the database.
-const KEPT_IDS: usize = 10_000;
+/// How many ids of extractors and headers are cached as registered in the database.
+const CACHED_IDS: usize = 10_000;
 
 /// Records results. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     shared: Arc<Shared>,
-    /// Who extracts what names no format.
+    /// For results that name no format.
     sessions: Arc<Sessions>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    /// The formats that results may name; those that come with the program, unless others are given.
+    /// The formats that results can name. Default: the built-in ones.
     formats: OnceLock<Formats>,
-    /// Who extracts the results of the formats that were named so far.
+    /// The sessions of the formats that were named so far.
     named: Mutex<HashMap<String, Arc<Sessions>>>,
     store: Store,
     queue: Queue,
@@ -81,41 +81,41 @@ struct Shared {
     plans: Mutex<Plans>,
     /// Plans of starts that the database has not seen yet.
     expected_plans: Mutex<Plans>,
-    /// Set once the schema is current and knows the extractor.
+    /// Set once the schema is current and the extractor is registered.
     ready: OnceCell<()>,
-    /// Extractors and headers that the database knows.
-    known: Mutex<HashSet<Uuid>>,
+    /// The extractors and headers that are registered in the database.
+    registered: Mutex<HashSet<Uuid>>,
 }
 
 impl Shared {
-    fn knows(&self, id: Uuid) -> bool {
-        lock(&self.known).contains(&id)
+    fn is_registered(&self, id: Uuid) -> bool {
+        lock(&self.registered).contains(&id)
     }
 
-    fn learn(&self, id: Uuid) {
-        let mut known = lock(&self.known);
-        if known.len() >= KEPT_IDS {
-            known.clear();
+    fn mark_registered(&self, id: Uuid) {
+        let mut registered = lock(&self.registered);
+        if registered.len() >= CACHED_IDS {
+            registered.clear();
         }
-        known.insert(id);
+        registered.insert(id);
     }
 }
 
 impl Recorder {
-    /// Makes a recorder on a store whose schema is current, and makes the extractor known to it.
+    /// Makes a recorder on a store whose schema is current, and registers the extractor.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn new(extractor: Extractor, store: Store) -> Result<Self> {
         let recorder = Recorder::when_reachable(extractor, store);
-        recorder.make_extractor_known(recorder.extractor().identity()).await?;
-        // Nobody else has the recorder yet.
+        recorder.ensure_extractor(recorder.extractor().identity()).await?;
+        // The recorder is not shared yet.
         let _ = recorder.shared.ready.set(());
         Ok(recorder)
     }
 
-    /// Makes a recorder on a store that may be unavailable just now. The first call that reaches the
-    /// database brings its schema up to date and makes the extractor known to it.
+    /// Makes a recorder on a store that might be unavailable. The first call that reaches the database
+    /// migrates its schema and registers the extractor.
     pub fn when_reachable(extractor: Extractor, store: Store) -> Self {
         let sessions = Arc::new(Sessions::new(extractor));
         let queue = Queue::new(&store);
@@ -128,40 +128,42 @@ impl Recorder {
             plans: Mutex::default(),
             expected_plans: Mutex::default(),
             ready: OnceCell::new(),
-            known: Mutex::default(),
+            registered: Mutex::default(),
         };
         Recorder { shared: Arc::new(shared), sessions }
     }
 
-    /// With these formats, which results may name. Only the first call counts, and only before a
-    /// result has named one.
+    /// Sets the formats that results can name. Only the first call has an effect, and only before a
+    /// result has named a format.
     #[must_use]
     pub fn with_formats(self, formats: Formats) -> Self {
         let _ = self.shared.formats.set(formats);
         self
     }
 
-    /// The formats that results may name.
+    /// Returns the formats that results can name.
     pub fn formats(&self) -> &Formats {
         self.shared.formats.get_or_init(Formats::default)
     }
 
-    /// The same recorder for results of another format: what names none is of this one.
+    /// Returns the same recorder for results of another format: a result that names no format is of
+    /// this one.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is no format with this name.
+    /// [`Error::NotFound`] if no format has this name.
     pub async fn in_format(&self, name: &str) -> Result<Self> {
         let sessions = self.sessions_of(name).await?;
         Ok(Recorder { shared: Arc::clone(&self.shared), sessions })
     }
 
-    /// Returns why results are being sent to the database again just now. A database might answer and
-    /// yet store nothing, such as one whose disk is full.
+    /// Returns why results are currently being sent to the database again. A database can answer pings
+    /// and still store nothing, for example when its disk is full.
     pub(crate) fn retry_reason(&self) -> Option<String> {
         self.shared.queue.retry_reason()
     }
 
-    /// The names of the formats whose results the database may hold, this recorder's own first.
+    /// Returns the names of the formats whose results the database might contain, this recorder's own
+    /// first.
     ///
     /// # Errors
     /// An error of the database.
@@ -196,42 +198,42 @@ impl Recorder {
         Ok(sessions)
     }
 
-    /// Sees to it that the schema is current and knows the extractor.
+    /// Ensures that the schema is current and the extractor registered.
     ///
     /// # Errors
-    /// [`Error::Schema`] where it is newer than this program; an error of the database.
+    /// [`Error::Schema`] if the schema is newer than this program; an error of the database.
     pub async fn make_ready(&self) -> Result<()> {
         let prepare = || async {
             self.shared.store.bring_up_to_date().await?;
-            self.make_extractor_known(self.extractor().identity()).await
+            self.ensure_extractor(self.extractor().identity()).await
         };
         self.shared.ready.get_or_try_init(prepare).await.copied()
     }
 
-    /// Sees to it that the database knows an extractor, of which outcomes say only the id.
-    async fn make_extractor_known(&self, extractor: &ExtractorIdentity) -> Result<()> {
-        if !self.shared.knows(extractor.id) {
+    /// Ensures that an extractor is registered in the database: outcomes only refer to its id.
+    async fn ensure_extractor(&self, extractor: &ExtractorIdentity) -> Result<()> {
+        if !self.shared.is_registered(extractor.id) {
             self.shared.store.register_extractor(extractor).await?;
-            self.shared.learn(extractor.id);
+            self.shared.mark_registered(extractor.id);
         }
         Ok(())
     }
 
-    /// The extractor in use.
+    /// Returns the extractor in use.
     pub fn extractor(&self) -> &Extractor {
         self.sessions.extractor()
     }
 
-    /// The store in use.
+    /// Returns the store in use.
     pub fn store(&self) -> &Store {
         &self.shared.store
     }
 
-    /// Starts a simulation whose plan is known row by row, and need not fit into memory. The first
-    /// writer of an id wins: the same start again gives the simulation as it is by now.
+    /// Starts a simulation from the rows of its plan, which need not fit into memory. The first writer
+    /// of an id wins: starting it again with the same plan returns the simulation in its current state.
     ///
     /// # Errors
-    /// [`Error::Conflict`] where the id is there with another plan.
+    /// [`Error::Conflict`] if the id exists with another plan.
     pub async fn start_planned(
         &self,
         new: &NewSimulation,
@@ -240,7 +242,7 @@ impl Recorder {
         self.make_ready().await?;
         let (simulation, written) = self.shared.store.start_simulation(new, plan).await?;
         if written {
-            // One of the same id may have been removed, and was started at another time.
+            // A simulation with the same id might have been removed, and was started at another time.
             self.plans().forget(new.simulation_id);
         }
         if written
@@ -255,12 +257,12 @@ impl Recorder {
         .with_hint("use another id"))
     }
 
-    /// Records results of one simulation: a verdict for each, in order. They are received when this
-    /// is called, in the order of the calls, whenever the answer is waited for.
+    /// Records results of one simulation and returns a verdict for each, in order. The results are
+    /// received when this is called, in the order of the calls, even if the future is awaited later.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is no such simulation, or an error of the database before
-    /// anything was stored. An error while storing is a verdict of each item it concerns.
+    /// [`Error::NotFound`] if the simulation does not exist, or an error of the database before
+    /// anything was stored. An error while storing is the verdict of each affected item.
     pub fn record_batch(
         &self,
         simulation_id: Uuid,
@@ -272,12 +274,12 @@ impl Recorder {
         async move { recorder.record_received(simulation_id, received).await }
     }
 
-    /// Records one result and gives the id of its outcome, whether it was stored now or before.
+    /// Records one result and returns the id of its outcome, which might have been stored before.
     ///
     /// # Errors
-    /// [`Error::Rejected`] with the violations of a result that is not valid, which is kept among
-    /// the rejected ones; [`Error::NotFound`]; [`Error::Unavailable`] where the same call again may
-    /// work, and [`Error::Refused`] where it would not.
+    /// [`Error::Rejected`] with the violations of an invalid result, which is stored among the rejected
+    /// ones; [`Error::NotFound`]; [`Error::Unavailable`] if the same call might succeed later, and
+    /// [`Error::Refused`] if it would not.
     pub async fn record_outcome(
         &self,
         simulation_id: Uuid,
@@ -306,7 +308,7 @@ impl Recorder {
         }
     }
 
-    /// Waits for what is under way, then closes the connections. What is recorded later fails.
+    /// Waits for the open transactions, then closes the connections. Recording fails from then on.
     /// Closing again does nothing.
     pub async fn close(&self) {
         self.shared.queue.close().await;
@@ -315,8 +317,8 @@ impl Recorder {
 
     /// The simulation's plan, which never changes once it is written.
     async fn plan(&self, simulation_id: Uuid) -> Result<Arc<Plan>> {
-        let kept = self.plans().get(simulation_id);
-        if let Some(plan) = kept {
+        let cached = self.plans().get(simulation_id);
+        if let Some(plan) = cached {
             return Ok(plan);
         }
         self.make_ready().await?;
@@ -333,7 +335,7 @@ impl Recorder {
         self.known_plan(simulation_id).is_some()
     }
 
-    /// The plan of a simulation, where it is known without the database.
+    /// Returns the plan of a simulation, if it is known without the database.
     fn known_plan(&self, simulation_id: Uuid) -> Option<Arc<Plan>> {
         let read = self.plans().get(simulation_id);
         read.or_else(|| self.expected_plans().get(simulation_id))

@@ -10,7 +10,7 @@ use crate::extraction::Scenario;
 use crate::identity::{self, Fingerprint};
 use crate::store::{PlannedRow, Simulation, scenario_key};
 
-/// What recording needs to know of a simulation; it never changes after the start.
+/// The fields of a simulation that recording needs; they are immutable after the start.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) simulation_id: Uuid,
@@ -29,12 +29,12 @@ impl Plan {
         }
     }
 
-    /// Stands for a plan that cannot be read just now.
+    /// Returns a placeholder for a plan that cannot be read now.
     pub(super) fn unknown(simulation_id: Uuid) -> Self {
         Plan { simulation_id, started_at: Timestamp::now(), trials: 1, scenarios: HashSet::new() }
     }
 
-    /// The plan of a start that the database has not seen yet.
+    /// Returns the plan of a start that is not in the database yet.
     pub(super) fn expected(simulation_id: Uuid, trials: i32, planned: &[PlannedRow]) -> Self {
         let scenarios = planned.iter().map(|row| scenario_key(&row.scenario_id)).collect();
         Plan { trials, scenarios, ..Plan::unknown(simulation_id) }
@@ -46,48 +46,50 @@ impl Plan {
     }
 }
 
-/// How many simulations' plans are kept in memory. A runner works on one or a few.
-const KEPT_PLANS: usize = 64;
+/// How many simulations' plans are cached. A runner works on one or a few.
+const CACHED_PLANS: usize = 64;
 
-/// How many scenarios they have in all: each takes some 30 bytes.
-const KEPT_SCENARIOS: usize = 500_000;
+/// How many scenarios the cached plans have in total: each takes about 30 bytes.
+const CACHED_SCENARIOS: usize = 500_000;
 
-/// The plans that are kept in memory.
+/// A cache of plans.
 #[derive(Debug, Default)]
 pub(super) struct Plans {
-    kept: HashMap<Uuid, Arc<Plan>>,
+    by_id: HashMap<Uuid, Arc<Plan>>,
     scenarios: usize,
 }
 
 impl Plans {
     pub(super) fn get(&self, simulation_id: Uuid) -> Option<Arc<Plan>> {
-        self.kept.get(&simulation_id).cloned()
+        self.by_id.get(&simulation_id).cloned()
     }
 
-    /// Keeps a plan, however large it is, and lets others go for it.
+    /// Caches a plan of any size, and evicts others for it.
     pub(super) fn keep(&mut self, plan: Arc<Plan>) {
         self.forget(plan.simulation_id);
         let scenarios = plan.scenarios.len();
-        while !self.kept.is_empty()
-            && (self.kept.len() >= KEPT_PLANS || self.scenarios + scenarios > KEPT_SCENARIOS)
+        while !self.by_id.is_empty()
+            && (self.by_id.len() >= CACHED_PLANS || self.scenarios + scenarios > CACHED_SCENARIOS)
         {
-            // Which one goes hardly matters: it is read again when it is needed. All at once would
-            // have to be read again where one more simulation than these is recorded.
-            let Some(one) = self.kept.keys().next().copied() else { break };
+            // Which plan is evicted hardly matters: it is read again when it is needed. If all were
+            // evicted at once, all would have to be read again whenever one more simulation is
+            // recorded.
+            let Some(one) = self.by_id.keys().next().copied() else { break };
             self.forget(one);
         }
         self.scenarios += scenarios;
-        self.kept.insert(plan.simulation_id, plan);
+        self.by_id.insert(plan.simulation_id, plan);
     }
 
     pub(super) fn forget(&mut self, simulation_id: Uuid) {
-        if let Some(plan) = self.kept.remove(&simulation_id) {
+        if let Some(plan) = self.by_id.remove(&simulation_id) {
             self.scenarios -= plan.scenarios.len();
         }
     }
 }
 
-/// A scenario as a row of the plan; its definition is a part of the document it was read from.
+/// Returns the row of a scenario in the plan; its definition is a part of the document it was read
+/// from.
 pub(crate) fn planned_row(scenario: Scenario, document: &str) -> PlannedRow {
     let definition = scenario.definition.and_then(|span| {
         let start = span.offset as usize;
@@ -107,13 +109,13 @@ pub(crate) fn planned_row(scenario: Scenario, document: &str) -> PlannedRow {
     }
 }
 
-/// The digest of a plan, fed scenario by scenario in order. Two starts with one id must have the
-/// same.
+/// The digest of a plan, to which scenarios are added one by one in order. Two starts with the same id
+/// must have the same digest.
 #[derive(Debug)]
 pub struct PlanDigest(Fingerprint);
 
 impl PlanDigest {
-    /// The digest of a plan without scenarios so far.
+    /// Returns the digest of a plan without scenarios so far.
     pub fn new() -> Self {
         PlanDigest(Fingerprint::new("plan"))
     }
@@ -123,7 +125,7 @@ impl PlanDigest {
         self.0.part(planned.scenario_version_id.as_bytes());
     }
 
-    /// The digest of all of them.
+    /// Returns the digest of all scenarios.
     pub fn finish(self) -> [u8; 32] {
         self.0.digest()
     }

@@ -1,4 +1,4 @@
-//! Where a simulation stands, and how it ended, in the words of the calls.
+//! The progress of a simulation, and its figures when it has ended, as the calls return them.
 
 use std::collections::BTreeMap;
 
@@ -11,26 +11,26 @@ use crate::extraction::OutcomeStatus;
 use crate::json_text::JsonText;
 use crate::store::{Figures, Simulation, SimulationStatus, Store};
 
-/// Where a simulation stands.
+/// The progress of a simulation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulationProgress {
     /// The simulation's id.
     pub simulation_id: Uuid,
-    /// A name for people.
+    /// A display name.
     pub simulation_name: Option<String>,
     /// The version of the agent's configuration.
     pub config_version_id: String,
-    /// Where it stands.
+    /// Its status.
     pub status: SimulationStatus,
-    /// Completed scenarios of all, from 0 to 100.
+    /// Completed scenarios as a percentage of all, from 0 to 100.
     pub progress_percentage: f64,
-    /// Planned scenarios times trials, and those that were recorded without being planned.
+    /// Planned scenarios times trials, plus those that were recorded without being planned.
     pub total_scenarios: i64,
-    /// Those that have an outcome.
+    /// Scenarios that have an outcome.
     pub completed_scenarios: i64,
-    /// Those whose latest outcome is a success.
+    /// Scenarios whose latest outcome is a success.
     pub successful_outcomes: i64,
-    /// Those whose latest outcome is not a success.
+    /// Scenarios whose latest outcome is not a success.
     pub failed_outcomes: i64,
     /// How many results were rejected.
     pub rejected_results: i64,
@@ -50,7 +50,7 @@ pub struct SimulationProgress {
     pub execution_time_ms: f64,
     /// The Modal app that runs the evaluation.
     pub modal_app_id: Option<String>,
-    /// What it was started with.
+    /// The metadata with which it was started.
     pub metadata: Option<JsonText>,
     /// When it was recorded.
     pub created_at: Timestamp,
@@ -64,9 +64,9 @@ impl SimulationProgress {
     /// Reads the progress of a simulation.
     ///
     /// # Errors
-    /// As [`Store::standing`].
+    /// As [`Store::simulation_with_figures`].
     pub async fn read(store: &Store, simulation_id: Uuid) -> Result<Self> {
-        let (simulation, figures) = store.standing(simulation_id).await?;
+        let (simulation, figures) = store.simulation_with_figures(simulation_id).await?;
         Ok(SimulationProgress::new(&simulation, &figures, store.clock().now()))
     }
 
@@ -105,7 +105,7 @@ impl SimulationProgress {
 /// A simulation's three figures.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimulationFigures {
-    /// The mean of the latest reliability scores, from 0 to 1; none where no outcome has one.
+    /// The mean of the latest reliability scores, from 0 to 1; `None` if no outcome has a score.
     pub overall_score: Option<f64>,
     /// The cost of every attempt in US dollars.
     pub total_cost_usd: f64,
@@ -120,12 +120,12 @@ pub struct SimulationCompleted {
     pub simulation_id: Uuid,
     /// `completed`.
     pub status: SimulationStatus,
-    /// The suite's own figures; the computed ones where it gives none.
+    /// The suite's own figures; computed ones replace those that it does not have.
     #[serde(flatten)]
     pub figures: SimulationFigures,
-    /// The same from the recorded outcomes.
+    /// The same figures, computed from the recorded outcomes.
     pub computed: SimulationFigures,
-    /// When it was completed first.
+    /// When it was first completed.
     pub completed_at: Timestamp,
 }
 
@@ -156,7 +156,7 @@ impl SimulationCompleted {
 /// Milliseconds from a simulation's start to its end, or to now.
 fn elapsed_ms(simulation: &Simulation, now: Timestamp) -> f64 {
     let end = simulation.completed_at.unwrap_or(now);
-    // A start may have been given a later time than there is.
+    // The caller can pass a time of start that is later than now.
     (end.duration_since(simulation.started_at).as_secs_f64() * 1_000.0).max(0.0)
 }
 

@@ -1,13 +1,14 @@
 //! The queue in front of the database.
 //!
-//! Whoever records puts results into the queue and waits for their answer. A transaction takes what
-//! is there, commits it, and answers. A lone call is written at once, and calls that come while a
-//! commit is under way share the next one, or, where that takes long, have one of their own. The
-//! queue is bounded in bytes; when it is full, putting waits, and nothing is dropped.
+//! Calls put their results into the queue and wait for the answer. A transaction takes the waiting
+//! results, commits them, and answers. A single call is written at once; calls that arrive during a
+//! commit share the next transaction or, if the commit takes long, begin another one. The queue is
+//! bounded in bytes; when it is full, calls wait, and nothing is dropped.
 //!
-//! Small calls come as they were received, and are extracted by the transaction that takes them: one
-//! after the other, with the extractor's code and memory in the processor's caches, which costs half
-//! of what it does between two requests. Large ones have been extracted before, on several cores.
+//! Small calls are queued as they were received, and the transaction that takes them extracts them: one
+//! after the other, with the extractor's code and memory in the processor's caches, which costs half as
+//! much as between two requests. Large ones are extracted before they are queued, on several
+//! cores.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -24,7 +25,7 @@ use super::submission::{FailureKind, ItemVerdict, Verdict};
 use super::writing::{WriteSummary, write_all};
 use crate::store::{OutcomeRow, RejectedRow, Store};
 
-/// How many bytes may wait in the queue and in transactions under way.
+/// How many bytes can be in the queue and in open transactions.
 const QUEUE_BYTES: usize = 48 << 20;
 
 /// The unit in which the queue's bytes are counted: a semaphore holds fewer permits than bytes.
@@ -33,9 +34,9 @@ const UNIT_BYTES: usize = 1 << 10;
 /// The results of one call.
 #[derive(Debug)]
 pub(super) enum Results {
-    /// As they were received.
+    /// Not extracted yet.
     Received(Target, Vec<ReceivedResult>),
-    /// Extracted already.
+    /// Already extracted.
     Extracted(Vec<ExtractionResult>),
 }
 
@@ -56,7 +57,7 @@ impl Results {
         }
     }
 
-    /// Whose results they are; all of a call are of one simulation.
+    /// Returns the simulation of the results; all results of a call are of one simulation.
     fn simulation_id(&self) -> Option<Uuid> {
         match self {
             Results::Received(target, _) => Some(target.plan.simulation_id),
@@ -80,7 +81,7 @@ impl Results {
     }
 }
 
-/// Results on their way, with the place for their answer.
+/// Queued results, with the channel for the answer.
 #[derive(Debug)]
 struct QueuedCall {
     results: Results,
@@ -89,7 +90,7 @@ struct QueuedCall {
     room: OwnedSemaphorePermit,
 }
 
-/// Results that have only to be written.
+/// Extracted results that are ready to be written.
 struct ExtractedCall {
     extracted: Vec<ExtractionResult>,
     answer: oneshot::Sender<Vec<ItemVerdict>>,
@@ -148,9 +149,9 @@ impl Queue {
         Queue { shared: Arc::new(shared) }
     }
 
-    /// Writes results, and gives their verdicts after the commit. What has begun is written even
-    /// where nobody waits for the answer any more. The call's permit is let go when the queue has
-    /// room for them.
+    /// Writes results, and returns their verdicts after the commit. A transaction that has begun is
+    /// completed even if the caller no longer waits for the answer. The call's permit is released when
+    /// the queue has room for the results.
     pub(super) async fn write(
         &self,
         results: Results,
@@ -168,8 +169,8 @@ impl Queue {
                 let answered = self.put(results, bytes, room);
                 drop(call);
                 answered.await.map_err(|_| {
-                    // A fault, or the end of the runtime, has ended the transaction.
-                    let message = "the transaction was broken off before its commit";
+                    // A panic, or the end of the runtime, has aborted the transaction.
+                    let message = "the transaction was aborted before its commit";
                     (message, Some("send the results again"))
                 })
             }
@@ -188,7 +189,7 @@ impl Queue {
         })
     }
 
-    /// Waits until nothing is under way. What comes later fails.
+    /// Waits until nothing is queued or being written. Later calls fail.
     pub(super) async fn close(&self) {
         let all = u32::try_from(QUEUE_BYTES / UNIT_BYTES).unwrap_or(u32::MAX);
         if let Ok(room) = self.shared.room.acquire_many(all).await {
@@ -197,12 +198,12 @@ impl Queue {
         }
     }
 
-    /// Returns why results are being sent to the database again just now.
+    /// Returns why results are currently being sent to the database again.
     pub(super) fn retry_reason(&self) -> Option<String> {
         self.shared.retry_reason.get()
     }
 
-    /// Puts results into the line, and begins a transaction where one is worth it.
+    /// Puts results into the queue, and begins a transaction if one is worth beginning.
     fn put(
         &self,
         results: Results,
@@ -216,10 +217,11 @@ impl Queue {
 }
 
 impl Shared {
-    /// Extracts what is not yet, stores all of it, and answers everybody who waits for it.
+    /// Extracts the results that are not extracted yet, stores all of them, and answers every waiting
+    /// call.
     async fn write_taken(&self, taken: Vec<QueuedCall>) {
         let taken = self.extract(taken).await;
-        // The same document may wait more than once: its row goes in once, for the first.
+        // The same document can be queued more than once: its row is written once, for the first call.
         let mut seen = HashSet::new();
         let mut outcomes: Vec<&OutcomeRow> = Vec::new();
         let mut rejected: Vec<&RejectedRow> = Vec::new();
@@ -234,12 +236,12 @@ impl Shared {
         for ExtractedCall { extracted, answer, room } in taken {
             let verdicts = extracted.into_iter().map(|item| verdict(item, &mut written)).collect();
             drop(room);
-            // Whoever asked may have gone; what is written stays written.
+            // The caller might have been cancelled; the rows remain stored.
             let _ = answer.send(verdicts);
         }
     }
 
-    /// The verdicts of the extractor, with those who wait for more.
+    /// Returns the extracted results of each call.
     async fn extract(&self, taken: Vec<QueuedCall>) -> Vec<ExtractedCall> {
         let mut inline = InlineExtraction::default();
         let mut all = Vec::with_capacity(taken.len());
@@ -255,7 +257,7 @@ impl Shared {
     }
 }
 
-/// The verdict on an item. Of several items with one document, the first has stored it.
+/// Returns the verdict on an item. Of several items with the same document, the first was stored.
 fn verdict(item: ExtractionResult, written: &mut WriteSummary) -> ItemVerdict {
     let (key, warnings, verdict) = match item {
         ExtractionResult::Failed { outcome_id, error } => {

@@ -1,4 +1,4 @@
-//! What can be asked of a recorder.
+//! The read operations of a recorder.
 
 use uuid::Uuid;
 
@@ -6,43 +6,43 @@ use super::Recorder;
 use super::progress::SimulationProgress;
 use crate::error::Result;
 use crate::store::{
-    Attached, Failure, Health, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage,
+    Attachments, Failure, Health, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage,
     SimulationPage, SimulationStatus,
 };
 
 impl Recorder {
-    /// Where a simulation stands.
+    /// Returns the progress of a simulation.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation.
+    /// [`Error::NotFound`](crate::Error::NotFound) if the simulation does not exist.
     pub async fn simulation_status(&self, simulation_id: Uuid) -> Result<SimulationProgress> {
         self.make_ready().await?;
         SimulationProgress::read(&self.shared.store, simulation_id).await
     }
 
-    /// A page of a simulation's outcomes, in order of scenario, trial and attempt: at most `limit`
-    /// of them, from 1 to 1,000, from the beginning or from where the page before ended.
+    /// Returns a page of a simulation's outcomes, in order of scenario, trial and attempt: at most
+    /// `limit` of them, from 1 to 1,000, from the beginning or after the previous page.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation;
-    /// [`Error::Invalid`](crate::Error::Invalid) for another limit, or a cursor that is not one of
-    /// this simulation's.
+    /// [`Error::NotFound`](crate::Error::NotFound) if the simulation does not exist;
+    /// [`Error::Invalid`](crate::Error::Invalid) for another limit, or a cursor of another simulation
+    /// or of none.
     pub async fn outcomes(
         &self,
         simulation_id: Uuid,
         filter: &OutcomeFilter,
         limit: u32,
         cursor: Option<&str>,
-        attached: Attached,
+        attached: Attachments,
     ) -> Result<OutcomePage> {
         self.make_ready().await?;
         self.shared.store.outcomes_page(simulation_id, filter, limit, cursor, attached).await
     }
 
-    /// A page of the simulations, newest first: at most `limit` of them, from 1 to 10,000.
+    /// Returns a page of the simulations, newest first: at most `limit` of them, from 1 to 10,000.
     ///
     /// # Errors
-    /// [`Error::Invalid`](crate::Error::Invalid) for another limit, or a cursor that is none.
+    /// [`Error::Invalid`](crate::Error::Invalid) for another limit, or an invalid cursor.
     pub async fn simulations(
         &self,
         status: Option<SimulationStatus>,
@@ -53,13 +53,14 @@ impl Recorder {
         self.shared.store.simulations_page(status, limit, cursor).await
     }
 
-    /// A page of what was rejected in a simulation, in order of receipt and without the documents: at
-    /// most `limit` of them, from 1 to 1,000, from the first or from where the page before ended.
+    /// Returns a page of a simulation's rejected results, in order of receipt and without the
+    /// documents: at most `limit` of them, from 1 to 1,000, from the beginning or after the previous
+    /// page.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation;
-    /// [`Error::Invalid`](crate::Error::Invalid) for another limit, or a cursor that is not one of
-    /// this simulation's.
+    /// [`Error::NotFound`](crate::Error::NotFound) if the simulation does not exist;
+    /// [`Error::Invalid`](crate::Error::Invalid) for another limit, or a cursor of another simulation
+    /// or of none.
     pub async fn rejected(
         &self,
         simulation_id: Uuid,
@@ -70,7 +71,7 @@ impl Recorder {
         self.shared.store.rejected_page(simulation_id, limit, cursor).await
     }
 
-    /// The verdict on one result as JSON text; nothing is recorded.
+    /// Returns the verdict on one result as JSON text; nothing is recorded.
     ///
     /// # Errors
     /// An error of the extraction.
@@ -80,16 +81,16 @@ impl Recorder {
         Ok(verdict?)
     }
 
-    /// A simulation by the hour, for the last so many hours.
+    /// Returns the hourly performance of a simulation in its last hours.
     ///
     /// # Errors
-    /// [`Error::NotFound`](crate::Error::NotFound) where there is no such simulation.
+    /// [`Error::NotFound`](crate::Error::NotFound) if the simulation does not exist.
     pub async fn performance(&self, simulation_id: Uuid, hours: f64) -> Result<Performance> {
         self.make_ready().await?;
         self.shared.store.performance(simulation_id, hours).await
     }
 
-    /// The latest failures of all simulations, newest first.
+    /// Returns the latest failures of all simulations, newest first.
     ///
     /// # Errors
     /// An error of the database.
@@ -98,21 +99,21 @@ impl Recorder {
         self.shared.store.failures(limit.into()).await
     }
 
-    /// Whether the database works. One that cannot be reached is an answer too, not an error.
+    /// Returns whether the database works. That it is unreachable is an answer too, not an error.
     pub async fn health(&self) -> Health {
         self.shared.store.health().await
     }
 
-    /// What this recorder and its store have done so far.
+    /// Returns the metrics of this recorder and its store since the start.
     pub fn metrics(&self) -> Metrics {
         self.shared.store.metrics()
     }
 }
 
-/// A duration such as `90m`, `24h`, `7d` or `2w` in hours; a day is 24 of them.
+/// Converts a duration such as `90m`, `24h`, `7d` or `2w` to hours; a day has 24 of them.
 ///
 /// # Errors
-/// A sentence that says what is wrong with the text.
+/// The reason why the text is not valid.
 pub fn duration_hours(text: &str) -> std::result::Result<f64, String> {
     let wrong =
         |reason: &dyn std::fmt::Display| format!("{reason}; a duration is like 90m, 24h, 7d or 2w");

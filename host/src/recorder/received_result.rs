@@ -1,4 +1,4 @@
-//! Results between their receipt and their recording, which a spool may lie between.
+//! Results between their receipt and their recording; in the meantime they can be in a spool.
 
 use std::sync::Arc;
 
@@ -17,24 +17,24 @@ use crate::extraction::Violation;
 use crate::formats::ResultFormat;
 use crate::store::{DatabaseClock, ReceiptTime, SimulationStart};
 
-/// A result that was accepted, with what the host gives it before anything looks into it.
+/// A result that was accepted, with the fields that the host adds before extraction.
 #[derive(Clone, Debug)]
 pub struct ReceivedResult {
     /// Its id, derived from the simulation, the caller's trial and the document.
     pub outcome_id: Uuid,
     /// When it was accepted: strictly increasing in a host.
     pub received_at: Timestamp,
-    /// Whether that is by the host's own clock, since the database's was not known: it is corrected
-    /// when it is recorded.
+    /// Whether that time is by the host's own clock, because the database's was not known; it is
+    /// corrected when the result is recorded.
     pub host_clock: bool,
     /// The result itself.
     pub submission: Submission,
-    /// The warnings that did not come from the document, and which it has whatever the extractor says.
+    /// The warnings that did not come from the document; they are kept regardless of the verdict.
     pub(crate) sender_warnings: Vec<Violation>,
 }
 
 impl ReceivedResult {
-    /// A result that was received at this time of the database's clock.
+    /// Makes a result that was received at this time of the database's clock.
     pub fn new(simulation_id: Uuid, received_at: Timestamp, submission: Submission) -> Self {
         ReceivedResult {
             outcome_id: submission.outcome_id(simulation_id),
@@ -45,8 +45,8 @@ impl ReceivedResult {
         }
     }
 
-    /// Accepts results of one simulation now, in their order. The clock is that of the database
-    /// that they are for.
+    /// Accepts results of one simulation now, in their order. The clock is that of the database in
+    /// which they will be recorded.
     pub fn accept(
         simulation_id: Uuid,
         submissions: Vec<Submission>,
@@ -60,15 +60,15 @@ impl ReceivedResult {
         submissions.into_iter().map(accept).collect()
     }
 
-    /// How much the extractor has to read.
+    /// Returns how many bytes the extractor has to read.
     pub(super) fn input_bytes(&self) -> usize {
         self.submission.document_bytes() + self.submission.header().map_or(0, str::len)
     }
 }
 
 impl Recorder {
-    /// Records results that were received before: they keep their ids and their times. A verdict
-    /// for each, in order.
+    /// Records results that were received before: they keep their ids and their times. Returns a
+    /// verdict for each, in order.
     ///
     /// # Errors
     /// As [`Recorder::record_batch`].
@@ -81,14 +81,14 @@ impl Recorder {
         let received = self.on_the_databases_clock(received).await?;
         if received.iter().all(|received| received.submission.format.is_none()) {
             let target = Target { plan, sessions: Arc::clone(&self.sessions) };
-            self.make_extractor_known(target.sessions.extractor().identity()).await?;
+            self.ensure_extractor(target.sessions.extractor().identity()).await?;
             return self.record_part(target, received).await;
         }
         let mut verdicts = Vec::new();
         for part in by_format(received) {
             let sessions = self.sessions_for(part.first()).await?;
-            self.make_extractor_known(sessions.extractor().identity()).await?;
-            self.make_header_known(part.first()).await?;
+            self.ensure_extractor(sessions.extractor().identity()).await?;
+            self.ensure_header(part.first()).await?;
             let target = Target { plan: Arc::clone(&plan), sessions };
             verdicts.push(self.record_part(target, part));
         }
@@ -96,7 +96,7 @@ impl Recorder {
         Ok(verdicts.into_iter().flatten().collect())
     }
 
-    /// Puts the time of a start that is by the host's own clock on the database's.
+    /// Converts the time of a start from the host's own clock to the database's.
     pub(crate) async fn correct_start(&self, start: &mut SimulationStart) -> Result<()> {
         let store = self.store();
         store.measure_clock().await?;
@@ -104,7 +104,7 @@ impl Recorder {
         Ok(())
     }
 
-    /// The results with times of receipt by the database's clock, whichever they came with.
+    /// Returns the results with times of receipt by the database's clock.
     async fn on_the_databases_clock(
         &self,
         mut received: Vec<ReceivedResult>,
@@ -138,9 +138,9 @@ impl Recorder {
         }
     }
 
-    /// What would become of results, as far as it can be told without the database: accepted ones
-    /// have the verdict [`Verdict::Spooled`]. The plan is the one that was read from the database or
-    /// that [`Recorder::check_start`] has seen, if any. Nothing is recorded.
+    /// Returns the expected verdicts on results, as far as they can be determined without the database:
+    /// accepted ones have the verdict [`Verdict::Spooled`]. The plan is the one that was read from the
+    /// database or passed to [`Recorder::check_start`], if any. Nothing is recorded.
     ///
     /// # Errors
     /// An error of the extraction as a whole.
@@ -169,21 +169,21 @@ impl Recorder {
         }
     }
 
-    /// Sees to it that the database knows the header that goes with results, if any.
-    async fn make_header_known(&self, received: Option<&ReceivedResult>) -> Result<()> {
+    /// Ensures that the header of results, if any, is stored in the database.
+    async fn ensure_header(&self, received: Option<&ReceivedResult>) -> Result<()> {
         let format = received.and_then(|received| received.submission.format.as_deref());
         let Some(format) = format else { return Ok(()) };
         if let (Some(id), Some(header)) = (format.header_id(), format.header())
-            && !self.shared.knows(id)
+            && !self.shared.is_registered(id)
         {
             self.shared.store.keep_header(id, header).await?;
-            self.shared.learn(id);
+            self.shared.mark_registered(id);
         }
         Ok(())
     }
 }
 
-/// Results in runs of one format and header, in their order.
+/// Splits results into runs of one format and header, in their order.
 fn by_format(received: Vec<ReceivedResult>) -> Vec<Vec<ReceivedResult>> {
     let same =
         |one: &Option<Arc<ResultFormat>>, other: &Option<Arc<ResultFormat>>| match (one, other) {
@@ -211,7 +211,7 @@ fn preview(extracted: ExtractionResult, planned: bool) -> ItemVerdict {
     let (outcome_id, verdict, warnings) = match extracted {
         ExtractionResult::Outcome(row) => {
             let mut warnings = row.warning_list.clone();
-            // Of a plan that is not known nothing can be said.
+            // Without the plan, it is not known whether a scenario is planned.
             warnings.retain(|warning| planned || warning.code != UNPLANNED);
             (row.key.outcome_id, Verdict::Spooled, warnings)
         }
@@ -251,9 +251,9 @@ mod tests {
         assert!(received.is_sorted_by(|one, next| one.received_at < next.received_at));
         for one in &received {
             assert_eq!(one.outcome_id, one.submission.outcome_id(SIMULATION));
-            assert!(one.host_clock, "no database has said its time");
+            assert!(one.host_clock, "the clock of no database is known");
         }
-        // The same again has the same ids.
+        // The same results have the same ids.
         let again = accepted(&[None; 100]);
         let ids = |all: &[ReceivedResult]| -> Vec<Uuid> {
             all.iter().map(|one| one.outcome_id).collect()
@@ -262,7 +262,7 @@ mod tests {
     }
 
     proptest! {
-        /// Runs of one format and header keep all results in their order, and none could be longer.
+        /// Runs of one format and header contain all results in their order, and none could be longer.
         #[test]
         fn runs_of_a_format_are_as_long_as_they_can_be(
             formats in prop::collection::vec(

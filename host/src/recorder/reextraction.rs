@@ -1,7 +1,7 @@
-//! Recorded outcomes, extracted again with the extractor of today.
+//! Re-extraction: recorded outcomes are extracted again with the current extractor.
 //!
-//! This is the one way in which extracted fields change. The ids of an outcome, its time of
-//! receipt and its document never do.
+//! This is the only way in which extracted fields change. The ids of an outcome, its time of receipt
+//! and its document never change.
 
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
@@ -21,34 +21,36 @@ use crate::error::Result;
 use crate::extraction::{Violation, violations_of_json};
 use crate::json_text::JsonText;
 use crate::paging::next_batch;
-use crate::store::{ColumnChange, ExtractedColumns, ExtractedOutcome, Rewriting, Rewritten};
+use crate::store::{
+    ColumnChange, ExtractedColumns, ExtractedOutcome, RewriteTransaction, RewrittenOutcome,
+};
 
 /// Which outcomes are extracted again, and whether anything is written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReextractionScope {
     /// Only those of this simulation.
     pub simulation_id: Option<Uuid>,
-    /// Also those that the extractor of today has extracted.
+    /// Also outcomes that were extracted by the current extractor.
     pub all: bool,
-    /// Only look; nothing is written.
+    /// Only report the changes; nothing is written.
     pub dry_run: bool,
 }
 
-/// What was found of one outcome.
+/// The result of re-extracting one outcome, or one simulation.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reexamined {
-    /// Every field is what it was.
+pub enum ReextractionEvent {
+    /// No field changes.
     Same,
-    /// Some fields are others now.
+    /// Some fields change.
     Changed {
         /// The outcome.
         outcome_id: Uuid,
         /// Its simulation.
         simulation_id: Uuid,
-        /// What they were and what they are.
+        /// The old and the new values.
         changes: Vec<ColumnChange>,
     },
-    /// The extractor of today would reject the document; the outcome stays as it is.
+    /// The current extractor would reject the document; the outcome is not changed.
     Rejected {
         /// The outcome.
         outcome_id: Uuid,
@@ -57,18 +59,18 @@ pub enum Reexamined {
         /// Why.
         violations: Vec<Violation>,
     },
-    /// It got no verdict; the outcome stays as it is.
+    /// It got no verdict; the outcome is not changed.
     Failed {
         /// The outcome.
         outcome_id: Uuid,
         /// Why.
         message: String,
     },
-    /// All outcomes of a simulation were looked at; they are written next.
+    /// All outcomes of a simulation were examined; they are written next.
     Simulation(SimulationChanges),
 }
 
-/// What changes in a simulation.
+/// The changes in a simulation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SimulationChanges {
     /// The simulation.
@@ -77,17 +79,17 @@ pub struct SimulationChanges {
     pub examined: u64,
     /// Those whose fields change.
     pub changed: u64,
-    /// Those that are written: their fields change, or at least who extracted them.
+    /// Outcomes that are written: their fields change, or at least their extractor.
     pub rewritten: u64,
-    /// Those that would be rejected, and stay as they are.
+    /// Outcomes that would be rejected; they are not changed.
     pub rejected: u64,
-    /// Those without a verdict, which stay as they are.
+    /// Outcomes without a verdict; they are not changed.
     pub failed: u64,
-    /// How many outcomes each column changes in.
+    /// In how many outcomes each column changes.
     pub by_column: BTreeMap<&'static str, u64>,
 }
 
-/// What became of outcomes that were extracted again.
+/// The totals of a re-extraction.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Reextraction {
     /// Simulations with something to do; each was written as a whole.
@@ -96,15 +98,15 @@ pub struct Reextraction {
     pub examined: u64,
     /// Those whose fields changed.
     pub changed: u64,
-    /// Those that were written: their fields changed, or at least who extracted them.
+    /// Outcomes that were written: their fields changed, or at least their extractor.
     pub rewritten: u64,
-    /// Those that would be rejected, and stay as they were.
+    /// Outcomes that would be rejected; they were not changed.
     pub rejected: u64,
-    /// Those without a verdict, which stay as they were.
+    /// Outcomes without a verdict; they were not changed.
     pub failed: u64,
-    /// How many outcomes each column changed in.
+    /// In how many outcomes each column changed.
     pub by_column: BTreeMap<&'static str, u64>,
-    /// Whether it was stopped before the end; the simulation under way is as it was.
+    /// Whether it was stopped before the end; the simulation that was being examined is unchanged.
     pub interrupted: bool,
 }
 
@@ -137,7 +139,7 @@ impl Reextraction {
     }
 }
 
-/// The warnings that did not come from the document, which extracting it again would not give.
+/// Returns the warnings that did not come from the document, which re-extraction would not find.
 fn sender_warnings(columns: &ExtractedColumns) -> Vec<Violation> {
     let warnings = columns.value("warnings").and_then(|kept| JsonText::of(kept).ok());
     let mut warnings = warnings.as_ref().map(violations_of_json).unwrap_or_default();
@@ -147,19 +149,19 @@ fn sender_warnings(columns: &ExtractedColumns) -> Vec<Violation> {
 
 impl Recorder {
     /// Extracts recorded outcomes of this recorder's format again from their documents, and rewrites
-    /// what changed: a simulation a transaction. What the fields were is kept in
-    /// `replaced_extractions`. A call id that an outcome has stays, since nobody can tell whether its
-    /// sender passed it. Safe to repeat, to break off, and to run twice at once. Setting `stop` ends
-    /// it and leaves the simulation under way as it was. Takes two connections.
+    /// those that changed, in one transaction for each simulation. The old fields are kept in
+    /// `replaced_extractions`. An outcome keeps its call id, since it is not known whether the sender
+    /// passed it. It is safe to repeat, to interrupt, and to run twice at once. Setting `stop` ends it
+    /// and leaves the current simulation unchanged. It takes two connections.
     ///
     /// # Errors
-    /// [`crate::Error::NotFound`] where there is no such simulation, or an error of the database;
-    /// simulations that were done before stay done.
+    /// [`crate::Error::NotFound`] if the simulation does not exist, or an error of the database;
+    /// simulations that were already written remain so.
     pub async fn reextract(
         &self,
         scope: ReextractionScope,
         stop: &AtomicBool,
-        mut report: impl FnMut(Reexamined),
+        mut report: impl FnMut(ReextractionEvent),
     ) -> Result<Reextraction> {
         self.make_ready().await?;
         let store = &self.shared.store;
@@ -167,7 +169,7 @@ impl Recorder {
             store.simulation(simulation_id).await?;
         }
         let extractor = self.extractor().identity();
-        self.make_extractor_known(extractor).await?;
+        self.ensure_extractor(extractor).await?;
         let current = (!scope.all).then_some(extractor.id);
         let simulations =
             store.simulations_to_reextract(scope.simulation_id, current, &extractor.name).await?;
@@ -177,9 +179,8 @@ impl Recorder {
             match done {
                 Some(changes) => {
                     if !scope.dry_run && changes.rewritten > 0 {
-                        // Computes the figures of one that has ended again, as the next who
-                        // asks would.
-                        store.standing(simulation_id).await?;
+                        // Recomputes the figures of a simulation that has ended, as the next query would.
+                        store.simulation_with_figures(simulation_id).await?;
                     }
                     reextraction.add(&changes);
                 }
@@ -192,13 +193,13 @@ impl Recorder {
         Ok(reextraction)
     }
 
-    /// Nothing where it was told to stop.
+    /// Returns `None` if it was stopped.
     async fn reextract_simulation(
         &self,
         simulation_id: Uuid,
         scope: ReextractionScope,
         stop: &AtomicBool,
-        report: &mut impl FnMut(Reexamined),
+        report: &mut impl FnMut(ReextractionEvent),
     ) -> Result<Option<SimulationChanges>> {
         let store = &self.shared.store;
         let plan = self.plan(simulation_id).await?;
@@ -211,7 +212,7 @@ impl Recorder {
             None => None,
             Some(rewriter) => Some(rewriter.begin(simulation_id, plan.started_at).await?),
         };
-        // Read only now: whoever rewrote it meanwhile has left less to do.
+        // Read only now, because another process might have rewritten some of them in the meantime.
         let current = (!scope.all).then_some(extractor.id);
         let outcomes = store.extracted_outcomes(simulation_id, current, &extractor.name).await?;
         let mut outcomes = pin!(outcomes.fuse());
@@ -235,47 +236,47 @@ impl Recorder {
             }
         }
         let Examination { changes, report, .. } = examination;
-        report(Reexamined::Simulation(changes.clone()));
+        report(ReextractionEvent::Simulation(changes.clone()));
         if let Some(rewriting) = rewriting {
-            Rewriting::commit(rewriting).await?;
+            RewriteTransaction::commit(rewriting).await?;
         }
         Ok(Some(changes))
     }
 }
 
-/// The outcomes of one simulation, on their way through the extractor again.
+/// The re-extraction of the outcomes of one simulation.
 struct Examination<'r, R> {
     target: Target,
     headers: Headers<'r>,
-    /// What was found so far.
+    /// The changes found so far.
     changes: SimulationChanges,
-    /// Hears of each outcome.
+    /// Called with the result of each outcome.
     report: &'r mut R,
 }
 
-/// What an outcome was before.
+/// The previous fields of an outcome.
 struct PreviousExtraction {
     extractor_id: Uuid,
     columns: ExtractedColumns,
 }
 
-impl<R: FnMut(Reexamined)> Examination<'_, R> {
-    /// Extracts a batch again, and gives what is to be written of it.
-    async fn examine(&mut self, batch: Vec<ExtractedOutcome>) -> Result<Vec<Rewritten>> {
+impl<R: FnMut(ReextractionEvent)> Examination<'_, R> {
+    /// Extracts a batch again, and returns the outcomes that are to be written.
+    async fn examine(&mut self, batch: Vec<ExtractedOutcome>) -> Result<Vec<RewrittenOutcome>> {
         let (mut received, mut before) = (Vec::new(), Vec::new());
         for outcome in batch {
             self.changes.examined += 1;
             let outcome_id = outcome.outcome_id;
             match self.received_again(outcome).await? {
-                Some((again, was)) => {
+                Some((again, previous)) => {
                     received.push(again);
-                    before.push(was);
+                    before.push(previous);
                 }
                 None => {
                     self.changes.failed += 1;
-                    let message = "its id was not made of the document that is kept with it";
+                    let message = "its id is not derived from the document that is stored with it";
                     let message = message.to_owned();
-                    (self.report)(Reexamined::Failed { outcome_id, message });
+                    (self.report)(ReextractionEvent::Failed { outcome_id, message });
                 }
             }
         }
@@ -284,7 +285,7 @@ impl<R: FnMut(Reexamined)> Examination<'_, R> {
         Ok(pairs.filter_map(|(now, before)| self.compare(now, before)).collect())
     }
 
-    /// An outcome as it was received, and what was made of it; nothing where its id is not that of
+    /// Returns an outcome as it was received, and its previous fields; `None` if its id is not that of
     /// its document.
     async fn received_again(
         &mut self,
@@ -314,20 +315,24 @@ impl<R: FnMut(Reexamined)> Examination<'_, R> {
         Ok(Some((again, PreviousExtraction { extractor_id, columns })))
     }
 
-    /// Reports what became of an outcome, and gives it where it is to be written.
-    fn compare(&mut self, now: ExtractionResult, before: PreviousExtraction) -> Option<Rewritten> {
+    /// Reports the result of an outcome, and returns the outcome if it is to be written.
+    fn compare(
+        &mut self,
+        now: ExtractionResult,
+        before: PreviousExtraction,
+    ) -> Option<RewrittenOutcome> {
         let Examination { changes, report, .. } = self;
         let simulation_id = changes.simulation_id;
         let row = match now {
             ExtractionResult::Failed { outcome_id, error } => {
                 changes.failed += 1;
-                report(Reexamined::Failed { outcome_id, message: error.to_string() });
+                report(ReextractionEvent::Failed { outcome_id, message: error.to_string() });
                 return None;
             }
             ExtractionResult::Rejected(row, violations) => {
                 changes.rejected += 1;
                 let outcome_id = row.key.outcome_id;
-                report(Reexamined::Rejected { outcome_id, simulation_id, violations });
+                report(ReextractionEvent::Rejected { outcome_id, simulation_id, violations });
                 return None;
             }
             ExtractionResult::Outcome(row) => row,
@@ -337,17 +342,21 @@ impl<R: FnMut(Reexamined)> Examination<'_, R> {
             *changes.by_column.entry(change.column).or_default() += 1;
         }
         if changed.is_empty() {
-            report(Reexamined::Same);
+            report(ReextractionEvent::Same);
         } else {
             changes.changed += 1;
             let outcome_id = row.key.outcome_id;
-            report(Reexamined::Changed { outcome_id, simulation_id, changes: changed.clone() });
+            report(ReextractionEvent::Changed {
+                outcome_id,
+                simulation_id,
+                changes: changed.clone(),
+            });
         }
         let replaced_extractor_id = before.extractor_id;
         if changed.is_empty() && replaced_extractor_id == row.extractor_id {
             return None;
         }
         changes.rewritten += 1;
-        Some(Rewritten { row, replaced_extractor_id, changes: changed })
+        Some(RewrittenOutcome { row, replaced_extractor_id, changes: changed })
     }
 }

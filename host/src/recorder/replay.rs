@@ -1,4 +1,4 @@
-//! Rejected results, extracted again after the extractor was mended.
+//! Replay: rejected results are extracted again after the extractor was fixed.
 
 use std::collections::HashSet;
 use std::ops::AddAssign;
@@ -18,44 +18,44 @@ use crate::error::{Error, Result};
 use crate::extraction::{Violation, violations_of_json};
 use crate::json_text::JsonText;
 use crate::paging::next_batch;
-use crate::store::{KeptResult, OutcomeRow, Replay};
+use crate::store::{OutcomeRow, RejectedSubmission, Replay};
 
-/// Reasons of the host, which found no end where the document's should be, or could not unpack it
-/// whole: even where what is kept is text, it is not a result that somebody sent.
+/// The codes of the host's reasons for documents whose end is missing or that could not be decompressed
+/// completely: even if the stored bytes are text, they are not a result as it was sent.
 const FRAMING_CODES: [&str; 3] = ["truncated", "trailing_text", "damaged"];
 
-/// What became of rejected results that were extracted again.
+/// The totals of a replay of rejected results.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Replayed {
-    /// Accepted now, and stored as outcomes with their own ids and times of receipt.
+pub struct ReplaySummary {
+    /// Results that are now accepted, and stored as outcomes with their own ids and times of receipt.
     pub stored: u64,
-    /// Accepted now, but stored before.
+    /// Results that are now accepted, but were already stored.
     pub duplicate: u64,
     /// Still rejected.
     pub rejected: u64,
-    /// Of those still rejected, how many have other reasons now.
+    /// Of those still rejected, how many have other reasons than before.
     pub reasons_changed: u64,
-    /// Of those still rejected, how many no extractor can read: only the beginning was kept, they
-    /// are not UTF-8, or they were cut off.
+    /// Of those still rejected, how many no extractor can read: they are stored only in part, are not
+    /// UTF-8, or were truncated.
     pub unreadable: u64,
-    /// Results without a verdict, or that the database refused. They stay as they are.
+    /// Results without a verdict, or that the database refused. They are not changed.
     pub failed: u64,
-    /// The first of these, and why.
+    /// The first of the failed results, and why it failed.
     pub failure: Option<String>,
     /// Whether it was stopped before the end.
     pub interrupted: bool,
 }
 
-/// How far a replay has come.
+/// The progress of a replay.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplayProgress {
-    /// Results done.
+    /// Results that were processed.
     pub results: u64,
-    /// Results that there were at the beginning.
+    /// Results that existed at the beginning.
     pub total: u64,
 }
 
-impl AddAssign for Replayed {
+impl AddAssign for ReplaySummary {
     fn add_assign(&mut self, other: Self) {
         self.stored += other.stored;
         self.duplicate += other.duplicate;
@@ -68,7 +68,7 @@ impl AddAssign for Replayed {
     }
 }
 
-impl Replayed {
+impl ReplaySummary {
     fn fail(&mut self, outcome_id: Uuid, message: &str) {
         self.failed += 1;
         self.failure.get_or_insert_with(|| format!("result {outcome_id}: {message}"));
@@ -77,36 +77,35 @@ impl Replayed {
 
 impl Recorder {
     /// Extracts the rejected results of this recorder's format again, of one simulation or of all.
-    /// Those that are accepted now become outcomes, with the ids and times of receipt that they had;
-    /// their reasons are kept in `replaced_extractions`. Safe to repeat, to break off, and to run
-    /// twice at once. Setting `stop` ends it after the batch that is under way. Takes two
-    /// connections.
+    /// Those that are now accepted become outcomes, with their ids and times of receipt; their reasons
+    /// are kept in `replaced_extractions`. It is safe to repeat, to interrupt, and to run twice at
+    /// once. Setting `stop` ends it after the current batch. It takes two connections.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is no such simulation, or an error of the database that
-    /// concerns no single result; what was done before stays done.
+    /// [`Error::NotFound`] if the simulation does not exist, or an error of the database that does not
+    /// concern a single result; results that were already stored remain so.
     pub async fn replay_rejected(
         &self,
         simulation_id: Option<Uuid>,
         stop: &AtomicBool,
         mut report: impl FnMut(ReplayProgress),
-    ) -> Result<Replayed> {
+    ) -> Result<ReplaySummary> {
         self.make_ready().await?;
         let store = &self.shared.store;
         if let Some(simulation_id) = simulation_id {
             store.simulation(simulation_id).await?;
         }
         let extractor = self.extractor().identity();
-        self.make_extractor_known(extractor).await?;
+        self.ensure_extractor(extractor).await?;
         let (simulations, total) =
             store.rejected_simulations(simulation_id, &extractor.name).await?;
-        let mut replayed = Replayed::default();
+        let mut replayed = ReplaySummary::default();
         let mut results = 0;
         for simulation_id in simulations {
             let before = replayed.stored + replayed.duplicate;
             let plan = self.plan(simulation_id).await?;
             let target = Target { plan, sessions: Arc::clone(&self.sessions) };
-            let kept = store.kept_results(simulation_id, &extractor.name).await?;
+            let kept = store.rejected_submissions(simulation_id, &extractor.name).await?;
             let mut kept = pin!(kept.fuse());
             let mut headers = Headers::new(store, &extractor.name);
             loop {
@@ -114,7 +113,7 @@ impl Recorder {
                     replayed.interrupted = true;
                     break;
                 }
-                let bytes = |kept: &KeptResult| kept.document.as_ref().map_or(0, Vec::len);
+                let bytes = |kept: &RejectedSubmission| kept.document.as_ref().map_or(0, Vec::len);
                 let batch = next_batch(&mut kept, bytes).await?;
                 if batch.is_empty() {
                     break;
@@ -124,8 +123,8 @@ impl Recorder {
                 report(ReplayProgress { results, total: total.max(results) });
             }
             if replayed.stored + replayed.duplicate > before {
-                // Computes the figures of one that has ended again, as the next who asks would.
-                store.standing(simulation_id).await?;
+                // Recomputes the figures of a simulation that has ended, as the next query would.
+                store.simulation_with_figures(simulation_id).await?;
             }
             if replayed.interrupted {
                 break;
@@ -137,9 +136,9 @@ impl Recorder {
     async fn replay_batch(
         &self,
         target: &Target,
-        batch: Vec<KeptResult>,
+        batch: Vec<RejectedSubmission>,
         headers: &mut Headers<'_>,
-        replayed: &mut Replayed,
+        replayed: &mut ReplaySummary,
     ) -> Result<()> {
         let (mut received, mut old_reasons) = (Vec::new(), Vec::new());
         for mut kept in batch {
@@ -176,14 +175,14 @@ impl Recorder {
         self.store_replayed(target, &accepted, &reasons, replayed).await
     }
 
-    /// Stores what is accepted now. Where the database refuses one of them, ever smaller parts,
-    /// until it is alone.
+    /// Stores the accepted results. If the database refuses one of them, they are stored in ever
+    /// smaller parts, until it is in a part of its own.
     async fn store_replayed(
         &self,
         target: &Target,
         accepted: &[Arc<OutcomeRow>],
         reasons: &[(Uuid, JsonText)],
-        replayed: &mut Replayed,
+        replayed: &mut ReplaySummary,
     ) -> Result<()> {
         if accepted.is_empty() && reasons.is_empty() {
             return Ok(());
@@ -221,11 +220,11 @@ impl Recorder {
     }
 }
 
-/// A rejected result that an extractor can read: whole, text, and with the trial that its sender
-/// passed.
+/// Returns a rejected result if an extractor can read it: complete, text, and with the trial that its
+/// sender passed.
 fn readable(
     simulation_id: Uuid,
-    kept: KeptResult,
+    kept: RejectedSubmission,
     format: Option<Arc<ResultFormat>>,
     reasons: &JsonText,
 ) -> Option<ReceivedResult> {
@@ -262,10 +261,10 @@ mod tests {
     use crate::identity;
 
     #[test]
-    fn what_was_cut_off_or_damaged_is_no_result_that_somebody_sent() {
+    fn a_truncated_or_damaged_document_is_not_extracted_again() {
         let simulation_id = Uuid::from_u128(1);
         let is_readable = |code: &str| {
-            let kept = KeptResult {
+            let kept = RejectedSubmission {
                 outcome_id: identity::outcome_id(simulation_id, None, b"{}"),
                 received_at: Timestamp::now(),
                 position: None,

@@ -1,4 +1,4 @@
-//! Why results are being sent to the database again.
+//! The reason why results are being sent to the database again.
 
 use std::sync::Mutex;
 

@@ -1,4 +1,4 @@
-//! From a submission to the row that stores it.
+//! Converts submissions to the rows that store them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,27 +18,29 @@ use crate::identity;
 use crate::json_text::JsonText;
 use crate::store::{AddedFields, OutcomeRow, RejectedRow, ResultKey};
 
-/// The code of what is said about a number that JSON cannot hold.
+/// The code of violations and warnings about numbers that JSON cannot represent.
 pub(super) const NOT_FINITE: &str = "not_finite";
 
-/// The code of what is said about a result whose scenario is not planned.
+/// The code of warnings about results whose scenario is not planned.
 pub(super) const UNPLANNED: &str = "unplanned_scenario";
 
-/// Warning: a result says something else of itself than was sent with it, which counts.
+/// Warning: a field of the result differs from the value that was sent with it, which takes precedence.
 const OVERRIDDEN: &str = "overridden";
 
-/// Warning: what PostgreSQL's text cannot hold was replaced in an id that was sent with the result.
+/// Warning: characters that PostgreSQL's text cannot contain were replaced in an id that was sent with
+/// the result.
 pub(super) const ID_REPLACED: &str = "id_replaced";
-/// The code of what stands for reasons that are left out, as in the extractor.
+
+/// The code of the entry that replaces omitted reasons, as in the extractor.
 const MORE_FOUND: &str = "more_found";
 
-/// The longest path, code and message of a reason.
+/// The maximum length of the path, the code and the message of a reason, each.
 const REASON_BYTES: usize = 1 << 10;
 
-/// How many bytes the reasons of one result have in all.
+/// The maximum number of bytes of all reasons of one result.
 const REASONS_BYTES: usize = 8 << 10;
 
-/// Where results go, and who extracts them.
+/// The plan that results belong to, and the extractor's sessions.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) plan: Arc<Plan>,
@@ -56,12 +58,12 @@ impl Target {
     }
 }
 
-/// What extraction made of a submission.
+/// The result of extracting a submission.
 #[derive(Debug)]
 pub(super) enum ExtractionResult {
     Outcome(Arc<OutcomeRow>),
     Rejected(Arc<RejectedRow>, Vec<Violation>),
-    /// The extractor gave no verdict.
+    /// The extractor returned no verdict.
     Failed {
         outcome_id: Uuid,
         error: ExtractionError,
@@ -77,7 +79,7 @@ impl ExtractionResult {
         }
     }
 
-    /// How many bytes of memory it takes, but for what every result does.
+    /// Returns how many bytes of memory it takes, in addition to what every result takes.
     pub(super) fn memory_bytes(&self) -> usize {
         let reasons = |reasons: &[Violation]| -> usize {
             let text = |one: &Violation| one.path.len() + one.code.len() + one.message.len();
@@ -117,9 +119,10 @@ impl ReceivedResult {
         }
     }
 
-    /// Where JSON cannot hold a number, the document has `null`, and the outcome a warning: unless
-    /// the extractor wants a number there. It is asked with words in their places, which are
-    /// violations where numbers are wanted, and nothing elsewhere.
+    /// Handles a document with `null` in the places of numbers that JSON cannot represent. The outcome
+    /// has a warning for each, unless the extractor requires a number in its place: the document is
+    /// extracted again with strings in their places, which are violations if numbers are required, and
+    /// are valid otherwise.
     fn extract_spelled_out(
         mut self,
         outcome: Outcome,
@@ -129,22 +132,22 @@ impl ReceivedResult {
         let Document::Text(text) = &self.submission.document else {
             return self.into_outcome(target, outcome);
         };
-        let with_words =
-            self.submission.spelled_out(text, |number| format!("\"{}\"", number.word()));
+        let with_strings =
+            self.submission.spelled_out(text, |number| format!("\"{}\"", number.as_str()));
         let places = &self.submission.not_finite;
         let found = |path: &str| places.iter().find(|place| place.path == path);
-        match session.extract_outcome(self.submission.header(), &with_words) {
+        match session.extract_outcome(self.submission.header(), &with_strings) {
             Err(error) => ExtractionResult::Failed { outcome_id: self.outcome_id, error },
             Ok(Err(mut violations)) => {
                 for violation in &mut violations {
                     if let Some(place) = found(&violation.path) {
                         violation.code = NOT_FINITE.to_owned();
                         violation.message =
-                            format!("must be a finite number, found {}", place.number.word());
+                            format!("must be a finite number, found {}", place.number.as_str());
                     }
                 }
-                // Kept as it was meant, so that extracting it again rejects it again.
-                let meant = self.submission.spelled_out(text, |number| number.word().to_owned());
+                // Stored with the numbers, so that extracting it again rejects it again.
+                let meant = self.submission.spelled_out(text, |number| number.as_str().to_owned());
                 let Plan { simulation_id, .. } = *target.plan;
                 self.outcome_id =
                     identity::outcome_id(simulation_id, self.submission.trial, meant.as_bytes());
@@ -155,7 +158,7 @@ impl ReceivedResult {
                 self.sender_warnings.extend(places.iter().map(|place| Violation {
                     path: place.path.clone(),
                     code: NOT_FINITE.to_owned(),
-                    message: format!("{} is recorded as null", place.number.word()),
+                    message: format!("{} is recorded as null", place.number.as_str()),
                 }));
                 self.into_outcome(target, outcome)
             }
@@ -197,7 +200,7 @@ impl ReceivedResult {
             },
             None if target.plan.trials > 1 => {
                 let message = format!(
-                    "the plan has {} trials of each scenario, and the result does not say which it is",
+                    "the plan has {} trials of each scenario, and the result has no trial number",
                     target.plan.trials
                 );
                 return self
@@ -226,7 +229,7 @@ impl ReceivedResult {
             }
             warnings.extend(overridden(name, sent.as_ref(), own.as_ref()));
         }
-        // In this order, so that extracting it again gives the same list.
+        // In this order, so that extracting it again returns the same list.
         warnings.extend(self.sender_warnings);
         warnings.extend(replaced);
         if !target.plan.contains(&outcome.scenario.id, trial) {
@@ -264,7 +267,7 @@ impl ReceivedResult {
     }
 }
 
-/// The warning where a result says something else of itself than was sent with it, which counts.
+/// Returns the warning for a field of a result that differs from the value that was sent with it.
 fn overridden<T: PartialEq + std::fmt::Debug>(
     name: &str,
     sent: Option<&T>,
@@ -274,12 +277,12 @@ fn overridden<T: PartialEq + std::fmt::Debug>(
     (sent != own).then(|| Violation {
         path: format!("/recording/{name}"),
         code: OVERRIDDEN.to_owned(),
-        message: format!("the result says {own:?}; {sent:?} was sent with it, and is recorded"),
+        message: format!("the result has {own:?}; {sent:?} was sent with it, and is recorded"),
     })
 }
 
-/// The reasons as they are kept and answered: a result of a few kilobytes can have so many, with names
-/// of its own in them, that a batch of such results would fill the memory.
+/// Bounds the reasons that are stored and answered: a result of a few kilobytes can have so great a
+/// number of them, which repeat its own names, that a batch of such results would fill the memory.
 fn bounded(mut reasons: Vec<Violation>) -> Vec<Violation> {
     let found = reasons.len();
     let mut bytes = 0;
@@ -305,7 +308,7 @@ fn bounded(mut reasons: Vec<Violation>) -> Vec<Violation> {
     reasons
 }
 
-/// Cuts a text to so many bytes, with a mark at its end where something is missing.
+/// Truncates a text to this many bytes, with a mark at its end if something was cut.
 fn cut(text: &mut String, most_bytes: usize) {
     if text.len() > most_bytes {
         text.truncate(text.floor_char_boundary(most_bytes));
@@ -314,7 +317,7 @@ fn cut(text: &mut String, most_bytes: usize) {
     text.shrink_to_fit();
 }
 
-/// An id as PostgreSQL can keep it, whose texts hold no NUL.
+/// Returns an id that PostgreSQL can store: its text cannot contain NUL.
 fn storable(id: Option<String>) -> Option<String> {
     id.map(|id| id.replace('\0', "\u{FFFD}"))
 }
@@ -323,7 +326,7 @@ fn trial_violation(code: &str, message: String) -> Violation {
     Violation { path: "/recording/trial".to_owned(), code: code.to_owned(), message }
 }
 
-/// A number as people write it: whole where it is whole.
+/// A number that is written without a fraction if it is whole.
 struct Number(f64);
 
 impl Serialize for Number {
@@ -359,7 +362,7 @@ struct Metrics<'o> {
     dimension_scores: Option<Dimensions<'o>>,
 }
 
-/// As text from the start: an outcome may have a million dimensions.
+/// Serialized to text at once, because an outcome can have a million dimensions.
 fn metrics(outcome: &Outcome) -> JsonText {
     let dimensions = outcome.dimension_scores.as_slice();
     let metrics = Metrics {
@@ -369,16 +372,16 @@ fn metrics(outcome: &Outcome) -> JsonText {
         grade: outcome.grade.as_deref().map(storable_text),
         dimension_scores: (!dimensions.is_empty()).then_some(Dimensions(dimensions)),
     };
-    // Text and numbers are always written.
+    // Serializing text and numbers cannot fail.
     JsonText::of(&metrics).unwrap_or_default()
 }
 
-/// Text as PostgreSQL can keep it in JSON, which holds no NUL.
+/// Returns a text that PostgreSQL can store in `jsonb`, which cannot contain NUL.
 fn storable_text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{FFFD}").into() } else { text.into() }
 }
 
-/// A suite's own figures; what it did not give is left out.
+/// A suite's own figures; missing ones are omitted.
 #[derive(Serialize)]
 struct SuiteFigures<'s> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -440,7 +443,7 @@ mod tests {
             ReceivedResult::new(target.plan.simulation_id, Timestamp::UNIX_EPOCH, submission)
         };
         let received: Vec<ReceivedResult> = bodies.map(received).into();
-        // A delivery with a spool keeps them until they are committed.
+        // A delivery with a spool keeps the results until they are committed.
         let for_the_spool = received.clone();
         let extracted = scheduling::extract(&target, received).await.unwrap();
         for ((extracted, kept), place) in extracted.iter().zip(&for_the_spool).zip(places) {

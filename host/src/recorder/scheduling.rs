@@ -1,9 +1,9 @@
-//! Where results are extracted, which is decided here for all calls that record.
+//! Decides, for all calls that record, on which threads results are extracted.
 //!
 //! A few short documents are extracted by the task that writes them, one after the other, with the
 //! extractor's code and memory in the processor's caches. All others are extracted on threads that can
 //! block, on as many cores as their number is worth, before they wait for a transaction. Calls that
-//! extract something else than results, such as a list of scenarios, use [`Extractor::run`].
+//! extract something other than results, such as a list of scenarios, use [`Extractor::run`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,22 +18,22 @@ use crate::blocking::blocking;
 use crate::error::Result;
 use crate::extraction::{Extractor, Session};
 
-/// The fewest documents of a batch for which another core is used.
+/// The minimum number of documents in a batch for which another core is used.
 const DOCUMENTS_FOR_A_CORE: usize = 32;
 
-/// The most bytes of documents that are extracted inline: that takes less time than handing them to
-/// another thread, and far less than a task is allowed to take without yielding.
+/// The maximum number of bytes of documents that are extracted inline: that takes less time than
+/// handing them to another thread, and far less than a task is allowed to take without yielding.
 const INLINE_BYTES: usize = 64 << 10;
 
-/// The most results that are extracted inline, however short they are.
+/// The maximum number of results that are extracted inline, however short they are.
 const INLINE_RESULTS: usize = 128;
 
-/// How many calls' results are extracted on threads at once, and wait for room in the queue: what
-/// extraction makes of them takes many times what they do. The pool has hardly more instances, and the
-/// database takes no more transactions.
+/// How many calls can have their results extracted on threads or wait for room in the queue at once:
+/// the extracted rows take many times the memory of the documents. The pool has hardly more instances,
+/// and the database takes no more transactions.
 pub(super) const CALLS_AT_ONCE: usize = 4;
 
-/// Where the results of a call are extracted.
+/// On which threads the results of a call are extracted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Placement {
     /// By the task that writes them.
@@ -53,7 +53,7 @@ impl Placement {
     }
 
     fn by_size(results: usize, bytes: usize, metered: bool) -> Self {
-        // A component from elsewhere can run for seconds, and must keep nobody else waiting.
+        // A third-party component can run for seconds, and must not delay other calls.
         if bytes <= INLINE_BYTES && results <= INLINE_RESULTS && !metered {
             return Placement::Inline;
         }
@@ -62,7 +62,7 @@ impl Placement {
     }
 }
 
-/// Extracts the results of a call, wherever they are to be extracted.
+/// Extracts the results of a call, inline or on threads.
 ///
 /// # Errors
 /// An error of the extraction as a whole.
@@ -101,10 +101,10 @@ pub(super) async fn extract_on_threads(
         let mut session = target.sessions.take(simulation_id).await;
         let dropped = Arc::clone(&dropped.0);
         tasks.push(blocking(move || {
-            // Documents that nobody waits for any more are left alone.
+            // Documents whose caller no longer waits are skipped.
             let wanted = part.into_iter().take_while(|_| !dropped.load(Ordering::Relaxed));
             let extracted = extract_part(&target, &mut session, wanted);
-            target.sessions.give_back(simulation_id, session);
+            target.sessions.release(simulation_id, session);
             extracted
         }));
     }
@@ -129,8 +129,8 @@ fn extract_part(
     part.into_iter().map(|result| result.extract(target, session)).collect()
 }
 
-/// The extraction of the results of one call after the other by one task, which keeps its session for
-/// as long as they are of one simulation and one extractor.
+/// The extraction of the results of several calls by one task, one call after the other. It keeps its
+/// session while the calls are of one simulation and one extractor.
 #[derive(Debug, Default)]
 pub(super) struct InlineExtraction {
     session: Option<InlineSession>,
@@ -138,8 +138,8 @@ pub(super) struct InlineExtraction {
 }
 
 impl InlineExtraction {
-    /// Extracts the results of the next call, and lets others have their turn first if the calls before
-    /// it have taken long enough.
+    /// Extracts the results of the next call, and first yields to other tasks if the previous calls
+    /// have taken long.
     pub(super) async fn extract(
         &mut self,
         target: &Target,
@@ -155,7 +155,7 @@ impl InlineExtraction {
         let mut session = match self.session.take() {
             Some(last) if last.serves(target) => last.session,
             last => {
-                last.into_iter().for_each(InlineSession::give_back);
+                last.into_iter().for_each(InlineSession::release);
                 target.sessions.take(simulation_id).await
             }
         };
@@ -165,9 +165,9 @@ impl InlineExtraction {
         extracted
     }
 
-    /// Gives the session back for the next call of its simulation.
+    /// Returns the session for the next call of its simulation.
     pub(super) fn finish(self) {
-        self.session.into_iter().for_each(InlineSession::give_back);
+        self.session.into_iter().for_each(InlineSession::release);
     }
 }
 
@@ -185,8 +185,8 @@ impl InlineSession {
             && Arc::ptr_eq(&self.sessions, &target.sessions)
     }
 
-    fn give_back(self) {
-        self.sessions.give_back(self.simulation_id, self.session);
+    fn release(self) {
+        self.sessions.release(self.simulation_id, self.session);
     }
 }
 

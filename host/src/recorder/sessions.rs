@@ -1,8 +1,8 @@
-//! Extraction sessions that are kept between the calls of one simulation.
+//! Extraction sessions that are reused by the calls of one simulation.
 //!
-//! Making an instance costs as much as extracting a few documents, most of it for clearing memory.
-//! A simulation that records one by one finds the instance of its last call here. What a document
-//! leaves behind in an instance never meets another simulation: its instance is dropped instead.
+//! Making an instance costs as much as extracting a few documents, most of it for clearing memory. A
+//! simulation that records one by one reuses the instance of its last call. The state that a document
+//! leaves in an instance never reaches another simulation: its instance is dropped instead.
 
 use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,16 +11,16 @@ use uuid::Uuid;
 
 use crate::extraction::{Extractor, Session, SessionOwner};
 
-/// The idle sessions of a recorder with one extractor. They stand with those of all others on the
-/// extractor's engine, since they share its instances: one that is idle here must not be waited for
-/// there.
+/// The idle sessions of a recorder with one extractor. They are in one list with those of all other
+/// recorders on the extractor's engine, because all share its instances: a caller must not wait for a
+/// session that is idle in another recorder.
 #[derive(Debug)]
 pub(super) struct Sessions {
     extractor: Extractor,
-    /// This one's.
+    /// The number of this recorder with its extractor.
     number: u64,
-    /// How many may be idle: half of the pool's instances, so that whoever needs another one waits
-    /// only for sessions that work, and these end.
+    /// The maximum number of idle sessions: half of the pool's instances, so that a caller that needs
+    /// another one only waits for sessions that are in use, which end.
     most: usize,
 }
 
@@ -35,7 +35,7 @@ impl Sessions {
         &self.extractor
     }
 
-    /// A session for a simulation: its own of before, or a new one.
+    /// Returns a session for a simulation: its previous one, or a new one.
     pub(super) async fn take(&self, simulation_id: Uuid) -> Session {
         match self.take_idle((self.number, simulation_id)) {
             Some(session) => session,
@@ -49,14 +49,14 @@ impl Sessions {
             return Some(idle.remove(place).1);
         }
         if idle.len() >= self.most && !idle.is_empty() {
-            // Room for the new one: the session that was idle for longest goes.
+            // Makes room for the new one by dropping the session that was idle for longest.
             drop(idle.remove(0));
         }
         None
     }
 
-    /// Keeps a session for the next call of the same simulation, where there is room.
-    pub(super) fn give_back(&self, simulation_id: Uuid, session: Session) {
+    /// Keeps a session for the next call of the same simulation, if there is room.
+    pub(super) fn release(&self, simulation_id: Uuid, session: Session) {
         let mut idle = self.idle();
         if idle.len() < self.most {
             idle.push(((self.number, simulation_id), session));

@@ -1,4 +1,4 @@
-//! How a simulation is started: from a list of scenarios, which the guest reads.
+//! Starting a simulation from a list of scenarios, which the guest reads.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,17 +12,18 @@ use crate::identity::Fingerprint;
 use crate::json_text::{JsonText, is_json, nesting};
 use crate::store::{NewSimulation, PlannedRow, SimulationStart, SimulationStatus};
 
-/// The most trials of a scenario, as the extraction rules have it.
+/// The maximum number of trials of a scenario, as in the extraction rules.
 const MAX_TRIALS: u32 = 10_000;
 
-/// The deepest nesting of a configuration that is JSON. PostgreSQL's parser recurses, and takes some
+/// The deepest nesting of a configuration that is JSON. PostgreSQL's parser recurses, and supports some
 /// thousands of levels.
 const CONFIGURATION_DEPTH: usize = 1_000;
 
 /// The deepest nesting of a simulation's metadata, which readers in every language must manage.
 const METADATA_DEPTH: usize = 127;
 
-/// The longest list of scenarios in bytes: what the extraction component takes in one call.
+/// The maximum length of a list of scenarios in bytes: the limit of the extraction component for one
+/// call.
 const SCENARIOS_BYTES: usize = 16 << 20;
 
 /// The answer to a start.
@@ -32,7 +33,7 @@ pub struct SimulationStarted {
     pub simulation_id: Uuid,
     /// How many scenarios are planned.
     pub scenario_count: u32,
-    /// `running`, or where a simulation that was started before stands.
+    /// `running`, or the status of a simulation that was started before.
     pub status: SimulationStatus,
     /// When it was first started.
     pub created_at: Timestamp,
@@ -40,7 +41,7 @@ pub struct SimulationStarted {
     pub configuration_exists: bool,
 }
 
-/// A start with which nothing is wrong, as far as that can be told without the database.
+/// A start that was validated as far as is possible without the database.
 #[derive(Debug)]
 #[allow(
     unreachable_pub,
@@ -49,13 +50,13 @@ pub struct SimulationStarted {
 pub struct CheckedStart {
     /// How many scenarios it plans.
     pub(crate) scenario_count: u32,
-    /// Its trials and the digest of its plan, where it was read here.
+    /// Its trials and the digest of its plan, if the plan was read here.
     identity: Option<(u32, [u8; 32])>,
     plan: Option<Plan>,
 }
 
 impl CheckedStart {
-    /// One whose scenarios are only counted here.
+    /// Makes one whose scenarios are only counted.
     pub(crate) fn counted(scenario_count: u32) -> Self {
         CheckedStart { scenario_count, identity: None, plan: None }
     }
@@ -67,12 +68,12 @@ impl CheckedStart {
 }
 
 impl Recorder {
-    /// Keeps a version of an agent's configuration and gives its id. The same name, content and
-    /// user always have the same id, so that keeping it again changes nothing. Text that is not
-    /// JSON, such as YAML, is kept as a JSON string.
+    /// Stores a version of an agent's configuration and returns its id. The same name, content and user
+    /// always have the same id, so that storing it again changes nothing. Text that is not JSON, such
+    /// as YAML, is stored as a JSON string.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a text holds a NUL character, or JSON is nested deeper than 1,000
+    /// [`Error::Invalid`] if a text contains a NUL character, or JSON is nested deeper than 1,000
     /// levels; [`Error::Database`] or [`Error::Unavailable`].
     pub async fn create_configuration(
         &self,
@@ -89,13 +90,13 @@ impl Recorder {
         Ok(id)
     }
 
-    /// Starts a simulation and writes its plan. The first writer of an id wins: the same start
-    /// again gives the same answer.
+    /// Starts a simulation and writes its plan. The first writer of an id wins: the same start again
+    /// returns the same answer.
     ///
     /// # Errors
-    /// [`Error::Rejected`] where the scenarios are not valid, two with one id among them;
-    /// [`Error::Invalid`] where another argument is not; [`Error::Conflict`] where the id is there
-    /// with another plan.
+    /// [`Error::Rejected`] if the scenarios are not valid, for example if two have the same id;
+    /// [`Error::Invalid`] if another argument is not valid; [`Error::Conflict`] if the id exists with
+    /// another plan.
     pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<SimulationStarted> {
         check(&start)?;
         let plan = self.read_scenarios(std::mem::take(&mut start.scenarios)).await?;
@@ -114,11 +115,11 @@ impl Recorder {
         })
     }
 
-    /// What is wrong with a start, without the database; gives how many scenarios it plans. Its plan
-    /// is remembered for [`Recorder::preview`].
+    /// Validates a start without the database, and returns how many scenarios it plans. Its plan is
+    /// remembered for [`Recorder::preview`].
     ///
     /// # Errors
-    /// As [`Recorder::start_simulation`], but for what only the database knows.
+    /// As [`Recorder::start_simulation`], except for those that only the database can report.
     pub async fn check_start(&self, start: &SimulationStart) -> Result<u32> {
         let checked = self.read_start(start).await?;
         let scenario_count = checked.scenario_count;
@@ -126,7 +127,7 @@ impl Recorder {
         Ok(scenario_count)
     }
 
-    /// The same, without remembering the plan.
+    /// Validates a start as [`Recorder::check_start`], without remembering the plan.
     pub(crate) async fn read_start(&self, start: &SimulationStart) -> Result<CheckedStart> {
         let trials = check(start)?;
         let planned = self.read_scenarios(start.scenarios.clone()).await?;
@@ -140,14 +141,14 @@ impl Recorder {
         })
     }
 
-    /// Remembers the plan of a start that the database has not seen yet.
+    /// Remembers the plan of a start that is not in the database yet.
     pub(crate) fn expect_start(&self, checked: CheckedStart) {
         if let Some(plan) = checked.plan {
             self.expect_plan(plan);
         }
     }
 
-    /// The plan that a list of scenarios makes.
+    /// Returns the plan of a list of scenarios.
     async fn read_scenarios(&self, scenarios: String) -> Result<Vec<PlannedRow>> {
         if scenarios.len() > SCENARIOS_BYTES {
             return Err(Error::invalid(format!(
@@ -155,7 +156,7 @@ impl Recorder {
                  start takes",
                 scenarios.len()
             ))
-            .with_hint("leave out what is not needed to plan them"));
+            .with_hint("omit the members that the plan does not need"));
         }
         let read = move |session: &mut Session| -> Result<Vec<PlannedRow>> {
             let answer = session.extract_scenarios(&scenarios);
@@ -171,10 +172,10 @@ impl Recorder {
     }
 }
 
-/// The id of a version of an agent's configuration: of its name, content and user.
+/// Returns the id of a version of an agent's configuration, derived from its name, content and user.
 ///
 /// # Errors
-/// [`Error::Invalid`] where a text holds a NUL character, or JSON is nested too deep.
+/// [`Error::Invalid`] if a text contains a NUL character, or JSON is nested too deep.
 pub(crate) fn configuration_id(
     name: &str,
     configuration: &str,
@@ -184,13 +185,13 @@ pub(crate) fn configuration_id(
     {
         storable(&format!("the configuration's {what}"), text)?;
     }
-    // Text that is not JSON is kept as a string, however many brackets it has.
+    // Text that is not JSON is stored as a string, regardless of its brackets.
     if nesting(configuration) > CONFIGURATION_DEPTH && is_json(configuration) {
         return Err(Error::invalid(format!(
             "the configuration's objects and arrays are nested deeper than {CONFIGURATION_DEPTH}, \
              which the database does not read"
         ))
-        .with_hint("give it as text that is not JSON, or flatter"));
+        .with_hint("pass it as text that is not JSON, or make it flatter"));
     }
     let mut fingerprint = Fingerprint::new("configuration");
     fingerprint.part(name.as_bytes());
@@ -201,7 +202,7 @@ pub(crate) fn configuration_id(
     Ok(fingerprint.uuid().to_string())
 }
 
-/// What can be wrong with a start but for its scenarios. Gives the number of trials.
+/// Validates a start except for its scenarios, and returns the number of trials.
 fn check(start: &SimulationStart) -> Result<u32> {
     let trials = start.trials();
     if !(1..=MAX_TRIALS).contains(&trials) {
@@ -236,7 +237,7 @@ fn check_texts(start: &SimulationStart) -> Result<()> {
     Ok(())
 }
 
-/// PostgreSQL keeps no NUL in text.
+/// Checks that PostgreSQL can store a text, which cannot contain NUL.
 fn storable(what: &str, text: Option<&str>) -> Result<()> {
     match text.and_then(|text| text.find('\0')) {
         None => Ok(()),
@@ -261,7 +262,7 @@ mod tests {
         assert!(configuration_id("agent", &nested(CONFIGURATION_DEPTH), None).is_ok());
         let refused = configuration_id("agent", &nested(CONFIGURATION_DEPTH + 1), None);
         assert!(matches!(refused, Err(Error::Invalid(_))), "{refused:?}");
-        // Neither brackets in a string nor text that is no JSON.
+        // Neither brackets in a string nor text that is not JSON.
         for text in [format!("\"{}\\\"[\"", "[".repeat(5_000)), "[".repeat(5_000)] {
             assert!(configuration_id("agent", &text, None).is_ok());
         }

@@ -1,4 +1,4 @@
-//! What is submitted, and what became of it.
+//! Submissions, and the verdicts on them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use crate::identity;
 pub struct Submission {
     /// The result itself.
     pub document: Document,
-    /// Where it stood in what was sent, counted from 0; kept with a rejected result.
+    /// Its position in the file, stream or batch that was sent, counted from 0; stored with a rejected
+    /// result.
     pub position: Option<u64>,
     /// Which trial of its scenario, counted from 1. Part of the outcome's identity.
     pub trial: Option<u32>,
@@ -26,25 +27,25 @@ pub struct Submission {
     pub modal_call_id: Option<String>,
     /// The sandbox of the run.
     pub sandbox_id: Option<String>,
-    /// The numbers that JSON cannot hold, in a document that was made from objects of a language
+    /// The numbers that JSON cannot represent, in a document that was made from objects of a language
     /// that has them: the document has `null` in their places, in this order.
     pub not_finite: Vec<NotFinite>,
-    /// Which format it is of, and the header of its file; nothing for the built-in format.
+    /// Its format, and the header of its file; `None` for the built-in format.
     pub format: Option<Arc<ResultFormat>>,
 }
 
-/// A number that JSON cannot hold.
+/// A number that JSON cannot represent.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct NotFinite {
-    /// Where `null` stands for it: the offset in the document in bytes.
+    /// The offset in the document, in bytes, of the `null` that replaces it.
     pub offset: usize,
-    /// The same as a JSON Pointer.
+    /// The same position as a JSON Pointer.
     pub path: String,
-    /// What it is.
+    /// The number.
     pub number: NotFiniteNumber,
 }
 
-/// What a number is that JSON cannot hold.
+/// The numbers that JSON cannot represent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[expect(missing_docs, reason = "IEEE 754's own names")]
 pub enum NotFiniteNumber {
@@ -54,8 +55,8 @@ pub enum NotFiniteNumber {
 }
 
 impl NotFiniteNumber {
-    /// As Python and JavaScript write it where they write JSON that is none.
-    pub fn word(self) -> &'static str {
+    /// Returns it as Python and JavaScript write it in JSON that is not strictly valid.
+    pub fn as_str(self) -> &'static str {
         match self {
             NotFiniteNumber::NaN => "NaN",
             NotFiniteNumber::Infinity => "Infinity",
@@ -72,26 +73,26 @@ pub enum Document {
     /// Text, stored byte for byte. It is an `Arc<String>` because `Arc<str>` would be a second copy of
     /// the text that the framing found.
     Text(Arc<String>),
-    /// What never reaches the extractor: too long, cut off, or not UTF-8.
+    /// A document that never reaches the extractor: too long, truncated, or not UTF-8.
     Unreadable {
-        /// Its bytes, or the beginning of those that are too many.
+        /// Its bytes, or the beginning of a document that is too long.
         bytes: Bytes,
         /// Its whole length in bytes.
         length: u64,
-        /// What is wrong.
+        /// Why it is unreadable.
         violation: Arc<Violation>,
     },
 }
 
 impl Document {
-    /// One of which the framing says that it is not whole text.
+    /// Makes one for which the framing has reported a problem.
     fn unreadable(bytes: Bytes, length: u64, problem: &Problem) -> Self {
         let (code, message) = (problem.code().to_owned(), problem.to_string());
         let violation = Arc::new(Violation { path: String::new(), code, message });
         Document::Unreadable { bytes, length, violation }
     }
 
-    /// Returns the bytes as they came, or the beginning of those that are too many.
+    /// Returns the bytes as they were received, or the beginning of a document that is too long.
     pub fn as_bytes(&self) -> &[u8] {
         match self {
             Document::Text(text) => text.as_bytes(),
@@ -107,8 +108,7 @@ impl Document {
         }
     }
 
-    /// Returns its whole length in bytes, of which [`Document::as_bytes`] might have only the
-    /// beginning.
+    /// Returns its whole length in bytes; [`Document::as_bytes`] might have only the beginning.
     pub fn length(&self) -> u64 {
         match self {
             Document::Text(text) => text.len() as u64,
@@ -117,7 +117,7 @@ impl Document {
     }
 }
 
-/// The bytes of a text that others share.
+/// The bytes of a shared text.
 struct TextBytes(Arc<String>);
 
 impl AsRef<[u8]> for TextBytes {
@@ -127,7 +127,7 @@ impl AsRef<[u8]> for TextBytes {
 }
 
 impl Submission {
-    /// A result with nothing else said about it.
+    /// Makes a result with no other fields.
     pub fn new(document: impl Into<String>) -> Self {
         Submission {
             document: Document::Text(Arc::new(document.into())),
@@ -140,8 +140,8 @@ impl Submission {
         }
     }
 
-    /// A result that comes as bytes, which should be UTF-8 text of at most `limit_bytes`. One that
-    /// is not is rejected when it is recorded.
+    /// Makes a result from bytes, which should be UTF-8 text of at most `limit_bytes`. Others are
+    /// rejected when they are recorded.
     pub fn from_bytes(mut bytes: Vec<u8>, limit_bytes: usize) -> Self {
         let length = bytes.len() as u64;
         let problem = if bytes.len() > limit_bytes {
@@ -163,7 +163,8 @@ impl Submission {
         }
     }
 
-    /// Says that the document is only the beginning of one of so many bytes, more than the limit.
+    /// Marks the document as the beginning of one of this length in bytes, which is more than the
+    /// limit.
     pub fn part_of(&mut self, length: u64, limit_bytes: usize) {
         if length <= limit_bytes as u64 || length <= self.document_bytes() as u64 {
             return;
@@ -172,7 +173,7 @@ impl Submission {
         self.document = Document::unreadable(self.document.to_bytes(), length, &problem);
     }
 
-    /// A result that was found in a stream at this position.
+    /// Makes a result that was found in a stream at this position.
     pub fn from_frame(frame: Frame, position: u64) -> Self {
         let document = match (frame.problem, frame.content) {
             (None, Content::Text(text)) => Document::Text(Arc::new(text)),
@@ -180,7 +181,7 @@ impl Submission {
                 Document::unreadable(text.into(), frame.length, &problem)
             }
             (problem, Content::Bytes(bytes)) => {
-                // What is no text has a problem; where it were not told, this is the least of it.
+                // Bytes that are not text have a problem; this is the fallback if none is reported.
                 let problem = problem.unwrap_or(Problem::InvalidUtf8 { at: 0 });
                 Document::unreadable(bytes.into(), frame.length, &problem)
             }
@@ -188,24 +189,24 @@ impl Submission {
         Submission { document, position: Some(position), ..Submission::new("") }
     }
 
-    /// The header of its file, where it has one.
+    /// Returns the header of its file, if it has one.
     pub fn header(&self) -> Option<&str> {
         self.format.as_ref()?.header()
     }
 
-    /// The id of the outcome, or of the rejected result, that it becomes in a simulation.
+    /// Returns the id of the outcome, or of the rejected result, that it becomes in a simulation.
     pub fn outcome_id(&self, simulation_id: Uuid) -> Uuid {
         let (bytes, length) = (self.document.as_bytes(), self.document.length());
         if length == bytes.len() as u64 {
             return identity::outcome_id(simulation_id, self.trial, bytes);
         }
-        // Only the beginning is known; with the length it tells two giants apart well enough for
-        // what is rejected anyway.
+        // Only the beginning is known. With the length, it distinguishes large documents well enough,
+        // because they are rejected in any case.
         let known = [bytes, &length.to_be_bytes()].concat();
         identity::outcome_id(simulation_id, self.trial, &known)
     }
 
-    /// The document with something else in the places of what JSON cannot hold.
+    /// Returns the document with replacements in the places of the numbers that JSON cannot represent.
     pub(super) fn spelled_out(
         &self,
         text: &str,
@@ -222,47 +223,47 @@ impl Submission {
         spelled
     }
 
-    /// How many bytes of memory its document takes.
+    /// Returns how many bytes of memory its document takes.
     pub fn document_bytes(&self) -> usize {
         self.document.as_bytes().len()
     }
 }
 
-/// What became of one submission.
+/// The verdict on one submission.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// Committed now.
+    /// Committed by this call.
     Stored,
-    /// Committed before: the same document, simulation and trial.
+    /// Already committed: the same document, simulation and trial.
     Duplicate,
-    /// Kept durably in a spool, to be recorded when the database is back.
+    /// Stored durably in a spool, to be recorded when the database is available again.
     Spooled,
-    /// Not valid; kept with these reasons.
+    /// Not valid; stored with these reasons.
     Rejected(Vec<Violation>),
     /// Not recorded.
     Failed {
-        /// What is at fault.
+        /// The cause of the failure.
         kind: FailureKind,
-        /// What happened, and why.
+        /// The error and its causes.
         message: String,
         /// What the caller can do, if the message does not show it.
         hint: Option<String>,
     },
 }
 
-/// What is at fault when a submission is not recorded.
+/// Why a submission is not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
-    /// The database or the service, which would take no other submission either just now. The same
-    /// submission might be recorded later.
+    /// The database or the service is unavailable, for other submissions too. The same submission might
+    /// be recorded later.
     Unavailable,
-    /// This submission alone, whose extraction ran out of time: the same one might be recorded on a
-    /// less busy machine.
+    /// The extraction of this submission ran out of time; others are not affected. The same one might
+    /// be recorded on a less busy machine.
     Timeout,
-    /// This submission alone: the same one fails again.
+    /// This submission is refused; others are not affected. The same one fails again.
     Refused,
-    /// A fault of the program, which other submissions may meet as well: with a spool they are kept,
-    /// for a version in which it is mended.
+    /// A bug of this program, which can affect other submissions as well: with a spool they are stored,
+    /// for a version in which it is fixed.
     Internal,
 }
 
@@ -272,26 +273,26 @@ impl FailureKind {
         matches!(self, FailureKind::Unavailable | FailureKind::Timeout)
     }
 
-    /// Whether other submissions may fail for the same reason.
+    /// Whether other submissions might fail for the same reason.
     pub fn affects_others(self) -> bool {
         matches!(self, FailureKind::Unavailable | FailureKind::Internal)
     }
 }
 
 impl Verdict {
-    /// That of what was not recorded because of this error.
+    /// Returns the verdict on a submission that was not recorded because of this error.
     pub(crate) fn failed(error: &Error) -> Self {
         let kind = match error.kind() {
             ErrorKind::Request => FailureKind::Refused,
             ErrorKind::Internal => FailureKind::Internal,
-            // All but the rows themselves may be mended, and nothing may be lost until then.
+            // All other causes can be fixed, and no submission must be lost until then.
             ErrorKind::Unavailable | ErrorKind::Setup => FailureKind::Unavailable,
         };
         Verdict::Failed { kind, message: error.report(), hint: error.hint().map(Cow::into_owned) }
     }
 
-    /// That of what the extractor has given no verdict on. The database has no part in it, whether time
-    /// or memory was lacking: it costs this result alone.
+    /// Returns the verdict on a result that the extractor failed on. Whether it lacked time or memory,
+    /// the database is not the cause, and only this result is affected.
     pub(super) fn not_extracted(error: &ExtractionError) -> Self {
         Verdict::Failed {
             kind: match error.retryable() {
@@ -304,8 +305,8 @@ impl Verdict {
     }
 }
 
-/// The failure of results that failed as a whole, where others would meet it, too; nothing where
-/// something was recorded, or only documents failed for which no neighbour has to suffer.
+/// Returns the failure of a batch that failed as a whole, if other results would fail, too; `None` if a
+/// result was recorded, or if only documents failed in ways that do not affect others.
 pub(crate) fn whole_failure(verdicts: &[ItemVerdict]) -> Option<&Verdict> {
     let failed = |item: &ItemVerdict| matches!(item.verdict, Verdict::Failed { .. });
     let others_too = |verdict: &&Verdict| matches!(verdict, Verdict::Failed { kind, .. } if kind.affects_others());
@@ -318,9 +319,9 @@ pub(crate) fn whole_failure(verdicts: &[ItemVerdict]) -> Option<&Verdict> {
 pub struct ItemVerdict {
     /// The id of the outcome, or of the rejected result.
     pub outcome_id: Uuid,
-    /// What became of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What was assumed or replaced in a result that was accepted.
+    /// The assumptions and replacements in an accepted result.
     pub warnings: Vec<Violation>,
 }
 
@@ -340,20 +341,20 @@ mod tests {
                 Err(error) => Content::Bytes(error.into_bytes()),
             };
             let frame = Frame { offset: 0, length: bytes.len() as u64, content, problem };
-            let place = frame.bytes().as_ptr();
+            let address = frame.bytes().as_ptr();
             let document = Submission::from_frame(frame, 0).document;
             assert_eq!(matches!(document, Document::Text(_)), problem.is_none());
             let clone = document.clone();
             assert_eq!(document.as_bytes(), bytes);
             assert_eq!(document.length(), bytes.len() as u64);
             for found in [document.as_bytes(), clone.as_bytes(), &document.to_bytes()] {
-                assert_eq!(found.as_ptr(), place);
+                assert_eq!(found.as_ptr(), address);
             }
         }
     }
 
     #[test]
-    fn what_is_only_the_beginning_of_a_document_has_the_length_of_all_of_it() {
+    fn the_beginning_of_a_document_has_the_length_of_all_of_it() {
         let mut submission = Submission::new("abc");
         let Document::Text(text) = submission.document.clone() else { panic!("{submission:?}") };
         submission.part_of(1_000, 100);
@@ -361,7 +362,7 @@ mod tests {
         assert!(matches!(document, Document::Unreadable { .. }), "{document:?}");
         assert_eq!((document.as_bytes(), document.length()), (&b"abc"[..], 1_000));
         assert_eq!(document.as_bytes().as_ptr(), text.as_ptr());
-        // The id of the beginning is not that of a document with only these bytes.
+        // The id of the beginning differs from that of a document with only these bytes.
         let id = submission.outcome_id(Uuid::nil());
         assert_ne!(id, Submission::new("abc").outcome_id(Uuid::nil()));
         let mut longer = Submission::new("abc");

@@ -1,5 +1,5 @@
-//! Rows into the database: in transactions of a bounded size, again where an error may go away by
-//! itself, and in ever smaller parts where the database refuses one of them.
+//! Writes rows in transactions of a bounded size. A transaction is retried after a transient error, and
+//! split into ever smaller parts if the database refuses one of its rows.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -13,18 +13,18 @@ use crate::backoff::{Backoff, RetryPolicy};
 use crate::error::Error;
 use crate::store::{OutcomeRow, RejectedRow, ResultKey, Store};
 
-/// How long transient errors of the database are retried before the rows are given back.
+/// How long transient errors of the database are retried before the rows fail.
 const RETRY_FOR: Duration = Duration::from_secs(30);
 
-/// How many bytes of documents one transaction writes, and one document at least. A line takes far
-/// less at once; a single call may have more, and a message to the server has at most 1 GiB, beyond
-/// which it closes the connection as if it were unavailable.
+/// The maximum number of bytes of documents in one transaction, which has at least one document. A
+/// queued transaction has far less; a single call can have more, and a message to the server has at
+/// most 1 GiB, beyond which the server closes the connection as if it were unavailable.
 const PART_BYTES: usize = 64 << 20;
 
-/// What became of rows.
+/// The results of writing rows.
 #[derive(Debug, Default)]
 pub(super) struct WriteSummary {
-    /// Outcomes that were not there before.
+    /// Outcomes that were not stored before.
     pub(super) new: HashSet<ResultKey>,
     /// The verdicts on rows that were not written.
     pub(super) failed: HashMap<ResultKey, Verdict>,
@@ -39,12 +39,12 @@ pub(super) async fn write_all(
 ) -> WriteSummary {
     let mut written = WriteSummary::default();
     let mut parts = parts(outcomes, rejected);
-    // Whoever waits is waiting for all parts.
+    // The callers wait for all parts.
     let until = Instant::now() + RETRY_FOR;
     while let Some((outcomes, rejected)) = parts.pop() {
         match write_once(store, retry_reason, &outcomes, &rejected, until).await {
             Ok(new) => written.new.extend(new),
-            // One of them is refused, or the server fails at it: ever smaller parts, until it is alone.
+            // A row is refused, or the server fails at it: split the part until it has a single row.
             Err(Error::Refused(_) | Error::Internal(_)) if outcomes.len() + rejected.len() > 1 => {
                 parts.extend(halves(outcomes, rejected));
             }
@@ -59,10 +59,10 @@ pub(super) async fn write_all(
     written
 }
 
-/// What one transaction writes.
+/// The rows of one transaction.
 type Part<'r> = (Vec<&'r OutcomeRow>, Vec<&'r RejectedRow>);
 
-/// The rows in parts, each small enough for a transaction and for one message to the server.
+/// Returns the rows in parts, each small enough for a transaction and for one message to the server.
 fn parts<'r>(outcomes: &[&'r OutcomeRow], rejected: &[&'r RejectedRow]) -> Vec<Part<'r>> {
     let mut parts: Vec<Part<'r>> = chunks(outcomes, |row| row.document.len())
         .map(|chunk| (chunk.to_vec(), Vec::new()))
@@ -76,7 +76,7 @@ fn parts<'r>(outcomes: &[&'r OutcomeRow], rejected: &[&'r RejectedRow]) -> Vec<P
     parts
 }
 
-/// Runs of rows, each as long as its number and its bytes allow, and one row at least.
+/// Returns runs of rows, each as long as its number and its bytes allow, and at least one row.
 fn chunks<R>(rows: &[R], bytes: impl Fn(&R) -> usize) -> impl Iterator<Item = &[R]> {
     let mut left = rows;
     std::iter::from_fn(move || {
@@ -93,9 +93,9 @@ fn chunks<R>(rows: &[R], bytes: impl Fn(&R) -> usize) -> impl Iterator<Item = &[
     })
 }
 
-/// A part in two, each smaller than the whole.
+/// Splits a part in two, each smaller than the whole.
 fn halves<O, R>(mut outcomes: Vec<O>, mut rejected: Vec<R>) -> [(Vec<O>, Vec<R>); 2] {
-    // One of each kind cannot be halved any more, but parted.
+    // One outcome and one rejected result cannot be halved, but separated.
     if outcomes.len() == 1 && !rejected.is_empty() {
         return [(outcomes, Vec::new()), (Vec::new(), rejected)];
     }
@@ -107,7 +107,7 @@ fn halves<O, R>(mut outcomes: Vec<O>, mut rejected: Vec<R>) -> [(Vec<O>, Vec<R>)
     [(outcomes, Vec::new()), (second, rejected)]
 }
 
-/// Writes one transaction, again and again while the error may go away by itself and there is time.
+/// Writes one transaction, and retries it after transient errors until the time limit.
 async fn write_once(
     store: &Store,
     retry_reason: &RetryReason,
@@ -146,7 +146,7 @@ mod tests {
         };
         assert!(sizes(&[]).is_empty());
         assert_eq!(sizes(&[1; 2_500]), [1_000, 1_000, 500]);
-        // A thousand of the largest documents would be more than a message may hold.
+        // A thousand of the largest documents would exceed the limit of a message.
         assert_eq!(sizes(&[(16 << 20) - 1; 10]), [4, 4, 2]);
         let half = PART_BYTES / 2;
         assert_eq!(sizes(&[half, half, 1, 0, 3 * half, 0]), [2, 2, 1, 1]);

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::bindings::runner::arc::recording::recorder as wit;
 use crate::error::Error;
-use crate::extraction::{Violation, category_of_word, violations_of_json};
+use crate::extraction::{ErrorCategory, Violation, violations_of_json};
 use crate::recorder::{self, ItemVerdict, SimulationCompleted, SimulationFigures};
 use crate::store::{Failure, HourlyPerformance, OutcomePage, RecordedOutcome, SimulationStatus};
 
@@ -171,7 +171,7 @@ impl From<Failure> for wit::Failure {
             execution_time: time(failure.execution_time),
             status: failure.status,
             error_code: failure.error_code,
-            error_category: failure.error_category.as_deref().and_then(category_of_word),
+            error_category: failure.error_category.as_deref().and_then(ErrorCategory::from_name),
             modal_call_id: failure.modal_call_id,
             error_message: failure.error_message,
         }
@@ -196,7 +196,7 @@ impl From<RecordedOutcome> for wit::RecordedOutcome {
             sandbox_id: outcome.sandbox_id,
             error_code: outcome.error_code,
             error_message: outcome.error_message,
-            error_category: outcome.error_category.as_deref().and_then(category_of_word),
+            error_category: outcome.error_category.as_deref().and_then(ErrorCategory::from_name),
             metrics: outcome.metrics.to_string(),
             warnings: outcome.warnings.as_ref().map(violations_of_json).unwrap_or_default(),
             document: outcome.document,

@@ -13,7 +13,7 @@ use super::{Grants, RecorderCtxView, RecorderView, add_to_linker};
 use crate::Recorder;
 use crate::component_cache;
 use crate::error::{Error, Result};
-use crate::extraction::{Loading, PACKAGE, VERSION};
+use crate::extraction::{LoadOptions, PACKAGE, VERSION};
 
 /// The interval at which a runner that only computes yields to other tasks of its thread, and
 /// detects that its future was dropped.
@@ -92,7 +92,8 @@ impl Runner {
         config.epoch_interruption(true);
         let engine = Engine::new(&config).map_err(broken)?;
         let sha256: [u8; 32] = Sha256::digest(component).into();
-        let loading = Loading { cache_dir: settings.cache_dir.clone(), ..Loading::default() };
+        let loading =
+            LoadOptions { cache_dir: settings.cache_dir.clone(), ..LoadOptions::default() };
         let component =
             component_cache::load(&engine, component, &sha256, &loading).map_err(broken)?;
         for (name, _) in component.component_type().imports(&engine) {

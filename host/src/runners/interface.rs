@@ -7,7 +7,7 @@ use crate::bindings::runner::arc::recording::recorder::{
     SimulationProgress, SimulationStart, SimulationStarted, SimulationStatus, Submission,
 };
 use crate::recorder;
-use crate::store::{Attached, OutcomeFilter};
+use crate::store::{Attachments, OutcomeFilter};
 
 /// The default number of outcomes in a page.
 const PAGE_OUTCOMES: u32 = 100;
@@ -78,7 +78,7 @@ impl Host for RecorderCtxView<'_> {
         let id = simulation_id(&simulation)?;
         let filter = OutcomeFilter { scenario_id: query.scenario_id, status: query.status };
         let limit = query.limit.unwrap_or(PAGE_OUTCOMES);
-        let attached = Attached { documents: query.documents, ..Attached::default() };
+        let attached = Attachments { documents: query.documents, ..Attachments::default() };
         let cursor = query.cursor.as_deref();
         Ok(self.recorder.outcomes(id, &filter, limit, cursor, attached).await?.into())
     }

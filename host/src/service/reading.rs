@@ -19,7 +19,7 @@ use super::parameters::{
 };
 use crate::paging::{PAGE_ROWS, Pages};
 use crate::recorder::duration_hours;
-use crate::store::{Attached, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage};
+use crate::store::{Attachments, Metrics, OutcomeFilter, OutcomePage, Performance, RejectedPage};
 use crate::wire::{
     FailureList, NDJSON, OutcomeBody, OutcomeList, Problem, ProblemCode, RejectedList,
     ResultDocument, ServiceHealth,
@@ -58,7 +58,7 @@ pub(super) async fn list_outcomes(
 ) -> Answer {
     let filter =
         OutcomeFilter { scenario_id: checked_scenario(query.scenario_id)?, status: query.status };
-    let attached = Attached { documents: query.documents, trajectories: query.trajectories };
+    let attached = Attachments { documents: query.documents, trajectories: query.trajectories };
     if !wants_lines(&headers)? {
         let limit = checked_limit(query.limit, PAGE, PAGE_ROWS)?;
         let cursor = query.cursor.as_deref();
@@ -75,7 +75,7 @@ pub(super) async fn list_outcomes(
     let most = query.limit.map(|limit| checked_limit(Some(limit), PAGE, PAGE_ROWS)).transpose()?;
     // An unknown simulation and an invalid cursor are reported before the answer begins.
     let cursor = query.cursor.as_deref();
-    app.recorder.outcomes(simulation_id, &filter, 1, cursor, Attached::default()).await?;
+    app.recorder.outcomes(simulation_id, &filter, 1, cursor, Attachments::default()).await?;
     let state = OutcomeStream {
         app,
         filter,
@@ -100,7 +100,7 @@ pub(super) async fn list_outcomes(
 struct OutcomeStream {
     app: SharedApp,
     filter: OutcomeFilter,
-    attached: Attached,
+    attached: Attachments,
     pages: Pages<String>,
     left: Option<u32>,
     /// Whether it was ended in the middle.

@@ -1,4 +1,4 @@
-//! The tokens with which the service is used. Their secrets are not here, only their hashes.
+//! The tokens with which the service is used. Only their hashes are stored, not their secrets.
 
 use jiff::Timestamp;
 use tokio_postgres::error::SqlState;
@@ -7,20 +7,20 @@ use super::Store;
 use super::statement::Statement;
 use crate::error::{Error, Result};
 
-/// A token as the database knows it.
+/// A token as the database stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenRow {
-    /// The part of the token that is no secret.
+    /// The part of the token that is not secret.
     pub token_id: String,
-    /// A name for people.
+    /// A display name.
     pub name: String,
     /// The names of its scopes.
     pub scopes: Vec<String>,
     /// The SHA-256 of the token's text.
     pub token_sha256: Vec<u8>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// Since when it allows nothing.
+    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -52,7 +52,7 @@ impl Store {
         }
     }
 
-    /// All tokens, the oldest first; revoked ones, too.
+    /// Returns all tokens, the oldest first, including revoked ones.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
@@ -73,10 +73,10 @@ impl Store {
         Ok(rows.iter().map(token).collect())
     }
 
-    /// Revokes the token with this id or name, and returns its id. Repeating it changes nothing.
+    /// Revokes the token with this id or name, and returns its id. A repetition changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such token.
+    /// [`Error::NotFound`] if no token has this id or name.
     pub async fn revoke_token(&self, id_or_name: &str) -> Result<String> {
         let update = Statement::new(
             "WITH moment AS MATERIALIZED (SELECT pg_catalog.clock_timestamp() AS now)

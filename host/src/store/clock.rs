@@ -82,7 +82,7 @@ struct Offset {
 }
 
 impl Offset {
-    /// The most that it can be wrong by now.
+    /// Returns the current bound of its error.
     fn bound_at(&self, now: Instant) -> i64 {
         self.bound.saturating_add(since(self.measured, now).max(0) / DRIFT)
     }
@@ -177,7 +177,7 @@ impl DatabaseClock {
         timestamp(state.latest)
     }
 
-    /// What the time is, as well as it is known.
+    /// Returns the time, as exactly as it is known.
     pub fn now(&self) -> Timestamp {
         let now = Reading::now();
         let mut state = self.state();
@@ -199,7 +199,7 @@ impl DatabaseClock {
         Some(now.wall.saturating_sub(database) as f64 / 1_000.0)
     }
 
-    /// Whether the offset is known by now.
+    /// Whether the offset is known.
     pub(super) fn is_measured(&self) -> bool {
         self.state().valid_offset(Reading::now()).is_some()
     }
@@ -223,14 +223,14 @@ impl DatabaseClock {
         due
     }
 
-    /// Learns what the database's clock was, in microseconds, at some moment of a round trip that
+    /// Records the time of the database's clock, in microseconds, at some moment of a round trip that
     /// began then.
-    pub(super) fn learn(&self, begun: Reading, round_trip: Duration, database: i64) {
+    pub(super) fn record(&self, begun: Reading, round_trip: Duration, database: i64) {
         let bound = micros(round_trip) / 2;
         let steady = begun.steady + round_trip / 2;
         let measured = Reading { wall: begun.wall.saturating_add(bound), steady };
         let mut state = self.state();
-        state.learn(measured, bound, database);
+        state.record(measured, bound, database);
         state.due = Some(steady + MEASURE_EVERY);
         state.warn(database.saturating_sub(measured.wall));
     }
@@ -244,7 +244,7 @@ impl State {
     }
 
     /// The offset, unless it was measured long ago, or the host's clocks have diverged since: one was
-    /// set, or the other stopped. Then there is none until the next measurement.
+    /// set, or the other stopped. `None` until the next measurement in these cases.
     fn valid_offset(&mut self, now: Reading) -> Option<Offset> {
         let measured = self.measured?;
         let elapsed = since(measured.steady, now.steady);
@@ -254,7 +254,7 @@ impl State {
         self.offset.filter(|_| !self.apart && elapsed <= micros(HOLDS_FOR))
     }
 
-    fn learn(&mut self, measured: Reading, bound: i64, database: i64) {
+    fn record(&mut self, measured: Reading, bound: i64, database: i64) {
         let micros = database.saturating_sub(self.host_time(measured));
         let new = Offset { micros, bound, measured: measured.steady };
         let known = self.valid_offset(measured);
@@ -336,9 +336,9 @@ mod tests {
         1_800_000_000 * SECOND + micros(Duration::from_millis(after_ms))
     }
 
-    fn learn(clock: &DatabaseClock, begun: Instant, after_ms: u64, wrong_by: i64) {
+    fn record(clock: &DatabaseClock, begun: Instant, after_ms: u64, wrong_by: i64) {
         let asked = reading(begun, after_ms, wrong_by);
-        clock.learn(asked, Duration::from_millis(2), database(after_ms + 1));
+        clock.record(asked, Duration::from_millis(2), database(after_ms + 1));
     }
 
     #[test]
@@ -346,7 +346,7 @@ mod tests {
         let begun = Instant::now();
         let hosts = [0, -180 * SECOND, 3_600 * SECOND].map(|wrong_by| {
             let clock = DatabaseClock::new();
-            learn(&clock, begun, 0, wrong_by);
+            record(&clock, begun, 0, wrong_by);
             (clock, wrong_by)
         });
         let mut last = Timestamp::MIN;
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_received_before_the_measurement_is_corrected_and_stays_in_order() {
+    fn earlier_receipts_are_corrected_and_keep_their_order() {
         let begun = Instant::now();
         for wrong_by in [-180 * SECOND, 180 * SECOND] {
             let clock = DatabaseClock::new();
@@ -368,10 +368,10 @@ mod tests {
                 .map(|after| clock.next_receipt_at(reading(begun, after, wrong_by)))
                 .to_vec();
             assert!(before.iter().all(|received| received.host_clock));
-            learn(&clock, begun, 6, wrong_by);
+            record(&clock, begun, 6, wrong_by);
             let mut times: Vec<_> = before.iter().map(|one| clock.corrected(one.at)).collect();
             // Another measurement moves none of them.
-            learn(&clock, begun, 500, wrong_by + 40);
+            record(&clock, begun, 500, wrong_by + 40);
             assert_eq!(clock.corrected(before[0].at), times[0]);
             times.push(clock.next_receipt_at(reading(begun, 501, wrong_by)).at);
             assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
@@ -380,15 +380,15 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_is_not_believed_until_it_is_measured() {
+    fn a_clock_that_was_set_is_not_trusted_until_it_is_measured() {
         let begun = Instant::now();
         for step in [-20 * SECOND, 20 * SECOND] {
             let clock = DatabaseClock::new();
-            learn(&clock, begun, 0, 0);
+            record(&clock, begun, 0, 0);
             let first = clock.next_receipt_at(reading(begun, 10, 0));
             let second = clock.next_receipt_at(reading(begun, 20, step));
             assert!(!first.host_clock && second.host_clock);
-            learn(&clock, begun, 30, step);
+            record(&clock, begun, 30, step);
             let third = clock.next_receipt_at(reading(begun, 40, step));
             let times = [first.at, clock.corrected(second.at), third.at];
             assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
@@ -403,7 +403,7 @@ mod tests {
             let before = clock.next_receipt_at(reading(begun, 0, wrong_by));
             // The clock is set right.
             let after = clock.next_receipt_at(reading(begun, 10, 0));
-            learn(&clock, begun, 20, 0);
+            record(&clock, begun, 20, 0);
             let later = clock.next_receipt_at(reading(begun, 30, 0));
             assert!(before.host_clock && after.host_clock && !later.host_clock);
             let times = [clock.corrected(before.at), clock.corrected(after.at), later.at];
@@ -418,10 +418,10 @@ mod tests {
     fn a_measurement_ends_when_no_other_follows() {
         let begun = Instant::now();
         let clock = DatabaseClock::new();
-        learn(&clock, begun, 0, 0);
+        record(&clock, begun, 0, 0);
         // A minute with measurements that are worse, and so change nothing else.
         for after in [25_000, 50_000] {
-            clock.learn(reading(begun, after, 0), Duration::from_secs(1), database(after + 500));
+            clock.record(reading(begun, after, 0), Duration::from_secs(1), database(after + 500));
         }
         assert!(!clock.next_receipt_at(reading(begun, 100_000, 0)).host_clock);
         // An hour later, and the clock was set back by less than it might have been slewed since.
@@ -430,7 +430,7 @@ mod tests {
         let last = clock.next_receipt_at(reading(begun, 105_000, 0));
         let first = clock.next_receipt_at(reading(begun, hour, set));
         assert!(!last.host_clock && first.host_clock);
-        learn(&clock, begun, hour + 5, set);
+        record(&clock, begun, hour + 5, set);
         let next = clock.next_receipt_at(reading(begun, hour + 10, set));
         assert!(!next.host_clock);
         let times = [last.at, clock.corrected(first.at), next.at];
@@ -441,25 +441,25 @@ mod tests {
     }
 
     #[test]
-    fn the_order_stays_where_a_measurement_ends_and_the_next_says_less() {
+    fn the_order_is_preserved_if_the_next_measurement_is_lower() {
         let begun = Instant::now();
         let clock = DatabaseClock::new();
-        learn(&clock, begun, 0, 0);
+        record(&clock, begun, 0, 0);
         let last = clock.next_receipt_at(reading(begun, 60_000, 0));
         let first = clock.next_receipt_at(reading(begun, 60_002, 0));
         assert!(!last.host_clock && first.host_clock);
         // The database's clock is 5 ms earlier than was thought.
-        clock.learn(reading(begun, 60_010, 0), Duration::from_millis(2), database(60_006));
+        clock.record(reading(begun, 60_010, 0), Duration::from_millis(2), database(60_006));
         let next = clock.next_receipt_at(reading(begun, 60_012, 0));
         let times = [last.at, clock.corrected(first.at), next.at];
         assert!(times.is_sorted_by(|earlier, later| earlier < later), "{times:?}");
     }
 
     #[test]
-    fn what_a_process_with_a_clock_ahead_has_left_is_not_later_than_the_measurement() {
+    fn receipts_of_a_process_with_a_clock_ahead_are_not_later_than_the_measurement() {
         let begun = Instant::now();
         let clock = DatabaseClock::new();
-        learn(&clock, begun, 0, 0);
+        record(&clock, begun, 0, 0);
         let ahead = [100, 200].map(|micros| timestamp(database(0) + 180 * SECOND + micros));
         let [first, second] = ahead.map(|time| clock.corrected(time));
         let next = clock.next_receipt_at(reading(begun, 10, 0)).at;
@@ -470,19 +470,19 @@ mod tests {
     fn the_better_measurement_counts_and_another_clock_at_once() {
         let begun = Instant::now();
         let clock = DatabaseClock::new();
-        learn(&clock, begun, 0, 0);
+        record(&clock, begun, 0, 0);
         let offset = || clock.state().offset.unwrap().micros;
         assert_eq!(offset(), 0);
         // A round trip of two seconds is less exact.
-        clock.learn(reading(begun, 10, 0), Duration::from_secs(2), database(10));
+        clock.record(reading(begun, 10, 0), Duration::from_secs(2), database(10));
         assert_eq!(offset(), 0);
         // A server whose clock is 20 seconds ahead has taken the place of the other.
         let ahead = database(2_021) + 20 * SECOND;
-        clock.learn(reading(begun, 2_020, 0), Duration::from_millis(2), ahead);
+        clock.record(reading(begun, 2_020, 0), Duration::from_millis(2), ahead);
         assert_eq!(offset(), 20 * SECOND);
         // Half an hour later a poorer one is better than an old one.
         let poorer = database(1_800_025) + 20 * SECOND;
-        clock.learn(reading(begun, 1_800_000, 0), Duration::from_millis(40), poorer);
+        clock.record(reading(begun, 1_800_000, 0), Duration::from_millis(40), poorer);
         assert_eq!(offset(), 20 * SECOND + 5_000);
     }
 

@@ -142,7 +142,7 @@ impl ColumnType for OutcomeStatus {
     type Ref<'r> = &'r str;
 
     fn from_read(read: Self::Read) -> Self {
-        OutcomeStatus::of_database(&read)
+        OutcomeStatus::from_database(&read)
     }
 
     fn borrowed(&self) -> Self::Ref<'_> {

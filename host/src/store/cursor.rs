@@ -1,4 +1,4 @@
-//! The end of a page, as text that callers return as it is.
+//! Cursors: the end of a page, as text that callers pass back unchanged.
 //!
 //! A cursor has its kind and version and the position of the last row, and ends with a checksum: a
 //! truncated or altered cursor is refused instead of returning a wrong page.
@@ -11,14 +11,14 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 use crate::identity::Fingerprint;
 
-/// How many bytes of the checksum a cursor holds.
+/// How many bytes of the checksum a cursor contains.
 const CHECK_BYTES: usize = 4;
 
-/// A longer text is no cursor: the longest id of a scenario makes one of some 6,300 characters if each
-/// of its bytes is escaped.
+/// A longer text is not a cursor: the longest id of a scenario makes one of about 6,300 characters if
+/// each of its bytes is escaped.
 const LONGEST: usize = 8 << 10;
 
-/// The cursor of a place. The kind holds the version, as `outcomes1`.
+/// Returns the cursor of a position. The kind contains the version, as in `outcomes1`.
 pub(super) fn encode(kind: &str, place: &impl Serialize) -> Result<String> {
     let place = serde_json::to_vec(place)
         .map_err(|error| Error::invalid("could not write the cursor").with_source(error))?;
@@ -30,10 +30,10 @@ pub(super) fn encode(kind: &str, place: &impl Serialize) -> Result<String> {
     Ok(text)
 }
 
-/// The position of a cursor.
+/// Returns the position of a cursor.
 ///
 /// # Errors
-/// [`Error::Invalid`] if it is not a whole cursor of this kind and version.
+/// [`Error::Invalid`] if it is not a complete cursor of this kind and version.
 pub(super) fn decode<T: DeserializeOwned>(kind: &str, text: &str) -> Result<T> {
     let place = || {
         let hex = text.strip_prefix(kind)?.strip_prefix('-')?;
@@ -71,7 +71,7 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
     hex.as_bytes().chunks(2).map(pair).collect()
 }
 
-/// Any text as a cursor, and as a place in one; see [`crate::fuzzing`].
+/// Parses any text as a cursor, and as a position in one; see [`crate::fuzzing`].
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(text: &str) {
     if let Ok(place) = decode::<serde_json::Value>("outcomes1", text) {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_gives_its_place_back() {
+    fn a_cursor_returns_its_position() {
         let place = ("scenario é \"\u{1}".repeat(60), 3, u64::MAX);
         let text = encode("outcomes1", &place).unwrap();
         assert_eq!(decode::<(String, i32, u64)>("outcomes1", &text).unwrap(), place);
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn an_invalid_cursor_is_refused() {
         let text = encode("outcomes1", &("a", 1)).unwrap();
         let mut texts: Vec<String> =
             (0..text.len()).filter_map(|end| text.get(..end).map(str::to_owned)).collect();

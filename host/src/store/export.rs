@@ -1,7 +1,7 @@
 //! Outcomes for an export: as the database sends them, all of one moment, in bounded memory.
 //!
 //! A simulation is read with one statement, so that no more than one is sorted at once, and all of
-//! them in one transaction. Nothing is copied: an [`OutcomeRecord`] borrows what the database has sent.
+//! them in one transaction. Nothing is copied: an [`OutcomeRecord`] borrows the data that the database has sent.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,12 +23,11 @@ use crate::paging::next_batch;
 /// Which outcomes are exported.
 #[derive(Clone, Debug, Default)]
 pub struct ExportSelection {
-    /// Those of these simulations, in this order; of all simulations, the oldest first, where none
-    /// is named.
+    /// Those of these simulations, in this order; if empty, of all simulations, the oldest first.
     pub simulations: Vec<Uuid>,
-    /// Which of theirs.
+    /// The filter of the outcomes.
     pub filter: OutcomeFilter,
-    /// Whether the documents come with them.
+    /// Whether the documents are included.
     pub documents: bool,
 }
 
@@ -77,20 +76,20 @@ pub(super) fn statement(simulation_id: Uuid, filter: &OutcomeFilter, documents: 
 }
 
 impl Store {
-    /// Reads the selected outcomes as they were when it began, and hands them over in chunks, on a
-    /// connection beside the pool's. It waits where nobody takes them, and ends early, without an
-    /// error, where nobody ever will.
+    /// Reads the selected outcomes as of its start, and sends them in chunks, on a connection outside
+    /// of the pool. It waits for the receiver, and ends early, without an error, if the receiver is
+    /// dropped.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where a simulation that is named is not there, before anything is handed
-    /// over; [`Error::Database`] or [`Error::Unavailable`].
+    /// [`Error::NotFound`] if a named simulation does not exist, before any chunk is sent;
+    /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn export(
         &self,
         selection: &ExportSelection,
         chunks: &mpsc::Sender<OutcomeRows>,
     ) -> Result<()> {
         let failed = |error| Error::postgres("export the outcomes", error);
-        // Whatever becomes of the transaction ends with its connection.
+        // The transaction ends with its connection in any case.
         let client = deadpool::managed::Manager::create(self.pool.manager()).await?;
         // Compiling a plan takes longer than it saves; a simulation of 100,000 is sorted in memory.
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL jit = off;
@@ -140,10 +139,10 @@ impl Store {
 }
 
 impl OutcomeRows {
-    /// The outcomes, each as it is reached.
+    /// Returns an iterator over the outcomes, each converted when it is reached.
     ///
     /// # Errors
-    /// [`Error::Database`] where a value cannot be read.
+    /// [`Error::Database`] if a value cannot be read.
     pub fn records(&self) -> impl Iterator<Item = Result<OutcomeRecord<'_>>> {
         let failed = |error| Error::postgres("read an outcome", error);
         self.rows.iter().map(move |row| self.record(row).map_err(failed))

@@ -1,5 +1,5 @@
-//! The columns of an outcome that are extracted from its document, as values that can be compared
-//! and kept.
+//! The columns of an outcome that are extracted from its document, as values that can be compared and
+//! stored.
 
 use std::borrow::Cow;
 
@@ -16,19 +16,19 @@ use crate::json_text::JsonText;
 #[derive(Clone, Debug)]
 pub(crate) struct ExtractedColumns([Value; COMPARED.len()]);
 
-/// A column whose value is another one now.
+/// A column whose value changes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ColumnChange {
     /// The column of `outcomes`.
     pub column: &'static str,
-    /// What it was; null for nothing.
+    /// The old value; null for NULL.
     pub old: Value,
-    /// What the extractor gives now.
+    /// The value that the extractor returns now.
     pub new: Value,
 }
 
 impl ExtractedColumns {
-    /// What a row of the table holds.
+    /// Returns the values of a row of the table.
     pub(super) fn stored(row: &Row) -> std::result::Result<Self, tokio_postgres::Error> {
         macro_rules! values {
             ($(($role:ident $name:ident [$type:ty] $value:tt))*) => {
@@ -38,12 +38,12 @@ impl ExtractedColumns {
         Ok(ExtractedColumns(outcome_columns!(compared => values)))
     }
 
-    /// The value of a column.
+    /// Returns the value of a column.
     pub(crate) fn value(&self, column: &str) -> Option<&Value> {
         self.0.get(COMPARED.iter().position(|name| *name == column)?)
     }
 
-    /// What a row that was extracted now would store.
+    /// Returns the values that a row extracted now would store.
     pub(crate) fn extracted(row: &OutcomeRow) -> Self {
         macro_rules! values {
             ($(($role:ident $name:ident $type:tt $value:tt))*) => { [$(row.$name.to_json()),*] };
@@ -51,7 +51,7 @@ impl ExtractedColumns {
         ExtractedColumns(outcome_columns!(compared => values))
     }
 
-    /// The columns that `new` changes.
+    /// Returns the columns that `new` changes.
     pub(crate) fn changes(self, new: Self) -> Vec<ColumnChange> {
         let pairs = COMPARED.iter().zip(self.0).zip(new.0);
         pairs
@@ -61,8 +61,8 @@ impl ExtractedColumns {
     }
 }
 
-/// Whether two values are the same to a reader. A number that went through `jsonb` may come back
-/// as the neighbouring float, and a time half-way between two microseconds as either.
+/// Whether two values are equal to a reader. A number that was stored as `jsonb` can be read as the
+/// neighbouring float, and a time half-way between two microseconds as either.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => one == other || close(one, other),

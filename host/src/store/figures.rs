@@ -20,13 +20,13 @@ use crate::extraction::OutcomeStatus;
 /// status and category use every attempt.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Figures {
-    /// Planned scenarios times trials, and those that were recorded without being planned.
+    /// Planned scenarios times trials, plus those that were recorded without being planned.
     pub total_scenarios: i64,
-    /// Those that have an outcome.
+    /// Scenarios that have an outcome.
     pub completed_scenarios: i64,
-    /// Those whose latest outcome is a success.
+    /// Scenarios whose latest outcome is a success.
     pub successful_outcomes: i64,
-    /// Those whose latest outcome is not a success.
+    /// Scenarios whose latest outcome is not a success.
     pub failed_outcomes: i64,
     /// Recorded outcomes, of every attempt.
     pub recorded_outcomes: i64,
@@ -34,9 +34,9 @@ pub struct Figures {
     pub rejected_results: i64,
     /// The mean of the latest scores, from 0 to 1.
     pub overall_score: Option<f64>,
-    /// US dollars.
+    /// The cost in US dollars.
     pub total_cost_usd: f64,
-    /// Tokens.
+    /// The number of tokens.
     pub total_tokens: i64,
     /// The suite's duration in milliseconds, if the suite has reported it.
     pub execution_time_ms: Option<f64>,
@@ -46,12 +46,12 @@ pub struct Figures {
     pub by_error_category: BTreeMap<String, i64>,
 }
 
-/// One pass over narrow columns of one simulation's rows; no document is read. Attempts at a
-/// scenario are brought together by a hash of its id first, because numbers sort far quicker than
-/// texts that begin alike. Sums are exact, because a sum of floats depends on their order, and
-/// 0.1 + 0.2 dollars are 0.3: whole numbers of 10⁻¹⁵ of a score and 10⁻¹² dollars, decimal if a
-/// cost is beyond those. A sum that is beyond its type stays at the type's end, so that absurd
-/// results do not hide all other figures.
+/// One pass over narrow columns of one simulation's rows, which reads no document. Attempts at a
+/// scenario are grouped by a hash of its id first, because numbers are sorted far faster than texts
+/// with a common prefix. Sums are exact, because a sum of floats depends on their order, and 0.1 + 0.2
+/// dollars are 0.3: whole numbers of 10⁻¹⁵ of a score and 10⁻¹² dollars, or decimals if a cost is
+/// beyond those. A sum that exceeds its type is limited to the type's maximum, so that absurd results
+/// do not hide all other figures.
 const FIGURES: &str = r#"
     WITH ranked AS (
         SELECT scenario_id, trial, status, error_category, reliability_score, cost_usd, tokens_used,
@@ -104,7 +104,7 @@ const FIGURES: &str = r#"
             AS by_error_category
     FROM grouped"#;
 
-/// The query that computes a simulation's figures.
+/// Returns the query that computes a simulation's figures.
 fn statement(simulation_id: Uuid) -> Statement {
     Statement::new(FIGURES).with(simulation_id)
 }
@@ -122,7 +122,7 @@ impl Store {
 }
 
 impl Figures {
-    /// Nothing if there is no such simulation, and so no plan.
+    /// Returns the figures; `None` if the simulation, and so its plan, does not exist.
     fn from_computed(row: &Row) -> Option<Self> {
         let planned: i64 = row.get::<_, Option<i64>>("planned")?;
         let unplanned: i64 = row.get("unplanned");
@@ -139,13 +139,13 @@ impl Figures {
             total_cost_usd: row.get("total_cost_usd"),
             total_tokens: row.get("total_tokens"),
             execution_time_ms: None,
-            by_status: counts(&row.get("by_status"), OutcomeStatus::of_database),
+            by_status: counts(&row.get("by_status"), OutcomeStatus::from_database),
             by_error_category: counts(&row.get("by_error_category"), str::to_owned),
         })
     }
 
-    /// The figures as they were frozen: whole numbers from the JSON, the others as the database reads
-    /// them, which is exact. Nothing if a figure is missing, as in a row of another version.
+    /// Returns the frozen figures: whole numbers from the JSON, the others as the database reads them,
+    /// which is exact. `None` if a figure is missing, as in a row of another version.
     pub(super) fn from_frozen(
         frozen: &Value,
         overall_score: Option<f64>,
@@ -163,7 +163,7 @@ impl Figures {
             total_cost_usd,
             total_tokens: count("total_tokens")?,
             execution_time_ms: None,
-            by_status: counts(frozen.get("by_status")?, OutcomeStatus::of_database),
+            by_status: counts(frozen.get("by_status")?, OutcomeStatus::from_database),
             by_error_category: counts(frozen.get("by_error_category")?, str::to_owned),
         })
     }

@@ -25,8 +25,8 @@ use crate::error::{Error, Result};
 use crate::identity;
 use crate::json_text::JsonText;
 
-/// The time, and whether the figures lock of `$1` was free and is held now. Both are found before the
-/// UPDATE that needs them: Citus takes no changing function within one.
+/// The time, and whether the figures lock of `$1` was free and is now held. Both are queried before the
+/// UPDATE that needs them, because Citus does not allow volatile functions within one.
 const MOMENT: &str = "WITH moment AS MATERIALIZED (
         SELECT pg_catalog.clock_timestamp() AS now,
             pg_catalog.pg_try_advisory_xact_lock(arc_recorder.figures_lock($1::uuid)) AS locked
@@ -44,11 +44,14 @@ pub(super) fn row_statement(simulation_id: Uuid) -> Statement {
 }
 
 impl Store {
-    /// Returns the status of a simulation: its own row, and the figures of its outcomes by now.
+    /// Returns the status of a simulation: its own row, and the current figures of its outcomes.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such simulation.
-    pub async fn standing(&self, simulation_id: Uuid) -> Result<(Simulation, Figures)> {
+    /// [`Error::NotFound`] if the simulation does not exist.
+    pub async fn simulation_with_figures(
+        &self,
+        simulation_id: Uuid,
+    ) -> Result<(Simulation, Figures)> {
         let mut simulation = self.simulation(simulation_id).await?;
         if simulation.status == SimulationStatus::Running {
             let figures = self.figures(simulation_id).await?;
@@ -67,9 +70,9 @@ impl Store {
         Ok((simulation, figures))
     }
 
-    /// Completes a simulation, or completes it again, with the suite's own summary and the figures that
-    /// it has by now. The time of its first completion is preserved, and so is its suite's summary if
-    /// there is no new one.
+    /// Completes a simulation, or completes it again, with the suite's own summary and the current
+    /// figures. The time of its first completion is preserved, and so is its suite's summary if there
+    /// is no new one.
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Conflict`] if it has failed or was cancelled.
@@ -108,7 +111,7 @@ impl Store {
     }
 
     /// Claims the figures of a simulation that has ended, unless results are being recorded or another
-    /// claim is computing. A claim whose holder was killed lapses.
+    /// claim is computing. A claim expires if its holder is killed.
     async fn claim_figures(&self, simulation_id: Uuid, claim: Uuid) -> Result<bool> {
         let update = Statement::new(format!(
             "{MOMENT}
@@ -131,7 +134,7 @@ impl Store {
     }
 
     /// Writes figures that were computed under a claim, and returns the row after that. They are frozen
-    /// unless a result arrived meanwhile. Nothing if the claim has passed to another.
+    /// unless a result arrived in the meantime. `None` if the claim has passed to another client.
     async fn freeze_figures(
         &self,
         simulation_id: Uuid,

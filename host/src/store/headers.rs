@@ -6,7 +6,7 @@ use super::Store;
 use crate::error::{Error, Result};
 
 impl Store {
-    /// Keeps a header under its id; keeping it again changes nothing.
+    /// Stores a header under its id; storing it again changes nothing.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
@@ -19,7 +19,7 @@ impl Store {
         Ok(())
     }
 
-    /// A stored header.
+    /// Returns a stored header.
     ///
     /// # Errors
     /// [`Error::NotFound`] if none has this id.

@@ -1,4 +1,4 @@
-//! Whether the database works, as in the `health` call.
+//! The health of the database, as in the `health` call.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 use super::{Layout, SchemaState, Store};
 use crate::error::{Error, Result};
 
-/// The database's state. One that cannot be reached is an answer too, not an error.
+/// The database's state. That it is unreachable is an answer too, not an error.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Health {
     /// `ok` or `error`; of a service also `degraded`.
     pub status: Cow<'static, str>,
-    /// The problem.
+    /// The error, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// Such as `15.4`.
+    /// The server's version, such as `15.4`.
     pub server_version: Option<String>,
     /// The installed extensions and their versions.
     pub extensions: BTreeMap<String, String>,
@@ -26,19 +26,19 @@ pub struct Health {
     pub hypertables: Vec<String>,
     /// The connections.
     pub pool_stats: PoolStats,
-    /// The number of applied migrations; none if there is no schema.
+    /// The number of applied migrations; `None` if the schema does not exist.
     pub schema_version: Option<i32>,
-    /// The layout of the tables; none if there is no schema.
+    /// The layout of the tables; `None` if the schema does not exist.
     #[serde(default)]
     pub layout: Option<Layout>,
     /// The background jobs of TimescaleDB on the tables, and whether they run.
     #[serde(default)]
     pub policies: Vec<Policy>,
     /// How far this host's clock is ahead of the database's in milliseconds, negative if it is behind;
-    /// none if the database does not answer. Times of receipt are corrected by it.
+    /// `None` if the database does not answer. Times of receipt are corrected by it.
     #[serde(default)]
     pub clock_skew_ms: Option<f64>,
-    /// When it was asked.
+    /// When the database was queried.
     pub timestamp: Timestamp,
     /// How long the answer took, in milliseconds.
     pub response_time_ms: f64,
@@ -49,31 +49,31 @@ pub struct Health {
 pub struct Policy {
     /// Its action: `policy_compression` moves old chunks into the columnstore.
     pub name: String,
-    /// The table that it works on.
+    /// The table that it processes.
     pub table: String,
-    /// Whether it runs: it is scheduled, its last run went well, and the next one is not overdue.
+    /// Whether it runs: it is scheduled, its last run succeeded, and the next one is not overdue.
     pub healthy: bool,
-    /// When it ran last.
+    /// The time of its last run.
     pub last_run_at: Option<Timestamp>,
-    /// How that went: `Success` or `Failed`.
+    /// The result of its last run: `Success` or `Failed`.
     pub last_run_status: Option<String>,
-    /// When it is to run again.
+    /// The scheduled time of its next run.
     pub next_run_at: Option<Timestamp>,
 }
 
 /// The connections of the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolStats {
-    /// Open now.
+    /// Open connections.
     pub size: usize,
-    /// Open and free.
+    /// Open connections that are idle.
     pub available: usize,
-    /// Calls that wait for one.
+    /// Calls that wait for a connection.
     pub waiting: usize,
 }
 
 impl Store {
-    /// Asks the database how it is.
+    /// Queries the health of the database.
     pub async fn health(&self) -> Health {
         let asked_at = Instant::now();
         let asked = self.ask().await;
@@ -121,7 +121,7 @@ impl Store {
     }
 
     async fn ask(&self) -> Result<Answer> {
-        let failed = |error| Error::of_place("ask the database how it is", error);
+        let failed = |error| Error::postgres_without_values("query the database's health", error);
         let client = self.client().await?;
         // Measures the host's clock, too.
         client.answers().await;
@@ -157,8 +157,8 @@ impl Store {
 const HYPERTABLES: &str = "SELECT hypertable_name::text FROM timescaledb_information.hypertables
      WHERE hypertable_schema = 'arc_recorder' ORDER BY 1";
 
-/// A policy that was to run an hour ago, or never was, does not run: the server has no background
-/// workers to spare, or none at all. A new one has run within seconds.
+/// A policy whose next run is an hour overdue, or that has never run, counts as stopped: the server has
+/// no free background workers, or none at all. A new policy runs within seconds.
 const POLICIES: &str = "SELECT job.proc_name::text, job.hypertable_name::text,
          job.scheduled AND coalesce(stats.last_run_status, 'Success') = 'Success' AND coalesce(
              stats.job_status = 'Running'

@@ -1,5 +1,5 @@
-//! What was recorded, read again to be extracted again: rejected results and outcomes, as streams
-//! with their documents, so that memory holds only what is being worked on.
+//! Reads recorded rows that are to be extracted again: rejected results and outcomes, as streams with
+//! their documents, so that memory only holds the current ones.
 
 use futures_util::{Stream, StreamExt as _};
 use jiff::Timestamp;
@@ -14,9 +14,9 @@ use crate::error::{Error, Result};
 use crate::identity::Fingerprint;
 use crate::json_text::JsonText;
 
-/// A rejected result with what its sender gave.
+/// A rejected result with the fields that its sender passed.
 #[derive(Clone, Debug)]
-pub(crate) struct KeptResult {
+pub(crate) struct RejectedSubmission {
     pub(crate) outcome_id: Uuid,
     pub(crate) received_at: Timestamp,
     pub(crate) position: Option<i64>,
@@ -24,7 +24,7 @@ pub(crate) struct KeptResult {
     pub(crate) modal_call_id: Option<String>,
     pub(crate) sandbox_id: Option<String>,
     pub(crate) violations: JsonText,
-    /// Nothing where only the beginning was kept.
+    /// `None` if only the beginning was stored.
     pub(crate) document: Option<Vec<u8>>,
     pub(crate) header_id: Option<Uuid>,
 }
@@ -60,7 +60,7 @@ const WITH_OUTCOMES: &str = "SELECT simulation_id FROM arc_recorder.simulations 
      ORDER BY created_at, simulation_id";
 
 impl Store {
-    /// The names of all extractors that the database knows.
+    /// Returns the names of all extractors that are registered in the database.
     pub(crate) async fn extractor_names(&self) -> Result<Vec<String>> {
         let failed = |error| Error::postgres("read the extractors", error);
         let client = self.client().await?;
@@ -69,8 +69,8 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    /// Simulations with rejected results of the extractor with this name, and how many these are in
-    /// all.
+    /// Returns the simulations with rejected results of the extractor with this name, and the total
+    /// number of these results.
     pub(crate) async fn rejected_simulations(
         &self,
         simulation_id: Option<Uuid>,
@@ -84,8 +84,8 @@ impl Store {
         Ok((rows.iter().map(|row| row.get(0)).collect(), u64::try_from(total).unwrap_or(0)))
     }
 
-    /// Simulations with outcomes of an extractor of this name other than `current`, or of any of
-    /// this name where that is nothing; the oldest first.
+    /// Returns the simulations with outcomes of an extractor of this name other than `current`, or of
+    /// any of this name if `current` is `None`; the oldest first.
     pub(crate) async fn simulations_to_reextract(
         &self,
         simulation_id: Option<Uuid>,
@@ -98,13 +98,13 @@ impl Store {
         Ok(rows.map_err(failed)?.iter().map(|row| row.get(0)).collect())
     }
 
-    /// A simulation's rejected results of the extractor with this name, in order of their keys, as
-    /// they come from the database.
-    pub(crate) async fn kept_results(
+    /// Returns a simulation's rejected results of the extractor with this name, in order of their keys,
+    /// as the database sends them.
+    pub(crate) async fn rejected_submissions(
         &self,
         simulation_id: Uuid,
         extractor: &str,
-    ) -> Result<impl Stream<Item = Result<KeptResult>> + use<>> {
+    ) -> Result<impl Stream<Item = Result<RejectedSubmission>> + use<>> {
         let failed = |error| Error::postgres("read the rejected results", error);
         let client = self.client().await?;
         let select = "SELECT outcome_id, received_at, position, trial, modal_call_id, sandbox_id,
@@ -117,11 +117,11 @@ impl Store {
             ORDER BY simulation_id, outcome_id";
         let parameters: [&(dyn ToSql + Sync); 2] = [&simulation_id, &extractor];
         let rows = client.query_raw(select, parameters).await.map_err(failed)?;
-        // The connection goes back to the pool when the last row is read.
+        // The connection returns to the pool when the last row was read.
         Ok(rows.map(move |row| {
             let _held = &client;
             let row = row.map_err(failed)?;
-            Ok(KeptResult {
+            Ok(RejectedSubmission {
                 outcome_id: row.get(0),
                 received_at: row.get(1),
                 position: row.get(2),
@@ -135,8 +135,8 @@ impl Store {
         }))
     }
 
-    /// A simulation's outcomes of an extractor of this name other than `current`, or of any of this
-    /// name where that is nothing, in order of their keys, as they come from the database.
+    /// Returns a simulation's outcomes of an extractor of this name other than `current`, or of any of
+    /// this name if `current` is `None`, in order of their keys, as the database sends them.
     pub(crate) async fn extracted_outcomes(
         &self,
         simulation_id: Uuid,
@@ -174,8 +174,8 @@ impl Store {
     }
 }
 
-/// Marks the figures of a simulation that has ended as no longer those of its outcomes, in the
-/// transaction that changes these; see [`super::frozen_figures`].
+/// Marks the figures of a simulation that has ended as stale, in the transaction that changes its
+/// outcomes; see [`super::frozen_figures`].
 pub(super) async fn mark_figures_stale(
     transaction: &Transaction<'_>,
     simulation_id: Uuid,
@@ -185,8 +185,8 @@ pub(super) async fn mark_figures_stale(
     Ok(())
 }
 
-/// Waits for whoever else changes what was extracted of a simulation, and keeps others waiting
-/// until the transaction ends.
+/// Acquires the lock of a simulation's extracted fields until the end of the transaction, so that only
+/// one transaction changes them.
 pub(super) async fn lock_history(
     transaction: &Transaction<'_>,
     simulation_id: Uuid,
@@ -194,8 +194,8 @@ pub(super) async fn lock_history(
     let mut fingerprint = Fingerprint::new("history-lock");
     fingerprint.part(simulation_id.as_bytes());
     let (key, _) = fingerprint.uuid().as_u64_pair();
-    // Compressed chunks of TimescaleDB take only so many changes a transaction unless told
-    // otherwise; to any other server the setting is a name without meaning.
+    // Compressed chunks of TimescaleDB limit the number of changes in a transaction by default; other
+    // servers ignore the setting.
     transaction
         .query_one(
             "SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config(

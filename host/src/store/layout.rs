@@ -1,8 +1,9 @@
-//! How the tables are laid out: as they are, as a hypertable of TimescaleDB, or over the nodes of Citus.
+//! The layout of the tables: PostgreSQL's own tables, a hypertable of TimescaleDB, or tables
+//! distributed over the nodes of Citus.
 //!
 //! The columns and the statements are the same in all three. The layout of a new database is chosen
-//! with its first migration, by what the server offers, and recorded in `arc_recorder.installation`;
-//! only [`Store::migrate_to`](super::Store::migrate_to) changes it.
+//! with its first migration, by the extensions of the server, and recorded in
+//! `arc_recorder.installation`; only [`Store::migrate_to`](super::Store::migrate_to) changes it.
 
 use std::fmt;
 
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::connection::{GenericClient, Session, Transaction};
 use crate::error::{Error, Result};
 
-/// How the tables are laid out.
+/// The layout of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Layout {
@@ -20,7 +21,7 @@ pub enum Layout {
     /// Outcomes are a hypertable of TimescaleDB; if its edition has them, with a columnstore and a
     /// policy that fills it.
     Timescale,
-    /// What belongs to a simulation is distributed over the nodes of Citus. Experimental.
+    /// The rows of a simulation are distributed over the nodes of Citus. Experimental.
     Citus,
 }
 
@@ -32,8 +33,8 @@ const PLAIN_FROM_CITUS: &str =
     include_str!(concat!(env!("ARC_MIGRATIONS"), "/layouts/plain_from_citus.sql"));
 
 impl Layout {
-    /// Its name in the database and in JSON.
-    pub fn word(self) -> &'static str {
+    /// Returns its name in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
         match self {
             Layout::Plain => "plain",
             Layout::Timescale => "timescale",
@@ -41,8 +42,8 @@ impl Layout {
         }
     }
 
-    fn from_word(word: &str) -> Self {
-        match word {
+    fn from_database(name: &str) -> Self {
+        match name {
             "timescale" => Layout::Timescale,
             "citus" => Layout::Citus,
             // The column's CHECK allows no other name.
@@ -50,7 +51,7 @@ impl Layout {
         }
     }
 
-    /// The extension that it needs.
+    /// Returns the extension that it needs.
     pub(super) fn extension(self) -> Option<&'static str> {
         match self {
             Layout::Plain => None,
@@ -59,7 +60,7 @@ impl Layout {
         }
     }
 
-    /// What brings plain tables into it, safe to repeat; nothing for plain tables.
+    /// Returns the SQL that converts plain tables to it, safe to repeat; `None` for plain tables.
     pub(super) fn arrange(self) -> Option<&'static str> {
         match self {
             Layout::Plain => None,
@@ -68,7 +69,7 @@ impl Layout {
         }
     }
 
-    /// What makes plain tables of those in it; nothing for plain tables.
+    /// Returns the SQL that converts its tables to plain ones; `None` for plain tables.
     pub(super) fn undo(self) -> Option<&'static str> {
         match self {
             Layout::Plain => None,
@@ -77,51 +78,52 @@ impl Layout {
         }
     }
 
-    /// The statement that records it. Its name needs no quoting.
+    /// Returns the statement that records it. Its name needs no quoting.
     pub(super) fn record(self) -> String {
-        format!("UPDATE arc_recorder.installation SET layout = '{}';", self.word())
+        format!("UPDATE arc_recorder.installation SET layout = '{}';", self.as_str())
     }
 
-    /// The one that is recorded; there is a schema.
+    /// Returns the recorded layout; the schema must exist.
     pub(super) async fn recorded(client: &Session<impl GenericClient>) -> Result<Self> {
         let select = "SELECT layout FROM arc_recorder.installation";
         let row = client.query_opt(select, &[]).await;
-        let row = row.map_err(|error| Error::of_place("read the layout", error))?;
-        Ok(row.map_or(Layout::Plain, |row| Layout::from_word(row.get(0))))
+        let row = row.map_err(|error| Error::postgres_without_values("read the layout", error))?;
+        Ok(row.map_or(Layout::Plain, |row| Layout::from_database(row.get(0))))
     }
 }
 
 impl fmt::Display for Layout {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.word())
+        formatter.write_str(self.as_str())
     }
 }
 
-/// What a server has of an extension.
+/// The availability of an extension on a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Extension {
-    /// Its version in this database, if it was created there.
+    /// Its version in this database, if it was created.
     pub(super) created: Option<String>,
     /// Whether its files are on the server.
     pub(super) available: bool,
-    /// Whether the server has loaded it at its start, without which it cannot be created.
+    /// Whether the server loaded it at its start, without which it cannot be created.
     pub(super) loaded: bool,
 }
 
 impl Extension {
-    /// Asks the server.
+    /// Queries the server.
     pub(super) async fn ask(client: &Session<impl GenericClient>, name: &str) -> Result<Self> {
         let select = "SELECT (SELECT extversion FROM pg_catalog.pg_extension WHERE extname = $1),
                  EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = $1),
                  EXISTS (SELECT FROM pg_catalog.pg_settings WHERE name LIKE $2)";
         let settings = format!("{name}.%");
         let row = client.query_one(select, &[&name, &settings]).await;
-        let row = row.map_err(|error| Error::of_place("look for extensions", error))?;
+        let row =
+            row.map_err(|error| Error::postgres_without_values("look for extensions", error))?;
         Ok(Extension { created: row.get(0), available: row.get(1), loaded: row.get(2) })
     }
 }
 
-/// What a database in one of the layouts really has.
+/// The actual state of a database in one of the layouts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LayoutState {
     /// Whether outcomes are a hypertable, or distributed.
@@ -134,7 +136,7 @@ pub(super) struct LayoutState {
 }
 
 impl LayoutState {
-    /// Looks into the extensions' catalogues.
+    /// Queries the extensions' catalogues.
     pub(super) async fn ask(client: &Session<impl GenericClient>, layout: Layout) -> Result<Self> {
         let select = match layout {
             Layout::Plain => return Ok(LayoutState { arranged: true, ..Self::default() }),
@@ -167,7 +169,8 @@ impl LayoutState {
             }
         };
         let row = client.query_one(select, &[]).await;
-        let row = row.map_err(|error| Error::of_place("look at the layout", error))?;
+        let row =
+            row.map_err(|error| Error::postgres_without_values("look at the layout", error))?;
         Ok(LayoutState {
             arranged: row.get(0),
             full_edition: row.get(1),
@@ -176,13 +179,13 @@ impl LayoutState {
         })
     }
 
-    /// Whether arranging the tables again would add something.
+    /// Whether converting the tables again would add something.
     pub(super) fn lacks(&self) -> bool {
         !self.arranged || (self.full_edition && !(self.columnstore && self.policy))
     }
 }
 
-/// Brings the tables from one layout into another, in the transaction.
+/// Converts the tables from one layout to another, in the transaction.
 ///
 /// # Errors
 /// The database's error, for the caller to explain.
@@ -208,10 +211,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_and_layouts_are_the_same() {
+    fn a_layout_has_one_name() {
         for layout in [Layout::Plain, Layout::Timescale, Layout::Citus] {
-            assert_eq!(Layout::from_word(layout.word()), layout);
-            assert_eq!(serde_json::to_value(layout).unwrap(), layout.word());
+            assert_eq!(Layout::from_database(layout.as_str()), layout);
+            assert_eq!(serde_json::to_value(layout).unwrap(), layout.as_str());
             assert_eq!(layout.extension().is_some(), layout.arrange().is_some());
         }
     }

@@ -1,4 +1,4 @@
-//! What a store has done since it was made, counted.
+//! Metrics of a store since it was created.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,24 +9,24 @@ use serde::{Deserialize, Serialize};
 use super::Store;
 use super::health::PoolStats;
 
-/// What a store has done since it was made.
+/// Metrics of a store since it was created.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
-    /// Statements that the database was asked to run, commits and retries among them.
+    /// Statements that were sent to the database, including commits and retries.
     pub total_queries: u64,
-    /// Those that failed.
+    /// Statements that failed.
     pub failed_queries: u64,
-    /// How often results were sent again after a transient error.
+    /// How many times results were sent again after a transient error.
     pub retry_count: u64,
-    /// Those that did not fail, of all, in percent; 100 if there was none.
+    /// The percentage of statements that succeeded; 100 if there were none.
     pub success_rate: f64,
-    /// The mean time of one in milliseconds, to its first row or its end.
+    /// The mean duration of a statement in milliseconds, to its first row or its end.
     pub avg_query_time: f64,
     /// Outcomes that were stored.
     pub stored_outcomes: u64,
     /// Transactions that stored results.
     pub transactions: u64,
-    /// When the health was asked for last.
+    /// When the health was last queried.
     pub last_health_check: Option<Timestamp>,
     /// The connections.
     pub pool_stats: PoolStats,
@@ -60,14 +60,14 @@ impl Counters {
         self.stored.fetch_add(outcomes as u64, Ordering::Relaxed);
     }
 
-    /// Remembers when the health was asked for.
+    /// Records that the health was queried.
     pub(super) fn health_checked(&self, at: Timestamp) {
         self.health_checked.store(at.as_microsecond(), Ordering::Relaxed);
     }
 }
 
 impl Store {
-    /// What this store and its clones have done since it was made.
+    /// Returns the metrics of this store and its clones since it was created.
     #[expect(clippy::cast_precision_loss, reason = "means and rates for people")]
     pub fn metrics(&self) -> Metrics {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

@@ -1,8 +1,8 @@
-//! Bringing the schema up to date, step by step.
+//! Migrates the schema to the current version, step by step.
 //!
 //! Every migration is a transaction of its own, under a lock that lets one process migrate at a time: a
 //! process that is killed leaves complete steps, and the next one continues. The first migration of a
-//! database also chooses its layout; the last brings the tables into it, so that no process finds a
+//! database also chooses its layout; the last one converts the tables to it, so that no process finds a
 //! current schema with tables in another layout.
 
 use tokio_postgres::error::SqlState;
@@ -15,25 +15,25 @@ use super::migrations::{
 use super::{Connection, Store};
 use crate::error::{Error, Result};
 
-/// What bringing the schema up to date did.
+/// The result of migrating the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Migrated {
-    /// The steps of this run: migrations, as `0001_recording`, and `layout timescale` if the tables
-    /// were brought into a layout; nothing if all were applied before.
+pub struct MigrationReport {
+    /// The steps of this run: migrations, such as `0001_recording`, and `layout timescale` if the
+    /// tables were converted to a layout; empty if all were already applied.
     pub applied: Vec<String>,
-    /// The version that the schema has.
+    /// The version of the schema.
     pub version: i32,
-    /// How its tables are laid out.
+    /// The layout of its tables.
     pub layout: Layout,
-    /// What could not be had, and what would bring it: sentences for people.
+    /// Missing features and their remedies: sentences for operators.
     pub notes: Vec<String>,
 }
 
-/// Why a step failed.
+/// The reason why a step failed.
 enum Failure {
-    /// As it is.
+    /// Any other error.
     Other(Error),
-    /// The database user lacks the right.
+    /// The database user lacks the privilege.
     NotAllowed(String),
 }
 
@@ -49,11 +49,13 @@ impl From<tokio_postgres::Error> for Failure {
             Some(server) if *server.code() == SqlState::INSUFFICIENT_PRIVILEGE => {
                 Failure::NotAllowed(server.message().to_owned())
             }
-            _ => Failure::Other(match Error::of_place("bring the schema up to date", error) {
-                // A recording process has no part in it, and another migration can correct it.
-                Error::Database(detail) | Error::Internal(detail) => Error::Schema(detail),
-                error => error,
-            }),
+            _ => Failure::Other(
+                match Error::postgres_without_values("bring the schema up to date", error) {
+                    // The recording process is not the cause, and another migration can correct it.
+                    Error::Database(detail) | Error::Internal(detail) => Error::Schema(detail),
+                    error => error,
+                },
+            ),
         }
     }
 }
@@ -61,20 +63,20 @@ impl From<tokio_postgres::Error> for Failure {
 type Step<T> = std::result::Result<T, Failure>;
 
 impl Store {
-    /// Brings the schema to the version that this program needs. Safe to repeat, to interrupt, and to
-    /// run from many processes at once: the others wait, and find it done. A new database gets the
-    /// layout that its server offers: Citus if that extension was created, TimescaleDB if it was or can
-    /// be created, else plain tables.
+    /// Migrates the schema to the version that this program needs. It is safe to repeat, to interrupt,
+    /// and to run from many processes at once: the others wait, and find it done. A new database gets
+    /// the layout that its server supports: Citus if that extension was created, TimescaleDB if it was
+    /// or can be created, else plain tables.
     ///
     /// # Errors
     /// [`Error::Schema`] as [`Store::check_schema`], or if the server is too old or the encoding of the
     /// database is not UTF-8; [`Error::Database`] if the user is not allowed to create tables, with the
     /// users who are.
-    pub async fn migrate(&self) -> Result<Migrated> {
+    pub async fn migrate(&self) -> Result<MigrationReport> {
         self.bring_to(None).await
     }
 
-    /// Brings the schema to the version that this program needs, if a look at it shows another version.
+    /// Migrates the schema to the version that this program needs, if a check finds another version.
     ///
     /// # Errors
     /// As [`Store::migrate`].
@@ -85,16 +87,16 @@ impl Store {
         Ok(())
     }
 
-    /// As [`Store::migrate`], and brings the tables into a layout, with their rows. All other clients
-    /// wait while the rows move.
+    /// Migrates the schema as [`Store::migrate`], and converts the tables to a layout, with their rows.
+    /// All other clients wait during the conversion.
     ///
     /// # Errors
     /// As [`Store::migrate`]; [`Error::Schema`] if the server lacks the extension of the layout.
-    pub async fn migrate_to(&self, layout: Layout) -> Result<Migrated> {
+    pub async fn migrate_to(&self, layout: Layout) -> Result<MigrationReport> {
         self.bring_to(Some(layout)).await
     }
 
-    async fn bring_to(&self, wanted: Option<Layout>) -> Result<Migrated> {
+    async fn bring_to(&self, wanted: Option<Layout>) -> Result<MigrationReport> {
         let mut client = self.client().await?;
         check_server(&client).await?;
         match run(&mut client, wanted).await {
@@ -105,7 +107,7 @@ impl Store {
     }
 }
 
-async fn run(client: &mut Connection, wanted: Option<Layout>) -> Step<Migrated> {
+async fn run(client: &mut Connection, wanted: Option<Layout>) -> Step<MigrationReport> {
     let (mut applied, mut notes) = (Vec::new(), Vec::new());
     loop {
         let transaction = client.transaction().await?;
@@ -144,11 +146,11 @@ async fn run(client: &mut Connection, wanted: Option<Layout>) -> Step<Migrated> 
         let laid_out = LayoutState::ask(&transaction, layout).await?;
         notes.extend(remarks(&transaction, layout, &laid_out).await?);
         transaction.commit().await?;
-        return Ok(Migrated { applied, version, layout, notes });
+        return Ok(MigrationReport { applied, version, layout, notes });
     }
 }
 
-/// The layout of a new database: the one that is wanted, else what the server offers.
+/// Returns the layout of a new database: the requested one, or else the one that the server supports.
 async fn choose(
     transaction: &Transaction<'_>,
     wanted: Option<Layout>,
@@ -178,7 +180,7 @@ async fn choose(
     Ok(Layout::Plain)
 }
 
-/// Sees to it that a layout's extension is in the database.
+/// Ensures that a layout's extension exists in the database.
 async fn require(transaction: &Transaction<'_>, layout: Layout) -> Step<()> {
     let Some(name) = layout.extension() else { return Ok(()) };
     let extension = Extension::ask(transaction, name).await?;
@@ -214,7 +216,7 @@ async fn create(
     name: &str,
 ) -> Step<std::result::Result<(), String>> {
     transaction.batch_execute("SAVEPOINT extension").await?;
-    // An extension goes into the first schema of the user's own search path.
+    // An extension is created in the first schema of the user's own search path.
     let create = format!(
         "SET LOCAL search_path TO DEFAULT; CREATE EXTENSION IF NOT EXISTS {name}; {SEARCH_PATH}"
     );
@@ -233,7 +235,7 @@ async fn create(
     }
 }
 
-/// What a layout does without here, and what would bring it.
+/// Returns the features that a layout lacks here, and the remedies.
 async fn remarks(
     client: &Session<impl GenericClient>,
     layout: Layout,
@@ -245,11 +247,11 @@ async fn remarks(
             let timescale = Extension::ask(client, "timescaledb").await?;
             let citus = Extension::ask(client, "citus").await?;
             let found = [(timescale, "TimescaleDB", "timescale"), (citus, "Citus", "citus")];
-            for (extension, name, word) in found {
+            for (extension, name, layout) in found {
                 if let Some(version) = extension.created {
                     remarks.push(format!(
                         "the database has {name} {version}, and plain tables; `arc-host migrate --to \
-                         {word}` brings them into it"
+                         {layout}` converts them to it"
                     ));
                 } else if extension.available && !extension.loaded {
                     remarks.push(format!(
@@ -277,7 +279,7 @@ async fn remarks(
     Ok(remarks)
 }
 
-/// The users with the rights that this user lacks.
+/// Returns the users with the privileges that this user lacks.
 async fn not_allowed(client: &Session<impl GenericClient>, reason: &str) -> Error {
     let owners = "SELECT current_user::text, pg_catalog.current_database()::text,
              pg_catalog.pg_get_userbyid(datdba)::text,
@@ -286,7 +288,7 @@ async fn not_allowed(client: &Session<impl GenericClient>, reason: &str) -> Erro
          FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
     let row = match client.query_one(owners, &[]).await {
         Ok(row) => row,
-        Err(error) => return Error::of_place("find the database's owner", error),
+        Err(error) => return Error::postgres_without_values("find the database's owner", error),
     };
     let (user, database, owner): (String, String, String) = (row.get(0), row.get(1), row.get(2));
     let schema_owner: Option<String> = row.get(3);

@@ -1,4 +1,4 @@
-//! Migrations as SQL, for people who run it themselves.
+//! Migrations as SQL, for operators who run them themselves.
 
 use std::fmt::Write as _;
 
@@ -10,8 +10,9 @@ use super::migrations::{
 use crate::error::Result;
 
 impl Store {
-    /// The SQL that brings this database's schema up to date, and into a layout if one is named, for a
-    /// person with the right to run it: `psql -v ON_ERROR_STOP=1 -f`. Nothing is changed.
+    /// Returns the SQL that migrates this database's schema, and converts it to a layout if one is
+    /// named, for an operator with the required privileges: `psql -v ON_ERROR_STOP=1 -f`. Nothing is
+    /// changed.
     ///
     /// # Errors
     /// As [`Store::check_schema`].
@@ -43,12 +44,12 @@ impl Store {
     }
 }
 
-/// The SQL for a database in which nothing is yet.
+/// Returns the SQL for an empty database.
 pub fn migration_script_for_empty(layout: Layout) -> String {
     script(0, Layout::Plain, layout)
 }
 
-/// The SQL from this many applied migrations and a layout to all of them and another layout.
+/// Returns the SQL from this many applied migrations and a layout to all migrations and another layout.
 fn script(applied: i32, from: Layout, to: Layout) -> String {
     let version = MIGRATIONS.last().map_or(0, |migration| migration.version);
     let mut text = String::new();
@@ -68,7 +69,7 @@ SELECT pg_catalog.pg_advisory_xact_lock({LOCK});
     if applied == 0 {
         let _ = writeln!(text, "{}\n", BOOTSTRAP.trim());
     }
-    // It was written for what the database was then.
+    // It was written for the state of the database at that time.
     let _ = write!(
         text,
         "DO $$

@@ -1,5 +1,5 @@
-//! The schema's versions: which one the database has, and which one this program needs. How it gets
-//! from the one to the other is in [`super::migrating`].
+//! The schema's versions: that of the database, and the one that this program needs.
+//! [`super::migrating`] migrates from one to the other.
 
 use sha2::{Digest, Sha256};
 use tokio_postgres::error::SqlState;
@@ -17,12 +17,12 @@ pub(super) struct Migration {
 }
 
 impl Migration {
-    /// Its name for people, such as `0001_recording`.
+    /// Its display name, such as `0001_recording`.
     pub(super) fn title(&self) -> String {
         format!("{:04}_{}", self.version, self.name)
     }
 
-    /// The statement that notes it as applied, with values that need no quoting.
+    /// The statement that records it as applied, with values that need no quoting.
     pub(super) fn note(&self) -> String {
         let Migration { version, name, .. } = self;
         let sha256 = hexadecimal(&self.sha256());
@@ -38,7 +38,7 @@ impl Migration {
     }
 }
 
-/// All of them, in order.
+/// All migrations, in order.
 pub(super) const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
@@ -67,7 +67,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-/// The oldest server that has all that the schema uses: `COMPRESSION lz4` came with 14.
+/// The oldest server that supports all features of the schema: `COMPRESSION lz4` was added in 14.
 const OLDEST_SERVER: i32 = 140_000;
 
 /// The advisory lock that lets one migration run at a time: the bytes of "arcrec".
@@ -87,19 +87,19 @@ pub(super) const BOOTSTRAP: &str = "
         applied_at timestamptz NOT NULL DEFAULT now()
     );";
 
-/// What the database's schema is to this program.
+/// The state of the database's schema, compared with this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SchemaState {
     /// The schema does not exist yet.
     Absent,
     /// This many migrations were applied; this program has more.
     Older(i32),
-    /// It is the one that this program needs.
+    /// It is the version that this program needs.
     Current(i32),
 }
 
 impl SchemaState {
-    /// How many migrations were applied.
+    /// Returns how many migrations were applied.
     pub(super) fn applied(self) -> i32 {
         match self {
             SchemaState::Absent => 0,
@@ -131,11 +131,11 @@ pub(super) async fn check(client: &Session<impl GenericClient>) -> Result<Schema
                      tables, and UPDATE on arc_recorder.simulations",
             );
         }
-        Error::of_place("read the schema's version", error)
+        Error::postgres_without_values("read the schema's version", error)
     };
     let exists: bool = client
         .query_one(
-            // The catalogue itself is read: what a name lookup remembers is not refreshed by
+            // The catalogue itself is queried, because the cache of name lookups is not refreshed by
             // waiting for another migration's advisory lock.
             "SELECT EXISTS (
                  SELECT FROM pg_catalog.pg_class AS class
@@ -202,7 +202,7 @@ pub(super) async fn check_server(client: &Session<impl GenericClient>) -> Result
             &[],
         )
         .await
-        .map_err(|error| Error::of_place("ask the server for its version", error))?;
+        .map_err(|error| Error::postgres_without_values("ask the server for its version", error))?;
     let (number, version, encoding): (i32, String, String) = (row.get(0), row.get(1), row.get(2));
     if number < OLDEST_SERVER {
         return Err(Error::schema(format!(

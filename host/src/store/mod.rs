@@ -53,27 +53,27 @@ pub use extracted::ColumnChange;
 pub(crate) use extracted::ExtractedColumns;
 pub use figures::Figures;
 pub use health::{Health, Policy, PoolStats};
-pub(crate) use history::{ExtractedOutcome, KeptResult};
+pub(crate) use history::{ExtractedOutcome, RejectedSubmission};
 pub use layout::Layout;
 pub use metrics::Metrics;
-pub use migrating::Migrated;
+pub use migrating::MigrationReport;
 pub use migration_script::migration_script_for_empty;
 pub use migrations::SchemaState;
 pub(crate) use outcome_columns::AddedFields;
 pub use outcome_columns::{OutcomeRow, outcome_columns_of_table};
-pub use outcome_page::{Attached, OutcomePage};
+pub use outcome_page::{Attachments, OutcomePage};
 pub use outcomes::{OutcomeFilter, OutcomeRecord, RecordedOutcome};
 pub use performance::{Failure, HourlyPerformance, Performance, PerformanceSummary};
 #[doc(hidden)]
 pub use rejected::{RejectedPage, RejectedResult};
-pub use retention::{Expired, Removed, hours_before};
+pub use retention::{ExpiredSimulations, RemovedRows, hours_before};
 pub use simulation_page::SimulationPage;
 pub use simulations::{Simulation, SimulationStatus};
 pub use sql::SqlAnswer;
 pub(crate) use starting::scenario_key;
 pub use starting::{NO_CONFIGURATION, NewSimulation, PlannedRow, SimulationStart};
 pub use writing::{RejectedRow, ResultKey};
-pub(crate) use writing::{Replay, Rewriting, Rewritten};
+pub(crate) use writing::{Replay, RewriteTransaction, RewrittenOutcome};
 
 use connection::{CONNECT_TIMEOUT, Connector, Manager, Pool};
 
@@ -81,7 +81,7 @@ use crate::error::{Error, Result};
 #[cfg(any(test, fuzzing))]
 pub(crate) use cursor::fuzz as fuzz_cursor;
 use metrics::Counters;
-use writing::Caution;
+use writing::LookUpPolicy;
 
 /// How long a call waits for a connection before it fails.
 const POOL_WAIT: Duration = Duration::from_secs(30);
@@ -92,7 +92,7 @@ pub struct Store {
     pool: Pool,
     counters: Arc<Counters>,
     clock: Arc<DatabaseClock>,
-    caution: Arc<Caution>,
+    look_up: Arc<LookUpPolicy>,
     copying: Arc<OnceCell<bool>>,
     /// For rows that are larger than a page.
     large_rows: Arc<Semaphore>,
@@ -100,7 +100,7 @@ pub struct Store {
     large_writes: Arc<Semaphore>,
 }
 
-/// A connection that goes back to the pool when it is dropped.
+/// A connection that returns to the pool when it is dropped.
 type Connection = deadpool::managed::Object<Manager>;
 
 impl Store {
@@ -151,7 +151,7 @@ impl Store {
             pool,
             counters,
             clock,
-            caution: Arc::default(),
+            look_up: Arc::default(),
             copying: Arc::default(),
             large_rows: Arc::new(Semaphore::new(1)),
             large_writes: Arc::new(Semaphore::new(2)),
@@ -162,7 +162,7 @@ impl Store {
         self.pool.get().await.map_err(Error::pool)
     }
 
-    /// The database's clock, as well as this host knows it by now.
+    /// Returns the database's clock, as far as this host knows it.
     pub fn clock(&self) -> &DatabaseClock {
         &self.clock
     }
@@ -183,31 +183,31 @@ impl Store {
         Err(Error::unavailable("the database's clock could not be read"))
     }
 
-    /// The time by the database's clock, which decides about the age of rows.
+    /// Returns the time by the database's clock, by which the age of rows is determined.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
     pub async fn now(&self) -> Result<jiff::Timestamp> {
-        let failed = |error| Error::of_place("ask the database for the time", error);
+        let failed = |error| Error::postgres_without_values("ask the database for the time", error);
         let client = self.client().await?;
         let row = client.query_one("SELECT pg_catalog.clock_timestamp()", &[]).await;
         Ok(row.map_err(failed)?.get(0))
     }
 
-    /// The connections by now.
+    /// Returns the current state of the connections.
     pub fn pool_stats(&self) -> PoolStats {
         let pool = self.pool.status();
         PoolStats { size: pool.size, available: pool.available, waiting: pool.waiting }
     }
 
-    /// Tests the idle connections now and drops those that are gone, as all of them can be after this
+    /// Tests the idle connections and drops those that are lost, as all of them can be after this
     /// process was frozen and resumed elsewhere. Returns how many were dropped.
     pub async fn test_connections(&self) -> usize {
         let mut dropped = 0;
         let idle = self.pool.status().available;
         let mut tested = Vec::with_capacity(idle);
         for _ in 0..idle {
-            // A caller that has taken one meanwhile detects it by using it.
+            // A caller that has taken one in the meantime detects it by using it.
             let Some(Ok(client)) = self.client().now_or_never() else { break };
             tested.push(client);
         }
@@ -232,7 +232,8 @@ impl Store {
             return Err(Error::unavailable("the database does not answer").with_hint("try again"));
         }
         let asked = client.query_one("SHOW transaction_read_only", &[]).await;
-        let failed = |error| Error::of_place("ask whether the database takes writes", error);
+        let failed =
+            |error| Error::postgres_without_values("ask whether the database takes writes", error);
         let read_only: String = asked.map_err(failed)?.get(0);
         if read_only == "on" {
             return Err(Error::unavailable(

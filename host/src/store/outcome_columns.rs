@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::column_type::ColumnType;
 use super::writing::ResultKey;
-use crate::extraction::{Outcome, Span, Violation, category_word, violations_to_json, whole};
+use crate::extraction::{Outcome, Span, Violation, violations_to_json, whole};
 use crate::json_text::{JsonStr, JsonText};
 
 /// The table. Each line has the role, the name and the type of a column, and its value in a row: a
@@ -53,7 +53,7 @@ macro_rules! outcome_columns {
         extracted cost_usd: f64 = |outcome, _| outcome.cost_usd;
         extracted error_code: Option<String> = |outcome, _| outcome.error_code.take();
         extracted error_category: Option<Cow<'static, str>> =
-            |outcome, _| outcome.error_category.map(|category| category_word(category).into());
+            |outcome, _| outcome.error_category.map(|category| category.as_str().into());
         extracted error_message: Option<String> = |outcome, _| outcome.error_message.take();
         extracted modal_call_id: Option<String> = |_, added| added.modal_call_id.take();
         extracted sandbox_id: Option<String> = |_, added| added.sandbox_id.take();

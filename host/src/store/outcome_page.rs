@@ -1,4 +1,4 @@
-//! Recorded outcomes a page at a time, each page as quick as the first.
+//! Recorded outcomes in pages, each as fast as the first.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,32 +22,33 @@ use crate::paging::{PAGE_ROWS, PAGE_ROWS_WITH_DOCUMENTS};
 /// The kind of the cursor, and its version.
 const CURSOR: &str = "outcomes1";
 
-/// A page ends early when its outcomes, or what is attached to them, have so many bytes: a thousand
-/// of the greatest size would be 16 GB. A single outcome that has more is a page of its own.
+/// A page ends early when its outcomes, or their attached documents and trajectories, reach this many
+/// bytes: a thousand of the greatest size would be 16 GB. A single larger outcome is a page of its own.
 const PAGE_BYTES: i64 = 2 << 20;
 
-/// What an outcome takes beside its texts.
+/// The size of an outcome in addition to its texts.
 const ROW_BYTES: i64 = 512;
 
-/// In place of a number of bytes: one row, whatever it has.
+/// Replaces a number of bytes: one row of any size.
 const ONE_ROW: i64 = -1;
 
-/// How many documents are read at once: they may be large.
+/// How many documents are read at once: they can be large.
 const DOCUMENTS_AT_ONCE: usize = 16;
 
-/// What is to come with each outcome. It is read from the document, which is else left alone.
+/// The data that are returned with each outcome. They are read from the document, which is not read
+/// otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Attached {
+pub struct Attachments {
     /// The document, byte for byte.
     pub documents: bool,
     /// The document's own trajectory object.
     pub trajectories: bool,
 }
 
-impl Attached {
-    /// Returns how many outcomes are read at once if all are wanted.
+impl Attachments {
+    /// Returns how many outcomes are read at once if all are requested.
     pub fn page_rows(self) -> u32 {
-        if self == Attached::default() { PAGE_ROWS } else { PAGE_ROWS_WITH_DOCUMENTS }
+        if self == Attachments::default() { PAGE_ROWS } else { PAGE_ROWS_WITH_DOCUMENTS }
     }
 }
 
@@ -56,17 +57,17 @@ impl Attached {
 pub struct OutcomePage {
     /// The outcomes, in order of scenario (its id's bytes), trial and attempt.
     pub outcomes: Vec<RecordedOutcome>,
-    /// Where the next page begins; none on the last page.
+    /// The cursor of the next page; `None` on the last page.
     pub cursor: Option<String>,
-    /// Held while this page is of an outcome that is larger than a page: no other such page is read
-    /// meanwhile.
+    /// Held while this page is of an outcome that is larger than a page, so that only one such page is
+    /// read at a time.
     pub(crate) large: Option<Arc<OwnedSemaphorePermit>>,
 }
 
-/// The place of an outcome in the order. The simulation is in it, so that a cursor of another one
-/// is refused.
+/// The position of an outcome in the order. It contains the simulation, so that a cursor of another one
+/// is rejected.
 #[derive(Serialize, Deserialize)]
-struct Place {
+struct Position {
     simulation_id: Uuid,
     scenario_id: String,
     trial: i32,
@@ -75,29 +76,29 @@ struct Place {
 }
 
 impl Store {
-    /// A page of a simulation's outcomes: at most `limit` of them, from 1 to 1,000 (100 is usual),
-    /// from the beginning or from where the page before ended. A page may be shorter, so that it
-    /// stays within some 2 MiB, or one outcome where that alone has more: one that has a cursor is
-    /// not the last.
+    /// Returns a page of a simulation's outcomes: at most `limit` of them, from 1 to 1,000 (100 is
+    /// usual), from the beginning or after the previous page. A page can be shorter, so that it has no
+    /// more than about 2 MiB, or one outcome if that is larger: a page that has a cursor is not the
+    /// last.
     ///
-    /// Outcomes that are recorded between two pages are on the later page where they belong there,
-    /// and missed where they belong before it; none is given twice.
+    /// Outcomes that are recorded between two pages are on the later page if their position is on it,
+    /// and missed if it is before; no outcome is returned twice.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is no such simulation; [`Error::Invalid`] for another limit, or
-    /// a cursor that is not one of this simulation's.
+    /// [`Error::NotFound`] if the simulation does not exist; [`Error::Invalid`] for another limit, or a
+    /// cursor of another simulation or of none.
     pub async fn outcomes_page(
         &self,
         simulation_id: Uuid,
         filter: &OutcomeFilter,
         limit: u32,
         cursor: Option<&str>,
-        attached: Attached,
+        attached: Attachments,
     ) -> Result<OutcomePage> {
         let mut statement = statement(simulation_id, filter, limit, cursor)?;
         let mut rows = self.rows(&statement, "read the outcomes").await?;
         let mut large = None;
-        // The first is more than a page by itself, and has come without what is long.
+        // The first outcome exceeds a page, and was read without its long columns.
         if rows.first().is_some_and(|row| !row.get::<_, bool>("whole")) {
             large = self.large_rows().await;
             statement = statement_within(simulation_id, filter, limit, cursor, ONE_ROW)?;
@@ -113,9 +114,9 @@ impl Store {
             .collect::<std::result::Result<Vec<_>, _>>()
             .map_err(|error| Error::postgres("read an outcome", error))?;
         drop(rows);
-        // One more was read than wanted, only to see whether there is one.
+        // One row more than requested was read, to find out whether there is a next page.
         outcomes.truncate(limit as usize);
-        if attached != Attached::default() && !outcomes.is_empty() {
+        if attached != Attachments::default() && !outcomes.is_empty() {
             let done = match large {
                 None => self.attach(simulation_id, &mut outcomes, attached, PAGE_BYTES).await?,
                 Some(_) => 0,
@@ -130,7 +131,7 @@ impl Store {
         }
         let last_page = i64::try_from(outcomes.len()).is_ok_and(|read| read == found);
         let next = outcomes.last().filter(|_| !last_page).map(|last| {
-            let place = Place {
+            let place = Position {
                 simulation_id,
                 scenario_id: last.scenario_id.clone(),
                 trial: last.trial,
@@ -142,12 +143,13 @@ impl Store {
         Ok(OutcomePage { outcomes, cursor: next.transpose()?, large: large.map(Arc::new) })
     }
 
-    /// Attaches what was asked for to outcomes, within so many bytes; gives how many have it now.
+    /// Attaches documents and trajectories to outcomes, up to this many bytes, and returns to how many
+    /// outcomes they are now attached.
     async fn attach(
         &self,
         simulation_id: Uuid,
         outcomes: &mut [RecordedOutcome],
-        attached: Attached,
+        attached: Attachments,
         mut left_bytes: i64,
     ) -> Result<usize> {
         let mut done = 0;
@@ -167,7 +169,7 @@ impl Store {
                 .collect();
             drop(rows);
             for outcome in chunk {
-                // It is too long for this page, or was removed meanwhile.
+                // It is too long for this page, or was removed in the meantime.
                 let Some((document, trajectory)) = found.remove(&outcome.outcome_id) else {
                     return Ok(done);
                 };
@@ -181,16 +183,16 @@ impl Store {
         Ok(done)
     }
 
-    /// Waits until no other page is of a row that is larger than a page.
+    /// Waits until no other page of a row that is larger than a page is being read.
     async fn large_rows(&self) -> Option<OwnedSemaphorePermit> {
         // The semaphore is never closed.
         Arc::clone(&self.large_rows).acquire_owned().await.ok()
     }
 }
 
-/// The query of a page and one row more. Only the rows of the page are read, in the order of an
-/// index; the attempts at their scenarios and trials are counted beside, for a filter may leave
-/// some of them out, and the page before may hold others.
+/// The query of a page and one row more. Only the rows of the page are read, in the order of an index.
+/// The attempts at their scenarios and trials are counted separately, because a filter can omit some of
+/// them, and the previous page can have others.
 pub(super) fn statement(
     simulation_id: Uuid,
     filter: &OutcomeFilter,
@@ -200,7 +202,7 @@ pub(super) fn statement(
     statement_within(simulation_id, filter, limit, cursor, PAGE_BYTES)
 }
 
-/// The same with another number of bytes, or [`ONE_ROW`].
+/// The same query with another number of bytes, or [`ONE_ROW`].
 fn statement_within(
     simulation_id: Uuid,
     filter: &OutcomeFilter,
@@ -227,7 +229,7 @@ fn statement_within(
         let _ = write!(conditions, " AND outcome.status = ${}", statement.count());
     }
     if let Some(cursor) = cursor {
-        let place: Place = cursor::decode(CURSOR, cursor)?;
+        let place: Position = cursor::decode(CURSOR, cursor)?;
         if place.simulation_id != simulation_id {
             return Err(Error::invalid(format!(
                 "the cursor belongs to simulation {}, not to {simulation_id}",
@@ -257,8 +259,8 @@ fn statement_within(
     let columns: String = selected()
         .into_iter()
         .map(|(name, bytes)| match bytes {
-            // A first row that is more than a page comes without what may be long, so that one query
-            // tells it from no row.
+            // A first row that exceeds a page is returned without its long columns, so that one query
+            // distinguishes it from no row.
             Some(_) => format!("CASE WHEN {whole} THEN page.{name} END AS {name}, "),
             None => format!("page.{name}, "),
         })
@@ -303,7 +305,7 @@ fn statement_within(
     Ok(statement)
 }
 
-/// The columns of the table that are read, each with the SQL of its bytes if it may be long.
+/// The columns of the table that are read, each with the SQL of its size if it can be long.
 fn selected() -> Vec<(&'static str, Option<String>)> {
     macro_rules! with_bytes {
         ($(($role:ident $name:ident [$type:ty] $value:tt))*) => {
@@ -339,7 +341,7 @@ fn trajectory(
 fn attached_statement(
     simulation_id: Uuid,
     ids: Vec<Uuid>,
-    attached: Attached,
+    attached: Attachments,
     bytes: i64,
 ) -> Statement {
     let document = if attached.documents { "document::text" } else { "NULL::text" };

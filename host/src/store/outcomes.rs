@@ -1,4 +1,4 @@
-//! Recorded outcomes, as they are read: without their documents unless these are asked for.
+//! Recorded outcomes as they are read: without their documents, unless requested.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use super::outcome_columns::outcome_columns;
 use crate::extraction::OutcomeStatus;
 use crate::json_text::JsonText;
 
-/// Which outcomes of a simulation are wanted.
+/// Selects outcomes of a simulation.
 #[derive(Clone, Debug, Default)]
 pub struct OutcomeFilter {
     /// Only those of this scenario.
@@ -29,10 +29,10 @@ macro_rules! recorded_outcome {
         pub struct RecordedOutcome {
             pub outcome_id: Uuid,
             $(pub $name: $type,)*
-            /// The document's own trajectory object, as JSON text, where it was asked for and is there.
+            /// The document's own trajectory object, as JSON text, if it was requested and exists.
             #[serde(default, skip_deserializing, skip_serializing_if = "Option::is_none")]
             pub trajectory: Option<String>,
-            /// The document, byte for byte, where it was asked for.
+            /// The document, byte for byte, if it was requested.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub document: Option<String>,
         }
@@ -48,14 +48,14 @@ macro_rules! recorded_outcome {
             }
         }
 
-        /// An outcome that is exported, borrowed from the row or the page that it was read in.
+        /// An outcome that is exported, borrowed from the row or the page that it was read from.
         #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
         #[expect(missing_docs, reason = "the columns of the table, described in wit/recorder.wit")]
         pub struct OutcomeRecord<'r> {
             pub simulation_id: Uuid,
             pub outcome_id: Uuid,
             $(pub $name: <$type as ColumnType>::Ref<'r>,)*
-            /// The document, byte for byte, where it was asked for.
+            /// The document, byte for byte, if it was requested.
             #[serde(skip_serializing_if = "Option::is_none")]
             pub document: Option<&'r str>,
         }

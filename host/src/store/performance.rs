@@ -1,4 +1,4 @@
-//! What happened when: a simulation by the hour, and the latest failures of all of them.
+//! Performance over time: a simulation by the hour, and the latest failures of all simulations.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,27 +11,27 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::extraction::OutcomeStatus;
 
-/// One hour of a simulation, every attempt counted.
+/// One hour of a simulation, with all attempts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HourlyPerformance {
-    /// The hour's beginning.
+    /// The beginning of the hour.
     pub hour: Timestamp,
-    /// How many outcomes there are.
+    /// The number of outcomes.
     pub total_outcomes: i64,
-    /// The mean of their scores, from 0 to 1; none if none has a score.
+    /// The mean of their scores, from 0 to 1; `None` if none has a score.
     pub avg_reliability: Option<f64>,
     /// The mean of their durations in milliseconds.
     pub avg_execution_time: f64,
     /// Their cost in US dollars.
     pub total_cost: f64,
-    /// How many did not succeed.
+    /// How many are not a success.
     pub error_count: i64,
 }
 
-/// Some hours of a simulation in one.
+/// The summary of several hours of a simulation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PerformanceSummary {
-    /// How many outcomes there are.
+    /// The number of outcomes.
     pub total_outcomes: i64,
     /// The mean of their scores: of all outcomes, not of the hours.
     pub avg_reliability: Option<f64>,
@@ -44,11 +44,11 @@ pub struct PerformanceSummary {
 pub struct Performance {
     /// The simulation.
     pub simulation_id: Uuid,
-    /// How many hours were asked for.
+    /// The requested number of hours.
     pub time_range_hours: f64,
     /// The hours that have outcomes, in order: the last 20,000 of them.
     pub hourly_metrics: Vec<HourlyPerformance>,
-    /// All of them together.
+    /// The summary of all these hours.
     pub summary: PerformanceSummary,
 }
 
@@ -97,7 +97,7 @@ fn performance_statement(simulation_id: Uuid, hours: f64) -> Statement {
     .with(hours)
 }
 
-/// How many characters of a message are in a list; one more is read, to see whether there is one.
+/// How many characters of a message are in a list; one more is read, to find out whether it is longer.
 const MESSAGE_CHARACTERS: usize = 1_000;
 
 fn shortened(mut message: String) -> String {
@@ -158,9 +158,9 @@ impl Store {
         Ok(performance)
     }
 
-    /// The latest outcomes of all simulations that are not a success, newest first. A message of
-    /// more than 1,000 characters is cut there, and ends with `…`: the outcomes of the simulation
-    /// have the whole of it.
+    /// Returns the latest outcomes of all simulations that are not a success, newest first. A message
+    /// of more than 1,000 characters is truncated, and ends with `…`; the outcomes of the simulation
+    /// have the complete message.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
@@ -171,7 +171,7 @@ impl Store {
             simulation_id: row.get(1),
             scenario_id: row.get(2),
             execution_time: row.get(3),
-            status: OutcomeStatus::of_database(row.get(4)),
+            status: OutcomeStatus::from_database(row.get(4)),
             error_code: row.get(5),
             error_category: row.get(6),
             modal_call_id: row.get(7),

@@ -1,4 +1,4 @@
-//! Rejected results: kept once each, with the reasons.
+//! Rejected results: each is stored once, with the reasons.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,13 +13,13 @@ use crate::paging::PAGE_ROWS;
 /// The kind of the cursor, and its version.
 const CURSOR: &str = "rejected1";
 
-/// A page ends early when the reasons on it have so many bytes.
+/// A page ends early when its reasons reach this many bytes.
 const PAGE_BYTES: i64 = 2 << 20;
 
-/// What a rejected result takes beside its reasons.
+/// The size of a rejected result in addition to its reasons.
 const ROW_BYTES: i64 = 192;
 
-/// A rejected result as it was kept.
+/// A rejected result as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the columns of the table, described in its migration")]
 pub struct RejectedResult {
@@ -36,27 +36,27 @@ pub struct RejectedResult {
 pub struct RejectedPage {
     /// The results, in order of receipt.
     pub rejected: Vec<RejectedResult>,
-    /// Where the next page begins; none on the last page.
+    /// The cursor of the next page; `None` on the last page.
     pub cursor: Option<String>,
 }
 
-/// The place of a rejected result in the order.
+/// The position of a rejected result in the order.
 #[derive(Serialize, Deserialize)]
-struct Place {
+struct Position {
     simulation_id: Uuid,
     received_at: Timestamp,
     outcome_id: Uuid,
 }
 
 impl Store {
-    /// A page of what was rejected in a simulation, in order of receipt and without the documents: at
-    /// most `limit` of them, from 1 to 1,000, from the first or from where the page before ended. A
-    /// page may be shorter, so that its reasons stay within some 2 MiB: one that has a cursor is not
-    /// the last.
+    /// Returns a page of a simulation's rejected results, in order of receipt and without the
+    /// documents: at most `limit` of them, from 1 to 1,000, from the beginning or after the previous
+    /// page. A page can be shorter, so that its reasons have no more than about 2 MiB: a page that has
+    /// a cursor is not the last.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is no such simulation; [`Error::Invalid`] for another limit, or
-    /// a cursor that is not one of this simulation's.
+    /// [`Error::NotFound`] if the simulation does not exist; [`Error::Invalid`] for another limit, or a
+    /// cursor of another simulation or of none.
     pub async fn rejected_page(
         &self,
         simulation_id: Uuid,
@@ -78,21 +78,21 @@ impl Store {
         };
         let mut rejected: Vec<RejectedResult> = rows.iter().map(result).collect();
         let found = rows.first().map_or(0, |row| row.get::<_, i64>(6));
-        // One more was read than wanted, only to see whether there is one.
+        // One row more than requested was read, to find out whether there is a next page.
         rejected.truncate(limit as usize);
         let last_page = i64::try_from(rejected.len()).is_ok_and(|read| read == found);
         let next = rejected.last().filter(|_| !last_page).map(|last| {
             let RejectedResult { received_at, outcome_id, .. } = *last;
-            cursor::encode(CURSOR, &Place { simulation_id, received_at, outcome_id })
+            cursor::encode(CURSOR, &Position { simulation_id, received_at, outcome_id })
         });
         Ok(RejectedPage { rejected, cursor: next.transpose()? })
     }
 
-    /// The kept bytes of a rejected result: all of them, or the beginning of one that was larger
-    /// than the limit.
+    /// Returns the stored bytes of a rejected result: all of them, or the beginning of one that
+    /// exceeded the limit.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where there is none with this id.
+    /// [`Error::NotFound`] if no rejected result has this id.
     pub async fn rejected_document(
         &self,
         simulation_id: Uuid,
@@ -128,7 +128,7 @@ fn statement(simulation_id: Uuid, limit: u32, cursor: Option<&str>) -> Result<St
     let mut statement = Statement::new("").with(simulation_id).with(i64::from(limit) + 1);
     let mut after = "";
     if let Some(cursor) = cursor {
-        let place: Place = cursor::decode(CURSOR, cursor)?;
+        let place: Position = cursor::decode(CURSOR, cursor)?;
         if place.simulation_id != simulation_id {
             return Err(Error::invalid("the cursor belongs to another simulation")
                 .with_hint("begin again without a cursor"));
@@ -136,7 +136,8 @@ fn statement(simulation_id: Uuid, limit: u32, cursor: Option<&str>) -> Result<St
         after = "AND (received_at, outcome_id) > ($3, $4)";
         statement = statement.with(place.received_at).with(place.outcome_id);
     }
-    // The first one is on the page whatever it has: reasons are bounded when they are recorded.
+    // The first result is on the page regardless of its size: reasons are bounded when they are
+    // recorded.
     statement.sql = format!(
         "WITH page AS MATERIALIZED (
              SELECT outcome_id, received_at, position, trial, violations, document_bytes

@@ -17,21 +17,21 @@ use super::{SchemaState, Store};
 use crate::error::{Error, Result};
 use crate::paging::BATCH_ROWS;
 
-/// How long a pause is at most.
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Simulations that are older than the retention period.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Expired {
-    /// Those that were started before are not to be kept.
+pub struct ExpiredSimulations {
+    /// Simulations that were started before are removed.
     pub before: Timestamp,
-    /// Which they are, the oldest first.
+    /// Their ids, the oldest first.
     pub simulation_ids: Vec<Uuid>,
     /// How many outcomes they have.
     pub outcomes: u64,
     /// How many rejected results they have.
     pub rejected_results: u64,
-    /// The end of the chunks that can be dropped; none if there are no chunks.
+    /// The end of the chunks that can be dropped; `None` if there are no chunks.
     #[serde(skip)]
     chunks_before: Option<Timestamp>,
     /// The chunks that can be dropped.
@@ -40,7 +40,7 @@ pub struct Expired {
 
 /// The number of removed rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Removed {
+pub struct RemovedRows {
     /// Whole simulations.
     pub simulations: u64,
     /// Chunks that were dropped with all their outcomes.
@@ -57,7 +57,7 @@ const PARTS: [(&str, &str); 4] = [
     ("planned_scenarios", "scenario_id"),
 ];
 
-/// Of those that still run, one to which results came lately is in use.
+/// A running simulation that has recently received results is in use.
 const EXPIRED: &str = "
     SELECT simulation_id FROM arc_recorder.simulations AS simulation
     WHERE started_at < $1 AND (status <> 'running' OR NOT EXISTS (
@@ -66,10 +66,10 @@ const EXPIRED: &str = "
     ))
     ORDER BY started_at, simulation_id";
 
-/// The time this many hours before another.
+/// Returns the time this many hours before another.
 ///
 /// # Errors
-/// [`Error::Invalid`] if that is before all times that the database can store.
+/// [`Error::Invalid`] if that is earlier than any time that the database can store.
 pub fn hours_before(now: Timestamp, hours: f64) -> Result<Timestamp> {
     let too_long = |_| {
         Error::invalid(format!("{hours} hours ago is before all times"))
@@ -80,8 +80,8 @@ pub fn hours_before(now: Timestamp, hours: f64) -> Result<Timestamp> {
 }
 
 impl Store {
-    /// The time this many hours ago by the database's clock: a host with a wrong clock removes nothing
-    /// too early.
+    /// Returns the time this many hours ago by the database's clock, so that a host with a wrong clock
+    /// removes nothing too early.
     ///
     /// # Errors
     /// As [`hours_before`] and [`Store::now`].
@@ -89,12 +89,12 @@ impl Store {
         hours_before(self.now().await?, hours)
     }
 
-    /// The simulations that were started before a time, except those that are still running and have
-    /// had results since. Nothing is changed.
+    /// Returns the simulations that were started before a time, except those that are still running and
+    /// have had results since. Nothing is changed.
     ///
     /// # Errors
     /// [`Error::Schema`] if the schema is not current.
-    pub async fn expired(&self, before: Timestamp) -> Result<Expired> {
+    pub async fn expired(&self, before: Timestamp) -> Result<ExpiredSimulations> {
         let expired = self.find_expired(before, self.layout().await?).await?;
         let count = Statement::new(
             "SELECT (SELECT pg_catalog.count(*) FROM arc_recorder.outcomes
@@ -105,26 +105,26 @@ impl Store {
         .with(expired.simulation_ids.clone());
         let rows = self.rows(&count, "count the expired rows").await?;
         let count = |place| rows.first().map_or(0, |row| row.get::<_, i64>(place));
-        Ok(Expired {
+        Ok(ExpiredSimulations {
             outcomes: u64::try_from(count(0)).unwrap_or(0),
             rejected_results: u64::try_from(count(1)).unwrap_or(0),
             ..expired
         })
     }
 
-    /// Removes the simulations that [`Store::expired`] finds, with all of their rows, and reports the
-    /// number of removed rows to `progress` after each. Safe to repeat, and to interrupt.
+    /// Removes the simulations that [`Store::expired`] returns, with all of their rows, and reports the
+    /// number of removed rows to `progress` after each. It is safe to repeat, and to interrupt.
     ///
     /// # Errors
     /// As [`Store::expired`]; [`Error::Database`] if the user is not allowed to delete.
     pub async fn remove_expired(
         &self,
         before: Timestamp,
-        mut progress: impl FnMut(&Removed) + Send,
-    ) -> Result<Removed> {
+        mut progress: impl FnMut(&RemovedRows) + Send,
+    ) -> Result<RemovedRows> {
         let layout = self.layout().await?;
         let expired = self.find_expired(before, layout).await?;
-        let mut removed = Removed::default();
+        let mut removed = RemovedRows::default();
         if let Some(chunks_before) = expired.chunks_before
             && !expired.chunks.is_empty()
         {
@@ -139,7 +139,7 @@ impl Store {
         Ok(removed)
     }
 
-    /// The layout of the tables.
+    /// Returns the layout of the tables.
     ///
     /// # Errors
     /// [`Error::Schema`] if the schema is not current.
@@ -152,12 +152,12 @@ impl Store {
         Layout::recorded(&client).await
     }
 
-    async fn find_expired(&self, before: Timestamp, layout: Layout) -> Result<Expired> {
+    async fn find_expired(&self, before: Timestamp, layout: Layout) -> Result<ExpiredSimulations> {
         let rows = self
             .rows(&Statement::new(EXPIRED).with(before), "find the expired simulations")
             .await?;
         let simulation_ids: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
-        let mut expired = Expired {
+        let mut expired = ExpiredSimulations {
             before,
             simulation_ids,
             outcomes: 0,
@@ -166,7 +166,7 @@ impl Store {
             chunks: Vec::new(),
         };
         if layout == Layout::Timescale && !expired.simulation_ids.is_empty() {
-            // No row to keep can be dropped with a chunk.
+            // No chunk with a row to keep is dropped.
             let kept = Statement::new(
                 "SELECT least($1, pg_catalog.min(started_at)) FROM arc_recorder.simulations
                  WHERE started_at < $1 AND simulation_id <> ALL ($2)",
@@ -211,13 +211,13 @@ impl Store {
     async fn remove_simulation(&self, simulation_id: Uuid, layout: Layout) -> Result<u64> {
         let mut outcomes = 0;
         for (table, key) in PARTS {
-            // In the columnstore a simulation is deleted by the batch, and not by the row.
+            // In the columnstore, a simulation is deleted by batches instead of rows.
             if layout == Layout::Timescale && table == "outcomes" {
                 continue;
             }
             loop {
                 let begun = Instant::now();
-                // A transaction of some ten milliseconds.
+                // A transaction takes about ten milliseconds.
                 let delete = Statement::new(format!(
                     "DELETE FROM arc_recorder.{table} WHERE simulation_id = $1 AND {key} = ANY (ARRAY(
                          SELECT {key} FROM arc_recorder.{table} WHERE simulation_id = $1
@@ -232,15 +232,15 @@ impl Store {
                 if deleted < BATCH_ROWS as u64 {
                     break;
                 }
-                // Half of the time is for others.
+                // Half of the time is left to other clients.
                 tokio::time::sleep(begun.elapsed().min(LONGEST_PAUSE)).await;
             }
         }
         Ok(outcomes + self.remove_rest(simulation_id).await?)
     }
 
-    /// Removes a simulation's own row with rows that were added meanwhile. Recording holds the figures
-    /// lock until the end of its transaction.
+    /// Removes a simulation's own row together with rows that were added in the meantime. Recording
+    /// holds the figures lock until the end of its transaction.
     async fn remove_rest(&self, simulation_id: Uuid) -> Result<u64> {
         let failed = |error| Error::postgres("delete expired rows", error);
         let mut client = self.client().await?;

@@ -1,4 +1,4 @@
-//! The list of simulations a page at a time, newest first.
+//! The list of simulations in pages, newest first.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ const PAGE_SIMULATIONS: u32 = 10_000;
 /// A page ends early when its names have this many bytes.
 const PAGE_BYTES: i64 = 8 << 20;
 
-/// What a simulation takes beside its names.
+/// The size of a simulation in addition to its names.
 const ROW_BYTES: i64 = 512;
 
 /// A page of simulations.
@@ -26,22 +26,22 @@ const ROW_BYTES: i64 = 512;
 pub struct SimulationPage {
     /// The simulations, newest first.
     pub simulations: Vec<Simulation>,
-    /// The start of the next page; none on the last page.
+    /// The cursor of the next page; `None` on the last page.
     pub cursor: Option<String>,
 }
 
-/// The place of a simulation in the order.
+/// The position of a simulation in the order.
 #[derive(Serialize, Deserialize)]
-struct Place {
+struct Position {
     created_at: Timestamp,
     simulation_id: Uuid,
 }
 
 impl Store {
-    /// A page of the simulations, or of those of one status: at most `limit` of them, from 1 to 10,000,
-    /// from the newest or from the end of the page before. A page can be shorter if names are long: one
-    /// that has a cursor is not the last. Their scores and costs are those of their completion; late
-    /// results change them when the simulation's status is next read.
+    /// Returns a page of the simulations, or of those with one status: at most `limit` of them, from 1
+    /// to 10,000, from the newest or after the previous page. A page can be shorter if names are long:
+    /// a page that has a cursor is not the last. Their scores and costs are those of their completion;
+    /// late results change them when the simulation's status is next read.
     ///
     /// # Errors
     /// [`Error::Invalid`] for another limit, or a text that is not a cursor of this list.
@@ -55,11 +55,11 @@ impl Store {
         let rows = self.rows(&statement, "list the simulations").await?;
         let mut simulations: Vec<Simulation> = rows.iter().map(Simulation::from_row).collect();
         let found = rows.first().map_or(0, |row| row.get::<_, i64>("found"));
-        // One more was read than wanted, only to see whether there is one.
+        // One row more than requested was read, to find out whether there is a next page.
         simulations.truncate(limit as usize);
         let last_page = i64::try_from(simulations.len()).is_ok_and(|read| read == found);
         let next = simulations.last().filter(|_| !last_page).map(|last| {
-            let place = Place { created_at: last.created_at, simulation_id: last.simulation_id };
+            let place = Position { created_at: last.created_at, simulation_id: last.simulation_id };
             cursor::encode(CURSOR, &place)
         });
         Ok(SimulationPage { simulations, cursor: next.transpose()? })
@@ -85,7 +85,7 @@ fn statement(
         conditions.push(format!("status = ${}", statement.count()));
     }
     if let Some(cursor) = cursor {
-        let place: Place = cursor::decode(CURSOR, cursor)?;
+        let place: Position = cursor::decode(CURSOR, cursor)?;
         let first = statement.count() + 1;
         conditions.push(format!("(created_at, simulation_id) < (${first}, ${})", first + 1));
         statement = statement.with(place.created_at).with(place.simulation_id);
@@ -94,8 +94,8 @@ fn statement(
         true => String::new(),
         false => format!("WHERE {}", conditions.join(" AND ")),
     };
-    // A list leaves out long data, such as the metadata. The first simulation is on the page regardless
-    // of the length of its names.
+    // A list omits long data, such as the metadata. The first simulation is on the page regardless of
+    // the length of its names.
     let columns = COLUMNS.replace("metadata::text AS metadata", "NULL::text AS metadata");
     statement.sql = format!(
         "WITH page AS MATERIALIZED (

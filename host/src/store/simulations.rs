@@ -16,7 +16,7 @@ use crate::extraction::InvalidStatus;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SimulationStatus {
-    /// Outcomes are coming in.
+    /// Outcomes are being recorded.
     Running,
     /// Its figures are fixed.
     Completed,
@@ -35,7 +35,7 @@ impl SimulationStatus {
         SimulationStatus::Cancelled,
     ];
 
-    /// Returns the word in the database and in JSON.
+    /// Returns its name in the database and in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             SimulationStatus::Running => "running",
@@ -45,9 +45,9 @@ impl SimulationStatus {
         }
     }
 
-    /// Returns the status behind a word of the database, whose CHECK allows no other.
-    fn of_database(word: &str) -> Self {
-        word.parse().unwrap_or(SimulationStatus::Running)
+    /// Returns the status with a name from the database, whose CHECK allows no other.
+    fn from_database(name: &str) -> Self {
+        name.parse().unwrap_or(SimulationStatus::Running)
     }
 }
 
@@ -60,9 +60,9 @@ impl fmt::Display for SimulationStatus {
 impl FromStr for SimulationStatus {
     type Err = InvalidStatus;
 
-    fn from_str(word: &str) -> std::result::Result<Self, InvalidStatus> {
-        let found = Self::ALL.into_iter().find(|status| status.as_str() == word);
-        found.ok_or_else(|| InvalidStatus::new(word, Self::ALL.map(Self::as_str)))
+    fn from_str(name: &str) -> std::result::Result<Self, InvalidStatus> {
+        let found = Self::ALL.into_iter().find(|status| status.as_str() == name);
+        found.ok_or_else(|| InvalidStatus::new(name, Self::ALL.map(Self::as_str)))
     }
 }
 
@@ -71,7 +71,7 @@ impl FromStr for SimulationStatus {
 pub struct Simulation {
     /// Its id.
     pub simulation_id: Uuid,
-    /// A name for people.
+    /// A display name.
     pub simulation_name: Option<String>,
     /// The version of the agent's configuration.
     pub config_version_id: String,
@@ -124,7 +124,7 @@ impl Simulation {
             simulation_id: row.get("simulation_id"),
             simulation_name: row.get("simulation_name"),
             config_version_id: row.get("config_version_id"),
-            status: SimulationStatus::of_database(row.get("status")),
+            status: SimulationStatus::from_database(row.get("status")),
             trials: row.get("trials"),
             planned_scenarios: row.get("planned_scenarios"),
             plan_sha256: row.get("plan_sha256"),
@@ -144,14 +144,13 @@ impl Simulation {
         }
     }
 
-    /// The score that counts by now: the suite's own, else that of the recorded outcomes, which
-    /// late results change.
+    /// Returns the current score: the suite's own, or else that of the recorded outcomes, which late
+    /// results change.
     pub fn score(&self, recorded: &Figures) -> Option<f64> {
         self.suite_figure("average_reliability_score").or(recorded.overall_score)
     }
 
-    /// The cost that counts by now, in US dollars: the suite's own, else that of the recorded
-    /// outcomes.
+    /// Returns the current cost in US dollars: the suite's own, or else that of the recorded outcomes.
     pub fn cost_usd(&self, recorded: &Figures) -> f64 {
         self.suite_figure("total_cost_usd").unwrap_or(recorded.total_cost_usd)
     }
@@ -162,7 +161,7 @@ impl Simulation {
 }
 
 impl Store {
-    /// A simulation's own row.
+    /// Returns a simulation's own row.
     ///
     /// # Errors
     /// [`Error::NotFound`] if none has this id.
@@ -170,7 +169,7 @@ impl Store {
         self.find_simulation(simulation_id).await?.ok_or_else(|| not_found(simulation_id))
     }
 
-    /// A simulation's own row, if it exists.
+    /// Returns a simulation's own row, if it exists.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
@@ -180,10 +179,10 @@ impl Store {
         Ok(rows.first().map(Simulation::from_row))
     }
 
-    /// Ends a simulation as failed or cancelled, for a reason. Repeating it changes nothing.
+    /// Ends a simulation as failed or cancelled, for a reason. A repetition changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Conflict`] if it has ended in another way.
+    /// [`Error::NotFound`]; [`Error::Conflict`] if it has ended with another status.
     pub async fn end_simulation(
         &self,
         simulation_id: Uuid,
@@ -217,7 +216,8 @@ impl Store {
         }
     }
 
-    /// Why a simulation cannot end in this way: it does not exist, or it has ended in another.
+    /// Returns the reason why a simulation cannot end with this status: it does not exist, or it has
+    /// ended with another one.
     pub(super) async fn wrong_end(&self, simulation_id: Uuid, wanted: SimulationStatus) -> Error {
         match self.simulation(simulation_id).await {
             Err(error) => error,

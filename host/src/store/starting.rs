@@ -1,4 +1,4 @@
-//! How a simulation is started: its row and its plan, in one transaction.
+//! Starting a simulation: its row and its plan, in one transaction.
 
 use std::collections::HashSet;
 
@@ -15,25 +15,26 @@ use crate::error::{Error, Result};
 use crate::identity::{self, Fingerprint};
 use crate::paging::BATCH_ROWS;
 
-/// How many bytes of scenarios one statement takes, and one more: a message has at most 1 GiB.
+/// The maximum number of bytes of scenarios in one statement, plus one scenario: a message has at most
+/// 1 GiB.
 const PLAN_BYTES: usize = 8 << 20;
 
-/// The version of the configuration of a simulation that names none.
+/// The version of the configuration of a simulation that specifies none.
 pub const NO_CONFIGURATION: &str = "unspecified";
 
-/// What a simulation is started with.
+/// The fields with which a simulation is started.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SimulationStart {
-    /// Made by the client, so that a start can be sent again; made here where it is absent.
+    /// Made by the client, so that a start can be repeated; made here if it is absent.
     pub simulation_id: Option<Uuid>,
-    /// The version of the agent's configuration. An unknown one is noted, not refused.
+    /// The version of the agent's configuration. An unknown one is recorded, not refused.
     pub config_version_id: String,
     /// The planned scenarios: a JSON array of scenario objects, at most 16 MiB.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub scenarios: String,
-    /// How many times each scenario is run, from 1 to 10,000; 1 where it is absent.
+    /// How many times each scenario is run, from 1 to 10,000. Default: 1.
     pub trials: Option<u32>,
-    /// A name for people.
+    /// A display name.
     pub simulation_name: Option<String>,
     /// The Modal app that runs the evaluation.
     pub modal_app_id: Option<String>,
@@ -41,9 +42,9 @@ pub struct SimulationStart {
     pub modal_environment: Option<String>,
     /// How many sandboxes run at once.
     pub sandbox_instances: Option<u32>,
-    /// Anything else about the simulation: a JSON object.
+    /// Any other data about the simulation: a JSON object.
     pub metadata: Option<String>,
-    /// When it was started, where that was before the database hears of it. Default: now.
+    /// When it was started, if that was before it is sent to the database. Default: now.
     #[serde(default)]
     pub started_at: Option<Timestamp>,
 }
@@ -69,27 +70,27 @@ pub struct NewSimulation {
     pub simulation_id: Uuid,
     /// How many scenarios the plan has.
     pub planned_scenarios: u32,
-    /// The SHA-256 of the plan: two starts with the same id must have the same.
+    /// The SHA-256 of the plan: two starts with the same id must have the same digest.
     pub plan_sha256: [u8; 32],
     start: SimulationStart,
 }
 
 impl NewSimulation {
-    /// Makes one of a start and of what its plan has. It has the id and the Modal environment of the
-    /// start, or else a new id and this process's environment.
+    /// Makes one from a start and the size and digest of its plan. It has the id and the Modal
+    /// environment of the start, or else a new id and this process's environment.
     pub fn new(mut start: SimulationStart, planned_scenarios: u32, plan_sha256: [u8; 32]) -> Self {
         start.resolve_modal_environment();
         let simulation_id = start.simulation_id.unwrap_or_else(identity::new_id);
         NewSimulation { simulation_id, planned_scenarios, plan_sha256, start }
     }
 
-    /// Returns how many times each scenario is run, as the database has it.
+    /// Returns how many times each scenario is run, in the type of the database's column.
     pub(crate) fn trials(&self) -> i32 {
         whole(self.start.trials())
     }
 }
 
-/// Returns a count as the database has it.
+/// Returns a count in the type of the database's column.
 fn whole(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
@@ -110,11 +111,11 @@ pub struct PlannedRow {
 }
 
 impl Store {
-    /// Writes a simulation and its plan in one transaction, unless its id is there already, and
-    /// gives its row. `true` says that it was written now. The plan is read once, in order.
+    /// Writes a simulation and its plan in one transaction, unless its id already exists, and returns
+    /// its row and whether it was written now. The plan is read once, in order.
     ///
     /// # Errors
-    /// [`Error::Database`], [`Error::Unavailable`], or what reading the plan gives.
+    /// [`Error::Database`], [`Error::Unavailable`], or an error of reading the plan.
     pub async fn start_simulation(
         &self,
         new: &NewSimulation,
@@ -178,7 +179,8 @@ impl Store {
         Ok((Simulation::from_row(&row), true))
     }
 
-    /// The fingerprints of the planned scenarios' ids (see [`scenario_key`]). A plan never changes.
+    /// Returns the fingerprints of the planned scenarios' ids (see [`scenario_key`]). A plan never
+    /// changes.
     pub(crate) async fn planned_keys(&self, simulation_id: Uuid) -> Result<HashSet<Uuid>> {
         let failed = |error| Error::postgres("read the simulation's plan", error);
         let client = self.client().await?;
@@ -194,14 +196,15 @@ impl Store {
     }
 }
 
-/// Stands for a scenario's id in a set that holds a whole plan, whatever the ids' length.
+/// Returns a fingerprint of a scenario's id, so that a set of a whole plan has a bounded size
+/// regardless of the ids' length.
 pub(crate) fn scenario_key(scenario_id: &str) -> Uuid {
     let mut fingerprint = Fingerprint::new("scenario-id");
     fingerprint.part(scenario_id.as_bytes());
     fingerprint.uuid()
 }
 
-/// As many rows as one statement takes.
+/// Returns as many rows as one statement takes.
 fn next_rows(plan: &mut impl Iterator<Item = Result<PlannedRow>>) -> Result<Vec<PlannedRow>> {
     let (mut rows, mut bytes) = (Vec::new(), 0);
     while rows.len() < BATCH_ROWS && bytes < PLAN_BYTES {
@@ -214,8 +217,9 @@ fn next_rows(plan: &mut impl Iterator<Item = Result<PlannedRow>>) -> Result<Vec<
     Ok(rows)
 }
 
-/// Starts share scenarios, and a statement adds them in order: two statements wait for each other
-/// in one direction only. A plan of several statements, which has no order in the whole, is alone.
+/// Returns the statement that locks the table of scenarios. Statements of starts share the lock and
+/// insert scenarios in order, so that two of them wait for each other in one direction only. A plan of
+/// several statements is not in order as a whole, and takes the lock exclusively.
 fn lock_scenarios(one_statement: bool) -> &'static str {
     if one_statement {
         "SELECT pg_catalog.pg_advisory_xact_lock_shared(pg_catalog.hashtext('arc_recorder.scenarios'))"

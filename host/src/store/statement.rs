@@ -15,30 +15,30 @@ pub(super) struct Statement {
 }
 
 impl Statement {
-    /// A query without parameters so far.
+    /// Makes a query without parameters.
     pub(super) fn new(sql: impl Into<Cow<'static, str>>) -> Self {
         Statement { sql: sql.into(), parameters: Vec::new() }
     }
 
-    /// With the next parameter.
+    /// Adds the next parameter.
     pub(super) fn with(mut self, parameter: impl ToSql + Sync + Send + 'static) -> Self {
         self.parameters.push(Box::new(parameter));
         self
     }
 
-    /// How many parameters it has, which is the number of the last one in the text.
+    /// Returns how many parameters it has, which is the number of the last one in the text.
     pub(super) fn count(&self) -> usize {
         self.parameters.len()
     }
 
-    /// The parameters as the client takes them.
+    /// Returns the parameters as the client takes them.
     pub(super) fn values(&self) -> Vec<&(dyn ToSql + Sync)> {
         self.parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect()
     }
 }
 
 impl Store {
-    /// Runs a query; `what` begins with a verb and says what it is for.
+    /// Runs a query; `what` describes it in errors, and begins with a verb.
     pub(super) async fn rows(&self, statement: &Statement, what: &str) -> Result<Vec<Row>> {
         let failed = |error| Error::postgres(what, error);
         let client = self.client().await?;
@@ -46,8 +46,8 @@ impl Store {
         client.query(&prepared, &statement.values()).await.map_err(failed)
     }
 
-    /// The same for rows that are long: the connection is not used again, for it would keep buffers
-    /// of their size.
+    /// Runs a query with long rows: the connection is not reused, because it would keep buffers of
+    /// their size.
     pub(super) async fn large_rows_of(
         &self,
         statement: &Statement,
@@ -61,7 +61,7 @@ impl Store {
         rows.map_err(failed)
     }
 
-    /// Runs a statement that gives no rows, and says how many it changed.
+    /// Runs a statement that returns no rows, and returns how many it changed.
     pub(super) async fn change(&self, statement: &Statement, what: &str) -> Result<u64> {
         let failed = |error| Error::postgres(what, error);
         let client = self.client().await?;

@@ -188,7 +188,7 @@ pub struct NotFiniteBody {
 impl From<&NotFinite> for NotFiniteBody {
     fn from(place: &NotFinite) -> Self {
         let NotFinite { offset, path, number } = place;
-        NotFiniteBody { offset: *offset, path: path.clone(), number: number.word().to_owned() }
+        NotFiniteBody { offset: *offset, path: path.clone(), number: number.as_str().to_owned() }
     }
 }
 
@@ -198,7 +198,7 @@ impl NotFiniteBody {
         let number =
             [NotFiniteNumber::NaN, NotFiniteNumber::Infinity, NotFiniteNumber::NegativeInfinity]
                 .into_iter()
-                .find(|number| number.word() == self.number)?;
+                .find(|number| number.as_str() == self.number)?;
         document.get(self.offset..)?.starts_with("null").then(|| NotFinite {
             offset: self.offset,
             path: self.path.clone(),

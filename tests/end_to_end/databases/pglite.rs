@@ -10,7 +10,7 @@ use arc_host::Recorder;
 use arc_host::extraction::{ExtractionSettings, Extractor};
 use arc_host::recorder::{SimulationStart, Submission, Verdict};
 use arc_host::store::{
-    Attached, ConnectionSettings, Layout, OutcomeFilter, Store, migration_script_for_empty,
+    Attachments, ConnectionSettings, Layout, OutcomeFilter, Store, migration_script_for_empty,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
@@ -179,7 +179,7 @@ fn timescaledb_gets_its_layout_records_answers_and_forgets() {
             assert_eq!(progress.failed_outcomes, 1, "{progress:?}");
             assert_eq!(progress.overall_score, completed.computed.overall_score);
             let page = recorder
-                .outcomes(id, &OutcomeFilter::default(), 100, None, Attached::default())
+                .outcomes(id, &OutcomeFilter::default(), 100, None, Attachments::default())
                 .await
                 .unwrap();
             assert_eq!(page.outcomes.len(), 100);

@@ -179,7 +179,7 @@ pub(super) fn write_key(key: &Bound<'_, PyAny>, out: &mut Vec<u8>) -> PyResult<(
                     made = spelled.cast::<PyString>()?.to_cow()?.as_bytes().to_vec();
                 }
             }
-            Plain::NotFinite(number) => made = number.word().as_bytes().to_vec(),
+            Plain::NotFinite(number) => made = number.as_str().as_bytes().to_vec(),
             Plain::Other => match super::others::reduce(&name)? {
                 super::others::Other::Value(value) => {
                     name = value;

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_gives_nothing() {
+    fn a_truncated_certificate_has_no_fields() {
         let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let der = certificate.cert.der();
         for length in 0..der.len() {

@@ -1,4 +1,4 @@
-//! One connection: servers in turn, with and without TLS, until one will do.
+//! Makes one connection: tries the servers in order, with and without TLS, until one is suitable.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
@@ -12,34 +12,34 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, Socket};
 
-use super::session::{KnownTypes, Preparing, Session};
+use super::connect_failure::ConnectFailure;
+use super::session::{KnownTypes, PrepareMode, Session};
 use super::settings::{
     ChannelBinding, ConnectionSettings, Host, SessionAttributes, SslMode, Statements, Target,
     server,
 };
-use super::tls::{Encrypted, Tls};
-use super::unconnected::Unconnected;
+use super::tls::{EncryptedStream, Tls};
 use super::watch::Origin;
 use crate::error::{Error, Result};
 
 /// Makes connections to one database.
 #[derive(Debug)]
-pub(crate) struct Connector(Way);
+pub(crate) struct Connector(ConnectMethod);
 
 #[derive(Debug)]
-enum Way {
-    /// As tokio-postgres does it, without TLS.
+enum ConnectMethod {
+    /// A connection of tokio-postgres, without TLS.
     Plain(Box<Config>),
-    /// As libpq does it.
+    /// A connection that is made as libpq does.
     Settings(Box<ConnectionSettings>, Option<Tls>),
 }
 
-/// A connection, and the task that moves its bytes.
+/// A connection, and the task that transfers its bytes.
 #[derive(Debug)]
-pub(super) struct Connected {
+pub(super) struct NewConnection {
     pub(super) session: Session<Client>,
     pub(super) task: AbortHandle,
-    /// The server at the other end, if it is known: no pooler is between.
+    /// The server of the connection, if it is known because there is no pooler.
     pub(super) origin: Option<Origin>,
     /// Whether the session belongs to this connection only, so that settings persist in it and reach no
     /// other client.
@@ -49,7 +49,7 @@ pub(super) struct Connected {
 impl Connector {
     /// For a database of this machine; statements have names.
     pub(crate) fn plain(config: Config) -> Self {
-        Connector(Way::Plain(Box::new(config)))
+        Connector(ConnectMethod::Plain(Box::new(config)))
     }
 
     /// Reads the files of certificates in the settings.
@@ -63,7 +63,7 @@ impl Connector {
             _ if !by_network => None,
             _ => Some(Tls::new(settings)?),
         };
-        Ok(Connector(Way::Settings(Box::new(settings.clone()), tls)))
+        Ok(Connector(ConnectMethod::Settings(Box::new(settings.clone()), tls)))
     }
 
     /// Makes a connection.
@@ -71,15 +71,15 @@ impl Connector {
     /// # Errors
     /// [`Error::Configuration`] if the server rejects the credentials or parameters,
     /// [`Error::Unavailable`] if a retry can succeed.
-    pub(super) async fn connect(&self, types: &KnownTypes) -> Result<Connected> {
+    pub(super) async fn connect(&self, types: &KnownTypes) -> Result<NewConnection> {
         match &self.0 {
-            Way::Plain(config) => {
+            ConnectMethod::Plain(config) => {
                 let (client, task) = open(config, NoTls).await.map_err(Error::connection)?;
-                let preparing = Preparing::Named(Default::default());
-                let session = Session::new(client, preparing);
-                Ok(Connected { session, task, origin: None, own_session: true })
+                let prepare_mode = PrepareMode::Named(Default::default());
+                let session = Session::new(client, prepare_mode);
+                Ok(NewConnection { session, task, origin: None, own_session: true })
             }
-            Way::Settings(settings, tls) => {
+            ConnectMethod::Settings(settings, tls) => {
                 let search = Search { settings, tls: tls.as_ref(), types };
                 let wanted = settings.session_attributes;
                 if wanted == SessionAttributes::PreferStandby
@@ -93,7 +93,7 @@ impl Connector {
     }
 }
 
-/// A look through the servers.
+/// The state of trying the servers.
 #[derive(Debug)]
 struct Search<'a> {
     settings: &'a ConnectionSettings,
@@ -102,9 +102,9 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Tries each address of each server until one will do. A server that answers and refuses
-    /// ends the search: the others of a list are copies of it.
-    async fn run(&self, wanted: SessionAttributes) -> Result<Connected> {
+    /// Tries each address of each server until one is suitable. A server that answers and refuses ends
+    /// the search, because the others of a list are copies of it.
+    async fn run(&self, wanted: SessionAttributes) -> Result<NewConnection> {
         let mut failures = Vec::new();
         let mut targets: Vec<&Target> = self.settings.targets.iter().collect();
         if self.settings.random_order {
@@ -116,7 +116,7 @@ impl Search<'_> {
                 Ok(addresses) => addresses,
                 Err(error) => {
                     let reason = format!("{place} could not be found: {error}");
-                    failures.push(Unconnected::for_now(reason));
+                    failures.push(ConnectFailure::for_now(reason));
                     continue;
                 }
             };
@@ -131,7 +131,7 @@ impl Search<'_> {
                         tokio::time::timeout(limit, attempt).await.unwrap_or_else(|_| {
                             let seconds = limit.as_secs();
                             let reason = format!("no answer within {seconds} s (connect_timeout)");
-                            Err(Unconnected::for_now(reason))
+                            Err(ConnectFailure::for_now(reason))
                         })
                     }
                 };
@@ -141,22 +141,22 @@ impl Search<'_> {
                         let refused = failure.refused;
                         failures.push(failure.at(&place));
                         if refused {
-                            return Err(Error::unconnected(failures));
+                            return Err(Error::connect_failure(failures));
                         }
                     }
                 }
             }
         }
-        Err(Error::unconnected(failures))
+        Err(Error::connect_failure(failures))
     }
 
-    /// Tries one address, in the order of encryption that `sslmode` means.
+    /// Tries one address, in the order of encryption that `sslmode` specifies.
     async fn attempt(
         &self,
         target: &Target,
         address: Option<IpAddr>,
         wanted: SessionAttributes,
-    ) -> std::result::Result<Connected, Unconnected> {
+    ) -> std::result::Result<NewConnection, ConnectFailure> {
         let (first, second) = match self.settings.ssl_mode {
             // Unix sockets are never encrypted.
             _ if self.tls.is_none() || matches!(target.host, Host::Socket(_)) => {
@@ -178,11 +178,11 @@ impl Search<'_> {
                 match self.once(target, address, second).await {
                     Ok(opened) => self.check(opened, wanted).await,
                     Err(again) => {
-                        Err(Unconnected::of_both(first == Encryption::Prefer, error, again))
+                        Err(ConnectFailure::of_both(first == Encryption::Prefer, error, again))
                     }
                 }
             }
-            _ => Err(Unconnected::of(error)),
+            _ => Err(ConnectFailure::of(error)),
         }
     }
 
@@ -254,18 +254,18 @@ impl Search<'_> {
         &self,
         (client, task): (Client, AbortHandle),
         wanted: SessionAttributes,
-    ) -> std::result::Result<Connected, Unconnected> {
+    ) -> std::result::Result<NewConnection, ConnectFailure> {
         let detect = self.settings.statements == Statements::Detect;
         let mut named = self.settings.statements == Statements::Named;
         let mut origin = None;
-        // Who asks for statements without names has a pooler.
+        // A caller that requests statements without names has a pooler.
         let unnamed = self.settings.statements == Statements::Unnamed;
         if !unnamed || wanted != SessionAttributes::Any {
-            let state = State::ask(&client).await.map_err(Unconnected::of)?;
+            let state = State::ask(&client).await.map_err(ConnectFailure::of)?;
             if let Some(lack) = state.lack(wanted) {
                 task.abort();
-                let reason = format!("it {lack} (target_session_attrs={})", wanted.word());
-                return Err(Unconnected::for_now(reason));
+                let reason = format!("it {lack} (target_session_attrs={})", wanted.as_str());
+                return Err(ConnectFailure::for_now(reason));
             }
             // A server reports the number of its own process; a pooler cannot, because the requests of
             // one connection are served by many.
@@ -275,17 +275,17 @@ impl Search<'_> {
             }
             origin = direct.then(|| self.origin(state, wanted));
         }
-        let preparing = if named {
-            Preparing::Named(Default::default())
+        let prepare_mode = if named {
+            PrepareMode::Named(Default::default())
         } else {
-            Preparing::Unnamed(KnownTypes::clone(self.types))
+            PrepareMode::Unnamed(KnownTypes::clone(self.types))
         };
         let own_session = origin.is_some() && !unnamed;
-        Ok(Connected { session: Session::new(client, preparing), task, origin, own_session })
+        Ok(NewConnection { session: Session::new(client, prepare_mode), task, origin, own_session })
     }
 
     fn origin(&self, state: State, wanted: SessionAttributes) -> Origin {
-        // There is one server that takes writes, however many are on the list.
+        // Only one server accepts writes, however many are on the list.
         let only_one = self.settings.targets.len() == 1
             || matches!(wanted, SessionAttributes::ReadWrite | SessionAttributes::Primary);
         Origin { process: state.process, server_started: state.server_started, only_one }
@@ -298,11 +298,11 @@ impl Search<'_> {
 fn other_way_may_do(first: Encryption, error: &tokio_postgres::Error) -> bool {
     match error.code() {
         Some(code) => *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
-        None => first == Encryption::Prefer && Unconnected::about_tls(error),
+        None => first == Encryption::Prefer && ConnectFailure::about_tls(error),
     }
 }
 
-/// Makes a connection, and has a task move its bytes.
+/// Makes a connection, and spawns the task that transfers its bytes.
 async fn open<T>(
     config: &Config,
     tls: T,
@@ -317,7 +317,7 @@ where
     Ok((client, task.abort_handle()))
 }
 
-/// Where to look for a server; a socket and a numeric address need no lookup.
+/// Returns the addresses at which to look for a server; a socket and a numeric address need no lookup.
 async fn addresses(target: &Target) -> std::io::Result<Vec<Option<IpAddr>>> {
     let name = match &target.host {
         Host::Tcp(name) if target.address.is_none() => name.as_str(),
@@ -332,7 +332,7 @@ async fn addresses(target: &Target) -> std::io::Result<Vec<Option<IpAddr>>> {
     Ok(addresses)
 }
 
-/// Puts things into a random order. The standard library's hash keys are random.
+/// Shuffles a list. The standard library's hash keys are random.
 fn shuffle<T>(things: &mut Vec<T>) {
     let random = RandomState::new();
     let mut numbered: Vec<(u64, T)> = things
@@ -375,7 +375,7 @@ impl State {
         })
     }
 
-    /// The reason why it cannot be used.
+    /// Returns the reason why it cannot be used.
     fn lack(&self, wanted: SessionAttributes) -> Option<&'static str> {
         match wanted {
             SessionAttributes::Any | SessionAttributes::PreferStandby => None,
@@ -395,7 +395,7 @@ async fn announced_process(client: &Client) -> Option<i32> {
     let (near, mut far) = tokio::io::duplex(ROOM);
     // The answer to a request for TLS, if there is one.
     far.write_all(b"S").await.ok()?;
-    client.cancel_token().cancel_query_raw(near, AsItIs).await.ok()?;
+    client.cancel_token().cancel_query_raw(near, PlainStream).await.ok()?;
     let mut sent = Vec::new();
     far.read_to_end(&mut sent).await.ok()?;
     // It ends with the number of the process and a secret, four bytes each.
@@ -403,16 +403,16 @@ async fn announced_process(client: &Client) -> Option<i32> {
     sent.get(number..number + 4)?.try_into().ok().map(i32::from_be_bytes)
 }
 
-/// In place of TLS: the stream as it is.
+/// A plain stream in place of TLS.
 #[derive(Debug)]
-struct AsItIs;
+struct PlainStream;
 
-impl TlsConnect<DuplexStream> for AsItIs {
-    type Stream = Encrypted<DuplexStream>;
+impl TlsConnect<DuplexStream> for PlainStream {
+    type Stream = EncryptedStream<DuplexStream>;
     type Error = std::convert::Infallible;
     type Future = std::future::Ready<std::result::Result<Self::Stream, Self::Error>>;
 
     fn connect(self, stream: DuplexStream) -> Self::Future {
-        std::future::ready(Ok(Encrypted { stream, end_point: None }))
+        std::future::ready(Ok(EncryptedStream { stream, end_point: None }))
     }
 }

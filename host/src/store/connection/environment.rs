@@ -41,7 +41,7 @@ impl ConnectionSettings {
             ("PGUSER", Some(self.user.clone())),
             ("PGDATABASE", Some(self.database.clone())),
             ("PGPASSWORD", first.filter(|_| same).map(|password| password.0.clone())),
-            ("PGSSLMODE", Some(self.ssl_mode.word().to_owned())),
+            ("PGSSLMODE", Some(self.ssl_mode.as_str().to_owned())),
             ("PGSSLNEGOTIATION", self.direct_tls.then(|| "direct".to_owned())),
             ("PGSSLMINPROTOCOLVERSION", self.tls13_only.then(|| "TLSv1.3".to_owned())),
             (
@@ -60,7 +60,7 @@ impl ConnectionSettings {
                 self.connect_timeout.map(|timeout| timeout.as_secs().to_string()),
             ),
             ("PGOPTIONS", self.options.clone()),
-            ("PGTARGETSESSIONATTRS", Some(self.session_attributes.word().to_owned())),
+            ("PGTARGETSESSIONATTRS", Some(self.session_attributes.as_str().to_owned())),
             ("PGLOADBALANCEHOSTS", self.random_order.then(|| "random".to_owned())),
             ("PGSERVICE", None),
             ("PGAPPNAME", None),

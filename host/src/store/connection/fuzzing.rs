@@ -9,10 +9,10 @@
 )]
 
 use super::ConnectionSettings;
-use super::passfile::{self, Wanted};
+use super::passfile::{self, PasswordQuery};
 use super::settings::Host;
 
-/// The password of the corpus, which no message may contain.
+/// The password of the corpus, which no message must contain.
 const SECRET: &str = "hunter2";
 
 /// The input is a URL, a keyword/value connection string, or the text of a password file.
@@ -61,7 +61,7 @@ fn is_for_another_program(settings: &ConnectionSettings) {
 
 /// A line that is written for a server is found for it.
 fn password_file(text: &str) {
-    let wanted = Wanted { host: "db.example", port: 5432, database: "name", user: "me" };
+    let wanted = PasswordQuery { host: "db.example", port: 5432, database: "name", user: "me" };
     let found = passfile::find(text, &wanted);
     assert!(found.is_none_or(|password| !password.is_empty()));
     let first = text.lines().next().unwrap_or_default();
@@ -71,7 +71,7 @@ fn password_file(text: &str) {
     let escaped = first.replace('\\', r"\\").replace(':', r"\:");
     let line = format!("*:*:name:me:{escaped}");
     assert_eq!(passfile::find(&line, &wanted).as_deref(), Some(first));
-    let wanted = Wanted { user: first, ..wanted };
+    let wanted = PasswordQuery { user: first, ..wanted };
     let line = format!("*:*:*:{escaped}:found");
     assert_eq!(passfile::find(&line, &wanted).as_deref(), Some("found"));
 }

@@ -11,13 +11,14 @@
 //! | [`tls`] | rustls for every `sslmode`, client certificates, channel binding |
 //! | [`certificate`] | the few fields of a certificate that rustls does not expose |
 //! | [`connect`] | one connection: hosts in turn, with and without TLS, roles, poolers |
-//! | [`unconnected`] | reasons for a failed connection |
+//! | [`connect_failure`] | reasons for a failed connection |
 //! | [`pool`] | the pool |
 //! | [`session`] | statements, named or not, on a connection or in a transaction |
 //! | [`watch`] | connections on which no answer can arrive any more |
 
 mod certificate;
 mod connect;
+mod connect_failure;
 mod environment;
 #[cfg(any(test, fuzzing))]
 mod fuzzing;
@@ -29,7 +30,6 @@ mod session;
 mod settings;
 mod targets;
 mod tls;
-mod unconnected;
 mod watch;
 
 pub(super) use connect::Connector;

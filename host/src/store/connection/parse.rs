@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_read_as_libpq_reads_them() {
+    fn keyword_value_strings_are_parsed_as_in_libpq() {
         expect(
             r"host=localhost  port = 5433 password='it\'s a \\ secret' user=a\ b",
             &[
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_quoting_it() {
+    fn errors_do_not_quote_the_text() {
         for (text, words) in [
             ("hunter2", "must begin with postgresql://"),
             ("mysql://u:hunter2@h/d", "must begin with postgresql://"),

@@ -4,16 +4,16 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// What a password is wanted for.
+/// The connection for which a password is looked up.
 #[derive(Debug)]
-pub(super) struct Wanted<'a> {
+pub(super) struct PasswordQuery<'a> {
     pub(super) host: &'a str,
     pub(super) port: u16,
     pub(super) database: &'a str,
     pub(super) user: &'a str,
 }
 
-/// The text of a password file, unless it is missing or readable by others, as in libpq.
+/// Returns the text of a password file, unless it is missing or readable by others, as in libpq.
 pub(super) fn read(path: &Path) -> Option<String> {
     let metadata = fs::metadata(path).ok()?;
     if !metadata.is_file() || metadata.mode() & 0o077 != 0 {
@@ -22,8 +22,8 @@ pub(super) fn read(path: &Path) -> Option<String> {
     fs::read_to_string(path).ok()
 }
 
-/// The password of the first line that fits.
-pub(super) fn find(text: &str, wanted: &Wanted<'_>) -> Option<String> {
+/// Returns the password of the first matching line.
+pub(super) fn find(text: &str, wanted: &PasswordQuery<'_>) -> Option<String> {
     let port = wanted.port.to_string();
     let expected = [wanted.host, &port, wanted.database, wanted.user];
     text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
@@ -40,7 +40,7 @@ pub(super) fn find(text: &str, wanted: &Wanted<'_>) -> Option<String> {
     })
 }
 
-/// The next field, and what follows its colon. A backslash takes the next character as it is.
+/// Returns the next field, and the text after its colon. A backslash escapes the next character.
 fn field(line: &str) -> (String, Option<&str>) {
     let mut field = String::new();
     let mut characters = line.char_indices();
@@ -59,17 +59,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_line_that_fits_gives_the_password() {
+    fn the_first_matching_line_has_the_password() {
         let text = "# comment\n\
                     db:5432:other:me:wrong\n\
                     db:5432:*:me:a\\:b\\\\c\n\
                     *:*:*:*:any";
-        let find =
-            |host, port| find(text, &Wanted { host, port, database: "name", user: "me" }).unwrap();
+        let find = |host, port| {
+            find(text, &PasswordQuery { host, port, database: "name", user: "me" }).unwrap()
+        };
         assert_eq!(find("db", 5432), "a:b\\c");
         assert_eq!(find("db", 5433), "any");
         assert_eq!(
-            super::find("db:1", &Wanted { host: "db", port: 1, database: "", user: "" }),
+            super::find("db:1", &PasswordQuery { host: "db", port: 1, database: "", user: "" }),
             None
         );
     }

@@ -51,26 +51,32 @@ impl Manager {
 }
 
 impl managed::Manager for Manager {
-    type Type = Pooled;
+    type Type = PooledConnection;
     type Error = Error;
 
-    async fn create(&self) -> Result<Pooled, Error> {
+    async fn create(&self) -> Result<PooledConnection, Error> {
         // Connecting is rare and its future is large; without the box, every call that can connect
         // would be as large.
         let connected = Box::pin(self.connector.connect(&self.types)).await?;
         let session = connected.session.counted_by(&self.counters);
         if connected.own_session {
             let set = session.client().batch_execute(SEARCH_PATH).await;
-            set.map_err(|error| Error::of_place("set up the connection", error))?;
+            set.map_err(|error| Error::postgres_without_values("set up the connection", error))?;
         }
         let watch = connected.origin.map(|origin| {
             let (connector, types) = (Arc::clone(&self.connector), KnownTypes::clone(&self.types));
-            let unanswered = Arc::downgrade(session.unanswered());
-            let watch = watch::watch(connector, types, origin, unanswered, connected.task.clone());
+            let pending = Arc::downgrade(session.pending());
+            let watch = watch::watch(connector, types, origin, pending, connected.task.clone());
             tokio::spawn(watch).abort_handle()
         });
         let clock = Arc::clone(&self.clock);
-        let pooled = Pooled { session, task: connected.task, watch, taken: Moment::now(), clock };
+        let pooled = PooledConnection {
+            session,
+            task: connected.task,
+            watch,
+            taken: ClockReading::now(),
+            clock,
+        };
         let answers = match self.clock.is_due() {
             true => pooled.measures_clock().await,
             false => pooled.answers().await,
@@ -81,7 +87,7 @@ impl managed::Manager for Manager {
         Ok(pooled)
     }
 
-    async fn recycle(&self, pooled: &mut Pooled, _: &Metrics) -> RecycleResult<Error> {
+    async fn recycle(&self, pooled: &mut PooledConnection, _: &Metrics) -> RecycleResult<Error> {
         if pooled.session.client().is_closed() {
             return Err(RecycleError::message("the connection is closed"));
         }
@@ -93,32 +99,32 @@ impl managed::Manager for Manager {
         if !answers {
             return Err(RecycleError::message("the connection does not answer"));
         }
-        pooled.taken = Moment::now();
+        pooled.taken = ClockReading::now();
         Ok(())
     }
 }
 
 /// A connection of the pool.
 #[derive(Debug)]
-pub(crate) struct Pooled {
+pub(crate) struct PooledConnection {
     session: Session<Client>,
     task: AbortHandle,
-    /// Aborts it if no answer can arrive any more.
+    /// Aborts the connection if no answer can arrive any more.
     watch: Option<AbortHandle>,
-    /// When it was taken from the pool last.
-    taken: Moment,
+    /// When it was last taken from the pool.
+    taken: ClockReading,
     clock: Arc<DatabaseClock>,
 }
 
 /// How many times in a row the clock is measured, if the first round trips are slow.
 const MEASUREMENTS: u32 = 4;
 
-/// What time it is: in a form that no setting of a session changes.
+/// The query of the server's time, in a form that no setting of a session changes.
 const TIME: &str = "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())";
 
-impl Pooled {
-    /// Whether the server answers on it, soon. It is asked what time it is, by which the host's
-    /// clock is measured.
+impl PooledConnection {
+    /// Tests whether the server answers on the connection soon. The query returns the server's time, by
+    /// which the host's clock is measured.
     pub(crate) async fn answers(&self) -> bool {
         let begun = Reading::now();
         let asked = self.session.client().simple_query(TIME);
@@ -131,12 +137,12 @@ impl Pooled {
             _ => None,
         });
         if let Some(time) = time {
-            self.clock.learn(begun, round_trip, time);
+            self.clock.record(begun, round_trip, time);
         }
         true
     }
 
-    /// The same, a few times: the fastest answer is the most exact.
+    /// Tests the connection several times, because the fastest answer is the most exact.
     async fn measures_clock(&self) -> bool {
         for _ in 0..MEASUREMENTS {
             if !self.answers().await {
@@ -150,25 +156,25 @@ impl Pooled {
     }
 }
 
-/// A moment on both clocks: one stops while the machine is suspended, the other can be set.
+/// The time on both clocks: one stops while the machine is suspended, the other can be set.
 #[derive(Debug)]
-struct Moment {
+struct ClockReading {
     steady: Instant,
     wall: SystemTime,
 }
 
-impl Moment {
+impl ClockReading {
     fn now() -> Self {
-        Moment { steady: Instant::now(), wall: SystemTime::now() }
+        ClockReading { steady: Instant::now(), wall: SystemTime::now() }
     }
 
     fn longer_ago_than(&self, time: Duration) -> bool {
-        // A clock that was set back measures nothing about the time between.
+        // A clock that was set back does not measure the time in between.
         self.steady.elapsed() > time || self.wall.elapsed().map_or(true, |wall| wall > time)
     }
 }
 
-impl Deref for Pooled {
+impl Deref for PooledConnection {
     type Target = Session<Client>;
 
     fn deref(&self) -> &Session<Client> {
@@ -176,14 +182,14 @@ impl Deref for Pooled {
     }
 }
 
-impl DerefMut for Pooled {
+impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut Session<Client> {
         &mut self.session
     }
 }
 
-impl Drop for Pooled {
-    /// What runs on the connection ends with it.
+impl Drop for PooledConnection {
+    /// The statements on the connection end with it.
     fn drop(&mut self) {
         self.task.abort();
         self.watch.iter().for_each(AbortHandle::abort);

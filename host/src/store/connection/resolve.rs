@@ -13,8 +13,8 @@ use super::settings::{
 use super::targets::targets;
 use crate::error::{Error, Result};
 
-/// What defaults are taken from.
-struct Surroundings<'a> {
+/// The sources of defaults.
+struct Environment<'a> {
     variable: &'a dyn Fn(&str) -> Option<OsString>,
     home: Option<PathBuf>,
     /// The name of the user that runs this program.
@@ -22,16 +22,17 @@ struct Surroundings<'a> {
 }
 
 impl ConnectionSettings {
-    /// From a URL or a keyword/value string, this process's environment and the user's files.
+    /// Reads settings from a URL or a keyword/value string, this process's environment and the user's
+    /// files.
     ///
     /// # Errors
     /// [`Error::Configuration`], which quotes no part of the text or of a variable.
     pub fn from_url(url: &str) -> Result<Self> {
         let variable = |name: &str| env::var_os(name);
         let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
-        Self::from_surroundings(
+        Self::from_environment(
             url,
-            &Surroundings {
+            &Environment {
                 variable: &variable,
                 home: env::home_dir().or_else(|| user.as_ref().map(|user| user.dir.clone())),
                 user: user.map(|user| user.name),
@@ -39,22 +40,23 @@ impl ConnectionSettings {
         )
     }
 
-    /// From a URL or a keyword/value string only, with no variable and no file of the user's.
+    /// Reads settings from a URL or a keyword/value string only, without variables and files of the
+    /// user.
     ///
     /// # Errors
     /// As [`ConnectionSettings::from_url`].
     pub fn from_url_alone(url: &str) -> Result<Self> {
         let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
-        Self::from_surroundings(
+        Self::from_environment(
             url,
-            &Surroundings { variable: &|_| None, home: None, user: user.map(|user| user.name) },
+            &Environment { variable: &|_| None, home: None, user: user.map(|user| user.name) },
         )
     }
 
-    fn from_surroundings(text: &str, surroundings: &Surroundings<'_>) -> Result<Self> {
+    fn from_environment(text: &str, environment: &Environment<'_>) -> Result<Self> {
         let mut parameters = parse::parse(text).map_err(wrong_url)?;
         for key in KEYS {
-            let value = key.variable.and_then(surroundings.variable);
+            let value = key.variable.and_then(environment.variable);
             let (Some(value), Some(variable)) = (value, key.variable) else { continue };
             let value = value.into_string().map_err(|_| {
                 Error::configuration(format!("the variable {variable} is not UTF-8 text"))
@@ -63,22 +65,22 @@ impl ConnectionSettings {
                 parameters.entry(key.name).or_insert(value);
             }
         }
-        Self::from_parameters(&parameters, surroundings).map_err(wrong_url)
+        Self::from_parameters(&parameters, environment).map_err(wrong_url)
     }
 
     /// The error is a part of a sentence.
     fn from_parameters(
         parameters: &Parameters,
-        surroundings: &Surroundings<'_>,
+        environment: &Environment<'_>,
     ) -> std::result::Result<Self, String> {
         let get = |name: &str| parameters.get(name).map(String::as_str);
-        let user = get("user").map(str::to_owned).or_else(|| surroundings.user.clone());
+        let user = get("user").map(str::to_owned).or_else(|| environment.user.clone());
         let user = user.ok_or("it names no user, and this one has no name")?;
         let database = get("dbname").unwrap_or(&user).to_owned();
         let seconds = |name: &str| -> std::result::Result<Option<Duration>, String> {
             Ok(number(parameters, name)?.map(|seconds| Duration::from_secs(u64::from(seconds))))
         };
-        let home_file = |name: &str| surroundings.home.as_deref().map(|home| home.join(name));
+        let home_file = |name: &str| environment.home.as_deref().map(|home| home.join(name));
         let system_roots = get("sslrootcert") == Some("system");
         let ssl_mode = choice(
             parameters,
@@ -194,7 +196,7 @@ fn wrong_url(reason: String) -> Error {
         .with_hint("a database URL looks like postgresql://user@host:5432/name")
 }
 
-/// The value of a parameter that has a few names as values.
+/// Returns the value of a parameter that has a fixed set of values.
 fn choice<T: Copy>(
     parameters: &Parameters,
     name: &str,
@@ -215,7 +217,8 @@ fn number(parameters: &Parameters, name: &str) -> std::result::Result<Option<u32
     parameters.get(name).map(parse).transpose()
 }
 
-/// The files of the client's certificate and key: those that are named, else the user's own.
+/// Returns the files of the client's certificate and key: the named ones, or else the user's default
+/// files.
 fn certificate(
     parameters: &Parameters,
     home_file: &dyn Fn(&str) -> Option<PathBuf>,

@@ -21,9 +21,9 @@ fn settings_at_home(
 ) -> Result<ConnectionSettings> {
     let variables: HashMap<&str, &str> = variables.iter().copied().collect();
     let variable = |name: &str| variables.get(name).map(OsString::from);
-    ConnectionSettings::from_surroundings(
+    ConnectionSettings::from_environment(
         text,
-        &Surroundings {
+        &Environment {
             variable: &variable,
             home: home.map(Path::to_owned),
             user: Some("me".to_owned()),
@@ -38,7 +38,7 @@ fn refused(text: &str, words: &str) {
 }
 
 #[test]
-fn a_url_says_all_or_leaves_it_to_the_variables() {
+fn a_url_takes_precedence_over_the_variables() {
     let full = "postgresql://a:b@c:1/d?sslmode=require&channel_binding=require&connect_timeout=3";
     let variables = [
         ("PGHOST", "x,y"),
@@ -70,7 +70,7 @@ fn a_url_says_all_or_leaves_it_to_the_variables() {
 }
 
 #[test]
-fn what_nobody_says_is_as_libpq_has_it() {
+fn defaults_are_those_of_libpq() {
     let settings = settings("postgresql://", &[]).unwrap();
     assert_eq!((settings.user.as_str(), settings.database.as_str()), ("me", "me"));
     assert!(matches!(settings.targets[0].host, Host::Socket(_)));

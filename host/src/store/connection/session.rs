@@ -1,11 +1,11 @@
-//! Statements on a connection or in a transaction, and the one place that decides whether they have
+//! Statements on a connection or in a transaction. Only this module decides whether statements have
 //! names.
 //!
-//! A named statement is parsed and planned once for a connection: the fastest way. The name belongs to
-//! the server's session, though, and a pooler in transaction mode (PgBouncer) assigns a different one
-//! to each transaction. Behind a pooler statements have no name: they are parsed with each use, in one
-//! message with their values, and leave nothing behind. The types of their parameters, which must be
-//! known to send values, are queried once per pool.
+//! A named statement is parsed and planned once for a connection, which is the fastest way. The name
+//! belongs to the server's session, though, and a pooler in transaction mode (PgBouncer) assigns a
+//! different one to each transaction. Behind a pooler, statements have no names: they are parsed with
+//! each use, in one message with their values, and leave nothing behind. The types of their parameters,
+//! which must be known to send values, are queried once per pool.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -17,10 +17,10 @@ use tokio_postgres::{CopyInSink, Error, Row, RowStream, SimpleQueryMessage, Stat
 use uuid::Uuid;
 
 use super::super::metrics::Counters;
-use super::watch::Unanswered;
+use super::watch::PendingCalls;
 use crate::lock::lock;
 
-/// What statements run on: a connection, or a transaction on one.
+/// A connection, or a transaction on one.
 pub(crate) trait GenericClient: tokio_postgres::GenericClient {}
 
 impl<C: tokio_postgres::GenericClient> GenericClient for C {}
@@ -30,19 +30,19 @@ pub(super) type KnownTypes = Arc<Mutex<HashMap<String, Arc<[Type]>>>>;
 
 /// How the statements of one connection are prepared.
 #[derive(Clone, Debug)]
-pub(super) enum Preparing {
-    /// Under names, and kept for as long as the connection.
+pub(super) enum PrepareMode {
+    /// With names, for as long as the connection exists.
     Named(Arc<Mutex<HashMap<String, Statement>>>),
-    /// With each use.
+    /// Without names, with each use.
     Unnamed(KnownTypes),
 }
 
 /// A statement that is ready to be run, on the connection that prepared it.
 #[derive(Clone, Debug)]
-pub(crate) enum Prepared {
-    /// The server knows it.
+pub(crate) enum PreparedStatement {
+    /// The server has prepared it.
     Named(Statement),
-    /// It goes with its values.
+    /// It is sent with its values.
     Unnamed {
         /// The statement.
         sql: String,
@@ -51,30 +51,30 @@ pub(crate) enum Prepared {
     },
 }
 
-/// A statement to run: one that was prepared, or its text.
+/// A statement to run: a prepared one, or its text.
 pub(crate) trait AsStatement: Sync {
-    /// Which of the two.
-    fn as_statement(&self) -> Either<'_>;
+    /// Returns the prepared statement or the text.
+    fn as_statement(&self) -> StatementOrText<'_>;
 }
 
-/// A statement that was prepared, or its text.
+/// A prepared statement, or the text of one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Either<'a> {
-    /// Prepared before.
-    Prepared(&'a Prepared),
-    /// To be prepared for this one use.
+pub(crate) enum StatementOrText<'a> {
+    /// Already prepared.
+    Prepared(&'a PreparedStatement),
+    /// Prepared for one use.
     Text(&'a str),
 }
 
-impl AsStatement for Prepared {
-    fn as_statement(&self) -> Either<'_> {
-        Either::Prepared(self)
+impl AsStatement for PreparedStatement {
+    fn as_statement(&self) -> StatementOrText<'_> {
+        StatementOrText::Prepared(self)
     }
 }
 
 impl AsStatement for str {
-    fn as_statement(&self) -> Either<'_> {
-        Either::Text(self)
+    fn as_statement(&self) -> StatementOrText<'_> {
+        StatementOrText::Text(self)
     }
 }
 
@@ -82,31 +82,31 @@ impl AsStatement for str {
 #[derive(Debug)]
 pub(crate) struct Session<C> {
     client: C,
-    preparing: Preparing,
+    prepare_mode: PrepareMode,
     counters: Arc<Counters>,
-    unanswered: Arc<Unanswered>,
+    pending: Arc<PendingCalls>,
 }
 
 /// A transaction; one that is dropped is rolled back.
 pub(crate) type Transaction<'a> = Session<tokio_postgres::Transaction<'a>>;
 
 impl<C: GenericClient> Session<C> {
-    pub(super) fn new(client: C, preparing: Preparing) -> Self {
-        Session { client, preparing, counters: Arc::default(), unanswered: Arc::default() }
+    pub(super) fn new(client: C, prepare_mode: PrepareMode) -> Self {
+        Session { client, prepare_mode, counters: Arc::default(), pending: Arc::default() }
     }
 
-    /// Counts its calls there.
+    /// Counts its calls in these counters.
     pub(super) fn counted_by(self, counters: &Arc<Counters>) -> Self {
         Session { counters: Arc::clone(counters), ..self }
     }
 
-    /// The calls that wait for an answer.
-    pub(super) fn unanswered(&self) -> &Arc<Unanswered> {
-        &self.unanswered
+    /// Returns the calls that wait for an answer.
+    pub(super) fn pending(&self) -> &Arc<PendingCalls> {
+        &self.pending
     }
 
-    /// Waits for a call and counts it; used for messages that are no call of this type, such as the end
-    /// of a COPY.
+    /// Waits for a call and counts it; used for messages that are not sent by a method of this type,
+    /// such as the end of a COPY.
     pub(crate) async fn counted<T>(
         &self,
         call: impl Future<Output = Result<T, Error>>,
@@ -119,30 +119,30 @@ impl<C: GenericClient> Session<C> {
 
     /// Waits for a call; returns an error once no answer to it can arrive any more.
     pub(crate) async fn watched<T>(&self, call: impl Future<Output = T>) -> T {
-        let _waiting = self.unanswered.begin();
+        let _waiting = self.pending.begin();
         call.await
     }
 
-    /// The connection below, for what no statement does.
+    /// Returns the client of tokio-postgres, for operations that are not statements.
     pub(super) fn client(&self) -> &C {
         &self.client
     }
 
-    /// A statement that is run again and again.
-    pub(crate) async fn prepare_cached(&self, sql: &str) -> Result<Prepared, Error> {
-        let cache = match &self.preparing {
-            Preparing::Named(cache) => cache,
-            Preparing::Unnamed(known) => return self.unnamed(sql, known).await,
+    /// Prepares a statement that is run repeatedly.
+    pub(crate) async fn prepare_cached(&self, sql: &str) -> Result<PreparedStatement, Error> {
+        let cache = match &self.prepare_mode {
+            PrepareMode::Named(cache) => cache,
+            PrepareMode::Unnamed(known) => return self.unnamed(sql, known).await,
         };
         if let Some(statement) = lock(cache).get(sql) {
-            return Ok(Prepared::Named(statement.clone()));
+            return Ok(PreparedStatement::Named(statement.clone()));
         }
         let statement = self.watched(self.client.client().prepare(sql)).await?;
         lock(cache).insert(sql.to_owned(), statement.clone());
-        Ok(Prepared::Named(statement))
+        Ok(PreparedStatement::Named(statement))
     }
 
-    /// All rows of a statement.
+    /// Returns all rows of a statement.
     pub(crate) async fn query(
         &self,
         statement: &(impl AsStatement + ?Sized),
@@ -151,8 +151,8 @@ impl<C: GenericClient> Session<C> {
         self.counted(async {
             let client = self.client.client();
             match self.prepared(statement).await? {
-                Prepared::Named(statement) => client.query(&statement, values).await,
-                Prepared::Unnamed { sql, types } => {
+                PreparedStatement::Named(statement) => client.query(&statement, values).await,
+                PreparedStatement::Unnamed { sql, types } => {
                     client.query_typed(&sql, &typed(values, &types)).await
                 }
             }
@@ -160,8 +160,8 @@ impl<C: GenericClient> Session<C> {
         .await
     }
 
-    /// All rows of a statement that is planned anew each time, for the tables as they are by then. A
-    /// kept plan that was made while a table was empty serves ill when it is full.
+    /// Returns all rows of a statement that is planned anew each time, for the current tables. A cached
+    /// plan that was made for an empty table is slow for a full one.
     pub(crate) async fn query_planned_anew(
         &self,
         sql: &str,
@@ -170,7 +170,7 @@ impl<C: GenericClient> Session<C> {
         self.counted(self.client.client().query_typed(sql, values)).await
     }
 
-    /// The one row of a statement.
+    /// Returns the only row of a statement.
     pub(crate) async fn query_one(
         &self,
         statement: &(impl AsStatement + ?Sized),
@@ -179,8 +179,8 @@ impl<C: GenericClient> Session<C> {
         self.counted(async {
             let client = self.client.client();
             match self.prepared(statement).await? {
-                Prepared::Named(statement) => client.query_one(&statement, values).await,
-                Prepared::Unnamed { sql, types } => {
+                PreparedStatement::Named(statement) => client.query_one(&statement, values).await,
+                PreparedStatement::Unnamed { sql, types } => {
                     client.query_typed_one(&sql, &typed(values, &types)).await
                 }
             }
@@ -197,8 +197,8 @@ impl<C: GenericClient> Session<C> {
         self.counted(async {
             let client = self.client.client();
             match self.prepared(statement).await? {
-                Prepared::Named(statement) => client.query_opt(&statement, values).await,
-                Prepared::Unnamed { sql, types } => {
+                PreparedStatement::Named(statement) => client.query_opt(&statement, values).await,
+                PreparedStatement::Unnamed { sql, types } => {
                     client.query_typed_opt(&sql, &typed(values, &types)).await
                 }
             }
@@ -206,7 +206,7 @@ impl<C: GenericClient> Session<C> {
         .await
     }
 
-    /// The rows of a statement as they come.
+    /// Returns the rows of a statement as they arrive.
     pub(crate) async fn query_raw<P, I>(
         &self,
         statement: &(impl AsStatement + ?Sized),
@@ -220,8 +220,8 @@ impl<C: GenericClient> Session<C> {
         self.counted(async {
             let client = self.client.client();
             match self.prepared(statement).await? {
-                Prepared::Named(statement) => client.query_raw(&statement, values).await,
-                Prepared::Unnamed { sql, types } => {
+                PreparedStatement::Named(statement) => client.query_raw(&statement, values).await,
+                PreparedStatement::Unnamed { sql, types } => {
                     client
                         .query_typed_raw(&sql, values.into_iter().zip(types.iter().cloned()))
                         .await
@@ -240,8 +240,8 @@ impl<C: GenericClient> Session<C> {
         self.counted(async {
             let client = self.client.client();
             match self.prepared(statement).await? {
-                Prepared::Named(statement) => client.execute(&statement, values).await,
-                Prepared::Unnamed { sql, types } => {
+                PreparedStatement::Named(statement) => client.execute(&statement, values).await,
+                PreparedStatement::Unnamed { sql, types } => {
                     client.execute_typed(&sql, &typed(values, &types)).await
                 }
             }
@@ -254,18 +254,23 @@ impl<C: GenericClient> Session<C> {
         self.counted(self.client.client().batch_execute(sql)).await
     }
 
-    async fn prepared(&self, statement: &(impl AsStatement + ?Sized)) -> Result<Prepared, Error> {
-        match (statement.as_statement(), &self.preparing) {
-            (Either::Prepared(prepared), _) => Ok(prepared.clone()),
-            (Either::Text(sql), Preparing::Unnamed(known)) => self.unnamed(sql, known).await,
+    async fn prepared(
+        &self,
+        statement: &(impl AsStatement + ?Sized),
+    ) -> Result<PreparedStatement, Error> {
+        match (statement.as_statement(), &self.prepare_mode) {
+            (StatementOrText::Prepared(prepared), _) => Ok(prepared.clone()),
+            (StatementOrText::Text(sql), PrepareMode::Unnamed(known)) => {
+                self.unnamed(sql, known).await
+            }
             // Its name is released once the caller has its rows.
-            (Either::Text(sql), Preparing::Named(_)) => {
-                self.client.client().prepare(sql).await.map(Prepared::Named)
+            (StatementOrText::Text(sql), PrepareMode::Named(_)) => {
+                self.client.client().prepare(sql).await.map(PreparedStatement::Named)
             }
         }
     }
 
-    async fn unnamed(&self, sql: &str, known: &KnownTypes) -> Result<Prepared, Error> {
+    async fn unnamed(&self, sql: &str, known: &KnownTypes) -> Result<PreparedStatement, Error> {
         let types = lock(known).get(sql).cloned();
         let types = match types {
             Some(types) => types,
@@ -278,7 +283,7 @@ impl<C: GenericClient> Session<C> {
                 types
             }
         };
-        Ok(Prepared::Unnamed { sql: sql.to_owned(), types })
+        Ok(PreparedStatement::Unnamed { sql: sql.to_owned(), types })
     }
 
     /// Queries the types of a statement's parameters, in one message and so in one session, with a name
@@ -309,42 +314,46 @@ impl<C: GenericClient> Session<C> {
 impl Session<tokio_postgres::Client> {
     /// Begins a transaction.
     pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, Error> {
-        let (preparing, counters) = (self.preparing.clone(), Arc::clone(&self.counters));
-        let unanswered = Arc::clone(&self.unanswered);
-        let waiting = unanswered.begin();
+        let (prepare_mode, counters) = (self.prepare_mode.clone(), Arc::clone(&self.counters));
+        let pending = Arc::clone(&self.pending);
+        let waiting = pending.begin();
         let client = self.client.transaction().await?;
         drop(waiting);
-        Ok(Session { client, preparing, counters, unanswered })
+        Ok(Session { client, prepare_mode, counters, pending })
     }
 }
 
 impl Session<tokio_postgres::Client> {
-    /// Whether a statement that was prepared here is known in the next transaction, too.
+    /// Whether a statement that was prepared here can be used in the next transaction, too.
     pub(crate) fn keeps_statements(&self) -> bool {
-        matches!(self.preparing, Preparing::Named(_))
+        matches!(self.prepare_mode, PrepareMode::Named(_))
     }
 
-    /// Begins a COPY to the server with a statement that it knows.
+    /// Begins a COPY to the server with a prepared statement.
     pub(crate) async fn copy_in_prepared<U>(
         &self,
-        statement: &Prepared,
+        statement: &PreparedStatement,
     ) -> Result<CopyInSink<U>, Error>
     where
         U: Buf + 'static + Send,
     {
         match statement {
-            Prepared::Named(statement) => self.watched(self.client.copy_in(statement)).await,
-            Prepared::Unnamed { sql, .. } => self.watched(self.client.copy_in(sql.as_str())).await,
+            PreparedStatement::Named(statement) => {
+                self.watched(self.client.copy_in(statement)).await
+            }
+            PreparedStatement::Unnamed { sql, .. } => {
+                self.watched(self.client.copy_in(sql.as_str())).await
+            }
         }
     }
 }
 
 impl Transaction<'_> {
-    /// Commits it.
+    /// Commits the transaction.
     pub(crate) async fn commit(self) -> Result<(), Error> {
-        let (counters, unanswered) = (self.counters, self.unanswered);
+        let (counters, pending) = (self.counters, self.pending);
         let begun = Instant::now();
-        let waiting = unanswered.begin();
+        let waiting = pending.begin();
         let done = self.client.commit().await;
         drop(waiting);
         counters.query(begun.elapsed(), done.is_err());

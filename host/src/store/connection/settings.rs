@@ -1,4 +1,4 @@
-//! How to reach a database.
+//! The settings of a connection to a database.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -74,7 +74,7 @@ pub(super) enum ChannelBinding {
     Require,
 }
 
-/// Which servers of a list will do.
+/// The servers of a list that are suitable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SessionAttributes {
     Any,
@@ -88,7 +88,7 @@ pub(super) enum SessionAttributes {
 /// Whether statements are prepared under names, which last as long as a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Statements {
-    /// Unless something between here and the server shares out its sessions.
+    /// If no pooler between this process and the server shares its sessions.
     Detect,
     Named,
     Unnamed,
@@ -121,7 +121,7 @@ pub struct ConnectionSettings {
     pub(super) statements: Statements,
 }
 
-/// What the kernel does to notice that a server is gone.
+/// The kernel's probes for a server that has vanished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Keepalives {
     pub(super) enabled: bool,
@@ -132,8 +132,8 @@ pub(super) struct Keepalives {
 }
 
 impl SslMode {
-    /// Its name in libpq.
-    pub(super) fn word(self) -> &'static str {
+    /// Returns its name in libpq.
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             SslMode::Disable => "disable",
             SslMode::Allow => "allow",
@@ -146,8 +146,8 @@ impl SslMode {
 }
 
 impl SessionAttributes {
-    /// Its name in libpq.
-    pub(super) fn word(self) -> &'static str {
+    /// Returns its name in libpq.
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             SessionAttributes::Any => "any",
             SessionAttributes::ReadWrite => "read-write",
@@ -166,7 +166,7 @@ impl fmt::Display for ConnectionSettings {
             let comma = if index == 0 { "" } else { "," };
             write!(formatter, "{comma}{}", server(target.host.text(), target.port))?;
         }
-        write!(formatter, "/{}?sslmode={}", encoded(&self.database), self.ssl_mode.word())
+        write!(formatter, "/{}?sslmode={}", encoded(&self.database), self.ssl_mode.as_str())
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn targets(
                 .filter(|port| *port > 0)
                 .ok_or("a port is not a number from 1 to 65535")?,
         };
-        let wanted = passfile::Wanted {
+        let wanted = passfile::PasswordQuery {
             host: if host == Host::Socket(socket_folder.to_owned()) {
                 "localhost"
             } else {

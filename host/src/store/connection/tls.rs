@@ -112,8 +112,8 @@ fn private_key(path: &Path, provider: &CryptoProvider) -> Result<PrivateKeyDer<'
     Ok(key)
 }
 
-/// The trusted certificates, or nothing if none are needed.
-fn trusted(roots: &Roots) -> Result<Option<Trusted>> {
+/// The trusted certificates, or `None` if none are needed.
+fn trusted(roots: &Roots) -> Result<Option<TrustedCertificates>> {
     let mut store = RootCertStore::empty();
     match roots {
         Roots::Absent => Ok(None),
@@ -124,7 +124,7 @@ fn trusted(roots: &Roots) -> Result<Option<Trusted>> {
                     wrong(&format!("use a certificate of {} (sslrootcert)", path.display()), error)
                 })?;
             }
-            Ok(Some(Trusted { roots: store, named }))
+            Ok(Some(TrustedCertificates { roots: store, named }))
         }
         Roots::System => {
             let found = rustls_native_certs::load_native_certs();
@@ -135,23 +135,23 @@ fn trusted(roots: &Roots) -> Result<Option<Trusted>> {
                 )
                 .with_hint("install them (ca-certificates), or name a file with sslrootcert"));
             }
-            Ok(Some(Trusted { roots: store, named: Vec::new() }))
+            Ok(Some(TrustedCertificates { roots: store, named: Vec::new() }))
         }
     }
 }
 
 #[derive(Debug)]
-struct Trusted {
+struct TrustedCertificates {
     roots: RootCertStore,
-    /// The certificates of a file. A server that presents one of them is trusted, as in OpenSSL,
-    /// whatever its purpose: a self-signed server certificate is an example.
+    /// The certificates of a file. As in OpenSSL, a server that presents one of them is trusted for any
+    /// purpose: a self-signed server certificate is an example.
     named: Vec<CertificateDer<'static>>,
 }
 
 #[derive(Debug)]
 struct Verifier {
     algorithms: WebPkiSupportedAlgorithms,
-    trusted: Option<Trusted>,
+    trusted: Option<TrustedCertificates>,
     names_matter: bool,
 }
 
@@ -221,7 +221,7 @@ impl<S> MakeTlsConnect<S> for Tls
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    type Stream = Encrypted<tokio_rustls::client::TlsStream<S>>;
+    type Stream = EncryptedStream<tokio_rustls::client::TlsStream<S>>;
     type TlsConnect = Handshake;
     type Error = io::Error;
 
@@ -237,15 +237,15 @@ pub(super) struct Handshake {
     host: String,
 }
 
-type Made<S> = io::Result<Encrypted<tokio_rustls::client::TlsStream<S>>>;
+type TlsResult<S> = io::Result<EncryptedStream<tokio_rustls::client::TlsStream<S>>>;
 
 impl<S> TlsConnect<S> for Handshake
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    type Stream = Encrypted<tokio_rustls::client::TlsStream<S>>;
+    type Stream = EncryptedStream<tokio_rustls::client::TlsStream<S>>;
     type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = Made<S>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = TlsResult<S>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
         Box::pin(async move {
@@ -263,20 +263,20 @@ where
             let end_point = certificates
                 .first()
                 .and_then(|certificate| certificate::server_end_point(certificate));
-            Ok(Encrypted { stream, end_point })
+            Ok(EncryptedStream { stream, end_point })
         })
     }
 }
 
 /// A stream, with its data for channel binding.
 #[derive(Debug)]
-pub(super) struct Encrypted<T> {
+pub(super) struct EncryptedStream<T> {
     pub(super) stream: T,
     /// The `tls-server-end-point` of the server's certificate.
     pub(super) end_point: Option<Vec<u8>>,
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<T> {
+impl<T: AsyncRead + AsyncWrite + Unpin> TlsStream for EncryptedStream<T> {
     fn channel_binding(&self) -> ChannelBinding {
         match &self.end_point {
             Some(end_point) => ChannelBinding::tls_server_end_point(end_point.clone()),
@@ -285,7 +285,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Encrypted<T> {
+impl<T: AsyncRead + Unpin> AsyncRead for EncryptedStream<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -295,7 +295,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Encrypted<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Encrypted<T> {
+impl<T: AsyncWrite + Unpin> AsyncWrite for EncryptedStream<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

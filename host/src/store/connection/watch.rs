@@ -1,12 +1,12 @@
-//! Connections on which no answer can arrive any more.
+//! Detects connections on which no answer can arrive any more.
 //!
 //! A firewall that drops a connection, or a server that vanishes with its machine, sends no notice: a
 //! client that waits for an answer waits for hours. Only the server knows whether a statement is merely
-//! slow: if an answer is overdue, the server is asked on a connection of its own what the process at
-//! the other end is doing. If that process has ended, or waits for us as we wait for it, it will not
-//! answer any more, and the connection is closed at both ends: a transaction that stayed open at the
-//! other end would block a client that sends the same rows again. The calls in progress fail as with
-//! any lost connection, and can be retried.
+//! slow: if an answer is overdue, the state of the process at the other end is queried on a separate
+//! connection. If that process has ended, or waits for the client as the client waits for it, it will
+//! not answer any more, and the connection is closed at both ends: a transaction that stayed open at
+//! the other end would block a client that sends the same rows again. The calls in progress fail as
+//! with any lost connection, and can be retried.
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 use tokio_postgres::SimpleQueryMessage;
 
-use super::connect::{Connected, Connector};
+use super::connect::{Connector, NewConnection};
 use super::session::KnownTypes;
 use crate::backoff::{Backoff, RetryPolicy};
 use crate::lock::lock;
@@ -28,10 +28,10 @@ const TRANSFER_TIME: Duration = Duration::from_secs(300);
 /// How long the check can take, with the connection that it needs.
 const ASKED_WITHIN: Duration = Duration::from_secs(10);
 
-/// The longest pause between two questions about one answer.
+/// The longest pause between two checks of one answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
-/// What a connection leads to.
+/// The server of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Origin {
     /// The server process of this connection, if no pooler is in front of it.
@@ -44,90 +44,89 @@ pub(super) struct Origin {
 
 /// The calls of a connection that wait for an answer.
 #[derive(Debug)]
-pub(super) struct Unanswered(Mutex<Calls>);
+pub(super) struct PendingCalls(Mutex<Calls>);
 
 #[derive(Debug)]
 struct Calls {
-    under_way: usize,
-    /// When the first of them began, or the last answer came.
+    in_progress: usize,
+    /// When the first of them began, or the last answer arrived.
     since: Instant,
 }
 
-impl Default for Unanswered {
+impl Default for PendingCalls {
     fn default() -> Self {
-        Unanswered(Mutex::new(Calls { under_way: 0, since: Instant::now() }))
+        PendingCalls(Mutex::new(Calls { in_progress: 0, since: Instant::now() }))
     }
 }
 
-impl Unanswered {
+impl PendingCalls {
     fn calls(&self) -> MutexGuard<'_, Calls> {
         lock(&self.0)
     }
 
-    /// A call waits for its answer for as long as the value lives.
+    /// Registers a call, which waits for its answer until the returned value is dropped.
     pub(super) fn begin(&self) -> Call<'_> {
         let mut calls = self.calls();
-        if calls.under_way == 0 {
+        if calls.in_progress == 0 {
             calls.since = Instant::now();
         }
-        calls.under_way += 1;
+        calls.in_progress += 1;
         Call(self)
     }
 
-    /// For how long no answer has arrived, if any call waits.
+    /// Returns for how long no answer has arrived, if any call waits.
     fn waited(&self) -> Option<Duration> {
         let calls = self.calls();
-        (calls.under_way > 0).then(|| calls.since.elapsed())
+        (calls.in_progress > 0).then(|| calls.since.elapsed())
     }
 }
 
 /// A call that waits for its answer.
 #[derive(Debug)]
-pub(super) struct Call<'u>(&'u Unanswered);
+pub(super) struct Call<'u>(&'u PendingCalls);
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         let mut calls = self.0.calls();
-        calls.under_way -= 1;
+        calls.in_progress -= 1;
         calls.since = Instant::now();
     }
 }
 
-/// Ends a connection on which no answer will come any more; for as long as anybody has the
-/// connection.
+/// Closes a connection on which no answer can arrive any more; runs while the connection is in use.
 pub(super) async fn watch(
     connector: Arc<Connector>,
     types: KnownTypes,
     origin: Origin,
-    unanswered: Weak<Unanswered>,
+    pending: Weak<PendingCalls>,
     connection: AbortHandle,
 ) {
     let mut backoff = Backoff::new(RetryPolicy::exact(OVERDUE_AFTER, LONGEST_PAUSE));
     loop {
         tokio::time::sleep(backoff.next_pause()).await;
-        let Some(waited) = unanswered.upgrade().map(|unanswered| unanswered.waited()) else {
+        let Some(waited) = pending.upgrade().map(|pending| pending.waited()) else {
             return;
         };
         if waited.is_none_or(|waited| waited < OVERDUE_AFTER) {
             backoff.reset();
             continue;
         }
-        let lost = is_lost(&connector, &types, &origin, &unanswered);
+        let lost = is_lost(&connector, &types, &origin, &pending);
         if tokio::time::timeout(ASKED_WITHIN, lost).await.unwrap_or(false) {
             tracing::warn!(target: "arc_host::store", process = origin.process, "a connection to the database has stopped answering, and is ended");
             connection.abort();
             return;
         }
-        // It takes long, or the server cannot be asked: the next pause is longer.
+        // The statement is slow, or the server cannot be queried: the next pause is longer.
     }
 }
 
-/// What the process at the other end does.
+/// The state of the process at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// It is not there, and neither is the answer.
+    /// It has ended, so no answer will arrive.
     Gone,
-    /// It has done everything, and waits for the next statement.
+    /// It is idle, and waits for the next statement.
     Idle,
     /// It reads a request, or writes an answer.
     Transferring,
@@ -136,7 +135,7 @@ enum State {
 }
 
 impl State {
-    /// Whether no answer can arrive after this long without one.
+    /// Whether no answer can arrive after this duration without one.
     fn is_lost(self, waited: Duration) -> bool {
         match self {
             State::Gone | State::Idle => waited >= OVERDUE_AFTER,
@@ -146,17 +145,18 @@ impl State {
     }
 }
 
-/// Whether no answer will come any more; then the process at the other end is ended, too.
+/// Whether no answer can arrive any more; in that case, the process at the other end is ended, too.
 async fn is_lost(
     connector: &Connector,
     types: &KnownTypes,
     origin: &Origin,
-    unanswered: &Weak<Unanswered>,
+    pending: &Weak<PendingCalls>,
 ) -> bool {
-    let Ok(Connected { session, origin: asked, task, .. }) = connector.connect(types).await else {
+    let Ok(NewConnection { session, origin: asked, task, .. }) = connector.connect(types).await
+    else {
         return false;
     };
-    let _asking = Asking(task);
+    let _abort = AbortOnDrop(task);
     let Some(asked) = asked else { return false };
     let same = asked.server_started == origin.server_started;
     let state = if same {
@@ -168,21 +168,21 @@ async fn is_lost(
     } else {
         State::Busy
     };
-    // The answer might have arrived meanwhile.
-    let waited = unanswered.upgrade().and_then(|unanswered| unanswered.waited());
+    // The answer might have arrived in the meantime.
+    let waited = pending.upgrade().and_then(|pending| pending.waited());
     let lost = waited.is_some_and(|waited| state.is_lost(waited));
     if lost && same {
         let end = format!("SELECT pg_catalog.pg_terminate_backend({})", origin.process);
-        // One that is gone by now needs no end.
+        // A process that has ended in the meantime need not be ended.
         let _ = session.client().simple_query(&end).await;
     }
     lost
 }
 
-/// The connection of a question, which ends with it.
-struct Asking(AbortHandle);
+/// Aborts the task of the separate connection when it is dropped.
+struct AbortOnDrop(AbortHandle);
 
-impl Drop for Asking {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -215,16 +215,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_is_counted_until_it_has_its_answer() {
-        let unanswered = Unanswered::default();
-        assert_eq!(unanswered.waited(), None);
-        let first = unanswered.begin();
-        let second = unanswered.begin();
-        assert!(unanswered.waited().is_some());
+    fn calls_are_pending_until_they_are_answered() {
+        let pending = PendingCalls::default();
+        assert_eq!(pending.waited(), None);
+        let first = pending.begin();
+        let second = pending.begin();
+        assert!(pending.waited().is_some());
         drop(first);
-        assert!(unanswered.waited().is_some());
+        assert!(pending.waited().is_some());
         drop(second);
-        assert_eq!(unanswered.waited(), None);
+        assert_eq!(pending.waited(), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! SQL of the user's own, as it is: the way out for what no call does.
+//! Runs the user's own SQL, for queries that the other calls do not offer.
 
 mod parameters;
 
@@ -20,48 +20,48 @@ use super::Store;
 use super::connection::Transaction;
 use super::statement::Statement;
 use crate::error::{Error, Result};
-use parameters::Numbered;
+use parameters::NumberedStatement;
 
-/// What a statement gave.
+/// The result of a statement.
 #[derive(Debug, Default, Serialize)]
 pub struct SqlAnswer {
-    /// Its rows, each a JSON object by the names of the columns, as PostgreSQL's `to_json` has it.
+    /// Its rows, each a JSON object by the names of the columns, as PostgreSQL's `to_json` writes it.
     pub rows: Vec<Box<RawValue>>,
-    /// How many rows it gave or changed.
+    /// How many rows it returned or changed.
     pub row_count: u64,
 }
 
-/// The rows of a statement, and how many it changed where it says so.
-type Given = (Vec<Row>, Option<u64>);
+/// The rows of a statement, and how many it changed if the server reports it.
+type StatementRows = (Vec<Row>, Option<u64>);
 
 impl Store {
-    /// Runs one statement in a transaction of its own, with this program's schema before those of
-    /// the user's own search path. Values stand in it as `:name` and come as text, which the server
-    /// reads by the type that the statement wants.
+    /// Runs one statement in a transaction of its own, with this program's schema before those of the
+    /// user's own search path. Its parameters are written as `:name`; their values are passed as text,
+    /// which the server parses as the type that the statement requires.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where a value has no name in `values`; an error of the database, whose
-    /// message is the server's.
+    /// [`Error::Invalid`] if a parameter is missing in `values`; an error of the database, with the
+    /// server's message.
     pub async fn execute_sql(
         &self,
         sql: &str,
         values: &[(String, Option<String>)],
     ) -> Result<SqlAnswer> {
         let failed = |error| Error::postgres("run the statement", error);
-        let numbered = Numbered::read(sql);
+        let numbered = NumberedStatement::read(sql);
         let mut statement = Statement::new("");
         for name in &numbered.names {
-            let Some((_, value)) = values.iter().find(|(given, _)| given == name) else {
+            let Some((_, value)) = values.iter().find(|(key, _)| key == name) else {
                 return Err(Error::invalid(format!(
-                    "the statement has :{name}, and no such value was given"
+                    "the statement has :{name}, but there is no value with this name"
                 )));
             };
             statement = statement.with(Text(value.clone()));
         }
-        // The server makes its rows JSON. A statement that gives none, or is no query, is refused
-        // in this form before it does anything.
+        // The server converts the rows to JSON. It refuses a statement that returns no rows, or is not
+        // a query, in this form before it is executed.
         statement.sql = format!(
-            "WITH given AS ({}\n) SELECT pg_catalog.to_json(given)::text FROM given",
+            "WITH arc_row AS ({}\n) SELECT pg_catalog.to_json(arc_row)::text FROM arc_row",
             numbered.sql
         )
         .into();
@@ -74,7 +74,7 @@ impl Store {
         self.run(&statement, values_by_name).await?.map_err(failed)
     }
 
-    /// Runs a statement in a transaction, which is rolled back where a row cannot be converted.
+    /// Runs a statement in a transaction, which is rolled back if a row cannot be converted.
     async fn run(
         &self,
         statement: &Statement,
@@ -107,7 +107,7 @@ impl Store {
 async fn rows(
     transaction: &Transaction<'_>,
     statement: &Statement,
-) -> std::result::Result<Given, tokio_postgres::Error> {
+) -> std::result::Result<StatementRows, tokio_postgres::Error> {
     let mut stream = pin!(transaction.query_raw(&*statement.sql, statement.values()).await?);
     let mut rows = Vec::new();
     while let Some(row) = stream.next().await {
@@ -116,28 +116,28 @@ async fn rows(
     Ok((rows, stream.rows_affected()))
 }
 
-/// Whether a statement was refused because it cannot stand inside another one: as what gives no
-/// rows, or as what is no query.
+/// Whether a statement was refused because it cannot be part of another one: it returns no rows, or is
+/// not a query.
 fn refused_as_part(state: &SqlState) -> bool {
     [SqlState::SYNTAX_ERROR, SqlState::FEATURE_NOT_SUPPORTED].contains(state)
 }
 
-/// The row of a statement that cannot stand inside another one, such as SHOW or EXPLAIN, or a query
-/// whose parts change rows.
+/// Converts the row of a statement that cannot be part of another one, such as SHOW or EXPLAIN, or a
+/// query whose parts change rows.
 fn values_by_name(row: &Row) -> Result<Box<RawValue>> {
     let mut object = serde_json::Map::new();
     for (index, column) in row.columns().iter().enumerate() {
         let value = match *column.type_() {
-            Type::BOOL => given::<bool>(row, index),
-            Type::INT2 => given::<i16>(row, index),
-            Type::INT4 => given::<i32>(row, index),
-            Type::INT8 => given::<i64>(row, index),
-            Type::FLOAT4 => given::<f32>(row, index),
-            Type::FLOAT8 => given::<f64>(row, index),
-            Type::UUID => given::<Uuid>(row, index),
-            Type::TIMESTAMPTZ => given::<Timestamp>(row, index),
-            Type::JSON | Type::JSONB => given::<Value>(row, index),
-            _ => given::<String>(row, index),
+            Type::BOOL => json_value::<bool>(row, index),
+            Type::INT2 => json_value::<i16>(row, index),
+            Type::INT4 => json_value::<i32>(row, index),
+            Type::INT8 => json_value::<i64>(row, index),
+            Type::FLOAT4 => json_value::<f32>(row, index),
+            Type::FLOAT8 => json_value::<f64>(row, index),
+            Type::UUID => json_value::<Uuid>(row, index),
+            Type::TIMESTAMPTZ => json_value::<Timestamp>(row, index),
+            Type::JSON | Type::JSONB => json_value::<Value>(row, index),
+            _ => json_value::<String>(row, index),
         };
         let value = value.ok_or_else(|| {
             Error::invalid(format!(
@@ -152,19 +152,19 @@ fn values_by_name(row: &Row) -> Result<Box<RawValue>> {
     raw(Value::Object(object).to_string())
 }
 
-/// A value of a row as JSON, where it is of this type.
-fn given<'r, T: FromSql<'r> + Serialize>(row: &'r Row, index: usize) -> Option<Value> {
+/// Returns a value of a row as JSON, if it is of this type.
+fn json_value<'r, T: FromSql<'r> + Serialize>(row: &'r Row, index: usize) -> Option<Value> {
     let value: Option<T> = row.try_get(index).ok()?;
     serde_json::to_value(value).ok()
 }
 
 fn raw(json: String) -> Result<Box<RawValue>> {
     RawValue::from_string(json).map_err(|error| {
-        Error::database("the database gave a row that is no JSON").with_source(error)
+        Error::database("the database returned a row that is not JSON").with_source(error)
     })
 }
 
-/// A value as text, for whatever type the server wants.
+/// A value as text, for any type that the server requires.
 #[derive(Debug)]
 struct Text(Option<String>);
 

@@ -1,19 +1,20 @@
-//! Named values in SQL: `:name` becomes `$1`, and what only looks like one stays.
+//! Named parameters in SQL: `:name` becomes `$1`, and text that only resembles one is unchanged.
 
-/// A statement whose values have numbers.
+/// A statement with numbered parameters.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Numbered {
+pub(super) struct NumberedStatement {
     /// The statement, without a semicolon at its end.
     pub(super) sql: String,
-    /// The name of each value, in the order of the numbers.
+    /// The name of each parameter, in the order of the numbers.
     pub(super) names: Vec<String>,
 }
 
-impl Numbered {
-    /// Finds the names outside of literals, quoted names and comments; `::type` is no name.
+impl NumberedStatement {
+    /// Finds the names outside of literals, quoted identifiers and comments; `::type` is not a name.
     pub(super) fn read(sql: &str) -> Self {
         let mut rest = sql.trim_end().trim_end_matches(';').trim_end();
-        let mut numbered = Numbered { sql: String::with_capacity(rest.len()), names: Vec::new() };
+        let mut numbered =
+            NumberedStatement { sql: String::with_capacity(rest.len()), names: Vec::new() };
         while !rest.is_empty() {
             let before = numbered.sql.chars().next_back();
             let length = match rest.strip_prefix(':') {
@@ -53,7 +54,8 @@ fn name_length(text: &str) -> usize {
     text.find(|letter| !is_of_name(letter)).unwrap_or(text.len())
 }
 
-/// How far the text reaches that stands here as one: a literal, a comment, or a single character.
+/// Returns the length of the token at the beginning of the text: a literal, a comment, or a single
+/// character.
 fn untouched_length(text: &str, before: Option<char>) -> usize {
     let one = text.chars().next().map_or(0, char::len_utf8);
     let through = |found: Option<usize>, end: usize| found.map_or(text.len(), |at| at + end);
@@ -64,7 +66,7 @@ fn untouched_length(text: &str, before: Option<char>) -> usize {
         return comment_length(text);
     }
     match text.chars().next() {
-        // In E'…' a backslash takes the quote's meaning away.
+        // In E'…' a backslash escapes the quote.
         Some('\'') => quoted_length(text, '\'', before.is_some_and(|e| e == 'E' || e == 'e')),
         Some('"') => quoted_length(text, '"', false),
         Some('$') if !before.is_some_and(is_of_name) => {
@@ -89,14 +91,14 @@ fn quoted_length(text: &str, quote: char, backslashes: bool) -> usize {
         } else if backslashes && letter == '\\' {
             escaped = true;
         } else if letter == quote {
-            // A doubled quote ends one literal and begins the next, which comes to the same.
+            // A doubled quote ends one literal and begins the next, which has the same effect here.
             return at + letter.len_utf8();
         }
     }
     text.len()
 }
 
-/// Comments stand within comments.
+/// Comments can be nested.
 fn comment_length(text: &str) -> usize {
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
@@ -121,7 +123,7 @@ mod tests {
     use super::*;
 
     fn read(sql: &str) -> (String, Vec<String>) {
-        let Numbered { sql, names } = Numbered::read(sql);
+        let NumberedStatement { sql, names } = NumberedStatement::read(sql);
         (sql, names)
     }
 
@@ -133,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_name_stays() {
+    fn text_that_resembles_a_name_is_unchanged() {
         for sql in [
             "SELECT '12:30'::time, 'it''s :a', \"a:b\"",
             "SELECT E'a\\':b', 1 -- :c",
@@ -151,7 +153,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_text_is_read_and_nothing_but_names_changes(sql in "[a:'\"$\\-/*\\\\ \n;é]{0,40}") {
-            let numbered = Numbered::read(&sql);
+            let numbered = NumberedStatement::read(&sql);
             let mut back = numbered.sql;
             for (index, name) in numbered.names.iter().enumerate().rev() {
                 back = back.replace(&format!("${}", index + 1), &format!(":{name}"));

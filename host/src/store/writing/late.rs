@@ -5,15 +5,15 @@ use uuid::Uuid;
 use super::super::connection::Transaction;
 use super::{OutcomeRow, RejectedRow};
 
-/// The condition that notes the results of a statement which is a transaction by itself, before its
-/// first row goes in; `$1` are the simulations' ids.
+/// The condition that records, before its first row is inserted, that a statement which is a
+/// transaction of its own adds results; `$1` are the simulations' ids.
 pub(super) const NOTED: &str = "(SELECT arc_recorder.note_results($1::uuid[]))";
 
-/// The same as a statement.
+/// The same condition as a statement.
 pub(super) const NOTE: &str = "SELECT arc_recorder.note_results($1::uuid[])";
 
-/// Notes the results of a transaction. It comes first in it: who waits for the lock that it takes
-/// must not hold rows for which others wait.
+/// Records that a transaction adds results. It is the transaction's first statement, because one that
+/// waits for its lock must not hold rows that others wait for.
 pub(super) async fn note(
     transaction: &Transaction<'_>,
     outcomes: &[&OutcomeRow],
@@ -24,7 +24,7 @@ pub(super) async fn note(
     Ok(())
 }
 
-/// The simulations of results, each once.
+/// Returns the simulations of results, each once.
 pub(super) fn simulations(outcomes: &[&OutcomeRow], rejected: &[&RejectedRow]) -> Vec<Uuid> {
     let outcomes = outcomes.iter().map(|row| row.key.simulation_id);
     let mut ids: Vec<Uuid> =

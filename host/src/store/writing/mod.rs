@@ -1,10 +1,10 @@
 //! Writing results: outcomes and rejected results, in one transaction.
 //!
-//! Few rows go in with one statement of arrays, which is one round trip. Many go in with COPY,
-//! which is nearly twice as fast: the keys that are there already are looked up and left out,
-//! because a COPY fails on the first of them and leaves all its rows dead. A key that comes in
-//! between is the one case in which the rows are sent again as arrays, whose `ON CONFLICT` knows
-//! what to do. A server that does not take COPY gets arrays only.
+//! A few rows are written with one statement whose parameters are arrays, in one round trip. Many rows
+//! are written with COPY, which is nearly twice as fast: keys that already exist are looked up and left
+//! out, because a COPY fails on the first of them and leaves its rows dead. If such a key is inserted
+//! between the look-up and the COPY, the rows are sent again as arrays, with `ON CONFLICT`. A server
+//! without COPY only gets arrays.
 
 mod late;
 mod outcome;
@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 pub use rejected::RejectedRow;
 pub(crate) use replayed::Replay;
-pub(crate) use rewritten::{Rewriting, Rewritten};
+pub(crate) use rewritten::{RewriteTransaction, RewrittenOutcome};
 
 use super::connection::Transaction;
 use super::outcome_columns::OutcomeRow;
@@ -31,47 +31,47 @@ use super::{Connection, Store};
 use crate::error::{Error, Result};
 use crate::extraction::ExtractorIdentity;
 
-/// From how many outcomes on COPY is faster than arrays, its further round trips included.
+/// From this many outcomes, COPY is faster than arrays, including its additional round trips.
 const COPY_ROWS: usize = 64;
 
-/// From how many outcomes on it is without a look-up of their keys. Where one is there after all,
-/// the rows before it are dead rows in the table, so this is for few.
-const BOLD_ROWS: usize = 8;
+/// From this many outcomes, COPY without a look-up of their keys is faster than arrays. If a key
+/// exists, the rows before it are dead rows in the table, so this is only for a few outcomes.
+const COPY_WITHOUT_LOOK_UP_ROWS: usize = 8;
 
-/// For how many transactions the keys are looked up after one was there: who sends again what is
-/// stored does so for a while.
-const CAUTIOUS_FOR: u32 = 256;
+/// For how many transactions the keys are looked up after a duplicate: a client that sends stored
+/// results again does so for a while.
+const LOOK_UP_TRANSACTIONS: u32 = 256;
 
-/// Whether COPY without a look-up is worth trying.
+/// Decides whether COPY without a look-up is worth trying.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Caution {
+pub(in crate::store) struct LookUpPolicy {
     transactions: AtomicU32,
 }
 
-impl Caution {
-    /// A key was there.
-    fn learn(&self) {
-        self.transactions.store(CAUTIOUS_FOR, Ordering::Relaxed);
+impl LookUpPolicy {
+    /// Records that a key existed.
+    fn record_duplicate(&self) {
+        self.transactions.store(LOOK_UP_TRANSACTIONS, Ordering::Relaxed);
     }
 
-    /// Whether it may be tried; asked once a transaction.
-    fn allows(&self) -> bool {
+    /// Whether the look-up can be skipped; called once for each transaction.
+    fn may_skip(&self) -> bool {
         let less = |left: u32| left.checked_sub(1);
         self.transactions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err()
     }
 }
 
-/// A connection with a transaction that may not have ended: unless it has, the connection is closed.
-struct Unfinished(Option<Connection>);
+/// A connection whose transaction might still be open: unless it has ended, the connection is closed.
+struct OpenTransaction(Option<Connection>);
 
-impl Unfinished {
-    /// The transaction has ended: the connection goes back to the pool.
+impl OpenTransaction {
+    /// Returns the connection to the pool, because the transaction has ended.
     fn finish(mut self) {
         drop(self.0.take());
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for OpenTransaction {
     fn drop(&mut self) {
         if let Some(client) = self.0.take() {
             drop(Connection::take(client));
@@ -79,7 +79,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// Transactions with more bytes of documents are few at a time.
+/// Only a few transactions with more bytes of documents run at once.
 const LONG_WRITE_BYTES: usize = 6 << 20;
 
 /// The key of both fact tables. `started_at` is always the simulation's own.
@@ -94,7 +94,7 @@ pub struct ResultKey {
 }
 
 impl Store {
-    /// Makes the extractor known, so that outcomes can name it.
+    /// Registers the extractor, so that outcomes can refer to it.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::Unavailable`].
@@ -113,12 +113,12 @@ impl Store {
         Ok(())
     }
 
-    /// Stores outcomes and rejected results in one transaction, and gives the keys of the
-    /// outcomes that were not there before. The rows go in sorted by key, so that two writers of
-    /// the same rows wait for each other and never deadlock.
+    /// Stores outcomes and rejected results in one transaction, and returns the keys of the outcomes
+    /// that did not exist before. The rows are written in the order of their keys, so that two writers
+    /// of the same rows wait for each other and never deadlock.
     ///
     /// # Errors
-    /// [`Error::Refused`] where a row is refused, and then nothing of the batch is stored;
+    /// [`Error::Refused`] if a row is refused, and then no row of the batch is stored;
     /// [`Error::Unavailable`].
     pub(crate) async fn insert_results(
         &self,
@@ -137,10 +137,10 @@ impl Store {
         let mut rejected = rejected.to_vec();
         rejected.sort_unstable_by_key(|row| row.key);
         let copied = match outcomes.len() {
-            BOLD_ROWS.. if !self.takes_copy().await? => None,
+            COPY_WITHOUT_LOOK_UP_ROWS.. if !self.supports_copy().await? => None,
             COPY_ROWS.. => self.copy_results(&outcomes, &rejected).await?,
-            BOLD_ROWS.. if rejected.is_empty() && self.caution.allows() => {
-                self.copy_boldly(&outcomes).await?
+            COPY_WITHOUT_LOOK_UP_ROWS.. if rejected.is_empty() && self.look_up.may_skip() => {
+                self.copy_without_look_up(&outcomes).await?
             }
             _ => None,
         };
@@ -148,7 +148,7 @@ impl Store {
             Some(stored) => stored,
             None => self.insert_as_arrays(&outcomes, &rejected, bytes > LONG_WRITE_BYTES).await?,
         };
-        // Of rejected results it is not known which were there.
+        // It is not known which of the rejected results existed already.
         if stored.len() < outcomes.len() || !rejected.is_empty() {
             self.wait_for_standbys().await?;
         }
@@ -156,21 +156,23 @@ impl Store {
         Ok(stored)
     }
 
-    /// Whether the server takes COPY: PGlite, which is PostgreSQL compiled to WebAssembly, ends on it.
-    /// Asked once.
-    async fn takes_copy(&self) -> Result<bool> {
+    /// Whether the server supports COPY. PGlite, which is PostgreSQL compiled to WebAssembly, crashes
+    /// on it. Queried once.
+    async fn supports_copy(&self) -> Result<bool> {
         let ask = || async {
             let client = self.client().await?;
             let row = client.query_one("SELECT pg_catalog.version()", &[]).await;
             let version: String = row
-                .map_err(|error| Error::of_place("ask the server for its version", error))?
+                .map_err(|error| {
+                    Error::postgres_without_values("ask the server for its version", error)
+                })?
                 .get(0);
             Ok(!version.contains("compiled by emcc"))
         };
         self.copying.get_or_try_init(ask).await.copied()
     }
 
-    /// Nothing where a key came in between the look-up and the COPY.
+    /// Writes with COPY; `None` if a key was inserted between the look-up and the COPY.
     async fn copy_results(
         &self,
         outcomes: &[&OutcomeRow],
@@ -195,24 +197,27 @@ impl Store {
         Ok(Some(fresh.iter().map(|row| row.key).collect()))
     }
 
-    /// Without a look-up: nothing where a key was there after all, or the connection does not keep
-    /// statements.
-    async fn copy_boldly(&self, outcomes: &[&OutcomeRow]) -> Result<Option<HashSet<ResultKey>>> {
+    /// Writes with COPY, without a look-up; `None` if a key exists, or if the connection does not keep
+    /// prepared statements.
+    async fn copy_without_look_up(
+        &self,
+        outcomes: &[&OutcomeRow],
+    ) -> Result<Option<HashSet<ResultKey>>> {
         let client = self.client().await?;
         if !client.keeps_statements() {
             return Ok(None);
         }
         let simulations = late::simulations(outcomes, &[]);
-        let unfinished = Unfinished(Some(client));
-        let Some(client) = &unfinished.0 else { return Ok(None) };
-        let (copied, ended) = outcome::copy_boldly(client, &simulations, outcomes).await;
+        let open = OpenTransaction(Some(client));
+        let Some(client) = &open.0 else { return Ok(None) };
+        let (copied, ended) = outcome::copy_without_look_up(client, &simulations, outcomes).await;
         if ended {
-            unfinished.finish();
+            open.finish();
         }
         match copied {
             Ok(()) => Ok(Some(outcomes.iter().map(|row| row.key).collect())),
             Err(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
-                self.caution.learn();
+                self.look_up.record_duplicate();
                 Ok(None)
             }
             Err(error) => Err(failed(error)),
@@ -226,7 +231,7 @@ impl Store {
         long: bool,
     ) -> Result<HashSet<ResultKey>> {
         let mut client = self.client().await?;
-        // A statement by itself is a transaction, and saves two round trips.
+        // A single statement is its own transaction, and saves two round trips.
         let stored = if rejected.is_empty() {
             outcome::insert(&client, outcomes).await
         } else if outcomes.is_empty() {
@@ -265,7 +270,8 @@ const LOOK_UP: &str = "
         LIMIT 1
     ) AS known";
 
-/// Which of the outcomes are there already: an index look-up a row, whatever the statistics say.
+/// Returns which of the outcomes already exist, with one index look-up for each row, regardless of the
+/// table's statistics.
 async fn known_keys(
     transaction: &Transaction<'_>,
     outcomes: &[&OutcomeRow],

@@ -21,7 +21,7 @@ fn names() -> String {
     COLUMNS.iter().map(|column| column.name).collect::<Vec<_>>().join(", ")
 }
 
-/// A parameter for each column, with its type.
+/// The parameters of all columns, each with its type.
 fn parameters(parameter: impl Fn(usize, &str) -> String) -> String {
     let parameters =
         (1..).zip(COLUMNS).map(|(number, column)| parameter(number, column.sql_type.name()));
@@ -42,7 +42,7 @@ static INSERT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The same for one row: with plain parameters the server plans and runs it in half the time.
+/// The same for one row: with plain parameters, the server plans and runs it in half the time.
 static INSERT_ONE: LazyLock<String> = LazyLock::new(|| {
     format!(
         "INSERT INTO arc_recorder.outcomes ({}) SELECT {}
@@ -53,7 +53,7 @@ static INSERT_ONE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Writes rows whose keys are not there.
+/// Writes rows whose keys do not exist.
 pub(super) async fn copy(
     transaction: &Transaction<'_>,
     rows: &[&OutcomeRow],
@@ -65,17 +65,17 @@ pub(super) async fn copy(
     Ok(())
 }
 
-/// Writes rows whose keys are most likely not there, in a transaction of two round trips: nothing
-/// waits for an answer that is needed only to know whether all went well. Says also whether the
-/// transaction has ended, either way: the connection can be used again then.
-pub(super) async fn copy_boldly(
+/// Writes rows whose keys most likely do not exist, in a transaction of two round trips: it does not
+/// wait for answers that only confirm a step. Also returns whether the transaction has ended, with or
+/// without success: only then can the connection be used again.
+pub(super) async fn copy_without_look_up(
     client: &Session<tokio_postgres::Client>,
     simulations: &[Uuid],
     rows: &[&OutcomeRow],
 ) -> (Result<(), tokio_postgres::Error>, bool) {
     let (copied, committed) = match copy_in_transaction(client, simulations, rows).await {
         Ok(answers) => answers,
-        // A refusal before the COMMIT was sent; where the server is gone, so is this.
+        // An error before the COMMIT was sent; if the server is gone, the COMMIT was lost, too.
         Err(error) => (Err(error), client.batch_execute("ROLLBACK").await),
     };
     let ended = committed.is_ok();
@@ -104,7 +104,7 @@ async fn copy_in_transaction(
     noted?;
     let mut writer = std::pin::pin!(writer(sink?));
     write(client, writer.as_mut(), rows).await?;
-    // Where the COPY fails, the COMMIT behind it rolls back.
+    // If the COPY fails, the COMMIT after it rolls back.
     let (copied, committed) = tokio::join!(
         biased;
         client.counted(writer.finish()),
@@ -130,7 +130,7 @@ async fn write(
     Ok(())
 }
 
-/// Writes the rows whose keys are not there, and gives their keys.
+/// Writes the rows whose keys do not exist, and returns their keys.
 pub(super) async fn insert(
     client: &Session<impl GenericClient>,
     rows: &[&OutcomeRow],

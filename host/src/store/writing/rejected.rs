@@ -10,7 +10,7 @@ use super::ResultKey;
 use super::late::NOTED;
 use crate::json_text::JsonText;
 
-/// A rejected result to be kept.
+/// A rejected result to be stored.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the columns of the table, described in its migration")]
 pub struct RejectedRow {
@@ -27,7 +27,7 @@ pub struct RejectedRow {
     pub document: Bytes,
 }
 
-/// Keeps the rows whose keys are not there. There are few of them, so arrays serve all.
+/// Stores the rows whose keys do not exist. They are few, so arrays are used for any number.
 pub(super) async fn insert(
     client: &Session<impl GenericClient>,
     rows: &[&RejectedRow],

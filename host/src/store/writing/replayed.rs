@@ -1,4 +1,4 @@
-//! Rejected results that were extracted again: into the outcomes, or kept with newer reasons.
+//! Stores the results of a replay: rejected results become outcomes, or have new reasons.
 
 use std::collections::HashSet;
 
@@ -15,34 +15,34 @@ use super::{OutcomeRow, ResultKey, outcome};
 use crate::error::{Error, Result};
 use crate::json_text::JsonText;
 
-/// What of a simulation's rejected results became of being extracted again.
+/// The results of extracting a simulation's rejected results again.
 #[derive(Debug)]
 pub(crate) struct Replay<'r> {
     pub(crate) simulation_id: Uuid,
     pub(crate) started_at: Timestamp,
-    /// Who extracts now.
+    /// The current extractor.
     pub(crate) extractor_id: Uuid,
-    /// Those that are accepted now.
+    /// The results that are now accepted.
     pub(crate) accepted: &'r [&'r OutcomeRow],
-    /// Those that are rejected for other reasons now.
+    /// The new reasons of results that are rejected for other reasons than before.
     pub(crate) reasons: &'r [(Uuid, JsonText)],
 }
 
 impl Store {
-    /// Moves results from the rejected ones to the outcomes, and writes the new reasons of others,
-    /// in one transaction; gives the keys of the outcomes that were not there before. What a
-    /// rejected result had been is kept in `replaced_extractions`. One that somebody else has
-    /// moved meanwhile is left alone.
+    /// Moves results from the rejected ones to the outcomes, and writes the new reasons of others, in
+    /// one transaction; returns the keys of the outcomes that did not exist before. The previous state
+    /// of a rejected result is kept in `replaced_extractions`. A result that another process has moved
+    /// in the meantime is skipped.
     ///
     /// # Errors
-    /// [`Error::Refused`] where a row is refused, and then nothing is changed;
+    /// [`Error::Refused`] if a row is refused, and then nothing is changed;
     /// [`Error::Unavailable`].
     pub(crate) async fn store_replay(&self, replay: &Replay<'_>) -> Result<HashSet<ResultKey>> {
         let mut client = self.client().await?;
         let replayed = async {
             let transaction = client.transaction().await?;
             lock_history(&transaction, replay.simulation_id).await?;
-            // Before any row, as late results do it, or the two could wait for each other.
+            // Before any row, as late results do, because the two could deadlock otherwise.
             mark_figures_stale(&transaction, replay.simulation_id).await?;
             let removed = remove(&transaction, replay).await?;
             let mut rows = replay.accepted.to_vec();
@@ -54,12 +54,12 @@ impl Store {
             Ok(stored)
         };
         replayed.await.map_err(|error: tokio_postgres::Error| {
-            Error::postgres("store what was extracted again", error)
+            Error::postgres("store the replayed results", error)
         })
     }
 }
 
-/// Takes accepted results out of the rejected ones, and gives the ids of those that were there.
+/// Deletes accepted results from the rejected ones, and returns the ids of those that existed.
 async fn remove(
     transaction: &Transaction<'_>,
     replay: &Replay<'_>,
@@ -75,7 +75,7 @@ async fn remove(
     let ids: Vec<Uuid> = replay.accepted.iter().map(|row| row.key.outcome_id).collect();
     let Replay { simulation_id, started_at, extractor_id, .. } = replay;
     let removed = transaction.query(&remove, &[simulation_id, started_at, &ids]).await?;
-    // A statement of its own, which every layout of the tables takes.
+    // A statement of its own, which all layouts of the tables support.
     let keep = transaction
         .prepare_cached(
             "INSERT INTO arc_recorder.replaced_extractions (simulation_id, outcome_id,
@@ -113,7 +113,7 @@ async fn change_reasons(
         )
         .await?;
     let Replay { simulation_id, started_at, extractor_id, .. } = replay;
-    // Sent together: one round trip, and an index look-up for each whatever the statistics say.
+    // Sent together: one round trip, and an index look-up for each, regardless of the statistics.
     let updates = replay.reasons.iter().map(|(outcome_id, violations)| {
         let update = &update;
         async move {

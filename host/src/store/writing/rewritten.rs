@@ -1,4 +1,4 @@
-//! Outcomes that were extracted again: new fields in the row, the old ones in the history.
+//! Rewrites re-extracted outcomes: new fields in the row, the old ones in the history.
 
 use std::sync::{Arc, LazyLock};
 
@@ -22,42 +22,42 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub(crate) struct Rewriter(Object<Manager>);
 
-/// The transaction that rewrites the outcomes of one simulation. Nobody else rewrites that
-/// simulation meanwhile; recording goes on. Dropping it changes nothing.
-pub(crate) struct Rewriting<'c> {
+/// The transaction that rewrites the outcomes of one simulation. No other process rewrites that
+/// simulation at the same time; recording continues. Dropping it changes nothing.
+pub(crate) struct RewriteTransaction<'c> {
     transaction: Transaction<'c>,
     simulation_id: Uuid,
     started_at: Timestamp,
     rewritten: bool,
 }
 
-/// An outcome as it is to be.
+/// An outcome with its new fields.
 #[derive(Debug)]
-pub(crate) struct Rewritten {
+pub(crate) struct RewrittenOutcome {
     pub(crate) row: Arc<OutcomeRow>,
-    /// Who had extracted it.
+    /// The extractor of the old fields.
     pub(crate) replaced_extractor_id: Uuid,
-    /// What the columns were that change.
+    /// The columns that change, with their old values.
     pub(crate) changes: Vec<ColumnChange>,
 }
 
 impl Store {
-    /// A connection for rewriting.
+    /// Acquires a connection for rewriting.
     pub(crate) async fn rewriter(&self) -> Result<Rewriter> {
         Ok(Rewriter(self.client().await?))
     }
 }
 
 impl Rewriter {
-    /// Begins to rewrite a simulation, after whoever else does.
+    /// Begins to rewrite a simulation; waits for other processes that rewrite it.
     pub(crate) async fn begin(
         &mut self,
         simulation_id: Uuid,
         started_at: Timestamp,
-    ) -> Result<Rewriting<'_>> {
+    ) -> Result<RewriteTransaction<'_>> {
         let transaction = self.0.transaction().await.map_err(failed)?;
         lock_history(&transaction, simulation_id).await.map_err(failed)?;
-        Ok(Rewriting { transaction, simulation_id, started_at, rewritten: false })
+        Ok(RewriteTransaction { transaction, simulation_id, started_at, rewritten: false })
     }
 }
 
@@ -65,14 +65,14 @@ fn failed(error: tokio_postgres::Error) -> Error {
     Error::postgres("rewrite the outcomes", error)
 }
 
-impl Rewriting<'_> {
-    /// Writes new fields, and keeps the old ones. Ids and times of receipt stay.
-    pub(crate) async fn rewrite(&mut self, rows: &[Rewritten]) -> Result<()> {
+impl RewriteTransaction<'_> {
+    /// Writes new fields, and keeps the old ones. Ids and times of receipt are unchanged.
+    pub(crate) async fn rewrite(&mut self, rows: &[RewrittenOutcome]) -> Result<()> {
         if rows.is_empty() {
             return Ok(());
         }
         if !std::mem::replace(&mut self.rewritten, true) {
-            // Before any row, as late results do it, or the two could wait for each other.
+            // Before any row, as late results do, because the two could deadlock otherwise.
             mark_figures_stale(&self.transaction, self.simulation_id).await.map_err(failed)?;
         }
         self.keep_replaced(rows).await.map_err(failed)?;
@@ -81,7 +81,7 @@ impl Rewriting<'_> {
 
     async fn keep_replaced(
         &self,
-        rows: &[Rewritten],
+        rows: &[RewrittenOutcome],
     ) -> std::result::Result<(), tokio_postgres::Error> {
         let insert = self
             .transaction
@@ -110,9 +110,12 @@ impl Rewriting<'_> {
         Ok(())
     }
 
-    async fn update(&self, rows: &[Rewritten]) -> std::result::Result<(), tokio_postgres::Error> {
+    async fn update(
+        &self,
+        rows: &[RewrittenOutcome],
+    ) -> std::result::Result<(), tokio_postgres::Error> {
         let update = self.transaction.prepare_cached(UPDATE.as_str()).await?;
-        // Sent together: one round trip, and an index look-up for each whatever the statistics say.
+        // Sent together: one round trip, and an index look-up for each, regardless of the statistics.
         let updates = rows.iter().map(|row| {
             let (row, update) = (&row.row, &update);
             async move { self.transaction.execute(update, &rewritten_values(row)).await }
@@ -121,7 +124,7 @@ impl Rewriting<'_> {
         Ok(())
     }
 
-    /// Makes it so, all of it at once.
+    /// Commits all changes at once.
     pub(crate) async fn commit(self) -> Result<()> {
         self.transaction.commit().await.map_err(failed)
     }

@@ -7,34 +7,34 @@ use std::error::Error as _;
 use crate::error::{Error, TRY_AGAIN, transient};
 use crate::reason::database_message;
 
-/// The reason why one server could not be connected to.
+/// The reason why a connection to one server failed.
 #[derive(Debug)]
-pub(super) struct Unconnected {
-    /// A part of a sentence.
+pub(super) struct ConnectFailure {
+    /// The reason, as a part of a sentence.
     pub(super) reason: String,
     /// Whether a retry can succeed.
     pub(super) retryable: bool,
     /// Whether the server itself refused, as its copies would.
     pub(super) refused: bool,
-    /// What helps against it, if it is known.
+    /// The remedy, if it is known.
     hint: Option<Cow<'static, str>>,
     source: Option<tokio_postgres::Error>,
 }
 
-impl Unconnected {
-    /// Nothing that an error of the database shows; the same may work later.
+impl ConnectFailure {
+    /// An error that is not one of the server; a retry can succeed.
     pub(super) fn for_now(reason: String) -> Self {
-        Unconnected { reason, retryable: true, refused: false, hint: None, source: None }
+        ConnectFailure { reason, retryable: true, refused: false, hint: None, source: None }
     }
 
     pub(super) fn of(error: tokio_postgres::Error) -> Self {
         let reason = database_message(&error);
         if let Some(server) = error.as_db_error() {
             let retryable = transient(server.code());
-            // A server that starts or stops is one of those to be passed over.
+            // A server that starts or stops is skipped.
             let refused = !server.code().code().starts_with("57P0");
             let hint = server.hint().map(|hint| hint.to_owned().into());
-            return Unconnected { reason, retryable, refused, hint, source: Some(error) };
+            return ConnectFailure { reason, retryable, refused, hint, source: Some(error) };
         }
         // tokio-postgres exposes the kind of an error in no other way.
         let text = error.to_string();
@@ -55,7 +55,7 @@ impl Unconnected {
             }
             _ => ("", None, !text.starts_with("invalid configuration"), false),
         };
-        Unconnected {
+        ConnectFailure {
             reason: format!("{reason}{more}"),
             retryable,
             refused,
@@ -64,15 +64,15 @@ impl Unconnected {
         }
     }
 
-    /// Of two tries, the first of which was with TLS or without.
+    /// Combines the failures of two attempts, the first of which was with or without TLS.
     pub(super) fn of_both(
         with_tls_first: bool,
         first: tokio_postgres::Error,
         second: tokio_postgres::Error,
     ) -> Self {
-        let (first, second) = (Unconnected::of(first), Unconnected::of(second));
+        let (first, second) = (ConnectFailure::of(first), ConnectFailure::of(second));
         let (one, other) = if with_tls_first { ("with", "without") } else { ("without", "with") };
-        Unconnected {
+        ConnectFailure {
             reason: format!("{one} TLS: {}; {other} TLS: {}", first.reason, second.reason),
             ..second
         }
@@ -104,17 +104,17 @@ fn from_rustls(error: &tokio_postgres::Error) -> bool {
     false
 }
 
-/// What to check if a connection could not be made.
+/// What to check if a connection failed.
 const CHECK: &str = "check the URL, and that the server runs and accepts this user";
 
 impl Error {
-    /// A connection that could not be made.
+    /// Returns the error of a failed connection.
     pub(super) fn connection(error: tokio_postgres::Error) -> Self {
-        Error::unconnected(vec![Unconnected::of(error)])
+        Error::connect_failure(vec![ConnectFailure::of(error)])
     }
 
-    /// A connection that could not be made to any of the servers of the list.
-    pub(super) fn unconnected(failures: Vec<Unconnected>) -> Self {
+    /// Returns the error of a failed connection to all servers of the list.
+    pub(super) fn connect_failure(failures: Vec<ConnectFailure>) -> Self {
         let reasons: Vec<&str> = failures.iter().map(|failure| failure.reason.as_str()).collect();
         let reasons = reasons.join("; ");
         let any_retryable = failures.iter().any(|failure| failure.retryable);
@@ -128,7 +128,7 @@ impl Error {
             // A wrong password or certificate stays wrong until an operator corrects it.
             (Error::configuration(format!("the database refused the connection: {reasons}")), CHECK)
         };
-        let Some(Unconnected { hint: own_hint, source, .. }) = last else {
+        let Some(ConnectFailure { hint: own_hint, source, .. }) = last else {
             return error.with_hint(hint);
         };
         let error = error.with_hint(own_hint.unwrap_or(Cow::Borrowed(hint)));
