@@ -551,7 +551,7 @@ async fn drop_letters(global: &Global, letters: DeadLetters, output: &mut Output
 async fn salvage(global: &Global, place: &SpoolPlace, output: &mut Output) -> Result<Done> {
     let folder = folder_of(global, place)?;
     check_folder(&folder)?;
-    let salvaging = tokio::task::spawn_blocking(move || spool::salvage(&folder)).await;
+    let salvaging = tokio::task::spawn_blocking(move || spool::repair(&folder)).await;
     let salvaged = salvaging
         .map_err(|error| Error::invalid("the salvage was broken off").with_source(error))??;
     if output.json() {
