@@ -80,12 +80,12 @@ async fn measure(store: &Store, running: Uuid, completed: Uuid) {
     let documents = Attached { documents: true, trajectories: true };
 
     time("status, running, 100,000 fresh outcomes", async || {
-        let (_, figures) = store.standing(running).await.unwrap();
+        let (_, figures) = store.simulation_with_figures(running).await.unwrap();
         assert_eq!(figures.recorded_outcomes, 100_000);
     })
     .await;
     time("status, completed", async || {
-        let (_, figures) = store.standing(completed).await.unwrap();
+        let (_, figures) = store.simulation_with_figures(completed).await.unwrap();
         assert_eq!(figures.recorded_outcomes, 100_000);
     })
     .await;
@@ -165,7 +165,7 @@ async fn late_results(store: &Store, admin: &Client, completed: Uuid) {
     for _ in 0..RUNS {
         admin.batch_execute(&mark).await.unwrap();
         let begun = Instant::now();
-        store.standing(completed).await.unwrap();
+        store.simulation_with_figures(completed).await.unwrap();
         times.push(begun.elapsed());
     }
     report("status, completed, after a late result", times);

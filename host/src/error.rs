@@ -64,7 +64,7 @@ pub enum Error {
     /// nothing of the database. The same call again may work.
     SpoolUnavailable {
         /// What is wrong, without a path.
-        trouble: SpoolFailure,
+        failure: SpoolFailure,
         /// What happened.
         detail: ErrorDetail,
     },

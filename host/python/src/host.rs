@@ -437,7 +437,7 @@ impl Host {
                 })??;
             let stop = Arc::new(AtomicBool::new(false));
             let recorded = record_file(file, &opened.destination, &options, stop, |_| {}).await?;
-            if let Some(error) = recorded.trouble {
+            if let Some(error) = recorded.completion_error {
                 return Err(error);
             }
             notes.extend(recorded.notes.iter().cloned());

@@ -199,7 +199,7 @@ impl FilesRecorder<'_> {
         recorded.notes.iter().for_each(|note| output::warn(note));
         let shown = Shown(&recorded);
         shown.show(output)?;
-        if let Some(error) = &recorded.trouble {
+        if let Some(error) = &recorded.completion_error {
             output::complain_with(&error.report(), Some("run the same command again to finish"));
             return Ok(Done::Not);
         }

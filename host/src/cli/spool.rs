@@ -16,7 +16,7 @@ use super::interrupt::stop_on_interrupt;
 use super::output::{self, BAD, GOOD, Output};
 use crate::client::ServiceClient;
 use crate::database;
-use crate::delivery::{Destination, ReplayedSpool, replay_spool};
+use crate::delivery::{Destination, ReplaySummary, replay_spool};
 use crate::error::{Error, Result};
 use crate::paging::{PAGE_ROWS, Page, Pages};
 use crate::spool::{self, DeadLetter, Listed, Spool, SpoolSettings, SpooledCall};
@@ -136,7 +136,7 @@ pub(super) struct DeadLetters {
 #[derive(Serialize)]
 struct Summary {
     #[serde(flatten)]
-    replayed: ReplayedSpool,
+    replayed: ReplaySummary,
     /// What still waits.
     remaining: u64,
     interrupted: bool,
@@ -158,7 +158,7 @@ async fn drain(global: &Global, arguments: &SpoolDrain, output: &mut Output) -> 
     let bar = output::progress_counter("delivering");
     bar.set_length(spool.state().depth);
     let shown = bar.clone();
-    let mut replayed = ReplayedSpool::default();
+    let mut replayed = ReplaySummary::default();
     let delivered = replay_spool(&destination, &spool, &stop, |total| {
         replayed = *total;
         shown.set_position(total.recorded + total.duplicate + total.rejected + total.dead_letters);
@@ -198,7 +198,7 @@ async fn drain(global: &Global, arguments: &SpoolDrain, output: &mut Output) -> 
 
 fn print(
     output: &mut Output,
-    replayed: &ReplayedSpool,
+    replayed: &ReplaySummary,
     remaining: u64,
     refused: &[DeadLetter],
 ) -> Result<()> {

@@ -1,4 +1,4 @@
-//! A destination in memory, for tests: it fails when it is told to.
+//! A destination in memory, for tests, with scripted failures.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -22,7 +22,7 @@ use crate::store::{DatabaseClock, SimulationStatus};
 pub(super) enum Failing {
     /// The destination is unavailable, and nothing is committed.
     Unavailable,
-    /// It is committed, and the answer is lost.
+    /// The call is committed, and the answer is lost.
     AnswerLost,
     /// Something is missing in the database until an operator adds it.
     Database,
@@ -42,34 +42,33 @@ struct Shared {
     memory: Mutex<Memory>,
 }
 
-/// What a [`MemorySink`] has, and what it does next.
+/// The contents of a [`MemorySink`], and its next answers.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// The simulations that it knows.
     pub(super) simulations: HashSet<Uuid>,
     /// The committed results in the order of their commits, each with its simulation.
     pub(super) committed: Vec<(Uuid, Uuid)>,
-    /// Simulations that were completed or ended, each with how many of its results were committed
-    /// by then.
+    /// Simulations that were completed or ended, each with the number of its results committed by then.
     pub(super) ended: Vec<(Uuid, usize)>,
-    /// Configurations that were kept.
+    /// The stored configurations.
     pub(super) configurations: Vec<String>,
-    /// How the next calls go; calls after these succeed.
+    /// The results of the next calls; calls after these succeed.
     pub(super) script: VecDeque<Option<Failing>>,
     /// The verdicts on certain results, by their ids.
     pub(super) verdicts: HashMap<Uuid, Verdict>,
     /// Whether it does not answer at all.
     pub(super) unavailable: bool,
-    /// The documents of the results that it was given, in order.
+    /// The documents of the received results, in order.
     pub(super) documents: Vec<Document>,
-    /// How many calls record results, which succeeded or not.
+    /// How many calls to record results there were, successful or not.
     pub(super) calls: usize,
-    /// How many questions whether it answers it had.
+    /// How many pings there were.
     pub(super) questions: usize,
 }
 
 impl MemorySink {
-    /// One that knows these simulations.
+    /// Creates a sink that knows these simulations.
     pub(super) fn knowing(simulations: impl IntoIterator<Item = Uuid>) -> Self {
         let memory = Memory { simulations: simulations.into_iter().collect(), ..Memory::default() };
         let shared = Shared { clock: DatabaseClock::new(), memory: Mutex::new(memory) };
@@ -80,14 +79,14 @@ impl MemorySink {
         lock(&self.shared.memory)
     }
 
-    /// The ids of the committed results of a simulation, in order.
+    /// Returns the ids of the committed results of a simulation, in order.
     pub(super) fn committed(&self, simulation_id: Uuid) -> Vec<Uuid> {
         let memory = self.memory();
         let own = memory.committed.iter().filter(|(of, _)| *of == simulation_id);
         own.map(|(_, outcome_id)| *outcome_id).collect()
     }
 
-    /// Does a call as the script says.
+    /// Does a call according to the script.
     fn call<T>(&self, work: impl FnOnce(&mut Memory) -> Result<T>) -> Result<T> {
         let mut memory = self.memory();
         memory.calls += 1;
@@ -148,7 +147,7 @@ impl Sink for MemorySink {
         Duration::ZERO
     }
 
-    fn trouble(&self) -> Option<String> {
+    fn unavailable_reason(&self) -> Option<String> {
         None
     }
 
@@ -259,28 +258,28 @@ impl Sink for MemorySink {
     }
 }
 
-/// A simulation's id.
+/// Returns a simulation's id.
 pub(super) fn simulation(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
-/// A result of its own for each number.
+/// Returns a different result for each number.
 pub(super) fn submission(number: usize) -> Submission {
     Submission::new(format!("{{\"number\":{number}}}"))
 }
 
-/// The id of a result.
+/// Returns the id of a result.
 pub(super) fn outcome(simulation_id: Uuid, number: usize) -> Uuid {
     submission(number).outcome_id(simulation_id)
 }
 
-/// A result as the spool keeps it.
+/// Returns a result as an entry of the spool.
 pub(super) fn entry(simulation_id: Uuid, number: usize) -> Entry {
     let result = ReceivedResult::new(simulation_id, Timestamp::now(), submission(number));
     Entry { spooled_at: Timestamp::now(), call: SpooledCall::Result { simulation_id, result } }
 }
 
-/// A spool in a folder.
+/// Opens a spool in a folder.
 pub(super) fn spool(folder: &tempfile::TempDir) -> Spool {
     let folder = folder.path().join("spool");
     Spool::open(&SpoolSettings { folder, limit_bytes: 64 << 20 }).unwrap()

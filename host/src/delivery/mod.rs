@@ -1,17 +1,17 @@
-//! Where calls that record go: to a destination, or, while that cannot be reached, to a spool from
-//! which they are replayed in order.
+//! Delivery of recording calls to a destination, or, while it is unavailable, to a spool from which
+//! they are replayed in order.
 //!
-//! Without a spool this is the destination and nothing else. With one, a call that the destination
-//! does not take for the moment is kept durably and answered as spooled. What belongs to a
-//! simulation of which something waits goes behind it, so that the order stays; and while the
-//! destination is known to be unavailable nobody waits for it. A result has its id and its time of receipt
-//! before it goes either way, so that going both ways stores it once.
+//! Without a spool, calls go directly to the destination. With one, a call that the destination cannot
+//! take is stored durably and answered as spooled. Further calls for a simulation with waiting entries
+//! are queued behind them, which keeps the order; and while the destination is known to be unavailable,
+//! calls do not wait for it. A result gets its id and its time of receipt before it is delivered on
+//! either path, so a result that takes both is stored once.
 //!
-//! | module | what it is about |
+//! | module | purpose |
 //! |---|---|
-//! | `destination`, `source` | what records, and what answers questions: a database or a service |
-//! | `watch`, `replay`, `holds` | whether the destination is there; from the spool to it; what is passed over |
-//! | `whole_file`, `survey`, `file`, `file_summary` | a file as a simulation: all of it; the first reading; the second; what became of it |
+//! | `destination`, `source` | recording, and answering queries: a database or a service |
+//! | `watch`, `replay`, `holds` | availability of the destination; delivery from the spool; held entries |
+//! | `whole_file`, `survey`, `file`, `file_summary` | a file as a simulation: all; two readings; summary |
 
 mod destination;
 mod file;
@@ -41,7 +41,7 @@ pub use destination::Destination;
 pub(crate) use destination::Sink;
 pub use file::{FileRecording, Progress, Stage};
 pub use file_summary::{FileFailure, FileSummary, REMEMBERED_REJECTED, RejectedItem};
-pub use replay::{Replayed, ReplayedSpool, replay_spool};
+pub use replay::{ReplaySummary, ReplayVerdict, replay_spool};
 pub use source::Source;
 pub use survey::Survey;
 pub use whole_file::{
@@ -61,16 +61,16 @@ pub use crate::spool::{Delivered, Started};
 use crate::spool::{Entry, Requeued, Spool, SpoolState, SpooledCall};
 use crate::store::SimulationStatus;
 
-/// How long a call waits for an answer before it is asked whether the destination is there at all.
+/// How long a call waits for an answer before the destination is pinged.
 const DOUBT_AFTER: Duration = Duration::from_secs(1);
 
-/// How many simulations are remembered whose start is not in the spool.
+/// How many simulations without a start in the spool are remembered.
 const REMEMBERED_WITHOUT_START: usize = 10_000;
 
-/// How often the spool is looked at by whoever waits until it is empty.
+/// How often [`Delivery::settle`] checks whether the spool is empty.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Where calls that record go. Cheap to clone.
+/// The delivery of recording calls. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Delivery<S: Sink = Destination> {
     shared: Arc<Shared<S>>,
@@ -82,20 +82,20 @@ struct Shared<S> {
     spooling: Option<Spooling>,
 }
 
-/// What there is beside a spool.
+/// The state of a delivery with a spool.
 #[derive(Debug)]
 struct Spooling {
     spool: Spool,
-    /// Why the destination takes nothing just now, for as long as it does not.
+    /// Why the destination is unavailable; `None` while it is available.
     unavailable: channel::Sender<Option<String>>,
-    /// Somebody has waited long for an answer.
+    /// Notified when a call has waited too long for an answer.
     doubt: Arc<Notify>,
     notices: Arc<Notices>,
     /// Simulations whose start is not in the spool.
     without_start: Mutex<HashSet<Uuid>>,
-    /// Held while a start is looked for in the spool and kept there.
+    /// Locked while a start is looked up and stored in the spool.
     starts: tokio::sync::Mutex<()>,
-    /// Ends with the last clone of the delivery.
+    /// Aborted with the last clone of the delivery.
     tasks: [AbortHandle; 2],
 }
 
@@ -112,14 +112,13 @@ impl Drop for Spooling {
 }
 
 impl<S: Sink> Delivery<S> {
-    /// Delivers to the destination alone.
+    /// Creates a delivery without a spool.
     pub fn new(destination: S) -> Self {
         Delivery { shared: Arc::new(Shared { destination, spooling: None }) }
     }
 
-    /// Delivers to the destination, and to the spool while that does not take anything. Begins to
-    /// replay what the spool holds, for as long as the value lives. To be called inside a tokio
-    /// runtime.
+    /// Creates a delivery that uses the spool while the destination is unavailable. Starts to replay
+    /// the spool, for as long as the value lives. Must be called inside a tokio runtime.
     pub fn with_spool(destination: S, spool: Spool) -> Self {
         let (unavailable, _) = channel::channel(None);
         let doubt = Arc::new(Notify::new());
@@ -139,35 +138,34 @@ impl<S: Sink> Delivery<S> {
         Delivery { shared: Arc::new(Shared { destination, spooling: Some(spooling) }) }
     }
 
-    /// Where it delivers to.
+    /// Returns the destination.
     pub fn destination(&self) -> &S {
         &self.shared.destination
     }
 
-    /// The spool, where there is one.
+    /// Returns the spool, if there is one.
     pub fn spool(&self) -> Option<&Spool> {
         Some(&self.shared.spooling.as_ref()?.spool)
     }
 
-    /// The spool's state, where there is one.
+    /// Returns the spool's state, if there is one.
     pub fn spool_state(&self) -> Option<SpoolState> {
         Some(self.shared.spooling.as_ref()?.spool.state())
     }
 
-    /// Why the destination takes nothing just now; nothing while it does, or where there is no
-    /// spool.
+    /// Returns why the destination is unavailable; `None` while it is available, and without a spool.
     pub fn unavailable_reason(&self) -> Option<String> {
         self.shared.spooling.as_ref()?.unavailable.borrow().clone()
     }
 
-    /// How many simulations wait in the spool although the destination takes others.
-    pub fn held(&self) -> usize {
+    /// Returns how many simulations wait in the spool although the destination is available.
+    pub fn held_simulations(&self) -> usize {
         let spooling = self.shared.spooling.as_ref();
         spooling.map_or(0, |spooling| spooling.notices.held.load(Ordering::Relaxed))
     }
 
-    /// Tries these dead letters again, or all of them, behind all that waits, and at once what waits
-    /// although the destination takes others. Nothing where there is no spool.
+    /// Requeues these dead letters, or all of them, at the end of the queue, and retries held
+    /// simulations immediately. Returns `None` without a spool.
     ///
     /// # Errors
     /// As [`Spool::requeue`].
@@ -178,7 +176,7 @@ impl<S: Sink> Delivery<S> {
         Ok(Some(requeued))
     }
 
-    /// Keeps a version of an agent's configuration and gives its id.
+    /// Stores a version of an agent's configuration and returns its id.
     ///
     /// # Errors
     /// As [`Recorder::create_configuration`](crate::Recorder::create_configuration).
@@ -215,7 +213,7 @@ impl<S: Sink> Delivery<S> {
         match self.try_direct(Some(simulation_id), direct).await? {
             Delivered::Committed(started) => Ok(started),
             Delivered::Spooled => {
-                // Else the time is the destination's to say.
+                // Otherwise the destination sets the time.
                 let host_clock = start.started_at.is_none() && begun.host_clock;
                 let created_at = *start.started_at.get_or_insert(begun.at);
                 let kept = self.keep_start(simulation_id, start, host_clock);
@@ -232,7 +230,7 @@ impl<S: Sink> Delivery<S> {
         }
     }
 
-    /// Records results: a verdict for each, in order. They are received when this is called.
+    /// Records results, received now, and returns a verdict for each, in order.
     ///
     /// # Errors
     /// As [`Recorder::record_batch`](crate::Recorder::record_batch).
@@ -246,12 +244,12 @@ impl<S: Sink> Delivery<S> {
         async move { delivery.record_received(simulation_id, received).await }
     }
 
-    /// Accepts results of one simulation now, in their order, for [`Delivery::record_received`].
+    /// Accepts results of one simulation now, in order, for [`Delivery::record_received`].
     pub fn accept(&self, simulation_id: Uuid, submissions: Vec<Submission>) -> Vec<ReceivedResult> {
         ReceivedResult::accept(simulation_id, submissions, self.shared.destination.clock())
     }
 
-    /// Records results that were received before: they keep their ids and their times. A verdict
+    /// Records results that were received before and keep their ids and times, and returns a verdict
     /// for each, in order.
     ///
     /// # Errors
@@ -268,7 +266,7 @@ impl<S: Sink> Delivery<S> {
         let direct = Box::pin(destination.record_received(simulation_id, received.clone()));
         let mut verdicts = match self.try_direct(Some(simulation_id), direct).await? {
             Delivered::Committed(verdicts) => verdicts,
-            // Boxed, because it is rare and takes much room.
+            // Boxed, because this future is rare and large.
             Delivered::Spooled => {
                 return Box::pin(self.keep_results(simulation_id, received)).await;
             }
@@ -280,7 +278,7 @@ impl<S: Sink> Delivery<S> {
         if !verdicts.iter().any(failed) {
             return Ok(verdicts);
         }
-        // Some of them the destination did not take for the moment.
+        // The destination could not take some of them.
         let unavailable = verdicts.iter().find_map(|item| match &item.verdict {
             Verdict::Failed { kind: FailureKind::Unavailable, message, hint } => {
                 Some((message, hint.as_deref()))
@@ -307,7 +305,7 @@ impl<S: Sink> Delivery<S> {
         let all_failed = rest.len() == verdicts.len();
         let kept = match Box::pin(self.keep_results(simulation_id, rest)).await {
             Ok(kept) => kept,
-            // What was committed has its verdict, and the others have theirs.
+            // The committed results keep their verdicts, and the others their failures.
             Err(error) if !all_failed => {
                 tracing::warn!(
                     error = error.report(),
@@ -349,7 +347,7 @@ impl<S: Sink> Delivery<S> {
         Ok(Delivered::Spooled)
     }
 
-    /// Ends a simulation as failed or cancelled, for a reason.
+    /// Ends a simulation as failed or cancelled, with a reason.
     ///
     /// # Errors
     /// As [`Recorder::fail_simulation`](crate::Recorder::fail_simulation).
@@ -370,7 +368,8 @@ impl<S: Sink> Delivery<S> {
         Ok(Delivered::Spooled)
     }
 
-    /// Waits until the spool is empty: at most so long, and not at all while the destination is unavailable.
+    /// Waits until the spool is empty, at most for `limit`, and returns at once if the destination is
+    /// unavailable.
     pub async fn settle(&self, limit: Duration) {
         let Some(spooling) = &self.shared.spooling else { return };
         let mut unavailable = spooling.unavailable.subscribe();
@@ -388,7 +387,7 @@ impl<S: Sink> Delivery<S> {
         let _ = tokio::time::timeout(limit, settled).await;
     }
 
-    /// Waits for what is under way and closes the spool; the destination stays as it is.
+    /// Completes the work in progress and closes the spool; the destination stays open.
     pub async fn close(&self) {
         if let Some(spooling) = &self.shared.spooling {
             spooling.tasks.iter().for_each(AbortHandle::abort);
@@ -396,12 +395,12 @@ impl<S: Sink> Delivery<S> {
         }
     }
 
-    /// Nobody waits for the destination any more: what is under way goes to the spool.
+    /// Marks the destination as unavailable: calls in progress go to the spool.
     pub fn give_up(&self, reason: &str) {
         self.note_unavailable(reason, None);
     }
 
-    /// Asks the destination, unless it is unavailable, or something of the simulation waits already.
+    /// Calls the destination, unless it is unavailable or entries of the simulation are waiting.
     async fn try_direct<T>(
         &self,
         simulation_id: Option<Uuid>,
@@ -425,14 +424,14 @@ impl<S: Sink> Delivery<S> {
                         self.note_unavailable(&error.report(), error.hint().as_deref());
                         Ok(Delivered::Spooled)
                     }
-                    // It is kept for a version in which that is mended; other calls may work.
+                    // It is kept for a version without the fault; other calls can succeed.
                     Err(error @ Error::Internal(_)) => {
                         log_fault(&error.report(), error.hint().as_deref());
                         Ok(Delivered::Spooled)
                     }
                     Err(error) => Err(error),
                 },
-                // What the destination has begun may still be done: the ids make it one thing.
+                // The destination possibly still completes the call; the ids prevent duplicates.
                 known = unavailable.wait_for(Option::is_some) => if known.is_ok() {
                     return Ok(Delivered::Spooled);
                 },
@@ -447,8 +446,8 @@ impl<S: Sink> Delivery<S> {
         }
     }
 
-    /// Keeps a start, and gives how many scenarios it plans. The first of an id wins, as in the
-    /// database.
+    /// Stores a start in the spool, and returns the number of planned scenarios. The first start of an
+    /// id takes precedence, as in the database.
     async fn keep_start(
         &self,
         simulation_id: Uuid,
@@ -469,7 +468,7 @@ impl<S: Sink> Delivery<S> {
             false => None,
         };
         let earlier = match &earlier {
-            // One that is not valid is refused when its turn comes.
+            // An invalid start is refused when it is delivered.
             Some(earlier) => destination.check_start(earlier).await.ok(),
             None => None,
         };
@@ -486,7 +485,8 @@ impl<S: Sink> Delivery<S> {
         Ok(scenario_count)
     }
 
-    /// Keeps results, and says what will become of them as far as it can be told by now.
+    /// Stores results in the spool, and returns their expected verdicts as far as they can be
+    /// determined now.
     async fn keep_results(
         &self,
         simulation_id: Uuid,
@@ -500,8 +500,8 @@ impl<S: Sink> Delivery<S> {
         Ok(verdicts)
     }
 
-    /// Reads a simulation's plan from the spool, where its start is there and nobody knows it any
-    /// more: the process was started since.
+    /// Reads a simulation's plan from the spool if it has the start and the plan is not in memory,
+    /// after a restart of the process.
     async fn learn_spooled_plan(&self, simulation_id: Uuid) -> Result<()> {
         let destination = &self.shared.destination;
         let Some(spooling) = &self.shared.spooling else { return Ok(()) };
@@ -517,7 +517,7 @@ impl<S: Sink> Delivery<S> {
                     return Ok(());
                 }
                 Err(error) if error.retryable() => return Err(error),
-                // It is refused when its turn comes, and says nothing of a plan.
+                // The start is refused when it is delivered, and has no plan.
                 Err(_) => {}
             }
         }
@@ -539,13 +539,13 @@ impl<S: Sink> Delivery<S> {
     }
 }
 
-/// Logs a fault of the program, whose call is kept in the spool.
+/// Logs a fault of the program whose call is stored in the spool.
 fn log_fault(error: &str, hint: Option<&str>) {
     tracing::error!(target: "arc_host::delivery", error, hint, "a call failed for a fault of this program or of the database, and is kept in the spool");
 }
 
-/// Whether an error says that the destination cannot be reached, or cannot be used by anybody, so
-/// that what was to be recorded is better kept.
+/// Returns whether an error means that the destination cannot be reached or cannot be used by any
+/// client, so that the call should be spooled.
 fn out_of_reach(error: &Error) -> bool {
     error.retryable()
         || matches!(

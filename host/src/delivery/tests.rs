@@ -1,4 +1,4 @@
-//! Deliveries to a destination in memory that fails when it is told to.
+//! Deliveries to a destination in memory with scripted failures.
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -8,7 +8,7 @@ use super::*;
 use crate::recorder::Document;
 use crate::spool::{Listed, SpoolSettings};
 
-/// How long anything may take before a test gives up.
+/// How long a step can take before a test fails.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 async fn wait_until(what: &str, mut reached: impl FnMut() -> bool) {
@@ -61,7 +61,7 @@ async fn without_a_spool_the_caller_gets_the_error() {
     let second = delivery.record_batch(simulation(1), vec![submission(0)]).await;
     assert!(matches!(second, Err(Error::Internal(_))), "{second:?}");
     assert_eq!(record(&delivery, simulation(1), 0..1).await, [Verdict::Stored]);
-    assert_eq!((delivery.unavailable_reason(), delivery.held()), (None, 0));
+    assert_eq!((delivery.unavailable_reason(), delivery.held_simulations()), (None, 0));
     assert_eq!(sink.committed(simulation(1)), outcomes(simulation(1), 0..1));
 }
 
@@ -91,7 +91,7 @@ async fn calls_wait_in_the_spool_in_order_while_the_destination_is_unavailable()
     sink.memory().unavailable = true;
     assert_eq!(record(&delivery, one, 0..2).await, [Verdict::Spooled, Verdict::Spooled]);
     assert!(delivery.unavailable_reason().is_some_and(|reason| reason.contains("unavailable")));
-    // Nobody asks it again for each call.
+    // Not every call asks it again.
     let calls = sink.memory().calls;
     let start = SimulationStart {
         simulation_id: Some(other),
@@ -143,7 +143,7 @@ async fn a_fault_of_the_program_keeps_its_own_call_alone() {
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     sink.memory().script.push_back(Some(Failing::Internal));
     assert_eq!(record(&delivery, one, 0..2).await, vec![Verdict::Spooled; 2]);
-    // The destination is not said to be unavailable for it.
+    // The destination does not count as unavailable because of this.
     assert_eq!(record(&delivery, other, 0..1).await, [Verdict::Stored]);
     delivered(&delivery).await;
     assert_eq!(sink.committed(one), outcomes(one, 0..2));
@@ -156,19 +156,19 @@ async fn a_result_that_fails_has_its_own_verdict() {
     let id = simulation(1);
     let sink = MemorySink::knowing([id]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
-    // The first is refused for good, the second meets a fault of the program.
+    // The first is permanently refused, the second meets a fault of the program.
     let verdicts = [(outcome(id, 0), failed(false)), (outcome(id, 1), failed(true))];
     sink.memory().verdicts.extend(verdicts);
     let found = record(&delivery, id, 0..3).await;
     assert_eq!(found, [failed(false), Verdict::Spooled, Verdict::Stored]);
-    // In the spool it becomes a dead letter, for it fails again, and keeps nobody waiting.
+    // In the spool it becomes a dead letter, because it fails again, and does not block others.
     wait_until("a dead letter", || delivery.spool_state().unwrap().dead_letters == 1).await;
     let listed = Listed { after: 0, dead_letters: true };
     let letters = delivery.spool().unwrap().list(listed, 9, u64::MAX).await.unwrap();
     assert_eq!(letters[0].dead_letter.as_deref(), Some("a fault"));
     assert!(letters[0].retry_until.is_some());
     assert_eq!(record(&delivery, id, 3..4).await, [Verdict::Stored]);
-    // The fault is mended, and nobody requeues it.
+    // The fault is fixed, and no requeue is needed.
     sink.memory().verdicts.clear();
     delivered(&delivery).await;
     let wanted = [2, 3, 1].map(|number| outcome(id, number));
@@ -222,7 +222,7 @@ async fn after_giving_up_nobody_waits_for_the_destination() {
     assert_eq!(record(&delivery, simulation(1), 0..1).await, [Verdict::Spooled]);
     assert_eq!(sink.memory().calls, 0);
     delivery.close().await;
-    // It is still there for the next process.
+    // It is still stored for the next process.
     let spool = spool(&folder);
     assert_eq!(spool.state().depth, 1);
     spool.close().await;
@@ -240,7 +240,7 @@ fn failing() -> impl Strategy<Value = Option<Failing>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
-    /// Whatever fails, each result is committed once, and those of a simulation in their order.
+    /// With any failures, each result is committed once, and those of a simulation in their order.
     #[test]
     fn any_failures_change_neither_what_is_committed_nor_its_order(
         script in prop::collection::vec(failing(), 0..6),

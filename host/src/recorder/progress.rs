@@ -64,9 +64,9 @@ impl SimulationProgress {
     /// Reads the progress of a simulation.
     ///
     /// # Errors
-    /// As [`Store::standing`].
+    /// As [`Store::simulation_with_figures`].
     pub async fn read(store: &Store, simulation_id: Uuid) -> Result<Self> {
-        let (simulation, figures) = store.standing(simulation_id).await?;
+        let (simulation, figures) = store.simulation_with_figures(simulation_id).await?;
         Ok(SimulationProgress::new(&simulation, &figures, store.clock().now()))
     }
 

@@ -179,7 +179,7 @@ impl Recorder {
                     if !scope.dry_run && changes.rewritten > 0 {
                         // Computes the figures of one that has ended again, as the next who
                         // asks would.
-                        store.standing(simulation_id).await?;
+                        store.simulation_with_figures(simulation_id).await?;
                     }
                     reextraction.add(&changes);
                 }

@@ -125,7 +125,7 @@ impl Recorder {
             }
             if replayed.stored + replayed.duplicate > before {
                 // Computes the figures of one that has ended again, as the next who asks would.
-                store.standing(simulation_id).await?;
+                store.simulation_with_figures(simulation_id).await?;
             }
             if replayed.interrupted {
                 break;

@@ -105,7 +105,7 @@ pub(super) async fn record_file_sent(
     };
     app.metrics.count_file(&recorded.summary);
     let report = told(&recorded, request_id.as_deref());
-    if let Some(error) = recorded.trouble {
+    if let Some(error) = recorded.completion_error {
         return Err(error.into());
     }
     Ok(answer::json(StatusCode::OK, &report))

@@ -297,9 +297,9 @@ pub(super) async fn health(State(app): State<SharedApp>) -> Answer {
 /// What does not reach the database although it answers.
 fn waits(app: &App) -> Option<String> {
     let delivery = &app.delivery;
-    if let Some(trouble) = delivery.spool_state().and_then(|spool| spool.error) {
+    if let Some(failure) = delivery.spool_state().and_then(|spool| spool.error) {
         return Some(format!(
-            "{trouble}: results that the database does not accept are not stored; the service's log has the details"
+            "{failure}: results that the database does not accept are not stored; the service's log has the details"
         ));
     }
     if delivery.unavailable_reason().is_some() {
@@ -309,7 +309,7 @@ fn waits(app: &App) -> Option<String> {
                 .to_owned(),
         );
     }
-    let (held, dead_letters) = (delivery.held(), delivery.spool_state()?.dead_letters);
+    let (held, dead_letters) = (delivery.held_simulations(), delivery.spool_state()?.dead_letters);
     if held > 0 {
         return Some(format!(
             "the spool's entries of {held} simulations cannot be delivered, and are retried; the \
@@ -384,9 +384,9 @@ pub(super) async fn ready(State(app): State<SharedApp>) -> Result<&'static str, 
             Ok("ok\n")
         }
         Some(spool) => Err(match spool.error {
-            Some(trouble) => Failure::new(
+            Some(failure) => Failure::new(
                 ProblemCode::SpoolUnavailable,
-                format!("the database is unavailable and {trouble}"),
+                format!("the database is unavailable and {failure}"),
             ),
             None => Problem::new(
                 ProblemCode::SpoolFull,

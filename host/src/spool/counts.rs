@@ -31,7 +31,7 @@ struct Inner {
     /// Whether an entry was refused for lack of room, and none was removed since.
     refused: bool,
     /// Why no entry can be stored, even below the limit.
-    trouble: Option<SpoolFailure>,
+    failure: Option<SpoolFailure>,
     closed: bool,
 }
 
@@ -189,21 +189,21 @@ impl Counts {
     }
 
     /// Records why no entry can be stored, or (`None`) that entries can be stored again.
-    pub(super) fn trouble(&self, trouble: Option<SpoolFailure>) {
+    pub(super) fn set_failure(&self, failure: Option<SpoolFailure>) {
         let mut inner = self.inner();
-        if inner.trouble == trouble {
+        if inner.failure == failure {
             return;
         }
-        match trouble {
-            Some(trouble) => tracing::warn!(%trouble, "the spool is unavailable"),
+        match failure {
+            Some(failure) => tracing::warn!(%failure, "the spool is unavailable"),
             None => tracing::info!("the spool is available again"),
         }
-        inner.trouble = trouble;
+        inner.failure = failure;
     }
 
     /// Returns whether the file or its disk has failed.
-    pub(super) fn troubled(&self) -> bool {
-        self.inner().trouble.is_some()
+    pub(super) fn has_failure(&self) -> bool {
+        self.inner().failure.is_some()
     }
 
     /// Returns how many bytes of the disk the entries take.
@@ -227,7 +227,7 @@ impl Counts {
             oldest_at: inner.kept.oldest_at,
             dead_letters: inner.kept.dead_letters,
             full: bytes >= self.limit_bytes || (inner.refused && bytes > 0),
-            error: inner.trouble,
+            error: inner.failure,
         }
     }
 
@@ -261,7 +261,7 @@ impl Inner {
 
 /// The error of a call after the spool was closed.
 pub(super) fn closed() -> Error {
-    Error::SpoolUnavailable { trouble: SpoolFailure::Closed, detail: "the spool was closed".into() }
+    Error::SpoolUnavailable { failure: SpoolFailure::Closed, detail: "the spool was closed".into() }
         .with_hint("open it again")
 }
 

@@ -164,9 +164,9 @@ impl Disk {
             Failure::Closed => return closed(),
             Failure::Of(error) => error,
         };
-        let trouble = trouble_of(&error);
-        self.counts.trouble(Some(trouble));
-        let (message, hint) = match trouble {
+        let failure = classify(&error);
+        self.counts.set_failure(Some(failure));
+        let (message, hint) = match failure {
             SpoolFailure::DiskFull => (
                 format!("the disk of the spool in {folder} is full"),
                 "what the spool holds is still delivered, and it keeps more when there is room on \
@@ -185,7 +185,7 @@ impl Disk {
                 "it works again when its disk does".to_owned(),
             ),
         };
-        Error::SpoolUnavailable { trouble, detail: message.into() }
+        Error::SpoolUnavailable { failure, detail: message.into() }
             .with_hint(hint)
             .with_source(error)
     }
@@ -219,7 +219,7 @@ impl Disk {
             Ok(transaction.open_table(WAITING).map(drop)?)
         });
         if readable.is_ok() {
-            self.counts.trouble(None);
+            self.counts.set_failure(None);
         }
     }
 
@@ -305,7 +305,7 @@ impl Disk {
             )
             .with_source(error),
             error => {
-                if trouble_of(&error) != SpoolFailure::Damaged {
+                if classify(&error) != SpoolFailure::Damaged {
                     let context = format!("could not open the spool in {folder}");
                     return Error::io(context, io_error(error));
                 }
@@ -345,7 +345,7 @@ fn discard(open: &mut FileState) {
 }
 
 /// Classifies an error of redb.
-pub(super) fn trouble_of(error: &redb::Error) -> SpoolFailure {
+pub(super) fn classify(error: &redb::Error) -> SpoolFailure {
     match error {
         redb::Error::Io(error) if reserve::is_full(error) => SpoolFailure::DiskFull,
         // redb reads past the end of a truncated file, or finds another file header.

@@ -518,7 +518,7 @@ impl Spool {
     }
 
     fn send(&self, order: Order) -> Result<()> {
-        self.shared.orders.send(order).map_err(|_| broken_off())
+        self.shared.orders.send(order).map_err(|_| interrupted())
     }
 
     /// Reads on a thread that can block.
@@ -532,7 +532,7 @@ impl Spool {
             // reopened.
             disk.with_database(&read).or_else(|_| disk.with(&read))
         });
-        reading.await.map_err(|_| broken_off())?
+        reading.await.map_err(|_| interrupted())?
     }
 }
 
@@ -547,12 +547,12 @@ fn order(work: Work) -> (Order, oneshot::Receiver<Result<Vec<u64>>>) {
 }
 
 async fn answered(answer: oneshot::Receiver<Result<Vec<u64>>>) -> Result<Vec<u64>> {
-    answer.await.map_err(|_| broken_off())?
+    answer.await.map_err(|_| interrupted())?
 }
 
-fn broken_off() -> Error {
+fn interrupted() -> Error {
     Error::SpoolUnavailable {
-        trouble: SpoolFailure::Closed,
+        failure: SpoolFailure::Closed,
         detail: "the spool's work was interrupted".into(),
     }
     .with_hint("start the program again, which keeps what the spool holds")

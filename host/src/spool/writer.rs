@@ -18,7 +18,7 @@ use super::SpoolFailure;
 use super::counts::Change;
 use super::disk::{
     DEAD_LETTERS, Disk, DiskResult, ENTRIES, Failure, HeadRow, LAST_SEQUENCE, RETRIED, WAITING,
-    head, head_row, trouble_of,
+    classify, head, head_row,
 };
 use super::entry::{EncodedEntry, Entry, Head};
 use crate::error::{Error, Result};
@@ -125,7 +125,7 @@ fn run(disk: &Disk, orders: &Receiver<Order>) {
 /// Waits for an order, and checks meanwhile whether a failure is over.
 fn first(disk: &Disk, orders: &Receiver<Order>) -> std::result::Result<Order, TryRecvError> {
     loop {
-        if !disk.counts.troubled() {
+        if !disk.counts.has_failure() {
             return orders.recv().map_err(|_| TryRecvError::Disconnected);
         }
         match orders.recv_timeout(PROBE_EVERY) {
@@ -154,11 +154,11 @@ fn commit(disk: &Disk, jobs: Vec<Job>) {
     match transact(disk, &jobs) {
         Ok(answers) => {
             if adding > 0 {
-                disk.counts.trouble(None);
+                disk.counts.set_failure(None);
             }
             answer(jobs, answers);
         }
-        Err(Failure::Of(error)) if trouble_of(&error) == SpoolFailure::DiskFull => {
+        Err(Failure::Of(error)) if classify(&error) == SpoolFailure::DiskFull => {
             let (freeing, adding) = jobs.into_iter().partition(|job| job.work.disk_bytes() == 0);
             refuse(disk, adding);
             free(disk, freeing);
@@ -187,8 +187,8 @@ fn fail(disk: &Disk, jobs: Vec<Job>, failure: Failure) {
     for job in jobs {
         disk.counts.failed(&job.work.accepted().collect::<Vec<_>>());
         let again = match &error {
-            Error::SpoolUnavailable { trouble, detail } => {
-                Error::SpoolUnavailable { trouble: *trouble, detail: detail.clone() }
+            Error::SpoolUnavailable { failure, detail } => {
+                Error::SpoolUnavailable { failure: *failure, detail: detail.clone() }
             }
             other => Error::unavailable(other.report()),
         };

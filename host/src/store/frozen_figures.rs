@@ -48,7 +48,10 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::NotFound`] if there is no such simulation.
-    pub async fn standing(&self, simulation_id: Uuid) -> Result<(Simulation, Figures)> {
+    pub async fn simulation_with_figures(
+        &self,
+        simulation_id: Uuid,
+    ) -> Result<(Simulation, Figures)> {
         let mut simulation = self.simulation(simulation_id).await?;
         if simulation.status == SimulationStatus::Running {
             let figures = self.figures(simulation_id).await?;

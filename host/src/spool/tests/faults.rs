@@ -128,7 +128,7 @@ async fn a_removal_on_a_full_disk_uses_the_reserve() {
     full.store(true, Ordering::Relaxed);
     let error = spool.append(vec![result(simulation(2), "no room")]).await.unwrap_err();
     assert!(
-        matches!(&error, Error::SpoolUnavailable { trouble: SpoolFailure::DiskFull, .. }),
+        matches!(&error, Error::SpoolUnavailable { failure: SpoolFailure::DiskFull, .. }),
         "{error:?}"
     );
     assert!(error.to_string().contains("is full"), "{error}");

@@ -94,7 +94,7 @@ async fn appended_entries_wait_in_order_until_they_are_removed() {
     ] {
         let error = answer.unwrap_err();
         assert!(
-            matches!(&error, Error::SpoolUnavailable { trouble: SpoolFailure::Closed, .. }),
+            matches!(&error, Error::SpoolUnavailable { failure: SpoolFailure::Closed, .. }),
             "{error}"
         );
     }
