@@ -650,7 +650,7 @@ mod tests {
         assert_eq!(error.report(), format!("{error}: no room"));
         assert_eq!(
             error.hint().as_deref(),
-            Some("if the program was replaced while it ran, start it anew")
+            Some("if the program was replaced while it ran, start it again")
         );
     }
 

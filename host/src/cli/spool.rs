@@ -19,7 +19,7 @@ use crate::database;
 use crate::delivery::{Destination, ReplaySummary, replay_spool};
 use crate::error::{Error, Result};
 use crate::paging::{PAGE_ROWS, Page, Pages};
-use crate::spool::{self, DeadLetter, Listed, Spool, SpoolSettings, SpooledCall};
+use crate::spool::{self, DeadLetter, EntryFilter, Spool, SpoolSettings, SpooledCall};
 use crate::wire::{
     DeadLetterSelection, SpoolDropped, SpoolEntry, SpoolEntryDocument, SpoolEntryKind,
     SpoolEntryState, SpoolRequeued,
@@ -328,7 +328,7 @@ impl Place {
                 Ok(EntryPage { entries: page.entries, after: page.after })
             }
             Place::Folder(spool) => {
-                let listed = Listed { after, dead_letters: !waiting };
+                let listed = EntryFilter { after, dead_letters: !waiting };
                 let found = spool.list(listed, limit as usize, PAGE_BYTES).await?;
                 let after = found.last().map(|last| last.sequence);
                 Ok(EntryPage { entries: found.iter().map(SpoolEntry::from).collect(), after })
@@ -367,7 +367,7 @@ impl Place {
             Place::Service(client) => client.requeue_dead_letters(&choice).await,
             Place::Folder(spool) => {
                 let requeued = spool.requeue(sequences(choice)?).await?;
-                let spool::Requeued { entries, unreadable } = requeued;
+                let spool::RequeueCounts { entries, unreadable } = requeued;
                 Ok(SpoolRequeued { entries, unreadable })
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Delivered, Started};
+use super::{DeliveryAnswer, Started};
 use crate::Recorder;
 use crate::client::ServiceClient;
 use crate::error::{Error, Result};
@@ -43,7 +43,7 @@ pub trait Sink: Clone + std::fmt::Debug + Send + Sync + 'static {
         name: &str,
         configuration: &str,
         user_id: Option<&str>,
-    ) -> impl Future<Output = Result<(String, Delivered<()>)>> + Send;
+    ) -> impl Future<Output = Result<(String, DeliveryAnswer<()>)>> + Send;
 
     /// Checks a start without the destination, as far as possible.
     fn check_start(
@@ -90,7 +90,7 @@ pub trait Sink: Clone + std::fmt::Debug + Send + Sync + 'static {
         &self,
         simulation_id: Uuid,
         suite: Option<&str>,
-    ) -> impl Future<Output = Result<Delivered<SimulationCompleted>>> + Send;
+    ) -> impl Future<Output = Result<DeliveryAnswer<SimulationCompleted>>> + Send;
 
     /// Ends a simulation as failed or cancelled.
     fn end_simulation(
@@ -98,7 +98,7 @@ pub trait Sink: Clone + std::fmt::Debug + Send + Sync + 'static {
         simulation_id: Uuid,
         status: SimulationStatus,
         reason: &str,
-    ) -> impl Future<Output = Result<Delivered<SimulationStatus>>> + Send;
+    ) -> impl Future<Output = Result<DeliveryAnswer<SimulationStatus>>> + Send;
 }
 
 /// A destination of recording calls. Cheap to clone.
@@ -161,11 +161,11 @@ impl Sink for Destination {
         name: &str,
         configuration: &str,
         user_id: Option<&str>,
-    ) -> Result<(String, Delivered<()>)> {
+    ) -> Result<(String, DeliveryAnswer<()>)> {
         match self {
             Destination::Database(recorder) => {
                 let id = recorder.create_configuration(name, configuration, user_id).await?;
-                Ok((id, Delivered::Committed(())))
+                Ok((id, DeliveryAnswer::Committed(())))
             }
             Destination::Service(client) => {
                 client.create_configuration(name, configuration, user_id).await
@@ -250,11 +250,12 @@ impl Sink for Destination {
         &self,
         simulation_id: Uuid,
         suite: Option<&str>,
-    ) -> Result<Delivered<SimulationCompleted>> {
+    ) -> Result<DeliveryAnswer<SimulationCompleted>> {
         match self {
-            Destination::Database(recorder) => {
-                recorder.complete_simulation(simulation_id, suite).await.map(Delivered::Committed)
-            }
+            Destination::Database(recorder) => recorder
+                .complete_simulation(simulation_id, suite)
+                .await
+                .map(DeliveryAnswer::Committed),
             Destination::Service(client) => client.complete_simulation(simulation_id, suite).await,
         }
     }
@@ -271,11 +272,11 @@ impl Sink for Destination {
         simulation_id: Uuid,
         status: SimulationStatus,
         reason: &str,
-    ) -> Result<Delivered<SimulationStatus>> {
+    ) -> Result<DeliveryAnswer<SimulationStatus>> {
         match self {
             Destination::Database(recorder) => {
                 let ended = recorder.end_simulation(simulation_id, status, reason).await?;
-                Ok(Delivered::Committed(ended))
+                Ok(DeliveryAnswer::Committed(ended))
             }
             Destination::Service(client) => {
                 client.end_simulation(simulation_id, status, reason).await

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::file_summary::FileSummary;
 use super::survey::{PlanReader, Survey, scenario_list};
-use super::{Delivered, Destination, Sink as _};
+use super::{DeliveryAnswer, Destination, Sink as _};
 use crate::documents::DocumentFile;
 use crate::error::{Error, Result};
 use crate::extraction::Extractor;
@@ -94,7 +94,7 @@ impl FileRecording {
         &self,
         survey: &Survey,
         mut start: SimulationStart,
-    ) -> Result<Delivered<SimulationStatus>> {
+    ) -> Result<DeliveryAnswer<SimulationStatus>> {
         let plan = PlanReader::open(self, survey).await;
         // PostgreSQL does not allow NUL in text.
         start.simulation_name = start.simulation_name.map(|name| name.replace('\0', "\u{FFFD}"));
@@ -109,14 +109,14 @@ impl FileRecording {
                 let scenarios = u32::try_from(survey.scenarios()).unwrap_or(u32::MAX);
                 let new = NewSimulation::new(start, scenarios, survey.plan_sha256());
                 let simulation = recorder.start_planned(&new, plan).await?;
-                Ok(Delivered::Committed(simulation.status))
+                Ok(DeliveryAnswer::Committed(simulation.status))
             }
             Destination::Service(client) => {
                 start.scenarios = scenario_list(plan)?;
                 let started = client.start_simulation(start).await?;
                 Ok(match started.spooled {
-                    true => Delivered::Spooled,
-                    false => Delivered::Committed(started.simulation.status),
+                    true => DeliveryAnswer::Spooled,
+                    false => DeliveryAnswer::Committed(started.simulation.status),
                 })
             }
         }
@@ -252,7 +252,7 @@ impl FileRecording {
     pub async fn complete(&self, survey: &Survey, simulation_id: Uuid) -> Result<Option<String>> {
         let complete = |suite| self.destination.complete_simulation(simulation_id, suite);
         match complete(survey.summary.text.as_deref()).await {
-            Ok(Delivered::Committed(_) | Delivered::Spooled) => Ok(None),
+            Ok(DeliveryAnswer::Committed(_) | DeliveryAnswer::Spooled) => Ok(None),
             Err(reason @ Error::Rejected { .. }) => {
                 complete(None).await?;
                 Ok(Some(reason.to_string()))

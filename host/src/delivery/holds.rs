@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::backoff::{Backoff, RetryPolicy};
-use crate::spool::{PassedOver, Spool};
+use crate::spool::{SkippedEntries, Spool};
 
 /// How often in a row the oldest entry fails, although the destination is available, before it is held.
 const TRIES: u32 = 3;
@@ -64,18 +64,18 @@ impl Holds {
     }
 
     /// Returns the entries to skip now.
-    pub(super) fn passed_over(&self) -> PassedOver {
+    pub(super) fn skipped(&self) -> SkippedEntries {
         let now = Instant::now();
-        let mut passed_over = PassedOver::default();
+        let mut skipped = SkippedEntries::default();
         for (culprit, hold) in &self.holds {
             if hold.again_at > now {
                 match culprit {
-                    Culprit::Simulation(id) => passed_over.simulations.insert(*id),
-                    Culprit::Entry(sequence) => passed_over.sequences.insert(*sequence),
+                    Culprit::Simulation(id) => skipped.simulations.insert(*id),
+                    Culprit::Entry(sequence) => skipped.sequences.insert(*sequence),
                 };
             }
         }
-        passed_over
+        skipped
     }
 
     /// Returns when the first of them is retried.
@@ -165,9 +165,9 @@ mod tests {
         for _ in 1..TRIES {
             assert!(!held.failed(Culprit::Simulation(one)));
         }
-        assert!(held.passed_over().simulations.is_empty());
+        assert!(held.skipped().simulations.is_empty());
         assert!(held.failed(Culprit::Simulation(one)));
-        assert!(held.passed_over().simulations.contains(&one));
+        assert!(held.skipped().simulations.contains(&one));
         // Another failure does not add a hold, and failures of another simulation are counted
         // separately.
         assert!(!held.failed(Culprit::Simulation(one)));

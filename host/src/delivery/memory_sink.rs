@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Delivered, Sink, Started};
+use super::{DeliveryAnswer, Sink, Started};
 use crate::error::{Error, Result};
 use crate::lock::lock;
 use crate::recorder::{
@@ -162,11 +162,11 @@ impl Sink for MemorySink {
         name: &str,
         configuration: &str,
         user_id: Option<&str>,
-    ) -> Result<(String, Delivered<()>)> {
+    ) -> Result<(String, DeliveryAnswer<()>)> {
         let id = crate::recorder::configuration_id(name, configuration, user_id)?;
         self.call(|memory| {
             memory.configurations.push(id.clone());
-            Ok((id, Delivered::Committed(())))
+            Ok((id, DeliveryAnswer::Committed(())))
         })
     }
 
@@ -227,7 +227,7 @@ impl Sink for MemorySink {
         &self,
         simulation_id: Uuid,
         _: Option<&str>,
-    ) -> Result<Delivered<SimulationCompleted>> {
+    ) -> Result<DeliveryAnswer<SimulationCompleted>> {
         self.call(|memory| {
             memory.end(simulation_id)?;
             let figures = SimulationFigures {
@@ -235,7 +235,7 @@ impl Sink for MemorySink {
                 total_cost_usd: 0.0,
                 execution_time_seconds: 0.0,
             };
-            Ok(Delivered::Committed(SimulationCompleted {
+            Ok(DeliveryAnswer::Committed(SimulationCompleted {
                 simulation_id,
                 status: SimulationStatus::Completed,
                 figures,
@@ -250,10 +250,10 @@ impl Sink for MemorySink {
         simulation_id: Uuid,
         status: SimulationStatus,
         _: &str,
-    ) -> Result<Delivered<SimulationStatus>> {
+    ) -> Result<DeliveryAnswer<SimulationStatus>> {
         self.call(|memory| {
             memory.end(simulation_id)?;
-            Ok(Delivered::Committed(status))
+            Ok(DeliveryAnswer::Committed(status))
         })
     }
 }

@@ -57,8 +57,8 @@ use crate::recorder::{
     FailureKind, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart,
     SimulationStarted, Submission, Verdict,
 };
-pub use crate::spool::{Delivered, Started};
-use crate::spool::{Entry, Requeued, Spool, SpoolState, SpooledCall};
+pub use crate::spool::{DeliveryAnswer, Started};
+use crate::spool::{Entry, RequeueCounts, Spool, SpoolState, SpooledCall};
 use crate::store::SimulationStatus;
 
 /// How long a call waits for an answer before the destination is pinged.
@@ -169,7 +169,7 @@ impl<S: Sink> Delivery<S> {
     ///
     /// # Errors
     /// As [`Spool::requeue`].
-    pub async fn requeue(&self, sequences: Option<Vec<u64>>) -> Result<Option<Requeued>> {
+    pub async fn requeue(&self, sequences: Option<Vec<u64>>) -> Result<Option<RequeueCounts>> {
         let Some(spooling) = &self.shared.spooling else { return Ok(None) };
         let requeued = spooling.spool.requeue(sequences).await?;
         spooling.notices.again.notify_one();
@@ -185,11 +185,11 @@ impl<S: Sink> Delivery<S> {
         name: &str,
         configuration: &str,
         user_id: Option<&str>,
-    ) -> Result<(String, Delivered<()>)> {
+    ) -> Result<(String, DeliveryAnswer<()>)> {
         let direct = self.shared.destination.create_configuration(name, configuration, user_id);
         match self.try_direct(None, direct).await? {
-            Delivered::Committed(kept) => Ok(kept),
-            Delivered::Spooled => {
+            DeliveryAnswer::Committed(kept) => Ok(kept),
+            DeliveryAnswer::Spooled => {
                 let id = crate::recorder::configuration_id(name, configuration, user_id)?;
                 self.keep(vec![SpooledCall::Configuration {
                     name: name.to_owned(),
@@ -197,7 +197,7 @@ impl<S: Sink> Delivery<S> {
                     user_id: user_id.map(str::to_owned),
                 }])
                 .await?;
-                Ok((id, Delivered::Spooled))
+                Ok((id, DeliveryAnswer::Spooled))
             }
         }
     }
@@ -211,8 +211,8 @@ impl<S: Sink> Delivery<S> {
         let begun = self.shared.destination.clock().next_receipt();
         let direct = self.shared.destination.start_simulation(start.clone());
         match self.try_direct(Some(simulation_id), direct).await? {
-            Delivered::Committed(started) => Ok(started),
-            Delivered::Spooled => {
+            DeliveryAnswer::Committed(started) => Ok(started),
+            DeliveryAnswer::Spooled => {
                 // Otherwise the destination sets the time.
                 let host_clock = start.started_at.is_none() && begun.host_clock;
                 let created_at = *start.started_at.get_or_insert(begun.at);
@@ -265,9 +265,9 @@ impl<S: Sink> Delivery<S> {
         }
         let direct = Box::pin(destination.record_received(simulation_id, received.clone()));
         let mut verdicts = match self.try_direct(Some(simulation_id), direct).await? {
-            Delivered::Committed(verdicts) => verdicts,
+            DeliveryAnswer::Committed(verdicts) => verdicts,
             // Boxed, because this future is rare and large.
-            Delivered::Spooled => {
+            DeliveryAnswer::Spooled => {
                 return Box::pin(self.keep_results(simulation_id, received)).await;
             }
         };
@@ -332,9 +332,9 @@ impl<S: Sink> Delivery<S> {
         &self,
         simulation_id: Uuid,
         suite: Option<&str>,
-    ) -> Result<Delivered<SimulationCompleted>> {
+    ) -> Result<DeliveryAnswer<SimulationCompleted>> {
         let direct = self.shared.destination.complete_simulation(simulation_id, suite);
-        if let Delivered::Committed(delivered) =
+        if let DeliveryAnswer::Committed(delivered) =
             self.try_direct(Some(simulation_id), direct).await?
         {
             return Ok(delivered);
@@ -344,7 +344,7 @@ impl<S: Sink> Delivery<S> {
         }
         let suite = suite.map(str::to_owned);
         self.keep(vec![SpooledCall::Complete { simulation_id, suite }]).await?;
-        Ok(Delivered::Spooled)
+        Ok(DeliveryAnswer::Spooled)
     }
 
     /// Ends a simulation as failed or cancelled, with a reason.
@@ -356,16 +356,16 @@ impl<S: Sink> Delivery<S> {
         simulation_id: Uuid,
         status: SimulationStatus,
         reason: &str,
-    ) -> Result<Delivered<SimulationStatus>> {
+    ) -> Result<DeliveryAnswer<SimulationStatus>> {
         let direct = self.shared.destination.end_simulation(simulation_id, status, reason);
-        if let Delivered::Committed(delivered) =
+        if let DeliveryAnswer::Committed(delivered) =
             self.try_direct(Some(simulation_id), direct).await?
         {
             return Ok(delivered);
         }
         let reason = reason.to_owned();
         self.keep(vec![SpooledCall::End { simulation_id, status, reason }]).await?;
-        Ok(Delivered::Spooled)
+        Ok(DeliveryAnswer::Spooled)
     }
 
     /// Waits until the spool is empty, at most for `limit`, and returns at once if the destination is
@@ -405,35 +405,35 @@ impl<S: Sink> Delivery<S> {
         &self,
         simulation_id: Option<Uuid>,
         direct: impl Future<Output = Result<T>>,
-    ) -> Result<Delivered<T>> {
+    ) -> Result<DeliveryAnswer<T>> {
         let Some(spooling) = &self.shared.spooling else {
-            return direct.await.map(Delivered::Committed);
+            return direct.await.map(DeliveryAnswer::Committed);
         };
         let waits = simulation_id.is_some_and(|id| spooling.spool.holds(id));
         let mut unavailable = spooling.unavailable.subscribe();
         if waits || unavailable.borrow_and_update().is_some() {
-            return Ok(Delivered::Spooled);
+            return Ok(DeliveryAnswer::Spooled);
         }
         let mut direct = std::pin::pin!(direct);
         loop {
             tokio::select! {
                 biased;
                 answer = &mut direct => return match answer {
-                    Ok(answer) => Ok(Delivered::Committed(answer)),
+                    Ok(answer) => Ok(DeliveryAnswer::Committed(answer)),
                     Err(error) if out_of_reach(&error) => {
                         self.note_unavailable(&error.report(), error.hint().as_deref());
-                        Ok(Delivered::Spooled)
+                        Ok(DeliveryAnswer::Spooled)
                     }
                     // It is kept for a version without the fault; other calls can succeed.
                     Err(error @ Error::Internal(_)) => {
                         log_fault(&error.report(), error.hint().as_deref());
-                        Ok(Delivered::Spooled)
+                        Ok(DeliveryAnswer::Spooled)
                     }
                     Err(error) => Err(error),
                 },
                 // The destination possibly still completes the call; the ids prevent duplicates.
                 known = unavailable.wait_for(Option::is_some) => if known.is_ok() {
-                    return Ok(Delivered::Spooled);
+                    return Ok(DeliveryAnswer::Spooled);
                 },
                 () = tokio::time::sleep(DOUBT_AFTER) => spooling.doubt.notify_one(),
             }

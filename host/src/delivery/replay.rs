@@ -32,7 +32,7 @@ use crate::backoff::{Backoff, RetryPolicy};
 use crate::error::{Error, Result};
 use crate::paging::BATCH_ROWS;
 use crate::recorder::{FailureKind, ReceivedResult, Verdict};
-use crate::spool::{Refusal, Spool, SpooledCall, Waiting};
+use crate::spool::{Refusal, Spool, SpooledCall, WaitingEntry};
 
 /// The most bytes of entries that are replayed in a part.
 const MOST_BYTES: usize = 8 << 20;
@@ -284,8 +284,7 @@ pub(super) async fn replay(
 /// Retries due dead letters. Those that are delivered leave the spool; the others stay dead letters.
 async fn retry_refused(destination: &impl Sink, spool: &Spool, refused: &mut Holds) {
     loop {
-        let letters = match spool.next_retried(refused.passed_over(), BATCH_ROWS, MOST_BYTES).await
-        {
+        let letters = match spool.next_retried(refused.skipped(), BATCH_ROWS, MOST_BYTES).await {
             Ok(letters) if letters.is_empty() => return,
             Ok(letters) => letters,
             Err(error) => {
@@ -378,7 +377,7 @@ async fn replay_next(
     settlement: &mut Settlement,
 ) -> Part {
     let mut part = Part::default();
-    let waiting = match spool.next_but(held.passed_over(), most_entries, MOST_BYTES).await {
+    let waiting = match spool.next_except(held.skipped(), most_entries, MOST_BYTES).await {
         Ok(waiting) => waiting,
         Err(error) => {
             part.failure = Some(PartFailure { culprit: None, error });
@@ -448,9 +447,12 @@ type Results = (Vec<u64>, Vec<ReceivedResult>);
 
 impl<S: Sink> EntryDelivery<'_, S> {
     /// Delivers entries in order; consecutive results share a call for each simulation.
-    async fn deliver(&mut self, waiting: Vec<Waiting>) -> std::result::Result<(), PartFailure> {
+    async fn deliver(
+        &mut self,
+        waiting: Vec<WaitingEntry>,
+    ) -> std::result::Result<(), PartFailure> {
         let mut results: BTreeMap<Uuid, Results> = BTreeMap::new();
-        for Waiting { sequence, entry } in waiting {
+        for WaitingEntry { sequence, entry } in waiting {
             match entry.call {
                 SpooledCall::Result { simulation_id, result } => {
                     let (sequences, received) = results.entry(simulation_id).or_default();
@@ -583,7 +585,7 @@ mod tests {
     use super::*;
     use crate::client::{ClientSettings, ServiceClient};
     use crate::recorder::{ItemVerdict, Submission};
-    use crate::spool::{Entry, Listed, SpoolSettings};
+    use crate::spool::{Entry, EntryFilter, SpoolSettings};
     use crate::wire::BatchVerdicts;
 
     /// A service with this answer to every request.
@@ -648,7 +650,7 @@ mod tests {
         assert!(!refused.knows(Culprit::Simulation(known)));
         // An unknown simulation does not cause a ping of the destination.
         assert_eq!(sink.memory().questions, 0);
-        let listed = Listed { after: 0, dead_letters: true };
+        let listed = EntryFilter { after: 0, dead_letters: true };
         let letters = spool.list(listed, 9, u64::MAX).await.unwrap();
         assert_eq!(letters.len(), 1);
         assert_eq!(letters[0].retry_until, Some(until), "the day does not begin anew");
@@ -774,7 +776,7 @@ mod tests {
                     turns += 1;
                     assert!(turns <= results.len() + script.len(), "it does not come to an end");
                 }
-                let listed = Listed { after: 0, dead_letters: true };
+                let listed = EntryFilter { after: 0, dead_letters: true };
                 let letters = spool.list(listed, 99, u64::MAX).await.unwrap();
                 let letter = |sequence| letters.iter().find(|letter| letter.sequence == sequence);
                 for (number, ((of, fate), sequence)) in results.iter().zip(sequences).enumerate() {
@@ -852,7 +854,7 @@ mod tests {
         assert!(refused.knows(Culprit::Simulation(simulation_id)));
         // One pause for all of them, the first.
         assert!(refused.again_at().unwrap() <= Instant::now() + RETRY_REFUSED.first);
-        let listed = Listed { after: 0, dead_letters: true };
+        let listed = EntryFilter { after: 0, dead_letters: true };
         let kept = spool.list(listed, 9, u64::MAX).await.unwrap();
         assert_eq!(kept.len(), 5);
         for kept in kept {

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::memory_sink::{Failing, MemorySink, outcome, simulation, spool, submission};
 use super::*;
 use crate::recorder::Document;
-use crate::spool::{Listed, SpoolSettings};
+use crate::spool::{EntryFilter, SpoolSettings};
 
 /// How long a step can take before a test fails.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -101,11 +101,11 @@ async fn calls_wait_in_the_spool_in_order_while_the_destination_is_unavailable()
     assert!(delivery.start_simulation(start).await.unwrap().spooled);
     assert_eq!(record(&delivery, one, 2..4).await, [Verdict::Spooled, Verdict::Spooled]);
     assert_eq!(record(&delivery, other, 0..1).await, [Verdict::Spooled]);
-    assert_eq!(delivery.complete_simulation(one, None).await.unwrap(), Delivered::Spooled);
+    assert_eq!(delivery.complete_simulation(one, None).await.unwrap(), DeliveryAnswer::Spooled);
     let ended = delivery.end_simulation(other, SimulationStatus::Failed, "out of memory").await;
-    assert_eq!(ended.unwrap(), Delivered::Spooled);
+    assert_eq!(ended.unwrap(), DeliveryAnswer::Spooled);
     let (id, kept) = delivery.create_configuration("agent", "a: 1", None).await.unwrap();
-    assert_eq!(kept, Delivered::Spooled);
+    assert_eq!(kept, DeliveryAnswer::Spooled);
     assert_eq!(sink.memory().calls, calls);
     assert_eq!(delivery.spool_state().unwrap().depth, 9);
 
@@ -163,7 +163,7 @@ async fn a_result_that_fails_has_its_own_verdict() {
     assert_eq!(found, [failed(false), Verdict::Spooled, Verdict::Stored]);
     // In the spool it becomes a dead letter, because it fails again, and does not block others.
     wait_until("a dead letter", || delivery.spool_state().unwrap().dead_letters == 1).await;
-    let listed = Listed { after: 0, dead_letters: true };
+    let listed = EntryFilter { after: 0, dead_letters: true };
     let letters = delivery.spool().unwrap().list(listed, 9, u64::MAX).await.unwrap();
     assert_eq!(letters[0].dead_letter.as_deref(), Some("a fault"));
     assert!(letters[0].retry_until.is_some());

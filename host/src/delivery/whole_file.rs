@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
-    Delivered, Destination, FileRecording, FileSummary, Progress, RejectedItem, Source, Survey,
+    DeliveryAnswer, Destination, FileRecording, FileSummary, Progress, RejectedItem, Source, Survey,
 };
 use crate::error::{Error, Result};
 use crate::extraction::OutcomeStatus;
@@ -219,12 +219,12 @@ pub async fn record_file(
     let mut ending = Ending { recording: &recording, survey: &survey, simulation_id, notes };
     // Results that can never be recorded do not keep the simulation open.
     let whole = !summary.retryable && !summary.interrupted;
-    let (progress, completion_error) = if started == Some(Delivered::Spooled) || summary.spooled > 0
-    {
-        (None, ending.through_the_spool(started.filter(|_| whole), options.identity).await)
-    } else {
-        ending.directly(&source, whole && started.is_some(), options.identity).await
-    };
+    let (progress, completion_error) =
+        if started == Some(DeliveryAnswer::Spooled) || summary.spooled > 0 {
+            (None, ending.through_the_spool(started.filter(|_| whole), options.identity).await)
+        } else {
+            ending.directly(&source, whole && started.is_some(), options.identity).await
+        };
     let notes = ending.notes;
     let elapsed_seconds = begun.elapsed().as_secs_f64();
     Ok(FileRecorded {
@@ -275,7 +275,7 @@ impl Ending<'_> {
     /// be ended.
     async fn through_the_spool(
         &mut self,
-        started: Option<Delivered<SimulationStatus>>,
+        started: Option<DeliveryAnswer<SimulationStatus>>,
         identity: FileIdentity,
     ) -> Option<Error> {
         self.notes.push(
@@ -288,7 +288,7 @@ impl Ending<'_> {
         match started {
             // A simulation of another owner, or one that was ended on purpose, is not changed.
             _ if matches!(identity, FileIdentity::Named(_)) => None,
-            Some(Delivered::Committed(status)) if ended(&status) => None,
+            Some(DeliveryAnswer::Committed(status)) if ended(&status) => None,
             Some(_) => self.complete().await,
             None => None,
         }

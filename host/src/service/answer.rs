@@ -14,7 +14,7 @@ use crate::wire::{Problem, ProblemCode};
 /// The result of a handler.
 pub(super) type Answer = Result<Response<Body>, Failure>;
 
-/// An error on its way to a client: the part for the client, and the part for the log alone.
+/// An error on its way to a client: the part for the client, and the part for the log only.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) problem: Box<Problem>,

@@ -101,7 +101,7 @@ pub(super) async fn simulation_events(
     let events = Events {
         changes,
         stopping: app.stopping.subscribe(),
-        standing: StreamAuthorization::of(&app, caller.as_deref()),
+        authorization: StreamAuthorization::of(&app, caller.as_deref()),
         number: 0,
         ended: false,
         _place: place,
@@ -162,7 +162,7 @@ fn differs(one: &SimulationProgress, other: &SimulationProgress) -> bool {
 struct Events {
     changes: Changes,
     stopping: watch::Receiver<bool>,
-    standing: StreamAuthorization,
+    authorization: StreamAuthorization,
     number: u64,
     ended: bool,
     _place: ConcurrencyPermit,
@@ -175,7 +175,7 @@ impl Events {
         }
         let progress = tokio::select! {
             biased;
-            failure = self.standing.ended() => {
+            failure = self.authorization.ended() => {
                 self.ended = true;
                 let problem = serde_json::to_string(&failure.problem).unwrap_or_default();
                 return Some(format!("event: problem\ndata: {problem}\n\n").into());

@@ -177,7 +177,7 @@ fn host_not_allowed(host: &str) -> Failure {
         format!(
             "invalid host: {host:?} is not a name of this service, which asks for no token and so \
              answers only under the names that it knows (expected localhost, an address on which it \
-             listens, or a name given to `arc-host serve --allow-host NAME`)"
+             listens, or a name of `arc-host serve --allow-host NAME`)"
         ),
     )
 }
@@ -191,7 +191,7 @@ fn origin_not_allowed(origin: &str) -> Failure {
         ProblemCode::OriginNotAllowed,
         format!(
             "invalid origin: a web page of {page} is not allowed to use this service, which asks for \
-             no token (expected no page, a page of the service itself, or an origin given to \
+             no token (expected no page, a page of the service itself, or an origin of \
              `arc-host serve --allow-origins ORIGIN`)"
         ),
     )

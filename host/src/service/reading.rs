@@ -71,7 +71,7 @@ pub(super) async fn list_outcomes(
         return answer;
     }
     let place = app.limits.read_streams.acquire(caller.as_deref())?;
-    let standing = StreamAuthorization::of(&app, caller.as_deref());
+    let authorization = StreamAuthorization::of(&app, caller.as_deref());
     let most = query.limit.map(|limit| checked_limit(Some(limit), PAGE, PAGE_ROWS)).transpose()?;
     // An unknown simulation and an invalid cursor are reported before the answer begins.
     let cursor = query.cursor.as_deref();
@@ -83,7 +83,7 @@ pub(super) async fn list_outcomes(
         pages: Pages::from(query.cursor),
         left: most,
         failed: false,
-        standing,
+        authorization,
         request_id: request_id.map(|Extension(id)| id),
         _place: place,
     };
@@ -105,7 +105,7 @@ struct OutcomeStream {
     left: Option<u32>,
     /// Whether it was ended in the middle.
     failed: bool,
-    standing: StreamAuthorization,
+    authorization: StreamAuthorization,
     request_id: Option<RequestId>,
     _place: ConcurrencyPermit,
 }
@@ -119,8 +119,8 @@ impl OutcomeStream {
         if self.failed || rows == 0 || self.pages.ended() {
             return None;
         }
-        if let Err(failure) = self.standing.check() {
-            return Some(Err(self.broken_off(failure.problem.detail)));
+        if let Err(failure) = self.authorization.check() {
+            return Some(Err(self.interrupt(failure.problem.detail)));
         }
         let app = SharedApp::clone(&self.app);
         let turn = app.answers.turn().await;
@@ -130,7 +130,7 @@ impl OutcomeStream {
         };
         let page = match self.pages.next(read).await {
             Ok(page) => page?,
-            Err(error) => return Some(Err(self.broken_off(error.report()))),
+            Err(error) => return Some(Err(self.interrupt(error.report()))),
         };
         let given = u32::try_from(page.outcomes.len()).unwrap_or(u32::MAX);
         self.left = self.left.map(|left| left.saturating_sub(given));
@@ -151,12 +151,12 @@ impl OutcomeStream {
         drop(page.large);
         match kept {
             Ok(lines) => Some(Ok(lines)),
-            Err(failure) => Some(Err(self.broken_off(failure.problem.detail))),
+            Err(failure) => Some(Err(self.interrupt(failure.problem.detail))),
         }
     }
 
     /// Ends the stream in the middle. The reason is the log's: the client gets no more of the answer.
-    fn broken_off(&mut self, cause: String) -> BoxError {
+    fn interrupt(&mut self, cause: String) -> BoxError {
         self.failed = true;
         let request_id = self.request_id.as_ref().map(|id| &*id.0);
         tracing::warn!(target: "arc_host::requests", request_id, cause, "a stream ended early");

@@ -72,8 +72,8 @@ pub(super) async fn record_outcomes(
     if kind == BodyType::Lines {
         let caller = parts.extensions.get::<Caller>();
         let place = app.limits.record_streams.acquire(caller)?;
-        let standing = StreamAuthorization::of(&app, caller);
-        let of = StreamOf { simulation_id, query, request_id, _place: place, standing };
+        let authorization = StreamAuthorization::of(&app, caller);
+        let of = StreamOf { simulation_id, query, request_id, _place: place, authorization };
         return stream(app, of, body).await;
     }
     let of = Recording { app: &app, simulation_id, query: &query, request_id: request_id.as_ref() };
@@ -275,7 +275,7 @@ fn one_answer(item: ItemVerdict) -> Answer {
                     item.outcome_id
                 ),
             )
-            .hint("`violations` says where and how");
+            .hint("`violations` lists the places and the reasons");
             problem.violations = violations.into_iter().map(ViolationBody::from).collect();
             problem.outcome_id = Some(item.outcome_id);
             Err(problem.into())

@@ -187,8 +187,8 @@ pub(super) fn router(app: &SharedApp) -> Router {
 /// How long a browser caches the permissions of a page.
 const REMEMBERED: Duration = Duration::from_secs(3_600);
 
-/// Tells browsers which pages are allowed to use the service. A page sends its token itself: no cookie
-/// is accepted here, so no other page can use a stored one.
+/// Sends browsers the list of pages that are allowed to use the service. A page sends its token
+/// itself: no cookie is accepted here, so no other page can use a stored one.
 fn origins(allowed: &[String]) -> Option<CorsLayer> {
     if allowed.is_empty() {
         return None;

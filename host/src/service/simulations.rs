@@ -16,7 +16,7 @@ use super::parameters::{
     no_parameters,
 };
 use crate::blocking::blocking;
-use crate::delivery::Delivered;
+use crate::delivery::DeliveryAnswer;
 use crate::recorder::{SimulationCompleted, SimulationProgress};
 use crate::store::SimulationStatus;
 use crate::wire::{
@@ -112,7 +112,7 @@ pub(super) async fn create_configuration(State(app): State<SharedApp>, request: 
         };
         let kept = app.delivery.create_configuration(&name, &text, user_id.as_deref()).await?;
         let (config_version_id, delivered) = kept;
-        let spooled = delivered == Delivered::Spooled;
+        let spooled = delivered == DeliveryAnswer::Spooled;
         Ok(answer::done(spooled, &ConfigurationCreated { config_version_id, spooled }))
     };
     app.keys.once(asked, Box::pin(answer)).await
@@ -147,7 +147,7 @@ pub(super) async fn start_simulation(State(app): State<SharedApp>, request: Requ
                      the simulation"
                 ),
             )
-            .hint("keep what is long elsewhere")
+            .hint("store long values elsewhere")
             .limit(most)
             .into());
         }
@@ -226,8 +226,8 @@ pub(super) async fn complete_simulation(
         })?;
         let suite = Some(text).filter(|text| !matches!(text.trim(), "" | "null"));
         match app.delivery.complete_simulation(simulation_id, suite).await? {
-            Delivered::Committed(completed) => Ok(answer::done(false, &completed)),
-            Delivered::Spooled => Ok(ended(simulation_id, SimulationStatus::Completed, true)),
+            DeliveryAnswer::Committed(completed) => Ok(answer::done(false, &completed)),
+            DeliveryAnswer::Spooled => Ok(ended(simulation_id, SimulationStatus::Completed, true)),
         }
     };
     app.keys.once(asked, Box::pin(answer)).await
@@ -294,8 +294,8 @@ async fn end(
             parse::<Option<_>>(&bytes)?.unwrap_or_default()
         };
         match app.delivery.end_simulation(simulation_id, status, &reason).await? {
-            Delivered::Committed(status) => Ok(ended(simulation_id, status, false)),
-            Delivered::Spooled => Ok(ended(simulation_id, status, true)),
+            DeliveryAnswer::Committed(status) => Ok(ended(simulation_id, status, false)),
+            DeliveryAnswer::Spooled => Ok(ended(simulation_id, status, true)),
         }
     };
     app.keys.once(asked, Box::pin(answer)).await

@@ -10,7 +10,7 @@ use super::app::{App, SharedApp};
 use super::body;
 use super::parameters::{Parameters, checked_limit};
 use super::simulations::parse;
-use crate::spool::{Listed, Spool};
+use crate::spool::{EntryFilter, Spool};
 use crate::wire::{
     DeadLetterSelection, Problem, ProblemCode, SpoolDropped, SpoolEntry, SpoolEntryDocument,
     SpoolEntryList, SpoolRequeued,
@@ -65,7 +65,7 @@ pub(super) async fn list_spool_entries(
     Parameters(query): Parameters<SpoolQuery>,
 ) -> Answer {
     let limit = checked_limit(query.limit, PAGE, MOST_ENTRIES)? as usize;
-    let listed = Listed { after: query.after.unwrap_or(0), dead_letters: !query.waiting };
+    let listed = EntryFilter { after: query.after.unwrap_or(0), dead_letters: !query.waiting };
     // One more than the page shows whether there is another.
     let mut found = spool_of(&app)?.list(listed, limit + 1, PAGE_BYTES).await?;
     let more = found.len() > limit || found.iter().map(|kept| kept.bytes).sum::<u64>() > PAGE_BYTES;

@@ -84,7 +84,7 @@ pub(super) struct StreamOf {
     pub(super) request_id: Option<RequestId>,
     /// Kept for as long as anything is read.
     pub(super) _place: ConcurrencyPermit,
-    pub(super) standing: StreamAuthorization,
+    pub(super) authorization: StreamAuthorization,
 }
 
 /// The recording of one stream.
@@ -109,7 +109,7 @@ impl Lines {
             // Results that arrive while others are stored wait for them, and share a transaction.
             let due = reader.full() || reader.ended() || under_way.is_empty() || room.is_err();
             if due && !reader.is_empty() && under_way.len() < BATCHES_UNDER_WAY {
-                match self.of.standing.check() {
+                match self.of.authorization.check() {
                     Ok(()) => under_way.push_back(self.record(reader.take())),
                     Err(failure) => reader.abandon(failure),
                 }
@@ -149,7 +149,7 @@ impl Lines {
                     let stopping = Failure::new(ProblemCode::ShuttingDown, "the service is stopping");
                     reader.stop(stopping.hint("send the results without a verdict again"));
                 }
-                failure = self.of.standing.ended(), if !reader.ended() => reader.abandon(failure),
+                failure = self.of.authorization.ended(), if !reader.ended() => reader.abandon(failure),
                 () = reader.read(), if reading => {}
             }
         }

@@ -26,7 +26,7 @@
 //! can be removed while the disk is full.
 
 mod counts;
-mod delivered;
+mod delivery_answer;
 mod disk;
 mod entry;
 mod repair;
@@ -51,7 +51,7 @@ pub use crate::error::SpoolFailure;
 use crate::error::{Error, Result};
 use crate::recorder::SimulationStart;
 use counts::Counts;
-pub use delivered::{Delivered, Started};
+pub use delivery_answer::{DeliveryAnswer, Started};
 use disk::{DEAD_LETTERS, Disk, DiskResult, ENTRIES, Opener, WAITING, caught, head, retried_table};
 pub use entry::{Entry, SpooledCall};
 use entry::{Head, Unreadable};
@@ -118,7 +118,7 @@ impl SpoolState {
 
 /// A waiting entry.
 #[derive(Clone, Debug)]
-pub struct Waiting {
+pub struct WaitingEntry {
     /// Its sequence number: later entries have greater ones.
     pub sequence: u64,
     /// The entry.
@@ -127,15 +127,15 @@ pub struct Waiting {
 
 /// The entries of the queue to skip.
 #[derive(Clone, Debug, Default)]
-pub struct PassedOver {
+pub struct SkippedEntries {
     /// All entries of these simulations.
     pub simulations: HashSet<Uuid>,
     /// These entries.
     pub sequences: HashSet<u64>,
 }
 
-impl PassedOver {
-    fn has(&self, sequence: u64, head: &Head) -> bool {
+impl SkippedEntries {
+    fn contains(&self, sequence: u64, head: &Head) -> bool {
         self.sequences.contains(&sequence)
             || head.simulation_id.is_some_and(|id| self.simulations.contains(&id))
     }
@@ -154,7 +154,7 @@ pub struct DeadLetter {
 
 /// An entry that is waiting or dead-lettered.
 #[derive(Clone, Debug)]
-pub struct KeptEntry {
+pub struct StoredEntry {
     /// Its sequence number: later entries have greater ones. A requeued entry gets a new one.
     pub sequence: u64,
     /// The simulation that it belongs to; `None` for a configuration.
@@ -175,7 +175,7 @@ pub struct KeptEntry {
 
 /// Which entries to list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Listed {
+pub struct EntryFilter {
     /// Only those with a greater sequence number.
     pub after: u64,
     /// Only dead letters.
@@ -184,7 +184,7 @@ pub struct Listed {
 
 /// The counts of a requeue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Requeued {
+pub struct RequeueCounts {
     /// How many are waiting again.
     pub entries: u64,
     /// How many cannot be read, and stay dead letters.
@@ -251,25 +251,25 @@ impl Spool {
     ///
     /// # Errors
     /// [`Error::SpoolUnavailable`] if the disk fails.
-    pub async fn next(&self, most_entries: usize, most_bytes: usize) -> Result<Vec<Waiting>> {
-        self.next_but(PassedOver::default(), most_entries, most_bytes).await
+    pub async fn next(&self, most_entries: usize, most_bytes: usize) -> Result<Vec<WaitingEntry>> {
+        self.next_except(SkippedEntries::default(), most_entries, most_bytes).await
     }
 
     /// Returns entries as [`Spool::next`] does, without those to skip.
     ///
     /// # Errors
     /// As [`Spool::next`].
-    pub async fn next_but(
+    pub async fn next_except(
         &self,
-        passed_over: PassedOver,
+        skipped: SkippedEntries,
         most_entries: usize,
         most_bytes: usize,
-    ) -> Result<Vec<Waiting>> {
-        let (passed_over, most_bytes) = (Arc::new(passed_over), most_bytes as u64);
+    ) -> Result<Vec<WaitingEntry>> {
+        let (skipped, most_bytes) = (Arc::new(skipped), most_bytes as u64);
         loop {
-            let but = Arc::clone(&passed_over);
+            let skip = Arc::clone(&skipped);
             let read =
-                move |database: &Database| read_next(database, &but, most_entries, most_bytes);
+                move |database: &Database| read_next(database, &skip, most_entries, most_bytes);
             let QueuePart { waiting, unread, wrong_heads } = self.read(read).await?;
             let all_read = unread.is_empty() && wrong_heads.is_empty();
             if let Some((_, reason)) = unread.first() {
@@ -300,22 +300,22 @@ impl Spool {
     /// As [`Spool::next`].
     pub async fn next_retried(
         &self,
-        passed_over: PassedOver,
+        skipped: SkippedEntries,
         most_entries: usize,
         most_bytes: usize,
-    ) -> Result<Vec<Waiting>> {
-        self.next_retried_at(Timestamp::now(), passed_over, most_entries, most_bytes as u64).await
+    ) -> Result<Vec<WaitingEntry>> {
+        self.next_retried_at(Timestamp::now(), skipped, most_entries, most_bytes as u64).await
     }
 
     async fn next_retried_at(
         &self,
         now: Timestamp,
-        passed_over: PassedOver,
+        skipped: SkippedEntries,
         most_entries: usize,
         most_bytes: u64,
-    ) -> Result<Vec<Waiting>> {
+    ) -> Result<Vec<WaitingEntry>> {
         let read = move |database: &Database| {
-            read_retried(database, &passed_over, now, most_entries, most_bytes)
+            read_retried(database, &skipped, now, most_entries, most_bytes)
         };
         let (found, expired) = self.read(read).await?;
         if !expired.is_empty() {
@@ -376,9 +376,9 @@ impl Spool {
     /// # Errors
     /// [`Error::SpoolUnavailable`] if the disk fails.
     pub async fn dead_letters(&self, most: usize) -> Result<Vec<DeadLetter>> {
-        let listed = Listed { after: 0, dead_letters: true };
+        let listed = EntryFilter { after: 0, dead_letters: true };
         let entries = self.list(listed, most, u64::MAX).await?;
-        let dead_letter = |kept: KeptEntry| DeadLetter {
+        let dead_letter = |kept: StoredEntry| DeadLetter {
             sequence: kept.sequence,
             reason: kept.dead_letter.unwrap_or_default(),
             entry: kept.entry,
@@ -393,10 +393,10 @@ impl Spool {
     /// [`Error::SpoolUnavailable`] if the disk fails.
     pub async fn list(
         &self,
-        listed: Listed,
+        listed: EntryFilter,
         most_entries: usize,
         most_bytes: u64,
-    ) -> Result<Vec<KeptEntry>> {
+    ) -> Result<Vec<StoredEntry>> {
         self.read(move |database| read_list(database, listed, most_entries, most_bytes)).await
     }
 
@@ -404,7 +404,7 @@ impl Spool {
     ///
     /// # Errors
     /// [`Error::SpoolUnavailable`] if the disk fails.
-    pub async fn entry(&self, sequence: u64) -> Result<Option<(KeptEntry, Vec<u8>)>> {
+    pub async fn entry(&self, sequence: u64) -> Result<Option<(StoredEntry, Vec<u8>)>> {
         self.read(move |database| read_one(database, sequence)).await
     }
 
@@ -431,8 +431,8 @@ impl Spool {
     /// # Errors
     /// [`Error::SpoolUnavailable`] if the disk fails; some are possibly moved by then.
     /// [`Error::NotFound`] if one of these numbers is not a dead letter: none is requeued then.
-    pub async fn requeue(&self, sequences: Option<Vec<u64>>) -> Result<Requeued> {
-        let mut requeued = Requeued::default();
+    pub async fn requeue(&self, sequences: Option<Vec<u64>>) -> Result<RequeueCounts> {
+        let mut requeued = RequeueCounts::default();
         for part in self.dead_letter_parts(sequences).await? {
             let wanted = part.len() as u64;
             let taken = self.work(Work::Requeue(part)).await?.len() as u64;
@@ -561,7 +561,7 @@ fn interrupted() -> Error {
 /// A part of the queue.
 #[derive(Default)]
 struct QueuePart {
-    waiting: Vec<Waiting>,
+    waiting: Vec<WaitingEntry>,
     /// The entries that cannot be read, and why.
     unread: Vec<(u64, String)>,
     /// Entries whose row in the list does not match them.
@@ -601,7 +601,7 @@ fn entry_of(
 /// Reads the oldest waiting entries.
 fn read_next(
     database: &Database,
-    but: &PassedOver,
+    skipped: &SkippedEntries,
     most_entries: usize,
     most_bytes: u64,
 ) -> DiskResult<QueuePart> {
@@ -614,7 +614,7 @@ fn read_next(
         }
         let (sequence, row) = row?;
         let (sequence, head) = (sequence.value(), head(row.value()));
-        if but.has(sequence, &head) {
+        if skipped.contains(sequence, &head) {
             continue;
         }
         bytes += head.bytes;
@@ -629,7 +629,7 @@ fn read_next(
                     bytes: head.bytes,
                 };
                 if right == head {
-                    read.waiting.push(Waiting { sequence, entry });
+                    read.waiting.push(WaitingEntry { sequence, entry });
                 } else {
                     read.wrong_heads.push((sequence, right));
                 }
@@ -646,11 +646,11 @@ fn read_next(
 /// Reads dead letters that are retried, and the numbers of those whose retries have ended.
 fn read_retried(
     database: &Database,
-    but: &PassedOver,
+    skipped: &SkippedEntries,
     now: Timestamp,
     most_entries: usize,
     most_bytes: u64,
-) -> DiskResult<(Vec<Waiting>, Vec<u64>)> {
+) -> DiskResult<(Vec<WaitingEntry>, Vec<u64>)> {
     let transaction = database.begin_read()?;
     let Some(retried) = retried_table(&transaction)? else { return Ok((Vec::new(), Vec::new())) };
     let entries = transaction.open_table(ENTRIES)?;
@@ -668,7 +668,7 @@ fn read_retried(
         }
         let Some(row) = dead_letters.get(sequence)? else { continue };
         let head = head(row.value().0);
-        if but.has(sequence, &head) {
+        if skipped.contains(sequence, &head) {
             continue;
         }
         bytes += head.bytes;
@@ -677,7 +677,7 @@ fn read_retried(
         }
         // An entry that has become unreadable stays a dead letter, and is listed as one.
         if let Ok(entry) = entry_of(&entries, sequence)? {
-            found.push(Waiting { sequence, entry });
+            found.push(WaitingEntry { sequence, entry });
         }
     }
     Ok((found, expired))
@@ -711,7 +711,7 @@ impl Lists {
         sequence: u64,
         head: &Head,
         dead_letter: Option<String>,
-    ) -> DiskResult<(KeptEntry, Vec<u8>)> {
+    ) -> DiskResult<(StoredEntry, Vec<u8>)> {
         let until = match &self.retried {
             Some(retried) => retried.get(sequence)?.map(|until| until.value()),
             None => None,
@@ -721,7 +721,7 @@ impl Lists {
             Ok(bytes) => Entry::read(sequence, bytes),
             Err(unreadable) => Err(unreadable.clone()),
         };
-        let kept = KeptEntry {
+        let kept = StoredEntry {
             sequence,
             simulation_id: head.simulation_id,
             spooled_at: head.spooled_at,
@@ -737,10 +737,10 @@ impl Lists {
 
 fn read_list(
     database: &Database,
-    listed: Listed,
+    listed: EntryFilter,
     most_entries: usize,
     most_bytes: u64,
-) -> DiskResult<Vec<KeptEntry>> {
+) -> DiskResult<Vec<StoredEntry>> {
     let transaction = database.begin_read()?;
     let range = (Bound::Excluded(listed.after), Bound::Unbounded);
     let mut rows: Vec<(u64, Head, Option<String>)> = Vec::new();
@@ -769,7 +769,7 @@ fn read_list(
     Ok(found)
 }
 
-fn read_one(database: &Database, sequence: u64) -> DiskResult<Option<(KeptEntry, Vec<u8>)>> {
+fn read_one(database: &Database, sequence: u64) -> DiskResult<Option<(StoredEntry, Vec<u8>)>> {
     let transaction = database.begin_read()?;
     let dead_letter = transaction.open_table(DEAD_LETTERS)?.get(sequence)?.map(|row| {
         let (row, reason) = row.value();

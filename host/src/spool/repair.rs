@@ -2,13 +2,13 @@
 //!
 //! The file's lists are read as far as possible, with every entry that they refer to. Entries that are
 //! still missing are searched for in the whole file, by the mark at the start of each entry: one with
-//! the right digest is as it was written, regardless of where it was found. The damaged file is not changed, and
-//! stays beside the new one.
+//! the right digest is as it was written, regardless of where it was found. The damaged file is not
+//! changed, and stays beside the new one.
 //!
-//! A removed entry can still be in the file. If the lists can be read, it stays removed,
-//! unless it could be the one that is missing under its number. If they cannot, it is stored again:
-//! recording it again changes nothing. Two entries can have had the same number one after the other:
-//! both are then stored, one of them under a new number.
+//! A removed entry can still be in the file. If the lists can be read, it stays removed, unless it
+//! could be the one that is missing under its number. If they cannot, it is stored again: recording it
+//! again changes nothing. Two entries can have had the same number one after the other: both are then
+//! stored, one of them under a new number.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -11,7 +11,7 @@ use arc_host::client::{ClientSettings, ServiceClient};
 use arc_host::delivery::{Delivery, Destination, replay_spool};
 use arc_host::extraction::{ExtractionLimits, ExtractionSettings, Extractor};
 use arc_host::recorder::{FailureKind, ReceivedResult, SimulationStart, Submission, Verdict};
-use arc_host::spool::{Entry, Listed, Spool, SpoolSettings, SpooledCall};
+use arc_host::spool::{Entry, EntryFilter, Spool, SpoolSettings, SpooledCall};
 use arc_host::store::NewSimulation;
 use uuid::Uuid;
 
@@ -274,7 +274,7 @@ fn a_dead_letter_waits_for_its_simulation_to_become_known_to_the_database() {
         wait_until("it is held", || delivery.held_simulations() == 1).await;
         assert_eq!((spool.state().depth, spool.state().dead_letters), (1, 0));
         wait_until("it is a dead letter", || spool.state().dead_letters == 1).await;
-        let listed = Listed { after: 0, dead_letters: true };
+        let listed = EntryFilter { after: 0, dead_letters: true };
         let until = || async {
             let letters = spool.list(listed, 9, u64::MAX).await.unwrap();
             assert_eq!(letters[0].sequence, unknown_sequence);

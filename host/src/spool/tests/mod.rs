@@ -46,11 +46,11 @@ fn document(entry: &Entry) -> &str {
     text
 }
 
-fn documents(waiting: &[Waiting]) -> Vec<&str> {
+fn documents(waiting: &[WaitingEntry]) -> Vec<&str> {
     waiting.iter().map(|waiting| document(&waiting.entry)).collect()
 }
 
-async fn everything(spool: &Spool) -> Vec<Waiting> {
+async fn everything(spool: &Spool) -> Vec<WaitingEntry> {
     spool.next(usize::MAX, usize::MAX).await.unwrap()
 }
 
@@ -249,7 +249,7 @@ async fn concurrent_appends_keep_the_order_of_each_caller() {
     assert_eq!(waiting.len(), sequences.iter().map(Vec::len).sum::<usize>());
     for (caller, sequences) in sequences.iter().enumerate() {
         let id = Some(simulation(caller as u128));
-        let own: Vec<&Waiting> =
+        let own: Vec<&WaitingEntry> =
             waiting.iter().filter(|waiting| waiting.entry.call.simulation_id() == id).collect();
         assert_eq!(own.iter().map(|own| own.sequence).collect::<Vec<_>>(), *sequences);
         let wanted: Vec<String> = (0..20)
@@ -376,7 +376,7 @@ async fn an_entry_of_a_newer_version_blocks_nothing() {
     }
     // They are not requeued, which would only dead-letter them again; the newer version can read them.
     let requeued = spool.requeue(None).await.unwrap();
-    assert_eq!(requeued, Requeued { entries: 0, unreadable: 3 });
+    assert_eq!(requeued, RequeueCounts { entries: 0, unreadable: 3 });
     assert_eq!(documents(&spool.next(10, usize::MAX).await.unwrap()), ["after it"]);
     assert_eq!(spool.state().dead_letters, 3);
     spool.close().await;
@@ -502,7 +502,7 @@ async fn dead_letters_are_retried_until_a_time_that_another_refusal_does_not_mov
         spool.dead_letter_refused(vec![Refusal { sequence, reason, retry_until: until.map(at) }])
     };
     let retried = |second: i64| {
-        let read = spool.next_retried_at(at(second), PassedOver::default(), 9, u64::MAX);
+        let read = spool.next_retried_at(at(second), SkippedEntries::default(), 9, u64::MAX);
         async {
             read.await.unwrap().into_iter().map(|waiting| waiting.sequence).collect::<Vec<_>>()
         }
@@ -512,7 +512,7 @@ async fn dead_letters_are_retried_until_a_time_that_another_refusal_does_not_mov
     refuse(sequences[0], Some(5_000)).await.unwrap();
     assert_eq!(retried(999).await, sequences);
     let until = |spool: Spool| async move {
-        let listed = Listed { after: 0, dead_letters: true };
+        let listed = EntryFilter { after: 0, dead_letters: true };
         let kept = spool.list(listed, 9, u64::MAX).await.unwrap();
         kept.into_iter().map(|kept| kept.retry_until).collect::<Vec<_>>()
     };

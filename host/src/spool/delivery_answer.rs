@@ -6,7 +6,7 @@ use crate::recorder::SimulationStarted;
 
 /// The answer to a call that the destination or the spool has accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivered<T> {
+pub enum DeliveryAnswer<T> {
     /// The destination's answer: it is committed.
     Committed(T),
     /// It is stored durably in the spool, and delivered when the destination is available again.
