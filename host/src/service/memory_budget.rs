@@ -1,4 +1,4 @@
-//! Room in memory for bodies, which all requests share.
+//! The memory budget for bodies, shared by all requests.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::answer::Failure;
 use crate::wire::{Problem, ProblemCode};
 
-/// The unit in which room is counted.
+/// The unit of the budget.
 const UNIT_BYTES: usize = 64 << 10;
 
-/// How many units a mebibyte has.
+/// The units of a mebibyte.
 const UNITS_OF_A_MIB: u64 = 16;
 
-/// What a result takes in memory beside its document, until it has its verdict.
+/// The memory for a result besides its document, until it has its verdict.
 pub(super) const RESULT_BYTES: usize = 512;
 
-/// Room in memory for bodies.
+/// The memory budget for bodies.
 #[derive(Debug)]
 pub(super) struct MemoryBudget {
     free: Arc<Semaphore>,
@@ -39,7 +39,7 @@ impl MemoryBudget {
         held
     }
 
-    /// Room that grows with a body whose length is not known.
+    /// Returns an empty permit, which grows with a body of unknown length.
     pub(super) fn empty_permit(&self) -> MemoryPermit {
         MemoryPermit { free: Arc::clone(&self.free), permits: None, units: 0, most: self.units }
     }
@@ -51,7 +51,7 @@ pub(super) struct MemoryPermit {
     free: Arc<Semaphore>,
     permits: Option<OwnedSemaphorePermit>,
     units: u32,
-    /// Who needs more than there ever is has all of it.
+    /// A request for more than the limit gets all of it.
     most: u32,
 }
 
@@ -83,17 +83,17 @@ impl MemoryPermit {
         Ok(())
     }
 
-    /// Whether this many bytes can ever be reserved.
+    /// Returns whether this many bytes can ever be reserved.
     pub(super) fn fits(&self, bytes: usize) -> bool {
         units(bytes) <= self.most
     }
 
-    /// How many bytes there is ever room for.
+    /// Returns the most bytes that can ever be reserved.
     pub(super) fn most_bytes(&self) -> u64 {
         u64::from(self.most) * UNIT_BYTES as u64
     }
 
-    /// How many bytes there is room for.
+    /// Returns how many bytes are reserved.
     pub(super) fn bytes(&self) -> usize {
         self.units as usize * UNIT_BYTES
     }
@@ -115,7 +115,7 @@ fn units(bytes: usize) -> u32 {
 mod tests {
     use super::*;
 
-    /// How many units the rooms of the tests have.
+    /// The units of the budgets in these tests.
     const UNITS: usize = 32;
 
     #[test]

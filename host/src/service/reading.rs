@@ -25,13 +25,13 @@ use crate::wire::{
     ResultDocument, ServiceHealth,
 };
 
-/// How many outcomes, or rejected results, a page has unless another number is asked for, and each read of a stream.
+/// The default number of outcomes or rejected results of a page, and of each read of a stream.
 const PAGE: u32 = 100;
 
 /// The default number of failures.
 const FAILURES: u32 = 50;
 
-/// How far back a performance goes unless something else is asked for.
+/// The default time range of a performance.
 const HOURS: f64 = 168.0;
 
 /// A simulation's outcomes, in order of scenario, trial and attempt.
@@ -96,14 +96,14 @@ pub(super) async fn list_outcomes(
     Ok(response)
 }
 
-/// A stream of outcomes, page after page.
+/// A stream of outcomes, page by page.
 struct OutcomeStream {
     app: SharedApp,
     filter: OutcomeFilter,
     attached: Attached,
     pages: Pages<String>,
     left: Option<u32>,
-    /// Whether it was ended in the middle.
+    /// Whether it has failed.
     failed: bool,
     authorization: StreamAuthorization,
     request_id: Option<RequestId>,
@@ -111,8 +111,8 @@ struct OutcomeStream {
 }
 
 impl OutcomeStream {
-    /// The lines of the next page. An error ends the stream in the middle, which the client sees
-    /// as a body that was cut off.
+    /// Returns the lines of the next page. An error ends the stream early, which the client sees as a
+    /// truncated body.
     async fn next(&mut self, simulation_id: Uuid) -> Option<Result<Bytes, BoxError>> {
         let page_rows = self.attached.page_rows();
         let rows = self.left.map_or(page_rows, |left| left.min(page_rows));
@@ -155,7 +155,7 @@ impl OutcomeStream {
         }
     }
 
-    /// Ends the stream in the middle. The reason is the log's: the client gets no more of the answer.
+    /// Ends the stream early. The reason is logged only, because the client gets no more of the answer.
     fn interrupt(&mut self, cause: String) -> BoxError {
         self.failed = true;
         let request_id = self.request_id.as_ref().map(|id| &*id.0);
@@ -252,7 +252,7 @@ pub(super) async fn extract(State(app): State<SharedApp>, request: Request) -> A
             format!("the result is not UTF-8 text from byte {at} on"),
         )
     })?;
-    // The extractor has a copy while it reads.
+    // The extractor copies the document.
     room.grow(2 * text.len())?;
     let verdict = app.recorder.verdict_json(text).await?;
     room.grow(verdict.len())?;
@@ -280,7 +280,7 @@ pub(super) async fn health(State(app): State<SharedApp>) -> Answer {
                 .to_owned(),
         );
     }
-    // The database answers, but an operator should look.
+    // The database answers, but an operator should check.
     if database.status == "ok"
         && let Some(reason) = waits(&app)
     {
@@ -294,7 +294,7 @@ pub(super) async fn health(State(app): State<SharedApp>) -> Answer {
     Ok(answer::json(StatusCode::OK, &health))
 }
 
-/// What does not reach the database although it answers.
+/// Returns why results do not reach the database although it answers.
 fn waits(app: &App) -> Option<String> {
     let delivery = &app.delivery;
     if let Some(failure) = delivery.spool_state().and_then(|spool| spool.error) {
@@ -379,7 +379,7 @@ pub(super) async fn ready(State(app): State<SharedApp>) -> Result<&'static str, 
         return Err(Failure::new(ProblemCode::ShuttingDown, "the service is stopping"));
     }
     match app.delivery.spool_state() {
-        // The database takes results, or the spool does.
+        // Either the database or the spool accepts results.
         Some(spool) if spool.takes_entries() || app.delivery.unavailable_reason().is_none() => {
             Ok("ok\n")
         }

@@ -1,4 +1,4 @@
-//! Paths, and what a request passes through on its way to a handler.
+//! Paths, and the layers that a request passes before its handler.
 
 use std::time::Duration;
 
@@ -37,13 +37,13 @@ use crate::wire::ProblemCode;
         (name = "reading", description = "Needs a token with the scope `read`"),
         (name = "operation", description = "How the service is")
     ),
-    // Named in a parameter, so they are not found automatically.
+    // Only used in a parameter, so utoipa does not find them.
     components(schemas(crate::extraction::OutcomeStatus)),
     modifiers(&Bearer)
 )]
 struct Document;
 
-/// The way in which tokens are sent.
+/// The security scheme of the tokens.
 struct Bearer;
 
 impl utoipa::Modify for Bearer {
@@ -89,14 +89,14 @@ fn questions() -> OpenApiRouter<SharedApp> {
         .routes(routes!(reading::extract))
 }
 
-/// Paths that must answer exactly when all others are refused.
+/// Paths that must be answered even when all other requests are refused.
 fn metrics() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new()
         .routes(routes!(reading::metrics))
         .routes(routes!(reading::prometheus_metrics))
 }
 
-/// Paths for every token.
+/// Paths for all tokens.
 fn health() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new().routes(routes!(reading::health))
 }
@@ -131,14 +131,14 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         .merge(administration())
         .merge(probes());
     let mut document = all.into_openapi();
-    // A token is for those services that ask for one: none is an answer, too.
+    // A service without tokens accepts requests without one, so no security is a valid alternative.
     let with = utoipa::openapi::SecurityRequirement::new("token", Vec::<String>::new());
     let without = utoipa::openapi::SecurityRequirement::default();
     document.security = Some(vec![with, without]);
     document
 }
 
-/// The whole service.
+/// Builds the router of the whole service.
 pub(super) fn router(app: &SharedApp) -> Router {
     let gate = |scope, timed, kind| {
         from_fn_with_state(Gate { app: SharedApp::clone(app), scope, timed, kind }, guard::admit)
@@ -153,7 +153,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
     let (administration, _) = administration().split_for_parts();
     let (probes, _) = probes().split_for_parts();
     let (record, read, admin) = (Some(Scope::Record), Some(Scope::Read), Some(Scope::Admin));
-    // Made once: it asks for no token, and takes longer to make than a result to record.
+    // Serialized once: it requires no token, and serializing it takes longer than recording a result.
     let description = Bytes::from(serde_json::to_vec(&openapi()).unwrap_or_default());
     let description = || async { answer::json_text(StatusCode::OK, description) };
     Router::new()
@@ -169,7 +169,8 @@ pub(super) fn router(app: &SharedApp) -> Router {
         .route("/openapi.json", get(description))
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        // As one layer: each of a router's own is boxed, and all below it cloned, with each request.
+        // One layer for all: a router's layers are boxed, and everything below is cloned, for each
+        // request.
         .layer(
             ServiceBuilder::new()
                 .layer(from_fn_with_state(SharedApp::clone(app), observe::observe))
@@ -178,7 +179,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
                     CompressionLayer::new()
                         .compress_when(DefaultPredicate::new().and(compressible)),
                 )
-                // The limits are the service's own, whose errors name them.
+                // The service has its own limits, whose errors name the settings.
                 .layer(DefaultBodyLimit::disable()),
         )
         .with_state(SharedApp::clone(app))
@@ -209,7 +210,7 @@ fn origins(allowed: &[String]) -> Option<CorsLayer> {
     Some(layer.allow_methods([Method::GET, Method::POST]).expose_headers([header::RETRY_AFTER]))
 }
 
-/// Whether an answer can be compressed.
+/// Returns whether an answer can be compressed.
 fn compressible(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
     extensions.get::<CompressionOptOut>().is_none()
 }

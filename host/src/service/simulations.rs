@@ -1,4 +1,4 @@
-//! Configurations and simulations: started, listed, ended.
+//! Configurations and simulations: start, list, end.
 
 use std::sync::Arc;
 
@@ -24,13 +24,13 @@ use crate::wire::{
     SimulationEnded, SimulationList, StartSimulationRequest, StartedBody, SuiteDocument,
 };
 
-/// How many simulations a page has unless another number is asked for.
+/// The default number of simulations of a page.
 const PAGE: u32 = 50;
 
-/// A longer body is read on a thread of its own, and no other long one meanwhile.
+/// A longer body is parsed on its own thread, one at a time.
 const SHORT_BYTES: usize = 64 << 10;
 
-/// A request whose body is JSON and was read.
+/// A parsed JSON request.
 struct JsonRequest {
     bytes: Arc<Vec<u8>>,
     asked: IdempotentRequest,
@@ -54,7 +54,7 @@ async fn read(app: &App, request: Request, limit_kib: u64) -> Result<JsonRequest
     Ok(JsonRequest { bytes: Arc::new(bytes), asked, _room: room })
 }
 
-/// Waits until this body can be parsed: a long one uses several times its own memory.
+/// Waits until this body can be parsed: parsing a long one uses several times its size.
 async fn turn<'a>(app: &'a App, bytes: &[u8]) -> Option<SemaphorePermit<'a>> {
     if bytes.len() <= SHORT_BYTES {
         return None;
@@ -63,7 +63,7 @@ async fn turn<'a>(app: &'a App, bytes: &[u8]) -> Option<SemaphorePermit<'a>> {
     app.long_bodies.acquire().await.ok()
 }
 
-/// Parses a body as the expected type, on a thread of its own if it is long.
+/// Parses a body as the expected type, on its own thread if it is long.
 ///
 /// # Errors
 /// If it is of another type.
@@ -105,7 +105,7 @@ pub(super) async fn create_configuration(State(app): State<SharedApp>, request: 
     let answer = async {
         let _turn = turn(&app, &bytes).await;
         let ConfigurationRequest { name, config, user_id } = parsed(&bytes).await?;
-        // Text stays text; anything else is kept as the client wrote it.
+        // A string is stored as its text; any other value as the client wrote it.
         let text = match config.read::<String>() {
             Ok(text) => text,
             Err(_) => config.as_str().to_owned(),
