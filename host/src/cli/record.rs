@@ -16,7 +16,7 @@ use super::options::{self, FormatOptions};
 use super::output::{self, BAD, BOLD, GOOD, Output, WARNING};
 use crate::blocking::blocking;
 use crate::delivery::{
-    Destination, FileIdentity, FileOptions, FileRecorded, FileSummary, NO_CONFIGURATION, Progress,
+    Destination, FileIdentity, FileOptions, FileSummary, NO_CONFIGURATION, Progress, RecordedFile,
     Sink as _, Stage, record_file,
 };
 use crate::documents::DocumentFile;
@@ -208,7 +208,7 @@ impl FilesRecorder<'_> {
 }
 
 /// A file that was recorded, as far as it was.
-struct Shown<'r>(&'r FileRecorded);
+struct Shown<'r>(&'r RecordedFile);
 
 impl Shown<'_> {
     fn show(&self, output: &mut Output) -> Result<()> {
@@ -243,7 +243,7 @@ impl Shown<'_> {
     }
 
     fn print(&self, output: &mut Output) -> Result<()> {
-        let FileRecorded { file_name, simulation_id, summary, progress, elapsed_seconds, .. } =
+        let RecordedFile { file_name, simulation_id, summary, progress, elapsed_seconds, .. } =
             self.0;
         let results = summary.stored
             + summary.duplicate

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::recorder::{
     Document, ItemVerdict, ResultFormat, SimulationCompleted, SimulationStart, Submission, Verdict,
 };
-use crate::spool::{DeliveryAnswer, Started};
+use crate::spool::{DeliveryAnswer, StartAnswer};
 use crate::store::SimulationStatus;
 use crate::wire::{
     BatchVerdicts, ConfigurationCreated, DOCUMENT_BYTES, EndSimulationRequest, HEADER_BYTES,
@@ -59,13 +59,13 @@ impl ServiceClient {
     ///
     /// # Errors
     /// As [`Recorder::start_simulation`](crate::Recorder::start_simulation).
-    pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<Started> {
+    pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<StartAnswer> {
         // The environment is this machine's, not the service's.
         start.resolve_modal_environment();
         let request = StartSimulationRequest::try_from(start)?;
         let body = written(&request)?;
         let started: StartedBody = self.json(Call::post("v1/simulations", JSON, body)).await?;
-        Ok(Started { simulation: started.started, spooled: started.spooled })
+        Ok(StartAnswer { simulation: started.started, spooled: started.spooled })
     }
 
     /// Records results and returns a verdict for each, in order. A request has as many results as the

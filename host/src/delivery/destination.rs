@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{DeliveryAnswer, Started};
+use super::{DeliveryAnswer, StartAnswer};
 use crate::Recorder;
 use crate::client::ServiceClient;
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ pub trait Sink: Clone + std::fmt::Debug + Send + Sync + 'static {
     fn unavailable_reason(&self) -> Option<String>;
 
     /// Pings the destination.
-    fn answers(&self) -> impl Future<Output = Result<()>> + Send;
+    fn ping(&self) -> impl Future<Output = Result<()>> + Send;
 
     /// Stores a version of an agent's configuration and returns its id.
     fn create_configuration(
@@ -62,7 +62,7 @@ pub trait Sink: Clone + std::fmt::Debug + Send + Sync + 'static {
     fn start_simulation(
         &self,
         start: SimulationStart,
-    ) -> impl Future<Output = Result<Started>> + Send;
+    ) -> impl Future<Output = Result<StartAnswer>> + Send;
 
     /// Records results that were received before, and returns a verdict for each, in order.
     fn record_received(
@@ -143,7 +143,7 @@ impl Sink for Destination {
         }
     }
 
-    async fn answers(&self) -> Result<()> {
+    async fn ping(&self) -> Result<()> {
         let asked = async {
             match self {
                 Destination::Database(recorder) => recorder.store().answers().await,
@@ -173,11 +173,11 @@ impl Sink for Destination {
         }
     }
 
-    async fn start_simulation(&self, start: SimulationStart) -> Result<Started> {
+    async fn start_simulation(&self, start: SimulationStart) -> Result<StartAnswer> {
         match self {
             Destination::Database(recorder) => {
                 let simulation = recorder.start_simulation(start).await?;
-                Ok(Started { simulation, spooled: false })
+                Ok(StartAnswer { simulation, spooled: false })
             }
             Destination::Service(client) => client.start_simulation(start).await,
         }

@@ -32,7 +32,7 @@ pub(super) enum Culprit {
 struct Hold {
     since: Instant,
     backoff: Backoff,
-    again_at: Instant,
+    next_retry_at: Instant,
 }
 
 /// The holds of a delivery.
@@ -68,7 +68,7 @@ impl Holds {
         let now = Instant::now();
         let mut skipped = SkippedEntries::default();
         for (culprit, hold) in &self.holds {
-            if hold.again_at > now {
+            if hold.next_retry_at > now {
                 match culprit {
                     Culprit::Simulation(id) => skipped.simulations.insert(*id),
                     Culprit::Entry(sequence) => skipped.sequences.insert(*sequence),
@@ -79,8 +79,8 @@ impl Holds {
     }
 
     /// Returns when the first of them is retried.
-    pub(super) fn again_at(&self) -> Option<Instant> {
-        self.holds.values().map(|hold| hold.again_at).min()
+    pub(super) fn next_retry_at(&self) -> Option<Instant> {
+        self.holds.values().map(|hold| hold.next_retry_at).min()
     }
 
     /// Records a failure although the destination is available. Returns whether it is newly held; an
@@ -102,7 +102,7 @@ impl Holds {
     }
 
     /// Returns whether it was held before this failure.
-    pub(super) fn knows(&self, culprit: Culprit) -> bool {
+    pub(super) fn is_held(&self, culprit: Culprit) -> bool {
         self.holds.contains_key(&culprit)
     }
 
@@ -112,9 +112,9 @@ impl Holds {
         let hold = self.holds.entry(culprit).or_insert_with(|| Hold {
             since: now,
             backoff: Backoff::new(self.policy),
-            again_at: now,
+            next_retry_at: now,
         });
-        hold.again_at = now + hold.backoff.next_pause();
+        hold.next_retry_at = now + hold.backoff.next_pause();
     }
 
     /// Holds an entry or a simulation permanently.
@@ -122,7 +122,7 @@ impl Holds {
         let now = Instant::now();
         let pause = Duration::from_secs(u64::from(u32::MAX));
         let backoff = Backoff::new(RetryPolicy::exact(pause, pause));
-        self.holds.insert(culprit, Hold { since: now, backoff, again_at: now + pause });
+        self.holds.insert(culprit, Hold { since: now, backoff, next_retry_at: now + pause });
     }
 
     /// Returns whether a simulation that is unknown to the destination can still become known: its
@@ -133,13 +133,13 @@ impl Holds {
     }
 
     /// Removes the holds of delivered entries.
-    pub(super) fn taken(&mut self, taken: &HashSet<Culprit>) {
-        self.failing = self.failing.filter(|(culprit, _)| !taken.contains(culprit));
-        self.holds.retain(|culprit, _| !taken.contains(culprit));
+    pub(super) fn delivered(&mut self, delivered: &HashSet<Culprit>) {
+        self.failing = self.failing.filter(|(culprit, _)| !delivered.contains(culprit));
+        self.holds.retain(|culprit, _| !delivered.contains(culprit));
     }
 
     /// Removes the holds of simulations without waiting entries.
-    pub(super) fn forget_gone(&mut self, spool: &Spool) {
+    pub(super) fn remove_finished(&mut self, spool: &Spool) {
         self.holds.retain(|culprit, _| match culprit {
             Culprit::Simulation(id) => spool.holds(*id),
             // Removed when the entry is delivered.
@@ -172,7 +172,7 @@ mod tests {
         // separately.
         assert!(!held.failed(Culprit::Simulation(one)));
         assert!(!held.failed(Culprit::Simulation(other)));
-        held.taken(&HashSet::from([Culprit::Simulation(one)]));
+        held.delivered(&HashSet::from([Culprit::Simulation(one)]));
         assert_eq!(held.len(), 0);
     }
 

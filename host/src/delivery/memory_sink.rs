@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{DeliveryAnswer, Sink, Started};
+use super::{DeliveryAnswer, Sink, StartAnswer};
 use crate::error::{Error, Result};
 use crate::lock::lock;
 use crate::recorder::{
@@ -64,12 +64,12 @@ pub(super) struct Memory {
     /// How many calls to record results there were, successful or not.
     pub(super) calls: usize,
     /// How many pings there were.
-    pub(super) questions: usize,
+    pub(super) pings: usize,
 }
 
 impl MemorySink {
     /// Creates a sink that knows these simulations.
-    pub(super) fn knowing(simulations: impl IntoIterator<Item = Uuid>) -> Self {
+    pub(super) fn with_simulations(simulations: impl IntoIterator<Item = Uuid>) -> Self {
         let memory = Memory { simulations: simulations.into_iter().collect(), ..Memory::default() };
         let shared = Shared { clock: DatabaseClock::new(), memory: Mutex::new(memory) };
         MemorySink { shared: Arc::new(shared) }
@@ -151,9 +151,9 @@ impl Sink for MemorySink {
         None
     }
 
-    async fn answers(&self) -> Result<()> {
+    async fn ping(&self) -> Result<()> {
         let mut memory = self.memory();
-        memory.questions += 1;
+        memory.pings += 1;
         if memory.unavailable { Err(unavailable()) } else { Ok(()) }
     }
 
@@ -180,7 +180,7 @@ impl Sink for MemorySink {
         Ok(())
     }
 
-    async fn start_simulation(&self, start: SimulationStart) -> Result<Started> {
+    async fn start_simulation(&self, start: SimulationStart) -> Result<StartAnswer> {
         let simulation_id = start.simulation_id.unwrap();
         self.call(|memory| {
             memory.simulations.insert(simulation_id);
@@ -191,7 +191,7 @@ impl Sink for MemorySink {
                 created_at: Timestamp::UNIX_EPOCH,
                 configuration_exists: false,
             };
-            Ok(Started { simulation, spooled: false })
+            Ok(StartAnswer { simulation, spooled: false })
         })
     }
 

@@ -45,7 +45,7 @@ pub use replay::{ReplaySummary, ReplayVerdict, replay_spool};
 pub use source::Source;
 pub use survey::Survey;
 pub use whole_file::{
-    FileIdentity, FileOptions, FileRecorded, FileReport, NO_CONFIGURATION, record_file,
+    FileIdentity, FileOptions, FileReport, NO_CONFIGURATION, RecordedFile, record_file,
 };
 
 use replay::Notices;
@@ -57,18 +57,18 @@ use crate::recorder::{
     FailureKind, ItemVerdict, ReceivedResult, SimulationCompleted, SimulationStart,
     SimulationStarted, Submission, Verdict,
 };
-pub use crate::spool::{DeliveryAnswer, Started};
+pub use crate::spool::{DeliveryAnswer, StartAnswer};
 use crate::spool::{Entry, RequeueCounts, Spool, SpoolState, SpooledCall};
 use crate::store::SimulationStatus;
 
 /// How long a call waits for an answer before the destination is pinged.
-const DOUBT_AFTER: Duration = Duration::from_secs(1);
+const PING_AFTER: Duration = Duration::from_secs(1);
 
 /// How many simulations without a start in the spool are remembered.
-const REMEMBERED_WITHOUT_START: usize = 10_000;
+const MAX_WITHOUT_START: usize = 10_000;
 
 /// How often [`Delivery::settle`] checks whether the spool is empty.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+const SETTLE_POLL: Duration = Duration::from_millis(50);
 
 /// The delivery of recording calls. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ struct Spooling {
     /// Why the destination is unavailable; `None` while it is available.
     unavailable: channel::Sender<Option<String>>,
     /// Notified when a call has waited too long for an answer.
-    doubt: Arc<Notify>,
+    slow_call: Arc<Notify>,
     notices: Arc<Notices>,
     /// Simulations whose start is not in the spool.
     without_start: Mutex<HashSet<Uuid>>,
@@ -121,8 +121,9 @@ impl<S: Sink> Delivery<S> {
     /// the spool, for as long as the value lives. Must be called inside a tokio runtime.
     pub fn with_spool(destination: S, spool: Spool) -> Self {
         let (unavailable, _) = channel::channel(None);
-        let doubt = Arc::new(Notify::new());
-        let watching = watch::watch(destination.clone(), unavailable.clone(), Arc::clone(&doubt));
+        let slow_call = Arc::new(Notify::new());
+        let watching =
+            watch::watch(destination.clone(), unavailable.clone(), Arc::clone(&slow_call));
         let notices = Arc::new(Notices::default());
         let replaying = replay::replay(
             destination.clone(),
@@ -134,7 +135,7 @@ impl<S: Sink> Delivery<S> {
         let without_start = Mutex::default();
         let starts = tokio::sync::Mutex::default();
         let spooling =
-            Spooling { spool, unavailable, doubt, notices, without_start, starts, tasks };
+            Spooling { spool, unavailable, slow_call, notices, without_start, starts, tasks };
         Delivery { shared: Arc::new(Shared { destination, spooling: Some(spooling) }) }
     }
 
@@ -191,7 +192,7 @@ impl<S: Sink> Delivery<S> {
             DeliveryAnswer::Committed(kept) => Ok(kept),
             DeliveryAnswer::Spooled => {
                 let id = crate::recorder::configuration_id(name, configuration, user_id)?;
-                self.keep(vec![SpooledCall::Configuration {
+                self.append(vec![SpooledCall::Configuration {
                     name: name.to_owned(),
                     configuration: configuration.to_owned(),
                     user_id: user_id.map(str::to_owned),
@@ -206,7 +207,7 @@ impl<S: Sink> Delivery<S> {
     ///
     /// # Errors
     /// As [`Recorder::start_simulation`](crate::Recorder::start_simulation).
-    pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<Started> {
+    pub async fn start_simulation(&self, mut start: SimulationStart) -> Result<StartAnswer> {
         let simulation_id = *start.simulation_id.get_or_insert_with(identity::new_id);
         let begun = self.shared.destination.clock().next_receipt();
         let direct = self.shared.destination.start_simulation(start.clone());
@@ -216,7 +217,7 @@ impl<S: Sink> Delivery<S> {
                 // Otherwise the destination sets the time.
                 let host_clock = start.started_at.is_none() && begun.host_clock;
                 let created_at = *start.started_at.get_or_insert(begun.at);
-                let kept = self.keep_start(simulation_id, start, host_clock);
+                let kept = self.spool_start(simulation_id, start, host_clock);
                 let scenario_count = Box::pin(kept).await?;
                 let simulation = SimulationStarted {
                     simulation_id,
@@ -225,7 +226,7 @@ impl<S: Sink> Delivery<S> {
                     created_at,
                     configuration_exists: false,
                 };
-                Ok(Started { simulation, spooled: true })
+                Ok(StartAnswer { simulation, spooled: true })
             }
         }
     }
@@ -268,7 +269,7 @@ impl<S: Sink> Delivery<S> {
             DeliveryAnswer::Committed(verdicts) => verdicts,
             // Boxed, because this future is rare and large.
             DeliveryAnswer::Spooled => {
-                return Box::pin(self.keep_results(simulation_id, received)).await;
+                return Box::pin(self.spool_results(simulation_id, received)).await;
             }
         };
         let failed = |item: &ItemVerdict| {
@@ -303,7 +304,7 @@ impl<S: Sink> Delivery<S> {
             .filter(|(place, _)| verdicts.get(*place).is_some_and(failed))
             .unzip();
         let all_failed = rest.len() == verdicts.len();
-        let kept = match Box::pin(self.keep_results(simulation_id, rest)).await {
+        let kept = match Box::pin(self.spool_results(simulation_id, rest)).await {
             Ok(kept) => kept,
             // The committed results keep their verdicts, and the others their failures.
             Err(error) if !all_failed => {
@@ -343,7 +344,7 @@ impl<S: Sink> Delivery<S> {
             self.shared.destination.check_suite(suite).await?;
         }
         let suite = suite.map(str::to_owned);
-        self.keep(vec![SpooledCall::Complete { simulation_id, suite }]).await?;
+        self.append(vec![SpooledCall::Complete { simulation_id, suite }]).await?;
         Ok(DeliveryAnswer::Spooled)
     }
 
@@ -364,7 +365,7 @@ impl<S: Sink> Delivery<S> {
             return Ok(delivered);
         }
         let reason = reason.to_owned();
-        self.keep(vec![SpooledCall::End { simulation_id, status, reason }]).await?;
+        self.append(vec![SpooledCall::End { simulation_id, status, reason }]).await?;
         Ok(DeliveryAnswer::Spooled)
     }
 
@@ -375,7 +376,7 @@ impl<S: Sink> Delivery<S> {
         let mut unavailable = spooling.unavailable.subscribe();
         let emptied = async {
             while spooling.spool.state().depth > 0 {
-                tokio::time::sleep(LOOK_AGAIN).await;
+                tokio::time::sleep(SETTLE_POLL).await;
             }
         };
         let settled = async {
@@ -396,7 +397,7 @@ impl<S: Sink> Delivery<S> {
     }
 
     /// Marks the destination as unavailable: calls in progress go to the spool.
-    pub fn give_up(&self, reason: &str) {
+    pub fn mark_unavailable(&self, reason: &str) {
         self.note_unavailable(reason, None);
     }
 
@@ -420,7 +421,7 @@ impl<S: Sink> Delivery<S> {
                 biased;
                 answer = &mut direct => return match answer {
                     Ok(answer) => Ok(DeliveryAnswer::Committed(answer)),
-                    Err(error) if out_of_reach(&error) => {
+                    Err(error) if should_spool(&error) => {
                         self.note_unavailable(&error.report(), error.hint().as_deref());
                         Ok(DeliveryAnswer::Spooled)
                     }
@@ -435,7 +436,7 @@ impl<S: Sink> Delivery<S> {
                 known = unavailable.wait_for(Option::is_some) => if known.is_ok() {
                     return Ok(DeliveryAnswer::Spooled);
                 },
-                () = tokio::time::sleep(DOUBT_AFTER) => spooling.doubt.notify_one(),
+                () = tokio::time::sleep(PING_AFTER) => spooling.slow_call.notify_one(),
             }
         }
     }
@@ -448,7 +449,7 @@ impl<S: Sink> Delivery<S> {
 
     /// Stores a start in the spool, and returns the number of planned scenarios. The first start of an
     /// id takes precedence, as in the database.
-    async fn keep_start(
+    async fn spool_start(
         &self,
         simulation_id: Uuid,
         start: SimulationStart,
@@ -459,7 +460,7 @@ impl<S: Sink> Delivery<S> {
         let scenario_count = checked.scenario_count;
         let call = SpooledCall::Start { start: Box::new(start), host_clock };
         let Some(spooling) = &self.shared.spooling else {
-            self.keep(vec![call]).await?;
+            self.append(vec![call]).await?;
             return Ok(scenario_count);
         };
         let _one_at_a_time = spooling.starts.lock().await;
@@ -479,7 +480,7 @@ impl<S: Sink> Delivery<S> {
             ))
             .with_hint("use another id"));
         }
-        self.keep(vec![call]).await?;
+        self.append(vec![call]).await?;
         destination.expect_start(earlier.unwrap_or(checked));
         spooling.without_start().remove(&simulation_id);
         Ok(scenario_count)
@@ -487,22 +488,22 @@ impl<S: Sink> Delivery<S> {
 
     /// Stores results in the spool, and returns their expected verdicts as far as they can be
     /// determined now.
-    async fn keep_results(
+    async fn spool_results(
         &self,
         simulation_id: Uuid,
         received: Vec<ReceivedResult>,
     ) -> Result<Vec<ItemVerdict>> {
-        self.learn_spooled_plan(simulation_id).await?;
+        self.load_spooled_plan(simulation_id).await?;
         let verdicts = self.shared.destination.preview(simulation_id, received.clone()).await?;
         let calls =
             received.into_iter().map(|result| SpooledCall::Result { simulation_id, result });
-        self.keep(calls.collect()).await?;
+        self.append(calls.collect()).await?;
         Ok(verdicts)
     }
 
     /// Reads a simulation's plan from the spool if it has the start and the plan is not in memory,
     /// after a restart of the process.
-    async fn learn_spooled_plan(&self, simulation_id: Uuid) -> Result<()> {
+    async fn load_spooled_plan(&self, simulation_id: Uuid) -> Result<()> {
         let destination = &self.shared.destination;
         let Some(spooling) = &self.shared.spooling else { return Ok(()) };
         if destination.knows_plan(simulation_id)
@@ -522,14 +523,14 @@ impl<S: Sink> Delivery<S> {
             }
         }
         let mut without = spooling.without_start();
-        if without.len() >= REMEMBERED_WITHOUT_START {
+        if without.len() >= MAX_WITHOUT_START {
             without.clear();
         }
         without.insert(simulation_id);
         Ok(())
     }
 
-    async fn keep(&self, calls: Vec<SpooledCall>) -> Result<()> {
+    async fn append(&self, calls: Vec<SpooledCall>) -> Result<()> {
         let Some(spooling) = &self.shared.spooling else {
             return Err(Error::unavailable("the database is unavailable").with_hint("try again"));
         };
@@ -546,7 +547,7 @@ fn log_fault(error: &str, hint: Option<&str>) {
 
 /// Returns whether an error means that the destination cannot be reached or cannot be used by any
 /// client, so that the call should be spooled.
-fn out_of_reach(error: &Error) -> bool {
+fn should_spool(error: &Error) -> bool {
     error.retryable()
         || matches!(
             error,

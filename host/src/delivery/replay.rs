@@ -168,7 +168,7 @@ pub(super) async fn replay(
     let mut settlement = Settlement::default();
     let mut backoff = Backoff::new(RetryPolicy::SERVER);
     loop {
-        held.forget_gone(&spool);
+        held.remove_finished(&spool);
         if notices.again.notified().now_or_never().is_some() {
             held.release();
             refused.release();
@@ -179,7 +179,7 @@ pub(super) async fn replay(
         if let Err(error) = settlement.settle(&spool).await {
             // Further replay would deliver them again. New calls go directly to the destination.
             tracing::warn!(target: "arc_host::delivery", error = error.report(), hint = error.hint().as_deref(), "delivered entries cannot be removed from the spool");
-            if known_unavailable && destination.answers().await.is_ok() {
+            if known_unavailable && destination.ping().await.is_ok() {
                 note_back(&unavailable);
             }
             tokio::time::sleep(backoff.next_pause()).await;
@@ -204,14 +204,14 @@ pub(super) async fn replay(
                 continue;
             }
             tokio::time::sleep(ASK_EVERY).await;
-            match destination.answers().await {
+            match destination.ping().await {
                 Ok(()) => note_back(&unavailable),
                 Err(error) => note_unavailable_for(&unavailable, &error),
             }
             continue;
         }
         let most = if known_unavailable { FIRST_ENTRIES } else { BATCH_ROWS };
-        if known_unavailable && let Err(error) = destination.answers().await {
+        if known_unavailable && let Err(error) = destination.ping().await {
             note_unavailable_for(&unavailable, &error);
             tokio::time::sleep(backoff.next_pause()).await;
             continue;
@@ -220,17 +220,17 @@ pub(super) async fn replay(
             replay_next(&destination, &spool, most, &held, true, &mut settlement).await;
         if !done.is_empty() {
             backoff.reset();
-            held.taken(&taken);
+            held.delivered(&taken);
             note_back(&unavailable);
         }
         let Some(PartFailure { culprit, error }) = failure else {
             if done.is_empty() {
                 // All waiting entries are held. If the spool is full, no further entry could show that
                 // the destination is available: new calls are sent to it directly.
-                if !state.takes_entries() {
+                if !state.accepts_entries() {
                     note_back(&unavailable);
                 }
-                let until = held.again_at().unwrap_or_else(|| Instant::now() + ASK_EVERY);
+                let until = held.next_retry_at().unwrap_or_else(|| Instant::now() + ASK_EVERY);
                 tokio::select! {
                     () = tokio::time::sleep_until(until.min(Instant::now() + ASK_EVERY)) => {}
                     () = notices.again.notified() => {
@@ -252,7 +252,7 @@ pub(super) async fn replay(
             continue;
         };
         if matches!(error, Error::NotFound(_)) {
-            if !held.knows(culprit) {
+            if !held.is_held(culprit) {
                 tracing::info!(target: "arc_host::delivery", ?culprit, error = error.report(), hint = error.hint().as_deref(), "the spool's entries of an unknown simulation wait until it is known");
             }
             held.hold(culprit);
@@ -260,9 +260,9 @@ pub(super) async fn replay(
             note_back(&unavailable);
             continue;
         }
-        match destination.answers().await {
+        match destination.ping().await {
             // It was held before; other entries were delivered meanwhile, or can be.
-            Ok(()) if held.knows(culprit) => {
+            Ok(()) if held.is_held(culprit) => {
                 held.failed(culprit);
                 continue;
             }
@@ -308,7 +308,7 @@ async fn retry_refused(destination: &impl Sink, spool: &Spool, refused: &mut Hol
         if entries > 0 {
             tracing::info!(target: "arc_host::delivery", entries, "dead letters were delivered");
         }
-        refused.taken(&taken.map(|done| culprit(done.sequence, done.simulation_id)).collect());
+        refused.delivered(&taken.map(|done| culprit(done.sequence, done.simulation_id)).collect());
         // Entries refused again are paused too: otherwise they would be selected again immediately, and
         // no others would be delivered. Each simulation is held once, because each hold lengthens the
         // pause.
@@ -322,7 +322,7 @@ async fn retry_refused(destination: &impl Sink, spool: &Spool, refused: &mut Hol
         // Only delivery fails here, and each of its failures has a culprit.
         let Some(culprit) = culprit else { return };
         refused.hold(culprit);
-        if !matches!(error, Error::NotFound(_)) && destination.answers().await.is_err() {
+        if !matches!(error, Error::NotFound(_)) && destination.ping().await.is_err() {
             // The next call will detect that the destination is unavailable.
             return;
         }
@@ -355,7 +355,7 @@ pub async fn replay_spool(
         progress(&total);
         match failure {
             Some(PartFailure { culprit: Some(culprit), error }) => {
-                destination.answers().await?;
+                destination.ping().await?;
                 held.hold_permanently(culprit);
                 first_reason.get_or_insert(error);
             }
@@ -467,7 +467,8 @@ impl<S: Sink> EntryDelivery<'_, S> {
                         culprit: Some(culprit(sequence, simulation_id)),
                         error,
                     };
-                    let (verdict, retry) = self.settled(answer, simulation_id).map_err(failure)?;
+                    let (verdict, retry) =
+                        self.verdict_on(answer, simulation_id).map_err(failure)?;
                     self.done.push(DeliveredEntry { sequence, simulation_id, verdict, retry });
                 }
             }
@@ -486,7 +487,7 @@ impl<S: Sink> EntryDelivery<'_, S> {
                 Ok(verdicts) => verdicts,
                 Err(error) => {
                     let (verdict, retry) =
-                        self.settled(Err(error), simulation_id).map_err(failure)?;
+                        self.verdict_on(Err(error), simulation_id).map_err(failure)?;
                     let done = |sequence| {
                         let verdict = verdict.clone();
                         DeliveredEntry { sequence, simulation_id, verdict, retry }
@@ -524,7 +525,7 @@ impl<S: Sink> EntryDelivery<'_, S> {
 
     /// Returns the verdict on an entry whose call has this answer, and whether a refusal is possibly
     /// temporary; an error if it is to be retried.
-    fn settled(
+    fn verdict_on(
         &self,
         answer: Result<()>,
         simulation_id: Option<Uuid>,
@@ -637,7 +638,7 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let spool = spool(&folder);
         let (unknown, known) = (simulation(1), simulation(2));
-        let sink = MemorySink::knowing([known]);
+        let sink = MemorySink::with_simulations([known]);
         let until = dead_letter_entries(&spool, unknown, 0).await;
         dead_letter_entries(&spool, known, 1).await;
         let mut refused = Holds::with_policy(RetryPolicy::exact(
@@ -646,10 +647,10 @@ mod tests {
         ));
         retry_refused(&sink, &spool, &mut refused).await;
         assert_eq!(sink.committed(known), [outcome(known, 1)]);
-        assert!(refused.knows(Culprit::Simulation(unknown)));
-        assert!(!refused.knows(Culprit::Simulation(known)));
+        assert!(refused.is_held(Culprit::Simulation(unknown)));
+        assert!(!refused.is_held(Culprit::Simulation(known)));
         // An unknown simulation does not cause a ping of the destination.
-        assert_eq!(sink.memory().questions, 0);
+        assert_eq!(sink.memory().pings, 0);
         let listed = EntryFilter { after: 0, dead_letters: true };
         let letters = spool.list(listed, 9, u64::MAX).await.unwrap();
         assert_eq!(letters.len(), 1);
@@ -675,7 +676,7 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let spool = spool(&folder);
         let (first, second) = (simulation(1), simulation(2));
-        let sink = MemorySink::knowing([first, second]);
+        let sink = MemorySink::with_simulations([first, second]);
         for number in 0..4 {
             let id = if number % 2 == 0 { first } else { second };
             spool.append(vec![entry(id, number)]).await.unwrap();
@@ -754,7 +755,7 @@ mod tests {
             runtime.block_on(async {
                 let folder = tempfile::TempDir::new().unwrap();
                 let spool = spool(&folder);
-                let sink = MemorySink::knowing((1..4).map(simulation));
+                let sink = MemorySink::with_simulations((1..4).map(simulation));
                 let mut entries = Vec::new();
                 for (number, (of, fate)) in results.iter().enumerate() {
                     let id = simulation(*of);
@@ -851,9 +852,9 @@ mod tests {
         let retried = retry_refused(&destination, &spool, &mut refused);
         tokio::time::timeout(Duration::from_secs(30), retried).await.expect("it never ends");
 
-        assert!(refused.knows(Culprit::Simulation(simulation_id)));
+        assert!(refused.is_held(Culprit::Simulation(simulation_id)));
         // One pause for all of them, the first.
-        assert!(refused.again_at().unwrap() <= Instant::now() + RETRY_REFUSED.first);
+        assert!(refused.next_retry_at().unwrap() <= Instant::now() + RETRY_REFUSED.first);
         let listed = EntryFilter { after: 0, dead_letters: true };
         let kept = spool.list(listed, 9, u64::MAX).await.unwrap();
         assert_eq!(kept.len(), 5);

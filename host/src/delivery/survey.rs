@@ -310,7 +310,7 @@ impl Summary {
         }));
         let seconds =
             |milliseconds: Option<f64>| milliseconds.map(|milliseconds| milliseconds / 1e3);
-        let words = SuiteWords {
+        let words = SuiteText {
             average_reliability_score,
             total_cost_usd,
             parallel_execution_time: seconds(execution_time_ms),
@@ -335,7 +335,7 @@ impl Summary {
 
 /// A suite's summary in its own format, written as text from the start.
 #[derive(Serialize)]
-struct SuiteWords {
+struct SuiteText {
     average_reliability_score: Option<f64>,
     total_cost_usd: Option<f64>,
     parallel_execution_time: Option<f64>,

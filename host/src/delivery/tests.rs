@@ -53,7 +53,7 @@ fn failed(internal: bool) -> Verdict {
 
 #[tokio::test]
 async fn without_a_spool_the_caller_gets_the_error() {
-    let sink = MemorySink::knowing([simulation(1)]);
+    let sink = MemorySink::with_simulations([simulation(1)]);
     let delivery = Delivery::new(sink.clone());
     sink.memory().script.extend([Some(Failing::Unavailable), Some(Failing::Internal)]);
     let first = delivery.record_batch(simulation(1), vec![submission(0)]).await;
@@ -68,7 +68,7 @@ async fn without_a_spool_the_caller_gets_the_error() {
 #[tokio::test]
 async fn with_a_spool_the_destination_gets_the_bytes_of_the_caller() {
     let folder = TempDir::new().unwrap();
-    let sink = MemorySink::knowing([simulation(1)]);
+    let sink = MemorySink::with_simulations([simulation(1)]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     let submission = submission(0);
     let own = submission.document.clone();
@@ -86,7 +86,7 @@ async fn with_a_spool_the_destination_gets_the_bytes_of_the_caller() {
 async fn calls_wait_in_the_spool_in_order_while_the_destination_is_unavailable() {
     let folder = TempDir::new().unwrap();
     let (one, other) = (simulation(1), simulation(2));
-    let sink = MemorySink::knowing([one]);
+    let sink = MemorySink::with_simulations([one]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     sink.memory().unavailable = true;
     assert_eq!(record(&delivery, one, 0..2).await, [Verdict::Spooled, Verdict::Spooled]);
@@ -125,7 +125,7 @@ async fn calls_wait_in_the_spool_in_order_while_the_destination_is_unavailable()
 async fn a_result_whose_answer_was_lost_is_stored_once() {
     let folder = TempDir::new().unwrap();
     let id = simulation(1);
-    let sink = MemorySink::knowing([id]);
+    let sink = MemorySink::with_simulations([id]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     sink.memory().script.push_back(Some(Failing::AnswerLost));
     assert_eq!(record(&delivery, id, 0..3).await, vec![Verdict::Spooled; 3]);
@@ -139,7 +139,7 @@ async fn a_result_whose_answer_was_lost_is_stored_once() {
 async fn a_fault_of_the_program_keeps_its_own_call_alone() {
     let folder = TempDir::new().unwrap();
     let (one, other) = (simulation(1), simulation(2));
-    let sink = MemorySink::knowing([one, other]);
+    let sink = MemorySink::with_simulations([one, other]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     sink.memory().script.push_back(Some(Failing::Internal));
     assert_eq!(record(&delivery, one, 0..2).await, vec![Verdict::Spooled; 2]);
@@ -154,7 +154,7 @@ async fn a_fault_of_the_program_keeps_its_own_call_alone() {
 async fn a_result_that_fails_has_its_own_verdict() {
     let folder = TempDir::new().unwrap();
     let id = simulation(1);
-    let sink = MemorySink::knowing([id]);
+    let sink = MemorySink::with_simulations([id]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     // The first is permanently refused, the second meets a fault of the program.
     let verdicts = [(outcome(id, 0), failed(false)), (outcome(id, 1), failed(true))];
@@ -180,7 +180,7 @@ async fn a_result_that_fails_has_its_own_verdict() {
 async fn a_dead_letter_is_delivered_when_it_is_requeued() {
     let folder = TempDir::new().unwrap();
     let id = simulation(1);
-    let sink = MemorySink::knowing([id]);
+    let sink = MemorySink::with_simulations([id]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     sink.memory().unavailable = true;
     sink.memory().verdicts.insert(outcome(id, 1), failed(false));
@@ -202,7 +202,7 @@ async fn a_dead_letter_is_delivered_when_it_is_requeued() {
 #[tokio::test]
 async fn a_full_spool_refuses_and_says_so() {
     let folder = TempDir::new().unwrap();
-    let sink = MemorySink::knowing([simulation(1)]);
+    let sink = MemorySink::with_simulations([simulation(1)]);
     let settings = SpoolSettings { folder: folder.path().join("spool"), limit_bytes: 1 };
     let delivery = Delivery::with_spool(sink.clone(), Spool::open(&settings).unwrap());
     sink.memory().unavailable = true;
@@ -215,10 +215,10 @@ async fn a_full_spool_refuses_and_says_so() {
 #[tokio::test]
 async fn after_giving_up_nobody_waits_for_the_destination() {
     let folder = TempDir::new().unwrap();
-    let sink = MemorySink::knowing([simulation(1)]);
+    let sink = MemorySink::with_simulations([simulation(1)]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
     sink.memory().unavailable = true;
-    delivery.give_up("the service is stopping");
+    delivery.mark_unavailable("the service is stopping");
     assert_eq!(record(&delivery, simulation(1), 0..1).await, [Verdict::Spooled]);
     assert_eq!(sink.memory().calls, 0);
     delivery.close().await;
@@ -250,7 +250,7 @@ proptest! {
             tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let folder = TempDir::new().unwrap();
-            let sink = MemorySink::knowing((1..4).map(simulation));
+            let sink = MemorySink::with_simulations((1..4).map(simulation));
             let delivery = Delivery::with_spool(sink.clone(), spool(&folder));
             sink.memory().script.extend(script);
             let mut sent = [0_usize; 4];

@@ -16,15 +16,15 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) async fn watch(
     destination: impl Sink,
     unavailable: watch::Sender<Option<String>>,
-    doubt: Arc<Notify>,
+    slow_call: Arc<Notify>,
 ) {
     loop {
-        doubt.notified().await;
+        slow_call.notified().await;
         if unavailable.borrow().is_none() {
             match destination.unavailable_reason() {
                 Some(reason) => note_unavailable(&unavailable, &reason, None),
                 None => {
-                    if let Err(error) = destination.answers().await {
+                    if let Err(error) = destination.ping().await {
                         note_unavailable_for(&unavailable, &error);
                     }
                 }

@@ -59,7 +59,7 @@ impl Default for FileOptions {
 
 /// The result of recording a file.
 #[derive(Debug)]
-pub struct FileRecorded {
+pub struct RecordedFile {
     /// The file's name.
     pub file_name: String,
     /// The format of its results; `None` for the built-in one.
@@ -136,10 +136,10 @@ pub struct FileReport {
     pub elapsed_seconds: f64,
 }
 
-impl FileRecorded {
+impl RecordedFile {
     /// Returns the report for programs.
     pub fn report(&self) -> FileReport {
-        let FileRecorded { file_name, format, name, simulation_id, summary, .. } = self;
+        let RecordedFile { file_name, format, name, simulation_id, summary, .. } = self;
         let progress = self.progress.as_ref();
         let named = progress.and_then(|known| known.simulation_name.as_deref());
         FileReport {
@@ -183,7 +183,7 @@ pub async fn record_file(
     options: &FileOptions,
     stop: Arc<AtomicBool>,
     report: impl FnMut(Progress) + Clone + Send + 'static,
-) -> Result<FileRecorded> {
+) -> Result<RecordedFile> {
     let begun = Instant::now();
     let file_name = opened.file.name().to_owned();
     let mut start = options.start.clone();
@@ -227,7 +227,7 @@ pub async fn record_file(
         };
     let notes = ending.notes;
     let elapsed_seconds = begun.elapsed().as_secs_f64();
-    Ok(FileRecorded {
+    Ok(RecordedFile {
         file_name,
         format,
         name,
@@ -262,7 +262,7 @@ impl Ending<'_> {
         let mut progress = source.simulation_status(self.simulation_id).await;
         if let Ok(known) = &progress
             && may_complete
-            && completes(known, identity, &mut self.notes)
+            && should_complete(known, identity, &mut self.notes)
         {
             completion_error = self.complete().await;
             progress = source.simulation_status(self.simulation_id).await;
@@ -308,7 +308,7 @@ impl Ending<'_> {
 
 /// Returns whether a simulation with this plan is to be completed. A named simulation can belong to
 /// another owner: it is completed when nothing is missing.
-fn completes(
+fn should_complete(
     progress: &SimulationProgress,
     identity: FileIdentity,
     notes: &mut Vec<String>,

@@ -168,8 +168,8 @@ impl Zstd {
     fn decode(&mut self, input: &mut Bytes) -> Result<Vec<u8>, BoxError> {
         let mut part = Vec::with_capacity(PART_BYTES);
         let mut taken = InBuffer::around(input);
-        let mut given = OutBuffer::around(&mut part);
-        let left = self.context.decompress_stream(&mut given, &mut taken).map_err(reason)?;
+        let mut output = OutBuffer::around(&mut part);
+        let left = self.context.decompress_stream(&mut output, &mut taken).map_err(reason)?;
         self.open = left > 0;
         let taken = taken.pos();
         input.advance(taken);

@@ -21,7 +21,7 @@ use super::parameters::Parameters;
 use super::record::{self, problem};
 use crate::blocking::blocking;
 use crate::delivery::{
-    Destination, FileIdentity, FileOptions, FileRecorded, FileReport, NO_CONFIGURATION, record_file,
+    Destination, FileIdentity, FileOptions, FileReport, NO_CONFIGURATION, RecordedFile, record_file,
 };
 use crate::documents::{DocumentFile, FileLimits};
 use crate::error::Error;
@@ -105,7 +105,7 @@ pub(super) async fn record_file_sent(
         _ => return Err(stopped()),
     };
     app.metrics.count_file(&recorded.summary);
-    let report = told(&recorded, request_id.as_deref());
+    let report = report_of(&recorded, request_id.as_deref());
     if let Some(error) = recorded.completion_error {
         return Err(error.into());
     }
@@ -136,7 +136,7 @@ fn stopped() -> Failure {
 }
 
 /// Returns the report about a file for its client; the log has the causes of failed results.
-fn told(recorded: &FileRecorded, request_id: Option<&RequestId>) -> FileReport {
+fn report_of(recorded: &RecordedFile, request_id: Option<&RequestId>) -> FileReport {
     let mut report = recorded.report();
     if let Some(first) = &recorded.summary.failure {
         let (failed, cause) = (report.failed, first.message.as_str());
@@ -153,7 +153,7 @@ async fn record_sent(
     query: FileQuery,
     body: Body,
     stop: &StopOnDrop,
-) -> Result<FileRecorded, Failure> {
+) -> Result<RecordedFile, Failure> {
     let name = query.file_name.as_deref().map_or(NO_NAME.to_owned(), base_name);
     let (file, _share) = tokio::select! {
         received = receive(app, body) => received?,
@@ -235,8 +235,8 @@ async fn receive(app: &App, body: Body) -> Result<(std::fs::File, DiskShare), Fa
 /// # Errors
 /// If the type is not allowed.
 fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     match essence.to_ascii_lowercase().as_str() {
         "" | "text/plain" | "multipart/form-data" | "application/x-www-form-urlencoded" => {
             Err(Failure::new(

@@ -260,10 +260,10 @@ async fn refuse(mut stream: TcpStream, limit: usize, _telling: OwnedSemaphorePer
          retry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let told = async {
+    let write = async {
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await
     };
     // The service does not wait for a client that does not read.
-    let _ = tokio::time::timeout(Duration::from_secs(1), told).await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), write).await;
 }

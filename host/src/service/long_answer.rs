@@ -38,7 +38,7 @@ pub(super) struct AnswerPace {
 
 /// Text with its reserved memory, which is released with the last of its bytes.
 pub(super) fn with_room(text: Vec<u8>, mut room: MemoryPermit) -> Bytes {
-    drop(room.give(text.capacity()));
+    drop(room.split_off(text.capacity()));
     Bytes::from_owner(WithRoom { text, _room: room })
 }
 
@@ -119,7 +119,7 @@ impl LongAnswer {
             _place: place,
         };
         let rest = Arc::new(Mutex::new(Some(rest)));
-        let watch = tokio::spawn(give_up(Arc::clone(&rest), stall)).abort_handle();
+        let watch = tokio::spawn(abort_stalled(Arc::clone(&rest), stall)).abort_handle();
         LongAnswer { rest, watch, _compressor: compressor }
     }
 }
@@ -137,7 +137,7 @@ fn locked(rest: &Mutex<Option<Rest>>) -> MutexGuard<'_, Option<Rest>> {
 }
 
 /// Drops the rest of an answer if the client takes nothing for this long, or less than the least rate.
-async fn give_up(rest: Arc<Mutex<Option<Rest>>>, limit: Duration) {
+async fn abort_stalled(rest: Arc<Mutex<Option<Rest>>>, limit: Duration) {
     let mut look_at = Instant::now() + limit;
     loop {
         tokio::time::sleep_until(look_at).await;

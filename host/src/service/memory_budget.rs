@@ -98,12 +98,12 @@ impl MemoryPermit {
         self.units as usize * UNIT_BYTES
     }
 
-    /// Keeps this many bytes of the reservation, and releases the rest.
-    pub(super) fn give(&mut self, keep_bytes: usize) -> MemoryPermit {
-        let given = self.units.saturating_sub(units(keep_bytes));
-        let permits = self.permits.as_mut().and_then(|held| held.split(given as usize));
-        self.units -= given;
-        MemoryPermit { free: Arc::clone(&self.free), permits, units: given, most: self.most }
+    /// Keeps this many bytes of the reservation, and returns the rest as a separate permit.
+    pub(super) fn split_off(&mut self, keep_bytes: usize) -> MemoryPermit {
+        let rest = self.units.saturating_sub(units(keep_bytes));
+        let permits = self.permits.as_mut().and_then(|held| held.split(rest as usize));
+        self.units -= rest;
+        MemoryPermit { free: Arc::clone(&self.free), permits, units: rest, most: self.most }
     }
 }
 
@@ -153,11 +153,11 @@ mod tests {
         let room = MemoryBudget::new(2);
         let mut held = room.empty_permit();
         held.grow(10 * UNIT_BYTES).unwrap();
-        let given = held.give(3 * UNIT_BYTES);
+        let rest = held.split_off(3 * UNIT_BYTES);
         assert_eq!(room.free.available_permits(), UNITS - 10);
-        drop(given);
+        drop(rest);
         assert_eq!(room.free.available_permits(), UNITS - 3);
-        assert_eq!(held.give(usize::MAX).units, 0);
+        assert_eq!(held.split_off(usize::MAX).units, 0);
         held.grow(4 * UNIT_BYTES).unwrap();
         assert_eq!(room.free.available_permits(), UNITS - 4);
         drop(held);

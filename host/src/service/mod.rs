@@ -200,7 +200,7 @@ impl Service {
         tokio::pin!(finishing);
         if timeout_at(begun + limit / 4 * 3, &mut finishing).await.is_err() {
             tracing::warn!("requests are still in progress; their results go to the spool");
-            app.delivery.give_up("the service is stopping");
+            app.delivery.mark_unavailable("the service is stopping");
             if timeout_at(begun + limit / 8 * 7, finishing).await.is_err() {
                 tracing::warn!("connections were aborted");
             }
@@ -250,9 +250,9 @@ async fn keep_tokens_fresh(tokens: TokenRegistry) {
 
 /// Migrates the schema as soon as the database is reachable.
 async fn prepare(recorder: Recorder) {
-    let mut told = false;
+    let mut warned = false;
     while let Err(error) = recorder.make_ready().await {
-        if !std::mem::replace(&mut told, true) {
+        if !std::mem::replace(&mut warned, true) {
             tracing::warn!(
                 error = error.report(),
                 hint = error.hint().as_deref(),

@@ -210,8 +210,8 @@ pub(super) enum BodyType {
 /// # Errors
 /// If it is another type.
 pub(super) fn body_type(headers: &HeaderMap) -> Result<BodyType, Failure> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = media_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     match essence.to_ascii_lowercase().as_str() {
         "application/json" => Ok(BodyType::Json),
         NDJSON | "application/jsonl" | "application/json-lines" => Ok(BodyType::Lines),

@@ -101,7 +101,7 @@ impl Reader {
 
     /// Returns the batch, with its memory; the next one begins with the part that has already arrived.
     pub(super) fn take(&mut self) -> (Vec<Submission>, MemoryPermit) {
-        let room = self.room.give(self.open_bytes() + CHUNK_BYTES);
+        let room = self.room.split_off(self.open_bytes() + CHUNK_BYTES);
         self.batch_bytes = 0;
         let batch = std::mem::take(&mut self.batch);
         self.collect();

@@ -132,8 +132,8 @@ impl OutcomeStream {
             Ok(page) => page?,
             Err(error) => return Some(Err(self.interrupt(error.report()))),
         };
-        let given = u32::try_from(page.outcomes.len()).unwrap_or(u32::MAX);
-        self.left = self.left.map(|left| left.saturating_sub(given));
+        let returned = u32::try_from(page.outcomes.len()).unwrap_or(u32::MAX);
+        self.left = self.left.map(|left| left.saturating_sub(returned));
         let mut lines = Vec::new();
         for outcome in page.outcomes {
             // Writing to memory does not fail. A trajectory of several lines becomes one: line breaks
@@ -380,7 +380,7 @@ pub(super) async fn ready(State(app): State<SharedApp>) -> Result<&'static str, 
     }
     match app.delivery.spool_state() {
         // Either the database or the spool accepts results.
-        Some(spool) if spool.takes_entries() || app.delivery.unavailable_reason().is_none() => {
+        Some(spool) if spool.accepts_entries() || app.delivery.unavailable_reason().is_none() => {
             Ok("ok\n")
         }
         Some(spool) => Err(match spool.error {

@@ -314,9 +314,9 @@ pub(super) fn fill(
     format: Option<&Arc<ResultFormat>>,
 ) {
     submission.format = format.cloned();
-    let set = |own: &mut Option<String>, given: &Option<String>| {
+    let set = |own: &mut Option<String>, default: &Option<String>| {
         if own.is_none() {
-            own.clone_from(given);
+            own.clone_from(default);
         }
     };
     submission.trial = submission.trial.or(query.trial);

@@ -78,7 +78,7 @@ fn files() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new().routes(routes!(files::record_file_sent))
 }
 
-fn questions() -> OpenApiRouter<SharedApp> {
+fn queries() -> OpenApiRouter<SharedApp> {
     OpenApiRouter::new()
         .routes(routes!(simulations::list_simulations))
         .routes(routes!(simulations::simulation_status))
@@ -124,7 +124,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
         .merge(recording())
         .merge(results())
         .merge(files())
-        .merge(questions())
+        .merge(queries())
         .merge(metrics())
         .merge(health())
         .merge(streams())
@@ -146,7 +146,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
     let (recording, _) = recording().split_for_parts();
     let (results, _) = results().split_for_parts();
     let (files, _) = files().split_for_parts();
-    let (questions, _) = questions().split_for_parts();
+    let (queries, _) = queries().split_for_parts();
     let (metrics, _) = metrics().split_for_parts();
     let (health, _) = health().split_for_parts();
     let (streams, _) = streams().split_for_parts();
@@ -160,7 +160,7 @@ pub(super) fn router(app: &SharedApp) -> Router {
         .merge(recording.route_layer(gate(record, true, RequestKind::RecordWhole)))
         .merge(results.route_layer(gate(record, true, RequestKind::Record)))
         .merge(files.route_layer(gate(record, false, RequestKind::File)))
-        .merge(questions.route_layer(gate(read, true, RequestKind::Read)))
+        .merge(queries.route_layer(gate(read, true, RequestKind::Read)))
         .merge(metrics.route_layer(gate(read, true, RequestKind::Unlimited)))
         .merge(health.route_layer(gate(None, true, RequestKind::Unlimited)))
         .merge(streams.route_layer(gate(read, false, RequestKind::Unlimited)))

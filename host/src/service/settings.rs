@@ -179,7 +179,7 @@ impl ServiceSettings {
     ///
     /// # Errors
     /// [`Error::Configuration`] with the setting and its source.
-    pub fn read(file: Option<&Path>, given: &[(String, String)]) -> Result<Self> {
+    pub fn read(file: Option<&Path>, options: &[(String, String)]) -> Result<Self> {
         let mut table = match file {
             None => toml::Table::new(),
             Some(path) => read_file(path)?,
@@ -191,7 +191,7 @@ impl ServiceSettings {
                 sources.push((setting.name, variable, text));
             }
         }
-        for (name, text) in given {
+        for (name, text) in options {
             if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) {
                 sources.push((setting.name, flag(setting.name), text.clone()));
             }
@@ -425,7 +425,7 @@ fn first_line(error: &toml::de::Error) -> String {
 mod tests {
     use super::*;
 
-    fn given(pairs: &[(&str, &str)]) -> Result<ServiceSettings> {
+    fn read_options(pairs: &[(&str, &str)]) -> Result<ServiceSettings> {
         let pairs: Vec<_> =
             pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         ServiceSettings::read(None, &pairs)
@@ -433,7 +433,7 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_read_as_the_same() {
-        let settings = given(&[
+        let settings = read_options(&[
             ("listen", "0.0.0.0:80, [::1]:81"),
             ("tls_certificate", "/a \"b\""),
             ("tls_key", "c"),
@@ -499,7 +499,7 @@ mod tests {
             ("shutdown_timeout_seconds", "0"),
             ("tls_key", "only.pem"),
         ] {
-            let error = given(&[(name, value)]).unwrap_err().to_string();
+            let error = read_options(&[(name, value)]).unwrap_err().to_string();
             let words = [name.to_owned(), flag(name)];
             assert!(words.iter().any(|word| error.contains(word)), "{name}: {error}");
         }
@@ -508,7 +508,7 @@ mod tests {
     #[test]
     fn a_body_has_room_beside_what_is_recorded_of_it() {
         let memory = |limit, memory| {
-            given(&[("max_body_mib", limit), ("max_body_memory_mib", memory)])
+            read_options(&[("max_body_mib", limit), ("max_body_memory_mib", memory)])
                 .map_err(|error| error.to_string())
         };
         for (limit, enough, too_little) in [("64", "96", "95"), ("1", "33", "32"), ("0", "32", "0")]
@@ -544,7 +544,7 @@ mod tests {
             ("0.0.0.0:1", true, false, false),
         ] {
             let (open, tokens) = (open.to_string(), tokens.to_string());
-            let settings = given(&[
+            let settings = read_options(&[
                 ("listen", listen),
                 ("allow_unauthenticated", &open),
                 ("require_tokens", &tokens),

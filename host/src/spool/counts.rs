@@ -102,13 +102,13 @@ impl Counts {
         Counts { limit_bytes, inner: Mutex::default(), waits }
     }
 
-    /// Accepts entries if there is room, and passes them on with `hand_on` in the order in which they
+    /// Accepts entries if there is room, and passes them on with `send` in the order in which they
     /// were accepted.
     pub(super) fn accept(
         &self,
         folder: &Path,
         heads: &[Head],
-        hand_on: impl FnOnce() -> Result<()>,
+        send: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
         let more: u64 = heads.iter().map(Head::disk_bytes).sum();
         let mut inner = self.inner();
@@ -127,7 +127,7 @@ impl Counts {
                  higher limit",
             ));
         }
-        hand_on()?;
+        send()?;
         inner.accepted_bytes += more;
         for head in heads {
             add(&mut inner.accepted, head.simulation_id, 1);
@@ -136,10 +136,10 @@ impl Counts {
     }
 
     /// Passes other work on, in order with the accepted entries.
-    pub(super) fn hand_on(&self, hand_on: impl FnOnce() -> Result<()>) -> Result<()> {
+    pub(super) fn forward(&self, send: impl FnOnce() -> Result<()>) -> Result<()> {
         let inner = self.inner();
         inner.open()?;
-        hand_on()
+        send()
     }
 
     /// Counts a committed transaction, and the accepted entries that it wrote. Both change under one
@@ -158,7 +158,7 @@ impl Counts {
             inner.refused = false;
         }
         inner.settle(accepted);
-        self.tell(&inner);
+        self.notify(&inner);
     }
 
     /// Forgets accepted entries that were not written.
@@ -170,17 +170,17 @@ impl Counts {
     pub(super) fn begin(&self, kept: DiskContents) {
         let mut inner = self.inner();
         inner.kept = kept;
-        self.tell(&inner);
+        self.notify(&inner);
     }
 
-    /// Stops accepting, and calls `hand_on` after all that was accepted.
-    pub(super) fn close(&self, hand_on: impl FnOnce()) {
+    /// Stops accepting, and calls `send` after all that was accepted.
+    pub(super) fn close(&self, send: impl FnOnce()) {
         let mut inner = self.inner();
         if !inner.closed {
             inner.closed = true;
-            self.tell(&inner);
+            self.notify(&inner);
         }
-        hand_on();
+        send();
     }
 
     pub(super) fn holds(&self, id: Uuid) -> bool {
@@ -236,7 +236,7 @@ impl Counts {
         let _ = self.waits.subscribe().wait_for(|waits| *waits).await;
     }
 
-    fn tell(&self, inner: &Inner) {
+    fn notify(&self, inner: &Inner) {
         let now = inner.closed || inner.kept.waiting > 0;
         self.waits.send_if_modified(|waits| std::mem::replace(waits, now) != now);
     }

@@ -15,7 +15,7 @@ pub enum DeliveryAnswer<T> {
 
 /// The answer to a start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Started {
+pub struct StartAnswer {
     /// The simulation, as far as it is known.
     #[serde(flatten)]
     pub simulation: SimulationStarted,

@@ -145,7 +145,7 @@ impl Disk {
     ) -> std::result::Result<T, Failure> {
         let guard = self.opened()?;
         let FileState::Open(database) = &*guard else { return Err(Failure::Closed) };
-        let done = caught(|| work(database));
+        let done = catch_panic(|| work(database));
         drop(guard);
         done.map_err(|error| {
             // redb refuses everything after an error of the disk, until it is opened again.
@@ -240,7 +240,7 @@ impl Disk {
         }
         let mut open = write(&self.open);
         if let FileState::Open(database) = &mut *open
-            && caught(|| database.compact().map_err(redb::Error::from)).is_err()
+            && catch_panic(|| database.compact().map_err(redb::Error::from)).is_err()
         {
             // Compaction is optional, and nothing is lost: the next operation reopens the file.
             discard(&mut open);
@@ -278,13 +278,13 @@ impl Disk {
         let file = options.mode(0o600).custom_flags(nix::libc::O_NOFOLLOW).open(&path)?;
         // The entries contain the agents' answers, which users with access to the folder must not read.
         file.set_permissions(Permissions::from_mode(0o600))?;
-        let database = caught(|| (self.opener)(file).map_err(redb::Error::from))?;
-        caught(|| make_tables(&database))?;
+        let database = catch_panic(|| (self.opener)(file).map_err(redb::Error::from))?;
+        catch_panic(|| make_tables(&database))?;
         if new {
             // A new file's name is durable only after a sync of its folder; redb syncs only the file.
             File::open(&self.folder)?.sync_all()?;
         }
-        let (kept, last) = caught(|| count(&database))?;
+        let (kept, last) = catch_panic(|| count(&database))?;
         self.next_sequence.fetch_max(last.saturating_add(1), Ordering::Relaxed);
         self.counts.begin(kept);
         Ok(database)
@@ -328,7 +328,7 @@ pub(super) enum Failure {
 }
 
 /// Runs an operation of redb and returns a panic as an error: redb can panic on a damaged file.
-pub(super) fn caught<T>(work: impl FnOnce() -> DiskResult<T>) -> DiskResult<T> {
+pub(super) fn catch_panic<T>(work: impl FnOnce() -> DiskResult<T>) -> DiskResult<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         Err(redb::Error::Corrupted("its own metadata is inconsistent".to_owned()))
     })
@@ -338,7 +338,7 @@ pub(super) fn caught<T>(work: impl FnOnce() -> DiskResult<T>) -> DiskResult<T> {
 fn discard(open: &mut FileState) {
     let failed = std::mem::replace(open, FileState::Failed);
     // If closing a damaged database panics, its file is closed when the process ends.
-    let _ = caught(|| {
+    let _ = catch_panic(|| {
         drop(failed);
         Ok(())
     });

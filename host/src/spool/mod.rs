@@ -51,8 +51,10 @@ pub use crate::error::SpoolFailure;
 use crate::error::{Error, Result};
 use crate::recorder::SimulationStart;
 use counts::Counts;
-pub use delivery_answer::{DeliveryAnswer, Started};
-use disk::{DEAD_LETTERS, Disk, DiskResult, ENTRIES, Opener, WAITING, caught, head, retried_table};
+pub use delivery_answer::{DeliveryAnswer, StartAnswer};
+use disk::{
+    DEAD_LETTERS, Disk, DiskResult, ENTRIES, Opener, WAITING, catch_panic, head, retried_table,
+};
 pub use entry::{Entry, SpooledCall};
 use entry::{Head, Unreadable};
 pub use repair::{RepairReport, repair};
@@ -111,7 +113,7 @@ pub struct SpoolState {
 
 impl SpoolState {
     /// Returns whether the spool accepts entries.
-    pub fn takes_entries(&self) -> bool {
+    pub fn accepts_entries(&self) -> bool {
         !self.full && self.error.is_none()
     }
 }
@@ -513,7 +515,7 @@ impl Spool {
 
     async fn work(&self, work: Work) -> Result<Vec<u64>> {
         let (order, answer) = order(work);
-        self.shared.counts.hand_on(|| self.send(order))?;
+        self.shared.counts.forward(|| self.send(order))?;
         answered(answer).await
     }
 
@@ -577,7 +579,7 @@ fn read_bytes<T>(
     sequence: u64,
     read: impl Fn(&[u8]) -> T,
 ) -> DiskResult<std::result::Result<T, Unreadable>> {
-    match caught(|| Ok(entries.get(sequence)?.map(|entry| read(entry.value())))) {
+    match catch_panic(|| Ok(entries.get(sequence)?.map(|entry| read(entry.value())))) {
         Ok(Some(found)) => Ok(Ok(found)),
         Ok(None) => Ok(Err(Unreadable::Damaged(
             "the entry in the spool is damaged: its bytes are missing; `arc-host spool repair` might \

@@ -28,7 +28,7 @@ use redb::{
 use serde::Serialize;
 
 use super::disk::{
-    DEAD_LETTERS, DiskResult, ENTRIES, FILE, LAST_SEQUENCE, RETRIED, WAITING, caught, head,
+    DEAD_LETTERS, DiskResult, ENTRIES, FILE, LAST_SEQUENCE, RETRIED, WAITING, catch_panic, head,
     head_row, last_sequence, make_tables, retried_table,
 };
 use super::entry::{Entry, Head, MARK, PREAMBLE_BYTES, Preamble, UNREADABLE, Unreadable, seal};
@@ -242,10 +242,10 @@ impl Repair {
     fn take_listed(&mut self, old: &Database) -> DiskResult<bool> {
         let (rows, all) = listed(old);
         // If it cannot be read, the numbers of the entries are used.
-        if let Ok(last) = caught(|| last_sequence(&old.begin_read()?)) {
+        if let Ok(last) = catch_panic(|| last_sequence(&old.begin_read()?)) {
             self.last_sequence = self.last_sequence.max(last);
         }
-        let opened = caught(|| {
+        let opened = catch_panic(|| {
             let transaction = old.begin_read()?;
             Ok(transaction.open_table(ENTRIES)?)
         });
@@ -475,7 +475,7 @@ fn listed(old: &Database) -> (Vec<ListRow>, bool) {
     let mut rows: BTreeMap<u64, ListRow> = BTreeMap::new();
     let mut all = true;
     let mut until: HashMap<u64, i128> = HashMap::new();
-    all &= caught(|| {
+    all &= catch_panic(|| {
         let Some(retried) = retried_table(&old.begin_read()?)? else { return Ok(()) };
         for row in retried.iter()? {
             let (sequence, value) = row?;
@@ -488,7 +488,7 @@ fn listed(old: &Database) -> (Vec<ListRow>, bool) {
         let retry_until = until.get(&sequence).copied();
         rows.insert(sequence, ListRow { sequence, head, dead_letter_reason, retry_until });
     };
-    all &= caught(|| {
+    all &= catch_panic(|| {
         let table = old.begin_read()?.open_table(WAITING)?;
         for row in table.iter()? {
             let (sequence, row) = row?;
@@ -497,7 +497,7 @@ fn listed(old: &Database) -> (Vec<ListRow>, bool) {
         Ok(())
     })
     .is_ok();
-    all &= caught(|| {
+    all &= catch_panic(|| {
         let table = old.begin_read()?.open_table(DEAD_LETTERS)?;
         for row in table.iter()? {
             let (sequence, row) = row?;
@@ -508,7 +508,7 @@ fn listed(old: &Database) -> (Vec<ListRow>, bool) {
     })
     .is_ok();
     // A list that lost or gained a row by the damage counts as unreadable.
-    all &= caught(|| {
+    all &= catch_panic(|| {
         let entries = old.begin_read()?.open_table(ENTRIES)?;
         let mut named = 0;
         for row in entries.iter()? {
@@ -548,7 +548,7 @@ fn read_at(file: &File, at: u64, length: u64) -> io::Result<Vec<u8>> {
 
 /// Opens a file without changing it: redb's changes stay in memory.
 fn open_unchanged(file: File) -> DiskResult<Database> {
-    caught(|| {
+    catch_panic(|| {
         let length = file.metadata()?.len();
         let backend = OverlayBackend {
             file: FileBackend::new(file)?,

@@ -41,11 +41,11 @@ impl Reserve {
     /// # Errors
     /// An error of the system, such as a full disk; no part of the file remains then.
     pub(super) fn make(&self) -> io::Result<()> {
-        self.make_of(|| self.free_bytes())
+        self.make_with(|| self.free_bytes())
     }
 
     /// Creates the file on a disk with this much free space.
-    fn make_of(&self, free_bytes: impl FnOnce() -> io::Result<u64>) -> io::Result<()> {
+    fn make_with(&self, free_bytes: impl FnOnce() -> io::Result<u64>) -> io::Result<()> {
         if self.is_whole() {
             return Ok(());
         }
@@ -131,11 +131,11 @@ mod tests {
     fn it_is_not_tried_on_a_disk_without_room() {
         let folder = tempfile::TempDir::new().unwrap();
         let reserve = Reserve::new(folder.path());
-        let error = reserve.make_of(|| Ok(RESERVE_BYTES + MARGIN_BYTES - 1)).unwrap_err();
+        let error = reserve.make_with(|| Ok(RESERVE_BYTES + MARGIN_BYTES - 1)).unwrap_err();
         assert!(is_full(&error), "{error}");
         assert!(!reserve.file.exists());
-        reserve.make_of(|| Ok(RESERVE_BYTES + MARGIN_BYTES)).unwrap();
+        reserve.make_with(|| Ok(RESERVE_BYTES + MARGIN_BYTES)).unwrap();
         assert!(reserve.is_whole());
-        reserve.make_of(|| Ok(0)).unwrap();
+        reserve.make_with(|| Ok(0)).unwrap();
     }
 }

@@ -133,7 +133,7 @@ async fn a_removal_on_a_full_disk_uses_the_reserve() {
     );
     assert!(error.to_string().contains("is full"), "{error}");
     assert_eq!(spool.state().error, Some(SpoolFailure::DiskFull));
-    assert!(!spool.state().takes_entries());
+    assert!(!spool.state().accepts_entries());
     // This disk has no room at all, not even for the reserve: the error names the cause, and nothing is
     // lost.
     spool.remove(sequences[..250].to_vec()).await.unwrap_err();
