@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fails_in_a_row_is_held_and_let_go_when_it_is_taken() {
+    fn repeated_failures_are_held_until_a_delivery() {
         let mut held = Holds::new(Duration::from_secs(60));
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         for _ in 1..TRIES {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_simulation_is_waited_for_until_its_time_is_over() {
+    fn an_unknown_simulation_is_held_until_its_time_limit() {
         let id = Uuid::from_u128(1);
         let mut patient = Holds::new(Duration::from_secs(3_600));
         assert!(patient.may_become_known(id));

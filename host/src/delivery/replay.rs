@@ -672,7 +672,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn by_hand_what_fails_is_passed_over_with_all_that_belongs_to_it() {
+    async fn a_manual_replay_skips_all_entries_of_a_failing_simulation() {
         let folder = tempfile::TempDir::new().unwrap();
         let spool = spool(&folder);
         let (first, second) = (simulation(1), simulation(2));
@@ -820,7 +820,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dead_letters_that_are_refused_again_have_a_pause_and_stop_nothing() {
+    async fn dead_letters_refused_again_are_paused_and_block_nothing() {
         let folder = tempfile::TempDir::new().unwrap();
         let settings = SpoolSettings { folder: folder.path().join("spool"), limit_bytes: 64 << 20 };
         let spool = Spool::open(&settings).unwrap();

@@ -445,7 +445,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_plan_is_the_same_however_much_of_it_is_read_again() {
+    async fn a_plan_does_not_depend_on_how_much_of_it_is_read_again() {
         let extractor = Extractor::built_in(&ExtractionSettings::default()).unwrap();
         let result = |number: usize| {
             let prompt = "Describe it. ".repeat(number);

@@ -136,7 +136,7 @@ async fn a_result_whose_answer_was_lost_is_stored_once() {
 }
 
 #[tokio::test]
-async fn a_fault_of_the_program_keeps_its_own_call_alone() {
+async fn a_fault_of_the_program_spools_only_its_own_call() {
     let folder = TempDir::new().unwrap();
     let (one, other) = (simulation(1), simulation(2));
     let sink = MemorySink::with_simulations([one, other]);
@@ -200,7 +200,7 @@ async fn a_dead_letter_is_delivered_when_it_is_requeued() {
 }
 
 #[tokio::test]
-async fn a_full_spool_refuses_and_says_so() {
+async fn a_full_spool_refuses_calls_with_an_error() {
     let folder = TempDir::new().unwrap();
     let sink = MemorySink::with_simulations([simulation(1)]);
     let settings = SpoolSettings { folder: folder.path().join("spool"), limit_bytes: 1 };
@@ -213,7 +213,7 @@ async fn a_full_spool_refuses_and_says_so() {
 }
 
 #[tokio::test]
-async fn after_giving_up_nobody_waits_for_the_destination() {
+async fn marked_unavailable_no_call_waits_for_the_destination() {
     let folder = TempDir::new().unwrap();
     let sink = MemorySink::with_simulations([simulation(1)]);
     let delivery = Delivery::with_spool(sink.clone(), spool(&folder));

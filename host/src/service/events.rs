@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_changed_before_somebody_joined_is_the_first_change() {
+    async fn a_change_before_a_watcher_joined_is_its_first_change() {
         let watchers = Watchers::default();
         let (mut first, asking) = watchers.join(Uuid::nil(), with_outcomes(1));
         first.changed().await.unwrap();

@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_files_share_the_disk_and_give_back_what_they_took() {
+    fn all_files_share_the_disk_and_release_their_space() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().to_owned();
         std::fs::write(path.join("arc-receiving-left"), "by a process that was killed").unwrap();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_from_a_broken_one() {
+    fn a_full_disk_is_distinguished_from_a_broken_one() {
         for (errno, retryable) in [(28, true), (122, true), (27, true), (5, false), (13, false)] {
             let failure = unwritable(std::io::Error::from_raw_os_error(errno));
             assert_eq!(failure.problem.retryable, retryable, "{errno}");

@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_bounded_in_number_and_in_bytes() {
+    fn stored_answers_are_bounded_in_number_and_in_bytes() {
         let keys = Keys::default();
         let keep = |number: usize, length: usize| {
             let key = number.to_string();

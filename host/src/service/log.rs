@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_level_alone_leaves_the_warnings_of_libraries_out() {
+    fn a_level_without_a_target_excludes_the_warnings_of_libraries() {
         for (level, wanted) in [
             ("info", "error,arc_host=info"),
             ("DEBUG", "error,arc_host=debug"),

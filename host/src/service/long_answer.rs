@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_answer_keeps_its_place_and_its_room_to_its_last_part() {
+    async fn a_long_answer_keeps_its_permit_and_its_memory_until_its_last_part() {
         let (mut body, room, places) = long(PATIENT, 3).await;
         assert_eq!(body.size_hint().exact(), Some(3 << 20));
         // What its text does not take is free at once.
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_takes_nothing_for_too_long_gets_no_more() {
+    async fn a_client_that_reads_nothing_for_too_long_gets_no_more() {
         let (mut body, room, places) = long(stall(LIMIT), 3).await;
         body.frame().await.unwrap().unwrap();
         let given_back = async {
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_reads_too_slowly_gets_no_more() {
+    async fn a_client_that_reads_too_slowly_gets_no_more() {
         // No client is this fast, so that only the time that is granted at the start counts.
         let pace = AnswerPace { stall: LIMIT * 2, min_bytes_per_second: u64::from(u32::MAX) };
         let read = async |body: &mut Body| {
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_for_which_no_compressor_is_free_goes_as_it_is() {
+    async fn an_answer_without_a_free_compressor_is_sent_uncompressed() {
         let (places, compressors) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(1)));
         let answer = || {
             let place = Arc::clone(&places).try_acquire_owned().unwrap();
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_waited_for_is_not_the_client_s_fault() {
+    async fn waiting_for_an_answer_does_not_count_against_the_client() {
         let slow = futures_util::stream::once(async {
             tokio::time::sleep(LIMIT * 4).await;
             Ok::<_, std::convert::Infallible>(Bytes::from_static(b"late"))

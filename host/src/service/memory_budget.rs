@@ -119,7 +119,7 @@ mod tests {
     const UNITS: usize = 32;
 
     #[test]
-    fn what_is_held_is_refused_to_others_until_it_is_given_back() {
+    fn reserved_memory_is_refused_to_others_until_it_is_released() {
         let room = MemoryBudget::new(2);
         let mut first = room.empty_permit();
         let mut second = room.empty_permit();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_there_ever_is_is_all_of_it() {
+    fn a_request_for_more_than_the_limit_gets_all_of_it() {
         let room = MemoryBudget::new(2);
         let mut held = room.empty_permit();
         held.grow(usize::MAX).unwrap();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_is_free_when_its_new_holder_lets_it_go() {
+    fn a_split_permit_is_free_when_it_is_dropped() {
         let room = MemoryBudget::new(2);
         let mut held = room.empty_permit();
         held.grow(10 * UNIT_BYTES).unwrap();

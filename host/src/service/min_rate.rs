@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_buy_time_and_none_is_saved_beyond_the_grace() {
+    fn bytes_add_time_and_none_is_saved_beyond_the_grace() {
         let second = Duration::from_secs(1);
         let grace = 30 * second;
         let mut rate = MinRate::new(1_000, grace);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_drips_is_given_up_and_one_that_is_not_read_is_not() {
+    async fn a_slow_body_is_aborted_and_one_that_is_not_read_is_not() {
         use http_body_util::BodyExt as _;
         let drip = |every: Duration| {
             Body::from_stream(futures_util::stream::unfold((), move |()| async move {

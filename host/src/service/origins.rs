@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_origin_is_refused_whatever_it_sends() {
+    fn a_page_of_another_origin_is_always_refused() {
         let closed = policy(ServiceSettings::default());
         let open = policy(ServiceSettings {
             allow_origins: vec!["https://app.example".to_owned()],

@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_its_verdict_keeps_it_when_a_later_part_is_refused() {
+    async fn verdicts_are_kept_when_a_later_part_is_refused() {
         let mut parts = Parts::default();
         let stored = parts.record(part("a"), |it| all(it, Verdict::Stored)).await.unwrap();
         check(&stored, &part("a"), &Verdict::Stored);
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_part_that_failed_as_a_whole_nobody_waits_for_the_rest() {
+    async fn after_a_part_that_failed_as_a_whole_the_rest_is_not_tried() {
         let mut parts = Parts::default();
         parts.record(part("a"), |it| all(it, unavailable())).await.unwrap();
         let rest = parts.record(part("b"), |_| -> std::future::Pending<_> { panic!("asked") });

@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_is_read_as_the_same() {
+    fn printed_settings_are_read_unchanged() {
         let settings = read_options(&[
             ("listen", "0.0.0.0:80, [::1]:81"),
             ("tls_certificate", "/a \"b\""),

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn those_who_ask_meanwhile_share_the_next_answer_and_nobody_gets_an_old_one() {
+    async fn concurrent_callers_share_the_next_answer_and_none_gets_an_old_one() {
         let check = SharedCheck::default();
         let asked = AtomicUsize::new(0);
         let ask = || async {

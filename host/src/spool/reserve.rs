@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_not_tried_on_a_disk_without_room() {
+    fn the_reserve_is_not_created_on_a_disk_without_room() {
         let folder = tempfile::TempDir::new().unwrap();
         let reserve = Reserve::new(folder.path());
         let error = reserve.make_with(|| Ok(RESERVE_BYTES + MARGIN_BYTES - 1)).unwrap_err();

@@ -149,7 +149,7 @@ proptest! {
     }
 
     #[test]
-    fn a_changed_byte_is_seen_wherever_it_is(
+    fn a_changed_byte_is_detected_at_every_position(
         call in call(), at: proptest::sample::Index, changed in 1..=u8::MAX
     ) {
         let entry = Entry { spooled_at: Timestamp::UNIX_EPOCH, call };
@@ -160,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_lies_there_is_refused_with_a_reason(bytes: Vec<u8>) {
+    fn arbitrary_bytes_are_refused_with_a_reason(bytes: Vec<u8>) {
         let error = Entry::decode(&bytes).unwrap_err();
         prop_assert!(error.reason().contains("the entry in the spool"));
     }
